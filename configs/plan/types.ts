@@ -1,0 +1,197 @@
+/**
+ * The plan: plain data that says what a box is made of. It holds no secret value and does no I/O, so the same plan can be
+ * tested without mocks, turned into Pulumi resources, and rendered as a Compose file.
+ */
+
+/** A piece of a file's text: literal, or a secret by name that is put in only when the file is written. */
+export type TextPart = string | SecretPart;
+
+/** How a secret's value is written into a file, so that no character of it can break out of its place. */
+export type SecretEncoding =
+  /** as it is */
+  | "raw"
+  /** one single-quoted word of POSIX sh */
+  | "shell"
+  /** one double-quoted word of redis.conf */
+  | "redis"
+  /** percent-encoded, for the user info of a URL */
+  | "url"
+  /** a part of a secret that is a URL, as a single-quoted word of POSIX sh */
+  | "shell-url-hostname"
+  | "shell-url-port"
+  | "shell-url-password";
+
+export interface SecretPart {
+  /** Name of the secret in the stack's config, without the `gpubox:` prefix. */
+  secret: string;
+  as: SecretEncoding;
+}
+
+export interface FilePlan {
+  /** The text's parts in order. */
+  text: TextPart[];
+  /** Octal mode as `install -m` takes it. */
+  mode: "0640" | "0750";
+}
+
+/** A directory on the host, owned by root and readable by one group only: that of the container that mounts it. */
+export interface DirectoryPlan {
+  /** Absolute path on the host. */
+  path: string;
+  /** Numeric group of the container that reads it. */
+  gid: number;
+  /** File name to file. */
+  files: Record<string, FilePlan>;
+  /** Hash over names, modes, texts and the fingerprints of the secrets in them. */
+  hash: string;
+}
+
+/** A directory on the host that a container writes to. */
+export interface WritableDirectoryPlan {
+  path: string;
+  uid: number;
+  gid: number;
+}
+
+export interface NetworkPlan {
+  /** Name on the host, `gpubox-<stack>-<role>`. */
+  name: string;
+  role: NetworkRole;
+  /** True for networks that have no way out of the host. */
+  internal: boolean;
+}
+
+/** `edge`: edge and gateways, with a way out. `data`: gateways, Redis, Postgres. `models`: gateways, valves. `backends`: valves, backends. */
+export type NetworkRole = "edge" | "data" | "models" | "backends";
+
+export interface VolumePlan {
+  /** Name on the host. Volumes hold data and are kept by every replacement and by `down`. */
+  name: string;
+}
+
+export type MountPlan =
+  | { kind: "directory"; source: string; target: string; readOnly: boolean }
+  | { kind: "volume"; source: string; target: string; readOnly: boolean };
+
+export interface PortPlan {
+  /** Host address that the port is published on. */
+  bind: string;
+  port: number;
+  containerPort: number;
+}
+
+export interface HealthPlan {
+  /** Command in exec form, run inside the container. */
+  test: string[];
+  intervalSeconds: number;
+  timeoutSeconds: number;
+  retries: number;
+  startPeriodSeconds: number;
+}
+
+export interface ContainerPlan {
+  /** Logical name in the stack, `edge`, `cache`, `backend-<model>`. It is the resource's identity. */
+  name: string;
+  /** Which recipe or locked image it runs. */
+  role: ImageRole;
+  /** Literal image reference, by digest or by the recipe's hash. */
+  image: string;
+  entrypoint: string[];
+  command: string[];
+  /** `uid:gid`. */
+  user: string;
+  /** Never holds a secret: what is in here shows in `docker inspect`. */
+  env: Record<string, string>;
+  /** Network role to the names that it answers to there. */
+  networks: Partial<Record<NetworkRole, string[]>>;
+  mounts: MountPlan[];
+  /** Path to tmpfs options. */
+  tmpfs: Record<string, string>;
+  ports: PortPlan[];
+  memoryMiB: number;
+  shmMiB?: number;
+  pids: number;
+  readOnly: boolean;
+  /** Has an init as PID 1 that forwards signals and reaps children. */
+  init: boolean;
+  health: HealthPlan;
+  /** Seconds until it must be healthy after it started. */
+  readySeconds: number;
+  /** Seconds between the stop signal and SIGKILL. */
+  stopGraceSeconds: number;
+  stopSignal?: string;
+  /** `stop-first` containers leave a gap when they are replaced, `start-first` ones overlap. */
+  replacement: "stop-first" | "start-first";
+  labels: Record<string, string>;
+}
+
+/** A step on the host that is no container and no file, for example bringing a model file into the cache. */
+export interface StepPlan {
+  name: string;
+  /** POSIX sh, run where `docker` reaches the host's engine. Holds no secret. */
+  script: string;
+}
+
+/** A service of its own: its files, its container, and what it keeps. */
+export interface ServicePlan {
+  container: ContainerPlan;
+  directory: DirectoryPlan;
+  writable: WritableDirectoryPlan[];
+  volume?: VolumePlan;
+}
+
+export interface BackendPlan {
+  /** The model's public name. */
+  model: string;
+  service: ServicePlan;
+  valve: ServicePlan;
+  /** Brings the model's file to the host before anything is stopped. */
+  weights?: StepPlan;
+}
+
+export interface GatewayPlan extends ServicePlan {
+  /** Hash of everything that a running gateway reads: an immutable generation. */
+  generation: string;
+  /** Model name to a hash of its entry: what a change creates or edits is proven. */
+  modelHashes: Record<string, string>;
+  /** False where the image cannot talk to Postgres, with the reason in `notes` of the box. */
+  usesDatabase: boolean;
+}
+
+export interface BoxPlan {
+  stack: string;
+  /** `gpubox-<stack>`, the start of every name on the host. */
+  prefix: string;
+  /** Address of the Docker engine. */
+  docker: string;
+  dataDir: string;
+  networks: NetworkPlan[];
+  cache?: ServicePlan;
+  database?: ServicePlan;
+  backends: BackendPlan[];
+  gateway: GatewayPlan;
+  edge: ServicePlan;
+  /** Where clients go. */
+  endpoint: string;
+  adminEndpoint: string;
+  /** Public names, in the order of the config: what /v1/models must list. */
+  models: string[];
+  /** Sentences for the person who runs `up`: what this plan does without and why. */
+  notes: string[];
+}
+
+export type ImageRole = "gateway" | "edge" | "cache" | "database" | "llamacpp";
+
+export interface ResolvedImage {
+  /** Literal reference to run. */
+  reference: string;
+  /** `digest`: pulled by locked digest. `recipe`: built here from `images/`. */
+  source: "digest" | "recipe";
+}
+
+/** What this machine could get; recorded by `npm run up` in `.gpubox/resolved.<stack>.json` and read by every preview. */
+export interface Resolved {
+  images: Record<ImageRole, ResolvedImage>;
+  /** Model names whose `offlineModel` is served, because no model hub answered when they were first brought up. */
+  offlineModels: string[];
+}

@@ -1,0 +1,72 @@
+import { spawn } from "node:child_process";
+
+export interface RunOptions {
+  /** Written to the child's standard input, then closed. The only way in which a secret may reach a child. */
+  stdin?: string | Buffer;
+  /** Added to this process' environment. */
+  env?: Record<string, string | undefined>;
+  cwd?: string;
+  /** Let the child write to the terminal as it goes; `stdout` and `stderr` of the result are then empty. */
+  inherit?: boolean;
+  /** Milliseconds after which the child is killed; no limit by default. */
+  timeoutMs?: number;
+}
+
+export interface RunResult {
+  /** Exit code; 127 when the program does not exist, 137 when it was killed. */
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a program without a shell and waits for it. Never rejects: the caller judges `code`. */
+export function run(program: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.env },
+      stdio: [
+        options.stdin === undefined ? "ignore" : "pipe",
+        options.inherit ? "inherit" : "pipe",
+        options.inherit ? "inherit" : "pipe",
+      ],
+    });
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    child.stdout?.on("data", (chunk: Buffer) => out.push(chunk));
+    child.stderr?.on("data", (chunk: Buffer) => err.push(chunk));
+    const timer = options.timeoutMs ? setTimeout(() => child.kill("SIGKILL"), options.timeoutMs) : undefined;
+    const finish = (code: number) => {
+      clearTimeout(timer);
+      resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() });
+    };
+    child.on("error", () => finish(127));
+    child.on("close", (code) => finish(code ?? 137));
+    // A child that exits before it read its input closes the pipe; its exit code tells that better than EPIPE does.
+    child.stdin?.on("error", () => {});
+    child.stdin?.end(options.stdin);
+  });
+}
+
+/** The output of a program that has to succeed, trimmed. Throws a `UserError` with its last words otherwise. */
+export async function output(program: string, args: string[], options: RunOptions = {}): Promise<string> {
+  const result = await run(program, args, options);
+  if (result.code !== 0) {
+    const words = result.stderr.trim().split("\n").slice(-3).join(" ") || `exit code ${result.code}`;
+    throw new UserError(`\`${program} ${args[0] ?? ""}\` failed: ${words}`, `Run it by hand to see more.`);
+  }
+  return result.stdout.trim();
+}
+
+/** An error whose text is meant for the person at the terminal: what is wrong and what to do, no stack trace. */
+export class UserError extends Error {
+  constructor(
+    /** One sentence: what is wrong. */
+    readonly what: string,
+    /** One sentence: what to do. */
+    readonly fix: string,
+  ) {
+    super(`${what} ${fix}`);
+    this.name = "UserError";
+  }
+}
