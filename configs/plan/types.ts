@@ -14,8 +14,10 @@ export type SecretEncoding =
   | "shell"
   /** one double-quoted word of redis.conf */
   | "redis"
-  /** percent-encoded, for the user info of a URL */
+  /** percent-encoded, for the user info of a URL inside single quotes */
   | "url"
+  /** a token that is derived from it and says nothing about it, as a single-quoted word of POSIX sh */
+  | "shell-derived"
   /** a part of a secret that is a URL, as a single-quoted word of POSIX sh */
   | "shell-url-hostname"
   | "shell-url-port"
@@ -107,10 +109,11 @@ export interface ContainerPlan {
   mounts: MountPlan[];
   /** Path to tmpfs options. */
   tmpfs: Record<string, string>;
+  /** True: the host itself answers to `host.docker.internal` inside. */
+  hostGateway: boolean;
   ports: PortPlan[];
   memoryMiB: number;
   shmMiB?: number;
-  pids: number;
   readOnly: boolean;
   /** Has an init as PID 1 that forwards signals and reaps children. */
   init: boolean;
@@ -154,7 +157,7 @@ export interface GatewayPlan extends ServicePlan {
   generation: string;
   /** Model name to a hash of its entry: what a change creates or edits is proven. */
   modelHashes: Record<string, string>;
-  /** False where the image cannot talk to Postgres, with the reason in `notes` of the box. */
+  /** False where there is no database or the image cannot talk to it. */
   usesDatabase: boolean;
 }
 
@@ -194,4 +197,6 @@ export interface Resolved {
   images: Record<ImageRole, ResolvedImage>;
   /** Model names whose `offlineModel` is served, because no model hub answered when they were first brought up. */
   offlineModels: string[];
+  /** Model names that were known then. */
+  knownModels: string[];
 }

@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Prove a new gateway before any traffic goes to it. Runs inside its container:
+
+    docker exec -i GATEWAY python3 /etc/gpubox/prove.py [--deadline SECONDS] < serving-generation.json
+
+Standard input is the generation.json of the generation that serves now, or nothing when none serves. Only models that
+are new or changed against it are called: a model that is down for other reasons must not block this change.
+
+Prints one line per step. On failure prints one sentence to standard error and exits with 1. The key is never printed.
+
+GPUBOX_PROVE_URL and GPUBOX_PROVE_DIR point it at another gateway and another directory (for tests).
+"""
+import argparse
+import http.client
+import json
+import os
+import secrets
+import shlex
+import signal
+import sys
+import time
+import urllib.parse
+
+URL = os.environ.get("GPUBOX_PROVE_URL", "http://127.0.0.1:4000")
+DIRECTORY = os.environ.get("GPUBOX_PROVE_DIR", "/etc/gpubox")
+
+# 500 and 408 are what LiteLLM answers while a backend refuses connections or is slow: both pass once it is up.
+RETRIED = {408, 429, 500, 502, 503, 504}
+
+
+class Failed(Exception):
+    """The gateway is not proven; the text is one sentence for the person who waits for it."""
+
+
+class Gateway:
+    """Requests to one gateway, all of them before one deadline."""
+
+    def __init__(self, key, seconds):
+        self.key = key
+        self.seconds = seconds
+        self.deadline = time.monotonic() + seconds
+
+    def request(self, method, path, body=None, timeout=None):
+        """One request. Returns (status, parsed or raw body); status 0 stands for no answer at all."""
+        # http.client and not urllib: it obeys no proxy variable and carries the key along no redirect.
+        address = urllib.parse.urlsplit(URL)
+        left = max(self.deadline - time.monotonic(), 0.1)
+        connection = http.client.HTTPConnection(
+            address.hostname, address.port, timeout=min(left, timeout or left)
+        )
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, path, json.dumps(body) if body else None, headers)
+            response = connection.getresponse()
+            text = response.read().decode("utf-8", "replace")
+            status = response.status
+        except (OSError, http.client.HTTPException) as error:
+            return 0, str(error) or type(error).__name__
+        finally:
+            connection.close()
+        try:
+            return status, json.loads(text)
+        except ValueError:
+            return status, text
+
+    def until(self, what, attempt):
+        """Calls attempt() until it returns None, about once a second; fails with its last complaint at the deadline."""
+        while True:
+            complaint = attempt()
+            if complaint is None:
+                return
+            if time.monotonic() + 1 >= self.deadline:
+                raise Failed(f"{what} within {self.seconds:g} s: {complaint}")
+            time.sleep(1)
+
+
+def answered(status, body):
+    """A bad answer in words."""
+    if status == 0:
+        return f"no answer ({body})"
+    error = body.get("error", body) if isinstance(body, dict) else body
+    message = error.get("message", error) if isinstance(error, dict) else error
+    text = message if isinstance(message, str) else json.dumps(message)
+    return f"status {status}: {' '.join(text.split()) or 'no message'}"
+
+
+def prove_ready(gateway, with_database):
+    def attempt():
+        status, body = gateway.request("GET", "/health/readiness", timeout=10)
+        if status != 200:
+            return answered(status, body)
+        database = body.get("db") if isinstance(body, dict) else None
+        if with_database and database != "connected":
+            return f"its database is {json.dumps(database)} and not \"connected\""
+        return None
+
+    gateway.until("The gateway was not ready", attempt)
+    print(f"proven: ready{', database connected' if with_database else ''}", flush=True)
+
+
+def prove_listed(gateway, declared):
+    listed = []
+
+    def attempt():
+        status, body = gateway.request("GET", "/v1/models", timeout=10)
+        if status in RETRIED or status == 0:
+            return answered(status, body)
+        if status != 200:
+            raise Failed(f"The gateway did not list its models: {answered(status, body)}")
+        try:
+            listed[:] = [entry["id"] for entry in body["data"]]
+        except (TypeError, KeyError):
+            raise Failed("The gateway's list of models has another shape than OpenAI's.") from None
+        return None
+
+    gateway.until("The gateway did not list its models", attempt)
+    missing = [name for name in declared if name not in listed]
+    extra = [name for name in listed if name not in declared]
+    if missing or extra:
+        faults = [f"lacks {', '.join(missing)}"] if missing else []
+        faults += [f"holds {', '.join(extra)}, which the config does not declare"] if extra else []
+        raise Failed(f"The gateway's list of models {' and '.join(faults)}.")
+    print(f"proven: lists {', '.join(declared) or 'no model'}", flush=True)
+
+
+def question_for(name, mode):
+    """Path and body of one small request, new each time: a cache must not answer for a model that is down."""
+    text = f"Say a few words. ({secrets.token_hex(4)})"
+    common = {"model": name, "cache": {"no-cache": True, "no-store": True}}
+    if mode == "embedding":
+        return "/v1/embeddings", {**common, "input": text}
+    small = {"max_tokens": 8, "temperature": 0}
+    if mode == "completion":
+        return "/v1/completions", {**common, **small, "prompt": text}
+    if mode == "chat":
+        return "/v1/chat/completions", {**common, **small, "messages": [{"role": "user", "content": text}]}
+    raise Failed(f"Model {name} cannot be proven: there is no proof for mode {mode}.")
+
+
+def has_content(body, mode):
+    """Whether a 200 answer holds what was asked for. Hidden thoughts leave the text empty but are counted as tokens."""
+    try:
+        if mode == "embedding":
+            return len(body["data"][0]["embedding"]) > 0
+        choice = body["choices"][0]
+        said = choice.get("message") or choice
+        text = said.get("content") or said.get("reasoning_content") or said.get("text")
+        return bool(text) or (body.get("usage") or {}).get("completion_tokens", 0) > 0
+    except (TypeError, KeyError, IndexError, AttributeError):
+        return False
+
+
+def prove_model(gateway, name, mode):
+    path, body = question_for(name, mode)
+    started = time.monotonic()
+
+    def attempt():
+        status, answer = gateway.request("POST", path, body)
+        if status in RETRIED or status == 0:
+            return answered(status, answer)
+        if status != 200:
+            raise Failed(f"Model {name} refused a {mode} request: {answered(status, answer)}")
+        if not has_content(answer, mode):
+            raise Failed(f"Model {name} answered a {mode} request with nothing: {answered(status, answer)}")
+        return None
+
+    gateway.until(f"Model {name} answered no {mode} request", attempt)
+    print(f"proven: {name} answers ({mode}, {time.monotonic() - started:.1f} s)", flush=True)
+
+
+def read(name):
+    try:
+        with open(os.path.join(DIRECTORY, name), encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise Failed(f"{name} cannot be read: {error.strerror}.") from None
+
+
+def master_key():
+    # The file is made for `sh`: single-quoted words, in which '\'' stands for a quote.
+    try:
+        words = shlex.split(read("gateway.env"), comments=True)
+    except ValueError as error:
+        raise Failed(f"gateway.env is not in the shell's format: {error}.") from None
+    for word in words:
+        name, _, value = word.partition("=")
+        if name == "LITELLM_MASTER_KEY" and value:
+            return value
+    raise Failed("gateway.env holds no LITELLM_MASTER_KEY.")
+
+
+def new_generation():
+    """Whether it has a database, and its models: name to (hash, mode, whether to call it)."""
+    try:
+        generation = json.loads(read("generation.json"))
+        models = generation["models"].items()
+        return generation["database"], {name: (m["hash"], m["mode"], m["prove"]) for name, m in models}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Failed(f"generation.json has another shape than this script reads: {error!r}.") from None
+
+
+def serving_hashes():
+    """Model name to hash of the generation that serves now. One that cannot be read counts as none: all is proven."""
+    try:
+        models = json.loads(sys.stdin.read())["models"]
+        return {name: model["hash"] for name, model in models.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def prove(gateway):
+    with_database, models = new_generation()
+    serving = serving_hashes()
+    prove_ready(gateway, with_database)
+    prove_listed(gateway, list(models))
+    for name, (digest, mode, wanted) in models.items():
+        if serving.get(name) == digest:
+            print(f"skipped: {name} is unchanged", flush=True)
+        elif not wanted:
+            print(f"skipped: {name} is not to be called", flush=True)
+        else:
+            prove_model(gateway, name, mode)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Prove a new gateway before any traffic goes to it.")
+    parser.add_argument("--deadline", type=float, default=120, metavar="SECONDS", help="for all steps (default: 120)")
+    seconds = parser.parse_args().deadline
+
+    def too_late(*_):
+        raise Failed(f"The gateway did not finish an answer within {seconds:g} s.")
+
+    # A socket's timeout starts again with every byte; this one does not.
+    signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(int(seconds) + 2)
+    key = ""
+    try:
+        key = master_key()
+        prove(Gateway(key, seconds))
+    except Failed as failure:
+        text = str(failure)
+        print((text.replace(key, "[key]") if key else text)[:600], file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+import { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { SecretValues } from "../configs/plan/text";
+import type { BackendPlan } from "../configs/plan/types";
+import type { Host } from "./Host";
+import { Service } from "./Service";
+
+export interface BackendArgs {
+  host: Host;
+  plan: BackendPlan;
+  secrets: pulumi.Output<SecretValues>;
+  /** Steps that bring model files to the host, by name: models that share a file share the step. */
+  weights: Map<string, local.Command>;
+}
+
+/** A model server on this host, with the valve that the gateway reaches it through. */
+export class Backend extends pulumi.ComponentResource {
+  /** Opens when the model is loaded and the valve passes. */
+  readonly ready: pulumi.Resource[];
+
+  constructor(name: string, args: BackendArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:Backend", name, {}, opts);
+    const { host, plan, secrets } = args;
+    const valve = new Service(
+      "Valve",
+      `${name}-valve`,
+      { host, plan: plan.valve, secrets },
+      { parent: this },
+    );
+    const server = new Service(
+      "Server",
+      `${name}-server`,
+      { host, plan: plan.service, secrets, after: this.weights(args) },
+      { parent: this },
+    );
+    this.ready = [valve.ready, server.ready];
+    this.registerOutputs({});
+  }
+
+  /** The model's file is on the host before anything is stopped. */
+  private weights({ host, plan, weights }: BackendArgs): local.Command[] {
+    if (!plan.weights) return [];
+    const { name, script } = plan.weights;
+    const step =
+      weights.get(name) ??
+      new local.Command(
+        name,
+        { create: script, environment: host.environment, addPreviousOutputInEnv: false },
+        { parent: host },
+      );
+    weights.set(name, step);
+    return [step];
+  }
+}

@@ -1,0 +1,72 @@
+import { local } from "@pulumi/command";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { PROVE, SWITCH } from "../configs/plan/steps";
+import type { SecretValues } from "../configs/plan/text";
+import type { GatewayPlan } from "../configs/plan/types";
+import { containerArgs } from "./arguments";
+import type { Edge } from "./Edge";
+import type { Host } from "./Host";
+import { HostFiles } from "./HostFiles";
+
+export interface GatewayArgs {
+  host: Host;
+  plan: GatewayPlan;
+  secrets: pulumi.Output<SecretValues>;
+  edge: Edge;
+  /** What has to be up before a gateway may start: Redis and Postgres. */
+  startsAfter: pulumi.Resource[];
+  /** What has to be up before a gateway can be proven: the backends. */
+  provenAfter: pulumi.Resource[];
+}
+
+/**
+ * LiteLLM as an immutable generation. A change makes a new container beside the old one, proves it, moves the edge to it,
+ * and only then is the old one drained and removed. Any step that fails leaves the old one serving, and is tried again at
+ * the next `up`.
+ */
+export class Gateway extends pulumi.ComponentResource {
+  /** Name of the container that serves. */
+  readonly containerName: pulumi.Output<string>;
+
+  constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:Gateway", name, {}, opts);
+    const { host, plan } = args;
+    const files = new HostFiles(
+      `${name}-files`,
+      { host, directory: plan.directory, writable: plan.writable, secrets: args.secrets, immutable: true },
+      { parent: this },
+    );
+    // Without a fixed name the provider names each copy anew: old and new live side by side, and what a failed run left
+    // behind blocks no later one.
+    const container = new docker.Container(name, containerArgs(plan.container, host.networkNames), {
+      parent: this,
+      provider: host.provider,
+      deleteBeforeReplace: false,
+      dependsOn: [files, ...args.startsAfter, ...host.needs(plan.container)],
+      customTimeouts: { delete: `${plan.container.stopGraceSeconds + 60}s` },
+    });
+    const environment = {
+      ...host.environment,
+      GPUBOX_CONTAINER: container.name,
+      GPUBOX_EDGE: args.edge.container.name,
+    };
+    const proof = new local.Command(
+      `${name}-proof`,
+      {
+        create: PROVE,
+        environment: { ...environment, GPUBOX_SECONDS: String(plan.container.readySeconds) },
+        triggers: [container.id],
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this, dependsOn: [...args.provenAfter, args.edge.configured] },
+    );
+    new local.Command(
+      `${name}-switch`,
+      { create: SWITCH, environment, triggers: [container.id], addPreviousOutputInEnv: false },
+      { parent: this, dependsOn: [proof] },
+    );
+    this.containerName = container.name;
+    this.registerOutputs({});
+  }
+}

@@ -1,0 +1,66 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { BoxPlan, ContainerPlan, NetworkPlan } from "../configs/plan/types";
+import type { NetworkNames } from "./arguments";
+
+/** The machine that a box runs on: its Docker engine, the box's private networks, and the images on it. */
+export class Host extends pulumi.ComponentResource {
+  readonly provider: docker.Provider;
+  readonly networkNames: NetworkNames;
+  /** Where the steps' shell commands find the Docker engine. */
+  readonly environment: Record<string, string>;
+  readonly dataDir: string;
+  /** Start of every name on the host. */
+  readonly prefix: string;
+  /** Image with a shell that writes files to the host: every box has the edge's. */
+  readonly toolsImage: string;
+  private readonly networks: Record<string, docker.Network>;
+  private readonly images = new Map<string, docker.RemoteImage>();
+
+  constructor(
+    private readonly name: string,
+    plan: BoxPlan,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("gpubox:index:Host", name, {}, opts);
+    this.provider = new docker.Provider(`${name}-docker`, { host: plan.docker }, { parent: this });
+    this.environment = { DOCKER_HOST: plan.docker };
+    this.dataDir = plan.dataDir;
+    this.prefix = plan.prefix;
+    this.toolsImage = plan.edge.container.image;
+    this.networkNames = Object.fromEntries(plan.networks.map((n) => [n.role, n.name])) as NetworkNames;
+    this.networks = Object.fromEntries(plan.networks.map((n) => [n.role, this.network(n, plan.stack)]));
+    this.registerOutputs({});
+  }
+
+  /** The resources that a container needs before it: its image and its networks. */
+  needs(container: ContainerPlan): pulumi.Resource[] {
+    const networks = Object.keys(container.networks).map((role) => this.networks[role]);
+    return [this.image(container), ...networks.filter((network) => network !== undefined)];
+  }
+
+  private network(plan: NetworkPlan, stack: string): docker.Network {
+    return new docker.Network(
+      `${this.name}-network-${plan.role}`,
+      {
+        name: plan.name,
+        internal: plan.internal,
+        labels: [{ label: "gpubox.stack", value: stack }],
+      },
+      { parent: this, provider: this.provider },
+    );
+  }
+
+  /** One image a role; kept on the host when it goes, so that a rollback needs no registry. */
+  private image(container: ContainerPlan): docker.RemoteImage {
+    const known = this.images.get(container.image);
+    if (known) return known;
+    const image = new docker.RemoteImage(
+      `${this.name}-image-${container.role}`,
+      { name: container.image, keepLocally: true },
+      { parent: this, provider: this.provider },
+    );
+    this.images.set(container.image, image);
+    return image;
+  }
+}

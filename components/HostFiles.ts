@@ -1,0 +1,49 @@
+import { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { directoryInput, makeWritable, removeDirectory, writeDirectory } from "../configs/plan/hostFiles";
+import type { SecretValues } from "../configs/plan/text";
+import type { DirectoryPlan, WritableDirectoryPlan } from "../configs/plan/types";
+import type { Host } from "./Host";
+
+export interface HostFilesArgs {
+  host: Host;
+  directory: DirectoryPlan;
+  writable: WritableDirectoryPlan[];
+  secrets: pulumi.Output<SecretValues>;
+  /**
+   * True: another hash is another directory, written beside the old one, which goes only after everything that used it.
+   * False: the files are replaced in place.
+   */
+  immutable?: boolean;
+}
+
+/** A directory of files on the host, written atomically through standard input, so that no secret stands in a command line. */
+export class HostFiles extends pulumi.ComponentResource {
+  constructor(name: string, args: HostFilesArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:HostFiles", name, {}, opts);
+    const { host, directory } = args;
+    const writable = args.writable.map(
+      (plan, index) =>
+        new local.Command(
+          `${name}-writable-${index}`,
+          { create: makeWritable(host.toolsImage, host.dataDir, plan), environment: host.environment },
+          { parent: this },
+        ),
+    );
+    new local.Command(
+      `${name}-write`,
+      {
+        create: writeDirectory(host.toolsImage, host.dataDir, directory),
+        delete: removeDirectory(host.toolsImage, host.dataDir, directory.path),
+        stdin: pulumi.secret(args.secrets.apply((values) => directoryInput(directory, values))),
+        environment: host.environment,
+        triggers: args.immutable ? [directory.path] : undefined,
+        // The provider prints output even of secret commands; this one has none worth reading.
+        logging: local.Logging.None,
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this, dependsOn: writable, additionalSecretOutputs: ["stdout", "stderr"] },
+    );
+    this.registerOutputs({});
+  }
+}

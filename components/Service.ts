@@ -1,0 +1,73 @@
+import type { local } from "@pulumi/command";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { SecretValues } from "../configs/plan/text";
+import type { ServicePlan } from "../configs/plan/types";
+import { containerArgs } from "./arguments";
+import type { Host } from "./Host";
+import { HostFiles } from "./HostFiles";
+import { ready } from "./ready";
+
+export interface ServiceArgs {
+  host: Host;
+  plan: ServicePlan;
+  secrets: pulumi.Output<SecretValues>;
+  /** What has to be done before the present container may be stopped for a new one. */
+  after?: pulumi.Resource[];
+}
+
+/** A stop-first container with its files, its volume and a gate that opens when it is healthy. */
+export class Service extends pulumi.ComponentResource {
+  readonly container: docker.Container;
+  /** Depend on this to come after the container's first healthy answer. */
+  readonly ready: local.Command;
+  readonly files: HostFiles;
+
+  constructor(type: string, name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super(`gpubox:index:${type}`, name, {}, opts);
+    const { host, plan } = args;
+    this.files = new HostFiles(
+      `${name}-files`,
+      { host, directory: plan.directory, writable: plan.writable, secrets: args.secrets },
+      { parent: this },
+    );
+    const volume = plan.volume ? [this.volume(`${name}-volume`, plan.volume.name, host)] : [];
+    this.container = new docker.Container(
+      name,
+      { name: `${host.prefix}-${plan.container.name}`, ...containerArgs(plan.container, host.networkNames) },
+      {
+        parent: this,
+        provider: host.provider,
+        deleteBeforeReplace: true,
+        dependsOn: [this.files, ...volume, ...host.needs(plan.container), ...(args.after ?? [])],
+        customTimeouts: { delete: `${plan.container.stopGraceSeconds + 60}s` },
+      },
+    );
+    this.ready = ready(`${name}-ready`, host, plan.container, this.container, { parent: this });
+  }
+
+  private volume(name: string, volumeName: string, host: Host): docker.Volume {
+    return new docker.Volume(
+      name,
+      { name: volumeName },
+      // Data outlives the stack: `npm run down` removes volumes only by name.
+      { parent: this, provider: host.provider, retainOnDelete: true },
+    );
+  }
+}
+
+/** Redis: the gateways' shared router state and cached answers. */
+export class Cache extends Service {
+  constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("Cache", name, args, opts);
+    this.registerOutputs({});
+  }
+}
+
+/** Postgres: virtual keys and spend. */
+export class Database extends Service {
+  constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("Database", name, args, opts);
+    this.registerOutputs({});
+  }
+}

@@ -1,0 +1,62 @@
+import type * as docker from "@pulumi/docker";
+import type { ContainerPlan, NetworkRole } from "../configs/plan/types";
+
+/** Network role to the name of the network on the host. */
+export type NetworkNames = Record<NetworkRole, string>;
+
+/**
+ * The docker provider's arguments for a planned container. Every value is written as the engine reads it back, so that a
+ * refresh shows no difference that is none: sorted lists, `CAP_` prefixes, `memorySwap` always set.
+ */
+export function containerArgs(plan: ContainerPlan, networks: NetworkNames): docker.ContainerArgs {
+  return {
+    image: plan.image,
+    entrypoints: plan.entrypoint,
+    command: plan.command,
+    user: plan.user,
+    envs: Object.entries(plan.env)
+      .map(([name, value]) => `${name}=${value}`)
+      .sort(),
+    labels: Object.entries(plan.labels).map(([label, value]) => ({ label, value })),
+    networksAdvanced: Object.entries(plan.networks).map(([role, aliases]) => ({
+      name: networks[role as NetworkRole],
+      aliases,
+    })),
+    hosts: plan.hostGateway ? [{ host: "host.docker.internal", ip: "host-gateway" }] : [],
+    mounts: plan.mounts.map((mount) => ({
+      type: mount.kind === "volume" ? "volume" : "bind",
+      source: mount.source,
+      target: mount.target,
+      readOnly: mount.readOnly,
+    })),
+    tmpfs: plan.tmpfs,
+    ports: plan.ports.map(({ bind, port, containerPort }) => ({
+      ip: bind,
+      external: port,
+      internal: containerPort,
+    })),
+    memory: plan.memoryMiB,
+    // Equal to `memory`: no swap. Left out, the engine doubles it and every refresh shows a difference.
+    memorySwap: plan.memoryMiB,
+    shmSize: plan.shmMiB,
+    readOnly: plan.readOnly,
+    init: plan.init,
+    capabilities: { drops: ["ALL"] },
+    securityOpts: ["no-new-privileges:true"],
+    healthcheck: {
+      tests: plan.health.test,
+      interval: `${plan.health.intervalSeconds}s`,
+      timeout: `${plan.health.timeoutSeconds}s`,
+      retries: plan.health.retries,
+      startPeriod: `${plan.health.startPeriodSeconds}s`,
+    },
+    stopSignal: plan.stopSignal,
+    stopTimeout: plan.stopGraceSeconds,
+    // The provider kills at once without it, whatever `stopTimeout` says.
+    destroyGraceSeconds: plan.stopGraceSeconds,
+    restart: "unless-stopped",
+    logDriver: "json-file",
+    logOpts: { "max-size": "20m", "max-file": "5" },
+    mustRun: true,
+  };
+}

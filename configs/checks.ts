@@ -1,0 +1,200 @@
+import { isIP } from "node:net";
+import { modelSlug } from "./plan/names";
+import type { Problem } from "./problems";
+import { requiredSecrets } from "./requiredSecrets";
+import { generatedSecrets, type StackConfig } from "./schema/stack";
+import type { SecretFacts } from "./secretFacts";
+
+/** Mistakes that only show when the whole config is seen. */
+export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[] {
+  return [
+    ...checkHost(config),
+    ...checkGateway(config),
+    ...checkSettings(config),
+    ...checkStores(config),
+    ...checkNames(config),
+    ...checkSecrets(config, secrets),
+  ];
+}
+
+/** Default of `gateway.adminPort`. */
+export function adminPort(config: StackConfig): number {
+  return config.gateway.adminPort ?? config.gateway.port + 1;
+}
+
+export function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
+}
+
+function checkHost({ host }: StackConfig): Problem[] {
+  const problems: Problem[] = [];
+  if (host.docker.startsWith("ssh://"))
+    problems.push({
+      path: "gpubox:host.docker",
+      what: "Hosts behind SSH are not built yet.",
+      fix: "Run gpubox on the host itself with unix:///var/run/docker.sock.",
+    });
+  if (host.gpus.length > 0)
+    problems.push({
+      path: "gpubox:host.gpus",
+      what: "GPU placement is not built yet.",
+      fix: "Leave `gpus` out, and declare servers that hold a GPU with engine: openai and their baseUrl.",
+    });
+  return problems;
+}
+
+function checkGateway(config: StackConfig): Problem[] {
+  const { gateway } = config;
+  const problems: Problem[] = [];
+  const admin = adminPort(config);
+  if (admin === gateway.port || admin > 65535)
+    problems.push({
+      path: "gpubox:gateway.adminPort",
+      what: `The admin port ${admin} ${admin > 65535 ? "does not exist" : "is the clients' port"}.`,
+      fix: "Give it a free port of its own, for example 4001.",
+    });
+  if (gateway.auth === "none" && !isLoopback(gateway.bind))
+    problems.push({
+      path: "gpubox:gateway.auth",
+      what: `Without keys, everybody who reaches ${gateway.bind} could use the models.`,
+      fix: "Write auth: key, or bind: 127.0.0.1.",
+    });
+  if (["0.0.0.0", "::"].includes(gateway.bind) && gateway.hosts.length === 0)
+    problems.push({
+      path: "gpubox:gateway.hosts",
+      what: "The gateway listens on every address but accepts no host name from outside.",
+      fix: "List the names or addresses that clients use, for example [framework, 192.168.1.5].",
+    });
+  if (gateway.replicas > 1)
+    problems.push({
+      path: "gpubox:gateway.replicas",
+      what: "More than one gateway a generation is not built yet.",
+      fix: "Write replicas: 1.",
+    });
+  return problems;
+}
+
+/** LiteLLM settings that the plan owns, with what to use instead. */
+const OWNED_SETTINGS: Record<"litellm" | "router" | "general", Record<string, string>> = {
+  litellm: { cache: "gpubox:cache.ttlSeconds", cache_params: "gpubox:cache" },
+  router: {
+    model_group_alias: "`aliases` of the model",
+    redis_host: "gpubox:cache",
+    redis_port: "gpubox:cache",
+    redis_password: "gpubox:cache",
+    redis_url: "gpubox:cache",
+  },
+  general: {
+    master_key: "the secret gpubox:masterKey",
+    database_url: "gpubox:database",
+    enable_drain_endpoint: "nothing: it is always on",
+    drain_endpoint_token: "nothing: it is made for each generation",
+  },
+};
+
+function checkSettings({ gateway }: StackConfig): Problem[] {
+  return (["litellm", "router", "general"] as const).flatMap((section) =>
+    Object.keys(gateway.settings[section])
+      .filter((key) => Object.hasOwn(OWNED_SETTINGS[section], key))
+      .map((key) => ({
+        path: `gpubox:gateway.settings.${section}.${key}`,
+        what: `${key} is set by gpubox.`,
+        fix: `Use ${OWNED_SETTINGS[section][key]}.`,
+      })),
+  );
+}
+
+function checkStores(config: StackConfig): Problem[] {
+  const problems: Problem[] = [];
+  for (const [section, scheme] of [
+    ["cache", "redis://"],
+    ["database", "postgresql://"],
+  ] as const) {
+    const { mode, url } = config[section];
+    if (mode === "external" && !url)
+      problems.push({
+        path: `gpubox:${section}.url`,
+        what: "An external server needs its URL.",
+        fix: `Put the ${scheme} URL into a secret and write url: { secret: ${section}Url }.`,
+      });
+    if (mode !== "external" && url)
+      problems.push({
+        path: `gpubox:${section}.url`,
+        what: `A URL has no use with mode: ${mode}.`,
+        fix: "Remove it, or write mode: external.",
+      });
+  }
+  if (config.cache.mode === "none" && config.cache.ttlSeconds)
+    problems.push({
+      path: "gpubox:cache.ttlSeconds",
+      what: "Answers cannot be cached without Redis.",
+      fix: "Remove ttlSeconds, or write mode: bundled.",
+    });
+  return problems;
+}
+
+function checkNames({ models }: StackConfig): Problem[] {
+  const problems: Problem[] = [];
+  const names = new Map<string, string>();
+  const slugs = new Map<string, string>();
+  for (const name of Object.keys(models)) {
+    names.set(name, `gpubox:models.${name}`);
+    const slug = modelSlug(name);
+    const other = slugs.get(slug);
+    if (other)
+      problems.push({
+        path: `gpubox:models.${name}`,
+        what: `Its container would have the same name as that of "${other}".`,
+        fix: "Rename one so that they differ in more than upper case and punctuation.",
+      });
+    slugs.set(slug, name);
+  }
+  for (const [name, model] of Object.entries(models))
+    for (const [index, alias] of model.aliases.entries()) {
+      const path = `gpubox:models.${name}.aliases[${index}]`;
+      const owner = names.get(alias);
+      if (owner)
+        problems.push({
+          path,
+          what: `"${alias}" is taken by ${owner}.`,
+          fix: "Choose another alias; each name leads to one model.",
+        });
+      else names.set(alias, path);
+    }
+  return problems;
+}
+
+function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
+  const problems: Problem[] = [];
+  const generated: readonly string[] = generatedSecrets;
+  for (const { name, path } of requiredSecrets(config)) {
+    if (secrets[name]) continue;
+    const make = generated.includes(name) ? " or let `npm run up` make it" : "";
+    problems.push({
+      path,
+      what: `The secret ${name} is missing.`,
+      fix: `Set it: pulumi config set --secret gpubox:${name}${make}.`,
+    });
+  }
+  for (const [name, fact] of Object.entries(secrets)) {
+    const path = `gpubox:${name}`;
+    const set = `pulumi config set --secret gpubox:${name}`;
+    if (!fact.encrypted)
+      problems.push({ path, what: "The secret stands in plaintext.", fix: `Set it anew: ${set}.` });
+    if (fact.flaw)
+      problems.push({ path, what: `The secret ${fact.flaw}.`, fix: `Set another value: ${set}.` });
+  }
+  if (secrets.saltKey?.sameAs === "masterKey" || secrets.masterKey?.sameAs === "saltKey")
+    problems.push({
+      path: "gpubox:saltKey",
+      what: "The salt key equals the master key, so that the master key could never be rotated.",
+      fix: "Set a value of its own before the first `up`: pulumi config set --secret gpubox:saltKey.",
+    });
+  return problems;
+}
+
+/** Host names that the edge accepts from clients. */
+export function acceptedHosts({ gateway }: StackConfig): string[] {
+  const bound = isIP(gateway.bind) && !["0.0.0.0", "::"].includes(gateway.bind) ? [gateway.bind] : [];
+  return [...new Set([...bound, ...gateway.hosts])];
+}

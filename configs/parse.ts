@@ -1,0 +1,149 @@
+import type { z } from "zod";
+import { checkStack } from "./checks";
+import { type EngineName, engineOf, engines, type ModelConfig, plannedEngines } from "./engines";
+import { ConfigError, nearest, type Problem, suggestion } from "./problems";
+import { modelName } from "./schema/shared";
+import { generatedSecrets, type SectionName, type StackConfig, sections } from "./schema/stack";
+import type { SecretFacts } from "./secretFacts";
+import { zodProblems } from "./zodProblems";
+
+/** A stack config as it stands in the file: keys of the `gpubox` namespace without prefix. */
+export interface RawStack {
+  stack: string;
+  /** Plain values; objects where the file has objects. */
+  values: Record<string, unknown>;
+  secrets: SecretFacts;
+}
+
+/** Parses and checks a stack config. Throws one `ConfigError` with every mistake, each with its path. */
+export function parseStack(raw: RawStack): StackConfig {
+  const problems: Problem[] = [];
+  const section = <Name extends SectionName>(name: Name): z.infer<(typeof sections)[Name]> => {
+    const schema = sections[name] as (typeof sections)[Name];
+    const value = raw.values[name] ?? {};
+    const result = schema.safeParse(value);
+    if (result.success) return result.data as z.infer<(typeof sections)[Name]>;
+    problems.push(
+      ...zodProblems(result.error.issues, `gpubox:${name}`, value, (path) => keysOf(schema, path)),
+    );
+    return schema.parse({}) as z.infer<(typeof sections)[Name]>;
+  };
+  const config: StackConfig = {
+    stack: raw.stack,
+    host: section("host"),
+    gateway: section("gateway"),
+    cache: section("cache"),
+    database: section("database"),
+    models: parseModels(raw.values.models, problems),
+  };
+  problems.push(...unknownKeys(raw), ...checkStack(config, raw.secrets));
+  if (problems.length > 0) throw new ConfigError(raw.stack, dedupe(problems));
+  return config;
+}
+
+function parseModels(value: unknown, problems: Problem[]): Record<string, ModelConfig> {
+  const root = "gpubox:models";
+  if (value === undefined) return {};
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    problems.push({
+      path: root,
+      what: "It is not a map.",
+      fix: "Write one entry a model, its public name first.",
+    });
+    return {};
+  }
+  const models: Record<string, ModelConfig> = {};
+  for (const [name, entry] of Object.entries(value)) {
+    const model = parseModel(name, entry, `${root}.${name}`, problems);
+    if (model) models[name] = model;
+  }
+  return models;
+}
+
+function parseModel(
+  name: string,
+  entry: unknown,
+  path: string,
+  problems: Problem[],
+): ModelConfig | undefined {
+  const named = modelName.safeParse(name);
+  if (!named.success)
+    problems.push({
+      path,
+      what: `"${name}" cannot be a model's name.`,
+      fix: named.error.issues[0]?.message ?? "",
+    });
+  const engine = (entry as { engine?: unknown } | null)?.engine;
+  if (typeof engine !== "string" || !Object.hasOwn(engines, engine)) {
+    problems.push(unknownEngine(engine, `${path}.engine`));
+    return undefined;
+  }
+  const { schema, keys } = engines[engine as EngineName];
+  const result = schema.safeParse(entry);
+  if (!result.success) {
+    problems.push(...zodProblems(result.error.issues, path, entry, () => keys));
+    return undefined;
+  }
+  const model: ModelConfig = result.data;
+  problems.push(...engineOf(model).check(model, path));
+  return model;
+}
+
+function unknownEngine(engine: unknown, path: string): Problem {
+  const known = Object.keys(engines);
+  if (typeof engine !== "string")
+    return { path, what: "The entry names no engine.", fix: `Write engine: ${known.join(" or ")}.` };
+  if (plannedEngines.includes(engine))
+    return {
+      path,
+      what: `The engine ${engine} is not built yet.`,
+      fix: "Run that server yourself and declare it with engine: openai and its baseUrl.",
+    };
+  return { path, what: `There is no engine "${engine}".`, fix: suggestion(engine, known) };
+}
+
+/** Keys that are neither a section nor a secret are typos, or secrets that somebody stored in plaintext. */
+function unknownKeys(raw: RawStack): Problem[] {
+  const known = [...Object.keys(sections), "models", "saltFingerprint"];
+  const secretNames = new Set(Object.keys(raw.secrets));
+  return Object.keys(raw.values)
+    .filter((key) => !known.includes(key) && !secretNames.has(key))
+    .map((key) => {
+      if (key === "jobs")
+        return {
+          path: "gpubox:jobs",
+          what: "Gateways per job are not built yet.",
+          fix: "Remove this section.",
+        };
+      const near = nearest(key, [...known, ...generatedSecrets]);
+      const fix = near ? `Did you mean "gpubox:${near}"?` : `Sections are: ${known.join(", ")}.`;
+      return { path: `gpubox:${key}`, what: `"${key}" is no section of a stack config.`, fix };
+    });
+}
+
+/** Valid keys of the object at `path` inside a schema, for the nearest-name hint. */
+function keysOf(schema: z.ZodType, path: PropertyKey[]): string[] {
+  let inner = unwrap(schema);
+  for (const key of path) {
+    const shape = "shape" in inner ? (inner.shape as Record<PropertyKey, z.ZodType>) : undefined;
+    const element = "element" in inner ? (inner.element as z.ZodType) : undefined;
+    const next = shape?.[key] ?? element;
+    if (!next) return [];
+    inner = unwrap(next);
+  }
+  return "shape" in inner ? Object.keys(inner.shape as object) : [];
+}
+
+function unwrap(schema: z.ZodType): z.ZodType {
+  let inner = schema;
+  while ("innerType" in inner.def) inner = inner.def.innerType as z.ZodType;
+  return inner;
+}
+
+function dedupe(problems: Problem[]): Problem[] {
+  const seen = new Set<string>();
+  return problems.filter((p) => {
+    const key = `${p.path}\n${p.what}`;
+    return seen.has(key) ? false : seen.add(key);
+  });
+}

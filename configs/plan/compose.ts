@@ -1,0 +1,117 @@
+import { stringify } from "yaml";
+import { servicesOf } from "./box";
+import type { BoxPlan, ContainerPlan, ServicePlan } from "./types";
+
+/** What a box that is run by Compose does without; said by `up` and at the top of the file. */
+export const COMPOSE_LOSES = [
+  "A gateway change stops the old gateway before the new one is proven: requests fail for its start time.",
+  "A bad config takes the gateway down; nothing keeps the old one serving.",
+  "There is no preview, no state and no drift check: Compose knows only what runs.",
+];
+
+/**
+ * A box as a Compose file: the way out for people who leave Pulumi, and the way in where no Pulumi engine can be had. Valid
+ * for docker-compose 1.29 and for the v2 plugin. It holds no secret and never `env_file:`, which leaks into
+ * `docker inspect`: secrets stay in the files under `dataDir`, which `npm run up` writes.
+ */
+export function composeFile(plan: BoxPlan): string {
+  const services = servicesOf(plan);
+  const document = {
+    services: Object.fromEntries(
+      services.map((service) => [service.container.name, composeService(plan, service)]),
+    ),
+    networks: Object.fromEntries(
+      plan.networks.map(({ role, name, internal }) => [
+        role,
+        { name, internal, labels: { "gpubox.stack": plan.stack } },
+      ]),
+    ),
+    volumes: Object.fromEntries(
+      services.flatMap(({ container, volume }) => (volume ? [[container.name, { name: volume.name }]] : [])),
+    ),
+  };
+  return `${header(plan)}${stringify(document, { lineWidth: 120 })}`;
+}
+
+function header(plan: BoxPlan): string {
+  const lines = [
+    `The gpubox stack "${plan.stack}" as a Compose file. Start it: docker-compose -p ${plan.prefix} -f <this file> up -d`,
+    `It needs the files under ${plan.dataDir} (configs, env files, model files), which \`npm run up\` writes.`,
+    "Against `pulumi up` it loses:",
+    ...COMPOSE_LOSES.map((loss) => `- ${loss}`),
+  ];
+  return lines.map((line) => `# ${line}\n`).join("");
+}
+
+/** Name of a container that Compose runs; the same as under Pulumi, but for the gateway, which has one fixed copy here. */
+export function composeContainerName(plan: BoxPlan, container: ContainerPlan): string {
+  return `${plan.prefix}-${container.name}`;
+}
+
+function composeService(plan: BoxPlan, { container }: ServicePlan) {
+  const c = container;
+  return {
+    image: c.image,
+    container_name: composeContainerName(plan, c),
+    entrypoint: c.entrypoint,
+    command: c.command.map(escapeDollar),
+    user: c.user,
+    environment: mapValues(environment(plan, c), escapeDollar),
+    networks: Object.fromEntries(Object.entries(c.networks).map(([role, aliases]) => [role, { aliases }])),
+    ...(c.hostGateway ? { extra_hosts: ["host.docker.internal:host-gateway"] } : {}),
+    volumes: c.mounts.map((mount) => ({
+      type: mount.kind === "volume" ? "volume" : "bind",
+      source: mount.kind === "volume" ? c.name : mount.source,
+      target: mount.target,
+      read_only: mount.readOnly,
+    })),
+    tmpfs: Object.entries(c.tmpfs).map(([path, options]) => `${path}:${options}`),
+    ports: c.ports.map(({ bind, port, containerPort }) => `${bind}:${port}:${containerPort}`),
+    mem_limit: `${c.memoryMiB}m`,
+    memswap_limit: `${c.memoryMiB}m`,
+    ...(c.shmMiB ? { shm_size: `${c.shmMiB}m` } : {}),
+    read_only: c.readOnly,
+    init: c.init,
+    cap_drop: ["ALL"],
+    security_opt: ["no-new-privileges:true"],
+    healthcheck: {
+      test: c.health.test.map(escapeDollar),
+      interval: `${c.health.intervalSeconds}s`,
+      timeout: `${c.health.timeoutSeconds}s`,
+      retries: c.health.retries,
+      start_period: `${c.health.startPeriodSeconds}s`,
+    },
+    ...(c.stopSignal ? { stop_signal: c.stopSignal } : {}),
+    stop_grace_period: `${c.stopGraceSeconds}s`,
+    restart: "unless-stopped",
+    logging: { driver: "json-file", options: { "max-size": "20m", "max-file": "5" } },
+    labels: c.labels,
+    ...dependencies(plan, c),
+  };
+}
+
+/** The edge learns the gateway's name from its environment: under Compose there is no switch that would tell it. */
+function environment(plan: BoxPlan, container: ContainerPlan): Record<string, string> {
+  if (container.name !== "edge") return container.env;
+  return { ...container.env, GPUBOX_UPSTREAM: composeContainerName(plan, plan.gateway.container) };
+}
+
+function dependencies(plan: BoxPlan, container: ContainerPlan) {
+  if (container.name !== "gateway") return {};
+  const stores = [plan.cache, plan.database].filter((store) => store !== undefined);
+  return {
+    depends_on: Object.fromEntries(stores.map((s) => [s.container.name, { condition: "service_healthy" }])),
+  };
+}
+
+/** Compose puts variables in for `$NAME`; what is meant for the container's shell has to be doubled. */
+function escapeDollar(text: string): string {
+  return text.replaceAll("$", "$$$$");
+}
+
+function mapValues(
+  record: Record<string, string>,
+  change: (value: string) => string,
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}

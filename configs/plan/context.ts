@@ -1,0 +1,84 @@
+import type { StackConfig } from "../schema/stack";
+import type { SecretFacts } from "../secretFacts";
+import { hashOf } from "./text";
+import type { ContainerPlan, FilePlan, ImageRole, Resolved } from "./types";
+
+/** Name under `assets/` to text: what runs on the host but is not TypeScript. */
+export type Assets = Record<string, string>;
+
+/** Everything that a plan is made from. */
+export interface PlanInput {
+  config: StackConfig;
+  secrets: SecretFacts;
+  /** `saltFingerprint()` of the salt key. */
+  saltFingerprint: string;
+  resolved: Resolved;
+  assets: Assets;
+}
+
+/** What the parts of a plan share. */
+export interface PlanContext extends PlanInput {
+  /** `gpubox-<stack>`. */
+  prefix: string;
+  dataDir: string;
+}
+
+/** An asset as a file of a container's configuration directory. */
+export function assetFile(context: PlanContext, name: string): FilePlan {
+  const text = context.assets[name];
+  if (text === undefined) throw new Error(`asset ${name} is missing`);
+  return { text: [text], mode: "0640" };
+}
+
+type Optional =
+  | "env"
+  | "tmpfs"
+  | "ports"
+  | "init"
+  | "hostGateway"
+  | "readOnly"
+  | "shmMiB"
+  | "stopSignal"
+  | "replacement";
+
+/** A container's own choices; the rest are the box's hardened defaults. */
+export type ContainerChoices = Omit<ContainerPlan, Optional | "labels" | "image"> &
+  Partial<Pick<ContainerPlan, Optional>>;
+
+/**
+ * A container with the defaults of every container of a box: read-only root, a small tmpfs, no ports, and labels by which
+ * the box finds what is its own. `contentHash` is that of the files it mounts: a container whose files changed is another.
+ */
+export function container(
+  context: PlanContext,
+  choices: ContainerChoices,
+  contentHash: string,
+): ContainerPlan {
+  const spec = {
+    env: {},
+    tmpfs: { "/tmp": "rw,noexec,nosuid,size=64m" },
+    ports: [],
+    readOnly: true,
+    init: false,
+    hostGateway: false,
+    replacement: "stop-first" as const,
+    image: imageOf(context, choices.role),
+    ...choices,
+  };
+  // The provider neither notices a removed setting nor a changed health check; a label with the hash of all makes both a
+  // replacement.
+  const hash = hashOf({ spec, contentHash });
+  return {
+    ...spec,
+    labels: { "gpubox.stack": context.config.stack, "gpubox.role": choices.name, "gpubox.spec": hash },
+  };
+}
+
+export function imageOf(context: PlanContext, role: ImageRole): string {
+  return context.resolved.images[role].reference;
+}
+
+/** Health check of a container that answers within seconds of its start. */
+export function health(...test: string[]): ContainerPlan["health"] {
+  return { test, intervalSeconds: 3, timeoutSeconds: 5, retries: 5, startPeriodSeconds: 10 };
+}

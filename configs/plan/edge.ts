@@ -1,0 +1,85 @@
+import { acceptedHosts, adminPort } from "../checks";
+import { assetFile, type ContainerChoices, container, health, type PlanContext } from "./context";
+import { edgeConfig, edgeKeys } from "./haproxy/edge";
+import { configFile, directory } from "./text";
+import type { ServicePlan } from "./types";
+
+/** uid and gid of `haproxy` in the official image; the recipe uses the same. */
+export const HAPROXY = 99;
+
+/** Ports of the edge inside its container. */
+const CLIENT_PORT = 4000;
+const ADMIN_PORT = 4001;
+
+/** Seconds that the edge gives running streams when it is itself replaced; its `hard-stop-after` is below. */
+const EDGE_GRACE_SECONDS = 60;
+
+/** HAProxy in front: owns the ports and sends traffic to the proven gateway only. */
+export function planEdge(context: PlanContext): ServicePlan {
+  const { config } = context;
+  const files = directory(
+    `${context.dataDir}/edge`,
+    HAPROXY,
+    {
+      "haproxy.cfg": configFile(
+        ...edgeConfig({
+          hosts: acceptedHosts(config),
+          auth: config.gateway.auth,
+          adminPort: adminPort(config),
+        }),
+      ),
+      "keys.map": configFile(...edgeKeys({ auth: config.gateway.auth })),
+      "hold.lua": assetFile(context, "haproxy/hold.lua"),
+      "entrypoint.sh": assetFile(context, "edge/entrypoint.sh"),
+      "switch.sh": assetFile(context, "edge/switch.sh"),
+      "reload.sh": assetFile(context, "edge/reload.sh"),
+    },
+    context.secrets,
+  );
+  const state = { path: `${context.dataDir}/edge-state`, uid: HAPROXY, gid: HAPROXY };
+  return {
+    directory: files,
+    writable: [state],
+    container: container(
+      context,
+      {
+        name: "edge",
+        role: "edge",
+        entrypoint: ["bash"],
+        command: ["/etc/gpubox/entrypoint.sh"],
+        user: `${HAPROXY}:${HAPROXY}`,
+        networks: { edge: ["edge"] },
+        mounts: [
+          { kind: "directory", source: files.path, target: "/etc/gpubox", readOnly: true },
+          { kind: "directory", source: state.path, target: "/var/lib/gpubox", readOnly: false },
+        ],
+        ports: [
+          { bind: config.gateway.bind, port: config.gateway.port, containerPort: CLIENT_PORT },
+          { bind: "127.0.0.1", port: adminPort(config), containerPort: ADMIN_PORT },
+        ],
+        memoryMiB: 512,
+        health: health("CMD", "bash", "-c", `exec 3<>/dev/tcp/127.0.0.1/${CLIENT_PORT}`),
+        readySeconds: 60,
+        stopSignal: "SIGUSR1",
+        stopGraceSeconds: EDGE_GRACE_SECONDS,
+      },
+      // The files are reloaded and are no reason for another container.
+      "",
+    ),
+  };
+}
+
+/** What every valve has in common with the edge: the same program, another configuration. */
+export function valveDirectoryMount(path: string) {
+  return {
+    role: "edge",
+    entrypoint: ["haproxy"],
+    command: ["-W", "-db", "-f", "/etc/gpubox/haproxy.cfg"],
+    user: `${HAPROXY}:${HAPROXY}`,
+    mounts: [{ kind: "directory", source: path, target: "/etc/gpubox", readOnly: true }],
+    memoryMiB: 128,
+    health: health("CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8080"),
+    readySeconds: 60,
+    stopSignal: "SIGUSR1",
+  } satisfies Partial<ContainerChoices>;
+}

@@ -1,0 +1,151 @@
+import { assetFile, container, health, imageOf, type PlanContext } from "./context";
+import { litellmConfig, type RoutedModel, secretVariable } from "./litellm";
+import { configFile, directory, envFile, hashOf, stableJson } from "./text";
+import type { FilePlan, GatewayPlan, TextPart } from "./types";
+
+/** `nobody` of LiteLLM's non-root image; the recipe uses the same. */
+const NOBODY = 65534;
+
+/** Seconds from the drain announcement to SIGTERM: more than the edge's `fall` times its check interval. */
+const DRAIN_NOTICE_SECONDS = 5;
+
+/** Seconds that a gateway gets beyond `drainTimeout` to flush its logs. */
+const DRAIN_MARGIN_SECONDS = 60;
+
+/** True where the gateway can use the declared database: LiteLLM from PyPI has no Prisma engines, the official image has. */
+export function usesDatabase(context: PlanContext): boolean {
+  return context.config.database.mode !== "none" && context.resolved.images.gateway.source === "digest";
+}
+
+/**
+ * The gateway as an immutable generation: config, env file and entrypoint lie in a directory that is named by the hash of
+ * everything a running gateway reads, and never change under it.
+ */
+export function planGateway(context: PlanContext, models: RoutedModel[]): GatewayPlan {
+  const { config } = context;
+  const database = usesDatabase(context);
+  const secretParts = models.flatMap(({ route }) => (route.apiKey ? [route.apiKey.secret] : []));
+  const modelHashes = Object.fromEntries(
+    models.map(({ name, model, route }) => [
+      name,
+      hashOf({ model, route, key: route.apiKey && context.secrets[route.apiKey.secret]?.fingerprint }),
+    ]),
+  );
+  const files: Record<string, FilePlan> = {
+    "config.yaml": configFile(litellmConfig(config, models, database)),
+    "gateway.env": envFile({
+      LITELLM_MASTER_KEY: [{ secret: "masterKey", as: "shell" }],
+      LITELLM_SALT_KEY: [{ secret: "saltKey", as: "shell" }],
+      DRAIN_ENDPOINT_TOKEN: [{ secret: "masterKey", as: "shell-derived" }],
+      ...redisVariables(context),
+      ...(database ? { DATABASE_URL: databaseUrl(context) } : {}),
+      ...Object.fromEntries(
+        [...new Set(secretParts)].map((secret) => [secretVariable(secret), [{ secret, as: "shell" }]]),
+      ),
+    }),
+    "entrypoint.sh": assetFile(context, "gateway/entrypoint.sh"),
+    "prove.py": assetFile(context, "gateway/prove.py"),
+  };
+  const draft = directory("", NOBODY, files, context.secrets);
+  const generation = hashOf({
+    files: draft.hash,
+    image: imageOf(context, "gateway"),
+    gateway: config.gateway,
+    modelHashes,
+  });
+  files["generation.json"] = configFile(
+    stableJson({ generation, database, models: listed(models, modelHashes) }),
+  );
+  const own = directory(`${context.dataDir}/gateway/${generation}`, NOBODY, files, context.secrets);
+  const gateway = container(
+    context,
+    {
+      name: "gateway",
+      role: "gateway",
+      entrypoint: ["sh"],
+      command: ["/etc/gpubox/entrypoint.sh"],
+      user: `${NOBODY}:${NOBODY}`,
+      env: environment(config.gateway.drainTimeout),
+      networks: { edge: [], data: [], models: [] },
+      hostGateway: true,
+      mounts: [{ kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true }],
+      tmpfs: { "/tmp": "rw,nosuid,size=512m,mode=1777" },
+      memoryMiB: config.gateway.memoryMiB,
+      health: {
+        ...health(
+          "CMD",
+          "python3",
+          "-c",
+          "import urllib.request as r; r.urlopen('http://127.0.0.1:4000/health/liveliness', timeout=8)",
+        ),
+        intervalSeconds: 10,
+        timeoutSeconds: 10,
+        startPeriodSeconds: 120,
+      },
+      readySeconds: 300,
+      stopGraceSeconds: config.gateway.drainTimeout + DRAIN_MARGIN_SECONDS,
+      replacement: "start-first",
+    },
+    own.hash,
+  );
+  gateway.labels["gpubox.generation"] = generation;
+  return {
+    container: gateway,
+    directory: own,
+    writable: [],
+    generation,
+    modelHashes,
+    usesDatabase: database,
+  };
+}
+
+/** Every name that /v1/models must list. An alias is its model's route, so that one proof serves both. */
+function listed(models: RoutedModel[], hashes: Record<string, string>) {
+  const entries = models.flatMap(({ name, model }) => [
+    [name, { hash: hashes[name], mode: "chat", prove: true }],
+    ...model.aliases.map((alias) => [alias, { hash: hashes[name], mode: "chat", prove: false }]),
+  ]);
+  return Object.fromEntries(entries) as Record<string, { hash: string; mode: string; prove: boolean }>;
+}
+
+/** Nothing secret: `docker inspect` shows it. Every path that LiteLLM writes to lies on the tmpfs. */
+function environment(drainTimeout: number): Record<string, string> {
+  return {
+    HOME: "/tmp",
+    XDG_CACHE_HOME: "/tmp/cache",
+    LITELLM_MODE: "PRODUCTION",
+    LITELLM_LOG: "ERROR",
+    LITELLM_LOCAL_MODEL_COST_MAP: "True",
+    LITELLM_MIGRATION_DIR: "/tmp/migrations",
+    LITELLM_UI_PATH: "/tmp/ui",
+    LITELLM_ASSETS_PATH: "/tmp/assets",
+    LITELLM_NON_ROOT: "true",
+    PYTHONDONTWRITEBYTECODE: "1",
+    GRACEFUL_SHUTDOWN_TIMEOUT: String(drainTimeout),
+    DRAIN_NOTICE_SECONDS: String(DRAIN_NOTICE_SECONDS),
+    // Above the edge's idle timeout, so that LiteLLM never closes a connection under a request.
+    KEEPALIVE_TIMEOUT: "120",
+  };
+}
+
+function redisVariables(context: PlanContext): Record<string, TextPart[]> {
+  const { mode, url } = context.config.cache;
+  if (mode === "bundled")
+    return {
+      REDIS_HOST: ["'cache'"],
+      REDIS_PORT: ["'6379'"],
+      REDIS_PASSWORD: [{ secret: "cachePassword", as: "shell" }],
+    };
+  if (mode === "none" || !url) return {};
+  return {
+    REDIS_HOST: [{ secret: url.secret, as: "shell-url-hostname" }],
+    REDIS_PORT: [{ secret: url.secret, as: "shell-url-port" }],
+    REDIS_PASSWORD: [{ secret: url.secret, as: "shell-url-password" }],
+  };
+}
+
+function databaseUrl(context: PlanContext): TextPart[] {
+  const { url } = context.config.database;
+  if (url) return [{ secret: url.secret, as: "shell" }];
+  return ["'postgresql://litellm:", { secret: "databasePassword", as: "url" }, "@database:5432/litellm'"];
+}

@@ -1,0 +1,159 @@
+/** What the edge and the valves have in common: process settings, time limits, name resolution and answers in JSON. */
+
+/** Where the directory with haproxy.cfg and the scripts is mounted, read-only. */
+export const CONFIG_DIR = "/etc/gpubox";
+
+/** Loopback port inside the container where the process itself answers 200; see assets/haproxy/health.sh. */
+export const ALIVE_PORT = 4002;
+
+/**
+ * Bytes of a request that can be sent again after a failure, its header fields included. A longer one can still be sent
+ * again when the connection itself failed, because nothing of it has left yet. Measured in facts/operations.md, run K.
+ */
+export const BUFFER_BYTES = 131_072;
+
+/** Minutes of silence in a stream, the time to its first token included. Not a limit of its duration. */
+export const SILENCE_MINUTES = 15;
+
+/** Minutes that a stream may outlive a reload of the configuration that it began under. */
+export const HARD_STOP_MINUTES = 60;
+
+/** Seconds that a 503 tells its client to wait. A gateway starts in 7 to 15 s, so one or two tries meet it. */
+export const RETRY_AFTER_SECONDS = 5;
+
+/** Name of the backup server that leads to the listener which holds requests; assets/haproxy/hold.lua knows it too. */
+const WAITING_SERVER = "waiting";
+const WAITING_SOCKET = "unix@/tmp/waiting.sock";
+
+/**
+ * One word of haproxy.cfg that holds `text` as it is.
+ *
+ * @throws Error if `text` has a line break or another control character: no quoting keeps one.
+ */
+export function quoted(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(text)) {
+    throw new Error(`haproxy.cfg cannot hold a control character: ${JSON.stringify(text)}`);
+  }
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** An error in the shape that OpenAI clients parse. */
+export function errorBody(status: number, type: string, message: string): string {
+  return JSON.stringify({ error: { message, type, code: status } });
+}
+
+/** The arguments of `http-request return` and of `http-error` that answer with {@link errorBody}. */
+export function jsonError(status: number, type: string, message: string): string {
+  const retry = status === 503 ? ` hdr Retry-After ${RETRY_AFTER_SECONDS}` : "";
+  return `status ${status} content-type application/json string ${quoted(errorBody(status, type, message))}${retry}`;
+}
+
+/** `global`, name resolution and the `defaults` section `base` that every other section starts from. */
+export function processSections(options: { clients: number; retryOn: string }): string[] {
+  return [
+    "global",
+    "  log stdout format raw local0 info",
+    "  # One thread: a runtime command and a request never interleave, so a switch is one step for every request. It is",
+    "  # far more than a GPU box can use.",
+    "  nbthread 1",
+    "  # A held request counts three times: its client, and both sides of the way to the listener that holds it.",
+    `  maxconn ${options.clients * 3}`,
+    `  tune.bufsize ${BUFFER_BYTES}`,
+    `  hard-stop-after ${HARD_STOP_MINUTES}m`,
+    `  lua-load ${CONFIG_DIR}/hold.lua`,
+    "",
+    "# Docker's embedded DNS. It knows a container that runs, healthy or not.",
+    "resolvers docker",
+    "  nameserver docker 127.0.0.11:53",
+    "  resolve_retries 3",
+    "  timeout resolve 1s",
+    "  timeout retry 1s",
+    "  # A container that comes back may have another address.",
+    "  hold valid 1s",
+    "  hold nx 5s",
+    "  hold timeout 30s",
+    "  hold refused 30s",
+    "  hold other 30s",
+    "",
+    "defaults base",
+    "  mode http",
+    "  log global",
+    "  # The path without its query: some clients put keys there.",
+    '  log-format "%ci [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %ac/%fc/%bc/%sc/%rc %HM %HPO"',
+    "  option dontlognull",
+    "  # Chunks leave at once: the events of a stream are never gathered.",
+    "  option http-no-delay",
+    "  # No idle connection to a server, so none that it closes just when a request is sent on it.",
+    "  option http-server-close",
+    "  # A client that goes away frees what works for it.",
+    "  option abortonclose",
+    "  # After a reload an idle client gets one more answer, with `Connection: close`, instead of a closed connection.",
+    "  option idle-close-on-response",
+    "  # Another server at the first retry.",
+    "  option redispatch 1",
+    "  retries 3",
+    `  retry-on ${options.retryOn}`,
+    "  timeout connect 2s",
+    "  timeout http-request 30s",
+    "  timeout http-keep-alive 60s",
+    "  timeout queue 60s",
+    `  timeout client ${SILENCE_MINUTES}m`,
+    `  timeout server ${SILENCE_MINUTES}m`,
+    `  timeout tunnel ${HARD_STOP_MINUTES}m`,
+  ];
+}
+
+/**
+ * Server settings of a checked backend that may go away at any time.
+ *
+ * - One failed connection takes the server out at once (`observe`): the next try goes elsewhere or waits, instead of
+ *   failing until the health check notices.
+ * - `init-addr none`: a name that is not there yet never blocks the start; requests wait until it is.
+ * - `allow-dup-ip`: a new container may get the address of one that was removed a moment ago.
+ */
+export function defaultServer(options: { fall: number }): string {
+  return (
+    `default-server check inter 1s fastinter 500ms downinter 500ms rise 1 fall ${options.fall} ` +
+    "observe layer4 error-limit 1 on-error mark-down " +
+    "init-addr none resolvers docker resolve-prefer ipv4 resolve-opts allow-dup-ip"
+  );
+}
+
+/** The server of last resort: where requests wait when no other server of a backend is up. */
+export function waitingServer(): string {
+  return `server ${WAITING_SERVER} ${WAITING_SOCKET} backup`;
+}
+
+/** ACL-like condition: this answer came through {@link waitingServer}. */
+export const FROM_WAITING = `{ srv_name ${WAITING_SERVER} }`;
+
+/** The listener where requests wait; `rules` are those for a request that goes on. */
+export function waitingFrontend(options: {
+  backend: string;
+  seconds: number;
+  message: string;
+  rules: string[];
+}): string[] {
+  return [
+    "# Requests come here when no server is up: before they are sent, or after their connection failed.",
+    "frontend waiting from base",
+    `  bind ${WAITING_SOCKET} mode 600`,
+    `  http-request lua.hold ${options.backend} ${options.seconds}`,
+    `  http-request return ${jsonError(503, "service_unavailable", options.message)} if { var(txn.held) -m str timeout }`,
+    "  # Its first try may have reached a process that died of it.",
+    "  http-request disable-l7-retry",
+    ...options.rules.map((rule) => `  ${rule}`),
+    `  default_backend ${options.backend}`,
+  ];
+}
+
+/** The listener that the container's own health check asks. */
+export function aliveFrontend(): string[] {
+  return [
+    "frontend alive from base",
+    `  bind 127.0.0.1:${ALIVE_PORT}`,
+    "  http-request set-log-level silent",
+    "  http-request return status 200",
+  ];
+}

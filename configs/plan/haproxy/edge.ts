@@ -1,0 +1,250 @@
+import type { TextPart } from "../types";
+import {
+  aliveFrontend,
+  CONFIG_DIR,
+  defaultServer,
+  jsonError,
+  processSections,
+  waitingFrontend,
+  waitingServer,
+} from "./common";
+
+/** Port of the clients' listener inside the container: inference only. */
+export const CLIENT_PORT = 4000;
+/** Port of the admin listener inside the container; to be published on loopback only. */
+export const ADMIN_PORT = 4001;
+/** Port that every gateway listens on. */
+export const GATEWAY_PORT = 4000;
+/** Clients at a time; the next one waits to be accepted. Worst case of memory: twice {@link BUFFER_BYTES} for each. */
+export const MAX_CLIENTS = 1000;
+/** Seconds that a request waits for a gateway. The slowest measured restart of a LiteLLM container took 15 s. */
+export const HOLD_SECONDS = 60;
+/**
+ * Failed checks until a gateway is out. Another LiteLLM that starts on the same cores makes the serving one slow to answer
+ * (facts/operations.md, 2a). Death needs no check to be noticed, see {@link defaultServer}; this is for one that hangs.
+ */
+const FALL = 6;
+
+/** The Host that gateways see, whatever the client sent (CVE-2026-49468: LiteLLM took it into its authentication). */
+const FORWARDED_HOST = "gateway";
+
+/** Files of the edge's directory: name there to path under assets/. haproxy.cfg and keys.map are made here. */
+export const EDGE_ASSETS: Record<string, string> = {
+  "entrypoint.sh": "edge/entrypoint.sh",
+  "switch.sh": "edge/switch.sh",
+  "upstream.sh": "edge/upstream.sh",
+  "hold.lua": "haproxy/hold.lua",
+  "control.sh": "haproxy/control.sh",
+  "reload.sh": "haproxy/reload.sh",
+  "health.sh": "haproxy/health.sh",
+};
+
+export interface EdgeOptions {
+  /** Host names that clients use, without port. localhost, 127.0.0.1 and [::1] are always allowed. */
+  hosts: string[];
+  /** `none`: the edge adds the master key on the clients' port. The admin port always asks for a key. */
+  auth: "key" | "none";
+  /** Where the admin port is reached from the box, for the answer to an admin route on the clients' port. */
+  adminEndpoint: string;
+  /** Seconds that a request waits for a gateway. Default {@link HOLD_SECONDS}. */
+  holdSeconds?: number;
+}
+
+/** Routes that clients may use. What ends in `/` allows everything below it. */
+const CLIENT_ROUTES = [
+  "/v1/chat/completions",
+  "/chat/completions",
+  "/v1/completions",
+  "/completions",
+  "/v1/embeddings",
+  "/embeddings",
+  "/v1/messages",
+  "/v1/messages/count_tokens",
+  "/v1/models",
+  "/models",
+  "/v1/models/",
+  "/models/",
+  "/v1/responses",
+  "/responses",
+  "/v1/responses/",
+  "/responses/",
+  "/v1/rerank",
+  "/rerank",
+  "/health/liveliness",
+  "/health/readiness",
+];
+
+/** Header fields by which a client could tell the gateway who it is or where it came from. */
+const CLAIMED = [
+  "Forwarded",
+  "X-Forwarded-Host",
+  "X-Forwarded-Proto",
+  "X-Forwarded-Port",
+  "X-Forwarded-Prefix",
+  "X-Real-IP",
+];
+
+/**
+ * haproxy.cfg of the edge. `backend gateways` is not in it: assets/edge/upstream.sh writes that to the edge's own
+ * directory, so that this file changes only when the config does.
+ *
+ * @throws Error if a host is not a host name or an IP address.
+ */
+export function edgeConfig(options: EdgeOptions): TextPart[] {
+  const lines = [
+    "# Made by gpubox from the stack's config. The backend `gateways` is in /var/lib/gpubox/upstream.cfg.",
+    ...processSections({
+      clients: MAX_CLIENTS,
+      // A gateway whose process dies has answered nothing to what it was given last. The request is sent again, as every
+      // OpenAI client would do itself; the waiting listener and the admin port keep this from happening twice.
+      retryOn: "conn-failure empty-response",
+    }),
+    `  http-error ${jsonError(408, "timeout", "The request did not arrive in time.")}`,
+    `  http-error ${jsonError(502, "bad_gateway", "The gateway stopped before it answered. It was not asked again.")}`,
+    `  http-error ${jsonError(503, "service_unavailable", "No gateway took the request.")}`,
+    `  http-error ${jsonError(504, "timeout", "The gateway was silent for too long.")}`,
+    "",
+    "defaults slots from base",
+    "  balance leastconn",
+    "  # Liveliness, not readiness: readiness fails while Postgres is away and would take every gateway out at once.",
+    "  option httpchk",
+    `  http-check send meth GET uri /health/liveliness hdr Host ${FORWARDED_HOST}`,
+    "  http-check expect status 200",
+    "  timeout check 10s",
+    `  ${defaultServer({ fall: FALL })}`,
+    "",
+    "frontend clients from base",
+    `  bind :${CLIENT_PORT}`,
+    `  maxconn ${MAX_CLIENTS}`,
+    ...indent(requestRules(options)),
+    ...CLIENT_ROUTES.map(
+      (route) => `  acl client_route var(txn.path) -m ${route.endsWith("/") ? "beg" : "str"} ${route}`,
+    ),
+    `  http-request return ${jsonError(404, "not_found", `This port serves inference only. Admin routes, the UI and metrics are at ${options.adminEndpoint} on the box itself.`)} if !client_route`,
+    ...indent(options.auth === "none" ? openRules(options.hosts) : KEY_RULES),
+    ...indent(RESPONSE_RULES),
+    "  default_backend gateways",
+    "",
+    "frontend admin from base",
+    `  bind :${ADMIN_PORT}`,
+    `  maxconn ${MAX_CLIENTS}`,
+    ...indent(requestRules(options)),
+    "  # The drain route would be a kill switch. It belongs to the gateway's own entrypoint.",
+    `  http-request return ${jsonError(404, "not_found", "The edge does not serve this route.")} if { var(txn.path) -m beg /health/drain }`,
+    "  # Making a key twice is worse than an error.",
+    "  http-request disable-l7-retry unless METH_GET",
+    ...indent(KEY_RULES),
+    ...indent(RESPONSE_RULES),
+    "  default_backend gateways",
+    "",
+    ...waitingFrontend({
+      backend: "gateways",
+      seconds: options.holdSeconds ?? HOLD_SECONDS,
+      message: `No gateway was up for ${options.holdSeconds ?? HOLD_SECONDS} seconds.`,
+      // What knew the other key when the request came may have been switched while it waited.
+      rules: KEY_RULES,
+    }),
+    "",
+    ...aliveFrontend(),
+  ];
+  return [`${lines.join("\n")}\n`];
+}
+
+/**
+ * keys.map of the edge: the master keys by the names `master` and `previous`, and the name of each key that a client may
+ * present. The key that the serving gateways know is looked up in it, so that both keys work before, during and after a
+ * rotation. Secrets must have no white space; the schema of the stack's config says so.
+ */
+export function edgeKeys(options: { previousMasterKey: boolean }): TextPart[] {
+  const named = (name: string, secret: string): TextPart[] => [
+    `${name} `,
+    { secret, as: "raw" },
+    "\nkey:",
+    { secret, as: "raw" },
+    ` ${name}\n`,
+  ];
+  return [
+    "# Made by gpubox from the stack's secrets.\n",
+    ...named("master", "masterKey"),
+    ...(options.previousMasterKey ? named("previous", "previousMasterKey") : []),
+  ];
+}
+
+const KEYS = `${CONFIG_DIR}/keys.map`;
+
+/** The master key that the serving gateways know. /tmp/knows.map holds its name, see assets/edge/upstream.sh. */
+const KNOWN_KEY = `http-request set-var(txn.known) str(generation),map(/tmp/knows.map),map(${KEYS})`;
+
+/** Replaces a master key, in whichever of its places the client sent it, by the one that the serving gateways know. */
+const KEY_RULES = [
+  KNOWN_KEY,
+  'http-request set-var-fmt(txn.bearer) "key:%[http_auth_bearer]"',
+  'http-request set-var-fmt(txn.xkey) "key:%[req.fhdr(x-api-key)]"',
+  'http-request set-var-fmt(txn.akey) "key:%[req.fhdr(api-key)]"',
+  ...[
+    ['Authorization "Bearer %[var(txn.known)]"', "txn.bearer"],
+    ["x-api-key %[var(txn.known)]", "txn.xkey"],
+    ["api-key %[var(txn.known)]", "txn.akey"],
+  ].map(
+    ([header, presented]) =>
+      `http-request set-header ${header} if { var(txn.known) -m found } { var(${presented}),map(${KEYS}) -m found }`,
+  ),
+];
+
+/** Rules of a clients' port that asks for no key. */
+function openRules(hosts: string[]): string[] {
+  return [
+    "# No key protects this port, so a web page that is open on this machine must not use it either.",
+    `http-request return ${jsonError(403, "permission_denied", "Web pages of other hosts may not use this gateway: gateway.auth is none.")} if { req.hdr(Origin) -m found } !{ req.fhdr(Origin),regsub(^https?://,),host_only -m str ${hostList(hosts)} }`,
+    "http-request del-header x-api-key",
+    "http-request del-header api-key",
+    "http-request del-header x-litellm-api-key",
+    KNOWN_KEY,
+    'http-request set-header Authorization "Bearer %[var(txn.known)]"',
+  ];
+}
+
+/** Rules of both ports: a known Host, a path that means one thing only, and nothing of what clients claim to be. */
+function requestRules(options: EdgeOptions): string[] {
+  return [
+    `http-request return ${jsonError(421, "misdirected_request", "This gateway does not answer to that host name. Add it to gateway.hosts in the stack's config.")} if !{ req.fhdr(Host),host_only -m str ${hostList(options.hosts)} }`,
+    "# Decoded once, as the gateway does.",
+    "http-request set-var(txn.path) path,url_dec",
+    ...[
+      "!{ var(txn.path) -m found }",
+      "{ var(txn.path) -m sub // /./ /../ \\\\ }",
+      "{ var(txn.path) -m end /. /.. }",
+      "{ var(txn.path) -m reg [[:cntrl:]] }",
+    ].map(
+      (trick) =>
+        `http-request return ${jsonError(400, "invalid_request", "The path is not in its normal form.")} if ${trick}`,
+    ),
+    `http-request set-header Host ${FORWARDED_HOST}`,
+    "http-request set-header X-Forwarded-For %[src]",
+    ...CLAIMED.map((name) => `http-request del-header ${name}`),
+    "http-request del-header x-gpubox-held",
+  ];
+}
+
+/** A redirect to the fixed Host would lead nowhere. */
+const RESPONSE_RULES = [
+  `http-response replace-header Location ^https?://${FORWARDED_HOST}(:[0-9]+)?/(.*)$ /\\2`,
+];
+
+function hostList(hosts: string[]): string {
+  for (const host of hosts) {
+    if (!/^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/.test(host)) {
+      throw new Error(`not a host name without port: ${JSON.stringify(host)}`);
+    }
+  }
+  return [...new Set(["localhost", "127.0.0.1", "[::1]", ...hosts.map((host) => host.toLowerCase())])].join(
+    " ",
+  );
+}
+
+function indent(lines: string[]): string[] {
+  return lines.map((line) => `  ${line}`);
+}
+
+/** The waiting server's line as assets/edge/upstream.sh writes it; a test holds both together. */
+export const UPSTREAM_LAST_LINE = `  ${waitingServer()}`;

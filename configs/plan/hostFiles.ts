@@ -1,0 +1,56 @@
+import { renderText, type SecretValues, shellQuote } from "./text";
+import type { DirectoryPlan, WritableDirectoryPlan } from "./types";
+
+/**
+ * Runs a script as root on the host, with one directory of it mounted, through the Docker engine alone: whoever may use
+ * the engine needs neither sudo nor a second way in. `words` become "$1", "$2", …
+ */
+export function onHost(image: string, directory: string, script: string, words: string[] = []): string {
+  const quoted = [script, "gpubox", ...words].map(shellQuote).join(" ");
+  return `docker run --rm -i --network none --user 0 --entrypoint sh -v ${directory}:${directory} ${image} -c ${quoted}`;
+}
+
+/** Each file appears under its name whole or not at all: written beside it, then renamed. Files not named are removed. */
+const WRITE = `set -eu
+umask 077
+dir=$1 gid=$2
+install -d -m 0750 -o 0 -g "$gid" "$dir"
+keep=" "
+while read -r name mode data; do
+  printf %s "$data" | base64 -d > "$dir/.$name.new"
+  chown "0:$gid" "$dir/.$name.new"
+  chmod "$mode" "$dir/.$name.new"
+  mv -f "$dir/.$name.new" "$dir/$name"
+  keep="$keep$name "
+done
+for file in "$dir"/* "$dir"/.*.new; do
+  [ -f "$file" ] || continue
+  case "$keep" in *" \${file##*/} "*) ;; *) rm -f "$file" ;; esac
+done`;
+
+/** Shell command that brings a directory's files to the host; it expects `directoryInput` on standard input. */
+export function writeDirectory(image: string, dataDir: string, directory: DirectoryPlan): string {
+  return onHost(image, dataDir, WRITE, [directory.path, String(directory.gid)]);
+}
+
+/** The files of a directory as `writeDirectory` reads them: a line each of name, mode and base64. Holds secrets. */
+export function directoryInput(directory: DirectoryPlan, values: SecretValues): string {
+  return Object.entries(directory.files)
+    .map(([name, file]) => {
+      const data = Buffer.from(renderText(file.text, values)).toString("base64");
+      return `${name} ${file.mode} ${data}\n`;
+    })
+    .join("");
+}
+
+/** Shell command that removes a directory's files, unless a container still mounts it. */
+export function removeDirectory(image: string, dataDir: string, path: string): string {
+  const users = `docker ps -aq --filter volume=${path}`;
+  return `[ -n "$(${users})" ] || ${onHost(image, dataDir, 'rm -rf "$1"', [path])}`;
+}
+
+/** Shell command that makes a directory which a container writes to. It is never emptied. */
+export function makeWritable(image: string, dataDir: string, directory: WritableDirectoryPlan): string {
+  const script = 'install -d -m 0750 -o "$2" -g "$3" "$1"';
+  return onHost(image, dataDir, script, [directory.path, String(directory.uid), String(directory.gid)]);
+}

@@ -1,0 +1,85 @@
+import { stringify } from "yaml";
+import type { ModelConfig } from "../engines";
+import type { Route } from "../engines/engine";
+import type { StackConfig } from "../schema/stack";
+
+/** A declared model with its route. */
+export interface RoutedModel {
+  name: string;
+  model: ModelConfig;
+  route: Route;
+}
+
+/** Name of the environment variable that carries a named secret into the gateway. */
+export function secretVariable(secret: string): string {
+  return `GPUBOX_SECRET_${secret}`;
+}
+
+/** LiteLLM's config.yaml. It names environment variables for secrets and holds none. */
+export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDatabase: boolean): string {
+  const { settings } = config.gateway;
+  const redis = config.cache.mode === "none" ? undefined : redisSettings();
+  return stringify({
+    model_list: models.map(deployment),
+    litellm_settings: {
+      // Seconds; LiteLLM's own default is 6000.
+      request_timeout: 600,
+      drop_params: true,
+      json_logs: true,
+      ...(config.cache.ttlSeconds
+        ? {
+            cache: true,
+            cache_params: { type: "redis", ...redis, namespace: "gpubox", ttl: config.cache.ttlSeconds },
+          }
+        : {}),
+      ...settings.litellm,
+    },
+    router_settings: {
+      ...(redis ? { redis_host: redis.host, redis_port: redis.port, redis_password: redis.password } : {}),
+      model_group_alias: Object.fromEntries(
+        models.flatMap(({ name, model }) => model.aliases.map((alias) => [alias, name])),
+      ),
+      ...settings.router,
+    },
+    general_settings: {
+      master_key: "os.environ/LITELLM_MASTER_KEY",
+      ...(usesDatabase ? { database_url: "os.environ/DATABASE_URL" } : {}),
+      enable_drain_endpoint: true,
+      drain_endpoint_token: "os.environ/DRAIN_ENDPOINT_TOKEN",
+      // The stack config is the only source of models.
+      store_model_in_db: false,
+      ...settings.general,
+    },
+  });
+}
+
+/** Host, port and password and never `redis_url`: with a URL, LiteLLM drops its timeouts and is slower. */
+function redisSettings() {
+  return {
+    host: "os.environ/REDIS_HOST",
+    port: "os.environ/REDIS_PORT",
+    password: "os.environ/REDIS_PASSWORD",
+  };
+}
+
+function deployment({ name, model, route }: RoutedModel) {
+  return {
+    model_name: name,
+    litellm_params: {
+      model: route.model,
+      ...(route.apiBase ? { api_base: route.apiBase } : {}),
+      ...(route.apiVersion ? { api_version: route.apiVersion } : {}),
+      // OpenAI-compatible clients refuse an empty key, so a server that wants none gets a word that says so.
+      api_key: route.apiKey ? `os.environ/${secretVariable(route.apiKey.secret)}` : "none",
+      timeout: model.timeoutSeconds,
+      ...(model.rpm ? { rpm: model.rpm } : {}),
+      ...(model.tpm ? { tpm: model.tpm } : {}),
+    },
+    model_info: {
+      // Without an id of its own, LiteLLM derives one from the parameters and forgets cooldowns and spend at each edit.
+      id: name,
+      mode: "chat",
+      ...(route.supportedEndpoints ? { supported_endpoints: route.supportedEndpoints } : {}),
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { createHash, createHmac } from "node:crypto";
+import type { SecretFacts } from "../secretFacts";
+import type { DirectoryPlan, FilePlan, SecretEncoding, TextPart } from "./types";
+
+/** Secret name to value. Exists only where files are written. */
+export type SecretValues = Record<string, string>;
+
+/** A file's final text. Throws when a secret is missing, which `parseStack` has ruled out. */
+export function renderText(text: TextPart[], values: SecretValues): string {
+  return text
+    .map((part) => {
+      if (typeof part === "string") return part;
+      const value = values[part.secret];
+      if (value === undefined) throw new Error(`secret ${part.secret} is missing`);
+      return encode(value, part.as);
+    })
+    .join("");
+}
+
+function encode(value: string, as: SecretEncoding): string {
+  switch (as) {
+    case "raw":
+      return value;
+    case "shell":
+      return shellQuote(value);
+    case "redis":
+      return `"${value.replace(/[\\"]/g, "\\$&")}"`;
+    case "url":
+      return urlEncode(value);
+    case "shell-derived":
+      return shellQuote(createHmac("sha256", value).update("gpubox derived token").digest("hex"));
+    case "shell-url-hostname":
+      return shellQuote(new URL(value).hostname);
+    case "shell-url-port":
+      return shellQuote(new URL(value).port || "6379");
+    case "shell-url-password":
+      return shellQuote(decodeURIComponent(new URL(value).password));
+  }
+}
+
+/** One word of POSIX sh, whatever it holds. */
+export function shellQuote(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+function urlEncode(value: string): string {
+  return encodeURIComponent(value).replaceAll("'", "%27");
+}
+
+/** Hash of plain data, independent of the order of object keys: 12 hex digits. */
+export function hashOf(value: unknown): string {
+  return createHash("sha256").update(stableJson(value)).digest("hex").slice(0, 12);
+}
+
+/** JSON with sorted object keys; keys without a value are left out. */
+export function stableJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    inner !== null && typeof inner === "object" && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+}
+
+/** A directory plan with the hash of what its files will hold. */
+export function directory(
+  path: string,
+  gid: number,
+  files: Record<string, FilePlan>,
+  secrets: SecretFacts,
+): DirectoryPlan {
+  const known = Object.entries(files).map(([name, file]) => [
+    name,
+    file.mode,
+    file.text.map((part) =>
+      typeof part === "string" ? part : { ...part, fingerprint: secrets[part.secret]?.fingerprint },
+    ),
+  ]);
+  return { path, gid, files, hash: hashOf({ gid, known }) };
+}
+
+/** A configuration file: read by the container's group, never executed. */
+export function configFile(...text: TextPart[]): FilePlan {
+  return { text, mode: "0640" };
+}
+
+/** `NAME='value'` lines that POSIX sh sources: the env files of the box. */
+export function envFile(variables: Record<string, TextPart[]>): FilePlan {
+  const lines = Object.entries(variables).flatMap(([name, value]) => [`${name}=`, ...value, "\n"]);
+  return configFile(...lines);
+}

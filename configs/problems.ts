@@ -1,0 +1,41 @@
+import { distance } from "fastest-levenshtein";
+
+/** One mistake in a stack config, as its author reads it. */
+export interface Problem {
+  /** Where: `gpubox:models.qwen3.baseUrl`. */
+  path: string;
+  /** One sentence: what is wrong. */
+  what: string;
+  /** One sentence: what would be right. */
+  fix: string;
+}
+
+/** The candidate that a typo most likely meant, if any is near: at most a third of its letters differ. */
+export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Number.POSITIVE_INFINITY;
+  for (const candidate of candidates) {
+    const d = distance(word.toLowerCase(), candidate.toLowerCase());
+    if (d < bestDistance) [best, bestDistance] = [candidate, d];
+  }
+  return best !== undefined && bestDistance <= Math.max(1, Math.ceil(best.length / 3)) ? best : undefined;
+}
+
+/** `Did you mean "port"?`, or the whole choice where nothing is near. */
+export function suggestion(word: string, candidates: string[]): string {
+  const near = nearest(word, candidates);
+  return near === undefined ? `Use one of: ${candidates.join(", ")}.` : `Did you mean "${near}"?`;
+}
+
+/** All mistakes of a stack config at once. Its message is the text for the terminal. */
+export class ConfigError extends Error {
+  constructor(
+    stack: string,
+    readonly problems: Problem[],
+  ) {
+    const count = problems.length === 1 ? "1 mistake" : `${problems.length} mistakes`;
+    const lines = problems.map((p) => `  ${p.path}: ${p.what} ${p.fix}`);
+    super(`Pulumi.${stack}.yaml has ${count}:\n${lines.join("\n")}`);
+    this.name = "ConfigError";
+  }
+}

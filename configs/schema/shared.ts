@@ -1,0 +1,40 @@
+import { z } from "zod";
+
+/** A secret of the stack by name, `{ secret: azureApiKey }`, set with `pulumi config set --secret gpubox:azureApiKey`. */
+export const secretRef = z
+  .strictObject({
+    secret: z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9]*$/, "A secret's name is letters and digits, for example azureApiKey."),
+  })
+  .describe("A secret of the stack by its name, never a value.");
+
+/** A key that may also be said to be none. */
+export const keyRef = z.union([secretRef, z.literal("none")], {
+  error: "Write { secret: <name of a secret> }, or none where the server wants no key.",
+});
+
+export type SecretRef = z.infer<typeof secretRef>;
+
+export const port = z.int().min(1).max(65535);
+
+/** Seconds. */
+export const seconds = z.int().min(0);
+
+/** MiB: a container's memory limit. Docker refuses less than 6. */
+export const memoryMiB = z.int().min(16);
+
+export const absolutePath = z
+  .string()
+  .regex(
+    /^\/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$/,
+    "Write an absolute path without spaces, for example /srv/gpubox.",
+  );
+
+/** Public name of a model, as clients write it. */
+export const modelName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/,
+    "A model's name is letters, digits and . _ : / -, at most 128 characters.",
+  );

@@ -1,0 +1,61 @@
+import { z } from "zod";
+import { engines, type ModelConfig } from "../engines";
+import { type GatewayConfig, gatewaySchema } from "./gateway";
+import { type HostConfig, hostSchema } from "./host";
+import { modelName } from "./shared";
+import { type CacheConfig, cacheSchema, type DatabaseConfig, databaseSchema } from "./stores";
+
+/** The sections of a stack config that are objects; every other key of the namespace is a secret. */
+export const sections = {
+  host: hostSchema,
+  gateway: gatewaySchema,
+  cache: cacheSchema,
+  database: databaseSchema,
+};
+
+export type SectionName = keyof typeof sections;
+
+/** A stack config without mistakes, with every default filled in. */
+export interface StackConfig {
+  stack: string;
+  host: HostConfig;
+  gateway: GatewayConfig;
+  cache: CacheConfig;
+  database: DatabaseConfig;
+  /** Public name to entry, in the order of the file. */
+  models: Record<string, ModelConfig>;
+}
+
+/** Secrets that `npm run up` generates when they are missing. */
+export const generatedSecrets = ["masterKey", "saltKey", "cachePassword", "databasePassword"] as const;
+
+export type GeneratedSecret = (typeof generatedSecrets)[number];
+
+/** JSON Schema of `Pulumi.<stack>.yaml` for editors, made from the same zod schemas that `preview` validates with. */
+export function stackJsonSchema(): object {
+  const secret = { type: "object", properties: { secure: { type: "string" } }, required: ["secure"] };
+  const input = (schema: z.ZodType) => {
+    const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" });
+    return rest;
+  };
+  const models = {
+    type: "object",
+    description: "Public name to model. One entry makes the container, the route and the aliases.",
+    propertyNames: input(modelName),
+    additionalProperties: { anyOf: Object.values(engines).map((engine) => input(engine.schema)) },
+  };
+  const keys = Object.entries(sections).map(([name, schema]) => [`gpubox:${name}`, input(schema)]);
+  const secrets = generatedSecrets.map((name) => [`gpubox:${name}`, secret]);
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "gpubox stack config",
+    type: "object",
+    properties: {
+      config: {
+        type: "object",
+        properties: Object.fromEntries([...keys, ["gpubox:models", models], ...secrets]),
+        patternProperties: { "^gpubox:": secret },
+      },
+    },
+  };
+}

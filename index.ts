@@ -1,0 +1,40 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Box } from "./components/Box";
+import { parseStack } from "./configs/parse";
+import { planBox } from "./configs/plan/box";
+import { ConfigError } from "./configs/problems";
+import { saltFingerprint } from "./configs/secretFacts";
+import { loadAssets } from "./runner/assets";
+import { UserError } from "./runner/process";
+import { readPulumiConfig } from "./runner/pulumiConfig";
+import { readResolved } from "./runner/resolved";
+
+function box() {
+  const { raw, secrets } = readPulumiConfig();
+  const plan = planBox({
+    config: parseStack(raw),
+    secrets: raw.secrets,
+    saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
+    resolved: readResolved(__dirname, raw.stack),
+    assets: loadAssets(__dirname),
+  });
+  new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
+  return {
+    endpoint: plan.endpoint,
+    adminEndpoint: plan.adminEndpoint,
+    models: plan.models,
+    notes: plan.notes,
+  };
+}
+
+function boxOrMessage() {
+  try {
+    return box();
+  } catch (error) {
+    // A RunError is shown without a stack trace: these are mistakes of a config, not of this program.
+    if (error instanceof ConfigError || error instanceof UserError) throw new pulumi.RunError(error.message);
+    throw error;
+  }
+}
+
+export const { endpoint, adminEndpoint, models, notes } = boxOrMessage();

@@ -1,0 +1,287 @@
+import { UserError } from "./process";
+
+/** What the test model says unless it is told otherwise: a person who reads it knows that no real model spoke. */
+export const DEFAULT_ANSWER = "pong from the gpubox test model";
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+export interface CannedModelOptions {
+  /** The text that answers every prompt, two bytes of UTF-8 or more. Default: `DEFAULT_ANSWER`. */
+  answer?: string;
+  /** Name of a tool to call first when a request offers tools and holds no tool result yet. Default: none. */
+  tool?: string;
+  /** Arguments of that call; needs `tool`. Default: `{}`. */
+  arguments?: { [key: string]: Json };
+  /** Context length in tokens; a prompt costs one token a byte. Default: 32768. */
+  context?: number;
+}
+
+const SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|tool|>"];
+const BEGIN = 256;
+const END_OF_TURN = 258;
+const CALL_MARKER = 259;
+const FIRST_PIECE = 256 + SPECIALS.length + 1;
+
+// The RMS norm multiplies this by sqrt(width): the winning logit is at least 280 above all others at any temperature.
+const GAIN = 50;
+const FEED_FORWARD = 32;
+const ALIGNMENT = 32;
+
+const TEMPLATE = String.raw`{%- set ns = namespace(pending=false) -%}
+{%- if tools -%}
+{%- set ns.pending = true -%}
+{{- '<|im_start|>system\nTools:\n' -}}
+{%- for tool in tools -%}{{- tool | tojson -}}{{- '\n' -}}{%- endfor -%}
+{{- '<|im_end|>\n' -}}
+{%- endif -%}
+{%- for m in messages -%}
+{%- if m.role == 'tool' -%}{%- set ns.pending = false -%}{%- endif -%}
+{{- '<|im_start|>' + m.role + '\n' -}}
+{%- if m.content -%}{{- m.content -}}{%- endif -%}
+{%- if m.tool_calls -%}
+{%- for call in m.tool_calls -%}
+{{- '<tool_call>\n{"name": "' + call.function.name + '", "arguments": ' -}}
+{{- call.function.arguments | tojson -}}
+{{- '}\n</tool_call>' -}}
+{%- endfor -%}
+{%- endif -%}
+{{- '<|im_end|>\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{- '<|im_start|>assistant\n' -}}
+{%- if ns.pending -%}{{- 'MARKER' -}}{%- endif -%}
+{%- endif -%}
+`;
+
+/**
+ * Makes a tiny llama-architecture model (GGUF version 3, about 0.1 MB) that gives one fixed answer to every prompt, so
+ * that gateways and clients can be tested against a real llama.cpp server on a machine that reaches no model hub.
+ *
+ * Attention and feed-forward weights are zero, so the next token depends on the current token alone. Each embedding is
+ * one-hot over a few states, and the output matrix leads every ordinary token to the first piece of the answer, each
+ * piece to the next, and the last piece to the end of the turn. With `tool` a second chain spells a tool call.
+ *
+ * The same options give the same bytes, on every machine.
+ *
+ * @returns The file's content.
+ * @throws UserError when the answer is shorter than two bytes or only a special token, or when `arguments` lacks `tool`.
+ */
+export function cannedModel(options: CannedModelOptions = {}): Buffer {
+  const { answer = DEFAULT_ANSWER, tool, context = 32768 } = options;
+  if (options.arguments && !tool) {
+    throw new UserError(
+      "The canned model got arguments without a tool.",
+      "Name the tool, or leave them out.",
+    );
+  }
+  const taken = new Set(SPECIALS);
+  const chains = [{ start: undefined as number | undefined, pieces: piecesOf(answer, taken) }];
+  if (tool) {
+    const call = pythonJson({ name: tool, arguments: options.arguments ?? {} });
+    chains.push({ start: CALL_MARKER, pieces: piecesOf(`<tool_call>\n${call}\n</tool_call>`, taken) });
+  }
+
+  // State 0 is that of every ordinary token; the marker and each piece have one of their own.
+  const stateOf = new Map<number, number>();
+  const following: number[] = [];
+  let token = FIRST_PIECE;
+  for (const { start, pieces } of chains) {
+    if (start !== undefined) stateOf.set(start, following.length);
+    for (const _ of pieces) {
+      following.push(token);
+      stateOf.set(token, following.length);
+      token += 1;
+    }
+    following.push(END_OF_TURN);
+  }
+
+  const vocabulary = token;
+  const width = padded(following.length, 32);
+  const embedding = matrix(vocabulary, width);
+  for (let id = 0; id < vocabulary; id++) embedding.set(id, stateOf.get(id) ?? 0, 1);
+  const output = matrix(vocabulary, width);
+  for (const [state, next] of following.entries()) output.set(next, state, GAIN);
+
+  const names = byteNames();
+  const spell = (text: string) => [...Buffer.from(text)].map((byte) => names[byte]).join("");
+  // The format wants a merge list; these two bytes never occur in UTF-8, so this merge never happens.
+  const merge = [names[0xfe], names[0xff]];
+  const spelled = chains.flatMap(({ pieces }) => pieces.map(spell));
+
+  const metadata = [
+    string("general.architecture", "llama"),
+    string("general.name", "canned"),
+    uint32("general.file_type", 0),
+    uint32("llama.context_length", context),
+    uint32("llama.vocab_size", vocabulary),
+    uint32("llama.embedding_length", width),
+    uint32("llama.feed_forward_length", FEED_FORWARD),
+    uint32("llama.block_count", 1),
+    uint32("llama.attention.head_count", 1),
+    uint32("llama.attention.head_count_kv", 1),
+    uint32("llama.rope.dimension_count", width),
+    float32("llama.attention.layer_norm_rms_epsilon", 1e-6),
+    string("tokenizer.ggml.model", "gpt2"),
+    string("tokenizer.ggml.pre", "gpt-2"),
+    strings("tokenizer.ggml.tokens", [...names, ...SPECIALS, merge.join(""), ...spelled]),
+    int32s("tokenizer.ggml.token_type", tokenTypes(vocabulary)),
+    strings("tokenizer.ggml.merges", [merge.join(" ")]),
+    uint32("tokenizer.ggml.bos_token_id", BEGIN),
+    uint32("tokenizer.ggml.eos_token_id", END_OF_TURN),
+    bool("tokenizer.ggml.add_bos_token", false),
+    string("tokenizer.chat_template", TEMPLATE.replace("MARKER", tool ? SPECIALS[CALL_MARKER - 256]! : "")),
+  ];
+  const tensors: Tensor[] = [
+    { name: "token_embd.weight", shape: [vocabulary, width], data: embedding.data },
+    { name: "output.weight", shape: [vocabulary, width], data: output.data },
+    ...["output_norm", "blk.0.attn_norm", "blk.0.ffn_norm"].map((norm) => ones(`${norm}.weight`, width)),
+    ...["attn_q", "attn_k", "attn_v", "attn_output"].map((part) =>
+      zeros(`blk.0.${part}.weight`, width, width),
+    ),
+    zeros("blk.0.ffn_gate.weight", FEED_FORWARD, width),
+    zeros("blk.0.ffn_up.weight", FEED_FORWARD, width),
+    zeros("blk.0.ffn_down.weight", width, FEED_FORWARD),
+  ];
+  return gguf(metadata, tensors);
+}
+
+/**
+ * Splits a text at spaces into pieces that are longer than one byte and not in `taken`, and adds them to it: the texts
+ * of a vocabulary are unique, and one-byte texts are taken by the bytes themselves.
+ */
+function piecesOf(text: string, taken: Set<string>): string[] {
+  const pieces: string[] = [];
+  let current = "";
+  const keep = () => {
+    pieces.push(current);
+    taken.add(current);
+    current = "";
+  };
+  // Whitespace as Python's `\s` has it, which differs from JavaScript's in five characters: the bytes have to agree.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: four of the five are control characters
+  for (const [word] of text.matchAll(/[\p{White_Space}\x1c-\x1f]*[^\p{White_Space}\x1c-\x1f]+|.+/gsu)) {
+    current += word;
+    if (Buffer.byteLength(current) > 1 && !taken.has(current)) keep();
+  }
+  while (current) {
+    const last = pieces.pop();
+    if (last === undefined) break;
+    taken.delete(last);
+    current = last + current;
+    if (!taken.has(current)) keep();
+  }
+  if (pieces.length === 0) {
+    throw new UserError(
+      `The canned model cannot answer ${JSON.stringify(text)}.`,
+      `Give it at least two bytes that are not just one of ${SPECIALS.join(" ")}.`,
+    );
+  }
+  return pieces;
+}
+
+/** JSON with Python's separators. Numbers are written as JavaScript does, which is Python's way for integers. */
+function pythonJson(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(pythonJson).join(", ")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  const members = Object.entries(value).map(
+    ([key, member]) => `${JSON.stringify(key)}: ${pythonJson(member)}`,
+  );
+  return `{${members.join(", ")}}`;
+}
+
+/** The printable character by which byte-level BPE vocabularies name each of the 256 bytes. */
+function byteNames(): string[] {
+  const isPlain = (byte: number) =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+  let spare = 0x100;
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isPlain(byte) ? byte : spare++));
+}
+
+function tokenTypes(vocabulary: number): number[] {
+  const NORMAL = 1;
+  const CONTROL = 3;
+  return Array.from({ length: vocabulary }, (_, id) =>
+    id >= 256 && id < 256 + SPECIALS.length ? CONTROL : NORMAL,
+  );
+}
+
+interface Tensor {
+  name: string;
+  /** Rows, then columns. */
+  shape: number[];
+  /** Little-endian 32-bit floats, row by row. */
+  data: Buffer;
+}
+
+function matrix(rows: number, columns: number) {
+  const data = Buffer.alloc(4 * rows * columns);
+  const set = (row: number, column: number, value: number) =>
+    data.writeFloatLE(value, 4 * (row * columns + column));
+  return { data, set };
+}
+
+function zeros(name: string, rows: number, columns: number): Tensor {
+  return { name, shape: [rows, columns], data: matrix(rows, columns).data };
+}
+
+function ones(name: string, width: number): Tensor {
+  const { data, set } = matrix(1, width);
+  for (let column = 0; column < width; column++) set(0, column, 1);
+  return { name, shape: [width], data };
+}
+
+function gguf(metadata: Buffer[], tensors: Tensor[]): Buffer {
+  const F32 = 0;
+  let offset = 0;
+  const infos = tensors.map(({ name, shape, data }) => {
+    const dimensions = [...shape].reverse().map(u64);
+    const info = Buffer.concat([text(name), u32(shape.length), ...dimensions, u32(F32), u64(offset)]);
+    offset += padded(data.length, ALIGNMENT);
+    return info;
+  });
+  const header = [Buffer.from("GGUF"), u32(3), u64(tensors.length), u64(metadata.length)];
+  const head = Buffer.concat([...header, ...metadata, ...infos]);
+  return Buffer.concat([aligned(head), ...tensors.map(({ data }) => aligned(data))]);
+}
+
+function padded(size: number, unit: number): number {
+  return Math.ceil(size / unit) * unit;
+}
+
+function aligned(data: Buffer): Buffer {
+  return Buffer.concat([data, Buffer.alloc(padded(data.length, ALIGNMENT) - data.length)]);
+}
+
+// The numbers are GGUF's tags of value types.
+const uint32 = (key: string, value: number) => Buffer.concat([text(key), u32(4), u32(value)]);
+const float32 = (key: string, value: number) => Buffer.concat([text(key), u32(6), f32(value)]);
+const bool = (key: string, value: boolean) =>
+  Buffer.concat([text(key), u32(7), Buffer.from([value ? 1 : 0])]);
+const string = (key: string, value: string) => Buffer.concat([text(key), u32(8), text(value)]);
+const strings = (key: string, values: string[]) =>
+  Buffer.concat([text(key), u32(9), u32(8), u64(values.length), ...values.map(text)]);
+const int32s = (key: string, values: number[]) =>
+  Buffer.concat([text(key), u32(9), u32(5), u64(values.length), ...values.map(u32)]);
+
+function text(value: string): Buffer {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([u64(bytes.length), bytes]);
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+function u64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+}
+
+function f32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeFloatLE(value);
+  return bytes;
+}

@@ -1,0 +1,109 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { servicesOf } from "../configs/plan/box";
+import { composeContainerName, composeFile } from "../configs/plan/compose";
+import { directoryInput, makeWritable, writeDirectory } from "../configs/plan/hostFiles";
+import { AWAIT_HEALTHY, PROVE, RELOAD, SWITCH } from "../configs/plan/steps";
+import type { SecretValues } from "../configs/plan/text";
+import type { BoxPlan, ContainerPlan } from "../configs/plan/types";
+import { findCompose } from "./dockerEngine";
+import { run, UserError } from "./process";
+import type { Log } from "./project";
+
+/** Path of the rendered file; git ignores it, because it names images that this machine built. */
+export function composePath(projectDir: string, stack: string): string {
+  return join(projectDir, `docker-compose.${stack}.yaml`);
+}
+
+/** Writes the Compose file of a plan. Returns its path. */
+export function writeComposeFile(projectDir: string, plan: BoxPlan): string {
+  const path = composePath(projectDir, plan.stack);
+  const text = composeFile(plan);
+  if (!existsSync(path) || readFileSync(path, "utf8") !== text) writeFileSync(path, text);
+  return path;
+}
+
+export interface ComposeOptions {
+  projectDir: string;
+  plan: BoxPlan;
+  log: Log;
+}
+
+/** Brings a plan up through Compose: files first, then containers, then the proof of the gateway. */
+export async function composeUp(options: ComposeOptions & { secrets: SecretValues }): Promise<void> {
+  const { plan, log, secrets, projectDir } = options;
+  const image = plan.edge.container.image;
+  for (const { directory, writable } of servicesOf(plan)) {
+    for (const one of writable)
+      await step(options, `directory ${one.path}`, makeWritable(image, plan.dataDir, one));
+    await step(options, `files ${directory.path}`, writeDirectory(image, plan.dataDir, directory), {
+      stdin: directoryInput(directory, secrets),
+    });
+  }
+  for (const weights of new Map(plan.backends.map((b) => [b.weights?.name, b.weights])).values())
+    if (weights) await step(options, `model file ${weights.name}`, weights.script, { inherit: true });
+  log("  containers");
+  await compose(options, ["up", "-d", "--remove-orphans"]);
+  for (const { container } of servicesOf(plan))
+    if (container.name !== "gateway")
+      await step(options, `${container.name} healthy`, AWAIT_HEALTHY, about(plan, container));
+  const gateway = about(plan, plan.gateway.container);
+  await step(options, "edge configured", RELOAD, gateway);
+  await step(options, "gateway proven", PROVE, gateway);
+  await step(options, "gateway serving", SWITCH, gateway);
+  log(`  kept as ${composePath(projectDir, plan.stack)}`);
+}
+
+/** Takes the containers and networks away again; volumes stay. */
+export async function composeDown(options: ComposeOptions): Promise<void> {
+  await compose(options, ["down", "--remove-orphans"]);
+}
+
+async function compose({ projectDir, plan }: ComposeOptions, args: string[]): Promise<void> {
+  const found = await findCompose();
+  if (!found)
+    throw new UserError(
+      "Neither `docker compose` nor `docker-compose` is installed.",
+      "Install one: apt-get install docker-compose.",
+    );
+  const path = writeComposeFile(projectDir, plan);
+  const result = await run(found.program, [...found.args, "-p", plan.prefix, "-f", path, ...args], {
+    env: { DOCKER_HOST: plan.docker },
+    inherit: true,
+  });
+  if (result.code !== 0)
+    throw new UserError(
+      `\`${found.program} ${[...found.args, ...args].join(" ")}\` failed with exit code ${result.code}.`,
+      "The lines above say why; correct it and run `npm run up` again.",
+    );
+}
+
+function about(plan: BoxPlan, container: ContainerPlan) {
+  return {
+    env: {
+      GPUBOX_CONTAINER: composeContainerName(plan, container),
+      GPUBOX_EDGE: composeContainerName(plan, plan.edge.container),
+      GPUBOX_NAME: container.name,
+      GPUBOX_SECONDS: String(container.readySeconds),
+    },
+  };
+}
+
+async function step(
+  { plan, projectDir, log }: ComposeOptions,
+  name: string,
+  script: string,
+  options: { stdin?: string; env?: Record<string, string>; inherit?: boolean } = {},
+): Promise<void> {
+  const result = await run("sh", ["-c", script], {
+    ...options,
+    cwd: projectDir,
+    env: { DOCKER_HOST: plan.docker, ...options.env },
+  });
+  if (result.code !== 0)
+    throw new UserError(
+      `The step "${name}" failed: ${result.stderr.trim() || `exit code ${result.code}`}`,
+      "Correct it and run `npm run up` again; what runs goes on.",
+    );
+  log(`  ${name}`);
+}

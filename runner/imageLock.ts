@@ -1,0 +1,161 @@
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { ImageRole } from "../configs/plan/types";
+import { verificationSchema, verifySignature } from "./cosign";
+import { UserError } from "./process";
+import { fetchDigest, UnresolvedImage } from "./registry";
+
+export const imageRoles = ["gateway", "edge", "cache", "database", "llamacpp"] as const;
+
+const officialSchema = z.record(
+  z.enum(imageRoles),
+  z.strictObject({ image: z.string().min(1), tag: z.string().min(1) }),
+);
+
+const entrySchema = z
+  .strictObject({
+    image: z.string().min(1),
+    tag: z.string().min(1),
+    digest: z
+      .string()
+      .regex(/^sha256:[0-9a-f]{64}$/, "is no digest (sha256: and 64 hex digits)")
+      .nullable(),
+    /** When the digest was resolved, ISO 8601. */
+    resolvedAt: z.iso.datetime().nullable(),
+    verified: verificationSchema,
+    /** Why there is no digest. */
+    reason: z.string().min(1).optional(),
+  })
+  .refine(({ digest, reason }) => (digest === null) === (reason !== undefined), {
+    error: "an entry has either a digest or the reason why there is none",
+  });
+
+const lockSchema = z.record(z.enum(imageRoles), entrySchema);
+
+/** The image and tag of each role that a person chose, in `images/official.json`. */
+export type Official = z.infer<typeof officialSchema>[ImageRole];
+export type LockEntry = z.infer<typeof entrySchema>;
+export type ImageLock = Record<ImageRole, LockEntry>;
+
+/** What happened to one role when the lock was written. */
+export interface LockChange {
+  role: ImageRole;
+  /** Digest before, `null` when there was none. */
+  old: string | null;
+  entry: LockEntry;
+  /** Why the digest is not a newly resolved one. */
+  failure?: string;
+}
+
+const lockPath = (projectDir: string) => join(projectDir, "images", "lock.json");
+
+/**
+ * Reads `images/lock.json`. A missing file, and an entry for another image or tag than `images/official.json` names, count
+ * as not resolved.
+ *
+ * @throws UserError that names every mistake in either file with its path.
+ */
+export function readLock(projectDir: string): ImageLock {
+  const officials = readOfficials(projectDir);
+  const lock = readJson(
+    lockPath(projectDir),
+    lockSchema,
+    "Restore it from version control, or delete it and run `npm run images lock`.",
+  );
+  return forEachRole((role) => {
+    const wanted = officials[role];
+    const entry = lock?.[role];
+    return entry?.image === wanted.image && entry.tag === wanted.tag
+      ? entry
+      : unresolved(wanted, "`npm run images lock` has not resolved this tag yet");
+  });
+}
+
+/** Writes `images/lock.json` for a person to review and commit. */
+export function writeLock(projectDir: string, lock: ImageLock): void {
+  const path = lockPath(projectDir);
+  writeFileSync(`${path}.new`, `${JSON.stringify(lock, null, 2)}\n`);
+  renameSync(`${path}.new`, path);
+}
+
+/**
+ * Resolves one image: the digest of its tag as the registry says it now, and its signature.
+ * Never rejects for a registry's or a signature's sake: the entry then holds the reason instead of a digest.
+ */
+export async function resolveEntry({ image, tag }: Official): Promise<LockEntry> {
+  try {
+    const digest = await fetchDigest(image, tag);
+    const verified = await verifySignature(image, digest);
+    return { image, tag, digest, resolvedAt: new Date().toISOString(), verified };
+  } catch (error) {
+    if (error instanceof UnresolvedImage) return unresolved({ image, tag }, error.message);
+    throw error;
+  }
+}
+
+/**
+ * Resolves digests and writes them to the lock. An entry that cannot be resolved keeps the digest that it has.
+ *
+ * @param which `missing`: only entries without a digest. `all`: what every tag points to now.
+ * @throws UserError when `images/official.json` or the lock is not valid.
+ */
+export async function updateLock(projectDir: string, which: "missing" | "all"): Promise<LockChange[]> {
+  const lock = readLock(projectDir);
+  const changes = await Promise.all(
+    imageRoles.map(async (role): Promise<LockChange> => {
+      const before = lock[role];
+      if (which === "missing" && before.digest) return { role, old: before.digest, entry: before };
+      const entry = await resolveEntry(before);
+      // The same image: its date stays, so that a reviewer sees no change where there is none, and a machine without
+      // cosign does not take back what another one verified.
+      const learned = entry.verified === "verified" && before.verified !== "verified";
+      if (entry.digest && entry.digest === before.digest && !learned)
+        return { role, old: before.digest, entry: before };
+      return entry.digest
+        ? { role, old: before.digest, entry }
+        : { role, old: before.digest, entry: before.digest ? before : entry, failure: entry.reason };
+    }),
+  );
+  writeLock(
+    projectDir,
+    forEachRole((role) => changes.find((change) => change.role === role)!.entry),
+  );
+  return changes;
+}
+
+function readOfficials(projectDir: string): Record<ImageRole, Official> {
+  const path = join(projectDir, "images", "official.json");
+  const fix = "Give every role an image and a tag.";
+  const officials = readJson(path, officialSchema, fix);
+  if (!officials) throw new UserError("images/official.json does not exist.", fix);
+  return officials;
+}
+
+function unresolved({ image, tag }: Official, reason: string): LockEntry {
+  return { image, tag, digest: null, resolvedAt: null, verified: "not checked: not resolved", reason };
+}
+
+function forEachRole<Value>(value: (role: ImageRole) => Value): Record<ImageRole, Value> {
+  return Object.fromEntries(imageRoles.map((role) => [role, value(role)])) as Record<ImageRole, Value>;
+}
+
+function readJson<Value>(path: string, schema: z.ZodType<Value>, fix: string): Value | undefined {
+  const name = path.split("/").slice(-2).join("/");
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${name} is not JSON: ${error instanceof Error ? error.message : error}.`, fix);
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "file"}: ${issue.message}`);
+  throw new UserError(`${name} is not valid: ${problems.join("; ")}.`, fix);
+}

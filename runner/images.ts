@@ -1,0 +1,128 @@
+import type { ImageRole, ResolvedImage } from "../configs/plan/types";
+import { type ImageLock, imageRoles, type LockEntry, readLock, resolveEntry, writeLock } from "./imageLock";
+import { run, UserError } from "./process";
+import type { Log } from "./project";
+import { buildRecipes, imageExists } from "./recipes";
+import { imageName, registryFailure } from "./registry";
+
+export interface ResolveOptions {
+  /** Folder that holds `images/`. */
+  projectDir: string;
+  /** Address of the Docker engine that gets the images. */
+  docker: string;
+  log: Log;
+  /**
+   * `auto`: pull by locked digest, build from the recipe where no image registry answers. `build`: recipes only.
+   * Default: `build` where the environment says GPUBOX_IMAGES=build, else `auto`.
+   */
+  mode?: "auto" | "build";
+}
+
+type Images = Record<ImageRole, ResolvedImage>;
+
+/**
+ * Brings an image for every role to the Docker engine and says which. An image that is already there costs no network.
+ * Where a registry answers, a failure to resolve or pull from it is an error, never a silent change to the recipe.
+ *
+ * @throws UserError when the engine does not answer, the lock is not valid, a pull or a build fails, or a registry that
+ *   answers has no such tag.
+ */
+export async function resolveImages(options: ResolveOptions): Promise<Images> {
+  const { projectDir, docker, log, mode = modeOfEnvironment() } = options;
+  await requireEngine(docker);
+  const images: Partial<Images> = {};
+  if (mode === "auto") {
+    const lock = readLock(projectDir);
+    for (const role of imageRoles) {
+      const reference = lockedReference(lock[role]);
+      if (reference && (await imageExists(docker, reference))) images[role] = { reference, source: "digest" };
+    }
+    const absent = imageRoles.filter((role) => !images[role]);
+    const reachable = await reachableRoles(lock, absent, log);
+    await resolveMissing(projectDir, lock, reachable, log);
+    for (const role of reachable)
+      images[role] = { reference: await pull(role, lock[role], docker, log), source: "digest" };
+  }
+  const rest = imageRoles.filter((role) => !images[role]);
+  const built = rest.length > 0 ? await buildRecipes(rest, { projectDir, docker, log }) : {};
+  for (const role of rest) images[role] = { reference: built[role]!, source: "recipe" };
+  return images as Images;
+}
+
+function modeOfEnvironment(): "auto" | "build" {
+  const mode = process.env.GPUBOX_IMAGES || "auto";
+  if (mode === "auto" || mode === "build") return mode;
+  throw new UserError(`GPUBOX_IMAGES is "${mode}".`, "Set it to auto or build, or unset it.");
+}
+
+async function requireEngine(docker: string): Promise<void> {
+  const result = await run("docker", ["version", "--format", "{{.Server.Version}}"], {
+    env: { DOCKER_HOST: docker },
+  });
+  if (result.code === 0) return;
+  const why =
+    result.code === 127 ? "the docker command is not installed" : result.stderr.trim().split("\n")[0];
+  throw new UserError(
+    `The Docker engine at ${docker} does not answer: ${why}.`,
+    "Start it, or correct the address.",
+  );
+}
+
+/** Without the tag: Docker ignores it beside a digest, and `docker-compose` 1.29 stumbles over both. */
+function lockedReference({ image, digest }: LockEntry): string | undefined {
+  return digest ? `${image}@${digest}` : undefined;
+}
+
+/** Asks each registry once, all at the same time, and says which do not answer. */
+async function reachableRoles(lock: ImageLock, roles: ImageRole[], log: Log): Promise<ImageRole[]> {
+  const hostOf = (role: ImageRole) => imageName(lock[role].image).host;
+  const byHost = new Map(roles.map((role) => [hostOf(role), lock[role].image]));
+  const failures = new Map(
+    await Promise.all(
+      [...byHost].map(async ([host, image]) => [host, await registryFailure(image)] as const),
+    ),
+  );
+  for (const [host, failure] of failures)
+    if (failure) {
+      const concerned = roles.filter((role) => hostOf(role) === host).join(", ");
+      log(`${failure}; built from images/ instead: ${concerned}`);
+    }
+  return roles.filter((role) => failures.get(hostOf(role)) === undefined);
+}
+
+/** Fills in the digests that the lock lacks, now that a registry answers; the reviewer of the lock's change decides. */
+async function resolveMissing(
+  projectDir: string,
+  lock: ImageLock,
+  roles: ImageRole[],
+  log: Log,
+): Promise<void> {
+  const missing = roles.filter((role) => lock[role].digest === null);
+  if (missing.length === 0) return;
+  for (const role of missing) {
+    const entry = await resolveEntry(lock[role]);
+    if (!entry.digest)
+      throw new UserError(
+        `The image for ${role} cannot be resolved: ${entry.reason}.`,
+        "Correct images/official.json, or set GPUBOX_IMAGES=build to build from the recipes.",
+      );
+    lock[role] = entry;
+    log(`${role}: ${entry.image}:${entry.tag} is ${entry.digest}, signature ${entry.verified}`);
+  }
+  writeLock(projectDir, lock);
+  log("images/lock.json has new digests: review and commit it");
+}
+
+async function pull(role: ImageRole, entry: LockEntry, docker: string, log: Log): Promise<string> {
+  const reference = lockedReference(entry)!;
+  log(`${role}: pulling ${entry.image}:${entry.tag} as ${entry.digest}`);
+  const start = Date.now();
+  const result = await run("docker", ["pull", "--quiet", reference], { env: { DOCKER_HOST: docker } });
+  if (result.code !== 0)
+    throw new UserError(
+      `The image for ${role} could not be pulled: ${result.stderr.trim().split("\n").at(-1)}.`,
+      "Try again, resolve anew with `npm run images update`, or set GPUBOX_IMAGES=build to build from the recipes.",
+    );
+  log(`${role}: pulled in ${Math.round((Date.now() - start) / 1000)} s`);
+  return reference;
+}

@@ -1,0 +1,221 @@
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { freemem } from "node:os";
+import { z } from "zod";
+import type { DockerEngine } from "./dockerEngine";
+import { output, run, UserError } from "./process";
+import type { Log } from "./project";
+import { type PulumiEngine, pinnedPulumi } from "./pulumiEngine";
+
+/** A port that the plan publishes on the host. */
+export interface PublishedPort {
+  /** Host address. */
+  bind: string;
+  port: number;
+  /** The key that sets it, for example `gpubox:gateway.port`. */
+  key: string;
+}
+
+export interface MachineOptions {
+  stack: string;
+  /** Address of the engine, as in the stack's config. */
+  docker: string;
+  engine: DockerEngine;
+  /** `compose` when the box is converged without Pulumi because that was asked for; undefined when none was found. */
+  pulumi: PulumiEngine | "compose" | undefined;
+  dataDir: string;
+  ports: PublishedPort[];
+  /** Sum of the containers' memory limits in MiB; unset is not compared. */
+  memoryMiB?: number;
+  log: Log;
+}
+
+/** Below this much free disk, in GiB, `up` warns: images and a small model need about as much. */
+export const warnDiskGiB = 15;
+/** Below this much free disk, in GiB, `up` refuses: the first pull would fill the disk. */
+export const refuseDiskGiB = 3;
+
+/** One line about one part of the machine. */
+export function machineLine(name: string, found: string): string {
+  return `  ${name.padEnd(10)} ${found}`;
+}
+
+/**
+ * Says in a line each what the machine is like and whether a box can be brought up on it. Changes nothing.
+ * @throws UserError for a disk with less than `refuseDiskGiB` free, and for a port that somebody else holds.
+ */
+export async function checkMachine(options: MachineOptions): Promise<void> {
+  const { docker, engine, log, pulumi } = options;
+  log(machineLine("node", `${process.versions.node} — found`));
+  log(machineLine("docker", `${engine.version}, ${engine.storage} — found`));
+  log(machineLine("pulumi", pulumiLine(pulumi)));
+  log(machineLine("memory", memoryLine(engine.memoryBytes, await freeMemory(docker), options.memoryMiB)));
+  for (const disk of await disks(docker, [engine.dataRoot, options.dataDir]))
+    log(machineLine("disk", diskLine(disk)));
+  for (const port of options.ports) log(machineLine(`port ${port.port}`, await portLine(port, options)));
+}
+
+function pulumiLine(pulumi: MachineOptions["pulumi"]): string {
+  if (pulumi === "compose") return "not used — converging through Compose";
+  if (pulumi) return `${pulumi.version} — found${pulumi.program === "pulumi" ? "" : " in .gpubox/pulumi"}`;
+  return `not found — getting ${pinnedPulumi} from the official installer into .gpubox/pulumi`;
+}
+
+const GiB = 1024 ** 3;
+
+function gib(bytes: number): string {
+  return `${(bytes / GiB).toFixed(1)} GiB`;
+}
+
+/** @param neededMiB sum of the containers' limits; more than the machine has is a warning, since limits are rarely reached */
+export function memoryLine(total: number, free: number | undefined, neededMiB: number | undefined): string {
+  const found = `${gib(total)}${free === undefined ? "" : `, ${gib(free)} available`}`;
+  if (neededMiB === undefined || neededMiB * 1024 ** 2 <= total) return `${found} — enough`;
+  return `${found} — WARNING: the containers' limits add up to ${gib(neededMiB * 1024 ** 2)}`;
+}
+
+async function freeMemory(docker: string): Promise<number | undefined> {
+  if (!docker.startsWith("unix:")) return undefined;
+  try {
+    // Node's own figure leaves out what the page cache would give back.
+    const available = /^MemAvailable:\s+(\d+) kB/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
+    return available ? Number(available) * 1024 : freemem();
+  } catch {
+    return freemem();
+  }
+}
+
+export interface Disk {
+  freeBytes: number;
+  /** The folders of the box that lie on it. */
+  folders: string[];
+}
+
+/**
+ * The line for a file system.
+ * @throws UserError when less than `refuseDiskGiB` are free on it.
+ */
+export function diskLine({ folders, freeBytes }: Disk): string {
+  const found = `${gib(freeBytes)} free for ${folders.join(" and ")}`;
+  if (freeBytes < refuseDiskGiB * GiB)
+    throw new UserError(
+      `The disk has only ${gib(freeBytes)} free for ${folders.join(" and ")}.`,
+      `Make room for at least ${refuseDiskGiB} GiB, better ${warnDiskGiB}; \`docker system df\` shows what Docker holds.`,
+    );
+  if (freeBytes < warnDiskGiB * GiB)
+    return `${found} — WARNING: less than ${warnDiskGiB} GiB, large images or models will not fit`;
+  return `${found} — enough`;
+}
+
+/** Free space below each folder, or below the nearest parent that exists; folders of one file system are one entry. */
+async function disks(docker: string, folders: string[]): Promise<Disk[]> {
+  const found = new Map<string, Disk>();
+  for (const folder of folders) {
+    const quoted = `'${folder.replaceAll("'", "'\\''")}'`;
+    const script = `d=${quoted}; while [ ! -e "$d" ]; do d=$(dirname "$d"); done; LC_ALL=C df -Pk "$d"`;
+    const fields = (await onHost(docker, script)).split("\n").at(-1)!.trim().split(/\s+/);
+    // A device may be mounted twice; what has no device, such as a tmpfs, is told apart by its mount.
+    const device = fields[0]!.startsWith("/") ? fields[0]! : fields.slice(5).join(" ");
+    const disk = found.get(device) ?? { freeBytes: Number(fields[3]) * 1024, folders: [] };
+    disk.folders.push(folder);
+    found.set(device, disk);
+  }
+  return [...found.values()];
+}
+
+/** The output of a script on the machine that the engine runs on. */
+function onHost(docker: string, script: string): Promise<string> {
+  if (docker.startsWith("ssh://")) return output("ssh", ["-o", "BatchMode=yes", docker, script]);
+  return output("sh", ["-c", script]);
+}
+
+/** Who holds a port of the host. */
+export type PortHolder =
+  | "free"
+  | "unknown"
+  | { container: string; stack: string | undefined }
+  | { process: string };
+
+/**
+ * What to say about a port.
+ * @throws UserError when it is neither free nor held by this stack: names the holder and the key to change.
+ */
+export function portVerdict(port: PublishedPort, holder: PortHolder, stack: string): string {
+  if (holder === "free") return `on ${port.bind} — free`;
+  if (holder === "unknown") return `on ${port.bind} — not looked at: the host is another machine`;
+  if ("container" in holder && holder.stack === stack) return `on ${port.bind} — held by this box`;
+  const who = "container" in holder ? `the container ${holder.container}` : holder.process;
+  throw new UserError(
+    `Port ${port.port} on ${port.bind} is held by ${who}.`,
+    `Stop that, or set another ${port.key} in Pulumi.${stack}.yaml.`,
+  );
+}
+
+async function portLine(port: PublishedPort, { docker, stack }: MachineOptions): Promise<string> {
+  const publisher = (await publishers(docker)).find((one) => clashes(one, port));
+  if (publisher) return portVerdict(port, publisher, stack);
+  if (!docker.startsWith("unix:")) return portVerdict(port, "unknown", stack);
+  return portVerdict(port, await tryPort(port), stack);
+}
+
+const wildcards = ["0.0.0.0", "::", ""];
+
+/** Two listeners clash on one port when they share an address, and every address is the wildcard's. */
+export function clashes(one: { bind: string; port: number }, other: { bind: string; port: number }): boolean {
+  if (one.port !== other.port) return false;
+  return one.bind === other.bind || wildcards.includes(one.bind) || wildcards.includes(other.bind);
+}
+
+const running = z.array(
+  z.object({
+    Name: z.string(),
+    Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }),
+    NetworkSettings: z.object({
+      Ports: z
+        .record(z.string(), z.array(z.object({ HostIp: z.string(), HostPort: z.string() })).nullish())
+        .nullish(),
+    }),
+  }),
+);
+
+async function publishers(docker: string) {
+  const ids = await output("docker", ["-H", docker, "ps", "--quiet"]);
+  if (ids === "") return [];
+  const containers = await run("docker", ["-H", docker, "inspect", ...ids.split("\n")]);
+  // A container that ended since it was listed makes the command fail, and still prints the others.
+  return running.parse(JSON.parse(containers.stdout)).flatMap(({ Name, Config, NetworkSettings }) =>
+    Object.values(NetworkSettings.Ports ?? {}).flatMap((bindings) =>
+      (bindings ?? []).map(({ HostIp, HostPort }) => ({
+        bind: HostIp,
+        port: Number(HostPort),
+        container: Name.replace(/^\//, ""),
+        stack: Config.Labels?.["gpubox.stack"],
+      })),
+    ),
+  );
+}
+
+/**
+ * Listens on the port for a moment to learn whether it is free. A port that only root may open counts as free: the engine
+ * opens it, not we.
+ */
+async function tryPort(port: PublishedPort): Promise<PortHolder> {
+  const code = await new Promise<string | undefined>((resolve) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));
+    server.listen({ host: port.bind, port: port.port }, () => server.close(() => resolve(undefined)));
+  });
+  if (code === "EADDRNOTAVAIL")
+    throw new UserError(
+      `This machine has no address ${port.bind} to open port ${port.port} on.`,
+      `Set ${port.key.replace(/port$/, "bind")} to one of its addresses (\`ip address\`), or to 127.0.0.1.`,
+    );
+  return code === "EADDRINUSE" ? { process: await listener(port.port) } : "free";
+}
+
+/** The process that listens on a TCP port, as far as this user may see it. */
+async function listener(port: number): Promise<string> {
+  const { stdout } = await run("ss", ["-Hltnp", `sport = :${port}`]);
+  const [, name, pid] = /users:\(\("([^"]+)",pid=(\d+)/.exec(stdout) ?? [];
+  return name ? `the process ${name} (pid ${pid})` : "another process";
+}

@@ -1,0 +1,134 @@
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { UserError } from "./process";
+
+/** Says one line to the person at the terminal. */
+export type Log = (line: string) => void;
+
+/** The folder of this project's package.json. */
+export const defaultProjectDir = resolve(__dirname, "..");
+
+/** Where the things lie that `npm run up` makes for itself; git ignores all of them. */
+export function projectPaths(projectDir: string) {
+  const root = join(projectDir, ".gpubox");
+  return {
+    root,
+    /** Pulumi's file backend. */
+    state: join(root, "state"),
+    /** Passphrase of the stacks' secrets, mode 0600. */
+    passphrase: join(root, "passphrase"),
+    /** Engine from the official installer; its programs lie in `bin/`. */
+    pulumi: join(root, "pulumi"),
+    log: join(root, "log"),
+    /** Secrets of a box that was converged without Pulumi, mode 0600. */
+    secrets: (stack: string) => join(root, `secrets.${stack}.json`),
+    /** What this machine could get: images and models. */
+    resolved: (stack: string) => join(root, `resolved.${stack}.json`),
+    /** The stack's config, which users edit. */
+    stackConfig: (stack: string) => join(projectDir, `Pulumi.${stack}.yaml`),
+  };
+}
+
+/** Creates `.gpubox/` and its folders, readable by this user only. Safe to repeat. */
+export function ensureProjectFolders(projectDir: string): void {
+  const paths = projectPaths(projectDir);
+  for (const folder of [paths.root, paths.state, paths.log])
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+}
+
+/**
+ * Path of the passphrase file. A missing one is made: 32 random bytes in base64url, mode 0600. An existing one is kept, its
+ * mode tightened.
+ */
+export function ensurePassphrase(projectDir: string): string {
+  ensureProjectFolders(projectDir);
+  const { passphrase } = projectPaths(projectDir);
+  if (existsSync(passphrase)) {
+    chmodSync(passphrase, 0o600);
+    return passphrase;
+  }
+  const fresh = `${passphrase}.${process.pid}`;
+  writeFileSync(fresh, randomBytes(32).toString("base64url"), { mode: 0o600, flag: "wx" });
+  try {
+    // A link fails where a rename would overwrite: of two first runs at once, both use the passphrase of one.
+    linkSync(fresh, passphrase);
+  } catch (error) {
+    if (!existsSync(passphrase)) throw error;
+  } finally {
+    rmSync(fresh);
+  }
+  return passphrase;
+}
+
+/** Writes a file that only this user can read, mode 0600; a reader sees the old text or the new one, never a part. */
+export function writePrivateFile(path: string, text: string): void {
+  const fresh = `${path}.${process.pid}`;
+  rmSync(fresh, { force: true });
+  writeFileSync(fresh, text, { mode: 0o600, flag: "wx" });
+  renameSync(fresh, path);
+}
+
+/**
+ * Path of `Pulumi.<stack>.yaml`; made from the tracked `Pulumi.<stack>.example.yaml` when it is missing.
+ * @throws UserError for a name that no stack can have, and where there is neither file: says which stacks exist.
+ */
+export function ensureStackConfig(projectDir: string, stack: string): string {
+  if (!/^[a-z0-9][a-z0-9-]*$/.test(stack))
+    throw new UserError(
+      `"${stack}" cannot be a stack's name.`,
+      "Use lower-case letters, digits and dashes, for example `--stack dev`.",
+    );
+  const path = projectPaths(projectDir).stackConfig(stack);
+  if (existsSync(path)) return path;
+  const example = join(projectDir, `Pulumi.${stack}.example.yaml`);
+  if (!existsSync(example)) {
+    const known = stackNames(projectDir);
+    throw new UserError(
+      `There is no stack "${stack}": Pulumi.${stack}.yaml does not exist.`,
+      `${known.length ? `Name one of ${known.join(", ")}, or copy one's file` : "Write its config"} to Pulumi.${stack}.yaml.`,
+    );
+  }
+  copyFileSync(example, path, constants.COPYFILE_EXCL);
+  return path;
+}
+
+/** Names of the stacks that have a config or an example of one, sorted. */
+export function stackNames(projectDir: string): string[] {
+  const names = readdirSync(projectDir).map(
+    (file) => /^Pulumi\.([a-z0-9-]+)(\.example)?\.yaml$/.exec(file)?.[1],
+  );
+  return [...new Set(names.filter((name) => name !== undefined))].sort();
+}
+
+const projectFile = z.object({ name: z.string(), backend: z.object({ url: z.string() }).optional() });
+
+/**
+ * The Pulumi project's name, and the folder of its state where that is a folder: `PULUMI_BACKEND_URL`, else Pulumi.yaml.
+ * Pulumi resolves a relative `file://` against its working directory, which for us is always the project.
+ */
+export function pulumiProject(projectDir: string): { name: string; stateDir: string | undefined } {
+  const { name, backend } = projectFile.parse(parse(readFileSync(join(projectDir, "Pulumi.yaml"), "utf8")));
+  const url = process.env.PULUMI_BACKEND_URL || backend?.url;
+  if (!url?.startsWith("file://")) return { name, stateDir: undefined };
+  const path = url
+    .slice("file://".length)
+    .replace(/\?.*$/, "")
+    .replace(/^~(?=\/|$)/, homedir());
+  return { name, stateDir: resolve(projectDir, path) };
+}

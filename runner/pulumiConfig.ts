@@ -1,0 +1,43 @@
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import type { RawStack } from "../configs/parse";
+import { sections } from "../configs/schema/stack";
+import { secretFacts } from "../configs/secretFacts";
+import { plaintextSecrets } from "./stackConfig";
+
+const PREFIX = "gpubox:";
+
+export interface StackInput {
+  raw: RawStack;
+  /** Secret values by name. They may only go into `pulumi.secret`. */
+  secrets: Record<string, string>;
+}
+
+/** The stack config as the running Pulumi program got it: every value a string, secrets already decrypted. */
+export function readPulumiConfig(): StackInput {
+  const secretKeys = new Set(
+    z.array(z.string()).parse(JSON.parse(process.env.PULUMI_CONFIG_SECRET_KEYS || "[]")),
+  );
+  const own = Object.entries(pulumi.runtime.allConfig()).filter(([key]) => key.startsWith(PREFIX));
+  const named = (secret: boolean) =>
+    own
+      .filter(([key]) => secretKeys.has(key) === secret)
+      .map(([key, value]) => [key.slice(PREFIX.length), value] as const);
+  const secrets = Object.fromEntries(named(true));
+  const values = Object.fromEntries(named(false).map(([key, value]) => [key, structured(key, value)]));
+  const all = { ...secrets, ...plaintextSecrets(values) };
+  return {
+    raw: { stack: pulumi.getStack(), values, secrets: secretFacts(all, (name) => name in secrets) },
+    secrets,
+  };
+}
+
+/** Pulumi hands maps over as JSON text; other values of a section are mistakes that `parseStack` reports. */
+function structured(key: string, value: string): unknown {
+  if (!(key in sections) && key !== "models" && key !== "jobs") return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}

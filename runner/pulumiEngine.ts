@@ -1,0 +1,176 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { type RunOptions, type RunResult, run, UserError } from "./process";
+import { ensurePassphrase, ensureProjectFolders, type Log, projectPaths } from "./project";
+
+/** Older engines lose state with --run-program (fixed up to this version). */
+export const minimumPulumi = "3.244.0";
+/** What the installer is asked for. */
+export const pinnedPulumi = "3.259.0";
+
+export interface PulumiEngine {
+  /** `pulumi` where PATH has it, else its absolute path. */
+  program: string;
+  version: string;
+  /** Every command runs in this folder: a relative state folder is resolved against the working directory. */
+  projectDir: string;
+}
+
+/** True when `version` (`3.259.0`, `v3.259.0-alpha.1`) is `minimum` or newer; a pre-release counts as its release. */
+export function versionAtLeast(version: string, minimum: string): boolean {
+  const numbers = (text: string) => /^v?(\d+)\.(\d+)\.(\d+)/.exec(text.trim())?.slice(1).map(Number);
+  const have = numbers(version);
+  const want = numbers(minimum);
+  if (!have || !want) return false;
+  const differing = have.findIndex((part, index) => part !== want[index]);
+  return differing === -1 || have[differing]! > want[differing]!;
+}
+
+/** The engine on PATH when it is new enough, else the one in `.gpubox/pulumi`, else undefined. */
+export async function findPulumi(projectDir: string): Promise<PulumiEngine | undefined> {
+  for (const program of ["pulumi", join(projectPaths(projectDir).pulumi, "bin", "pulumi")]) {
+    const result = await run(program, ["version"], { env: { PULUMI_SKIP_UPDATE_CHECK: "true" } });
+    const version = result.stdout.trim().replace(/^v/, "");
+    if (result.code === 0 && versionAtLeast(version, minimumPulumi)) return { program, version, projectDir };
+  }
+  return undefined;
+}
+
+export interface EnsurePulumiOptions {
+  projectDir: string;
+  log: Log;
+  /** Where the official installer is fetched from. */
+  installerUrl?: string;
+}
+
+/**
+ * An engine: the one found, else from the official installer into `.gpubox/pulumi` (fetched within 10 s, run for at most
+ * 5 min). Never throws: where no engine can be had, `reason` is one sentence of why.
+ */
+export async function ensurePulumi(
+  options: EnsurePulumiOptions,
+): Promise<{ engine: PulumiEngine } | { engine: undefined; reason: string }> {
+  const { projectDir, log } = options;
+  const found = await findPulumi(projectDir);
+  if (found) return { engine: found };
+  const url = options.installerUrl ?? "https://get.pulumi.com/install.sh";
+  const none = (reason: string) => ({ engine: undefined, reason });
+  // curl and not fetch: the installer needs it anyway, and it knows the machine's proxy and certificates.
+  const script = await run("curl", ["-fsSL", "--max-time", "10", url]);
+  if (script.code === 127)
+    return none("Pulumi's installer needs curl, which is missing here (`apt-get install -y curl`).");
+  if (script.code !== 0)
+    return none(
+      `Pulumi's installer cannot be fetched: ${script.stderr.trim() || `curl exited with ${script.code}`}.`,
+    );
+  log(`  installing Pulumi ${pinnedPulumi} into .gpubox/pulumi …`);
+  const installed = await runInstaller(script.stdout, projectPaths(projectDir).pulumi);
+  const engine = await findPulumi(projectDir);
+  if (engine) return { engine };
+  const words = `${installed.stdout}\n${installed.stderr}`.trim().split("\n").slice(-3).join(" ");
+  return none(`Pulumi's installer failed with exit code ${installed.code}: ${words}`);
+}
+
+async function runInstaller(script: string, root: string): Promise<RunResult> {
+  const folder = mkdtempSync(join(tmpdir(), "gpubox-pulumi-"));
+  try {
+    const file = join(folder, "install.sh");
+    writeFileSync(file, script);
+    const args = [file, "--no-edit-path", "--install-root", root, "--version", pinnedPulumi];
+    return await run("sh", args, { timeoutMs: 5 * 60_000 });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** True when the person brings a passphrase of their own; an empty one counts, as it does for Pulumi. */
+function bringsPassphrase(): boolean {
+  return (
+    process.env.PULUMI_CONFIG_PASSPHRASE !== undefined ||
+    process.env.PULUMI_CONFIG_PASSPHRASE_FILE !== undefined
+  );
+}
+
+/**
+ * What to add to the environment of every Pulumi command. Makes the passphrase file on first use, unless
+ * `PULUMI_CONFIG_PASSPHRASE` or `PULUMI_CONFIG_PASSPHRASE_FILE` is set already.
+ */
+export function pulumiEnv(engine: PulumiEngine): Record<string, string> {
+  const env: Record<string, string> = { PULUMI_SKIP_UPDATE_CHECK: "true" };
+  if (!bringsPassphrase()) env.PULUMI_CONFIG_PASSPHRASE_FILE = ensurePassphrase(engine.projectDir);
+  // The language host lies beside the engine, and the engine looks for it on PATH.
+  if (engine.program !== "pulumi")
+    env.PATH = `${dirname(engine.program)}${delimiter}${process.env.PATH ?? ""}`;
+  return env;
+}
+
+/** Lines of POSIX sh after which plain `pulumi preview`, typed in the project's folder, works. None when it works as it is. */
+export function exportsFor(engine: PulumiEngine): string[] {
+  const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+  const lines: string[] = [];
+  if (engine.program !== "pulumi") lines.push(`export PATH=${quote(dirname(engine.program))}:"$PATH"`);
+  if (!bringsPassphrase())
+    lines.push(`export PULUMI_CONFIG_PASSPHRASE_FILE=${quote(projectPaths(engine.projectDir).passphrase)}`);
+  return lines;
+}
+
+/** Runs a Pulumi command in the project's folder without prompts. Never rejects: the caller judges `code`. */
+export function pulumi(engine: PulumiEngine, args: string[], options: RunOptions = {}): Promise<RunResult> {
+  return run(engine.program, [...args, "--non-interactive"], {
+    ...options,
+    cwd: engine.projectDir,
+    env: { ...pulumiEnv(engine), ...options.env },
+  });
+}
+
+/**
+ * The output of a Pulumi command that has to succeed.
+ * @throws UserError with the engine's own error line; a wrong passphrase says where the right one belongs.
+ */
+export async function pulumiOutput(
+  engine: PulumiEngine,
+  args: string[],
+  options: RunOptions = {},
+): Promise<string> {
+  const result = await pulumi(engine, args, options);
+  if (result.code === 0) return result.stdout.trim();
+  if (/incorrect passphrase|passphrase must be set/.test(result.stderr))
+    throw new UserError(
+      "This stack's secrets were encrypted with another passphrase.",
+      `Put the passphrase that the stack was made with into ${projectPaths(engine.projectDir).passphrase}, or export PULUMI_CONFIG_PASSPHRASE.`,
+    );
+  const words = result.stderr.trim().replace(/^error: /, "") || `exit code ${result.code}`;
+  const command = `pulumi ${args.slice(0, 2).join(" ")}`;
+  throw new UserError(
+    `\`${command}\` failed: ${words}`,
+    "Run it by hand in the project's folder to see more.",
+  );
+}
+
+const stackFile = z.object({ secretsprovider: z.string().optional() }).nullable();
+
+/**
+ * Selects a stack, and creates it in the state backend when it is new there; from then on plain `pulumi` means this stack.
+ * An existing `Pulumi.<stack>.yaml` keeps its text and gets an `encryptionsalt`.
+ * @throws UserError when the passphrase does not open the stack's secrets.
+ */
+export async function selectStack(engine: PulumiEngine, stack: string): Promise<void> {
+  // Pulumi does not create the folder of its file backend.
+  ensureProjectFolders(engine.projectDir);
+  const config = readFileSync(projectPaths(engine.projectDir).stackConfig(stack), "utf8");
+  const provider = stackFile.parse(parse(config))?.secretsprovider ?? "passphrase";
+  await pulumiOutput(engine, [
+    "stack",
+    "select",
+    "--create",
+    "--stack",
+    stack,
+    "--secrets-provider",
+    provider,
+  ]);
+  // Selecting does not look at the passphrase; the first command that does would fail in the middle of the work.
+  await pulumiOutput(engine, ["config", "--show-secrets", "--json", "--stack", stack]);
+}

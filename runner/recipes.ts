@@ -1,0 +1,195 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import type { ImageRole } from "../configs/plan/types";
+import { aptMirrors } from "./aptMirrors";
+import { output, run, UserError } from "./process";
+import { ensureProjectFolders, type Log, projectPaths } from "./project";
+
+type Recipe = ImageRole | "base";
+
+/** What a build takes on two cores and an ordinary line; a person who waits wants to know for how long. */
+const USUAL_TIME: Record<Recipe, string> = {
+  base: "40 s",
+  gateway: "1 min",
+  edge: "10 s",
+  cache: "10 s",
+  database: "30 s",
+  llamacpp: "30 s",
+};
+
+/** Where a host keeps the certificates that it trusts. */
+const CA_BUNDLES = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  process.env.NODE_EXTRA_CA_CERTS,
+  process.env.SSL_CERT_FILE,
+];
+
+const PROXY_VARIABLES = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+
+export interface BuildOptions {
+  projectDir: string;
+  /** Address of the Docker engine that gets the images. */
+  docker: string;
+  log: Log;
+}
+
+/**
+ * Name of the image that a recipe makes: `gpubox/<recipe>:<hash>`, 12 hex digits over the names and bytes of the recipe's
+ * files and of the base's. The same files give the same name on every machine.
+ */
+export function recipeReference(projectDir: string, recipe: Recipe): string {
+  const hash = createHash("sha256");
+  for (const folder of new Set(["base", recipe])) {
+    const root = join(projectDir, "images", folder);
+    for (const file of filesUnder(root)) {
+      const bytes = readFileSync(join(root, file));
+      hash.update(`${folder}/${file}\0${bytes.length}\0`).update(bytes);
+    }
+  }
+  return `gpubox/${recipe}:${hash.digest("hex").slice(0, 12)}`;
+}
+
+/**
+ * Makes sure that the images of these roles are on the engine, built from `images/` where they are missing: the base
+ * first, then all roles at once. What a build says goes to `.gpubox/log/image-<recipe>.log`.
+ *
+ * @returns The references, role by role.
+ * @throws UserError when a build fails, or when the base is missing and this user cannot make it.
+ */
+export async function buildRecipes(
+  roles: readonly ImageRole[],
+  options: BuildOptions,
+): Promise<Record<string, string>> {
+  const { projectDir, docker, log } = options;
+  const references = Object.fromEntries(roles.map((role) => [role, recipeReference(projectDir, role)]));
+  const missing: ImageRole[] = [];
+  for (const role of roles) {
+    if (await imageExists(docker, references[role]!)) log(`${role}: ${references[role]}, built before`);
+    else missing.push(role);
+  }
+  if (missing.length === 0) return references;
+
+  ensureProjectFolders(projectDir);
+  const base = recipeReference(projectDir, "base");
+  if (!(await imageExists(docker, base))) await buildBase(base, options);
+  const results = await Promise.allSettled(
+    missing.map((role) => {
+      const context = join(projectDir, "images", role);
+      const args = ["build", "--network", "host", "--build-arg", `BASE=${base}`, ...buildArguments()];
+      return build(
+        role,
+        references[role]!,
+        "docker",
+        [...args, "--tag", references[role]!, context],
+        options,
+      );
+    }),
+  );
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  return references;
+}
+
+/** True when the engine has an image under this reference. */
+export async function imageExists(docker: string, reference: string): Promise<boolean> {
+  const { code } = await run("docker", ["image", "inspect", reference], { env: { DOCKER_HOST: docker } });
+  return code === 0;
+}
+
+async function buildBase(reference: string, options: BuildOptions): Promise<void> {
+  await checkArchitecture(options.docker);
+  if (process.getuid?.() !== 0)
+    throw new UserError(
+      "The images' base is made with debootstrap, which needs root.",
+      'Run once: sudo env "PATH=$PATH" npm run images build',
+    );
+  await ensureDebootstrap(options.log);
+  // Not /tmp: it is often mounted without devices, which debootstrap refuses.
+  const workdir = mkdtempSync("/var/tmp/gpubox-base-");
+  try {
+    const bundle = join(workdir, "ca-bundle.crt");
+    const found = [...new Set(CA_BUNDLES)].filter((path) => path !== undefined).filter(existsSync);
+    writeFileSync(bundle, found.map((path) => readFileSync(path, "utf8")).join("\n"));
+    const { main, security } = aptMirrors("/etc");
+    const script = join(options.projectDir, "images", "base", "build.sh");
+    await build("base", reference, "sh", [script, reference, workdir, bundle, main, security], options);
+  } finally {
+    rmSync(workdir, { recursive: true, force: true });
+  }
+}
+
+/** debootstrap makes a system of this machine's architecture, whatever the engine's is. */
+async function checkArchitecture(docker: string): Promise<void> {
+  const engine = await output("docker", ["version", "--format", "{{.Server.Arch}}"], {
+    env: { DOCKER_HOST: docker },
+  });
+  const own = process.arch === "x64" ? "amd64" : process.arch;
+  if (engine === own) return;
+  throw new UserError(
+    `The Docker engine runs on ${engine} and this machine is ${own}, so images cannot be built here for it.`,
+    "Run `npm run images build` on the engine's machine.",
+  );
+}
+
+async function ensureDebootstrap(log: Log): Promise<void> {
+  const isThere = async () => (await run("debootstrap", ["--version"])).code === 0;
+  if (await isThere()) return;
+  log("base: installing debootstrap with apt-get");
+  // Ubuntu does not bring the keys of Debian's archive along.
+  const install = ["install", "-y", "--no-install-recommends", "debootstrap", "debian-archive-keyring"];
+  await run("apt-get", ["update"]);
+  await run("apt-get", install, { env: { DEBIAN_FRONTEND: "noninteractive" } });
+  if (await isThere()) return;
+  throw new UserError(
+    "debootstrap could not be installed, and the images' base is made with it.",
+    "On Debian or Ubuntu run: sudo apt-get install debootstrap debian-archive-keyring",
+  );
+}
+
+async function build(
+  recipe: Recipe,
+  reference: string,
+  program: string,
+  args: string[],
+  { projectDir, docker, log }: BuildOptions,
+): Promise<void> {
+  const logFile = join(projectPaths(projectDir).log, `image-${recipe}.log`);
+  const shown = relative(projectDir, logFile);
+  log(`${recipe}: building from images/${recipe} (about ${USUAL_TIME[recipe]}), log in ${shown}`);
+  const start = Date.now();
+  // Through a shell for the redirection alone: the log can be followed while the build runs.
+  const result = await run("sh", ["-c", 'exec "$@" >"$GPUBOX_BUILD_LOG" 2>&1', "sh", program, ...args], {
+    // The classic builder takes a local base image and needs no plugin, which Debian does not package.
+    env: { DOCKER_HOST: docker, DOCKER_BUILDKIT: "0", GPUBOX_BUILD_LOG: logFile },
+  });
+  if (result.code !== 0) {
+    for (const line of readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-12))
+      log(`${recipe}: | ${line}`);
+    throw new UserError(
+      `Building the image for ${recipe} failed with exit code ${result.code}.`,
+      `Read ${shown}, remove the cause and run it again: what is already built is kept.`,
+    );
+  }
+  log(`${recipe}: built ${reference} in ${Math.round((Date.now() - start) / 1000)} s`);
+}
+
+/** By name only: docker takes the values from the environment, so that none of them shows in its argv. */
+function buildArguments(): string[] {
+  const index = process.env.PIP_INDEX_URL;
+  if (index && URL.canParse(index) && new URL(index).username !== "")
+    throw new UserError(
+      "PIP_INDEX_URL holds credentials, and the image's history would keep them.",
+      "Set it to an index that needs none, or unset it.",
+    );
+  const names = [...PROXY_VARIABLES, "PIP_INDEX_URL"].filter((name) => process.env[name]);
+  return names.flatMap((name) => ["--build-arg", name]);
+}
+
+/** Paths of the files below a folder, sorted, without what editors and Python leave behind. */
+function filesUnder(root: string): string[] {
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .filter((path) => !/(^|\/)(\.|__pycache__\/)|~$/.test(path))
+    .sort();
+}

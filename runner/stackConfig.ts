@@ -1,0 +1,56 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse, YAMLParseError } from "yaml";
+import { z } from "zod";
+import type { RawStack } from "../configs/parse";
+import { secretFacts } from "../configs/secretFacts";
+import { UserError } from "./process";
+
+const NAMESPACE = "gpubox:";
+
+const stackFile = z.object({ config: z.record(z.string(), z.unknown()).nullish() });
+const encrypted = z.object({ secure: z.string() });
+
+/**
+ * Reads `Pulumi.<stack>.yaml` without an engine.
+ *
+ * @param secrets values of the stack's secrets, by name
+ * @throws UserError when the file is missing or is no YAML
+ */
+export function readStackFile(projectDir: string, stack: string, secrets: Record<string, string>): RawStack {
+  const name = `Pulumi.${stack}.yaml`;
+  const path = join(projectDir, name);
+  if (!existsSync(path))
+    throw new UserError(`There is no ${name}.`, `Copy Pulumi.dev.example.yaml to ${name} and edit it.`);
+  const { config } = stackFile.parse(parseYaml(name, readFileSync(path, "utf8")));
+  const own = Object.entries(config ?? {})
+    .filter(([key]) => key.startsWith(NAMESPACE))
+    .map(([key, value]) => [key.slice(NAMESPACE.length), value] as const);
+  const isEncrypted = (key: string) => own.some(([k, v]) => k === key && encrypted.safeParse(v).success);
+  const values = Object.fromEntries(own.filter(([key]) => !isEncrypted(key)));
+  const all = { ...secrets, ...plaintextSecrets(values) };
+  return {
+    stack,
+    values,
+    secrets: secretFacts(all, (key) => !(key in values)),
+  };
+}
+
+/** String values at the top level can only be meant as secrets: every section is a map. */
+export function plaintextSecrets(values: Record<string, unknown>): Record<string, string> {
+  const text = Object.entries(values).filter(
+    (entry): entry is [string, string] =>
+      typeof entry[1] === "string" && /key|password|token|secret/i.test(entry[0]),
+  );
+  return Object.fromEntries(text);
+}
+
+function parseYaml(name: string, text: string): unknown {
+  try {
+    return parse(text) ?? {};
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    const line = error.linePos?.[0].line ?? 0;
+    throw new UserError(`${name} is no valid YAML at line ${line}: ${error.code}.`, "Correct that line.");
+  }
+}

@@ -1,0 +1,49 @@
+import type { LockChange } from "../runner/imageLock";
+import { imageRoles, updateLock } from "../runner/imageLock";
+import { UserError } from "../runner/process";
+import { defaultProjectDir } from "../runner/project";
+import { buildRecipes } from "../runner/recipes";
+
+const USAGE = "Run `npm run images lock`, `npm run images update` or `npm run images build`.";
+
+const say = (line: string) => console.log(line);
+
+async function main([command, ...rest]: string[]): Promise<void> {
+  if (rest.length > 0) throw new UserError(`"${rest.join(" ")}" is not understood.`, USAGE);
+  switch (command) {
+    case "lock":
+    case "update": {
+      const changes = await updateLock(defaultProjectDir, command === "lock" ? "missing" : "all");
+      for (const change of changes) say(lineOf(change));
+      const failed = changes.filter(({ failure }) => failure).map(({ role }) => role);
+      if (failed.length === 0) return;
+      throw new UserError(
+        `Not resolved: ${failed.join(", ")}.`,
+        `Run \`npm run images ${command}\` where the registries answer; until then these are built from images/.`,
+      );
+    }
+    case "build":
+      await buildRecipes(imageRoles, {
+        projectDir: defaultProjectDir,
+        docker: process.env.DOCKER_HOST || "unix:///var/run/docker.sock",
+        log: say,
+      });
+      return;
+    default:
+      throw new UserError(command ? `There is no "${command}".` : "What about the images?", USAGE);
+  }
+}
+
+function lineOf({ role, old, entry, failure }: LockChange): string {
+  const name = `${role.padEnd(9)} ${entry.image}:${entry.tag}`;
+  if (failure) return `${name}  ${old ?? "no digest"} stays: ${failure}`;
+  const change = entry.digest === old ? `${old} (unchanged)` : `${old ?? "no digest"} -> ${entry.digest}`;
+  return `${name}  ${change}  signature: ${entry.verified}`;
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  if (!(error instanceof UserError)) throw error;
+  console.error(error.what);
+  console.error(error.fix);
+  process.exitCode = 1;
+});

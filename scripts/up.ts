@@ -1,0 +1,152 @@
+import { parseArgs } from "node:util";
+import { adminPort } from "../configs/checks";
+import { servicesOf } from "../configs/plan/box";
+import { COMPOSE_LOSES } from "../configs/plan/compose";
+import type { BoxPlan } from "../configs/plan/types";
+import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
+import { composeUp } from "../runner/composeEngine";
+import { ensureDocker } from "../runner/dockerEngine";
+import { checkMachine } from "../runner/machine";
+import { checkStackFile, planStack, readStack } from "../runner/planStack";
+import { UserError } from "../runner/process";
+import { defaultProjectDir, ensureStackConfig } from "../runner/project";
+import { ensurePulumi, exportsFor, type PulumiEngine, pulumi, selectStack } from "../runner/pulumiEngine";
+import { clearDeadLock, removeOrphans, resolvePending } from "../runner/pulumiState";
+import { resolve } from "../runner/resolve";
+import { ensureSecrets, readSecrets } from "../runner/secrets";
+import { smoke } from "../runner/smoke";
+import { say, verb } from "./verb";
+
+const projectDir = defaultProjectDir;
+
+const { values: options } = parseArgs({
+  options: {
+    stack: { type: "string", default: "dev" },
+    yes: { type: "boolean", short: "y", default: false },
+    engine: { type: "string", default: "pulumi" },
+  },
+});
+
+/** `npm run up`: from a bare machine to a box that has answered on both protocols. */
+verb(async () => {
+  if (!["pulumi", "compose"].includes(options.engine))
+    throw new UserError(
+      `There is no engine "${options.engine}".`,
+      "Use --engine pulumi or --engine compose.",
+    );
+  const { stack } = options;
+  ensureStackConfig(projectDir, stack);
+  const early = checkStackFile(projectDir, stack);
+
+  say(`gpubox: bringing up the stack ${stack}`);
+  const engine = await machine(early);
+  const store = { projectDir, stack, engine };
+
+  if (engine) {
+    await selectStack(engine, stack);
+    await clearDeadLock({ engine, stack, log: say });
+  }
+  await ensureSecrets({ ...store, names: neededSecrets(early), log: say });
+  const secrets = await readSecrets(store);
+  const config = readStack(projectDir, stack, secrets);
+
+  say("\nimages and models");
+  const resolved = await resolve({ projectDir, stack, config, log: say });
+  const plan = planStack(projectDir, stack, secrets, resolved);
+  for (const note of plan.notes) say(`  note: ${note}`);
+
+  if (engine) await convergeWithPulumi(engine, plan);
+  else {
+    say("\ncontainers, by Compose");
+    for (const loss of COMPOSE_LOSES) say(`  note: ${loss}`);
+    await composeUp({ projectDir, plan, secrets, log: say });
+  }
+
+  say("\nsmoke");
+  const key = config.gateway.auth === "key" ? secrets.masterKey : undefined;
+  const aliases = Object.values(config.models).flatMap((model) => model.aliases);
+  const declared = plan.models.map((name) => (aliases.includes(name) ? { name, protocols: [] } : { name }));
+  await smoke({ endpoint: plan.endpoint, key, models: declared, log: say });
+  farewell(plan, engine, config);
+});
+
+/** Step 1 and 2: what the machine has, a Docker engine, and a Pulumi engine where one can be had. */
+async function machine(config: StackConfig): Promise<PulumiEngine | undefined> {
+  const byCompose = options.engine === "compose";
+  const docker = await ensureDocker({
+    host: config.host.docker,
+    projectDir,
+    yes: options.yes,
+    interactive: process.stdin.isTTY === true,
+    compose: byCompose,
+    log: say,
+  });
+  const found = byCompose ? undefined : await ensurePulumi({ projectDir, log: say });
+  await checkMachine({
+    stack: options.stack,
+    docker: config.host.docker,
+    engine: docker,
+    pulumi: byCompose ? "compose" : found?.engine,
+    dataDir: config.host.dataDir,
+    ports: [
+      { bind: config.gateway.bind, port: config.gateway.port, key: "gpubox:gateway.port" },
+      { bind: "127.0.0.1", port: adminPort(config), key: "gpubox:gateway.adminPort" },
+    ],
+    log: say,
+  });
+  if (found && !found.engine) {
+    say(`  note: no Pulumi engine can be had: ${found.reason} The same plan is converged through Compose.`);
+    await ensureDocker({
+      host: config.host.docker,
+      projectDir,
+      yes: options.yes,
+      interactive: process.stdin.isTTY === true,
+      compose: true,
+      log: say,
+    });
+  }
+  return found?.engine;
+}
+
+function neededSecrets(config: StackConfig) {
+  return generatedSecrets.filter(
+    (name) =>
+      (name !== "cachePassword" || config.cache.mode === "bundled") &&
+      (name !== "databasePassword" || config.database.mode === "bundled"),
+  );
+}
+
+async function convergeWithPulumi(engine: PulumiEngine, plan: BoxPlan): Promise<void> {
+  const state = { engine, stack: plan.stack, log: say };
+  await resolvePending(state);
+  await removeOrphans({ ...state, docker: plan.docker, prefix: plan.prefix });
+  say(`\ncontainers, by Pulumi ${engine.version} (${servicesOf(plan).length} containers)`);
+  const result = await pulumi(engine, ["up", "--yes", "--skip-preview", "--stack", plan.stack], {
+    inherit: true,
+  });
+  if (result.code !== 0)
+    throw new UserError(
+      "`pulumi up` did not finish; what served before goes on serving.",
+      "The lines above say why; correct it and run `npm run up` again.",
+    );
+}
+
+function farewell(plan: BoxPlan, engine: PulumiEngine | undefined, config: StackConfig): void {
+  const { stack } = plan;
+  const readKey = engine
+    ? `$(pulumi config get gpubox:masterKey --stack ${stack})`
+    : `$(node -p 'require("./.gpubox/secrets.${stack}.json").masterKey')`;
+  const auth = config.gateway.auth === "key" ? ` -H "Authorization: Bearer ${readKey}"` : "";
+  say(`\nThe box serves at ${plan.endpoint} (admin and UI: ${plan.adminEndpoint}).`);
+  if (engine) {
+    say("From now on it is plain Pulumi. In a shell of your own, in this folder:");
+    for (const line of exportsFor(engine)) say(`  ${line}`);
+    say(`  pulumi preview --stack ${stack}`);
+  }
+  const model = plan.models[0];
+  if (!model) return say("It declares no model yet: add one under gpubox:models.");
+  say("Try it:");
+  say(
+    `  curl -s ${plan.endpoint}/v1/chat/completions${auth} -H 'Content-Type: application/json' -d '{"model": "${model}", "messages": [{"role": "user", "content": "ping"}]}'`,
+  );
+}

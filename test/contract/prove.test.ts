@@ -1,0 +1,288 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { run } from "../../runner/process";
+
+// Each case starts a Python, and some wait for a deadline.
+jest.setTimeout(60_000);
+
+// With a quote and shell syntax: the script has to read the env file as `sh` does.
+const KEY = "sk-it's $HOME`x`\\n#1";
+const ENV = `# made by gpubox\nOTHER='a=b'\nLITELLM_MASTER_KEY='${KEY.replaceAll("'", "'\\''")}'\nLAST='z'\n`;
+
+type Reply = { status?: number; body: unknown };
+type Replies = Record<string, Reply[]>;
+interface Model {
+  hash: string;
+  mode: string;
+  prove: boolean;
+}
+
+const chat = (hash: string): Model => ({ hash, mode: "chat", prove: true });
+const generation = (models: Record<string, Model>, database = false) => ({
+  generation: "g2",
+  database,
+  models,
+});
+const listing = (...names: string[]): Reply[] => [{ body: { data: names.map((id) => ({ id })) } }];
+const said: Reply = { body: { choices: [{ message: { content: "pong" }, finish_reason: "stop" }] } };
+const ready: Reply = { body: { status: "healthy", db: "connected" } };
+
+let server: Server | undefined;
+const directory = mkdtempSync(join(tmpdir(), "gpubox-prove-"));
+afterEach(() => {
+  server?.closeAllConnections();
+  server?.close();
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+interface Case {
+  /** Path, or path and model, to its answers in order; the last one is repeated. */
+  replies?: Replies;
+  declared?: unknown;
+  serving?: string;
+  envFile?: string;
+  deadline?: number;
+  env?: Record<string, string>;
+}
+
+/** Runs the script against a gateway that gives these replies; what was asked comes back as `path model`. */
+async function prove({ replies = {}, declared, serving = "", envFile = ENV, deadline = 5, env = {} }: Case) {
+  const all: Replies = { "/health/readiness": [ready], "/v1/models": listing("tiny"), ...replies };
+  const asked: string[] = [];
+  const bodies: string[] = [];
+  const keys = new Set<string | undefined>();
+  const stub = createServer(async (request, response) => {
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part);
+    const body = Buffer.concat(parts).toString();
+    const target = body === "" ? `${request.url}` : `${request.url} ${JSON.parse(body).model}`;
+    asked.push(target);
+    if (body) bodies.push(body);
+    keys.add(request.headers.authorization);
+    const queue = all[target] ?? [said];
+    const reply = queue.length > 1 ? queue.shift()! : queue[0]!;
+    const text = typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body);
+    response.writeHead(reply.status ?? 200).end(text);
+  }).listen(0, "127.0.0.1");
+  server = stub;
+  await new Promise((resolve) => stub.once("listening", resolve));
+  writeFileSync(join(directory, "gateway.env"), envFile);
+  const text =
+    typeof declared === "string" ? declared : JSON.stringify(declared ?? generation({ tiny: chat("a") }));
+  writeFileSync(join(directory, "generation.json"), text);
+  const script = join(__dirname, "../../assets/gateway/prove.py");
+  const url = `http://127.0.0.1:${(stub.address() as AddressInfo).port}`;
+  const { code, stdout, stderr } = await run("python3", [script, "--deadline", `${deadline}`], {
+    stdin: serving,
+    env: { GPUBOX_PROVE_URL: url, GPUBOX_PROVE_DIR: directory, ...env },
+  });
+  return {
+    code,
+    lines: stdout
+      .replace(/\d+\.\d s/g, "N s")
+      .split("\n")
+      .slice(0, -1),
+    stderr,
+    asked,
+    bodies,
+    keys,
+  };
+}
+
+test("a first generation is proven: ready, listed, and a completion through its model", async () => {
+  const { code, lines, stderr, asked, keys, bodies } = await prove({});
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  expect(lines).toEqual(["proven: ready", "proven: lists tiny", "proven: tiny answers (chat, N s)"]);
+  expect(asked).toEqual(["/health/readiness", "/v1/models", "/v1/chat/completions tiny"]);
+  expect([...keys]).toEqual([`Bearer ${KEY}`]);
+  expect(JSON.parse(bodies[0]!)).toEqual({
+    model: "tiny",
+    max_tokens: 8,
+    temperature: 0,
+    cache: { "no-cache": true, "no-store": true },
+    messages: [{ role: "user", content: expect.stringMatching(/^Say a few words\. \([0-9a-f]{8}\)$/) }],
+  });
+});
+
+test("only new and changed models are called, and none that is not to be called", async () => {
+  const models = {
+    same: chat("a"),
+    changed: chat("b"),
+    added: chat("c"),
+    cloud: { ...chat("d"), prove: false },
+  };
+  const serving = JSON.stringify(generation({ same: chat("a"), changed: chat("a"), removed: chat("z") }));
+  const { code, lines, asked } = await prove({
+    declared: generation(models),
+    serving,
+    replies: {
+      "/v1/models": listing("cloud", "added", "changed", "same"),
+      "/v1/chat/completions same": [{ status: 500, body: "down" }],
+    },
+  });
+  expect(code).toBe(0);
+  expect(lines).toEqual([
+    "proven: ready",
+    "proven: lists same, changed, added, cloud",
+    "skipped: same is unchanged",
+    "proven: changed answers (chat, N s)",
+    "proven: added answers (chat, N s)",
+    "skipped: cloud is not to be called",
+  ]);
+  expect(asked.slice(2)).toEqual(["/v1/chat/completions changed", "/v1/chat/completions added"]);
+});
+
+test("what serves now but cannot be read counts as nothing: every model is called", async () => {
+  const { code, asked } = await prove({ serving: '{"models": 3' });
+  expect(code).toBe(0);
+  expect(asked[2]).toBe("/v1/chat/completions tiny");
+});
+
+test("models for embeddings and for plain completions are called on their own paths", async () => {
+  const models = { embed: { ...chat("a"), mode: "embedding" }, base: { ...chat("b"), mode: "completion" } };
+  const { code, lines, asked } = await prove({
+    declared: generation(models),
+    replies: {
+      "/v1/models": listing("embed", "base"),
+      "/v1/embeddings embed": [{ body: { data: [{ embedding: [0.1] }] } }],
+      "/v1/completions base": [{ body: { choices: [{ text: "pong" }] } }],
+    },
+  });
+  expect(code).toBe(0);
+  expect(lines.slice(2)).toEqual([
+    "proven: embed answers (embedding, N s)",
+    "proven: base answers (completion, N s)",
+  ]);
+  expect(asked.slice(2)).toEqual(["/v1/embeddings embed", "/v1/completions base"]);
+});
+
+test("a model whose thoughts stay hidden is proven by the tokens that it spent", async () => {
+  const hidden = { choices: [{ message: { content: "" } }], usage: { completion_tokens: 8 } };
+  const { code } = await prove({ replies: { "/v1/chat/completions tiny": [{ body: hidden }] } });
+  expect(code).toBe(0);
+});
+
+test("readiness, the list and a model are waited for while they answer 503 or 429", async () => {
+  const busy: Reply = { status: 503, body: { error: { message: "loading" } } };
+  const { code, asked } = await prove({
+    deadline: 20,
+    replies: {
+      "/health/readiness": [busy, ready],
+      "/v1/models": [busy, ...listing("tiny")],
+      "/v1/chat/completions tiny": [busy, { status: 429, body: "" }, said],
+    },
+  });
+  expect(code).toBe(0);
+  expect(asked.length).toBe(2 + 2 + 3);
+});
+
+test("with a database, readiness waits until it is connected", async () => {
+  const { code, lines, asked } = await prove({
+    declared: generation({ tiny: chat("a") }, true),
+    replies: { "/health/readiness": [{ body: { status: "healthy", db: "Not connected" } }, ready] },
+  });
+  expect(code).toBe(0);
+  expect(lines[0]).toBe("proven: ready, database connected");
+  expect(asked.slice(0, 2)).toEqual(["/health/readiness", "/health/readiness"]);
+});
+
+test("proxy variables do not lead it away from the gateway", async () => {
+  const { code } = await prove({
+    env: { http_proxy: "http://127.0.0.1:9", HTTP_PROXY: "http://127.0.0.1:9" },
+  });
+  expect(code).toBe(0);
+});
+
+const refusal = (status: number): Replies => ({
+  "/v1/chat/completions tiny": [{ status, body: { error: { message: `no: ${KEY}` } } }],
+});
+const FAILURES: [string, Case, string][] = [
+  [
+    "a gateway that stays unready",
+    { deadline: 1, replies: { "/health/readiness": [{ status: 503, body: { error: "starting" } }] } },
+    "The gateway was not ready within 1 s: status 503: starting",
+  ],
+  [
+    "a gateway that does not listen",
+    { deadline: 1, env: { GPUBOX_PROVE_URL: "http://127.0.0.1:9" } },
+    "The gateway was not ready within 1 s: no answer ([Errno 111] Connection refused)",
+  ],
+  [
+    "a database that stays away",
+    {
+      deadline: 1,
+      declared: generation({ tiny: chat("a") }, true),
+      replies: { "/health/readiness": [{ body: { db: "Not connected" } }] },
+    },
+    'The gateway was not ready within 1 s: its database is "Not connected" and not "connected"',
+  ],
+  [
+    "a list that lacks a model and holds another",
+    { replies: { "/v1/models": listing("ghost") } },
+    "The gateway's list of models lacks tiny and holds ghost, which the config does not declare.",
+  ],
+  [
+    "a list that is refused, without the key that the server echoes",
+    { replies: { "/v1/models": [{ status: 401, body: { error: { message: `bad key ${KEY}` } } }] } },
+    "The gateway did not list its models: status 401: bad key [key]",
+  ],
+  ["a 400", { replies: refusal(400) }, "Model tiny refused a chat request: status 400: no: [key]"],
+  ["a 401", { replies: refusal(401) }, "Model tiny refused a chat request: status 401: no: [key]"],
+  ["a 404", { replies: refusal(404) }, "Model tiny refused a chat request: status 404: no: [key]"],
+  [
+    "a model that stays down",
+    { deadline: 2, replies: refusal(503) },
+    "Model tiny answered no chat request within 2 s: status 503: no: [key]",
+  ],
+  [
+    "an answer with nothing in it",
+    { replies: { "/v1/chat/completions tiny": [{ body: { choices: [] } }] } },
+    'Model tiny answered a chat request with nothing: status 200: {"choices": []}',
+  ],
+  [
+    "a mode without a proof",
+    { declared: generation({ tiny: { ...chat("a"), mode: "audio_speech" } }) },
+    "Model tiny cannot be proven: there is no proof for mode audio_speech.",
+  ],
+  ["an env file without the key", { envFile: "OTHER='x'\n" }, "gateway.env holds no LITELLM_MASTER_KEY."],
+  [
+    "an env file that sh would refuse",
+    { envFile: "LITELLM_MASTER_KEY='x\n" },
+    "gateway.env is not in the shell's format: No closing quotation.",
+  ],
+  [
+    "a generation of another shape",
+    { declared: { models: {} } },
+    "generation.json has another shape than this script reads: KeyError('database').",
+  ],
+];
+
+test.each(FAILURES)("%s fails with one sentence and exit code 1", async (_, given, sentence) => {
+  const { code, stderr } = await prove(given);
+  expect(stderr).toBe(`${sentence}\n`);
+  expect(code).toBe(1);
+});
+
+test("a refusal is not tried again", async () => {
+  const { asked } = await prove({ replies: refusal(400) });
+  expect(asked.filter((target) => target === "/v1/chat/completions tiny").length).toBe(1);
+});
+
+test("an answer that trickles past the deadline is given up", async () => {
+  const trickle = createServer((_, response) => {
+    response.writeHead(200);
+    const timer = setInterval(() => response.write(" "), 100);
+    response.on("close", () => clearInterval(timer));
+  }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => trickle.once("listening", resolve));
+  const url = `http://127.0.0.1:${(trickle.address() as AddressInfo).port}`;
+  const { code, stderr } = await prove({ deadline: 1, env: { GPUBOX_PROVE_URL: url } });
+  trickle.closeAllConnections();
+  trickle.close();
+  expect(stderr).toBe("The gateway did not finish an answer within 1 s.\n");
+  expect(code).toBe(1);
+});

@@ -1,0 +1,52 @@
+import { type RawStack, parseStack } from "../../configs/parse";
+import { planBox } from "../../configs/plan/box";
+import type { BoxPlan, Resolved } from "../../configs/plan/types";
+import { saltFingerprint, secretFacts } from "../../configs/secretFacts";
+import { loadAssets } from "../../runner/assets";
+import { defaultProjectDir } from "../../runner/project";
+
+/** Secret values of the test stacks. Each is recognisable, so that a leak can be found anywhere. */
+export const testSecrets: Record<string, string> = {
+  masterKey: "sk-PLANTED-master-0123456789abcdef",
+  saltKey: "sk-PLANTED-salt-0123456789abcdef",
+  cachePassword: "PLANTED-cache-'\"\\$x",
+  databasePassword: "PLANTED-database-'\"\\$x@/:%",
+};
+
+/** A stack config as the file has it, with every generated secret set unless `secrets` says otherwise. */
+export function rawStack(values: Record<string, unknown> = {}, secrets = testSecrets): RawStack {
+  return { stack: "test", values, secrets: secretFacts(secrets, () => true) };
+}
+
+export const tinyModel = {
+  tiny: { engine: "llamacpp", model: "file:///srv/models/tiny.gguf" },
+};
+
+/** What a machine without an image registry resolves to. */
+export const recipes: Resolved = {
+  images: {
+    gateway: { reference: "gpubox/gateway:111111111111", source: "recipe" },
+    edge: { reference: "gpubox/edge:222222222222", source: "recipe" },
+    cache: { reference: "gpubox/cache:333333333333", source: "recipe" },
+    database: { reference: "gpubox/database:444444444444", source: "recipe" },
+    llamacpp: { reference: "gpubox/llamacpp:555555555555", source: "recipe" },
+  },
+  offlineModels: [],
+  knownModels: [],
+};
+
+/** The plan of a stack config. */
+export function testPlan(
+  values: Record<string, unknown> = { models: tinyModel },
+  secrets = testSecrets,
+  resolved = recipes,
+): BoxPlan {
+  const raw = rawStack(values, secrets);
+  return planBox({
+    config: parseStack(raw),
+    secrets: raw.secrets,
+    saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
+    resolved,
+    assets: loadAssets(defaultProjectDir),
+  });
+}
