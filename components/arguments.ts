@@ -45,10 +45,10 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
     securityOpts: ["no-new-privileges:true"],
     healthcheck: {
       tests: plan.health.test,
-      interval: `${plan.health.intervalSeconds}s`,
-      timeout: `${plan.health.timeoutSeconds}s`,
+      interval: goDuration(plan.health.intervalSeconds),
+      timeout: goDuration(plan.health.timeoutSeconds),
       retries: plan.health.retries,
-      startPeriod: `${plan.health.startPeriodSeconds}s`,
+      startPeriod: goDuration(plan.health.startPeriodSeconds),
     },
     stopSignal: plan.stopSignal,
     stopTimeout: plan.stopGraceSeconds,
@@ -59,4 +59,13 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
     logOpts: { "max-size": "20m", "max-file": "5" },
     mustRun: true,
   };
+}
+
+/** A duration as Go prints it, `2m0s`: the provider compares what it wrote with what the engine reads back as text. */
+export function goDuration(seconds: number): string {
+  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  const [hours, minutes] = parts as [number, number];
+  const rest = `${seconds % 60}s`;
+  if (hours > 0) return `${hours}h${minutes}m${rest}`;
+  return minutes > 0 ? `${minutes}m${rest}` : rest;
 }

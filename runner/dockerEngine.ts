@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { machineLine } from "./machine";
 import { run, UserError } from "./process";
 import { ensureProjectFolders, type Log, projectPaths } from "./project";
 
@@ -174,7 +175,8 @@ async function install(
     throw new UserError(`${what} is missing.`, byHand);
   ensureProjectFolders(options.projectDir);
   const logFile = join(projectPaths(options.projectDir).log, "docker-install.log");
-  options.log(`  docker     missing — installing ${packages} (log: ${logFile}) …`);
+  const part = missing.engine ? "docker" : "compose";
+  options.log(machineLine(part, `missing — installing ${packages} (log: ${logFile}) …`));
   const wait = "-o DPkg::Lock::Timeout=120";
   const script = `exec >>"$1" 2>&1; apt-get ${wait} update && ${installing.replace("-y", `${wait} -y`)}`;
   const result = await run("sh", ["-c", script, "sh", logFile], {
@@ -201,12 +203,12 @@ async function start({ projectDir, log }: EnsureDockerOptions): Promise<void> {
       `Type \`sudo ${systemd ? "systemctl start docker" : "service docker start"}\`, and run the command again.`,
     );
   if (systemd) {
-    log("  docker     installed but not running — starting it with systemctl …");
+    log(machineLine("docker", "installed but not running — starting it with systemctl …"));
     await run("systemctl", ["start", "docker"]);
     return;
   }
   const logFile = dockerdLog(projectDir);
-  log(`  docker     installed but not running — starting dockerd (log: ${logFile}) …`);
+  log(machineLine("docker", `installed but not running — starting dockerd (log: ${logFile}) …`));
   const file = openSync(logFile, "a", 0o600);
   // A session of its own: Ctrl-C at this terminal must not reach the engine.
   spawn(findProgram("dockerd") ?? "dockerd", [], { detached: true, stdio: ["ignore", file, file] })

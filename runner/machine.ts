@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { DockerEngine } from "./dockerEngine";
 import { output, run, UserError } from "./process";
 import type { Log } from "./project";
-import { type PulumiEngine, pinnedPulumi } from "./pulumiEngine";
+import type { PulumiEngine } from "./pulumiEngine";
 
 /** A port that the plan publishes on the host. */
 export interface PublishedPort {
@@ -21,7 +21,7 @@ export interface MachineOptions {
   /** Address of the engine, as in the stack's config. */
   docker: string;
   engine: DockerEngine;
-  /** `compose` when the box is converged without Pulumi because that was asked for; undefined when none was found. */
+  /** `compose` when the box is converged without Pulumi because that was asked for; undefined when no engine can be had. */
   pulumi: PulumiEngine | "compose" | undefined;
   dataDir: string;
   ports: PublishedPort[];
@@ -58,7 +58,7 @@ export async function checkMachine(options: MachineOptions): Promise<void> {
 function pulumiLine(pulumi: MachineOptions["pulumi"]): string {
   if (pulumi === "compose") return "not used — converging through Compose";
   if (pulumi) return `${pulumi.version} — found${pulumi.program === "pulumi" ? "" : " in .gpubox/pulumi"}`;
-  return `not found — getting ${pinnedPulumi} from the official installer into .gpubox/pulumi`;
+  return "not found — converging through Compose";
 }
 
 const GiB = 1024 ** 3;

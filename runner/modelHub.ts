@@ -29,7 +29,9 @@ export function offlineModels(
 ): string[] {
   if (hubAnswers) return [];
   return Object.entries(config.models)
-    .filter(([, model]) => model.engine === "llamacpp" && model.offlineModel && model.model.startsWith("hf://"))
+    .filter(
+      ([, model]) => model.engine === "llamacpp" && model.offlineModel && model.model.startsWith("hf://"),
+    )
     .map(([name]) => name)
     .filter((name) => before?.offline.includes(name) || !before?.known.includes(name));
 }

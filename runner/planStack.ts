@@ -4,8 +4,8 @@ import type { BoxPlan, Resolved } from "../configs/plan/types";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
 import { saltFingerprint } from "../configs/secretFacts";
 import { loadAssets } from "./assets";
-import type { Secrets } from "./secrets";
-import { encryptedNames, readStackFile } from "./stackConfig";
+import { encryptedNames, type Secrets } from "./secrets";
+import { readStackFile } from "./stackConfig";
 
 /**
  * Reports every mistake of a stack config before anything is installed, built or asked. Secrets are known by name only, and

@@ -135,28 +135,32 @@ export interface HostObject {
 
 /**
  * Which of a stack's containers are to be removed: unknown to the state, with a name of this stack, and not labelled
- * `gpubox.keep`. While no gateway of the state runs, an unknown one may be what the edge sends to, and stays.
+ * `gpubox.keep`. While the state's edge runs and none of its gateways does, the edge may send to an unknown gateway, which
+ * then stays.
  *
  * @param known docker ids in the state
  * @param prefix start of every name of this stack, `gpubox-<stack>`
  */
 export function orphanContainers(containers: HostObject[], known: Set<string>, prefix: string): HostObject[] {
-  const isGateway = (container: HostObject) =>
-    container.labels["gpubox.role"]?.startsWith("gateway") === true;
-  const served = containers.some((one) => isGateway(one) && one.running && known.has(one.id));
-  return unknown(containers, known, prefix).filter((one) => served || !isGateway(one));
+  const has = (role: string) => (one: HostObject) => one.labels["gpubox.role"]?.startsWith(role) === true;
+  const serving = containers.filter((one) => one.running && known.has(one.id));
+  const spared = serving.some(has("edge")) && !serving.some(has("gateway")) ? has("gateway") : () => false;
+  return unknown(containers, known, prefix).filter((one) => !spared(one));
 }
 
+/** Compose joins its names with `_` in version 1 and with `-` since. */
 function unknown(objects: HostObject[], known: Set<string>, prefix: string): HostObject[] {
   return objects.filter(
     ({ id, name, labels }) =>
-      !known.has(id) && name.startsWith(`${prefix}-`) && labels["gpubox.keep"] === undefined,
+      !known.has(id) &&
+      (name.startsWith(`${prefix}-`) || name.startsWith(`${prefix}_`)) &&
+      labels["gpubox.keep"] === undefined,
   );
 }
 
 /**
  * Removes containers and networks that carry the label `gpubox.stack=<stack>` and are unknown to the state: what a killed
- * `up` created and did not write down. Volumes are never removed. Logs one line for each.
+ * `up` created and did not write down, what Compose runs of this stack, and everything after the state was lost. Volumes are never removed. Logs one line for each.
  *
  * @param docker address of the host's engine
  * @param prefix start of every name of this stack, `gpubox-<stack>`
@@ -173,13 +177,13 @@ export async function removeOrphans(options: StackState & { docker: string; pref
     // An orphan may be a database at work on the volume: it gets the time to close it.
     await output("docker", ["-H", docker, "stop", "-t", "60", id]);
     await output("docker", ["-H", docker, "rm", id]);
-    log(`  removed the container ${name}, which an interrupted run left behind`);
+    log(`  removed the container ${name}, which the stack's state does not know`);
   }
   const networks = await hostObjects(docker, stack, "network");
   for (const { id, name } of unknown(networks, known, prefix)) {
     const removed = await run("docker", ["-H", docker, "network", "rm", id]);
-    if (removed.code === 0) log(`  removed the network ${name}, which an interrupted run left behind`);
-    else log(`  kept the network ${name}, which the state does not know but a container uses`);
+    if (removed.code === 0) log(`  removed the network ${name}, which the stack's state does not know`);
+    else log(`  kept the network ${name}, which the stack's state does not know: a container uses it`);
   }
 }
 

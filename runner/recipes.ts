@@ -76,7 +76,15 @@ export async function buildRecipes(
   const results = await Promise.allSettled(
     missing.map((role) => {
       const context = join(projectDir, "images", role);
-      const args = ["build", "--network", "host", "--build-arg", `BASE=${base}`, ...buildArguments()];
+      const args = [
+        "build",
+        "--force-rm",
+        "--network",
+        "host",
+        "--build-arg",
+        `BASE=${base}`,
+        ...buildArguments(),
+      ];
       return build(
         role,
         references[role]!,

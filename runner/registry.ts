@@ -137,10 +137,12 @@ async function fetched(url: URL, init: RequestInit): Promise<Response> {
   }
 }
 
+// By shape and not by class: what fetch rejects with comes from another realm in tests.
 const causeSchema = z.object({ cause: z.object({ code: z.string() }) });
+const timeoutSchema = z.object({ name: z.literal("TimeoutError") });
 
 function networkReason(error: unknown): string {
   const cause = causeSchema.safeParse(error);
   if (cause.success) return cause.data.cause.code;
-  return error instanceof Error && error.name === "TimeoutError" ? "timed out" : String(error);
+  return timeoutSchema.safeParse(error).success ? "timed out" : String(error);
 }

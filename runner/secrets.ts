@@ -89,7 +89,7 @@ async function takeOverFile(options: SecretStore & { engine: PulumiEngine; log: 
 /** One command for each secret: `config set-all` takes its values as arguments, which every process can read. */
 async function store(engine: PulumiEngine, stack: string, secrets: Secrets): Promise<void> {
   for (const [name, value] of Object.entries(secrets))
-    await pulumiOutput(engine, ["config", "set", "--secret", namespace + name, "--stack", stack], {
+    await pulumiOutput(engine, ["config", "set", "--secret", namespace + name, "--stack", stack, value], {
       stdin: value,
     });
 }
@@ -147,7 +147,8 @@ function stackConfig(projectDir: string, stack: string): Record<string, unknown>
 
 const encrypted = z.strictObject({ secure: z.string() });
 
-function encryptedNames(projectDir: string, stack: string): string[] {
+/** Names of the secrets that lie encrypted in the stack's config, in the order of the file. Needs no engine. */
+export function encryptedNames(projectDir: string, stack: string): string[] {
   const config = stackConfig(projectDir, stack);
   return Object.keys(config).filter((name) => encrypted.safeParse(config[name]).success);
 }

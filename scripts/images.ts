@@ -1,10 +1,12 @@
 import type { LockChange } from "../runner/imageLock";
 import { imageRoles, updateLock } from "../runner/imageLock";
 import { UserError } from "../runner/process";
-import { defaultProjectDir } from "../runner/project";
 import { buildRecipes } from "../runner/recipes";
 
 const USAGE = "Run `npm run images lock`, `npm run images update` or `npm run images build`.";
+
+/** npm runs a script in the folder of its package.json. */
+const projectDir = process.cwd();
 
 const say = (line: string) => console.log(line);
 
@@ -13,7 +15,7 @@ async function main([command, ...rest]: string[]): Promise<void> {
   switch (command) {
     case "lock":
     case "update": {
-      const changes = await updateLock(defaultProjectDir, command === "lock" ? "missing" : "all");
+      const changes = await updateLock(projectDir, command === "lock" ? "missing" : "all");
       for (const change of changes) say(lineOf(change));
       const failed = changes.filter(({ failure }) => failure).map(({ role }) => role);
       if (failed.length === 0) return;
@@ -24,7 +26,7 @@ async function main([command, ...rest]: string[]): Promise<void> {
     }
     case "build":
       await buildRecipes(imageRoles, {
-        projectDir: defaultProjectDir,
+        projectDir,
         docker: process.env.DOCKER_HOST || "unix:///var/run/docker.sock",
         log: say,
       });

@@ -14,7 +14,7 @@ import { ensurePulumi, exportsFor, type PulumiEngine, pulumi, selectStack } from
 import { clearDeadLock, removeOrphans, resolvePending } from "../runner/pulumiState";
 import { resolve } from "../runner/resolve";
 import { ensureSecrets, readSecrets } from "../runner/secrets";
-import { smoke } from "../runner/smoke";
+import { smokeStack } from "../runner/smokeStack";
 import { say, verb } from "./verb";
 
 const projectDir = defaultProjectDir;
@@ -63,10 +63,7 @@ verb(async () => {
   }
 
   say("\nsmoke");
-  const key = config.gateway.auth === "key" ? secrets.masterKey : undefined;
-  const aliases = Object.values(config.models).flatMap((model) => model.aliases);
-  const declared = plan.models.map((name) => (aliases.includes(name) ? { name, protocols: [] } : { name }));
-  await smoke({ endpoint: plan.endpoint, key, models: declared, log: say });
+  await smokeStack(config, secrets, say);
   farewell(plan, engine, config);
 });
 
@@ -144,7 +141,10 @@ function farewell(plan: BoxPlan, engine: PulumiEngine | undefined, config: Stack
     say(`  pulumi preview --stack ${stack}`);
   }
   const model = plan.models[0];
-  if (!model) return say("It declares no model yet: add one under gpubox:models.");
+  if (!model) {
+    say("It declares no model yet: add one under gpubox:models.");
+    return;
+  }
   say("Try it:");
   say(
     `  curl -s ${plan.endpoint}/v1/chat/completions${auth} -H 'Content-Type: application/json' -d '{"model": "${model}", "messages": [{"role": "user", "content": "ping"}]}'`,

@@ -1,6 +1,7 @@
 import { adminPort } from "../checks";
 import { engineOf } from "../engines";
 import type { EngineContext } from "../engines/engine";
+import type { StackConfig } from "../schema/stack";
 import { planBackend, valveUrl } from "./backend";
 import { planCache } from "./cache";
 import { imageOf, type PlanContext, type PlanInput } from "./context";
@@ -34,7 +35,6 @@ export function planBox(input: PlanInput): BoxPlan {
     };
   });
   const routed: RoutedModel[] = entries;
-  const { gateway } = config;
   return {
     stack: config.stack,
     prefix: context.prefix,
@@ -48,7 +48,7 @@ export function planBox(input: PlanInput): BoxPlan {
     ),
     gateway: planGateway(context, routed),
     edge: planEdge(context),
-    endpoint: `http://${urlHost(gateway.bind)}:${gateway.port}`,
+    endpoint: endpointOf(config),
     adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
     models: entries.flatMap(({ name, model }) => [name, ...model.aliases]),
     notes: notes(context),
@@ -75,6 +75,11 @@ function networks(prefix: string): NetworkPlan[] {
     network("models", true),
     network("backends", true),
   ];
+}
+
+/** Base URL for clients on this host, without `/v1`. */
+export function endpointOf({ gateway }: StackConfig): string {
+  return `http://${urlHost(gateway.bind)}:${gateway.port}`;
 }
 
 function urlHost(bind: string): string {

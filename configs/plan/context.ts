@@ -30,6 +30,11 @@ export function assetFile(context: PlanContext, name: string): FilePlan {
   return { text: [text], mode: "0640" };
 }
 
+/** Several assets: name in the directory to path under `assets/`. */
+export function assetFiles(context: PlanContext, names: Record<string, string>): Record<string, FilePlan> {
+  return Object.fromEntries(Object.entries(names).map(([name, asset]) => [name, assetFile(context, asset)]));
+}
+
 type Optional =
   | "env"
   | "tmpfs"

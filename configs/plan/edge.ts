@@ -1,15 +1,11 @@
 import { acceptedHosts, adminPort } from "../checks";
-import { assetFile, type ContainerChoices, container, health, type PlanContext } from "./context";
-import { edgeConfig, edgeKeys } from "./haproxy/edge";
+import { assetFiles, type ContainerChoices, container, health, type PlanContext } from "./context";
+import { ADMIN_PORT, CLIENT_PORT, EDGE_ASSETS, edgeConfig, edgeKeys } from "./haproxy/edge";
 import { configFile, directory } from "./text";
 import type { ServicePlan } from "./types";
 
 /** uid and gid of `haproxy` in the official image; the recipe uses the same. */
 export const HAPROXY = 99;
-
-/** Ports of the edge inside its container. */
-const CLIENT_PORT = 4000;
-const ADMIN_PORT = 4001;
 
 /** Seconds that the edge gives running streams when it is itself replaced; its `hard-stop-after` is below. */
 const EDGE_GRACE_SECONDS = 60;
@@ -25,14 +21,11 @@ export function planEdge(context: PlanContext): ServicePlan {
         ...edgeConfig({
           hosts: acceptedHosts(config),
           auth: config.gateway.auth,
-          adminPort: adminPort(config),
+          adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
         }),
       ),
-      "keys.map": configFile(...edgeKeys({ auth: config.gateway.auth })),
-      "hold.lua": assetFile(context, "haproxy/hold.lua"),
-      "entrypoint.sh": assetFile(context, "edge/entrypoint.sh"),
-      "switch.sh": assetFile(context, "edge/switch.sh"),
-      "reload.sh": assetFile(context, "edge/reload.sh"),
+      "keys.map": configFile(...edgeKeys({ previousMasterKey: false })),
+      ...assetFiles(context, EDGE_ASSETS),
     },
     context.secrets,
   );
@@ -58,7 +51,7 @@ export function planEdge(context: PlanContext): ServicePlan {
           { bind: "127.0.0.1", port: adminPort(config), containerPort: ADMIN_PORT },
         ],
         memoryMiB: 512,
-        health: health("CMD", "bash", "-c", `exec 3<>/dev/tcp/127.0.0.1/${CLIENT_PORT}`),
+        health: health("CMD", "bash", "/etc/gpubox/health.sh"),
         readySeconds: 60,
         stopSignal: "SIGUSR1",
         stopGraceSeconds: EDGE_GRACE_SECONDS,

@@ -1,4 +1,4 @@
-import { type RawStack, parseStack } from "../../configs/parse";
+import { parseStack, type RawStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
 import type { BoxPlan, Resolved } from "../../configs/plan/types";
 import { saltFingerprint, secretFacts } from "../../configs/secretFacts";

@@ -131,7 +131,7 @@ test("a cloud model needs its key or the word none", () => {
   const cloud = (rest: object) => ({ models: { m: { engine: "cloud", model: "groq/llama-4", ...rest } } });
   expect(mistakes(cloud({ apiKey: "none" }))).toEqual([]);
   expect(mistakes(cloud({}))).toEqual([
-    'gpubox:models.m.apiKey: It is missing. Write { secret: <name of a secret> }, or none where the server wants no key.',
+    "gpubox:models.m.apiKey: It is missing. Write { secret: <name of a secret> }, or none where the server wants no key.",
   ]);
 });
 

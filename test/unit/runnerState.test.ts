@@ -46,10 +46,17 @@ describe("orphans", () => {
     expect(ids([one("cache", { "gpubox.keep": "" }), stranger], [])).toEqual([]);
   });
 
-  test("include a gateway only while the state's own gateway runs", () => {
-    const gateway = { "gpubox.role": "gateway" };
-    expect(ids([one("old", gateway), one("new", gateway)], ["old"])).toEqual(["new"]);
-    expect(ids([one("old", gateway, false), one("new", gateway)], ["old"])).toEqual([]);
-    expect(ids([one("new", gateway), one("cache")], [])).toEqual(["cache"]);
+  test("include what Compose made of this stack", () => {
+    const compose = { ...one("x"), name: "gpubox-dev_cache_1" };
+    expect(ids([compose], [])).toEqual(["x"]);
+  });
+
+  test("leave out an unknown gateway while the edge has no other to send to", () => {
+    const edge = one("edge", { "gpubox.role": "edge" });
+    const gateway = (id: string, running = true) => one(id, { "gpubox.role": "gateway" }, running);
+    expect(ids([edge, gateway("old"), gateway("new")], ["edge", "old"])).toEqual(["new"]);
+    expect(ids([edge, gateway("old", false), gateway("new")], ["edge", "old"])).toEqual([]);
+    expect(ids([edge, gateway("new"), one("cache")], ["edge"])).toEqual(["cache"]);
+    expect(ids([edge, gateway("new")], [])).toEqual(["edge", "new"]);
   });
 });

@@ -122,7 +122,7 @@ export function defaultServer(options: { fall: number }): string {
 
 /** The server of last resort: where requests wait when no other server of a backend is up. */
 export function waitingServer(): string {
-  return `server ${WAITING_SERVER} ${WAITING_SOCKET} backup`;
+  return `server ${WAITING_SERVER} ${WAITING_SOCKET} backup no-check`;
 }
 
 /** ACL-like condition: this answer came through {@link waitingServer}. */

@@ -105,6 +105,8 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     `  http-error ${jsonError(504, "timeout", "The gateway was silent for too long.")}`,
     "",
     "defaults slots from base",
+    "  # Changes of servers are warnings on stderr already.",
+    "  no log",
     "  balance leastconn",
     "  # Liveliness, not readiness: readiness fails while Postgres is away and would take every gateway out at once.",
     "  option httpchk",

@@ -1,0 +1,25 @@
+# Makes the HAProxy of this container read its configuration again: docker exec CONTAINER bash /etc/gpubox/reload.sh
+#
+# A bad configuration changes nothing: exit 1 with the checker's message. Streams that run go on in the old process.
+set -euo pipefail
+source /etc/gpubox/control.sh
+lock
+
+files=(-f /etc/gpubox/haproxy.cfg)
+if [[ -f /etc/gpubox/upstream.sh ]]; then
+  source /etc/gpubox/upstream.sh
+  restore_upstream
+  files+=(-f "$UPSTREAM")
+fi
+
+verdict=$(haproxy -c "${files[@]}" 2>&1) || fail "$verdict"
+
+before=$(workers | head -n 1)
+kill -USR2 1
+deadline=$((SECONDS + 15))
+until now=$(workers 2>/dev/null | head -n 1) && [[ -n $now && $now != "$before" ]] &&
+  ask "@1 show info" 2>/dev/null | grep -q "^Pid: $now\$"; do
+  ((SECONDS < deadline)) || fail "the new process did not start within 15 seconds; the old one keeps serving"
+  sleep 0.1
+done
+echo "reloaded"

@@ -1,0 +1,73 @@
+import { createInterface } from "node:readline/promises";
+import { parseArgs } from "node:util";
+import { composeDown } from "../runner/composeEngine";
+import { planStack } from "../runner/planStack";
+import { run, UserError } from "../runner/process";
+import { defaultProjectDir } from "../runner/project";
+import { findPulumi, pulumi, pulumiOutput } from "../runner/pulumiEngine";
+import { clearDeadLock } from "../runner/pulumiState";
+import { readResolved } from "../runner/resolved";
+import { readSecrets } from "../runner/secrets";
+import { removeVolume } from "../runner/volumes";
+import { say, verb } from "./verb";
+
+const { values: options } = parseArgs({
+  options: {
+    stack: { type: "string", default: "dev" },
+    yes: { type: "boolean", short: "y", default: false },
+    volume: { type: "string", multiple: true, default: [] },
+  },
+});
+
+/** `npm run down [-- --stack NAME] [--volume database]`: takes the box away; data only when named, after asking. */
+verb(async () => {
+  const { stack } = options;
+  const projectDir = defaultProjectDir;
+  const unknown = options.volume.find((name) => name !== "database");
+  if (unknown)
+    throw new UserError(
+      `There is no volume "${unknown}".`,
+      "The only one that holds data is --volume database.",
+    );
+  if (options.volume.length > 0) await askForVolumes(stack);
+
+  const engine = await findPulumi(projectDir);
+  const secrets = await readSecrets({ projectDir, stack, engine });
+  const plan = planStack(projectDir, stack, secrets, readResolved(projectDir, stack));
+  const known = engine && (await pulumi(engine, ["stack", "--stack", stack])).code === 0;
+  if (engine && known) {
+    await clearDeadLock({ engine, stack, log: say });
+    const result = await pulumi(engine, ["destroy", "--yes", "--skip-preview", "--stack", stack], {
+      inherit: true,
+    });
+    if (result.code !== 0)
+      throw new UserError(
+        "`pulumi destroy` did not finish.",
+        "The lines above say why; run `npm run down` again.",
+      );
+    await pulumiOutput(engine, ["stack", "output", "--stack", stack]);
+  } else await composeDown({ projectDir, plan, log: say });
+  for (const _ of options.volume) await removeVolume(plan, say);
+  const left = await run("docker", [
+    "-H",
+    plan.docker,
+    "volume",
+    "ls",
+    "-q",
+    "--filter",
+    `name=^${plan.prefix}-`,
+  ]);
+  for (const volume of left.stdout.trim().split("\n").filter(Boolean))
+    say(`  kept the volume ${volume}; \`npm run down -- --stack ${stack} --volume database\` removes it`);
+});
+
+async function askForVolumes(stack: string): Promise<void> {
+  if (options.yes) return;
+  const question = `This deletes the database of the stack ${stack} for good: every virtual key and all spend. Type the stack's name: `;
+  if (!process.stdin.isTTY)
+    throw new UserError("Nobody is here to confirm that data is deleted.", "Add --yes if you mean it.");
+  const reader = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await reader.question(question);
+  reader.close();
+  if (answer.trim() !== stack) throw new UserError("Nothing was done.", "The name was not typed.");
+}

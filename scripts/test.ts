@@ -1,0 +1,83 @@
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { ensureDocker } from "../runner/dockerEngine";
+import { run, UserError } from "../runner/process";
+import { defaultProjectDir } from "../runner/project";
+import { say, verb } from "./verb";
+
+const report = z.object({
+  success: z.boolean(),
+  numPassedTests: z.number(),
+  numFailedTests: z.number(),
+  numPendingTests: z.number(),
+  numTodoTests: z.number(),
+  numRuntimeErrorTestSuites: z.number(),
+  testResults: z.array(
+    z.object({ assertionResults: z.array(z.object({ status: z.string(), fullName: z.string() })) }),
+  ),
+});
+
+type Report = z.infer<typeof report>;
+
+/** Suites that may run beside each other; the others own ports and containers and run alone. */
+const SUITES = [
+  { projects: ["unit", "component", "contract"], alone: false },
+  { projects: ["e2e"], alone: true },
+];
+
+/** `npm test [-- PATTERN …]`: every suite, skipped tests named, and one line of counts at the end. */
+verb(async () => {
+  await engineForTests();
+  const reports: Report[] = [];
+  for (const suite of SUITES) reports.push(await jest(suite.projects, suite.alone));
+  const sum = (count: (one: Report) => number) => reports.reduce((total, one) => total + count(one), 0);
+  const skipped = reports.flatMap((one) =>
+    one.testResults.flatMap((file) => file.assertionResults.filter((test) => test.status === "pending")),
+  );
+  if (skipped.length > 0) say("\nSKIPPED, so not shown to work on this machine:");
+  for (const test of skipped) say(`  ${test.fullName}`);
+  const failed = sum((one) => one.numFailedTests + one.numRuntimeErrorTestSuites);
+  say(
+    `\n${sum((one) => one.numPassedTests)} passed, ${failed} failed, ${sum((one) => one.numPendingTests + one.numTodoTests)} skipped`,
+  );
+  if (failed > 0 || reports.some((one) => !one.success)) process.exitCode = 1;
+});
+
+/** The e2e suites want a real engine. Where none can be had they count as skipped. */
+async function engineForTests(): Promise<void> {
+  try {
+    const host = process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
+    await ensureDocker({
+      host,
+      projectDir: defaultProjectDir,
+      yes: true,
+      interactive: false,
+      compose: true,
+      log: say,
+    });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    say(`no Docker engine, so the e2e tests are skipped: ${error.what} ${error.fix}`);
+  }
+}
+
+async function jest(projects: string[], alone: boolean): Promise<Report> {
+  const file = join(mkdtempSync(join(tmpdir(), "gpubox-jest-")), "report.json");
+  const args = [
+    "--selectProjects",
+    ...projects,
+    "--json",
+    `--outputFile=${file}`,
+    ...(alone ? ["--runInBand"] : []),
+  ];
+  const patterns = process.argv.slice(2).flatMap((pattern) => ["--testPathPatterns", pattern]);
+  // The report goes to the file; what people read goes to standard error.
+  await run("npx", ["--no-install", "jest", ...args, "--passWithNoTests", ...patterns], {
+    cwd: defaultProjectDir,
+    env: { FORCE_COLOR: process.stdout.isTTY ? "1" : undefined },
+    inherit: true,
+  });
+  return report.parse(JSON.parse(readFileSync(file, "utf8")));
+}

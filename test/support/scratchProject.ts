@@ -1,0 +1,65 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { defaultProjectDir, ensureStackConfig } from "../../runner/project";
+import { type PulumiEngine, pulumiOutput, selectStack, versionAtLeast } from "../../runner/pulumiEngine";
+
+const found = spawnSync("pulumi", ["version"], { encoding: "utf8" });
+const hasPulumi = found.status === 0 && versionAtLeast(found.stdout, "3.244.0");
+if (!hasPulumi) console.warn("SKIPPED: no pulumi 3.244 or newer on PATH");
+
+/** A `describe` of tests that need the real engine. */
+export const withPulumi = hasPulumi ? describe : describe.skip;
+
+/** A Pulumi project of its own in a temporary folder, with a file backend and one stack that is not selected yet. */
+export class ScratchProject {
+  readonly stack = "scratch";
+  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-scratch-"));
+  readonly engine: PulumiEngine = { program: "pulumi", version: found.stdout.trim(), projectDir: this.dir };
+  /** What was said to the person at the terminal. */
+  readonly lines: string[] = [];
+  readonly log = (line: string) => void this.lines.push(line);
+  private readonly environment = { ...process.env };
+
+  /** @param program text of its index.js */
+  constructor(program: string) {
+    for (const name of ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])
+      delete process.env[name];
+    this.write(
+      "Pulumi.yaml",
+      "name: gpubox\nruntime: { name: nodejs, options: { typescript: false } }\nmain: index.js\n" +
+        "backend: { url: 'file://.gpubox/state' }\n",
+    );
+    this.write("package.json", '{ "name": "gpubox-scratch", "main": "index.js" }');
+    this.write("index.js", program);
+    this.write(
+      `Pulumi.${this.stack}.example.yaml`,
+      "# why this port\nconfig:\n  gpubox:gateway:\n    port: 4000\n",
+    );
+    symlinkSync(join(defaultProjectDir, "node_modules"), join(this.dir, "node_modules"));
+    ensureStackConfig(this.dir, this.stack);
+  }
+
+  write(name: string, text: string): void {
+    writeFileSync(join(this.dir, name), text);
+  }
+
+  select(): Promise<void> {
+    return selectStack(this.engine, this.stack);
+  }
+
+  /** Runs a Pulumi command for the stack; it has to succeed. */
+  pulumi(args: string[], env: Record<string, string> = {}): Promise<string> {
+    return pulumiOutput(this.engine, [...args, "--stack", this.stack], { env });
+  }
+
+  up(env: Record<string, string> = {}): Promise<string> {
+    return this.pulumi(["up", "--yes", "--skip-preview"], env);
+  }
+
+  remove(): void {
+    process.env = this.environment;
+    rmSync(this.dir, { recursive: true });
+  }
+}
