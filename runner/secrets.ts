@@ -89,7 +89,7 @@ async function takeOverFile(options: SecretStore & { engine: PulumiEngine; log: 
 /** One command for each secret: `config set-all` takes its values as arguments, which every process can read. */
 async function store(engine: PulumiEngine, stack: string, secrets: Secrets): Promise<void> {
   for (const [name, value] of Object.entries(secrets))
-    await pulumiOutput(engine, ["config", "set", "--secret", namespace + name, "--stack", stack, value], {
+    await pulumiOutput(engine, ["config", "set", "--secret", namespace + name, "--stack", stack], {
       stdin: value,
     });
 }

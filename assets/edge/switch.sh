@@ -33,8 +33,9 @@ read_slots() {
 slots() { printf '%s\n' "${!name[@]}" | sort -V; }
 resting() { ((admin[$1] & MAINT)); }
 active() { ((!(admin[$1] & (MAINT | DRAIN)))); }
+up() { ((operation[$1] == 2 && !(admin[$1] & NO_ADDRESS))); }
 # Health 1 is what a server starts with, before its first check; one that passed has more.
-up() { ((operation[$1] == 2 && !(admin[$1] & NO_ADDRESS) && health[$1] > 1)); }
+proven() { up "$1" && ((health[$1] > 1)); }
 
 # Slots that drained to the end rest, so that nobody checks a gateway that is gone. All resting slots get a name that
 # exists, so that nobody asks the network for one that does not.
@@ -107,7 +108,7 @@ prepare() {
   ask "$commands@1 set server $server state drain; @1 set server $server health down" >/dev/null
 }
 
-# Waits until all of SLOT=NAME… are up at the address that their name has now. Prints the name of the first that is not.
+# Waits until all of SLOT=NAME… are proven at the address that their name has now. Prints the name of the first that is not.
 wait_up() {
   local deadline=$((SECONDS + UP_SECONDS)) pair slot late
   while true; do
@@ -115,7 +116,7 @@ wait_up() {
     read_slots @1
     for pair in "$@"; do
       slot=${pair%%=*}
-      up "$slot" && [[ ${address[$slot]} == "$(resolve "${pair#*=}")" ]] || late=${late:-${pair#*=}}
+      proven "$slot" && [[ ${address[$slot]} == "$(resolve "${pair#*=}")" ]] || late=${late:-${pair#*=}}
     done
     [[ -n $late ]] || return 0
     if ((SECONDS >= deadline)); then
@@ -188,6 +189,8 @@ switch() {
 }
 
 if [[ ${1:-} == --status && $# == 1 ]]; then
+  lock
+  rest_drained
   status
   exit
 fi

@@ -1,0 +1,113 @@
+"""A stand-in for a gateway or a backend: answers what a test asks for, and says what reached it.
+
+NAME: who it says it is. KEY: the only key that it takes, in any of the three header fields; without it every request is
+let in. PORT: default 4000. DELAY: seconds until it listens.
+Paths: /stream?seconds=N sends a numbered event each 100 ms; /silent?seconds=N sends nothing before its answer; /die?… ends
+the process without an answer; everything else echoes the request. POST /v1/… takes the same from the query.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+NAME = os.environ.get("NAME", "stub")
+KEY = os.environ.get("KEY")
+counts: dict[str, int] = {}
+lock = threading.Lock()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def reply(self, status, value, headers=()):
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        for name, text in headers:
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def let_in(self):
+        presented = [
+            self.headers.get("Authorization", "").removeprefix("Bearer "),
+            self.headers.get("x-api-key"),
+            self.headers.get("api-key"),
+        ]
+        return KEY is None or KEY in presented
+
+    def handle_any(self):
+        url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length) if length else b""
+        if url.path in ("/health/liveliness", "/health"):
+            status = 503 if os.path.exists("/tmp/unwell") else 200
+            return self.reply(status, "I'm alive!")
+        if url.path == "/counts":
+            return self.reply(200, counts)
+        with lock:
+            counts[query.get("id", url.path)] = counts.get(query.get("id", url.path), 0) + 1
+        if not self.let_in():
+            return self.reply(401, {"error": {"message": "bad key", "name": NAME}})
+        if "die" in query:
+            os._exit(9)
+        if "status" in query:
+            return self.reply(int(query["status"]), {"name": NAME})
+        if "location" in query:
+            return self.reply(307, {"name": NAME}, [("Location", query["location"])])
+        time.sleep(float(query.get("silent", 0)))
+        if "stream" in query:
+            return self.stream(float(query["stream"]))
+        self.reply(
+            200,
+            {
+                "name": NAME,
+                "method": self.command,
+                "path": self.path,
+                "headers": {name.lower(): value for name, value in self.headers.items()},
+                "bytes": len(body),
+                "id": query.get("id"),
+            },
+        )
+
+    def stream(self, seconds):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        count = int(seconds * 10)
+        try:
+            for number in range(count):
+                self.chunk(f"data: {NAME} {number} {time.time():.3f}\n\n")
+                time.sleep(0.1)
+            self.chunk("data: [DONE]\n\n")
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            with lock:
+                counts["cut"] = counts.get("cut", 0) + 1
+
+    def chunk(self, text):
+        data = text.encode()
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
+
+    do_GET = do_POST = do_DELETE = do_PUT = handle_any
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+
+time.sleep(float(os.environ.get("DELAY", 0)))
+print("listening", file=sys.stderr, flush=True)
+Server(("", int(os.environ.get("PORT", 4000))), Handler).serve_forever()

@@ -1,0 +1,240 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
+import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
+import {
+  hasDocker,
+  hasPulumi,
+  makeProject,
+  npmRun,
+  removeProject,
+  type TestProject,
+} from "../support/project";
+
+const MINUTE = 60_000;
+const ANSWER = "pong from the gpubox test model";
+
+/** What `up` prints for one model that answered on both protocols, plain and streamed. */
+const SMOKE = [
+  /ok {4}\/health\/readiness/,
+  /ok {4}\/v1\/models {3}tiny/,
+  /ok {4}tiny {2}\/v1\/chat\/completions {2}plain/,
+  /ok {4}tiny {2}\/v1\/chat\/completions {2}streamed/,
+  /ok {4}tiny {2}\/v1\/completions {7}plain/,
+  /ok {4}tiny {2}\/v1\/completions {7}streamed/,
+  /ok {4}tiny {2}\/v1\/messages {10}plain/,
+  /ok {4}tiny {2}\/v1\/messages {10}streamed/,
+];
+
+(hasDocker && hasPulumi ? describe : describe.skip)("the main job, through Pulumi", () => {
+  let project: TestProject;
+  let exports: string[];
+  let secrets: Record<string, string>;
+  const seenArgv: string[] = [];
+
+  beforeAll(() => {
+    project = makeProject("e2e", 4310);
+  });
+  afterAll(() => removeProject(project));
+
+  test(
+    "one command brings up a box that answers on both protocols",
+    async () => {
+      const watch = setInterval(() => seenArgv.push(commandLines()), 50);
+      const up = await npmRun(project, "up", "--yes");
+      clearInterval(watch);
+      expect(up.stderr).not.toContain("error");
+      expect(up.code).toBe(0);
+      for (const line of SMOKE) expect(up.stdout).toMatch(line);
+      exports = exportsIn(up.stdout);
+      expect(exports).toHaveLength(1);
+      expect(up.stdout).toContain(`curl -s ${project.endpoint}/v1/chat/completions`);
+      seenArgv.push(up.stdout, up.stderr);
+    },
+    20 * MINUTE,
+  );
+
+  test("the passphrase file is readable by its owner only", () => {
+    expect(statSync(join(project.dir, ".gpubox", "passphrase")).mode & 0o777).toBe(0o600);
+  });
+
+  test(
+    "plain pulumi works in a normal shell after the printed exports, and finds nothing to do",
+    async () => {
+      const preview = await inShell(
+        project,
+        exports,
+        "pulumi preview --stack e2e --refresh --expect-no-changes",
+      );
+      expect(preview.stderr).toBe("");
+      expect(preview.code).toBe(0);
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    "a second up changes no container",
+    async () => {
+      const before = await containersOf("e2e");
+      const up = await npmRun(project, "up");
+      expect(up.code).toBe(0);
+      expect(up.stdout).toMatch(/Resources:\n {4}\d+ unchanged/);
+      expect(changed(before, await containersOf("e2e"))).toEqual([]);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "no secret is in the state, docker inspect, any command line, logs, output, previews or configs",
+    async () => {
+      const values = await inShell(project, exports, "pulumi config --show-secrets --json --stack e2e");
+      const config = JSON.parse(values.stdout) as Record<string, { value: string; secret: boolean }>;
+      secrets = Object.fromEntries(
+        Object.entries(config)
+          .filter(([, entry]) => entry.secret)
+          .map(([name, entry]) => [name, entry.value]),
+      );
+      expect(Object.keys(secrets).sort()).toEqual([
+        "gpubox:cachePassword",
+        "gpubox:databasePassword",
+        "gpubox:masterKey",
+        "gpubox:saltKey",
+      ]);
+      const { inspect, logs } = await engineTexts("e2e");
+      const preview = await inShell(project, exports, "pulumi preview --stack e2e --diff --show-sames");
+      const places = {
+        state: filesBelow(join(project.dir, ".gpubox", "state")),
+        inspect,
+        logs,
+        argv: seenArgv.join("\n"),
+        preview: preview.stdout + preview.stderr,
+        "stack config": readFileSync(join(project.dir, "Pulumi.e2e.yaml"), "utf8"),
+      };
+      for (const [place, text] of Object.entries(places)) {
+        expect(text.length).toBeGreaterThan(100);
+        // The scanner finds a planted secret in this very text, so an empty result means something.
+        const planted = { planted: secrets["gpubox:masterKey"]! };
+        expect(leaksIn(place, `${text}${planted.planted}`, planted)).toEqual([{ place, secret: "planted" }]);
+        expect(leaksIn(place, text, secrets)).toEqual([]);
+      }
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    "adding a name in the stack config and plain `pulumi up` serve it, and replace the gateway only",
+    async () => {
+      const before = await containersOf("e2e");
+      editStack(project, (config: Record<string, { tiny: { aliases: string[] } }>) => {
+        config["gpubox:models"]!.tiny.aliases = ["small"];
+      });
+      const up = await inShell(project, exports, "pulumi up --yes --skip-preview --stack e2e");
+      expect(up.code).toBe(0);
+      expect(changed(before, await containersOf("e2e"))).toEqual(["gateway"]);
+      const key = secrets["gpubox:masterKey"]!;
+      expect(await modelsAt(project.endpoint, key)).toEqual(["small", "tiny"]);
+      expect(await complete(project.endpoint, key, "small")).toBe(ANSWER);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "a config with mistakes is refused at preview without a stack trace, and the box serves on",
+    async () => {
+      const good = readFileSync(join(project.dir, "Pulumi.e2e.yaml"), "utf8");
+      editStack(project, (config: Record<string, { tiny: { engine: string } }>) => {
+        config["gpubox:models"]!.tiny.engine = "lamacpp";
+      });
+      const preview = await inShell(project, exports, "pulumi preview --stack e2e --non-interactive");
+      expect(preview.code).not.toBe(0);
+      expect(preview.stdout).toContain(
+        'gpubox:models.tiny.engine: There is no engine "lamacpp". Did you mean "llamacpp"?',
+      );
+      expect(preview.stdout + preview.stderr).not.toMatch(/\n\s+at /);
+      const up = await npmRun(project, "up");
+      expect(up.code).toBe(1);
+      expect(up.stderr).toContain('There is no engine "lamacpp". Did you mean "llamacpp"?');
+      expect(up.stderr).not.toMatch(/\n\s+at /);
+      expect(await complete(project.endpoint, secrets["gpubox:masterKey"]!, "tiny")).toBe(ANSWER);
+      const { writeFileSync } = await import("node:fs");
+      writeFileSync(join(project.dir, "Pulumi.e2e.yaml"), good);
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    "down takes containers and networks away and keeps the database's volume until it is named",
+    async () => {
+      const down = await npmRun(project, "down");
+      expect(down.code).toBe(0);
+      expect(await containersOf("e2e")).toEqual({});
+      expect(down.stdout).toContain("kept the volume gpubox-e2e-database");
+      expect(existsSync(join(project.dataDir, "gateway"))).toBe(true);
+      const gone = await npmRun(project, "down", "--volume", "database", "--yes");
+      expect(gone.code).toBe(0);
+      expect(gone.stdout).toContain("deleted the volume gpubox-e2e-database");
+    },
+    5 * MINUTE,
+  );
+});
+
+(hasDocker ? describe : describe.skip)("the main job, through Compose", () => {
+  let project: TestProject;
+
+  beforeAll(() => {
+    project = makeProject("e2ecompose", 4320);
+  });
+  afterAll(() => removeProject(project));
+
+  test(
+    "one command brings up a box that answers on both protocols, and says what it loses",
+    async () => {
+      const up = await npmRun(project, "up", "--yes", "--engine", "compose");
+      expect(up.code).toBe(0);
+      for (const line of SMOKE) expect(up.stdout).toMatch(line);
+      expect(up.stdout).toContain("There is no preview, no state and no drift check");
+    },
+    20 * MINUTE,
+  );
+
+  test(
+    "its secrets lie in a file of its owner only, and nowhere in the Compose file, inspect or logs",
+    async () => {
+      const path = join(project.dir, ".gpubox", "secrets.e2ecompose.json");
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      const secrets = JSON.parse(readFileSync(path, "utf8")) as Record<string, string>;
+      const compose = readFileSync(join(project.dir, "docker-compose.e2ecompose.yaml"), "utf8");
+      expect(compose).not.toContain("env_file");
+      const texts = { compose, ...(await engineTexts("e2ecompose")) };
+      for (const [place, text] of Object.entries(texts)) expect(leaksIn(place, text, secrets)).toEqual([]);
+    },
+    MINUTE,
+  );
+
+  test(
+    "a second up changes no container",
+    async () => {
+      const before = await containersOf("e2ecompose");
+      const up = await npmRun(project, "up", "--engine", "compose");
+      expect(up.code).toBe(0);
+      expect(changed(before, await containersOf("e2ecompose"))).toEqual([]);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "a config with mistakes is refused with exit code 1, and the box serves on",
+    async () => {
+      editStack(project, (config: Record<string, { port: number | string }>) => {
+        config["gpubox:gateway"]!.port = "four thousand";
+      });
+      const up = await npmRun(project, "up", "--engine", "compose");
+      expect(up.code).toBe(1);
+      expect(up.stderr).toBe(
+        'error: Pulumi.e2ecompose.yaml has 1 mistake:\n  gpubox:gateway.port: "four thousand" is not valid. Write a number.\n',
+      );
+      expect(Object.keys(await containersOf("e2ecompose"))).toHaveLength(6);
+    },
+    MINUTE,
+  );
+});

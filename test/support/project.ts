@@ -1,0 +1,82 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { stringify } from "yaml";
+import { type RunResult, run } from "../../runner/process";
+import { defaultProjectDir } from "../../runner/project";
+
+/** A copy of this project as a fresh clone has it, with a stack of its own. */
+export interface TestProject {
+  dir: string;
+  stack: string;
+  /** Directory of the box's files on the host. */
+  dataDir: string;
+  endpoint: string;
+  /** Environment of every command: no engine of the caller's shell leaks in. */
+  env: Record<string, string | undefined>;
+}
+
+/** True where a Docker engine answers. */
+export const hasDocker = spawnSync("docker", ["version"]).status === 0;
+
+/** True where a Pulumi CLI is on PATH. */
+export const hasPulumi = spawnSync("pulumi", ["version"]).status === 0;
+
+/** Makes the copy and its stack config. `port` and the next one have to be free. */
+export function makeProject(stack: string, port: number, config: Record<string, unknown> = {}): TestProject {
+  const dir = mkdtempSync(join(tmpdir(), `gpubox-${stack}-`));
+  const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: defaultProjectDir });
+  for (const file of files.stdout.toString().split("\n").filter(Boolean)) {
+    mkdirSync(dirname(join(dir, file)), { recursive: true });
+    cpSync(join(defaultProjectDir, file), join(dir, file));
+  }
+  symlinkSync(join(defaultProjectDir, "node_modules"), join(dir, "node_modules"));
+  const project = {
+    dir,
+    stack,
+    dataDir: `/srv/gpubox-${stack}`,
+    endpoint: `http://127.0.0.1:${port}`,
+    env: {
+      PULUMI_CONFIG_PASSPHRASE: undefined,
+      PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
+      PULUMI_BACKEND_URL: undefined,
+    },
+  };
+  writeStack(project, {
+    host: { dataDir: project.dataDir },
+    gateway: { port, drainTimeout: 30 },
+    models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048 } },
+    ...config,
+  });
+  return project;
+}
+
+/** Writes the stack's config as a person would edit it: the secrets that Pulumi put there stay. */
+export function writeStack({ dir, stack }: TestProject, sections: Record<string, unknown>, keep = ""): void {
+  const config = Object.fromEntries(
+    Object.entries(sections).map(([name, value]) => [`gpubox:${name}`, value]),
+  );
+  writeFileSync(join(dir, `Pulumi.${stack}.yaml`), keep + stringify({ config }));
+}
+
+/** `npm run <verb>` in the project's folder, as a user types it. */
+export function npmRun(project: TestProject, verb: string, ...args: string[]): Promise<RunResult> {
+  const all = ["run", "--silent", verb, "--", "--stack", project.stack, ...args];
+  return run("npm", all, { cwd: project.dir, env: project.env, timeoutMs: 600_000 });
+}
+
+/** Removes what a test left: containers, networks and volumes of the stack, files on the host, the copy. */
+export function removeProject({ dir, stack, dataDir }: TestProject): void {
+  const label = `label=gpubox.stack=${stack}`;
+  const list = (args: string[]) =>
+    spawnSync("docker", args).stdout?.toString().split("\n").filter(Boolean) ?? [];
+  const containers = list(["ps", "-aq", "--filter", label]);
+  if (containers.length > 0) spawnSync("docker", ["rm", "-f", ...containers]);
+  for (const network of list(["network", "ls", "-q", "--filter", label]))
+    spawnSync("docker", ["network", "rm", network]);
+  for (const volume of list(["volume", "ls", "-q", "--filter", `name=^gpubox-${stack}-`]))
+    spawnSync("docker", ["volume", "rm", "-f", volume]);
+  rmSync(dataDir, { recursive: true, force: true });
+  rmSync(dir, { recursive: true, force: true });
+}
