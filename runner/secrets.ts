@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { GeneratedSecret } from "../configs/schema/stack";
 import { UserError } from "./process";
 import { ensureProjectFolders, type Log, projectPaths, writePrivateFile } from "./project";
-import { type PulumiEngine, pulumiOutput } from "./pulumiEngine";
+import { findPulumi, type PulumiEngine, pulumiOutput } from "./pulumiEngine";
 
 /** Secret name, without the `gpubox:` prefix, to its value. */
 export type Secrets = Record<string, string>;
@@ -59,6 +59,15 @@ export async function readSecrets(options: SecretStore): Promise<Secrets> {
       `Install Pulumi, or write ${locked.length === 1 ? "its value" : "their values"} into .gpubox/secrets.${stack}.json.`,
     );
   return secrets;
+}
+
+/**
+ * Where a stack's secrets are: in its config when there are encrypted ones, which takes an engine to read, else in the file
+ * of a box that was brought up without one.
+ */
+export async function findSecretStore(projectDir: string, stack: string): Promise<SecretStore> {
+  const inConfig = encryptedNames(projectDir, stack).length > 0;
+  return { projectDir, stack, engine: inConfig ? await findPulumi(projectDir) : undefined };
 }
 
 /** The keys begin with `sk-`, as clients of the OpenAI protocol expect; passwords go into URLs without any encoding. */

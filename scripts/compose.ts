@@ -3,17 +3,15 @@ import { COMPOSE_LOSES } from "../configs/plan/compose";
 import { writeComposeFile } from "../runner/composeEngine";
 import { planStack } from "../runner/planStack";
 import { defaultProjectDir } from "../runner/project";
-import { findPulumi } from "../runner/pulumiEngine";
 import { readResolved } from "../runner/resolved";
-import { readSecrets } from "../runner/secrets";
+import { findSecretStore, readSecrets } from "../runner/secrets";
 import { say, verb } from "./verb";
 
 /** `npm run compose [-- --stack NAME]`: writes the Compose file of a stack and starts nothing. */
 verb(async () => {
   const { values } = parseArgs({ options: { stack: { type: "string", default: "dev" } } });
   const projectDir = defaultProjectDir;
-  const engine = await findPulumi(projectDir);
-  const secrets = await readSecrets({ projectDir, stack: values.stack, engine });
+  const secrets = await readSecrets(await findSecretStore(projectDir, values.stack));
   const plan = planStack(projectDir, values.stack, secrets, readResolved(projectDir, values.stack));
   say(
     `${writeComposeFile(projectDir, plan)} holds the box; it has no secrets in it. Against \`pulumi up\` it loses:`,

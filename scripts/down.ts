@@ -4,10 +4,10 @@ import { composeDown } from "../runner/composeEngine";
 import { planStack } from "../runner/planStack";
 import { run, UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
-import { findPulumi, pulumi, pulumiOutput } from "../runner/pulumiEngine";
+import { findPulumi, pulumi } from "../runner/pulumiEngine";
 import { clearDeadLock } from "../runner/pulumiState";
 import { readResolved } from "../runner/resolved";
-import { readSecrets } from "../runner/secrets";
+import { findSecretStore, readSecrets } from "../runner/secrets";
 import { removeVolume } from "../runner/volumes";
 import { say, verb } from "./verb";
 
@@ -32,7 +32,7 @@ verb(async () => {
   if (options.volume.length > 0) await askForVolumes(stack);
 
   const engine = await findPulumi(projectDir);
-  const secrets = await readSecrets({ projectDir, stack, engine });
+  const secrets = await readSecrets(await findSecretStore(projectDir, stack));
   const plan = planStack(projectDir, stack, secrets, readResolved(projectDir, stack));
   const known = engine && (await pulumi(engine, ["stack", "--stack", stack])).code === 0;
   if (engine && known) {
@@ -45,7 +45,6 @@ verb(async () => {
         "`pulumi destroy` did not finish.",
         "The lines above say why; run `npm run down` again.",
       );
-    await pulumiOutput(engine, ["stack", "output", "--stack", stack]);
   } else await composeDown({ projectDir, plan, log: say });
   for (const _ of options.volume) await removeVolume(plan, say);
   const left = await run("docker", [

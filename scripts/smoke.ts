@@ -2,8 +2,7 @@ import { parseArgs } from "node:util";
 import { endpointOf } from "../configs/plan/box";
 import { readStack } from "../runner/planStack";
 import { defaultProjectDir } from "../runner/project";
-import { findPulumi } from "../runner/pulumiEngine";
-import { readSecrets } from "../runner/secrets";
+import { findSecretStore, readSecrets } from "../runner/secrets";
 import { smokeStack } from "../runner/smokeStack";
 import { say, verb } from "./verb";
 
@@ -11,8 +10,7 @@ import { say, verb } from "./verb";
 verb(async () => {
   const { values } = parseArgs({ options: { stack: { type: "string", default: "dev" } } });
   const projectDir = defaultProjectDir;
-  const engine = await findPulumi(projectDir);
-  const secrets = await readSecrets({ projectDir, stack: values.stack, engine });
+  const secrets = await readSecrets(await findSecretStore(projectDir, values.stack));
   const config = readStack(projectDir, values.stack, secrets);
   say(`smoke of ${endpointOf(config)}`);
   await smokeStack(config, secrets, say);

@@ -13,7 +13,7 @@ import { defaultProjectDir, ensureStackConfig } from "../runner/project";
 import { ensurePulumi, exportsFor, type PulumiEngine, pulumi, selectStack } from "../runner/pulumiEngine";
 import { clearDeadLock, removeOrphans, resolvePending } from "../runner/pulumiState";
 import { resolve } from "../runner/resolve";
-import { ensureSecrets, readSecrets } from "../runner/secrets";
+import { ensureSecrets, findSecretStore, readSecrets } from "../runner/secrets";
 import { smokeStack } from "../runner/smokeStack";
 import { say, verb } from "./verb";
 
@@ -40,7 +40,7 @@ verb(async () => {
 
   say(`gpubox: bringing up the stack ${stack}`);
   const engine = await machine(early);
-  const store = { projectDir, stack, engine };
+  const store = engine ? { projectDir, stack, engine } : await findSecretStore(projectDir, stack);
 
   if (engine) {
     await selectStack(engine, stack);
@@ -118,7 +118,7 @@ async function convergeWithPulumi(engine: PulumiEngine, plan: BoxPlan): Promise<
   await resolvePending(state);
   await removeOrphans({ ...state, docker: plan.docker, prefix: plan.prefix });
   say(`\ncontainers, by Pulumi ${engine.version} (${servicesOf(plan).length} containers)`);
-  const result = await pulumi(engine, ["up", "--yes", "--skip-preview", "--stack", plan.stack], {
+  const result = await pulumi(engine, ["up", "--yes", "--skip-preview", "--refresh", "--stack", plan.stack], {
     inherit: true,
   });
   if (result.code !== 0)

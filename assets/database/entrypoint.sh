@@ -2,6 +2,7 @@
 # Postgres with its data guarded: refuses another major, an empty volume where a database was, and another salt key.
 # It replaces the image's own entrypoint, so that the official image and the recipe behave alike.
 set -eu
+umask 027
 
 data=/var/lib/postgresql/data/pgdata
 salt_file=/var/lib/postgresql/data/gpubox-salt

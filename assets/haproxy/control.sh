@@ -6,11 +6,13 @@
 MASTER=/tmp/master.sock
 
 # ask COMMAND: prints the answer. Prefix a command with @1 for the worker that serves, @!PID for one that only finishes.
+# A process that is just starting gets some time to open its socket.
 ask() {
   perl -MIO::Socket::UNIX -e '
     $SIG{ALRM} = sub { die "HAProxy does not answer on its socket\n" };
     alarm 10;
-    my $socket = IO::Socket::UNIX->new($ARGV[0]) or die "no HAProxy at $ARGV[0]: $!\n";
+    my $socket;
+    select(undef, undef, undef, 0.1) until $socket = IO::Socket::UNIX->new($ARGV[0]);
     print {$socket} "$ARGV[1]\n";
     # The master keeps listening for more commands otherwise.
     $socket->shutdown(1);

@@ -1,6 +1,8 @@
 -- Holds a request until a server of its backend is up, for a bounded time. Used by the edge and by the valves:
 --   http-request lua.hold <backend> <seconds>
--- sets txn.held to "timeout" when the time is over.
+-- sets txn.held to "served" when there is one. In every other case the request must be answered right there: after the
+-- time is over, and after its client is gone, for then HAProxy breaks the wait off (with an alert in its log about an
+-- expired timeout) and would send the request on, around in circles.
 --
 -- A request comes here through the backup server `waiting` of <backend>, so it can come again: its server may fail between
 -- this check and the connection. The header keeps the time of its first arrival, so that the bound holds over all passes.
@@ -45,8 +47,8 @@ core.register_action("hold", { "http-req" }, function(txn, backend, limit)
     core.msleep(POLL_MS)
     now = seconds_now()
     if has_server(backend, now) then
+      txn:set_var("txn.held", "served")
       return
     end
   end
-  txn:set_var("txn.held", "timeout")
 end, 2)

@@ -3,7 +3,7 @@
 NAME: who it says it is. KEY: the only key that it takes, in any of the three header fields; without it every request is
 let in. PORT: default 4000. DELAY: seconds until it listens.
 Paths: /stream?seconds=N sends a numbered event each 100 ms; /silent?seconds=N sends nothing before its answer; /die?… ends
-the process without an answer; everything else echoes the request. POST /v1/… takes the same from the query.
+the process without an answer; /counts?id=N says how often N came; everything else echoes the request.
 """
 
 import json
@@ -53,7 +53,7 @@ class Handler(BaseHTTPRequestHandler):
             status = 503 if os.path.exists("/tmp/unwell") else 200
             return self.reply(status, "I'm alive!")
         if url.path == "/counts":
-            return self.reply(200, counts)
+            return self.reply(200, counts.get(query["id"], 0))
         with lock:
             counts[query.get("id", url.path)] = counts.get(query.get("id", url.path), 0) + 1
         if not self.let_in():

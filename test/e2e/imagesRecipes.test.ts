@@ -53,8 +53,9 @@ describeWithEngine("images from the recipes", () => {
   const inImage = (role: string, ...command: string[]) =>
     output("docker", ["run", "--rm", "--entrypoint", command[0]!, references[role]!, ...command.slice(1)]);
 
-  const healthy = (url: string) =>
-    eventually(async () => ((await fetch(url).catch(() => undefined))?.ok ? true : undefined), 90);
+  // With a limit for each try: docker's proxy can accept a connection before the server does and then lose it.
+  const answers = (url: string) => fetch(url, { signal: AbortSignal.timeout(3000) }).catch(() => undefined);
+  const healthy = (url: string) => eventually(async () => ((await answers(url))?.ok ? true : undefined), 90);
 
   beforeAll(async () => {
     references = await build();

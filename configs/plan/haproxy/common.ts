@@ -6,11 +6,8 @@ export const CONFIG_DIR = "/etc/gpubox";
 /** Loopback port inside the container where the process itself answers 200; see assets/haproxy/health.sh. */
 export const ALIVE_PORT = 4002;
 
-/**
- * Bytes of a request that can be sent again after a failure, its header fields included. A longer one can still be sent
- * again when the connection itself failed, because nothing of it has left yet. Measured in facts/operations.md, run K.
- */
-export const BUFFER_BYTES = 131_072;
+/** Socket of the master process, as an argument of `haproxy -S`; see assets/haproxy/control.sh. */
+export const MASTER_SOCKET = "/tmp/master.sock,mode,600";
 
 /** Minutes of silence in a stream, the time to its first token included. Not a limit of its duration. */
 export const SILENCE_MINUTES = 15;
@@ -50,7 +47,11 @@ export function jsonError(status: number, type: string, message: string): string
 }
 
 /** `global`, name resolution and the `defaults` section `base` that every other section starts from. */
-export function processSections(options: { clients: number; retryOn: string }): string[] {
+export function processSections(options: {
+  clients: number;
+  bufferBytes: number;
+  retryOn: string;
+}): string[] {
   return [
     "global",
     "  log stdout format raw local0 info",
@@ -59,11 +60,12 @@ export function processSections(options: { clients: number; retryOn: string }): 
     "  nbthread 1",
     "  # A held request counts three times: its client, and both sides of the way to the listener that holds it.",
     `  maxconn ${options.clients * 3}`,
-    `  tune.bufsize ${BUFFER_BYTES}`,
+    `  tune.bufsize ${options.bufferBytes}`,
     `  hard-stop-after ${HARD_STOP_MINUTES}m`,
     `  lua-load ${CONFIG_DIR}/hold.lua`,
     "",
-    "# Docker's embedded DNS. It knows a container that runs, healthy or not.",
+    "# Docker's embedded DNS. It knows a container that runs, healthy or not. A name that it does not know any more is let",
+    "# go soon: its address may be another container's by now. In an internal network it then gives no answer at all.",
     "resolvers docker",
     "  nameserver docker 127.0.0.11:53",
     "  resolve_retries 3",
@@ -71,10 +73,10 @@ export function processSections(options: { clients: number; retryOn: string }): 
     "  timeout retry 1s",
     "  # A container that comes back may have another address.",
     "  hold valid 1s",
-    "  hold nx 5s",
-    "  hold timeout 30s",
-    "  hold refused 30s",
-    "  hold other 30s",
+    "  hold nx 1s",
+    "  hold timeout 10s",
+    "  hold refused 10s",
+    "  hold other 10s",
     "",
     "defaults base",
     "  mode http",
@@ -140,7 +142,7 @@ export function waitingFrontend(options: {
     "frontend waiting from base",
     `  bind ${WAITING_SOCKET} mode 600`,
     `  http-request lua.hold ${options.backend} ${options.seconds}`,
-    `  http-request return ${jsonError(503, "service_unavailable", options.message)} if { var(txn.held) -m str timeout }`,
+    `  http-request return ${jsonError(503, "service_unavailable", options.message)} unless { var(txn.held) -m str served }`,
     "  # Its first try may have reached a process that died of it.",
     "  http-request disable-l7-retry",
     ...options.rules.map((rule) => `  ${rule}`),

@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import type { TextPart } from "../types";
 import {
   aliveFrontend,
@@ -6,7 +7,6 @@ import {
   jsonError,
   processSections,
   waitingFrontend,
-  waitingServer,
 } from "./common";
 
 /** Port of the clients' listener inside the container: inference only. */
@@ -15,8 +15,14 @@ export const CLIENT_PORT = 4000;
 export const ADMIN_PORT = 4001;
 /** Port that every gateway listens on. */
 export const GATEWAY_PORT = 4000;
-/** Clients at a time; the next one waits to be accepted. Worst case of memory: twice {@link BUFFER_BYTES} for each. */
+/** Clients at a time; the next one waits to be accepted. */
 export const MAX_CLIENTS = 1000;
+/**
+ * Bytes of a request that can be sent again after a failure, its header fields included (facts/operations.md, run K). A
+ * longer one can still be sent again when the connection itself failed, because nothing of it has left yet. Worst case of
+ * memory: twice this for each of {@link MAX_CLIENTS}.
+ */
+const BUFFER_BYTES = 131_072;
 /** Seconds that a request waits for a gateway. The slowest measured restart of a LiteLLM container took 15 s. */
 export const HOLD_SECONDS = 60;
 /**
@@ -40,7 +46,7 @@ export const EDGE_ASSETS: Record<string, string> = {
 };
 
 export interface EdgeOptions {
-  /** Host names that clients use, without port. localhost, 127.0.0.1 and [::1] are always allowed. */
+  /** Host names and addresses that clients use, without port. localhost, 127.0.0.1 and [::1] are always allowed. */
   hosts: string[];
   /** `none`: the edge adds the master key on the clients' port. The admin port always asks for a key. */
   auth: "key" | "none";
@@ -95,6 +101,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     "# Made by gpubox from the stack's config. The backend `gateways` is in /var/lib/gpubox/upstream.cfg.",
     ...processSections({
       clients: MAX_CLIENTS,
+      bufferBytes: BUFFER_BYTES,
       // A gateway whose process dies has answered nothing to what it was given last. The request is sent again, as every
       // OpenAI client would do itself; the waiting listener and the admin port keep this from happening twice.
       retryOn: "conn-failure empty-response",
@@ -196,8 +203,11 @@ const KEY_RULES = [
 /** Rules of a clients' port that asks for no key. */
 function openRules(hosts: string[]): string[] {
   return [
+    ...hostNames(hosts).map(
+      (host) => `acl own_origin req.fhdr(Origin),regsub(^https?://,),host_only -m str ${host}`,
+    ),
     "# No key protects this port, so a web page that is open on this machine must not use it either.",
-    `http-request return ${jsonError(403, "permission_denied", "Web pages of other hosts may not use this gateway: gateway.auth is none.")} if { req.hdr(Origin) -m found } !{ req.fhdr(Origin),regsub(^https?://,),host_only -m str ${hostList(hosts)} }`,
+    `http-request return ${jsonError(403, "permission_denied", "Web pages of other hosts may not use this gateway: gateway.auth is none.")} if { req.hdr(Origin) -m found } !own_origin`,
     "http-request del-header x-api-key",
     "http-request del-header api-key",
     "http-request del-header x-litellm-api-key",
@@ -209,7 +219,8 @@ function openRules(hosts: string[]): string[] {
 /** Rules of both ports: a known Host, a path that means one thing only, and nothing of what clients claim to be. */
 function requestRules(options: EdgeOptions): string[] {
   return [
-    `http-request return ${jsonError(421, "misdirected_request", "This gateway does not answer to that host name. Add it to gateway.hosts in the stack's config.")} if !{ req.fhdr(Host),host_only -m str ${hostList(options.hosts)} }`,
+    ...hostNames(options.hosts).map((host) => `acl known_host req.fhdr(Host),host_only -m str ${host}`),
+    `http-request return ${jsonError(421, "misdirected_request", "This gateway does not answer to that host name. Add it to gateway.hosts in the stack's config.")} if !known_host`,
     "# Decoded once, as the gateway does.",
     "http-request set-var(txn.path) path,url_dec",
     ...[
@@ -233,20 +244,17 @@ const RESPONSE_RULES = [
   `http-response replace-header Location ^https?://${FORWARDED_HOST}(:[0-9]+)?/(.*)$ /\\2`,
 ];
 
-function hostList(hosts: string[]): string {
-  for (const host of hosts) {
-    if (!/^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/.test(host)) {
-      throw new Error(`not a host name without port: ${JSON.stringify(host)}`);
-    }
-  }
-  return [...new Set(["localhost", "127.0.0.1", "[::1]", ...hosts.map((host) => host.toLowerCase())])].join(
-    " ",
-  );
+/** The hosts that are answered, as HAProxy's `host_only` gives them. */
+function hostNames(hosts: string[]): string[] {
+  const names = hosts.map((host) => {
+    if (/^[A-Za-z0-9._-]+$/.test(host)) return host.toLowerCase();
+    const ipv6 = host.replace(/^\[(.*)\]$/, "$1");
+    if (isIPv6(ipv6)) return `[${ipv6.toLowerCase()}]`;
+    throw new Error(`not a host name or an IP address: ${JSON.stringify(host)}`);
+  });
+  return [...new Set(["localhost", "127.0.0.1", "[::1]", ...names])];
 }
 
 function indent(lines: string[]): string[] {
   return lines.map((line) => `  ${line}`);
 }
-
-/** The waiting server's line as assets/edge/upstream.sh writes it; a test holds both together. */
-export const UPSTREAM_LAST_LINE = `  ${waitingServer()}`;

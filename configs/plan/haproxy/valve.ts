@@ -1,25 +1,108 @@
 import type { TextPart } from "../types";
-export function valveConfig(o: {
+import {
+  aliveFrontend,
+  CONFIG_DIR,
+  defaultServer,
+  errorBody,
+  FROM_WAITING,
+  jsonError,
+  MASTER_SOCKET,
+  processSections,
+  quoted,
+  RETRY_AFTER_SECONDS,
+  SILENCE_MINUTES,
+  waitingFrontend,
+  waitingServer,
+} from "./common";
+
+/** Port that gateways reach a valve on. */
+export const VALVE_PORT = 8080;
+/** Requests to one model at a time; the next one waits to be accepted. */
+const MAX_REQUESTS = 1000;
+/** Bytes of a request's header fields. Nothing is kept to be sent again, so HAProxy's default is enough. */
+const VALVE_BUFFER_BYTES = 16_384;
+/** Failed checks, half a second apart, until a backend that answers badly is out. One that is gone is noticed at once. */
+const FALL = 3;
+
+/** Files of a valve's directory: name there to path under assets/. haproxy.cfg is made here. */
+export const VALVE_ASSETS: Record<string, string> = {
+  "hold.lua": "haproxy/hold.lua",
+  "control.sh": "haproxy/control.sh",
+  "reload.sh": "haproxy/reload.sh",
+  "health.sh": "haproxy/health.sh",
+};
+
+/** Command of a valve's container. The socket is for reload.sh. */
+export const VALVE_COMMAND = ["haproxy", "-W", "-db", "-S", MASTER_SOCKET, "-f", `${CONFIG_DIR}/haproxy.cfg`];
+
+export interface ValveOptions {
+  /** The model's public name, for the answers. */
   model: string;
+  /** The backend's name on its Docker network, its port, and the path that answers 200 when it can serve. */
   backend: { name: string; port: number; healthPath: string };
+  /** Seconds that a request waits for the backend; 0 answers at once. */
   holdSeconds: number;
-}): TextPart[] {
-  return [
-    `global
-  log stdout format raw local0 info
-  lua-load-per-thread /etc/gpubox/hold.lua
-resolvers docker
-  nameserver d 127.0.0.11:53
-defaults
-  mode http
-  timeout connect 3s
-  timeout client 15m
-  timeout server 15m
-frontend f
-  bind :8080
-  default_backend b
-backend b
-  server s ${o.backend.name}:${o.backend.port} check init-addr none resolvers docker
-`,
+  /** True for a model that a person starts: the answer says so. Default false. */
+  manual?: boolean;
+}
+
+/**
+ * haproxy.cfg of a valve: passes, holds a request while its backend is away, or answers 503 with Retry-After and a body
+ * that names model and reason.
+ *
+ * A request reaches the backend at most once: what failed after it was sent is answered, not repeated, because nobody here
+ * knows what it did. Without an answer that is a 503 too, as LiteLLM would make a 500 of other errors.
+ *
+ * @throws Error if a name or path cannot stand in a configuration file.
+ */
+export function valveConfig(options: ValveOptions): TextPart[] {
+  const { name, port, healthPath } = options.backend;
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name))
+    throw new Error(`not a container's name: ${JSON.stringify(name)}`);
+  if (!/^\/[A-Za-z0-9_./-]*$/.test(healthPath))
+    throw new Error(`not a plain path: ${JSON.stringify(healthPath)}`);
+  const unavailable = (reason: string) => `Model ${options.model} is not available: ${reason}`;
+  const away = options.manual ? "it is started by hand" : "its backend is not answering";
+  const error = (status: number, type: string, reason: string) =>
+    jsonError(status, type, unavailable(reason));
+  const lines = [
+    `# Made by gpubox from the stack's config: the valve before one backend.`,
+    ...processSections({ clients: MAX_REQUESTS, bufferBytes: VALVE_BUFFER_BYTES, retryOn: "conn-failure" }),
+    `  http-error ${error(503, "service_unavailable", away)}`,
+    // Made a 503 below.
+    `  http-error status 502 content-type application/json string ${quoted(errorBody(503, "service_unavailable", unavailable("its backend stopped before it answered")))} hdr Retry-After ${RETRY_AFTER_SECONDS}`,
+    `  http-error ${error(504, "timeout", `its backend was silent for ${SILENCE_MINUTES} minutes`)}`,
+    "",
+    "frontend valve from base",
+    `  bind :${VALVE_PORT}`,
+    `  maxconn ${MAX_REQUESTS}`,
+    "  # Metrics are read from the backend itself, not by whoever may ask for completions.",
+    `  http-request return ${jsonError(404, "not_found", "The valve does not serve this route.")} if { path,url_dec -m beg /metrics }`,
+    "  http-request del-header x-gpubox-held",
+    "  http-after-response set-status 503 if { status 502 }",
+    "  default_backend model",
+    "",
+    "backend model from base",
+    "  # Changes of servers are warnings on stderr already.",
+    "  no log",
+    "  option httpchk",
+    `  http-check send meth GET uri ${healthPath} hdr Host ${name}`,
+    "  http-check expect status 200",
+    "  timeout check 10s",
+    `  ${defaultServer({ fall: FALL })}`,
+    "  # Backends answer 503 themselves while they load.",
+    `  http-response return ${error(503, "service_unavailable", "its backend is starting or overloaded")} if { status 503 } !${FROM_WAITING}`,
+    `  server backend ${name}:${port}`,
+    `  ${waitingServer()}`,
+    "",
+    ...waitingFrontend({
+      backend: "model",
+      seconds: options.holdSeconds,
+      message: unavailable(away),
+      rules: [],
+    }),
+    "",
+    ...aliveFrontend(),
   ];
+  return [`${lines.join("\n")}\n`];
 }
