@@ -17,6 +17,8 @@ export interface BackendArgs {
 export class Backend extends pulumi.ComponentResource {
   /** Opens when the model is loaded and the valve passes. */
   readonly ready: pulumi.Resource[];
+  /** A gateway that routes here has to be gone before these may be. */
+  readonly containers: pulumi.Resource[];
 
   constructor(name: string, args: BackendArgs, opts?: pulumi.ComponentResourceOptions) {
     super("gpubox:index:Backend", name, {}, opts);
@@ -34,6 +36,7 @@ export class Backend extends pulumi.ComponentResource {
       { parent: this },
     );
     this.ready = [valve.ready, server.ready];
+    this.containers = [valve.container, server.container];
     this.registerOutputs({});
   }
 

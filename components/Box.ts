@@ -45,6 +45,7 @@ export class Box extends pulumi.ComponentResource {
         secrets,
         edge,
         startsAfter: stores.map((store) => store.ready),
+        routesTo: backends.flatMap((backend) => backend.containers),
         provenAfter: backends.flatMap((backend) => backend.ready),
       },
       within,

@@ -16,6 +16,8 @@ export interface GatewayArgs {
   edge: Edge;
   /** What has to be up before a gateway may start: Redis and Postgres. */
   startsAfter: pulumi.Resource[];
+  /** What has to outlive a gateway: the containers that it routes to. Their replacement does not replace it. */
+  routesTo: pulumi.Resource[];
   /** What has to be up before a gateway can be proven: the backends. */
   provenAfter: pulumi.Resource[];
 }
@@ -43,7 +45,7 @@ export class Gateway extends pulumi.ComponentResource {
       parent: this,
       provider: host.provider,
       deleteBeforeReplace: false,
-      dependsOn: [files, ...args.startsAfter, ...host.needs(plan.container)],
+      dependsOn: [files, ...args.startsAfter, ...args.routesTo, ...host.needs(plan.container)],
       customTimeouts: { delete: `${plan.container.stopGraceSeconds + 60}s` },
     });
     const environment = {

@@ -19,8 +19,9 @@ refuse() {
   exit 78
 }
 
+# After a crash the lock file names process 1, which is this shell now; Postgres takes it for a live server otherwise.
 single_user() {
-  postgres --single -j -D "$data" "$1" >/dev/null
+  PG_GRANDPARENT_PID=1 postgres --single -j -D "$data" "$1" >/dev/null
 }
 
 if [ -s "$data/PG_VERSION" ]; then

@@ -1,7 +1,7 @@
 import type { EngineContainer } from "../engines/engine";
-import { assetFile, container, health, type PlanContext } from "./context";
-import { HAPROXY, valveDirectoryMount } from "./edge";
-import { valveConfig } from "./haproxy/valve";
+import { assetFiles, container, health, type PlanContext } from "./context";
+import { HAPROXY } from "./edge";
+import { VALVE_ASSETS, VALVE_COMMAND, VALVE_PORT, valveConfig } from "./haproxy/valve";
 import { modelSlug } from "./names";
 import { configFile, directory } from "./text";
 import type { BackendPlan, ServicePlan } from "./types";
@@ -11,9 +11,6 @@ const BACKEND = 65534;
 
 /** Seconds that a request waits for a backend that is being replaced or restarted. */
 export const HOLD_SECONDS = 30;
-
-/** Port of every valve on the models network. */
-export const VALVE_PORT = 8080;
 
 /** URL of a model's valve, as its gateway sees it. */
 export function valveUrl(model: string): string {
@@ -76,7 +73,7 @@ function planValve(context: PlanContext, model: string, engine: EngineContainer)
           holdSeconds: HOLD_SECONDS,
         }),
       ),
-      "hold.lua": assetFile(context, "haproxy/hold.lua"),
+      ...assetFiles(context, VALVE_ASSETS),
     },
     context.secrets,
   );
@@ -87,7 +84,15 @@ function planValve(context: PlanContext, model: string, engine: EngineContainer)
       context,
       {
         name,
-        ...valveDirectoryMount(files.path),
+        role: "edge",
+        entrypoint: VALVE_COMMAND.slice(0, 1),
+        command: VALVE_COMMAND.slice(1),
+        user: `${HAPROXY}:${HAPROXY}`,
+        mounts: [{ kind: "directory", source: files.path, target: "/etc/gpubox", readOnly: true }],
+        memoryMiB: 128,
+        health: health("CMD", "bash", "/etc/gpubox/health.sh"),
+        readySeconds: 60,
+        stopSignal: "SIGUSR1",
         networks: { models: [name], backends: [] },
         stopGraceSeconds: 60,
       },

@@ -1,5 +1,5 @@
 import { acceptedHosts, adminPort } from "../checks";
-import { assetFiles, type ContainerChoices, container, health, type PlanContext } from "./context";
+import { assetFiles, container, health, type PlanContext } from "./context";
 import { ADMIN_PORT, CLIENT_PORT, EDGE_ASSETS, edgeConfig, edgeKeys } from "./haproxy/edge";
 import { configFile, directory } from "./text";
 import type { ServicePlan } from "./types";
@@ -60,19 +60,4 @@ export function planEdge(context: PlanContext): ServicePlan {
       "",
     ),
   };
-}
-
-/** What every valve has in common with the edge: the same program, another configuration. */
-export function valveDirectoryMount(path: string) {
-  return {
-    role: "edge",
-    entrypoint: ["haproxy"],
-    command: ["-W", "-db", "-f", "/etc/gpubox/haproxy.cfg"],
-    user: `${HAPROXY}:${HAPROXY}`,
-    mounts: [{ kind: "directory", source: path, target: "/etc/gpubox", readOnly: true }],
-    memoryMiB: 128,
-    health: health("CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8080"),
-    readySeconds: 60,
-    stopSignal: "SIGUSR1",
-  } satisfies Partial<ContainerChoices>;
 }

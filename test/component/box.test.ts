@@ -68,9 +68,13 @@ test("a gateway is proven after the backends are ready, and switched to after it
   expect(one(COMMAND, "gpubox-test-gateway-switch").dependsOn).toContain("gpubox-test-gateway-proof");
 });
 
-test("a gateway takes nothing from a backend, so that a backend's replacement never replaces it", () => {
+test("a gateway is deleted before the backends it routes to, and takes no input from them", () => {
   const gateway = one(CONTAINER, "gpubox-test-gateway");
-  expect(gateway.dependsOn.filter((name) => name.includes("backend"))).toEqual([]);
+  expect(gateway.dependsOn.filter((name) => name.includes("backend")).sort()).toEqual([
+    "gpubox-test-backend-tiny-server",
+    "gpubox-test-backend-tiny-valve",
+  ]);
+  expect(JSON.stringify(gateway.inputs)).not.toContain("backend");
 });
 
 test("a gateway starts only when Redis and Postgres are healthy", () => {
