@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Box } from "./components/Box";
+import { recordGeneration } from "./components/Record";
 import { parseStack } from "./configs/parse";
 import { planBox } from "./configs/plan/box";
 import { ConfigError } from "./configs/problems";
@@ -18,7 +19,8 @@ function box() {
     resolved: readResolved(__dirname, raw.stack),
     assets: loadAssets(__dirname),
   });
-  new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
+  const box = new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
+  recordGeneration(plan.stack, plan.gateway.generation, box);
   return {
     endpoint: plan.endpoint,
     adminEndpoint: plan.adminEndpoint,

@@ -1,7 +1,7 @@
 import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { PROVE, SWITCH } from "../configs/plan/steps";
+import { DRAIN, PROVE, SWITCH } from "../configs/plan/steps";
 import type { SecretValues } from "../configs/plan/text";
 import type { GatewayPlan } from "../configs/plan/types";
 import { containerArgs } from "./arguments";
@@ -28,9 +28,6 @@ export interface GatewayArgs {
  * the next `up`.
  */
 export class Gateway extends pulumi.ComponentResource {
-  /** Name of the container that serves. */
-  readonly containerName: pulumi.Output<string>;
-
   constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
     super("gpubox:index:Gateway", name, {}, opts);
     const { host, plan } = args;
@@ -39,6 +36,40 @@ export class Gateway extends pulumi.ComponentResource {
       { host, directory: plan.directory, writable: plan.writable, secrets: args.secrets, immutable: true },
       { parent: this },
     );
+    const replicas = Array.from({ length: plan.replicas }, (_, index) =>
+      this.replica(index === 0 ? name : `${name}-${index + 1}`, args, files),
+    );
+    const gateways = pulumi
+      .all(replicas.map(({ container }) => container.name))
+      .apply((names) => names.join(" "));
+    const ids = replicas.map(({ container }) => container.id);
+    const environment = { ...host.environment, GPUBOX_EDGE: args.edge.container.name };
+    const switched = new local.Command(
+      `${name}-switch`,
+      {
+        create: SWITCH,
+        environment: { ...environment, GPUBOX_GATEWAYS: gateways },
+        triggers: ids,
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this, dependsOn: replicas.map(({ proof }) => proof) },
+    );
+    new local.Command(
+      `${name}-drain`,
+      {
+        create: DRAIN,
+        environment: { ...environment, GPUBOX_SECONDS: String(plan.drainSeconds) },
+        triggers: ids,
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this, dependsOn: [switched], customTimeouts: { create: `${plan.drainSeconds + 120}s` } },
+    );
+    this.registerOutputs({});
+  }
+
+  /** One container of the generation, and its proof. */
+  private replica(name: string, args: GatewayArgs, files: HostFiles) {
+    const { host, plan, edge } = args;
     // Without a fixed name the provider names each copy anew: old and new live side by side, and what a failed run left
     // behind blocks no later one.
     const container = new docker.Container(name, containerArgs(plan.container, host.networkNames), {
@@ -48,27 +79,21 @@ export class Gateway extends pulumi.ComponentResource {
       dependsOn: [files, ...args.startsAfter, ...args.routesTo, ...host.needs(plan.container)],
       customTimeouts: { delete: `${plan.container.stopGraceSeconds + 60}s` },
     });
-    const environment = {
-      ...host.environment,
-      GPUBOX_CONTAINER: container.name,
-      GPUBOX_EDGE: args.edge.container.name,
-    };
     const proof = new local.Command(
       `${name}-proof`,
       {
         create: PROVE,
-        environment: { ...environment, GPUBOX_SECONDS: String(plan.container.readySeconds) },
+        environment: {
+          ...host.environment,
+          GPUBOX_CONTAINER: container.name,
+          GPUBOX_EDGE: edge.container.name,
+          GPUBOX_SECONDS: String(plan.container.readySeconds),
+        },
         triggers: [container.id],
         addPreviousOutputInEnv: false,
       },
-      { parent: this, dependsOn: [...args.provenAfter, args.edge.configured] },
+      { parent: this, dependsOn: [...args.provenAfter, edge.configured] },
     );
-    new local.Command(
-      `${name}-switch`,
-      { create: SWITCH, environment, triggers: [container.id], addPreviousOutputInEnv: false },
-      { parent: this, dependsOn: [proof] },
-    );
-    this.containerName = container.name;
-    this.registerOutputs({});
+    return { container, proof };
   }
 }

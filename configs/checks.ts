@@ -65,11 +65,11 @@ function checkGateway(config: StackConfig): Problem[] {
       what: "The gateway listens on every address but accepts no host name from outside.",
       fix: "List the names or addresses that clients use, for example [framework, 192.168.1.5].",
     });
-  if (gateway.replicas > 1)
+  if (gateway.replicas > 1 && config.cache.mode === "none")
     problems.push({
       path: "gpubox:gateway.replicas",
-      what: "More than one gateway a generation is not built yet.",
-      fix: "Write replicas: 1.",
+      what: "Several gateways need Redis: without it each counts limits and failures for itself.",
+      fix: "Write gpubox:cache mode: bundled, or replicas: 1.",
     });
   return problems;
 }

@@ -13,6 +13,8 @@ export interface RawStack {
   /** Plain values; objects where the file has objects. */
   values: Record<string, unknown>;
   secrets: SecretFacts;
+  /** `saltFingerprint()` of the salt key that the stack has now; undefined where its value is not known. */
+  saltFingerprint?: string;
 }
 
 /** Parses and checks a stack config. Throws one `ConfigError` with every mistake, each with its path. */
@@ -26,7 +28,9 @@ export function parseStack(raw: RawStack): StackConfig {
     problems.push(
       ...zodProblems(result.error.issues, `gpubox:${name}`, value, (path) => keysOf(schema, path)),
     );
-    return schema.parse({}) as z.infer<(typeof sections)[Name]>;
+    // The rest of the section still counts for the checks that see the whole config.
+    const rest = schema.safeParse(without(value, result.error.issues));
+    return (rest.success ? rest.data : schema.parse({})) as z.infer<(typeof sections)[Name]>;
   };
   const config: StackConfig = {
     stack: raw.stack,
@@ -36,7 +40,7 @@ export function parseStack(raw: RawStack): StackConfig {
     database: section("database"),
     models: parseModels(raw.values.models, problems),
   };
-  problems.push(...unknownKeys(raw), ...checkStack(config, raw.secrets));
+  problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));
   if (problems.length > 0) throw new ConfigError(raw.stack, dedupe(problems));
   return config;
 }
@@ -53,7 +57,8 @@ function parseModels(value: unknown, problems: Problem[]): Record<string, ModelC
     return {};
   }
   const models: Record<string, ModelConfig> = {};
-  for (const [name, entry] of Object.entries(value)) {
+  // Sorted, because Pulumi hands maps over sorted, and the order must not make another gateway.
+  for (const [name, entry] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const model = parseModel(name, entry, `${root}.${name}`, problems);
     if (model) models[name] = model;
   }
@@ -102,10 +107,37 @@ function unknownEngine(engine: unknown, path: string): Problem {
   return { path, what: `There is no engine "${engine}".`, fix: suggestion(engine, known) };
 }
 
+/** The config remembers the salt key by its fingerprint: another one would make what the database holds unreadable. */
+function saltChanged({ values, saltFingerprint }: RawStack): Problem[] {
+  const known = values.saltFingerprint;
+  if (known === undefined || saltFingerprint === undefined || known === saltFingerprint) return [];
+  return [
+    {
+      path: "gpubox:saltKey",
+      what: "The salt key is not the one that this stack began with, and what it encrypted could not be read any more.",
+      fix: "Set the old one again (docs/state.md), or delete the database and gpubox:saltFingerprint to begin anew.",
+    },
+  ];
+}
+
 /** Keys that are neither a section nor a secret are typos, or secrets that somebody stored in plaintext. */
 function unknownKeys(raw: RawStack): Problem[] {
   const known = [...Object.keys(sections), "models", "saltFingerprint"];
   const secretNames = new Set(Object.keys(raw.secrets));
+  const encrypted = [...Object.keys(sections), "models"].filter((name) => secretNames.has(name));
+  return [...encrypted.map(encryptedSection), ...unknownPlainKeys(raw, known, secretNames)];
+}
+
+/** Pulumi hides a whole section when one value inside it is encrypted. */
+function encryptedSection(name: string): Problem {
+  return {
+    path: `gpubox:${name}`,
+    what: "A value inside this section is encrypted, which hides the whole section from the plan.",
+    fix: "Set the secret at the top, pulumi config set --secret gpubox:someKey, and name it here: { secret: someKey }.",
+  };
+}
+
+function unknownPlainKeys(raw: RawStack, known: string[], secretNames: Set<string>): Problem[] {
   return Object.keys(raw.values)
     .filter((key) => !known.includes(key) && !secretNames.has(key))
     .map((key) => {
@@ -119,6 +151,20 @@ function unknownKeys(raw: RawStack): Problem[] {
       const fix = near ? `Did you mean "gpubox:${near}"?` : `Sections are: ${known.join(", ")}.`;
       return { path: `gpubox:${key}`, what: `"${key}" is no section of a stack config.`, fix };
     });
+}
+
+/** A copy of a section without the keys that have issues. */
+function without(section: unknown, issues: z.core.$ZodIssue[]): unknown {
+  const copy = structuredClone(section);
+  for (const issue of issues) {
+    const unknownKeys = issue.code === "unrecognized_keys";
+    const path = unknownKeys ? issue.path : issue.path.slice(0, -1);
+    const keys = unknownKeys ? issue.keys : issue.path.slice(-1);
+    const parent = path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown>)?.[key], copy);
+    if (typeof parent !== "object" || parent === null) return {};
+    for (const key of keys) delete (parent as Record<PropertyKey, unknown>)[key];
+  }
+  return copy;
 }
 
 /** Valid keys of the object at `path` inside a schema, for the nearest-name hint. */

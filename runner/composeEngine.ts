@@ -2,12 +2,12 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { servicesOf } from "../configs/plan/box";
 import { composeContainerName, composeFile } from "../configs/plan/compose";
-import { directoryInput, makeWritable, writeDirectory } from "../configs/plan/hostFiles";
+import { directoryInput, makeWritable, removeDirectory, writeDirectory } from "../configs/plan/hostFiles";
 import { AWAIT_HEALTHY, PROVE, RELOAD, SWITCH } from "../configs/plan/steps";
 import type { SecretValues } from "../configs/plan/text";
 import type { BoxPlan, ContainerPlan } from "../configs/plan/types";
 import { findCompose } from "./dockerEngine";
-import { run, UserError } from "./process";
+import { output, run, UserError } from "./process";
 import type { Log } from "./project";
 
 /** Path of the rendered file; git ignores it, because it names images that this machine built. */
@@ -32,6 +32,7 @@ export interface ComposeOptions {
 /** Brings a plan up through Compose: files first, then containers, then the proof of the gateway. */
 export async function composeUp(options: ComposeOptions & { secrets: SecretValues }): Promise<void> {
   const { plan, log, secrets, projectDir } = options;
+  await refusePulumiBox(plan);
   const image = plan.edge.container.image;
   for (const { directory, writable } of servicesOf(plan)) {
     for (const one of writable)
@@ -54,9 +55,36 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
   log(`  kept as ${composePath(projectDir, plan.stack)}`);
 }
 
-/** Takes the containers and networks away again; volumes stay. */
+/** Whether containers of this box were made by Compose. */
+export async function isComposeBox(plan: BoxPlan): Promise<boolean> {
+  return (await containerIds(plan, `label=com.docker.compose.project=${plan.prefix}`)).length > 0;
+}
+
+/** Takes the containers, the networks and the files with secrets away again; volumes and model files stay. */
 export async function composeDown(options: ComposeOptions): Promise<void> {
+  const { plan } = options;
   await compose(options, ["down", "--remove-orphans"]);
+  for (const { directory } of servicesOf(plan))
+    await step(
+      options,
+      `removed ${directory.path}`,
+      removeDirectory(plan.edge.container.image, plan.dataDir, directory.path),
+    );
+}
+
+/** A box that Pulumi made is Pulumi's: Compose would fail on the names of its containers, or take them over half. */
+async function refusePulumiBox(plan: BoxPlan): Promise<void> {
+  const all = await containerIds(plan, `label=gpubox.stack=${plan.stack}`);
+  if (all.length > 0 && !(await isComposeBox(plan)))
+    throw new UserError(
+      `The stack ${plan.stack} runs here already, brought up by Pulumi.`,
+      `Run \`npm run down -- --stack ${plan.stack}\` first, or leave --engine compose out.`,
+    );
+}
+
+async function containerIds(plan: BoxPlan, filter: string): Promise<string[]> {
+  const list = await output("docker", ["-H", plan.docker, "ps", "-aq", "--filter", filter]);
+  return list.split("\n").filter(Boolean);
 }
 
 async function compose({ projectDir, plan }: ComposeOptions, args: string[]): Promise<void> {
@@ -83,6 +111,7 @@ function about(plan: BoxPlan, container: ContainerPlan) {
     env: {
       GPUBOX_CONTAINER: composeContainerName(plan, container),
       GPUBOX_EDGE: composeContainerName(plan, plan.edge.container),
+      GPUBOX_GATEWAYS: composeContainerName(plan, container),
       GPUBOX_NAME: container.name,
       GPUBOX_SECONDS: String(container.readySeconds),
     },

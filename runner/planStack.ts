@@ -14,7 +14,7 @@ import { readStackFile } from "./stackConfig";
 export function checkStackFile(projectDir: string, stack: string): StackConfig {
   const names = [...generatedSecrets, ...encryptedNames(projectDir, stack)];
   const standIns = Object.fromEntries(names.map((name) => [name, `sk-stands-in-for-${name}`]));
-  return parseStack(readStackFile(projectDir, stack, standIns));
+  return parseStack({ ...readStackFile(projectDir, stack, standIns), saltFingerprint: undefined });
 }
 
 /** Parses a stack's file with its real secrets. Throws a `ConfigError` with every mistake. */

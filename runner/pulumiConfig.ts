@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import type { RawStack } from "../configs/parse";
 import { sections } from "../configs/schema/stack";
-import { secretFacts } from "../configs/secretFacts";
+import { saltFingerprint, secretFacts } from "../configs/secretFacts";
 import { plaintextSecrets } from "./stackConfig";
 
 const PREFIX = "gpubox:";
@@ -27,7 +27,12 @@ export function readPulumiConfig(): StackInput {
   const values = Object.fromEntries(named(false).map(([key, value]) => [key, structured(key, value)]));
   const all = { ...secrets, ...plaintextSecrets(values) };
   return {
-    raw: { stack: pulumi.getStack(), values, secrets: secretFacts(all, (name) => name in secrets) },
+    raw: {
+      stack: pulumi.getStack(),
+      values,
+      secrets: secretFacts(all, (name) => name in secrets),
+      saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
+    },
     secrets,
   };
 }

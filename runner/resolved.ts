@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Resolved } from "../configs/plan/types";
-import { UserError } from "./process";
+import type { ImageRole, Resolved, ResolvedImage } from "../configs/plan/types";
+import { imageRoles, readLock } from "./imageLock";
+import { recipeReference } from "./recipes";
 
 const image = z.object({ reference: z.string(), source: z.enum(["digest", "recipe"]) });
 
@@ -18,16 +19,22 @@ export function resolvedPath(projectDir: string, stack: string): string {
 }
 
 /**
- * Reads that record.
- *
- * @throws UserError when there is none yet
+ * Reads that record. Where there is none, as in a fresh checkout, it is what the repository alone says: the locked digest
+ * of each image, or the recipe where the lock has none.
  */
 export function readResolved(projectDir: string, stack: string): Resolved {
   const path = resolvedPath(projectDir, stack);
-  if (!existsSync(path))
-    throw new UserError(
-      `It is not known yet which images the stack ${stack} runs.`,
-      `Run \`npm run up -- --stack ${stack}\` once, or \`npm run images -- resolve --stack ${stack}\`.`,
-    );
-  return resolvedSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  if (existsSync(path)) return resolvedSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  const lock = readLock(projectDir);
+  const images = imageRoles.map((role): [ImageRole, ResolvedImage] => {
+    const { image, digest } = lock[role];
+    return digest
+      ? [role, { reference: `${image}@${digest}`, source: "digest" }]
+      : [role, { reference: recipeReference(projectDir, role), source: "recipe" }];
+  });
+  return {
+    images: Object.fromEntries(images) as Resolved["images"],
+    offlineModels: [],
+    knownModels: [],
+  };
 }

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parse, YAMLParseError } from "yaml";
+import { parse, parseDocument, YAMLParseError } from "yaml";
 import { z } from "zod";
 import type { RawStack } from "../configs/parse";
-import { secretFacts } from "../configs/secretFacts";
+import { saltFingerprint, secretFacts } from "../configs/secretFacts";
 import { UserError } from "./process";
 
 const NAMESPACE = "gpubox:";
@@ -33,14 +33,25 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
     stack,
     values,
     secrets: secretFacts(all, (key) => !(key in values)),
+    saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
   };
+}
+
+/** Writes the salt key's fingerprint into the stack's file, once, so that another salt key is refused from then on. */
+export function rememberSalt(projectDir: string, stack: string, salt: string): void {
+  const path = join(projectDir, `Pulumi.${stack}.yaml`);
+  const document = parseDocument(readFileSync(path, "utf8"));
+  const key = ["config", `${NAMESPACE}saltFingerprint`];
+  if (document.hasIn(key)) return;
+  document.setIn(key, saltFingerprint(salt));
+  writeFileSync(path, document.toString());
 }
 
 /** String values at the top level can only be meant as secrets: every section is a map. */
 export function plaintextSecrets(values: Record<string, unknown>): Record<string, string> {
   const text = Object.entries(values).filter(
     (entry): entry is [string, string] =>
-      typeof entry[1] === "string" && /key|password|token|secret/i.test(entry[0]),
+      typeof entry[1] === "string" && /(key|password|token|secret|url)$/i.test(entry[0]),
   );
   return Object.fromEntries(text);
 }

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
-import { composeDown } from "../runner/composeEngine";
+import { composeDown, isComposeBox } from "../runner/composeEngine";
 import { planStack } from "../runner/planStack";
 import { run, UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
@@ -11,16 +11,15 @@ import { findSecretStore, readSecrets } from "../runner/secrets";
 import { removeVolume } from "../runner/volumes";
 import { say, verb } from "./verb";
 
-const { values: options } = parseArgs({
-  options: {
-    stack: { type: "string", default: "dev" },
-    yes: { type: "boolean", short: "y", default: false },
-    volume: { type: "string", multiple: true, default: [] },
-  },
-});
-
 /** `npm run down [-- --stack NAME] [--volume database]`: takes the box away; data only when named, after asking. */
 verb(async () => {
+  const { values: options } = parseArgs({
+    options: {
+      stack: { type: "string", default: "dev" },
+      yes: { type: "boolean", short: "y", default: false },
+      volume: { type: "string", multiple: true, default: [] },
+    },
+  });
   const { stack } = options;
   const projectDir = defaultProjectDir;
   const unknown = options.volume.find((name) => name !== "database");
@@ -29,7 +28,7 @@ verb(async () => {
       `There is no volume "${unknown}".`,
       "The only one that holds data is --volume database.",
     );
-  if (options.volume.length > 0) await askForVolumes(stack);
+  if (options.volume.length > 0 && !options.yes) await askForVolumes(stack);
 
   const engine = await findPulumi(projectDir);
   const secrets = await readSecrets(await findSecretStore(projectDir, stack));
@@ -45,7 +44,8 @@ verb(async () => {
         "`pulumi destroy` did not finish.",
         "The lines above say why; run `npm run down` again.",
       );
-  } else await composeDown({ projectDir, plan, log: say });
+  }
+  if (await isComposeBox(plan)) await composeDown({ projectDir, plan, log: say });
   for (const _ of options.volume) await removeVolume(plan, say);
   const left = await run("docker", [
     "-H",
@@ -61,7 +61,6 @@ verb(async () => {
 });
 
 async function askForVolumes(stack: string): Promise<void> {
-  if (options.yes) return;
   const question = `This deletes the database of the stack ${stack} for good: every virtual key and all spend. Type the stack's name: `;
   if (!process.stdin.isTTY)
     throw new UserError("Nobody is here to confirm that data is deleted.", "Add --yes if you mean it.");

@@ -15,20 +15,31 @@ import { clearDeadLock, removeOrphans, resolvePending } from "../runner/pulumiSt
 import { resolve } from "../runner/resolve";
 import { ensureSecrets, findSecretStore, readSecrets } from "../runner/secrets";
 import { smokeStack } from "../runner/smokeStack";
+import { rememberSalt } from "../runner/stackConfig";
 import { say, verb } from "./verb";
 
 const projectDir = defaultProjectDir;
 
-const { values: options } = parseArgs({
-  options: {
-    stack: { type: "string", default: "dev" },
-    yes: { type: "boolean", short: "y", default: false },
-    engine: { type: "string", default: "pulumi" },
-  },
-});
+interface Options {
+  stack: string;
+  /** Ask nothing. */
+  yes: boolean;
+  engine: string;
+}
+
+function readOptions(): Options {
+  return parseArgs({
+    options: {
+      stack: { type: "string", default: "dev" },
+      yes: { type: "boolean", short: "y", default: false },
+      engine: { type: "string", default: "pulumi" },
+    },
+  }).values;
+}
 
 /** `npm run up`: from a bare machine to a box that has answered on both protocols. */
 verb(async () => {
+  const options = readOptions();
   if (!["pulumi", "compose"].includes(options.engine))
     throw new UserError(
       `There is no engine "${options.engine}".`,
@@ -39,7 +50,7 @@ verb(async () => {
   const early = checkStackFile(projectDir, stack);
 
   say(`gpubox: bringing up the stack ${stack}`);
-  const engine = await machine(early);
+  const engine = await machine(early, options);
   const store = engine ? { projectDir, stack, engine } : await findSecretStore(projectDir, stack);
 
   if (engine) {
@@ -48,6 +59,7 @@ verb(async () => {
   }
   await ensureSecrets({ ...store, names: neededSecrets(early), log: say });
   const secrets = await readSecrets(store);
+  if (secrets.saltKey) rememberSalt(projectDir, stack, secrets.saltKey);
   const config = readStack(projectDir, stack, secrets);
 
   say("\nimages and models");
@@ -68,7 +80,7 @@ verb(async () => {
 });
 
 /** Step 1 and 2: what the machine has, a Docker engine, and a Pulumi engine where one can be had. */
-async function machine(config: StackConfig): Promise<PulumiEngine | undefined> {
+async function machine(config: StackConfig, options: Options): Promise<PulumiEngine | undefined> {
   const byCompose = options.engine === "compose";
   const docker = await ensureDocker({
     host: config.host.docker,

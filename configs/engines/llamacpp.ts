@@ -137,14 +137,24 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
 export const llamacpp: Engine<LlamaCppModel> = {
   schema,
   keys: Object.keys(shape),
-  check: (model, path) =>
-    model.extraArgs
+  check: (model, path) => [
+    ...(model.start === "manual"
+      ? [
+          {
+            path: `${path}.start`,
+            what: "A container that is started by hand is not built yet.",
+            fix: "Leave `start` out, or run llama-server yourself and declare it with engine: openai.",
+          },
+        ]
+      : []),
+    ...model.extraArgs
       .filter((argument) => OWNED_FLAGS.includes(argument.split("=")[0] ?? ""))
       .map((argument) => ({
         path: `${path}.extraArgs`,
         what: `"${argument}" is set by gpubox.`,
         fix: "Use the entry's own key for it (model, ctxSize, parallel).",
       })),
+  ],
   container,
   route: (_model, context, upstream) => ({
     // `hosted_vllm/` and not `openai/`: the latter sends /v1/messages to /v1/responses.

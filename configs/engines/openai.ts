@@ -44,19 +44,21 @@ export const openai: Engine<OpenAiModel> = {
         what: "The URL carries credentials, which would be stored in plaintext.",
         fix: "Put the key into a secret and name it in `apiKey: { secret: … }`.",
       });
+    const versioned = /\/v\d+\/?$/.test(url.pathname)
+      ? url.pathname
+      : `${url.pathname.replace(/\/$/, "")}/v1`;
     if (LOOPBACK.test(url.hostname)) {
       const port = url.port ? `:${url.port}` : "";
       problems.push({
         path,
         what: `${url.hostname} is the gateway container's own loopback, not the host's.`,
-        fix: `Let the server listen on the Docker bridge and write http://host.docker.internal${port}${url.pathname}.`,
+        fix: `Let the server listen on the Docker bridge and write http://host.docker.internal${port}${versioned}.`,
       });
-    }
-    if (!/\/v\d+\/?$/.test(url.pathname))
+    } else if (versioned !== url.pathname)
       problems.push({
         path,
         what: `"${model.baseUrl}" does not end in /v1.`,
-        fix: `Write ${url.origin}${url.pathname.replace(/\/$/, "")}/v1.`,
+        fix: `Write ${url.origin}${versioned}.`,
       });
     return problems;
   },

@@ -6,6 +6,7 @@ import type { BoxPlan, ContainerPlan, ServicePlan } from "./types";
 export const COMPOSE_LOSES = [
   "A gateway change stops the old gateway before the new one is proven: requests fail for its start time.",
   "A bad config takes the gateway down; nothing keeps the old one serving.",
+  "There is one gateway, whatever `gateway.replicas` says.",
   "There is no preview, no state and no drift check: Compose knows only what runs.",
 ];
 
@@ -66,7 +67,7 @@ function composeService(plan: BoxPlan, { container }: ServicePlan) {
       read_only: mount.readOnly,
     })),
     tmpfs: Object.entries(c.tmpfs).map(([path, options]) => `${path}:${options}`),
-    ports: c.ports.map(({ bind, port, containerPort }) => `${bind}:${port}:${containerPort}`),
+    ports: c.ports.map(({ bind, port, containerPort }) => `${bracketed(bind)}:${port}:${containerPort}`),
     mem_limit: `${c.memoryMiB}m`,
     memswap_limit: `${c.memoryMiB}m`,
     ...(c.shmMiB ? { shm_size: `${c.shmMiB}m` } : {}),
@@ -102,6 +103,10 @@ function dependencies(plan: BoxPlan, container: ContainerPlan) {
   return {
     depends_on: Object.fromEntries(stores.map((s) => [s.container.name, { condition: "service_healthy" }])),
   };
+}
+
+function bracketed(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
 }
 
 /** Compose puts variables in for `$NAME`; what is meant for the container's shell has to be doubled. */

@@ -1,5 +1,6 @@
 import { acceptedHosts, adminPort } from "../checks";
 import { assetFiles, container, health, type PlanContext } from "./context";
+import { usesDatabase } from "./gateway";
 import { ADMIN_PORT, CLIENT_PORT, EDGE_ASSETS, edgeConfig, edgeKeys } from "./haproxy/edge";
 import { configFile, directory } from "./text";
 import type { ServicePlan } from "./types";
@@ -21,10 +22,13 @@ export function planEdge(context: PlanContext): ServicePlan {
         ...edgeConfig({
           hosts: acceptedHosts(config),
           auth: config.gateway.auth,
+          keys: usesDatabase(context) ? "virtual" : "master",
           adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
         }),
       ),
-      "keys.map": configFile(...edgeKeys({ previousMasterKey: false })),
+      "keys.map": configFile(
+        ...edgeKeys({ previousMasterKey: context.secrets.previousMasterKey !== undefined }),
+      ),
       ...assetFiles(context, EDGE_ASSETS),
     },
     context.secrets,

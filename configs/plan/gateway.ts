@@ -50,7 +50,8 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
   const generation = hashOf({
     files: draft.hash,
     image: imageOf(context, "gateway"),
-    gateway: config.gateway,
+    drainTimeout: config.gateway.drainTimeout,
+    memoryMiB: config.gateway.memoryMiB,
     modelHashes,
   });
   files["generation.json"] = configFile(
@@ -96,13 +97,15 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
     generation,
     modelHashes,
     usesDatabase: database,
+    replicas: config.gateway.replicas,
+    drainSeconds: config.gateway.drainTimeout,
   };
 }
 
 /** Every name that /v1/models must list. An alias is its model's route, so that one proof serves both. */
 function listed(models: RoutedModel[], hashes: Record<string, string>) {
   const entries = models.flatMap(({ name, model }) => [
-    [name, { hash: hashes[name], mode: "chat", prove: true }],
+    [name, { hash: hashes[name], mode: "chat", prove: model.start === "auto" }],
     ...model.aliases.map((alias) => [alias, { hash: hashes[name], mode: "chat", prove: false }]),
   ]);
   return Object.fromEntries(entries) as Record<string, { hash: string; mode: string; prove: boolean }>;

@@ -43,7 +43,12 @@ export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDa
     },
     general_settings: {
       master_key: "os.environ/LITELLM_MASTER_KEY",
-      ...(usesDatabase ? { database_url: "os.environ/DATABASE_URL" } : {}),
+      ...(usesDatabase
+        ? {
+            database_url: "os.environ/DATABASE_URL",
+            database_connection_pool_limit: connectionPool(config.gateway.replicas),
+          }
+        : {}),
       enable_drain_endpoint: true,
       drain_endpoint_token: "os.environ/DRAIN_ENDPOINT_TOKEN",
       // The stack config is the only source of models.
@@ -51,6 +56,17 @@ export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDa
       ...settings.general,
     },
   });
+}
+
+/** Connections that Postgres takes, by default and in the bundled one. */
+const MAX_CONNECTIONS = 100;
+
+/** LiteLLM's own pool of connections. */
+const DEFAULT_POOL = 10;
+
+/** Connections of one gateway, so that two generations side by side stay below four fifths of Postgres' limit. */
+export function connectionPool(replicas: number): number {
+  return Math.min(DEFAULT_POOL, Math.floor((MAX_CONNECTIONS * 0.8) / (2 * replicas)));
 }
 
 /** Host, port and password and never `redis_url`: with a URL, LiteLLM drops its timeouts and is slower. */

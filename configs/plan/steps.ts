@@ -18,20 +18,47 @@ while :; do
   exit 1
 done`;
 
-/** The generation that serves now goes in on standard input: only what is new or changed against it is proven by a request. */
+/**
+ * The generation that serves now goes in on standard input: only what is new or changed against it is proven by a request.
+ * The gateway's own last words are shown where it never became ready; after that the proof itself knows the reason.
+ */
 export const PROVE = `serving=$(docker exec "$GPUBOX_EDGE" cat /var/lib/gpubox/serving.json 2>/dev/null)
-printf %s "$serving" | docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/prove.py --deadline "$GPUBOX_SECONDS" || {
-  echo "The new gateway is not served. Its last words:" >&2
-  docker logs --tail 15 "$GPUBOX_CONTAINER" >&2
-  exit 1
-}`;
+said=$(printf %s "$serving" | docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/prove.py --deadline "$GPUBOX_SECONDS" 2>&1)
+code=$?
+printf '%s\\n' "$said"
+[ "$code" = 0 ] && exit 0
+echo "The new gateway is not served; what served before goes on." >&2
+case "$said" in *"proven: ready"*) exit 1 ;; esac
+echo "Its last words:" >&2
+docker logs --tail 40 "$GPUBOX_CONTAINER" 2>&1 | grep -v '[█╚]' | grep . | tail -n 8 | cut -c1-400 >&2
+exit 1`;
 
-/** Moves the edge to a proven gateway and records there what it serves. */
+/** Moves the edge to the proven gateways and records there what it serves. GPUBOX_GATEWAYS: their names. */
 export const SWITCH = `set -e
-docker exec "$GPUBOX_EDGE" bash /etc/gpubox/switch.sh "$GPUBOX_CONTAINER"
-generation=$(docker exec "$GPUBOX_CONTAINER" cat /etc/gpubox/generation.json)
+docker exec "$GPUBOX_EDGE" bash /etc/gpubox/switch.sh $GPUBOX_GATEWAYS
+generation=$(docker exec "\${GPUBOX_GATEWAYS%% *}" cat /etc/gpubox/generation.json)
 printf %s "$generation" | docker exec -i "$GPUBOX_EDGE" sh -c \\
-  'cat > /var/lib/gpubox/serving.json.new && mv -f /var/lib/gpubox/serving.json.new /var/lib/gpubox/serving.json'`;
+  'umask 027; cat > /var/lib/gpubox/serving.json.new && mv -f /var/lib/gpubox/serving.json.new /var/lib/gpubox/serving.json'`;
+
+/**
+ * Waits until the gateways that served before have answered everything, and says how much is left. What is left after
+ * GPUBOX_SECONDS is counted and cut. It never fails: draining is no reason to undo a change that serves.
+ */
+export const DRAIN = `end=$(($(date +%s) + GPUBOX_SECONDS)) before=
+draining() { docker exec "$GPUBOX_EDGE" bash /etc/gpubox/switch.sh --status | awk '$3 == "draining" && $4 > 0 { print $2, $4 }'; }
+while :; do
+  now=$(draining) || exit 0
+  left=$(printf '%s\\n' "$now" | awk '{ n += $2 } END { print n + 0 }')
+  [ "$left" = 0 ] && { [ -z "$before" ] || echo "drained"; exit 0; }
+  if [ "$(date +%s)" -ge "$end" ]; then
+    echo "$left requests did not end within $GPUBOX_SECONDS s and are cut"
+    printf '%s\\n' "$now" | while read -r gateway _; do docker kill "$gateway" >/dev/null; done
+    exit 0
+  fi
+  [ "$left" = "$before" ] || echo "$left requests left to drain"
+  before=$left
+  sleep 1
+done`;
 
 /** Lets the edge take its present files without losing a connection. */
 export const RELOAD = 'docker exec "$GPUBOX_EDGE" bash /etc/gpubox/reload.sh';

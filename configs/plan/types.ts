@@ -159,6 +159,10 @@ export interface GatewayPlan extends ServicePlan {
   modelHashes: Record<string, string>;
   /** False where there is no database or the image cannot talk to it. */
   usesDatabase: boolean;
+  /** Containers of the generation, all alike. */
+  replicas: number;
+  /** Seconds that an old generation may take to finish what it has. */
+  drainSeconds: number;
 }
 
 export interface BoxPlan {

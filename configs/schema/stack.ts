@@ -45,6 +45,10 @@ export function stackJsonSchema(): object {
     additionalProperties: { anyOf: Object.values(engines).map((engine) => input(engine.schema)) },
   };
   const keys = Object.entries(sections).map(([name, schema]) => [`gpubox:${name}`, input(schema)]);
+  const fingerprint = {
+    type: "string",
+    description: "Written by `npm run up`: the salt key by its fingerprint.",
+  };
   const secrets = generatedSecrets.map((name) => [`gpubox:${name}`, secret]);
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -53,7 +57,12 @@ export function stackJsonSchema(): object {
     properties: {
       config: {
         type: "object",
-        properties: Object.fromEntries([...keys, ["gpubox:models", models], ...secrets]),
+        properties: Object.fromEntries([
+          ...keys,
+          ["gpubox:models", models],
+          ["gpubox:saltFingerprint", fingerprint],
+          ...secrets,
+        ]),
         patternProperties: { "^gpubox:": secret },
       },
     },

@@ -1,6 +1,6 @@
 import { parseStack } from "../../configs/parse";
 import { ConfigError } from "../../configs/problems";
-import { secretFacts } from "../../configs/secretFacts";
+import { saltFingerprint, secretFacts } from "../../configs/secretFacts";
 import { rawStack, testSecrets, tinyModel } from "../support/stacks";
 
 /** `path: what fix` of every mistake, sorted. */
@@ -46,6 +46,7 @@ test("every mistake of a config is reported at once, each with its path and what
       },
     }),
   ).toEqual([
+    "gpubox:gateway.auth: Without keys, everybody who reaches 10.0.0.5 could use the models. Write auth: key, or bind: 127.0.0.1.",
     'gpubox:gateway.drainTimeout: "long" is not valid. Write a number.',
     'gpubox:gateway.prot: "prot" is no setting here. Did you mean "port"?',
     'gpubox:gatewy: "gatewy" is no section of a stack config. Did you mean "gpubox:gateway"?',
@@ -171,13 +172,42 @@ test("what is not built yet is refused, never ignored", () => {
   expect(
     mistakes({
       host: { docker: "ssh://root@box", gpus: [{ id: 0, memoryGiB: 24 }] },
-      gateway: { replicas: 2 },
       jobs: {},
+      models: { tiny: { ...tinyModel.tiny, start: "manual" } },
     }),
   ).toEqual([
-    "gpubox:gateway.replicas: More than one gateway a generation is not built yet. Write replicas: 1.",
     "gpubox:host.docker: Hosts behind SSH are not built yet. Run gpubox on the host itself with unix:///var/run/docker.sock.",
     "gpubox:host.gpus: GPU placement is not built yet. Leave `gpus` out, and declare servers that hold a GPU with engine: openai and their baseUrl.",
     "gpubox:jobs: Gateways per job are not built yet. Remove this section.",
+    "gpubox:models.tiny.start: A container that is started by hand is not built yet. Leave `start` out, or run llama-server yourself and declare it with engine: openai.",
   ]);
+});
+
+test("several gateways without Redis are refused", () => {
+  expect(mistakes({ gateway: { replicas: 2 }, cache: { mode: "none" } })).toEqual([
+    "gpubox:gateway.replicas: Several gateways need Redis: without it each counts limits and failures for itself. Write gpubox:cache mode: bundled, or replicas: 1.",
+  ]);
+});
+
+test("another salt key than the one that the config remembers is refused", () => {
+  const raw = rawStack({ saltFingerprint: saltFingerprint("sk-the-salt-key-of-the-first-day") });
+  raw.saltFingerprint = saltFingerprint(testSecrets.saltKey!);
+  expect(() => parseStack(raw)).toThrow(
+    "gpubox:saltKey: The salt key is not the one that this stack began with, and what it encrypted could not be read any more.",
+  );
+  raw.values.saltFingerprint = raw.saltFingerprint;
+  expect(() => parseStack(raw)).not.toThrow();
+});
+
+test("a mistake in a section does not hide another mistake in it", () => {
+  expect(mistakes({ gateway: { prot: 1, auth: "none", bind: "10.0.0.5" } })).toEqual([
+    "gpubox:gateway.auth: Without keys, everybody who reaches 10.0.0.5 could use the models. Write auth: key, or bind: 127.0.0.1.",
+    'gpubox:gateway.prot: "prot" is no setting here. Did you mean "port"?',
+  ]);
+});
+
+test("a section that a nested secret hides is refused, and not taken for an empty one", () => {
+  expect(mistakes({}, { ...testSecrets, models: "{}" })).toContain(
+    "gpubox:models: A value inside this section is encrypted, which hides the whole section from the plan. Set the secret at the top, pulumi config set --secret gpubox:someKey, and name it here: { secret: someKey }.",
+  );
 });

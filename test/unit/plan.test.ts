@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import { goDuration } from "../../components/arguments";
 import { servicesOf } from "../../configs/plan/box";
 import { composeFile } from "../../configs/plan/compose";
+import { connectionPool } from "../../configs/plan/litellm";
 import { hashOf, renderText, shellQuote, stableJson } from "../../configs/plan/text";
 import type { BoxPlan } from "../../configs/plan/types";
 import { recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
@@ -156,4 +157,20 @@ test.each([
   [3661, "1h1m1s"],
 ])("%i seconds are written %s, as Go reads them back", (seconds, text) => {
   expect(goDuration(seconds)).toBe(text);
+});
+
+test("the order of models in the file makes no other gateway", () => {
+  const far = { engine: "openai", baseUrl: "http://far/v1" };
+  const one = testPlan({ models: { tiny: tinyModel.tiny, far } });
+  const other = testPlan({ models: { far, tiny: tinyModel.tiny } });
+  expect(one.gateway.generation).toBe(other.gateway.generation);
+});
+
+test.each([
+  [1, 10],
+  [4, 10],
+  [8, 5],
+])("two generations of %i gateways stay below four fifths of Postgres' connections", (replicas, pool) => {
+  expect(connectionPool(replicas)).toBe(pool);
+  expect(2 * replicas * pool).toBeLessThanOrEqual(80);
 });

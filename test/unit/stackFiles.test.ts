@@ -14,10 +14,10 @@ test.each(["box", "dev.example"])("the tracked stack config %s has no mistake", 
 test("the reference box declares the four models of its one endpoint", () => {
   const { models } = parseStack(readStackFile(defaultProjectDir, "box", secrets));
   expect(Object.entries(models).map(([name, { engine }]) => `${name} ${engine}`)).toEqual([
-    "qwen3-coder openai",
-    "qwen3-coder-llama llamacpp",
     "kimi-linear openai",
     "qwen3-235b openai",
+    "qwen3-coder openai",
+    "qwen3-coder-llama llamacpp",
   ]);
 });
 

@@ -50,6 +50,11 @@ export interface EdgeOptions {
   hosts: string[];
   /** `none`: the edge adds the master key on the clients' port. The admin port always asks for a key. */
   auth: "key" | "none";
+  /**
+   * What a client may present: `master`: only a master key, for gateways without a database, which answer any other with a
+   * 400 or 500. `virtual`: any key, the gateway knows which are valid.
+   */
+  keys: "master" | "virtual";
   /** Where the admin port is reached from the box, for the answer to an admin route on the clients' port. */
   adminEndpoint: string;
   /** Seconds that a request waits for a gateway. Default {@link HOLD_SECONDS}. */
@@ -130,7 +135,9 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
       (route) => `  acl client_route var(txn.path) -m ${route.endsWith("/") ? "beg" : "str"} ${route}`,
     ),
     `  http-request return ${jsonError(404, "not_found", `This port serves inference only. Admin routes, the UI and metrics are at ${options.adminEndpoint} on the box itself.`)} if !client_route`,
-    ...indent(options.auth === "none" ? openRules(options.hosts) : KEY_RULES),
+    ...indent(
+      options.auth === "none" ? openRules(options.hosts) : [...KEY_RULES, ...askForKey(options.keys)],
+    ),
     ...indent(RESPONSE_RULES),
     "  default_backend gateways",
     "",
@@ -199,6 +206,19 @@ const KEY_RULES = [
       `http-request set-header ${header} if { var(txn.known) -m found } { var(${presented}),map(${KEYS}) -m found }`,
   ),
 ];
+
+/** Turns away requests without a key that could be valid, as every client of both protocols understands it. */
+function askForKey(keys: EdgeOptions["keys"]): string[] {
+  const presented =
+    keys === "master"
+      ? ["txn.bearer", "txn.xkey", "txn.akey"].map((name) => `var(${name}),map(${KEYS}) -m found`)
+      : ["authorization", "x-api-key", "api-key"].map((name) => `req.hdr(${name}) -m found`);
+  return [
+    ...presented.map((fetch) => `acl has_key ${fetch}`),
+    "acl health_route var(txn.path) -m beg /health/",
+    `http-request return ${jsonError(401, "authentication_error", "This gateway asks for a valid key: Authorization: Bearer, x-api-key or api-key.")} if !has_key !health_route`,
+  ];
+}
 
 /** Rules of a clients' port that asks for no key. */
 function openRules(hosts: string[]): string[] {

@@ -1,0 +1,42 @@
+import { copyFileSync, existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { BoxPlan } from "../configs/plan/types";
+import { output, UserError } from "./process";
+import { projectPaths } from "./project";
+import { resolvedPath } from "./resolved";
+
+const serving = z.object({ generation: z.string() });
+
+/** The generation that the edge serves now. */
+export async function servingGeneration(plan: BoxPlan): Promise<string> {
+  const args = ["-H", plan.docker, "exec", `${plan.prefix}-edge`, "cat", "/var/lib/gpubox/serving.json"];
+  return serving.parse(JSON.parse(await output("docker", args))).generation;
+}
+
+/** Recorded generations of a stack, the newest first. */
+export function recordedGenerations(projectDir: string, stack: string): string[] {
+  const folder = join(projectPaths(projectDir).root, "history", stack);
+  if (!existsSync(folder)) return [];
+  const age = (name: string) => statSync(join(folder, name)).mtimeMs;
+  return readdirSync(folder).sort((a, b) => age(b) - age(a));
+}
+
+/**
+ * Puts the config back that made the generation before `now`. Returns that generation.
+ *
+ * @throws UserError when none is recorded
+ */
+export function restorePrevious(projectDir: string, stack: string, now: string): string {
+  const previous = recordedGenerations(projectDir, stack).find((generation) => generation !== now);
+  if (!previous)
+    throw new UserError(
+      `No generation before ${now} is recorded here.`,
+      "Put the stack config back that you want and run `npm run up`.",
+    );
+  const folder = join(projectPaths(projectDir).root, "history", stack, previous);
+  copyFileSync(join(folder, "stack.yaml"), projectPaths(projectDir).stackConfig(stack));
+  const resolved = join(folder, "resolved.json");
+  if (existsSync(resolved)) copyFileSync(resolved, resolvedPath(projectDir, stack));
+  return previous;
+}

@@ -1,0 +1,48 @@
+import { parseArgs } from "node:util";
+import { UserError } from "../runner/process";
+import { LoadBox } from "../test/load/box";
+import { play, type Row, scenes, table } from "../test/load/play";
+import { hasDocker, hasPulumi } from "../test/support/project";
+import { say, verb } from "./verb";
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { stack: { type: "string", default: "load1" }, port: { type: "string", default: "4400" } },
+});
+
+/** `npm run load [-- SCENE …]`: what clients lose while a box of its own changes under load. A table at the end. */
+verb(async () => {
+  if (!hasDocker || !hasPulumi)
+    throw new UserError(
+      "The load scenes need a Docker engine and Pulumi.",
+      "Run `npm run up` once: it brings both.",
+    );
+  const unknown = positionals.filter((name) => !Object.hasOwn(scenes, name));
+  if (unknown.length > 0)
+    throw new UserError(
+      `There is no scene ${unknown.join(", ")}.`,
+      `Choose from: ${Object.keys(scenes).join(", ")}.`,
+    );
+  const all = Object.keys(scenes).filter((name) => !scenes[name]!.byName);
+  const names = positionals.length > 0 ? positionals : all;
+
+  say(`bringing up the stack ${options.stack} with a stub behind it`);
+  const box = await LoadBox.open(options.stack, Number(options.port));
+  const rows: Row[] = [];
+  try {
+    for (const name of names) {
+      say(`\n${name}: ${scenes[name]!.title}`);
+      const row = await play(box, name);
+      rows.push(row);
+      say(table([row]));
+    }
+  } finally {
+    box.close();
+  }
+  say(`\n${table(rows)}`);
+  const failed = rows.filter((row) => row.verdict === "FAILED");
+  if (failed.length > 0) {
+    say(`\nbelow the bar: ${failed.map(({ name }) => name).join(", ")}`);
+    process.exitCode = 1;
+  }
+});

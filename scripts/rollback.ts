@@ -1,0 +1,38 @@
+import { parseArgs } from "node:util";
+import { restorePrevious, servingGeneration } from "../runner/history";
+import { planStack } from "../runner/planStack";
+import { UserError } from "../runner/process";
+import { defaultProjectDir } from "../runner/project";
+import { findPulumi, pulumi } from "../runner/pulumiEngine";
+import { clearDeadLock, resolvePending } from "../runner/pulumiState";
+import { readResolved } from "../runner/resolved";
+import { findSecretStore, readSecrets } from "../runner/secrets";
+import { say, verb } from "./verb";
+
+/** `npm run rollback [-- --stack NAME]`: the stack config of the generation before the serving one, and that generation. */
+verb(async () => {
+  const { values } = parseArgs({ options: { stack: { type: "string", default: "dev" } } });
+  const { stack } = values;
+  const projectDir = defaultProjectDir;
+  const engine = await findPulumi(projectDir);
+  if (!engine)
+    throw new UserError(
+      "Only a box that Pulumi brought up has generations.",
+      "Edit the stack config and run `npm run up`.",
+    );
+  await clearDeadLock({ engine, stack, log: say });
+  const secrets = await readSecrets(await findSecretStore(projectDir, stack));
+  const plan = planStack(projectDir, stack, secrets, readResolved(projectDir, stack));
+  const now = await servingGeneration(plan);
+  const previous = restorePrevious(projectDir, stack, now);
+  say(`from generation ${now} back to ${previous}; Pulumi.${stack}.yaml is what it was then`);
+  if (plan.gateway.usesDatabase)
+    say("note: the database keeps its schema and data; a rollback does not undo a migration.");
+  await resolvePending({ engine, stack, log: say });
+  const result = await pulumi(engine, ["up", "--yes", "--skip-preview", "--stack", stack], { inherit: true });
+  if (result.code !== 0)
+    throw new UserError(
+      "The rollback did not finish; what served before goes on serving.",
+      "The lines above say why.",
+    );
+});

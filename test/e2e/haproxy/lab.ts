@@ -1,0 +1,246 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { EDGE_ASSETS, type EdgeOptions, edgeConfig, edgeKeys } from "../../../configs/plan/haproxy/edge";
+import {
+  VALVE_ASSETS,
+  VALVE_COMMAND,
+  type ValveOptions,
+  valveConfig,
+} from "../../../configs/plan/haproxy/valve";
+import { renderText, type SecretValues } from "../../../configs/plan/text";
+import { output, type RunResult, run } from "../../../runner/process";
+
+const ROOT = join(__dirname, "../../..");
+
+/** The image to test, or one of those that `npm run up` built or pulled; another one by the environment. */
+export const edgeImage = process.env.GPUBOX_TEST_EDGE_IMAGE ?? newestImage("gpubox/edge");
+/** Any image with python3. */
+const stubImage = newestImage("gpubox/gateway") ?? newestImage("gpubox/llamacpp");
+
+/** `describe`, or a loud skip where the images are not there. */
+export const describeLab: jest.Describe = edgeImage && stubImage ? describe : skipped();
+
+function skipped(): jest.Describe {
+  console.warn(
+    "SKIPPED: HAProxy in containers needs Docker and the images gpubox/edge and gpubox/gateway (npm run images)",
+  );
+  return describe.skip;
+}
+
+function newestImage(repository: string): string | undefined {
+  try {
+    const format = "{{.Repository}}:{{.Tag}}";
+    const list = execFileSync("docker", [
+      "image",
+      "ls",
+      "--format",
+      format,
+      "--filter",
+      `reference=${repository}`,
+    ]);
+    return list.toString().split("\n")[0] || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export const MASTER_KEY = "sk-lab-master";
+export const PREVIOUS_KEY = "sk-lab-previous";
+
+/** What an edge is started with; the rest are the options of a real one. */
+export interface LabEdge extends Partial<EdgeOptions> {
+  /** Gateways that it begins with. */
+  upstream?: string[];
+  secrets?: SecretValues;
+}
+
+/** A Docker network with an edge or a valve and stubs on it. Everything in it carries one prefix and goes at the end. */
+export class Lab {
+  readonly prefix = `gpubox-test-haproxy-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-haproxy-"));
+  /** Ports on this machine's loopback. */
+  clientPort = 0;
+  adminPort = 0;
+  private containers: string[] = [];
+
+  async open(): Promise<this> {
+    chmodSync(this.dir, 0o755);
+    await output("docker", ["network", "create", this.prefix]);
+    return this;
+  }
+
+  async close(): Promise<void> {
+    await run("docker", ["rm", "--force", "--volumes", ...this.containers]);
+    await run("docker", ["network", "rm", this.prefix]);
+    await run("docker", ["volume", "rm", `${this.prefix}-state`]);
+    rmSync(this.dir, { recursive: true });
+  }
+
+  /** Name of the container for a short name. */
+  name(short: string): string {
+    return `${this.prefix}-${short}`;
+  }
+
+  docker(...args: string[]): Promise<string> {
+    return output("docker", args);
+  }
+
+  exec(short: string, ...command: string[]): Promise<RunResult> {
+    return run("docker", ["exec", this.name(short), ...command]);
+  }
+
+  /** Starts a stub and waits until it listens. */
+  async stub(short: string, env: Record<string, string> = {}): Promise<void> {
+    const variables = Object.entries({ NAME: short, ...env }).flatMap(([name, value]) => [
+      "--env",
+      `${name}=${value}`,
+    ]);
+    const stub = join(__dirname, "stub.py");
+    await this.start(short, [
+      ...variables,
+      ...["--volume", `${stub}:/stub.py:ro`, "--entrypoint", "python3", stubImage!, "/stub.py"],
+    ]);
+    if (env.DELAY === undefined) await this.listens(short);
+  }
+
+  async listens(short: string): Promise<void> {
+    await eventually(async () =>
+      (await run("docker", ["logs", this.name(short)])).stderr.includes("listening"),
+    );
+  }
+
+  /** Writes the edge's directory anew, as a change of the stack's config does. */
+  writeEdge({ secrets, upstream, ...options }: LabEdge = {}): void {
+    const values = { masterKey: MASTER_KEY, ...secrets };
+    const keys = edgeKeys({ previousMasterKey: secrets?.previousMasterKey !== undefined });
+    const config = edgeConfig({
+      hosts: ["box.example"],
+      auth: "key",
+      adminEndpoint: "http://127.0.0.1:4001",
+      ...options,
+    });
+    this.writeFiles("edge", EDGE_ASSETS, {
+      "haproxy.cfg": renderText(config, values),
+      "keys.map": renderText(keys, values),
+    });
+  }
+
+  /** Starts an edge, hardened as a real one, and waits until it is healthy. */
+  async edge(options: LabEdge = {}): Promise<void> {
+    this.writeEdge(options);
+    [this.clientPort, this.adminPort] = await freePorts(2);
+    const state = `${this.prefix}-state`;
+    await this.docker(
+      "run",
+      "--rm",
+      "--user",
+      "0:0",
+      "--volume",
+      `${state}:/state`,
+      edgeImage!,
+      "chown",
+      "99:99",
+      "/state",
+    );
+    await this.hardened(
+      "edge",
+      ["bash", "/etc/gpubox/entrypoint.sh"],
+      [
+        ...["--volume", `${state}:/var/lib/gpubox`],
+        ...[
+          "--env",
+          `GPUBOX_UPSTREAM=${(options.upstream ?? []).map((short) => this.name(short)).join(" ")}`,
+        ],
+        ...[
+          "--publish",
+          `127.0.0.1:${this.clientPort}:4000`,
+          "--publish",
+          `127.0.0.1:${this.adminPort}:4001`,
+        ],
+      ],
+    );
+  }
+
+  /** Writes the valve's directory anew. */
+  writeValve(short: string, options: Omit<ValveOptions, "backend">): void {
+    const backend = { name: this.name(short), port: 4000, healthPath: "/health" };
+    const config = valveConfig({ backend, ...options });
+    this.writeFiles("valve", VALVE_ASSETS, { "haproxy.cfg": renderText(config, {}) });
+  }
+
+  /** Starts a valve before the stub `short`. */
+  async valve(short: string, options: Omit<ValveOptions, "backend">): Promise<void> {
+    this.writeValve(short, options);
+    this.clientPort = (await freePorts(1))[0];
+    await this.hardened("valve", VALVE_COMMAND, ["--publish", `127.0.0.1:${this.clientPort}:8080`]);
+  }
+
+  /** Runs switch.sh with short names. */
+  switch(...gateways: string[]): Promise<RunResult> {
+    return this.exec("edge", "bash", "/etc/gpubox/switch.sh", ...gateways.map((short) => this.name(short)));
+  }
+
+  /** Lines of `switch.sh --status` with short names. */
+  async status(): Promise<string[]> {
+    const { stdout } = await this.exec("edge", "bash", "/etc/gpubox/switch.sh", "--status");
+    return stdout.replaceAll(`${this.prefix}-`, "").split("\n").filter(Boolean);
+  }
+
+  reload(short = "edge"): Promise<RunResult> {
+    return this.exec(short, "bash", "/etc/gpubox/reload.sh");
+  }
+
+  /** A runtime command of the serving worker. */
+  async runtime(command: string): Promise<string> {
+    const script = 'source /etc/gpubox/control.sh; ask "$1"';
+    return (await this.exec("edge", "bash", "-c", script, "_", command)).stdout;
+  }
+
+  private async hardened(short: string, command: string[], args: string[]): Promise<void> {
+    await this.start(short, [
+      ...["--user", "99:99", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+      ...["--tmpfs", "/tmp:rw,noexec,nosuid,size=64m", "--volume", `${join(this.dir, short)}:/etc/gpubox:ro`],
+      ...args,
+      ...["--entrypoint", command[0]!, edgeImage!, ...command.slice(1)],
+    ]);
+    await eventually(async () => (await this.exec(short, "bash", "/etc/gpubox/health.sh")).code === 0);
+  }
+
+  private async start(short: string, args: string[]): Promise<void> {
+    const name = this.name(short);
+    this.containers.push(name);
+    await this.docker("run", "--detach", "--name", name, "--network", this.prefix, ...args);
+  }
+
+  private writeFiles(short: string, assets: Record<string, string>, texts: Record<string, string>): void {
+    const dir = join(this.dir, short);
+    for (const [file, asset] of Object.entries(assets)) cpSync(join(ROOT, "assets", asset), join(dir, file));
+    for (const [file, text] of Object.entries(texts)) writeFileSync(join(dir, file), text);
+    for (const file of readdirSync(dir)) chmodSync(join(dir, file), 0o644);
+  }
+}
+
+/** Waits until `check` is true, at most 20 seconds. */
+export async function eventually(check: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!(await check())) {
+    if (Date.now() > deadline) throw new Error(`not within 20 seconds: ${check}`);
+    await sleep(100);
+  }
+}
+
+export function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Fixed for a container's life, unlike the ones that Docker would choose at each start. */
+async function freePorts(count: number): Promise<[number, number]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.once("listening", resolve))));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports as [number, number];
+}

@@ -1,0 +1,112 @@
+import { ask } from "./haproxy/client";
+import { describeLab, eventually, Lab, sleep } from "./haproxy/lab";
+
+const MINUTE = 60_000;
+const HOLD_SECONDS = 3;
+
+describeLab("a valve before a backend", () => {
+  const lab = new Lab();
+  const post = (query = "") =>
+    ask(lab.clientPort, `/v1/chat/completions${query}`, { method: "POST", body: "{}" });
+  const passes = () => eventually(async () => (await post()).status === 200);
+  const unavailable = (reason: string) => ({
+    error: { message: `Model tiny is not available: ${reason}`, type: "service_unavailable", code: 503 },
+  });
+
+  beforeAll(async () => {
+    await lab.open();
+    await Promise.all([lab.stub("model"), lab.valve("model", { model: "tiny", holdSeconds: HOLD_SECONDS })]);
+    await passes();
+  }, MINUTE);
+  afterAll(() => lab.close(), MINUTE);
+
+  test("a request and its answer pass", async () => {
+    const { status, json } = await post("?id=one");
+    expect([status, json.name, json.method, json.bytes]).toEqual([200, "model", "POST", 2]);
+  });
+
+  test("an error of the backend passes as it is", async () => {
+    expect([(await post("?status=400")).status, (await post("?status=500")).status]).toEqual([400, 500]);
+  });
+
+  test("a backend that says 503 is named with its model", async () => {
+    const { status, headers, json } = await post("?status=503");
+    expect([status, headers["retry-after"]]).toEqual([503, "5"]);
+    expect(json).toEqual(unavailable("its backend is starting or overloaded"));
+  });
+
+  test.each(["/metrics", "/metrics/x", "/%6detrics"])("%s is not served", async (path) => {
+    expect((await ask(lab.clientPort, path)).status).toBe(404);
+  });
+
+  test(
+    "a request waits while its backend restarts",
+    async () => {
+      await lab.docker("kill", lab.name("model"));
+      const waiting = post();
+      await sleep(1500);
+      await lab.docker("start", lab.name("model"));
+      const { status, took } = await waiting;
+      expect(status).toBe(200);
+      expect(took).toBeGreaterThan(1500);
+    },
+    MINUTE,
+  );
+
+  test(
+    "a request whose backend stays away is told which model and why, within the bound",
+    async () => {
+      await lab.docker("kill", lab.name("model"));
+      for (const when of ["just died", "long gone"]) {
+        const { status, headers, json, took } = await post();
+        expect([when, status, headers["retry-after"]]).toEqual([when, 503, "5"]);
+        expect(headers["content-type"]).toBe("application/json");
+        expect(json).toEqual(unavailable("its backend is not answering"));
+        expect(took / 1000).toBeLessThan(HOLD_SECONDS + 2.5);
+      }
+      await lab.docker("start", lab.name("model"));
+      await passes();
+    },
+    MINUTE,
+  );
+
+  test(
+    "a backend that dies over a request is not asked again, and the answer says so",
+    async () => {
+      const { status, headers, json } = await post("?die=1");
+      expect([status, headers["retry-after"]]).toEqual([503, "5"]);
+      expect(json).toEqual(unavailable("its backend stopped before it answered"));
+      await lab.docker("start", lab.name("model"));
+      await passes();
+      expect((await ask(lab.clientPort, "/counts?id=/v1/chat/completions")).text).not.toBe("0");
+    },
+    MINUTE,
+  );
+
+  test(
+    "a backend that is not well gets nothing until it is",
+    async () => {
+      await lab.exec("model", "touch", "/tmp/unwell");
+      await eventually(async () => (await post()).status === 503);
+      const waiting = post();
+      await sleep(500);
+      await lab.exec("model", "rm", "/tmp/unwell");
+      expect((await waiting).status).toBe(200);
+    },
+    MINUTE,
+  );
+
+  test(
+    "a model that is started by hand says so at once, after a reload of its own configuration",
+    async () => {
+      lab.writeValve("model", { model: "giant", holdSeconds: 0, manual: true });
+      expect((await lab.reload("valve")).stdout).toBe("reloaded\n");
+      await lab.docker("stop", "--time", "1", lab.name("model"));
+      await eventually(async () => (await post()).status === 503);
+      const { json, took } = await post();
+      expect(json.error?.message).toBe("Model giant is not available: it is started by hand");
+      expect(took).toBeLessThan(500);
+    },
+    MINUTE,
+  );
+});

@@ -1,0 +1,209 @@
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { output, type RunResult, run } from "../../runner/process";
+import { recipeReference } from "../../runner/recipes";
+import { editStack, exportsIn } from "../support/box";
+import { makeProject, npmRun, removeProject, type TestProject } from "../support/project";
+import { Load, type LoadOptions } from "./client";
+
+/** The stack's config as an editor sees it. */
+export type Sections = Record<string, Record<string, unknown>>;
+
+const STUB_PORT = 8000;
+/** Seconds: above the longest stream of a usual load, so that every drain ends by itself. */
+const DRAIN_TIMEOUT = 90;
+const COMMAND_TIMEOUT_MS = 300_000;
+
+/** How a change ended. */
+export interface Change extends RunResult {
+  /** Seconds from the edit until the edge served another gateway than before; undefined when it never did. */
+  served?: number;
+}
+
+/** A box of its own with the stub behind it as the model `echo`. */
+export class LoadBox {
+  key = "";
+  private exports: string[] = [];
+
+  private constructor(
+    readonly project: TestProject,
+    private readonly stub: string,
+  ) {}
+
+  /** Brings the box up; `port` and the next one have to be free. */
+  static async open(stack: string, port: number, models: Record<string, unknown> = {}): Promise<LoadBox> {
+    const gateway = { port, drainTimeout: DRAIN_TIMEOUT };
+    const box = new LoadBox(makeProject(stack, port, { gateway, models }), `gpubox-${stack}-stub`);
+    try {
+      const up = await npmRun(box.project, "up", "--yes");
+      mustSucceed(up);
+      box.exports = exportsIn(up.stdout);
+      box.key = (await box.shell(`pulumi config get gpubox:masterKey --stack ${stack}`)).stdout.trim();
+      await box.startStub();
+      // Only now: the stub lives on a network that the first `up` made.
+      mustSucceed(await box.change((config) => setModel(config, "echo", box.stubModel("echo"))));
+      return box;
+    } catch (error) {
+      box.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    removeProject(this.project);
+  }
+
+  /** An entry for another of the stub's models, see stub.py. */
+  stubModel(model: string): Record<string, unknown> {
+    return { engine: "openai", baseUrl: `http://${this.stub}:${STUB_PORT}/v1`, model };
+  }
+
+  /** Clients on this box; they ask the stub unless said otherwise. */
+  load(options: Partial<LoadOptions> = {}): Promise<Load> {
+    return new Load({ endpoint: this.project.endpoint, key: this.key, model: "echo", ...options }).start();
+  }
+
+  edit(edit: (config: Sections) => void): void {
+    editStack(this.project, (config) => edit(config as unknown as Sections));
+  }
+
+  /** The command that a person types after an edit. */
+  get pulumiUp(): string {
+    return `pulumi up --yes --skip-preview --stack ${this.project.stack}`;
+  }
+
+  /** `npm run <verb>` as a person types it; undefined where this version has no such verb. */
+  verb(name: string): string | undefined {
+    const { scripts } = JSON.parse(readFileSync(join(this.project.dir, "package.json"), "utf8")) as {
+      scripts: Record<string, string>;
+    };
+    return scripts[name] && `npm run --silent ${name} -- --stack ${this.project.stack}`;
+  }
+
+  /** A command in a normal shell in the project's folder. */
+  shell(command: string, options: { stdin?: string; timeoutMs?: number } = {}): Promise<RunResult> {
+    const { dir, env } = this.project;
+    const script = [...this.exports, command].join("\n");
+    return run("bash", ["-c", script], { cwd: dir, env, timeoutMs: COMMAND_TIMEOUT_MS, ...options });
+  }
+
+  async setSecret(name: string, value: string): Promise<void> {
+    const set = `pulumi config set --secret gpubox:${name} --stack ${this.project.stack}`;
+    mustSucceed(await this.shell(set, { stdin: value }));
+  }
+
+  /** Edits the config, runs `pulumi up` or another command, and watches when the edge moves. */
+  async change(
+    edit: (config: Sections) => void,
+    command = this.pulumiUp,
+    timeoutMs = COMMAND_TIMEOUT_MS,
+  ): Promise<Change> {
+    const before = this.serving();
+    this.edit(edit);
+    const start = performance.now();
+    let served: number | undefined;
+    const watch = setInterval(() => {
+      if (served === undefined && this.serving() !== before) served = (performance.now() - start) / 1000;
+    }, 50);
+    const result = await this.shell(command, { timeoutMs });
+    clearInterval(watch);
+    return { ...result, served };
+  }
+
+  /** Starts a command in the background; `seen` waits for a text in its output, false when it ended without. */
+  background(command: string) {
+    const { dir, env } = this.project;
+    const script = [...this.exports, `exec ${command}`].join("\n");
+    const child = spawn("bash", ["-c", script], {
+      cwd: dir,
+      env: { ...process.env, ...env },
+      detached: true,
+    });
+    let text = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (chunk: Buffer) => {
+        text += chunk;
+      });
+    const ended = new Promise<number>((resolve) => child.on("close", (code) => resolve(code ?? 137)));
+    let over = false;
+    void ended.then(() => {
+      over = true;
+    });
+    const seen = async (pattern: RegExp) => {
+      while (!pattern.test(text) && !over) await sleep(20);
+      return pattern.test(text);
+    };
+    const kill = (signal: "SIGINT" | "SIGKILL") => !over && process.kill(-child.pid!, signal);
+    return { ended, seen, kill, output: () => text };
+  }
+
+  /** Names of the gateways that the edge sends to, as the edge wrote them down, joined by a comma. */
+  serving(): string {
+    const path = join(this.project.dataDir, "edge-state", "upstream.cfg");
+    if (!existsSync(path)) return "";
+    const names = readFileSync(path, "utf8").matchAll(/^ *server s\d+ (\S+):4000$/gm);
+    return [...names].map((match) => match[1]).join(",");
+  }
+
+  /** Names of the gateway containers that exist, running or not. */
+  async gateways(): Promise<string[]> {
+    const filter = ["--filter", `label=gpubox.stack=${this.project.stack}`];
+    const list = ["ps", "-a", ...filter, "--filter", "label=gpubox.role=gateway", "--format", "{{.Names}}"];
+    return (await output("docker", list)).split("\n").filter(Boolean).sort();
+  }
+
+  /** Main process, on this host, of a container. */
+  async mainProcess(container: string): Promise<number> {
+    return Number(await output("docker", ["inspect", "--format", "{{.State.Pid}}", container]));
+  }
+
+  /** Public names that the box lists; the status as text where it does not. */
+  async models(headers: Record<string, string> = {}): Promise<string> {
+    const fields = Object.entries({ authorization: `Bearer ${this.key}`, ...headers });
+    const lines = fields.map(([name, value]) => `header = "${name}: ${value}"`).join("\n");
+    const url = `${this.project.endpoint}/v1/models`;
+    const curl = ["-s", "-w", "\n%{http_code}", "--max-time", "5", "--config", "-", url];
+    // curl and not fetch, which sends no Host of one's own; the key goes in on standard input, not in the command line.
+    const { stdout } = await run("curl", curl, { stdin: lines });
+    const [body, status] = stdout.split("\n");
+    if (status !== "200") return status ?? "";
+    const { data } = JSON.parse(body ?? "") as { data: { id: string }[] };
+    return data.map(({ id }) => id).join(",");
+  }
+
+  /** Seconds until `holds` does, asked every 100 ms. */
+  async secondsUntil(holds: () => Promise<boolean> | boolean, limit = 90): Promise<number> {
+    const start = performance.now();
+    const seconds = () => (performance.now() - start) / 1000;
+    while (!(await holds())) {
+      if (seconds() > limit) throw new Error(`it did not happen within ${limit} s`);
+      await sleep(100);
+    }
+    return seconds();
+  }
+
+  private async startStub(): Promise<void> {
+    const { stack, dir } = this.project;
+    await output("docker", [
+      ...["run", "--detach", "--name", this.stub, "--network", `gpubox-${stack}-edge`],
+      // By this label the test's cleaning up finds it; by the other one, `npm run up` leaves it alone.
+      ...["--label", `gpubox.stack=${stack}`, "--label", "gpubox.role=stub", "--label", "gpubox.keep=test"],
+      ...["--restart", "unless-stopped", "--user", "65534:65534", "--entrypoint", "python3"],
+      ...["--volume", `${join(dir, "test", "load", "stub.py")}:/stub.py:ro`],
+      ...[recipeReference(dir, "gateway"), "/stub.py", String(STUB_PORT)],
+    ]);
+  }
+}
+
+export function setModel(config: Sections, name: string, model: Record<string, unknown>): void {
+  config["gpubox:models"]![name] = model;
+}
+
+/** Throws with the command's last words when it failed. */
+export function mustSucceed(result: RunResult): void {
+  if (result.code === 0) return;
+  const words = `${result.stdout}\n${result.stderr}`.trim().split("\n").slice(-25).join("\n");
+  throw new Error(`a command failed with exit code ${result.code}:\n${words}`);
+}

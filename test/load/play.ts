@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { blows } from "./blows";
+import type { LoadBox } from "./box";
+import { changes } from "./changes";
+import type { Tally } from "./client";
+import { type Outcome, type Scene, Skipped } from "./scene";
+
+/** Every scene by its name, in the order in which they are played. */
+export const scenes: Record<string, Scene> = { ...changes, ...blows };
+
+/** A played scene. */
+export interface Row {
+  name: string;
+  title: string;
+  tally?: Tally;
+  outcome: Outcome;
+  /** `skipped` is neither: the box cannot do it yet. */
+  verdict: "passed" | "FAILED" | "skipped";
+}
+
+/** Plays one scene under load. A scene that breaks is a failed row and no exception. */
+export async function play(box: LoadBox, name: string): Promise<Row> {
+  const scene = scenes[name];
+  if (!scene) throw new Error(`there is no scene ${name}: ${Object.keys(scenes).join(", ")}`);
+  const { title } = scene;
+  let tally: Tally | undefined;
+  try {
+    await scene.prepare?.(box);
+    const load = await box.load({ streamSeconds: scene.streamSeconds, maxSeconds: 1800 });
+    let outcome: Outcome;
+    try {
+      outcome = await scene.run(box, load);
+      await sleep(2000);
+    } finally {
+      tally = await load.stop();
+    }
+    await scene.restore?.(box);
+    return { name, title, tally, outcome, verdict: holds(scene, tally) ? "passed" : "FAILED" };
+  } catch (error) {
+    const note = error instanceof Error ? error.message : String(error);
+    return {
+      name,
+      title,
+      tally,
+      outcome: { note },
+      verdict: error instanceof Skipped ? "skipped" : "FAILED",
+    };
+  }
+}
+
+function holds({ bar }: Scene, { failed, cut, wrong }: Tally): boolean {
+  if (bar === "outage") return true;
+  return failed + cut + wrong > 0 === (bar === "honest");
+}
+
+/** The rows as a Markdown table, and below it what is to be said about single ones. */
+export function table(rows: Row[]): string {
+  const head = [
+    "scene",
+    "requests",
+    "streams",
+    "failed",
+    "cut",
+    "wrong",
+    "lost in flight",
+    "longest wait, s",
+    "p50, ms",
+    "p99, ms",
+    "edit to served, s",
+    "",
+  ];
+  const cells = rows.map(({ title, tally, outcome, verdict }) => [
+    title,
+    ...(tally
+      ? [tally.requests, tally.streams, tally.failed, tally.cut, tally.wrong, tally.excused]
+      : Array(6).fill("–")),
+    ...(tally ? [tally.longestWait.toFixed(1), tally.p50, tally.p99] : Array(3).fill("–")),
+    outcome.served?.toFixed(1) ?? "–",
+    verdict,
+  ]);
+  const line = (row: unknown[]) => `| ${row.join(" | ")} |`;
+  const notes = rows.flatMap(({ name, outcome, tally }) =>
+    [outcome.note, ...(tally?.reasons ?? [])].filter(Boolean).map((note) => `- ${name}: ${note}`),
+  );
+  return [line(head), line(head.map(() => "---")), ...cells.map(line), "", ...notes].join("\n");
+}
