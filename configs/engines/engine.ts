@@ -12,6 +12,8 @@ export interface Route {
   apiVersion?: string;
   /** Absent: the backend wants no key. */
   apiKey?: SecretRef;
+  /** How often LiteLLM tries again after a failure; absent: its own default. */
+  retries?: number;
   /** Paths that the backend serves natively; LiteLLM translates the others. */
   supportedEndpoints?: string[];
 }
@@ -28,6 +30,8 @@ export interface EngineContainer {
   /** Seconds from start to healthy. */
   readySeconds: number;
   stopGraceSeconds: number;
+  /** Seconds that a request waits at the valve while this backend is away. */
+  holdSeconds: number;
   /** File on the host that it serves; it is mounted read-only. */
   modelFile: string;
   weights?: StepPlan;

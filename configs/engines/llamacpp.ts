@@ -22,6 +22,14 @@ const shape = {
   threads: z.int().positive().optional().describe("--threads: CPU threads. Default: llama.cpp's choice."),
   memoryMiB: memoryMiB.default(8192).describe("Memory limit of the container in MiB."),
   readySeconds: z.int().positive().default(300).describe("Seconds from start to a loaded model."),
+  holdSeconds: z
+    .int()
+    .min(0)
+    .max(600)
+    .default(30)
+    .describe(
+      "Seconds that a request waits while the backend restarts; then it is answered 503 with Retry-After.",
+    ),
   extraArgs: z.array(z.string()).default([]).describe("More flags of llama-server, one word each."),
   env: z.record(z.string(), z.string()).default({}).describe("Environment of the container. No secrets."),
   ...modelBase,
@@ -125,6 +133,7 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
     readySeconds: model.readySeconds,
     // A stream in flight keeps the process alive until its client goes away, so waiting longer gains nothing.
     stopGraceSeconds: 10,
+    holdSeconds: model.holdSeconds,
     modelFile: file.path,
   };
   if (file.fetch) {
@@ -160,6 +169,8 @@ export const llamacpp: Engine<LlamaCppModel> = {
     // `hosted_vllm/` and not `openai/`: the latter sends /v1/messages to /v1/responses.
     model: `hosted_vllm/${context.name}`,
     apiBase: `${upstream}/v1`,
+    // The valve has waited already; each further try would wait as long again for the same backend.
+    retries: 0,
     supportedEndpoints: ["/v1/chat/completions", "/v1/messages"],
   }),
 };

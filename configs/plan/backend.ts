@@ -9,9 +9,6 @@ import type { BackendPlan, ServicePlan } from "./types";
 /** Unprivileged; model files are readable by all. */
 const BACKEND = 65534;
 
-/** Seconds that a request waits for a backend that is being replaced or restarted. */
-export const HOLD_SECONDS = 30;
-
 /** URL of a model's valve, as its gateway sees it. */
 export function valveUrl(model: string): string {
   return `http://valve-${modelSlug(model)}:${VALVE_PORT}`;
@@ -70,7 +67,7 @@ function planValve(context: PlanContext, model: string, engine: EngineContainer)
         ...valveConfig({
           model,
           backend: { name: `backend-${modelSlug(model)}`, port: engine.port, healthPath: engine.healthPath },
-          holdSeconds: HOLD_SECONDS,
+          holdSeconds: engine.holdSeconds,
         }),
       ),
       ...assetFiles(context, VALVE_ASSETS),

@@ -88,6 +88,7 @@ function deployment({ name, model, route }: RoutedModel) {
       // OpenAI-compatible clients refuse an empty key, so a server that wants none gets a word that says so.
       api_key: route.apiKey ? `os.environ/${secretVariable(route.apiKey.secret)}` : "none",
       timeout: model.timeoutSeconds,
+      ...(route.retries === undefined ? {} : { num_retries: route.retries }),
       ...(model.rpm ? { rpm: model.rpm } : {}),
       ...(model.tpm ? { tpm: model.tpm } : {}),
     },

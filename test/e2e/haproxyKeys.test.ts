@@ -3,11 +3,11 @@ import { describeLab, eventually, Lab, MASTER_KEY, PREVIOUS_KEY, sleep } from ".
 
 const MINUTE = 60_000;
 
-/** The three places of a key. */
-const placed = (key: string): [string, Record<string, string>][] => [
-  ["Authorization", { Authorization: `Bearer ${key}` }],
-  ["x-api-key", { "x-api-key": key }],
-  ["api-key", { "api-key": key }],
+/** The three places of a key, and nothing in the other two. */
+const placed = (key: string): [string, Pick<Ask, "key" | "headers">][] => [
+  ["Authorization", { key }],
+  ["x-api-key", { key: null, headers: { "x-api-key": key } }],
+  ["api-key", { key: null, headers: { "api-key": key } }],
 ];
 
 describeLab("master keys at the edge", () => {
@@ -17,8 +17,8 @@ describeLab("master keys at the edge", () => {
   const statuses = async (key: string) => {
     const seen: Record<string, number> = {};
     for (const port of [lab.clientPort, lab.adminPort]) {
-      for (const [place, headers] of placed(key)) {
-        seen[`${port === lab.clientPort ? "client" : "admin"} ${place}`] = await status({ headers }, port);
+      for (const [place, as] of placed(key)) {
+        seen[`${port === lab.clientPort ? "client" : "admin"} ${place}`] = await status(as, port);
       }
     }
     return [...new Set(Object.values(seen))].length === 1 ? Object.values(seen)[0] : seen;
@@ -94,8 +94,21 @@ describeLab("master keys at the edge", () => {
     expect(await statuses(key)).toBe(401);
   });
 
-  test("no key is no key", async () => {
-    expect(await status({})).toBe(401);
+  test("a request without a key is told how to send one", async () => {
+    expect(await status({ key: null })).toBe(401);
+  });
+
+  test("where only master keys are valid no other reaches the gateway", async () => {
+    lab.writeEdge({ keys: "master", secrets: { masterKey: MASTER_KEY, previousMasterKey: PREVIOUS_KEY } });
+    expect((await lab.reload()).code).toBe(0);
+    const { status, json } = await ask(lab.clientPort, "/v1/models", { key: "sk-other" });
+    expect([status, json.error?.type]).toEqual([401, "authentication_error"]);
+    for (const key of [MASTER_KEY, PREVIOUS_KEY]) {
+      for (const [, as] of placed(key))
+        expect((await ask(lab.clientPort, "/v1/models", as)).status).toBe(200);
+    }
+    const readiness = await ask(lab.clientPort, "/health/readiness", { key: null });
+    expect(readiness.json.error?.message).toBe("the stub does not know this key");
   });
 
   test("keys are in no log and no argument of a process", async () => {
@@ -116,14 +129,14 @@ describeLab("master keys at the edge", () => {
   test("without auth clients need no key, whatever they send, and the admin port still asks for one", async () => {
     lab.writeEdge({ auth: "none" });
     expect((await lab.reload()).code).toBe(0);
-    expect(await status({})).toBe(200);
-    for (const [, headers] of placed("sk-other")) expect(await status({ headers })).toBe(200);
+    expect(await status({ key: null })).toBe(200);
+    for (const [, as] of placed("sk-other")) expect(await status(as)).toBe(200);
     const headers = { "x-api-key": "sk-other", "api-key": "sk-other", "x-litellm-api-key": "sk-other" };
-    const { json } = await ask(lab.clientPort, "/v1/models", { headers });
+    const { json } = await ask(lab.clientPort, "/v1/models", { key: "sk-other", headers });
     const sent = Object.entries(json.headers!).filter(([name]) => /key|authorization/.test(name));
     expect(sent).toEqual([["authorization", `Bearer ${MASTER_KEY}`]]);
-    expect(await status({}, lab.adminPort)).toBe(401);
-    expect(await status({ headers: placed(MASTER_KEY)[0]![1] }, lab.adminPort)).toBe(200);
+    expect(await status({ key: null }, lab.adminPort)).toBe(401);
+    expect(await status({ key: MASTER_KEY }, lab.adminPort)).toBe(200);
   });
 
   test.each([
@@ -133,14 +146,14 @@ describeLab("master keys at the edge", () => {
     ["null", 403],
     ["http://localhost.evil.example", 403],
   ])("without auth a web page of %s is answered %i", async (Origin, expected) => {
-    expect(await status({ headers: { Origin } })).toBe(expected);
+    expect(await status({ key: null, headers: { Origin } })).toBe(expected);
   });
 
   test("without auth a rotation goes unnoticed too", async () => {
     lab.writeEdge({ auth: "none", secrets: { previousMasterKey: PREVIOUS_KEY } });
     expect((await lab.reload()).code).toBe(0);
-    expect(await status({})).toBe(200);
+    expect(await status({ key: null })).toBe(200);
     expect((await lab.switch("old")).code).toBe(0);
-    expect(await status({})).toBe(200);
+    expect(await status({ key: null })).toBe(200);
   });
 });

@@ -95,7 +95,10 @@ describeLab("the edge's routes and hosts", () => {
 
   test("an absolute request target is judged by its path and host", async () => {
     const raw = (target: string) =>
-      askRaw(lab.clientPort, `GET ${target} HTTP/1.1\r\nHost: ${new URL(target).host}\r\n\r\n`);
+      askRaw(
+        lab.clientPort,
+        `GET ${target} HTTP/1.1\r\nHost: ${new URL(target).host}\r\nx-api-key: sk-x\r\n\r\n`,
+      );
     expect(await raw("http://localhost/key/generate")).toMatch(/ 404 /);
     expect(await raw("http://localhost/v1/models")).toMatch(/ 200 /);
     expect(await raw("http://evil.example/v1/models")).toMatch(/ 421 /);
@@ -172,6 +175,7 @@ describeLab("the edge's routes and hosts", () => {
     const delays: number[] = [];
     const response = await fetch(`http://127.0.0.1:${lab.clientPort}/v1/chat/completions?stream=1`, {
       method: "POST",
+      headers: { "x-api-key": "sk-x" },
     });
     for await (const chunk of response.body!.pipeThrough(
       new TextDecoderStream() as never,

@@ -244,7 +244,7 @@ describeLab("the edge's switch between gateways", () => {
       expect([status, json.error]).toEqual([
         502,
         {
-          message: "The gateway stopped before it answered. It was not asked again.",
+          message: "The gateway stopped before it answered.",
           type: "bad_gateway",
           code: 502,
         },

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { output, type RunResult, run } from "../../runner/process";
@@ -110,6 +111,40 @@ export class LoadBox {
     const result = await this.shell(command, { timeoutMs });
     clearInterval(watch);
     return { ...result, served };
+  }
+
+  /** The config as it is now, and the key that opens it. */
+  remember(): { file: string; key: string } {
+    return { file: readFileSync(this.stackFile, "utf8"), key: this.key };
+  }
+
+  /** Puts a config back and converges to it, so that a scene which broke does not break those after it. */
+  async recall({ file, key }: { file: string; key: string }): Promise<void> {
+    writeFileSync(this.stackFile, file);
+    this.key = key;
+    mustSucceed(await this.shell(this.verb("up")!));
+  }
+
+  /** Copies every container's log to a folder of its own and returns its path. */
+  async keepLogs(name: string): Promise<string> {
+    const folder = mkdtempSync(join(tmpdir(), `gpubox-load-${name}-`));
+    const list = [
+      "ps",
+      "-a",
+      "--filter",
+      `label=gpubox.stack=${this.project.stack}`,
+      "--format",
+      "{{.Names}}",
+    ];
+    for (const container of (await output("docker", list)).split("\n").filter(Boolean)) {
+      const { stdout, stderr } = await run("docker", ["logs", "--timestamps", container]);
+      writeFileSync(join(folder, `${container}.log`), stdout + stderr);
+    }
+    return folder;
+  }
+
+  private get stackFile(): string {
+    return join(this.project.dir, `Pulumi.${this.project.stack}.yaml`);
   }
 
   /** Starts a command in the background; `seen` waits for a text in its output, false when it ended without. */

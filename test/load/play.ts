@@ -23,10 +23,11 @@ export async function play(box: LoadBox, name: string): Promise<Row> {
   const scene = scenes[name];
   if (!scene) throw new Error(`there is no scene ${name}: ${Object.keys(scenes).join(", ")}`);
   const { title } = scene;
+  const memory = box.remember();
   let tally: Tally | undefined;
   try {
     await scene.prepare?.(box);
-    const load = await box.load({ streamSeconds: scene.streamSeconds, maxSeconds: 1800 });
+    const load = await box.load({ streamSeconds: scene.streamSeconds ?? 30, maxSeconds: 1800 });
     let outcome: Outcome;
     try {
       outcome = await scene.run(box, load);
@@ -35,16 +36,15 @@ export async function play(box: LoadBox, name: string): Promise<Row> {
       tally = await load.stop();
     }
     await scene.restore?.(box);
-    return { name, title, tally, outcome, verdict: holds(scene, tally) ? "passed" : "FAILED" };
+    if (holds(scene, tally)) return { name, title, tally, outcome, verdict: "passed" };
+    outcome.note = `${outcome.note ?? ""} logs in ${await box.keepLogs(name)}`;
+    return { name, title, tally, outcome, verdict: "FAILED" };
   } catch (error) {
-    const note = error instanceof Error ? error.message : String(error);
-    return {
-      name,
-      title,
-      tally,
-      outcome: { note },
-      verdict: error instanceof Skipped ? "skipped" : "FAILED",
-    };
+    const words = error instanceof Error ? error.message : String(error);
+    const skipped = error instanceof Skipped;
+    const note = skipped ? words : `${words}; logs in ${await box.keepLogs(name)}`;
+    await box.recall(memory);
+    return { name, title, tally, outcome: { note }, verdict: skipped ? "skipped" : "FAILED" };
   }
 }
 

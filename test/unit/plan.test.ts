@@ -78,6 +78,7 @@ test("a local model is reached through its valve, natively on both protocols", (
         api_base: "http://valve-tiny:8080/v1",
         api_key: "none",
         timeout: 600,
+        num_retries: 0,
       },
       model_info: {
         id: "tiny",

@@ -6,6 +6,7 @@ import {
   defaultServer,
   jsonError,
   processSections,
+  RETRY_AFTER_SECONDS,
   waitingFrontend,
 } from "./common";
 
@@ -112,7 +113,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
       retryOn: "conn-failure empty-response",
     }),
     `  http-error ${jsonError(408, "timeout", "The request did not arrive in time.")}`,
-    `  http-error ${jsonError(502, "bad_gateway", "The gateway stopped before it answered. It was not asked again.")}`,
+    `  http-error ${jsonError(502, "bad_gateway", "The gateway stopped before it answered.")}`,
     `  http-error ${jsonError(503, "service_unavailable", "No gateway took the request.")}`,
     `  http-error ${jsonError(504, "timeout", "The gateway was silent for too long.")}`,
     "",
@@ -261,6 +262,8 @@ function requestRules(options: EdgeOptions): string[] {
 
 /** A redirect to the fixed Host would lead nowhere. */
 const RESPONSE_RULES = [
+  "# LiteLLM does not pass on what a backend says of when to come back.",
+  `http-response set-header Retry-After ${RETRY_AFTER_SECONDS} if { status 503 } !{ res.hdr(retry-after) -m found }`,
   `http-response replace-header Location ^https?://${FORWARDED_HOST}(:[0-9]+)?/(.*)$ /\\2`,
 ];
 

@@ -1,6 +1,6 @@
 import http from "node:http";
 import { connect } from "node:net";
-import { sleep } from "./lab";
+import { MASTER_KEY, sleep } from "./lab";
 
 export interface Answer {
   status: number;
@@ -17,8 +17,11 @@ export interface Answer {
 
 export interface Ask {
   method?: string;
+  /** Sent as `Authorization: Bearer`; the lab's master key by default, no header for `null`. */
+  key?: string | null;
   headers?: Record<string, string>;
   body?: string;
+  /** Keeps its connection for the next request; by default each request has one of its own. */
   agent?: http.Agent;
   /** Gives up after this many milliseconds. */
   giveUpMs?: number;
@@ -26,7 +29,8 @@ export interface Ask {
 
 /** One request whose path reaches the wire as it is. Rejects when the connection breaks. */
 export function ask(port: number, path: string, options: Ask = {}): Promise<Answer> {
-  const { method = "GET", headers = {}, body, agent, giveUpMs } = options;
+  const { method = "GET", key = MASTER_KEY, body, agent = false, giveUpMs } = options;
+  const headers = { ...(key !== null && { Authorization: `Bearer ${key}` }), ...options.headers };
   const start = performance.now();
   return new Promise((resolve, reject) => {
     const signal = giveUpMs ? AbortSignal.timeout(giveUpMs) : undefined;
@@ -85,7 +89,7 @@ export async function shortRequests(
   port: number,
   clients: number,
   done: Promise<unknown>,
-  headers: (client: number) => Record<string, string> = () => ({}),
+  as: (client: number) => Pick<Ask, "key" | "headers"> = () => ({}),
 ): Promise<Tally> {
   const tally: Tally = { answered: 0, failed: [], longest: 0, names: new Set() };
   let over = false;
@@ -98,7 +102,7 @@ export async function shortRequests(
       const id = `${number}-${count}`;
       const start = performance.now();
       try {
-        const options = { method: "POST", body: "{}", agent, headers: headers(number) };
+        const options = { method: "POST", body: "{}", agent, ...as(number) };
         const { status, json } = await ask(port, `/v1/chat/completions?id=${id}`, options);
         if (status !== 200 || json.id !== id) tally.failed.push(`${id}: ${status} ${JSON.stringify(json)}`);
         else tally.answered++;

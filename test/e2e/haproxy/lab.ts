@@ -119,6 +119,7 @@ export class Lab {
     const config = edgeConfig({
       hosts: ["box.example"],
       auth: "key",
+      keys: "virtual",
       adminEndpoint: "http://127.0.0.1:4001",
       ...options,
     });

@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
         with lock:
             counts[query.get("id", url.path)] = counts.get(query.get("id", url.path), 0) + 1
         if not self.let_in():
-            return self.reply(401, {"error": {"message": "bad key", "name": NAME}})
+            return self.reply(401, {"error": {"message": "the stub does not know this key", "name": NAME}})
         if "die" in query:
             os._exit(9)
         if "status" in query:
