@@ -7,7 +7,8 @@ set -euo pipefail
 source /etc/gpubox/control.sh
 source /etc/gpubox/upstream.sh
 
-UP_SECONDS=15
+# A gateway was proven before it is named here, so this only covers one that restarts just now.
+UP_SECONDS=${GPUBOX_UP_SECONDS:-45}
 
 # Bits of srv_admin_state in `show servers state`: forced maintenance, forced drain, no address.
 MAINT=0x01 DRAIN=0x08 NO_ADDRESS=0x20
@@ -130,7 +131,7 @@ wait_up() {
 # takes_key GATEWAY KEY: whether the gateway answers a request with that master key.
 takes_key() {
   local status=""
-  exec 3<>"/dev/tcp/$1/4000" || return 1
+  { exec 3<>"/dev/tcp/$1/4000"; } 2>/dev/null || return 1
   printf 'GET /v1/models HTTP/1.0\r\nHost: gateway\r\nAuthorization: Bearer %s\r\n\r\n' "$2" >&3
   read -r -t 10 status <&3 || true
   exec 3>&-

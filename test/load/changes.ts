@@ -60,6 +60,9 @@ export const changes: Record<string, Scene> = {
   "key-end": {
     title: "take the previous master key back",
     bar: "zero",
+    prepare: async (box) => {
+      if (!box.remember().file.includes("gpubox:previousMasterKey")) await rotateKey(box);
+    },
     run: async (box) => {
       const remove = `pulumi config rm gpubox:previousMasterKey --stack ${box.project.stack}`;
       const change = await box.change(() => {}, `${remove} && ${box.pulumiUp}`);

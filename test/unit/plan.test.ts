@@ -175,3 +175,18 @@ test.each([
   expect(connectionPool(replicas)).toBe(pool);
   expect(2 * replicas * pool).toBeLessThanOrEqual(80);
 });
+
+test("secrets go into these files and into no other configuration", () => {
+  const withSecrets = servicesOf(testPlan()).flatMap(({ container, directory }) =>
+    Object.entries(directory.files)
+      .filter(([, file]) => file.text.some((part) => typeof part !== "string"))
+      .map(([name]) => `${container.name}/${name}`),
+  );
+  expect(withSecrets.sort()).toEqual([
+    "cache/password",
+    "cache/redis.conf",
+    "database/password",
+    "edge/keys.map",
+    "gateway/gateway.env",
+  ]);
+});

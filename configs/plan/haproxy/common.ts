@@ -50,6 +50,8 @@ export function jsonError(status: number, type: string, message: string): string
 export function processSections(options: {
   clients: number;
   bufferBytes: number;
+  /** False: clients get one answer for each connection. */
+  keepAlive: boolean;
   retryOn: string;
 }): string[] {
   return [
@@ -91,14 +93,14 @@ export function processSections(options: {
     "  # Chunks leave at once: the events of a stream are never gathered.",
     "  option http-no-delay",
     "  # No idle connection to a server, so none that it closes just when a request is sent on it.",
-    "  option http-server-close",
+    `  option ${options.keepAlive ? "http-server-close" : "httpclose"}`,
     "  # A client that goes away frees what works for it.",
     "  option abortonclose",
     "  # After a reload an idle client gets one more answer, with `Connection: close`, instead of a closed connection.",
     "  option idle-close-on-response",
-    "  # Another server at the first retry.",
+    "  # Another server at the first retry. Each failed connection takes one server out, so the last try waits.",
     "  option redispatch 1",
-    "  retries 3",
+    "  retries 5",
     `  retry-on ${options.retryOn}`,
     "  timeout connect 2s",
     "  timeout http-request 30s",

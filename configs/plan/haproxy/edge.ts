@@ -108,6 +108,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     ...processSections({
       clients: MAX_CLIENTS,
       bufferBytes: BUFFER_BYTES,
+      keepAlive: true,
       // A gateway whose process dies has answered nothing to what it was given last. The request is sent again, as every
       // OpenAI client would do itself; the waiting listener and the admin port keep this from happening twice.
       retryOn: "conn-failure empty-response",

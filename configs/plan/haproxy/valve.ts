@@ -67,7 +67,14 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     jsonError(status, type, unavailable(reason));
   const lines = [
     `# Made by gpubox from the stack's config: the valve before one backend.`,
-    ...processSections({ clients: MAX_REQUESTS, bufferBytes: VALVE_BUFFER_BYTES, retryOn: "conn-failure" }),
+    ...processSections({
+      clients: MAX_REQUESTS,
+      bufferBytes: VALVE_BUFFER_BYTES,
+      // LiteLLM keeps idle connections for two minutes: they would be closed under its next request sooner or later, and
+      // hold up the valve's end until then.
+      keepAlive: false,
+      retryOn: "conn-failure",
+    }),
     `  http-error ${error(503, "service_unavailable", away)}`,
     // Made a 503 below.
     `  http-error status 502 content-type application/json string ${quoted(errorBody(503, "service_unavailable", unavailable("its backend stopped before it answered")))} hdr Retry-After ${RETRY_AFTER_SECONDS}`,

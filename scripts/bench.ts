@@ -1,0 +1,54 @@
+import { parseArgs } from "node:util";
+import { UserError } from "../runner/process";
+import { benchOverhead, LOCAL_MODEL } from "../test/bench/overhead";
+import { benchPreview, SIZES } from "../test/bench/preview";
+import { benchStart } from "../test/bench/start";
+import { LoadBox } from "../test/load/box";
+import { hasDocker, hasPulumi } from "../test/support/project";
+import { say, verb } from "./verb";
+
+const parts = ["start", "preview", "overhead"];
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: "string", default: "3" },
+    requests: { type: "string", default: "300" },
+    sizes: { type: "string", default: SIZES.join(",") },
+    port: { type: "string", default: "4500" },
+  },
+});
+
+/** `npm run bench [-- PART …]`: how fast a box changes, and what edge and valve cost, on boxes of its own. */
+verb(async () => {
+  if (!hasDocker || !hasPulumi)
+    throw new UserError(
+      "The bench needs a Docker engine and Pulumi.",
+      "Run `npm run up` once: it brings both.",
+    );
+  const unknown = positionals.filter((part) => !parts.includes(part));
+  if (unknown.length > 0)
+    throw new UserError(`There is no part ${unknown.join(", ")}.`, `Choose from: ${parts.join(", ")}.`);
+  const wanted = positionals.length > 0 ? positionals : parts;
+  const [runs, requests, port] = [options.runs, options.requests, options.port].map(Number) as [
+    number,
+    number,
+    number,
+  ];
+
+  if (wanted.includes("start") || wanted.includes("overhead")) {
+    say("bringing up the stack bench1");
+    const box = await LoadBox.open("bench1", port, { tiny: LOCAL_MODEL });
+    try {
+      if (wanted.includes("start")) await benchStart(box, runs, say);
+      if (wanted.includes("overhead")) await benchOverhead(box, requests, say);
+    } finally {
+      box.close();
+    }
+  }
+  if (wanted.includes("preview")) {
+    say("\nbringing up the stack bench2");
+    const sizes = options.sizes.split(",").map(Number);
+    await benchPreview({ stack: "bench2", port: port + 10, runs, sizes }, say);
+  }
+});

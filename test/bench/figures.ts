@@ -1,0 +1,44 @@
+/** The value in the middle; of an even number the lower one. */
+export function median(values: number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** The smallest value that `part` of all values do not exceed. */
+export function quantile(values: number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const value = sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)];
+  if (value === undefined) throw new Error("there is no quantile of nothing");
+  return value;
+}
+
+/** What each step of x adds to y: the line through the points with the least squares. */
+export function slope(points: [x: number, y: number][]): number {
+  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const x = mean(points.map(([value]) => value));
+  const y = mean(points.map(([, value]) => value));
+  const over = points.reduce((sum, [px, py]) => sum + (px - x) * (py - y), 0);
+  return over / points.reduce((sum, [px]) => sum + (px - x) ** 2, 0);
+}
+
+/** A Markdown table; every column but the first holds figures. */
+export function table(head: string[], rows: string[][]): string {
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length)),
+  );
+  const line = (cells: string[]) =>
+    `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join(" | ")} |`;
+  const rule = widths.map((width, column) =>
+    column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
+  );
+  return [line(head), line(rule), ...rows.map(line)].join("\n");
+}
+
+/** Milliseconds as seconds with two decimals. */
+export function seconds(ms: number): string {
+  return (ms / 1000).toFixed(2);
+}
+
+/** A ratio beside its bar, and which of them is larger. */
+export function verdict(ratio: number, bar: number): string {
+  return `${ratio.toFixed(2)} (bar: at most ${bar.toFixed(1)}): ${ratio <= bar ? "met" : "MISSED"}`;
+}

@@ -1,0 +1,147 @@
+import http from "node:http";
+import { output } from "../../runner/process";
+import type { LoadBox } from "../load/box";
+import { setModel } from "../load/box";
+import { exchange, type Target } from "../load/exchange";
+import { complete, containersOf } from "../support/box";
+import { median, quantile, table } from "./figures";
+import { pulumi } from "./pulumi";
+import { addressOf } from "./start";
+
+const CLIENTS = 8;
+/** Turns that the ways take at throughput. */
+const TURNS = 3;
+const PORT = 4000;
+/** The model whose backend is reached with and without its valve. */
+export const LOCAL_MODEL = { engine: "llamacpp", model: "canned", memoryMiB: 1024, parallel: CLIENTS };
+
+/** A way to one answer. */
+interface Way {
+  title: string;
+  target: Target;
+  model: string;
+  /** The whole answer of a model that is not the stub. */
+  expected?: string;
+}
+
+interface Figures {
+  p50: number;
+  p99: number;
+  first: number;
+  rate: number;
+}
+
+/** What the edge adds to a request, and what the valve does: the same request on both ways, one after the other. */
+export async function benchOverhead(
+  box: LoadBox,
+  requests: number,
+  say: (line: string) => void,
+): Promise<void> {
+  const stack = box.project.stack;
+  await addWays(box);
+  const { gateway } = await containersOf(stack);
+  const edgeAddress = await addressOf(`gpubox-${stack}-edge`, `gpubox-${stack}-edge`);
+  const gatewayAddress = await addressOf(gateway!, `gpubox-${stack}-edge`);
+  const at = (host: string, port: number): Target => ({
+    host,
+    port,
+    key: box.key,
+    agent: new http.Agent({ keepAlive: true }),
+  });
+  const published = at("127.0.0.1", Number(new URL(box.project.endpoint).port));
+  const alone = at(gatewayAddress, PORT);
+  const expected = await complete(box.project.endpoint, box.key, "valved");
+  await compare("edge", requests, say, [
+    { title: "gateway alone", target: alone, model: "echo" },
+    { title: "through the edge", target: at(edgeAddress, PORT), model: "echo" },
+    { title: "… and the published port", target: published, model: "echo" },
+  ]);
+  await compare("valve", requests, say, [
+    { title: "backend alone", target: alone, model: "unvalved", expected },
+    { title: "through the valve", target: alone, model: "valved", expected },
+  ]);
+}
+
+/** The backend joins a network of the gateway: the only difference between the two models is the address. */
+async function addWays(box: LoadBox): Promise<void> {
+  const prefix = `gpubox-${box.project.stack}`;
+  await output("docker", ["network", "connect", `${prefix}-edge`, `${prefix}-backend-tiny`]);
+  const edge = await addressOf(`${prefix}-edge`, `${prefix}-edge`);
+  const entry = (host: string) => ({ engine: "openai", baseUrl: `http://${host}:8080/v1`, model: "tiny" });
+  box.edit((config) => {
+    setModel(config, "unvalved", entry(`${prefix}-backend-tiny`));
+    setModel(config, "valved", entry("valve-tiny"));
+    config["gpubox:gateway"]!.hosts = [edge];
+  });
+  await pulumi(box.project, ["up", "--yes", "--skip-preview"]);
+}
+
+/** A table with a row for each way; the first is what the others are compared with. */
+async function compare(
+  title: string,
+  requests: number,
+  say: (line: string) => void,
+  ways: Way[],
+): Promise<void> {
+  const all = await measure(ways, requests);
+  const base = all[0]!;
+  const more = (value: number, from: number) => `${value.toFixed(2)} (+${(value - from).toFixed(2)})`;
+  const rows = ways.map((way, index) => {
+    const { p50, p99, first, rate } = all[index]!;
+    if (index === 0) return [way.title, ...[p50, p99, first].map((ms) => ms.toFixed(2)), rate.toFixed(0)];
+    const lost = ((1 - rate / base.rate) * 100).toFixed(0);
+    return [
+      way.title,
+      more(p50, base.p50),
+      more(p99, base.p99),
+      more(first, base.first),
+      `${rate.toFixed(0)} (−${lost} %)`,
+    ];
+  });
+  say(`\n${table([title, "p50, ms", "p99, ms", "first token, ms", `requests/s, ${CLIENTS} clients`], rows)}`);
+}
+
+async function measure(ways: Way[], requests: number): Promise<Figures[]> {
+  const collected = ways.map(() => ({ plain: [] as number[], first: [] as number[], rates: [] as number[] }));
+  // What only the first requests pay for is nobody's overhead.
+  for (const way of ways) await volley(way, 4 * CLIENTS);
+  for (let request = 0; request < requests; request++) {
+    for (const [index, way] of ways.entries()) {
+      const { plain, first } = collected[index]!;
+      plain.push((await ask(way, false)).totalMs);
+      first.push((await ask(way, true)).waitMs);
+    }
+  }
+  for (let turn = 0; turn < TURNS; turn++)
+    for (const [index, way] of ways.entries())
+      collected[index]!.rates.push(await volley(way, Math.ceil(requests / TURNS)));
+  for (const { target } of ways) target.agent.destroy();
+  return collected.map(({ plain, first, rates }) => ({
+    p50: median(plain),
+    p99: quantile(plain, 0.99),
+    first: median(first),
+    rate: median(rates),
+  }));
+}
+
+/** Requests a second with all clients at once. */
+async function volley(way: Way, requests: number): Promise<number> {
+  const began = performance.now();
+  let asked = 0;
+  const client = async () => {
+    while (asked++ < requests) await ask(way, false);
+  };
+  await Promise.all(Array.from({ length: CLIENTS }, client));
+  return requests / ((performance.now() - began) / 1000);
+}
+
+let asked = 0;
+
+async function ask({ target, model, expected, title }: Way, streamed: boolean) {
+  // Another question each time, so that no cache answers.
+  const nonce = `n${++asked}x`;
+  const question = { protocol: "openai" as const, model, streamed, nonce, chunks: 4, interval: 0, expected };
+  const verdict = await exchange(target, question);
+  if (verdict.kind !== "ok") throw new Error(`${title}: ${verdict.kind}, ${verdict.reason}`);
+  return verdict;
+}

@@ -1,0 +1,142 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { EDGE_ASSETS, type EdgeOptions, edgeConfig, edgeKeys } from "../../configs/plan/haproxy/edge";
+import { valveConfig } from "../../configs/plan/haproxy/valve";
+import { renderText } from "../../configs/plan/text";
+
+/** Where files lie in a container. */
+const PLACES = ["/etc/gpubox", "/var/lib/gpubox", "/tmp/knows.map"];
+
+/** Name of a HAProxy to how a script runs with it, `dir` being /etc/gpubox there. */
+const haproxies: Record<string, (dir: string, script: string) => { status: number | null; output: string }> =
+  {};
+
+if (spawnSync("haproxy", ["-v"]).status === 0) {
+  haproxies["this machine's"] = (dir, script) => {
+    for (const file of readdirSync(dir)) {
+      const text = PLACES.reduce((all, place) => all.replaceAll(place, here(dir, place)), read(dir, file));
+      writeFileSync(join(dir, file), text);
+    }
+    return outcome(
+      spawnSync("bash", ["-c", script.replaceAll("/etc/gpubox", dir).replaceAll("/var/lib/gpubox", dir)]),
+    );
+  };
+}
+for (const image of edgeImages()) {
+  haproxies[image] = (dir, script) => {
+    const args = ["run", "--rm", "--network", "none", "--user", "99:99", "--read-only", "--cap-drop", "ALL"];
+    const mounts = [
+      "--volume",
+      `${dir}:/etc/gpubox:ro`,
+      "--tmpfs",
+      "/var/lib/gpubox:mode=1777",
+      "--tmpfs",
+      "/tmp",
+    ];
+    return outcome(spawnSync("docker", [...args, ...mounts, "--entrypoint", "bash", image, "-c", script]));
+  };
+}
+
+function here(dir: string, place: string): string {
+  return place.endsWith(".map") ? join(dir, "knows.map") : dir;
+}
+
+function read(dir: string, file: string): string {
+  return readFileSync(join(dir, file), "utf8");
+}
+
+function outcome(result: ReturnType<typeof spawnSync>) {
+  return { status: result.status, output: `${result.stdout}${result.stderr}` };
+}
+
+function edgeImages(): string[] {
+  const other = process.env.GPUBOX_TEST_EDGE_IMAGE;
+  try {
+    const format = ["--format", "{{.Repository}}:{{.Tag}}"];
+    const list = execFileSync("docker", ["image", "ls", ...format, "--filter", "reference=gpubox/edge"]);
+    return [...list.toString().split("\n").filter(Boolean).slice(0, 1), ...(other ? [other] : [])];
+  } catch {
+    return [];
+  }
+}
+
+const EDGE: EdgeOptions = { hosts: [], auth: "key", keys: "virtual", adminEndpoint: "http://127.0.0.1:4001" };
+const VALVE = {
+  model: "tiny",
+  backend: { name: "backend-tiny", port: 8000, healthPath: "/health" },
+  holdSeconds: 30,
+};
+const SECRETS = { masterKey: "sk-test-new", previousMasterKey: "sk-test-old" };
+
+const names = Object.keys(haproxies);
+if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image gpubox/edge (npm run images)");
+
+(names.length > 0 ? describe.each(names) : describe.skip.each(["no HAProxy"]))("%s HAProxy", (name) => {
+  let dir: string;
+
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), "gpubox-haproxy-"));
+    chmodSync(dir, 0o755);
+    for (const [file, asset] of Object.entries(EDGE_ASSETS)) {
+      cpSync(join(__dirname, "../../assets", asset), join(dir, file));
+    }
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  const check = (files: Record<string, string>, script: string) => {
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(dir, file), text, { mode: 0o644 });
+    return haproxies[name]!(dir, script);
+  };
+  const checkEdge = (options: Partial<EdgeOptions>, upstream: string) =>
+    check(
+      {
+        "haproxy.cfg": renderText(edgeConfig({ ...EDGE, ...options }), SECRETS),
+        "keys.map": renderText(edgeKeys({ previousMasterKey: true }), SECRETS),
+      },
+      `set -e; source /etc/gpubox/upstream.sh; write_upstream abc ${upstream}; restore_upstream
+       haproxy -c -f /etc/gpubox/haproxy.cfg -f /var/lib/gpubox/upstream.cfg`,
+    );
+  const checkValve = (options: Partial<Parameters<typeof valveConfig>[0]>) =>
+    check(
+      { "haproxy.cfg": renderText(valveConfig({ ...VALVE, ...options }), {}) },
+      "haproxy -c -f /etc/gpubox/haproxy.cfg",
+    );
+
+  test.each<[string, Partial<EdgeOptions>, string]>([
+    ["without a gateway", {}, ""],
+    ["with one gateway", {}, "s1=gateway-1"],
+    ["with gateways in other slots", {}, "s3=gateway-1 s16=gateway.two_2"],
+    ["that asks for no key", { auth: "none" }, "s1=gateway-1"],
+    ["that takes master keys only", { keys: "master" }, "s1=gateway-1"],
+    ["with a hundred hosts", { hosts: Array.from({ length: 100 }, (_, i) => `box${i}.example`) }, "s1=g"],
+    ["with addresses as hosts", { hosts: ["192.0.2.1", "fd00::1", "[fd00::2]"] }, "s1=g"],
+    ["that does not hold", { holdSeconds: 0 }, "s1=g"],
+  ])("takes an edge %s without a warning", (_, options, upstream) => {
+    const { status, output } = checkEdge(options, upstream);
+    expect(output.replace("Configuration file is valid\n", "")).toBe("");
+    expect(status).toBe(0);
+  });
+
+  test.each([
+    ["as it is", {}],
+    ["of a model that is started by hand", { manual: true, holdSeconds: 0 }],
+    ["of a model with every quote", { model: `it's "a" \\ %[src] $HOME #1 model` }],
+  ])("takes a valve %s without a warning", (_, options) => {
+    const { status, output } = checkValve(options);
+    expect(output.replace("Configuration file is valid\n", "")).toBe("");
+    expect(status).toBe(0);
+  });
+
+  test("refuses a configuration with a mistake, so that the tests above mean something", () => {
+    const { status, output } = check(
+      {
+        "haproxy.cfg": renderText(edgeConfig(EDGE), SECRETS).replace("balance leastconn", "balance lastconn"),
+      },
+      "haproxy -c -f /etc/gpubox/haproxy.cfg",
+    );
+    expect(status).toBe(1);
+    expect(output).toContain("balance only supports");
+  });
+});
