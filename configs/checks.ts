@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
+import { POOLED_CONNECTIONS } from "./plan/litellm";
 import { modelSlug } from "./plan/names";
-import type { Problem } from "./problems";
+import { type Problem, suggestion } from "./problems";
 import { requiredSecrets } from "./requiredSecrets";
 import { generatedSecrets, type StackConfig } from "./schema/stack";
 import type { SecretFacts } from "./secretFacts";
@@ -11,6 +12,8 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkHost(config),
     ...checkGateway(config),
     ...checkSettings(config),
+    ...checkFallbacks(config),
+    ...checkPool(config),
     ...checkStores(config),
     ...checkNames(config),
     ...checkSecrets(config, secrets),
@@ -102,6 +105,44 @@ function checkSettings({ gateway }: StackConfig): Problem[] {
         fix: `Use ${OWNED_SETTINGS[section][key]}.`,
       })),
   );
+}
+
+/** Lists of LiteLLM's router that name models by their public names. */
+const FALLBACKS = ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"];
+
+/** A fallback to a model that is not there fails only when it is needed. */
+function checkFallbacks({ gateway, models }: StackConfig): Problem[] {
+  const names = Object.entries(models).flatMap(([name, model]) => [name, ...model.aliases]);
+  const named = (value: unknown): string[] => {
+    if (typeof value === "string") return [value];
+    if (Array.isArray(value)) return value.flatMap(named);
+    if (typeof value === "object" && value !== null) return Object.entries(value).flat().flatMap(named);
+    return [];
+  };
+  return FALLBACKS.flatMap((key) =>
+    [...new Set(named(gateway.settings.router[key]))]
+      .filter((name) => name !== "*" && !names.includes(name))
+      .map((name) => ({
+        path: `gpubox:gateway.settings.router.${key}`,
+        what: `It names the model "${name}", which is not declared.`,
+        fix:
+          names.length > 0 ? suggestion(name, names) : "Declare it under gpubox:models, or take it out here.",
+      })),
+  );
+}
+
+/** Two generations live side by side during a change, each replica with a pool of its own. */
+function checkPool({ gateway }: StackConfig): Problem[] {
+  const pool = gateway.settings.general.database_connection_pool_limit;
+  const most = Math.floor(POOLED_CONNECTIONS / (2 * gateway.replicas));
+  if (typeof pool !== "number" || pool <= most) return [];
+  return [
+    {
+      path: "gpubox:gateway.settings.general.database_connection_pool_limit",
+      what: `2 generations of ${gateway.replicas} gateways with ${pool} connections each are more than Postgres takes.`,
+      fix: `Write at most ${most}, or leave it out.`,
+    },
+  ];
 }
 
 function checkStores(config: StackConfig): Problem[] {

@@ -25,6 +25,10 @@ export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDa
       // Seconds; LiteLLM's own default is 6000.
       request_timeout: 600,
       drop_params: true,
+      // Seconds of silence in a stream until a comment shows that it lives. Longer than a valve holds by default, so that
+      // a model that is away is still a 503 and not an error inside a stream that has begun.
+      sse_keepalive_ping_interval_seconds: 45,
+      anthropic_sse_ping_interval_seconds: 45,
       json_logs: true,
       ...(config.cache.ttlSeconds
         ? {
@@ -58,15 +62,15 @@ export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDa
   });
 }
 
-/** Connections that Postgres takes, by default and in the bundled one. */
-const MAX_CONNECTIONS = 100;
+/** Connections for gateways: four fifths of the 100 that Postgres takes, by default and in the bundled one. */
+export const POOLED_CONNECTIONS = 80;
 
 /** LiteLLM's own pool of connections. */
 const DEFAULT_POOL = 10;
 
 /** Connections of one gateway, so that two generations side by side stay below four fifths of Postgres' limit. */
 export function connectionPool(replicas: number): number {
-  return Math.min(DEFAULT_POOL, Math.floor((MAX_CONNECTIONS * 0.8) / (2 * replicas)));
+  return Math.min(DEFAULT_POOL, Math.floor(POOLED_CONNECTIONS / (2 * replicas)));
 }
 
 /** Host, port and password and never `redis_url`: with a URL, LiteLLM drops its timeouts and is slower. */

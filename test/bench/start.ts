@@ -63,11 +63,14 @@ async function addModel(box: LoadBox, name: string): Promise<Change> {
   let ready: Promise<{ started: number; ready: number }> | undefined;
   const served = until(async () => (await modelsAt(project.endpoint, key)).includes(name)).then(async () => {
     const answer = await complete(project.endpoint, key, name);
-    if (answer.startsWith("5")) throw new Error(`${name} is listed and does not answer: ${answer}`);
+    if (/^\d{3} /.test(answer)) throw new Error(`${name} is listed and does not answer: ${answer}`);
     return Date.now();
   });
   const up = pulumi(project, ["up", "--yes", "--skip-preview", "--json"], (event) => {
-    if (isCreated(event, `${prefix}-gateway`) && event.id) ready = watchReady(event.id, project.stack);
+    if (!isCreated(event, `${prefix}-gateway`) || !event.id) return;
+    ready = watchReady(event.id, project.stack);
+    // Where `up` fails, that is the error to see.
+    ready.catch(() => {});
   });
   const [run, servedAt] = await Promise.all([up, served]);
   if (!ready) throw new Error("the change made no new gateway");
@@ -81,8 +84,7 @@ async function addModel(box: LoadBox, name: string): Promise<Change> {
     total: servedAt - run.began,
     engineParts: {
       "engine up": run.events[0]!.at - run.began,
-      "program's first resource":
-        run.events.find(({ name, type }) => type?.startsWith("gpubox:"))!.at - run.began,
+      "program's first resource": run.events.find(({ type }) => type?.startsWith("gpubox:"))!.at - run.began,
       "files written": momentOf(run, `${prefix}-gateway-files-write`) - run.began,
       "container created": momentOf(run, `${prefix}-gateway`) - run.began,
     },

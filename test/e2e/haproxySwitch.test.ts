@@ -104,8 +104,8 @@ describeLab("the edge's switch between gateways", () => {
         `${lab.name("nobody")} did not come up in the edge within 5 seconds; nothing was switched\n`,
       );
       expect(await file()).toEqual(before);
-      expect(await lab.status()).toEqual(["s1 a serving 0"]);
       expect((await load).failed).toEqual([]);
+      expect(await lab.status()).toEqual(["s1 a serving 0"]);
     },
     MINUTE,
   );
@@ -183,7 +183,7 @@ describeLab("the edge's switch between gateways", () => {
       expect(failed).toEqual([]);
       expect(answered).toBeGreaterThan(200);
       agent.destroy();
-      await lab.docker("start", lab.name("b"));
+      await lab.revive("b");
     },
     MINUTE,
   );
@@ -206,7 +206,7 @@ describeLab("the edge's switch between gateways", () => {
       await sleep(1000);
       await lab.docker("kill", lab.name("a"));
       await sleep(4000);
-      await lab.docker("start", lab.name("a"));
+      await lab.revive("a");
       const { failed, longest } = await load;
       console.log(`gateway away for 4 s: longest wait ${Math.round(longest)} ms`);
       expect(failed).toEqual([]);
@@ -229,7 +229,7 @@ describeLab("the edge's switch between gateways", () => {
       expect(await lab.status()).toEqual(
         expect.arrayContaining([expect.stringMatching(/ a down 0$/), expect.stringMatching(/ b serving 0$/)]),
       );
-      await lab.docker("start", lab.name("a"));
+      await lab.revive("a");
     },
     MINUTE,
   );
@@ -239,10 +239,8 @@ describeLab("the edge's switch between gateways", () => {
     async () => {
       expect((await lab.switch("b")).code).toBe(0);
       const answer = ask(lab.clientPort, "/v1/chat/completions?die=1", { method: "POST", body: "{}" });
-      const gone = async () =>
-        (await lab.docker("inspect", "--format", "{{.State.Running}}", lab.name("b"))) === "false";
       await eventually(async () => (await lab.status()).some((line) => line.includes(" b down ")));
-      await lab.docker("start", lab.name("b"));
+      await lab.revive("b");
       const { status, json } = await answer;
       expect([status, json.error]).toEqual([
         502,
@@ -252,7 +250,7 @@ describeLab("the edge's switch between gateways", () => {
           code: 502,
         },
       ]);
-      await eventually(gone);
+      await lab.gone("b");
     },
     MINUTE,
   );

@@ -53,7 +53,7 @@ describeLab("a valve before a backend", () => {
       await lab.docker("kill", lab.name("model"));
       const waiting = post();
       await sleep(1500);
-      await lab.docker("start", lab.name("model"));
+      await lab.revive("model");
       const { status, took } = await waiting;
       expect(status).toBe(200);
       expect(took).toBeGreaterThan(1500);
@@ -72,7 +72,7 @@ describeLab("a valve before a backend", () => {
         expect(json).toEqual(unavailable("its backend is not answering"));
         expect(took / 1000).toBeLessThan(HOLD_SECONDS + 2.5);
       }
-      await lab.docker("start", lab.name("model"));
+      await lab.revive("model");
       await passes();
     },
     MINUTE,
@@ -84,7 +84,7 @@ describeLab("a valve before a backend", () => {
       const { status, headers, json } = await post("?die=1");
       expect([status, headers["retry-after"]]).toEqual([503, "5"]);
       expect(json).toEqual(unavailable("its backend stopped before it answered"));
-      await lab.docker("start", lab.name("model"));
+      await lab.revive("model");
       await passes();
     },
     MINUTE,

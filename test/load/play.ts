@@ -25,10 +25,10 @@ export async function play(box: LoadBox, name: string): Promise<Row> {
   const { title } = scene;
   const memory = box.remember();
   let tally: Tally | undefined;
+  let outcome: Outcome = {};
   try {
     await scene.prepare?.(box);
     const load = await box.load({ streamSeconds: scene.streamSeconds ?? 30, maxSeconds: 1800 });
-    let outcome: Outcome;
     try {
       outcome = await scene.run(box, load);
       await sleep(2000);
@@ -44,7 +44,7 @@ export async function play(box: LoadBox, name: string): Promise<Row> {
     const skipped = error instanceof Skipped;
     const note = skipped ? words : `${words}; logs in ${await box.keepLogs(name)}`;
     await box.recall(memory);
-    return { name, title, tally, outcome: { note }, verdict: skipped ? "skipped" : "FAILED" };
+    return { name, title, tally, outcome: { ...outcome, note }, verdict: skipped ? "skipped" : "FAILED" };
   }
 }
 

@@ -211,3 +211,17 @@ test("a section that a nested secret hides is refused, and not taken for an empt
     "gpubox:models: A value inside this section is encrypted, which hides the whole section from the plan. Set the secret at the top, pulumi config set --secret gpubox:someKey, and name it here: { secret: someKey }.",
   );
 });
+
+test("removing a model that another names as its fallback is refused", () => {
+  const gateway = { settings: { router: { fallbacks: [{ tiny: ["big"] }], default_fallbacks: ["tiny"] } } };
+  expect(mistakes({ gateway, models: tinyModel })).toEqual([
+    'gpubox:gateway.settings.router.fallbacks: It names the model "big", which is not declared. Use one of: tiny.',
+  ]);
+});
+
+test("a pool that two generations could not have at once is refused", () => {
+  const settings = { general: { database_connection_pool_limit: 21 } };
+  expect(mistakes({ gateway: { replicas: 2, settings } })).toEqual([
+    "gpubox:gateway.settings.general.database_connection_pool_limit: 2 generations of 2 gateways with 21 connections each are more than Postgres takes. Write at most 20, or leave it out.",
+  ]);
+});

@@ -106,6 +106,18 @@ export class Lab {
     if (env.DELAY === undefined) await this.listens(short);
   }
 
+  /** Waits until a stub that was killed is gone. */
+  gone(short: string): Promise<void> {
+    const args = ["inspect", "--format", "{{.State.Running}}", this.name(short)];
+    return eventually(async () => (await this.docker(...args)) === "false");
+  }
+
+  /** Starts a stub again that was killed; starting one that is just dying would do nothing. */
+  async revive(short: string): Promise<void> {
+    await this.gone(short);
+    await this.docker("start", this.name(short));
+  }
+
   async listens(short: string): Promise<void> {
     await eventually(async () =>
       (await run("docker", ["logs", this.name(short)])).stderr.includes("listening"),

@@ -22,6 +22,8 @@ lock = threading.Lock()
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer leaves in one piece: whoever kills this process does not cut it in two.
+    wbufsize = 65536
 
     def log_message(self, *args):
         pass
@@ -84,6 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        self.wfile.flush()
         count = int(seconds * 10)
         try:
             for number in range(count):
@@ -91,6 +94,7 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(0.1)
             self.chunk("data: [DONE]\n\n")
             self.wfile.write(b"0\r\n\r\n")
+            self.wfile.flush()
         except OSError:
             with lock:
                 counts["cut"] = counts.get("cut", 0) + 1
