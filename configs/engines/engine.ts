@@ -42,6 +42,8 @@ export interface EngineContext {
   name: string;
   /** Directory on the host that holds model files, shared by all backends. */
   modelsDir: string;
+  /** Port that its server listens on. */
+  port: number;
   /** Image with sh and curl that writes model files to the host. */
   toolsImage: string;
   /** True where no model hub answered and the entry names an offline stand-in. */

@@ -38,8 +38,6 @@ const shape = {
 const schema = z.strictObject(shape);
 type LlamaCppModel = z.infer<typeof schema>;
 
-const PORT = 8080;
-
 /** Flags that the plan sets; a second value in `extraArgs` would silently win or break the health check. */
 const OWNED_FLAGS = [
   "-m",
@@ -117,7 +115,7 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
       ...["--alias", context.name],
       ...["--host", "0.0.0.0"],
       // Always explicit: llama.cpp announces another default port.
-      ...["--port", String(PORT)],
+      ...["--port", String(context.port)],
       ...["--ctx-size", String(model.ctxSize)],
       ...["--parallel", String(model.parallel)],
       ...(model.threads ? ["--threads", String(model.threads)] : []),
@@ -127,7 +125,7 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
       ...model.extraArgs,
     ],
     env: model.env,
-    port: PORT,
+    port: context.port,
     healthPath: "/health",
     memoryMiB: model.memoryMiB,
     readySeconds: model.readySeconds,

@@ -1,8 +1,8 @@
 import type { EngineContainer } from "../engines/engine";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { HAPROXY } from "./edge";
-import { VALVE_ASSETS, VALVE_COMMAND, VALVE_PORT, valveConfig } from "./haproxy/valve";
-import { modelSlug } from "./names";
+import { VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
+import { modelPort, modelSlug } from "./names";
 import { configFile, directory } from "./text";
 import type { BackendPlan, ServicePlan } from "./types";
 
@@ -11,7 +11,7 @@ const BACKEND = 65534;
 
 /** URL of a model's valve, as its gateway sees it. */
 export function valveUrl(model: string): string {
-  return `http://valve-${modelSlug(model)}:${VALVE_PORT}`;
+  return `http://valve-${modelSlug(model)}:${modelPort(model)}`;
 }
 
 /** A model server on this host and the valve in front of it. */
@@ -66,6 +66,7 @@ function planValve(context: PlanContext, model: string, engine: EngineContainer)
       "haproxy.cfg": configFile(
         ...valveConfig({
           model,
+          port: modelPort(model),
           backend: { name: `backend-${modelSlug(model)}`, port: engine.port, healthPath: engine.healthPath },
           holdSeconds: engine.holdSeconds,
         }),

@@ -9,6 +9,7 @@ import { planDatabase } from "./database";
 import { planEdge } from "./edge";
 import { planGateway, usesDatabase } from "./gateway";
 import type { RoutedModel } from "./litellm";
+import { modelPort } from "./names";
 import type { BoxPlan, NetworkPlan, NetworkRole } from "./types";
 
 /** Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan. */
@@ -24,6 +25,7 @@ export function planBox(input: PlanInput): BoxPlan {
     const about: EngineContext = {
       name,
       modelsDir: `${context.dataDir}/models`,
+      port: modelPort(name),
       toolsImage: imageOf(context, "llamacpp"),
       offline: input.resolved.offlineModels.includes(name),
     };

@@ -1,3 +1,14 @@
+import { createHash } from "node:crypto";
+
+/**
+ * Port of a model's valve and backend, 10000 to 29999, made from its name. Docker gives the address of a removed container
+ * to the next one at once: with a port of its own, a request that still goes there is refused instead of answered by another
+ * model.
+ */
+export function modelPort(name: string): number {
+  return 10_000 + (Number.parseInt(createHash("sha256").update(name).digest("hex").slice(0, 8), 16) % 20_000);
+}
+
 /** A model's public name as a part of container names: lower case, runs of other characters as one dash. */
 export function modelSlug(name: string): string {
   return name

@@ -13,7 +13,13 @@ const CLIENTS = 8;
 const TURNS = 3;
 const PORT = 4000;
 /** The model whose backend is reached with and without its valve. */
-export const LOCAL_MODEL = { engine: "llamacpp", model: "canned", memoryMiB: 1024, parallel: CLIENTS };
+export const LOCAL_MODEL = {
+  engine: "llamacpp",
+  model: "canned",
+  memoryMiB: 1024,
+  parallel: CLIENTS,
+  threads: 1,
+};
 
 /** A way to one answer. */
 interface Way {

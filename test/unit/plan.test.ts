@@ -4,6 +4,7 @@ import { goDuration } from "../../components/arguments";
 import { servicesOf } from "../../configs/plan/box";
 import { composeFile } from "../../configs/plan/compose";
 import { connectionPool } from "../../configs/plan/litellm";
+import { modelPort } from "../../configs/plan/names";
 import { hashOf, renderText, shellQuote, stableJson } from "../../configs/plan/text";
 import type { BoxPlan } from "../../configs/plan/types";
 import { recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
@@ -75,7 +76,7 @@ test("a local model is reached through its valve, natively on both protocols", (
       model_name: "tiny",
       litellm_params: {
         model: "hosted_vllm/tiny",
-        api_base: "http://valve-tiny:8080/v1",
+        api_base: `http://valve-tiny:${modelPort("tiny")}/v1`,
         api_key: "none",
         timeout: 600,
         num_retries: 0,
@@ -189,4 +190,9 @@ test("secrets go into these files and into no other configuration", () => {
     "edge/keys.map",
     "gateway/gateway.env",
   ]);
+});
+
+test("no two models of a large box share a port, so that none answers for another", () => {
+  const names = Array.from({ length: 40 }, (_, i) => `model-${i}`);
+  expect(new Set(names.map(modelPort)).size).toBe(names.length);
 });

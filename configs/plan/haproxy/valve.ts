@@ -38,6 +38,8 @@ export const VALVE_COMMAND = ["haproxy", "-W", "-db", "-S", MASTER_SOCKET, "-f",
 export interface ValveOptions {
   /** The model's public name, for the answers. */
   model: string;
+  /** Port that the gateways reach it on. Default {@link VALVE_PORT}. */
+  port?: number;
   /** The backend's name on its Docker network, its port, and the path that answers 200 when it can serve. */
   backend: { name: string; port: number; healthPath: string };
   /** Seconds that a request waits for the backend; 0 answers at once. */
@@ -81,7 +83,7 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     `  http-error ${error(504, "timeout", `its backend was silent for ${SILENCE_MINUTES} minutes`)}`,
     "",
     "frontend valve from base",
-    `  bind :${VALVE_PORT}`,
+    `  bind :${options.port ?? VALVE_PORT}`,
     `  maxconn ${MAX_REQUESTS}`,
     "  # Metrics are read from the backend itself, not by whoever may ask for completions.",
     `  http-request return ${jsonError(404, "not_found", "The valve does not serve this route.")} if { path,url_dec -m beg /metrics }`,

@@ -103,7 +103,9 @@ export class Lab {
       ...variables,
       ...["--volume", `${stub}:/stub.py:ro`, "--entrypoint", "python3", stubImage!, "/stub.py"],
     ]);
-    if (env.DELAY === undefined) await this.listens(short);
+    await eventually(async () =>
+      (await run("docker", ["logs", this.name(short)])).stderr.includes("listening"),
+    );
   }
 
   /** Waits until a stub that was killed is gone. */
@@ -116,12 +118,6 @@ export class Lab {
   async revive(short: string): Promise<void> {
     await this.gone(short);
     await this.docker("start", this.name(short));
-  }
-
-  async listens(short: string): Promise<void> {
-    await eventually(async () =>
-      (await run("docker", ["logs", this.name(short)])).stderr.includes("listening"),
-    );
   }
 
   /** Writes the edge's directory anew, as a change of the stack's config does. */

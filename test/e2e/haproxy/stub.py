@@ -1,9 +1,10 @@
 """A stand-in for a gateway or a backend: answers what a test asks for, and says what reached it.
 
 NAME: who it says it is. KEY: the only key that it takes, in any of the three header fields; without it every request is
-let in. PORT: default 4000. DELAY: seconds until it listens.
-Paths: /stream?seconds=N sends a numbered event each 100 ms; /silent?seconds=N sends nothing before its answer; /die?… ends
-the process without an answer; /counts?id=N says how often N came; everything else echoes the request.
+let in. PORT: default 4000.
+What a request's query asks for: stream=N a numbered event each 100 ms for N seconds; silent=N nothing for N seconds first;
+status=N that status; location=URL a redirect; die=1 the end of the process without an answer; id=X a name to count by, which
+/counts?id=X tells. Everything else echoes the request. While /tmp/unwell exists, health checks fail.
 """
 
 import json
@@ -112,6 +113,5 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 512
 
 
-time.sleep(float(os.environ.get("DELAY", 0)))
 print("listening", file=sys.stderr, flush=True)
 Server(("", int(os.environ.get("PORT", 4000))), Handler).serve_forever()
