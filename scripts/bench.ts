@@ -29,6 +29,12 @@ verb(async () => {
   const unknown = positionals.filter((part) => !parts.includes(part));
   if (unknown.length > 0)
     throw new UserError(`There is no part ${unknown.join(", ")}.`, `Choose from: ${parts.join(", ")}.`);
+  const numbers = [options.runs, options.requests, options.port, ...options.sizes.split(",")];
+  if (!numbers.every((text) => /^[1-9]\d*$/.test(text)))
+    throw new UserError(
+      "An option is not a whole number above 0.",
+      "For example: --runs 3 --requests 300 --sizes 1,10,50,100 --port 4500.",
+    );
   const wanted = positionals.length > 0 ? positionals : parts;
   const [runs, requests, port] = [options.runs, options.requests, options.port].map(Number) as [
     number,

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { defaultProjectDir } from "../../runner/project";
 import { selectStack } from "../../runner/pulumiEngine";
 import { editStack } from "../support/box";
@@ -79,7 +79,9 @@ async function emptyProgram(): Promise<Program> {
   const dir = mkdtempSync(join(tmpdir(), "gpubox-bench-empty-"));
   const stack = "empty";
   const env = { PULUMI_CONFIG_PASSPHRASE: undefined, PULUMI_BACKEND_URL: undefined };
-  const runtime = { name: "nodejs", options: { nodeargs: "--import tsx", typescript: false } };
+  const { runtime } = parse(readFileSync(join(defaultProjectDir, "Pulumi.yaml"), "utf8")) as {
+    runtime: unknown;
+  };
   writeFileSync(
     join(dir, "Pulumi.yaml"),
     stringify({ name: "empty", runtime, main: "index.ts", backend: { url: "file://.gpubox/state" } }),

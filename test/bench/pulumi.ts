@@ -40,7 +40,7 @@ export interface Program {
  * Runs a Pulumi command in a project's folder as a person's shell does, and waits for it.
  *
  * @param onEvent is called as events arrive; only commands with `--json` have any.
- * @throws Error with the command's last words when it fails.
+ * @throws Error with what the engine diagnosed when it fails.
  */
 export async function pulumi(
   { dir, stack, env }: Program,
@@ -71,8 +71,10 @@ export async function pulumi(
   createInterface({ input: child.stdout }).on("line", hear);
   createInterface({ input: child.stderr }).on("line", (line) => words.push(line));
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-  if (code !== 0)
-    throw new Error(`pulumi ${args[0]} failed with exit code ${code}:\n${words.slice(-25).join("\n")}`);
+  if (code !== 0) {
+    const diagnostics = words.slice(Math.max(0, words.indexOf("Diagnostics:"))).slice(0, 40);
+    throw new Error(`pulumi ${args[0]} failed with exit code ${code}:\n${diagnostics.join("\n")}`);
+  }
   return { began, ended: Date.now(), events };
 }
 

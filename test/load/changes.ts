@@ -151,7 +151,7 @@ export const changes: Record<string, Scene> = {
     title: "streams of 11 minutes across a switch and a change of the edge",
     bar: "zero",
     byName: true,
-    streamSeconds: 660,
+    clients: { shorts: 2, streams: 4, streamSeconds: 660 },
     prepare: async (box) => {
       await goodChange(box, (config) => {
         config["gpubox:gateway"]!.drainTimeout = 900;

@@ -28,7 +28,7 @@ export async function play(box: LoadBox, name: string): Promise<Row> {
   let outcome: Outcome = {};
   try {
     await scene.prepare?.(box);
-    const load = await box.load({ streamSeconds: scene.streamSeconds ?? 30, maxSeconds: 1800 });
+    const load = await box.load({ maxSeconds: 1800, ...scene.clients });
     try {
       outcome = await scene.run(box, load);
       await sleep(2000);

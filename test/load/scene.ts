@@ -1,6 +1,6 @@
 import type { LoadBox, Sections } from "./box";
 import { mustSucceed } from "./box";
-import type { Load } from "./client";
+import type { Load, LoadOptions } from "./client";
 
 /** What a scene says about itself, besides what the load counted. */
 export interface Outcome {
@@ -19,8 +19,8 @@ export interface Scene {
   bar: "zero" | "in flight" | "outage" | "honest";
   /** Runs only when it is named. */
   byName?: boolean;
-  /** Seconds of a stream, where 30 are too short. */
-  streamSeconds?: number;
+  /** Other clients than the usual ones. */
+  clients?: Pick<LoadOptions, "shorts" | "streams" | "streamSeconds">;
   /** Done before the clients start. */
   prepare?: (box: LoadBox) => Promise<void>;
   run: (box: LoadBox, load: Load) => Promise<Outcome>;
