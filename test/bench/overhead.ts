@@ -1,4 +1,6 @@
 import http from "node:http";
+import { valveUrl } from "../../configs/plan/backend";
+import { modelPort } from "../../configs/plan/names";
 import { output } from "../../runner/process";
 import type { LoadBox } from "../load/box";
 import { setModel } from "../load/box";
@@ -76,10 +78,10 @@ async function addWays(box: LoadBox): Promise<void> {
   const prefix = `gpubox-${box.project.stack}`;
   await output("docker", ["network", "connect", `${prefix}-edge`, `${prefix}-backend-tiny`]);
   const edge = await addressOf(`${prefix}-edge`, `${prefix}-edge`);
-  const entry = (host: string) => ({ engine: "openai", baseUrl: `http://${host}:8080/v1`, model: "tiny" });
+  const entry = (url: string) => ({ engine: "openai", baseUrl: `${url}/v1`, model: "tiny" });
   box.edit((config) => {
-    setModel(config, "unvalved", entry(`${prefix}-backend-tiny`));
-    setModel(config, "valved", entry("valve-tiny"));
+    setModel(config, "unvalved", entry(`http://${prefix}-backend-tiny:${modelPort("tiny")}`));
+    setModel(config, "valved", entry(valveUrl("tiny")));
     config["gpubox:gateway"]!.hosts = [edge];
   });
   await pulumi(box.project, ["up", "--yes", "--skip-preview"]);

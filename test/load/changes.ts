@@ -96,7 +96,7 @@ export const changes: Record<string, Scene> = {
           delete config["gpubox:models"]!.bad;
           delete config["gpubox:gateway"]!.settings;
         },
-        reason: /no-such-strategy|[Ii]nvalid.*routing|The new gateway is not served/,
+        reason: /Invalid routing_strategy/,
       }),
   },
   "bad-start": {
