@@ -8,5 +8,5 @@ const project = (name, extra = {}) => ({
   ...extra,
 });
 module.exports = {
-  projects: [project("unit"), project("component"), project("contract"), project("e2e")],
+  projects: [project("unit"), project("component"), project("contract"), project("e2e"), project("load")],
 };

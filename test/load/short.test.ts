@@ -1,10 +1,10 @@
 import http from "node:http";
 import { output } from "../../runner/process";
-import { LoadBox, setModel } from "../load/box";
-import type { Load } from "../load/client";
-import { exchange, type Protocol, type Question } from "../load/exchange";
-import { goodChange } from "../load/scene";
 import { hasDocker, hasPulumi } from "../support/project";
+import { LoadBox, setModel } from "./box";
+import type { Load } from "./client";
+import { exchange, type Protocol, type Question } from "./exchange";
+import { goodChange } from "./scene";
 
 const MINUTE = 60_000;
 const PROTOCOLS: Protocol[] = ["openai", "anthropic"];
