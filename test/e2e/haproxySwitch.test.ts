@@ -240,6 +240,8 @@ describeLab("the edge's switch between gateways", () => {
       expect((await lab.switch("b")).code).toBe(0);
       const answer = ask(lab.clientPort, "/v1/chat/completions?die=1", { method: "POST", body: "{}" });
       await eventually(async () => (await lab.status()).some((line) => line.includes(" b down ")));
+      // A real gateway needs seconds; the stub is there again so soon that one of the edge's own tries would meet it.
+      await sleep(4000);
       await lab.revive("b");
       const { status, json } = await answer;
       expect([status, json.error]).toEqual([
