@@ -2,10 +2,12 @@ import * as pulumi from "@pulumi/pulumi";
 import { Box } from "./components/Box";
 import { recordGeneration } from "./components/Record";
 import { parseStack } from "./configs/parse";
+import { announcements } from "./configs/plan/announce";
 import { planBox } from "./configs/plan/box";
 import { ConfigError } from "./configs/problems";
 import { saltFingerprint } from "./configs/secretFacts";
 import { loadAssets } from "./runner/assets";
+import { readDeployed } from "./runner/history";
 import { UserError } from "./runner/process";
 import { readPulumiConfig } from "./runner/pulumiConfig";
 import { readResolved } from "./runner/resolved";
@@ -19,8 +21,9 @@ function box() {
     resolved: readResolved(__dirname, raw.stack),
     assets: loadAssets(__dirname),
   });
+  for (const sentence of announcements(readDeployed(__dirname, plan.stack), plan)) pulumi.log.warn(sentence);
   const box = new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
-  recordGeneration(plan.stack, plan.gateway.generation, box);
+  recordGeneration(plan, box);
   return {
     endpoint: plan.endpoint,
     adminEndpoint: plan.adminEndpoint,

@@ -48,6 +48,7 @@ export class Gateway extends pulumi.ComponentResource {
       `${name}-switch`,
       {
         create: SWITCH,
+        stdin: plan.description,
         environment: { ...environment, GPUBOX_GATEWAYS: gateways },
         triggers: ids,
         addPreviousOutputInEnv: false,
@@ -92,7 +93,7 @@ export class Gateway extends pulumi.ComponentResource {
         triggers: [container.id],
         addPreviousOutputInEnv: false,
       },
-      { parent: this, dependsOn: [...args.provenAfter, edge.configured] },
+      { parent: this, dependsOn: [...args.provenAfter, edge.ready] },
     );
     return { container, proof };
   }

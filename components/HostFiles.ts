@@ -22,18 +22,11 @@ export class HostFiles extends pulumi.ComponentResource {
   constructor(name: string, args: HostFilesArgs, opts?: pulumi.ComponentResourceOptions) {
     super("gpubox:index:HostFiles", name, {}, opts);
     const { host, directory } = args;
-    const writable = args.writable.map(
-      (plan, index) =>
-        new local.Command(
-          `${name}-writable-${index}`,
-          { create: makeWritable(host.toolsImage, host.dataDir, plan), environment: host.environment },
-          { parent: this },
-        ),
-    );
+    const writable = args.writable.map((plan) => makeWritable(host.toolsImage, host.dataDir, plan));
     new local.Command(
       `${name}-write`,
       {
-        create: writeDirectory(host.toolsImage, host.dataDir, directory),
+        create: [writeDirectory(host.toolsImage, host.dataDir, directory), ...writable].join(" && "),
         delete: removeDirectory(host.toolsImage, host.dataDir, directory.path),
         stdin: pulumi.secret(args.secrets.apply((values) => directoryInput(directory, values))),
         environment: host.environment,
@@ -42,7 +35,7 @@ export class HostFiles extends pulumi.ComponentResource {
         logging: local.Logging.None,
         addPreviousOutputInEnv: false,
       },
-      { parent: this, dependsOn: writable, additionalSecretOutputs: ["stdout", "stderr"] },
+      { parent: this, additionalSecretOutputs: ["stdout", "stderr"] },
     );
     this.registerOutputs({});
   }

@@ -1,11 +1,19 @@
 import { local } from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
+import { deployedBy } from "../configs/plan/announce";
+import type { BoxPlan } from "../configs/plan/types";
 
 /** Records of one stack that are kept; `npm run rollback` uses the last but one. */
 const KEPT = 10;
 
-/** Copies what a generation was made from, beside the project. The config's secrets are encrypted in it. */
+/**
+ * Copies what a generation was made from, beside the project; the config's secrets are encrypted in it. Standard input says
+ * what runs now, for the announcements of the next preview.
+ */
 const RECORD = `set -e
+umask 077
+cat > ".gpubox/deployed.$GPUBOX_STACK.json.new"
+mv -f ".gpubox/deployed.$GPUBOX_STACK.json.new" ".gpubox/deployed.$GPUBOX_STACK.json"
 dir=.gpubox/history/$GPUBOX_STACK
 mkdir -p "$dir/$GPUBOX_GENERATION"
 cp "Pulumi.$GPUBOX_STACK.yaml" "$dir/$GPUBOX_GENERATION/stack.yaml"
@@ -15,13 +23,16 @@ cd "$dir"
 ls -t | tail -n +${KEPT + 1} | while read -r old; do rm -rf "./$old"; done`;
 
 /** Remembers the config of a generation once it serves. `box` is what has to be done before that is so. */
-export function recordGeneration(stack: string, generation: string, box: pulumi.Resource): local.Command {
+export function recordGeneration(plan: BoxPlan, box: pulumi.Resource): local.Command {
+  const { stack, gateway } = plan;
+  const deployed = JSON.stringify(deployedBy(plan));
   return new local.Command(
     "record",
     {
       create: RECORD,
-      environment: { GPUBOX_STACK: stack, GPUBOX_GENERATION: generation },
-      triggers: [generation],
+      stdin: deployed,
+      environment: { GPUBOX_STACK: stack, GPUBOX_GENERATION: gateway.generation },
+      triggers: [gateway.generation, deployed],
       logging: local.Logging.None,
       addPreviousOutputInEnv: false,
     },

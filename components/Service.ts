@@ -43,7 +43,7 @@ export class Service extends pulumi.ComponentResource {
         customTimeouts: { delete: `${plan.container.stopGraceSeconds + 60}s` },
       },
     );
-    this.ready = ready(`${name}-ready`, host, plan.container, this.container, { parent: this });
+    this.ready = ready(`${name}-ready`, host, plan, this.container, { parent: this });
   }
 
   private volume(name: string, volumeName: string, host: Host): docker.Volume {

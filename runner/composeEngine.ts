@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { servicesOf } from "../configs/plan/box";
 import { composeContainerName, composeFile } from "../configs/plan/compose";
 import { directoryInput, makeWritable, removeDirectory, writeDirectory } from "../configs/plan/hostFiles";
-import { AWAIT_HEALTHY, PROVE, RELOAD, SWITCH } from "../configs/plan/steps";
+import { AWAIT_HEALTHY, AWAIT_HEALTHY_AND_RELOAD, PROVE, SWITCH } from "../configs/plan/steps";
 import type { SecretValues } from "../configs/plan/text";
 import type { BoxPlan, ContainerPlan } from "../configs/plan/types";
 import { findCompose } from "./dockerEngine";
@@ -45,13 +45,17 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
     if (weights) await step(options, `model file ${weights.name}`, weights.script, { inherit: true });
   log("  containers");
   await compose(options, ["up", "-d", "--remove-orphans"]);
-  for (const { container } of servicesOf(plan))
+  for (const { container, reloads } of servicesOf(plan))
     if (container.name !== "gateway")
-      await step(options, `${container.name} healthy`, AWAIT_HEALTHY, about(plan, container));
+      await step(
+        options,
+        `${container.name} healthy`,
+        reloads ? AWAIT_HEALTHY_AND_RELOAD : AWAIT_HEALTHY,
+        about(plan, container),
+      );
   const gateway = about(plan, plan.gateway.container);
-  await step(options, "edge configured", RELOAD, gateway);
   await step(options, "gateway proven", PROVE, gateway);
-  await step(options, "gateway serving", SWITCH, gateway);
+  await step(options, "gateway serving", SWITCH, { ...gateway, stdin: plan.gateway.description });
   log(`  kept as ${composePath(projectDir, plan.stack)}`);
 }
 

@@ -20,6 +20,7 @@ export function planBackend(context: PlanContext, model: string, engine: EngineC
     model,
     service: planServer(context, model, engine),
     valve: planValve(context, model, engine),
+    holdSeconds: engine.holdSeconds,
     weights: engine.weights,
   };
 }
@@ -78,6 +79,7 @@ function planValve(context: PlanContext, model: string, engine: EngineContainer)
   return {
     directory: files,
     writable: [],
+    reloads: true,
     container: container(
       context,
       {
@@ -94,7 +96,8 @@ function planValve(context: PlanContext, model: string, engine: EngineContainer)
         networks: { models: [name], backends: [] },
         stopGraceSeconds: 60,
       },
-      files.hash,
+      // The files are reloaded and are no reason for another container.
+      "",
     ),
   };
 }

@@ -8,8 +8,11 @@ import type { ServicePlan } from "./types";
 /** uid and gid of `haproxy` in the official image; the recipe uses the same. */
 export const HAPROXY = 99;
 
-/** Seconds that the edge gives running streams when it is itself replaced; its `hard-stop-after` is below. */
-const EDGE_GRACE_SECONDS = 60;
+/**
+ * Seconds that the edge gives running requests when it is itself replaced. Nobody gets in meanwhile, because only one
+ * container can own the port: short requests end, long streams are cut, and the interruption stays short.
+ */
+const EDGE_GRACE_SECONDS = 5;
 
 /** HAProxy in front: owns the ports and sends traffic to the proven gateway only. */
 export function planEdge(context: PlanContext): ServicePlan {
@@ -37,6 +40,7 @@ export function planEdge(context: PlanContext): ServicePlan {
   return {
     directory: files,
     writable: [state],
+    reloads: true,
     container: container(
       context,
       {

@@ -54,9 +54,8 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
     memoryMiB: config.gateway.memoryMiB,
     modelHashes,
   });
-  files["generation.json"] = configFile(
-    stableJson({ generation, database, models: listed(models, modelHashes) }),
-  );
+  const description = stableJson({ generation, database, models: listed(models, modelHashes) });
+  files["generation.json"] = configFile(description);
   const own = directory(`${context.dataDir}/gateway/${generation}`, NOBODY, files, context.secrets);
   const gateway = container(
     context,
@@ -95,6 +94,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
     directory: own,
     writable: [],
     generation,
+    description,
     modelHashes,
     usesDatabase: database,
     replicas: config.gateway.replicas,

@@ -20,7 +20,8 @@ done`;
 
 /**
  * The generation that serves now goes in on standard input: only what is new or changed against it is proven by a request.
- * The gateway's own last words are shown where it never became ready; after that the proof itself knows the reason.
+ * The gateway's own last words are shown where it never became ready; after that the proof itself knows the reason. LiteLLM
+ * logs a traceback as one line of JSON, whose reason comes last.
  */
 export const PROVE = `serving=$(docker exec "$GPUBOX_EDGE" cat /var/lib/gpubox/serving.json 2>/dev/null)
 said=$(printf %s "$serving" | docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/prove.py --deadline "$GPUBOX_SECONDS" 2>&1)
@@ -30,15 +31,16 @@ printf '%s\\n' "$said"
 echo "The new gateway is not served; what served before goes on." >&2
 case "$said" in *"proven: ready"*) exit 1 ;; esac
 echo "Its last words:" >&2
-docker logs --tail 40 "$GPUBOX_CONTAINER" 2>&1 | grep -v '[█╚]' | grep . | tail -n 8 | cut -c1-400 >&2
+docker logs --tail 40 "$GPUBOX_CONTAINER" 2>&1 | sed 's/\\\\n/\\n/g' | grep -v '[█╚]' | grep . | tail -n 12 | cut -c1-400 >&2
 exit 1`;
 
-/** Moves the edge to the proven gateways and records there what it serves. GPUBOX_GATEWAYS: their names. */
-export const SWITCH = `set -e
-docker exec "$GPUBOX_EDGE" bash /etc/gpubox/switch.sh $GPUBOX_GATEWAYS
-generation=$(docker exec "\${GPUBOX_GATEWAYS%% *}" cat /etc/gpubox/generation.json)
-printf %s "$generation" | docker exec -i "$GPUBOX_EDGE" sh -c \\
-  'umask 027; cat > /var/lib/gpubox/serving.json.new && mv -f /var/lib/gpubox/serving.json.new /var/lib/gpubox/serving.json'`;
+/**
+ * Moves the edge to the proven gateways and records there what it serves: the generation's description on standard input.
+ * GPUBOX_GATEWAYS: their names.
+ */
+export const SWITCH = `docker exec -i "$GPUBOX_EDGE" sh -c \\
+  'bash /etc/gpubox/switch.sh "$@" < /dev/null && umask 027 && cd /var/lib/gpubox && cat > serving.json.new && mv -f serving.json.new serving.json' \\
+  switch $GPUBOX_GATEWAYS`;
 
 /**
  * Waits until the gateways that served before have answered everything, and says how much is left. What is left after
@@ -60,5 +62,8 @@ while :; do
   sleep 1
 done`;
 
-/** Lets the edge take its present files without losing a connection. */
-export const RELOAD = 'docker exec "$GPUBOX_EDGE" bash /etc/gpubox/reload.sh';
+/** Lets an edge or a valve take its present files without losing a connection. */
+export const RELOAD = 'docker exec "$GPUBOX_CONTAINER" bash /etc/gpubox/reload.sh';
+
+/** Both in turn, for a container that stays when only its files change. */
+export const AWAIT_HEALTHY_AND_RELOAD = `( ${AWAIT_HEALTHY} ) && ${RELOAD}`;

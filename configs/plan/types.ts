@@ -141,6 +141,8 @@ export interface ServicePlan {
   directory: DirectoryPlan;
   writable: WritableDirectoryPlan[];
   volume?: VolumePlan;
+  /** True: new files are taken by a reload that loses no connection, and the container stays. */
+  reloads?: boolean;
 }
 
 export interface BackendPlan {
@@ -148,6 +150,8 @@ export interface BackendPlan {
   model: string;
   service: ServicePlan;
   valve: ServicePlan;
+  /** Seconds that a request waits at the valve while the backend is away. */
+  holdSeconds: number;
   /** Brings the model's file to the host before anything is stopped. */
   weights?: StepPlan;
 }
@@ -155,6 +159,8 @@ export interface BackendPlan {
 export interface GatewayPlan extends ServicePlan {
   /** Hash of everything that a running gateway reads: an immutable generation. */
   generation: string;
+  /** What generation.json says: the proof compares it with that of the generation that serves. */
+  description: string;
   /** Model name to a hash of its entry: what a change creates or edits is proven. */
   modelHashes: Record<string, string>;
   /** False where there is no database or the image cannot talk to it. */

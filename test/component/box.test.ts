@@ -62,7 +62,7 @@ test("a gateway is proven after the backends are ready, and switched to after it
       "gpubox-test-gateway",
       "gpubox-test-backend-tiny-server-ready",
       "gpubox-test-backend-tiny-valve-ready",
-      "gpubox-test-edge-reload",
+      "gpubox-test-edge-ready",
     ]),
   );
   expect(one(COMMAND, "gpubox-test-gateway-switch").dependsOn).toContain("gpubox-test-gateway-proof");
