@@ -6,6 +6,9 @@ set -a
 . /etc/gpubox/gateway.env
 set +a
 
+# Asked by the proof after a start that failed.
+[ "${1:-}" != --validate_config ] || exec litellm --config /etc/gpubox/config.yaml --validate_config
+
 term() {
   # In the background: the answer is not needed, only the 503 that the health routes give from now on.
   python3 - <<'PY' &

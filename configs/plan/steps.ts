@@ -20,8 +20,9 @@ done`;
 
 /**
  * The generation that serves now goes in on standard input: only what is new or changed against it is proven by a request.
- * The gateway's own last words are shown where it never became ready; after that the proof itself knows the reason. LiteLLM
- * logs a traceback as one line of JSON, whose reason comes last.
+ * Where it never became ready, LiteLLM's own validation is asked for the reason, which it says in one sentence, and the
+ * gateway's last words are shown: LiteLLM logs a traceback as one line of JSON, whose reason comes last. After that the proof
+ * itself knows the reason.
  */
 export const PROVE = `serving=$(docker exec "$GPUBOX_EDGE" cat /var/lib/gpubox/serving.json 2>/dev/null)
 said=$(printf %s "$serving" | docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/prove.py --deadline "$GPUBOX_SECONDS" 2>&1)
@@ -30,6 +31,10 @@ printf '%s\\n' "$said"
 [ "$code" = 0 ] && exit 0
 echo "The new gateway is not served; what served before goes on." >&2
 case "$said" in *"proven: ready"*) exit 1 ;; esac
+docker run --rm --network none --volumes-from "$GPUBOX_CONTAINER:ro" --user 65534:65534 --cap-drop ALL --tmpfs /tmp \\
+  --env HOME=/tmp --env LITELLM_LOCAL_MODEL_COST_MAP=True --entrypoint sh \\
+  "$(docker inspect --format '{{.Image}}' "$GPUBOX_CONTAINER")" /etc/gpubox/entrypoint.sh --validate_config 2>&1 |
+  grep 'config validation failed' | cut -c1-400 >&2
 echo "Its last words:" >&2
 docker logs --tail 40 "$GPUBOX_CONTAINER" 2>&1 | sed 's/\\\\n/\\n/g' | grep -v '[█╚]' | grep . | tail -n 12 | cut -c1-400 >&2
 exit 1`;

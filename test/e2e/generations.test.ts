@@ -137,6 +137,34 @@ type Sections = Record<string, Record<string, unknown>>;
   );
 
   test(
+    "another wait at the valve is taken by a reload, and a new port of the edge is announced",
+    async () => {
+      const before = await containersOf(STACK);
+      edit((config) => {
+        (config["gpubox:models"]!.tiny as Record<string, unknown>).holdSeconds = 1;
+      });
+      expect((await pulumiUp()).code).toBe(0);
+      expect(changed(before, await containersOf(STACK))).toEqual(["gateway"]);
+      await output("docker", ["stop", "-t", "1", before["backend-tiny"]!]);
+      const { status, seconds } = await ask("/v1/messages", false);
+      expect(status).toBe(503);
+      expect(seconds).toBeLessThan(HOLD_SECONDS - 1);
+      await output("docker", ["start", before["backend-tiny"]!]);
+      edit((config) => {
+        config["gpubox:gateway"]!.port = 4358;
+      });
+      const preview = await shell(`pulumi preview --stack ${STACK}`);
+      expect(preview.stdout).toContain(
+        "The edge is replaced, because its image, a port or an address changes",
+      );
+      edit((config) => {
+        config["gpubox:gateway"]!.port = 4350;
+      });
+    },
+    3 * MINUTE,
+  );
+
+  test(
     "another salt key is refused at preview with the reason",
     async () => {
       const salt = (await shell(`pulumi config get gpubox:saltKey --stack ${STACK}`)).stdout.trim();
