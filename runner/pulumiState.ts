@@ -52,17 +52,28 @@ export function lockHolder(
  * @throws UserError when a lock's process is alive, or when another host made it.
  */
 export async function clearDeadLock({ engine, stack, log }: StackState): Promise<void> {
-  const { name, stateDir } = pulumiProject(engine.projectDir);
-  if (!stateDir) return;
-  const folder = join(stateDir, ".pulumi", "locks", "organization", name, stack);
-  const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith(".json")) : [];
+  const files = lockFiles(engine.projectDir, stack);
   if (files.length === 0) return;
-  for (const file of files) {
-    const lock = parseLock(readFileSync(join(folder, file), "utf8"));
-    if (lock) refuseHeldLock(lock, stack);
-  }
+  refuseHeldLocks(files, stack);
   await pulumiOutput(engine, ["cancel", "--yes", "--stack", stack]);
   log(`  cleared the lock of an earlier run that ended before its time`);
+}
+
+/** Paths of a stack's locks; none where the state is not in a folder. */
+export function lockFiles(projectDir: string, stack: string): string[] {
+  const { name, stateDir } = pulumiProject(projectDir);
+  if (!stateDir) return [];
+  const folder = join(stateDir, ".pulumi", "locks", "organization", name, stack);
+  const files = existsSync(folder) ? readdirSync(folder) : [];
+  return files.filter((file) => file.endsWith(".json")).map((file) => join(folder, file));
+}
+
+/** @throws UserError when a lock's process is alive, or when another host made it. */
+export function refuseHeldLocks(files: string[], stack: string): void {
+  for (const file of files) {
+    const lock = parseLock(readFileSync(file, "utf8"));
+    if (lock) refuseHeldLock(lock, stack);
+  }
 }
 
 function refuseHeldLock(lock: Lock, stack: string): void {

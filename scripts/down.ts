@@ -4,6 +4,7 @@ import { composeDown, isComposeBox } from "../runner/composeEngine";
 import { planStack } from "../runner/planStack";
 import { run, UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
+import { restoreCheckpoint } from "../runner/pulumiCheckpoint";
 import { findPulumi, pulumi } from "../runner/pulumiEngine";
 import { clearDeadLock } from "../runner/pulumiState";
 import { readResolved } from "../runner/resolved";
@@ -31,6 +32,7 @@ verb(async () => {
   if (options.volume.length > 0 && !options.yes) await askForVolumes(stack);
 
   const engine = await findPulumi(projectDir);
+  if (engine) restoreCheckpoint({ engine, stack, log: say });
   const secrets = await readSecrets(await findSecretStore(projectDir, stack));
   const plan = planStack(projectDir, stack, secrets, readResolved(projectDir, stack));
   const known = engine && (await pulumi(engine, ["stack", "--stack", stack])).code === 0;

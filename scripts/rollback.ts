@@ -3,6 +3,7 @@ import { restorePrevious, servingGeneration } from "../runner/history";
 import { planStack } from "../runner/planStack";
 import { UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
+import { restoreCheckpoint } from "../runner/pulumiCheckpoint";
 import { findPulumi, pulumi } from "../runner/pulumiEngine";
 import { clearDeadLock, resolvePending } from "../runner/pulumiState";
 import { readResolved } from "../runner/resolved";
@@ -20,6 +21,7 @@ verb(async () => {
       "Only a box that Pulumi brought up has generations.",
       "Edit the stack config and run `npm run up`.",
     );
+  restoreCheckpoint({ engine, stack, log: say });
   await clearDeadLock({ engine, stack, log: say });
   const secrets = await readSecrets(await findSecretStore(projectDir, stack));
   const plan = planStack(projectDir, stack, secrets, readResolved(projectDir, stack));

@@ -10,6 +10,7 @@ import { checkMachine } from "../runner/machine";
 import { checkStackFile, planStack, readStack } from "../runner/planStack";
 import { UserError } from "../runner/process";
 import { defaultProjectDir, ensureStackConfig } from "../runner/project";
+import { restoreCheckpoint } from "../runner/pulumiCheckpoint";
 import { ensurePulumi, exportsFor, type PulumiEngine, pulumi, selectStack } from "../runner/pulumiEngine";
 import { clearDeadLock, removeOrphans, resolvePending } from "../runner/pulumiState";
 import { resolve } from "../runner/resolve";
@@ -54,6 +55,7 @@ verb(async () => {
   const store = engine ? { projectDir, stack, engine } : await findSecretStore(projectDir, stack);
 
   if (engine) {
+    restoreCheckpoint({ engine, stack, log: say });
     await selectStack(engine, stack);
     await clearDeadLock({ engine, stack, log: say });
   }

@@ -1,9 +1,10 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../../runner/process";
+import { restoreCheckpoint } from "../../runner/pulumiCheckpoint";
 import { pulumiEnv } from "../../runner/pulumiEngine";
 import { clearDeadLock, removeOrphans, resolvePending } from "../../runner/pulumiState";
 import { ScratchProject, withPulumi } from "../support/scratchProject";
@@ -111,6 +112,39 @@ withPulumi("a run that was killed", () => {
       ),
     );
     expect(existsSync(file)).toBe(true);
+  });
+});
+
+withPulumi("a checkpoint that a killed run cut short", () => {
+  const file = () => join(project.dir, ".gpubox/state/.pulumi/stacks/gpubox", `${project.stack}.json`);
+
+  test("is replaced by its backup, and the next `up` converges", async () => {
+    await project.select();
+    await project.up();
+    truncateSync(file(), 200);
+    await expect(project.up()).rejects.toThrow("checkpoint");
+    restoreCheckpoint(state());
+    expect(project.lines).toEqual([
+      "  restored the state from its backup: an earlier run was killed while it wrote it",
+    ]);
+    await project.up();
+    await project.pulumi(["preview", "--expect-no-changes"]);
+    restoreCheckpoint(state());
+    expect(project.lines).toHaveLength(1);
+  });
+
+  test("is not touched when its backup is cut short as well, and the message names the older copies", async () => {
+    await project.select();
+    await project.up();
+    truncateSync(file(), 0);
+    writeFileSync(`${file()}.bak`, "{");
+    expect(() => restoreCheckpoint(state())).toThrow(
+      new UserError(
+        `The state of the stack "${project.stack}" was cut short by a crash, and so was its backup.`,
+        `Copy the newest file of ${join(project.dir, ".gpubox/state/.pulumi/backups/gpubox", project.stack)} to ${file()} and run this again.`,
+      ),
+    );
+    expect(readFileSync(file(), "utf8")).toBe("");
   });
 });
 

@@ -1,0 +1,40 @@
+import { copyFileSync, existsSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "./process";
+import { pulumiProject } from "./project";
+import { lockFiles, refuseHeldLocks, type StackState } from "./pulumiState";
+
+/**
+ * Puts back the last whole checkpoint of a stack whose file was cut short: Pulumi's file backend writes it in place, so a
+ * process that is killed at that moment leaves a part of it, and every later command fails. Pulumi's own backup is one step
+ * older: what that step made is found again as an open operation or as an orphan on the host.
+ *
+ * @throws UserError when another run holds the stack, or when the backup is cut short as well
+ */
+export function restoreCheckpoint({ engine, stack, log }: StackState): void {
+  const { name, stateDir } = pulumiProject(engine.projectDir);
+  if (!stateDir) return;
+  const file = join(stateDir, ".pulumi", "stacks", name, `${stack}.json`);
+  // Without a file there is no stack; a backup then only tells that there was one.
+  if (!existsSync(file) || isWhole(file)) return;
+  refuseHeldLocks(lockFiles(engine.projectDir, stack), stack);
+  const backup = `${file}.bak`;
+  if (!existsSync(backup) || !isWhole(backup))
+    throw new UserError(
+      `The state of the stack "${stack}" was cut short by a crash, and so was its backup.`,
+      `Copy the newest file of ${join(stateDir, ".pulumi", "backups", name, stack)} to ${file} and run this again.`,
+    );
+  const restored = `${file}.new`;
+  copyFileSync(backup, restored);
+  renameSync(restored, file);
+  log("  restored the state from its backup: an earlier run was killed while it wrote it");
+}
+
+function isWhole(path: string): boolean {
+  try {
+    JSON.parse(readFileSync(path, "utf8"));
+    return true;
+  } catch {
+    return false;
+  }
+}
