@@ -8,5 +8,7 @@ const project = (name, extra = {}) => ({
   ...extra,
 });
 module.exports = {
+  // What is slow is slow on two busy cores; tests that take minutes say so themselves.
+  testTimeout: 60_000,
   projects: [project("unit"), project("component"), project("contract"), project("e2e"), project("load")],
 };

@@ -8,6 +8,8 @@ UPSTREAM=$STATE/upstream.cfg
 KEYS=/etc/gpubox/keys.map
 # Which of the master keys the serving gateways know: `generation master`, `generation previous` or `generation neither`.
 KNOWS=/tmp/knows.map
+# Empty in the process that serves; in an old one, `moved yes`: it gives further requests to its successor.
+MOVED=/tmp/moved.map
 SLOTS=16
 
 # A container's name, as Docker takes it.
@@ -87,4 +89,5 @@ restore_upstream() {
   key=$(file_key)
   write_upstream "$key" "${pairs[@]}"
   write_knows "$(known_as "$key")"
+  : >"$MOVED"
 }

@@ -22,4 +22,7 @@ until now=$(workers 2>/dev/null | head -n 1) && [[ -n $now && $now != "$before" 
   ((SECONDS < deadline)) || fail "the new process did not start within 15 seconds; the old one keeps serving"
   sleep 0.1
 done
+if [[ -n ${MOVED:-} ]]; then
+  for pid in $(workers | tail -n +2); do ask "@!$pid add map $MOVED moved yes" >/dev/null; done
+fi
 echo "reloaded"

@@ -1,13 +1,13 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig, edgeKeys } from "../../configs/plan/haproxy/edge";
 import { valveConfig } from "../../configs/plan/haproxy/valve";
 import { renderText } from "../../configs/plan/text";
 
 /** Where files lie in a container. */
-const PLACES = ["/etc/gpubox", "/var/lib/gpubox", "/tmp/knows.map"];
+const PLACES = ["/etc/gpubox", "/var/lib/gpubox", "/tmp/knows.map", "/tmp/moved.map"];
 
 /** Name of a HAProxy to how a script runs with it, `dir` being /etc/gpubox there. */
 const haproxies: Record<string, (dir: string, script: string) => { status: number | null; output: string }> =
@@ -40,7 +40,7 @@ for (const image of edgeImages()) {
 }
 
 function here(dir: string, place: string): string {
-  return place.endsWith(".map") ? join(dir, "knows.map") : dir;
+  return place.endsWith(".map") ? join(dir, basename(place)) : dir;
 }
 
 function read(dir: string, file: string): string {

@@ -161,15 +161,19 @@ describeLab("the edge's switch between gateways", () => {
       const old = stream(lab.clientPort, 6);
       const done = sleep(8000);
       const load = shortRequests(lab.clientPort, 4, done);
-      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-      await ask(lab.clientPort, "/v1/models", { agent });
+      const [agent, another] = [1, 2].map(() => new http.Agent({ keepAlive: true, maxSockets: 1 }));
+      for (const idle of [agent, another]) await ask(lab.clientPort, "/v1/models", { agent: idle });
       await sleep(500);
       lab.writeEdge({ hosts: ["new.example"] });
       const { code, stdout, stderr } = await lab.reload();
       expect([code, stdout, stderr]).toEqual([0, "reloaded\n", ""]);
-      expect((await ask(lab.clientPort, "/v1/models", { headers: { Host: "new.example" } })).status).toBe(
-        200,
-      );
+      // This connection belongs to the process from before the reload, which gives the request to its successor.
+      const ofOld = await ask(lab.clientPort, "/v1/models", {
+        agent: another,
+        headers: { Host: "new.example" },
+      });
+      expect(ofOld.status).toBe(200);
+      expect(ofOld.json.headers?.["x-forwarded-for"]).toMatch(/^\d+\.\d+\.\d+\.1$/);
       expect((await lab.switch("a")).code).toBe(0);
       expect((await lab.status()).map((line) => line.slice(line.indexOf(" ") + 1)).sort()).toEqual([
         expect.stringMatching(/^a serving \d+$/),
@@ -177,12 +181,11 @@ describeLab("the edge's switch between gateways", () => {
       ]);
       expect(await old).toBeUndefined();
       await lab.docker("kill", lab.name("b"));
-      // This connection belongs to the process from before the reload, which knows only the gateway that is gone.
       expect((await ask(lab.clientPort, "/v1/models", { agent })).json.name).toBe("a");
       const { failed, answered } = await load;
       expect(failed).toEqual([]);
       expect(answered).toBeGreaterThan(200);
-      agent.destroy();
+      for (const idle of [agent, another]) idle?.destroy();
       await lab.revive("b");
     },
     MINUTE,

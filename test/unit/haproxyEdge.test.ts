@@ -113,9 +113,12 @@ describe("the files of edge and valve", () => {
       "/etc/gpubox/reload.sh",
       "/etc/gpubox/switch.sh",
       "/etc/gpubox/upstream.sh",
+      "/tmp/admin.sock",
+      "/tmp/clients.sock",
       "/tmp/gpubox.lock",
       "/tmp/knows.map",
       "/tmp/master.sock",
+      "/tmp/moved.map",
       "/tmp/waiting.sock",
       "/var/lib/gpubox/upstream.cfg",
     ]);

@@ -132,6 +132,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     "frontend clients from base",
     `  bind :${CLIENT_PORT}`,
     `  maxconn ${MAX_CLIENTS}`,
+    ...indent(handOver("clients")),
     ...indent(requestRules(options)),
     ...CLIENT_ROUTES.map(
       (route) => `  acl client_route var(txn.path) -m ${route.endsWith("/") ? "beg" : "str"} ${route}`,
@@ -141,11 +142,13 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
       options.auth === "none" ? openRules(options.hosts) : [...KEY_RULES, ...askForKey(options.keys)],
     ),
     ...indent(RESPONSE_RULES),
+    "  use_backend successor-clients if moved",
     "  default_backend gateways",
     "",
     "frontend admin from base",
     `  bind :${ADMIN_PORT}`,
     `  maxconn ${MAX_CLIENTS}`,
+    ...indent(handOver("admin")),
     ...indent(requestRules(options)),
     "  # The drain route would be a kill switch. It belongs to the gateway's own entrypoint.",
     `  http-request return ${jsonError(404, "not_found", "The edge does not serve this route.")} if { var(txn.path) -m beg /health/drain }`,
@@ -153,8 +156,14 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     "  http-request disable-l7-retry unless METH_GET",
     ...indent(KEY_RULES),
     ...indent(RESPONSE_RULES),
+    "  use_backend successor-admin if moved",
     "  default_backend gateways",
     "",
+    ...["clients", "admin"].flatMap((frontend) => [
+      `backend successor-${frontend} from base`,
+      `  server successor unix@/tmp/${frontend}.sock send-proxy-v2 no-check`,
+      "",
+    ]),
     ...waitingFrontend({
       backend: "gateways",
       seconds: options.holdSeconds ?? HOLD_SECONDS,
@@ -235,6 +244,20 @@ function openRules(hosts: string[]): string[] {
     "http-request del-header x-litellm-api-key",
     KNOWN_KEY,
     'http-request set-header Authorization "Bearer %[var(txn.known)]"',
+  ];
+}
+
+/**
+ * After a reload the old process answers one more request on each connection that its client kept open. It gives that to its
+ * successor, before any of its own rules: config and gateways are then the present ones, and no stream begins in a process
+ * that may send to a gateway which is about to end. /tmp/moved.map is filled in the old process alone, see
+ * assets/haproxy/reload.sh.
+ */
+function handOver(frontend: string): string[] {
+  return [
+    `bind unix@/tmp/${frontend}.sock accept-proxy mode 600`,
+    "acl moved str(moved),map(/tmp/moved.map) -m found",
+    "http-request allow if moved",
   ];
 }
 

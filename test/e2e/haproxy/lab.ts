@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -12,13 +12,14 @@ import {
 } from "../../../configs/plan/haproxy/valve";
 import { renderText, type SecretValues } from "../../../configs/plan/text";
 import { output, type RunResult, run } from "../../../runner/process";
+import { recipeReference } from "../../../runner/recipes";
 
 const ROOT = join(__dirname, "../../..");
 
-/** The image to test, or one of those that `npm run up` built or pulled; another one by the environment. */
-export const edgeImage = process.env.GPUBOX_TEST_EDGE_IMAGE ?? newestImage("gpubox/edge");
+/** The image that the recipe makes; another one by the environment. */
+export const edgeImage = process.env.GPUBOX_TEST_EDGE_IMAGE ?? builtImage("edge");
 /** Any image with python3. */
-const stubImage = newestImage("gpubox/gateway") ?? newestImage("gpubox/llamacpp");
+const stubImage = builtImage("gateway");
 
 /** `describe`, or a loud skip where the images are not there. */
 export const describeLab: jest.Describe = edgeImage && stubImage ? describe : skipped();
@@ -30,21 +31,10 @@ function skipped(): jest.Describe {
   return describe.skip;
 }
 
-function newestImage(repository: string): string | undefined {
-  try {
-    const format = "{{.Repository}}:{{.Tag}}";
-    const list = execFileSync("docker", [
-      "image",
-      "ls",
-      "--format",
-      format,
-      "--filter",
-      `reference=${repository}`,
-    ]);
-    return list.toString().split("\n")[0] || undefined;
-  } catch {
-    return undefined;
-  }
+function builtImage(role: "edge" | "gateway"): string | undefined {
+  const reference = recipeReference(ROOT, role);
+  const found = spawnSync("docker", ["image", "inspect", reference]).status === 0;
+  return found ? reference : undefined;
 }
 
 export const MASTER_KEY = "sk-lab-master";
