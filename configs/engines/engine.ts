@@ -129,8 +129,11 @@ export interface Engine<Model extends { engine: string }> {
   check(model: Model, path: string, about: CheckContext): Problem[];
   /** Public names beside the entry's own that its server answers to as models of their own: LoRA adapters. */
   adapters?(model: Model): string[];
-  /** Which image serves it, for engines that have a container. Asked only of entries that `check` found right. */
-  image?(model: Model, host: HostConfig): ImageRole;
+  /**
+   * The images that it needs, for engines that have a container: the server's first, then those of its downloads. Asked only
+   * of entries that `check` found right.
+   */
+  images?(model: Model, host: HostConfig): [server: ImageRole, ...tools: ImageRole[]];
   /** The container that serves it; absent for servers that already run elsewhere. */
   container?(model: Model, context: EngineContext): EngineContainer;
   /** `upstream` is the valve's URL up to and without `/v1`, for engines that have a container. */

@@ -17,7 +17,7 @@ import { checkExtraArgs, flags } from "./flags";
 import { modelInfo } from "./info";
 import { readySeconds } from "./readiness";
 import { checkContext } from "./shape";
-import { isGguf, modelSource, onHost, stored, type Weights, weightsFile } from "./source";
+import { isGguf, modelSource, onHost, stored, toolsFor, type Weights, weightsFile } from "./source";
 
 const file = modelSource.describe("hf://owner/repo[@revision]/file.gguf or file:///path/on/the/host.gguf.");
 const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]).optional();
@@ -247,7 +247,7 @@ export const llamacpp: Engine<LlamaCppModel> = {
   keys: Object.keys(shape),
   protocols,
   check,
-  image,
+  images: (model, host) => [image(model, host), ...toolsFor(model.model, model.mmproj, ...model.lora)],
   container,
   route: (model, context, upstream) => ({
     // `hosted_vllm/` and not `openai/`: the latter sends /v1/messages to /v1/responses.

@@ -193,7 +193,7 @@ export const ollama: Engine<OllamaModel> = {
   keys: Object.keys(shape),
   protocols,
   check,
-  image,
+  images: (model, host) => [image(model, host)],
   container,
   // No key: Ollama knows none. Only the valve shares a network with it.
   route: (model, context, upstream) => ({

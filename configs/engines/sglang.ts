@@ -22,7 +22,7 @@ import { sglangParsers } from "./parsers/sglang";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
-import { isGguf, modelSource, weightsDirectory } from "./source";
+import { isGguf, modelSource, toolsFor, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("sglang"),
@@ -250,7 +250,7 @@ export const sglang: Engine<SglangModel> = {
   protocols,
   check,
   adapters: ({ loraPaths }) => Object.keys(loraPaths),
-  image,
+  images: (model, host) => [image(model, host), ...toolsFor(model.model)],
   container,
   route: (model, context, upstream) => {
     const parsers = model.mode === "chat" ? parsersOf(model, sglangParsers) : {};

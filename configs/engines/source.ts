@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { LockedModel } from "../models/facts";
+import type { ImageRole } from "../plan/imageRoles";
 import { shellQuote } from "../plan/text";
 import type { MountPlan, StepPlan } from "../plan/types";
 
@@ -34,6 +35,14 @@ export function isGguf(text: string, locked?: LockedModel): boolean {
   return locked?.format === "gguf" || /\.gguf$/i.test(text) || /^hf:\/\/[^@]*-GGUF(@|$)/i.test(text);
 }
 
+/** The image with sh and curl that brings files from the hub to the host. */
+export const TOOLS: ImageRole = "llamacpp";
+
+/** The images that bring these sources to the host: none for what the host has already. */
+export function toolsFor(...sources: (string | undefined)[]): ImageRole[] {
+  return sources.some((source) => source !== undefined && !HOST.test(source)) ? [TOOLS] : [];
+}
+
 /** Weights on the host: where they lie, how a container sees them, how they get there. */
 export interface Weights {
   /** File or directory, the same inside and outside. */
@@ -54,11 +63,27 @@ export function weightsFile(source: string, context: SourceContext): Weights {
   const parsed = parseSource(source);
   if (parsed.from === "host") return { path: parsed.path, mount: readOnly(folderOf(parsed.path)) };
   const { repo, revision, file = "" } = parsed;
-  const path = `${context.modelsDir}/hf/${repo}/${revision}/${file}`;
-  const url = `https://huggingface.co/${repo}/resolve/${revision}/${file}`;
-  const part = `${path}.part`;
-  const get = `curl -fL --retry 5 -C - -o ${part} ${url} && chmod 0644 ${part} && mv -f ${part} ${path}`;
-  return stored(path, folderOf(path), onHost(context.toolsImage, path, `test -s ${path} || { ${get}; }`));
+  const folder = `${context.modelsDir}/hf/${repo}/${revision}`;
+  const path = `${folder}/${file}`;
+  const steps = shardsOf(file).map((shard) => {
+    const part = `${folder}/${shard}.part`;
+    const url = `https://huggingface.co/${repo}/resolve/${revision}/${shard}`;
+    const get = `curl -fL --retry 5 -C - -o ${part} ${url} && chmod 0644 ${part} && mv -f ${part} ${folder}/${shard}`;
+    return `test -s ${folder}/${shard} || { ${get}; }`;
+  });
+  const [only = ""] = steps;
+  const script = steps.length > 1 ? steps.map((step) => `{ ${step}; }`).join(" && ") : only;
+  return stored(path, folderOf(path), onHost(context.toolsImage, path, script));
+}
+
+/** The files of a GGUF in parts, `name-00001-of-00003.gguf`; llama.cpp is given the first and finds the others beside it. */
+export function shardsOf(file: string): string[] {
+  const [, name, count = "1"] = /^(.*)-00001-of-(\d{5})\.gguf$/.exec(file) ?? [];
+  if (name === undefined) return [file];
+  return Array.from(
+    { length: Number(count) },
+    (_, index) => `${name}-${String(index + 1).padStart(5, "0")}-of-${count}.gguf`,
+  );
 }
 
 /** A whole repository: hf://owner/repo, or file:///directory. */

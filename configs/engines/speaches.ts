@@ -131,7 +131,7 @@ export const speaches: Engine<SpeachesModel> = {
   keys: Object.keys(shape),
   protocols,
   check,
-  image,
+  images: (model, host) => [image(model, host)],
   container,
   route: (model, context, upstream) => ({
     model: `openai/${repository(model.model).repo}`,

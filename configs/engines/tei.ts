@@ -12,7 +12,7 @@ import { bashHealth } from "./health";
 import { modelInfo } from "./info";
 import { WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { readySeconds } from "./readiness";
-import { isGguf, modelSource, weightsDirectory } from "./source";
+import { isGguf, modelSource, toolsFor, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("text-embeddings-inference"),
@@ -165,7 +165,7 @@ export const tei: Engine<TeiModel> = {
   keys: Object.keys(shape),
   protocols,
   check,
-  image,
+  images: (model, host) => [image(model, host), ...toolsFor(model.model)],
   container,
   route: (model, context, upstream) => ({
     // LiteLLM adds /rerank to the one, /embeddings to the other.

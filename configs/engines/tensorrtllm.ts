@@ -14,7 +14,7 @@ import { tensorrtllmParsers } from "./parsers/tensorrtllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
-import { isGguf, modelSource, weightsDirectory } from "./source";
+import { isGguf, modelSource, toolsFor, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("tensorrt-llm"),
@@ -173,7 +173,7 @@ export const tensorrtllm: Engine<TensorRtLlmModel> = {
   keys: Object.keys(shape),
   protocols,
   check,
-  image: () => "tensorrt-llm",
+  images: (model) => ["tensorrt-llm", ...toolsFor(model.model)],
   container,
   // No key: trtllm-serve knows none. Only the valve shares a network with it.
   route: (model, context, upstream) => {

@@ -22,7 +22,7 @@ import { vllmParsers } from "./parsers/vllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
-import { isGguf, modelSource, weightsDirectory } from "./source";
+import { isGguf, modelSource, toolsFor, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("vllm"),
@@ -323,7 +323,7 @@ export const vllm: Engine<VllmModel> = {
   protocols,
   check,
   adapters: ({ loraModules }) => Object.keys(loraModules),
-  image,
+  images: (model, host) => [image(model, host), ...toolsFor(model.model)],
   container,
   route: (model, context, upstream) => {
     const parsers = model.mode === "chat" ? parsersOf(model, vllmParsers) : {};

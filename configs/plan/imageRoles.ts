@@ -51,14 +51,8 @@ export function imageRolesOf(config: StackConfig): NeededImage[] {
   if (config.database.mode === "bundled") needed.push({ role: "database" });
   for (const [name, entry] of Object.entries(config.models))
     for (const { model } of instancesOf(name, entry)) {
-      const role = engineOf(model).image?.(model, config.host);
-      if (!role) continue;
-      needed.push({ role, model: name });
-      // Its curl brings files from the hub to the host, whatever engine reads them there.
-      if (/^(hf:|canned$)/.test(model.model ?? "")) needed.push({ role: TOOLS, model: name });
+      const roles = engineOf(model).images?.(model, config.host) ?? [];
+      needed.push(...roles.map((role) => ({ role, model: name })));
     }
   return needed.filter(({ role }, index) => needed.findIndex((other) => other.role === role) === index);
 }
-
-/** The image with sh and curl that brings model files to the host. */
-export const TOOLS: ImageRole = "llamacpp";

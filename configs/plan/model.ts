@@ -1,8 +1,8 @@
 import { engineOf, type ModelConfig } from "../engines";
 import type { EngineContext, Route } from "../engines/engine";
+import { TOOLS } from "../engines/source";
 import { cacheDirectory, type PlannedBackend, valveUrl } from "./backend";
 import { imageOf, type PlanContext } from "./context";
-import { TOOLS } from "./imageRoles";
 import { type Instance, instancesOf } from "./instances";
 import type { Deployment, RoutedModel } from "./litellm";
 import { modelPort } from "./names";
@@ -70,7 +70,7 @@ function adapterOf(
 
 function engineContext(context: PlanContext, name: string, { id, model }: Instance): EngineContext {
   const { host } = context.config;
-  const role = engineOf(model).image?.(model, host);
+  const [server] = engineOf(model).images?.(model, host) ?? [];
   return {
     name,
     host,
@@ -78,7 +78,7 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
     cacheDir: cacheDirectory(context.dataDir, id),
     port: modelPort(id),
     toolsImage: context.resolved.images[TOOLS]?.reference ?? "",
-    image: role ? imageOf(context, role) : "",
+    image: server ? imageOf(context, server) : "",
     offline: context.resolved.offlineModels.includes(name),
     locked: context.lock?.[model.model ?? ""],
   };
