@@ -7,7 +7,7 @@ export function secretsOf(entry: unknown, path = ""): { name: string; path: stri
   if (typeof entry !== "object" || entry === null) return [];
   if (Array.isArray(entry)) return entry.flatMap((inner, index) => secretsOf(inner, `${path}[${index}]`));
   const { secret } = entry as { secret?: unknown };
-  if (typeof secret === "string") return [{ name: secret, path }];
+  if (typeof secret === "string" && Object.keys(entry).length === 1) return [{ name: secret, path }];
   return Object.entries(entry).flatMap(([key, inner]) => secretsOf(inner, `${path}.${key}`));
 }
 

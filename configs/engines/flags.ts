@@ -14,6 +14,16 @@ export function flags(values: Record<string, Value | string[]>): string[] {
   });
 }
 
+/** The flag of each key of an entry: keys are the engine's own names, `maxModelLen` for `--max-model-len`. */
+export function flagsOf(shape: object): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(shape).map((key) => [
+      `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+      key,
+    ]),
+  );
+}
+
 /**
  * Refuses flags in `extraArgs` that the plan sets: a second value would silently win, or break the health check.
  *

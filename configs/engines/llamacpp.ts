@@ -13,7 +13,7 @@ import {
   nativeEndpoints,
   type Protocol,
 } from "./engine";
-import { checkExtraArgs, flags } from "./flags";
+import { checkExtraArgs, flags, flagsOf } from "./flags";
 import { modelInfo } from "./info";
 import { readySeconds } from "./readiness";
 import { checkContext } from "./shape";
@@ -68,37 +68,27 @@ type LlamaCppModel = z.infer<typeof schema>;
 
 /** Flags that the plan sets, and the key for each. */
 const OWNED: Record<string, string> = {
+  ...flagsOf(shape),
   "-m": "model",
-  "--model": "model",
+  "-c": "ctxSize",
+  "-np": "parallel",
+  "-ngl": "nGpuLayers",
+  "--gpu-layers": "nGpuLayers",
+  "-ctk": "cacheTypeK",
+  "-ctv": "cacheTypeV",
+  "-fa": "flashAttn",
+  "-cram": "cacheRam",
+  "-mm": "mmproj",
+  "--embedding": "mode",
+  "--embeddings": "mode",
+  "--rerank": "mode",
+  "--reranking": "mode",
   "-a": "",
   "--alias": "",
   "--host": "",
   "--port": "",
   "--api-key": "",
   "--api-key-file": "",
-  "-c": "ctxSize",
-  "--ctx-size": "ctxSize",
-  "-np": "parallel",
-  "--parallel": "parallel",
-  "-ngl": "nGpuLayers",
-  "--gpu-layers": "nGpuLayers",
-  "--n-gpu-layers": "nGpuLayers",
-  "-ctk": "cacheTypeK",
-  "--cache-type-k": "cacheTypeK",
-  "-ctv": "cacheTypeV",
-  "--cache-type-v": "cacheTypeV",
-  "-fa": "flashAttn",
-  "--flash-attn": "flashAttn",
-  "-cram": "cacheRam",
-  "--cache-ram": "cacheRam",
-  "-mm": "mmproj",
-  "--mmproj": "mmproj",
-  "--lora": "lora",
-  "--embedding": "mode",
-  "--embeddings": "mode",
-  "--rerank": "mode",
-  "--reranking": "mode",
-  "--pooling": "pooling",
   // They run a shell for whoever asks.
   "--tools": "",
   "--agent": "",

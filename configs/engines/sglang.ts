@@ -14,7 +14,7 @@ import {
   type Protocol,
 } from "./engine";
 import { checkParsers, parsersOf } from "./families";
-import { checkExtraArgs, flags } from "./flags";
+import { checkExtraArgs, flags, flagsOf } from "./flags";
 import { bashHealth } from "./health";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraOption } from "./lora";
@@ -92,38 +92,20 @@ type SglangModel = z.infer<typeof schema>;
 const COMPILE_SECONDS = 300;
 
 const OWNED: Record<string, string> = {
-  "--config": "",
-  "--model": "model",
+  ...flagsOf(shape),
   "--model-path": "model",
   "--revision": "model",
+  "--is-embedding": "mode",
+  "--tp": "tensorParallelSize",
+  "--tp-size": "tensorParallelSize",
+  "--enable-lora": "loraPaths",
+  "--config": "",
   "--host": "",
   "--port": "",
   "--served-model-name": "",
   "--api-key": "",
   "--admin-api-key": "",
   "--enable-metrics": "",
-  "--is-embedding": "mode",
-  "--context-length": "contextLength",
-  "--tp": "tensorParallelSize",
-  "--tp-size": "tensorParallelSize",
-  "--tensor-parallel-size": "tensorParallelSize",
-  "--mem-fraction-static": "memFractionStatic",
-  "--max-total-tokens": "maxTotalTokens",
-  "--max-running-requests": "maxRunningRequests",
-  "--chunked-prefill-size": "chunkedPrefillSize",
-  "--kv-cache-dtype": "kvCacheDtype",
-  "--dtype": "dtype",
-  "--quantization": "quantization",
-  "--disable-radix-cache": "disableRadixCache",
-  "--disable-cuda-graph": "disableCudaGraph",
-  "--enable-multimodal": "enableMultimodal",
-  "--trust-remote-code": "trustRemoteCode",
-  "--tool-call-parser": "toolCallParser",
-  "--reasoning-parser": "reasoningParser",
-  "--enable-lora": "loraPaths",
-  "--lora-paths": "loraPaths",
-  "--max-loras-per-batch": "maxLorasPerBatch",
-  "--speculative-algorithm": "speculativeAlgorithm",
 };
 
 const protocols: Protocol[] = [

@@ -7,7 +7,7 @@ import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";
 import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
-import { checkExtraArgs, flags } from "./flags";
+import { checkExtraArgs, flags, flagsOf } from "./flags";
 import { bashHealth } from "./health";
 import { modelInfo } from "./info";
 import { WITH_ENV, WITH_ENV_COMMAND } from "./python";
@@ -59,6 +59,7 @@ const IMAGES: Record<string, ImageRole> = {
 };
 
 const OWNED: Record<string, string> = {
+  ...flagsOf(shape),
   "--model-id": "model",
   "--revision": "model",
   "--served-model-name": "",
@@ -66,12 +67,6 @@ const OWNED: Record<string, string> = {
   "--port": "",
   "-p": "",
   "--api-key": "",
-  "--dtype": "dtype",
-  "--pooling": "pooling",
-  "--max-concurrent-requests": "maxConcurrentRequests",
-  "--max-batch-tokens": "maxBatchTokens",
-  "--max-client-batch-size": "maxClientBatchSize",
-  "--auto-truncate": "autoTruncate",
 };
 
 const protocols: Protocol[] = [

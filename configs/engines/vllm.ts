@@ -14,7 +14,7 @@ import {
   type Protocol,
 } from "./engine";
 import { checkParsers, parsersOf } from "./families";
-import { checkEnv, checkExtraArgs, flags } from "./flags";
+import { checkEnv, checkExtraArgs, flags, flagsOf } from "./flags";
 import { bashHealth } from "./health";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraOption } from "./lora";
@@ -121,43 +121,20 @@ const COMPILE_SECONDS = 300;
 const STOP_MARGIN_SECONDS = 30;
 
 const OWNED: Record<string, string> = {
-  "--model": "model",
+  ...flagsOf(shape),
   "--revision": "model",
+  "--runner": "mode",
+  "-tp": "tensorParallelSize",
+  "-pp": "pipelineParallelSize",
+  "--device-memory-utilization": "gpuMemoryUtilization",
+  "-q": "quantization",
+  "--no-enable-prefix-caching": "enablePrefixCaching",
+  "--enable-auto-tool-choice": "tools",
+  "--enable-lora": "loraModules",
   "--host": "",
   "--port": "",
   "--served-model-name": "",
   "--api-key": "",
-  "--runner": "mode",
-  "--max-model-len": "maxModelLen",
-  "-tp": "tensorParallelSize",
-  "--tensor-parallel-size": "tensorParallelSize",
-  "-pp": "pipelineParallelSize",
-  "--pipeline-parallel-size": "pipelineParallelSize",
-  "--enable-expert-parallel": "enableExpertParallel",
-  "--gpu-memory-utilization": "gpuMemoryUtilization",
-  "--device-memory-utilization": "gpuMemoryUtilization",
-  "--kv-cache-memory-bytes": "kvCacheMemoryBytes",
-  "--kv-cache-dtype": "kvCacheDtype",
-  "--dtype": "dtype",
-  "--quantization": "quantization",
-  "-q": "quantization",
-  "--max-num-seqs": "maxNumSeqs",
-  "--max-num-batched-tokens": "maxNumBatchedTokens",
-  "--enable-prefix-caching": "enablePrefixCaching",
-  "--no-enable-prefix-caching": "enablePrefixCaching",
-  "--enforce-eager": "enforceEager",
-  "--trust-remote-code": "trustRemoteCode",
-  "--enable-auto-tool-choice": "tools",
-  "--tool-call-parser": "toolCallParser",
-  "--reasoning-parser": "reasoningParser",
-  "--chat-template": "chatTemplate",
-  "--limit-mm-per-prompt": "limitMmPerPrompt",
-  "--enable-lora": "loraModules",
-  "--lora-modules": "loraModules",
-  "--max-loras": "maxLoras",
-  "--max-lora-rank": "maxLoraRank",
-  "--speculative-config": "speculativeConfig",
-  "--shutdown-timeout": "shutdownTimeout",
 };
 
 const protocols: Protocol[] = [
