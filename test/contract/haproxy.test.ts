@@ -3,7 +3,7 @@ import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig, edgeKeys } from "../../configs/plan/haproxy/edge";
-import { valveConfig } from "../../configs/plan/haproxy/valve";
+import { directKeys, valveConfig } from "../../configs/plan/haproxy/valve";
 import { renderText } from "../../configs/plan/text";
 
 /** Where files lie in a container. */
@@ -100,7 +100,10 @@ if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image g
     );
   const checkValve = (options: Partial<Parameters<typeof valveConfig>[0]>) =>
     check(
-      { "haproxy.cfg": renderText(valveConfig({ ...VALVE, ...options }), {}) },
+      {
+        "haproxy.cfg": renderText(valveConfig({ ...VALVE, ...options }), {}),
+        "keys.map": renderText(directKeys("exposeKey", true), { exposeKey: "sk-e", saltKey: "sk-s" }),
+      },
       "haproxy -c -f /etc/gpubox/haproxy.cfg",
     );
 
@@ -113,6 +116,7 @@ if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image g
     ["with a hundred hosts", { hosts: Array.from({ length: 100 }, (_, i) => `box${i}.example`) }, "s1=g"],
     ["with addresses as hosts", { hosts: ["192.0.2.1", "fd00::1", "[fd00::2]"] }, "s1=g"],
     ["that does not hold", { holdSeconds: 0 }, "s1=g"],
+    ["of a box that speaks", { audio: true }, "s1=g"],
   ])("takes an edge %s without a warning", (_, options, upstream) => {
     const { status, output } = checkEdge(options, upstream);
     expect(output.replace("Configuration file is valid\n", "")).toBe("");
@@ -122,6 +126,12 @@ if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image g
   test.each([
     ["as it is", {}],
     ["of a model that is started by hand", { manual: true, holdSeconds: 0 }],
+    ["with a port of its own", { direct: { keyed: true } }],
+    ["with a port of its own, before a backend without a key", { direct: { keyed: false } }],
+    [
+      "that looks for a text",
+      { backend: { ...VALVE.backend, healthPath: "/api/ps", healthText: '"it\'s:30b"' } },
+    ],
     ["of a model with every quote", { model: `it's "a" \\ %[src] $HOME #1 model` }],
   ])("takes a valve %s without a warning", (_, options) => {
     const { status, output } = checkValve(options);

@@ -1,0 +1,71 @@
+/**
+ * What is known of a model before it is fetched: `npm run models lock` writes it into the committed `models.lock.json`, and
+ * a preview reads only that.
+ */
+
+/** Attention of a run of layers that are alike. */
+export interface AttentionGroup {
+  /** How many layers. */
+  layers: number;
+  /** `full`: a cell a token. `sliding`: at most `window` tokens. `mla`: one compressed head, no values. `recurrent`: a fixed state a sequence. */
+  kind: "full" | "sliding" | "mla" | "recurrent";
+  /** Key/value heads; 1 for `mla`. */
+  kvHeads: number;
+  /** Elements of one key head; for `mla` kv_lora_rank + qk_rope_head_dim. */
+  keyLength: number;
+  /** Elements of one value head; 0 for `mla`. */
+  valueLength: number;
+  /** Tokens, for `sliding`. */
+  window?: number;
+  /** Bytes of a sequence's state over all these layers, for `recurrent`. */
+  stateBytes?: number;
+}
+
+/** The shape that memory and flags follow from. */
+export interface ModelShape {
+  /** `general.architecture` of a GGUF, `architectures[0]` of a config.json. */
+  architecture: string;
+  /** Longest context that it was trained for, in tokens. */
+  contextLength: number;
+  layers: number;
+  hiddenSize: number;
+  attentionHeads: number;
+  vocabularySize: number;
+  /** Total parameters. */
+  parameters: number;
+  attention: AttentionGroup[];
+  /** Experts of each layer; 0 for dense models. */
+  experts: number;
+  /** Modes that it serves beside chat: images, audio. */
+  vision: boolean;
+  audio: boolean;
+  /** `chat`, `embedding`, `rerank` or `speech`. */
+  task: "chat" | "embedding" | "rerank" | "speech";
+}
+
+export interface LockedFile {
+  /** Path inside the repository. */
+  path: string;
+  bytes: number;
+  /** Absent where the hub gives none (small files that are not LFS objects). */
+  sha256?: string;
+}
+
+/** One entry of `models.lock.json`, by the source as it stands in the stack config. */
+export interface LockedModel {
+  /** Commit that the revision pointed to; empty for files of the host. */
+  revision: string;
+  format: "gguf" | "safetensors";
+  /** What is downloaded, in the order of their paths. */
+  files: LockedFile[];
+  /** Bytes of weights: sum over all tensors. */
+  weightBytes: number;
+  /** `general.file_type` by name (Q4_K_M) or the torch dtype (bfloat16, fp8, awq …). */
+  quantization: string;
+  shape: ModelShape;
+  /** When it was resolved, ISO 8601. */
+  resolvedAt: string;
+}
+
+/** Source as in the stack config (`hf://owner/repo@rev/file.gguf`) to what is locked for it. */
+export type ModelLock = Record<string, LockedModel>;

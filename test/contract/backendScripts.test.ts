@@ -1,0 +1,104 @@
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bashHealth } from "../../configs/engines/health";
+import { envFile, renderText } from "../../configs/plan/text";
+
+const assets = join(__dirname, "../../assets");
+let dir: string;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "gpubox-backend-"));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+describe("the health check that needs bash alone", () => {
+  let server: Server;
+  let status = 200;
+
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      response.writeHead(request.url === "/health" ? status : 404).end("{}");
+    }).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+  });
+  afterAll(() => {
+    server.close();
+  });
+
+  async function checked(
+    path: string,
+    port = (server.address() as AddressInfo).port,
+  ): Promise<number | null> {
+    const [, program = "", ...args] = bashHealth(port, path);
+    const child = spawn(program, args, { stdio: "ignore" });
+    return new Promise((resolve) => child.once("exit", resolve));
+  }
+
+  test.each([
+    [200, 0],
+    [503, 1],
+    [500, 1],
+  ])("takes %i for exit code %i", async (answer, code) => {
+    status = answer;
+    expect(await checked("/health")).toBe(code);
+  });
+
+  test("fails on another route and where nobody listens", async () => {
+    status = 200;
+    expect(await checked("/other")).toBe(1);
+    expect(await checked("/health", 9)).not.toBe(0);
+  });
+});
+
+test("an engine gets the variables of its file and its arguments as they are", () => {
+  const key = 'it\'s "$HOME" \\ `x`';
+  const text = renderText(envFile({ VLLM_API_KEY: [{ secret: "k", as: "shell" }] }).text, { k: key });
+  writeFileSync(join(dir, "backend.env"), text);
+  const script = readFileSync(join(assets, "backend/with-env.sh"), "utf8").replaceAll("/etc/gpubox", dir);
+  const program = "process.stdout.write(JSON.stringify([process.env.VLLM_API_KEY, process.argv.slice(1)]))";
+  const run = spawnSync("sh", ["-c", script, "sh", process.execPath, "-e", program, "--", "a b", "'"], {
+    env: { PATH: process.env.PATH },
+  });
+  expect(JSON.parse(run.stdout.toString())).toEqual([key, ["a b", "'"]]);
+});
+
+describe("Ollama's entrypoint, with a stand-in for ollama", () => {
+  /** Answers like ollama: `list` once it serves, `ps` with what was run, `run` loads. */
+  const STAND_IN = `#!/bin/bash
+cd "$GPUBOX_DIR"
+case "$1" in
+  serve) echo $$ > serving; trap 'echo stopped > ended; exit 7' TERM; while :; do sleep 0.1; done ;;
+  list) [ -f serving ] ;;
+  ps) cat loaded 2>/dev/null || true ;;
+  run) echo "$2" >> runs; echo "$2 abc 20 GB" > loaded ;;
+esac
+`;
+
+  async function until(check: () => boolean) {
+    for (let tries = 0; tries < 100 && !check(); tries++)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(check()).toBe(true);
+  }
+
+  test("loads the model at the start and again when it is gone, and ends with the server's exit code", async () => {
+    writeFileSync(join(dir, "ollama"), STAND_IN);
+    chmodSync(join(dir, "ollama"), 0o755);
+    const env = { PATH: `${dir}:${process.env.PATH}`, GPUBOX_DIR: dir };
+    const child = spawn("bash", [join(assets, "ollama/entrypoint.sh"), "qwen3-coder:30b"], {
+      env,
+      stdio: "ignore",
+    });
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    const runs = () => (existsSync(join(dir, "runs")) ? readFileSync(join(dir, "runs"), "utf8") : "");
+    await until(() => runs() === "qwen3-coder:30b\n");
+    rmSync(join(dir, "loaded"));
+    await until(() => runs() === "qwen3-coder:30b\nqwen3-coder:30b\n");
+    child.kill("SIGTERM");
+    expect(await ended).toBe(7);
+    expect(existsSync(join(dir, "ended"))).toBe(true);
+  }, 30_000);
+});

@@ -1,0 +1,48 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { imageRoles } from "../../configs/plan/imageRoles";
+import { defaultProjectDir } from "../../runner/project";
+import { recipeRoles } from "../../runner/recipes";
+import { readResolved, resolvedPath } from "../../runner/resolved";
+
+let dir: string;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "gpubox-resolved-"));
+  cpSync(join(defaultProjectDir, "images"), join(dir, "images"), { recursive: true });
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+function record(images: Record<string, unknown>) {
+  mkdirSync(join(dir, ".gpubox"));
+  writeFileSync(
+    resolvedPath(dir, "box"),
+    JSON.stringify({ images, offlineModels: ["tiny"], knownModels: ["tiny"] }),
+  );
+}
+
+test("without a record every engine can be planned: by recipe where there is one, else by tag", () => {
+  const { images } = readResolved(dir, "box");
+  expect(Object.keys(images)).toEqual([...imageRoles]);
+  for (const role of imageRoles)
+    expect(images[role]?.source).toBe(recipeRoles(dir).includes(role) ? "recipe" : "unresolved");
+  expect(images.vllm?.reference).toBe("vllm/vllm-openai:v0.33.0");
+});
+
+test("a record counts for what it holds, the repository for the rest", () => {
+  record({ edge: { reference: "haproxy@sha256:1", source: "digest" } });
+  const resolved = readResolved(dir, "box");
+  expect(resolved.images.edge).toEqual({ reference: "haproxy@sha256:1", source: "digest" });
+  expect(resolved.images.sglang).toEqual({ reference: "lmsysorg/sglang:v0.5.23", source: "unresolved" });
+  expect(resolved.offlineModels).toEqual(["tiny"]);
+});
+
+test("a record of a role that does not exist is refused", () => {
+  record({ web: { reference: "x", source: "digest" } });
+  expect(() => readResolved(dir, "box")).toThrow();
+});
+
+test("only images of the box itself and llama.cpp's for the CPU have recipes", () => {
+  expect(recipeRoles(defaultProjectDir)).toEqual(["gateway", "edge", "cache", "database", "llamacpp"]);
+});
