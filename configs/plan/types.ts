@@ -133,6 +133,8 @@ export interface StepPlan {
   name: string;
   /** POSIX sh, run where `docker` reaches the host's engine. Holds no secret. */
   script: string;
+  /** Text for its standard input; the only place where a step may have a secret. */
+  stdin?: TextPart[];
 }
 
 /** A service of its own: its files, its container, and what it keeps. */
