@@ -145,15 +145,6 @@ export const llamacpp: Engine<LlamaCppModel> = {
   schema,
   keys: Object.keys(shape),
   check: (model, path) => [
-    ...(model.start === "manual"
-      ? [
-          {
-            path: `${path}.start`,
-            what: "A container that is started by hand is not built yet.",
-            fix: "Leave `start` out, or run llama-server yourself and declare it with engine: openai.",
-          },
-        ]
-      : []),
     ...model.extraArgs
       .filter((argument) => OWNED_FLAGS.includes(argument.split("=")[0] ?? ""))
       .map((argument) => ({

@@ -2,6 +2,7 @@ import type { EngineContainer } from "../engines/engine";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { HAPROXY } from "./edge";
 import { VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
+import { startCommand } from "./manual";
 import { modelPort, modelSlug } from "./names";
 import { configFile, directory } from "./text";
 import type { BackendPlan, ServicePlan } from "./types";
@@ -15,16 +16,26 @@ export function valveUrl(model: string): string {
 }
 
 /** A model server on this host and the valve in front of it. */
-export function planBackend(context: PlanContext, model: string, engine: EngineContainer): BackendPlan {
+export function planBackend(
+  context: PlanContext,
+  model: string,
+  engine: EngineContainer,
+  manual: boolean,
+): BackendPlan {
   return {
     model,
-    service: planServer(context, model, engine),
-    valve: planValve(context, model, engine),
+    service: planServer(context, model, engine, manual),
+    valve: planValve(context, model, engine, manual),
     weights: engine.weights,
   };
 }
 
-function planServer(context: PlanContext, model: string, engine: EngineContainer): ServicePlan {
+function planServer(
+  context: PlanContext,
+  model: string,
+  engine: EngineContainer,
+  manual: boolean,
+): ServicePlan {
   const name = `backend-${modelSlug(model)}`;
   const files = directory(`${context.dataDir}/${name}`, BACKEND, {}, context.secrets);
   const modelDir = engine.modelFile.slice(0, engine.modelFile.lastIndexOf("/"));
@@ -51,13 +62,19 @@ function planServer(context: PlanContext, model: string, engine: EngineContainer
         },
         readySeconds: engine.readySeconds,
         stopGraceSeconds: engine.stopGraceSeconds,
+        started: !manual,
       },
       files.hash,
     ),
   };
 }
 
-function planValve(context: PlanContext, model: string, engine: EngineContainer): ServicePlan {
+function planValve(
+  context: PlanContext,
+  model: string,
+  engine: EngineContainer,
+  manual: boolean,
+): ServicePlan {
   const name = `valve-${modelSlug(model)}`;
   const files = directory(
     `${context.dataDir}/${name}`,
@@ -68,7 +85,9 @@ function planValve(context: PlanContext, model: string, engine: EngineContainer)
           model,
           port: modelPort(model),
           backend: { name: `backend-${modelSlug(model)}`, port: engine.port, healthPath: engine.healthPath },
-          holdSeconds: engine.holdSeconds,
+          // One that may be down for days is not waited for.
+          holdSeconds: manual ? 0 : engine.holdSeconds,
+          startHint: manual ? startCommand(context.config.stack, model) : undefined,
         }),
       ),
       ...assetFiles(context, VALVE_ASSETS),

@@ -45,8 +45,8 @@ export function planBox(input: PlanInput): BoxPlan {
     networks: networks(context.prefix),
     cache: planCache(context),
     database: planDatabase(context),
-    backends: entries.flatMap(({ name, container }) =>
-      container ? [planBackend(context, name, container)] : [],
+    backends: entries.flatMap(({ name, model, container }) =>
+      container ? [planBackend(context, name, container, model.start === "manual")] : [],
     ),
     gateway: planGateway(context, routed),
     edge: planEdge(context),

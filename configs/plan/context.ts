@@ -44,6 +44,7 @@ type Optional =
   | "readOnly"
   | "shmMiB"
   | "stopSignal"
+  | "started"
   | "replacement";
 
 /** A container's own choices; the rest are the box's hardened defaults. */
@@ -66,6 +67,7 @@ export function container(
     readOnly: true,
     init: false,
     hostGateway: false,
+    started: true,
     replacement: "stop-first" as const,
     image: imageOf(context, choices.role),
     ...choices,

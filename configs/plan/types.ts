@@ -123,6 +123,8 @@ export interface ContainerPlan {
   /** Seconds between the stop signal and SIGKILL. */
   stopGraceSeconds: number;
   stopSignal?: string;
+  /** False: it is made, but started and stopped by `npm run model` only; `up` leaves it as it is. */
+  started: boolean;
   /** `stop-first` containers leave a gap when they are replaced, `start-first` ones overlap. */
   replacement: "stop-first" | "start-first";
   labels: Record<string, string>;
@@ -152,6 +154,14 @@ export interface BackendPlan {
   valve: ServicePlan;
   /** Brings the model's file to the host before anything is stopped. */
   weights?: StepPlan;
+  /** Memory that it takes on each of its devices, where the planner knows it. */
+  needs?: DeviceNeed[];
+}
+
+/** MiB of one device. */
+export interface DeviceNeed {
+  device: string;
+  mib: number;
 }
 
 export interface GatewayPlan extends ServicePlan {

@@ -121,7 +121,7 @@ if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image g
 
   test.each([
     ["as it is", {}],
-    ["of a model that is started by hand", { manual: true, holdSeconds: 0 }],
+    ["of a model that is started by hand", { startHint: "npm run model start giant", holdSeconds: 0 }],
     ["of a model with every quote", { model: `it's "a" \\ %[src] $HOME #1 model` }],
   ])("takes a valve %s without a warning", (_, options) => {
     const { status, output } = checkValve(options);

@@ -173,13 +173,11 @@ test("what is not built yet is refused, never ignored", () => {
     mistakes({
       host: { docker: "ssh://root@box", gpus: [{ id: 0, memoryGiB: 24 }] },
       jobs: {},
-      models: { tiny: { ...tinyModel.tiny, start: "manual" } },
     }),
   ).toEqual([
     "gpubox:host.docker: Hosts behind SSH are not built yet. Run gpubox on the host itself with unix:///var/run/docker.sock.",
     "gpubox:host.gpus: GPU placement is not built yet. Leave `gpus` out, and declare servers that hold a GPU with engine: openai and their baseUrl.",
     "gpubox:jobs: Gateways per job are not built yet. Remove this section.",
-    "gpubox:models.tiny.start: A container that is started by hand is not built yet. Leave `start` out, or run llama-server yourself and declare it with engine: openai.",
   ]);
 });
 
