@@ -34,7 +34,8 @@ lock() {
   fi
 }
 
-# A sleeping process keeps each lock: a POSIX shell has descriptors for seven files only, and a box can have eight GPUs.
+# A sleeping process keeps each lock: a POSIX shell has descriptors for seven files only, and a box can have eight GPUs. It
+# ends by KILL alone, because a TERM to the whole process group must not free the device before the engine is gone.
 take_locks() {
   for name in $GPUBOX_LOCKS; do
     exec 9<"$LOCKS/$name" || exit 1
@@ -44,7 +45,10 @@ take_locks() {
       say "cannot lock $LOCKS/$name"
       exit 1
     }
-    sleep 2147483647 &
+    (
+      trap '' TERM
+      exec sleep 2147483647
+    ) &
     holders="$holders $!"
     exec 9<&-
   done
@@ -59,7 +63,7 @@ guard() {
       give_up "the engine did not answer within $GPUBOX_READY_SECONDS s"
     sleep 1
   done
-  [ -z "$holders" ] || kill $holders
+  kill -KILL $holders
   say "the engine answers after $(($(date +%s) - started)) s"
   failures=0
   while sleep "$WATCH_SECONDS"; do
@@ -112,6 +116,6 @@ while :; do
   code=$?
   kill -0 "$engine" 2>/dev/null || break
 done
-kill "$guard" $holders 2>/dev/null
+kill -KILL "$guard" $holders 2>/dev/null
 [ -z "$given_up" ] || exit 1
 exit "$code"

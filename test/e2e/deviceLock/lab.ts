@@ -69,6 +69,12 @@ export class LockLab {
     return `${this.prefix}-${short}`;
   }
 
+  /** Name of a container that the caller starts, to be removed with the others. */
+  adopt(short: string): string {
+    this.containers.add(this.name(short));
+    return this.name(short);
+  }
+
   async start(short: string, engine: LabEngine): Promise<void> {
     const stub = ["python3", "/etc/gpubox/engine.py", String(engine.loadSeconds ?? 2)];
     const plan = deviceLock(this.dir, {
@@ -80,9 +86,8 @@ export class LockLab {
       command: engine.command ?? [...stub, String(engine.exitCode ?? 0)],
     });
     const [program, ...words] = [...(engine.through ?? []), ...plan.entrypoint, ...plan.command];
-    this.containers.add(this.name(short));
     await output("docker", [
-      ...["run", "--detach", "--init", "--name", this.name(short), "--network", "none"],
+      ...["run", "--detach", "--init", "--name", this.adopt(short), "--network", "none"],
       ...["--user", "65534:65534", "--read-only", "--cap-drop", "ALL", "--tmpfs", "/tmp"],
       ...["--security-opt", "no-new-privileges", "--volume", `${join(this.dir, "backend")}:/etc/gpubox:ro`],
       ...Object.entries(plan.env).flatMap(([name, value]) => ["--env", `${name}=${value}`]),
