@@ -1,91 +1,77 @@
-import type { DeviceId } from "../schema/gpu";
 import { onHost } from "./hostFiles";
-import { envFile } from "./text";
-import type { FilePlan, MountPlan, StepPlan, TextPart } from "./types";
+import { shellQuote } from "./text";
+import type { MountPlan, StepPlan } from "./types";
 
-/** Where a backend's directory with the files below is mounted, read-only. */
+/** Where a backend's own files are mounted, read-only. */
 const CONFIG_DIR = "/etc/gpubox";
 
-/** Where assets/backend/entrypoint.sh expects the lock files. */
+/** Where assets/backend/device-lock.sh expects the lock files. */
 const LOCK_DIR = "/run/gpubox/locks";
 
-const ENV_FILE = "backend.env";
-
-/** Files of a backend's directory: name there to path under assets/. */
-export const BACKEND_ASSETS: Record<string, string> = {
-  "entrypoint.sh": "backend/entrypoint.sh",
-  "health.sh": "backend/health.sh",
-  "probe.sh": "backend/probe.sh",
+/** Files beside an engine's own: name there to path under assets/. */
+const LOCK_ASSETS = {
+  "device-lock.sh": "backend/device-lock.sh",
+  "device-health.sh": "backend/device-health.sh",
+  "device.sh": "backend/device.sh",
 };
 
-export interface DeviceLockOptions {
-  /** Devices as `gpubox:host.gpus` declares them; empty for a backend on the CPU, which waits for nobody. */
-  devices: DeviceId[];
-  /** Whether the devices are NVIDIA's: then the container watches that it does not lose them. */
-  nvidia: boolean;
-  /** Port of the engine inside the container. */
-  port: number;
-  /** Path that answers 200 once the model is loaded. */
-  healthPath: string;
-  /** Seconds from the engine's start, its turn excluded, until it must answer. */
-  readySeconds: number;
-  /** The engine's own entrypoint and command. */
-  command: string[];
-  /** Environment from secrets, by variable; it goes through a file. Default: none. */
-  secretEnv?: Record<string, TextPart[]>;
-}
-
-/** What a backend's container gets, so that its engine starts when it is its turn. */
-export interface DeviceLockPlan {
+/** What an engine's container says, as far as the lock wraps it. */
+export interface LockedEngine {
+  /** Devices by the ids of the host's config; absent on the CPU. */
+  gpu?: { vendor: "nvidia" | "amd"; ids: string[] };
+  /** Not empty: the image's own entrypoint cannot be wrapped. */
   entrypoint: string[];
   command: string[];
   env: Record<string, string>;
   mounts: MountPlan[];
-  /** Exec form, for `HealthPlan.test`. */
+  /** Exec form, `CMD` first: succeeds once the model is loaded. */
   healthTest: string[];
-  /** Files of the backend's directory beside {@link BACKEND_ASSETS}. */
-  files: Record<string, FilePlan>;
+  /** Seconds from the engine's own start to that. */
+  readySeconds: number;
+  assets?: Record<string, string>;
 }
 
 /**
  * Wraps an engine's command so that engines which share a device load one after another: at `up`, after a crash, after a
- * reboot. Everybody takes the locks in the same order, so no two backends wait for each other.
+ * reboot. Everybody takes the locks in the same order, so no two backends wait for each other. Its health check then also
+ * asks whether the devices are still there. An engine on the CPU waits for nobody and stays as it is.
  *
  * @param dataDir the box's directory on the host
  */
-export function deviceLock(dataDir: string, options: DeviceLockOptions): DeviceLockPlan {
-  const { devices, port, healthPath, secretEnv } = options;
-  const locks = devices.map(lockName).sort();
-  const mount = (source: string, target: string): MountPlan => ({
+export function takingTurns<T extends LockedEngine>(dataDir: string, engine: T): T {
+  const { gpu } = engine;
+  if (!gpu || gpu.ids.length === 0) return engine;
+  const [, ...probe] = engine.healthTest;
+  const locks: MountPlan = {
     kind: "directory",
-    source,
-    target,
+    source: lockDirectory(dataDir),
+    target: LOCK_DIR,
     readOnly: true,
-  });
+  };
   return {
-    entrypoint: ["sh", `${CONFIG_DIR}/entrypoint.sh`],
-    command: options.command,
+    ...engine,
+    entrypoint: ["sh", `${CONFIG_DIR}/device-lock.sh`],
+    command: [...engine.entrypoint, ...engine.command],
     env: {
-      GPUBOX_PORT: String(port),
-      GPUBOX_HEALTH_PATH: healthPath,
-      GPUBOX_READY_SECONDS: String(options.readySeconds),
-      ...(locks.length > 0 ? { GPUBOX_LOCKS: locks.join(" ") } : {}),
-      ...(locks.length > 0 && options.nvidia ? { GPUBOX_GPUS: String(locks.length) } : {}),
-      ...(secretEnv ? { GPUBOX_ENV_FILE: `${CONFIG_DIR}/${ENV_FILE}` } : {}),
+      ...engine.env,
+      GPUBOX_LOCKS: gpu.ids.map(lockName).sort().join(" "),
+      GPUBOX_READY_SECONDS: String(engine.readySeconds),
+      GPUBOX_PROBE: probe.map(shellQuote).join(" "),
+      ...(gpu.vendor === "nvidia" ? { GPUBOX_GPUS: String(gpu.ids.length) } : {}),
     },
-    mounts: locks.length > 0 ? [mount(lockDirectory(dataDir), LOCK_DIR)] : [],
-    healthTest: ["CMD", "sh", `${CONFIG_DIR}/health.sh`],
-    files: secretEnv ? { [ENV_FILE]: envFile(secretEnv) } : {},
+    mounts: [...engine.mounts, locks],
+    healthTest: ["CMD", "sh", `${CONFIG_DIR}/device-health.sh`],
+    assets: { ...engine.assets, ...LOCK_ASSETS },
   };
 }
 
 /** Directory on the host with a file a device. A box has one `dataDir`, and so all of its engines one set of locks. */
-export function lockDirectory(dataDir: string): string {
+function lockDirectory(dataDir: string): string {
   return `${dataDir}/locks`;
 }
 
 /** Name of a device's lock file. A MIG slice has memory of its own, and so a lock of its own. */
-export function lockName(device: DeviceId): string {
+function lockName(device: string): string {
   return `device-${device}`;
 }
 
@@ -100,7 +86,7 @@ for name in "$@"; do
 done`;
 
 /** Makes the lock files; comes before every backend. A container needs no more than to read one to lock it. */
-export function lockFiles(image: string, dataDir: string, devices: DeviceId[]): StepPlan {
+export function lockFiles(image: string, dataDir: string, devices: string[]): StepPlan {
   const names = devices.map(lockName).sort();
   return {
     name: "device-locks",
@@ -111,7 +97,7 @@ export function lockFiles(image: string, dataDir: string, devices: DeviceId[]): 
 export interface Starter {
   /** Logical name of the backend. */
   name: string;
-  devices: DeviceId[];
+  devices: string[];
   /** Seconds that it needs by itself. */
   readySeconds: number;
 }

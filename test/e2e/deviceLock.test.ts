@@ -23,21 +23,21 @@ describeLocks("engines on one device", () => {
   const overlaps = (list: [number, number][]) =>
     list.filter(([start], index) => index > 0 && start < list[index - 1]![1]);
 
-  beforeAll(() => lab.open([0, 1]), MINUTE);
+  beforeAll(() => lab.open(["0", "1"]), MINUTE);
   afterEach(() => lab.remove(), MINUTE);
   afterAll(() => lab.close(), MINUTE);
 
   test("lock files stay the same files however often they are made", async () => {
     const inode = () => statSync(join(lab.dir, "locks", "device-0")).ino;
     const before = inode();
-    await lab.makeLocks([0, 1]);
+    await lab.makeLocks(["0", "1"]);
     expect(inode()).toBe(before);
   });
 
   test(
     "load in turn, and again after both are restarted at once",
     async () => {
-      await Promise.all(["a", "b"].map((short) => lab.start(short, { devices: [0] })));
+      await Promise.all(["a", "b"].map((short) => lab.start(short, { devices: ["0"] })));
       await Promise.all(["a", "b"].map((short) => lab.until(short, "loaded")));
       const first = await allWindows("a", "b");
       expect([first.length, overlaps(first)]).toEqual([2, []]);
@@ -53,9 +53,9 @@ describeLocks("engines on one device", () => {
   test(
     "a backend that is killed while it loads leaves its turn to the next one at once",
     async () => {
-      await lab.start("a", { devices: [0], loadSeconds: 600 });
+      await lab.start("a", { devices: ["0"], loadSeconds: 600 });
       await lab.until("a", "loading");
-      await lab.start("b", { devices: [0], loadSeconds: 0 });
+      await lab.start("b", { devices: ["0"], loadSeconds: 0 });
       await eventually(async () => (await lab.log("b")).includes("waits for its turn"), "b waits");
       expect(await lab.events("b")).toEqual([]);
       const killed = Date.now() / 1000;
@@ -69,14 +69,14 @@ describeLocks("engines on one device", () => {
     "an engine that never answers is stopped when its time is over, restarts, and the next one has its turn",
     async () => {
       await lab.start("a", {
-        devices: [0],
+        devices: ["0"],
         loadSeconds: 600,
         readySeconds: 3,
         exitCode: 0,
         docker: ["--restart", "unless-stopped"],
       });
       await lab.until("a", "loading");
-      await lab.start("b", { devices: [0], loadSeconds: 1 });
+      await lab.start("b", { devices: ["0"], loadSeconds: 1 });
       await lab.until("b", "loaded");
       expect(await lab.log("a")).toContain("the engine did not answer within 3 s");
       await lab.until("a", "loading", 2);
@@ -89,7 +89,7 @@ describeLocks("engines on one device", () => {
   test(
     "an engine that gives up exits with a code that is not zero, although it ends cleanly",
     async () => {
-      await lab.start("a", { devices: [0], loadSeconds: 600, readySeconds: 1, exitCode: 0 });
+      await lab.start("a", { devices: ["0"], loadSeconds: 600, readySeconds: 1, exitCode: 0 });
       expect(await lab.exitCode("a")).toBe(1);
     },
     MINUTE,
@@ -98,8 +98,8 @@ describeLocks("engines on one device", () => {
   test(
     "on different devices they load at the same time",
     async () => {
-      await Promise.all([0, 1].map((d) => lab.start(`d${d}`, { devices: [d], loadSeconds: 4 })));
-      await Promise.all([0, 1].map((d) => lab.until(`d${d}`, "loaded")));
+      await Promise.all(["0", "1"].map((d) => lab.start(`d${d}`, { devices: [d], loadSeconds: 4 })));
+      await Promise.all(["0", "1"].map((d) => lab.until(`d${d}`, "loaded")));
       expect(overlaps(await allWindows("d0", "d1"))).toHaveLength(1);
     },
     MINUTE,
@@ -108,7 +108,7 @@ describeLocks("engines on one device", () => {
   test(
     "backends that name two devices in opposite order do not wait for each other",
     async () => {
-      const orders = { ab: [0, 1], ba: [1, 0], ab2: [0, 1], ba2: [1, 0] };
+      const orders = { ab: ["0", "1"], ba: ["1", "0"], ab2: ["0", "1"], ba2: ["1", "0"] };
       const shorts = Object.keys(orders);
       await Promise.all(
         Object.entries(orders).map(([short, devices]) => lab.start(short, { devices, loadSeconds: 0.5 })),
@@ -129,11 +129,11 @@ describeLocks("engines on one device", () => {
     async (when, code) => {
       const waits = when.includes("waits");
       if (waits) {
-        await lab.start("first", { devices: [0], loadSeconds: 600 });
+        await lab.start("first", { devices: ["0"], loadSeconds: 600 });
         await lab.until("first", "loading");
       }
       await lab.start("a", {
-        devices: [0],
+        devices: ["0"],
         loadSeconds: when.includes("serves") ? 0 : 600,
         exitCode: 7,
       });
@@ -151,23 +151,23 @@ describeLocks("engines on one device", () => {
   test(
     "the exit code of an engine that ends by itself is passed on",
     async () => {
-      await lab.start("a", { devices: [0], command: ["sh", "-c", "exit 42"] });
+      await lab.start("a", { devices: ["0"], engine: { entrypoint: ["sh"], command: ["-c", "exit 42"] } });
       expect(await lab.exitCode("a")).toBe(42);
     },
     MINUTE,
   );
 
   test(
-    "without flock, without curl and as process 1 it works with what is there",
+    "without flock and as process 1 it works too",
     async () => {
-      const tools = "sh python3 sleep date bash";
+      const tools = "sh python3 sleep date timeout bash";
       lab.write(
         "poor.sh",
         `mkdir /tmp/bin\nfor tool in ${tools}; do ln -s "$(command -v $tool)" /tmp/bin; done\nPATH=/tmp/bin exec "$@"\n`,
       );
       const poor = (short: string) =>
         lab.start(short, {
-          devices: [0],
+          devices: ["0"],
           loadSeconds: 1,
           docker: ["--init=false"],
           through: ["sh", "/etc/gpubox/poor.sh"],
@@ -188,7 +188,7 @@ describeLocks("engines on one device", () => {
         `#!/bin/sh\n[ ! -e ${lost} ] || { echo "Failed to initialize NVML: Unknown Error"; exit 255; }\necho "GPU 0: Test (UUID: GPU-1)"\n`,
       );
       await lab.start("a", {
-        devices: [0],
+        devices: ["0"],
         loadSeconds: 0,
         docker: [
           ...["--restart", "unless-stopped", "--env", "GPUBOX_GPUS=1", "--env", "GPUBOX_WATCH_SECONDS=1"],
@@ -215,12 +215,12 @@ describeLocks("engines on one device", () => {
       writeFileSync(join(lab.dir, "backend", "tiny.gguf"), cannedModel());
       const server = (short: string) =>
         lab.start(short, {
-          devices: [0],
-          port: 8123,
-          command: [
-            ...["/app/llama-server", "--model", "/etc/gpubox/tiny.gguf", "--host", "127.0.0.1"],
-            ...["--port", "8123", "--ctx-size", "512"],
-          ],
+          devices: ["0"],
+          engine: {
+            entrypoint: ["/app/llama-server"],
+            command: ["--model", "/etc/gpubox/tiny.gguf", "--port", "8123", "--ctx-size", "512"],
+            healthTest: ["CMD", "curl", "-fsS", "http://127.0.0.1:8123/health"],
+          },
         });
       await Promise.all([server("a"), server("b")]);
       for (const short of ["a", "b"]) {

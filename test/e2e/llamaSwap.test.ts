@@ -1,6 +1,5 @@
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { deviceLock } from "../../configs/plan/deviceLock";
 import { LLAMA_SWAP_PORT, llamaSwapCommand, llamaSwapConfig } from "../../configs/plan/llamaSwap";
 import { cannedModel } from "../../runner/cannedModel";
 import { output, run } from "../../runner/process";
@@ -18,11 +17,13 @@ if (!existsSync(binary)) console.warn("SKIPPED: GPUBOX_TEST_LLAMA_SWAP names no 
   let endpoint: string;
 
   const server = (name: string, port: number) => {
-    const file = `/etc/gpubox/${name}.gguf`;
-    const options = ["--host", "127.0.0.1", "--port", String(port), "--ctx-size", "512", "--alias", name];
-    const lock = deviceLock(lab.dir, {
-      ...{ devices: [0], nvidia: false, port, healthPath: "/health", readySeconds: 60 },
-      command: ["/app/llama-server", "--model", file, ...options],
+    const lock = lab.plan({
+      devices: ["0"],
+      engine: {
+        entrypoint: ["/app/llama-server"],
+        command: ["--model", `/etc/gpubox/${name}.gguf`, "--port", String(port), "--ctx-size", "512"],
+        healthTest: ["CMD", "curl", "-fsS", `http://127.0.0.1:${port}/health`],
+      },
     });
     writeFileSync(join(lab.dir, "backend", `${name}.gguf`), cannedModel({ answer: `this is ${name}` }));
     return {
@@ -48,7 +49,7 @@ if (!existsSync(binary)) console.warn("SKIPPED: GPUBOX_TEST_LLAMA_SWAP names no 
   };
 
   beforeAll(async () => {
-    await lab.open([0]);
+    await lab.open(["0"]);
     const [program, ...args] = llamaSwapCommand("/etc/gpubox/llama-swap.yaml");
     lab.write("llama-swap.yaml", llamaSwapConfig([server("one", 9001), server("two", 9002)]));
     for (const file of ["one.gguf", "two.gguf"]) chmodSync(join(lab.dir, "backend", file), 0o644);

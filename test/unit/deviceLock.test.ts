@@ -1,67 +1,61 @@
 import fc from "fast-check";
-import { deviceLock, type Starter, startDeadlines } from "../../configs/plan/deviceLock";
+import { type LockedEngine, type Starter, startDeadlines, takingTurns } from "../../configs/plan/deviceLock";
 
-const engine = {
-  devices: [1, 0],
-  nvidia: true,
-  port: 8000,
-  healthPath: "/health",
+const engine: LockedEngine = {
+  gpu: { vendor: "nvidia", ids: ["1", "0"] },
+  entrypoint: ["vllm"],
+  command: ["serve", "/model"],
+  env: { HOME: "/cache" },
+  mounts: [],
+  healthTest: ["CMD", "curl", "-fsS", "http://127.0.0.1:8000/it's"],
   readySeconds: 900,
-  command: ["vllm", "serve", "/model"],
+  assets: { "own.sh": "vllm/own.sh" },
 };
 
-describe("the device lock of a backend", () => {
-  test("everybody takes the locks of the same devices in the same order", () => {
-    const order = (devices: (number | string)[]) =>
-      deviceLock("/srv/gpubox", { ...engine, devices }).env.GPUBOX_LOCKS;
-    expect(order([1, 0])).toBe("device-0 device-1");
-    expect(order([0, 1])).toBe("device-0 device-1");
-    expect(order(["MIG-b", "GPU-a", 2])).toBe("device-2 device-GPU-a device-MIG-b");
+describe("an engine that takes turns", () => {
+  test("takes the locks of the same devices in the same order as everybody", () => {
+    const order = (ids: string[]) =>
+      takingTurns("/srv/gpubox", { ...engine, gpu: { vendor: "amd", ids } }).env.GPUBOX_LOCKS;
+    expect(order(["1", "0"])).toBe("device-0 device-1");
+    expect(order(["0", "1"])).toBe("device-0 device-1");
+    expect(order(["MIG-b", "GPU-a", "2"])).toBe("device-2 device-GPU-a device-MIG-b");
   });
 
-  test("the engine's command runs behind the entrypoint, with the lock directory mounted read-only", () => {
-    expect(deviceLock("/srv/gpubox", engine)).toEqual({
-      entrypoint: ["sh", "/etc/gpubox/entrypoint.sh"],
+  test("runs behind the lock, which asks its own health check, and watches its devices", () => {
+    expect(takingTurns("/srv/gpubox", engine)).toEqual({
+      ...engine,
+      entrypoint: ["sh", "/etc/gpubox/device-lock.sh"],
       command: ["vllm", "serve", "/model"],
       env: {
-        GPUBOX_PORT: "8000",
-        GPUBOX_HEALTH_PATH: "/health",
+        HOME: "/cache",
         GPUBOX_READY_SECONDS: "900",
         GPUBOX_LOCKS: "device-0 device-1",
+        GPUBOX_PROBE: "'curl' '-fsS' 'http://127.0.0.1:8000/it'\\''s'",
         GPUBOX_GPUS: "2",
       },
       mounts: [
         { kind: "directory", source: "/srv/gpubox/locks", target: "/run/gpubox/locks", readOnly: true },
       ],
-      healthTest: ["CMD", "sh", "/etc/gpubox/health.sh"],
-      files: {},
+      healthTest: ["CMD", "sh", "/etc/gpubox/device-health.sh"],
+      assets: {
+        "own.sh": "vllm/own.sh",
+        "device-lock.sh": "backend/device-lock.sh",
+        "device-health.sh": "backend/device-health.sh",
+        "device.sh": "backend/device.sh",
+      },
     });
   });
 
-  test("a backend on the CPU waits for nobody and watches no device", () => {
-    const plan = deviceLock("/srv/gpubox", { ...engine, devices: [] });
-    expect(plan.mounts).toEqual([]);
-    expect(Object.keys(plan.env).sort()).toEqual([
-      "GPUBOX_HEALTH_PATH",
-      "GPUBOX_PORT",
-      "GPUBOX_READY_SECONDS",
-    ]);
-  });
-
-  test("secrets are in a file that the entrypoint reads, and not in the environment", () => {
-    const apiKey = [{ secret: "engineKey", as: "shell" as const }];
-    const plan = deviceLock("/srv/gpubox", { ...engine, secretEnv: { VLLM_API_KEY: apiKey } });
-    expect(plan.env.GPUBOX_ENV_FILE).toBe("/etc/gpubox/backend.env");
-    expect(plan.files).toEqual({
-      "backend.env": { text: ["VLLM_API_KEY=", ...apiKey, "\n"], mode: "0640" },
-    });
+  test("is left alone on the CPU", () => {
+    const { gpu: _, ...onCpu } = engine;
+    expect(takingTurns("/srv/gpubox", onCpu)).toBe(onCpu);
   });
 });
 
 describe("deadlines of engines that start in turn", () => {
   const starter = (name: string, devices: number[], readySeconds: number): Starter => ({
     name,
-    devices,
+    devices: devices.map(String),
     readySeconds,
   });
 
@@ -78,7 +72,10 @@ describe("deadlines of engines that start in turn", () => {
 
   test("no deadline is shorter than the backend's own time or longer than everybody's together", () => {
     const starters = fc.array(
-      fc.record({ devices: fc.array(fc.nat(3), { maxLength: 3 }), readySeconds: fc.integer({ min: 1 }) }),
+      fc.record({
+        devices: fc.array(fc.constantFrom("0", "1", "2"), { maxLength: 3 }),
+        readySeconds: fc.integer({ min: 1 }),
+      }),
       { maxLength: 8 },
     );
     fc.assert(

@@ -2,8 +2,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BACKEND_ASSETS, deviceLock, lockFiles } from "../../../configs/plan/deviceLock";
-import type { DeviceId } from "../../../configs/schema/gpu";
+import { type LockedEngine, lockFiles, takingTurns } from "../../../configs/plan/deviceLock";
 import { output, run } from "../../../runner/process";
 import { defaultProjectDir } from "../../../runner/project";
 import { recipeReference } from "../../../runner/recipes";
@@ -21,18 +20,23 @@ function skipped(): jest.Describe {
 }
 
 export interface LabEngine {
-  devices: DeviceId[];
-  /** Default: a stub that loads for `loadSeconds`. */
-  command?: string[];
+  devices: string[];
+  /** What differs from a stub that loads for `loadSeconds`. */
+  engine?: Partial<LockedEngine>;
   loadSeconds?: number;
   /** Of the stub, after SIGTERM. */
   exitCode?: number;
   readySeconds?: number;
-  port?: number;
   /** Program that starts the entrypoint. */
   through?: string[];
   /** More arguments of `docker run`. */
   docker?: string[];
+}
+
+/** A health check of what every image of an engine has. */
+export function bashHealth(port: number): string[] {
+  const ask = `exec 3<>/dev/tcp/127.0.0.1/${port}; printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3; read -r _ code _ <&3; [[ $code == 200 ]]`;
+  return ["CMD", "bash", "-c", ask];
 }
 
 export interface Event {
@@ -47,16 +51,17 @@ export class LockLab {
   readonly dir = mkdtempSync(join(tmpdir(), "gpubox-lock-"));
   private containers = new Set<string>();
 
-  async open(devices: DeviceId[]): Promise<void> {
+  async open(devices: string[]): Promise<void> {
     chmodSync(this.dir, 0o755);
     mkdirSync(join(this.dir, "backend"));
-    const assets = { ...BACKEND_ASSETS, "engine.py": "../test/e2e/deviceLock/engine.py" };
+    const { assets = {} } = this.plan({ devices });
     for (const [name, asset] of Object.entries(assets))
       cpSync(join(defaultProjectDir, "assets", asset), join(this.dir, "backend", name));
+    cpSync(join(__dirname, "engine.py"), join(this.dir, "backend", "engine.py"));
     await this.makeLocks(devices);
   }
 
-  async makeLocks(devices: DeviceId[]): Promise<void> {
+  async makeLocks(devices: string[]): Promise<void> {
     await output("sh", ["-c", lockFiles(engineImage, this.dir, devices).script]);
   }
 
@@ -69,6 +74,21 @@ export class LockLab {
     return `${this.prefix}-${short}`;
   }
 
+  /** An engine of the lab as a box would run it. */
+  plan(engine: LabEngine): LockedEngine {
+    const { loadSeconds = 2, exitCode = 0, readySeconds = 60 } = engine;
+    return takingTurns(this.dir, {
+      gpu: { vendor: "amd", ids: engine.devices },
+      entrypoint: ["python3"],
+      command: ["/etc/gpubox/engine.py", String(loadSeconds), String(exitCode)],
+      env: {},
+      mounts: [],
+      healthTest: bashHealth(8000),
+      readySeconds,
+      ...engine.engine,
+    });
+  }
+
   /** Name of a container that the caller starts, to be removed with the others. */
   adopt(short: string): string {
     this.containers.add(this.name(short));
@@ -76,15 +96,7 @@ export class LockLab {
   }
 
   async start(short: string, engine: LabEngine): Promise<void> {
-    const stub = ["python3", "/etc/gpubox/engine.py", String(engine.loadSeconds ?? 2)];
-    const plan = deviceLock(this.dir, {
-      devices: engine.devices,
-      nvidia: false,
-      port: engine.port ?? 8000,
-      healthPath: "/health",
-      readySeconds: engine.readySeconds ?? 60,
-      command: engine.command ?? [...stub, String(engine.exitCode ?? 0)],
-    });
+    const plan = this.plan(engine);
     const [program, ...words] = [...(engine.through ?? []), ...plan.entrypoint, ...plan.command];
     await output("docker", [
       ...["run", "--detach", "--init", "--name", this.adopt(short), "--network", "none"],
@@ -127,7 +139,7 @@ export class LockLab {
   }
 
   async healthy(short: string): Promise<boolean> {
-    return (await run("docker", ["exec", this.name(short), "sh", "/etc/gpubox/health.sh"])).code === 0;
+    return (await run("docker", ["exec", this.name(short), "sh", "/etc/gpubox/device-health.sh"])).code === 0;
   }
 
   async remove(): Promise<void> {

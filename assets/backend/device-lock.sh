@@ -2,16 +2,15 @@
 # Starts an engine when it is its turn. Engines size themselves from the memory that is free, so those that share a GPU load
 # one after another: each holds a lock for each of its devices until it answers, or until it ends.
 #
-#   sh entrypoint.sh ENGINE ARGUMENT...
+#   sh device-lock.sh ENGINE ARGUMENT...
 #
 # GPUBOX_LOCKS           files in /run/gpubox/locks, one a device, in the order in which everybody takes them
 # GPUBOX_READY_SECONDS   an engine that does not answer by then is stopped, so that another one has its turn
-# GPUBOX_ENV_FILE        file with secrets that the engine gets as its environment
-# GPUBOX_PORT, GPUBOX_HEALTH_PATH, GPUBOX_GPUS   see probe.sh
+# GPUBOX_PROBE, GPUBOX_GPUS   see device.sh
 #
 # POSIX sh. The kernel frees a lock with the last process that has it open, so nothing stays locked after a crash.
 set -u
-. "${0%/*}/probe.sh"
+. "${0%/*}/device.sh"
 
 LOCKS=/run/gpubox/locks
 # Seconds between two looks at the devices, and looks in a row that have to fail: nvidia-smi is slow on a busy host.
@@ -83,15 +82,6 @@ give_up() {
   kill -KILL "$engine" 2>/dev/null
   exit 1
 }
-
-if [ -n "${GPUBOX_ENV_FILE:-}" ]; then
-  set -a
-  . "$GPUBOX_ENV_FILE"
-  set +a
-fi
-
-# Without a device there is nobody to wait for.
-[ -n "${GPUBOX_LOCKS:-}" ] || exec "$@"
 
 main=$$
 holders=
