@@ -14,6 +14,8 @@ export interface BackendArgs {
   secrets: pulumi.Output<SecretValues>;
   /** Steps that bring model files to the host, by name: models that share a file share the step. */
   weights: Map<string, local.Command>;
+  /** What has to be on the host before any backend starts. */
+  after?: pulumi.Resource[];
 }
 
 /** A model server on this host, with the valve that the gateway reaches it through. */
@@ -35,7 +37,7 @@ export class Backend extends pulumi.ComponentResource {
     const server = new Service(
       "Server",
       `${name}-server`,
-      { host, plan: plan.service, secrets, after: this.weights(args) },
+      { host, plan: plan.service, secrets, after: [...this.weights(args), ...(args.after ?? [])] },
       { parent: this },
     );
     this.ready = [valve.ready, server.ready];

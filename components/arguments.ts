@@ -41,8 +41,12 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
     shmSize: plan.shmMiB,
     readOnly: plan.readOnly,
     init: plan.init,
-    capabilities: { drops: ["ALL"] },
-    securityOpts: ["no-new-privileges:true"],
+    capabilities: { drops: ["ALL"], ...(plan.capAdd ? { adds: [...plan.capAdd].sort() } : {}) },
+    securityOpts: ["no-new-privileges:true", ...(plan.securityOpts ?? [])].sort(),
+    ...gpuArgs(plan),
+    ulimits: plan.ulimits,
+    ipcMode: plan.ipc,
+    groupAdds: plan.groupAdd,
     healthcheck: {
       tests: plan.health.test,
       interval: goDuration(plan.health.intervalSeconds),
@@ -60,6 +64,21 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
     start: plan.started,
     // For one that people start, a refresh takes it as it is, running or not.
     mustRun: plan.started,
+  };
+}
+
+/**
+ * Never `gpus`, which takes one device only and reads "0,1" as the first. AMD's come as device files: its driver cannot be
+ * named in a request.
+ */
+function gpuArgs({ gpu, devices }: ContainerPlan): Pick<docker.ContainerArgs, "deviceRequests" | "devices"> {
+  return {
+    ...(gpu?.vendor === "nvidia"
+      ? { deviceRequests: [{ driver: "nvidia", deviceIds: gpu.ids, capabilities: ["gpu"] }] }
+      : {}),
+    ...(devices
+      ? { devices: devices.map((path) => ({ hostPath: path, containerPath: path, permissions: "rwm" })) }
+      : {}),
   };
 }
 

@@ -1,4 +1,8 @@
 import { isIP } from "node:net";
+import { checkExposed } from "./checkExposed";
+import { engineOf } from "./engines";
+import { optionalSecrets } from "./optionalModels";
+import { instancesOf, namesOf } from "./plan/instances";
 import { POOLED_CONNECTIONS } from "./plan/litellm";
 import { modelSlug } from "./plan/names";
 import { type Problem, suggestion } from "./problems";
@@ -16,6 +20,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkPool(config),
     ...checkStores(config),
     ...checkNames(config),
+    ...checkExposed(config),
     ...checkSecrets(config, secrets),
   ];
 }
@@ -37,12 +42,14 @@ function checkHost({ host }: StackConfig): Problem[] {
       what: "Hosts behind SSH are not built yet.",
       fix: "Run gpubox on the host itself with unix:///var/run/docker.sock.",
     });
-  if (host.gpus.length > 0)
-    problems.push({
-      path: "gpubox:host.gpus",
-      what: "GPU placement is not built yet.",
-      fix: "Leave `gpus` out, and declare servers that hold a GPU with engine: openai and their baseUrl.",
-    });
+  const ids = host.gpus.map(({ id }) => String(id));
+  for (const [index, id] of ids.entries())
+    if (ids.indexOf(id) !== index)
+      problems.push({
+        path: `gpubox:host.gpus[${index}].id`,
+        what: `The device ${id} is declared twice.`,
+        fix: "Declare each device once.",
+      });
   return problems;
 }
 
@@ -112,7 +119,7 @@ const FALLBACKS = ["fallbacks", "context_window_fallbacks", "content_policy_fall
 
 /** A fallback to a model that is not there fails only when it is needed. */
 function checkFallbacks({ gateway, models }: StackConfig): Problem[] {
-  const names = Object.entries(models).flatMap(([name, model]) => [name, ...model.aliases]);
+  const names = Object.entries(models).flatMap(([name, model]) => namesOf(name, model));
   const named = (value: unknown): string[] => {
     if (typeof value === "string") return [value];
     if (Array.isArray(value)) return value.flatMap(named);
@@ -178,36 +185,43 @@ function checkNames({ models }: StackConfig): Problem[] {
   const problems: Problem[] = [];
   const names = new Map<string, string>();
   const slugs = new Map<string, string>();
-  for (const name of Object.keys(models)) {
+  for (const [name, model] of Object.entries(models)) {
     names.set(name, `gpubox:models.${name}`);
-    const slug = modelSlug(name);
-    const other = slugs.get(slug);
-    if (other)
-      problems.push({
-        path: `gpubox:models.${name}`,
-        what: `Its container would have the same name as that of "${other}".`,
-        fix: "Rename one so that they differ in more than upper case and punctuation.",
-      });
-    slugs.set(slug, name);
-  }
-  for (const [name, model] of Object.entries(models))
-    for (const [index, alias] of model.aliases.entries()) {
-      const path = `gpubox:models.${name}.aliases[${index}]`;
-      const owner = names.get(alias);
-      if (owner)
+    for (const { id } of instancesOf(name, model)) {
+      const slug = modelSlug(id);
+      const other = slugs.get(slug);
+      if (other)
         problems.push({
-          path,
-          what: `"${alias}" is taken by ${owner}.`,
-          fix: "Choose another alias; each name leads to one model.",
+          path: `gpubox:models.${name}`,
+          what: `Its container would have the same name as that of "${other}".`,
+          fix: "Rename one so that they differ in more than upper case and punctuation.",
         });
-      else names.set(alias, path);
+      slugs.set(slug, id);
     }
+  }
+  const claim = (name: string, path: string, kind: string) => {
+    const owner = names.get(name);
+    if (owner)
+      problems.push({
+        path,
+        what: `"${name}" is taken by ${owner}.`,
+        fix: `Choose another ${kind}; each name leads to one model.`,
+      });
+    else names.set(name, path);
+  };
+  for (const [name, model] of Object.entries(models)) {
+    for (const [index, alias] of model.aliases.entries())
+      claim(alias, `gpubox:models.${name}.aliases[${index}]`, "alias");
+    for (const adapter of engineOf(model).adapters?.(model) ?? [])
+      claim(adapter, `gpubox:models.${name} (LoRA ${adapter})`, "name");
+  }
   return problems;
 }
 
 function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
   const problems: Problem[] = [];
   const generated: readonly string[] = generatedSecrets;
+  const mayBeBlank = optionalSecrets(config);
   for (const { name, path } of requiredSecrets(config)) {
     if (secrets[name]) continue;
     const make = generated.includes(name) ? " or let `npm run up` make it" : "";
@@ -222,7 +236,7 @@ function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
     const set = `pulumi config set --secret gpubox:${name}`;
     if (!fact.encrypted)
       problems.push({ path, what: "The secret stands in plaintext.", fix: `Set it anew: ${set}.` });
-    if (fact.flaw)
+    if (fact.flaw && !(fact.flaw === "is empty" && mayBeBlank.includes(name)))
       problems.push({ path, what: `The secret ${fact.flaw}.`, fix: `Set another value: ${set}.` });
   }
   if (secrets.saltKey?.sameAs === "masterKey" || secrets.masterKey?.sameAs === "saltKey")

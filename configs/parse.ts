@@ -1,7 +1,10 @@
 import type { z } from "zod";
 import { checkStack } from "./checks";
-import { type EngineName, engineOf, engines, type ModelConfig, plannedEngines } from "./engines";
+import { type EngineName, engineOf, engines, type ModelConfig } from "./engines";
+import type { ModelLock } from "./models/facts";
+import { instancesOf } from "./plan/instances";
 import { ConfigError, nearest, type Problem, suggestion } from "./problems";
+import type { HostConfig } from "./schema/host";
 import { modelName } from "./schema/shared";
 import { generatedSecrets, type SectionName, type StackConfig, sections } from "./schema/stack";
 import type { SecretFacts } from "./secretFacts";
@@ -15,6 +18,8 @@ export interface RawStack {
   secrets: SecretFacts;
   /** `saltFingerprint()` of the salt key that the stack has now; undefined where its value is not known. */
   saltFingerprint?: string;
+  /** What is known of the models' files and shapes. */
+  lock?: ModelLock;
 }
 
 /** Parses and checks a stack config. Throws one `ConfigError` with every mistake, each with its path. */
@@ -32,20 +37,27 @@ export function parseStack(raw: RawStack): StackConfig {
     const rest = schema.safeParse(without(value, result.error.issues));
     return (rest.success ? rest.data : schema.parse({})) as z.infer<(typeof sections)[Name]>;
   };
+  const host = section("host");
   const config: StackConfig = {
     stack: raw.stack,
-    host: section("host"),
+    host,
     gateway: section("gateway"),
     cache: section("cache"),
     database: section("database"),
-    models: parseModels(raw.values.models, problems),
+    models: parseModels(raw.values.models, { host, lock: raw.lock }, problems),
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));
   if (problems.length > 0) throw new ConfigError(raw.stack, dedupe(problems));
   return config;
 }
 
-function parseModels(value: unknown, problems: Problem[]): Record<string, ModelConfig> {
+/** What an entry is checked against. */
+interface Surroundings {
+  host: HostConfig;
+  lock?: ModelLock;
+}
+
+function parseModels(value: unknown, around: Surroundings, problems: Problem[]): Record<string, ModelConfig> {
   const root = "gpubox:models";
   if (value === undefined) return {};
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -59,7 +71,7 @@ function parseModels(value: unknown, problems: Problem[]): Record<string, ModelC
   const models: Record<string, ModelConfig> = {};
   // Sorted, because Pulumi hands maps over sorted, and the order must not make another gateway.
   for (const [name, entry] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const model = parseModel(name, entry, `${root}.${name}`, problems);
+    const model = parseModel(name, entry, around, problems);
     if (model) models[name] = model;
   }
   return models;
@@ -68,9 +80,10 @@ function parseModels(value: unknown, problems: Problem[]): Record<string, ModelC
 function parseModel(
   name: string,
   entry: unknown,
-  path: string,
+  { host, lock }: Surroundings,
   problems: Problem[],
 ): ModelConfig | undefined {
+  const path = `gpubox:models.${name}`;
   const named = modelName.safeParse(name);
   if (!named.success)
     problems.push({
@@ -86,11 +99,15 @@ function parseModel(
   const { schema, keys } = engines[engine as EngineName];
   const result = schema.safeParse(entry);
   if (!result.success) {
-    problems.push(...zodProblems(result.error.issues, path, entry, () => keys));
+    problems.push(
+      ...zodProblems(result.error.issues, path, entry, (at) => (at.length > 0 ? keysOf(schema, at) : keys)),
+    );
     return undefined;
   }
   const model: ModelConfig = result.data;
-  problems.push(...engineOf(model).check(model, path));
+  const locked = lock?.[model.model ?? ""];
+  for (const instance of instancesOf(name, model))
+    problems.push(...engineOf(model).check(instance.model, `${path}${instance.path}`, { host, locked }));
   return model;
 }
 
@@ -98,12 +115,6 @@ function unknownEngine(engine: unknown, path: string): Problem {
   const known = Object.keys(engines);
   if (typeof engine !== "string")
     return { path, what: "The entry names no engine.", fix: `Write engine: ${known.join(" or ")}.` };
-  if (plannedEngines.includes(engine))
-    return {
-      path,
-      what: `The engine ${engine} is not built yet.`,
-      fix: "Run that server yourself and declare it with engine: openai and its baseUrl.",
-    };
   return { path, what: `There is no engine "${engine}".`, fix: suggestion(engine, known) };
 }
 

@@ -1,3 +1,4 @@
+import { isOptional, secretsOf } from "./optionalModels";
 import type { StackConfig } from "./schema/stack";
 
 export interface RequiredSecret {
@@ -20,7 +21,8 @@ export function requiredSecrets(config: StackConfig): RequiredSecret[] {
     if (mode === "external" && url) required.push({ name: url.secret, path: `gpubox:${section}.url` });
   }
   for (const [name, model] of Object.entries(config.models))
-    if ("apiKey" in model && typeof model.apiKey === "object")
-      required.push({ name: model.apiKey.secret, path: `gpubox:models.${name}.apiKey` });
+    if (!isOptional(model))
+      for (const secret of secretsOf(model))
+        required.push({ name: secret.name, path: `gpubox:models.${name}${secret.path}` });
   return required;
 }

@@ -41,6 +41,7 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
       stdin: directoryInput(directory, secrets),
     });
   }
+  if (plan.deviceLocks) await step(options, "device locks", plan.deviceLocks.script);
   for (const weights of new Map(plan.backends.map((b) => [b.weights?.name, b.weights])).values())
     if (weights) {
       const stdin = weights.stdin && renderText(weights.stdin, secrets);

@@ -11,10 +11,10 @@ import { ConfigError } from "../configs/problems";
 import { generatedSecrets } from "../configs/schema/stack";
 import { loadAssets } from "./assets";
 import { recordedGenerations } from "./history";
-import { imageRoles, readLock } from "./imageLock";
+import { readLock } from "./imageLock";
 import { output, run, UserError } from "./process";
 import { projectPaths, stackNames } from "./project";
-import { recipeReference } from "./recipes";
+import { recipeReference, recipeRoles } from "./recipes";
 import { readResolved, resolvedPath, resolvedSchema } from "./resolved";
 import { encryptedNames } from "./secrets";
 import { readStackFile } from "./stackConfig";
@@ -44,7 +44,9 @@ export async function findGarbage(projectDir: string): Promise<Garbage[]> {
   const kept: Kept = {
     plans: plans.flat(),
     generations: stacks.flatMap((stack) => recordedGenerations(projectDir, stack).slice(0, KEPT_GENERATIONS)),
-    images: (["base", ...imageRoles] as const).map((recipe) => recipeReference(projectDir, recipe)),
+    images: (["base", ...recipeRoles(projectDir)] as const).map((recipe) =>
+      recipeReference(projectDir, recipe),
+    ),
   };
   const found: Garbage[] = [];
   for (const [current] of plans) {
@@ -90,10 +92,12 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
   const workdir = mkdtempSync(join(tmpdir(), "gpubox-gc-"));
   try {
     copyFileSync(join(folder, "stack.yaml"), join(workdir, `Pulumi.${stack}.yaml`));
-    const resolved = join(folder, "resolved.json");
-    const images = existsSync(resolved)
-      ? resolvedSchema.parse(JSON.parse(readFileSync(resolved, "utf8")))
-      : readResolved(projectDir, stack);
+    const present = readResolved(projectDir, stack);
+    const path = join(folder, "resolved.json");
+    const recorded = existsSync(path)
+      ? resolvedSchema.parse(JSON.parse(readFileSync(path, "utf8")))
+      : present;
+    const images = { ...recorded, images: { ...present.images, ...recorded.images } };
     return planFile(projectDir, workdir, stack, images);
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof UserError || error instanceof z.ZodError))

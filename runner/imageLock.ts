@@ -1,12 +1,10 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import type { ImageRole } from "../configs/plan/types";
+import { type ImageRole, imageRoles } from "../configs/plan/imageRoles";
 import { verificationSchema, verifySignature } from "./cosign";
 import { UserError } from "./process";
 import { fetchDigest, UnresolvedImage } from "./registry";
-
-export const imageRoles = ["gateway", "edge", "cache", "database", "llamacpp"] as const;
 
 const officialSchema = z.record(
   z.enum(imageRoles),

@@ -1,8 +1,9 @@
-import type { ImageRole, ResolvedImage } from "../configs/plan/types";
-import { type ImageLock, imageRoles, type LockEntry, readLock, resolveEntry, writeLock } from "./imageLock";
+import type { ImageRole, NeededImage } from "../configs/plan/imageRoles";
+import type { Resolved } from "../configs/plan/types";
+import { type ImageLock, type LockEntry, readLock, resolveEntry, writeLock } from "./imageLock";
 import { run, UserError } from "./process";
 import type { Log } from "./project";
-import { buildRecipes, imageExists } from "./recipes";
+import { buildRecipes, hasRecipe, imageExists } from "./recipes";
 import { imageName, registryFailure } from "./registry";
 
 export interface ResolveOptions {
@@ -11,42 +12,59 @@ export interface ResolveOptions {
   /** Address of the Docker engine that gets the images. */
   docker: string;
   log: Log;
+  /** What the stack needs, from `imageRolesOf`. */
+  needed: NeededImage[];
   /**
-   * `auto`: pull by locked digest, build from the recipe where no image registry answers. `build`: recipes only.
-   * Default: `build` where the environment says GPUBOX_IMAGES=build, else `auto`.
+   * `auto`: pull by locked digest, build from the recipe where no image registry answers. `build`: the recipe wherever
+   * there is one. Default: `build` where the environment says GPUBOX_IMAGES=build, else `auto`.
    */
   mode?: "auto" | "build";
 }
 
-type Images = Record<ImageRole, ResolvedImage>;
-
 /**
- * Brings an image for every role to the Docker engine and says which. An image that is already there costs no network.
- * Where a registry answers, a failure to resolve or pull from it is an error, never a silent change to the recipe.
+ * Brings the image of every needed role to the Docker engine and says which. An image that is already there costs no
+ * network. Where a registry answers, a failure to resolve or pull from it is an error, never a silent change to the recipe.
  *
- * @throws UserError when the engine does not answer, the lock is not valid, a pull or a build fails, or a registry that
- *   answers has no such tag.
+ * @throws UserError when the engine does not answer, the lock is not valid, a pull or a build fails, a registry that
+ *   answers has no such tag, or none answers and there is no recipe.
  */
-export async function resolveImages(options: ResolveOptions): Promise<Images> {
-  const { projectDir, docker, log, mode = modeOfEnvironment() } = options;
+export async function resolveImages(options: ResolveOptions): Promise<Resolved["images"]> {
+  const { projectDir, docker, log, needed, mode = modeOfEnvironment() } = options;
   await requireEngine(docker);
-  const images: Partial<Images> = {};
-  if (mode === "auto") {
-    const lock = readLock(projectDir);
-    for (const role of imageRoles) {
-      const reference = lockedReference(lock[role]);
-      if (reference && (await imageExists(docker, reference))) images[role] = { reference, source: "digest" };
-    }
-    const absent = imageRoles.filter((role) => !images[role]);
-    const reachable = await reachableRoles(lock, absent, log);
-    await resolveMissing(projectDir, lock, reachable, log);
-    for (const role of reachable)
-      images[role] = { reference: await pull(role, lock[role], docker, log), source: "digest" };
+  const images: Resolved["images"] = {};
+  const buildable = (role: ImageRole) => hasRecipe(projectDir, role);
+  const roles = needed.map(({ role }) => role);
+  const pulled = roles.filter((role) => mode === "auto" || !buildable(role));
+  const lock = readLock(projectDir);
+  for (const role of pulled) {
+    const reference = lockedReference(lock[role]);
+    if (reference && (await imageExists(docker, reference))) images[role] = { reference, source: "digest" };
   }
-  const rest = imageRoles.filter((role) => !images[role]);
+  const absent = pulled.filter((role) => !images[role]);
+  const failures = await registryFailures(lock, absent);
+  const unreachable = absent.filter((role) => failures[role]);
+  for (const { role, model } of needed)
+    if (failures[role] && !buildable(role)) throw noImage(role, model, failures[role]);
+  for (const failure of new Set(Object.values(failures))) {
+    const concerned = unreachable.filter((role) => failures[role] === failure);
+    log(`${failure}; built from images/ instead: ${concerned.join(", ")}`);
+  }
+  const reachable = absent.filter((role) => !failures[role]);
+  await resolveMissing(projectDir, lock, reachable, log);
+  for (const role of reachable)
+    images[role] = { reference: await pull(role, lock[role], docker, log), source: "digest" };
+  const rest = roles.filter((role) => !images[role]);
   const built = rest.length > 0 ? await buildRecipes(rest, { projectDir, docker, log }) : {};
   for (const role of rest) images[role] = { reference: built[role]!, source: "recipe" };
-  return images as Images;
+  return images;
+}
+
+function noImage(role: ImageRole, model: string | undefined, failure: string): UserError {
+  return new UserError(
+    `The image ${role}${model ? `, which the model ${model} needs,` : ""} is not on this machine: ${failure}, and there is no recipe for it.`,
+    "Run it where the registry answers, or load the image there with `docker save` and here with `docker load`" +
+      (model ? ", or take the model out." : "."),
+  );
 }
 
 function modeOfEnvironment(): "auto" | "build" {
@@ -73,8 +91,11 @@ function lockedReference({ image, digest }: LockEntry): string | undefined {
   return digest ? `${image}@${digest}` : undefined;
 }
 
-/** Asks each registry once, all at the same time, and says which do not answer. */
-async function reachableRoles(lock: ImageLock, roles: ImageRole[], log: Log): Promise<ImageRole[]> {
+/** Asks each registry once, all at the same time: role to why its registry does not answer. */
+async function registryFailures(
+  lock: ImageLock,
+  roles: ImageRole[],
+): Promise<Partial<Record<ImageRole, string>>> {
   const hostOf = (role: ImageRole) => imageName(lock[role].image).host;
   const byHost = new Map(roles.map((role) => [hostOf(role), lock[role].image]));
   const failures = new Map(
@@ -82,12 +103,12 @@ async function reachableRoles(lock: ImageLock, roles: ImageRole[], log: Log): Pr
       [...byHost].map(async ([host, image]) => [host, await registryFailure(image)] as const),
     ),
   );
-  for (const [host, failure] of failures)
-    if (failure) {
-      const concerned = roles.filter((role) => hostOf(role) === host).join(", ");
-      log(`${failure}; built from images/ instead: ${concerned}`);
-    }
-  return roles.filter((role) => failures.get(hostOf(role)) === undefined);
+  return Object.fromEntries(
+    roles.flatMap((role) => {
+      const failure = failures.get(hostOf(role));
+      return failure ? [[role, failure]] : [];
+    }),
+  );
 }
 
 /** Fills in the digests that the lock lacks, now that a registry answers; the reviewer of the lock's change decides. */

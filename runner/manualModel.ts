@@ -20,38 +20,50 @@ export interface StartOptions {
 }
 
 /**
- * Starts a model's container and waits until it serves.
+ * Starts a model's containers, one for each of its instances, and waits until they serve.
  *
+ * @param name a model's public name, or one of its instances'
  * @throws UserError when there is no such model here, when it does not fit beside what runs, and when it does not get well:
  *   with its last words
  */
-export async function startModel(plan: BoxPlan, model: string, options: StartOptions): Promise<void> {
-  const backend = backendOf(plan, model);
-  const container = containerName(plan, backend);
-  if ((await stateOf(plan, backend)) === "running") {
-    options.log(`${model} runs already`);
-  } else {
-    await requireRoom(plan, backend, options.devices ?? []);
-    await output("docker", ["-H", plan.docker, "start", container]);
-  }
-  if (!backend.service.container.started) await mark(plan, backend, rememberStarted);
-  await undrain(plan, backend);
-  await awaitHealthy(plan, backend, options.log);
-  options.log(`${model} serves at ${plan.endpoint}`);
+export async function startModel(plan: BoxPlan, name: string, options: StartOptions): Promise<void> {
+  for (const backend of backendsOf(plan, name)) await startBackend(plan, backend, options);
+  options.log(`${name} serves at ${plan.endpoint}`);
 }
 
 /**
- * Stops a model's container after its running requests have finished, at most 600 s. From the first moment on, new ones are
- * answered 503.
+ * Stops a model's containers after their running requests have finished, at most 600 s each. From the first moment on, new
+ * ones are answered 503.
  *
+ * @param name a model's public name, or one of its instances'
  * @throws UserError when there is no such model here
  */
-export async function stopModel(plan: BoxPlan, model: string, log: Log): Promise<void> {
-  const backend = backendOf(plan, model);
+export async function stopModel(plan: BoxPlan, name: string, log: Log): Promise<void> {
+  for (const backend of backendsOf(plan, name)) await stopBackend(plan, backend, log);
+}
+
+async function startBackend(
+  plan: BoxPlan,
+  backend: BackendPlan,
+  { log, devices = [] }: StartOptions,
+): Promise<void> {
+  if ((await stateOf(plan, backend)) === "running") {
+    log(`${backend.instance} runs already`);
+  } else {
+    await requireRoom(plan, backend, devices);
+    await output("docker", ["-H", plan.docker, "start", containerName(plan, backend)]);
+  }
+  if (!backend.service.container.started) await mark(plan, backend, rememberStarted);
+  await undrain(plan, backend);
+  await awaitHealthy(plan, backend, log);
+}
+
+async function stopBackend(plan: BoxPlan, backend: BackendPlan, log: Log): Promise<void> {
+  const { instance } = backend;
   const { started, stopGraceSeconds } = backend.service.container;
   if (!started) await mark(plan, backend, forgetStarted);
   if ((await stateOf(plan, backend)) !== "running") {
-    log(`${model} does not run`);
+    log(`${instance} does not run`);
     return;
   }
   const drained = await valve(plan, backend, String(DRAIN_SECONDS));
@@ -59,16 +71,16 @@ export async function stopModel(plan: BoxPlan, model: string, log: Log): Promise
   const stop = ["stop", "--time", String(stopGraceSeconds), containerName(plan, backend)];
   await output("docker", ["-H", plan.docker, ...stop]);
   await undrain(plan, backend);
-  log(`${model} is stopped; ${startCommand(plan.stack, model)} starts it again`);
+  log(`${instance} is stopped; ${startCommand(plan.stack, instance)} starts it again`);
   if (started) log("The next `npm run up` starts it again, because its entry does not say start: manual.");
 }
 
-function backendOf(plan: BoxPlan, model: string): BackendPlan {
-  const backend = plan.backends.find((one) => one.model === model);
-  if (backend) return backend;
-  const names = plan.backends.map((one) => one.model).join(", ") || "none";
+function backendsOf(plan: BoxPlan, name: string): BackendPlan[] {
+  const found = plan.backends.filter(({ model, instance }) => [model, instance].includes(name));
+  if (found.length > 0) return found;
+  const names = [...new Set(plan.backends.map(({ model }) => model))].join(", ") || "none";
   throw new UserError(
-    `The stack ${plan.stack} has no model "${model}" with a container of its own.`,
+    `The stack ${plan.stack} has no model "${name}" with a container of its own.`,
     `Name one of these: ${names}.`,
   );
 }
@@ -83,7 +95,7 @@ async function stateOf(plan: BoxPlan, backend: BackendPlan): Promise<"running" |
   const result = await run("docker", args);
   if (result.code !== 0)
     throw new UserError(
-      `The container of ${backend.model} is not there: ${result.stderr.trim()}.`,
+      `The container of ${backend.instance} is not there: ${result.stderr.trim()}.`,
       `Bring the stack up first: npm run up -- --stack ${plan.stack}.`,
     );
   return ["running", "restarting", "paused"].includes(result.stdout.trim()) ? "running" : "stopped";
@@ -96,13 +108,13 @@ async function requireRoom(plan: BoxPlan, backend: BackendPlan, devices: DeviceM
   const running = others.filter((_, index) => states[index] === "running");
   const missing = noRoom(
     backend.needs,
-    running.map(({ model, needs = [] }) => ({ model, needs })),
+    running.map(({ instance, needs = [] }) => ({ model: instance, needs })),
     devices,
   );
   if (!missing) return;
   const gib = (missing.missingMib / 1024).toFixed(1);
   throw new UserError(
-    `${backend.model} does not fit on device ${missing.device}: ${gib} GiB are missing beside what runs there.`,
+    `${backend.instance} does not fit on device ${missing.device}: ${gib} GiB are missing beside what runs there.`,
     missing.stop.length > 0
       ? `Stop what is in its way: ${missing.stop.map((model) => stopCommand(plan.stack, model)).join(" && ")}.`
       : "Even with everything else stopped it would not fit: give it less context, or another device.",
@@ -141,16 +153,16 @@ async function awaitHealthy(plan: BoxPlan, backend: BackendPlan, log: Log): Prom
     const result = await Promise.race([waiting, sleep(PROGRESS_SECONDS * 1000)]);
     const seconds = Math.round((Date.now() - from) / 1000);
     if (!result) {
-      log(`${backend.model} loads: ${seconds} s of at most ${readySeconds} s`);
+      log(`${backend.instance} loads: ${seconds} s of at most ${readySeconds} s`);
       continue;
     }
     if (result.code === 0) {
-      log(`${backend.model} is loaded after ${seconds} s`);
+      log(`${backend.instance} is loaded after ${seconds} s`);
       return;
     }
     throw new UserError(
-      `${backend.model} did not start: ${result.stderr.trim()}`,
-      `Correct it and try again; ${stopCommand(plan.stack, backend.model)} gives up.`,
+      `${backend.instance} did not start: ${result.stderr.trim()}`,
+      `Correct it and try again; ${stopCommand(plan.stack, backend.instance)} gives up.`,
     );
   }
 }

@@ -1,3 +1,4 @@
+import { withoutLeftOut } from "../configs/optionalModels";
 import { parseStack } from "../configs/parse";
 import { planBox } from "../configs/plan/box";
 import type { BoxPlan, Resolved } from "../configs/plan/types";
@@ -17,9 +18,13 @@ export function checkStackFile(projectDir: string, stack: string): StackConfig {
   return parseStack({ ...readStackFile(projectDir, stack, standIns), saltFingerprint: undefined });
 }
 
-/** Parses a stack's file with its real secrets. Throws a `ConfigError` with every mistake. */
+/**
+ * Parses a stack's file with its real secrets, without the optional models that lack theirs. Throws a `ConfigError` with
+ * every mistake.
+ */
 export function readStack(projectDir: string, stack: string, secrets: Secrets): StackConfig {
-  return parseStack(readStackFile(projectDir, stack, secrets));
+  const raw = readStackFile(projectDir, stack, secrets);
+  return withoutLeftOut(parseStack(raw), raw.secrets);
 }
 
 /** The plan that `pulumi up` would make of the stack's file. */

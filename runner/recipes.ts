@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import type { ImageRole } from "../configs/plan/types";
+import { type ImageRole, imageRoles } from "../configs/plan/imageRoles";
 import { aptMirrors } from "./aptMirrors";
 import { output, run, UserError } from "./process";
 import { ensureProjectFolders, type Log, projectPaths } from "./project";
@@ -9,7 +9,7 @@ import { ensureProjectFolders, type Log, projectPaths } from "./project";
 type Recipe = ImageRole | "base";
 
 /** What a build takes on two cores and an ordinary line; a person who waits wants to know for how long. */
-const USUAL_TIME: Record<Recipe, string> = {
+const USUAL_TIME: Partial<Record<Recipe, string>> = {
   base: "40 s",
   gateway: "1 min",
   edge: "10 s",
@@ -48,6 +48,16 @@ export function recipeReference(projectDir: string, recipe: Recipe): string {
     }
   }
   return `gpubox/${recipe}:${hash.digest("hex").slice(0, 12)}`;
+}
+
+/** True for roles whose image can be built from `images/`, where no registry answers. */
+export function hasRecipe(projectDir: string, role: ImageRole): boolean {
+  return existsSync(join(projectDir, "images", role, "Dockerfile"));
+}
+
+/** Every role that has a recipe. */
+export function recipeRoles(projectDir: string): ImageRole[] {
+  return imageRoles.filter((role) => hasRecipe(projectDir, role));
 }
 
 /**
@@ -163,7 +173,9 @@ async function build(
 ): Promise<void> {
   const logFile = join(projectPaths(projectDir).log, `image-${recipe}.log`);
   const shown = relative(projectDir, logFile);
-  log(`${recipe}: building from images/${recipe} (about ${USUAL_TIME[recipe]}), log in ${shown}`);
+  log(
+    `${recipe}: building from images/${recipe} (about ${USUAL_TIME[recipe] ?? "a minute"}), log in ${shown}`,
+  );
   const start = Date.now();
   // Through a shell for the redirection alone: the log can be followed while the build runs.
   const result = await run("sh", ["-c", 'exec "$@" >"$GPUBOX_BUILD_LOG" 2>&1', "sh", program, ...args], {

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { imageRolesOf } from "../configs/plan/imageRoles";
 import type { Resolved } from "../configs/plan/types";
 import type { StackConfig } from "../configs/schema/stack";
 import { resolveImages } from "./images";
@@ -17,7 +18,8 @@ export interface ResolveOptions {
 export async function resolve({ projectDir, stack, config, log }: ResolveOptions): Promise<Resolved> {
   const path = resolvedPath(projectDir, stack);
   const before = existsSync(path) ? readResolved(projectDir, stack) : undefined;
-  const images = await resolveImages({ projectDir, docker: config.host.docker, log });
+  const needed = imageRolesOf(config);
+  const images = await resolveImages({ projectDir, docker: config.host.docker, needed, log });
   const record = before && { offline: before.offlineModels, known: before.knownModels };
   const resolved: Resolved = {
     images,

@@ -1,14 +1,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import type { ImageRole, Resolved, ResolvedImage } from "../configs/plan/types";
-import { imageRoles, readLock } from "./imageLock";
-import { recipeReference } from "./recipes";
+import { type ImageRole, imageRoles } from "../configs/plan/imageRoles";
+import type { Resolved, ResolvedImage } from "../configs/plan/types";
+import { type ImageLock, readLock } from "./imageLock";
+import { hasRecipe, recipeReference } from "./recipes";
 
-const image = z.object({ reference: z.string(), source: z.enum(["digest", "recipe"]) });
+const image = z.object({ reference: z.string(), source: z.enum(["digest", "recipe", "unresolved"]) });
 
 export const resolvedSchema = z.object({
-  images: z.object({ gateway: image, edge: image, cache: image, database: image, llamacpp: image }),
+  images: z.partialRecord(z.enum(imageRoles), image),
   offlineModels: z.array(z.string()),
   knownModels: z.array(z.string()),
 });
@@ -19,22 +20,24 @@ export function resolvedPath(projectDir: string, stack: string): string {
 }
 
 /**
- * Reads that record. Where there is none, as in a fresh checkout, it is what the repository alone says: the locked digest
- * of each image, or the recipe where the lock has none.
+ * Reads that record. A role that it lacks, because nothing was brought up here yet or a model of that engine is new, is what
+ * the repository alone says: the locked digest, else the recipe, else the tag.
  */
 export function readResolved(projectDir: string, stack: string): Resolved {
   const path = resolvedPath(projectDir, stack);
-  if (existsSync(path)) return resolvedSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  const record = existsSync(path)
+    ? resolvedSchema.parse(JSON.parse(readFileSync(path, "utf8")))
+    : { images: {}, offlineModels: [], knownModels: [] };
+  const known: Resolved["images"] = record.images;
   const lock = readLock(projectDir);
-  const images = imageRoles.map((role): [ImageRole, ResolvedImage] => {
-    const { image, digest } = lock[role];
-    return digest
-      ? [role, { reference: `${image}@${digest}`, source: "digest" }]
-      : [role, { reference: recipeReference(projectDir, role), source: "recipe" }];
-  });
-  return {
-    images: Object.fromEntries(images) as Resolved["images"],
-    offlineModels: [],
-    knownModels: [],
-  };
+  const images = imageRoles.map((role) => [role, known[role] ?? fromRepository(projectDir, lock, role)]);
+  return { ...record, images: Object.fromEntries(images) as Resolved["images"] };
+}
+
+function fromRepository(projectDir: string, lock: ImageLock, role: ImageRole): ResolvedImage {
+  const { image, tag, digest } = lock[role];
+  if (digest) return { reference: `${image}@${digest}`, source: "digest" };
+  return hasRecipe(projectDir, role)
+    ? { reference: recipeReference(projectDir, role), source: "recipe" }
+    : { reference: `${image}:${tag}`, source: "unresolved" };
 }

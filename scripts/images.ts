@@ -1,7 +1,7 @@
 import type { LockChange } from "../runner/imageLock";
-import { imageRoles, updateLock } from "../runner/imageLock";
+import { updateLock } from "../runner/imageLock";
 import { UserError } from "../runner/process";
-import { buildRecipes } from "../runner/recipes";
+import { buildRecipes, recipeRoles } from "../runner/recipes";
 
 const USAGE = "Run `npm run images lock`, `npm run images update` or `npm run images build`.";
 
@@ -21,11 +21,11 @@ async function main([command, ...rest]: string[]): Promise<void> {
       if (failed.length === 0) return;
       throw new UserError(
         `Not resolved: ${failed.join(", ")}.`,
-        `Run \`npm run images ${command}\` where the registries answer; until then these are built from images/.`,
+        `Run \`npm run images ${command}\` where the registries answer; until then those with a recipe are built from images/.`,
       );
     }
     case "build":
-      await buildRecipes(imageRoles, {
+      await buildRecipes(recipeRoles(projectDir), {
         projectDir,
         docker: process.env.DOCKER_HOST || "unix:///var/run/docker.sock",
         log: say,
@@ -37,7 +37,7 @@ async function main([command, ...rest]: string[]): Promise<void> {
 }
 
 function lineOf({ role, old, entry, failure }: LockChange): string {
-  const name = `${role.padEnd(9)} ${entry.image}:${entry.tag}`;
+  const name = `${role.padEnd(15)} ${entry.image}:${entry.tag}`;
   if (failure) return `${name}  ${old ?? "no digest"} stays: ${failure}`;
   const change = entry.digest === old ? `${old} (unchanged)` : `${old ?? "no digest"} -> ${entry.digest}`;
   return `${name}  ${change}  signature: ${entry.verified}`;

@@ -129,6 +129,8 @@ def question_for(name, mode):
     common = {"model": name, "cache": {"no-cache": True, "no-store": True}}
     if mode == "embedding":
         return "/v1/embeddings", {**common, "input": text}
+    if mode == "rerank":
+        return "/v1/rerank", {**common, "query": text, "documents": ["a few words", "nothing"]}
     small = {"max_tokens": 8, "temperature": 0}
     if mode == "completion":
         return "/v1/completions", {**common, **small, "prompt": text}
@@ -137,11 +139,18 @@ def question_for(name, mode):
     raise Failed(f"Model {name} cannot be proven: there is no proof for mode {mode}.")
 
 
+def is_audio(mode):
+    """Speech wants a voice that only its model knows, and a transcription wants speech: neither can be made up here."""
+    return mode in ("audio_transcription", "audio_speech")
+
+
 def has_content(body, mode):
     """Whether a 200 answer holds what was asked for. Hidden thoughts leave the text empty but are counted as tokens."""
     try:
         if mode == "embedding":
             return len(body["data"][0]["embedding"]) > 0
+        if mode == "rerank":
+            return isinstance(body["results"][0]["relevance_score"], (int, float))
         choice = body["choices"][0]
         said = choice.get("message") or choice
         text = said.get("content") or said.get("reasoning_content") or said.get("text")
@@ -218,6 +227,8 @@ def prove(gateway):
             print(f"skipped: {name} is unchanged", flush=True)
         elif not wanted:
             print(f"skipped: {name} is not to be called", flush=True)
+        elif is_audio(mode):
+            print(f"skipped: {name} has no request that would prove {mode}", flush=True)
         else:
             prove_model(gateway, name, mode)
 

@@ -1,7 +1,40 @@
 import { z } from "zod";
-import { modelBase } from "../schema/model";
-import { keyRef } from "../schema/shared";
-import type { Engine } from "./engine";
+import type { Problem } from "../problems";
+import { instancesOption, modelBase, modeOption } from "../schema/model";
+import { keyRef, secretRef } from "../schema/shared";
+import type { Engine, Protocol, Route } from "./engine";
+import { modelInfo } from "./info";
+
+const apiKey = keyRef.optional();
+const apiBase = z.url().optional();
+const apiVersion = z.string().optional();
+const aws = z
+  .strictObject({
+    region: z
+      .string()
+      .min(1)
+      .describe("aws_region_name: the region that serves the model, for example eu-central-1."),
+    accessKeyId: secretRef.describe("The secret with the access key's id."),
+    secretAccessKey: secretRef.describe("The secret with the access key."),
+    sessionToken: secretRef.optional().describe("The secret with a session's token, for keys that are lent."),
+  })
+  .optional();
+const vertex = z
+  .strictObject({
+    project: z.string().min(1).describe("vertex_project: the project's id."),
+    location: z.string().min(1).describe("vertex_location: for example europe-west1 or global."),
+    credentials: secretRef.describe("The secret with the service account's JSON, on one line."),
+  })
+  .optional();
+
+/** What may differ between instances: other accounts and other regions. */
+const account = {
+  apiKey: apiKey.describe("The secret that holds the provider's key; none has to be said."),
+  apiBase: apiBase.describe("Base URL, for providers that give each customer one (Azure)."),
+  apiVersion: apiVersion.describe("API version, for providers that ask for it (Azure)."),
+  aws: aws.describe("Amazon's account, for bedrock/ and sagemaker/, in place of apiKey."),
+  vertex: vertex.describe("Google's account, for vertex_ai/, in place of apiKey."),
+};
 
 const shape = {
   engine: z.literal("cloud"),
@@ -12,34 +45,90 @@ const shape = {
       "Write LiteLLM's provider prefix and the provider's name, for example groq/llama-4.",
     )
     .describe("LiteLLM's provider prefix and the provider's name for the model: azure/gpt-5-mini."),
-  apiKey: keyRef.describe(
-    "The secret that holds the provider's key. none has to be said: a forgotten key fails at each request.",
-  ),
-  apiBase: z.url().optional().describe("Base URL, for providers that give each customer one (Azure)."),
-  apiVersion: z.string().optional().describe("API version, for providers that ask for it (Azure)."),
+  mode: modeOption(["chat", "completion", "embedding", "rerank", "audio_transcription", "audio_speech"]),
+  optional: z
+    .boolean()
+    .default(false)
+    .describe("Left out, with a note, while a secret that it names is not set."),
+  ...account,
+  instances: instancesOption(account),
   ...modelBase,
 };
 
 const schema = z.strictObject(shape);
 type CloudModel = z.infer<typeof schema>;
 
-export const cloud: Engine<CloudModel> = {
-  schema,
-  keys: Object.keys(shape),
-  check: (model, path) =>
-    model.model.startsWith("azure/") && !(model.apiBase && model.apiVersion)
-      ? [
-          {
-            path,
-            what: "Azure needs the resource's URL and an API version.",
-            fix: "Add apiBase: https://<resource>.openai.azure.com and apiVersion.",
-          },
-        ]
-      : [],
-  route: (model) => ({
+const protocols: Protocol[] = [
+  {
+    path: "/v1/chat/completions",
+    how: "native",
+    why: "The provider's own API, as LiteLLM knows it by its prefix.",
+  },
+  {
+    path: "/v1/messages",
+    how: "translated",
+    why: "LiteLLM passes it on to anthropic/ as it is, and translates it for others.",
+  },
+];
+
+function check(model: CloudModel, path: string): Problem[] {
+  const provider = model.model.slice(0, model.model.indexOf("/"));
+  const problems: Problem[] = [];
+  if (provider.startsWith("azure") && provider !== "azure_ai" && !(model.apiBase && model.apiVersion))
+    problems.push({
+      path,
+      what: "Azure needs the resource's URL and an API version.",
+      fix: "Add apiBase: https://<resource>.openai.azure.com and apiVersion.",
+    });
+  const needed = { bedrock: "aws", sagemaker: "aws", vertex_ai: "vertex", vertex_ai_beta: "vertex" }[
+    provider
+  ];
+  const account = needed === "aws" ? model.aws : needed === "vertex" ? model.vertex : undefined;
+  // Bedrock also has keys of its own, of the form of everybody else's.
+  if (needed && !account && !model.apiKey)
+    problems.push({
+      path,
+      what: `${provider}/ needs an account of its provider.`,
+      fix:
+        needed === "aws"
+          ? "Add aws: { region, accessKeyId: { secret: … }, secretAccessKey: { secret: … } }."
+          : "Add vertex: { project, location, credentials: { secret: … } }.",
+    });
+  if (!needed && !model.apiKey)
+    problems.push({
+      path: `${path}.apiKey`,
+      what: "It is missing.",
+      fix: "Write { secret: <name of a secret> }, or none where the server wants no key.",
+    });
+  for (const key of ["aws", "vertex"] as const)
+    if (model[key] && needed !== key)
+      problems.push({
+        path: `${path}.${key}`,
+        what: `${provider}/ has no use for it.`,
+        fix: "Remove it, or correct the prefix of `model`.",
+      });
+  return problems;
+}
+
+function route(model: CloudModel): Route {
+  const { aws, vertex } = model;
+  return {
     model: model.model,
+    mode: model.mode,
     apiBase: model.apiBase,
     apiVersion: model.apiVersion,
     apiKey: model.apiKey === "none" ? undefined : model.apiKey,
-  }),
-};
+    params: {
+      ...(aws ? { aws_region_name: aws.region } : {}),
+      ...(vertex ? { vertex_project: vertex.project, vertex_location: vertex.location } : {}),
+    },
+    secrets: {
+      ...(aws ? { aws_access_key_id: aws.accessKeyId, aws_secret_access_key: aws.secretAccessKey } : {}),
+      ...(aws?.sessionToken ? { aws_session_token: aws.sessionToken } : {}),
+      ...(vertex ? { vertex_credentials: vertex.credentials } : {}),
+    },
+    info: modelInfo(model),
+  };
+}
+
+export const cloud: Engine<CloudModel> = { schema, keys: Object.keys(shape), protocols, check, route };

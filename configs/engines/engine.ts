@@ -1,67 +1,148 @@
 import type { z } from "zod";
-import type { StepPlan } from "../plan/types";
+import type { LockedModel } from "../models/facts";
+import type { ImageRole } from "../plan/imageRoles";
+import type { ContainerPlan, FilePlan, MountPlan, StepPlan } from "../plan/types";
 import type { Problem } from "../problems";
+import type { HostConfig } from "../schema/host";
+import type { Mode } from "../schema/model";
 import type { SecretRef } from "../schema/shared";
 
 /** LiteLLM's side of a model: what goes into `litellm_params` and `model_info`. */
 export interface Route {
   /** Provider prefix and the backend's served name, `hosted_vllm/qwen3`. */
   model: string;
+  /** Default: chat. */
+  mode?: Mode;
   /** Absent: the provider's own. */
   apiBase?: string;
   apiVersion?: string;
-  /** Absent: the backend wants no key. */
-  apiKey?: SecretRef;
+  /** A named secret; `backend`: the key between gateway and backends; absent: the backend wants no key. */
+  apiKey?: SecretRef | "backend";
   /** How often LiteLLM tries again after a failure; absent: its own default. */
   retries?: number;
   /** Paths that the backend serves natively; LiteLLM translates the others. */
   supportedEndpoints?: string[];
+  /** More of `litellm_params`, under LiteLLM's names. */
+  params?: Record<string, string | number | boolean>;
+  /** More of `litellm_params` whose values are secrets. */
+  secrets?: Record<string, SecretRef>;
+  /** More of `model_info`: base_model, input_cost_per_token, supports_vision, …. */
+  info?: Record<string, string | number | boolean>;
+}
+
+/** How one protocol path reaches the model, and why. */
+export interface Protocol {
+  path:
+    | "/v1/chat/completions"
+    | "/v1/completions"
+    | "/v1/messages"
+    | "/v1/responses"
+    | "/v1/embeddings"
+    | "/v1/rerank";
+  /** `native`: the engine's own route. `translated`: LiteLLM makes chat completions of it. `none`: it has no such route. */
+  how: "native" | "translated" | "none";
+  why: string;
 }
 
 /** The part of a backend's container that only its engine knows. */
-export interface EngineContainer {
-  entrypoint: string[];
-  command: string[];
-  env: Record<string, string>;
+export interface EngineContainer
+  extends Pick<
+    ContainerPlan,
+    | "entrypoint"
+    | "command"
+    | "env"
+    | "memoryMiB"
+    | "stopGraceSeconds"
+    | "gpu"
+    | "shmMiB"
+    | "ulimits"
+    | "ipc"
+    | "groupAdd"
+    | "devices"
+    | "capAdd"
+    | "securityOpts"
+  > {
+  image: ImageRole;
+  /** `uid:gid`. Default: nobody. */
+  user?: string;
+  /** Default: true. */
+  readOnly?: boolean;
+  tmpfs?: Record<string, string>;
   port: number;
-  /** Path that answers 200 only when the model is loaded. */
+  /** Path that answers 200 only when the model is loaded. The valve asks it. */
   healthPath: string;
-  memoryMiB: number;
+  /** Text that the answer must hold too, where the path answers 200 before the model is loaded. */
+  healthText?: string;
+  /** Docker's own check in exec form, made of what the image has. */
+  healthTest: string[];
   /** Seconds from start to healthy. */
   readySeconds: number;
-  stopGraceSeconds: number;
-  /** Seconds that a request waits at the valve while this backend is away. */
-  holdSeconds: number;
-  /** File on the host that it serves; it is mounted read-only. */
-  modelFile: string;
+  /** Weights, read-only; caches that outlive a restart, writable, owned by `user`. */
+  mounts: MountPlan[];
+  /** Files under /etc/gpubox, readable by the user's group. */
+  files?: Record<string, FilePlan>;
+  /** Files under /etc/gpubox that are assets: name to path under `assets/`. */
+  assets?: Record<string, string>;
+  /** Brings the weights to the host before anything is stopped. */
   weights?: StepPlan;
 }
 
+/** What an engine may know of the box beside its entry. */
 export interface EngineContext {
   /** Public name of the model. */
   name: string;
+  host: HostConfig;
   /** Directory on the host that holds model files, shared by all backends. */
   modelsDir: string;
+  /** Directory on the host for what this backend keeps over restarts. */
+  cacheDir: string;
   /** Port that its server listens on. */
   port: number;
   /** Image with sh and curl that writes model files to the host. */
   toolsImage: string;
+  /** Its own image. */
+  image: string;
   /** True where no model hub answered and the entry names an offline stand-in. */
   offline: boolean;
+  /** What the lock file knows of the model. */
+  locked?: LockedModel;
+}
+
+/** What checks may know beside the entry. */
+export interface CheckContext {
+  host: HostConfig;
+  /** What the lock file knows of the model. */
+  locked?: LockedModel;
 }
 
 /**
  * An engine: everything that one kind of model server needs, in one file. Adding one means that file and a line in
- * `configs/engines/index.ts`.
+ * `configs/engines/index.ts`; docs/adding-an-engine.md shows it.
  */
 export interface Engine<Model extends { engine: string }> {
   schema: z.ZodType<Model>;
   /** Keys of the schema, for the nearest-name hint. */
   keys: string[];
-  /** Mistakes that the schema cannot see. `path` is the entry's. */
-  check(model: Model, path: string): Problem[];
+  /** How each protocol reaches a model of this engine. Absent where the server is not ours to know. */
+  protocols?: Protocol[];
+  /** Mistakes that the schema cannot see. `path` is the entry's, or one of its instances'. */
+  check(model: Model, path: string, about: CheckContext): Problem[];
+  /** Public names beside the entry's own that its server answers to as models of their own: LoRA adapters. */
+  adapters?(model: Model): string[];
+  /**
+   * The images that it needs, for engines that have a container: the server's first, then those of its downloads. Asked only
+   * of entries that `check` found right.
+   */
+  images?(model: Model, host: HostConfig): [server: ImageRole, ...tools: ImageRole[]];
   /** The container that serves it; absent for servers that already run elsewhere. */
   container?(model: Model, context: EngineContext): EngineContainer;
   /** `upstream` is the valve's URL up to and without `/v1`, for engines that have a container. */
   route(model: Model, context: EngineContext, upstream: string): Route;
+}
+
+/** Paths that a LiteLLM deployment may pass on as they are. */
+export function nativeEndpoints(protocols: Protocol[]): string[] {
+  return protocols
+    .filter(({ path, how }) => how === "native" && ["/v1/chat/completions", "/v1/messages"].includes(path))
+    .map(({ path }) => path);
 }

@@ -1,165 +1,261 @@
-import { createHash } from "node:crypto";
 import { z } from "zod";
-import { modelBase } from "../schema/model";
-import { memoryMiB } from "../schema/shared";
-import type { Engine, EngineContainer, EngineContext } from "./engine";
+import { configFile } from "../plan/text";
+import type { Problem } from "../problems";
+import { backendBase } from "../schema/backend";
+import type { HostConfig } from "../schema/host";
+import { modeOption } from "../schema/model";
+import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
+import {
+  type CheckContext,
+  type Engine,
+  type EngineContainer,
+  type EngineContext,
+  nativeEndpoints,
+  type Protocol,
+} from "./engine";
+import { checkExtraArgs, flags } from "./flags";
+import { modelInfo } from "./info";
+import { readySeconds } from "./readiness";
+import { checkContext } from "./shape";
+import { isGguf, modelSource, onHost, stored, toolsFor, type Weights, weightsFile } from "./source";
+
+const file = modelSource.describe("hf://owner/repo[@revision]/file.gguf or file:///path/on/the/host.gguf.");
+const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]).optional();
 
 const shape = {
   engine: z.literal("llamacpp"),
   model: z
-    .string()
-    .regex(
-      /^(hf:\/\/[\w.-]+\/[\w.-]+(@[\w.-]+)?\/[\w./-]+\.gguf|file:\/\/\/[\w./-]+\.gguf|canned)$/,
-      "Write hf://owner/repo[@revision]/file.gguf, file:///path/on/the/host.gguf, or canned.",
-    )
+    .union([z.literal("canned"), modelSource], {
+      error: "Write hf://owner/repo[@revision]/file.gguf, file:///path/on/the/host.gguf, or canned.",
+    })
     .describe("The GGUF: hf://owner/repo[@revision]/file.gguf, file:///path/on/the/host.gguf, or canned."),
   offlineModel: z
     .literal("canned")
     .optional()
     .describe("What serves under this name where no model hub answers: a tiny model with one fixed answer."),
+  mode: modeOption(["chat", "completion", "embedding", "rerank"]),
   ctxSize: z.int().positive().default(4096).describe("--ctx-size: tokens shared by all slots."),
   parallel: z.int().positive().default(2).describe("--parallel: requests served at the same time."),
   threads: z.int().positive().optional().describe("--threads: CPU threads. Default: llama.cpp's choice."),
-  memoryMiB: memoryMiB.default(8192).describe("Memory limit of the container in MiB."),
-  readySeconds: z.int().positive().default(300).describe("Seconds from start to a loaded model."),
-  holdSeconds: z
+  nGpuLayers: z
+    .union([z.int().min(0), z.literal("all")])
+    .optional()
+    .describe("--n-gpu-layers: layers on the GPU. Default: all of them, with gpu.devices."),
+  cacheTypeK: cacheType.describe("--cache-type-k: type of the keys in the KV cache. Default: f16."),
+  cacheTypeV: cacheType.describe("--cache-type-v: type of the values in the KV cache. Default: f16."),
+  flashAttn: z.enum(["on", "off", "auto"]).optional().describe("--flash-attn. Default: auto."),
+  cacheRam: z
     .int()
     .min(0)
-    .max(600)
-    .default(30)
-    .describe(
-      "Seconds that a request waits while the backend restarts; then it is answered 503 with Retry-After.",
-    ),
-  extraArgs: z.array(z.string()).default([]).describe("More flags of llama-server, one word each."),
-  env: z.record(z.string(), z.string()).default({}).describe("Environment of the container. No secrets."),
-  ...modelBase,
+    .optional()
+    .describe("--cache-ram: MiB of memoryMiB for prompts seen before. Default: an eighth of memoryMiB."),
+  mmproj: file
+    .optional()
+    .describe("--mmproj: the projector of a model that sees or hears, a file like `model`."),
+  lora: z
+    .array(file)
+    .default([])
+    .describe("--lora: adapters in GGUF that are always on, files like `model`."),
+  pooling: z
+    .enum(["none", "mean", "cls", "last", "rank"])
+    .optional()
+    .describe("--pooling: how an embedding is made of its tokens. Default: the model's."),
+  ...backendBase(8192),
 };
 
 const schema = z.strictObject(shape);
 type LlamaCppModel = z.infer<typeof schema>;
 
-/** Flags that the plan sets; a second value in `extraArgs` would silently win or break the health check. */
-const OWNED_FLAGS = [
-  "-m",
-  "--model",
-  "--host",
-  "--port",
-  "-a",
-  "--alias",
-  "-c",
-  "--ctx-size",
-  "-np",
-  "--parallel",
-];
+/** Flags that the plan sets, and the key for each. */
+const OWNED: Record<string, string> = {
+  "-m": "model",
+  "--model": "model",
+  "-a": "",
+  "--alias": "",
+  "--host": "",
+  "--port": "",
+  "--api-key": "",
+  "--api-key-file": "",
+  "-c": "ctxSize",
+  "--ctx-size": "ctxSize",
+  "-np": "parallel",
+  "--parallel": "parallel",
+  "-ngl": "nGpuLayers",
+  "--gpu-layers": "nGpuLayers",
+  "--n-gpu-layers": "nGpuLayers",
+  "-ctk": "cacheTypeK",
+  "--cache-type-k": "cacheTypeK",
+  "-ctv": "cacheTypeV",
+  "--cache-type-v": "cacheTypeV",
+  "-fa": "flashAttn",
+  "--flash-attn": "flashAttn",
+  "-cram": "cacheRam",
+  "--cache-ram": "cacheRam",
+  "-mm": "mmproj",
+  "--mmproj": "mmproj",
+  "--lora": "lora",
+  "--embedding": "mode",
+  "--embeddings": "mode",
+  "--rerank": "mode",
+  "--reranking": "mode",
+  "--pooling": "pooling",
+  // They run a shell for whoever asks.
+  "--tools": "",
+  "--agent": "",
+};
 
-interface ModelFile {
-  path: string;
-  /** Command that writes the file to standard output or downloads it; absent for files that the host already has. */
-  fetch?: string;
-}
+const protocols: Protocol[] = [
+  { path: "/v1/chat/completions", how: "native", why: "llama-server's own route." },
+  { path: "/v1/completions", how: "native", why: "llama-server's own route." },
+  {
+    path: "/v1/messages",
+    how: "native",
+    why: "llama-server serves it, and LiteLLM sends Bearer there by hosted_vllm/.",
+  },
+  { path: "/v1/responses", how: "native", why: "llama-server serves it without storing answers." },
+  { path: "/v1/embeddings", how: "native", why: "With mode: embedding (--embeddings)." },
+  { path: "/v1/rerank", how: "native", why: "With mode: rerank (--rerank)." },
+];
 
 /** The canned model's file carries a version: another answer or layout is another file. */
 const CANNED_VERSION = "1";
 
-function modelFile(source: string, { modelsDir, toolsImage }: EngineContext): ModelFile {
-  if (source === "canned") {
-    const path = `${modelsDir}/canned-${CANNED_VERSION}.gguf`;
-    return { path, fetch: writeThroughDocker(toolsImage, path, "node --import tsx scripts/canned-model.ts") };
-  }
-  if (source.startsWith("file://")) return { path: source.slice("file://".length) };
-  const [, repo, revision = "main", file] =
-    /^hf:\/\/([^/]+\/[^/@]+)(?:@([^/]+))?\/(.+)$/.exec(source) ?? unreachable(source);
-  const path = `${modelsDir}/hf/${repo}/${revision}/${file}`;
-  return {
+function weightsOf(source: string, context: EngineContext): Weights {
+  if (source !== "canned") return weightsFile(source, context);
+  const path = `${context.modelsDir}/canned-${CANNED_VERSION}.gguf`;
+  const test = onHost(context.toolsImage, path, `test -s ${path}`);
+  const write = `cat > ${path}.part && chmod 0644 ${path}.part && mv -f ${path}.part ${path}`;
+  const producer = "node --import tsx scripts/canned-model.ts";
+  return stored(
     path,
-    fetch: downloadThroughDocker(
-      toolsImage,
-      path,
-      `https://huggingface.co/${repo}/resolve/${revision}/${file}`,
-    ),
-  };
-}
-
-function unreachable(source: string): never {
-  throw new Error(`model source ${source} passed the schema but has no rule`);
-}
-
-/** Files reach the host through the Docker engine alone: whoever may use it needs neither sudo nor a second SSH path. */
-function onHost(image: string, path: string, script: string): string {
-  const directory = path.slice(0, path.lastIndexOf("/"));
-  return `docker run --rm -i --user 0 --entrypoint sh -v ${directory}:${directory} ${image} -c '${script}'`;
-}
-
-function writeThroughDocker(image: string, path: string, producer: string): string {
-  const test = onHost(image, path, `test -s ${path}`);
-  const write = onHost(
-    image,
-    path,
-    `cat > ${path}.part && chmod 0644 ${path}.part && mv -f ${path}.part ${path}`,
+    context.modelsDir,
+    `${test} || ${producer} | ${onHost(context.toolsImage, path, write)}`,
   );
-  return `${test} || ${producer} | ${write}`;
 }
 
-function downloadThroughDocker(image: string, path: string, url: string): string {
-  const get = `curl -fL --retry 5 -C - -o ${path}.part ${url} && chmod 0644 ${path}.part && mv -f ${path}.part ${path}`;
-  return onHost(image, path, `test -s ${path} || { ${get}; }`);
+function image(model: LlamaCppModel, host: HostConfig) {
+  const { kind, devices } = acceleratorOf(model.gpu, host);
+  if (kind === "cpu") return "llamacpp";
+  if (kind === "amd") return "llamacpp-rocm";
+  // Blackwell (compute capability 10 and up) needs CUDA 13.
+  const newest = Math.max(...devices.map(({ computeCapability }) => Number(computeCapability ?? 0)));
+  return newest >= 10 || host.arch === "arm64" ? "llamacpp-cuda13" : "llamacpp-cuda";
 }
 
 function container(model: LlamaCppModel, context: EngineContext): EngineContainer {
-  const source = context.offline && model.offlineModel ? model.offlineModel : model.model;
-  const file = modelFile(source, context);
-  const plan: EngineContainer = {
+  const main = weightsOf(context.offline && model.offlineModel ? model.offlineModel : model.model, context);
+  const projector = model.mmproj ? weightsFile(model.mmproj, context) : undefined;
+  const adapters = model.lora.map((source) => weightsFile(source, context));
+  const all = [main, ...(projector ? [projector] : []), ...adapters];
+  const { env, ...devices } = deviceAccess(model.gpu, context.host);
+  const cacheRam = model.cacheRam ?? Math.floor(model.memoryMiB / 8);
+  return {
+    ...devices,
+    image: image(model, context.host),
     entrypoint: ["/app/llama-server"],
     command: [
-      ...["--model", file.path],
-      ...["--alias", context.name],
-      ...["--host", "0.0.0.0"],
-      // Always explicit: llama.cpp announces another default port.
-      ...["--port", String(context.port)],
-      ...["--ctx-size", String(model.ctxSize)],
-      ...["--parallel", String(model.parallel)],
-      ...(model.threads ? ["--threads", String(model.threads)] : []),
+      ...flags({
+        "--model": main.path,
+        "--alias": context.name,
+        "--host": "0.0.0.0",
+        // Always explicit: llama.cpp announces another default port.
+        "--port": context.port,
+        "--api-key-file": "/etc/gpubox/api-key",
+        "--ctx-size": model.ctxSize,
+        "--parallel": model.parallel,
+        "--threads": model.threads,
+        // Without it llama.cpp fits itself to what is free now, which depends on who started first.
+        "--fit": model.gpu ? "off" : undefined,
+        "--n-gpu-layers": model.nGpuLayers ?? (model.gpu ? "all" : undefined),
+        "--cache-type-k": model.cacheTypeK,
+        "--cache-type-v": model.cacheTypeV,
+        "--flash-attn": model.flashAttn,
+        "--cache-ram": cacheRam,
+        "--mmproj": projector?.path,
+        "--lora": adapters.map(({ path }) => path).join(",") || undefined,
+        "--embeddings": model.mode === "embedding",
+        "--rerank": model.mode === "rerank",
+        "--pooling": model.pooling,
+      }),
       "--jinja",
       "--no-webui",
       "--metrics",
       ...model.extraArgs,
     ],
-    env: model.env,
+    env: { ...env, ...model.env },
     port: context.port,
     healthPath: "/health",
+    healthTest: ["CMD", "curl", "-fsS", `http://127.0.0.1:${context.port}/health`],
+    files: { "api-key": configFile({ secret: "saltKey", as: "derived" }, "\n") },
     memoryMiB: model.memoryMiB,
-    readySeconds: model.readySeconds,
+    readySeconds: readySeconds(model, context, 0),
     // A stream in flight keeps the process alive until its client goes away, so waiting longer gains nothing.
     stopGraceSeconds: 10,
-    holdSeconds: model.holdSeconds,
-    modelFile: file.path,
+    mounts: all
+      .map(({ mount }) => mount)
+      .filter(({ source }, index, mounts) => mounts.findIndex((other) => other.source === source) === index),
+    weights: together(all),
   };
-  if (file.fetch) {
-    const id = createHash("sha256").update(file.path).digest("hex").slice(0, 8);
-    plan.weights = { name: `weights-${id}`, script: file.fetch };
-  }
-  return plan;
+}
+
+/** One step for all files of a model, named after the first: models that share that file share the step. */
+function together(weights: Weights[]) {
+  const steps = weights.flatMap(({ fetch }) => fetch ?? []);
+  const [first] = steps;
+  return first && { name: first.name, script: steps.map(({ script }) => script).join(" && ") };
+}
+
+function check(model: LlamaCppModel, path: string, { host, locked }: CheckContext): Problem[] {
+  const files: [string, string][] = [
+    ["model", model.model],
+    ...(model.mmproj ? [["mmproj", model.mmproj] as [string, string]] : []),
+    ...model.lora.map((source, index): [string, string] => [`lora[${index}]`, source]),
+  ];
+  return [
+    ...files
+      .filter(([, source]) => source !== "canned" && !source.endsWith(".gguf"))
+      .map(([key, source]) => ({
+        path: `${path}.${key}`,
+        what: isGguf(source)
+          ? `"${source}" names a repository with several files.`
+          : `llama.cpp reads GGUF only, and "${source}" is none.`,
+        fix: "Write hf://owner/repo[@revision]/file.gguf, or use engine: vllm for safetensors.",
+      })),
+    ...checkDevices(
+      "llama.cpp",
+      model.gpu,
+      host,
+      path,
+      host.arch === "arm64" ? ["cpu", "nvidia"] : ["cpu", "nvidia", "amd"],
+    ),
+    ...checkContext(Math.ceil(model.ctxSize / model.parallel), locked, `${path}.ctxSize`),
+    ...checkExtraArgs(model.extraArgs, OWNED, path),
+    ...(model.cacheRam !== undefined && model.cacheRam >= model.memoryMiB
+      ? [
+          {
+            path: `${path}.cacheRam`,
+            what: `A prompt cache of ${model.cacheRam} MiB leaves nothing of ${model.memoryMiB} MiB for the model.`,
+            fix: "Raise memoryMiB, or lower cacheRam.",
+          },
+        ]
+      : []),
+  ];
 }
 
 export const llamacpp: Engine<LlamaCppModel> = {
   schema,
   keys: Object.keys(shape),
-  check: (model, path) => [
-    ...model.extraArgs
-      .filter((argument) => OWNED_FLAGS.includes(argument.split("=")[0] ?? ""))
-      .map((argument) => ({
-        path: `${path}.extraArgs`,
-        what: `"${argument}" is set by gpubox.`,
-        fix: "Use the entry's own key for it (model, ctxSize, parallel).",
-      })),
-  ],
+  protocols,
+  check,
+  images: (model, host) => [image(model, host), ...toolsFor(model.model, model.mmproj, ...model.lora)],
   container,
-  route: (_model, context, upstream) => ({
+  route: (model, context, upstream) => ({
     // `hosted_vllm/` and not `openai/`: the latter sends /v1/messages to /v1/responses.
     model: `hosted_vllm/${context.name}`,
+    mode: model.mode,
     apiBase: `${upstream}/v1`,
-    // The valve has waited already; each further try would wait as long again for the same backend.
-    retries: 0,
-    supportedEndpoints: ["/v1/chat/completions", "/v1/messages"],
+    apiKey: "backend",
+    supportedEndpoints: model.mode === "chat" ? nativeEndpoints(protocols) : undefined,
+    info: modelInfo(model, context, { vision: model.mmproj !== undefined }),
   }),
 };

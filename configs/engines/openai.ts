@@ -1,20 +1,40 @@
 import { z } from "zod";
-import { modelBase } from "../schema/model";
+import type { Problem } from "../problems";
+import { instancesOption, modelBase, modeOption } from "../schema/model";
 import { keyRef } from "../schema/shared";
-import type { Engine } from "./engine";
+import type { Engine, Protocol } from "./engine";
+import { modelInfo } from "./info";
+
+const baseUrl = z
+  .string()
+  .optional()
+  .describe(
+    "Base URL of a server that already runs, up to and with /v1. It must be reachable from a container.",
+  );
+const apiKey = keyRef.optional().describe("The secret that holds the server's key; none: it wants no key.");
 
 const shape = {
   engine: z.literal("openai"),
-  baseUrl: z
-    .string()
-    .describe(
-      "Base URL of a server that already runs, up to and with /v1. It must be reachable from a container.",
-    ),
+  baseUrl,
   model: z
     .string()
     .optional()
     .describe("The name that the server knows the model by. Default: the entry's name."),
-  apiKey: keyRef.default("none").describe("The secret that holds the server's key; none: it wants no key."),
+  apiKey,
+  mode: modeOption(["chat", "completion", "embedding", "rerank", "audio_transcription", "audio_speech"]),
+  messages: z
+    .enum(["translated", "native"])
+    .default("translated")
+    .describe(
+      "/v1/messages: `native` where the server has that route itself, else LiteLLM makes chat completions of it.",
+    ),
+  provider: z
+    .enum(["hosted_vllm", "openai", "ollama_chat", "infinity", "huggingface"])
+    .default("hosted_vllm")
+    .describe(
+      "LiteLLM's prefix. `openai` sends /v1/messages to /v1/responses; `ollama_chat`, `infinity` and `huggingface` are called without /v1.",
+    ),
+  instances: instancesOption({ baseUrl, apiKey }),
   ...modelBase,
 };
 
@@ -23,11 +43,25 @@ type OpenAiModel = z.infer<typeof schema>;
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|0\.0\.0\.0|\[::1?\])$/;
 
+const protocols: Protocol[] = [
+  { path: "/v1/chat/completions", how: "native", why: "What makes a server one of this kind." },
+  {
+    path: "/v1/messages",
+    how: "translated",
+    why: "Which servers have it is not known here; messages: native says so.",
+  },
+];
+
+/** Prefixes whose routes LiteLLM adds to the server's root. */
+const AT_THE_ROOT = ["ollama_chat", "infinity", "huggingface"];
+
 export const openai: Engine<OpenAiModel> = {
   schema,
   keys: Object.keys(shape),
+  protocols,
   check(model, entry) {
     const path = `${entry}.baseUrl`;
+    if (model.baseUrl === undefined) return [{ path, what: "It is missing.", fix: "Write a string." }];
     if (!URL.canParse(model.baseUrl) || !/^https?:$/.test(new URL(model.baseUrl).protocol))
       return [
         {
@@ -37,7 +71,7 @@ export const openai: Engine<OpenAiModel> = {
         },
       ];
     const url = new URL(model.baseUrl);
-    const problems = [];
+    const problems: Problem[] = [];
     if (url.username || url.password)
       problems.push({
         path,
@@ -62,10 +96,19 @@ export const openai: Engine<OpenAiModel> = {
       });
     return problems;
   },
-  route: (model, context) => ({
-    // `hosted_vllm/` speaks plain chat completions to any server; `openai/` would send /v1/messages to /v1/responses.
-    model: `hosted_vllm/${model.model ?? context.name}`,
-    apiBase: model.baseUrl.replace(/\/$/, ""),
-    apiKey: model.apiKey === "none" ? undefined : model.apiKey,
-  }),
+  route: (model, context) => {
+    const base = (model.baseUrl ?? "").replace(/\/$/, "");
+    return {
+      // `hosted_vllm/` speaks plain chat completions to any server; `openai/` would send /v1/messages to /v1/responses.
+      model: `${model.provider}/${model.model ?? context.name}`,
+      mode: model.mode,
+      apiBase: AT_THE_ROOT.includes(model.provider) ? base.replace(/\/v\d+$/, "") : base,
+      apiKey: model.apiKey === "none" ? undefined : model.apiKey,
+      supportedEndpoints:
+        model.messages === "native" && model.mode === "chat"
+          ? ["/v1/chat/completions", "/v1/messages"]
+          : undefined,
+      info: modelInfo(model),
+    };
+  },
 };

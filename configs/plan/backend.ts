@@ -1,95 +1,139 @@
 import type { EngineContainer } from "../engines/engine";
+import type { ExposeConfig } from "../schema/backend";
 import { assetFiles, container, health, type PlanContext } from "./context";
+import { takingTurns } from "./deviceLock";
 import { HAPROXY } from "./edge";
-import { VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
+import { DIRECT_PORT, directKeys, VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
 import { startCommand } from "./manual";
 import { modelPort, modelSlug } from "./names";
 import { configFile, directory } from "./text";
 import type { BackendPlan, ServicePlan } from "./types";
 
 /** Unprivileged; model files are readable by all. */
-const BACKEND = 65534;
+const NOBODY = "65534:65534";
 
-/** URL of a model's valve, as its gateway sees it. */
-export function valveUrl(model: string): string {
-  return `http://valve-${modelSlug(model)}:${modelPort(model)}`;
+/** Seconds that a request waits for a backend that has no sibling. */
+const HOLD_SECONDS = 30;
+
+/** A model server that the box runs: one for each instance of a model. */
+export interface PlannedBackend {
+  /** Public name of the model. */
+  model: string;
+  /** The instance's identity: names of containers, its port. */
+  instance: string;
+  engine: EngineContainer;
+  start: "auto" | "manual";
+  /** True where another instance can take a request that this one cannot. */
+  siblings: boolean;
+  holdSeconds?: number;
+  expose?: ExposeConfig;
 }
 
-/** A model server on this host and the valve in front of it. */
+/** URL of an instance's valve, as its gateway sees it. */
+export function valveUrl(instance: string): string {
+  return `http://valve-${modelSlug(instance)}:${modelPort(instance)}`;
+}
+
+/** Logical name of an instance's container. */
+export function backendName(instance: string): string {
+  return `backend-${modelSlug(instance)}`;
+}
+
+/** Directory on the host for what a backend keeps over restarts. */
+export function cacheDirectory(dataDir: string, instance: string): string {
+  return `${dataDir}/backend-${modelSlug(instance)}-cache`;
+}
+
+/**
+ * A model server on this host and the valve in front of it.
+ *
+ * @param deadlineSeconds until it must be healthy when all backends start at once: it may have to wait for its turn
+ */
 export function planBackend(
   context: PlanContext,
-  model: string,
-  engine: EngineContainer,
-  manual: boolean,
+  backend: PlannedBackend,
+  deadlineSeconds: number,
 ): BackendPlan {
   return {
-    model,
-    service: planServer(context, model, engine, manual),
-    valve: planValve(context, model, engine, manual),
-    weights: engine.weights,
+    model: backend.model,
+    instance: backend.instance,
+    start: backend.start,
+    service: planServer(context, backend, deadlineSeconds),
+    valve: planValve(context, backend),
+    weights: backend.engine.weights,
   };
 }
 
-function planServer(
-  context: PlanContext,
-  model: string,
-  engine: EngineContainer,
-  manual: boolean,
-): ServicePlan {
-  const name = `backend-${modelSlug(model)}`;
-  const files = directory(`${context.dataDir}/${name}`, BACKEND, {}, context.secrets);
-  const modelDir = engine.modelFile.slice(0, engine.modelFile.lastIndexOf("/"));
+function planServer(context: PlanContext, backend: PlannedBackend, deadlineSeconds: number): ServicePlan {
+  const name = backendName(backend.instance);
+  const engine = takingTurns(context.dataDir, backend.engine);
+  const { image, user = NOBODY, port, mounts, readySeconds: _____, ...rest } = engine;
+  const {
+    healthPath: _,
+    healthText: __,
+    healthTest,
+    files = {},
+    assets = {},
+    weights: ___,
+    ...choices
+  } = rest;
+  const [uid = 0, gid = 0] = user.split(":").map(Number);
+  const own = directory(
+    `${context.dataDir}/${name}`,
+    gid,
+    { ...files, ...assetFiles(context, assets) },
+    context.secrets,
+  );
+  const config = { kind: "directory" as const, source: own.path, target: "/etc/gpubox", readOnly: true };
   return {
-    directory: files,
-    writable: [],
+    directory: own,
+    writable: mounts.filter((mount) => !mount.readOnly).map(({ source }) => ({ path: source, uid, gid })),
     container: container(
       context,
       {
+        ...choices,
         name,
-        role: "llamacpp",
-        entrypoint: engine.entrypoint,
-        command: engine.command,
+        role: image,
         env: { HOME: "/tmp", ...engine.env },
-        user: `${BACKEND}:${BACKEND}`,
+        user,
         networks: { backends: [name] },
-        mounts: [{ kind: "directory", source: modelDir, target: modelDir, readOnly: true }],
-        memoryMiB: engine.memoryMiB,
-        // llama.cpp installs its signal handler only after the load; as PID 1 it would ignore a stop until then.
+        mounts: [...(Object.keys(own.files).length > 0 ? [config] : []), ...mounts],
+        // As PID 1, engines ignore a stop until they have loaded, and leave the processes of their workers behind.
         init: true,
-        health: {
-          ...health("CMD", "curl", "-fsS", `http://127.0.0.1:${engine.port}${engine.healthPath}`),
-          startPeriodSeconds: engine.readySeconds,
-        },
-        readySeconds: engine.readySeconds,
-        stopGraceSeconds: engine.stopGraceSeconds,
-        started: !manual,
+        health: { ...health(...healthTest), startPeriodSeconds: deadlineSeconds },
+        readySeconds: deadlineSeconds,
+        started: backend.start === "auto",
       },
-      files.hash,
+      own.hash,
     ),
   };
 }
 
-function planValve(
-  context: PlanContext,
-  model: string,
-  engine: EngineContainer,
-  manual: boolean,
-): ServicePlan {
-  const name = `valve-${modelSlug(model)}`;
+function planValve(context: PlanContext, backend: PlannedBackend): ServicePlan {
+  const { instance, engine, expose } = backend;
+  const name = `valve-${modelSlug(instance)}`;
+  const keyed = engineAsksForKey(engine);
   const files = directory(
     `${context.dataDir}/${name}`,
     HAPROXY,
     {
       "haproxy.cfg": configFile(
         ...valveConfig({
-          model,
-          port: modelPort(model),
-          backend: { name: `backend-${modelSlug(model)}`, port: engine.port, healthPath: engine.healthPath },
-          // One that may be down for days is not waited for.
-          holdSeconds: manual ? 0 : engine.holdSeconds,
-          startHint: manual ? startCommand(context.config.stack, model) : undefined,
+          model: backend.model,
+          port: modelPort(instance),
+          backend: {
+            name: backendName(instance),
+            port: engine.port,
+            healthPath: engine.healthPath,
+            healthText: engine.healthText,
+          },
+          holdSeconds: holdSeconds(backend),
+          startHint:
+            backend.start === "manual" ? startCommand(context.config.stack, backend.instance) : undefined,
+          direct: expose && { keyed },
         }),
       ),
+      ...(expose ? { "keys.map": configFile(...directKeys(expose.key.secret, keyed)) } : {}),
       ...assetFiles(context, VALVE_ASSETS),
     },
     context.secrets,
@@ -110,10 +154,23 @@ function planValve(
         health: health("CMD", "bash", "/etc/gpubox/health.sh"),
         readySeconds: 60,
         stopSignal: "SIGUSR1",
-        networks: { models: [name], backends: [] },
+        // Only a network with a way out can publish a port.
+        networks: { models: [name], backends: [], ...(expose ? { edge: [] } : {}) },
+        ...(expose ? { ports: [{ bind: expose.bind, port: expose.port, containerPort: DIRECT_PORT }] } : {}),
         stopGraceSeconds: 60,
       },
       files.hash,
     ),
   };
+}
+
+/** One that may be down for days is not waited for, and neither is one whose sibling can take the request. */
+function holdSeconds({ start, siblings, holdSeconds }: PlannedBackend): number {
+  if (start === "manual") return 0;
+  return holdSeconds ?? (siblings ? 0 : HOLD_SECONDS);
+}
+
+/** True where a file of the engine's holds the key between gateway and backend. */
+function engineAsksForKey({ files = {} }: EngineContainer): boolean {
+  return Object.values(files).some(({ text }) => text.some((part) => typeof part !== "string"));
 }

@@ -1,42 +1,30 @@
 import { adminPort } from "../checks";
-import { engineOf } from "../engines";
-import type { EngineContext } from "../engines/engine";
+import { leftOut, withoutLeftOut } from "../optionalModels";
 import type { StackConfig } from "../schema/stack";
-import { planBackend, valveUrl } from "./backend";
+import { type PlannedBackend, planBackend } from "./backend";
 import { planCache } from "./cache";
 import { imageOf, type PlanContext, type PlanInput } from "./context";
 import { planDatabase } from "./database";
+import { lockFiles, startDeadlines } from "./deviceLock";
 import { planEdge } from "./edge";
-import { planGateway, usesDatabase } from "./gateway";
-import type { RoutedModel } from "./litellm";
-import { modelPort } from "./names";
-import type { BoxPlan, NetworkPlan, NetworkRole } from "./types";
+import { planGateway } from "./gateway";
+import { namesOf } from "./instances";
+import { planModel } from "./model";
+import { planNotes } from "./notes";
+import type { BoxPlan, NetworkPlan, NetworkRole, StepPlan } from "./types";
 
 /** Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan. */
 export function planBox(input: PlanInput): BoxPlan {
-  const { config } = input;
+  const config = withoutLeftOut(input.config, input.secrets);
   const context: PlanContext = {
     ...input,
+    config,
     prefix: `gpubox-${config.stack}`,
     dataDir: config.host.dataDir,
   };
-  const entries = Object.entries(config.models).map(([name, model]) => {
-    const engine = engineOf(model);
-    const about: EngineContext = {
-      name,
-      modelsDir: `${context.dataDir}/models`,
-      port: modelPort(name),
-      toolsImage: imageOf(context, "llamacpp"),
-      offline: input.resolved.offlineModels.includes(name),
-    };
-    return {
-      name,
-      model,
-      route: engine.route(model, about, valveUrl(name)),
-      container: engine.container?.(model, about),
-    };
-  });
-  const routed: RoutedModel[] = entries;
+  const models = Object.entries(config.models).map(([name, model]) => planModel(context, name, model));
+  const backends = models.flatMap(({ backends }) => backends);
+  const deadlines = deadlinesOf(backends);
   return {
     stack: config.stack,
     prefix: context.prefix,
@@ -45,16 +33,33 @@ export function planBox(input: PlanInput): BoxPlan {
     networks: networks(context.prefix),
     cache: planCache(context),
     database: planDatabase(context),
-    backends: entries.flatMap(({ name, model, container }) =>
-      container ? [planBackend(context, name, container, model.start === "manual")] : [],
+    deviceLocks: planLocks(context, backends),
+    backends: backends.map((backend) => planBackend(context, backend, deadlines[backend.instance]!)),
+    gateway: planGateway(
+      context,
+      models.flatMap(({ routed }) => routed),
     ),
-    gateway: planGateway(context, routed),
     edge: planEdge(context),
     endpoint: endpointOf(config),
     adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
-    models: entries.flatMap(({ name, model }) => [name, ...model.aliases]),
-    notes: notes(context),
+    models: Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model)),
+    notes: planNotes(context, leftOut(input.config, input.secrets)),
   };
+}
+
+/** Instance to the seconds that it may take when all start at once. */
+function deadlinesOf(backends: PlannedBackend[]): Record<string, number> {
+  const starters = backends.map(({ instance, engine }) => ({
+    name: instance,
+    devices: engine.gpu?.ids ?? [],
+    readySeconds: engine.readySeconds,
+  }));
+  return startDeadlines(starters);
+}
+
+function planLocks(context: PlanContext, backends: PlannedBackend[]): StepPlan | undefined {
+  const devices = new Set(backends.flatMap(({ engine }) => engine.gpu?.ids ?? []));
+  return devices.size > 0 ? lockFiles(imageOf(context, "edge"), context.dataDir, [...devices]) : undefined;
 }
 
 /** Every container of a plan, in an order in which each comes after what it needs. */
@@ -87,17 +92,4 @@ export function endpointOf({ gateway }: StackConfig): string {
 function urlHost(bind: string): string {
   if (bind === "0.0.0.0" || bind === "::") return "127.0.0.1";
   return bind.includes(":") ? `[${bind}]` : bind;
-}
-
-function notes(context: PlanContext): string[] {
-  const { config, resolved } = context;
-  const notes: string[] = [];
-  if (config.database.mode !== "none" && !usesDatabase(context))
-    notes.push(
-      "The gateway runs stateless: its image was built from PyPI, which has no Prisma engines, so it cannot use the database. " +
-        "There are no virtual keys and no spend until the official image can be pulled.",
-    );
-  for (const name of resolved.offlineModels)
-    notes.push(`No model hub answered: ${name} is served by its offlineModel, which has one fixed answer.`);
-  return notes;
 }

@@ -75,7 +75,15 @@ function composeService(plan: BoxPlan, { container }: ServicePlan) {
     read_only: c.readOnly,
     init: c.init,
     cap_drop: ["ALL"],
-    security_opt: ["no-new-privileges:true"],
+    ...(c.capAdd ? { cap_add: c.capAdd.map((name) => name.replace(/^CAP_/, "")) } : {}),
+    security_opt: ["no-new-privileges:true", ...(c.securityOpts ?? [])],
+    ...(c.ulimits
+      ? { ulimits: Object.fromEntries(c.ulimits.map(({ name, soft, hard }) => [name, { soft, hard }])) }
+      : {}),
+    ...(c.ipc ? { ipc: c.ipc } : {}),
+    ...(c.groupAdd ? { group_add: c.groupAdd } : {}),
+    ...(c.devices ? { devices: c.devices.map((path) => `${path}:${path}`) } : {}),
+    ...(c.gpu?.vendor === "nvidia" ? { deploy: gpuReservation(c.gpu.ids) } : {}),
     healthcheck: {
       test: c.health.test.map(escapeDollar),
       interval: `${c.health.intervalSeconds}s`,
@@ -89,6 +97,12 @@ function composeService(plan: BoxPlan, { container }: ServicePlan) {
     logging: { driver: "json-file", options: { "max-size": "20m", "max-file": "5" } },
     labels: c.labels,
     ...dependencies(plan, c),
+  };
+}
+
+function gpuReservation(ids: string[]) {
+  return {
+    resources: { reservations: { devices: [{ driver: "nvidia", device_ids: ids, capabilities: ["gpu"] }] } },
   };
 }
 

@@ -1,7 +1,9 @@
+import type { ModelLock } from "../models/facts";
 import type { StackConfig } from "../schema/stack";
 import type { SecretFacts } from "../secretFacts";
+import type { ImageRole } from "./imageRoles";
 import { hashOf } from "./text";
-import type { ContainerPlan, FilePlan, ImageRole, Resolved } from "./types";
+import type { ContainerPlan, FilePlan, Resolved } from "./types";
 
 /** Name under `assets/` to text: what runs on the host but is not TypeScript. */
 export type Assets = Record<string, string>;
@@ -13,6 +15,8 @@ export interface PlanInput {
   /** `saltFingerprint()` of the salt key. */
   saltFingerprint: string;
   resolved: Resolved;
+  /** What is known of the models' files and shapes; absent models are planned without it. */
+  lock?: ModelLock;
   assets: Assets;
 }
 
@@ -43,6 +47,13 @@ type Optional =
   | "hostGateway"
   | "readOnly"
   | "shmMiB"
+  | "gpu"
+  | "ulimits"
+  | "ipc"
+  | "groupAdd"
+  | "devices"
+  | "capAdd"
+  | "securityOpts"
   | "stopSignal"
   | "started"
   | "replacement";
@@ -82,7 +93,10 @@ export function container(
 }
 
 export function imageOf(context: PlanContext, role: ImageRole): string {
-  return context.resolved.images[role].reference;
+  const image = context.resolved.images[role];
+  // `resolveImages` and `readResolved` go by `imageRolesOf`, which names every role that a plan uses.
+  if (!image) throw new Error(`no image is resolved for ${role}`);
+  return image.reference;
 }
 
 /** Health check of a container that answers within seconds of its start. */

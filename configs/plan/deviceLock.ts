@@ -8,6 +8,9 @@ const CONFIG_DIR = "/etc/gpubox";
 /** Where assets/backend/device-lock.sh expects the lock files. */
 const LOCK_DIR = "/run/gpubox/locks";
 
+/** What stands before an engine's own entrypoint. */
+export const LOCK_COMMAND = ["sh", `${CONFIG_DIR}/device-lock.sh`];
+
 /** Files beside an engine's own: name there to path under assets/. */
 const LOCK_ASSETS = {
   "device-lock.sh": "backend/device-lock.sh",
@@ -21,7 +24,6 @@ export interface LockedEngine {
   gpu?: { vendor: "nvidia" | "amd"; ids: string[] };
   /** Not empty: the image's own entrypoint cannot be wrapped. */
   entrypoint: string[];
-  command: string[];
   env: Record<string, string>;
   mounts: MountPlan[];
   /** Exec form, `CMD` first: succeeds once the model is loaded. */
@@ -50,8 +52,7 @@ export function takingTurns<T extends LockedEngine>(dataDir: string, engine: T):
   };
   return {
     ...engine,
-    entrypoint: ["sh", `${CONFIG_DIR}/device-lock.sh`],
-    command: [...engine.entrypoint, ...engine.command],
+    entrypoint: [...LOCK_COMMAND, ...engine.entrypoint],
     env: {
       ...engine.env,
       GPUBOX_LOCKS: gpu.ids.map(lockName).sort().join(" "),

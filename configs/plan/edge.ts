@@ -23,6 +23,7 @@ export function planEdge(context: PlanContext): ServicePlan {
           hosts: acceptedHosts(config),
           auth: config.gateway.auth,
           keys: usesDatabase(context) ? "virtual" : "master",
+          audio: Object.values(config.models).some(({ mode }) => mode.startsWith("audio_")),
           adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
         }),
       ),

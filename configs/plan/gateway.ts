@@ -1,5 +1,6 @@
+import type { Route } from "../engines/engine";
 import { assetFile, container, health, imageOf, type PlanContext } from "./context";
-import { litellmConfig, type RoutedModel, secretVariable } from "./litellm";
+import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
 import { configFile, directory, envFile, hashOf, stableJson } from "./text";
 import type { FilePlan, GatewayPlan, TextPart } from "./types";
 
@@ -14,7 +15,7 @@ const DRAIN_MARGIN_SECONDS = 60;
 
 /** True where the gateway can use the declared database: LiteLLM from PyPI has no Prisma engines, the official image has. */
 export function usesDatabase(context: PlanContext): boolean {
-  return context.config.database.mode !== "none" && context.resolved.images.gateway.source === "digest";
+  return context.config.database.mode !== "none" && context.resolved.images.gateway?.source === "digest";
 }
 
 /**
@@ -24,11 +25,18 @@ export function usesDatabase(context: PlanContext): boolean {
 export function planGateway(context: PlanContext, models: RoutedModel[]): GatewayPlan {
   const { config } = context;
   const database = usesDatabase(context);
-  const secretParts = models.flatMap(({ route }) => (route.apiKey ? [route.apiKey.secret] : []));
+  const routes = models.flatMap(({ deployments }) => deployments.map(({ route }) => route));
+  const asksBackends = routes.some(({ apiKey }) => apiKey === "backend");
   const modelHashes = Object.fromEntries(
-    models.map(({ name, model, route }) => [
+    models.map(({ name, model, deployments }) => [
       name,
-      hashOf({ model, route, key: route.apiKey && context.secrets[route.apiKey.secret]?.fingerprint }),
+      hashOf({
+        model,
+        deployments,
+        keys: deployments.flatMap(({ route }) =>
+          secretsOfRoute(route).map((secret) => context.secrets[secret]?.fingerprint),
+        ),
+      }),
     ]),
   );
   const files: Record<string, FilePlan> = {
@@ -40,8 +48,13 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
       ...redisVariables(context),
       ...(database ? { DATABASE_URL: databaseUrl(context) } : {}),
       ...Object.fromEntries(
-        [...new Set(secretParts)].map((secret) => [secretVariable(secret), [{ secret, as: "shell" }]]),
+        [...new Set(routes.flatMap(secretsOfRoute))].map((secret) => [
+          secretVariable(secret),
+          [{ secret, as: "shell" }],
+        ]),
       ),
+      // Made of the salt key, which never changes: another master key must not load every model anew.
+      ...(asksBackends ? { [BACKEND_KEY]: [{ secret: "saltKey", as: "shell-derived" }] } : {}),
     }),
     "entrypoint.sh": assetFile(context, "gateway/entrypoint.sh"),
     "prove.py": assetFile(context, "gateway/prove.py"),
@@ -102,11 +115,17 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
   };
 }
 
+function secretsOfRoute({ apiKey, secrets = {} }: Route): string[] {
+  return [...(typeof apiKey === "object" ? [apiKey] : []), ...Object.values(secrets)].map(
+    ({ secret }) => secret,
+  );
+}
+
 /** Every name that /v1/models must list. An alias is its model's route, so that one proof serves both. */
 function listed(models: RoutedModel[], hashes: Record<string, string>) {
   const entries = models.flatMap(({ name, model }) => [
-    [name, { hash: hashes[name], mode: "chat", prove: model.start === "auto" }],
-    ...model.aliases.map((alias) => [alias, { hash: hashes[name], mode: "chat", prove: false }]),
+    [name, { hash: hashes[name], mode: model.mode, prove: model.start === "auto" }],
+    ...model.aliases.map((alias) => [alias, { hash: hashes[name], mode: model.mode, prove: false }]),
   ]);
   return Object.fromEntries(entries) as Record<string, { hash: string; mode: string; prove: boolean }>;
 }

@@ -3,12 +3,26 @@ import type { ModelConfig } from "../engines";
 import type { Route } from "../engines/engine";
 import type { StackConfig } from "../schema/stack";
 
-/** A declared model with its route. */
+/** One server or account behind a model's name. */
+export interface Deployment {
+  /** Stable: LiteLLM keeps cooldowns and spend by it. */
+  id: string;
+  route: Route;
+  weight?: number;
+  order?: number;
+  rpm?: number;
+  tpm?: number;
+}
+
+/** A declared model with its deployments. */
 export interface RoutedModel {
   name: string;
   model: ModelConfig;
-  route: Route;
+  deployments: Deployment[];
 }
+
+/** Name of the environment variable that carries the key between gateway and backends. */
+export const BACKEND_KEY = "GPUBOX_BACKEND_KEY";
 
 /** Name of the environment variable that carries a named secret into the gateway. */
 export function secretVariable(secret: string): string {
@@ -20,7 +34,7 @@ export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDa
   const { settings } = config.gateway;
   const redis = config.cache.mode === "none" ? undefined : redisSettings();
   return stringify({
-    model_list: models.map(deployment),
+    model_list: models.flatMap((model) => model.deployments.map((one) => deployment(model, one))),
     litellm_settings: {
       // Seconds; LiteLLM's own default is 6000.
       request_timeout: 600,
@@ -82,25 +96,38 @@ function redisSettings() {
   };
 }
 
-function deployment({ name, model, route }: RoutedModel) {
+function deployment({ name, model }: RoutedModel, { id, route, ...share }: Deployment) {
+  const secret = ({ secret }: { secret: string }) => `os.environ/${secretVariable(secret)}`;
   return {
     model_name: name,
     litellm_params: {
       model: route.model,
       ...(route.apiBase ? { api_base: route.apiBase } : {}),
       ...(route.apiVersion ? { api_version: route.apiVersion } : {}),
-      // OpenAI-compatible clients refuse an empty key, so a server that wants none gets a word that says so.
-      api_key: route.apiKey ? `os.environ/${secretVariable(route.apiKey.secret)}` : "none",
+      api_key: keyOf(route),
       timeout: model.timeoutSeconds,
       ...(route.retries === undefined ? {} : { num_retries: route.retries }),
-      ...(model.rpm ? { rpm: model.rpm } : {}),
-      ...(model.tpm ? { tpm: model.tpm } : {}),
+      ...(share.rpm ? { rpm: share.rpm } : {}),
+      ...(share.tpm ? { tpm: share.tpm } : {}),
+      ...(share.weight ? { weight: share.weight } : {}),
+      ...(share.order ? { order: share.order } : {}),
+      ...route.params,
+      ...Object.fromEntries(Object.entries(route.secrets ?? {}).map(([key, ref]) => [key, secret(ref)])),
     },
     model_info: {
       // Without an id of its own, LiteLLM derives one from the parameters and forgets cooldowns and spend at each edit.
-      id: name,
-      mode: "chat",
+      id,
+      mode: route.mode ?? "chat",
       ...(route.supportedEndpoints ? { supported_endpoints: route.supportedEndpoints } : {}),
+      ...route.info,
     },
   };
+}
+
+function keyOf({ apiKey, secrets = {} }: Route): string | undefined {
+  if (apiKey === "backend") return `os.environ/${BACKEND_KEY}`;
+  if (apiKey) return `os.environ/${secretVariable(apiKey.secret)}`;
+  // OpenAI-compatible clients refuse an empty key, so a server that wants none gets a word that says so. Providers with
+  // other credentials would take the word for a key.
+  return Object.keys(secrets).length > 0 ? undefined : "none";
 }

@@ -27,8 +27,10 @@ function encode(value: string, as: SecretEncoding): string {
       return `"${value.replace(/[\\"]/g, "\\$&")}"`;
     case "url":
       return urlEncode(value);
+    case "derived":
+      return derivedToken(value);
     case "shell-derived":
-      return shellQuote(createHmac("sha256", value).update("gpubox derived token").digest("hex"));
+      return shellQuote(derivedToken(value));
     case "shell-url-hostname":
       return shellQuote(new URL(value).hostname);
     case "shell-url-port":
@@ -36,6 +38,10 @@ function encode(value: string, as: SecretEncoding): string {
     case "shell-url-password":
       return shellQuote(decodeURIComponent(new URL(value).password));
   }
+}
+
+function derivedToken(secret: string): string {
+  return createHmac("sha256", secret).update("gpubox derived token").digest("hex");
 }
 
 /** One word of POSIX sh, whatever it holds. */

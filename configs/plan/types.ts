@@ -1,3 +1,5 @@
+import type { ImageRole } from "./imageRoles";
+
 /**
  * The plan: plain data that says what a box is made of. It holds no secret value and does no I/O, so the same plan can be
  * tested without mocks, turned into Pulumi resources, and rendered as a Compose file.
@@ -18,6 +20,8 @@ export type SecretEncoding =
   | "url"
   /** a token that is derived from it and says nothing about it, as a single-quoted word of POSIX sh */
   | "shell-derived"
+  /** the same token as it is: 64 hex digits */
+  | "derived"
   /** a part of a secret that is a URL, as a single-quoted word of POSIX sh */
   | "shell-url-hostname"
   | "shell-url-port"
@@ -91,6 +95,21 @@ export interface HealthPlan {
   startPeriodSeconds: number;
 }
 
+/** Devices of the host that a container gets. */
+export interface GpuRequest {
+  /** NVIDIA's come by a device request, AMD's by device files. */
+  vendor: "nvidia" | "amd";
+  /** Indexes, UUIDs, or UUIDs of MIG slices, as the host's config names them. */
+  ids: string[];
+}
+
+export interface UlimitPlan {
+  name: "memlock" | "stack" | "nofile";
+  /** -1: unlimited. Bytes for `memlock` and `stack`. */
+  soft: number;
+  hard: number;
+}
+
 export interface ContainerPlan {
   /** Logical name in the stack, `edge`, `cache`, `backend-<model>`. It is the resource's identity. */
   name: string;
@@ -114,6 +133,18 @@ export interface ContainerPlan {
   ports: PortPlan[];
   memoryMiB: number;
   shmMiB?: number;
+  gpu?: GpuRequest;
+  ulimits?: UlimitPlan[];
+  /** `host`: shares System V and POSIX shared memory with the host. Default: its own. */
+  ipc?: "host";
+  /** Numeric groups beside the user's own. */
+  groupAdd?: string[];
+  /** Device files of the host, under the same path inside. */
+  devices?: string[];
+  /** Capabilities beside none, with their `CAP_` prefix. */
+  capAdd?: string[];
+  /** Security options beside no-new-privileges. */
+  securityOpts?: string[];
   readOnly: boolean;
   /** Has an init as PID 1 that forwards signals and reaps children. */
   init: boolean;
@@ -150,6 +181,10 @@ export interface ServicePlan {
 export interface BackendPlan {
   /** The model's public name. */
   model: string;
+  /** Which of the model's instances: the public name, or that and `-1`, `-2`, …. */
+  instance: string;
+  /** `manual`: a person starts it. */
+  start: "auto" | "manual";
   service: ServicePlan;
   valve: ServicePlan;
   /** Brings the model's file to the host before anything is stopped. */
@@ -187,6 +222,8 @@ export interface BoxPlan {
   networks: NetworkPlan[];
   cache?: ServicePlan;
   database?: ServicePlan;
+  /** Makes the files that engines on one device take turns by; before any backend. Absent without devices. */
+  deviceLocks?: StepPlan;
   backends: BackendPlan[];
   gateway: GatewayPlan;
   edge: ServicePlan;
@@ -199,18 +236,17 @@ export interface BoxPlan {
   notes: string[];
 }
 
-export type ImageRole = "gateway" | "edge" | "cache" | "database" | "llamacpp";
-
 export interface ResolvedImage {
   /** Literal reference to run. */
   reference: string;
-  /** `digest`: pulled by locked digest. `recipe`: built here from `images/`. */
-  source: "digest" | "recipe";
+  /** `digest`: pulled by locked digest. `recipe`: built here from `images/`. `unresolved`: by tag, nothing is locked yet. */
+  source: "digest" | "recipe" | "unresolved";
 }
 
 /** What this machine could get; recorded by `npm run up` in `.gpubox/resolved.<stack>.json` and read by every preview. */
 export interface Resolved {
-  images: Record<ImageRole, ResolvedImage>;
+  /** Only of the roles that the stack needs. */
+  images: Partial<Record<ImageRole, ResolvedImage>>;
   /** Model names whose `offlineModel` is served, because no model hub answered when they were first brought up. */
   offlineModels: string[];
   /** Model names that were known then. */

@@ -1,10 +1,6 @@
 import { z } from "zod";
+import { gpuSchema } from "./gpu";
 import { absolutePath } from "./shared";
-
-const gpu = z.strictObject({
-  id: z.union([z.int().min(0), z.string()]).describe("Index or UUID of the device."),
-  memoryGiB: z.number().positive().describe("Memory of the device in GiB."),
-});
 
 export const hostSchema = z.strictObject({
   docker: z
@@ -15,7 +11,17 @@ export const hostSchema = z.strictObject({
   dataDir: absolutePath
     .default("/srv/gpubox")
     .describe("Directory on the host for env files, configs and model files. One box a directory."),
-  gpus: z.array(gpu).default([]).describe("The host's GPUs. Empty: no GPU."),
+  arch: z
+    .enum(["amd64", "arm64"])
+    .default("amd64")
+    .describe("Architecture of the host; decides which images run. DGX Spark is arm64."),
+  gpus: z.array(gpuSchema).default([]).describe("The host's GPUs. Empty: no GPU."),
+  gpuGroups: z
+    .array(z.int().min(0))
+    .default([])
+    .describe(
+      "Numeric groups of AMD's device files: stat -c %g /dev/kfd /dev/dri/renderD128. Names would resolve inside the image.",
+    ),
 });
 
 export type HostConfig = z.infer<typeof hostSchema>;

@@ -160,6 +160,40 @@ test("models for embeddings and for plain completions are called on their own pa
   expect(asked.slice(2)).toEqual(["/v1/embeddings embed", "/v1/completions base"]);
 });
 
+test("a reranker is proven by a score for two documents", async () => {
+  const { code, lines, asked, bodies } = await prove({
+    declared: generation({ ranks: { ...chat("a"), mode: "rerank" } }),
+    replies: {
+      "/v1/models": listing("ranks"),
+      "/v1/rerank ranks": [{ body: { results: [{ index: 0, relevance_score: 0.9 }] } }],
+    },
+  });
+  expect(code).toBe(0);
+  expect(lines[2]).toBe("proven: ranks answers (rerank, N s)");
+  expect(asked[2]).toBe("/v1/rerank ranks");
+  expect(JSON.parse(bodies[0]!)).toMatchObject({
+    query: expect.stringMatching(/^Say a few words/),
+    documents: ["a few words", "nothing"],
+  });
+});
+
+test("models that speak or transcribe are listed and not called", async () => {
+  const models = {
+    says: { ...chat("a"), mode: "audio_speech" },
+    hears: { ...chat("b"), mode: "audio_transcription" },
+  };
+  const { code, lines, asked } = await prove({
+    declared: generation(models),
+    replies: { "/v1/models": listing("says", "hears") },
+  });
+  expect(code).toBe(0);
+  expect(lines.slice(2)).toEqual([
+    "skipped: says has no request that would prove audio_speech",
+    "skipped: hears has no request that would prove audio_transcription",
+  ]);
+  expect(asked).toEqual(["/health/readiness", "/v1/models"]);
+});
+
 test("a model whose thoughts stay hidden is proven by the tokens that it spent", async () => {
   const hidden = { choices: [{ message: { content: "" } }], usage: { completion_tokens: 8 } };
   const { code } = await prove({ replies: { "/v1/chat/completions tiny": [{ body: hidden }] } });
@@ -245,8 +279,16 @@ const FAILURES: [string, Case, string][] = [
   ],
   [
     "a mode without a proof",
-    { declared: generation({ tiny: { ...chat("a"), mode: "audio_speech" } }) },
-    "Model tiny cannot be proven: there is no proof for mode audio_speech.",
+    { declared: generation({ tiny: { ...chat("a"), mode: "image_generation" } }) },
+    "Model tiny cannot be proven: there is no proof for mode image_generation.",
+  ],
+  [
+    "a reranking without a score",
+    {
+      declared: generation({ tiny: { ...chat("a"), mode: "rerank" } }),
+      replies: { "/v1/rerank tiny": [{ body: { results: [] } }] },
+    },
+    'Model tiny answered a rerank request with nothing: status 200: {"results": []}',
   ],
   ["an env file without the key", { envFile: "OTHER='x'\n" }, "gateway.env holds no LITELLM_MASTER_KEY."],
   [

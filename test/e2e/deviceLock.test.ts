@@ -151,7 +151,7 @@ describeLocks("engines on one device", () => {
   test(
     "the exit code of an engine that ends by itself is passed on",
     async () => {
-      await lab.start("a", { devices: ["0"], engine: { entrypoint: ["sh"], command: ["-c", "exit 42"] } });
+      await lab.start("a", { devices: ["0"], engine: { entrypoint: ["sh", "-c", "exit 42"] } });
       expect(await lab.exitCode("a")).toBe(42);
     },
     MINUTE,
@@ -217,8 +217,15 @@ describeLocks("engines on one device", () => {
         lab.start(short, {
           devices: ["0"],
           engine: {
-            entrypoint: ["/app/llama-server"],
-            command: ["--model", "/etc/gpubox/tiny.gguf", "--port", "8123", "--ctx-size", "512"],
+            entrypoint: [
+              "/app/llama-server",
+              "--model",
+              "/etc/gpubox/tiny.gguf",
+              "--port",
+              "8123",
+              "--ctx-size",
+              "512",
+            ],
             healthTest: ["CMD", "curl", "-fsS", "http://127.0.0.1:8123/health"],
           },
         });

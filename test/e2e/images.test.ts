@@ -3,7 +3,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { imageRoles, readLock, updateLock } from "../../runner/imageLock";
+import { imageRoles } from "../../configs/plan/imageRoles";
+import { readLock, updateLock } from "../../runner/imageLock";
 import { resolveImages } from "../../runner/images";
 import { output, run } from "../../runner/process";
 import { defaultProjectDir } from "../../runner/project";
@@ -35,6 +36,9 @@ async function eventually<Value>(what: () => Promise<Value | undefined>, seconds
   throw new Error(`not within ${seconds} s`);
 }
 
+/** The images of a box without GPUs. */
+const OWN = ["gateway", "edge", "cache", "database", "llamacpp"] as const;
+
 describeWithEngine("images from a real registry", () => {
   let dir: string;
   let host: string;
@@ -45,7 +49,8 @@ describeWithEngine("images from a real registry", () => {
   const image = (role: string) => `${host}/gpubox-e2e/${role}`;
   const resolved = () => {
     lines.length = 0;
-    return resolveImages({ projectDir: dir, docker, log: (line) => lines.push(line), mode: "auto" });
+    const needed = OWN.map((role) => ({ role }));
+    return resolveImages({ projectDir: dir, docker, needed, log: (line) => lines.push(line), mode: "auto" });
   };
   const isLocal = (reference: string) => works("docker", "image", "inspect", reference);
 
@@ -111,9 +116,9 @@ describeWithEngine("images from a real registry", () => {
     async () => {
       expect(isLocal(`${image("edge")}@${digests[0]}`)).toBe(false);
       const images = await resolved();
-      for (const role of imageRoles) {
+      for (const role of OWN) {
         expect(images[role]).toEqual({ reference: `${image(role)}@${digests[0]}`, source: "digest" });
-        expect(isLocal(images[role].reference)).toBe(true);
+        expect(isLocal(images[role]!.reference)).toBe(true);
         expect(lines).toContainEqual(expect.stringContaining(`${role}: pulling ${image(role)}:1`));
       }
     },
@@ -122,7 +127,7 @@ describeWithEngine("images from a real registry", () => {
 
   test("an image that is there is used without a word to any registry", async () => {
     const images = await resolved();
-    expect(images.edge.source).toBe("digest");
+    expect(images.edge?.source).toBe("digest");
     expect(lines).toEqual([]);
   });
 
@@ -131,7 +136,7 @@ describeWithEngine("images from a real registry", () => {
     async () => {
       await publish("second");
       expect(digests[1]).not.toBe(digests[0]);
-      expect((await resolved()).edge.reference).toBe(`${image("edge")}@${digests[0]}`);
+      expect((await resolved()).edge?.reference).toBe(`${image("edge")}@${digests[0]}`);
       expect(readLock(dir).edge.digest).toBe(digests[0]);
     },
     2 * MINUTES,
@@ -152,7 +157,7 @@ describeWithEngine("images from a real registry", () => {
       rmSync(join(dir, "images", "lock.json"));
       await dropLocal();
       const images = await resolved();
-      expect(images.cache.reference).toBe(`${image("cache")}@${digests[1]}`);
+      expect(images.cache?.reference).toBe(`${image("cache")}@${digests[1]}`);
       expect(lines).toContain("images/lock.json has new digests: review and commit it");
       expect(readLock(dir).cache.digest).toBe(digests[1]);
     },
@@ -167,14 +172,23 @@ describeWithEngine("images from a real registry", () => {
     writeFileSync(path, official);
   });
 
+  test("where no registry answers, an image without a recipe is refused with its model and a way out", async () => {
+    registry.kill();
+    await new Promise((resolve) => registry.once("exit", resolve));
+    await dropLocal();
+    const needed = [{ role: "vllm" as const, model: "qwen3" }];
+    await expect(
+      resolveImages({ projectDir: dir, docker, needed, log: () => {}, mode: "auto" }),
+    ).rejects.toThrow(
+      /^The image vllm, which the model qwen3 needs, is not on this machine: .* does not answer: ECONNREFUSED, and there is no recipe for it\./,
+    );
+  });
+
   test(
     "where no registry answers, the recipes are built, and a line says for which roles and why",
     async () => {
-      registry.kill();
-      await new Promise((resolve) => registry.once("exit", resolve));
-      await dropLocal();
       const images = await resolved();
-      for (const role of imageRoles)
+      for (const role of OWN)
         expect(images[role]).toEqual({
           reference: recipeReference(defaultProjectDir, role),
           source: "recipe",

@@ -20,15 +20,22 @@ if (!existsSync(binary)) console.warn("SKIPPED: GPUBOX_TEST_LLAMA_SWAP names no 
     const lock = lab.plan({
       devices: ["0"],
       engine: {
-        entrypoint: ["/app/llama-server"],
-        command: ["--model", `/etc/gpubox/${name}.gguf`, "--port", String(port), "--ctx-size", "512"],
+        entrypoint: [
+          "/app/llama-server",
+          "--model",
+          `/etc/gpubox/${name}.gguf`,
+          "--port",
+          String(port),
+          "--ctx-size",
+          "512",
+        ],
         healthTest: ["CMD", "curl", "-fsS", `http://127.0.0.1:${port}/health`],
       },
     });
     writeFileSync(join(lab.dir, "backend", `${name}.gguf`), cannedModel({ answer: `this is ${name}` }));
     return {
       ...{ name, port, healthPath: "/health", readySeconds: 60, idleSeconds: IDLE_SECONDS },
-      command: [...lock.entrypoint, ...lock.command],
+      command: lock.entrypoint,
       env: lock.env,
     };
   };

@@ -185,9 +185,9 @@ const BUMPED = (box: LoadBox) => `gpubox-load/gateway:${box.project.stack}`;
 async function bumpImage(box: LoadBox) {
   const path = resolvedPath(box.project.dir, box.project.stack);
   const resolved = JSON.parse(readFileSync(path, "utf8")) as Resolved;
-  const recipe = `FROM ${resolved.images.gateway.reference}\nLABEL gpubox.load=${Date.now()}\n`;
+  const recipe = `FROM ${resolved.images.gateway!.reference}\nLABEL gpubox.load=${Date.now()}\n`;
   await output("docker", ["build", "--tag", BUMPED(box), "-"], { stdin: recipe });
-  resolved.images.gateway.reference = BUMPED(box);
+  resolved.images.gateway!.reference = BUMPED(box);
   return goodChange(box, () => writeFileSync(path, JSON.stringify(resolved)));
 }
 

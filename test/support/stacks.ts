@@ -1,3 +1,4 @@
+import type { ModelLock } from "../../configs/models/facts";
 import { parseStack, type RawStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
 import type { BoxPlan, Resolved } from "../../configs/plan/types";
@@ -40,10 +41,12 @@ export function testPlan(
   values: Record<string, unknown> = { models: tinyModel },
   secrets = testSecrets,
   resolved = recipes,
+  lock?: ModelLock,
 ): BoxPlan {
-  const raw = rawStack(values, secrets);
+  const raw = { ...rawStack(values, secrets), lock };
   return planBox({
     config: parseStack(raw),
+    lock,
     secrets: raw.secrets,
     saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
     resolved,

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { type LockedEngine, type Starter, startDeadlines, takingTurns } from "../../configs/plan/deviceLock";
+import { everyImage, gpuHost } from "../support/engines";
+import { testPlan, testSecrets } from "../support/stacks";
 
 const engine: LockedEngine = {
   gpu: { vendor: "nvidia", ids: ["1", "0"] },
-  entrypoint: ["vllm"],
-  command: ["serve", "/model"],
+  entrypoint: ["vllm", "serve"],
   env: { HOME: "/cache" },
   mounts: [],
   healthTest: ["CMD", "curl", "-fsS", "http://127.0.0.1:8000/it's"],
@@ -24,8 +25,7 @@ describe("an engine that takes turns", () => {
   test("runs behind the lock, which asks its own health check, and watches its devices", () => {
     expect(takingTurns("/srv/gpubox", engine)).toEqual({
       ...engine,
-      entrypoint: ["sh", "/etc/gpubox/device-lock.sh"],
-      command: ["vllm", "serve", "/model"],
+      entrypoint: ["sh", "/etc/gpubox/device-lock.sh", "vllm", "serve"],
       env: {
         HOME: "/cache",
         GPUBOX_READY_SECONDS: "900",
@@ -50,6 +50,20 @@ describe("an engine that takes turns", () => {
     const { gpu: _, ...onCpu } = engine;
     expect(takingTurns("/srv/gpubox", onCpu)).toBe(onCpu);
   });
+});
+
+test("a box makes a lock for each device in use, and gives each backend the time of all that come before it", () => {
+  const tiny = { engine: "llamacpp", model: "file:///srv/models/tiny.gguf" };
+  const on = (device: number) => ({ ...tiny, readySeconds: 100, gpu: { devices: [device] } });
+  const models = { a: on(0), b: on(0), c: on(2), cpu: { ...tiny, readySeconds: 7 } };
+  const plan = testPlan({ host: gpuHost, models }, testSecrets, everyImage);
+  expect(plan.deviceLocks?.script).toContain("'/srv/gpubox/locks' 'device-0' 'device-2'");
+  expect(plan.backends.map(({ service }) => service.container.readySeconds)).toEqual([200, 200, 100, 7]);
+  const [first] = plan.backends;
+  expect(Object.keys(first!.service.directory.files)).toEqual(
+    expect.arrayContaining(["device-lock.sh", "device-health.sh", "device.sh"]),
+  );
+  expect(testPlan().deviceLocks).toBeUndefined();
 });
 
 describe("deadlines of engines that start in turn", () => {

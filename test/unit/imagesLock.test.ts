@@ -3,8 +3,9 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { imageRoles } from "../../configs/plan/imageRoles";
 import { verifySignature } from "../../runner/cosign";
-import { imageRoles, readLock, updateLock } from "../../runner/imageLock";
+import { readLock, updateLock } from "../../runner/imageLock";
 import { UserError } from "../../runner/process";
 import { defaultProjectDir } from "../../runner/project";
 

@@ -2,9 +2,9 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { aptMirrors } from "../../runner/aptMirrors";
-import { imageRoles, readLock } from "../../runner/imageLock";
+import { readLock } from "../../runner/imageLock";
 import { defaultProjectDir } from "../../runner/project";
-import { recipeReference } from "../../runner/recipes";
+import { recipeReference, recipeRoles } from "../../runner/recipes";
 
 let dir: string;
 
@@ -21,7 +21,7 @@ describe("a recipe's name", () => {
   };
 
   test("is gpubox/<role> and 12 hex digits, the same wherever the files lie", () => {
-    for (const role of imageRoles) {
+    for (const role of recipeRoles(defaultProjectDir)) {
       const reference = recipeReference(defaultProjectDir, role);
       expect(reference).toMatch(new RegExp(`^gpubox/${role}:[0-9a-f]{12}$`));
       expect(recipeReference(copy(), role)).toBe(reference);

@@ -26,7 +26,13 @@ test("an empty stack config is a box with every default and no model", () => {
     memoryMiB: 4096,
     settings: { litellm: {}, router: {}, general: {} },
   });
-  expect(config.host).toEqual({ docker: "unix:///var/run/docker.sock", dataDir: "/srv/gpubox", gpus: [] });
+  expect(config.host).toEqual({
+    docker: "unix:///var/run/docker.sock",
+    dataDir: "/srv/gpubox",
+    arch: "amd64",
+    gpus: [],
+    gpuGroups: [],
+  });
   expect(config.cache.mode).toBe("bundled");
   expect(config.database.mode).toBe("bundled");
   expect(config.models).toEqual({});
@@ -51,10 +57,10 @@ test("every mistake of a config is reported at once, each with its path and what
     'gpubox:gateway.prot: "prot" is no setting here. Did you mean "port"?',
     'gpubox:gatewy: "gatewy" is no section of a stack config. Did you mean "gpubox:gateway"?',
     'gpubox:models.a.engine: There is no engine "lamacpp". Did you mean "llamacpp"?',
-    "gpubox:models.b.engine: The engine vllm is not built yet. Run that server yourself and declare it with engine: openai and its baseUrl.",
+    'gpubox:models.b.model: "x" is not valid. Write hf://owner/repo[@revision][/file], or file:///path/on/the/host.',
     "gpubox:models.c.baseUrl: localhost is the gateway container's own loopback, not the host's. Let the server listen on the Docker bridge and write http://host.docker.internal:8000/v1.",
     'gpubox:models.d.ctxsize: "ctxsize" is no setting here. Did you mean "ctxSize"?',
-    "gpubox:models.e.engine: The entry names no engine. Write engine: llamacpp or openai or cloud.",
+    "gpubox:models.e.engine: The entry names no engine. Write engine: llamacpp or vllm or sglang or tensorrt-llm or ollama or text-embeddings-inference or speaches or openai or cloud.",
   ]);
 });
 
@@ -171,12 +177,11 @@ test("a LiteLLM setting that gpubox owns is refused with what to use instead", (
 test("what is not built yet is refused, never ignored", () => {
   expect(
     mistakes({
-      host: { docker: "ssh://root@box", gpus: [{ id: 0, memoryGiB: 24 }] },
+      host: { docker: "ssh://root@box" },
       jobs: {},
     }),
   ).toEqual([
     "gpubox:host.docker: Hosts behind SSH are not built yet. Run gpubox on the host itself with unix:///var/run/docker.sock.",
-    "gpubox:host.gpus: GPU placement is not built yet. Leave `gpus` out, and declare servers that hold a GPU with engine: openai and their baseUrl.",
     "gpubox:jobs: Gateways per job are not built yet. Remove this section.",
   ]);
 });

@@ -77,7 +77,7 @@ test("a local model is reached through its valve, natively on both protocols", (
       litellm_params: {
         model: "hosted_vllm/tiny",
         api_base: `http://valve-tiny:${modelPort("tiny")}/v1`,
-        api_key: "none",
+        api_key: "os.environ/GPUBOX_BACKEND_KEY",
         timeout: 600,
         num_retries: 0,
       },
@@ -184,6 +184,7 @@ test("secrets go into these files and into no other configuration", () => {
       .map(([name]) => `${container.name}/${name}`),
   );
   expect(withSecrets.sort()).toEqual([
+    "backend-tiny/api-key",
     "cache/password",
     "cache/redis.conf",
     "database/password",

@@ -1,24 +1,73 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parse } from "yaml";
 import { parseStack } from "../../configs/parse";
+import { planBox } from "../../configs/plan/box";
+import { renderText } from "../../configs/plan/text";
 import { generatedSecrets, stackJsonSchema } from "../../configs/schema/stack";
+import { loadAssets } from "../../runner/assets";
 import { defaultProjectDir } from "../../runner/project";
+import { readResolved } from "../../runner/resolved";
 import { readStackFile } from "../../runner/stackConfig";
 
-const secrets = Object.fromEntries(generatedSecrets.map((name) => [name, `sk-0123456789abcdef-${name}`]));
+const secrets = Object.fromEntries(
+  [...generatedSecrets, "kimiDirectKey"].map((name) => [name, `sk-0123456789abcdef-${name}`]),
+);
 
 test.each(["box", "dev.example"])("the tracked stack config %s has no mistake", (stack) => {
   expect(() => parseStack(readStackFile(defaultProjectDir, stack, secrets))).not.toThrow();
 });
 
-test("the reference box declares the four models of its one endpoint", () => {
-  const { models } = parseStack(readStackFile(defaultProjectDir, "box", secrets));
-  expect(Object.entries(models).map(([name, { engine }]) => `${name} ${engine}`)).toEqual([
-    "kimi-linear openai",
-    "qwen3-235b openai",
-    "qwen3-coder openai",
-    "qwen3-coder-llama llamacpp",
+function boxPlan(more: Record<string, string> = {}) {
+  const raw = readStackFile(defaultProjectDir, "box", { ...secrets, ...more });
+  return planBox({
+    config: parseStack(raw),
+    secrets: raw.secrets,
+    saltFingerprint: "",
+    resolved: readResolved(defaultProjectDir, "no-such-stack"),
+    assets: loadAssets(defaultProjectDir),
+  });
+}
+
+test("the reference box runs the four backends of its one endpoint, the giant by hand, and one model twice", () => {
+  const { backends } = boxPlan();
+  expect(backends.map((b) => `${b.instance} ${b.start} ${b.service.container.role}`)).toEqual([
+    "gpt-oss-20b-1 auto vllm",
+    "gpt-oss-20b-2 auto vllm",
+    "kimi-linear auto vllm",
+    "qwen3-235b manual llamacpp-cuda13",
+    "qwen3-coder auto ollama",
+    "qwen3-coder-llama auto llamacpp-cuda",
   ]);
+  expect(boxPlan().notes.filter((note) => note.startsWith("No digest"))[0]).toMatch(
+    /ollama \(ollama\/ollama:0\.32\.0\)/,
+  );
+});
+
+test("the reference box leaves providers out whose keys are not set, and says which", () => {
+  const local = boxPlan();
+  expect(local.models).not.toContain("gpt-5-mini");
+  expect(local.notes).toContain("gpt-5-mini is optional and left out: azureApiKey is not set.");
+  const keyed = boxPlan({ azureApiKey: "key-0123456789", groqApiKey: "" });
+  expect(keyed.models).toContain("gpt-5-mini");
+  expect(keyed.notes).toContain("llama-3.3-70b is optional and left out: groqApiKey is not set.");
+});
+
+test("the reference box's instances share one name, with limits and weights of their own", () => {
+  const config = parse(renderText(boxPlan().gateway.directory.files["config.yaml"]!.text, secrets));
+  const own = config.model_list.filter((d: { model_name: string }) => d.model_name === "gpt-oss-20b");
+  expect(own).toMatchObject([
+    {
+      litellm_params: { weight: 2, rpm: 100, tpm: 100000, num_retries: 1 },
+      model_info: { id: "gpt-oss-20b-1" },
+    },
+    {
+      litellm_params: { weight: 1, rpm: 60, tpm: 60000, num_retries: 1 },
+      model_info: { id: "gpt-oss-20b-2" },
+    },
+  ]);
+  const priced = config.model_list.find((d: { model_name: string }) => d.model_name === "llama-3.1-8b-local");
+  expect(priced.model_info.base_model).toBe("groq/llama-3.1-8b-instant");
 });
 
 test("the published JSON Schema is what the schemas say", () => {

@@ -46,6 +46,21 @@ export function jsonError(status: number, type: string, message: string): string
   return `status ${status} content-type application/json string ${quoted(errorBody(status, type, message))}${retry}`;
 }
 
+/** Rules after which `txn.path` is the request's path, decoded once as servers do, and means one thing only. */
+export const PLAIN_PATH_RULES: string[] = [
+  "# Decoded once, as the gateway does.",
+  "http-request set-var(txn.path) path,url_dec",
+  ...[
+    "!{ var(txn.path) -m found }",
+    "{ var(txn.path) -m sub // /./ /../ \\\\ }",
+    "{ var(txn.path) -m end /. /.. }",
+    "{ var(txn.path) -m reg [[:cntrl:]] }",
+  ].map(
+    (trick) =>
+      `http-request return ${jsonError(400, "invalid_request", "The path is not in its normal form.")} if ${trick}`,
+  ),
+];
+
 /** `global`, name resolution and the `defaults` section `base` that every other section starts from. */
 export function processSections(options: {
   clients: number;

@@ -5,6 +5,7 @@ import {
   CONFIG_DIR,
   defaultServer,
   jsonError,
+  PLAIN_PATH_RULES,
   processSections,
   RETRY_AFTER_SECONDS,
   waitingFrontend,
@@ -58,6 +59,8 @@ export interface EdgeOptions {
   keys: "master" | "virtual";
   /** Where the admin port is reached from the box, for the answer to an admin route on the clients' port. */
   adminEndpoint: string;
+  /** True where a model transcribes or speaks: its routes are opened. Default: false. */
+  audio?: boolean;
   /** Seconds that a request waits for a gateway. Default {@link HOLD_SECONDS}. */
   holdSeconds?: number;
 }
@@ -85,6 +88,9 @@ const CLIENT_ROUTES = [
   "/health/liveliness",
   "/health/readiness",
 ];
+
+/** Opened only where a model is declared for them. */
+const AUDIO_ROUTES = ["/v1/audio/", "/audio/"];
 
 /** Header fields by which a client could tell the gateway who it is or where it came from. */
 const CLAIMED = [
@@ -133,7 +139,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     `  bind :${CLIENT_PORT}`,
     `  maxconn ${MAX_CLIENTS}`,
     ...indent(requestRules(options)),
-    ...CLIENT_ROUTES.map(
+    ...[...CLIENT_ROUTES, ...(options.audio ? AUDIO_ROUTES : [])].map(
       (route) => `  acl client_route var(txn.path) -m ${route.endsWith("/") ? "beg" : "str"} ${route}`,
     ),
     `  http-request return ${jsonError(404, "not_found", `This port serves inference only. Admin routes, the UI and metrics are at ${options.adminEndpoint} on the box itself.`)} if !client_route`,
@@ -243,17 +249,7 @@ function requestRules(options: EdgeOptions): string[] {
   return [
     ...hostNames(options.hosts).map((host) => `acl known_host req.fhdr(Host),host_only -m str ${host}`),
     `http-request return ${jsonError(421, "misdirected_request", "This gateway does not answer to that host name. Add it to gateway.hosts in the stack's config.")} if !known_host`,
-    "# Decoded once, as the gateway does.",
-    "http-request set-var(txn.path) path,url_dec",
-    ...[
-      "!{ var(txn.path) -m found }",
-      "{ var(txn.path) -m sub // /./ /../ \\\\ }",
-      "{ var(txn.path) -m end /. /.. }",
-      "{ var(txn.path) -m reg [[:cntrl:]] }",
-    ].map(
-      (trick) =>
-        `http-request return ${jsonError(400, "invalid_request", "The path is not in its normal form.")} if ${trick}`,
-    ),
+    ...PLAIN_PATH_RULES,
     `http-request set-header Host ${FORWARDED_HOST}`,
     "http-request set-header X-Forwarded-For %[src]",
     ...CLAIMED.map((name) => `http-request del-header ${name}`),

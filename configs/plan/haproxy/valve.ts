@@ -7,6 +7,7 @@ import {
   FROM_WAITING,
   jsonError,
   MASTER_SOCKET,
+  PLAIN_PATH_RULES,
   processSections,
   quoted,
   RETRY_AFTER_SECONDS,
@@ -17,6 +18,8 @@ import {
 
 /** Port that gateways reach a valve on. */
 export const VALVE_PORT = 8080;
+/** Port inside the container for clients that go past the gateway. */
+export const DIRECT_PORT = 4003;
 /** Requests to one model at a time; the next one waits to be accepted. */
 const MAX_REQUESTS = 1000;
 /** Bytes of a request's header fields. Nothing is kept to be sent again, so HAProxy's default is enough. */
@@ -42,11 +45,19 @@ export interface ValveOptions {
   /** Port that the gateways reach it on. Default {@link VALVE_PORT}. */
   port?: number;
   /** The backend's name on its Docker network, its port, and the path that answers 200 when it can serve. */
-  backend: { name: string; port: number; healthPath: string };
+  backend: {
+    name: string;
+    port: number;
+    healthPath: string;
+    /** Text that the answer must hold, for engines that answer 200 before they can serve. */
+    healthText?: string;
+  };
   /** Seconds that a request waits for the backend; 0 answers at once. */
   holdSeconds: number;
   /** Command that starts the model, for one that a person starts: the answer names it. Default: none, it starts by itself. */
   startHint?: string;
+  /** A listener for clients that go past the gateway; `keyed`: the backend asks for its own key. */
+  direct?: { keyed: boolean };
 }
 
 /**
@@ -59,7 +70,7 @@ export interface ValveOptions {
  * @throws Error if a name or path cannot stand in a configuration file.
  */
 export function valveConfig(options: ValveOptions): TextPart[] {
-  const { name, port, healthPath } = options.backend;
+  const { name, port, healthPath, healthText } = options.backend;
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name))
     throw new Error(`not a container's name: ${JSON.stringify(name)}`);
   if (!/^\/[A-Za-z0-9_./-]*$/.test(healthPath))
@@ -94,12 +105,13 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     "  http-after-response set-status 503 if { status 502 }",
     "  default_backend model",
     "",
+    ...(options.direct ? directFrontend(options.direct.keyed) : []),
     "backend model from base",
     "  # Changes of servers are warnings on stderr already.",
     "  no log",
     "  option httpchk",
     `  http-check send meth GET uri ${healthPath} hdr Host ${name}`,
-    "  http-check expect status 200",
+    `  http-check expect ${healthText === undefined ? "status 200" : `string ${quoted(healthText)}`}`,
     "  timeout check 10s",
     `  ${defaultServer({ fall: FALL })}`,
     "  # Backends answer 503 themselves while they load.",
@@ -117,4 +129,48 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     ...aliveFrontend(),
   ];
   return [`${lines.join("\n")}\n`];
+}
+
+const KEYS = `${CONFIG_DIR}/keys.map`;
+
+/**
+ * The listener of a published port. Engines guard only a part of their routes with their key, so that what clients may use is
+ * named here, and the key is asked here.
+ */
+function directFrontend(keyed: boolean): string[] {
+  return [
+    "frontend direct from base",
+    `  bind :${DIRECT_PORT}`,
+    `  maxconn ${MAX_REQUESTS}`,
+    ...PLAIN_PATH_RULES.map((rule) => `  ${rule}`),
+    `  http-request return ${jsonError(404, "not_found", "This port serves the routes below /v1/ only.")} if !{ var(txn.path) -m beg /v1/ }`,
+    '  http-request set-var-fmt(txn.bearer) "key:%[http_auth_bearer]"',
+    '  http-request set-var-fmt(txn.xkey) "key:%[req.fhdr(x-api-key)]"',
+    `  acl has_key var(txn.bearer),map(${KEYS}) -m found`,
+    `  acl has_key var(txn.xkey),map(${KEYS}) -m found`,
+    `  http-request return ${jsonError(401, "authentication_error", "This port asks for its key: Authorization: Bearer or x-api-key.")} if !has_key`,
+    "  # The backend knows another key, and none of its clients'.",
+    "  http-request del-header x-api-key",
+    ...(keyed
+      ? [
+          `  http-request set-var(txn.known) str(backend),map(${KEYS})`,
+          '  http-request set-header Authorization "Bearer %[var(txn.known)]"',
+        ]
+      : ["  http-request del-header Authorization"]),
+    "  http-request del-header x-gpubox-held",
+    "  http-after-response set-status 503 if { status 502 }",
+    "  default_backend model",
+    "",
+  ];
+}
+
+/** keys.map of a valve with a published port: the clients' key, and the backend's own. */
+export function directKeys(secret: string, keyed: boolean): TextPart[] {
+  return [
+    "# Made by gpubox from the stack's secrets.\n",
+    "key:",
+    { secret, as: "raw" },
+    " client\n",
+    ...(keyed ? ["backend ", { secret: "saltKey", as: "derived" } as const, "\n"] : []),
+  ];
 }

@@ -79,8 +79,7 @@ export class LockLab {
     const { loadSeconds = 2, exitCode = 0, readySeconds = 60 } = engine;
     return takingTurns(this.dir, {
       gpu: { vendor: "amd", ids: engine.devices },
-      entrypoint: ["python3"],
-      command: ["/etc/gpubox/engine.py", String(loadSeconds), String(exitCode)],
+      entrypoint: ["python3", "/etc/gpubox/engine.py", String(loadSeconds), String(exitCode)],
       env: {},
       mounts: [],
       healthTest: bashHealth(8000),
@@ -97,7 +96,7 @@ export class LockLab {
 
   async start(short: string, engine: LabEngine): Promise<void> {
     const plan = this.plan(engine);
-    const [program, ...words] = [...(engine.through ?? []), ...plan.entrypoint, ...plan.command];
+    const [program, ...words] = [...(engine.through ?? []), ...plan.entrypoint];
     await output("docker", [
       ...["run", "--detach", "--init", "--name", this.adopt(short), "--network", "none"],
       ...["--user", "65534:65534", "--read-only", "--cap-drop", "ALL", "--tmpfs", "/tmp"],

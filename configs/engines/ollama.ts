@@ -1,0 +1,205 @@
+import { z } from "zod";
+import { shellQuote } from "../plan/text";
+import type { Problem } from "../problems";
+import { backendBase } from "../schema/backend";
+import type { HostConfig } from "../schema/host";
+import { modeOption } from "../schema/model";
+import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
+import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
+import { checkEnv } from "./flags";
+import { modelInfo } from "./info";
+import { CACHE } from "./python";
+import { readySeconds } from "./readiness";
+import { checkContext } from "./shape";
+import { stored } from "./source";
+
+const shape = {
+  engine: z.literal("ollama"),
+  model: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][\w.-]*(\/[\w.-]+)*:[\w.-]+$/,
+      "Write Ollama's name and tag, for example qwen3-coder:30b, or hf.co/owner/repo:Q4_K_M.",
+    )
+    .describe("Ollama's name and tag: qwen3-coder:30b, or hf.co/owner/repo:Q4_K_M."),
+  mode: modeOption(["chat", "completion", "embedding"]),
+  contextLength: z
+    .int()
+    .positive()
+    .default(8192)
+    .describe(
+      "OLLAMA_CONTEXT_LENGTH in tokens. Ollama's own choice depends on the memory and goes up to 262144.",
+    ),
+  numParallel: z
+    .int()
+    .positive()
+    .default(1)
+    .describe("OLLAMA_NUM_PARALLEL: requests at a time, each with a context of its own."),
+  flashAttention: z.boolean().optional().describe("OLLAMA_FLASH_ATTENTION. Default: Ollama's choice."),
+  kvCacheType: z
+    .enum(["f16", "q8_0", "q4_0"])
+    .optional()
+    .describe("OLLAMA_KV_CACHE_TYPE; other than f16 wants flash attention."),
+  schedSpread: z
+    .boolean()
+    .default(false)
+    .describe("OLLAMA_SCHED_SPREAD: over all devices, also where one would do."),
+  gpuOverhead: z
+    .int()
+    .min(0)
+    .optional()
+    .describe("OLLAMA_GPU_OVERHEAD: bytes of each device that are left alone."),
+  ...backendBase(16_384),
+};
+
+const schema = z.strictObject(shape);
+type OllamaModel = z.infer<typeof schema>;
+
+const NOBODY = 65534;
+
+const protocols: Protocol[] = [
+  {
+    path: "/v1/chat/completions",
+    how: "native",
+    why: "Ollama's OpenAI route keeps tools and image parts as they are.",
+  },
+  { path: "/v1/completions", how: "native", why: "Ollama's OpenAI route." },
+  {
+    path: "/v1/messages",
+    how: "translated",
+    why: "Ollama's own route has no tool_choice, no count_tokens and no images by URL.",
+  },
+  { path: "/v1/responses", how: "native", why: "Ollama serves it without storing answers." },
+  { path: "/v1/embeddings", how: "native", why: "With mode: embedding." },
+  { path: "/v1/rerank", how: "none", why: "Ollama has no such route." },
+];
+
+const OWNED_ENV = [
+  "OLLAMA_HOST",
+  "OLLAMA_MODELS",
+  "OLLAMA_KEEP_ALIVE",
+  "OLLAMA_CONTEXT_LENGTH",
+  "OLLAMA_NUM_PARALLEL",
+  "OLLAMA_MAX_LOADED_MODELS",
+  "OLLAMA_FLASH_ATTENTION",
+  "OLLAMA_KV_CACHE_TYPE",
+  "OLLAMA_LOAD_TIMEOUT",
+];
+
+/** Pulls the model by a server that lives only for that; Ollama resumes and shares layers by itself. */
+const PULL = `ollama serve >/dev/null 2>&1 &
+until ollama list >/dev/null 2>&1; do sleep 0.5; done
+ollama show "$1" >/dev/null 2>&1 || ollama pull "$1"
+code=$?
+chown -R ${NOBODY}:${NOBODY} /models
+exit $code`;
+
+/** Every Ollama of a box shares one store, read by name and tag. */
+function store(model: OllamaModel, context: EngineContext) {
+  const path = `${context.modelsDir}/ollama`;
+  const env = "-e HOME=/tmp -e OLLAMA_MODELS=/models -e OLLAMA_NO_CLOUD=1 -e NVIDIA_VISIBLE_DEVICES=void";
+  const script = `docker run --rm -i --user 0 --entrypoint bash ${env} -v ${path}:/models ${context.image} -c ${[PULL, "gpubox", model.model].map(shellQuote).join(" ")}`;
+  return { path, fetch: stored(`${path}/${model.model}`, path, script).fetch };
+}
+
+function image(model: OllamaModel, host: HostConfig) {
+  return acceleratorOf(model.gpu, host).kind === "amd" ? "ollama-rocm" : "ollama";
+}
+
+function container(model: OllamaModel, context: EngineContext): EngineContainer {
+  const { path, fetch } = store(model, context);
+  const { env, ...devices } = deviceAccess(model.gpu, context.host);
+  const ready = readySeconds(model, context, 0);
+  return {
+    ...devices,
+    image: image(model, context.host),
+    user: `${NOBODY}:${NOBODY}`,
+    entrypoint: ["bash", "/etc/gpubox/entrypoint.sh"],
+    command: [model.model],
+    env: {
+      // It makes a key pair at the first start, also where it never goes anywhere.
+      HOME: CACHE,
+      OLLAMA_HOST: `0.0.0.0:${context.port}`,
+      OLLAMA_MODELS: "/models",
+      OLLAMA_NOPRUNE: "1",
+      // Else names that end in -cloud leave the box.
+      OLLAMA_NO_CLOUD: "1",
+      OLLAMA_KEEP_ALIVE: "-1",
+      OLLAMA_MAX_LOADED_MODELS: "1",
+      OLLAMA_LOAD_TIMEOUT: `${ready}s`,
+      OLLAMA_CONTEXT_LENGTH: String(model.contextLength),
+      OLLAMA_NUM_PARALLEL: String(model.numParallel),
+      ...(model.flashAttention === undefined
+        ? {}
+        : { OLLAMA_FLASH_ATTENTION: model.flashAttention ? "1" : "0" }),
+      ...(model.kvCacheType ? { OLLAMA_KV_CACHE_TYPE: model.kvCacheType } : {}),
+      ...(model.schedSpread ? { OLLAMA_SCHED_SPREAD: "1" } : {}),
+      ...(model.gpuOverhead ? { OLLAMA_GPU_OVERHEAD: String(model.gpuOverhead) } : {}),
+      ...env,
+      ...model.env,
+    },
+    port: context.port,
+    // It answers before it has a model; this lists what is loaded.
+    healthPath: "/api/ps",
+    healthText: `"${model.model}"`,
+    healthTest: ["CMD", "bash", "-c", `ollama ps | grep -qF '${model.model}'`],
+    assets: { "entrypoint.sh": "ollama/entrypoint.sh" },
+    memoryMiB: model.memoryMiB,
+    readySeconds: ready,
+    // SIGTERM closes the server and ends its runners at once.
+    stopGraceSeconds: 15,
+    mounts: [
+      { kind: "directory", source: path, target: "/models", readOnly: false },
+      { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false },
+    ],
+    weights: fetch,
+  };
+}
+
+function check(model: OllamaModel, path: string, { host, locked }: CheckContext): Problem[] {
+  return [
+    ...checkDevices(
+      "Ollama",
+      model.gpu,
+      host,
+      path,
+      host.arch === "arm64" ? ["cpu", "nvidia"] : ["cpu", "nvidia", "amd"],
+    ),
+    ...checkContext(model.contextLength, locked, `${path}.contextLength`),
+    ...(model.extraArgs.length > 0
+      ? [
+          {
+            path: `${path}.extraArgs`,
+            what: "`ollama serve` takes no flags.",
+            fix: "Use `env` for its variables.",
+          },
+        ]
+      : []),
+    ...checkEnv(model.env, OWNED_ENV, path),
+    ...(model.kvCacheType && model.kvCacheType !== "f16" && model.flashAttention === false
+      ? [
+          {
+            path: `${path}.kvCacheType`,
+            what: `A KV cache in ${model.kvCacheType} wants flash attention.`,
+            fix: "Remove flashAttention: false, or write kvCacheType: f16.",
+          },
+        ]
+      : []),
+  ];
+}
+
+export const ollama: Engine<OllamaModel> = {
+  schema,
+  keys: Object.keys(shape),
+  protocols,
+  check,
+  images: (model, host) => [image(model, host)],
+  container,
+  // No key: Ollama knows none. Only the valve shares a network with it.
+  route: (model, context, upstream) => ({
+    model: `hosted_vllm/${model.model}`,
+    mode: model.mode,
+    apiBase: `${upstream}/v1`,
+    info: modelInfo(model, context, { context: model.contextLength }),
+  }),
+};

@@ -1,0 +1,61 @@
+import type { Parsers } from "../families";
+
+/** vLLM 0.33.0: vllm/tool_parsers/__init__.py and vllm/reasoning/__init__.py. */
+export const vllmParsers: Parsers = {
+  engine: "vLLM",
+  tools:
+    "apertus beam cohere_command3 cohere_command4 deepseek_v3 deepseek_v31 deepseek_v32 deepseek_v4 deepseek_v41 dots ernie45 functiongemma gemma4 gigachat3 glm45 glm47 granite granite-20b-fc granite4 hermes hf hunyuan_a13b hy_v3 hy_v4 inkling internlm jamba k2_horizon kimi_k2 kimi_k3 lfm2 ling3 llama3_json llama4_json llama4_pythonic longcat mimo minicpm5 minimax_m2 minimax_m3 mistral muse muse_glimmer musespark1x olmo3 openai phi4_mini_json plamo3 poolside_v1 pythonic qwen3_coder qwen3_json qwen3_xml seed_oss step3 step3p5 step5 xlam".split(
+      " ",
+    ),
+  reasoning:
+    "beam cohere_command3 cohere_command4 deepseek_r1 deepseek_v3 deepseek_v4 deepseek_v41 ernie45 gemma4 glm45 glm47 granite granite_thinking_parser hf holo2 hunyuan_a13b hy_v3 hy_v4 inkling k2_horizon kimi_k2 kimi_k3 ling3 mimo minicpmv minimax_m2 minimax_m2_append_think minimax_m3 mistral muse muse_glimmer musespark1x nemotron_v3 olmo3 openai_gptoss plamo3 poolside_v1 qwen3 seed_oss step3 step3p5 step5".split(
+      " ",
+    ),
+  toolsByFamily: {
+    "qwen3-coder": "qwen3_coder",
+    "qwen3-thinking": "hermes",
+    "qwen3-instruct": "hermes",
+    qwen3: "hermes",
+    "qwen2.5": "hermes",
+    hermes: "hermes",
+    "deepseek-v3.2": "deepseek_v32",
+    "deepseek-v3.1": "deepseek_v31",
+    "deepseek-v3": "deepseek_v3",
+    "deepseek-r1": "deepseek_v3",
+    llama4: "llama4_pythonic",
+    llama3: "llama3_json",
+    mistral: "mistral",
+    magistral: "mistral",
+    "kimi-k2": "kimi_k2",
+    "kimi-k2-thinking": "kimi_k2",
+    "glm-4.7": "glm47",
+    "glm-4.5": "glm45",
+    "gpt-oss": "openai",
+    "granite-4": "granite4",
+    granite: "granite",
+    "gemma-4": "gemma4",
+    functiongemma: "functiongemma",
+    "minimax-m2": "minimax_m2",
+    "seed-oss": "seed_oss",
+    "phi-4-mini": "phi4_mini_json",
+    hunyuan: "hunyuan_a13b",
+    "step-3.5": "step3p5",
+  },
+  reasoningByFamily: {
+    "qwen3-thinking": "qwen3",
+    qwen3: "qwen3",
+    "deepseek-r1": "deepseek_r1",
+    "deepseek-v3.1": "deepseek_v3",
+    "deepseek-v3.2": "deepseek_v3",
+    magistral: "mistral",
+    "kimi-k2-thinking": "kimi_k2",
+    "glm-4.7": "glm47",
+    "glm-4.5": "glm45",
+    "gpt-oss": "openai_gptoss",
+    "gemma-4": "gemma4",
+    "minimax-m2": "minimax_m2",
+    "seed-oss": "seed_oss",
+    hunyuan: "hunyuan_a13b",
+    "step-3.5": "step3p5",
+  },
+};

@@ -1,0 +1,143 @@
+import { z } from "zod";
+import { envFile, shellQuote } from "../plan/text";
+import type { Problem } from "../problems";
+import { backendBase } from "../schema/backend";
+import type { HostConfig } from "../schema/host";
+import { modeOption } from "../schema/model";
+import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
+import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
+import { checkEnv, checkExtraArgs } from "./flags";
+import { bashHealth } from "./health";
+import { modelInfo } from "./info";
+import { CACHE, WITH_ENV, WITH_ENV_COMMAND } from "./python";
+import { readySeconds } from "./readiness";
+import { modelSource, parseSource, stored } from "./source";
+
+const shape = {
+  engine: z.literal("speaches"),
+  model: modelSource.describe(
+    "hf://owner/repo[@revision]: a faster-whisper model, or Kokoro or Piper for speech.",
+  ),
+  mode: modeOption(["audio_transcription", "audio_speech"]),
+  computeType: z.string().optional().describe("WHISPER__COMPUTE_TYPE: default, float16, int8, …"),
+  modelTtl: z
+    .int()
+    .min(-1)
+    .default(-1)
+    .describe("Seconds without a request until the model is unloaded; -1: never."),
+  ...backendBase(8192),
+};
+
+const schema = z.strictObject(shape);
+type SpeachesModel = z.infer<typeof schema>;
+
+/** `ubuntu` in the image, to whom its cache must belong. */
+const UBUNTU = "1000:1000";
+
+const OWNED_ENV = ["API_KEY", "PRELOAD_MODELS", "ENABLE_UI", "UVICORN_HOST", "UVICORN_PORT", "HF_HUB_CACHE"];
+
+const protocols: Protocol[] = [
+  {
+    path: "/v1/chat/completions",
+    how: "none",
+    why: "It transcribes and speaks only: /v1/audio/transcriptions, /v1/audio/speech.",
+  },
+  { path: "/v1/messages", how: "none", why: "It transcribes and speaks only." },
+];
+
+/** It reads models only from the hub's own cache layout, which the hub's library in its image writes. */
+const DOWNLOAD = `python -c 'import sys; from huggingface_hub import snapshot_download as get; get(sys.argv[1], revision=sys.argv[2])' "$1" "$2"
+code=$?
+chown -R ${UBUNTU} /models
+exit $code`;
+
+function image(model: SpeachesModel, host: HostConfig) {
+  return acceleratorOf(model.gpu, host).kind === "cpu" ? "speaches-cpu" : "speaches-cuda";
+}
+
+function container(model: SpeachesModel, context: EngineContext): EngineContainer {
+  const { repo, revision } = repository(model.model);
+  const store = `${context.modelsDir}/speaches`;
+  const env = "-e HOME=/tmp -e HF_HUB_CACHE=/models -e NVIDIA_VISIBLE_DEVICES=void";
+  const script = `docker run --rm -i --user 0 --entrypoint sh ${env} -v ${store}:/models ${context.image} -c ${[DOWNLOAD, "gpubox", repo, revision].map(shellQuote).join(" ")}`;
+  const { env: deviceEnv, ...devices } = deviceAccess(model.gpu, context.host);
+  const ttl = String(model.modelTtl);
+  return {
+    ...devices,
+    image: image(model, context.host),
+    user: UBUNTU,
+    entrypoint: WITH_ENV_COMMAND,
+    command: [
+      ...["uvicorn", "--factory", "speaches.main:create_app"],
+      ...["--host", "0.0.0.0", "--port", String(context.port)],
+      ...model.extraArgs,
+    ],
+    env: {
+      HOME: CACHE,
+      HF_HUB_CACHE: "/models",
+      HF_HUB_OFFLINE: "1",
+      DO_NOT_TRACK: "1",
+      ENABLE_UI: "false",
+      STT_MODEL_TTL: ttl,
+      TTS_MODEL_TTL: ttl,
+      WHISPER__INFERENCE_DEVICE: model.gpu ? "cuda" : "cpu",
+      ...(model.computeType ? { WHISPER__COMPUTE_TYPE: model.computeType } : {}),
+      ...deviceEnv,
+      ...model.env,
+    },
+    tmpfs: { "/tmp": "rw,noexec,nosuid,size=1g,mode=1777" },
+    port: context.port,
+    // It has no answer that says whether a model is loaded: the first request loads it and waits for that.
+    healthPath: "/health",
+    healthTest: bashHealth(context.port, "/health"),
+    files: { "backend.env": envFile({ API_KEY: [{ secret: "saltKey", as: "shell-derived" }] }) },
+    assets: WITH_ENV,
+    memoryMiB: model.memoryMiB,
+    readySeconds: readySeconds(model, context, 0),
+    stopGraceSeconds: 30,
+    mounts: [
+      { kind: "directory", source: store, target: "/models", readOnly: false },
+      { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false },
+    ],
+    weights: stored(`${store}/${repo}@${revision}`, store, script).fetch,
+  };
+}
+
+function repository(source: string): { repo: string; revision: string } {
+  const parsed = parseSource(source);
+  if (parsed.from === "host") throw new Error(`speaches cannot read ${source}, which its check refuses`);
+  return parsed;
+}
+
+function check(model: SpeachesModel, path: string, { host }: CheckContext): Problem[] {
+  return [
+    ...(parseSource(model.model).from === "host"
+      ? [
+          {
+            path: `${path}.model`,
+            what: "speaches reads models only from the hub's own cache.",
+            fix: "Write hf://owner/repo, for example hf://Systran/faster-whisper-small.",
+          },
+        ]
+      : []),
+    ...checkDevices("speaches", model.gpu, host, path, ["cpu", "nvidia"]),
+    ...checkExtraArgs(model.extraArgs, { "--host": "", "--port": "", "--factory": "" }, path),
+    ...checkEnv(model.env, OWNED_ENV, path),
+  ];
+}
+
+export const speaches: Engine<SpeachesModel> = {
+  schema,
+  keys: Object.keys(shape),
+  protocols,
+  check,
+  images: (model, host) => [image(model, host)],
+  container,
+  route: (model, context, upstream) => ({
+    model: `openai/${repository(model.model).repo}`,
+    mode: model.mode,
+    apiBase: `${upstream}/v1`,
+    apiKey: "backend",
+    info: modelInfo(model, context),
+  }),
+};

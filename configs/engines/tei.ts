@@ -1,0 +1,179 @@
+import { z } from "zod";
+import type { ImageRole } from "../plan/imageRoles";
+import { envFile } from "../plan/text";
+import type { Problem } from "../problems";
+import { backendBase } from "../schema/backend";
+import type { HostConfig } from "../schema/host";
+import { modeOption } from "../schema/model";
+import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
+import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
+import { checkExtraArgs, flags } from "./flags";
+import { bashHealth } from "./health";
+import { modelInfo } from "./info";
+import { WITH_ENV, WITH_ENV_COMMAND } from "./python";
+import { readySeconds } from "./readiness";
+import { isGguf, modelSource, toolsFor, weightsDirectory } from "./source";
+
+const shape = {
+  engine: z.literal("text-embeddings-inference"),
+  model: modelSource.describe("Safetensors: hf://owner/repo[@revision], or file:///directory/on/the/host."),
+  mode: modeOption(["embedding", "rerank"]),
+  dtype: z
+    .enum(["float16", "float32"])
+    .optional()
+    .describe("--dtype. Default: float16 on a GPU, float32 on the CPU."),
+  pooling: z
+    .enum(["cls", "mean", "splade", "last-token"])
+    .optional()
+    .describe("--pooling: how an embedding is made of its tokens. Default: the model's."),
+  maxConcurrentRequests: z.int().positive().optional().describe("--max-concurrent-requests. Default: 512."),
+  maxBatchTokens: z.int().positive().optional().describe("--max-batch-tokens. Default: 16384."),
+  maxClientBatchSize: z
+    .int()
+    .positive()
+    .optional()
+    .describe("--max-client-batch-size: texts a request. Default: 32."),
+  autoTruncate: z
+    .boolean()
+    .default(false)
+    .describe("--auto-truncate: cuts texts that are too long, else refuses them."),
+  ...backendBase(4096),
+};
+
+const schema = z.strictObject(shape);
+type TeiModel = z.infer<typeof schema>;
+
+/** Warm-up of the largest batch. */
+const WARM_UP_SECONDS = 120;
+
+/** Each image holds kernels for one compute capability: with another it crashes at the start. */
+const IMAGES: Record<string, ImageRole> = {
+  "7.5": "tei-75",
+  "8.0": "tei-80",
+  "8.6": "tei-86",
+  "8.9": "tei-89",
+  "9.0": "tei-90",
+  "10.0": "tei-100",
+  "12.0": "tei-120",
+  "12.1": "tei-121",
+};
+
+const OWNED: Record<string, string> = {
+  "--model-id": "model",
+  "--revision": "model",
+  "--served-model-name": "",
+  "--hostname": "",
+  "--port": "",
+  "-p": "",
+  "--api-key": "",
+  "--dtype": "dtype",
+  "--pooling": "pooling",
+  "--max-concurrent-requests": "maxConcurrentRequests",
+  "--max-batch-tokens": "maxBatchTokens",
+  "--max-client-batch-size": "maxClientBatchSize",
+  "--auto-truncate": "autoTruncate",
+};
+
+const protocols: Protocol[] = [
+  { path: "/v1/chat/completions", how: "none", why: "It embeds and reranks only." },
+  { path: "/v1/messages", how: "none", why: "It embeds and reranks only." },
+  { path: "/v1/embeddings", how: "native", why: "TEI's OpenAI route, by openai/." },
+  {
+    path: "/v1/rerank",
+    how: "translated",
+    why: "TEI's /rerank has a shape of its own, which LiteLLM knows as huggingface/.",
+  },
+];
+
+function image(model: TeiModel, host: HostConfig): ImageRole {
+  const { kind, devices } = acceleratorOf(model.gpu, host);
+  if (kind === "cpu") return host.arch === "arm64" ? "tei-cpu-arm64" : "tei-cpu";
+  // Checked before; the value only keeps the type simple.
+  return IMAGES[devices[0]?.computeCapability ?? ""] ?? "tei-80";
+}
+
+function container(model: TeiModel, context: EngineContext): EngineContainer {
+  const weights = weightsDirectory(model.model, context);
+  const { env, ...devices } = deviceAccess(model.gpu, context.host);
+  return {
+    ...devices,
+    image: image(model, context.host),
+    entrypoint: WITH_ENV_COMMAND,
+    command: [
+      "text-embeddings-router",
+      ...flags({
+        "--model-id": weights.path,
+        "--served-model-name": context.name,
+        "--hostname": "0.0.0.0",
+        "--port": context.port,
+        "--dtype": model.dtype,
+        "--pooling": model.mode === "embedding" ? model.pooling : undefined,
+        "--max-concurrent-requests": model.maxConcurrentRequests,
+        "--max-batch-tokens": model.maxBatchTokens,
+        "--max-client-batch-size": model.maxClientBatchSize,
+        "--auto-truncate": model.autoTruncate,
+        "--json-output": true,
+      }),
+      ...model.extraArgs,
+    ],
+    env: { HUGGINGFACE_HUB_CACHE: "/tmp", ...env, ...model.env },
+    tmpfs: { "/tmp": "rw,noexec,nosuid,size=512m,mode=1777" },
+    port: context.port,
+    healthPath: "/health",
+    healthTest: bashHealth(context.port, "/health"),
+    files: { "backend.env": envFile({ API_KEY: [{ secret: "saltKey", as: "shell-derived" }] }) },
+    assets: WITH_ENV,
+    memoryMiB: model.memoryMiB,
+    readySeconds: readySeconds(model, context, WARM_UP_SECONDS),
+    stopGraceSeconds: 30,
+    mounts: [weights.mount],
+    weights: weights.fetch,
+  };
+}
+
+function check(model: TeiModel, path: string, { host, locked }: CheckContext): Problem[] {
+  const problems = checkDevices("text-embeddings-inference", model.gpu, host, path, ["cpu", "nvidia"]);
+  const { kind, devices } = acceleratorOf(model.gpu, host);
+  const capability = devices[0]?.computeCapability;
+  if (problems.length === 0 && kind === "nvidia" && !(capability && IMAGES[capability]))
+    problems.push({
+      path: `${path}.gpu.devices`,
+      what: capability
+        ? `text-embeddings-inference has no image for compute capability ${capability}.`
+        : "Each image of text-embeddings-inference is for one compute capability, and the device declares none.",
+      fix: capability
+        ? `It has images for ${Object.keys(IMAGES).join(", ")}; leave \`gpu\` out to run on the CPU.`
+        : "Add computeCapability to the device in gpubox:host.gpus: nvidia-smi --query-gpu=compute_cap --format=csv.",
+    });
+  if (model.gpu && model.gpu.devices.length > 1)
+    problems.push({
+      path: `${path}.gpu.devices`,
+      what: "text-embeddings-inference uses one device.",
+      fix: "Name one, and list `instances` for more.",
+    });
+  if (isGguf(model.model, locked))
+    problems.push({
+      path: `${path}.model`,
+      what: "text-embeddings-inference does not read GGUF.",
+      fix: "Use engine: llamacpp with mode: embedding for it.",
+    });
+  return [...problems, ...checkExtraArgs(model.extraArgs, OWNED, path)];
+}
+
+export const tei: Engine<TeiModel> = {
+  schema,
+  keys: Object.keys(shape),
+  protocols,
+  check,
+  images: (model, host) => [image(model, host), ...toolsFor(model.model)],
+  container,
+  route: (model, context, upstream) => ({
+    // LiteLLM adds /rerank to the one, /embeddings to the other.
+    ...(model.mode === "rerank"
+      ? { model: `huggingface/${context.name}`, apiBase: upstream }
+      : { model: `openai/${context.name}`, apiBase: `${upstream}/v1` }),
+    mode: model.mode,
+    apiKey: "backend",
+    info: modelInfo(model, context),
+  }),
+};

@@ -1,0 +1,192 @@
+import { stringify } from "yaml";
+import { z } from "zod";
+import { configFile } from "../plan/text";
+import type { Problem } from "../problems";
+import { backendBase } from "../schema/backend";
+import { modeOption } from "../schema/model";
+import { checkDevices, deviceAccess } from "./accelerator";
+import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
+import { checkParsers, parsersOf } from "./families";
+import { checkExtraArgs, flags } from "./flags";
+import { bashHealth } from "./health";
+import { modelInfo } from "./info";
+import { tensorrtllmParsers } from "./parsers/tensorrtllm";
+import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
+import { readySeconds } from "./readiness";
+import { checkContext, checkTensorParallel } from "./shape";
+import { isGguf, modelSource, toolsFor, weightsDirectory } from "./source";
+
+const shape = {
+  engine: z.literal("tensorrt-llm"),
+  model: modelSource.describe("Safetensors: hf://owner/repo[@revision], or file:///directory/on/the/host."),
+  mode: modeOption(["chat", "completion"]),
+  maxSeqLen: z
+    .int()
+    .positive()
+    .optional()
+    .describe("--max_seq_len: longest context in tokens. Default: the model's own."),
+  tpSize: z.int().positive().optional().describe("--tp_size. Default: the number of gpu.devices."),
+  maxBatchSize: z.int().positive().optional().describe("--max_batch_size: requests in one batch."),
+  maxNumTokens: z.int().positive().optional().describe("--max_num_tokens: tokens in one batch."),
+  kvCacheFreeGpuMemoryFraction: z
+    .number()
+    .positive()
+    .max(0.98)
+    .optional()
+    .describe(
+      "--kv_cache_free_gpu_memory_fraction: share, for the KV cache, of what is free after the weights. Default: 0.9.",
+    ),
+  enableChunkedPrefill: z.boolean().default(false).describe("--enable_chunked_prefill."),
+  trustRemoteCode: z
+    .boolean()
+    .default(false)
+    .describe("--trust_remote_code: runs Python of the model's repository."),
+  tools: z.boolean().optional().describe("Tool calls. Default: on where the model's family has a parser."),
+  toolCallParser: z.string().optional().describe("--tool_parser. Default: the family's."),
+  reasoningParser: z.string().optional().describe("--reasoning_parser, or none. Default: the family's."),
+  config: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe("--config: TensorRT-LLM's own YAML: kv_cache_config, speculative_config, cuda_graph_config, …"),
+  shmMiB: z.int().min(64).default(16_384).describe("Shared memory in MiB."),
+  ...backendBase(32_768),
+};
+
+const schema = z.strictObject(shape);
+type TensorRtLlmModel = z.infer<typeof schema>;
+
+/** Warm-up, autotuning and CUDA graphs. */
+const COMPILE_SECONDS = 600;
+
+const OWNED: Record<string, string> = {
+  "--host": "",
+  "--port": "",
+  "--backend": "",
+  "--served_model_name": "",
+  "--revision": "model",
+  "--config": "config",
+  "--extra_llm_api_options": "config",
+  "--tp_size": "tpSize",
+  "--max_seq_len": "maxSeqLen",
+  "--max_batch_size": "maxBatchSize",
+  "--max_num_tokens": "maxNumTokens",
+  "--kv_cache_free_gpu_memory_fraction": "kvCacheFreeGpuMemoryFraction",
+  "--free_gpu_memory_fraction": "kvCacheFreeGpuMemoryFraction",
+  "--enable_chunked_prefill": "enableChunkedPrefill",
+  "--trust_remote_code": "trustRemoteCode",
+  "--tool_parser": "toolCallParser",
+  "--reasoning_parser": "reasoningParser",
+};
+
+const protocols: Protocol[] = [
+  { path: "/v1/chat/completions", how: "native", why: "trtllm-serve's own route." },
+  { path: "/v1/completions", how: "native", why: "trtllm-serve's own route." },
+  {
+    path: "/v1/messages",
+    how: "translated",
+    why: "Its own route is new, missing for gpt-oss, and refuses tool_choice any and tool.",
+  },
+  { path: "/v1/responses", how: "native", why: "trtllm-serve's own route." },
+  {
+    path: "/v1/embeddings",
+    how: "none",
+    why: "It is another command of trtllm-serve; use text-embeddings-inference or vllm.",
+  },
+  { path: "/v1/rerank", how: "none", why: "trtllm-serve has no such route." },
+];
+
+const CONFIG = "trtllm.yaml";
+
+function container(model: TensorRtLlmModel, context: EngineContext): EngineContainer {
+  const weights = weightsDirectory(model.model, context);
+  const parsers = model.mode === "chat" ? parsersOf(model, tensorrtllmParsers) : {};
+  const { env, ...devices } = deviceAccess(model.gpu, context.host);
+  const ranks = model.tpSize ?? model.gpu?.devices.length ?? 1;
+  return {
+    ...devices,
+    image: "tensorrt-llm",
+    // The image starts no server by itself and is documented for root only.
+    user: "0:0",
+    readOnly: false,
+    entrypoint: ["trtllm-serve"],
+    command: [
+      weights.path,
+      ...flags({
+        "--served_model_name": context.name,
+        "--host": "0.0.0.0",
+        "--port": context.port,
+        "--backend": "pytorch",
+        "--tp_size": ranks > 1 ? ranks : undefined,
+        "--max_seq_len": model.maxSeqLen,
+        "--max_batch_size": model.maxBatchSize,
+        "--max_num_tokens": model.maxNumTokens,
+        "--kv_cache_free_gpu_memory_fraction": model.kvCacheFreeGpuMemoryFraction,
+        "--enable_chunked_prefill": model.enableChunkedPrefill,
+        "--trust_remote_code": model.trustRemoteCode,
+        "--tool_parser": parsers.tools,
+        "--reasoning_parser": parsers.reasoning,
+        "--config": model.config ? `/etc/gpubox/${CONFIG}` : undefined,
+      }),
+      ...model.extraArgs,
+    ],
+    env: { ...PYTHON_ENV, ...env, ...model.env },
+    tmpfs: PYTHON_TMPFS,
+    shmMiB: model.shmMiB,
+    ulimits: [
+      { name: "memlock", soft: -1, hard: -1 },
+      { name: "stack", soft: 67_108_864, hard: 67_108_864 },
+    ],
+    port: context.port,
+    healthPath: "/health",
+    healthTest: bashHealth(context.port, "/health"),
+    files: model.config ? { [CONFIG]: configFile(stringify(model.config)) } : {},
+    memoryMiB: model.memoryMiB,
+    readySeconds: readySeconds(model, context, COMPILE_SECONDS),
+    // It has no drain of its own: uvicorn ends what runs, then the generator goes.
+    stopGraceSeconds: 60,
+    mounts: [weights.mount, { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false }],
+    weights: weights.fetch,
+  };
+}
+
+function check(model: TensorRtLlmModel, path: string, { host, locked }: CheckContext): Problem[] {
+  return [
+    ...(isGguf(model.model, locked)
+      ? [
+          {
+            path: `${path}.model`,
+            what: "TensorRT-LLM does not read GGUF.",
+            fix: "Use engine: llamacpp for it, or name the repository with the safetensors.",
+          },
+        ]
+      : []),
+    ...checkDevices("TensorRT-LLM", model.gpu, host, path, ["nvidia"]),
+    ...checkContext(model.maxSeqLen, locked, `${path}.maxSeqLen`),
+    ...checkTensorParallel(model.tpSize, model.gpu, locked, `${path}.tpSize`),
+    ...(model.mode === "chat" ? checkParsers(model, tensorrtllmParsers, path) : []),
+    ...checkExtraArgs(model.extraArgs, OWNED, path),
+  ];
+}
+
+export const tensorrtllm: Engine<TensorRtLlmModel> = {
+  schema,
+  keys: Object.keys(shape),
+  protocols,
+  check,
+  images: (model) => ["tensorrt-llm", ...toolsFor(model.model)],
+  container,
+  // No key: trtllm-serve knows none. Only the valve shares a network with it.
+  route: (model, context, upstream) => {
+    const parsers = model.mode === "chat" ? parsersOf(model, tensorrtllmParsers) : {};
+    return {
+      model: `hosted_vllm/${context.name}`,
+      mode: model.mode,
+      apiBase: `${upstream}/v1`,
+      info: modelInfo(model, context, {
+        tools: parsers.tools !== undefined,
+        reasoning: parsers.reasoning !== undefined,
+        context: model.maxSeqLen,
+      }),
+    };
+  },
+};

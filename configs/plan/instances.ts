@@ -1,0 +1,33 @@
+import { engineOf, type ModelConfig } from "../engines";
+
+/** One deployment of a model: a container of its own, or a server or an account elsewhere. */
+export interface Instance {
+  /** Stable identity: the public name, or that and `-1`, `-2`, … where the entry lists instances. */
+  id: string;
+  /** Where its entry stands below the model's: `` or `.instances[0]`. */
+  path: string;
+  /** The model's entry with the instance's own settings put in. */
+  model: ModelConfig;
+  /** Share of the requests against its siblings. */
+  weight?: number;
+  /** The lowest is tried first. */
+  order?: number;
+}
+
+/** The instances of a model's entry; one where it lists none. */
+export function instancesOf(name: string, entry: ModelConfig): Instance[] {
+  const { instances, ...shared } = entry;
+  if (!instances) return [{ id: name, path: "", model: entry }];
+  return instances.map(({ weight, order, ...own }, index) => ({
+    id: `${name}-${index + 1}`,
+    path: `.instances[${index}]`,
+    model: { ...shared, ...own } as ModelConfig,
+    weight,
+    order,
+  }));
+}
+
+/** Every name that clients may write for an entry: its own, its aliases, its LoRA adapters. */
+export function namesOf(name: string, model: ModelConfig): string[] {
+  return [name, ...model.aliases, ...(engineOf(model).adapters?.(model) ?? [])];
+}

@@ -1,0 +1,85 @@
+import { engineOf, type ModelConfig } from "../engines";
+import type { EngineContext, Route } from "../engines/engine";
+import { TOOLS } from "../engines/source";
+import { cacheDirectory, type PlannedBackend, valveUrl } from "./backend";
+import { imageOf, type PlanContext } from "./context";
+import { type Instance, instancesOf } from "./instances";
+import type { Deployment, RoutedModel } from "./litellm";
+import { modelPort } from "./names";
+
+export interface PlannedModel {
+  /** The model as the gateway knows it, and its LoRA adapters as models of their own. */
+  routed: RoutedModel[];
+  /** Empty for models that others run. */
+  backends: PlannedBackend[];
+}
+
+/** What one entry asks of the box: a container and a deployment for each of its instances. */
+export function planModel(context: PlanContext, name: string, entry: ModelConfig): PlannedModel {
+  const instances = instancesOf(name, entry);
+  const siblings = instances.length > 1;
+  const planned = instances.map((instance) => {
+    const { model, id, weight, order } = instance;
+    const engine = engineOf(model);
+    const about = engineContext(context, name, instance);
+    const container = engine.container?.(model, about);
+    const route = engine.route(model, about, valveUrl(id));
+    const backend: PlannedBackend | undefined = container && {
+      model: name,
+      instance: id,
+      engine: container,
+      start: model.start,
+      siblings,
+      holdSeconds: "holdSeconds" in model ? model.holdSeconds : undefined,
+      expose: "expose" in model ? model.expose : undefined,
+    };
+    // The valve has waited already: another try at the same backend would wait as long again, one at a sibling may pass.
+    const retries = container ? { retries: instances.length - 1 } : {};
+    const deployment = { id, route: { ...route, ...retries }, weight, order, rpm: model.rpm, tpm: model.tpm };
+    return { backend, deployment };
+  });
+  const deployments = planned.map(({ deployment }) => deployment);
+  const adapters = engineOf(entry).adapters?.(entry) ?? [];
+  return {
+    routed: [
+      { name, model: entry, deployments },
+      ...adapters.map((adapter) => adapterOf(adapter, name, entry, deployments)),
+    ],
+    backends: planned.flatMap(({ backend }) => backend ?? []),
+  };
+}
+
+/** The same servers, asked for the adapter by its name. */
+function adapterOf(
+  adapter: string,
+  name: string,
+  entry: ModelConfig,
+  deployments: Deployment[],
+): RoutedModel {
+  const served = (route: Route) => `${route.model.slice(0, route.model.indexOf("/"))}/${adapter}`;
+  return {
+    name: adapter,
+    model: { ...entry, aliases: [] },
+    deployments: deployments.map((one) => ({
+      ...one,
+      id: one.id === name ? adapter : `${adapter}${one.id.slice(name.length)}`,
+      route: { ...one.route, model: served(one.route) },
+    })),
+  };
+}
+
+function engineContext(context: PlanContext, name: string, { id, model }: Instance): EngineContext {
+  const { host } = context.config;
+  const [server] = engineOf(model).images?.(model, host) ?? [];
+  return {
+    name,
+    host,
+    modelsDir: `${context.dataDir}/models`,
+    cacheDir: cacheDirectory(context.dataDir, id),
+    port: modelPort(id),
+    toolsImage: context.resolved.images[TOOLS]?.reference ?? "",
+    image: server ? imageOf(context, server) : "",
+    offline: context.resolved.offlineModels.includes(name),
+    locked: context.lock?.[model.model ?? ""],
+  };
+}
