@@ -10,7 +10,8 @@ const MINUTE = 60_000;
 const STACK = "gc";
 
 (hasDocker ? describe : describe.skip)("npm run gc", () => {
-  const unused = `gpubox/edge:unused-${process.pid}`;
+  // No role's name: other tests take the newest image of a role.
+  const unused = `gpubox/test-unused:${process.pid}`;
   let project: TestProject;
   const onHost = (path: string) => join(project.dataDir, path);
   const weights = (revision: string) => onHost(`models/hf/owner/name/${revision}`);
