@@ -23,7 +23,7 @@ const hasImage = spawnSync("docker", ["image", "inspect", image]).status === 0;
 if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and the image gpubox/gateway");
 
 (hasImage ? describe : describe.skip)("the download of a model's weights", () => {
-  const modelsDir = mkdtempSync(join(tmpdir(), "gpubox-weights-"));
+  let modelsDir: string;
   let endpoint: string;
 
   interface Wanted {
@@ -58,6 +58,7 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
   };
 
   beforeAll(async () => {
+    modelsDir = mkdtempSync(join(tmpdir(), "gpubox-weights-"));
     const script = join(__dirname, "weights/hub.py");
     await output("docker", [
       ...["run", "--detach", "--name", HUB, "--volume", `${script}:/hub.py:ro`],

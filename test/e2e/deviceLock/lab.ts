@@ -48,10 +48,11 @@ export interface Event {
 /** Backends on one set of device locks, hardened as real ones. */
 export class LockLab {
   readonly prefix = `gpubox-lock-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
-  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-lock-"));
+  dir = "";
   private containers = new Set<string>();
 
   async open(devices: string[]): Promise<void> {
+    this.dir = mkdtempSync(join(tmpdir(), "gpubox-lock-"));
     chmodSync(this.dir, 0o755);
     mkdirSync(join(this.dir, "backend"));
     const { assets = {} } = this.plan({ devices });
