@@ -1,9 +1,12 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { SecretValues } from "../configs/plan/text";
+import { renderText, type SecretValues } from "../configs/plan/text";
 import type { BackendPlan } from "../configs/plan/types";
 import type { Host } from "./Host";
 import { Service } from "./Service";
+
+/** Long enough for the largest models on a slow line; the download itself gives up when nothing comes any more. */
+const DOWNLOAD_LIMIT = "24h";
 
 export interface BackendArgs {
   host: Host;
@@ -11,6 +14,8 @@ export interface BackendArgs {
   secrets: pulumi.Output<SecretValues>;
   /** Steps that bring model files to the host, by name: models that share a file share the step. */
   weights: Map<string, local.Command>;
+  /** What has to be on the host before any backend starts. */
+  after?: pulumi.Resource[];
 }
 
 /** A model server on this host, with the valve that the gateway reaches it through. */
@@ -32,7 +37,7 @@ export class Backend extends pulumi.ComponentResource {
     const server = new Service(
       "Server",
       `${name}-server`,
-      { host, plan: plan.service, secrets, after: this.weights(args) },
+      { host, plan: plan.service, secrets, after: [...this.weights(args), ...(args.after ?? [])] },
       { parent: this },
     );
     this.ready = [valve.ready, server.ready];
@@ -41,15 +46,20 @@ export class Backend extends pulumi.ComponentResource {
   }
 
   /** The model's file is on the host before anything is stopped. */
-  private weights({ host, plan, weights }: BackendArgs): local.Command[] {
+  private weights({ host, plan, weights, secrets }: BackendArgs): local.Command[] {
     if (!plan.weights) return [];
-    const { name, script } = plan.weights;
+    const { name, script, stdin } = plan.weights;
     const step =
       weights.get(name) ??
       new local.Command(
         name,
-        { create: script, environment: host.environment, addPreviousOutputInEnv: false },
-        { parent: host },
+        {
+          create: script,
+          stdin: stdin && pulumi.secret(secrets.apply((values) => renderText(stdin, values))),
+          environment: host.environment,
+          addPreviousOutputInEnv: false,
+        },
+        { parent: host, customTimeouts: { create: DOWNLOAD_LIMIT, update: DOWNLOAD_LIMIT } },
       );
     weights.set(name, step);
     return [step];

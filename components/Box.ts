@@ -1,4 +1,4 @@
-import type { local } from "@pulumi/command";
+import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { SecretValues } from "../configs/plan/text";
 import type { BoxPlan } from "../configs/plan/types";
@@ -28,11 +28,18 @@ export class Box extends pulumi.ComponentResource {
       plan.database && new Database(`${name}-database`, { host, plan: plan.database, secrets }, within),
     ].filter((store) => store !== undefined);
     const weights = new Map<string, local.Command>();
+    const locks = plan.deviceLocks && [
+      new local.Command(
+        `${name}-${plan.deviceLocks.name}`,
+        { create: plan.deviceLocks.script, environment: host.environment, addPreviousOutputInEnv: false },
+        { parent: host },
+      ),
+    ];
     const backends = plan.backends.map(
       (backend) =>
         new Backend(
           `${name}-${backend.service.container.name}`,
-          { host, plan: backend, secrets, weights },
+          { host, plan: backend, secrets, weights, after: locks },
           within,
         ),
     );

@@ -61,7 +61,9 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
     restart: "unless-stopped",
     logDriver: "json-file",
     logOpts: { "max-size": "20m", "max-file": "5" },
-    mustRun: true,
+    start: plan.started,
+    // For one that people start, a refresh takes it as it is, running or not.
+    mustRun: plan.started,
   };
 }
 

@@ -1,13 +1,15 @@
 import { local } from "@pulumi/command";
 import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
+import { forgetStarted, restoreStarted } from "../configs/plan/manual";
 import { AWAIT_HEALTHY, AWAIT_HEALTHY_AND_RELOAD } from "../configs/plan/steps";
 import type { ServicePlan } from "../configs/plan/types";
 import type { Host } from "./Host";
 
 /**
- * A gate that opens when a container is healthy and has taken its present files. A command that failed is not recorded, so the gate is tried again at the
- * next `up`; the provider's own \`wait\` forgets its failure.
+ * A gate that opens when a container is healthy and has taken its present files. A command that failed is not recorded, so
+ * the gate is tried again at the next `up`; the provider's own `wait` forgets its failure. For a container that people start
+ * it opens at once, unless they had started the one that this one replaces.
  */
 export function ready(
   name: string,
@@ -16,10 +18,21 @@ export function ready(
   container: docker.Container,
   opts: pulumi.CustomResourceOptions,
 ): local.Command {
+  if (!plan.started)
+    new local.Command(
+      `${name}-forget`,
+      {
+        create: ":",
+        delete: forgetStarted(host.toolsImage, host.dataDir, plan.name),
+        environment: host.environment,
+        addPreviousOutputInEnv: false,
+      },
+      opts,
+    );
   return new local.Command(
     name,
     {
-      create: reloads ? AWAIT_HEALTHY_AND_RELOAD : AWAIT_HEALTHY,
+      create: createScript(host, plan, reloads === true),
       environment: {
         ...host.environment,
         GPUBOX_CONTAINER: container.id,
@@ -31,4 +44,9 @@ export function ready(
     },
     { ...opts, customTimeouts: { create: `${plan.readySeconds + 60}s` } },
   );
+}
+
+function createScript(host: Host, plan: ServicePlan["container"], reloads: boolean): string {
+  if (!plan.started) return restoreStarted(host.toolsImage, host.dataDir, plan.name);
+  return reloads ? AWAIT_HEALTHY_AND_RELOAD : AWAIT_HEALTHY;
 }

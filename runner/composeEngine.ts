@@ -4,7 +4,7 @@ import { servicesOf } from "../configs/plan/box";
 import { composeContainerName, composeFile } from "../configs/plan/compose";
 import { directoryInput, makeWritable, removeDirectory, writeDirectory } from "../configs/plan/hostFiles";
 import { AWAIT_HEALTHY, AWAIT_HEALTHY_AND_RELOAD, PROVE, SWITCH } from "../configs/plan/steps";
-import type { SecretValues } from "../configs/plan/text";
+import { renderText, type SecretValues } from "../configs/plan/text";
 import type { BoxPlan, ContainerPlan } from "../configs/plan/types";
 import { findCompose } from "./dockerEngine";
 import { output, run, UserError } from "./process";
@@ -41,8 +41,12 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
       stdin: directoryInput(directory, secrets),
     });
   }
+  if (plan.deviceLocks) await step(options, "device locks", plan.deviceLocks.script);
   for (const weights of new Map(plan.backends.map((b) => [b.weights?.name, b.weights])).values())
-    if (weights) await step(options, `model file ${weights.name}`, weights.script, { inherit: true });
+    if (weights) {
+      const stdin = weights.stdin && renderText(weights.stdin, secrets);
+      await step(options, `model file ${weights.name}`, weights.script, { inherit: true, stdin });
+    }
   log("  containers");
   await compose(options, ["up", "-d", "--remove-orphans"]);
   for (const { container, reloads } of servicesOf(plan))

@@ -1,8 +1,10 @@
 import type { EngineContainer } from "../engines/engine";
 import type { ExposeConfig } from "../schema/backend";
 import { assetFiles, container, health, type PlanContext } from "./context";
+import { takingTurns } from "./deviceLock";
 import { HAPROXY } from "./edge";
 import { DIRECT_PORT, directKeys, VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
+import { startCommand } from "./manual";
 import { modelPort, modelSlug } from "./names";
 import { configFile, directory } from "./text";
 import type { BackendPlan, ServicePlan } from "./types";
@@ -27,14 +29,14 @@ export interface PlannedBackend {
   expose?: ExposeConfig;
 }
 
-/** Seconds that a request waits for this backend: where a sibling can take it at once, none. */
-function holdSeconds({ holdSeconds, siblings }: PlannedBackend): number {
-  return holdSeconds ?? (siblings ? 0 : HOLD_SECONDS);
-}
-
 /** URL of an instance's valve, as its gateway sees it. */
 export function valveUrl(instance: string): string {
   return `http://valve-${modelSlug(instance)}:${modelPort(instance)}`;
+}
+
+/** Logical name of an instance's container. */
+export function backendName(instance: string): string {
+  return `backend-${modelSlug(instance)}`;
 }
 
 /** Directory on the host for what a backend keeps over restarts. */
@@ -42,22 +44,31 @@ export function cacheDirectory(dataDir: string, instance: string): string {
   return `${dataDir}/backend-${modelSlug(instance)}-cache`;
 }
 
-/** A model server on this host and the valve in front of it. */
-export function planBackend(context: PlanContext, backend: PlannedBackend): BackendPlan {
+/**
+ * A model server on this host and the valve in front of it.
+ *
+ * @param deadlineSeconds until it must be healthy when all backends start at once: it may have to wait for its turn
+ */
+export function planBackend(
+  context: PlanContext,
+  backend: PlannedBackend,
+  deadlineSeconds: number,
+): BackendPlan {
   return {
     model: backend.model,
     instance: backend.instance,
     start: backend.start,
-    service: planServer(context, backend),
+    service: planServer(context, backend, deadlineSeconds),
     valve: planValve(context, backend),
     holdSeconds: holdSeconds(backend),
     weights: backend.engine.weights,
   };
 }
 
-function planServer(context: PlanContext, { instance, engine }: PlannedBackend): ServicePlan {
-  const name = `backend-${modelSlug(instance)}`;
-  const { image, user = NOBODY, port, mounts, readySeconds, ...rest } = engine;
+function planServer(context: PlanContext, backend: PlannedBackend, deadlineSeconds: number): ServicePlan {
+  const name = backendName(backend.instance);
+  const engine = takingTurns(context.dataDir, backend.engine);
+  const { image, user = NOBODY, port, mounts, readySeconds: _____, ...rest } = engine;
   const {
     healthPath: _,
     healthText: __,
@@ -90,8 +101,9 @@ function planServer(context: PlanContext, { instance, engine }: PlannedBackend):
         mounts: [...(Object.keys(own.files).length > 0 ? [config] : []), ...mounts],
         // As PID 1, engines ignore a stop until they have loaded, and leave the processes of their workers behind.
         init: true,
-        health: { ...health(...healthTest), startPeriodSeconds: readySeconds },
-        readySeconds,
+        health: { ...health(...healthTest), startPeriodSeconds: deadlineSeconds },
+        readySeconds: deadlineSeconds,
+        started: backend.start === "auto",
       },
       own.hash,
     ),
@@ -111,13 +123,14 @@ function planValve(context: PlanContext, backend: PlannedBackend): ServicePlan {
           model: backend.model,
           port: modelPort(instance),
           backend: {
-            name: `backend-${modelSlug(instance)}`,
+            name: backendName(instance),
             port: engine.port,
             healthPath: engine.healthPath,
             healthText: engine.healthText,
           },
           holdSeconds: holdSeconds(backend),
-          manual: backend.start === "manual",
+          startHint:
+            backend.start === "manual" ? startCommand(context.config.stack, backend.instance) : undefined,
           direct: expose && { keyed },
         }),
       ),
@@ -152,6 +165,12 @@ function planValve(context: PlanContext, backend: PlannedBackend): ServicePlan {
       "",
     ),
   };
+}
+
+/** One that may be down for days is not waited for, and neither is one whose sibling can take the request. */
+function holdSeconds({ start, siblings, holdSeconds }: PlannedBackend): number {
+  if (start === "manual") return 0;
+  return holdSeconds ?? (siblings ? 0 : HOLD_SECONDS);
 }
 
 /** True where a file of the engine's holds the key between gateway and backend. */

@@ -1,16 +1,17 @@
 import { adminPort } from "../checks";
 import { leftOut, withoutLeftOut } from "../optionalModels";
 import type { StackConfig } from "../schema/stack";
-import { planBackend } from "./backend";
+import { type PlannedBackend, planBackend } from "./backend";
 import { planCache } from "./cache";
-import type { PlanContext, PlanInput } from "./context";
+import { imageOf, type PlanContext, type PlanInput } from "./context";
 import { planDatabase } from "./database";
+import { lockFiles, startDeadlines } from "./deviceLock";
 import { planEdge } from "./edge";
 import { planGateway } from "./gateway";
 import { namesOf } from "./instances";
 import { planModel } from "./model";
 import { planNotes } from "./notes";
-import type { BoxPlan, NetworkPlan, NetworkRole } from "./types";
+import type { BoxPlan, NetworkPlan, NetworkRole, StepPlan } from "./types";
 
 /** Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan. */
 export function planBox(input: PlanInput): BoxPlan {
@@ -22,6 +23,8 @@ export function planBox(input: PlanInput): BoxPlan {
     dataDir: config.host.dataDir,
   };
   const models = Object.entries(config.models).map(([name, model]) => planModel(context, name, model));
+  const backends = models.flatMap(({ backends }) => backends);
+  const deadlines = deadlinesOf(backends);
   return {
     stack: config.stack,
     prefix: context.prefix,
@@ -30,7 +33,8 @@ export function planBox(input: PlanInput): BoxPlan {
     networks: networks(context.prefix),
     cache: planCache(context),
     database: planDatabase(context),
-    backends: models.flatMap(({ backends }) => backends.map((backend) => planBackend(context, backend))),
+    deviceLocks: planLocks(context, backends),
+    backends: backends.map((backend) => planBackend(context, backend, deadlines[backend.instance]!)),
     gateway: planGateway(
       context,
       models.flatMap(({ routed }) => routed),
@@ -41,6 +45,21 @@ export function planBox(input: PlanInput): BoxPlan {
     models: Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model)),
     notes: planNotes(context, leftOut(input.config, input.secrets)),
   };
+}
+
+/** Instance to the seconds that it may take when all start at once. */
+function deadlinesOf(backends: PlannedBackend[]): Record<string, number> {
+  const starters = backends.map(({ instance, engine }) => ({
+    name: instance,
+    devices: engine.gpu?.ids ?? [],
+    readySeconds: engine.readySeconds,
+  }));
+  return startDeadlines(starters);
+}
+
+function planLocks(context: PlanContext, backends: PlannedBackend[]): StepPlan | undefined {
+  const devices = new Set(backends.flatMap(({ engine }) => engine.gpu?.ids ?? []));
+  return devices.size > 0 ? lockFiles(imageOf(context, "edge"), context.dataDir, [...devices]) : undefined;
 }
 
 /** Every container of a plan, in an order in which each comes after what it needs. */

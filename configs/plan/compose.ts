@@ -7,6 +7,7 @@ export const COMPOSE_LOSES = [
   "A gateway change stops the old gateway before the new one is proven: requests fail for its start time.",
   "A bad config takes the gateway down; nothing keeps the old one serving.",
   "There is one gateway, whatever `gateway.replicas` says.",
+  "A model with `start: manual` is started like the others.",
   "There is no preview, no state and no drift check: Compose knows only what runs.",
 ];
 

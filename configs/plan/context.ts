@@ -55,6 +55,7 @@ type Optional =
   | "capAdd"
   | "securityOpts"
   | "stopSignal"
+  | "started"
   | "replacement";
 
 /** A container's own choices; the rest are the box's hardened defaults. */
@@ -77,6 +78,7 @@ export function container(
     readOnly: true,
     init: false,
     hostGateway: false,
+    started: true,
     replacement: "stop-first" as const,
     image: imageOf(context, choices.role),
     ...choices,

@@ -154,6 +154,8 @@ export interface ContainerPlan {
   /** Seconds between the stop signal and SIGKILL. */
   stopGraceSeconds: number;
   stopSignal?: string;
+  /** False: it is made, but started and stopped by `npm run model` only; `up` leaves it as it is. */
+  started: boolean;
   /** `stop-first` containers leave a gap when they are replaced, `start-first` ones overlap. */
   replacement: "stop-first" | "start-first";
   labels: Record<string, string>;
@@ -164,6 +166,8 @@ export interface StepPlan {
   name: string;
   /** POSIX sh, run where `docker` reaches the host's engine. Holds no secret. */
   script: string;
+  /** Text for its standard input; the only place where a step may have a secret. */
+  stdin?: TextPart[];
 }
 
 /** A service of its own: its files, its container, and what it keeps. */
@@ -189,6 +193,14 @@ export interface BackendPlan {
   holdSeconds: number;
   /** Brings the model's file to the host before anything is stopped. */
   weights?: StepPlan;
+  /** Memory that it takes on each of its devices, where the planner knows it. */
+  needs?: DeviceNeed[];
+}
+
+/** MiB of one device. */
+export interface DeviceNeed {
+  device: string;
+  mib: number;
 }
 
 export interface GatewayPlan extends ServicePlan {
@@ -216,6 +228,8 @@ export interface BoxPlan {
   networks: NetworkPlan[];
   cache?: ServicePlan;
   database?: ServicePlan;
+  /** Makes the files that engines on one device take turns by; before any backend. Absent without devices. */
+  deviceLocks?: StepPlan;
   backends: BackendPlan[];
   gateway: GatewayPlan;
   edge: ServicePlan;

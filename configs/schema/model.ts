@@ -18,7 +18,7 @@ export const modelBase = {
     .enum(["auto", "manual"])
     .default("auto")
     .describe(
-      "`manual`: somebody starts the server when it is needed; it may be down, and `up` does not ask it.",
+      "`manual`: somebody starts the server when it is needed (`npm run model start NAME`); it may be down, and `up` neither starts, stops nor asks it.",
     ),
   timeoutSeconds: z
     .int()

@@ -104,14 +104,34 @@ describeLab("a valve before a backend", () => {
   );
 
   test(
+    "draining lets the running request finish, takes no new one, and ends when it is undone",
+    async () => {
+      const drain = (...args: string[]) => lab.exec("valve", "bash", "/etc/gpubox/drain.sh", ...args);
+      const running = post("?silent=4");
+      await sleep(500);
+      const early = await drain("1");
+      expect([early.code, early.stdout]).toEqual([0, "1 requests did not end within 1 s\n"]);
+      expect((await post()).status).toBe(503);
+      const done = await drain("20");
+      expect([done.code, done.stdout]).toEqual([0, "drained\n"]);
+      expect((await running).status).toBe(200);
+      expect((await drain("--undo")).code).toBe(0);
+      await passes();
+    },
+    MINUTE,
+  );
+
+  test(
     "a model that is started by hand says so at once, after a reload of its own configuration",
     async () => {
-      lab.writeValve("model", { model: "giant", holdSeconds: 0, manual: true });
+      lab.writeValve("model", { model: "giant", holdSeconds: 0, startHint: "npm run model start giant" });
       expect((await lab.reload("valve")).stdout).toBe("reloaded\n");
       await lab.docker("stop", "--time", "1", lab.name("model"));
       await eventually(async () => (await post()).status === 503);
       const { json, took } = await post();
-      expect(json.error?.message).toBe("Model giant is not available: it is started by hand");
+      expect(json.error?.message).toBe(
+        "Model giant is not available: it is started by hand, with `npm run model start giant`",
+      );
       expect(took).toBeLessThan(500);
     },
     MINUTE,

@@ -1,9 +1,10 @@
 import { parse } from "yaml";
 import type { LockedModel } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
+import { LOCK_COMMAND } from "../../configs/plan/deviceLock";
 import { imageRoles } from "../../configs/plan/imageRoles";
 import { renderText } from "../../configs/plan/text";
-import type { BackendPlan, Resolved } from "../../configs/plan/types";
+import type { BackendPlan, ContainerPlan, Resolved } from "../../configs/plan/types";
 import { ConfigError } from "../../configs/problems";
 import { rawStack, testPlan, testSecrets } from "./stacks";
 
@@ -91,7 +92,23 @@ export interface Deployment {
 export function served(entry: Record<string, unknown>, around: Surroundings = {}) {
   const { plan, deployments } = boxOf(entry, around);
   const backend = plan.backends[0] as BackendPlan;
-  return { ...backend, container: backend.service.container, deployment: deployments[0]! };
+  return { ...backend, container: withoutLock(backend.service.container), deployment: deployments[0]! };
+}
+
+/** What the engine says of its container, before the device lock that is the same for all engines. */
+function withoutLock(container: ContainerPlan): ContainerPlan {
+  const { GPUBOX_LOCKS, GPUBOX_READY_SECONDS: _, GPUBOX_PROBE, GPUBOX_GPUS: __, ...env } = container.env;
+  if (!GPUBOX_LOCKS) return container;
+  const probe = [...GPUBOX_PROBE!.matchAll(/'((?:[^']|'\\'')*)'(?: |$)/g)].map(([, word]) =>
+    word!.replaceAll("'\\''", "'"),
+  );
+  return {
+    ...container,
+    env,
+    entrypoint: container.entrypoint.slice(LOCK_COMMAND.length),
+    mounts: container.mounts.filter(({ target }) => target !== "/run/gpubox/locks"),
+    health: { ...container.health, test: ["CMD", ...probe] },
+  };
 }
 
 /** `path: what fix` of every mistake that is found in an entry, without the start that all have in common. */

@@ -24,8 +24,9 @@ describe("a valve's haproxy.cfg", () => {
   });
 
   test("says so when a model is started by hand", () => {
-    expect(config({ manual: true })).toContain(quoted(body("it is started by hand")));
-    expect(config({ manual: true })).not.toContain("is not answering");
+    const answers = config({ startHint: "npm run model start tiny" });
+    expect(answers).toContain(quoted(body("it is started by hand, with `npm run model start tiny`")));
+    expect(answers).not.toContain("is not answering");
   });
 
   test("never sends a request twice once it reached the backend", () => {

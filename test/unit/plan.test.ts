@@ -197,3 +197,13 @@ test("no two models of a large box share a port, so that none answers for anothe
   const names = Array.from({ length: 40 }, (_, i) => `model-${i}`);
   expect(new Set(names.map(modelPort)).size).toBe(names.length);
 });
+
+test("a model that people start is made but not started, and its valve says at once how to start it", () => {
+  const plan = testPlan({ models: { tiny: { ...tinyModel.tiny, start: "manual" } } });
+  const { service, valve } = plan.backends[0]!;
+  const config = valve.directory.files["haproxy.cfg"]!.text.join("");
+  expect(service.container.started).toBe(false);
+  expect(valve.container.started).toBe(true);
+  expect(config).toContain("it is started by hand, with `npm run model start tiny -- --stack test`");
+  expect(config).toContain("lua.hold model 0");
+});

@@ -33,6 +33,7 @@ export const VALVE_ASSETS: Record<string, string> = {
   "control.sh": "haproxy/control.sh",
   "reload.sh": "haproxy/reload.sh",
   "health.sh": "haproxy/health.sh",
+  "drain.sh": "haproxy/drain.sh",
 };
 
 /** Command of a valve's container. The socket is for reload.sh. */
@@ -53,8 +54,8 @@ export interface ValveOptions {
   };
   /** Seconds that a request waits for the backend; 0 answers at once. */
   holdSeconds: number;
-  /** True for a model that a person starts: the answer says so. Default false. */
-  manual?: boolean;
+  /** Command that starts the model, for one that a person starts: the answer names it. Default: none, it starts by itself. */
+  startHint?: string;
   /** A listener for clients that go past the gateway; `keyed`: the backend asks for its own key. */
   direct?: { keyed: boolean };
 }
@@ -75,7 +76,9 @@ export function valveConfig(options: ValveOptions): TextPart[] {
   if (!/^\/[A-Za-z0-9_./-]*$/.test(healthPath))
     throw new Error(`not a plain path: ${JSON.stringify(healthPath)}`);
   const unavailable = (reason: string) => `Model ${options.model} is not available: ${reason}`;
-  const away = options.manual ? "it is started by hand" : "its backend is not answering";
+  const away = options.startHint
+    ? `it is started by hand, with \`${options.startHint}\``
+    : "its backend is not answering";
   const error = (status: number, type: string, reason: string) =>
     jsonError(status, type, unavailable(reason));
   const lines = [

@@ -1,0 +1,133 @@
+import { onHost } from "./hostFiles";
+import { shellQuote } from "./text";
+import type { MountPlan, StepPlan } from "./types";
+
+/** Where a backend's own files are mounted, read-only. */
+const CONFIG_DIR = "/etc/gpubox";
+
+/** Where assets/backend/device-lock.sh expects the lock files. */
+const LOCK_DIR = "/run/gpubox/locks";
+
+/** What stands before an engine's own entrypoint. */
+export const LOCK_COMMAND = ["sh", `${CONFIG_DIR}/device-lock.sh`];
+
+/** Files beside an engine's own: name there to path under assets/. */
+const LOCK_ASSETS = {
+  "device-lock.sh": "backend/device-lock.sh",
+  "device-health.sh": "backend/device-health.sh",
+  "device.sh": "backend/device.sh",
+};
+
+/** What an engine's container says, as far as the lock wraps it. */
+export interface LockedEngine {
+  /** Devices by the ids of the host's config; absent on the CPU. */
+  gpu?: { vendor: "nvidia" | "amd"; ids: string[] };
+  /** Not empty: the image's own entrypoint cannot be wrapped. */
+  entrypoint: string[];
+  env: Record<string, string>;
+  mounts: MountPlan[];
+  /** Exec form, `CMD` first: succeeds once the model is loaded. */
+  healthTest: string[];
+  /** Seconds from the engine's own start to that. */
+  readySeconds: number;
+  assets?: Record<string, string>;
+}
+
+/**
+ * Wraps an engine's command so that engines which share a device load one after another: at `up`, after a crash, after a
+ * reboot. Everybody takes the locks in the same order, so no two backends wait for each other. Its health check then also
+ * asks whether the devices are still there. An engine on the CPU waits for nobody and stays as it is.
+ *
+ * @param dataDir the box's directory on the host
+ */
+export function takingTurns<T extends LockedEngine>(dataDir: string, engine: T): T {
+  const { gpu } = engine;
+  if (!gpu || gpu.ids.length === 0) return engine;
+  const [, ...probe] = engine.healthTest;
+  const locks: MountPlan = {
+    kind: "directory",
+    source: lockDirectory(dataDir),
+    target: LOCK_DIR,
+    readOnly: true,
+  };
+  return {
+    ...engine,
+    entrypoint: [...LOCK_COMMAND, ...engine.entrypoint],
+    env: {
+      ...engine.env,
+      GPUBOX_LOCKS: gpu.ids.map(lockName).sort().join(" "),
+      GPUBOX_READY_SECONDS: String(engine.readySeconds),
+      GPUBOX_PROBE: probe.map(shellQuote).join(" "),
+      ...(gpu.vendor === "nvidia" ? { GPUBOX_GPUS: String(gpu.ids.length) } : {}),
+    },
+    mounts: [...engine.mounts, locks],
+    healthTest: ["CMD", "sh", `${CONFIG_DIR}/device-health.sh`],
+    assets: { ...engine.assets, ...LOCK_ASSETS },
+  };
+}
+
+/** Directory on the host with a file a device. A box has one `dataDir`, and so all of its engines one set of locks. */
+function lockDirectory(dataDir: string): string {
+  return `${dataDir}/locks`;
+}
+
+/** Name of a device's lock file. A MIG slice has memory of its own, and so a lock of its own. */
+function lockName(device: string): string {
+  return `device-${device}`;
+}
+
+/** A new file under an old name would be another lock: existing ones stay, also those of devices that are gone. */
+const MAKE_LOCKS = `set -eu
+dir=$1
+shift
+install -d -m 0755 "$dir"
+for name in "$@"; do
+  [ -e "$dir/$name" ] || : > "$dir/$name"
+  chmod 0644 "$dir/$name"
+done`;
+
+/** Makes the lock files; comes before every backend. A container needs no more than to read one to lock it. */
+export function lockFiles(image: string, dataDir: string, devices: string[]): StepPlan {
+  const names = devices.map(lockName).sort();
+  return {
+    name: "device-locks",
+    script: onHost(image, dataDir, MAKE_LOCKS, [lockDirectory(dataDir), ...names]),
+  };
+}
+
+export interface Starter {
+  /** Logical name of the backend. */
+  name: string;
+  devices: string[];
+  /** Seconds that it needs by itself. */
+  readySeconds: number;
+}
+
+/**
+ * Seconds from the start of all backends until each must be healthy: the last one in a row waits for every other that it
+ * shares a device with, and for those that these wait for.
+ *
+ * @returns name to seconds, for `ContainerPlan.readySeconds` and the health check's start period
+ */
+export function startDeadlines(starters: Starter[]): Record<string, number> {
+  return Object.fromEntries(
+    starters.map((starter) => {
+      const row = inOneRow(starters, starter);
+      return [starter.name, row.reduce((sum, { readySeconds }) => sum + readySeconds, 0)];
+    }),
+  );
+}
+
+function inOneRow(starters: Starter[], first: Starter): Starter[] {
+  const row = new Set([first]);
+  const devices = new Set(first.devices);
+  for (let before = 0; before !== row.size; ) {
+    before = row.size;
+    for (const starter of starters)
+      if (starter.devices.some((device) => devices.has(device))) {
+        row.add(starter);
+        for (const device of starter.devices) devices.add(device);
+      }
+  }
+  return [...row];
+}

@@ -1,0 +1,46 @@
+import { onHost } from "./hostFiles";
+import { AWAIT_HEALTHY } from "./steps";
+
+/**
+ * Models that people start: `up` makes their containers and neither starts nor stops them. A replaced container would come
+ * back stopped, so `npm run model start` leaves a mark on the host, and `model stop` takes it away.
+ */
+function markOf(dataDir: string, container: string): string {
+  return `${dataDir}/started/${container}`;
+}
+
+/** What a person types to start a model. */
+export function startCommand(stack: string, model: string): string {
+  return `npm run model start ${model} -- --stack ${stack}`;
+}
+
+/** What a person types to stop a model. */
+export function stopCommand(stack: string, model: string): string {
+  return `npm run model stop ${model} -- --stack ${stack}`;
+}
+
+/** Remembers that a person started a container. `container` is its logical name. */
+export function rememberStarted(image: string, dataDir: string, container: string): string {
+  const script = 'install -d -m 0755 "$(dirname "$1")" && : > "$1"';
+  return onHost(image, dataDir, script, [markOf(dataDir, container)]);
+}
+
+/** Forgets it again. */
+export function forgetStarted(image: string, dataDir: string, container: string): string {
+  return onHost(image, dataDir, 'rm -f "$1"', [markOf(dataDir, container)]);
+}
+
+/**
+ * Starts a container that has just been made in place of one that a person had started, and waits until it is healthy.
+ * Takes GPUBOX_CONTAINER, GPUBOX_NAME and GPUBOX_SECONDS from the environment, as every step does.
+ */
+export function restoreStarted(image: string, dataDir: string, container: string): string {
+  const started = onHost(image, dataDir, '[ ! -e "$1" ] || echo yes', [markOf(dataDir, container)]);
+  return `started=$(${started}) || exit 1
+if [ -z "$started" ]; then
+  echo "$GPUBOX_NAME is left as it is: people start it"
+  exit 0
+fi
+docker start "$GPUBOX_CONTAINER" >/dev/null || exit 1
+${AWAIT_HEALTHY}`;
+}

@@ -1,0 +1,103 @@
+import { cpSync, existsSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { findGarbage, removeGarbage } from "../../runner/gc";
+import { output, run } from "../../runner/process";
+import { defaultProjectDir } from "../../runner/project";
+import { readResolved } from "../../runner/resolved";
+import { hasDocker, makeProject, removeProject, type TestProject, writeStack } from "../support/project";
+
+const MINUTE = 60_000;
+const STACK = "gc";
+
+(hasDocker ? describe : describe.skip)("npm run gc", () => {
+  // No role's name: other tests take the newest image of a role.
+  const unused = `gpubox/test-unused:${process.pid}`;
+  let project: TestProject;
+  const onHost = (path: string) => join(project.dataDir, path);
+  const weights = (revision: string) => onHost(`models/hf/owner/name/${revision}`);
+  const recorded = (generation: string) => join(project.dir, ".gpubox/history", STACK, generation);
+  const npmRunGc = (...args: string[]) =>
+    run("npm", ["run", "--silent", "gc", "--", ...args], { cwd: project.dir });
+  /** Only what the test put there: this machine may have other things that nothing uses. */
+  const found = async () =>
+    (await findGarbage(project.dir)).filter(
+      ({ name }) => name === unused || name.startsWith(project.dataDir),
+    );
+
+  /** What an `up` leaves behind: a config with its record, weights, and the directory of a gateway. */
+  const bringUp = (generation: string, minute: number) => {
+    writeStack(project, {
+      host: { dataDir: project.dataDir },
+      models: { m: { engine: "llamacpp", model: `hf://owner/name@${generation}/m.gguf` } },
+    });
+    mkdirSync(recorded(generation), { recursive: true });
+    cpSync(join(project.dir, `Pulumi.${STACK}.yaml`), join(recorded(generation), "stack.yaml"));
+    utimesSync(recorded(generation), minute * 60, minute * 60);
+    mkdirSync(weights(generation), { recursive: true });
+    writeFileSync(join(weights(generation), "m.gguf"), Buffer.alloc(1_000_000));
+    mkdirSync(onHost(`gateway/${generation}`), { recursive: true });
+  };
+
+  beforeAll(async () => {
+    project = makeProject(STACK, 4700);
+    ["first", "second", "third"].forEach(bringUp);
+    const resolved = join(project.dir, `.gpubox/resolved.${STACK}.json`);
+    mkdirSync(dirname(resolved), { recursive: true });
+    writeFileSync(resolved, JSON.stringify(readResolved(defaultProjectDir, STACK)));
+    await output("sh", ["-c", `tar -c --files-from /dev/null | docker import - ${unused}`]);
+  }, MINUTE);
+  afterAll(async () => {
+    await run("docker", ["image", "rm", "-f", unused]);
+    removeProject(project);
+  }, MINUTE);
+
+  test(
+    "lists with sizes what neither the present config nor a rollback needs, and removes nothing by itself",
+    async () => {
+      const listed = await npmRunGc("--json");
+      expect([listed.code, listed.stderr]).toEqual([0, ""]);
+      const bytes = expect.any(Number);
+      expect(JSON.parse(listed.stdout)).toEqual(
+        expect.arrayContaining([
+          { kind: "image", name: unused, bytes },
+          { kind: "weights", name: weights("first"), bytes },
+          { kind: "generation", name: onHost("gateway/first"), bytes },
+        ]),
+      );
+      expect(await found()).toHaveLength(3);
+      expect((await found()).find(({ kind }) => kind === "weights")!.bytes).toBeGreaterThan(999_999);
+      expect(existsSync(weights("first"))).toBe(true);
+    },
+    MINUTE,
+  );
+
+  test(
+    "removes what it listed, and keeps what serves and what a rollback brings back",
+    async () => {
+      for (const item of await found()) await removeGarbage(item);
+      expect(await found()).toEqual([]);
+      expect((await run("docker", ["image", "inspect", unused])).code).toBe(1);
+      const kept = ["first", "second", "third"].map((generation) => [
+        existsSync(weights(generation)),
+        existsSync(onHost(`gateway/${generation}`)),
+      ]);
+      expect(kept).toEqual([
+        [false, false],
+        [true, true],
+        [true, true],
+      ]);
+    },
+    MINUTE,
+  );
+
+  test(
+    "lists nothing while it cannot tell what a rollback needs",
+    async () => {
+      writeFileSync(join(recorded("second"), "stack.yaml"), "config: { gpubox:modles: {} }");
+      const { code, stderr } = await npmRunGc();
+      expect(code).toBe(1);
+      expect(stderr).toContain(`Nobody can say what generation second of the stack ${STACK} needs`);
+    },
+    MINUTE,
+  );
+});

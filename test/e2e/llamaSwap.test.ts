@@ -1,0 +1,123 @@
+import { chmodSync, existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { LLAMA_SWAP_PORT, llamaSwapCommand, llamaSwapConfig } from "../../configs/plan/llamaSwap";
+import { cannedModel } from "../../runner/cannedModel";
+import { output, run } from "../../runner/process";
+import { engineImage, eventually, LockLab } from "./deviceLock/lab";
+
+const MINUTE = 60_000;
+const IDLE_SECONDS = 4;
+
+/** A llama-swap of this machine, for hosts that cannot pull ghcr.io/mostlygeek/llama-swap. */
+const binary = process.env.GPUBOX_TEST_LLAMA_SWAP ?? "";
+if (!existsSync(binary)) console.warn("SKIPPED: GPUBOX_TEST_LLAMA_SWAP names no llama-swap program");
+
+(existsSync(binary) ? describe : describe.skip)("models that share a slot", () => {
+  const lab = new LockLab();
+  let endpoint: string;
+
+  const server = (name: string, port: number) => {
+    const lock = lab.plan({
+      devices: ["0"],
+      engine: {
+        entrypoint: [
+          "/app/llama-server",
+          "--model",
+          `/etc/gpubox/${name}.gguf`,
+          "--port",
+          String(port),
+          "--ctx-size",
+          "512",
+        ],
+        healthTest: ["CMD", "curl", "-fsS", `http://127.0.0.1:${port}/health`],
+      },
+    });
+    writeFileSync(join(lab.dir, "backend", `${name}.gguf`), cannedModel({ answer: `this is ${name}` }));
+    return {
+      ...{ name, port, healthPath: "/health", readySeconds: 60, idleSeconds: IDLE_SECONDS },
+      command: lock.entrypoint,
+      env: lock.env,
+    };
+  };
+  const ask = async (model: string) => {
+    const answer = await fetch(`${endpoint}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model, messages: [{ role: "user", content: "ping" }] }),
+    });
+    const body = (await answer.json()) as { choices?: { message: { content: string } }[] };
+    return body.choices?.[0]?.message.content ?? answer.status;
+  };
+  const loaded = async () => {
+    const { running } = (await (await fetch(`${endpoint}/running`)).json()) as {
+      running: { model: string; state: string }[];
+    };
+    return running.filter(({ state }) => state === "ready").map(({ model }) => model);
+  };
+
+  beforeAll(async () => {
+    await lab.open(["0"]);
+    const [program, ...args] = llamaSwapCommand("/etc/gpubox/llama-swap.yaml");
+    lab.write("llama-swap.yaml", llamaSwapConfig([server("one", 9001), server("two", 9002)]));
+    for (const file of ["one.gguf", "two.gguf"]) chmodSync(join(lab.dir, "backend", file), 0o644);
+    const name = lab.adopt("slot");
+    await output("docker", [
+      ...["run", "--detach", "--init", "--name", name, "--user", "65534:65534", "--read-only"],
+      ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp"],
+      ...["--volume", `${binary}:/usr/local/bin/llama-swap:ro`],
+      ...["--volume", `${join(lab.dir, "backend")}:/etc/gpubox:ro`],
+      ...["--volume", `${join(lab.dir, "locks")}:/run/gpubox/locks:ro`],
+      ...["--entrypoint", program!, engineImage, ...args],
+    ]);
+    const format = "{{.NetworkSettings.IPAddress}}";
+    const address = (await output("docker", ["inspect", "--format", format, name])).trim();
+    endpoint = `http://${address}:${LLAMA_SWAP_PORT}`;
+    await eventually(
+      async () => (await fetch(`${endpoint}/health`).catch(() => undefined))?.status === 200,
+      "llama-swap answers",
+    );
+  }, MINUTE);
+  afterAll(() => lab.close(), MINUTE);
+
+  test("none is loaded before somebody asks", async () => {
+    expect(await loaded()).toEqual([]);
+  });
+
+  test(
+    "a request loads its model, and one to the other takes the slot over",
+    async () => {
+      expect(await ask("one")).toBe("this is one");
+      expect(await loaded()).toEqual(["one"]);
+      expect(await ask("two")).toBe("this is two");
+      expect(await loaded()).toEqual(["two"]);
+    },
+    MINUTE,
+  );
+
+  test(
+    "requests to both at once are all answered, each by its own model",
+    async () => {
+      const asked = ["one", "two", "one", "two", "two", "one"];
+      expect(await Promise.all(asked.map(ask))).toEqual(asked.map((name) => `this is ${name}`));
+    },
+    MINUTE,
+  );
+
+  test(
+    "a model that nobody asks is unloaded, and its server is gone",
+    async () => {
+      await ask("one");
+      await eventually(async () => (await loaded()).length === 0, "nothing is loaded");
+      await eventually(async () => {
+        const { stdout } = await run("docker", ["top", lab.name("slot"), "-o", "args"]);
+        return !stdout.includes("llama-server");
+      }, "no llama-server runs");
+      expect(await ask("one")).toBe("this is one");
+    },
+    MINUTE,
+  );
+
+  test("a model that the slot does not have is refused", async () => {
+    expect(await ask("three")).toBe(404);
+  });
+});

@@ -1,0 +1,152 @@
+import { output, run } from "../../runner/process";
+import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
+import {
+  hasDocker,
+  hasPulumi,
+  makeProject,
+  npmRun,
+  removeProject,
+  type TestProject,
+} from "../support/project";
+
+const MINUTE = 60_000;
+const STACK = "manual";
+const ANSWER = "pong from the gpubox test model";
+const BACKEND = `gpubox-${STACK}-backend-giant`;
+const HINT = `npm run model start giant -- --stack ${STACK}`;
+
+type Sections = Record<string, Record<string, Record<string, unknown>>>;
+
+(hasDocker && hasPulumi ? describe : describe.skip)("a model that people start", () => {
+  let project: TestProject;
+  let exports: string[];
+
+  const inspect = async (format: string) =>
+    (await output("docker", ["inspect", "--format", format, BACKEND])).trim();
+  const pulumi = (command: string) => inShell(project, exports, `pulumi ${command} --stack ${STACK}`);
+  const ask = () => complete(project.endpoint, "none", "giant");
+  const edit = (change: (giant: Record<string, unknown>) => void) =>
+    editStack(project, (config) => change((config as unknown as Sections)["gpubox:models"]!.giant!));
+
+  beforeAll(async () => {
+    project = makeProject(STACK, 4700, {
+      gateway: { port: 4700, drainTimeout: 10, auth: "none" },
+      cache: { mode: "none" },
+      database: { mode: "none" },
+      models: { giant: { engine: "llamacpp", model: "canned", memoryMiB: 2048, start: "manual" } },
+    });
+    const up = await npmRun(project, "up", "--yes");
+    expect([up.code, up.stderr]).toEqual([0, ""]);
+    exports = exportsIn(up.stdout);
+  }, 20 * MINUTE);
+  afterAll(() => removeProject(project), MINUTE);
+
+  test("is made and routed by up, but not started", async () => {
+    expect(await inspect("{{.State.Status}}")).toBe("created");
+    expect(await modelsAt(project.endpoint, "none")).toEqual(["giant"]);
+  });
+
+  test(
+    "answers 503 at once until it is started, with the command that starts it",
+    async () => {
+      const post = async () => {
+        const from = Date.now();
+        const answer = await fetch(`${project.endpoint}/v1/chat/completions`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ model: "giant", messages: [{ role: "user", content: "ping" }] }),
+        });
+        const { status, headers } = answer;
+        return {
+          status,
+          retry: headers.get("retry-after"),
+          text: await answer.text(),
+          took: Date.now() - from,
+        };
+      };
+      // A gateway's first request of all loads code of LiteLLM.
+      await post();
+      const { status, retry, text, took } = await post();
+      expect([status, retry]).toEqual([503, "5"]);
+      expect(text).toContain(HINT);
+      expect(took).toBeLessThan(3000);
+    },
+    MINUTE,
+  );
+
+  test(
+    "serves after it is started, and neither up nor a preview sees a difference in that",
+    async () => {
+      const started = await npmRun(project, "model", "start", "giant");
+      expect([started.code, started.stderr]).toEqual([0, ""]);
+      expect(started.stdout).toMatch(
+        /^giant is loaded after \d+ s\ngiant serves at http:\/\/127\.0\.0\.1:4700\n$/m,
+      );
+      expect(await ask()).toBe(ANSWER);
+      const id = await inspect("{{.Id}} {{.State.StartedAt}}");
+      const preview = await pulumi("preview --refresh --expect-no-changes");
+      expect([preview.code, preview.stdout]).toEqual([0, expect.any(String)]);
+      expect((await pulumi("up --yes --skip-preview --refresh")).code).toBe(0);
+      expect(await inspect("{{.Id}} {{.State.StartedAt}}")).toBe(id);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "runs on after a change that replaces its container",
+    async () => {
+      const id = await inspect("{{.Id}}");
+      edit((giant) => {
+        giant.ctxSize = 2048;
+      });
+      const up = await pulumi("up --yes --skip-preview --refresh");
+      expect([up.code, up.stderr]).toEqual([0, ""]);
+      expect(await inspect("{{.Id}}")).not.toBe(id);
+      expect(await inspect("{{.State.Health.Status}}")).toBe("healthy");
+      expect(await ask()).toBe(ANSWER);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "stays stopped after it is stopped, also when its container is replaced",
+    async () => {
+      const stopped = await npmRun(project, "model", "stop", "giant");
+      expect([stopped.code, stopped.stderr, stopped.stdout]).toEqual([
+        0,
+        "",
+        `drained\ngiant is stopped; ${HINT} starts it again\n`,
+      ]);
+      expect(await inspect("{{.State.Status}}")).toBe("exited");
+      expect(await ask()).toContain(HINT);
+      edit((giant) => {
+        giant.ctxSize = 1024;
+      });
+      const up = await pulumi("up --yes --skip-preview --refresh");
+      expect([up.code, up.stderr]).toEqual([0, ""]);
+      expect(await inspect("{{.State.Status}}")).toBe("created");
+      const preview = await pulumi("preview --refresh --expect-no-changes");
+      expect(preview.code).toBe(0);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "a start that fails tells the engine's last words",
+    async () => {
+      await run("sh", ["-c", `mv ${project.dataDir}/models/canned-1.gguf ${project.dataDir}/models/away`]);
+      const started = await npmRun(project, "model", "start", "giant");
+      expect(started.code).toBe(1);
+      expect(started.stderr).toContain("giant did not start");
+      expect(started.stderr).toContain("no such model file");
+      expect(started.stderr).toContain(`npm run model stop giant -- --stack ${STACK} gives up`);
+      expect((await npmRun(project, "model", "stop", "giant")).code).toBe(0);
+    },
+    2 * MINUTE,
+  );
+
+  test("a name that is no model is refused with those that are", async () => {
+    const { code, stderr } = await npmRun(project, "model", "start", "gaint");
+    expect([code, stderr]).toEqual([1, expect.stringContaining("Name one of these: giant.")]);
+  });
+});

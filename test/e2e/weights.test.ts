@@ -1,0 +1,215 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { renderText } from "../../configs/plan/text";
+import { weightsDirectory, weightsStep } from "../../configs/plan/weights";
+import { output, run } from "../../runner/process";
+import { defaultProjectDir } from "../../runner/project";
+import { recipeReference } from "../../runner/recipes";
+import { commandLines } from "../support/leaks";
+
+const MINUTE = 60_000;
+const REVISION = "0123456789abcdef0123456789abcdef01234567";
+const TOKEN = "hf_PLANTED-token";
+const HUB = `gpubox-weights-hub-${process.pid}`;
+const image = recipeReference(defaultProjectDir, "gateway");
+const fetchScript = readFileSync(join(defaultProjectDir, "assets/weights/fetch.py"), "utf8");
+const content = Buffer.alloc(3_000_000, Buffer.from(Array.from({ length: 250 }, (_, index) => index)));
+const sha256 = createHash("sha256").update(content).digest("hex");
+
+const hasImage = spawnSync("docker", ["image", "inspect", image]).status === 0;
+if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and the image gpubox/gateway");
+
+(hasImage ? describe : describe.skip)("the download of a model's weights", () => {
+  let modelsDir: string;
+  let endpoint: string;
+
+  interface Wanted {
+    repo: string;
+    file?: string;
+    bytes?: number;
+    sha256?: string;
+    token?: string;
+    /** In place of the models' directory. */
+    volume?: string;
+  }
+
+  const plan = ({ repo, file = "m.gguf", bytes = content.length, token, ...wanted }: Wanted) =>
+    weightsStep({
+      ...{ modelsDir, repo, image, fetchScript, endpoint, progressSeconds: 0.5 },
+      model: { revision: REVISION, files: [{ path: file, bytes, sha256: wanted.sha256 ?? sha256 }] },
+      hasToken: token !== undefined,
+    });
+  const download = (wanted: Wanted) => {
+    const step = plan(wanted);
+    const script = wanted.volume
+      ? step.script.replace(`${modelsDir}:${modelsDir}`, `${wanted.volume}:${modelsDir}`)
+      : step.script;
+    return run("sh", ["-c", script], {
+      stdin: renderText(step.stdin ?? [], { hfToken: wanted.token ?? "" }),
+    });
+  };
+  const path = (repo: string, file = "m.gguf") => join(weightsDirectory(modelsDir, repo, REVISION), file);
+  const requests = async (repo: string) => {
+    const all = await (await fetch(`${endpoint}/requests`)).text();
+    return all.split("\n").filter((line) => line.startsWith(`/${repo}/`));
+  };
+
+  beforeAll(async () => {
+    modelsDir = mkdtempSync(join(tmpdir(), "gpubox-weights-"));
+    const script = join(__dirname, "weights/hub.py");
+    await output("docker", [
+      ...["run", "--detach", "--name", HUB, "--volume", `${script}:/hub.py:ro`],
+      ...["--entrypoint", "python3", image, "/hub.py"],
+    ]);
+    const format = "{{.NetworkSettings.IPAddress}}";
+    const address = (await output("docker", ["inspect", "--format", format, HUB])).trim();
+    endpoint = `http://${address}:8000`;
+    for (let tries = 0; tries < 100; tries += 1) {
+      if (await fetch(`${endpoint}/requests`).catch(() => undefined)) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }, MINUTE);
+  afterAll(async () => {
+    await run("docker", ["rm", "--force", HUB]);
+    await run("sh", [
+      "-c",
+      `docker run --rm --user 0 --entrypoint sh -v ${modelsDir}:/m ${image} -c 'rm -rf /m/*'`,
+    ]);
+    rmSync(modelsDir, { recursive: true });
+  }, MINUTE);
+
+  test(
+    "a download that is cut again and again goes on where it was, and is whole at the end",
+    async () => {
+      const { code, stdout } = await download({ repo: "cut/model" });
+      expect([code, readFileSync(path("cut/model")).equals(content)]).toEqual([0, true]);
+      expect(stdout).toContain("m.gguf: cut at 1.0 MB");
+      const ranges = (await requests("cut/model")).map((line) => line.split(" ")[1]);
+      expect(ranges).toEqual(["None", "bytes=1000000-", "bytes=2000000-"]);
+      expect(statSync(path("cut/model")).mode & 0o777).toBe(0o644);
+    },
+    MINUTE,
+  );
+
+  test(
+    "what an earlier run left is continued, and a second run asks the hub for nothing",
+    async () => {
+      const target = path("good/model");
+      await output("sh", [
+        "-c",
+        `docker run --rm -i --user 0 --entrypoint sh -v ${modelsDir}:${modelsDir} ${image} -c 'mkdir -p ${join(target, "..")} && chmod 0777 ${join(target, "..")}' `,
+      ]);
+      writeFileSync(`${target}.part`, content.subarray(0, 1_234_567), { mode: 0o666 });
+      expect((await download({ repo: "good/model" })).code).toBe(0);
+      expect(readFileSync(target).equals(content)).toBe(true);
+      const again = await download({ repo: "good/model" });
+      expect([again.code, again.stdout]).toEqual([0, "good/model: all 1 files are here\n"]);
+      expect((await requests("good/model")).map((line) => line.split(" ")[1])).toEqual(["bytes=1234567-"]);
+    },
+    MINUTE,
+  );
+
+  test(
+    "a hub that knows no ranges is asked for the whole file again",
+    async () => {
+      expect((await download({ repo: "unranged/model" })).code).toBe(0);
+      expect(readFileSync(path("unranged/model")).equals(content)).toBe(true);
+    },
+    MINUTE,
+  );
+
+  test(
+    "another content than the lock file's is refused and removed",
+    async () => {
+      const { code, stdout } = await download({ repo: "good/other", sha256: "0".repeat(64) });
+      expect([code, existsSync(path("good/other")), existsSync(`${path("good/other")}.part`)]).toEqual([
+        4,
+        false,
+        false,
+      ]);
+      expect(stdout).toContain(`error: m.gguf has the sha256 ${sha256} and the lock file ${"0".repeat(64)}`);
+    },
+    MINUTE,
+  );
+
+  test(
+    "a disk that is too small is refused before the first byte",
+    async () => {
+      const volume = `${HUB}-small`;
+      await output("docker", [
+        ...["volume", "create", "--driver", "local", "--opt", "type=tmpfs", "--opt", "device=tmpfs"],
+        ...["--opt", "o=size=3m", volume],
+      ]);
+      const { code, stdout } = await download({ repo: "good/small", volume });
+      await run("docker", ["volume", "rm", volume]);
+      expect(code).toBe(3);
+      expect(stdout).toContain("error: good/small needs 3.1 MB on the disk");
+      expect(await requests("good/small")).toEqual([]);
+    },
+    MINUTE,
+  );
+
+  test(
+    "a gated model says which token is missing, and comes with it",
+    async () => {
+      const without = await download({ repo: "gated/model" });
+      expect([without.code, without.stdout]).toEqual([
+        5,
+        expect.stringContaining("set a token with `pulumi config set --secret gpubox:hfToken`"),
+      ]);
+      const wrong = await download({ repo: "gated/model", token: "hf_wrong" });
+      expect([wrong.code, wrong.stdout]).toEqual([5, expect.stringContaining("is not accepted")]);
+      expect((await download({ repo: "gated/model", token: TOKEN })).code).toBe(0);
+    },
+    MINUTE,
+  );
+
+  test(
+    "a file that the hub does not have is named",
+    async () => {
+      const { code, stdout } = await download({ repo: "good/model", file: "none.gguf" });
+      expect([code, stdout]).toEqual([
+        6,
+        expect.stringContaining(`the hub has no none.gguf in good/model at ${REVISION}`),
+      ]);
+    },
+    MINUTE,
+  );
+
+  test(
+    "the store that the hub sends on to never sees the token",
+    async () => {
+      expect((await download({ repo: "moved/redirected", token: TOKEN })).code).toBe(0);
+      expect(await requests("moved/redirected")).toEqual([expect.stringContaining(`Bearer ${TOKEN}`)]);
+      expect(await requests("good/redirected")).toEqual([expect.stringMatching(/ None None$/)]);
+    },
+    MINUTE,
+  );
+
+  test(
+    "progress is told, a second download waits for the first, and the token shows nowhere",
+    async () => {
+      const first = download({ repo: "slow/model", token: TOKEN });
+      const filter = "label=gpubox.weights=slow/model";
+      let id = "";
+      while (id === "") id = (await output("docker", ["ps", "-q", "--filter", filter])).trim();
+      const second = download({ repo: "slow/model", token: TOKEN });
+      const seen = commandLines() + (await output("docker", ["inspect", id]));
+      const [one, two] = await Promise.all([first, second]);
+      expect([one.code, two.code]).toEqual([0, 0]);
+      expect(one.stdout).toMatch(
+        /^m\.gguf [\d.]+ [KM]B of 3\.0 MB · all \d+ % · [\d.]+ MB\/s · ETA 0m0\ds$/m,
+      );
+      expect(two.stdout).toBe(
+        "slow/model: another download of it is at work; waiting\nslow/model: all 1 files are here\n",
+      );
+      expect(seen).toContain("gpubox.weights=slow/model");
+      expect(seen + one.stdout + two.stdout).not.toContain(TOKEN);
+      expect(await requests("slow/model")).toEqual([expect.stringContaining(`Bearer ${TOKEN}`)]);
+    },
+    MINUTE,
+  );
+});
