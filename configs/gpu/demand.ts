@@ -155,6 +155,8 @@ export interface TensorRtLlmMemory extends PagedMemory {
 /** Engines without a cache between requests: embeddings, reranking, speech. */
 export interface EncoderMemory {
   engine: "encoder";
+  /** The engine's name in messages. */
+  name?: string;
   /** Tokens of a batch. Default 16384, text-embeddings-inference's own. */
   maxBatchTokens?: number;
 }
