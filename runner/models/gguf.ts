@@ -11,7 +11,8 @@ export interface GgufPlace {
   /** URL of the first shard, or path of a file on this machine. */
   at: string;
   local: boolean;
-  token?: string;
+  /** Default: plain. */
+  fetch?: typeof fetch;
 }
 
 /**
@@ -21,7 +22,7 @@ export interface GgufPlace {
 export async function readGguf(place: GgufPlace): Promise<Weights & { shards: string[] }> {
   const { shards, parameterCount, urls } = await ggufAllShards(place.at, {
     allowLocalFile: place.local,
-    additionalFetchHeaders: place.token ? { Authorization: `Bearer ${place.token}` } : {},
+    fetch: place.fetch,
   });
   const tensors = shards
     .flatMap((shard) => shard.tensorInfos)

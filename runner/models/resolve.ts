@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import type { LockedFile, LockedModel } from "../../configs/models/facts";
 import { UserError } from "../process";
 import { readGguf } from "./gguf";
-import { asked, filesAt, type HubAccess, hubUrl, resolveRevision } from "./hub";
+import { asked, filesAt, type HubAccess, hubFetch, hubUrl, resolveRevision } from "./hub";
 import { readSafetensors } from "./safetensors";
 import { type ModelSource, parseSource } from "./source";
 
@@ -66,7 +66,7 @@ async function hubGguf(
   }
   const base = `${hubUrl(access)}/${repo}/resolve/${revision}/`;
   const { shards, ...weights } = await asked(repo, access, () =>
-    readGguf({ at: base + file, local: false, token: access.token }),
+    readGguf({ at: base + file, local: false, fetch: hubFetch(access) }),
   );
   const paths = shards.map((url) => url.slice(base.length));
   return { format: "gguf", files: all.filter(({ path }) => paths.includes(path)), ...weights };

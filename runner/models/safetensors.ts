@@ -8,7 +8,7 @@ import { z } from "zod";
 import { quantizationOfConfig, shapeOfConfig } from "../../configs/models/configShape";
 import type { LockedFile, LockedModel } from "../../configs/models/facts";
 import { UserError } from "../process";
-import { asked, credentials, type HubAccess } from "./hub";
+import { asked, connection, type HubAccess } from "./hub";
 
 type Weights = Pick<LockedModel, "weightBytes" | "layerBytes" | "inputBytes" | "quantization" | "shape">;
 
@@ -32,7 +32,7 @@ export async function readSafetensors(
   all: LockedFile[],
   access: HubAccess,
 ): Promise<Weights & { files: LockedFile[] }> {
-  const query = { repo: { type: "model" as const, name: repo }, revision: commit, ...credentials(access) };
+  const query = { repo: { type: "model" as const, name: repo }, revision: commit, ...connection(access) };
   const config = await asked(repo, access, async () => {
     const file = await downloadFile({ ...query, path: "config.json" });
     return file && configSchema.parse(JSON.parse(await file.text()));
@@ -43,7 +43,7 @@ export async function readSafetensors(
       "Name a repository of a transformers model, or a GGUF file.",
     );
   const parsed = await asked(repo, access, () =>
-    parseSafetensorsMetadata({ ...query, computeParametersCount: true }),
+    parseSafetensorsMetadata({ ...query, path: weightsOf(all), computeParametersCount: true }),
   );
   const headers = parsed.sharded ? Object.values(parsed.headers) : [parsed.header];
   const tensors = headers.flatMap(tensorsOf);
@@ -62,6 +62,16 @@ export async function readSafetensors(
         parsed.filepaths.includes(path) || (BESIDE_WEIGHTS.test(path) && !OTHER_FORMATS.test(path)),
     ),
   };
+}
+
+/** The index of the shards, else the one file. Other weights beside them (an adapter, a consolidated copy) are not the model. */
+function weightsOf(all: LockedFile[]): string | undefined {
+  const paths = all.map(({ path }) => path).filter((path) => !path.includes("/"));
+  return (
+    ["model.safetensors.index.json", "model.safetensors"].find((path) => paths.includes(path)) ??
+    paths.find((path) => path.endsWith(".safetensors.index.json")) ??
+    paths.find((path) => path.endsWith(".safetensors"))
+  );
 }
 
 function tensorsOf({ __metadata__, ...tensors }: SafetensorsFileHeader): { name: string; bytes: number }[] {
