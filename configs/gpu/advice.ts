@@ -1,6 +1,6 @@
 import type { DeviceId, GpuConfig } from "../schema/gpu";
 import { CONTEXT_SETTING, contextOf, type GpuDemand, parallelOf, splitOf } from "./demand";
-import { deviceName, isSlice, reservedBytes, totalBytes } from "./device";
+import { deviceName, isSlice, totalFor } from "./device";
 import { GIB } from "./lines";
 import { memoryNeed } from "./memory";
 
@@ -124,12 +124,7 @@ function fewerBits(
 }
 
 function largerDevice(demand: GpuDemand, own: GpuConfig[]): Advice {
-  const memory = Math.max(
-    ...own.map((device) => {
-      const used = totalBytes(device) - reservedBytes(device);
-      return (memoryNeed(demand, device).bytes * totalBytes(device)) / used;
-    }),
-  );
+  const memory = Math.max(...own.map((device) => totalFor(device, memoryNeed(demand, device).bytes)));
   const where = own.some(({ id }) => isSlice(id)) ? "a larger slice" : "a device";
   return { fix: `It needs ${where} of ${gibibytes(memory, "up")} GiB for itself, or a smaller model.` };
 }

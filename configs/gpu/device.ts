@@ -21,6 +21,13 @@ export function reservedBytes(device: GpuConfig): number {
   );
 }
 
+/** Bytes that a device like this one must have so that `bytes` are left without its reserve. */
+export function totalFor(device: GpuConfig, bytes: number): number {
+  return device.unified
+    ? Math.max(bytes + UNIFIED_RESERVE_BYTES, bytes / (1 - UNIFIED_RESERVE))
+    : bytes / (1 - RESERVE);
+}
+
 /** `device 0`, `device GPU-…`, `slice MIG-…`. */
 export function deviceName(id: DeviceId): string {
   return isSlice(id) ? `slice ${id}` : `device ${id}`;
