@@ -3,7 +3,7 @@
  * a preview reads only that.
  */
 
-/** Attention of a run of layers that are alike. */
+/** Attention of layers that are alike. A layer that has both attention and a recurrent state is counted in two groups. */
 export interface AttentionGroup {
   /** How many layers. */
   layers: number;
@@ -13,7 +13,7 @@ export interface AttentionGroup {
   kvHeads: number;
   /** Elements of one key head; for `mla` kv_lora_rank + qk_rope_head_dim. */
   keyLength: number;
-  /** Elements of one value head; 0 for `mla`. */
+  /** Elements of one value head; 0 for `mla` and `recurrent`. */
   valueLength: number;
   /** Tokens, for `sliding`. */
   window?: number;
@@ -25,7 +25,7 @@ export interface AttentionGroup {
 export interface ModelShape {
   /** `general.architecture` of a GGUF, `architectures[0]` of a config.json. */
   architecture: string;
-  /** Longest context that it was trained for, in tokens. */
+  /** Longest context that it was trained for, in tokens; 0 where nothing says so. */
   contextLength: number;
   layers: number;
   hiddenSize: number;
@@ -60,6 +60,10 @@ export interface LockedModel {
   files: LockedFile[];
   /** Bytes of weights: sum over all tensors. */
   weightBytes: number;
+  /** Of these, the repeating layers. llama.cpp offloads layer by layer. */
+  layerBytes: number;
+  /** Of these, the input embedding where the output has a matrix of its own: llama.cpp keeps it in the host's memory. 0 where both share one. */
+  inputBytes: number;
   /** `general.file_type` by name (Q4_K_M) or the torch dtype (bfloat16, fp8, awq …). */
   quantization: string;
   shape: ModelShape;

@@ -1,0 +1,162 @@
+import type { DeviceId, GpuConfig } from "../schema/gpu";
+import { CONTEXT_SETTING, contextOf, type GpuDemand, parallelOf, splitOf } from "./demand";
+import { deviceName, isSlice, totalFor } from "./device";
+import { GIB } from "./lines";
+import { memoryNeed } from "./memory";
+
+/** The smallest change by which a refused backend fits. */
+export interface Advice {
+  /** One sentence. */
+  fix: string;
+  /** The backend with that change, where it is a change of its entry alone. */
+  changed?: GpuDemand;
+}
+
+/** Contexts below this serve nobody; another change is better advice. */
+const LEAST_CONTEXT = 1024;
+
+/** Contexts are advised in steps of a llama.cpp cell block. */
+const CONTEXT_STEP = 256;
+
+/** Bits a weight of whole files: llama.cpp's table for Llama-3.1-8B (tools/quantize), and formats of safetensors with their scales. */
+const QUANTIZATIONS = {
+  gguf: { Q8_0: 8.5, Q6_K: 6.56, Q5_K_M: 5.7, Q4_K_M: 4.89, IQ4_XS: 4.46, Q3_K_M: 4, Q2_K: 3.16 },
+  safetensors: { fp8: 8.2, awq: 4.6 },
+};
+
+/**
+ * The smallest change that fits, tried in this order: a shorter context, fewer requests at a time, another device, fewer
+ * bits a weight, a larger device.
+ *
+ * @param left bytes that a device still has for this backend
+ */
+export function advise(demand: GpuDemand, gpus: GpuConfig[], left: (device: GpuConfig) => number): Advice {
+  const own = gpus.filter(({ id }) => demand.devices.includes(id));
+  const fits = (candidate: GpuDemand) =>
+    own.every((device) => memoryNeed(candidate, device).bytes <= left(device));
+  const unpinned = withoutPins(demand);
+  // The planner's own choice would fit: it is only the fixed share that does not.
+  const pinned = unpinned.pins.length > 0;
+  const first = pinned ? `Leave ${unpinned.pins.join(" and ")} out` : "";
+  if (pinned && fits(unpinned.demand))
+    return { fix: `${first}: the planner's own share fits.`, changed: unpinned.demand };
+  const say = (change: string) => (pinned ? `${first}, and ${lowerFirst(change)}` : change);
+  return (
+    shorterContext(unpinned.demand, fits, say) ??
+    fewerRequests(unpinned.demand, fits, say) ??
+    anotherDevice(unpinned.demand, gpus, left, say) ??
+    fewerBits(unpinned.demand, own, left) ??
+    largerDevice(unpinned.demand, own)
+  );
+}
+
+type Say = (change: string) => string;
+type Fits = (candidate: GpuDemand) => boolean;
+
+function shorterContext(demand: GpuDemand, fits: Fits, say: Say): Advice | undefined {
+  const now = contextOf(demand);
+  const setting = CONTEXT_SETTING[demand.engine.engine];
+  let [low, high] = [Math.ceil(LEAST_CONTEXT / CONTEXT_STEP), Math.ceil(now / CONTEXT_STEP) - 1];
+  const at = (steps: number) =>
+    ({ ...demand, engine: { ...demand.engine, [setting]: steps * CONTEXT_STEP } }) as GpuDemand;
+  if (low > high || !fits(at(low))) return undefined;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (fits(at(middle))) low = middle;
+    else high = middle - 1;
+  }
+  return { fix: say(`Set ${setting} to ${low * CONTEXT_STEP} or less (it is ${now}).`), changed: at(low) };
+}
+
+function fewerRequests(demand: GpuDemand, fits: Fits, say: Say): Advice | undefined {
+  const parallel = parallelOf(demand);
+  if (!parallel) return undefined;
+  for (let value = parallel.value - 1; value >= 1; value--) {
+    const changed = parallel.to(value);
+    if (fits(changed))
+      return { fix: say(`Set ${parallel.setting} to ${value} (it is ${parallel.value}).`), changed };
+  }
+  return undefined;
+}
+
+function anotherDevice(
+  demand: GpuDemand,
+  gpus: GpuConfig[],
+  left: (device: GpuConfig) => number,
+  say: Say,
+): Advice | undefined {
+  if (demand.devices.length !== 1) return undefined;
+  const now = gpus.find(({ id }) => id === demand.devices[0]);
+  const better = gpus.find(
+    (device) =>
+      !demand.devices.includes(device.id) &&
+      device.vendor === now?.vendor &&
+      memoryNeed(demand, device).bytes <= left(device),
+  );
+  if (!better) return undefined;
+  const devices: DeviceId[] = [better.id];
+  return {
+    fix: say(`Move it to ${deviceName(better.id)}, which has ${gibibytes(left(better))} GiB left.`),
+    changed: { ...demand, devices },
+  };
+}
+
+function fewerBits(
+  demand: GpuDemand,
+  own: GpuConfig[],
+  left: (device: GpuConfig) => number,
+): Advice | undefined {
+  const { locked } = demand;
+  const { tensor, pipeline } = splitOf(demand);
+  const now = (locked.weightBytes * 8) / (locked.shape.parameters || 1);
+  const room = Math.min(
+    ...own.map((device) => {
+      const need = memoryNeed(demand, device);
+      return left(device) - (need.bytes - need.weightBytes);
+    }),
+  );
+  const bits = (room * 8 * tensor * pipeline) / (locked.shape.parameters || 1);
+  const fitting = Object.entries(QUANTIZATIONS[locked.format]).find(([, each]) => each < now && each <= bits);
+  if (!fitting) return undefined;
+  return {
+    fix: `Use a smaller quantisation of it: ${fitting[0]}, at ${fitting[1]} bits a weight, would fit.`,
+  };
+}
+
+function largerDevice(demand: GpuDemand, own: GpuConfig[]): Advice {
+  const memory = Math.max(...own.map((device) => totalFor(device, memoryNeed(demand, device).bytes)));
+  const where = own.some(({ id }) => isSlice(id)) ? "a larger slice" : "a device";
+  return { fix: `It needs ${where} of ${gibibytes(memory, "up")} GiB for itself, or a smaller model.` };
+}
+
+/** The demand with the planner's own share, and the settings that had to go for it. */
+function withoutPins(demand: GpuDemand): { demand: GpuDemand; pins: string[] } {
+  const pins: string[] = [];
+  const engine: Record<string, unknown> = { ...demand.engine };
+  for (const setting of [
+    "gpuMemoryUtilization",
+    "kvCacheMemoryBytes",
+    "memFractionStatic",
+    "maxTotalTokens",
+    "freeGpuMemoryFraction",
+    "maxTokens",
+  ])
+    if (engine[setting] !== undefined) {
+      pins.push(setting);
+      delete engine[setting];
+    }
+  if (demand.memoryGiB !== undefined) pins.unshift("gpu.memoryGiB");
+  return {
+    demand: { ...demand, memoryGiB: undefined, engine: engine as unknown as GpuDemand["engine"] },
+    pins,
+  };
+}
+
+function gibibytes(bytes: number, round: "up" | "down" = "down"): string {
+  const hundredths = (bytes / GIB) * 100;
+  return ((round === "up" ? Math.ceil(hundredths) : Math.floor(hundredths)) / 100).toFixed(2);
+}
+
+function lowerFirst(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1);
+}

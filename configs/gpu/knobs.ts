@@ -1,0 +1,89 @@
+import { contextOf, type GpuDemand } from "./demand";
+import type { MemoryNeed } from "./memory";
+import { PROCESS_BYTES } from "./overhead";
+
+/** Settings by which an engine keeps to its share, in the engine's own names. */
+export interface Knobs {
+  /** Flag to value. */
+  args: Record<string, string>;
+  env: Record<string, string>;
+  /** TensorRT-LLM's YAML. */
+  config: Record<string, Record<string, number>>;
+}
+
+/** What a backend has on the tightest of its devices. */
+export interface Room {
+  totalBytes: number;
+  reservedBytes: number;
+  shareBytes: number;
+  /** What all its neighbours have together, whichever of them started first. */
+  othersBytes: number;
+}
+
+/**
+ * The memory settings of a backend. Where an engine sizes itself from what is free, the smallest free memory is assumed that
+ * it can meet: a restart after a crash finds all neighbours loaded. A cap in tokens keeps it from taking more at a first
+ * start, when they are not.
+ */
+export function knobsOf(demand: GpuDemand, need: MemoryNeed, room: Room): Knobs {
+  const { engine } = demand;
+  const fixed = need.bytes - need.kvBytes;
+  const kvBytes = room.shareBytes - fixed;
+  const knobs: Knobs = { args: {}, env: {}, config: {} };
+  switch (engine.engine) {
+    case "llamacpp":
+      knobs.args = {
+        "--ctx-size": String(engine.ctxSize),
+        "--gpu-layers": String(engine.gpuLayers ?? "all"),
+        // Left on, it would lower unset values to what is free at that moment.
+        "--fit": "off",
+        ...(demand.devices.length > 1 ? { "--tensor-split": demand.devices.map(() => "1").join(",") } : {}),
+      };
+      return knobs;
+    case "ollama":
+      knobs.env = {
+        OLLAMA_CONTEXT_LENGTH: String(engine.contextLength),
+        OLLAMA_NUM_PARALLEL: String(engine.numParallel ?? 1),
+        OLLAMA_MAX_LOADED_MODELS: "1",
+        OLLAMA_GPU_OVERHEAD: String(room.reservedBytes),
+      };
+      return knobs;
+    case "vllm":
+      // With bytes given vLLM profiles nothing; the share of the total is what it wants to find free when it starts.
+      knobs.args = {
+        "--gpu-memory-utilization": fraction((room.shareBytes - PROCESS_BYTES) / room.totalBytes, "down"),
+        "--kv-cache-memory-bytes": String(kvBytes),
+      };
+      return knobs;
+    case "sglang": {
+      const free = room.totalBytes - room.othersBytes - PROCESS_BYTES;
+      knobs.args = {
+        "--mem-fraction-static": fraction((need.weightBytes + kvBytes) / free, "up"),
+        "--max-total-tokens": String(tokens(demand, need, kvBytes)),
+      };
+      return knobs;
+    }
+    case "tensorrt-llm": {
+      const free = room.totalBytes - room.othersBytes - fixed;
+      knobs.args = { "--free_gpu_memory_fraction": fraction(kvBytes / free, "up") };
+      knobs.config = { kv_cache_config: { max_tokens: tokens(demand, need, kvBytes) } };
+      return knobs;
+    }
+    case "encoder":
+      return knobs;
+  }
+}
+
+/** Tokens that a cache of so many bytes holds: at least one context, which the need is made of. */
+function tokens(demand: GpuDemand, need: MemoryNeed, kvBytes: number): number {
+  const least = contextOf(demand);
+  return need.tokenBytes > 0
+    ? Math.max(least, Math.floor((kvBytes - need.stateBytes) / need.tokenBytes))
+    : least;
+}
+
+/** Four digits, at most 1. */
+function fraction(value: number, round: "up" | "down"): string {
+  const digits = round === "up" ? Math.ceil(value * 1e4) : Math.floor(value * 1e4);
+  return String(Math.min(1, digits / 1e4));
+}

@@ -1,0 +1,62 @@
+import type { GpuConfig } from "../schema/gpu";
+import { backendOf, type GpuDemand } from "./demand";
+import { place } from "./place";
+import type { Refusal } from "./refusal";
+import { grow, type Tenancy } from "./tenancy";
+
+/** A backend that is started by hand, beside those that keep running. */
+export interface ManualStart {
+  own: Tenancy;
+  /** Itself and what stays. */
+  tenancies: Tenancy[];
+  /** Backends that stop for it, in the order of the config. */
+  stops: string[];
+}
+
+/**
+ * Finds room for a backend that is started by hand: with nothing stopped, else with as few stopped as it takes, the last of
+ * the config first. `excludes` says instead what stops.
+ *
+ * @param resident what runs by default, with its final shares
+ */
+export function placeManual(
+  gpus: GpuConfig[],
+  demand: GpuDemand,
+  resident: Tenancy[],
+): { start: ManualStart } | { refusal: Refusal } {
+  const without = (stopped: Tenancy[]) =>
+    place(
+      gpus,
+      [demand],
+      resident.filter((other) => !stopped.includes(other)),
+    );
+  const neighbours = resident.filter((other) =>
+    other.demand.devices.some((id) => demand.devices.includes(id)),
+  );
+  let stopped = demand.excludes
+    ? neighbours.filter((other) => demand.excludes?.includes(backendOf(other.demand)))
+    : [];
+  let placed = without(stopped);
+  if (!demand.excludes) {
+    for (const next of [...neighbours].reverse()) {
+      if (placed.refusals.length === 0) break;
+      stopped = [next, ...stopped];
+      placed = without(stopped);
+    }
+    if (placed.refusals.length === 0)
+      // Some of them may have stopped for nothing: on another of its devices, or too small to matter.
+      for (const kept of stopped) {
+        const fewer = stopped.filter((other) => other !== kept);
+        const tried = without(fewer);
+        if (tried.refusals.length === 0) [stopped, placed] = [fewer, tried];
+      }
+  }
+  const [refusal] = placed.refusals;
+  if (refusal) return { refusal };
+  const own = placed.tenancies.at(-1)!;
+  // The settings of those that stay are fixed by now: only it can grow.
+  grow(gpus, placed.tenancies, [own]);
+  return {
+    start: { own, tenancies: placed.tenancies, stops: stopped.map((other) => backendOf(other.demand)) },
+  };
+}

@@ -1,0 +1,59 @@
+import { deviceName } from "./device";
+import { explained, size } from "./lines";
+import type { GpuPlan } from "./placement";
+import type { DevicePlan } from "./tenancy";
+
+/** What `npm run plan` prints: model, device, needs, share, left; then each backend that is started by hand. */
+export function planText(plan: GpuPlan, options: { explain?: boolean } = {}): string {
+  const parts = [
+    table(plan.devices),
+    ...plan.manual.map(({ backend, stops, running }) => {
+      const stop = stops.length > 0 ? `stop ${stops.join(", ")} first` : "nothing has to stop";
+      return `${backend} is started by hand; ${stop}. Its devices then:\n${table(running)}`;
+    }),
+    ...(options.explain ? plan.devices.flatMap(explanations) : []),
+    ...plan.placements.concat(plan.manual).map(({ backend, knobs }) => {
+      const flags = Object.entries(knobs.args).map((pair) => pair.join(" "));
+      const env = Object.entries(knobs.env).map((pair) => pair.join("="));
+      const config = Object.entries(knobs.config).map((pair) => `${pair[0]}: ${JSON.stringify(pair[1])}`);
+      const settings = [...flags, ...env, ...config];
+      return settings.length > 0 ? `${backend}: ${settings.join(", ")}` : "";
+    }),
+  ];
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+/** The plan for programs: bytes, no text that is made for people but the problems. */
+export function planJson({ devices, placements, manual, problems }: GpuPlan): string {
+  return `${JSON.stringify({ devices, placements, manual, problems }, null, 2)}\n`;
+}
+
+function table(devices: DevicePlan[]): string {
+  const rows = devices.flatMap((device) => {
+    const name = deviceName(device.id).replace(/^device /, "");
+    const tenants = device.tenants.map(({ backend, group, needBytes, shareBytes }) => [
+      group === undefined ? backend : `${backend} (one of ${group})`,
+      name,
+      size(needBytes),
+      size(shareBytes),
+      "",
+    ]);
+    return [...tenants, ["reserve", name, "", size(device.reservedBytes), size(device.leftBytes)]];
+  });
+  const all = [["MODEL", "DEVICE", "NEEDS", "SHARE", "LEFT"], ...rows];
+  const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function explanations(device: DevicePlan): string[] {
+  return device.tenants.map(
+    ({ backend, lines }) => `${backend} on ${deviceName(device.id)}:\n${explained(lines)}`,
+  );
+}

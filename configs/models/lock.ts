@@ -1,0 +1,81 @@
+import { z } from "zod";
+import type { Problem } from "../problems";
+import type { LockedModel, ModelLock } from "./facts";
+
+/** Name of the committed lock file, in the project's root. */
+export const MODEL_LOCK_FILE = "models.lock.json";
+
+const bytes = z.int().min(0);
+
+const attentionSchema = z.strictObject({
+  layers: z.int().positive().describe("How many layers."),
+  kind: z
+    .enum(["full", "sliding", "mla", "recurrent"])
+    .describe(
+      "What a layer keeps of a sequence: a cell a token, a window, one compressed head, a fixed state.",
+    ),
+  kvHeads: z.int().min(0).describe("Key/value heads; 1 for mla."),
+  keyLength: z.int().min(0).describe("Elements of one key head."),
+  valueLength: z.int().min(0).describe("Elements of one value head; 0 for mla."),
+  window: z.int().positive().optional().describe("Tokens that a sliding layer sees."),
+  stateBytes: bytes.optional().describe("Bytes of a sequence's state over all these layers, for recurrent."),
+});
+
+const shapeSchema = z.strictObject({
+  architecture: z.string().describe("general.architecture of a GGUF, architectures[0] of a config.json."),
+  contextLength: z.int().min(0).describe("Tokens that it was trained for; 0 where nothing says so."),
+  layers: z.int().min(0).describe("Repeating layers."),
+  hiddenSize: z.int().min(0).describe("Width of the residual stream."),
+  attentionHeads: z.int().min(0).describe("Query heads of a layer."),
+  vocabularySize: z.int().min(0).describe("Tokens of the vocabulary."),
+  parameters: z.number().min(0).describe("Parameters in all."),
+  attention: z.array(attentionSchema).describe("What the layers keep of a sequence, by kind."),
+  experts: z.int().min(0).describe("Experts of a layer; 0 for dense models."),
+  vision: z.boolean().describe("It takes images."),
+  audio: z.boolean().describe("It takes audio."),
+  task: z.enum(["chat", "embedding", "rerank", "speech"]).describe("What it is for."),
+});
+
+const fileSchema = z.strictObject({
+  path: z.string().describe("Path inside the repository, or on the host."),
+  bytes: bytes.describe("Size in bytes."),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional()
+    .describe("SHA-256 where the hub gives one."),
+});
+
+export const lockedModelSchema = z.strictObject({
+  revision: z.string().describe("Commit of the repository; empty for a file of the host."),
+  format: z.enum(["gguf", "safetensors"]).describe("Format of the weights."),
+  files: z.array(fileSchema).min(1).describe("What is downloaded, in the order of the paths."),
+  weightBytes: bytes.describe("Bytes of all tensors."),
+  layerBytes: bytes.describe("Bytes of the repeating layers' tensors."),
+  inputBytes: bytes.describe("Bytes of an input embedding that the output does not share."),
+  quantization: z.string().describe("Type of the weights: Q4_K_M, bfloat16, fp8, awq."),
+  shape: shapeSchema.describe("What memory and flags follow from."),
+  resolvedAt: z.iso.datetime().describe("When it was resolved."),
+}) satisfies z.ZodType<LockedModel>;
+
+/** Schema of `models.lock.json`: source as in the stack config to what is locked for it. */
+export const modelLockSchema: z.ZodType<ModelLock> = z.record(z.string(), lockedModelSchema);
+
+/** Whether a source is one that `npm run models lock` resolves. Others (`canned`, an engine's own tags) have no entry. */
+export function isLockable(source: string): boolean {
+  return /^(hf|file):\/\//.test(source);
+}
+
+/** The entry of a source, or undefined where `npm run models lock` has not seen it. */
+export function lockedModel(lock: ModelLock, source: string): LockedModel | undefined {
+  return Object.hasOwn(lock, source) ? lock[source] : undefined;
+}
+
+/** The mistake of a model that is not in the lock. `path` is the key that names the source. */
+export function notLocked(path: string, source: string): Problem {
+  return {
+    path,
+    what: `${source} is not in ${MODEL_LOCK_FILE}.`,
+    fix: "Run `npm run models lock`, and commit the file.",
+  };
+}

@@ -1,0 +1,99 @@
+import { type GgmlType, rowBytes } from "../../configs/models/blocks";
+
+export type GgufValue = number | boolean | string | number[] | string[];
+
+export interface GgufTensor {
+  name: string;
+  type: GgmlType;
+  /** Columns first, as the format has it. */
+  shape: number[];
+}
+
+/** The format's numbers of the types that tests use. */
+const TYPE_NUMBERS: Partial<Record<GgmlType, number>> = {
+  F32: 0,
+  F16: 1,
+  Q4_0: 2,
+  Q8_0: 8,
+  Q4_K: 12,
+  Q6_K: 14,
+  BF16: 30,
+};
+
+const ALIGNMENT = 32;
+
+export function tensorBytes({ type, shape }: GgufTensor): number {
+  const [row = 0, ...rest] = shape;
+  return rowBytes(type, row) * rest.reduce((product, length) => product * length, 1);
+}
+
+/**
+ * A GGUF of version 3 whose tensors are all zero. Whole numbers are written as uint32, lists of numbers as int32, other
+ * numbers as float32.
+ */
+export function zeroGguf(metadata: Record<string, GgufValue>, tensors: GgufTensor[]): Buffer {
+  let offset = 0;
+  const infos = tensors.map((tensor) => {
+    const dimensions = tensor.shape.map(u64);
+    const number = TYPE_NUMBERS[tensor.type];
+    if (number === undefined) throw new Error(`no number for ${tensor.type}`);
+    const info = Buffer.concat([
+      text(tensor.name),
+      u32(tensor.shape.length),
+      ...dimensions,
+      u32(number),
+      u64(offset),
+    ]);
+    offset += padded(tensorBytes(tensor));
+    return info;
+  });
+  const pairs = Object.entries(metadata).map(([key, value]) => Buffer.concat([text(key), typed(value)]));
+  const head = Buffer.concat([
+    Buffer.from("GGUF"),
+    u32(3),
+    u64(tensors.length),
+    u64(pairs.length),
+    ...pairs,
+    ...infos,
+  ]);
+  return Buffer.concat([head, Buffer.alloc(padded(head.length) - head.length + offset)]);
+}
+
+function typed(value: GgufValue): Buffer {
+  if (typeof value === "string") return Buffer.concat([u32(8), text(value)]);
+  if (typeof value === "boolean") return Buffer.concat([u32(7), Buffer.from([value ? 1 : 0])]);
+  if (typeof value === "number")
+    return Number.isInteger(value)
+      ? Buffer.concat([u32(4), u32(value)])
+      : Buffer.concat([u32(6), f32(value)]);
+  const strings = value.every((item) => typeof item === "string");
+  const items = value.map((item) => (typeof item === "string" ? text(item) : u32(item)));
+  return Buffer.concat([u32(9), u32(strings ? 8 : 5), u64(value.length), ...items]);
+}
+
+function padded(size: number): number {
+  return Math.ceil(size / ALIGNMENT) * ALIGNMENT;
+}
+
+function text(value: string): Buffer {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([u64(bytes.length), bytes]);
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+function u64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+}
+
+function f32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeFloatLE(value);
+  return bytes;
+}

@@ -1,0 +1,69 @@
+import { memoryOfEntry, stackDemands } from "../../configs/gpu/entries";
+import { planGpus } from "../../configs/gpu/placement";
+import { planJson, planText } from "../../configs/gpu/report";
+import { demand, gpu, model } from "../support/demands";
+
+const gpus = [gpu(0, 80), gpu(1, 24)];
+const demands = [
+  demand("coder", { engine: "vllm", maxModelLen: 32768 }),
+  demand("small", { engine: "llamacpp", ctxSize: 8192 }, { devices: [1] }),
+  demand("giant", { engine: "vllm", maxModelLen: 8192 }, { start: "manual", locked: model(60) }),
+];
+
+test("the plan shows model, device, needs, share and left, and what stops for a model that is started by hand", () => {
+  const text = planText(planGpus(gpus, demands));
+  expect(text.split("\n").slice(0, 5)).toEqual([
+    "MODEL    DEVICE      NEEDS      SHARE       LEFT",
+    "coder    0       21.49 GiB  76.00 GiB",
+    "reserve  0                   4.00 GiB    0.0 MiB",
+    "small    1        9.49 GiB   9.49 GiB",
+    "reserve  1                   1.20 GiB  13.31 GiB",
+  ]);
+  expect(text).toContain("giant is started by hand; stop coder first. Its devices then:\n");
+  expect(text).toMatch(/^coder: --gpu-memory-utilization 0\.9437, --kv-cache-memory-bytes \d+$/m);
+});
+
+test("the sums are shown on demand", () => {
+  const plan = planGpus(gpus, demands);
+  expect(planText(plan)).not.toContain("weights (bfloat16)");
+  expect(planText(plan, { explain: true })).toContain(
+    "coder on device 0:\n     15.00 GiB  weights (bfloat16)\n",
+  );
+});
+
+test("the plan for programs holds bytes", () => {
+  const { devices, problems } = JSON.parse(planJson(planGpus(gpus, demands)));
+  expect(devices[0]).toMatchObject({ id: 0, totalBytes: 80 * 2 ** 30, leftBytes: 0 });
+  expect(problems).toEqual([]);
+});
+
+test("entries without a GPU are passed over, and one that is not locked is a problem", () => {
+  const source = "hf://acme/coder";
+  const { demands, problems } = stackDemands(
+    {
+      coder: { engine: "vllm", model: source, gpu: { devices: [0], memoryGiB: 40 }, maxModelLen: 8192 },
+      other: { engine: "vllm", model: "hf://acme/other", gpu: { devices: [0] } },
+      cpu: { engine: "llamacpp", model: "canned", ctxSize: 4096 },
+      far: { engine: "cloud", model: "azure/gpt" },
+    },
+    { [source]: model() },
+  );
+  expect(demands).toEqual([
+    expect.objectContaining({
+      model: "coder",
+      path: "gpubox:models.coder",
+      devices: [0],
+      memoryGiB: 40,
+      start: "auto",
+      engine: { engine: "vllm", maxModelLen: 8192 },
+    }),
+  ]);
+  expect(problems.map(({ path }) => path)).toEqual(["gpubox:models.other.model"]);
+});
+
+test("settings that do not decide memory stay out of a demand", () => {
+  expect(memoryOfEntry({ engine: "llamacpp", ctxSize: 4096, threads: 8, aliases: ["x"] })).toEqual({
+    engine: "llamacpp",
+    ctxSize: 4096,
+  });
+});
