@@ -135,7 +135,7 @@ class Values:
 
     def of(self, body: list[Token], value: str, depth: int = 0) -> tuple[list[str], bool]:
         """The words, and whether another one is refused."""
-        found, closed = [], has(body, "throw")
+        found, closed = [], refuses(body)
         for index, token in enumerate(body[:-2]):
             if token.text == value and body[index + 1].text == "==" and body[index + 2].kind == "string":
                 found.append(body[index + 2].text)
@@ -150,6 +150,16 @@ class Values:
                 found += inner
                 closed = closed or inner_closed
         return found, bool(found) and closed
+
+
+def refuses(body: list[Token]) -> bool:
+    """Whether what no comparison has taken is refused: the last `else`, or the last statement, throws."""
+    if has(body, "else", "{", "throw") or has(body, "else", "throw"):
+        return True
+    statements = split(body[1 : close(body, 0)], ";")
+    # Blocks end without a semicolon, so the last statement may follow some.
+    last = statements[-1] if statements else []
+    return any(t.text == "throw" and (i == 0 or last[i - 1].text == "}") for i, t in enumerate(last))
 
 
 def string_functions(stream: list[Token]) -> dict[str, tuple[str, list[Token]]]:
