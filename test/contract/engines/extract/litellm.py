@@ -28,12 +28,13 @@ def extract(release: Release) -> dict:
 def also(release: Release) -> dict[str, dict]:
     """The keys that gpubox checks a stack config's LiteLLM settings against."""
     sources = Sources(release)
+    read = taken(release, ["litellm_settings", "general_settings"])
     return {
         "configs/litellm/keys.json": {
-            "litellm_settings": sorted(module_attributes(sources.need("litellm")) | read(release, "litellm_settings")),
+            "litellm_settings": sorted(module_attributes(sources.need("litellm")) | read["litellm_settings"]),
             "router_settings": router_settings(sources.need("litellm.router")),
             "general_settings": sorted(
-                set(fields("ConfigGeneralSettings", sources.need("litellm.proxy._types"))) | read(release, "general_settings")
+                set(fields("ConfigGeneralSettings", sources.need("litellm.proxy._types"))) | read["general_settings"]
             ),
             "litellm_params": litellm_params(sources),
             "model_info": sorted(
@@ -94,14 +95,15 @@ def owned(module: Module) -> set[str]:
     return {name for name in found if not name.startswith("_")}
 
 
-def read(release: Release, section: str) -> set[str]:
-    """Keys that the proxy's code takes from a section: `s.get("k")`, `s["k"]`, `"k" in s`, `for key, … in s.items(): key == "k"`."""
-    found: set[str] = set()
+def taken(release: Release, sections: list[str]) -> dict[str, set[str]]:
+    """Keys that the proxy's code takes from each section `s`: `s.get("k")`, `s["k"]`, `"k" in s`, `for key, … in s.items(): key == "k"`."""
+    found: dict[str, set[str]] = {section: set() for section in sections}
     for path in release.paths("litellm/proxy/**/*.py"):
         text = release.read(path)
-        if section in text:
-            for node in ast.walk(ast.parse(text)):
-                found |= _keys(node, section)
+        named = [section for section in sections if section in text]
+        for node in ast.walk(ast.parse(text)) if named else ():
+            for section in named:
+                found[section] |= _keys(node, section)
     return found
 
 
@@ -113,7 +115,7 @@ def _keys(node: ast.AST, section: str) -> set[str]:
         named = [node.slice]
     elif isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.In, ast.NotIn)) and _is(node.comparators[0], section):
         named = [node.left]
-    elif isinstance(node, ast.For) and ast.unparse(node.iter) == f"{section}.items()" and isinstance(node.target, ast.Tuple):
+    elif isinstance(node, ast.For) and isinstance(node.target, ast.Tuple) and ast.unparse(node.iter) == f"{section}.items()":
         key = ast.unparse(node.target.elts[0])
         for inner in ast.walk(node):
             if isinstance(inner, ast.Compare) and ast.unparse(inner.left) == key and isinstance(inner.ops[0], ast.Eq):
