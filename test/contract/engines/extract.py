@@ -31,26 +31,26 @@ def main() -> int:
     pins = json.loads((HERE / "versions.json").read_text())
     if asked.pin:
         return pin(pins, *asked.pin)
-    differ, unreachable = [], []
-    for engine in asked.engine or list(pins):
-        try:
-            files = outputs(engine, pins[engine])
-        except Unreachable as error:
-            print(f"{engine}: not checked, {error}", file=sys.stderr)
-            unreachable.append(engine)
-            continue
-        for path, text in files.items():
-            if asked.check:
-                if not path.exists() or path.read_text() != text:
-                    differ.append(path.name)
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
-        print(f"{engine} {pins[engine]['version']}: {'compared' if asked.check else 'written'}")
-    if differ:
-        print(f"differs from the released code: {', '.join(differ)}; run extract.py and read the change", file=sys.stderr)
+    states = {engine: state(engine, pins[engine], asked.check) for engine in asked.engine or list(pins)}
+    for engine, said in states.items():
+        print(f"{engine}: {said}")
+    if any(said.startswith("differs") for said in states.values()):
         return 1
-    return 3 if unreachable else 0
+    return 3 if any(said.startswith("unreachable") for said in states.values()) else 0
+
+
+def state(engine: str, pin: dict, check: bool) -> str:
+    try:
+        files = outputs(engine, pin)
+    except Unreachable as error:
+        return f"unreachable, {error}"
+    if check:
+        differ = [path.name for path, text in files.items() if not path.exists() or path.read_text() != text]
+        return f"differs in {', '.join(differ)}: run extract.py {engine} and read the change" if differ else "same"
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return f"written from {pin['version']}"
 
 
 def outputs(engine: str, pin: dict) -> dict[Path, str]:

@@ -1,7 +1,8 @@
 import { engineOf, engines, type ModelConfig } from "../../../configs/engines";
 import type { Engine, EngineContainer, Route } from "../../../configs/engines/engine";
 import type { FilePlan } from "../../../configs/plan/types";
-import { hostSchema } from "../../../configs/schema/host";
+import type { Problem } from "../../../configs/problems";
+import { type HostConfig, hostSchema } from "../../../configs/schema/host";
 import type { Case } from "./cases";
 import { type Contract, type Endpoint, type Rendered, readContract } from "./contract";
 
@@ -27,6 +28,8 @@ export function environmentOf(engine: string): Contract[] {
 }
 
 export interface RenderedCase extends Rendered {
+  /** What gpubox itself finds wrong with the entry. */
+  problems: Problem[];
   container: EngineContainer;
   route: Route;
 }
@@ -38,10 +41,14 @@ export function isRegistered(engine: string): boolean {
 
 export function render(engine: string, { entry, host }: Case): RenderedCase {
   const model = engines[engine as keyof typeof engines].schema.parse({ engine, ...entry }) as ModelConfig;
-  const it = engineOf(model) as Engine<ModelConfig> & { protocols?: { path: string; how: string }[] };
+  const it = engineOf(model) as Engine<ModelConfig> & {
+    protocols?: { path: string; how: string }[];
+    check(model: ModelConfig, path: string, about: { host: HostConfig }): Problem[];
+  };
+  const parsedHost = hostSchema.parse(host ?? {});
   const context = {
     name: "model",
-    host: hostSchema.parse(host ?? {}),
+    host: parsedHost,
     modelsDir: "/srv/gpubox/models",
     cacheDir: "/srv/gpubox/backend-model-cache",
     port: 8000,
@@ -56,6 +63,7 @@ export function render(engine: string, { entry, host }: Case): RenderedCase {
   return {
     container,
     route,
+    problems: it.check(model, "gpubox:models.model", { host: parsedHost }),
     argv: [...argvOf(engine, [...container.entrypoint, ...container.command]), ...yamlFlags(container)],
     env: { ...container.env, ...envFiles(container) },
     endpoints: [
