@@ -46,7 +46,11 @@ def state(engine: str, pin: dict, check: bool) -> str:
         return f"unreachable, {error}"
     if check:
         differ = [path.name for path, text in files.items() if not path.exists() or path.read_text() != text]
-        return f"differs in {', '.join(differ)}: run extract.py {engine} and read the change" if differ else "same"
+        return (
+            f"differs in {', '.join(differ)}: run extract.py {engine} and read the change"
+            if differ
+            else "same"
+        )
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -72,7 +76,9 @@ def layout(data: dict) -> str:
             items = ",\n".join(f"    {json.dumps(item)}" for item in value)
             lines.append(f"  {json.dumps(key)}: [\n{items}\n  ]")
         elif isinstance(value, dict) and any(isinstance(inner, list) for inner in value.values()):
-            items = ",\n".join(f"    {json.dumps(name)}: {json.dumps(inner)}" for name, inner in value.items())
+            items = ",\n".join(
+                f"    {json.dumps(name)}: {json.dumps(inner)}" for name, inner in value.items()
+            )
             lines.append(f"  {json.dumps(key)}: {{\n{items}\n  }}")
         else:
             lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 from . import ExtractError
 
@@ -52,7 +52,7 @@ def tokens(text: str) -> list[Token]:
             continue
         value = _value(kind, match)
         if kind in ("string", "rawcpp") and found and found[-1].kind == "string":
-            value, _ = found.pop().text + value, None
+            value = found.pop().text + value
         found.append(Token("string" if kind in ("string", "rawcpp", "rawgo") else str(kind), value))
     return found
 

@@ -6,7 +6,15 @@ import ast
 
 from .pysource import Module
 
-_READERS = {"os.getenv", "os.environ.get", "os.environ.pop", "environ.get", "getenv", "get_bool_env_var", "get_int_env_var"}
+_READERS = {
+    "os.getenv",
+    "os.environ.get",
+    "os.environ.pop",
+    "environ.get",
+    "getenv",
+    "get_bool_env_var",
+    "get_int_env_var",
+}
 
 
 def reads(module: Module) -> set[str]:
@@ -16,7 +24,11 @@ def reads(module: Module) -> set[str]:
         named = None
         if isinstance(node, ast.Call) and node.args and ast.unparse(node.func) in _READERS:
             named = node.args[0]
-        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) == "os.environ":
+        elif (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.ctx, ast.Load)
+            and ast.unparse(node.value) == "os.environ"
+        ):
             named = node.slice
         elif isinstance(node, ast.Compare) and ast.unparse(node.comparators[0]) == "os.environ":
             named = node.left

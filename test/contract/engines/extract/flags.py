@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Union
+from collections.abc import Iterable
 
 from . import ExtractError
 
@@ -11,12 +11,12 @@ def flag(
     names: Iterable[str],
     arity: str = "1",
     type: str = "string",
-    choices: Union[Iterable, None] = None,
+    choices: Iterable | None = None,
     open: bool = False,
     negatives: Iterable[str] = (),
     words: Iterable[str] = (),
-    separator: Union[str, None] = None,
-    removed: Union[str, None] = None,
+    separator: str | None = None,
+    removed: str | None = None,
     deprecated: bool = False,
 ) -> dict:
     """

@@ -12,4 +12,6 @@ KEEP = ["src/huggingface_hub/constants.py", "src/huggingface_hub/utils/*.py"]
 def extract(release: Release) -> dict:
     sources = Sources(release, "src/")
     modules = ["huggingface_hub.constants", "huggingface_hub.utils._auth"]
-    return {"env": environ.variables(set().union(*(environ.reads(sources.need(name)) for name in modules)), {})}
+    return {
+        "env": environ.variables(set().union(*(environ.reads(sources.need(name)) for name in modules)), {})
+    }

@@ -34,7 +34,8 @@ def also(release: Release) -> dict[str, dict]:
             "litellm_settings": sorted(module_attributes(sources.need("litellm")) | read["litellm_settings"]),
             "router_settings": router_settings(sources.need("litellm.router")),
             "general_settings": sorted(
-                set(fields("ConfigGeneralSettings", sources.need("litellm.proxy._types"))) | read["general_settings"]
+                set(fields("ConfigGeneralSettings", sources.need("litellm.proxy._types")))
+                | read["general_settings"]
             ),
             "litellm_params": litellm_params(sources),
             "model_info": sorted(
@@ -49,8 +50,12 @@ def module_attributes(module: Module) -> set[str]:
     """The proxy sets what `litellm_settings` names on the module, whatever it is; these are the names that exist."""
     found: set[str] = set()
     for statement in statements(module.tree.body):
-        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
-        found |= {target.id for target in targets if isinstance(target, ast.Name) and not target.id.startswith("_")}
+        targets = (
+            [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
+        )
+        found |= {
+            target.id for target in targets if isinstance(target, ast.Name) and not target.id.startswith("_")
+        }
     return found
 
 
@@ -65,7 +70,7 @@ def arguments(function: ast.FunctionDef) -> set[str]:
 
 
 def litellm_params(sources: Sources) -> list[str]:
-    """Fields of a deployment, LiteLLM's own keywords, and the parameters of a request that it may preset; a provider may read more."""
+    """Fields of a deployment, LiteLLM's own keywords, and parameters of a request that it may preset; providers may read more."""
     types = sources.need("litellm.types.utils")
     constants = sources.need("litellm.constants")
     known = set(fields("LiteLLM_Params", sources.need("litellm.types.router")))
@@ -90,13 +95,18 @@ def owned(module: Module) -> set[str]:
             continue
         for leaf, _ in fields(root, module).values():
             for name, (field, _) in fields(ast.unparse(leaf.annotation), module).items():
-                wire = [n for n in ast.walk(field) if isinstance(n, ast.Call) and ast.unparse(n.func) == "wire"]
+                wire = [
+                    n for n in ast.walk(field) if isinstance(n, ast.Call) and ast.unparse(n.func) == "wire"
+                ]
                 found.add(evaluate(wire[0].args[0], module) if wire else name)
     return {name for name in found if not name.startswith("_")}
 
 
 def taken(release: Release, sections: list[str]) -> dict[str, set[str]]:
-    """Keys that the proxy's code takes from each section `s`: `s.get("k")`, `s["k"]`, `"k" in s`, `for key, … in s.items(): key == "k"`."""
+    """
+    Keys that the proxy's code takes from each section `s`:
+    `s.get("k")`, `s["k"]`, `"k" in s`, `for key, … in s.items(): key == "k"`.
+    """
     found: dict[str, set[str]] = {section: set() for section in sections}
     for path in release.paths("litellm/proxy/**/*.py"):
         text = release.read(path)
@@ -109,16 +119,32 @@ def taken(release: Release, sections: list[str]) -> dict[str, set[str]]:
 
 def _keys(node: ast.AST, section: str) -> set[str]:
     named: list[ast.expr] = []
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop"):
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("get", "pop")
+    ):
         named = node.args[:1] if _is(node.func.value, section) else []
     elif isinstance(node, ast.Subscript) and _is(node.value, section):
         named = [node.slice]
-    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.In, ast.NotIn)) and _is(node.comparators[0], section):
+    elif (
+        isinstance(node, ast.Compare)
+        and isinstance(node.ops[0], (ast.In, ast.NotIn))
+        and _is(node.comparators[0], section)
+    ):
         named = [node.left]
-    elif isinstance(node, ast.For) and isinstance(node.target, ast.Tuple) and ast.unparse(node.iter) == f"{section}.items()":
+    elif (
+        isinstance(node, ast.For)
+        and isinstance(node.target, ast.Tuple)
+        and ast.unparse(node.iter) == f"{section}.items()"
+    ):
         key = ast.unparse(node.target.elts[0])
         for inner in ast.walk(node):
-            if isinstance(inner, ast.Compare) and ast.unparse(inner.left) == key and isinstance(inner.ops[0], ast.Eq):
+            if (
+                isinstance(inner, ast.Compare)
+                and ast.unparse(inner.left) == key
+                and isinstance(inner.ops[0], ast.Eq)
+            ):
                 named.append(inner.comparators[0])
     return {one.value for one in named if isinstance(one, ast.Constant) and isinstance(one.value, str)}
 
@@ -127,4 +153,6 @@ def _is(node: ast.expr, section: str) -> bool:
     """`general_settings`, `self.general_settings`, `(general_settings or {})`."""
     if isinstance(node, ast.BoolOp):
         return _is(node.values[0], section)
-    return (isinstance(node, ast.Name) and node.id == section) or (isinstance(node, ast.Attribute) and node.attr == section)
+    return (isinstance(node, ast.Name) and node.id == section) or (
+        isinstance(node, ast.Attribute) and node.attr == section
+    )

@@ -21,11 +21,15 @@ _READERS = ("getenv", "common_get_env", "common_get_path_from_env")
 
 
 def extract(release: Release) -> dict:
-    source = {path: tokens(release.read(path)) for path in release.paths(f"{ROOT}/**/*") if not path.endswith(".h")}
+    source = {
+        path: tokens(release.read(path)) for path in release.paths(f"{ROOT}/**/*") if not path.endswith(".h")
+    }
     arg = for_server(source[f"{ROOT}/common/arg.cpp"])
     values = Values(source)
     multimodal = named_examples(arg, "mmproj_examples")
-    options = [option for option in (parse(call, values, multimodal) for _, call in calls(arg, "add_opt")) if option]
+    options = [
+        option for option in (parse(call, values, multimodal) for _, call in calls(arg, "add_opt")) if option
+    ]
     env = {name: one["type"] for one in options for name in one["env"]}
     for path, stream in source.items():
         if "/common/" in path or "/server/" in path:
@@ -66,8 +70,20 @@ def parse(call: list[list[Token]], values: Values, multimodal: set[str]) -> dict
         raise ExtractError(f"add_opt({stream[0].text} …)")
     end = close(stream, 1)
     chain = stream[end + 1 :]
-    examples = {t.text for _, parts in calls(chain, "set_examples") for part in parts for t in part if t.kind == "name"}
-    excludes = {t.text for _, parts in calls(chain, "set_excludes") for part in parts for t in part if t.kind == "name"}
+    examples = {
+        t.text
+        for _, parts in calls(chain, "set_examples")
+        for part in parts
+        for t in part
+        if t.kind == "name"
+    }
+    excludes = {
+        t.text
+        for _, parts in calls(chain, "set_excludes")
+        for part in parts
+        for t in part
+        if t.kind == "name"
+    }
     if "mmproj_examples" in examples:
         examples = multimodal
     if any(not name.startswith("LLAMA_EXAMPLE_") for name in examples | excludes):
@@ -111,7 +127,9 @@ def shape(parameters: list[list[Token]], body: list[Token], values: Values) -> d
         return {"arity": "1", "type": "int", "removed": removed}
     value = parameters[0][-1].text
     compared, closed = values.of(body, value)
-    kind = next((kind for function, kind in _NUMBERS.items() if has(body, function, "(", value, ")")), "string")
+    kind = next(
+        (kind for function, kind in _NUMBERS.items() if has(body, function, "(", value, ")")), "string"
+    )
     options: dict = {"arity": "1", "type": kind, "removed": removed}
     if kind != "string":
         options["words"] = compared
@@ -130,7 +148,9 @@ class Values:
         for path, stream in source.items():
             if "/common/" in path:
                 self.functions.update(string_functions(stream))
-        self.speculative = names_of_map(source[f"{ROOT}/common/speculative.cpp"], "common_speculative_type_from_name_map")
+        self.speculative = names_of_map(
+            source[f"{ROOT}/common/speculative.cpp"], "common_speculative_type_from_name_map"
+        )
         self.cache_types = cache_types(source[f"{ROOT}/common/arg.cpp"], source[f"{ROOT}/ggml/src/ggml.c"])
 
     def of(self, body: list[Token], value: str, depth: int = 0) -> tuple[list[str], bool]:
@@ -146,7 +166,9 @@ class Values:
             if token.text == "kv_cache_type_from_str":
                 return self.cache_types, True
             if token.text in self.functions:
-                inner, inner_closed = self.of(self.functions[token.text][1], self.functions[token.text][0], depth + 1)
+                inner, inner_closed = self.of(
+                    self.functions[token.text][1], self.functions[token.text][0], depth + 1
+                )
                 found += inner
                 closed = closed or inner_closed
         return found, bool(found) and closed
@@ -173,7 +195,12 @@ def string_functions(stream: list[Token]) -> dict[str, tuple[str, list[Token]]]:
                 continue
             parameters = split(stream[index + 2 : closed])
             defined = closed + 1 < len(stream) and stream[closed + 1].text == "{"
-            if defined and len(parameters) == 1 and parameters[0][-1].kind == "name" and has(parameters[0], "string"):
+            if (
+                defined
+                and len(parameters) == 1
+                and parameters[0][-1].kind == "name"
+                and has(parameters[0], "string")
+            ):
                 body = stream[closed + 1 : close(stream, closed + 1) + 1]
                 found[stream[index].text] = (parameters[0][-1].text, body)
     return found
@@ -189,17 +216,32 @@ def cache_types(arg: list[Token], ggml: list[Token]) -> list[str]:
     """`kv_cache_types` of arg.cpp, by the names that ggml gives those types."""
     names = {}
     for index, token in enumerate(ggml):
-        if token.text.startswith("GGML_TYPE_") and [t.text for t in ggml[index + 1 : index + 4]] == ["]", "=", "{"]:
+        if token.text.startswith("GGML_TYPE_") and [t.text for t in ggml[index + 1 : index + 4]] == [
+            "]",
+            "=",
+            "{",
+        ]:
             entry = split(ggml[index + 4 : close(ggml, index + 3)])
-            names.update({token.text: part[-1].text for part in entry if part[1].text == "type_name"})
+            for part in entry:
+                if part[1].text == "type_name":
+                    names[token.text] = part[-1].text
     start = next(i for i, t in enumerate(arg) if t.text == "kv_cache_types" and arg[i + 2].text == "{")
     return [names[part[0].text] for part in split(arg[start + 3 : close(arg, start + 2)])]
 
 
 def reads(stream: list[Token]) -> set[str]:
     """Names handed to a function that reads variables, also from a table of names."""
-    found = {words(parts[0])[0] for reader in _READERS for _, parts in calls(stream, reader) if parts and words(parts[0])}
-    if any(has(part, "entry", ".", "var") for _, parts in calls(stream, "common_get_path_from_env") for part in parts):
+    found = {
+        words(parts[0])[0]
+        for reader in _READERS
+        for _, parts in calls(stream, reader)
+        if parts and words(parts[0])
+    }
+    if any(
+        has(part, "entry", ".", "var")
+        for _, parts in calls(stream, "common_get_path_from_env")
+        for part in parts
+    ):
         start = next(i for i, t in enumerate(stream) if t.text == "entries" and stream[i + 4].text == "{")
         table = split(stream[start + 5 : close(stream, start + 4)])
         found |= {words(row)[0] for row in table if row[1].kind == "string"}

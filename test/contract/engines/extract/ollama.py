@@ -31,7 +31,9 @@ def extract(release: Release) -> dict:
         "commands": commands(tokens(release.read("cmd/cmd.go"))),
         "flags": [],
         "env": [
-            {**one, "choices": cache_types(tokens(release.read("fs/ggml/ggml.go")))} if one["name"] == "OLLAMA_KV_CACHE_TYPE" else one
+            {**one, "choices": cache_types(tokens(release.read("fs/ggml/ggml.go")))}
+            if one["name"] == "OLLAMA_KV_CACHE_TYPE"
+            else one
             for one in variables(set(env), env)
         ],
         "endpoints": routes.in_order(list(served(tokens(release.read("server/routes.go"))))),
@@ -61,19 +63,31 @@ def commands(stream: list[Token]) -> list[dict]:
     """`createCmd := &cobra.Command{Use: "create MODEL", …}` with `createCmd.Flags().StringP("file", "f", …)`."""
     found: dict[str, dict] = {}
     for index, token in enumerate(stream):
-        if token.text == "Command" and [t.text for t in stream[index - 2 : index]] == ["cobra", "."] and stream[index + 1].text == "{":
+        if (
+            token.text == "Command"
+            and [t.text for t in stream[index - 2 : index]] == ["cobra", "."]
+            and stream[index + 1].text == "{"
+        ):
             variable = stream[index - 5].text if stream[index - 4].text == ":=" else stream[index - 4].text
             for part in split(stream[index + 2 : close(stream, index + 1)]):
                 if [t.text for t in part[:2]] == ["Use", ":"] and part[2].kind == "string":
                     found[variable] = {"name": part[2].text.split()[0], "use": part[2].text, "flags": []}
     for index, token in enumerate(stream[:-5]):
-        if token.text in found and [t.text for t in stream[index + 1 : index + 5]] == [".", "Flags", "(", ")"]:
+        if token.text in found and [t.text for t in stream[index + 1 : index + 5]] == [
+            ".",
+            "Flags",
+            "(",
+            ")",
+        ]:
             made = declared(stream[index + 6], stream, index + 6) if stream[index + 5].text == "." else None
             if made:
                 found[token.text]["flags"].append(made)
     if "serve" not in {one["name"] for one in found.values()}:
         raise ExtractError("ollama serve is gone")
-    return [{**one, "flags": in_order(one["flags"])} for one in sorted(found.values(), key=lambda one: one["name"])]
+    return [
+        {**one, "flags": in_order(one["flags"])}
+        for one in sorted(found.values(), key=lambda one: one["name"])
+    ]
 
 
 def declared(function: Token, stream: list[Token], index: int) -> dict | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator, Union
+from typing import Union
 
 from . import ExtractError
 from .release import Release
@@ -14,7 +15,7 @@ from .release import Release
 class Import:
     module: str
     """None: the module itself."""
-    name: Union[str, None]
+    name: str | None
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,11 @@ class Module:
             # than what is made of it.
             if not isinstance(self.definitions.get(statement.targets[0].id), (Import, ast.ClassDef)):
                 self.definitions[statement.targets[0].id] = statement.value
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
+        elif (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and statement.value
+        ):
             self.definitions[statement.target.id] = statement.value
         elif isinstance(statement, (ast.ImportFrom, ast.Import)):
             found = self.imports(statement)
@@ -65,10 +70,14 @@ class Module:
                 base = f"{package}.{base}" if base else package
             return {alias.asname or alias.name: Import(base, alias.name) for alias in statement.names}
         if isinstance(statement, ast.Import):
-            return {alias.asname or alias.name: Import(alias.name, None) for alias in statement.names if alias.asname}
+            return {
+                alias.asname or alias.name: Import(alias.name, None)
+                for alias in statement.names
+                if alias.asname
+            }
         return {}
 
-    def lookup(self, name: str) -> Union[tuple[Definition, Module], None]:
+    def lookup(self, name: str) -> tuple[Definition, Module] | None:
         """What a name stands for and where that is written; None for names of other packages and builtins."""
         found = self.definitions.get(name)
         if isinstance(found, Import):
@@ -104,7 +113,7 @@ class Sources:
         self.root = root
         self.loaded: dict[str, Module] = {}
 
-    def module(self, name: str) -> Union[Module, None]:
+    def module(self, name: str) -> Module | None:
         if name not in self.loaded:
             stem = self.root + name.replace(".", "/")
             path = next((p for p in (f"{stem}.py", f"{stem}/__init__.py") if self.release.has(p)), None)
@@ -119,7 +128,7 @@ class Sources:
             raise ExtractError(f"{name} is not in the release")
         return module
 
-    def follow(self, found: Import) -> Union[tuple[Definition, Module], None]:
+    def follow(self, found: Import) -> tuple[Definition, Module] | None:
         module = self.module(found.module)
         if module is None or found.name is None:
             return None
@@ -158,7 +167,7 @@ def fields(name: str, module: Module) -> dict[str, tuple[ast.AnnAssign, Module]]
     return found
 
 
-def evaluate(node: ast.AST, module: Module, local: Union[dict, None] = None):
+def evaluate(node: ast.AST, module: Module, local: dict | None = None):
     """The value of an expression of constants. Names of enums give their members."""
     local = local or {}
     again = lambda part: evaluate(part, module, local)  # noqa: E731
@@ -192,7 +201,9 @@ def _named(name: str, module: Module, local: dict):
         return [
             Member(s.targets[0].id, evaluate(s.value, home))
             for s in definition.body
-            if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name) and isinstance(s.value, ast.Constant)
+            if isinstance(s, ast.Assign)
+            and isinstance(s.targets[0], ast.Name)
+            and isinstance(s.value, ast.Constant)
         ]
     if isinstance(definition, ast.expr):
         return evaluate(definition, home)
@@ -224,7 +235,7 @@ def _call(node: ast.Call, module: Module, local: dict):
             values = list(evaluate(node.args[0], module, local)) if node.args else []
             return sorted(values) if called.id == "sorted" else values
         if called.id == "get_args":
-            return _literals(node.args[0], module)
+            return literals(node.args[0], module)
         definition = local.get(called.id) or module.need(called.id)
         if isinstance(definition, tuple) and isinstance(definition[0], ast.FunctionDef) and not node.args:
             return _returned(*definition)
@@ -251,16 +262,16 @@ def _returned(function: ast.FunctionDef, module: Module):
     return evaluate(last.value, module, local)
 
 
-def _literals(node: ast.expr, module: Module) -> list:
+def literals(node: ast.expr, module: Module) -> list:
     """The values of a `Literal[…]`, or of a name for one."""
     if isinstance(node, ast.Name):
         definition, home = module.need(node.id)
         if isinstance(definition, ast.expr):
-            return _literals(definition, home)
+            return literals(definition, home)
     if isinstance(node, ast.Subscript) and ast.unparse(node.value).rpartition(".")[2] == "Literal":
         inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         values: list = []
         for part in inner:
-            values += [part.value] if isinstance(part, ast.Constant) else _literals(part, module)
+            values += [part.value] if isinstance(part, ast.Constant) else literals(part, module)
         return values
     raise ExtractError(f"{module.path}: no Literal: {ast.unparse(node)[:80]}")

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 
 from . import ExtractError
-from .pysource import Import, Module, _literals
+from .pysource import Import, Module, literals
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,15 @@ class Kind:
 Kinds = frozenset  # of Kind
 
 _SIMPLE = {name: Kind(name) for name in ("str", "int", "float", "bool", "dict", "list", "set", "tuple")}
-_COLLECTIONS = {"list": "list", "List": "list", "Sequence": "list", "set": "set", "Set": "set", "tuple": "tuple", "Tuple": "tuple"}
+_COLLECTIONS = {
+    "list": "list",
+    "List": "list",
+    "Sequence": "list",
+    "set": "set",
+    "Set": "set",
+    "tuple": "tuple",
+    "Tuple": "tuple",
+}
 
 
 def kinds(node: ast.expr, module: Module) -> Kinds:
@@ -68,13 +76,22 @@ def _named(name: str, module: Module) -> Kinds:
 def _class(definition: ast.ClassDef, home: Module) -> Kind:
     bases = [ast.unparse(base).rpartition(".")[2] for base in definition.bases]
     if any(base.endswith("Enum") or base == "IntEnum" for base in bases):
-        members = [s for s in definition.body if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)]
+        members = [
+            s for s in definition.body if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)
+        ]
         # Numbers are written on a command line, names of others.
-        written = [s.value if "IntEnum" in bases else s.targets[0] for s in members if not s.targets[0].id.startswith("_")]
+        written = [
+            s.value if "IntEnum" in bases else s.targets[0]
+            for s in members
+            if not s.targets[0].id.startswith("_")
+        ]
         return Kind("enum", tuple(ast.unparse(node) for node in written))
     if any(base.partition("[")[0] in ("dict", "Dict") for base in bases):
         return Kind("dict")
-    decorators = {ast.unparse(d.func if isinstance(d, ast.Call) else d).rpartition(".")[2] for d in definition.decorator_list}
+    decorators = {
+        ast.unparse(d.func if isinstance(d, ast.Call) else d).rpartition(".")[2]
+        for d in definition.decorator_list
+    }
     if decorators & {"dataclass", "config"}:
         return Kind("dataclass")
     return Kind("other")
@@ -84,7 +101,7 @@ def _subscript(node: ast.Subscript, module: Module) -> Kinds:
     name = ast.unparse(node.value).rpartition(".")[2]
     inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     if name == "Literal":
-        return frozenset({Kind("literal", tuple(_literals(node, module)))})
+        return frozenset({Kind("literal", tuple(literals(node, module)))})
     if name == "Optional":
         return kinds(inner[0], module) | {Kind("none")}
     if name == "Union":

@@ -96,8 +96,7 @@ def _from_go(pin: dict, keep: list[str], target: Path) -> None:
         done = subprocess.run(
             ["go", "mod", "download", "-json", module],
             cwd=target.parent,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=600,
         )
         answer = json.loads(done.stdout or "{}")
@@ -136,7 +135,11 @@ def digest_of(pin: dict, version: str) -> dict:
     if pin["registry"] != "pypi":
         return {}
     stem = f"{pin['package'].replace('-', '_')}-{version}"
-    files = {name: url for name, url in index_files(pin["package"]).items() if name.startswith((f"{stem}.tar", f"{stem}-"))}
+    files = {
+        name: url
+        for name, url in index_files(pin["package"]).items()
+        if name.startswith((f"{stem}.tar", f"{stem}-"))
+    }
     names = sorted(files, key=lambda name: (not name.endswith(".tar.gz"), "x86_64" not in name, name))
     if not names:
         raise SystemExit(f"the index has no {pin['package']} {version}")
@@ -151,7 +154,9 @@ def _index() -> str:
     if os.environ.get("PIP_INDEX_URL"):
         return os.environ["PIP_INDEX_URL"]
     try:
-        asked = subprocess.run(["pip", "config", "get", "global.index-url"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        asked = subprocess.run(
+            ["pip", "config", "get", "global.index-url"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         return asked.stdout.decode().strip() or "https://pypi.org/simple"
     except OSError:
         return "https://pypi.org/simple"

@@ -19,7 +19,11 @@ def routes(module: Module) -> list[dict]:
             for decorator in node.decorator_list:
                 if isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute):
                     found += _declared(decorator, prefixes)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_api_route":
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "add_api_route"
+        ):
             found += _declared(node, prefixes)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Mount":
             # Another application under a path, as Prometheus' for /metrics.

@@ -26,7 +26,11 @@ KEEP = [
     "sglang/srt/utils/lora_target_modules.py",
 ]
 
-SERVED = ["sglang.srt.entrypoints.http_server", "sglang.srt.entrypoints.v1_loads", "sglang.srt.entrypoints.elastic_ep"]
+SERVED = [
+    "sglang.srt.entrypoints.http_server",
+    "sglang.srt.entrypoints.v1_loads",
+    "sglang.srt.entrypoints.elastic_ep",
+]
 
 # Modules besides the table of variables whose reads matter to an operator.
 READ = [*SERVED, "sglang.srt.managers.tokenizer_manager", "sglang.srt.utils.common"]
@@ -38,7 +42,11 @@ def extract(release: Release) -> dict:
     common = sources.need("sglang.srt.utils.common")
     found = [
         *positional(sources.need("sglang.cli.serve")),
-        *(made for path in release.paths("sglang/srt/arg_groups/fields/*.py") for made in namespace(sources, path)),
+        *(
+            made
+            for path in release.paths("sglang/srt/arg_groups/fields/*.py")
+            for made in namespace(sources, path)
+        ),
         *added(server_args),
     ]
     envs = sources.need("sglang.srt.environ")
@@ -52,7 +60,9 @@ def extract(release: Release) -> dict:
         "endpoints": routes.in_order(served + routes.routes(common)),
         "parsers": {
             "tool": sorted(names(sources, "sglang.srt.function_call.parser_names", "TOOL_CALL_PARSER_NAMES")),
-            "reasoning": sorted(names(sources, "sglang.srt.parser.reasoning_parser_names", "REASONING_PARSER_NAMES")),
+            "reasoning": sorted(
+                names(sources, "sglang.srt.parser.reasoning_parser_names", "REASONING_PARSER_NAMES")
+            ),
         },
     }
 
@@ -73,7 +83,9 @@ def namespace(sources: Sources, path: str) -> list[dict]:
     module = sources.need(path[: -len(".py")].replace("/", "."))
     found = []
     for statement in module.tree.body:
-        if isinstance(statement, ast.ClassDef) and any(ast.unparse(base) == "msgspec.Struct" for base in statement.bases):
+        if isinstance(statement, ast.ClassDef) and any(
+            ast.unparse(base) == "msgspec.Struct" for base in statement.bases
+        ):
             for name, (field, home) in fields(statement.name, module).items():
                 made = argument(name, field.annotation, home)
                 if made:
@@ -138,7 +150,11 @@ def by_action(names: list[str], action: str, given: dict, module: Module) -> dic
     # LoRAPathAction and the like: how many is in `action_kwargs`.
     more = given.get("action_kwargs", ast.Dict([], []))
     assert isinstance(more, ast.Dict)
-    nargs = [value for key, value in zip(more.keys, more.values) if key is not None and ast.unparse(key) == "'nargs'"]
+    nargs = [
+        value
+        for key, value in zip(more.keys, more.values)
+        if key is not None and ast.unparse(key) == "'nargs'"
+    ]
     return flag(names, str(evaluate(nargs[0], module)) if nargs else "1")
 
 
@@ -165,12 +181,20 @@ def by_hand(call: ast.Call, module: Module, local: dict) -> dict:
     given = {k.arg: k.value for k in call.keywords}
     choices = evaluate(given["choices"], module, local) if "choices" in given else None
     action = ast.unparse(given["action"]).strip("'") if "action" in given else ""
-    deprecated = action.startswith("Deprecated") or "Deprecated" in ast.unparse(given.get("help", ast.Constant("")))
+    deprecated = action.startswith("Deprecated") or "Deprecated" in ast.unparse(
+        given.get("help", ast.Constant(""))
+    )
     if action in ("store_true", "DeprecatedStoreTrueAction"):
         return flag(names, "0", deprecated=deprecated)
     if action and action != "DeprecatedStoreConstAction":
         raise ExtractError(f"unknown action {action}")
-    return flag(names, "1", scalar("", ast.unparse(given.get("type", ast.Name("str")))), choices, deprecated=deprecated)
+    return flag(
+        names,
+        "1",
+        scalar("", ast.unparse(given.get("type", ast.Name("str")))),
+        choices,
+        deprecated=deprecated,
+    )
 
 
 def variables(envs: Module) -> list[dict]:
@@ -180,6 +204,8 @@ def variables(envs: Module) -> list[dict]:
     for statement in klass.body:
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
             made_by = ast.unparse(statement.value.func)
-            kind = next((k for k in ("Bool", "Int", "Float") if made_by.startswith(f"Env{k}")), "string").lower()
+            kind = next(
+                (k for k in ("Bool", "Int", "Float") if made_by.startswith(f"Env{k}")), "string"
+            ).lower()
             types[ast.unparse(statement.targets[0])] = kind
     return environ.variables(set(types), types)

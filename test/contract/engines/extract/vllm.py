@@ -52,15 +52,23 @@ def extract(release: Release) -> dict:
     return {
         "flags": in_order(found),
         "env": variables(envs) + [v for v in usage(sources) if v["name"] not in declared(envs)],
-        "endpoints": routes.in_order([r for path in served(release) for r in routes.routes(sources.need(path))]),
+        "endpoints": routes.in_order(
+            [r for path in served(release) for r in routes.routes(sources.need(path))]
+        ),
         "parsers": {"tool": sorted(tool), "reasoning": sorted(reasoning)},
     }
 
 
 def served(release: Release) -> list[str]:
     """Modules whose routers `vllm serve` mounts: those of development and of other commands stay out."""
-    found = release.paths("vllm/entrypoints/**/api_router.py") + release.paths("vllm/entrypoints/serve/instrumentator/*.py")
-    return [path[: -len(".py")].replace("/", ".") for path in found if not path.startswith("vllm/entrypoints/serve/dev/")]
+    found = release.paths("vllm/entrypoints/**/api_router.py") + release.paths(
+        "vllm/entrypoints/serve/instrumentator/*.py"
+    )
+    return [
+        path[: -len(".py")].replace("/", ".")
+        for path in found
+        if not path.startswith("vllm/entrypoints/serve/dev/")
+    ]
 
 
 def registry(module: Module, name: str) -> list[str]:
@@ -138,7 +146,9 @@ class Parser:
             elif isinstance(statement, ast.AugAssign):
                 # `…["help"] += "…"`
                 if not ast.unparse(statement.target).endswith("['help']"):
-                    raise ExtractError(f"{self.module.path}:{statement.lineno}: {ast.unparse(statement)[:80]}")
+                    raise ExtractError(
+                        f"{self.module.path}:{statement.lineno}: {ast.unparse(statement)[:80]}"
+                    )
             elif isinstance(statement, ast.Delete):
                 for target in statement.targets:
                     self.drop(target)
@@ -168,7 +178,12 @@ class Parser:
                     raise ExtractError(f"{self.module.path}:{node.lineno}: no field {node.slice.value}")
                 return above[node.slice.value]
         if isinstance(node, ast.Dict):
-            return {k: v for key, value in zip(node.keys, node.values) if key is None for k, v in (self.kwargs(value) or {}).items()}
+            return {
+                k: v
+                for key, value in zip(node.keys, node.values)
+                if key is None
+                for k, v in (self.kwargs(value) or {}).items()
+            }
         return None
 
     def change(self, target: ast.Subscript, value: ast.expr) -> None:
@@ -215,7 +230,9 @@ class Parser:
             if keyword.arg is None:
                 field = self.kwargs(keyword.value)
                 if field is None:
-                    raise ExtractError(f"{self.module.path}:{call.lineno}: unknown **{ast.unparse(keyword.value)}")
+                    raise ExtractError(
+                        f"{self.module.path}:{call.lineno}: unknown **{ast.unparse(keyword.value)}"
+                    )
                 options.update(field)
             elif keyword.arg == "action":
                 options.update(action(keyword.value))
@@ -260,7 +277,10 @@ def frontend(name: str, module: Module) -> list[dict]:
     klass, _ = module.klass(name)
     for owner in [*(ast.unparse(base) for base in klass.bases), name]:
         parser.run(method(owner, "_customize_cli_kwargs", module))
-    return [made([f"--{field.replace('_', '-')}"], kwargs) for field, kwargs in parser.bound["frontend_kwargs"].items()]
+    return [
+        made([f"--{field.replace('_', '-')}"], kwargs)
+        for field, kwargs in parser.bound["frontend_kwargs"].items()
+    ]
 
 
 _ENV_TYPES = {"bool": "bool", "int": "int", "float": "float"}
