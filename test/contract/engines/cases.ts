@@ -1,0 +1,212 @@
+/** Model entries that use every key of every engine, as a stack config has them. */
+export interface Case {
+  /** What is particular about it. */
+  about: string;
+  entry: Record<string, unknown>;
+  /** `gpubox:host`, where it matters. */
+  host?: Record<string, unknown>;
+}
+
+const oneGpu = { gpus: [{ id: 0, memoryGiB: 80 }] };
+const twoGpus = { gpus: [...oneGpu.gpus, { id: 1, memoryGiB: 80 }] };
+const amd = {
+  gpus: [{ id: 0, memoryGiB: 64, vendor: "amd" }],
+  gpuGroups: [44, 992],
+};
+const onOne = { devices: [0], memoryGiB: 40 };
+const onBoth = { devices: [0, 1] };
+
+const repository = "hf://Qwen/Qwen3-Coder-30B-A3B-Instruct";
+const gguf = "file:///srv/models/tiny.gguf";
+const adapters = { sql: "file:///srv/adapters/sql", legal: "file:///srv/adapters/legal" };
+
+/** By the engine's name in an entry. */
+export const cases: Record<string, Case[]> = {
+  llamacpp: [
+    { about: "with nothing but its file", entry: { model: gguf } },
+    {
+      about: "with every knob",
+      host: oneGpu,
+      entry: {
+        model: gguf,
+        gpu: onOne,
+        ctxSize: 16384,
+        parallel: 4,
+        threads: 8,
+        nGpuLayers: 20,
+        cacheTypeK: "q8_0",
+        cacheTypeV: "q4_0",
+        flashAttn: "on",
+        cacheRam: 512,
+        mmproj: "file:///srv/models/mmproj.gguf",
+        lora: ["file:///srv/adapters/a.gguf", "file:///srv/adapters/b.gguf"],
+        extraArgs: ["--no-slots", "--load-mode", "mmap+mlock", "--temp", "-1", "--reasoning-format=deepseek"],
+        env: { LLAMA_ARG_THREADS_HTTP: "4" },
+      },
+    },
+    { about: "for embeddings", entry: { model: gguf, mode: "embedding", pooling: "last" } },
+    { about: "for reranking", entry: { model: gguf, mode: "rerank", pooling: "rank" } },
+  ],
+  vllm: [
+    { about: "on one GPU", host: oneGpu, entry: { model: repository, gpu: onOne } },
+    { about: "on the CPU", entry: { model: repository } },
+    { about: "on an AMD GPU", host: amd, entry: { model: repository, gpu: { devices: [0] } } },
+    {
+      about: "with every knob",
+      host: twoGpus,
+      entry: {
+        model: repository,
+        gpu: onBoth,
+        maxModelLen: 65536,
+        tensorParallelSize: 1,
+        pipelineParallelSize: 2,
+        enableExpertParallel: true,
+        gpuMemoryUtilization: 0.45,
+        kvCacheDtype: "fp8",
+        dtype: "bfloat16",
+        quantization: "awq_marlin",
+        maxNumSeqs: 64,
+        maxNumBatchedTokens: 8192,
+        enablePrefixCaching: false,
+        enforceEager: true,
+        trustRemoteCode: true,
+        toolCallParser: "hermes",
+        reasoningParser: "qwen3",
+        chatTemplate: "/srv/templates/tool.jinja",
+        limitMmPerPrompt: { image: 4, video: 0 },
+        loraModules: adapters,
+        maxLoras: 2,
+        maxLoraRank: 64,
+        speculativeConfig: { method: "ngram", num_speculative_tokens: 4 },
+        shutdownTimeout: 90,
+        extraArgs: ["--sse-keep-alive-interval", "15", "--enable-prompt-tokens-details"],
+        env: { VLLM_LOGGING_LEVEL: "WARNING" },
+      },
+    },
+    {
+      about: "with parallel ranks",
+      host: twoGpus,
+      entry: { model: repository, gpu: onBoth, tensorParallelSize: 2 },
+    },
+    {
+      about: "with a KV cache in bytes",
+      host: oneGpu,
+      entry: { model: repository, gpu: onOne, kvCacheMemoryBytes: 8589934592 },
+    },
+    { about: "without tools", host: oneGpu, entry: { model: repository, gpu: onOne, tools: false } },
+    { about: "for embeddings", host: oneGpu, entry: { model: repository, gpu: onOne, mode: "embedding" } },
+  ],
+  sglang: [
+    { about: "on one GPU", host: oneGpu, entry: { model: repository, gpu: onOne } },
+    {
+      about: "with every knob",
+      host: twoGpus,
+      entry: {
+        model: repository,
+        gpu: onBoth,
+        contextLength: 65536,
+        tensorParallelSize: 2,
+        memFractionStatic: 0.45,
+        maxTotalTokens: 131072,
+        maxRunningRequests: 32,
+        chunkedPrefillSize: -1,
+        kvCacheDtype: "fp8_e5m2",
+        dtype: "bfloat16",
+        quantization: "fp8",
+        disableRadixCache: true,
+        disableCudaGraph: true,
+        enableMultimodal: true,
+        trustRemoteCode: true,
+        toolCallParser: "qwen25",
+        reasoningParser: "qwen3",
+        loraPaths: adapters,
+        maxLorasPerBatch: 2,
+        speculativeAlgorithm: "NGRAM",
+        extraArgs: ["--schedule-policy", "lpm"],
+        env: { SGLANG_HEALTH_CHECK_TIMEOUT: "30" },
+      },
+    },
+    { about: "without tools", host: oneGpu, entry: { model: repository, gpu: onOne, tools: false } },
+    { about: "for embeddings", host: oneGpu, entry: { model: repository, gpu: onOne, mode: "embedding" } },
+  ],
+  "tensorrt-llm": [
+    { about: "on one GPU", host: oneGpu, entry: { model: repository, gpu: onOne } },
+    {
+      about: "with every knob",
+      host: twoGpus,
+      entry: {
+        model: repository,
+        gpu: onBoth,
+        maxSeqLen: 65536,
+        tpSize: 2,
+        maxBatchSize: 64,
+        maxNumTokens: 8192,
+        kvCacheFreeGpuMemoryFraction: 0.45,
+        enableChunkedPrefill: true,
+        trustRemoteCode: true,
+        toolCallParser: "qwen3",
+        reasoningParser: "qwen3",
+        config: { kv_cache_config: { enable_block_reuse: false } },
+        extraArgs: ["--num_postprocess_workers", "2"],
+        env: { TRTLLM_SERVER_DISABLE_GC: "1" },
+      },
+    },
+    { about: "without tools", host: oneGpu, entry: { model: repository, gpu: onOne, tools: false } },
+    { about: "for completions", host: oneGpu, entry: { model: repository, gpu: onOne, mode: "completion" } },
+  ],
+  ollama: [
+    { about: "on the CPU", entry: { model: "qwen3-coder:30b" } },
+    {
+      about: "with every knob",
+      host: oneGpu,
+      entry: {
+        model: "hf.co/unsloth/Qwen3-8B-GGUF:Q4_K_M",
+        gpu: onOne,
+        contextLength: 32768,
+        numParallel: 2,
+        flashAttention: true,
+        kvCacheType: "q8_0",
+        schedSpread: true,
+        gpuOverhead: 1073741824,
+        env: { OLLAMA_MAX_QUEUE: "64" },
+      },
+    },
+    { about: "for embeddings", entry: { model: "nomic-embed-text:v1.5", mode: "embedding" } },
+  ],
+  "text-embeddings-inference": [
+    { about: "on the CPU", entry: { model: "hf://BAAI/bge-m3" } },
+    {
+      about: "with every knob",
+      host: { gpus: [{ id: 0, memoryGiB: 24, computeCapability: "8.9" }] },
+      entry: {
+        model: "hf://BAAI/bge-m3",
+        gpu: { devices: [0] },
+        dtype: "float16",
+        pooling: "last-token",
+        maxConcurrentRequests: 256,
+        maxBatchTokens: 32768,
+        maxClientBatchSize: 64,
+        autoTruncate: true,
+        extraArgs: ["--payload-limit", "4000000"],
+        env: { TOKENIZATION_WORKERS: "4" },
+      },
+    },
+    { about: "for reranking", entry: { model: "hf://BAAI/bge-reranker-v2-m3", mode: "rerank" } },
+  ],
+  speaches: [
+    { about: "on the CPU", entry: { model: "hf://Systran/faster-whisper-small" } },
+    {
+      about: "with every knob",
+      host: oneGpu,
+      entry: {
+        model: "hf://Systran/faster-whisper-small",
+        gpu: onOne,
+        computeType: "int8_float16",
+        modelTtl: 600,
+        extraArgs: ["--log-level", "warning"],
+        env: { WHISPER__NUM_WORKERS: "2" },
+      },
+    },
+    { about: "that speaks", entry: { model: "hf://speaches-ai/Kokoro-82M-v1.0-ONNX", mode: "audio_speech" } },
+  ],
+};

@@ -1,0 +1,158 @@
+"""LiteLLM: provider prefixes, and the keys that its config file knows."""
+
+from __future__ import annotations
+
+import ast
+
+from . import ExtractError
+from .pysource import Member, Module, Sources, evaluate, fields, statements
+from .release import Release
+
+KEEP = [
+    "litellm/__init__.py",
+    "litellm/constants.py",
+    "litellm/main.py",
+    "litellm/router.py",
+    "litellm/types/*.py",
+    "litellm/proxy/*.py",
+]
+
+
+def extract(release: Release) -> dict:
+    types = Sources(release).need("litellm.types.utils")
+    klass, home = types.klass("LlmProviders")
+    members = evaluate(ast.Name(klass.name), home)
+    return {"providers": sorted({member.value for member in members if isinstance(member, Member)})}
+
+
+def also(release: Release) -> dict[str, dict]:
+    """The keys that gpubox checks a stack config's LiteLLM settings against."""
+    sources = Sources(release)
+    read = taken(release, ["litellm_settings", "general_settings"])
+    return {
+        "configs/litellm/keys.json": {
+            "litellm_settings": sorted(module_attributes(sources.need("litellm")) | read["litellm_settings"]),
+            "router_settings": router_settings(sources.need("litellm.router")),
+            "general_settings": sorted(
+                set(fields("ConfigGeneralSettings", sources.need("litellm.proxy._types")))
+                | read["general_settings"]
+            ),
+            "litellm_params": litellm_params(sources),
+            "model_info": sorted(
+                set(fields("ModelInfo", sources.need("litellm.types.router")))
+                | set(fields("ModelInfo", sources.need("litellm.types.utils")))
+            ),
+        }
+    }
+
+
+def module_attributes(module: Module) -> set[str]:
+    """The proxy sets what `litellm_settings` names on the module, whatever it is; these are the names that exist."""
+    found: set[str] = set()
+    for statement in statements(module.tree.body):
+        targets = (
+            [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
+        )
+        found |= {
+            target.id for target in targets if isinstance(target, ast.Name) and not target.id.startswith("_")
+        }
+    return found
+
+
+def router_settings(module: Module) -> list[str]:
+    klass, _ = module.klass("Router")
+    made = next(s for s in klass.body if isinstance(s, ast.FunctionDef) and s.name == "__init__")
+    return sorted(arguments(made) - {"self", "model_list"})
+
+
+def arguments(function: ast.FunctionDef) -> set[str]:
+    return {one.arg for one in [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]}
+
+
+def litellm_params(sources: Sources) -> list[str]:
+    """Fields of a deployment, LiteLLM's own keywords, and parameters of a request that it may preset; providers may read more."""
+    types = sources.need("litellm.types.utils")
+    constants = sources.need("litellm.constants")
+    known = set(fields("LiteLLM_Params", sources.need("litellm.types.router")))
+    known |= set(fields("GenericLiteLLMParams", sources.need("litellm.types.router")))
+    known |= set(fields("LiteLLMParamsTypedDict", sources.need("litellm.types.router")))
+    for callbacks_and_prices in ("StandardCallbackDynamicParams", "CustomPricingLiteLLMParams"):
+        known |= set(fields(callbacks_and_prices, types))
+    known |= arguments(sources.need("litellm.main").function("completion"))
+    known |= owned(sources.need("litellm.types.litellm_params"))
+    known |= set(evaluate(constants.need("OPENAI_CHAT_COMPLETION_PARAMS")[0], constants))
+    return sorted(known)
+
+
+def owned(module: Module) -> set[str]:
+    """Keywords of LiteLLM's own calls: the fields of the fields of `LITELLM_OWNED_ROOTS`, but not its internal state."""
+    roots = module.need("LITELLM_OWNED_ROOTS")[0]
+    if not isinstance(roots, ast.Tuple):
+        raise ExtractError("LITELLM_OWNED_ROOTS is no tuple")
+    found: set[str] = set()
+    for root in (ast.unparse(name) for name in roots.elts):
+        if root == "InternalState":
+            continue
+        for leaf, _ in fields(root, module).values():
+            for name, (field, _) in fields(ast.unparse(leaf.annotation), module).items():
+                wire = [
+                    n for n in ast.walk(field) if isinstance(n, ast.Call) and ast.unparse(n.func) == "wire"
+                ]
+                found.add(evaluate(wire[0].args[0], module) if wire else name)
+    return {name for name in found if not name.startswith("_")}
+
+
+def taken(release: Release, sections: list[str]) -> dict[str, set[str]]:
+    """
+    Keys that the proxy's code takes from each section `s`:
+    `s.get("k")`, `s["k"]`, `"k" in s`, `for key, … in s.items(): key == "k"`.
+    """
+    found: dict[str, set[str]] = {section: set() for section in sections}
+    for path in release.paths("litellm/proxy/**/*.py"):
+        text = release.read(path)
+        named = [section for section in sections if section in text]
+        for node in ast.walk(ast.parse(text)) if named else ():
+            for section in named:
+                found[section] |= _keys(node, section)
+    return found
+
+
+def _keys(node: ast.AST, section: str) -> set[str]:
+    named: list[ast.expr] = []
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("get", "pop")
+    ):
+        named = node.args[:1] if _is(node.func.value, section) else []
+    elif isinstance(node, ast.Subscript) and _is(node.value, section):
+        named = [node.slice]
+    elif (
+        isinstance(node, ast.Compare)
+        and isinstance(node.ops[0], (ast.In, ast.NotIn))
+        and _is(node.comparators[0], section)
+    ):
+        named = [node.left]
+    elif (
+        isinstance(node, ast.For)
+        and isinstance(node.target, ast.Tuple)
+        and ast.unparse(node.iter) == f"{section}.items()"
+    ):
+        key = ast.unparse(node.target.elts[0])
+        for inner in ast.walk(node):
+            if (
+                isinstance(inner, ast.Compare)
+                and ast.unparse(inner.left) == key
+                and isinstance(inner.ops[0], ast.Eq)
+            ):
+                named.append(inner.comparators[0])
+    return {one.value for one in named if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+
+
+def _is(node: ast.expr, section: str) -> bool:
+    """`general_settings`, `self.general_settings`, `(general_settings or {})`."""
+    if isinstance(node, ast.BoolOp):
+        return _is(node.values[0], section)
+    return (isinstance(node, ast.Name) and node.id == section) or (
+        isinstance(node, ast.Attribute) and node.attr == section
+    )
