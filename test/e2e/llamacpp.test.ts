@@ -240,9 +240,9 @@ type Sections = Record<string, Record<string, unknown>>;
     async () => {
       const before = await containersOf(STACK);
       const model = onHost("giant", { context: SLOW_CONTEXT });
-      const up = await upWith("giant", { model, ctxSize: SLOW_CONTEXT, memoryMiB: 256 });
+      const up = await upWith("giant", { model, ctxSize: SLOW_CONTEXT, memoryMiB: 128 });
       expect(up.code).not.toBe(0);
-      expect(up.stdout).toContain("backend-giant was killed for lack of memory (memoryMiB 256)");
+      expect(up.stdout).toContain("backend-giant was killed for lack of memory (memoryMiB 128)");
       expect(changed(before, await containersOf(STACK))).not.toContain("gateway");
       expect(await complete(project.endpoint, key, "tools")).toBe(ANSWER);
     },
