@@ -25,6 +25,12 @@ const CA_BUNDLES = [
   process.env.SSL_CERT_FILE,
 ];
 
+/** Recipes that start from another role's image; the others start from the base. */
+const STARTS_FROM: Record<string, ImageRole> = { ollama: "llamacpp" };
+
+/** Where packages come from, for hosts that have a mirror. */
+const INDEX_VARIABLES = ["PIP_INDEX_URL", "GOPROXY", "GOSUMDB"];
+
 const PROXY_VARIABLES = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
 export interface BuildOptions {
@@ -36,11 +42,11 @@ export interface BuildOptions {
 
 /**
  * Name of the image that a recipe makes: `gpubox/<recipe>:<hash>`, 12 hex digits over the names and bytes of the recipe's
- * files and of the base's. The same files give the same name on every machine.
+ * files and of those that it starts from. The same files give the same name on every machine.
  */
 export function recipeReference(projectDir: string, recipe: Recipe): string {
   const hash = createHash("sha256");
-  for (const folder of new Set(["base", recipe])) {
+  for (const folder of new Set(["base", STARTS_FROM[recipe] ?? "base", recipe])) {
     const root = join(projectDir, "images", folder);
     for (const file of filesUnder(root)) {
       const bytes = readFileSync(join(root, file));
@@ -62,7 +68,7 @@ export function recipeRoles(projectDir: string): ImageRole[] {
 
 /**
  * Makes sure that the images of these roles are on the engine, built from `images/` where they are missing: the base
- * first, then all roles at once. What a build says goes to `.gpubox/log/image-<recipe>.log`.
+ * first, then all roles at once, but for those that start from another. What a build says goes to `.gpubox/log/image-<recipe>.log`.
  *
  * @returns The references, role by role.
  * @throws UserError when a build fails, or when the base is missing and this user cannot make it.
@@ -83,27 +89,23 @@ export async function buildRecipes(
   ensureProjectFolders(projectDir);
   const base = recipeReference(projectDir, "base");
   if (!(await imageExists(docker, base))) await buildBase(base, options);
-  const results = await Promise.allSettled(
-    missing.map((role) => {
-      const context = join(projectDir, "images", role);
-      const args = [
-        "build",
-        "--force-rm",
-        "--network",
-        "host",
-        "--build-arg",
-        `BASE=${base}`,
-        ...buildArguments(),
-      ];
-      return build(
-        role,
-        references[role]!,
-        "docker",
-        [...args, "--tag", references[role]!, context],
-        options,
-      );
-    }),
-  );
+  const builds = new Map<ImageRole, Promise<void>>();
+  const buildOnce = (role: ImageRole): Promise<void> => {
+    const building = builds.get(role) ?? buildRole(role);
+    builds.set(role, building);
+    return building;
+  };
+  const buildRole = async (role: ImageRole): Promise<void> => {
+    const from = STARTS_FROM[role];
+    const start = from ? recipeReference(projectDir, from) : base;
+    if (from && !(await imageExists(docker, start))) await buildOnce(from);
+    const reference = recipeReference(projectDir, role);
+    const args = ["build", "--force-rm", "--network", "host", "--build-arg", `BASE=${start}`];
+    const context = join(projectDir, "images", role);
+    const all = [...args, ...buildArguments(), "--tag", reference, context];
+    await build(role, reference, "docker", all, options);
+  };
+  const results = await Promise.allSettled(missing.map(buildOnce));
   for (const result of results) if (result.status === "rejected") throw result.reason;
   return references;
 }
@@ -195,13 +197,13 @@ async function build(
 
 /** By name only: docker takes the values from the environment, so that none of them shows in its argv. */
 function buildArguments(): string[] {
-  const index = process.env.PIP_INDEX_URL;
-  if (index && URL.canParse(index) && new URL(index).username !== "")
-    throw new UserError(
-      "PIP_INDEX_URL holds credentials, and the image's history would keep them.",
-      "Set it to an index that needs none, or unset it.",
-    );
-  const names = [...PROXY_VARIABLES, "PIP_INDEX_URL"].filter((name) => process.env[name]);
+  for (const name of INDEX_VARIABLES)
+    if (/\/\/[^/]*@/.test(process.env[name] ?? ""))
+      throw new UserError(
+        `${name} holds credentials, and the image's history would keep them.`,
+        "Set it to an index that needs none, or unset it.",
+      );
+  const names = [...PROXY_VARIABLES, ...INDEX_VARIABLES].filter((name) => process.env[name]);
   return names.flatMap((name) => ["--build-arg", name]);
 }
 

@@ -3,17 +3,24 @@
  * GPUBOX_CONTAINER, GPUBOX_EDGE, GPUBOX_NAME, GPUBOX_SECONDS.
  */
 
-/** Waits for Docker's health check, ends early when the container does, and shows its last words. */
-export const AWAIT_HEALTHY = `end=$(($(date +%s) + GPUBOX_SECONDS))
+/**
+ * Waits for Docker's health check, ends early when the container does, and shows its last words. A kill for lack of memory is
+ * said in words: nothing that is killed so leaves any of its own. It is remembered from look to look, because whether Docker
+ * still tells of it after the restart differs between versions.
+ */
+export const AWAIT_HEALTHY = `end=$(($(date +%s) + GPUBOX_SECONDS)) killed=
 while :; do
-  state=$(docker inspect --format '{{.State.Status}} {{.State.Health.Status}} {{.RestartCount}}' "$GPUBOX_CONTAINER") || exit 1
+  state=$(docker inspect --format '{{.State.Status}} {{.State.Health.Status}} {{.RestartCount}} {{.State.OOMKilled}} {{.HostConfig.Memory}}' "$GPUBOX_CONTAINER") || exit 1
+  memory="\${state##* }" state="\${state% *}"
+  case "$state" in *" true") killed="was killed for lack of memory (memoryMiB $((memory / 1048576))): give it more, or let it need less" ;; esac
+  state="\${state% *}"
   case "$state" in
     "running healthy "*) exit 0 ;;
     "running "*" "[0-2]|"created "*|"restarting "*" "[0-2]) reason="is not healthy after $GPUBOX_SECONDS s" ;;
     *) reason="ended ($state)"; end=0 ;;
   esac
   [ "$(date +%s)" -lt "$end" ] && sleep 0.5 && continue
-  echo "$GPUBOX_NAME $reason. Its last words:" >&2
+  echo "$GPUBOX_NAME \${killed:-$reason}. Its last words:" >&2
   docker logs --tail 15 "$GPUBOX_CONTAINER" >&2
   exit 1
 done`;

@@ -1,10 +1,11 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ImageRole } from "../../configs/plan/types";
 import { aptMirrors } from "../../runner/aptMirrors";
 import { readLock } from "../../runner/imageLock";
 import { defaultProjectDir } from "../../runner/project";
-import { recipeReference, recipeRoles } from "../../runner/recipes";
+import { buildRecipes, recipeReference, recipeRoles } from "../../runner/recipes";
 
 let dir: string;
 
@@ -40,6 +41,16 @@ describe("a recipe's name", () => {
     expect(recipeReference(dir, "edge")).not.toBe(own);
   });
 
+  test("changes with the recipe that its image starts from", () => {
+    copy();
+    const ollama = "ollama" as string as ImageRole;
+    const before = recipeReference(dir, ollama);
+    writeFileSync(join(dir, "images", "edge", "Dockerfile"), "changed");
+    expect(recipeReference(dir, ollama)).toBe(before);
+    writeFileSync(join(dir, "images", "llamacpp", "llama-server"), "changed");
+    expect(recipeReference(dir, ollama)).not.toBe(before);
+  });
+
   test("changes with a new or renamed file, and not with what editors and Python leave behind", () => {
     copy();
     const before = recipeReference(dir, "edge");
@@ -54,6 +65,29 @@ describe("a recipe's name", () => {
     writeFileSync(join(dir, "images", "edge", "extrb"), "x");
     expect(recipeReference(dir, "edge")).not.toBe(extra);
   });
+});
+
+test("a recipe that starts from another's image is built after that one, which is built once", async () => {
+  cpSync(join(defaultProjectDir, "images"), join(dir, "images"), { recursive: true });
+  // An engine that has the base only, and writes down what it is to build.
+  const engine = `#!/bin/sh
+case "$1 $3" in "image gpubox/base:"*) exit 0 ;; "image "*) exit 1 ;; esac
+echo "$@" >> "${dir}/builds"
+`;
+  writeFileSync(join(dir, "docker"), engine, { mode: 0o755 });
+  const path = process.env.PATH;
+  process.env.PATH = `${dir}:${path}`;
+  const roles = ["ollama" as string as ImageRole, "llamacpp" as const];
+  const options = { projectDir: dir, docker: "unix:///nowhere", log: () => {} };
+  const references = await buildRecipes(roles, options).finally(() => {
+    process.env.PATH = path;
+  });
+  const builds = readFileSync(join(dir, "builds"), "utf8").trim().split("\n");
+  const shown = builds.map((line) => /BASE=(\S+).* --tag (\S+)/.exec(line)?.slice(1));
+  expect(shown).toEqual([
+    [recipeReference(dir, "base"), references.llamacpp],
+    [references.llamacpp, references.ollama],
+  ]);
 });
 
 describe("the recipes", () => {
