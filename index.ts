@@ -8,14 +8,17 @@ import { ConfigError } from "./configs/problems";
 import { saltFingerprint } from "./configs/secretFacts";
 import { loadAssets } from "./runner/assets";
 import { readDeployed } from "./runner/history";
+import { readModelLock } from "./runner/models/lockFile";
 import { UserError } from "./runner/process";
 import { readPulumiConfig } from "./runner/pulumiConfig";
 import { readResolved } from "./runner/resolved";
 
 function box() {
   const { raw, secrets } = readPulumiConfig();
+  const lock = readModelLock(__dirname);
   const plan = planBox({
-    config: parseStack(raw),
+    config: parseStack({ ...raw, lock }),
+    lock,
     secrets: raw.secrets,
     saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
     resolved: readResolved(__dirname, raw.stack),

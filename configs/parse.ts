@@ -1,7 +1,9 @@
 import type { z } from "zod";
 import { checkStack } from "./checks";
 import { type EngineName, engineOf, engines, type ModelConfig } from "./engines";
+import { planStackGpus } from "./gpu/stack";
 import type { ModelLock } from "./models/facts";
+import { lockedModel, lockProblems } from "./models/lock";
 import { instancesOf } from "./plan/instances";
 import { ConfigError, nearest, type Problem, suggestion } from "./problems";
 import type { HostConfig } from "./schema/host";
@@ -47,6 +49,11 @@ export function parseStack(raw: RawStack): StackConfig {
     models: parseModels(raw.values.models, { host, lock: raw.lock }, problems),
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));
+  if (raw.lock) {
+    problems.push(...lockProblems(config.models, raw.lock));
+    // Sums mean something only for entries that are right by themselves.
+    if (problems.length === 0) problems.push(...planStackGpus(config, raw.lock).problems);
+  }
   if (problems.length > 0) throw new ConfigError(raw.stack, dedupe(problems));
   return config;
 }
@@ -105,7 +112,7 @@ function parseModel(
     return undefined;
   }
   const model: ModelConfig = result.data;
-  const locked = lock?.[model.model ?? ""];
+  const locked = lock && lockedModel(lock, model.model ?? "");
   for (const instance of instancesOf(name, model))
     problems.push(...engineOf(model).check(instance.model, `${path}${instance.path}`, { host, locked }));
   return model;

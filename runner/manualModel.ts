@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { forgetStarted, rememberStarted, startCommand, stopCommand } from "../configs/plan/manual";
-import { type DeviceMemory, noRoom } from "../configs/plan/room";
+import { noRoom } from "../configs/plan/room";
 import { AWAIT_HEALTHY } from "../configs/plan/steps";
 import type { BackendPlan, BoxPlan } from "../configs/plan/types";
 import { output, run, UserError } from "./process";
@@ -12,13 +12,6 @@ const DRAIN_SECONDS = 600;
 /** Seconds between two lines while a model loads. */
 const PROGRESS_SECONDS = 5;
 
-/** What the host has, for a plan that knows what its models need. */
-export interface StartOptions {
-  log: Log;
-  /** Memory of the host's devices. Default: none, nothing is checked. */
-  devices?: DeviceMemory[];
-}
-
 /**
  * Starts a model's containers, one for each of its instances, and waits until they serve.
  *
@@ -26,9 +19,9 @@ export interface StartOptions {
  * @throws UserError when there is no such model here, when it does not fit beside what runs, and when it does not get well:
  *   with its last words
  */
-export async function startModel(plan: BoxPlan, name: string, options: StartOptions): Promise<void> {
-  for (const backend of backendsOf(plan, name)) await startBackend(plan, backend, options);
-  options.log(`${name} serves at ${plan.endpoint}`);
+export async function startModel(plan: BoxPlan, name: string, log: Log): Promise<void> {
+  for (const backend of backendsOf(plan, name)) await startBackend(plan, backend, log);
+  log(`${name} serves at ${plan.endpoint}`);
 }
 
 /**
@@ -42,15 +35,11 @@ export async function stopModel(plan: BoxPlan, name: string, log: Log): Promise<
   for (const backend of backendsOf(plan, name)) await stopBackend(plan, backend, log);
 }
 
-async function startBackend(
-  plan: BoxPlan,
-  backend: BackendPlan,
-  { log, devices = [] }: StartOptions,
-): Promise<void> {
+async function startBackend(plan: BoxPlan, backend: BackendPlan, log: Log): Promise<void> {
   if ((await stateOf(plan, backend)) === "running") {
     log(`${backend.instance} runs already`);
   } else {
-    await requireRoom(plan, backend, devices);
+    await requireRoom(plan, backend);
     await output("docker", ["-H", plan.docker, "start", containerName(plan, backend)]);
   }
   if (!backend.service.container.started) await mark(plan, backend, rememberStarted);
@@ -101,15 +90,15 @@ async function stateOf(plan: BoxPlan, backend: BackendPlan): Promise<"running" |
   return ["running", "restarting", "paused"].includes(result.stdout.trim()) ? "running" : "stopped";
 }
 
-async function requireRoom(plan: BoxPlan, backend: BackendPlan, devices: DeviceMemory[]): Promise<void> {
-  if (!backend.needs || devices.length === 0) return;
+async function requireRoom(plan: BoxPlan, backend: BackendPlan): Promise<void> {
+  if (!backend.needs) return;
   const others = plan.backends.filter((one) => one !== backend && one.needs);
   const states = await Promise.all(others.map((one) => stateOf(plan, one)));
   const running = others.filter((_, index) => states[index] === "running");
   const missing = noRoom(
     backend.needs,
     running.map(({ instance, needs = [] }) => ({ model: instance, needs })),
-    devices,
+    plan.devices,
   );
   if (!missing) return;
   const gib = (missing.missingMib / 1024).toFixed(1);

@@ -1,3 +1,4 @@
+import type { ModelLock } from "../configs/models/facts";
 import { withoutLeftOut } from "../configs/optionalModels";
 import { parseStack } from "../configs/parse";
 import { planBox } from "../configs/plan/box";
@@ -5,17 +6,25 @@ import type { BoxPlan, Resolved } from "../configs/plan/types";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
 import { saltFingerprint } from "../configs/secretFacts";
 import { loadAssets } from "./assets";
+import { readModelLock } from "./models/lockFile";
 import { encryptedNames, type Secrets } from "./secrets";
 import { readStackFile } from "./stackConfig";
 
 /**
  * Reports every mistake of a stack config before anything is installed, built or asked. Secrets are known by name only, and
  * those that `up` is about to make count as there.
+ *
+ * @param lock what is known of the models; undefined for a check without it. Default: the project's
+ * @param secrets more names that count as there
  */
-export function checkStackFile(projectDir: string, stack: string): StackConfig {
-  const names = [...generatedSecrets, ...encryptedNames(projectDir, stack)];
+export function checkStackFile(
+  projectDir: string,
+  stack: string,
+  { lock, secrets = [] }: { lock?: ModelLock; secrets?: string[] } = { lock: readModelLock(projectDir) },
+): StackConfig {
+  const names = [...generatedSecrets, ...encryptedNames(projectDir, stack), ...secrets];
   const standIns = Object.fromEntries(names.map((name) => [name, `sk-stands-in-for-${name}`]));
-  return parseStack({ ...readStackFile(projectDir, stack, standIns), saltFingerprint: undefined });
+  return parseStack({ ...readStackFile(projectDir, stack, standIns), saltFingerprint: undefined, lock });
 }
 
 /**
@@ -30,11 +39,24 @@ export function readStack(projectDir: string, stack: string, secrets: Secrets): 
 /** The plan that `pulumi up` would make of the stack's file. */
 export function planStack(projectDir: string, stack: string, secrets: Secrets, resolved: Resolved): BoxPlan {
   const raw = readStackFile(projectDir, stack, secrets);
+  const lock = readModelLock(projectDir);
   return planBox({
-    config: parseStack(raw),
+    config: parseStack({ ...raw, lock }),
+    lock,
     secrets: raw.secrets,
     saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
     resolved,
     assets: loadAssets(projectDir),
   });
+}
+
+/** Names of all secrets that a stack's file refers to, whether they are set or not. */
+export function namedSecrets(projectDir: string, stack: string): string[] {
+  const names = (value: unknown): string[] =>
+    value && typeof value === "object"
+      ? Object.entries(value).flatMap(([key, inner]) =>
+          key === "secret" && typeof inner === "string" ? [inner] : names(inner),
+        )
+      : [];
+  return names(readStackFile(projectDir, stack, {}).values);
 }

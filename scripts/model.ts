@@ -22,6 +22,6 @@ verb(async () => {
   const { stack } = values;
   const secrets = await readSecrets(await findSecretStore(defaultProjectDir, stack));
   const plan = planStack(defaultProjectDir, stack, secrets, readResolved(defaultProjectDir, stack));
-  if (action === "start") await startModel(plan, model, { log: say });
+  if (action === "start") await startModel(plan, model, say);
   else await stopModel(plan, model, say);
 });

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import type { LockedModel } from "../configs/models/facts";
-import { lockModels, type ModelChange, readModelLock } from "../runner/models/lockFile";
+import { readModelLock } from "../runner/models/lockFile";
+import { lockModels, type ModelChange } from "../runner/models/lockModels";
 import { sourcesOfStack } from "../runner/models/stackSources";
 import { UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
@@ -45,7 +46,8 @@ async function tokenOf(stack: string, name: string): Promise<string> {
 function list(): void {
   const entries = Object.entries(readModelLock(defaultProjectDir));
   if (entries.length === 0) say("No model is locked. Run `npm run models lock`.");
-  for (const [source, model] of entries) say(`${source}: ${summary(model)}`);
+  for (const [source, model] of entries)
+    say(`${source}: ${"unresolved" in model ? `not resolved: ${model.unresolved}` : summary(model)}`);
 }
 
 function lineOf({ source, before, after, failure }: ModelChange): string {

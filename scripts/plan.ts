@@ -1,11 +1,9 @@
 import { parseArgs } from "node:util";
-import { stackDemands } from "../configs/gpu/entries";
-import { planGpus } from "../configs/gpu/placement";
 import { planJson, planText } from "../configs/gpu/report";
+import { planStackGpus } from "../configs/gpu/stack";
 import { ConfigError } from "../configs/problems";
-import { gpuSchema } from "../configs/schema/gpu";
 import { readModelLock } from "../runner/models/lockFile";
-import { checkStackFile } from "../runner/planStack";
+import { checkStackFile, namedSecrets } from "../runner/planStack";
 import { defaultProjectDir } from "../runner/project";
 import { say, verb } from "./verb";
 
@@ -21,13 +19,14 @@ verb(async () => {
       json: { type: "boolean", default: false },
     },
   });
-  const config = checkStackFile(defaultProjectDir, values.stack);
-  const gpus = config.host.gpus.map((gpu) => gpuSchema.parse(gpu));
-  const { demands, problems } = stackDemands(config.models, readModelLock(defaultProjectDir));
-  const plan = planGpus(gpus, demands);
-  if (values.json) say(planJson({ ...plan, problems: [...problems, ...plan.problems] }));
-  else if (gpus.length === 0) say(`Pulumi.${values.stack}.yaml declares no GPU: nothing to plan.`);
+  // Without the lock, so that what does not fit is shown as a table too; and sums need no secret.
+  const config = checkStackFile(defaultProjectDir, values.stack, {
+    secrets: namedSecrets(defaultProjectDir, values.stack),
+  });
+  const plan = planStackGpus(config, readModelLock(defaultProjectDir));
+  if (values.json) say(planJson(plan));
+  else if (config.host.gpus.length === 0)
+    say(`Pulumi.${values.stack}.yaml declares no GPU: nothing to plan.`);
   else say(planText(plan, values));
-  const all = [...problems, ...plan.problems];
-  if (all.length > 0) throw new ConfigError(values.stack, all);
+  if (plan.problems.length > 0) throw new ConfigError(values.stack, plan.problems);
 });

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Knobs } from "../gpu/knobs";
 import type { LockedModel } from "../models/facts";
 import type { ImageRole } from "../plan/imageRoles";
 import type { ContainerPlan, FilePlan, MountPlan, StepPlan } from "../plan/types";
@@ -106,6 +107,8 @@ export interface EngineContext {
   offline: boolean;
   /** What the lock file knows of the model. */
   locked?: LockedModel;
+  /** Memory settings by which it keeps to its part of the GPUs; absent where nothing is known of the model's size. */
+  knobs?: Knobs;
 }
 
 /** What checks may know beside the entry. */

@@ -157,8 +157,9 @@ function container(model: SglangModel, context: EngineContext): EngineContainer 
         "--is-embedding": model.mode === "embedding",
         "--context-length": model.contextLength,
         "--tensor-parallel-size": ranks > 1 ? ranks : undefined,
-        "--mem-fraction-static": model.memFractionStatic ?? planned,
-        "--max-total-tokens": model.maxTotalTokens,
+        "--mem-fraction-static":
+          model.memFractionStatic ?? context.knobs?.args["--mem-fraction-static"] ?? planned,
+        "--max-total-tokens": model.maxTotalTokens ?? context.knobs?.args["--max-total-tokens"],
         "--max-running-requests": model.maxRunningRequests,
         "--chunked-prefill-size": model.chunkedPrefillSize,
         "--kv-cache-dtype": model.kvCacheDtype,

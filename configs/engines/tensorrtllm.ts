@@ -120,7 +120,8 @@ function container(model: TensorRtLlmModel, context: EngineContext): EngineConta
         "--max_seq_len": model.maxSeqLen,
         "--max_batch_size": model.maxBatchSize,
         "--max_num_tokens": model.maxNumTokens,
-        "--kv_cache_free_gpu_memory_fraction": model.kvCacheFreeGpuMemoryFraction,
+        "--kv_cache_free_gpu_memory_fraction":
+          model.kvCacheFreeGpuMemoryFraction ?? context.knobs?.args["--free_gpu_memory_fraction"],
         "--enable_chunked_prefill": model.enableChunkedPrefill,
         "--trust_remote_code": model.trustRemoteCode,
         "--tool_parser": parsers.tools,

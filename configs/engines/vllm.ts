@@ -173,7 +173,8 @@ function confinement(role: ReturnType<typeof image>, model: VllmModel): Partial<
   }
 }
 
-function memoryFlags(model: VllmModel, host: HostConfig) {
+function memoryFlags(model: VllmModel, { host, knobs }: EngineContext) {
+  if (knobs && !model.kvCacheMemoryBytes && !model.gpuMemoryUtilization) return knobs.args;
   if (model.kvCacheMemoryBytes) return { "--kv-cache-memory-bytes": model.kvCacheMemoryBytes };
   if (!model.gpu) return { "--kv-cache-memory-bytes": Math.floor(model.memoryMiB / 4) * 1024 ** 2 };
   const { devices } = acceleratorOf(model.gpu, host);
@@ -205,7 +206,7 @@ function container(model: VllmModel, context: EngineContext): EngineContainer {
         "--tensor-parallel-size": tensorParallel(model),
         "--pipeline-parallel-size": model.pipelineParallelSize > 1 ? model.pipelineParallelSize : undefined,
         "--enable-expert-parallel": model.enableExpertParallel,
-        ...memoryFlags(model, context.host),
+        ...memoryFlags(model, context),
         "--kv-cache-dtype": model.kvCacheDtype,
         "--dtype": model.dtype,
         "--quantization": model.quantization,

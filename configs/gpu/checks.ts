@@ -45,7 +45,7 @@ function badSplit(demand: GpuDemand): Problem[] {
   const { tensor, pipeline } = splitOf(demand);
   if (devices.length > 1 && devices.some(isSlice))
     return problem("A model cannot be split over MIG slices.", "Give it one slice, or whole devices.");
-  if (engine.engine === "llamacpp" || engine.engine === "ollama") return [];
+  if (engine.engine === "llamacpp" || engine.engine === "ollama" || engine.engine === "encoder") return [];
   if (tensor * pipeline !== devices.length)
     return problem(
       `${tensor} × ${pipeline} ranks do not match its ${devices.length} devices.`,

@@ -1,9 +1,5 @@
 import { z } from "zod";
-import type { ModelLock } from "../models/facts";
-import { lockedModel, notLocked } from "../models/lock";
-import type { Problem } from "../problems";
-import { modelGpuSchema } from "../schema/gpu";
-import type { EngineMemory, GpuDemand } from "./demand";
+import type { EngineMemory } from "./demand";
 
 const paged = {
   tensorParallelSize: z.int().optional(),
@@ -62,43 +58,6 @@ const memorySchema = z.discriminatedUnion("engine", [
     maxTokens: z.int().optional(),
   }),
 ]) satisfies z.ZodType<EngineMemory>;
-
-const entrySchema = z.object({
-  engine: z.string(),
-  model: z.string(),
-  gpu: modelGpuSchema.optional(),
-  start: z.enum(["auto", "manual", "ondemand"]).default("auto"),
-  group: z.string().optional(),
-});
-
-/**
- * The demands of a stack's model entries that run on GPUs, and the mistake of each whose model is not in the lock.
- *
- * @param models parsed entries by public name; entries without `gpu` run elsewhere and are passed over
- * @param memoryOf an engine's own mapping; default: settings under the names that `EngineMemory` has
- */
-export function stackDemands(
-  models: Record<string, unknown>,
-  lock: ModelLock,
-  memoryOf: (entry: unknown) => EngineMemory | undefined = memoryOfEntry,
-): { demands: GpuDemand[]; problems: Problem[] } {
-  const demands: GpuDemand[] = [];
-  const problems: Problem[] = [];
-  for (const [model, raw] of Object.entries(models)) {
-    const entry = entrySchema.safeParse(raw).data;
-    const engine = memoryOf(raw);
-    if (!entry?.gpu || !engine) continue;
-    const path = `gpubox:models.${model}`;
-    const locked = lockedModel(lock, entry.model);
-    if (!locked) {
-      problems.push(notLocked(`${path}.model`, entry.model));
-      continue;
-    }
-    const { start, group } = entry;
-    demands.push({ model, path, start, group, locked, engine, ...entry.gpu });
-  }
-  return { demands, problems };
-}
 
 /** Reads the memory settings of an entry; undefined for engines without any, text-embeddings-inference for one. */
 export function memoryOfEntry(entry: unknown): EngineMemory | undefined {

@@ -71,5 +71,11 @@ export interface LockedModel {
   resolvedAt: string;
 }
 
+/** A source that is named and could not be resolved where the lock was written, as an image without a digest. */
+export interface UnresolvedModel {
+  /** Why, in a sentence. */
+  unresolved: string;
+}
+
 /** Source as in the stack config (`hf://owner/repo@rev/file.gguf`) to what is locked for it. */
-export type ModelLock = Record<string, LockedModel>;
+export type ModelLock = Record<string, LockedModel | UnresolvedModel>;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Problem } from "../problems";
-import type { LockedModel, ModelLock } from "./facts";
+import type { LockedModel, ModelLock, UnresolvedModel } from "./facts";
 
 /** Name of the committed lock file, in the project's root. */
 export const MODEL_LOCK_FILE = "models.lock.json";
@@ -58,17 +58,44 @@ export const lockedModelSchema = z.strictObject({
   resolvedAt: z.iso.datetime().describe("When it was resolved."),
 }) satisfies z.ZodType<LockedModel>;
 
+const unresolvedSchema = z.strictObject({
+  unresolved: z.string().min(1).describe("Why there is nothing else."),
+}) satisfies z.ZodType<UnresolvedModel>;
+
 /** Schema of `models.lock.json`: source as in the stack config to what is locked for it. */
-export const modelLockSchema: z.ZodType<ModelLock> = z.record(z.string(), lockedModelSchema);
+export const modelLockSchema: z.ZodType<ModelLock> = z.record(
+  z.string(),
+  z.union([unresolvedSchema, lockedModelSchema]),
+);
 
 /** Whether a source is one that `npm run models lock` resolves. Others (`canned`, an engine's own tags) have no entry. */
 export function isLockable(source: string): boolean {
   return /^(hf|file):\/\//.test(source);
 }
 
-/** The entry of a source, or undefined where `npm run models lock` has not seen it. */
+/** What is locked of a source, or undefined where `npm run models lock` has not seen it or could not resolve it. */
 export function lockedModel(lock: ModelLock, source: string): LockedModel | undefined {
+  const entry = entryOf(lock, source);
+  return entry && "revision" in entry ? entry : undefined;
+}
+
+/** Why a source that is in the lock could not be resolved. */
+export function whyUnresolved(lock: ModelLock, source: string): string | undefined {
+  const entry = entryOf(lock, source);
+  return entry && "unresolved" in entry ? entry.unresolved : undefined;
+}
+
+function entryOf(lock: ModelLock, source: string) {
   return Object.hasOwn(lock, source) ? lock[source] : undefined;
+}
+
+/** A model of a hub that nobody has locked: what it is may be another thing tomorrow. */
+export function lockProblems(models: Record<string, { model?: string }>, lock: ModelLock): Problem[] {
+  return Object.entries(models).flatMap(([name, { model = "" }]) =>
+    model.startsWith("hf://") && !entryOf(lock, model)
+      ? [notLocked(`gpubox:models.${name}.model`, model)]
+      : [],
+  );
 }
 
 /** The mistake of a model that is not in the lock. `path` is the key that names the source. */

@@ -7,7 +7,7 @@ import { DIRECT_PORT, directKeys, VALVE_ASSETS, VALVE_COMMAND, valveConfig } fro
 import { startCommand } from "./manual";
 import { modelPort, modelSlug } from "./names";
 import { configFile, directory } from "./text";
-import type { BackendPlan, ServicePlan } from "./types";
+import type { BackendPlan, DeviceNeed, ServicePlan } from "./types";
 
 /** Unprivileged; model files are readable by all. */
 const NOBODY = "65534:65534";
@@ -61,8 +61,18 @@ export function planBackend(
     service: planServer(context, backend, deadlineSeconds),
     valve: planValve(context, backend),
     holdSeconds: holdSeconds(backend),
+    needs: needsOf(context, backend.instance),
     weights: backend.engine.weights,
   };
+}
+
+/** What the planner gave it on each of its devices. */
+function needsOf({ gpus }: PlanContext, instance: string): DeviceNeed[] | undefined {
+  const placement = [...gpus.placements, ...gpus.manual].find(({ backend }) => backend === instance);
+  return placement?.devices.map((device) => ({
+    device: String(device),
+    mib: Math.ceil(placement.shareBytes / 1024 ** 2),
+  }));
 }
 
 function planServer(context: PlanContext, backend: PlannedBackend, deadlineSeconds: number): ServicePlan {

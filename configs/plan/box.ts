@@ -1,4 +1,6 @@
 import { adminPort } from "../checks";
+import { reservedBytes, totalBytes } from "../gpu/device";
+import { planStackGpus } from "../gpu/stack";
 import { leftOut, withoutLeftOut } from "../optionalModels";
 import type { StackConfig } from "../schema/stack";
 import { type PlannedBackend, planBackend } from "./backend";
@@ -21,6 +23,7 @@ export function planBox(input: PlanInput): BoxPlan {
     config,
     prefix: `gpubox-${config.stack}`,
     dataDir: config.host.dataDir,
+    gpus: planStackGpus(config, input.lock ?? {}),
   };
   const models = Object.entries(config.models).map(([name, model]) => planModel(context, name, model));
   const backends = models.flatMap(({ backends }) => backends);
@@ -40,6 +43,10 @@ export function planBox(input: PlanInput): BoxPlan {
       models.flatMap(({ routed }) => routed),
     ),
     edge: planEdge(context),
+    devices: config.host.gpus.map((gpu) => ({
+      device: String(gpu.id),
+      mib: Math.floor((totalBytes(gpu) - reservedBytes(gpu)) / 1024 ** 2),
+    })),
     endpoint: endpointOf(config),
     adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
     models: Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model)),

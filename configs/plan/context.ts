@@ -1,3 +1,4 @@
+import type { GpuPlan } from "../gpu/placement";
 import type { ModelLock } from "../models/facts";
 import type { StackConfig } from "../schema/stack";
 import type { SecretFacts } from "../secretFacts";
@@ -24,6 +25,8 @@ export interface PlanInput {
 export interface PlanContext extends PlanInput {
   /** `gpubox-<stack>`. */
   prefix: string;
+  /** How the backends share the host's GPUs. */
+  gpus: GpuPlan;
   dataDir: string;
 }
 

@@ -1,6 +1,7 @@
 import { engineOf, type ModelConfig } from "../engines";
 import type { EngineContext, Route } from "../engines/engine";
 import { TOOLS } from "../engines/source";
+import { lockedModel } from "../models/lock";
 import { cacheDirectory, type PlannedBackend, valveUrl } from "./backend";
 import { imageOf, type PlanContext } from "./context";
 import { type Instance, instancesOf } from "./instances";
@@ -70,6 +71,8 @@ function adapterOf(
 
 function engineContext(context: PlanContext, name: string, { id, model }: Instance): EngineContext {
   const { host } = context.config;
+  const locked = lockedModel(context.lock ?? {}, model.model ?? "");
+  const placed = [...context.gpus.placements, ...context.gpus.manual];
   const [server] = engineOf(model).images?.(model, host) ?? [];
   return {
     name,
@@ -80,6 +83,7 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
     toolsImage: context.resolved.images[TOOLS]?.reference ?? "",
     image: server ? imageOf(context, server) : "",
     offline: context.resolved.offlineModels.includes(name),
-    locked: context.lock?.[model.model ?? ""],
+    locked,
+    knobs: locked && placed.find(({ backend }) => backend === id)?.knobs,
   };
 }

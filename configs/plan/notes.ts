@@ -1,3 +1,4 @@
+import { whyUnresolved } from "../models/lock";
 import type { PlanContext } from "./context";
 import { usesDatabase } from "./gateway";
 import { imageRolesOf } from "./imageRoles";
@@ -17,6 +18,10 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
     notes.push(
       `${name} is optional and left out: ${secrets.join(", ")} ${secrets.length > 1 ? "are" : "is"} not set.`,
     );
+  for (const { model = "" } of Object.values(config.models)) {
+    const reason = whyUnresolved(context.lock ?? {}, model);
+    if (reason) notes.push(`${model} is not locked: ${reason}`);
+  }
   const unlocked = imageRolesOf(config).flatMap(({ role }) => {
     const image = resolved.images[role];
     return image?.source === "unresolved" ? [`${role} (${image.reference})`] : [];

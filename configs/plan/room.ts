@@ -1,11 +1,5 @@
 import type { DeviceNeed } from "./types";
 
-/** Memory of a device, in MiB. */
-export interface DeviceMemory {
-  device: string;
-  mib: number;
-}
-
 export interface RunningModel {
   model: string;
   needs: DeviceNeed[];
@@ -27,7 +21,7 @@ export interface NoRoom {
 export function noRoom(
   needs: DeviceNeed[],
   running: RunningModel[],
-  devices: DeviceMemory[],
+  devices: DeviceNeed[],
 ): NoRoom | undefined {
   for (const { device, mib } of needs) {
     const total = devices.find((one) => one.device === device)?.mib ?? 0;

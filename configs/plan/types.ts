@@ -197,7 +197,7 @@ export interface BackendPlan {
   needs?: DeviceNeed[];
 }
 
-/** MiB of one device. */
+/** MiB of one device, or on one. */
 export interface DeviceNeed {
   device: string;
   mib: number;
@@ -233,6 +233,8 @@ export interface BoxPlan {
   backends: BackendPlan[];
   gateway: GatewayPlan;
   edge: ServicePlan;
+  /** Memory that backends may have on each of the host's devices. */
+  devices: DeviceNeed[];
   /** Where clients go. */
   endpoint: string;
   adminEndpoint: string;

@@ -26,7 +26,7 @@ test("another port of the edge is announced as the one interruption for everybod
 test("a backend that is replaced in place is announced for its own model", () => {
   const after = testPlan({ models: { tiny: { ...tinyModel.tiny, ctxSize: 8192 } } });
   expect(said(testPlan(), after)).toEqual([
-    "The backend of tiny is replaced in place: until the new one has loaded, for at most 300 s, its requests wait 30 s and then get a 503. Other models notice nothing.",
+    "The backend of tiny is replaced in place: until the new one has loaded, for at most 298 s, its requests wait 30 s and then get a 503. Other models notice nothing.",
   ]);
 });
 

@@ -1,4 +1,4 @@
-import { memoryOfEntry, stackDemands } from "../../configs/gpu/entries";
+import { memoryOfEntry } from "../../configs/gpu/entries";
 import { planGpus } from "../../configs/gpu/placement";
 import { planJson, planText } from "../../configs/gpu/report";
 import { demand, gpu, model } from "../support/demands";
@@ -35,30 +35,6 @@ test("the plan for programs holds bytes", () => {
   const { devices, problems } = JSON.parse(planJson(planGpus(gpus, demands)));
   expect(devices[0]).toMatchObject({ id: 0, totalBytes: 80 * 2 ** 30, leftBytes: 0 });
   expect(problems).toEqual([]);
-});
-
-test("entries without a GPU are passed over, and one that is not locked is a problem", () => {
-  const source = "hf://acme/coder";
-  const { demands, problems } = stackDemands(
-    {
-      coder: { engine: "vllm", model: source, gpu: { devices: [0], memoryGiB: 40 }, maxModelLen: 8192 },
-      other: { engine: "vllm", model: "hf://acme/other", gpu: { devices: [0] } },
-      cpu: { engine: "llamacpp", model: "canned", ctxSize: 4096 },
-      far: { engine: "cloud", model: "azure/gpt" },
-    },
-    { [source]: model() },
-  );
-  expect(demands).toEqual([
-    expect.objectContaining({
-      model: "coder",
-      path: "gpubox:models.coder",
-      devices: [0],
-      memoryGiB: 40,
-      start: "auto",
-      engine: { engine: "vllm", maxModelLen: 8192 },
-    }),
-  ]);
-  expect(problems.map(({ path }) => path)).toEqual(["gpubox:models.other.model"]);
 });
 
 test("settings that do not decide memory stay out of a demand", () => {

@@ -3,8 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { shapeOfConfig } from "../../configs/models/configShape";
 import { shapeOfGguf } from "../../configs/models/ggufShape";
-import { lockedModel, modelLockSchema, notLocked } from "../../configs/models/lock";
-import { lockModels, readModelLock } from "../../runner/models/lockFile";
+import {
+  lockedModel,
+  lockProblems,
+  modelLockSchema,
+  notLocked,
+  whyUnresolved,
+} from "../../configs/models/lock";
+import { readModelLock } from "../../runner/models/lockFile";
+import { lockModels } from "../../runner/models/lockModels";
 import { resolveModel } from "../../runner/models/resolve";
 import { sourcesOfStack } from "../../runner/models/stackSources";
 import { zeroGguf } from "../support/gguf";
@@ -215,6 +222,23 @@ test("a source that cannot be resolved keeps its entry, and the others are locke
   const changes = await lockModels(dir, ["hf://acme/tiny", "hf://acme/tiny-GGUF/tiny-q8.gguf"], access());
   expect(changes[0]).toMatchObject({ failure: expect.stringContaining("The hub has no acme/tiny") });
   expect(Object.keys(readModelLock(dir))).toEqual(["hf://acme/tiny", "hf://acme/tiny-GGUF/tiny-q8.gguf"]);
+});
+
+test("a source that was never resolved stands in the lock with the reason", async () => {
+  const dir = project();
+  await lockModels(dir, ["hf://acme/none"], access());
+  const lock = readModelLock(dir);
+  expect(lockedModel(lock, "hf://acme/none")).toBeUndefined();
+  expect(whyUnresolved(lock, "hf://acme/none")).toContain("The hub has no acme/none");
+  expect(
+    lockProblems({ none: { model: "hf://acme/none" }, other: { model: "hf://acme/other" } }, lock),
+  ).toEqual([
+    {
+      path: "gpubox:models.other.model",
+      what: "hf://acme/other is not in models.lock.json.",
+      fix: "Run `npm run models lock`, and commit the file.",
+    },
+  ]);
 });
 
 test("a lock with an unknown key is refused with a way back", () => {

@@ -43,6 +43,13 @@ test("a record of a role that does not exist is refused", () => {
   expect(() => readResolved(dir, "box")).toThrow();
 });
 
-test("only images of the box itself and llama.cpp's for the CPU have recipes", () => {
-  expect(recipeRoles(defaultProjectDir)).toEqual(["gateway", "edge", "cache", "database", "llamacpp"]);
+test("only images of the box itself, of llama.cpp for the CPU and of Ollama have recipes", () => {
+  expect(recipeRoles(defaultProjectDir)).toEqual([
+    "gateway",
+    "edge",
+    "cache",
+    "database",
+    "llamacpp",
+    "ollama",
+  ]);
 });

@@ -1,0 +1,99 @@
+import { planStackGpus } from "../../configs/gpu/stack";
+import { parseStack } from "../../configs/parse";
+import { ConfigError } from "../../configs/problems";
+import { model } from "../support/demands";
+import { everyImage } from "../support/engines";
+import { rawStack, testPlan, testSecrets } from "../support/stacks";
+
+const source = "hf://acme/coder";
+const host = { gpus: [{ id: 0, memoryGiB: 24 }] };
+const coder = {
+  engine: "vllm",
+  model: source,
+  gpu: { devices: [0] },
+  maxModelLen: 8192,
+  toolCallParser: "hermes",
+};
+const stack = (models: Record<string, unknown>) => ({ host, models });
+const refusal = (models: Record<string, unknown>, lock = {}) => {
+  try {
+    parseStack({ ...rawStack(stack(models)), lock });
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+};
+
+test("a model of a hub that is not locked is refused at preview", () => {
+  expect(refusal({ coder })).toEqual([
+    {
+      path: "gpubox:models.coder.model",
+      what: `${source} is not in models.lock.json.`,
+      fix: "Run `npm run models lock`, and commit the file.",
+    },
+  ]);
+});
+
+test("a model that could not be resolved needs a size by hand, and is then planned by it", () => {
+  const lock = { [source]: { unresolved: "The hub does not answer." } };
+  expect(refusal({ coder }, lock)).toEqual([
+    {
+      path: "gpubox:models.coder.gpu.memoryGiB",
+      what: `Nothing is known of the size of ${source}: The hub does not answer.`,
+      fix: "Say how many GiB it needs on each device, or run `npm run models lock` where the hub answers.",
+    },
+  ]);
+  expect(refusal({ coder: { ...coder, gpu: { devices: [0], memoryGiB: 20 } } }, lock)).toEqual([]);
+  const two = Object.fromEntries(
+    ["a", "b"].map((name) => [
+      name,
+      { engine: "ollama", model: `${name}:1b`, gpu: { devices: [0], memoryGiB: 14 } },
+    ]),
+  );
+  expect(refusal(two)[0]).toMatchObject({
+    path: "gpubox:models.b",
+    what: expect.stringContaining("device 0"),
+  });
+});
+
+test("a model that does not fit its device is refused with the sum", () => {
+  const [problem, ...others] = refusal({ coder }, { [source]: model(30) });
+  expect(others).toEqual([]);
+  expect(problem).toMatchObject({ path: "gpubox:models.coder" });
+  expect(problem!.what).toContain("device 0");
+  expect(problem!.what).toContain("GiB");
+});
+
+test("what the planner gives is what the engine is started with, on each instance", () => {
+  const lock = { [source]: model(7) };
+  const gpus = [
+    { id: 0, memoryGiB: 80 },
+    { id: 1, memoryGiB: 80 },
+  ];
+  const config = {
+    host: { gpus },
+    models: {
+      coder: { ...coder, gpu: undefined, instances: [{ gpu: { devices: [0] } }, { gpu: { devices: [1] } }] },
+    },
+  };
+  const plan = testPlan(config, testSecrets, everyImage, lock);
+  const { placements } = planStackGpus(parseStack({ ...rawStack(config), lock }), lock);
+  expect(placements.map(({ backend }) => backend)).toEqual(["coder-1", "coder-2"]);
+  for (const [index, backend] of plan.backends.entries()) {
+    const { command } = backend.service.container;
+    const bytes = command[command.indexOf("--kv-cache-memory-bytes") + 1];
+    expect(bytes).toBe(placements[index]!.knobs.args["--kv-cache-memory-bytes"]);
+    expect(backend.needs).toEqual([
+      { device: String(index), mib: Math.ceil(placements[index]!.shareBytes / 1024 ** 2) },
+    ]);
+  }
+});
+
+test("settings that a person chose are kept", () => {
+  const lock = { [source]: model(7) };
+  const config = stack({ coder: { ...coder, gpuMemoryUtilization: 0.9 } });
+  const { command } = testPlan(config, testSecrets, everyImage, lock).backends[0]!.service.container;
+  expect(command[command.indexOf("--gpu-memory-utilization") + 1]).toBe("0.9");
+  expect(command).not.toContain("--kv-cache-memory-bytes");
+});
