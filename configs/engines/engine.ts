@@ -7,6 +7,7 @@ import type { Problem } from "../problems";
 import type { HostConfig } from "../schema/host";
 import type { Mode } from "../schema/model";
 import type { SecretRef } from "../schema/shared";
+import type { EngineFeatures } from "./features";
 
 /** LiteLLM's side of a model: what goes into `litellm_params` and `model_info`. */
 export interface Route {
@@ -128,6 +129,8 @@ export interface Engine<Model extends { engine: string }> {
   keys: string[];
   /** How each protocol reaches a model of this engine. Absent where the server is not ours to know. */
   protocols?: Protocol[];
+  /** What it says of itself in docs/features.md, and how that is known. */
+  features: EngineFeatures;
   /** Mistakes that the schema cannot see. `path` is the entry's, or one of its instances'. */
   check(model: Model, path: string, about: CheckContext): Problem[];
   /** Public names beside the entry's own that its server answers to as models of their own: LoRA adapters. */

@@ -13,6 +13,7 @@ import {
   nativeEndpoints,
   type Protocol,
 } from "./engine";
+import type { EngineFeatures } from "./features";
 import { checkExtraArgs, flags, flagsOf } from "./flags";
 import { modelInfo } from "./info";
 import { readySeconds } from "./readiness";
@@ -232,10 +233,32 @@ function check(model: LlamaCppModel, path: string, { host, locked }: CheckContex
   ];
 }
 
+const features: EngineFeatures = {
+  example: "file:///srv/models/model.gguf",
+  known: "contract",
+  ran: {
+    "test/e2e/llamacpp.test.ts": [
+      ...(["chat", "streaming", "messages", "embeddings", "tools", "weights", "cpu"] as const),
+    ],
+    "test/e2e/imagesRecipes.test.ts": ["completions", "apiKey", "metrics", "drain"],
+    "test/e2e/plannerAccuracy.test.ts": ["quantization", "kvCache"],
+  },
+  says: {
+    tools: { cell: "by the model's chat template", known: "vendor" },
+    reasoning: { cell: "by the model's chat template; `--reasoning-format`", known: "contract" },
+    quantization: { cell: "in the GGUF", known: "vendor" },
+    tensorParallel: { cell: "layers over devices; rows by `--split-mode`", known: "contract" },
+    speculative: { cell: "`--spec-type`", known: "contract" },
+    metrics: { cell: "`GET /metrics`, with the key", known: "contract" },
+    drain: { cell: "no: streams are cut", known: "vendor" },
+  },
+};
+
 export const llamacpp: Engine<LlamaCppModel> = {
   schema,
   keys: Object.keys(shape),
   protocols,
+  features,
   check,
   images: (model, host) => [image(model, host), ...toolsFor(model.model, model.mmproj, ...model.lora)],
   container,

@@ -6,6 +6,7 @@ import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";
 import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
+import type { EngineFeatures } from "./features";
 import { checkEnv } from "./flags";
 import { modelInfo } from "./info";
 import { CACHE } from "./python";
@@ -188,10 +189,30 @@ function check(model: OllamaModel, path: string, { host, locked }: CheckContext)
   ];
 }
 
+const features: EngineFeatures = {
+  example: "qwen3:8b",
+  known: "contract",
+  // Of its own routes; the test asks no gateway.
+  ran: { "test/e2e/imagesOllama.test.ts": ["chat", "streaming", "cpu"] },
+  says: {
+    tools: { cell: "by the model's template", known: "vendor" },
+    reasoning: { cell: "by the model's template", known: "vendor" },
+    vision: { cell: "by the model", known: "vendor" },
+    lora: { cell: "in the model: ADAPTER of its Modelfile", known: "vendor" },
+    quantization: { cell: "by the tag", known: "vendor" },
+    tensorParallel: { cell: "no: layers over devices; `schedSpread`", known: "vendor" },
+    prefixCache: { cell: "its runner's own", known: "vendor" },
+    speculative: { cell: "by the model", known: "vendor" },
+    metrics: { cell: "no", known: "contract" },
+    drain: { cell: "no: requests are cut", known: "vendor" },
+  },
+};
+
 export const ollama: Engine<OllamaModel> = {
   schema,
   keys: Object.keys(shape),
   protocols,
+  features,
   check,
   images: (model, host) => [image(model, host)],
   container,

@@ -3,6 +3,7 @@ import type { Problem } from "../problems";
 import { instancesOption, modelBase, modeOption } from "../schema/model";
 import { keyRef } from "../schema/shared";
 import type { Engine, Protocol } from "./engine";
+import type { EngineFeatures } from "./features";
 import { modelInfo } from "./info";
 
 const baseUrl = z
@@ -55,10 +56,23 @@ const protocols: Protocol[] = [
 /** Prefixes whose routes LiteLLM adds to the server's root. */
 const AT_THE_ROOT = ["ollama_chat", "infinity", "huggingface"];
 
+const features: EngineFeatures = {
+  example: "model",
+  known: "vendor",
+  says: {
+    completions: { cell: "passed on", known: "vendor" },
+    responses: { cell: "passed on", known: "vendor" },
+    tools: { cell: "passed on", known: "vendor" },
+    reasoning: { cell: "passed on", known: "vendor" },
+    vision: { cell: "passed on", known: "vendor" },
+  },
+};
+
 export const openai: Engine<OpenAiModel> = {
   schema,
   keys: Object.keys(shape),
   protocols,
+  features,
   check(model, entry) {
     const path = `${entry}.baseUrl`;
     if (model.baseUrl === undefined) return [{ path, what: "It is missing.", fix: "Write a string." }];

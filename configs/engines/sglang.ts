@@ -14,6 +14,7 @@ import {
   type Protocol,
 } from "./engine";
 import { checkParsers, parsersOf } from "./families";
+import type { EngineFeatures } from "./features";
 import { checkExtraArgs, flags, flagsOf } from "./flags";
 import { bashHealth } from "./health";
 import { modelInfo } from "./info";
@@ -227,10 +228,20 @@ function check(model: SglangModel, path: string, { host, locked }: CheckContext)
   ];
 }
 
+const features: EngineFeatures = {
+  example: "hf://Qwen/Qwen3-8B",
+  known: "contract",
+  says: {
+    metrics: { cell: "`GET /metrics`", known: "contract" },
+    drain: { cell: "waits for the last request", known: "vendor" },
+  },
+};
+
 export const sglang: Engine<SglangModel> = {
   schema,
   keys: Object.keys(shape),
   protocols,
+  features,
   check,
   adapters: ({ loraPaths }) => Object.keys(loraPaths),
   images: (model, host) => [image(model, host), ...toolsFor(model.model)],

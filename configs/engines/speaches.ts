@@ -6,6 +6,7 @@ import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";
 import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
+import type { EngineFeatures } from "./features";
 import { checkEnv, checkExtraArgs } from "./flags";
 import { bashHealth } from "./health";
 import { modelInfo } from "./info";
@@ -126,10 +127,21 @@ function check(model: SpeachesModel, path: string, { host }: CheckContext): Prob
   ];
 }
 
+const features: EngineFeatures = {
+  example: "hf://Systran/faster-whisper-small",
+  known: "vendor",
+  says: {
+    metrics: { cell: "no", known: "vendor" },
+    drain: { cell: "no: it ends as uvicorn does", known: "vendor" },
+    weights: { cell: "CTranslate2 (Whisper), ONNX (Kokoro, Piper)", known: "vendor" },
+  },
+};
+
 export const speaches: Engine<SpeachesModel> = {
   schema,
   keys: Object.keys(shape),
   protocols,
+  features,
   check,
   images: (model, host) => [image(model, host)],
   container,

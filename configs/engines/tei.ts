@@ -7,6 +7,7 @@ import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";
 import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
+import type { EngineFeatures } from "./features";
 import { checkExtraArgs, flags, flagsOf } from "./flags";
 import { bashHealth } from "./health";
 import { modelInfo } from "./info";
@@ -155,10 +156,20 @@ function check(model: TeiModel, path: string, { host, locked }: CheckContext): P
   return [...problems, ...checkExtraArgs(model.extraArgs, OWNED, path)];
 }
 
+const features: EngineFeatures = {
+  example: "hf://BAAI/bge-m3",
+  known: "vendor",
+  says: {
+    metrics: { cell: "`GET /metrics`", known: "vendor" },
+    drain: { cell: "finishes what runs", known: "vendor" },
+  },
+};
+
 export const tei: Engine<TeiModel> = {
   schema,
   keys: Object.keys(shape),
   protocols,
+  features,
   check,
   images: (model, host) => [image(model, host), ...toolsFor(model.model)],
   container,

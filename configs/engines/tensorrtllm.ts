@@ -7,6 +7,7 @@ import { modeOption } from "../schema/model";
 import { checkDevices, deviceAccess } from "./accelerator";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import { checkParsers, parsersOf } from "./families";
+import type { EngineFeatures } from "./features";
 import { checkExtraArgs, flags } from "./flags";
 import { bashHealth } from "./health";
 import { modelInfo } from "./info";
@@ -169,10 +170,26 @@ function check(model: TensorRtLlmModel, path: string, { host, locked }: CheckCon
   ];
 }
 
+const features: EngineFeatures = {
+  example: "hf://Qwen/Qwen3-8B",
+  known: "vendor",
+  says: {
+    vision: { cell: "by the model, chat only", known: "vendor" },
+    lora: { cell: "lora_config in `config`", known: "vendor" },
+    quantization: { cell: "by the checkpoint", known: "vendor" },
+    kvCache: { cell: "kv_cache_config in `config`", known: "vendor" },
+    prefixCache: { cell: "kv_cache_config in `config`", known: "vendor" },
+    speculative: { cell: "speculative_config in `config`", known: "vendor" },
+    metrics: { cell: "`GET /prometheus/metrics`", known: "vendor" },
+    drain: { cell: "no: it ends as uvicorn does", known: "vendor" },
+  },
+};
+
 export const tensorrtllm: Engine<TensorRtLlmModel> = {
   schema,
   keys: Object.keys(shape),
   protocols,
+  features,
   check,
   images: (model) => ["tensorrt-llm", ...toolsFor(model.model)],
   container,

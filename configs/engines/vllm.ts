@@ -11,7 +11,6 @@ import {
   type EngineContainer,
   type EngineContext,
   nativeEndpoints,
-  type Protocol,
 } from "./engine";
 import { checkParsers, parsersOf } from "./families";
 import { checkEnv, checkExtraArgs, flags, flagsOf } from "./flags";
@@ -23,6 +22,7 @@ import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./p
 import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
 import { isGguf, modelSource, toolsFor, weightsDirectory } from "./source";
+import { features, protocols } from "./vllmFeatures";
 
 const shape = {
   engine: z.literal("vllm"),
@@ -136,23 +136,6 @@ const OWNED: Record<string, string> = {
   "--served-model-name": "",
   "--api-key": "",
 };
-
-const protocols: Protocol[] = [
-  { path: "/v1/chat/completions", how: "native", why: "vLLM's own route." },
-  { path: "/v1/completions", how: "native", why: "vLLM's own route." },
-  {
-    path: "/v1/messages",
-    how: "native",
-    why: "vLLM refuses x-api-key, which anthropic/ sends; hosted_vllm/ with supported_endpoints sends Bearer.",
-  },
-  {
-    path: "/v1/responses",
-    how: "native",
-    why: "vLLM's own route; answers are not stored, so previous_response_id fails.",
-  },
-  { path: "/v1/embeddings", how: "native", why: "With mode: embedding." },
-  { path: "/v1/rerank", how: "native", why: "With mode: rerank." },
-];
 
 function image(model: VllmModel, host: HostConfig) {
   const { kind } = acceleratorOf(model.gpu, host);
@@ -299,6 +282,7 @@ export const vllm: Engine<VllmModel> = {
   schema,
   keys: Object.keys(shape),
   protocols,
+  features,
   check,
   adapters: ({ loraModules }) => Object.keys(loraModules),
   images: (model, host) => [image(model, host), ...toolsFor(model.model)],

@@ -28,6 +28,7 @@ const toy: Engine<ToyModel> = {
   schema,
   keys: Object.keys(shape),
   protocols: [{ path: "/v1/messages", how: "translated", why: "It speaks OpenAI's protocol only." }],
+  features: { example: "hf://acme/toy", known: "vendor" },
   check: (model, path, { host }) => [
     ...checkDevices("Toy", model.gpu, host, path, ["cpu", "nvidia"]),
     ...checkExtraArgs(model.extraArgs, { "--port": "", "--max-tokens": "maxTokens" }, path),
