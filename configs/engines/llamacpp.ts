@@ -240,7 +240,7 @@ const features: EngineFeatures = {
     "test/e2e/llamacpp.test.ts": [
       ...(["chat", "streaming", "messages", "embeddings", "tools", "weights", "cpu"] as const),
     ],
-    "test/e2e/imagesRecipes.test.ts": ["completions", "apiKey", "metrics", "drain"],
+    "test/e2e/imagesRecipes.test.ts": ["completions", "apiKey", "metrics"],
     "test/e2e/plannerAccuracy.test.ts": ["quantization", "kvCache"],
   },
   says: {

@@ -203,7 +203,8 @@ const features: EngineFeatures = {
     tensorParallel: { cell: "no: layers over devices; `schedSpread`", known: "vendor" },
     prefixCache: { cell: "its runner's own", known: "vendor" },
     speculative: { cell: "by the model", known: "vendor" },
-    metrics: { cell: "no", known: "contract" },
+    apiKey: { cell: "no: it knows none", known: "vendor" },
+    metrics: { cell: "no: it has no such route", known: "vendor" },
     drain: { cell: "no: requests are cut", known: "vendor" },
   },
 };

@@ -131,7 +131,7 @@ const features: EngineFeatures = {
   example: "hf://Systran/faster-whisper-small",
   known: "vendor",
   says: {
-    metrics: { cell: "no", known: "vendor" },
+    metrics: { cell: "no: it has no such route", known: "vendor" },
     drain: { cell: "no: it ends as uvicorn does", known: "vendor" },
     weights: { cell: "CTranslate2 (Whisper), ONNX (Kokoro, Piper)", known: "vendor" },
   },

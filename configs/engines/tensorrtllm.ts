@@ -180,6 +180,7 @@ const features: EngineFeatures = {
     kvCache: { cell: "kv_cache_config in `config`", known: "vendor" },
     prefixCache: { cell: "kv_cache_config in `config`", known: "vendor" },
     speculative: { cell: "speculative_config in `config`", known: "vendor" },
+    apiKey: { cell: "no: it knows none", known: "vendor" },
     metrics: { cell: "`GET /prometheus/metrics`", known: "vendor" },
     drain: { cell: "no: it ends as uvicorn does", known: "vendor" },
   },
