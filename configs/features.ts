@@ -91,7 +91,11 @@ function reasons(registry: Record<string, unknown>): string[][] {
   );
 }
 
-/** Rows of Markdown; the first is the head. */
+/** Rows of Markdown, padded as the formatter has it; the first is the head. */
 function table([head = [], ...rows]: string[][]): string {
-  return [head, head.map(() => "-"), ...rows].map((row) => `| ${row.join(" | ")} |\n`).join("");
+  const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]!.length)));
+  const rule = widths.map((width) => "-".repeat(width));
+  return [head, rule, ...rows]
+    .map((row) => `| ${row.map((text, at) => text.padEnd(widths[at]!)).join(" | ")} |\n`)
+    .join("");
 }

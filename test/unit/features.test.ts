@@ -22,7 +22,7 @@ test("docs/features.md is what the registry says", () => {
 
 test("every engine has a row in every table, and what runs no container has none about containers", () => {
   const tables = page.split(/^## /m).slice(1, 5);
-  const rows = tables.map((table) => [...table.matchAll(/^\| ([a-z-]{2,}) \|/gm)].map(([, name]) => name));
+  const rows = tables.map((table) => [...table.matchAll(/^\| ([a-z][a-z-]+) +\|/gm)].map(([, name]) => name));
   const all = Object.keys(engines);
   const contained = all.filter((name) => !["openai", "cloud"].includes(name));
   expect(rows).toEqual([all, all, contained, contained].map((names) => ["engine", ...names]));
@@ -30,8 +30,8 @@ test("every engine has a row in every table, and what runs no container has none
 
 test("every cell of the page ends with how it is known", () => {
   const tables = page.split(/^## /m).slice(1, 5).join("\n");
-  const written = [...tables.matchAll(/^\| (?!engine|-)[a-z-]+ \| (.*) \|$/gm)].flatMap(([, row]) =>
-    row!.split(" | "),
+  const written = [...tables.matchAll(/^\| (?!engine |-)[a-z-]+ +\| (.*) \|$/gm)].flatMap(([, row]) =>
+    row!.split("|").map((cell) => cell.trim()),
   );
   expect(written).toHaveLength(cells.length);
   expect(
