@@ -10,5 +10,10 @@ const project = (name, extra = {}) => ({
 module.exports = {
   // What is slow is slow on two busy cores; tests that take minutes say so themselves.
   testTimeout: 60_000,
-  projects: [project("unit"), project("component"), project("contract"), project("e2e"), project("load")],
+  projects: [
+    project("unit"),
+    project("component"),
+    project("contract"),
+    project("e2e", { testMatch: ["<rootDir>/test/{e2e,load}/**/*.test.ts"] }),
+  ],
 };
