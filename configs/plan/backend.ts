@@ -61,7 +61,7 @@ export function planBackend(
     service: planServer(context, backend, deadlineSeconds),
     valve: planValve(context, backend),
     holdSeconds: holdSeconds(backend),
-    weights: backend.engine.weights,
+    weights: backend.engine.weights ?? [],
   };
 }
 

@@ -36,7 +36,7 @@ test("the weights are fetched once, before either server is made", () => {
 
 test("the image of an engine is pulled once, and each cache is made for the user that writes to it", () => {
   expect(all.filter((r) => r.name === "gpubox-test-host-image-vllm")).toHaveLength(1);
-  const caches = all.filter((r) => r.name.endsWith("-server-files-writable-0"));
+  const caches = all.filter((r) => r.name.endsWith("-server-files-write"));
   expect(caches.map((r) => String(r.inputs.create).split(" ").slice(-3))).toEqual([
     ["'/srv/gpubox/backend-m-1-cache'", "'2000'", "'0'"],
     ["'/srv/gpubox/backend-m-2-cache'", "'2000'", "'0'"],

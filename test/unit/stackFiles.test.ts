@@ -40,7 +40,7 @@ test("the reference box runs the four backends of its one endpoint, the giant by
     "qwen3-coder-llama auto llamacpp-cuda",
   ]);
   expect(boxPlan().notes.filter((note) => note.startsWith("No digest"))[0]).toMatch(
-    /ollama \(ollama\/ollama:0\.32\.0\)/,
+    /vllm \(vllm\/vllm-openai:v0\.33\.0\)/,
   );
 });
 
