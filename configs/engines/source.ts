@@ -124,14 +124,14 @@ function lockedStep(repo: string, model: LockedModel, context: SourceContext): S
 
 /**
  * Downloads what the hub lists of a repository, without the copies of the same weights in other formats. Each file is made
- * beside its place, so that an interrupted download goes on where it stopped.
+ * beside its place, so that an interrupted download goes on where it stopped. No list is a failure: `grep` finds nothing.
  */
 const FETCH = `set -eu
 cd "$1"; base=$2 api=$3
 [ ! -f .complete ] || exit 0
-set -- $(curl -fsSL --retry 5 "$api" | grep -o '"rfilename":"[^"]*"' | cut -d '"' -f 4 |
+files=$(curl -fsSL --retry 5 "$api" | grep -o '"rfilename":"[^"]*"' | cut -d '"' -f 4 |
   grep -Ev '^[.]git|[.](gguf|bin|pth|pt|onnx|h5|msgpack|ot)$|^(original|onnx|openvino)/')
-for file; do
+for file in $files; do
   [ ! -s "$file" ] || continue
   echo "$file"
   curl -fL --retry 5 --create-dirs -C - -o "$file.part" "$base/$file"

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Box } from "../../components/Box";
-import { boxOf } from "../support/engines";
+import { boxOf, locked } from "../support/engines";
 import { isSecret, type Registered, registered } from "../support/mocks";
 import { testSecrets } from "../support/stacks";
 
@@ -32,6 +32,16 @@ test("the weights are fetched once, before either server is made", () => {
   const steps = all.filter((r) => r.type === COMMAND && r.name.startsWith("weights-"));
   expect(steps).toHaveLength(1);
   for (const server of servers()) expect(server.dependsOn).toContain(steps[0]!.name);
+});
+
+test("the step of a locked model reads a token that shows nowhere", async () => {
+  const model = "hf://Qwen/Qwen3-8B";
+  const secrets: Record<string, string> = { ...testSecrets, hfToken: "hf_PLANTED-token" };
+  const { plan } = boxOf({ engine: "vllm", model, gpu: { devices: [0] } }, { lock: locked(), secrets });
+  const found = await registered(() => new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) }));
+  const [step] = found.filter((r) => r.type === COMMAND && r.name.startsWith("weights-"));
+  expect(isSecret(step!.inputs.stdin)).toBe(true);
+  expect(JSON.stringify({ ...step!.inputs, stdin: "" })).not.toContain("PLANTED");
 });
 
 test("the image of an engine is pulled once, and each cache is made for the user that writes to it", () => {

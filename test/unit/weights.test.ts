@@ -1,8 +1,10 @@
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type WeightsOptions, weightsStep } from "../../configs/plan/weights";
 import { defaultProjectDir } from "../../runner/project";
-import { locked, served } from "../support/engines";
+import { gpuHost, locked, served } from "../support/engines";
 
 const options: WeightsOptions = {
   modelsDir: "/srv/gpubox/models",
@@ -117,4 +119,27 @@ describe("a model that is locked", () => {
     expect([step?.name, step?.stdin, more]).toEqual(["weights-a5ac503e", undefined, []]);
     expect(step?.script).toContain("/srv/gpubox/models/hf/a/b/main/");
   });
+});
+
+test.each([
+  ["is whole when each file of its list is there", `echo '[{"rfilename":"a.safetensors"}]'`, 0],
+  ["fails, and is not taken for whole, when its list does not come", "exit 22", 1],
+])("the download of a repository that is not locked %s", (_, list, code) => {
+  const dir = mkdtempSync(join(tmpdir(), "gpubox-weights-"));
+  const program = (name: string, text: string) => {
+    writeFileSync(join(dir, name), `#!/bin/sh\n${text}\n`);
+    chmodSync(join(dir, name), 0o755);
+  };
+  // `docker run … -c SCRIPT WORDS` without a container, and a hub that knows one list and one file.
+  program("docker", 'while [ "$1" != -c ]; do shift; done; exec sh "$@"');
+  program("curl", `case "$*" in */api/*) ${list} ;; *) echo x > a.safetensors.part ;; esac`);
+  const model = { engine: "vllm", model: "hf://o/n", gpu: { devices: [0] } };
+  const [step] = served(model, { host: { ...gpuHost, dataDir: dir } }).weights;
+  const folder = join(dir, "models/hf/o/n/main");
+  mkdirSync(folder, { recursive: true });
+  const env = { ...process.env, PATH: `${dir}:${process.env.PATH}` };
+  expect(spawnSync("sh", ["-c", step!.script], { env }).status).toBe(code);
+  const there = [".complete", "a.safetensors"].map((name) => existsSync(join(folder, name)));
+  expect(there).toEqual([code === 0, code === 0]);
+  rmSync(dir, { recursive: true });
 });
