@@ -45,23 +45,23 @@ export class Backend extends pulumi.ComponentResource {
     this.registerOutputs({});
   }
 
-  /** The model's file is on the host before anything is stopped. */
+  /** The model's files are on the host before anything is stopped. */
   private weights({ host, plan, weights, secrets }: BackendArgs): local.Command[] {
-    if (!plan.weights) return [];
-    const { name, script, stdin } = plan.weights;
-    const step =
-      weights.get(name) ??
-      new local.Command(
-        name,
-        {
-          create: script,
-          stdin: stdin && pulumi.secret(secrets.apply((values) => renderText(stdin, values))),
-          environment: host.environment,
-          addPreviousOutputInEnv: false,
-        },
-        { parent: host, customTimeouts: { create: DOWNLOAD_LIMIT, update: DOWNLOAD_LIMIT } },
-      );
-    weights.set(name, step);
-    return [step];
+    return plan.weights.map(({ name, script, stdin }) => {
+      const step =
+        weights.get(name) ??
+        new local.Command(
+          name,
+          {
+            create: script,
+            stdin: stdin && pulumi.secret(secrets.apply((values) => renderText(stdin, values))),
+            environment: host.environment,
+            addPreviousOutputInEnv: false,
+          },
+          { parent: host, customTimeouts: { create: DOWNLOAD_LIMIT, update: DOWNLOAD_LIMIT } },
+        );
+      weights.set(name, step);
+      return step;
+    });
   }
 }

@@ -1,5 +1,6 @@
 import { local } from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
+import { MODEL_LOCK_FILE } from "../configs/models/lock";
 import { deployedBy } from "../configs/plan/announce";
 import type { BoxPlan } from "../configs/plan/types";
 
@@ -7,10 +8,10 @@ import type { BoxPlan } from "../configs/plan/types";
 const KEPT = 10;
 
 /**
- * Copies what a generation was made from, beside the project; the config's secrets are encrypted in it. Standard input says
+ * Copies what a generation was made from, beside the project, the locks of images and models too; the config's secrets are encrypted in it. Standard input says
  * what runs now, for the announcements of the next preview.
  */
-const RECORD = `set -e
+export const RECORD = `set -e
 umask 077
 cat > ".gpubox/deployed.$GPUBOX_STACK.json.new"
 mv -f ".gpubox/deployed.$GPUBOX_STACK.json.new" ".gpubox/deployed.$GPUBOX_STACK.json"
@@ -18,6 +19,8 @@ dir=.gpubox/history/$GPUBOX_STACK
 mkdir -p "$dir/$GPUBOX_GENERATION"
 cp "Pulumi.$GPUBOX_STACK.yaml" "$dir/$GPUBOX_GENERATION/stack.yaml"
 [ ! -f ".gpubox/resolved.$GPUBOX_STACK.json" ] || cp ".gpubox/resolved.$GPUBOX_STACK.json" "$dir/$GPUBOX_GENERATION/resolved.json"
+rm -f "$dir/$GPUBOX_GENERATION/${MODEL_LOCK_FILE}"
+[ ! -f ${MODEL_LOCK_FILE} ] || cp ${MODEL_LOCK_FILE} "$dir/$GPUBOX_GENERATION/"
 touch "$dir/$GPUBOX_GENERATION"
 cd "$dir"
 ls -t | tail -n +${KEPT + 1} | while read -r old; do rm -rf "./$old"; done`;

@@ -42,11 +42,12 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
     });
   }
   if (plan.deviceLocks) await step(options, "device locks", plan.deviceLocks.script);
-  for (const weights of new Map(plan.backends.map((b) => [b.weights?.name, b.weights])).values())
-    if (weights) {
-      const stdin = weights.stdin && renderText(weights.stdin, secrets);
-      await step(options, `model file ${weights.name}`, weights.script, { inherit: true, stdin });
-    }
+  const downloads = plan.backends.flatMap(({ weights }) => weights).map((one) => [one.name, one] as const);
+  for (const { name, script, stdin } of new Map(downloads).values())
+    await step(options, `model file ${name}`, script, {
+      inherit: true,
+      stdin: stdin && renderText(stdin, secrets),
+    });
   log("  containers");
   await compose(options, ["up", "-d", "--remove-orphans"]);
   for (const { container, reloads } of servicesOf(plan))

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { garbage, type HostImage, type HostItem, type Inventory, type Kept } from "../configs/garbage";
+import type { ModelLock } from "../configs/models/facts";
 import { parseStack } from "../configs/parse";
 import { planBox } from "../configs/plan/box";
 import { onHost } from "../configs/plan/hostFiles";
@@ -10,10 +11,11 @@ import type { BoxPlan, Resolved } from "../configs/plan/types";
 import { ConfigError } from "../configs/problems";
 import { generatedSecrets } from "../configs/schema/stack";
 import { loadAssets } from "./assets";
-import { recordedGenerations } from "./history";
+import { recordedGenerations, recordedModelLock, recordOf } from "./history";
 import { readLock } from "./imageLock";
+import { readModelLock } from "./models/lockFile";
 import { output, run, UserError } from "./process";
-import { projectPaths, stackNames } from "./project";
+import { stackNames } from "./project";
 import { recipeReference, recipeRoles } from "./recipes";
 import { readResolved, resolvedPath, resolvedSchema } from "./resolved";
 import { encryptedNames } from "./secrets";
@@ -81,14 +83,17 @@ export async function removeGarbage(item: Garbage): Promise<void> {
 }
 
 /** The plan of a stack's present file first, then those of the generations that stay. */
-function plansOf(projectDir: string, stack: string): BoxPlan[] {
-  const current = planFile(projectDir, projectDir, stack, readResolved(projectDir, stack));
+export function plansOf(projectDir: string, stack: string): BoxPlan[] {
+  const current = planFile(projectDir, projectDir, stack, {
+    resolved: readResolved(projectDir, stack),
+    lock: readModelLock(projectDir),
+  });
   const recorded = recordedGenerations(projectDir, stack).slice(0, KEPT_GENERATIONS);
   return [current, ...recorded.map((generation) => planRecorded(projectDir, stack, generation))];
 }
 
 function planRecorded(projectDir: string, stack: string, generation: string): BoxPlan {
-  const folder = join(projectPaths(projectDir).root, "history", stack, generation);
+  const folder = recordOf(projectDir, stack, generation);
   const workdir = mkdtempSync(join(tmpdir(), "gpubox-gc-"));
   try {
     copyFileSync(join(folder, "stack.yaml"), join(workdir, `Pulumi.${stack}.yaml`));
@@ -97,8 +102,10 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
     const recorded = existsSync(path)
       ? resolvedSchema.parse(JSON.parse(readFileSync(path, "utf8")))
       : present;
-    const images = { ...recorded, images: { ...present.images, ...recorded.images } };
-    return planFile(projectDir, workdir, stack, images);
+    return planFile(projectDir, workdir, stack, {
+      resolved: { ...recorded, images: { ...present.images, ...recorded.images } },
+      lock: recordedModelLock(projectDir, stack, generation),
+    });
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof UserError || error instanceof z.ZodError))
       throw error;
@@ -112,15 +119,20 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
 }
 
 /** Which files and images a config needs follows from the names of its secrets, not from their values. */
-function planFile(projectDir: string, folder: string, stack: string, resolved: Resolved): BoxPlan {
+function planFile(
+  projectDir: string,
+  folder: string,
+  stack: string,
+  known: { resolved: Resolved; lock: ModelLock },
+): BoxPlan {
   const names = [...generatedSecrets, ...encryptedNames(folder, stack)];
   const standIns = Object.fromEntries(names.map((name) => [name, `sk-stands-in-for-${name}`]));
-  const raw = { ...readStackFile(folder, stack, standIns), saltFingerprint: undefined };
+  const raw = { ...readStackFile(folder, stack, standIns), saltFingerprint: undefined, lock: known.lock };
   return planBox({
     config: parseStack(raw),
     secrets: raw.secrets,
     saltFingerprint: "",
-    resolved,
+    ...known,
     assets: loadAssets(projectDir),
   });
 }

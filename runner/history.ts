@@ -1,8 +1,12 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import type { ModelLock } from "../configs/models/facts";
+import { lockedModel } from "../configs/models/lock";
 import { type Deployed, deployedSchema } from "../configs/plan/announce";
 import type { BoxPlan } from "../configs/plan/types";
+import { readModelLock, writeModelLock } from "./models/lockFile";
+import { sourcesOfStack } from "./models/stackSources";
 import { output, UserError } from "./process";
 import { projectPaths } from "./project";
 import { resolvedPath } from "./resolved";
@@ -30,8 +34,22 @@ export function recordedGenerations(projectDir: string, stack: string): string[]
   return readdirSync(folder).sort((a, b) => age(b) - age(a));
 }
 
+/** Where the files lie that a generation was made from. */
+export function recordOf(projectDir: string, stack: string, generation: string): string {
+  return join(projectPaths(projectDir).root, "history", stack, generation);
+}
+
 /**
- * Puts the config back that made the generation before `now`. Returns that generation.
+ * What the models of a recorded generation were locked to. A model that was not locked then has the entry that it has now.
+ *
+ * @throws UserError when one of the locks is not valid
+ */
+export function recordedModelLock(projectDir: string, stack: string, generation: string): ModelLock {
+  return { ...readModelLock(projectDir), ...readModelLock(recordOf(projectDir, stack, generation)) };
+}
+
+/**
+ * Puts the config back that made the generation before `now`, and what its models were locked to. Returns that generation.
  *
  * @throws UserError when none is recorded
  */
@@ -42,9 +60,23 @@ export function restorePrevious(projectDir: string, stack: string, now: string):
       `No generation before ${now} is recorded here.`,
       "Put the stack config back that you want and run `npm run up`.",
     );
-  const folder = join(projectPaths(projectDir).root, "history", stack, previous);
+  const folder = recordOf(projectDir, stack, previous);
   copyFileSync(join(folder, "stack.yaml"), projectPaths(projectDir).stackConfig(stack));
   const resolved = join(folder, "resolved.json");
   if (existsSync(resolved)) copyFileSync(resolved, resolvedPath(projectDir, stack));
+  restoreModelLock(projectDir, stack, previous);
   return previous;
+}
+
+/** Only the stack's own models: other stacks of the project share the file. */
+function restoreModelLock(projectDir: string, stack: string, generation: string): void {
+  const now = readModelLock(projectDir);
+  const then = recordedModelLock(projectDir, stack, generation);
+  const own = sourcesOfStack(projectDir, stack).filter((source) => lockedModel(then, source));
+  const back = own.filter((source) => JSON.stringify(now[source]) !== JSON.stringify(then[source]));
+  if (back.length === 0) return;
+  writeModelLock(projectDir, {
+    ...now,
+    ...Object.fromEntries(back.map((source) => [source, then[source]!])),
+  });
 }

@@ -16,6 +16,7 @@ const USUAL_TIME: Partial<Record<Recipe, string>> = {
   cache: "10 s",
   database: "30 s",
   llamacpp: "30 s",
+  ollama: "6 min",
 };
 
 /** Where a host keeps the certificates that it trusts. */
@@ -60,6 +61,9 @@ export function recipeReference(projectDir: string, recipe: Recipe): string {
 export function hasRecipe(projectDir: string, role: ImageRole): boolean {
   return existsSync(join(projectDir, "images", role, "Dockerfile"));
 }
+
+/** What the default stack runs; the other recipes are built when a stack needs them, or by name. */
+export const defaultRecipes: readonly ImageRole[] = ["gateway", "edge", "cache", "database", "llamacpp"];
 
 /** Every role that has a recipe. */
 export function recipeRoles(projectDir: string): ImageRole[] {

@@ -1,9 +1,9 @@
 import type { LockChange } from "../runner/imageLock";
 import { updateLock } from "../runner/imageLock";
 import { UserError } from "../runner/process";
-import { buildRecipes, recipeRoles } from "../runner/recipes";
+import { buildRecipes, defaultRecipes, recipeRoles } from "../runner/recipes";
 
-const USAGE = "Run `npm run images lock`, `npm run images update` or `npm run images build`.";
+const USAGE = "Run `npm run images lock`, `npm run images update` or `npm run images build [ROLE…]`.";
 
 /** npm runs a script in the folder of its package.json. */
 const projectDir = process.cwd();
@@ -11,7 +11,8 @@ const projectDir = process.cwd();
 const say = (line: string) => console.log(line);
 
 async function main([command, ...rest]: string[]): Promise<void> {
-  if (rest.length > 0) throw new UserError(`"${rest.join(" ")}" is not understood.`, USAGE);
+  if (rest.length > 0 && command !== "build")
+    throw new UserError(`"${rest.join(" ")}" is not understood.`, USAGE);
   switch (command) {
     case "lock":
     case "update": {
@@ -25,7 +26,7 @@ async function main([command, ...rest]: string[]): Promise<void> {
       );
     }
     case "build":
-      await buildRecipes(recipeRoles(projectDir), {
+      await buildRecipes(rest.length > 0 ? rest.map(recipeRole) : defaultRecipes, {
         projectDir,
         docker: process.env.DOCKER_HOST || "unix:///var/run/docker.sock",
         log: say,
@@ -34,6 +35,16 @@ async function main([command, ...rest]: string[]): Promise<void> {
     default:
       throw new UserError(command ? `There is no "${command}".` : "What about the images?", USAGE);
   }
+}
+
+function recipeRole(name: string) {
+  const roles = recipeRoles(projectDir);
+  const role = roles.find((one) => one === name);
+  if (role) return role;
+  throw new UserError(
+    `There is no recipe for "${name}".`,
+    `Name one of ${roles.join(", ")}, or none of them.`,
+  );
 }
 
 function lineOf({ role, old, entry, failure }: LockChange): string {

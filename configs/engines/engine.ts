@@ -3,6 +3,7 @@ import type { Knobs } from "../gpu/knobs";
 import type { LockedModel } from "../models/facts";
 import type { ImageRole } from "../plan/imageRoles";
 import type { ContainerPlan, FilePlan, MountPlan, StepPlan } from "../plan/types";
+import type { LockedDownload } from "../plan/weights";
 import type { Problem } from "../problems";
 import type { HostConfig } from "../schema/host";
 import type { Mode } from "../schema/model";
@@ -85,8 +86,8 @@ export interface EngineContainer
   files?: Record<string, FilePlan>;
   /** Files under /etc/gpubox that are assets: name to path under `assets/`. */
   assets?: Record<string, string>;
-  /** Brings the weights to the host before anything is stopped. */
-  weights?: StepPlan;
+  /** Bring the weights to the host before anything is stopped. */
+  weights?: StepPlan[];
 }
 
 /** What an engine may know of the box beside its entry. */
@@ -102,6 +103,8 @@ export interface EngineContext {
   port: number;
   /** Image with sh and curl that writes model files to the host. */
   toolsImage: string;
+  /** What brings the files of a locked model to the host. */
+  lockedDownload: LockedDownload;
   /** Its own image. */
   image: string;
   /** True where no model hub answered and the entry names an offline stand-in. */

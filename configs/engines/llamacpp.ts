@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { LockedModel } from "../models/facts";
 import { configFile } from "../plan/text";
 import type { Problem } from "../problems";
 import { backendBase } from "../schema/backend";
@@ -135,8 +136,10 @@ function image(model: LlamaCppModel, host: HostConfig) {
 
 function container(model: LlamaCppModel, context: EngineContext): EngineContainer {
   const main = weightsOf(context.offline && model.offlineModel ? model.offlineModel : model.model, context);
-  const projector = model.mmproj ? weightsFile(model.mmproj, context) : undefined;
-  const adapters = model.lora.map((source) => weightsFile(source, context));
+  // The lock that an engine is given is that of its model.
+  const others = { ...context, locked: undefined };
+  const projector = model.mmproj ? weightsFile(model.mmproj, others) : undefined;
+  const adapters = model.lora.map((source) => weightsFile(source, others));
   const all = [main, ...(projector ? [projector] : []), ...adapters];
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const cacheRam = model.cacheRam ?? Math.floor(model.memoryMiB / 8);
@@ -185,15 +188,8 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
     mounts: all
       .map(({ mount }) => mount)
       .filter(({ source }, index, mounts) => mounts.findIndex((other) => other.source === source) === index),
-    weights: together(all),
+    weights: all.flatMap(({ fetch }) => fetch),
   };
-}
-
-/** One step for all files of a model, named after the first: models that share that file share the step. */
-function together(weights: Weights[]) {
-  const steps = weights.flatMap(({ fetch }) => fetch ?? []);
-  const [first] = steps;
-  return first && { name: first.name, script: steps.map(({ script }) => script).join(" && ") };
 }
 
 function check(model: LlamaCppModel, path: string, { host, locked }: CheckContext): Problem[] {
@@ -220,6 +216,7 @@ function check(model: LlamaCppModel, path: string, { host, locked }: CheckContex
       host.arch === "arm64" ? ["cpu", "nvidia"] : ["cpu", "nvidia", "amd"],
     ),
     ...checkContext(Math.ceil(model.ctxSize / model.parallel), locked, `${path}.ctxSize`),
+    ...checkPooling(model, locked, path),
     ...checkExtraArgs(model.extraArgs, OWNED, path),
     ...(model.cacheRam !== undefined && model.cacheRam >= model.memoryMiB
       ? [
@@ -253,6 +250,22 @@ const features: EngineFeatures = {
     drain: { cell: "no: streams are cut", known: "vendor" },
   },
 };
+
+/** A model that embeds names its pooling in its GGUF, and llama.cpp takes that; of one that chats it would take none. */
+function checkPooling(
+  { mode, pooling }: LlamaCppModel,
+  locked: LockedModel | undefined,
+  path: string,
+): Problem[] {
+  if (mode !== "embedding" || pooling || locked?.shape.task !== "chat") return [];
+  return [
+    {
+      path: `${path}.pooling`,
+      what: "The GGUF is one that chats and names no pooling, so that llama.cpp refuses /v1/embeddings.",
+      fix: "Write pooling: mean.",
+    },
+  ];
+}
 
 export const llamacpp: Engine<LlamaCppModel> = {
   schema,

@@ -64,7 +64,9 @@ const shape = {
   disableCudaGraph: z
     .boolean()
     .default(false)
-    .describe("--disable-cuda-graph: slower, starts sooner, takes less."),
+    .describe(
+      "--disable-decode-cuda-graph, --disable-prefill-cuda-graph: slower, starts sooner, takes less.",
+    ),
   enableMultimodal: z.boolean().default(false).describe("--enable-multimodal: images, for models that see."),
   trustRemoteCode: z
     .boolean()
@@ -97,8 +99,9 @@ const OWNED: Record<string, string> = {
   "--model-path": "model",
   "--revision": "model",
   "--is-embedding": "mode",
-  "--tp": "tensorParallelSize",
   "--tp-size": "tensorParallelSize",
+  "--disable-decode-cuda-graph": "disableCudaGraph",
+  "--disable-prefill-cuda-graph": "disableCudaGraph",
   "--enable-lora": "loraPaths",
   "--config": "",
   "--host": "",
@@ -167,7 +170,8 @@ function container(model: SglangModel, context: EngineContext): EngineContainer 
         "--dtype": model.dtype,
         "--quantization": model.quantization,
         "--disable-radix-cache": model.disableRadixCache,
-        "--disable-cuda-graph": model.disableCudaGraph,
+        "--disable-decode-cuda-graph": model.disableCudaGraph,
+        "--disable-prefill-cuda-graph": model.disableCudaGraph,
         "--enable-multimodal": model.enableMultimodal,
         "--trust-remote-code": model.trustRemoteCode,
         "--tool-call-parser": parsers.tools,

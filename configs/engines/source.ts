@@ -4,6 +4,8 @@ import type { LockedModel } from "../models/facts";
 import type { ImageRole } from "../plan/imageRoles";
 import { shellQuote } from "../plan/text";
 import type { MountPlan, StepPlan } from "../plan/types";
+import { weightsDirectory as lockedDirectory, weightsStep } from "../plan/weights";
+import type { EngineContext } from "./engine";
 
 const HUB = /^hf:\/\/([\w.-]+\/[\w.-]+)(?:@([\w.-]+))?(?:\/([\w./-]+))?$/;
 const HOST = /^file:\/\/(\/[\w./-]+)$/;
@@ -48,21 +50,27 @@ export interface Weights {
   /** File or directory, the same inside and outside. */
   path: string;
   mount: MountPlan;
-  /** Absent for what the host already has. */
-  fetch?: StepPlan;
+  /** Empty for what the host already has. */
+  fetch: StepPlan[];
 }
 
-interface SourceContext {
-  modelsDir: string;
-  toolsImage: string;
-  locked?: LockedModel;
-}
+type SourceContext = Pick<EngineContext, "modelsDir" | "toolsImage" | "lockedDownload" | "locked">;
 
-/** A single file: hf://owner/repo/file, or file:///path. */
+/**
+ * A GGUF: hf://owner/repo/file, or file:///path.
+ *
+ * @param context its `locked` has to be the lock of this very source. Without one, as for a model's projector and adapters,
+ *   the files are those that the revision has now, and nothing checks them
+ */
 export function weightsFile(source: string, context: SourceContext): Weights {
   const parsed = parseSource(source);
-  if (parsed.from === "host") return { path: parsed.path, mount: readOnly(folderOf(parsed.path)) };
+  if (parsed.from === "host") return { path: parsed.path, mount: readOnly(folderOf(parsed.path)), fetch: [] };
   const { repo, revision, file = "" } = parsed;
+  if (context.locked) {
+    const { revision: commit, files } = context.locked;
+    const path = `${lockedDirectory(context.modelsDir, repo, commit)}/${files[0]?.path ?? file}`;
+    return { path, mount: readOnly(folderOf(path)), fetch: [lockedStep(repo, context.locked, context)] };
+  }
   const folder = `${context.modelsDir}/hf/${repo}/${revision}`;
   const path = `${folder}/${file}`;
   const steps = shardsOf(file).map((shard) => {
@@ -86,33 +94,44 @@ export function shardsOf(file: string): string[] {
   );
 }
 
-/** A whole repository: hf://owner/repo, or file:///directory. */
+/**
+ * A whole repository: hf://owner/repo, or file:///directory.
+ *
+ * @param context its `locked` has to be the lock of this very source. Without one, the files are those that the hub lists when
+ *   they are downloaded
+ */
 export function weightsDirectory(source: string, context: SourceContext): Weights {
   const parsed = parseSource(source);
-  if (parsed.from === "host") return { path: parsed.path, mount: readOnly(parsed.path) };
+  if (parsed.from === "host") return { path: parsed.path, mount: readOnly(parsed.path), fetch: [] };
   const { repo, revision } = parsed;
+  if (context.locked) {
+    const path = lockedDirectory(context.modelsDir, repo, context.locked.revision);
+    return { path, mount: readOnly(path), fetch: [lockedStep(repo, context.locked, context)] };
+  }
   const path = `${context.modelsDir}/hf/${repo}/${revision}`;
-  const at = context.locked?.revision || revision;
   const words = [
     path,
-    `https://huggingface.co/${repo}/resolve/${at}`,
-    `https://huggingface.co/api/models/${repo}/revision/${at}`,
-    ...(context.locked?.files.map((file) => file.path) ?? []),
+    `https://huggingface.co/${repo}/resolve/${revision}`,
+    `https://huggingface.co/api/models/${repo}/revision/${revision}`,
   ];
   const script = `docker run --rm -i --user 0 --entrypoint sh -v ${path}:${path} ${context.toolsImage} -c ${[FETCH, "gpubox", ...words].map(shellQuote).join(" ")}`;
   return stored(path, path, script);
 }
 
+function lockedStep(repo: string, model: LockedModel, context: SourceContext): StepPlan {
+  return weightsStep({ ...context.lockedDownload, modelsDir: context.modelsDir, repo, model });
+}
+
 /**
- * Downloads a repository's files, each beside its place first, so that an interrupted download goes on where it stopped. The
- * files are those of the lock, else what the hub lists, without the copies of the same weights in other formats.
+ * Downloads what the hub lists of a repository, without the copies of the same weights in other formats. Each file is made
+ * beside its place, so that an interrupted download goes on where it stopped. No list is a failure: `grep` finds nothing.
  */
 const FETCH = `set -eu
-cd "$1"; base=$2 api=$3; shift 3
+cd "$1"; base=$2 api=$3
 [ ! -f .complete ] || exit 0
-[ $# -gt 0 ] || set -- $(curl -fsSL --retry 5 "$api" | grep -o '"rfilename":"[^"]*"' | cut -d '"' -f 4 |
+files=$(curl -fsSL --retry 5 "$api" | grep -o '"rfilename":"[^"]*"' | cut -d '"' -f 4 |
   grep -Ev '^[.]git|[.](gguf|bin|pth|pt|onnx|h5|msgpack|ot)$|^(original|onnx|openvino)/')
-for file; do
+for file in $files; do
   [ ! -s "$file" ] || continue
   echo "$file"
   curl -fL --retry 5 --create-dirs -C - -o "$file.part" "$base/$file"
@@ -125,7 +144,7 @@ touch .complete`;
 /** A file that a step writes, and the step. Models that share it share the step. */
 export function stored(path: string, folder: string, script: string): Weights {
   const id = createHash("sha256").update(path).digest("hex").slice(0, 8);
-  return { path, mount: readOnly(folder), fetch: { name: `weights-${id}`, script } };
+  return { path, mount: readOnly(folder), fetch: [{ name: `weights-${id}`, script }] };
 }
 
 /** Files reach the host through the Docker engine alone: whoever may use it needs neither sudo nor a second SSH path. */

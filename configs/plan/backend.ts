@@ -62,7 +62,7 @@ export function planBackend(
     valve: planValve(context, backend),
     holdSeconds: holdSeconds(backend),
     needs: needsOf(context, backend.instance),
-    weights: backend.engine.weights,
+    weights: backend.engine.weights ?? [],
   };
 }
 

@@ -30,11 +30,15 @@ export interface PlanContext extends PlanInput {
   dataDir: string;
 }
 
-/** An asset as a file of a container's configuration directory. */
-export function assetFile(context: PlanContext, name: string): FilePlan {
+export function assetText(context: PlanContext, name: string): string {
   const text = context.assets[name];
   if (text === undefined) throw new Error(`asset ${name} is missing`);
-  return { text: [text], mode: "0640" };
+  return text;
+}
+
+/** An asset as a file of a container's configuration directory. */
+export function assetFile(context: PlanContext, name: string): FilePlan {
+  return { text: [assetText(context, name)], mode: "0640" };
 }
 
 /** Several assets: name in the directory to path under `assets/`. */

@@ -3,10 +3,11 @@ import type { EngineContext, Route } from "../engines/engine";
 import { TOOLS } from "../engines/source";
 import { lockedModel } from "../models/lock";
 import { cacheDirectory, type PlannedBackend, valveUrl } from "./backend";
-import { imageOf, type PlanContext } from "./context";
+import { assetText, imageOf, type PlanContext } from "./context";
 import { type Instance, instancesOf } from "./instances";
 import type { Deployment, RoutedModel } from "./litellm";
 import { modelPort } from "./names";
+import { HUB_TOKEN } from "./weights";
 
 export interface PlannedModel {
   /** The model as the gateway knows it, and its LoRA adapters as models of their own. */
@@ -81,6 +82,11 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
     cacheDir: cacheDirectory(context.dataDir, id),
     port: modelPort(id),
     toolsImage: context.resolved.images[TOOLS]?.reference ?? "",
+    lockedDownload: {
+      image: imageOf(context, "gateway"),
+      fetchScript: assetText(context, "weights/fetch.py"),
+      hasToken: HUB_TOKEN in context.secrets,
+    },
     image: server ? imageOf(context, server) : "",
     offline: context.resolved.offlineModels.includes(name),
     locked,

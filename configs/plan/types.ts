@@ -191,8 +191,8 @@ export interface BackendPlan {
   valve: ServicePlan;
   /** Seconds that a request waits at the valve while the backend is away. */
   holdSeconds: number;
-  /** Brings the model's file to the host before anything is stopped. */
-  weights?: StepPlan;
+  /** Bring the model's files to the host before anything is stopped. */
+  weights: StepPlan[];
   /** Memory that it takes on each of its devices, where the planner knows it. */
   needs?: DeviceNeed[];
 }

@@ -5,18 +5,22 @@ import type { StepPlan, TextPart } from "./types";
 /** The secret that a private or gated model's download needs; used when the stack declares it. */
 export const HUB_TOKEN = "hfToken";
 
-export interface WeightsOptions {
-  /** Directory on the host that holds the models of all backends. */
-  modelsDir: string;
-  /** `owner/name` on the hub. */
-  repo: string;
-  model: Pick<LockedModel, "revision" | "files">;
+/** What the download of a locked model needs, whichever the model. */
+export interface LockedDownload {
   /** Whether the stack has the secret {@link HUB_TOKEN}. */
   hasToken: boolean;
   /** An image with python3 that every box has: the gateway's. */
   image: string;
   /** Text of assets/weights/fetch.py. */
   fetchScript: string;
+}
+
+export interface WeightsOptions extends LockedDownload {
+  /** Directory on the host that holds the models of all backends. */
+  modelsDir: string;
+  /** `owner/name` on the hub. */
+  repo: string;
+  model: Pick<LockedModel, "revision" | "files">;
   /** Base URL of the hub. Default: https://huggingface.co. */
   endpoint?: string;
   /** Seconds between two lines of progress. Default 5. */

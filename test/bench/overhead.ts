@@ -1,6 +1,7 @@
 import http from "node:http";
 import { valveUrl } from "../../configs/plan/backend";
 import { modelPort } from "../../configs/plan/names";
+import { renderText } from "../../configs/plan/text";
 import { output } from "../../runner/process";
 import type { LoadBox } from "../load/box";
 import { setModel } from "../load/box";
@@ -78,7 +79,12 @@ async function addWays(box: LoadBox): Promise<void> {
   const prefix = `gpubox-${box.project.stack}`;
   await output("docker", ["network", "connect", `${prefix}-edge`, `${prefix}-backend-tiny`]);
   const edge = await addressOf(`${prefix}-edge`, `${prefix}-edge`);
-  const entry = (url: string) => ({ engine: "openai", baseUrl: `${url}/v1`, model: "tiny" });
+  // The key between gateway and backends, as the plan derives it.
+  const salt = await box.shell(`pulumi config get gpubox:saltKey --stack ${box.project.stack}`);
+  const key = renderText([{ secret: "saltKey", as: "derived" }], { saltKey: salt.stdout.trim() });
+  await box.setSecret("backendKey", key);
+  const apiKey = { secret: "backendKey" };
+  const entry = (url: string) => ({ engine: "openai", baseUrl: `${url}/v1`, model: "tiny", apiKey });
   box.edit((config) => {
     setModel(config, "unvalved", entry(`http://${prefix}-backend-tiny:${modelPort("tiny")}`));
     setModel(config, "valved", entry(valveUrl("tiny")));

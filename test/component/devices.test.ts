@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Box } from "../../components/Box";
-import { boxOf } from "../support/engines";
+import { boxOf, locked } from "../support/engines";
 import { isSecret, type Registered, registered } from "../support/mocks";
 import { testSecrets } from "../support/stacks";
 
@@ -34,9 +34,19 @@ test("the weights are fetched once, before either server is made", () => {
   for (const server of servers()) expect(server.dependsOn).toContain(steps[0]!.name);
 });
 
+test("the step of a locked model reads a token that shows nowhere", async () => {
+  const model = "hf://Qwen/Qwen3-8B";
+  const secrets: Record<string, string> = { ...testSecrets, hfToken: "hf_PLANTED-token" };
+  const { plan } = boxOf({ engine: "vllm", model, gpu: { devices: [0] } }, { lock: locked(), secrets });
+  const found = await registered(() => new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) }));
+  const [step] = found.filter((r) => r.type === COMMAND && r.name.startsWith("weights-"));
+  expect(isSecret(step!.inputs.stdin)).toBe(true);
+  expect(JSON.stringify({ ...step!.inputs, stdin: "" })).not.toContain("PLANTED");
+});
+
 test("the image of an engine is pulled once, and each cache is made for the user that writes to it", () => {
   expect(all.filter((r) => r.name === "gpubox-test-host-image-vllm")).toHaveLength(1);
-  const caches = all.filter((r) => r.name.endsWith("-server-files-writable-0"));
+  const caches = all.filter((r) => r.name.endsWith("-server-files-write"));
   expect(caches.map((r) => String(r.inputs.create).split(" ").slice(-3))).toEqual([
     ["'/srv/gpubox/backend-m-1-cache'", "'2000'", "'0'"],
     ["'/srv/gpubox/backend-m-2-cache'", "'2000'", "'0'"],

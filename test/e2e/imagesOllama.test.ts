@@ -2,7 +2,6 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ImageRole } from "../../configs/plan/types";
 import { cannedModel, DEFAULT_ANSWER } from "../../runner/cannedModel";
 import { output, run } from "../../runner/process";
 import { defaultProjectDir } from "../../runner/project";
@@ -14,8 +13,6 @@ const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 const engine = process.getuid?.() === 0 && spawnSync("docker", ["version"]).status === 0;
 
 const MINUTES = 60_000;
-// A folder under images/ is a recipe, also before an engine's entries can ask for it.
-const OLLAMA = "ollama" as string as ImageRole;
 
 (engine ? describe : describe.skip)("Ollama from its recipe", () => {
   let folder: string;
@@ -23,7 +20,7 @@ const OLLAMA = "ollama" as string as ImageRole;
   let endpoint: string;
 
   beforeAll(async () => {
-    const images = await buildRecipes([OLLAMA], { projectDir: defaultProjectDir, docker, log: () => {} });
+    const images = await buildRecipes(["ollama"], { projectDir: defaultProjectDir, docker, log: () => {} });
     folder = mkdtempSync(join(tmpdir(), "gpubox-ollama-"));
     chmodSync(folder, 0o755);
     writeFileSync(join(folder, "canned.gguf"), cannedModel());
@@ -32,7 +29,7 @@ const OLLAMA = "ollama" as string as ImageRole;
       ...["run", "--detach", "--init", "--read-only", "--tmpfs", "/tmp", "--user", "65534:65534"],
       ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "bridge"],
       ...["--env", "HOME=/tmp", "--env", "OLLAMA_NO_CLOUD=1", "--volume", `${folder}:/mnt:ro`],
-      ...["--publish", "127.0.0.1::11434", images[OLLAMA]!],
+      ...["--publish", "127.0.0.1::11434", images.ollama!],
     ]);
     endpoint = `http://${await output("docker", ["port", container, "11434/tcp"])}`;
     const create = ["exec", container, "ollama", "create", "canned", "-f", "/mnt/Modelfile"];

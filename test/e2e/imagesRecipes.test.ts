@@ -6,9 +6,7 @@ import { cannedModel } from "../../runner/cannedModel";
 
 import { output, run } from "../../runner/process";
 import { defaultProjectDir } from "../../runner/project";
-import { buildRecipes, recipeRoles } from "../../runner/recipes";
-
-const roles = recipeRoles(defaultProjectDir);
+import { buildRecipes, defaultRecipes } from "../../runner/recipes";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 // The base image is made with debootstrap, which needs root.
@@ -29,7 +27,7 @@ async function eventually<Value>(what: () => Promise<Value | undefined>, seconds
 describeWithEngine("images from the recipes", () => {
   const lines: string[] = [];
   const build = () =>
-    buildRecipes(roles, { projectDir: defaultProjectDir, docker, log: (line) => lines.push(line) });
+    buildRecipes(defaultRecipes, { projectDir: defaultProjectDir, docker, log: (line) => lines.push(line) });
   const containers: string[] = [];
   let references: Record<string, string>;
   let dir: string;
@@ -101,8 +99,8 @@ describeWithEngine("images from the recipes", () => {
   test(
     "every role runs the programs, ids and majors that the plan counts on",
     async () => {
-      const ids = await Promise.all(roles.map((role) => inImage(role, "sh", "-c", "id -u; id -g")));
-      expect(Object.fromEntries(roles.map((role, index) => [role, ids[index]]))).toMatchObject({
+      const ids = await Promise.all(defaultRecipes.map((role) => inImage(role, "sh", "-c", "id -u; id -g")));
+      expect(Object.fromEntries(defaultRecipes.map((role, index) => [role, ids[index]]))).toMatchObject({
         gateway: "65534\n65534",
         edge: "99\n99",
         cache: "999\n999",

@@ -2,7 +2,6 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { engines } from "../../configs/engines";
 import { type CannedModelOptions, cannedModel } from "../../runner/cannedModel";
 import { output, type RunResult, run } from "../../runner/process";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
@@ -39,7 +38,6 @@ const PIXEL =
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
 
 // Until the engine's entries have a mode, the gateway takes every model for one that chats.
-const testEmbeddings = engines.llamacpp.keys.includes("mode") ? test : test.skip;
 
 type Sections = Record<string, Record<string, unknown>>;
 
@@ -87,17 +85,13 @@ type Sections = Record<string, Record<string, unknown>>;
       models: {
         tools: { engine: "llamacpp", model: tools, ctxSize: SLOW_CONTEXT, memoryMiB: 2048 },
         recorder: recorderModel(STACK),
-        ...(engines.llamacpp.keys.includes("mode")
-          ? {
-              vectors: {
-                engine: "llamacpp",
-                model: onHost("vectors", {}),
-                mode: "embedding",
-                pooling: "mean",
-                memoryMiB: 1024,
-              },
-            }
-          : {}),
+        vectors: {
+          engine: "llamacpp",
+          model: onHost("vectors", {}),
+          mode: "embedding",
+          pooling: "mean",
+          memoryMiB: 1024,
+        },
       },
     });
     const up = await npmRun(project, "up", "--yes");
@@ -182,7 +176,7 @@ type Sections = Record<string, Record<string, unknown>>;
     });
   });
 
-  testEmbeddings("an embedding has a number for each dimension of the model", async () => {
+  test("an embedding has a number for each dimension of the model", async () => {
     const response = await fetch(`${project.endpoint}/v1/embeddings`, {
       method: "POST",
       headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },

@@ -43,6 +43,8 @@ export function locked(shape: Partial<LockedModel["shape"]> = {}, weightBytes = 
     format: "safetensors",
     files: [{ path: "config.json", bytes: 700 }],
     weightBytes,
+    layerBytes: weightBytes * 0.9,
+    inputBytes: 0,
     quantization: "bfloat16",
     shape: {
       architecture: "Qwen3ForCausalLM",

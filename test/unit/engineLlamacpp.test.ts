@@ -92,7 +92,7 @@ test("all parts of a GGUF are downloaded, each only once", () => {
   expect(shardsOf("small.gguf")).toEqual(["small.gguf"]);
   const { container, weights } = served({ ...tiny, model: "hf://a/b/Q4/big-00001-of-00002.gguf" });
   expect(container.command[1]).toBe("/srv/gpubox/models/hf/a/b/main/Q4/big-00001-of-00002.gguf");
-  expect(weights?.script.match(/resolve\/main\/Q4\/big-0000[12]-of-00002\.gguf/g)).toHaveLength(2);
+  expect(weights[0]?.script.match(/resolve\/main\/Q4\/big-0000[12]-of-00002\.gguf/g)).toHaveLength(2);
 });
 
 test("a model that is not locked gets the time that its memory could take", () => {
@@ -123,6 +123,18 @@ test.each([
     { ctxSize: 131072, parallel: 2 },
     "ctxSize: A context of 65536 tokens is longer than the model's 40960. Write at most 40960.",
   ],
+  [
+    { mode: "embedding" },
+    "pooling: The GGUF is one that chats and names no pooling, so that llama.cpp refuses /v1/embeddings. Write pooling: mean.",
+  ],
 ])("%j is refused", (change, problem) => {
   expect(refusals({ ...tiny, ...change }, { lock: locked() })[0]).toBe(problem);
+});
+
+test.each([
+  ["a pooling in its entry", { mode: "embedding", pooling: "last" }, locked()],
+  ["a pooling in its GGUF", { mode: "embedding" }, locked({ task: "embedding" })],
+  ["a GGUF that nobody has looked into", { mode: "embedding" }, undefined],
+])("a model that embeds is accepted with %s", (_, change, lock) => {
+  expect(refusals({ ...tiny, ...change }, { lock })).toEqual([]);
 });

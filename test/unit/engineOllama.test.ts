@@ -41,8 +41,8 @@ test("the valve lets requests through only when the model is loaded, not when th
 
 test("the model is pulled by Ollama itself into one store for all, before anything is stopped", () => {
   const { weights, service } = served(entry);
-  expect(weights?.script).toContain("-v /srv/gpubox/models/ollama:/models image/ollama");
-  expect(weights?.script).toMatch(/'gpubox' 'qwen3-coder:30b'$/);
+  expect(weights[0]?.script).toContain("-v /srv/gpubox/models/ollama:/models image/ollama");
+  expect(weights[0]?.script).toMatch(/'gpubox' 'qwen3-coder:30b'$/);
   expect(service.writable).toEqual([
     { path: "/srv/gpubox/models/ollama", uid: 65534, gid: 65534 },
     { path: "/srv/gpubox/backend-m-cache", uid: 65534, gid: 65534 },

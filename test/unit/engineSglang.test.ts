@@ -60,7 +60,8 @@ test("every knob is the engine's own flag", () => {
   expect(container.command.slice(11)).toEqual([
     ...["--context-length", "32768", "--mem-fraction-static", "0.5", "--max-total-tokens", "100000"],
     ...["--max-running-requests", "32", "--chunked-prefill-size", "-1", "--kv-cache-dtype", "fp8_e4m3"],
-    ...["--dtype", "bfloat16", "--quantization", "fp8", "--disable-radix-cache", "--disable-cuda-graph"],
+    ...["--dtype", "bfloat16", "--quantization", "fp8", "--disable-radix-cache"],
+    ...["--disable-decode-cuda-graph", "--disable-prefill-cuda-graph"],
     ...["--enable-multimodal", "--trust-remote-code", "--enable-lora", "--lora-paths", "sql=/srv/lora/sql"],
     ...["--max-loras-per-batch", "2", "--speculative-algorithm", "NGRAM"],
   ]);

@@ -21,7 +21,7 @@ test("it listens on the model's port and reads its model offline from the hub's 
       WHISPER__INFERENCE_DEVICE: "cpu",
     },
   });
-  expect(weights?.script).toMatch(/'gpubox' 'Systran\/faster-whisper-small' 'main'$/);
+  expect(weights[0]?.script).toMatch(/'gpubox' 'Systran\/faster-whisper-small' 'main'$/);
   expect(service.directory.gid).toBe(1000);
 });
 

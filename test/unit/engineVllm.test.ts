@@ -173,14 +173,6 @@ test("the deadline grows with the locked size, and vLLM's own is moved with it",
   expect(served({ ...qwen, readySeconds: 77 }).container.readySeconds).toBe(77);
 });
 
-test("locked files are downloaded from the locked commit, one by one", () => {
-  const script = served(qwen, { lock: locked() }).weights?.script ?? "";
-  expect(script).toContain(
-    "'https://huggingface.co/Qwen/Qwen3-8B/resolve/0123456789abcdef0123456789abcdef01234567'",
-  );
-  expect(script).toMatch(/ 'config\.json'$/);
-});
-
 const REFUSED: [string, Record<string, unknown>, string[], Parameters<typeof refusals>[1]?][] = [
   [
     "a GGUF",

@@ -1,7 +1,6 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ImageRole } from "../../configs/plan/types";
 import { aptMirrors } from "../../runner/aptMirrors";
 import { readLock } from "../../runner/imageLock";
 import { defaultProjectDir } from "../../runner/project";
@@ -43,12 +42,11 @@ describe("a recipe's name", () => {
 
   test("changes with the recipe that its image starts from", () => {
     copy();
-    const ollama = "ollama" as string as ImageRole;
-    const before = recipeReference(dir, ollama);
+    const before = recipeReference(dir, "ollama");
     writeFileSync(join(dir, "images", "edge", "Dockerfile"), "changed");
-    expect(recipeReference(dir, ollama)).toBe(before);
+    expect(recipeReference(dir, "ollama")).toBe(before);
     writeFileSync(join(dir, "images", "llamacpp", "llama-server"), "changed");
-    expect(recipeReference(dir, ollama)).not.toBe(before);
+    expect(recipeReference(dir, "ollama")).not.toBe(before);
   });
 
   test("changes with a new or renamed file, and not with what editors and Python leave behind", () => {
@@ -77,7 +75,7 @@ echo "$@" >> "${dir}/builds"
   writeFileSync(join(dir, "docker"), engine, { mode: 0o755 });
   const path = process.env.PATH;
   process.env.PATH = `${dir}:${path}`;
-  const roles = ["ollama" as string as ImageRole, "llamacpp" as const];
+  const roles = ["ollama", "llamacpp"] as const;
   const options = { projectDir: dir, docker: "unix:///nowhere", log: () => {} };
   const references = await buildRecipes(roles, options).finally(() => {
     process.env.PATH = path;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { imageRoles } from "../../configs/plan/imageRoles";
 import { defaultProjectDir } from "../../runner/project";
-import { recipeRoles } from "../../runner/recipes";
+import { defaultRecipes, recipeRoles } from "../../runner/recipes";
 import { readResolved, resolvedPath } from "../../runner/resolved";
 
 let dir: string;
@@ -43,13 +43,7 @@ test("a record of a role that does not exist is refused", () => {
   expect(() => readResolved(dir, "box")).toThrow();
 });
 
-test("only images of the box itself, of llama.cpp for the CPU and of Ollama have recipes", () => {
-  expect(recipeRoles(defaultProjectDir)).toEqual([
-    "gateway",
-    "edge",
-    "cache",
-    "database",
-    "llamacpp",
-    "ollama",
-  ]);
+test("images of the box itself, llama.cpp's for the CPU and Ollama's have recipes; Ollama's is not made unasked", () => {
+  expect(recipeRoles(defaultProjectDir)).toEqual([...defaultRecipes, "ollama"]);
+  expect(defaultRecipes).toEqual(["gateway", "edge", "cache", "database", "llamacpp"]);
 });

@@ -34,11 +34,6 @@ export interface RenderedCase extends Rendered {
   route: Route;
 }
 
-/** True for engines that the registry has. */
-export function isRegistered(engine: string): boolean {
-  return Object.hasOwn(engines, engine);
-}
-
 export function render(engine: string, { entry, host }: Case): RenderedCase {
   const model = engines[engine as keyof typeof engines].schema.parse({ engine, ...entry }) as ModelConfig;
   const it = engineOf(model) as Engine<ModelConfig> & {
@@ -53,6 +48,7 @@ export function render(engine: string, { entry, host }: Case): RenderedCase {
     cacheDir: "/srv/gpubox/backend-model-cache",
     port: 8000,
     toolsImage: "tools",
+    lockedDownload: { image: "gateway", fetchScript: "", hasToken: false },
     image: "image",
     offline: false,
   };

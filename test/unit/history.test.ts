@@ -1,0 +1,98 @@
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { RECORD } from "../../components/Record";
+import { garbage } from "../../configs/garbage";
+import type { ModelLock } from "../../configs/models/facts";
+import { plansOf } from "../../runner/gc";
+import { restorePrevious } from "../../runner/history";
+import { readModelLock, writeModelLock } from "../../runner/models/lockFile";
+import { defaultProjectDir } from "../../runner/project";
+import { locked } from "../support/engines";
+
+const COMMITS = ["a", "b", "c"].map((letter) => letter.repeat(40));
+const SOURCE = "hf://Qwen/Qwen3-8B";
+const lockOf = (commit: string) => ({ ...locked(), revision: commit });
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "gpubox-history-"));
+  for (const folder of ["images", "assets"])
+    cpSync(join(defaultProjectDir, folder), join(dir, folder), { recursive: true });
+  mkdirSync(join(dir, ".gpubox"));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+/** What `pulumi up` does once a generation serves. */
+function serve(generation: string, minute: number, lock?: ModelLock) {
+  writeFileSync(
+    join(dir, "Pulumi.box.yaml"),
+    stringify({ config: { "gpubox:models": { m: { engine: "vllm", model: SOURCE } }, generation } }),
+  );
+  if (lock) writeModelLock(dir, lock);
+  else rmSync(join(dir, "models.lock.json"), { force: true });
+  const env = { ...process.env, GPUBOX_STACK: "box", GPUBOX_GENERATION: generation };
+  const { status, stderr } = spawnSync("sh", ["-c", RECORD], {
+    cwd: dir,
+    env,
+    input: "{}",
+    encoding: "utf8",
+  });
+  expect([status, stderr]).toEqual([0, ""]);
+  utimesSync(join(dir, ".gpubox/history/box", generation), minute * 60, minute * 60);
+}
+
+/** A model that only another stack has, and that was locked since. */
+const others = { "hf://else/where": lockOf("e".repeat(40)) };
+
+test("a rollback puts back what the stack's models were locked to, and leaves those of other stacks", () => {
+  serve("first", 1, { [SOURCE]: lockOf(COMMITS[0]!), "hf://else/where": lockOf("d".repeat(40)) });
+  serve("second", 2, { [SOURCE]: lockOf(COMMITS[1]!), ...others });
+  expect(restorePrevious(dir, "box", "second")).toBe("first");
+  expect(readFileSync(join(dir, "Pulumi.box.yaml"), "utf8")).toContain("generation: first");
+  expect(readModelLock(dir)).toEqual({ [SOURCE]: lockOf(COMMITS[0]!), ...others });
+});
+
+test("a rollback to a generation without a lock leaves the present one", () => {
+  serve("first", 1);
+  serve("second", 2, { [SOURCE]: lockOf(COMMITS[1]!) });
+  const before = readFileSync(join(dir, "models.lock.json"), "utf8");
+  restorePrevious(dir, "box", "second");
+  expect(readFileSync(join(dir, "models.lock.json"), "utf8")).toBe(before);
+});
+
+test("a generation that serves again without a lock is recorded without one", () => {
+  serve("first", 1, others);
+  const recorded = join(dir, ".gpubox/history/box/first/models.lock.json");
+  expect(existsSync(recorded)).toBe(true);
+  serve("first", 2);
+  expect(existsSync(recorded)).toBe(false);
+});
+
+test("weights at the commits of the present lock, of what serves and of a rollback are no garbage, older ones are", () => {
+  COMMITS.forEach((commit, index) => {
+    serve(`g${index}`, index, { [SOURCE]: lockOf(commit) });
+  });
+  const present = "f".repeat(40);
+  writeModelLock(dir, { [SOURCE]: lockOf(present) });
+  const at = (commit: string) => `/srv/gpubox/models/hf/Qwen/Qwen3-8B/${commit}`;
+  const weights = [...COMMITS, present].map((commit) => ({
+    kind: "weights" as const,
+    name: at(commit),
+    bytes: 1,
+  }));
+  const host = { images: [], usedImages: [], mounted: [], generations: [], weights };
+  const kept = { plans: plansOf(dir, "box"), generations: [], images: [] };
+  expect(garbage(host, kept).map(({ name }) => name)).toEqual([at(COMMITS[0]!)]);
+});
