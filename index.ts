@@ -1,3 +1,4 @@
+import "./runner/stackTraces";
 import * as pulumi from "@pulumi/pulumi";
 import { Box } from "./components/Box";
 import { recordGeneration } from "./components/Record";

@@ -18,16 +18,19 @@ declare -A name address operation admin health sessions
 # Fills the tables above, by slot, from the worker that PREFIX addresses.
 read_slots() {
   name=() address=() operation=() admin=() health=() sessions=()
-  local row slot
-  while read -ra row; do
+  local line row slot
+  while read -r line; do
+    if [[ $line == gateways,* ]]; then
+      IFS=, read -ra row <<<"$line"
+      [[ ! ${row[1]} =~ ^s[0-9]+$ ]] || sessions[${row[1]}]=${row[4]}
+      continue
+    fi
+    read -ra row <<<"$line"
     slot=${row[3]:-}
     [[ ${row[1]:-} == gateways && $slot =~ ^s[0-9]+$ ]] || continue
     address[$slot]=${row[4]} operation[$slot]=${row[5]} admin[$slot]=${row[6]} health[$slot]=${row[12]}
     name[$slot]=${row[17]}
-  done < <(ask "$1 show servers state gateways")
-  while IFS=, read -ra row; do
-    [[ ! ${row[1]:-} =~ ^s[0-9]+$ ]] || sessions[${row[1]}]=${row[4]}
-  done < <(ask "$1 show stat gateways 4 -1")
+  done < <(ask "$1 show servers state gateways; $1 show stat gateways 4 -1")
   ((${#name[@]} == SLOTS && ${#sessions[@]} == SLOTS)) || fail "the edge's HAProxy does not show its $SLOTS slots"
 }
 

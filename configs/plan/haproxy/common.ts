@@ -137,7 +137,7 @@ export function processSections(options: {
  */
 export function defaultServer(options: { fall: number }): string {
   return (
-    `default-server check inter 1s fastinter 500ms downinter 500ms rise 1 fall ${options.fall} ` +
+    `default-server check inter 1s fastinter 500ms downinter 200ms rise 1 fall ${options.fall} ` +
     "observe layer4 error-limit 1 on-error mark-down " +
     "init-addr none resolvers docker resolve-prefer ipv4 resolve-opts allow-dup-ip"
   );
