@@ -54,7 +54,7 @@ rest_drained() {
     resting "$slot" || commands+="@1 set server gateways/$slot state maint; "
     [[ -z $serving || ${name[$slot]} == "$serving" ]] || commands+="@1 set server gateways/$slot fqdn $serving; "
   done
-  [[ -z $commands ]] || ask "$commands" >/dev/null
+  [[ -z $commands ]] || { ask "$commands" >/dev/null && read_slots @1; }
 }
 
 status() {
@@ -112,9 +112,9 @@ prepare() {
   ask "$commands@1 set server $server state drain; @1 set server $server health down" >/dev/null
 }
 
-# Waits until all of SLOT=NAME… are proven at the address that their name has now. Prints the name of the first that is not.
+# Waits until all of SLOT=NAME… are proven at the address that their name has now. Else sets `late` to the first that is not.
 wait_up() {
-  local deadline=$((SECONDS + UP_SECONDS)) pair slot late
+  local deadline=$((SECONDS + UP_SECONDS)) pair slot
   while true; do
     late=""
     read_slots @1
@@ -123,11 +123,8 @@ wait_up() {
       proven "$slot" && [[ ${address[$slot]} == "$(resolve "${pair#*=}")" ]] || late=${late:-${pair#*=}}
     done
     [[ -n $late ]] || return 0
-    if ((SECONDS >= deadline)); then
-      echo "$late"
-      return 1
-    fi
-    sleep 0.1
+    ((SECONDS < deadline)) || return 1
+    sleep 0.05
   done
 }
 
@@ -155,9 +152,8 @@ knows() {
 }
 
 switch() {
-  local gateway slot pair knows commands=""
+  local gateway slot pair knows late commands=""
   local -a taken=() pairs=() new=()
-  read_slots @1
   for gateway in "$@"; do
     slot=$(slot_for "$gateway")
     taken+=("$slot") pairs+=("$slot=$gateway")
@@ -165,11 +161,10 @@ switch() {
   done
 
   for pair in "${new[@]}"; do prepare "${pair%%=*}" "${pair#*=}"; done
-  if ! gateway=$(wait_up "${pairs[@]}"); then
+  if ! wait_up "${pairs[@]}"; then
     for pair in "${new[@]}"; do ask "@1 set server gateways/${pair%%=*} state maint" >/dev/null; done
-    fail "$gateway did not come up in the edge within $UP_SECONDS seconds; nothing was switched"
+    fail "$late did not come up in the edge within $UP_SECONDS seconds; nothing was switched"
   fi
-  read_slots @1
 
   knows=$(knows "$1")
   # First the file: whatever happens from here on, a restart serves what was just proven to be up.

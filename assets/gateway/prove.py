@@ -95,7 +95,7 @@ def prove_ready(gateway, with_database):
         return None
 
     # A refused connection costs nothing, and whoever made the change waits for this.
-    gateway.until("The gateway was not ready", attempt, pause=0.2)
+    gateway.until("The gateway was not ready", attempt, pause=0.1)
     print(f"proven: ready{', database connected' if with_database else ''}", flush=True)
 
 
