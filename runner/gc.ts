@@ -127,7 +127,8 @@ function planFile(
 ): BoxPlan {
   const names = [...generatedSecrets, ...encryptedNames(folder, stack)];
   const standIns = Object.fromEntries(names.map((name) => [name, `sk-stands-in-for-${name}`]));
-  const raw = { ...readStackFile(folder, stack, standIns), saltFingerprint: undefined, lock: known.lock };
+  // Checked without the lock: what is to be kept does not depend on whether it would be refused today.
+  const raw = { ...readStackFile(folder, stack, standIns), saltFingerprint: undefined };
   return planBox({
     config: parseStack(raw),
     secrets: raw.secrets,
