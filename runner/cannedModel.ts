@@ -1,3 +1,4 @@
+import { f32, text, u32, u64 } from "./ggufBytes";
 import { UserError } from "./process";
 
 /** What the test model says unless it is told otherwise: a person who reads it knows that no real model spoke. */
@@ -262,26 +263,3 @@ const strings = (key: string, values: string[]) =>
   Buffer.concat([text(key), u32(9), u32(8), u64(values.length), ...values.map(text)]);
 const int32s = (key: string, values: number[]) =>
   Buffer.concat([text(key), u32(9), u32(5), u64(values.length), ...values.map(u32)]);
-
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([u64(bytes.length), bytes]);
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-function u64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
-}
-
-function f32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeFloatLE(value);
-  return bytes;
-}

@@ -1,4 +1,5 @@
 import { type GgmlType, rowBytes } from "../../configs/models/blocks";
+import { f32, text, u32, u64 } from "../../runner/ggufBytes";
 
 export type GgufValue = number | boolean | string | number[] | string[];
 
@@ -73,27 +74,4 @@ function typed(value: GgufValue): Buffer {
 
 function padded(size: number): number {
   return Math.ceil(size / ALIGNMENT) * ALIGNMENT;
-}
-
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([u64(bytes.length), bytes]);
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-function u64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
-}
-
-function f32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeFloatLE(value);
-  return bytes;
 }
