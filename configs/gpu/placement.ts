@@ -36,6 +36,11 @@ export interface GpuPlan {
   problems: Problem[];
 }
 
+/** A backend's part of the plan, whether it runs by default or is started by hand. */
+export function placementOf({ placements, manual }: GpuPlan, backend: string): Placement | undefined {
+  return [...placements, ...manual].find((one) => one.backend === backend);
+}
+
 /**
  * Places all backends of a host. Pure: the same input gives the same plan.
  *

@@ -1,4 +1,5 @@
 import type { EngineContainer } from "../engines/engine";
+import { placementOf } from "../gpu/placement";
 import type { ExposeConfig } from "../schema/backend";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { takingTurns } from "./deviceLock";
@@ -68,7 +69,7 @@ export function planBackend(
 
 /** What the planner gave it on each of its devices. */
 function needsOf({ gpus }: PlanContext, instance: string): DeviceNeed[] | undefined {
-  const placement = [...gpus.placements, ...gpus.manual].find(({ backend }) => backend === instance);
+  const placement = placementOf(gpus, instance);
   return placement?.devices.map((device) => ({
     device: String(device),
     mib: Math.ceil(placement.shareBytes / 1024 ** 2),

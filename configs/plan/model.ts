@@ -1,6 +1,7 @@
 import { engineOf, type ModelConfig } from "../engines";
 import type { EngineContext, Route } from "../engines/engine";
 import { TOOLS } from "../engines/source";
+import { placementOf } from "../gpu/placement";
 import { lockedModel } from "../models/lock";
 import { cacheDirectory, type PlannedBackend, valveUrl } from "./backend";
 import { assetText, imageOf, type PlanContext } from "./context";
@@ -73,7 +74,6 @@ function adapterOf(
 function engineContext(context: PlanContext, name: string, { id, model }: Instance): EngineContext {
   const { host } = context.config;
   const locked = lockedModel(context.lock ?? {}, model.model ?? "");
-  const placed = [...context.gpus.placements, ...context.gpus.manual];
   const [server] = engineOf(model).images?.(model, host) ?? [];
   return {
     name,
@@ -90,6 +90,6 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
     image: server ? imageOf(context, server) : "",
     offline: context.resolved.offlineModels.includes(name),
     locked,
-    knobs: locked && placed.find(({ backend }) => backend === id)?.knobs,
+    knobs: locked && placementOf(context.gpus, id)?.knobs,
   };
 }
