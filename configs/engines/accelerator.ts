@@ -15,6 +15,13 @@ export function acceleratorOf(gpu: ModelGpu | undefined, host: HostConfig): Acce
   return { kind: devices[0]?.vendor ?? "cpu", devices };
 }
 
+/** `gpu.memoryGiB` as a share of the smallest of its devices, three digits, rounded down; undefined where it is not said. */
+export function declaredShare(gpu: ModelGpu | undefined, host: HostConfig): number | undefined {
+  if (!gpu?.memoryGiB) return undefined;
+  const smallest = Math.min(...acceleratorOf(gpu, host).devices.map(({ memoryGiB }) => memoryGiB));
+  return Math.floor((gpu.memoryGiB / smallest) * 1000) / 1000;
+}
+
 /** A container's part of a plan that gives it these devices, and no other. */
 export function deviceAccess(
   gpu: ModelGpu | undefined,

@@ -3,7 +3,7 @@ import type { Problem } from "../problems";
 import { instancesOption, modelBase, modeOption } from "../schema/model";
 import { keyRef, secretRef } from "../schema/shared";
 import type { Engine, Protocol, Route } from "./engine";
-import type { EngineFeatures } from "./features";
+import { type EngineFeatures, PASSED_ON } from "./features";
 import { modelInfo } from "./info";
 
 const apiKey = keyRef.optional();
@@ -135,13 +135,7 @@ function route(model: CloudModel): Route {
 const features: EngineFeatures = {
   example: "groq/llama-4",
   known: "vendor",
-  says: {
-    completions: { cell: "passed on", known: "vendor" },
-    responses: { cell: "passed on", known: "vendor" },
-    tools: { cell: "passed on", known: "vendor" },
-    reasoning: { cell: "passed on", known: "vendor" },
-    vision: { cell: "passed on", known: "vendor" },
-  },
+  says: PASSED_ON,
 };
 
 export const cloud: Engine<CloudModel> = {

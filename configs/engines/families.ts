@@ -1,4 +1,6 @@
+import { z } from "zod";
 import { nearest, type Problem, suggestion } from "../problems";
+import type { Mode } from "../schema/model";
 
 /**
  * Model families by the names that their publishers give them, the more special ones first. Tool and reasoning parsers belong
@@ -64,13 +66,23 @@ export interface Parsers {
 
 export interface ParserChoice {
   model: string;
+  /** Default: chat. No other mode has parsers. */
+  mode?: Mode;
   tools?: boolean;
   toolCallParser?: string;
   reasoningParser?: string;
 }
 
+/** The keys of an entry that choose its parsers, by the engine's own flags. */
+export const parserOptions = (toolFlag: string, reasoningFlag: string) => ({
+  tools: z.boolean().optional().describe("Tool calls. Default: on where the model's family has a parser."),
+  toolCallParser: z.string().optional().describe(`${toolFlag}. Default: the family's.`),
+  reasoningParser: z.string().optional().describe(`${reasoningFlag}, or none. Default: the family's.`),
+});
+
 /** The parsers that an entry runs with: its own, else its family's. */
 export function parsersOf(choice: ParserChoice, parsers: Parsers): { tools?: string; reasoning?: string } {
+  if (choice.mode && choice.mode !== "chat") return {};
   const family = familyOf(choice.model) ?? "";
   const tools = choice.tools === false ? undefined : (choice.toolCallParser ?? parsers.toolsByFamily[family]);
   const reasoning = choice.reasoningParser ?? parsers.reasoningByFamily[family];
@@ -79,6 +91,7 @@ export function parsersOf(choice: ParserChoice, parsers: Parsers): { tools?: str
 
 /** Refuses parsers that the release does not know, and tools for a family whose calls nobody could read. */
 export function checkParsers(choice: ParserChoice, parsers: Parsers, path: string): Problem[] {
+  if (choice.mode && choice.mode !== "chat") return [];
   const problems: Problem[] = [];
   const { engine } = parsers;
   const unknown = (key: "toolCallParser" | "reasoningParser", names: readonly string[]) => {

@@ -48,3 +48,11 @@ export interface EngineFeatures {
   /** What does not follow from anything else, or where that would say too much. */
   says?: Partial<Record<Feature, Statement>>;
 }
+
+/** What the gateway hands on to a server or a provider that is not ours to know. */
+export const PASSED_ON: EngineFeatures["says"] = Object.fromEntries(
+  (["completions", "responses", "tools", "reasoning", "vision"] as const).map((feature) => [
+    feature,
+    { cell: "passed on", known: "vendor" },
+  ]),
+);

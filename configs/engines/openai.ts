@@ -3,7 +3,7 @@ import type { Problem } from "../problems";
 import { instancesOption, modelBase, modeOption } from "../schema/model";
 import { keyRef } from "../schema/shared";
 import type { Engine, Protocol } from "./engine";
-import type { EngineFeatures } from "./features";
+import { type EngineFeatures, PASSED_ON } from "./features";
 import { modelInfo } from "./info";
 
 const baseUrl = z
@@ -59,13 +59,7 @@ const AT_THE_ROOT = ["ollama_chat", "infinity", "huggingface"];
 const features: EngineFeatures = {
   example: "model",
   known: "vendor",
-  says: {
-    completions: { cell: "passed on", known: "vendor" },
-    responses: { cell: "passed on", known: "vendor" },
-    tools: { cell: "passed on", known: "vendor" },
-    reasoning: { cell: "passed on", known: "vendor" },
-    vision: { cell: "passed on", known: "vendor" },
-  },
+  says: PASSED_ON,
 };
 
 export const openai: Engine<OpenAiModel> = {

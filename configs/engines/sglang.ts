@@ -4,7 +4,7 @@ import type { Problem } from "../problems";
 import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";
-import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
+import { acceleratorOf, checkDevices, declaredShare, deviceAccess } from "./accelerator";
 import {
   type CheckContext,
   type Engine,
@@ -13,7 +13,7 @@ import {
   nativeEndpoints,
   type Protocol,
 } from "./engine";
-import { checkParsers, parsersOf } from "./families";
+import { checkParsers, parserOptions, parsersOf } from "./families";
 import type { EngineFeatures } from "./features";
 import { checkExtraArgs, flags, flagsOf } from "./flags";
 import { bashHealth } from "./health";
@@ -72,9 +72,7 @@ const shape = {
     .boolean()
     .default(false)
     .describe("--trust-remote-code: runs Python of the model's repository."),
-  tools: z.boolean().optional().describe("Tool calls. Default: on where the model's family has a parser."),
-  toolCallParser: z.string().optional().describe("--tool-call-parser. Default: the family's."),
-  reasoningParser: z.string().optional().describe("--reasoning-parser, or none. Default: the family's."),
+  ...parserOptions("--tool-call-parser", "--reasoning-parser"),
   loraPaths: loraOption,
   maxLorasPerBatch: z.int().positive().optional().describe("--max-loras-per-batch."),
   speculativeAlgorithm: z.string().optional().describe("--speculative-algorithm: EAGLE3, NEXTN, NGRAM, …"),
@@ -133,11 +131,9 @@ function image(model: SglangModel, host: HostConfig) {
 function container(model: SglangModel, context: EngineContext): EngineContainer {
   const weights = weightsDirectory(model.model, context);
   const lora = loraModules(model.loraPaths);
-  const parsers = model.mode === "chat" ? parsersOf(model, sglangParsers) : {};
-  const { devices: gpus } = acceleratorOf(model.gpu, context.host);
+  const parsers = parsersOf(model, sglangParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
-  const smallest = Math.min(...gpus.map(({ memoryGiB }) => memoryGiB));
-  const planned = model.gpu?.memoryGiB && Math.floor((model.gpu.memoryGiB / smallest) * 1000) / 1000;
+  const planned = declaredShare(model.gpu, context.host);
   const ranks = model.tensorParallelSize ?? model.gpu?.devices.length ?? 1;
   const role = image(model, context.host);
   return {
@@ -226,7 +222,7 @@ function check(model: SglangModel, path: string, { host, locked }: CheckContext)
     ...checkDevices("SGLang", model.gpu, host, path, host.arch === "arm64" ? ["nvidia"] : ["nvidia", "amd"]),
     ...checkContext(model.contextLength, locked, `${path}.contextLength`),
     ...checkTensorParallel(model.tensorParallelSize, model.gpu, locked, `${path}.tensorParallelSize`),
-    ...(model.mode === "chat" ? checkParsers(model, sglangParsers, path) : []),
+    ...checkParsers(model, sglangParsers, path),
     ...checkLora(model.loraPaths, path),
     ...checkExtraArgs(model.extraArgs, OWNED, path),
   ];
@@ -251,7 +247,7 @@ export const sglang: Engine<SglangModel> = {
   images: (model, host) => [image(model, host), ...toolsFor(model.model)],
   container,
   route: (model, context, upstream) => {
-    const parsers = model.mode === "chat" ? parsersOf(model, sglangParsers) : {};
+    const parsers = parsersOf(model, sglangParsers);
     return {
       model: `hosted_vllm/${context.name}`,
       mode: model.mode,

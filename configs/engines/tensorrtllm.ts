@@ -6,7 +6,7 @@ import { backendBase } from "../schema/backend";
 import { modeOption } from "../schema/model";
 import { checkDevices, deviceAccess } from "./accelerator";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
-import { checkParsers, parsersOf } from "./families";
+import { checkParsers, parserOptions, parsersOf } from "./families";
 import type { EngineFeatures } from "./features";
 import { checkExtraArgs, flags } from "./flags";
 import { bashHealth } from "./health";
@@ -42,9 +42,7 @@ const shape = {
     .boolean()
     .default(false)
     .describe("--trust_remote_code: runs Python of the model's repository."),
-  tools: z.boolean().optional().describe("Tool calls. Default: on where the model's family has a parser."),
-  toolCallParser: z.string().optional().describe("--tool_parser. Default: the family's."),
-  reasoningParser: z.string().optional().describe("--reasoning_parser, or none. Default: the family's."),
+  ...parserOptions("--tool_parser", "--reasoning_parser"),
   config: z
     .record(z.string(), z.unknown())
     .optional()
@@ -100,7 +98,7 @@ const CONFIG = "trtllm.yaml";
 
 function container(model: TensorRtLlmModel, context: EngineContext): EngineContainer {
   const weights = weightsDirectory(model.model, context);
-  const parsers = model.mode === "chat" ? parsersOf(model, tensorrtllmParsers) : {};
+  const parsers = parsersOf(model, tensorrtllmParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const ranks = model.tpSize ?? model.gpu?.devices.length ?? 1;
   return {
@@ -165,7 +163,7 @@ function check(model: TensorRtLlmModel, path: string, { host, locked }: CheckCon
     ...checkDevices("TensorRT-LLM", model.gpu, host, path, ["nvidia"]),
     ...checkContext(model.maxSeqLen, locked, `${path}.maxSeqLen`),
     ...checkTensorParallel(model.tpSize, model.gpu, locked, `${path}.tpSize`),
-    ...(model.mode === "chat" ? checkParsers(model, tensorrtllmParsers, path) : []),
+    ...checkParsers(model, tensorrtllmParsers, path),
     ...checkExtraArgs(model.extraArgs, OWNED, path),
   ];
 }
@@ -196,7 +194,7 @@ export const tensorrtllm: Engine<TensorRtLlmModel> = {
   container,
   // No key: trtllm-serve knows none. Only the valve shares a network with it.
   route: (model, context, upstream) => {
-    const parsers = model.mode === "chat" ? parsersOf(model, tensorrtllmParsers) : {};
+    const parsers = parsersOf(model, tensorrtllmParsers);
     return {
       model: `hosted_vllm/${context.name}`,
       mode: model.mode,

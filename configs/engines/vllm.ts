@@ -4,7 +4,7 @@ import type { Problem } from "../problems";
 import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";
-import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
+import { acceleratorOf, checkDevices, declaredShare, deviceAccess } from "./accelerator";
 import {
   type CheckContext,
   type Engine,
@@ -12,7 +12,7 @@ import {
   type EngineContext,
   nativeEndpoints,
 } from "./engine";
-import { checkParsers, parsersOf } from "./families";
+import { checkParsers, parserOptions, parsersOf } from "./families";
 import { checkEnv, checkExtraArgs, flags, flagsOf } from "./flags";
 import { bashHealth } from "./health";
 import { modelInfo } from "./info";
@@ -75,9 +75,7 @@ const shape = {
     .boolean()
     .default(false)
     .describe("--trust-remote-code: runs Python of the model's repository."),
-  tools: z.boolean().optional().describe("Tool calls. Default: on where the model's family has a parser."),
-  toolCallParser: z.string().optional().describe("--tool-call-parser. Default: the family's."),
-  reasoningParser: z.string().optional().describe("--reasoning-parser, or none. Default: the family's."),
+  ...parserOptions("--tool-call-parser", "--reasoning-parser"),
   chatTemplate: z
     .string()
     .startsWith("/")
@@ -160,17 +158,14 @@ function memoryFlags(model: VllmModel, { host, knobs }: EngineContext) {
   if (knobs && !model.kvCacheMemoryBytes && !model.gpuMemoryUtilization) return knobs.args;
   if (model.kvCacheMemoryBytes) return { "--kv-cache-memory-bytes": model.kvCacheMemoryBytes };
   if (!model.gpu) return { "--kv-cache-memory-bytes": Math.floor(model.memoryMiB / 4) * 1024 ** 2 };
-  const { devices } = acceleratorOf(model.gpu, host);
-  const smallest = Math.min(...devices.map(({ memoryGiB }) => memoryGiB));
-  const planned = model.gpu.memoryGiB && Math.floor((model.gpu.memoryGiB / smallest) * 1000) / 1000;
-  return { "--gpu-memory-utilization": model.gpuMemoryUtilization ?? planned };
+  return { "--gpu-memory-utilization": model.gpuMemoryUtilization ?? declaredShare(model.gpu, host) };
 }
 
 function container(model: VllmModel, context: EngineContext): EngineContainer {
   const role = image(model, context.host);
   const weights = weightsDirectory(model.model, context);
   const lora = loraModules(model.loraModules);
-  const parsers = model.mode === "chat" ? parsersOf(model, vllmParsers) : {};
+  const parsers = parsersOf(model, vllmParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const ready = readySeconds(model, context, COMPILE_SECONDS);
   return {
@@ -271,7 +266,7 @@ function check(model: VllmModel, path: string, { host, locked }: CheckContext): 
       `${path}.tensorParallelSize`,
       model.pipelineParallelSize,
     ),
-    ...(model.mode === "chat" ? checkParsers(model, vllmParsers, path) : []),
+    ...checkParsers(model, vllmParsers, path),
     ...checkLora(model.loraModules, path),
     ...checkExtraArgs(model.extraArgs, OWNED, path),
     ...checkEnv(model.env, ["VLLM_API_KEY", "VLLM_ENGINE_READY_TIMEOUT_S"], path),
@@ -288,7 +283,7 @@ export const vllm: Engine<VllmModel> = {
   images: (model, host) => [image(model, host), ...toolsFor(model.model)],
   container,
   route: (model, context, upstream) => {
-    const parsers = model.mode === "chat" ? parsersOf(model, vllmParsers) : {};
+    const parsers = parsersOf(model, vllmParsers);
     return {
       model: `hosted_vllm/${context.name}`,
       mode: model.mode,
