@@ -60,7 +60,7 @@ describeLocks("engines on one device", () => {
       expect(await lab.events("b")).toEqual([]);
       const killed = Date.now() / 1000;
       await lab.docker("kill", "a");
-      expect((await lab.until("b", "loading")) - killed).toBeLessThan(3);
+      expect((await lab.until("b", "loading")) - killed).toBeLessThan(10);
     },
     MINUTE,
   );
@@ -143,7 +143,7 @@ describeLocks("engines on one device", () => {
       const from = Date.now();
       await lab.docker("kill", "a", "--signal", "TERM");
       expect(await lab.exitCode("a")).toBe(code);
-      expect(Date.now() - from).toBeLessThan(1000);
+      expect(Date.now() - from).toBeLessThan(5000);
     },
     MINUTE,
   );

@@ -74,9 +74,8 @@ describeLab("the edge's switch between gateways", () => {
   );
 
   test("requests of the gateway before are counted until they are done", async () => {
-    const old = stream(lab.clientPort, 3);
-    await sleep(300);
-    expect(await lab.status()).toEqual(["s2 b serving 1"]);
+    const old = stream(lab.clientPort, 6);
+    await eventually(async () => (await lab.status())[0] === "s2 b serving 1");
     await lab.switch("a");
     expect(await lab.status()).toEqual(["s1 a serving 0", "s2 b draining 1"]);
     expect(await old).toBeUndefined();
@@ -85,8 +84,8 @@ describeLab("the edge's switch between gateways", () => {
   });
 
   test("a gateway that still drains can be switched back to, and keeps its streams", async () => {
-    const old = stream(lab.clientPort, 4);
-    await sleep(300);
+    const old = stream(lab.clientPort, 8);
+    await eventually(async () => (await lab.status())[0] === "s1 a serving 1");
     await lab.switch("b");
     await lab.switch("a");
     expect(await lab.status()).toEqual(["s1 a serving 1"]);
