@@ -1,16 +1,24 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { renderText, type SecretValues } from "../configs/plan/text";
-import type { BackendPlan } from "../configs/plan/types";
+import type { ServicePlan, StepPlan } from "../configs/plan/types";
 import type { Host } from "./Host";
 import { Service } from "./Service";
 
 /** Long enough for the largest models on a slow line; the download itself gives up when nothing comes any more. */
 const DOWNLOAD_LIMIT = "24h";
 
+/** What a plan says of a model's part of the box. */
+export interface ServerPlan {
+  valve: ServicePlan;
+  /** Absent for a model that a slot loads. */
+  service?: ServicePlan;
+  weights: StepPlan[];
+}
+
 export interface BackendArgs {
   host: Host;
-  plan: BackendPlan;
+  plan: ServerPlan;
   secrets: pulumi.Output<SecretValues>;
   /** Steps that bring model files to the host, by name: models that share a file share the step. */
   weights: Map<string, local.Command>;
@@ -18,12 +26,14 @@ export interface BackendArgs {
   after?: pulumi.Resource[];
 }
 
-/** A model server on this host, with the valve that the gateway reaches it through. */
+/** A model on this host: the valve that the gateway reaches it through, its files, and its server where it has one of its own. */
 export class Backend extends pulumi.ComponentResource {
   /** Opens when the model is loaded and the valve passes. */
   readonly ready: pulumi.Resource[];
   /** A gateway that routes here has to be gone before these may be. */
   readonly containers: pulumi.Resource[];
+  /** Opens when the model's files are on the host. */
+  readonly stored: pulumi.Resource[];
 
   constructor(name: string, args: BackendArgs, opts?: pulumi.ComponentResourceOptions) {
     super("gpubox:index:Backend", name, {}, opts);
@@ -34,14 +44,18 @@ export class Backend extends pulumi.ComponentResource {
       { host, plan: plan.valve, secrets },
       { parent: this },
     );
-    const server = new Service(
-      "Server",
-      `${name}-server`,
-      { host, plan: plan.service, secrets, after: [...this.weights(args), ...(args.after ?? [])] },
-      { parent: this },
-    );
-    this.ready = [valve.ready, server.ready];
-    this.containers = [valve.container, server.container];
+    this.stored = this.weights(args);
+    const server =
+      plan.service &&
+      new Service(
+        "Server",
+        `${name}-server`,
+        { host, plan: plan.service, secrets, after: [...this.stored, ...(args.after ?? [])] },
+        { parent: this },
+      );
+    const services = server ? [valve, server] : [valve];
+    this.ready = services.map(({ ready }) => ready);
+    this.containers = services.map(({ container }) => container);
     this.registerOutputs({});
   }
 

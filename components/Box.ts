@@ -1,12 +1,13 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { backendName } from "../configs/plan/backend";
 import type { SecretValues } from "../configs/plan/text";
 import type { BoxPlan } from "../configs/plan/types";
-import { Backend } from "./Backend";
+import { Backend, type ServerPlan } from "./Backend";
 import { Edge } from "./Edge";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
-import { Cache, Database } from "./Service";
+import { Cache, Database, Slot } from "./Service";
 
 export interface BoxArgs {
   plan: BoxPlan;
@@ -35,14 +36,21 @@ export class Box extends pulumi.ComponentResource {
         { parent: host },
       ),
     ];
-    const backends = plan.backends.map(
-      (backend) =>
-        new Backend(
-          `${name}-${backend.service.container.name}`,
-          { host, plan: backend, secrets, weights, after: locks },
-          within,
-        ),
-    );
+    const backend = (instance: string, plan: ServerPlan) =>
+      new Backend(`${name}-${backendName(instance)}`, { host, plan, secrets, weights, after: locks }, within);
+    const backends = plan.backends.map((one) => backend(one.instance, one));
+    const slots = plan.slots.map(({ service, members }) => {
+      // Under the same names as with servers of their own: a model that changes its start keeps its valve.
+      const models = members.map((member) => backend(member.model, member));
+      const after = [...models.flatMap(({ stored }) => stored), ...(locks ?? [])];
+      const server = new Slot(
+        `${name}-${service.container.name}`,
+        { host, plan: service, secrets, after },
+        within,
+      );
+      return { models, server };
+    });
+    const reached = [...backends, ...slots.flatMap(({ models }) => models)];
     const edge = new Edge(`${name}-edge`, { host, plan: plan.edge, secrets }, within);
     new Gateway(
       `${name}-gateway`,
@@ -52,8 +60,11 @@ export class Box extends pulumi.ComponentResource {
         secrets,
         edge,
         startsAfter: stores.map((store) => store.ready),
-        routesTo: backends.flatMap((backend) => backend.containers),
-        provenAfter: backends.flatMap((backend) => backend.ready),
+        routesTo: [
+          ...reached.flatMap(({ containers }) => containers),
+          ...slots.map(({ server }) => server.container),
+        ],
+        provenAfter: [...reached.flatMap(({ ready }) => ready), ...slots.map(({ server }) => server.ready)],
       },
       within,
     );

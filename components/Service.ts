@@ -71,3 +71,11 @@ export class Database extends Service {
     this.registerOutputs({});
   }
 }
+
+/** llama-swap: loads the model of its slot that a request asks for. */
+export class Slot extends Service {
+  constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("Slot", name, args, opts);
+    this.registerOutputs({});
+  }
+}

@@ -36,6 +36,7 @@ function expectation(issue: Issue, found?: unknown): string {
     case "invalid_type":
       return `Write ${article(issue.expected)}.`;
     case "invalid_value":
+      if (!issue.message.startsWith(NO_CHOICE)) return issue.message;
       return typeof found === "string"
         ? suggestion(found, issue.values.map(String))
         : `Use one of: ${issue.values.map(String).join(", ")}.`;
@@ -53,6 +54,9 @@ function expectation(issue: Issue, found?: unknown): string {
       return issue.message;
   }
 }
+
+/** The start of zod's own text for a value that is not one of a choice. */
+const NO_CHOICE = "Invalid";
 
 /** zod's own text where a schema gives no better one. */
 const NO_MESSAGE = "Invalid input";

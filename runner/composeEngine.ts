@@ -42,7 +42,8 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
     });
   }
   if (plan.deviceLocks) await step(options, "device locks", plan.deviceLocks.script);
-  const downloads = plan.backends.flatMap(({ weights }) => weights).map((one) => [one.name, one] as const);
+  const models = [...plan.backends, ...plan.slots.flatMap(({ members }) => members)];
+  const downloads = models.flatMap(({ weights }) => weights).map((one) => [one.name, one] as const);
   for (const { name, script, stdin } of new Map(downloads).values())
     await step(options, `model file ${name}`, script, {
       inherit: true,

@@ -63,8 +63,15 @@ function noImage(role: ImageRole, model: string | undefined, failure: string): U
   return new UserError(
     `The image ${role}${model ? `, which the model ${model} needs,` : ""} is not on this machine: ${failure}, and there is no recipe for it.`,
     "Run it where the registry answers, or load the image there with `docker save` and here with `docker load`" +
-      (model ? ", or take the model out." : "."),
+      (model ? `, or ${otherwise(role)}.` : "."),
   );
+}
+
+/** What a model can do without its image. */
+function otherwise(role: ImageRole): string {
+  return role.startsWith("llama-swap")
+    ? "write start: auto or manual for the model, or add a recipe of your own (docs/images.md)"
+    : "take the model out";
 }
 
 function modeOfEnvironment(): "auto" | "build" {

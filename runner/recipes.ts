@@ -26,8 +26,11 @@ const CA_BUNDLES = [
   process.env.SSL_CERT_FILE,
 ];
 
-/** Recipes that start from another role's image; the others start from the base. */
-const STARTS_FROM: Record<string, ImageRole> = { ollama: "llamacpp" };
+/**
+ * Recipes that start from another role's image; the others start from the base. There is none for llama-swap here, which no
+ * package registry has: one that a person adds starts from its servers' image.
+ */
+const STARTS_FROM: Record<string, ImageRole> = { ollama: "llamacpp", "llama-swap": "llamacpp" };
 
 /** Where packages come from, for hosts that have a mirror. */
 const INDEX_VARIABLES = ["PIP_INDEX_URL", "GOPROXY", "GOSUMDB"];

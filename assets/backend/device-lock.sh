@@ -4,7 +4,8 @@
 #
 #   sh device-lock.sh ENGINE ARGUMENT...
 #
-# GPUBOX_LOCKS           files in /run/gpubox/locks, one a device, in the order in which everybody takes them
+# GPUBOX_LOCKS           files in /run/gpubox/locks, one a device, in the order in which everybody takes them; empty for
+#                        one that only watches its devices and loads nothing by itself
 # GPUBOX_READY_SECONDS   an engine that does not answer by then is stopped, so that another one has its turn
 # GPUBOX_PROBE, GPUBOX_GPUS   see device.sh
 #
@@ -62,7 +63,7 @@ guard() {
       give_up "the engine did not answer within $GPUBOX_READY_SECONDS s"
     sleep 1
   done
-  kill -KILL $holders
+  [ -z "$holders" ] || kill -KILL $holders
   say "the engine answers after $(($(date +%s) - started)) s"
   failures=0
   while sleep "$WATCH_SECONDS"; do
@@ -91,7 +92,7 @@ gpus_reachable || {
   say "a GPU that this container was given cannot be reached; remove the container and run npm run up" >&2
   exit 1
 }
-say "waits for its turn on $GPUBOX_LOCKS"
+[ -z "$GPUBOX_LOCKS" ] || say "waits for its turn on $GPUBOX_LOCKS"
 take_locks
 say "starts the engine"
 "$@" &

@@ -28,6 +28,11 @@ DIRECTORY = os.environ.get("GPUBOX_PROVE_DIR", "/etc/gpubox")
 RETRIED = {408, 429, 500, 502, 503, 504}
 
 
+# What a valve says of a model that a slot could not load, and how often it may: a device may become free a moment later.
+NOT_LOADED = "its server did not load"
+MOST_LOADS = 3
+
+
 class Failed(Exception):
     """The gateway is not proven; the text is one sentence for the person who waits for it."""
 
@@ -163,11 +168,17 @@ def has_content(body, mode):
 def prove_model(gateway, name, mode):
     path, body = question_for(name, mode)
     started = time.monotonic()
+    failed_loads = []
 
     def attempt():
         status, answer = gateway.request("POST", path, body)
         if status in RETRIED or status == 0:
-            return answered(status, answer)
+            complaint = answered(status, answer)
+            if NOT_LOADED in complaint:
+                failed_loads.append(complaint)
+            if len(failed_loads) == MOST_LOADS:
+                raise Failed(f"Model {name} answered no {mode} request: {complaint}")
+            return complaint
         if status != 200:
             raise Failed(f"Model {name} refused a {mode} request: {answered(status, answer)}")
         if not has_content(answer, mode):

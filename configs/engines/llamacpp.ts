@@ -5,6 +5,7 @@ import type { Problem } from "../problems";
 import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";
+import { onDemand } from "../schema/onDemand";
 import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
 import {
   type CheckContext,
@@ -63,6 +64,7 @@ const shape = {
     .optional()
     .describe("--pooling: how an embedding is made of its tokens. Default: the model's."),
   ...backendBase(8192),
+  ...onDemand,
 };
 
 const schema = z.strictObject(shape);
@@ -125,13 +127,15 @@ function weightsOf(source: string, context: EngineContext): Weights {
   );
 }
 
+/** llama-swap's images hold llama-server too, and have the same variants. */
 function image(model: LlamaCppModel, host: HostConfig) {
+  const program = model.start === "ondemand" ? "llama-swap" : "llamacpp";
   const { kind, devices } = acceleratorOf(model.gpu, host);
-  if (kind === "cpu") return "llamacpp";
-  if (kind === "amd") return "llamacpp-rocm";
+  if (kind === "cpu") return program;
+  if (kind === "amd") return `${program}-rocm` as const;
   // Blackwell (compute capability 10 and up) needs CUDA 13.
   const newest = Math.max(...devices.map(({ computeCapability }) => Number(computeCapability ?? 0)));
-  return newest >= 10 || host.arch === "arm64" ? "llamacpp-cuda13" : "llamacpp-cuda";
+  return `${program}-${newest >= 10 || host.arch === "arm64" ? "cuda13" : "cuda"}` as const;
 }
 
 function container(model: LlamaCppModel, context: EngineContext): EngineContainer {
@@ -151,7 +155,8 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
       ...flags({
         "--model": main.path,
         "--alias": context.name,
-        "--host": "0.0.0.0",
+        // On demand, llama-swap runs beside it and is the only one that may ask it.
+        "--host": model.start === "ondemand" ? "127.0.0.1" : "0.0.0.0",
         // Always explicit: llama.cpp announces another default port.
         "--port": context.port,
         "--api-key-file": "/etc/gpubox/api-key",

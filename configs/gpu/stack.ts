@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../engines";
 import type { LockedModel, ModelLock } from "../models/facts";
 import { lockedModel, whyUnresolved } from "../models/lock";
-import { instancesOf } from "../plan/instances";
+import { instancesOf, slotOf } from "../plan/instances";
 import type { Problem } from "../problems";
 import type { StackConfig } from "../schema/stack";
 import type { GpuDemand } from "./demand";
@@ -46,7 +46,9 @@ export function planStackGpus(config: StackConfig, lock: ModelLock): GpuPlan {
       if (!gpu) continue;
       const at = `gpubox:models.${name}${path}`;
       const demand = demandOf(model, gpu, lock);
-      if (demand) demands.push({ model: name, backend: id, path: at, start: model.start, ...gpu, ...demand });
+      const group = slotOf(name, model);
+      if (demand)
+        demands.push({ model: name, backend: id, path: at, start: model.start, group, ...gpu, ...demand });
       else problems.push(unknownSize(at, model, lock));
     }
   const plan = planGpus(config.host.gpus, demands);

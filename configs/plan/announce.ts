@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DRAIN_SECONDS } from "./llamaSwap";
 import type { BoxPlan, ContainerPlan } from "./types";
 
 /** What a box was when it was last brought up: enough to say what a change interrupts. */
@@ -7,6 +8,7 @@ export const deployedSchema = z.object({
   gatewayImage: z.string(),
   usesDatabase: z.boolean(),
   backends: z.record(z.string(), z.string()).describe("Model to the spec hash of its backend's container."),
+  slots: z.record(z.string(), z.string()).default({}).describe("Slot to the spec hash of its container."),
 });
 
 export type Deployed = z.infer<typeof deployedSchema>;
@@ -20,6 +22,7 @@ export function deployedBy(plan: BoxPlan): Deployed {
     gatewayImage: plan.gateway.container.image,
     usesDatabase: plan.gateway.usesDatabase,
     backends: Object.fromEntries(plan.backends.map(({ model, service }) => [model, spec(service.container)])),
+    slots: Object.fromEntries(plan.slots.map(({ name, service }) => [name, spec(service.container)])),
   };
 }
 
@@ -51,6 +54,14 @@ export function announcements(before: Deployed | undefined, plan: BoxPlan): stri
       said.push(
         `The backend of ${model} is replaced in place: until the new one has loaded, for at most ` +
           `${service.container.readySeconds} s, its requests wait ${holdSeconds} s and then get a 503. Other models notice nothing.`,
+      );
+  }
+  for (const { name, members } of plan.slots) {
+    const old = before.slots[name];
+    if (old !== undefined && old !== now.slots[name])
+      said.push(
+        `The slot ${name} is replaced in place: what it has loaded is unloaded, and what still runs after ` +
+          `${DRAIN_SECONDS} s is cut. Requests to ${members.map(({ model }) => model).join(", ")} wait for it, and load their model again.`,
       );
   }
   return said;

@@ -3,18 +3,13 @@ import { placementOf } from "../gpu/placement";
 import type { ExposeConfig } from "../schema/backend";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { takingTurns } from "./deviceLock";
-import { HAPROXY } from "./edge";
-import { DIRECT_PORT, directKeys, VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
-import { startCommand } from "./manual";
-import { modelPort, modelSlug } from "./names";
-import { configFile, directory } from "./text";
+import { modelSlug } from "./names";
+import { directory } from "./text";
 import type { BackendPlan, DeviceNeed, ServicePlan } from "./types";
+import { holdSeconds, planValve } from "./valve";
 
 /** Unprivileged; model files are readable by all. */
-const NOBODY = "65534:65534";
-
-/** Seconds that a request waits for a backend that has no sibling. */
-const HOLD_SECONDS = 30;
+export const NOBODY = "65534:65534";
 
 /** A model server that the box runs: one for each instance of a model. */
 export interface PlannedBackend {
@@ -23,16 +18,20 @@ export interface PlannedBackend {
   /** The instance's identity: names of containers, its port. */
   instance: string;
   engine: EngineContainer;
-  start: "auto" | "manual";
+  start: "auto" | "manual" | "ondemand";
+  /** The slot that loads it, for `start: ondemand`. */
+  slot?: SlotShare;
   /** True where another instance can take a request that this one cannot. */
   siblings: boolean;
   holdSeconds?: number;
   expose?: ExposeConfig;
 }
 
-/** URL of an instance's valve, as its gateway sees it. */
-export function valveUrl(instance: string): string {
-  return `http://valve-${modelSlug(instance)}:${modelPort(instance)}`;
+/** A model's part in the slot that loads it. */
+export interface SlotShare {
+  name: string;
+  /** Seconds without a request until it is unloaded; 0: it stays until another one wants the slot. */
+  idleSeconds: number;
 }
 
 /** Logical name of an instance's container. */
@@ -58,9 +57,14 @@ export function planBackend(
   return {
     model: backend.model,
     instance: backend.instance,
-    start: backend.start,
+    start: backend.start === "manual" ? "manual" : "auto",
     service: planServer(context, backend, deadlineSeconds),
-    valve: planValve(context, backend),
+    valve: planValve(context, backend, {
+      name: backendName(backend.instance),
+      port: backend.engine.port,
+      healthPath: backend.engine.healthPath,
+      healthText: backend.engine.healthText,
+    }),
     holdSeconds: holdSeconds(backend),
     needs: needsOf(context, backend.instance),
     weights: backend.engine.weights ?? [],
@@ -68,7 +72,7 @@ export function planBackend(
 }
 
 /** What the planner gave it on each of its devices. */
-function needsOf({ gpus }: PlanContext, instance: string): DeviceNeed[] | undefined {
+export function needsOf({ gpus }: PlanContext, instance: string): DeviceNeed[] | undefined {
   const placement = placementOf(gpus, instance);
   return placement?.devices.map((device) => ({
     device: String(device),
@@ -119,72 +123,4 @@ function planServer(context: PlanContext, backend: PlannedBackend, deadlineSecon
       own.hash,
     ),
   };
-}
-
-function planValve(context: PlanContext, backend: PlannedBackend): ServicePlan {
-  const { instance, engine, expose } = backend;
-  const name = `valve-${modelSlug(instance)}`;
-  const keyed = engineAsksForKey(engine);
-  const files = directory(
-    `${context.dataDir}/${name}`,
-    HAPROXY,
-    {
-      "haproxy.cfg": configFile(
-        ...valveConfig({
-          model: backend.model,
-          port: modelPort(instance),
-          backend: {
-            name: backendName(instance),
-            port: engine.port,
-            healthPath: engine.healthPath,
-            healthText: engine.healthText,
-          },
-          holdSeconds: holdSeconds(backend),
-          startHint:
-            backend.start === "manual" ? startCommand(context.config.stack, backend.instance) : undefined,
-          direct: expose && { keyed },
-        }),
-      ),
-      ...(expose ? { "keys.map": configFile(...directKeys(expose.key.secret, keyed)) } : {}),
-      ...assetFiles(context, VALVE_ASSETS),
-    },
-    context.secrets,
-  );
-  return {
-    directory: files,
-    writable: [],
-    reloads: true,
-    container: container(
-      context,
-      {
-        name,
-        role: "edge",
-        entrypoint: VALVE_COMMAND.slice(0, 1),
-        command: VALVE_COMMAND.slice(1),
-        user: `${HAPROXY}:${HAPROXY}`,
-        mounts: [{ kind: "directory", source: files.path, target: "/etc/gpubox", readOnly: true }],
-        memoryMiB: 128,
-        health: health("CMD", "bash", "/etc/gpubox/health.sh"),
-        readySeconds: 60,
-        stopSignal: "SIGUSR1",
-        // Only a network with a way out can publish a port.
-        networks: { models: [name], backends: [], ...(expose ? { edge: [] } : {}) },
-        ...(expose ? { ports: [{ bind: expose.bind, port: expose.port, containerPort: DIRECT_PORT }] } : {}),
-        stopGraceSeconds: 60,
-      },
-      // The files are reloaded and are no reason for another container.
-      "",
-    ),
-  };
-}
-
-/** One that may be down for days is not waited for, and neither is one whose sibling can take the request. */
-function holdSeconds({ start, siblings, holdSeconds }: PlannedBackend): number {
-  if (start === "manual") return 0;
-  return holdSeconds ?? (siblings ? 0 : HOLD_SECONDS);
-}
-
-/** True where a file of the engine's holds the key between gateway and backend. */
-function engineAsksForKey({ files = {} }: EngineContainer): boolean {
-  return Object.values(files).some(({ text }) => text.some((part) => typeof part !== "string"));
 }

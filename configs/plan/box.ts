@@ -1,4 +1,5 @@
 import { adminPort } from "../checks";
+import type { EngineContainer } from "../engines/engine";
 import { reservedBytes, totalBytes } from "../gpu/device";
 import { planStackGpus } from "../gpu/stack";
 import { leftOut, withoutLeftOut } from "../optionalModels";
@@ -13,6 +14,7 @@ import { planGateway } from "./gateway";
 import { namesOf } from "./instances";
 import { planModel } from "./model";
 import { planNotes } from "./notes";
+import { type PlannedSlot, planSlot, slotsOf } from "./slots";
 import type { BoxPlan, NetworkPlan, NetworkRole, StepPlan } from "./types";
 
 /** Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan. */
@@ -27,7 +29,9 @@ export function planBox(input: PlanInput): BoxPlan {
   };
   const models = Object.entries(config.models).map(([name, model]) => planModel(context, name, model));
   const backends = models.flatMap(({ backends }) => backends);
-  const deadlines = deadlinesOf(backends);
+  const alone = backends.filter(({ slot }) => !slot);
+  const slots = slotsOf(backends);
+  const deadlines = deadlinesOf(alone, slots);
   return {
     stack: config.stack,
     prefix: context.prefix,
@@ -37,10 +41,13 @@ export function planBox(input: PlanInput): BoxPlan {
     cache: planCache(context),
     database: planDatabase(context),
     deviceLocks: planLocks(context, backends),
-    backends: backends.map((backend) => planBackend(context, backend, deadlines[backend.instance]!)),
+    backends: alone.map((backend) => planBackend(context, backend, deadlines[backend.instance]!)),
+    slots: slots.map((slot) => planSlot(context, slot, deadlines[slotKey(slot)]!)),
     gateway: planGateway(
       context,
       models.flatMap(({ routed }) => routed),
+      // A proof loads them one after another.
+      sumOf(backends.filter(({ slot }) => slot).map(({ engine }) => engine.readySeconds)),
     ),
     edge: planEdge(context),
     devices: config.host.gpus.map((gpu) => ({
@@ -54,14 +61,31 @@ export function planBox(input: PlanInput): BoxPlan {
   };
 }
 
-/** Instance to the seconds that it may take when all start at once. */
-function deadlinesOf(backends: PlannedBackend[]): Record<string, number> {
-  const starters = backends.map(({ instance, engine }) => ({
-    name: instance,
-    devices: engine.gpu?.ids ?? [],
-    readySeconds: engine.readySeconds,
-  }));
-  return startDeadlines(starters);
+/** Instance to the seconds that it may take when all start at once. A slot counts too: a request may come at any time. */
+function deadlinesOf(backends: PlannedBackend[], slots: PlannedSlot[]): Record<string, number> {
+  const starter = (name: string, engines: EngineContainer[]) => ({
+    name,
+    devices: engines[0]?.gpu?.ids ?? [],
+    readySeconds: Math.max(...engines.map(({ readySeconds }) => readySeconds)),
+  });
+  return startDeadlines([
+    ...backends.map(({ instance, engine }) => starter(instance, [engine])),
+    ...slots.map((slot) =>
+      starter(
+        slotKey(slot),
+        slot.members.map(({ engine }) => engine),
+      ),
+    ),
+  ]);
+}
+
+/** No instance has a name with a space. */
+function slotKey({ name }: PlannedSlot): string {
+  return `slot ${name}`;
+}
+
+function sumOf(values: number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
 }
 
 function planLocks(context: PlanContext, backends: PlannedBackend[]): StepPlan | undefined {
@@ -75,6 +99,7 @@ export function servicesOf(plan: BoxPlan) {
     ...(plan.cache ? [plan.cache] : []),
     ...(plan.database ? [plan.database] : []),
     ...plan.backends.flatMap((backend) => [backend.valve, backend.service]),
+    ...plan.slots.flatMap(({ members, service }) => [...members.map(({ valve }) => valve), service]),
     plan.edge,
     plan.gateway,
   ];

@@ -10,6 +10,9 @@ const NOBODY = 65534;
 /** Seconds from the drain announcement to SIGTERM: more than the edge's `fall` times its check interval. */
 const DRAIN_NOTICE_SECONDS = 5;
 
+/** Seconds until a gateway is ready and has answered through every new model. */
+const READY_SECONDS = 300;
+
 /** Seconds that a gateway gets beyond `drainTimeout` to flush its logs. */
 const DRAIN_MARGIN_SECONDS = 60;
 
@@ -21,8 +24,10 @@ export function usesDatabase(context: PlanContext): boolean {
 /**
  * The gateway as an immutable generation: config, env file and entrypoint lie in a directory that is named by the hash of
  * everything a running gateway reads, and never change under it.
+ *
+ * @param loadSeconds that its proof may spend on loading models
  */
-export function planGateway(context: PlanContext, models: RoutedModel[]): GatewayPlan {
+export function planGateway(context: PlanContext, models: RoutedModel[], loadSeconds: number): GatewayPlan {
   const { config } = context;
   const database = usesDatabase(context);
   const routes = models.flatMap(({ deployments }) => deployments.map(({ route }) => route));
@@ -95,7 +100,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
         timeoutSeconds: 10,
         startPeriodSeconds: 120,
       },
-      readySeconds: 300,
+      readySeconds: READY_SECONDS + loadSeconds,
       stopGraceSeconds: config.gateway.drainTimeout + DRAIN_MARGIN_SECONDS,
       replacement: "start-first",
     },
@@ -124,7 +129,7 @@ function secretsOfRoute({ apiKey, secrets = {} }: Route): string[] {
 /** Every name that /v1/models must list. An alias is its model's route, so that one proof serves both. */
 function listed(models: RoutedModel[], hashes: Record<string, string>) {
   const entries = models.flatMap(({ name, model }) => [
-    [name, { hash: hashes[name], mode: model.mode, prove: model.start === "auto" }],
+    [name, { hash: hashes[name], mode: model.mode, prove: model.start !== "manual" }],
     ...model.aliases.map((alias) => [alias, { hash: hashes[name], mode: model.mode, prove: false }]),
   ]);
   return Object.fromEntries(entries) as Record<string, { hash: string; mode: string; prove: boolean }>;

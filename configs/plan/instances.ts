@@ -1,4 +1,5 @@
 import { engineOf, type ModelConfig } from "../engines";
+import { modelSlug } from "./names";
 
 /** One deployment of a model: a container of its own, or a server or an account elsewhere. */
 export interface Instance {
@@ -25,6 +26,11 @@ export function instancesOf(name: string, entry: ModelConfig): Instance[] {
     weight,
     order,
   }));
+}
+
+/** The slot that loads a model on demand; undefined for those that are not. */
+export function slotOf(name: string, model: ModelConfig): string | undefined {
+  return model.start === "ondemand" ? (model.slot ?? modelSlug(name)) : undefined;
 }
 
 /** Every name that clients may write for an entry: its own, its aliases, its LoRA adapters. */

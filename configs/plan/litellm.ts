@@ -119,6 +119,8 @@ function deployment({ name, model }: RoutedModel, { id, route, ...share }: Deplo
       id,
       mode: route.mode ?? "chat",
       ...(route.supportedEndpoints ? { supported_endpoints: route.supportedEndpoints } : {}),
+      // LiteLLM's health checks, where somebody turns them on, would load it again and again.
+      ...(model.start === "ondemand" ? { disable_background_health_check: true } : {}),
       ...route.info,
     },
   };

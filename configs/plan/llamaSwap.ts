@@ -1,12 +1,12 @@
 import { stringify } from "yaml";
-import type { Problem } from "../problems";
 import { shellQuote } from "./text";
-
-/** Port of llama-swap inside the container of a slot. */
-export const LLAMA_SWAP_PORT = 8080;
+import type { TextPart } from "./types";
 
 /** Seconds between llama-swap's SIGTERM and SIGKILL to an engine: llama.cpp waits for streams in flight without a bound. */
 const UNLOAD_SECONDS = 10;
+
+/** Seconds that llama-swap waits for running requests when it is stopped. */
+export const DRAIN_SECONDS = 30;
 
 /** llama-swap answers 429 above this many requests to one model; its own default is 10. The valve's bound is the same. */
 const MAX_REQUESTS = 1000;
@@ -20,20 +20,25 @@ export interface OnDemandModel {
   name: string;
   /** Program and arguments of its server, the device lock's entrypoint in front. */
   command: string[];
-  /** Not secret: everybody who reaches llama-swap can read its configuration. */
+  /** No secret: a model's environment never holds one. */
   env: Record<string, string>;
   /** Loopback port that the server listens on. */
   port: number;
   healthPath: string;
-  /** Seconds that it may load. */
+  /** Seconds that it may load, its turn on shared devices included. */
   readySeconds: number;
   /** Seconds without a request until it is unloaded; 0: it stays until another one wants the slot. */
   idleSeconds: number;
 }
 
 /** Command of a slot's container. */
-export function llamaSwapCommand(configPath: string): string[] {
-  return ["llama-swap", "-config", configPath, "-listen", `:${LLAMA_SWAP_PORT}`];
+export function llamaSwapCommand(configPath: string, port: number): string[] {
+  return ["/app/llama-swap", "-config", configPath, "-listen", `:${port}`];
+}
+
+/** Its configuration with the key that it asks for: the same as the models', to which it passes requests as they are. */
+export function llamaSwapFile(models: OnDemandModel[]): TextPart[] {
+  return ['apiKeys: ["', { secret: "saltKey", as: "derived" }, '"]\n', llamaSwapConfig(models)];
 }
 
 /**
@@ -47,7 +52,6 @@ export function llamaSwapCommand(configPath: string): string[] {
  */
 export function llamaSwapConfig(models: OnDemandModel[]): string {
   const document = {
-    // Covers the device lock's queue too, so it is the longest of all.
     healthCheckTimeout: Math.max(SHORTEST_LOAD_SECONDS, ...models.map(({ readySeconds }) => readySeconds)),
     unloadTimeout: UNLOAD_SECONDS,
     logToStdout: "both",
@@ -79,42 +83,4 @@ function modelEntry({ command, env, port, healthPath, idleSeconds }: OnDemandMod
     ttl: idleSeconds,
     concurrencyLimit: MAX_REQUESTS,
   };
-}
-
-/** A model as far as it matters to whether it can share a slot. */
-export interface SlotMember {
-  name: string;
-  engine: string;
-  /** Devices by their ids. */
-  devices: (string | number)[];
-}
-
-/**
- * Why models cannot share a slot. A slot's image holds llama-server only, and its container has one set of devices.
- *
- * @param slot the slot's name, for the sentences
- */
-export function slotProblems(slot: string, members: SlotMember[]): Problem[] {
-  const [first] = members;
-  const path = (name: string) => `gpubox:models.${name}.start`;
-  const devicesOf = ({ devices }: SlotMember) => [...devices].map(String).sort().join(", ");
-  return members.flatMap((member) => {
-    if (member.engine !== "llamacpp")
-      return [
-        {
-          path: path(member.name),
-          what: `Models of the engine ${member.engine} cannot share the slot ${slot}: it holds llama-server only.`,
-          fix: "Write start: manual, and switch with `npm run model stop` and `start`; or serve a GGUF with engine: llamacpp.",
-        },
-      ];
-    if (first && devicesOf(member) !== devicesOf(first))
-      return [
-        {
-          path: path(member.name),
-          what: `The slot ${slot} runs on the devices ${devicesOf(first) || "none"} for ${first.name} and ${devicesOf(member) || "none"} for ${member.name}.`,
-          fix: "Give all models of a slot the same gpu.devices.",
-        },
-      ];
-    return [];
-  });
 }

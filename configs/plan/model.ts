@@ -3,11 +3,13 @@ import type { EngineContext, Route } from "../engines/engine";
 import { TOOLS } from "../engines/source";
 import { placementOf } from "../gpu/placement";
 import { lockedModel } from "../models/lock";
-import { cacheDirectory, type PlannedBackend, valveUrl } from "./backend";
+import { IDLE_SECONDS } from "../schema/onDemand";
+import { cacheDirectory, type PlannedBackend, type SlotShare } from "./backend";
 import { assetText, imageOf, type PlanContext } from "./context";
-import { type Instance, instancesOf } from "./instances";
+import { type Instance, instancesOf, slotOf } from "./instances";
 import type { Deployment, RoutedModel } from "./litellm";
 import { modelPort } from "./names";
+import { valveUrl } from "./valve";
 import { HUB_TOKEN } from "./weights";
 
 export interface PlannedModel {
@@ -32,6 +34,7 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
       instance: id,
       engine: container,
       start: model.start,
+      slot: slotShare(name, model),
       siblings,
       holdSeconds: "holdSeconds" in model ? model.holdSeconds : undefined,
       expose: "expose" in model ? model.expose : undefined,
@@ -50,6 +53,12 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
     ],
     backends: planned.flatMap(({ backend }) => backend ?? []),
   };
+}
+
+function slotShare(name: string, model: ModelConfig): SlotShare | undefined {
+  const slot = slotOf(name, model);
+  const idleSeconds = "idleSeconds" in model ? model.idleSeconds : undefined;
+  return slot === undefined ? undefined : { name: slot, idleSeconds: idleSeconds ?? IDLE_SECONDS };
 }
 
 /** The same servers, asked for the adapter by its name. */

@@ -9,6 +9,11 @@ export function modelPort(name: string): number {
   return 10_000 + (Number.parseInt(createHash("sha256").update(name).digest("hex").slice(0, 8), 16) % 20_000);
 }
 
+/** Port of a slot, 6000 to 9999: of its own too, and none of the models' in it. */
+export function slotPort(slot: string): number {
+  return 6_000 + (modelPort(slot) % 4_000);
+}
+
 /** A model's public name as a part of container names: lower case, runs of other characters as one dash. */
 export function modelSlug(name: string): string {
   return name

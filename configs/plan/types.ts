@@ -197,6 +197,26 @@ export interface BackendPlan {
   needs?: DeviceNeed[];
 }
 
+/** A container that loads one of its models at a time, at a request. */
+export interface SlotPlan {
+  name: string;
+  service: ServicePlan;
+  members: SlotMemberPlan[];
+  /** Memory that the largest of its models takes on each of their devices, where the planner knows it. */
+  needs?: DeviceNeed[];
+}
+
+/** A model that is loaded on demand. */
+export interface SlotMemberPlan {
+  /** The model's public name. */
+  model: string;
+  valve: ServicePlan;
+  /** Seconds that a request waits at the valve while the slot's container is away. */
+  holdSeconds: number;
+  /** Bring the model's files to the host before anything is stopped. */
+  weights: StepPlan[];
+}
+
 /** MiB of one device, or on one. */
 export interface DeviceNeed {
   device: string;
@@ -230,7 +250,10 @@ export interface BoxPlan {
   database?: ServicePlan;
   /** Makes the files that engines on one device take turns by; before any backend. Absent without devices. */
   deviceLocks?: StepPlan;
+  /** Models with a container of their own. */
   backends: BackendPlan[];
+  /** Models that are loaded on demand. */
+  slots: SlotPlan[];
   gateway: GatewayPlan;
   edge: ServicePlan;
   /** Memory that backends may have on each of the host's devices. */

@@ -9,13 +9,16 @@ const share = {
   tpm: z.int().positive().optional().describe("Tokens a minute of this instance."),
 };
 
+const NOT_ON_DEMAND =
+  "Only engine: llamacpp is loaded on demand. Serve a GGUF with it, or write manual and switch with `npm run model stop` and `start`.";
+
 /** What every model entry has, whatever its engine. */
 export const modelBase = {
   aliases: z.array(modelName).default([]).describe("Other names that clients may use for this model."),
   rpm: z.int().positive().optional().describe("Requests a minute, a routing hint of LiteLLM."),
   tpm: z.int().positive().optional().describe("Tokens a minute, a routing hint of LiteLLM."),
   start: z
-    .enum(["auto", "manual"])
+    .enum(["auto", "manual"], { error: ({ input }) => (input === "ondemand" ? NOT_ON_DEMAND : undefined) })
     .default("auto")
     .describe(
       "`manual`: somebody starts the server when it is needed (`npm run model start NAME`); it may be down, and `up` neither starts, stops nor asks it.",

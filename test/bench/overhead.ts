@@ -1,7 +1,7 @@
 import http from "node:http";
-import { valveUrl } from "../../configs/plan/backend";
 import { modelPort } from "../../configs/plan/names";
 import { renderText } from "../../configs/plan/text";
+import { valveUrl } from "../../configs/plan/valve";
 import { output } from "../../runner/process";
 import type { LoadBox } from "../load/box";
 import { setModel } from "../load/box";

@@ -1,18 +1,16 @@
-import { chmodSync, existsSync, writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { LLAMA_SWAP_PORT, llamaSwapCommand, llamaSwapConfig } from "../../configs/plan/llamaSwap";
+import { llamaSwapCommand, llamaSwapConfig } from "../../configs/plan/llamaSwap";
 import { cannedModel } from "../../runner/cannedModel";
 import { output, run } from "../../runner/process";
+import { hasLlamaSwap, llamaSwapProgram } from "../support/llamaSwap";
 import { engineImage, eventually, LockLab } from "./deviceLock/lab";
 
 const MINUTE = 60_000;
 const IDLE_SECONDS = 4;
+const PORT = 8080;
 
-/** A llama-swap of this machine, for hosts that cannot pull ghcr.io/mostlygeek/llama-swap. */
-const binary = process.env.GPUBOX_TEST_LLAMA_SWAP ?? "";
-if (!existsSync(binary)) console.warn("SKIPPED: GPUBOX_TEST_LLAMA_SWAP names no llama-swap program");
-
-(existsSync(binary) ? describe : describe.skip)("models that share a slot", () => {
+(hasLlamaSwap ? describe : describe.skip)("models that share a slot", () => {
   const lab = new LockLab();
   let endpoint: string;
 
@@ -57,21 +55,21 @@ if (!existsSync(binary)) console.warn("SKIPPED: GPUBOX_TEST_LLAMA_SWAP names no 
 
   beforeAll(async () => {
     await lab.open(["0"]);
-    const [program, ...args] = llamaSwapCommand("/etc/gpubox/llama-swap.yaml");
+    const [program, ...args] = llamaSwapCommand("/etc/gpubox/llama-swap.yaml", PORT);
     lab.write("llama-swap.yaml", llamaSwapConfig([server("one", 9001), server("two", 9002)]));
     for (const file of ["one.gguf", "two.gguf"]) chmodSync(join(lab.dir, "backend", file), 0o644);
     const name = lab.adopt("slot");
     await output("docker", [
       ...["run", "--detach", "--init", "--name", name, "--user", "65534:65534", "--read-only"],
       ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp"],
-      ...["--volume", `${binary}:/usr/local/bin/llama-swap:ro`],
+      ...["--volume", `${llamaSwapProgram}:${program}:ro`],
       ...["--volume", `${join(lab.dir, "backend")}:/etc/gpubox:ro`],
       ...["--volume", `${join(lab.dir, "locks")}:/run/gpubox/locks:ro`],
       ...["--entrypoint", program!, engineImage, ...args],
     ]);
     const format = "{{.NetworkSettings.IPAddress}}";
     const address = (await output("docker", ["inspect", "--format", format, name])).trim();
-    endpoint = `http://${address}:${LLAMA_SWAP_PORT}`;
+    endpoint = `http://${address}:${PORT}`;
     await eventually(
       async () => (await fetch(`${endpoint}/health`).catch(() => undefined))?.status === 200,
       "llama-swap answers",

@@ -64,20 +64,21 @@ describe("for every host and every stack", () => {
       weightGiB: fc.double({ min: 0.3, max: 60, noNaN: true }),
       on: fc.nat(2),
       both: fc.boolean(),
-      start: fc.constantFrom("auto", "auto", "auto", "manual", "ondemand"),
+      start: fc.constantFrom("auto", "auto", "auto", "manual", "ondemand", "ondemand"),
+      slot: fc.constantFrom("one", "two"),
       memoryGiB: fc.constantFrom(undefined, undefined, undefined, undefined, 4, 12, 30, 80),
     }),
     { minLength: 1, maxLength: 6 },
   );
   const stacks = fc.tuple(box, entries).map(([sizes, all]) => {
     const gpus = sizes.map(({ memoryGiB, unified }, id) => gpu(id, memoryGiB, { unified }));
-    const demands = all.map(({ engine, attention, weightGiB, on, both, start, memoryGiB }, index) => {
+    const demands = all.map(({ engine, attention, weightGiB, on, both, start, slot, memoryGiB }, index) => {
       const isGguf = engine.engine === "llamacpp" || engine.engine === "ollama";
       const spread = both && isGguf && gpus.length > 1;
       return demand(`m${index}`, engine, {
         devices: spread ? [0, 1] : [on % gpus.length],
         start: start as GpuDemand["start"],
-        group: start === "ondemand" ? "swap" : undefined,
+        group: start === "ondemand" ? slot : undefined,
         memoryGiB,
         locked: model(
           weightGiB,
@@ -98,9 +99,10 @@ describe("for every host and every stack", () => {
 
   /** What is loaded at the same time: of a group the largest. */
   const loaded = (tenants: GpuPlan["devices"][number]["tenants"]) => {
-    const alone = tenants.filter(({ group }) => group === undefined).map(({ shareBytes }) => shareBytes);
-    const grouped = tenants.filter(({ group }) => group !== undefined).map(({ shareBytes }) => shareBytes);
-    return alone.reduce((a, b) => a + b, 0) + Math.max(0, ...grouped);
+    const of = (slot?: string) =>
+      tenants.filter(({ group }) => group === slot).map(({ shareBytes }) => shareBytes);
+    const alone = of().reduce((a, b) => a + b, 0);
+    return alone + Math.max(0, ...of("one")) + Math.max(0, ...of("two"));
   };
 
   test("no device is over-committed, by default or while something runs that was started by hand", () =>

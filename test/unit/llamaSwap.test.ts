@@ -1,5 +1,5 @@
 import { parse } from "yaml";
-import { llamaSwapConfig, type OnDemandModel, slotProblems } from "../../configs/plan/llamaSwap";
+import { llamaSwapConfig, llamaSwapFile, type OnDemandModel } from "../../configs/plan/llamaSwap";
 
 const model = (name: string, more: Partial<OnDemandModel> = {}): OnDemandModel => ({
   name,
@@ -11,6 +11,8 @@ const model = (name: string, more: Partial<OnDemandModel> = {}): OnDemandModel =
   idleSeconds: 60,
   ...more,
 });
+
+import { renderText } from "../../configs/plan/text";
 
 describe("the configuration of a slot", () => {
   test("lets one of its models be loaded at a time, for as long as the slowest needs to load", () => {
@@ -34,6 +36,14 @@ describe("the configuration of a slot", () => {
     });
   });
 
+  test("asks for the key that the models' servers ask for", () => {
+    const text = renderText(llamaSwapFile([model("a")]), { saltKey: "sk-PLANTED" });
+    expect(parse(text)).toMatchObject({
+      apiKeys: [renderText([{ secret: "saltKey", as: "derived" }], { saltKey: "sk-PLANTED" })],
+      models: { a: { ttl: 60 } },
+    });
+  });
+
   test("keeps no prompts", () => {
     expect(parse(llamaSwapConfig([model("a")])).captureBuffer).toBe(0);
   });
@@ -41,36 +51,6 @@ describe("the configuration of a slot", () => {
   test("refuses what llama-swap would replace", () => {
     expect(() => llamaSwapConfig([model("a", { command: ["x", `\${PORT}`] })])).toThrow(
       `llama-swap would replace \${PORT}`,
-    );
-  });
-});
-
-describe("models that claim one slot", () => {
-  const member = (name: string, engine = "llamacpp", devices: (string | number)[] = [0]) => ({
-    name,
-    engine,
-    devices,
-  });
-
-  test("may be several of llama.cpp on the same devices", () => {
-    expect(slotProblems("big", [member("a", "llamacpp", [0, 1]), member("b", "llamacpp", [1, 0])])).toEqual(
-      [],
-    );
-  });
-
-  test("are refused where another engine would be needed, with the way out", () => {
-    expect(slotProblems("big", [member("a"), member("b", "vllm")])).toEqual([
-      {
-        path: "gpubox:models.b.start",
-        what: "Models of the engine vllm cannot share the slot big: it holds llama-server only.",
-        fix: "Write start: manual, and switch with `npm run model stop` and `start`; or serve a GGUF with engine: llamacpp.",
-      },
-    ]);
-  });
-
-  test("are refused on different devices", () => {
-    expect(slotProblems("big", [member("a"), member("b", "llamacpp", [1])])[0]?.what).toBe(
-      "The slot big runs on the devices 0 for a and 1 for b.",
     );
   });
 });

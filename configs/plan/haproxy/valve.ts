@@ -56,6 +56,8 @@ export interface ValveOptions {
   holdSeconds: number;
   /** Command that starts the model, for one that a person starts: the answer names it. Default: none, it starts by itself. */
   startHint?: string;
+  /** The slot that the backend is, where it loads the model at a request. */
+  slot?: string;
   /** A listener for clients that go past the gateway; `keyed`: the backend asks for its own key. */
   direct?: { keyed: boolean };
 }
@@ -116,6 +118,7 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     `  ${defaultServer({ fall: FALL })}`,
     "  # Backends answer 503 themselves while they load.",
     `  http-response return ${error(503, "service_unavailable", "its backend is starting or overloaded")} if { status 503 } !${FROM_WAITING}`,
+    ...(options.slot ? slotAnswers(options.slot, (reason) => error(503, "service_unavailable", reason)) : []),
     `  server backend ${name}:${port}`,
     `  ${waitingServer()}`,
     "",
@@ -129,6 +132,18 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     ...aliveFrontend(),
   ];
   return [`${lines.join("\n")}\n`];
+}
+
+/**
+ * What llama-swap itself says in place of a model. It answers 500 when a load failed, and 502 without a body when the server
+ * ended under a request; llama-server names itself in its own answers.
+ */
+function slotAnswers(slot: string, error: (reason: string) => string): string[] {
+  const own = "!{ res.hdr(server) -m found }";
+  return [
+    `  http-response return ${error(`its server did not load; the log of the slot ${slot} says why`)} if { status 500 } ${own}`,
+    `  http-response return ${error("its server stopped before it answered")} if { status 502 } ${own}`,
+  ];
 }
 
 const KEYS = `${CONFIG_DIR}/keys.map`;

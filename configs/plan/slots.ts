@@ -1,0 +1,158 @@
+import type { EngineContainer } from "../engines/engine";
+import { NOBODY, needsOf, type PlannedBackend } from "./backend";
+import { assetFiles, container, health, type PlanContext } from "./context";
+import { type LockedEngine, takingTurns } from "./deviceLock";
+import { DRAIN_SECONDS, llamaSwapCommand, llamaSwapFile, type OnDemandModel } from "./llamaSwap";
+import { slotPort } from "./names";
+import { configFile, directory } from "./text";
+import type { DeviceNeed, ServicePlan, SlotPlan } from "./types";
+import { holdSeconds, planValve } from "./valve";
+
+/** MiB that llama-swap itself may take beside the model that is loaded; it takes about 30. */
+const LLAMA_SWAP_MIB = 256;
+
+/** Seconds from its start until it answers. It loads nothing by itself. */
+const READY_SECONDS = 60;
+
+/** Seconds until it ends: 5 after its wait for running requests it gives up and exits. */
+const STOP_SECONDS = DRAIN_SECONDS + 10;
+
+const CONFIG_DIR = "/etc/gpubox";
+
+/** Models that are loaded on demand and share a slot. */
+export interface PlannedSlot {
+  name: string;
+  members: PlannedBackend[];
+}
+
+/** The slots of models that are loaded on demand, in the order of the config. */
+export function slotsOf(backends: PlannedBackend[]): PlannedSlot[] {
+  const names = new Set(backends.flatMap(({ slot }) => slot?.name ?? []));
+  return [...names].map((name) => ({
+    name,
+    members: backends.filter(({ slot }) => slot?.name === name),
+  }));
+}
+
+/**
+ * A slot: one container that loads the model that a request asks for, and a valve for each of its models.
+ *
+ * @param loadSeconds that the slowest of them may take to load, its turn on shared devices included
+ */
+export function planSlot(context: PlanContext, slot: PlannedSlot, loadSeconds: number): SlotPlan {
+  const container = `slot-${slot.name}`;
+  const port = slotPort(slot.name);
+  return {
+    name: slot.name,
+    service: planServer(context, slot, container, port, loadSeconds),
+    members: slot.members.map((member) => ({
+      model: member.model,
+      valve: planValve(context, member, { name: container, port, healthPath: "/health", slot: slot.name }),
+      holdSeconds: holdSeconds(member),
+      weights: member.engine.weights ?? [],
+    })),
+    needs: largestNeeds(slot.members.map(({ instance }) => needsOf(context, instance) ?? [])),
+  };
+}
+
+function planServer(
+  context: PlanContext,
+  { members }: PlannedSlot,
+  name: string,
+  port: number,
+  loadSeconds: number,
+): ServicePlan {
+  const engines = members.map(({ engine }) => engine);
+  // They all have the same devices, and so the same image.
+  const [{ image, gpu, devices, groupAdd }] = engines as [EngineContainer];
+  const [program, ...args] = llamaSwapCommand(`${CONFIG_DIR}/llama-swap.yaml`, port);
+  const server = takingTurns<LockedEngine>(context.dataDir, {
+    gpu,
+    entrypoint: [program!],
+    env: inCommon(engines.map(({ env }) => env)),
+    mounts: distinct(engines.flatMap(({ mounts }) => mounts)),
+    healthTest: ["CMD", "curl", "-fsS", `http://127.0.0.1:${port}/health`],
+    readySeconds: READY_SECONDS,
+  });
+  // It watches the devices but locks none: each model does that while it loads.
+  const env = gpu ? { ...server.env, GPUBOX_LOCKS: "" } : server.env;
+  const models = members.map((member) => onDemandModel(context, member, loadSeconds));
+  const own = directory(
+    `${context.dataDir}/${name}`,
+    Number(NOBODY.split(":")[1]),
+    {
+      "llama-swap.yaml": configFile(...llamaSwapFile(models)),
+      ...Object.assign({}, ...engines.map(({ files = {} }) => files)),
+      ...assetFiles(context, server.assets ?? {}),
+    },
+    context.secrets,
+  );
+  return {
+    directory: own,
+    writable: [],
+    container: container(
+      context,
+      {
+        name,
+        role: image,
+        entrypoint: server.entrypoint,
+        command: args,
+        user: NOBODY,
+        env: { HOME: "/tmp", ...env },
+        networks: { backends: [name] },
+        mounts: [
+          { kind: "directory", source: own.path, target: CONFIG_DIR, readOnly: true },
+          ...server.mounts,
+        ],
+        gpu,
+        devices,
+        groupAdd,
+        memoryMiB: Math.max(...engines.map(({ memoryMiB }) => memoryMiB)) + LLAMA_SWAP_MIB,
+        init: true,
+        health: health(...server.healthTest),
+        readySeconds: READY_SECONDS,
+        stopGraceSeconds: STOP_SECONDS,
+      },
+      own.hash,
+    ),
+  };
+}
+
+function onDemandModel(
+  context: PlanContext,
+  { model, engine, slot }: PlannedBackend,
+  loadSeconds: number,
+): OnDemandModel {
+  const { entrypoint, env } = takingTurns(context.dataDir, engine);
+  return {
+    name: model,
+    command: [...entrypoint, ...engine.command],
+    env,
+    port: engine.port,
+    healthPath: engine.healthPath,
+    readySeconds: loadSeconds,
+    idleSeconds: slot!.idleSeconds,
+  };
+}
+
+/** One model is loaded at a time: of each device what the largest needs. Nothing is known where one is not known. */
+function largestNeeds(all: DeviceNeed[][]): DeviceNeed[] | undefined {
+  if (all.some((needs) => needs.length === 0)) return undefined;
+  const devices = [...new Set(all.flat().map(({ device }) => device))];
+  return devices.map((device) => ({
+    device,
+    mib: Math.max(...all.flat().flatMap((need) => (need.device === device ? need.mib : []))),
+  }));
+}
+
+/** The variables on which all agree: those that decide which devices the container gets are among them. */
+function inCommon(all: Record<string, string>[]): Record<string, string> {
+  const [first = {}, ...rest] = all;
+  return Object.fromEntries(
+    Object.entries(first).filter(([name, value]) => rest.every((env) => env[name] === value)),
+  );
+}
+
+function distinct<Mount extends { target: string }>(mounts: Mount[]): Mount[] {
+  return mounts.filter(({ target }, index) => mounts.findIndex((other) => other.target === target) === index);
+}

@@ -1,0 +1,97 @@
+import type { EngineContainer } from "../engines/engine";
+import type { PlannedBackend } from "./backend";
+import { assetFiles, container, health, type PlanContext } from "./context";
+import { HAPROXY } from "./edge";
+import { DIRECT_PORT, directKeys, VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
+import { startCommand } from "./manual";
+import { modelPort, modelSlug } from "./names";
+import { configFile, directory } from "./text";
+import type { ServicePlan } from "./types";
+
+/** Seconds that a request waits for a backend that has no sibling. */
+const HOLD_SECONDS = 30;
+
+/** What a valve leads to. */
+export interface ValveTarget {
+  /** Name on the network of the backends. */
+  name: string;
+  port: number;
+  healthPath: string;
+  healthText?: string;
+  /** The slot that it is, where it loads the model at a request. */
+  slot?: string;
+}
+
+/** URL of an instance's valve, as its gateway sees it. */
+export function valveUrl(instance: string): string {
+  return `http://valve-${modelSlug(instance)}:${modelPort(instance)}`;
+}
+
+/** The listener between the gateway and a model server: passes, holds for a bounded time, or answers 503. */
+export function planValve(context: PlanContext, backend: PlannedBackend, target: ValveTarget): ServicePlan {
+  const { instance, engine, expose } = backend;
+  const { slot, ...server } = target;
+  const name = `valve-${modelSlug(instance)}`;
+  const keyed = engineAsksForKey(engine);
+  const files = directory(
+    `${context.dataDir}/${name}`,
+    HAPROXY,
+    {
+      "haproxy.cfg": configFile(
+        ...valveConfig({
+          model: backend.model,
+          port: modelPort(instance),
+          backend: server,
+          holdSeconds: holdSeconds(backend),
+          startHint:
+            backend.start === "manual" ? startCommand(context.config.stack, backend.instance) : undefined,
+          slot,
+          direct: expose && { keyed },
+        }),
+      ),
+      ...(expose ? { "keys.map": configFile(...directKeys(expose.key.secret, keyed)) } : {}),
+      ...assetFiles(context, VALVE_ASSETS),
+    },
+    context.secrets,
+  );
+  return {
+    directory: files,
+    writable: [],
+    reloads: true,
+    container: container(
+      context,
+      {
+        name,
+        role: "edge",
+        entrypoint: VALVE_COMMAND.slice(0, 1),
+        command: VALVE_COMMAND.slice(1),
+        user: `${HAPROXY}:${HAPROXY}`,
+        mounts: [{ kind: "directory", source: files.path, target: "/etc/gpubox", readOnly: true }],
+        memoryMiB: 128,
+        health: health("CMD", "bash", "/etc/gpubox/health.sh"),
+        readySeconds: 60,
+        stopSignal: "SIGUSR1",
+        // Only a network with a way out can publish a port.
+        networks: { models: [name], backends: [], ...(expose ? { edge: [] } : {}) },
+        ...(expose ? { ports: [{ bind: expose.bind, port: expose.port, containerPort: DIRECT_PORT }] } : {}),
+        stopGraceSeconds: 60,
+      },
+      // The files are reloaded and are no reason for another container.
+      "",
+    ),
+  };
+}
+
+/**
+ * Seconds that a request waits at the valve while the backend is away. One that may be down for days is not waited for, and
+ * neither is one whose sibling can take the request.
+ */
+export function holdSeconds({ start, siblings, holdSeconds }: PlannedBackend): number {
+  if (start === "manual") return 0;
+  return holdSeconds ?? (siblings ? 0 : HOLD_SECONDS);
+}
+
+/** True where a file of the engine's holds the key between gateway and backend. */
+function engineAsksForKey({ files = {} }: EngineContainer): boolean {
+  return Object.values(files).some(({ text }) => text.some((part) => typeof part !== "string"));
+}
