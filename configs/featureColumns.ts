@@ -211,7 +211,7 @@ function contextual(facts: Facts) {
     const context = {
       ...{ name: "model", host, modelsDir: "/models", cacheDir: "/cache", port: 8000 },
       ...{ toolsImage: "tools", image: "image", offline: false },
-      lockedDownload: { image: "gateway", fetchScript: "", hasToken: false },
+      ...{ downloader: { image: "gateway", fetchScript: "", hasToken: false, endpoint: "" }, lock: {} },
     };
     return { container: engine.container?.(model, context), route: engine.route(model, context, "http://v") };
   }

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { checkStack } from "./checks";
-import { type EngineName, engineOf, engines, type ModelConfig } from "./engines";
+import { type EngineName, engineOf, engines, type ModelConfig, wantedSources } from "./engines";
 import { planStackGpus } from "./gpu/stack";
 import type { ModelLock } from "./models/facts";
 import { lockedModel, lockProblems } from "./models/lock";
@@ -50,7 +50,7 @@ export function parseStack(raw: RawStack): StackConfig {
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));
   if (raw.lock) {
-    problems.push(...lockProblems(config.models, raw.lock));
+    problems.push(...lockProblems(wantedSources(config.models), raw.lock));
     // Sums mean something only for entries that are right by themselves.
     if (problems.length === 0) problems.push(...planStackGpus(config, raw.lock).problems);
   }

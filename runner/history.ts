@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, statSync } from "n
 import { join } from "node:path";
 import { z } from "zod";
 import type { ModelLock } from "../configs/models/facts";
-import { lockedModel } from "../configs/models/lock";
+import { lockedSource } from "../configs/models/lock";
 import { type Deployed, deployedSchema } from "../configs/plan/announce";
 import type { BoxPlan } from "../configs/plan/types";
 import { readModelLock, writeModelLock } from "./models/lockFile";
@@ -72,7 +72,7 @@ export function restorePrevious(projectDir: string, stack: string, now: string):
 function restoreModelLock(projectDir: string, stack: string, generation: string): void {
   const now = readModelLock(projectDir);
   const then = recordedModelLock(projectDir, stack, generation);
-  const own = sourcesOfStack(projectDir, stack).filter((source) => lockedModel(then, source));
+  const own = sourcesOfStack(projectDir, stack).filter((source) => lockedSource(then, source));
   const back = own.filter((source) => JSON.stringify(now[source]) !== JSON.stringify(then[source]));
   if (back.length === 0) return;
   writeModelLock(projectDir, {

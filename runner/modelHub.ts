@@ -1,14 +1,12 @@
 import type { StackConfig } from "../configs/schema/stack";
 
-const HUB = "https://huggingface.co";
-
 /** Milliseconds. A hub that needs longer would not deliver gigabytes either. */
 const PROBE_TIMEOUT_MS = 5000;
 
-/** Whether a model hub answers from here. */
-export async function modelHubAnswers(): Promise<boolean> {
+/** Whether a stack's model hub answers from here. */
+export async function modelHubAnswers(hub: string): Promise<boolean> {
   try {
-    const answer = await fetch(HUB, { method: "HEAD", signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+    const answer = await fetch(hub, { method: "HEAD", signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
     return answer.status < 500;
   } catch {
     return false;

@@ -23,7 +23,7 @@ export async function resolve({ projectDir, stack, config, log }: ResolveOptions
   const record = before && { offline: before.offlineModels, known: before.knownModels };
   const resolved: Resolved = {
     images,
-    offlineModels: offlineModels(config, await modelHubAnswers(), record),
+    offlineModels: offlineModels(config, await modelHubAnswers(config.host.modelHub), record),
     knownModels: Object.keys(config.models),
   };
   writePrivateFile(path, `${JSON.stringify(resolved, null, 2)}\n`);

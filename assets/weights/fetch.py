@@ -5,7 +5,10 @@ Standard input: a line of JSON, then, where the model needs one, a line with the
   {"endpoint": "https://huggingface.co", "repo": "owner/name", "revision": "<commit>", "directory": "/…/<commit>",
    "files": [{"path": "model.safetensors", "bytes": 123, "sha256": "…"}], "progressSeconds": 5}
 
-A file has its name only when it is whole and its sha256 is the one of the lock. What was cut is continued from `<name>.part`.
+Without a lock it has no "files" but "paths": ["model.gguf"], or "keep" and "skip", regular expressions over paths. The hub is
+then asked once what it has of the revision, and that stays so for this directory.
+
+A file has its name only when it is whole and its sha256 is the known one. What was cut is continued from `<name>.part`.
 Several of these at once are safe: the second one waits for the first and finds its work done.
 """
 import errno
@@ -14,9 +17,11 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -29,6 +34,8 @@ BLOCK = 1 << 20
 SILENCE_SECONDS = 30
 # Cuts in a row without a new byte. The pauses between them double from one second to 16.
 TRIES = 6
+# What the hub said of a revision that is not locked.
+LISTING = ".hub.json"
 
 
 class Failure(Exception):
@@ -76,14 +83,77 @@ class Progress:
         self.last_time, self.last_done = now, self.done
 
 
+class Hub:
+    def __init__(self, endpoint, repo, token):
+        self.endpoint, self.repo, self.token = endpoint.rstrip("/"), repo, token
+
+    def open(self, url, missing, start=0):
+        request = urllib.request.Request(url, headers={"User-Agent": "gpubox", "Accept-Encoding": "identity"})
+        if start:
+            request.add_header("Range", f"bytes={start}-")
+        if self.token:
+            # Unredirected: the hub sends to a store of somebody else, which must not see the token.
+            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
+        try:
+            return urllib.request.urlopen(request, timeout=SILENCE_SECONDS)
+        except urllib.error.HTTPError as error:
+            if error.code in (401, 403):
+                hint = (
+                    "the token of gpubox:hfToken is not accepted, or its owner has not agreed to the model's terms on its page"
+                    if self.token
+                    else "it is private or gated; set a token with `pulumi config set --secret gpubox:hfToken`"
+                )
+                raise Failure(REFUSED, f"the hub refused {self.repo} ({error.code}): {hint}") from None
+            if error.code == 404:
+                raise Failure(MISSING, missing) from None
+            if error.code < 500 and error.code != 429:
+                raise Failure(NETWORK, f"the hub answered {error.code} to {url}") from None
+            raise
+
+    def open_file(self, revision, path, missing, start):
+        return self.open(f"{self.endpoint}/{self.repo}/resolve/{revision}/{urllib.parse.quote(path)}", missing, start)
+
+    def ask(self, url):
+        """The JSON of an answer, and where the next page of it is."""
+        missing = f"the hub has no {self.repo}, or not this revision of it; correct the source in the stack config"
+        for tries in range(1, TRIES + 1):
+            try:
+                with self.open(url, missing) as answer:
+                    following = re.search(r'<([^>]+)>; *rel="next"', answer.headers.get("Link") or "")
+                    return json.load(answer), following and following.group(1)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                if tries == TRIES:
+                    raise Failure(NETWORK, f"{self.endpoint} does not answer: {getattr(error, 'reason', error)}") from None
+                pause(tries)
+
+    def listing(self, revision):
+        """The commit of a revision, and its files."""
+        api = f"{self.endpoint}/api/models/{self.repo}"
+        commit = self.ask(f"{api}/revision/{urllib.parse.quote(revision, safe='')}")[0]["sha"]
+        url, files = f"{api}/tree/{commit}?recursive=true", []
+        while url:
+            page, url = self.ask(url)
+            for entry in page:
+                if entry["type"] == "file":
+                    stored = entry.get("lfs") or {}
+                    file = {"path": entry["path"], "bytes": stored.get("size", entry["size"])}
+                    files.append({**file, "sha256": stored["oid"]} if stored else file)
+        return {"commit": commit, "files": files}
+
+
+def pause(tries):
+    time.sleep(min(2 ** (tries - 1), 16))
+
+
 class Download:
     def __init__(self, manifest, token):
-        self.endpoint = manifest["endpoint"].rstrip("/")
+        self.hub = Hub(manifest["endpoint"], manifest["repo"], token)
         self.repo, self.revision = manifest["repo"], manifest["revision"]
         self.directory = Path(manifest["directory"])
-        self.files = manifest["files"]
+        self.manifest = manifest
+        self.files = manifest.get("files")
+        self.known_by = "lock file"
         self.every = manifest.get("progressSeconds", 5)
-        self.token = token
 
     def run(self):
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -93,7 +163,29 @@ class Download:
             except BlockingIOError:
                 say(f"{self.repo}: another download of it is at work; waiting")
                 fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.files is None:
+                self.take_what_the_hub_has()
             self.fetch_missing()
+
+    def take_what_the_hub_has(self):
+        note = self.directory / LISTING
+        if not note.exists():
+            draft = note.with_name(f"{LISTING}.new")
+            draft.write_text(json.dumps(self.hub.listing(self.revision)))
+            draft.rename(note)
+        known = json.loads(note.read_text())
+        say(f"{self.repo}@{self.revision} is not locked: it is what the hub had when first asked, {known['commit'][:12]}")
+        self.revision, self.known_by = known["commit"], "hub's list"
+        self.files = [file for file in known["files"] if self.wants(file["path"])]
+        there = {file["path"] for file in self.files}
+        absent = [path for path in self.manifest.get("paths", []) if path not in there]
+        if absent or not self.files:
+            raise Failure(MISSING, f"the hub has no {', '.join(absent) or 'file of a model'} in {self.repo} at {self.revision}")
+
+    def wants(self, path):
+        if "paths" in self.manifest:
+            return path in self.manifest["paths"]
+        return bool(re.search(self.manifest["keep"], path)) and not re.search(self.manifest["skip"], path)
 
     def fetch_missing(self):
         missing = [file for file in self.files if not self.is_whole(file)]
@@ -162,59 +254,34 @@ class Download:
                     break
                 tries = 1 if out.tell() > before else tries + 1
                 if tries >= TRIES:
-                    raise Failure(NETWORK, f"{file['path']}: {self.endpoint} gave no more after {TRIES} tries: {cut}")
+                    raise Failure(NETWORK, f"{file['path']}: {self.hub.endpoint} gave no more after {TRIES} tries: {cut}")
                 say(f"{file['path']}: cut at {size(out.tell())} ({cut}); going on")
-                time.sleep(min(2 ** (tries - 1), 16))
+                pause(tries)
             self.finish(file, part, out)
 
     def append(self, file, out, progress):
         """Adds what the hub sends to the end of the file."""
         start = out.tell()
-        url = f"{self.endpoint}/{self.repo}/resolve/{self.revision}/{urllib.request.quote(file['path'])}"
-        request = urllib.request.Request(url, headers={"User-Agent": "gpubox", "Accept-Encoding": "identity"})
-        if start:
-            request.add_header("Range", f"bytes={start}-")
-        if self.token:
-            # Unredirected: the hub sends to a store of somebody else, which must not see the token.
-            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
-        with self.open(request, file) as answer:
+        missing = f"the hub has no {file['path']} in {self.repo} at {self.revision}; run `npm run models lock` again"
+        with self.hub.open_file(self.revision, file["path"], missing, start) as answer:
             if start and answer.status != 206:
                 # It sends the file from its beginning.
                 out.truncate(0)
                 self.digest = hashlib.sha256()
                 progress.done -= start
-            while block := answer.read(BLOCK):
+            # What has come, not a whole block: on a slow line a cut would lose most of it.
+            while block := answer.read1(BLOCK):
                 if out.tell() + len(block) > file["bytes"]:
-                    raise Failure(CHECKSUM, self.discard(file, "is longer than the lock file says"))
+                    raise Failure(CHECKSUM, self.discard(file, f"is longer than the {self.known_by} says"))
                 out.write(block)
                 self.digest.update(block)
                 progress.add(file["path"], out.tell(), file["bytes"], len(block))
-
-    def open(self, request, file):
-        try:
-            return urllib.request.urlopen(request, timeout=SILENCE_SECONDS)
-        except urllib.error.HTTPError as error:
-            if error.code in (401, 403):
-                hint = (
-                    "the token of gpubox:hfToken is not accepted, or its owner has not agreed to the model's terms on its page"
-                    if self.token
-                    else "it is private or gated; set a token with `pulumi config set --secret gpubox:hfToken`"
-                )
-                raise Failure(REFUSED, f"the hub refused {self.repo} ({error.code}): {hint}") from None
-            if error.code == 404:
-                raise Failure(
-                    MISSING,
-                    f"the hub has no {file['path']} in {self.repo} at {self.revision}; run `npm run models lock` again",
-                ) from None
-            if error.code < 500 and error.code != 429:
-                raise Failure(NETWORK, f"the hub answered {error.code} to {file['path']}") from None
-            raise
 
     def finish(self, file, part, out):
         expected = file.get("sha256")
         found = self.digest.hexdigest()
         if expected and found != expected:
-            raise Failure(CHECKSUM, self.discard(file, f"has the sha256 {found} and the lock file {expected}"))
+            raise Failure(CHECKSUM, self.discard(file, f"has the sha256 {found} and the {self.known_by} {expected}"))
         out.flush()
         os.fsync(out.fileno())
         os.fchmod(out.fileno(), 0o644)

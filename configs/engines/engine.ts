@@ -1,9 +1,9 @@
 import type { z } from "zod";
 import type { Knobs } from "../gpu/knobs";
-import type { LockedModel } from "../models/facts";
+import type { Holds, LockedModel, ModelLock } from "../models/facts";
 import type { ImageRole } from "../plan/imageRoles";
 import type { ContainerPlan, FilePlan, MountPlan, StepPlan } from "../plan/types";
-import type { LockedDownload } from "../plan/weights";
+import type { Downloader } from "../plan/weights";
 import type { Problem } from "../problems";
 import type { HostConfig } from "../schema/host";
 import type { Mode } from "../schema/model";
@@ -101,15 +101,17 @@ export interface EngineContext {
   cacheDir: string;
   /** Port that its server listens on. */
   port: number;
-  /** Image with sh and curl that writes model files to the host. */
+  /** Image with a shell that every box has: it writes to the host what is made here. */
   toolsImage: string;
-  /** What brings the files of a locked model to the host. */
-  lockedDownload: LockedDownload;
+  /** What brings files of a hub to the host. */
+  downloader: Downloader;
   /** Its own image. */
   image: string;
   /** True where no model hub answered and the entry names an offline stand-in. */
   offline: boolean;
-  /** What the lock file knows of the model. */
+  /** What the lock file knows of every source. */
+  lock: ModelLock;
+  /** What it knows of the model. */
   locked?: LockedModel;
   /** Memory settings by which it keeps to its part of the GPUs; absent where nothing is known of the model's size. */
   knobs?: Knobs;
@@ -120,6 +122,14 @@ export interface CheckContext {
   host: HostConfig;
   /** What the lock file knows of the model. */
   locked?: LockedModel;
+}
+
+/** A source that an entry names. */
+export interface NamedSource {
+  /** Key of the entry, `mmproj` or `lora[0]`. */
+  key: string;
+  source: string;
+  holds: Holds;
 }
 
 /**
@@ -138,11 +148,10 @@ export interface Engine<Model extends { engine: string }> {
   check(model: Model, path: string, about: CheckContext): Problem[];
   /** Public names beside the entry's own that its server answers to as models of their own: LoRA adapters. */
   adapters?(model: Model): string[];
-  /**
-   * The images that it needs, for engines that have a container: the server's first, then those of its downloads. Asked only
-   * of entries that `check` found right.
-   */
-  images?(model: Model, host: HostConfig): [server: ImageRole, ...tools: ImageRole[]];
+  /** What it reads of a hub or of the host. Default: its `model`, where that is no name of the engine's own. */
+  sources?(model: Model): NamedSource[];
+  /** The images that it needs, for engines that have a container: the server's first. Asked only of entries that `check` found right. */
+  images?(model: Model, host: HostConfig): [server: ImageRole, ...others: ImageRole[]];
   /** The container that serves it; absent for servers that already run elsewhere. */
   container?(model: Model, context: EngineContext): EngineContainer;
   /** `upstream` is the valve's URL up to and without `/v1`, for engines that have a container. */

@@ -1,10 +1,12 @@
 import type { z } from "zod";
+import { isLockable, type WantedSource } from "../models/lock";
 import { cloud } from "./cloud";
-import type { Engine } from "./engine";
+import type { Engine, NamedSource } from "./engine";
 import { llamacpp } from "./llamacpp";
 import { ollama } from "./ollama";
 import { openai } from "./openai";
 import { sglang } from "./sglang";
+import { modelOf } from "./source";
 import { speaches } from "./speaches";
 import { tei } from "./tei";
 import { tensorrtllm } from "./tensorrtllm";
@@ -31,4 +33,17 @@ export type ModelConfig = { [Name in EngineName]: z.infer<(typeof engines)[Name]
 /** The engine of an entry, typed for any entry: an entry is only ever given to its own engine. */
 export function engineOf(model: ModelConfig): Engine<ModelConfig> {
   return engines[model.engine] as unknown as Engine<ModelConfig>;
+}
+
+/** Every source of an entry that a lock can know. */
+export function sourcesOf(model: ModelConfig): NamedSource[] {
+  const named = engineOf(model).sources?.(model) ?? [modelOf(model)];
+  return named.filter(({ source }) => isLockable(source));
+}
+
+/** The same of a whole config. */
+export function wantedSources(models: Record<string, ModelConfig>): WantedSource[] {
+  return Object.entries(models).flatMap(([name, model]) =>
+    sourcesOf(model).map(({ key, ...source }) => ({ ...source, path: `gpubox:models.${name}.${key}` })),
+  );
 }

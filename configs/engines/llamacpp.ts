@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { LockedModel } from "../models/facts";
+import { onHost } from "../plan/hostFiles";
 import { configFile } from "../plan/text";
 import type { Problem } from "../problems";
 import { backendBase } from "../schema/backend";
@@ -12,6 +13,7 @@ import {
   type Engine,
   type EngineContainer,
   type EngineContext,
+  type NamedSource,
   nativeEndpoints,
   type Protocol,
 } from "./engine";
@@ -20,7 +22,7 @@ import { checkExtraArgs, flags, flagsOf } from "./flags";
 import { modelInfo } from "./info";
 import { readySeconds } from "./readiness";
 import { checkContext } from "./shape";
-import { isGguf, modelSource, onHost, stored, toolsFor, type Weights, weightsFile } from "./source";
+import { isGguf, modelOf, modelSource, readOnly, stored, type Weights, weightsFile } from "./source";
 
 const file = modelSource.describe("hf://owner/repo[@revision]/file.gguf or file:///path/on/the/host.gguf.");
 const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]).optional();
@@ -115,16 +117,16 @@ const protocols: Protocol[] = [
 const CANNED_VERSION = "1";
 
 function weightsOf(source: string, context: EngineContext): Weights {
-  if (source !== "canned") return weightsFile(source, context);
-  const path = `${context.modelsDir}/canned-${CANNED_VERSION}.gguf`;
-  const test = onHost(context.toolsImage, path, `test -s ${path}`);
-  const write = `cat > ${path}.part && chmod 0644 ${path}.part && mv -f ${path}.part ${path}`;
-  const producer = "node --import tsx scripts/canned-model.ts";
-  return stored(
-    path,
-    context.modelsDir,
-    `${test} || ${producer} | ${onHost(context.toolsImage, path, write)}`,
-  );
+  return source === "canned" ? cannedWeights(context) : weightsFile(source, context);
+}
+
+/** Made where the program runs, and sent to the host. */
+function cannedWeights({ modelsDir, toolsImage }: EngineContext): Weights {
+  const path = `${modelsDir}/canned-${CANNED_VERSION}.gguf`;
+  const test = onHost(toolsImage, modelsDir, 'test -s "$1"', [path]);
+  const write = 'cat > "$1.part" && chmod 0644 "$1.part" && mv -f "$1.part" "$1"';
+  const script = `${test} || node --import tsx scripts/canned-model.ts | ${onHost(toolsImage, modelsDir, write, [path])}`;
+  return { path, mount: readOnly(modelsDir), fetch: [stored(path, script)] };
 }
 
 /** llama-swap's images hold llama-server too, and have the same variants. */
@@ -140,10 +142,8 @@ function image(model: LlamaCppModel, host: HostConfig) {
 
 function container(model: LlamaCppModel, context: EngineContext): EngineContainer {
   const main = weightsOf(context.offline && model.offlineModel ? model.offlineModel : model.model, context);
-  // The lock that an engine is given is that of its model.
-  const others = { ...context, locked: undefined };
-  const projector = model.mmproj ? weightsFile(model.mmproj, others) : undefined;
-  const adapters = model.lora.map((source) => weightsFile(source, others));
+  const projector = model.mmproj ? weightsFile(model.mmproj, context) : undefined;
+  const adapters = model.lora.map((source) => weightsFile(source, context));
   const all = [main, ...(projector ? [projector] : []), ...adapters];
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const cacheRam = model.cacheRam ?? Math.floor(model.memoryMiB / 8);
@@ -197,16 +197,19 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
   };
 }
 
-function check(model: LlamaCppModel, path: string, { host, locked }: CheckContext): Problem[] {
-  const files: [string, string][] = [
-    ["model", model.model],
-    ...(model.mmproj ? [["mmproj", model.mmproj] as [string, string]] : []),
-    ...model.lora.map((source, index): [string, string] => [`lora[${index}]`, source]),
-  ];
+function sources(model: LlamaCppModel): NamedSource[] {
   return [
-    ...files
-      .filter(([, source]) => source !== "canned" && !source.endsWith(".gguf"))
-      .map(([key, source]) => ({
+    modelOf(model),
+    ...(model.mmproj ? [{ key: "mmproj", source: model.mmproj, holds: "projector" as const }] : []),
+    ...model.lora.map((source, index) => ({ key: `lora[${index}]`, source, holds: "adapter" as const })),
+  ];
+}
+
+function check(model: LlamaCppModel, path: string, { host, locked }: CheckContext): Problem[] {
+  return [
+    ...sources(model)
+      .filter(({ source }) => source !== "canned" && !source.endsWith(".gguf"))
+      .map(({ key, source }) => ({
         path: `${path}.${key}`,
         what: isGguf(source)
           ? `"${source}" names a repository with several files.`
@@ -278,7 +281,8 @@ export const llamacpp: Engine<LlamaCppModel> = {
   protocols,
   features,
   check,
-  images: (model, host) => [image(model, host), ...toolsFor(model.model, model.mmproj, ...model.lora)],
+  sources,
+  images: (model, host) => [image(model, host)],
   container,
   route: (model, context, upstream) => ({
     // `hosted_vllm/` and not `openai/`: the latter sends /v1/messages to /v1/responses.

@@ -1,36 +1,59 @@
 import { z } from "zod";
-import type { MountPlan } from "../plan/types";
+import { ADAPTER } from "../models/repository";
+import { parseSource, SOURCE } from "../models/source";
+import type { MountPlan, StepPlan } from "../plan/types";
 import type { Problem } from "../problems";
 import { modelName } from "../schema/shared";
+import type { EngineContext, NamedSource } from "./engine";
+import { weightsDirectory } from "./source";
 
 /** Adapters by the public names that clients write. */
 export const loraOption = z
   .record(modelName, z.string())
   .default({})
   .describe(
-    "LoRA adapters: public name to file:///directory/on/the/host. Each is a model of its own for clients.",
+    "LoRA adapters: public name to hf://owner/repo[@revision] or file:///directory/on/the/host. Each is a model of its own for clients.",
   );
 
-/** The words of --lora-modules (--lora-paths), and the directories that hold the adapters. */
-export function loraModules(adapters: Record<string, string>): { modules: string[]; mounts: MountPlan[] } {
-  const entries = Object.entries(adapters).map(([name, source]) => ({ name, path: pathOf(source) }));
-  const paths = [...new Set(entries.map(({ path }) => path))];
+/** An entry's adapters as its sources. `key`: the key that names them. */
+export function loraSources(adapters: Record<string, string>, key: string): NamedSource[] {
+  return Object.entries(adapters).map(([name, source]) => ({
+    key: `${key}.${name}`,
+    source,
+    holds: "adapter",
+  }));
+}
+
+/** The words of --lora-modules (--lora-paths), the directories that hold the adapters, and how they get to the host. */
+export function loraModules(
+  adapters: Record<string, string>,
+  context: EngineContext,
+): { modules: string[]; mounts: MountPlan[]; fetch: StepPlan[] } {
+  const found = Object.entries(adapters).map(([name, source]) => ({
+    name,
+    ...weightsDirectory(source.replace(/\/+$/, ""), context, ADAPTER),
+  }));
+  const unlike = found.filter(({ path }, index) => found.findIndex((one) => one.path === path) === index);
   return {
-    modules: entries.map(({ name, path }) => `${name}=${path}`),
-    mounts: paths.map((path) => ({ kind: "directory", source: path, target: path, readOnly: true })),
+    modules: found.map(({ name, path }) => `${name}=${path}`),
+    mounts: unlike.map(({ mount }) => mount),
+    fetch: unlike.flatMap(({ fetch }) => fetch),
   };
 }
 
-export function checkLora(adapters: Record<string, string>, path: string): Problem[] {
+/** @param key the key of the entry that names them */
+export function checkLora(adapters: Record<string, string>, key: string, path: string): Problem[] {
   return Object.entries(adapters)
-    .filter(([, source]) => !/^file:\/\/\/[\w./-]+$/.test(source))
+    .filter(([, source]) => !isDirectory(source))
     .map(([name, source]) => ({
-      path: `${path}.loraModules.${name}`,
-      what: `"${source}" is no directory on the host.`,
-      fix: "Write file:///path/of/the/adapter.",
+      path: `${path}.${key}.${name}`,
+      what: `"${source}" is no repository of a hub and no directory on the host.`,
+      fix: "Write hf://owner/repo[@revision], or file:///path/of/the/adapter.",
     }));
 }
 
-function pathOf(source: string): string {
-  return source.slice("file://".length).replace(/\/+$/, "");
+function isDirectory(source: string): boolean {
+  if (!SOURCE.test(source)) return false;
+  const parsed = parseSource(source);
+  return parsed.from === "host" || parsed.file === undefined;
 }

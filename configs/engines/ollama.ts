@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { shellQuote } from "../plan/text";
+import type { StepPlan } from "../plan/types";
 import type { Problem } from "../problems";
 import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
@@ -96,11 +97,11 @@ chown -R ${NOBODY}:${NOBODY} /models
 exit $code`;
 
 /** Every Ollama of a box shares one store, read by name and tag. */
-function store(model: OllamaModel, context: EngineContext) {
+function storeOf(model: OllamaModel, context: EngineContext): { path: string; pull: StepPlan } {
   const path = `${context.modelsDir}/ollama`;
   const env = "-e HOME=/tmp -e OLLAMA_MODELS=/models -e OLLAMA_NO_CLOUD=1 -e NVIDIA_VISIBLE_DEVICES=void";
   const script = `docker run --rm -i --user 0 --entrypoint bash ${env} -v ${path}:/models ${context.image} -c ${[PULL, "gpubox", model.model].map(shellQuote).join(" ")}`;
-  return { path, fetch: stored(`${path}/${model.model}`, path, script).fetch };
+  return { path, pull: stored(`${path}/${model.model}`, script) };
 }
 
 function image(model: OllamaModel, host: HostConfig) {
@@ -108,7 +109,7 @@ function image(model: OllamaModel, host: HostConfig) {
 }
 
 function container(model: OllamaModel, context: EngineContext): EngineContainer {
-  const { path, fetch } = store(model, context);
+  const { path, pull } = storeOf(model, context);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const ready = readySeconds(model, context, 0);
   return {
@@ -153,7 +154,7 @@ function container(model: OllamaModel, context: EngineContext): EngineContainer 
       { kind: "directory", source: path, target: "/models", readOnly: false },
       { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false },
     ],
-    weights: fetch,
+    weights: [pull],
   };
 }
 

@@ -18,12 +18,12 @@ import type { EngineFeatures } from "./features";
 import { checkExtraArgs, flags, flagsOf } from "./flags";
 import { bashHealth } from "./health";
 import { modelInfo } from "./info";
-import { checkLora, loraModules, loraOption } from "./lora";
+import { checkLora, loraModules, loraOption, loraSources } from "./lora";
 import { sglangParsers } from "./parsers/sglang";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
-import { isGguf, modelSource, toolsFor, weightsDirectory } from "./source";
+import { isGguf, modelOf, modelSource, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("sglang"),
@@ -130,7 +130,7 @@ function image(model: SglangModel, host: HostConfig) {
 
 function container(model: SglangModel, context: EngineContext): EngineContainer {
   const weights = weightsDirectory(model.model, context);
-  const lora = loraModules(model.loraPaths);
+  const lora = loraModules(model.loraPaths, context);
   const parsers = parsersOf(model, sglangParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const planned = declaredShare(model.gpu, context.host);
@@ -204,7 +204,7 @@ function container(model: SglangModel, context: EngineContext): EngineContainer 
       ...lora.mounts,
       { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false },
     ],
-    weights: weights.fetch,
+    weights: [...weights.fetch, ...lora.fetch],
   };
 }
 
@@ -223,7 +223,7 @@ function check(model: SglangModel, path: string, { host, locked }: CheckContext)
     ...checkContext(model.contextLength, locked, `${path}.contextLength`),
     ...checkTensorParallel(model.tensorParallelSize, model.gpu, locked, `${path}.tensorParallelSize`),
     ...checkParsers(model, sglangParsers, path),
-    ...checkLora(model.loraPaths, path),
+    ...checkLora(model.loraPaths, "loraPaths", path),
     ...checkExtraArgs(model.extraArgs, OWNED, path),
   ];
 }
@@ -243,8 +243,9 @@ export const sglang: Engine<SglangModel> = {
   protocols,
   features,
   check,
+  sources: (model) => [modelOf(model), ...loraSources(model.loraPaths, "loraPaths")],
   adapters: ({ loraPaths }) => Object.keys(loraPaths),
-  images: (model, host) => [image(model, host), ...toolsFor(model.model)],
+  images: (model, host) => [image(model, host)],
   container,
   route: (model, context, upstream) => {
     const parsers = parsersOf(model, sglangParsers);

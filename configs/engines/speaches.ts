@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { envFile, shellQuote } from "../plan/text";
+import { SPEECH } from "../models/repository";
+import { parseSource } from "../models/source";
+import { envFile } from "../plan/text";
 import type { Problem } from "../problems";
 import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
@@ -10,9 +12,9 @@ import type { EngineFeatures } from "./features";
 import { checkEnv, checkExtraArgs } from "./flags";
 import { bashHealth } from "./health";
 import { modelInfo } from "./info";
-import { CACHE, WITH_ENV, WITH_ENV_COMMAND } from "./python";
+import { CACHE, WITH_ENV } from "./python";
 import { readySeconds } from "./readiness";
-import { modelSource, parseSource, stored } from "./source";
+import { modelOf, modelSource, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("speaches"),
@@ -32,7 +34,7 @@ const shape = {
 const schema = z.strictObject(shape);
 type SpeachesModel = z.infer<typeof schema>;
 
-/** `ubuntu` in the image, to whom its cache must belong. */
+/** `ubuntu` in the image. */
 const UBUNTU = "1000:1000";
 
 const OWNED_ENV = ["API_KEY", "PRELOAD_MODELS", "ENABLE_UI", "UVICORN_HOST", "UVICORN_PORT", "HF_HUB_CACHE"];
@@ -46,28 +48,26 @@ const protocols: Protocol[] = [
   { path: "/v1/messages", how: "none", why: "It transcribes and speaks only." },
 ];
 
-/** It reads models only from the hub's own cache layout, which the hub's library in its image writes. */
-const DOWNLOAD = `python -c 'import sys; from huggingface_hub import snapshot_download as get; get(sys.argv[1], revision=sys.argv[2])' "$1" "$2"
-code=$?
-chown -R ${UBUNTU} /models
-exit $code`;
-
 function image(model: SpeachesModel, host: HostConfig) {
   return acceleratorOf(model.gpu, host).kind === "cpu" ? "speaches-cpu" : "speaches-cuda";
 }
 
 function container(model: SpeachesModel, context: EngineContext): EngineContainer {
-  const { repo, revision } = repository(model.model);
-  const store = `${context.modelsDir}/speaches`;
-  const env = "-e HOME=/tmp -e HF_HUB_CACHE=/models -e NVIDIA_VISIBLE_DEVICES=void";
-  const script = `docker run --rm -i --user 0 --entrypoint sh ${env} -v ${store}:/models ${context.image} -c ${[DOWNLOAD, "gpubox", repo, revision].map(shellQuote).join(" ")}`;
+  const weights = weightsDirectory(model.model, context, SPEECH);
   const { env: deviceEnv, ...devices } = deviceAccess(model.gpu, context.host);
   const ttl = String(model.modelTtl);
   return {
     ...devices,
     image: image(model, context.host),
     user: UBUNTU,
-    entrypoint: WITH_ENV_COMMAND,
+    // It reads models only from a cache in the layout of the hub's own library.
+    entrypoint: [
+      "sh",
+      "/etc/gpubox/entrypoint.sh",
+      repositoryOf(model),
+      folderName(weights.path),
+      weights.path,
+    ],
     command: [
       ...["uvicorn", "--factory", "speaches.main:create_app"],
       ...["--host", "0.0.0.0", "--port", String(context.port)],
@@ -75,7 +75,7 @@ function container(model: SpeachesModel, context: EngineContext): EngineContaine
     ],
     env: {
       HOME: CACHE,
-      HF_HUB_CACHE: "/models",
+      HF_HUB_CACHE: "/tmp/hub",
       HF_HUB_OFFLINE: "1",
       DO_NOT_TRACK: "1",
       ENABLE_UI: "false",
@@ -92,22 +92,24 @@ function container(model: SpeachesModel, context: EngineContext): EngineContaine
     healthPath: "/health",
     healthTest: bashHealth(context.port, "/health"),
     files: { "backend.env": envFile({ API_KEY: [{ secret: "saltKey", as: "shell-derived" }] }) },
-    assets: WITH_ENV,
+    assets: { ...WITH_ENV, "entrypoint.sh": "speaches/entrypoint.sh" },
     memoryMiB: model.memoryMiB,
     readySeconds: readySeconds(model, context, 0),
     stopGraceSeconds: 30,
-    mounts: [
-      { kind: "directory", source: store, target: "/models", readOnly: false },
-      { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false },
-    ],
-    weights: stored(`${store}/${repo}@${revision}`, store, script).fetch,
+    mounts: [weights.mount, { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false }],
+    weights: weights.fetch,
   };
 }
 
-function repository(source: string): { repo: string; revision: string } {
-  const parsed = parseSource(source);
-  if (parsed.from === "host") throw new Error(`speaches cannot read ${source}, which its check refuses`);
-  return parsed;
+/** The name by which it is asked for its model. */
+function repositoryOf({ model }: SpeachesModel): string {
+  const parsed = parseSource(model);
+  if (parsed.from === "host") throw new Error(`speaches cannot read ${model}, which its check refuses`);
+  return parsed.repo;
+}
+
+function folderName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 function check(model: SpeachesModel, path: string, { host }: CheckContext): Problem[] {
@@ -143,10 +145,11 @@ export const speaches: Engine<SpeachesModel> = {
   protocols,
   features,
   check,
+  sources: (model) => [{ ...modelOf(model), holds: "speech" }],
   images: (model, host) => [image(model, host)],
   container,
   route: (model, context, upstream) => ({
-    model: `openai/${repository(model.model).repo}`,
+    model: `openai/${repositoryOf(model)}`,
     mode: model.mode,
     apiBase: `${upstream}/v1`,
     apiKey: "backend",

@@ -13,7 +13,7 @@ import { bashHealth } from "./health";
 import { modelInfo } from "./info";
 import { WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { readySeconds } from "./readiness";
-import { isGguf, modelSource, toolsFor, weightsDirectory } from "./source";
+import { isGguf, modelSource, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("text-embeddings-inference"),
@@ -171,7 +171,7 @@ export const tei: Engine<TeiModel> = {
   protocols,
   features,
   check,
-  images: (model, host) => [image(model, host), ...toolsFor(model.model)],
+  images: (model, host) => [image(model, host)],
   container,
   route: (model, context, upstream) => ({
     // LiteLLM adds /rerank to the one, /embeddings to the other.

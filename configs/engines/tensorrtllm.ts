@@ -15,7 +15,7 @@ import { tensorrtllmParsers } from "./parsers/tensorrtllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
-import { isGguf, modelSource, toolsFor, weightsDirectory } from "./source";
+import { isGguf, modelSource, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("tensorrt-llm"),
@@ -190,7 +190,7 @@ export const tensorrtllm: Engine<TensorRtLlmModel> = {
   protocols,
   features,
   check,
-  images: (model) => ["tensorrt-llm", ...toolsFor(model.model)],
+  images: () => ["tensorrt-llm"],
   container,
   // No key: trtllm-serve knows none. Only the valve shares a network with it.
   route: (model, context, upstream) => {

@@ -16,12 +16,12 @@ import { checkParsers, parserOptions, parsersOf } from "./families";
 import { checkEnv, checkExtraArgs, flags, flagsOf } from "./flags";
 import { bashHealth } from "./health";
 import { modelInfo } from "./info";
-import { checkLora, loraModules, loraOption } from "./lora";
+import { checkLora, loraModules, loraOption, loraSources } from "./lora";
 import { vllmParsers } from "./parsers/vllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
-import { isGguf, modelSource, toolsFor, weightsDirectory } from "./source";
+import { isGguf, modelOf, modelSource, weightsDirectory } from "./source";
 import { features, protocols } from "./vllmFeatures";
 
 const shape = {
@@ -164,7 +164,7 @@ function memoryFlags(model: VllmModel, { host, knobs }: EngineContext) {
 function container(model: VllmModel, context: EngineContext): EngineContainer {
   const role = image(model, context.host);
   const weights = weightsDirectory(model.model, context);
-  const lora = loraModules(model.loraModules);
+  const lora = loraModules(model.loraModules, context);
   const parsers = parsersOf(model, vllmParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const ready = readySeconds(model, context, COMPILE_SECONDS);
@@ -231,7 +231,7 @@ function container(model: VllmModel, context: EngineContext): EngineContainer {
       ...lora.mounts,
       { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false },
     ],
-    weights: weights.fetch,
+    weights: [...weights.fetch, ...lora.fetch],
   };
 }
 
@@ -267,7 +267,7 @@ function check(model: VllmModel, path: string, { host, locked }: CheckContext): 
       model.pipelineParallelSize,
     ),
     ...checkParsers(model, vllmParsers, path),
-    ...checkLora(model.loraModules, path),
+    ...checkLora(model.loraModules, "loraModules", path),
     ...checkExtraArgs(model.extraArgs, OWNED, path),
     ...checkEnv(model.env, ["VLLM_API_KEY", "VLLM_ENGINE_READY_TIMEOUT_S"], path),
   ];
@@ -279,8 +279,9 @@ export const vllm: Engine<VllmModel> = {
   protocols,
   features,
   check,
+  sources: (model) => [modelOf(model), ...loraSources(model.loraModules, "loraModules")],
   adapters: ({ loraModules }) => Object.keys(loraModules),
-  images: (model, host) => [image(model, host), ...toolsFor(model.model)],
+  images: (model, host) => [image(model, host)],
   container,
   route: (model, context, upstream) => {
     const parsers = parsersOf(model, vllmParsers);

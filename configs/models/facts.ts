@@ -51,15 +51,29 @@ export interface LockedFile {
   sha256?: string;
 }
 
-/** One entry of `models.lock.json`, by the source as it stands in the stack config. */
-export interface LockedModel {
+/** What every resolved entry of `models.lock.json` has. */
+export interface LockedSource {
   /** Commit that the revision pointed to; empty for files of the host. */
   revision: string;
-  format: "gguf" | "safetensors";
   /** What is downloaded, in the order of their paths. */
   files: LockedFile[];
   /** Bytes of weights: sum over all tensors. */
   weightBytes: number;
+  /** When it was resolved, ISO 8601. */
+  resolvedAt: string;
+}
+
+/** What a source holds. `speech`: a model of CTranslate2 or ONNX, which only speaches reads. */
+export type Holds = "model" | "projector" | "adapter" | "speech";
+
+/** A source without a shape: its files and their size are all that matters. */
+export interface LockedPart extends LockedSource {
+  holds: Exclude<Holds, "model">;
+}
+
+/** A model in safetensors or GGUF. */
+export interface LockedModel extends LockedSource {
+  format: "gguf" | "safetensors";
   /** Of these, the repeating layers. llama.cpp offloads layer by layer. */
   layerBytes: number;
   /** Of these, the input embedding where the output has a matrix of its own: llama.cpp keeps it in the host's memory. 0 where both share one. */
@@ -67,9 +81,10 @@ export interface LockedModel {
   /** `general.file_type` by name (Q4_K_M) or the torch dtype (bfloat16, fp8, awq …). */
   quantization: string;
   shape: ModelShape;
-  /** When it was resolved, ISO 8601. */
-  resolvedAt: string;
 }
+
+/** What is known of a source that was resolved. */
+export type Locked = LockedModel | LockedPart;
 
 /** A source that is named and could not be resolved where the lock was written, as an image without a digest. */
 export interface UnresolvedModel {
@@ -78,4 +93,4 @@ export interface UnresolvedModel {
 }
 
 /** Source as in the stack config (`hf://owner/repo@rev/file.gguf`) to what is locked for it. */
-export type ModelLock = Record<string, LockedModel | UnresolvedModel>;
+export type ModelLock = Record<string, Locked | UnresolvedModel>;

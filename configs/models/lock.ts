@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Problem } from "../problems";
-import type { LockedModel, ModelLock, UnresolvedModel } from "./facts";
+import type { Holds, Locked, LockedModel, LockedPart, ModelLock, UnresolvedModel } from "./facts";
 
 /** Name of the committed lock file, in the project's root. */
 export const MODEL_LOCK_FILE = "models.lock.json";
@@ -46,17 +46,32 @@ const fileSchema = z.strictObject({
     .describe("SHA-256 where the hub gives one."),
 });
 
-export const lockedModelSchema = z.strictObject({
+const source = {
   revision: z.string().describe("Commit of the repository; empty for a file of the host."),
-  format: z.enum(["gguf", "safetensors"]).describe("Format of the weights."),
   files: z.array(fileSchema).min(1).describe("What is downloaded, in the order of the paths."),
   weightBytes: bytes.describe("Bytes of all tensors."),
+  resolvedAt: z.iso.datetime().describe("When it was resolved."),
+};
+
+// The order of the keys is that of the file, so that an entry that is read and written stays to the letter.
+const modelSchema = z.strictObject({
+  revision: source.revision,
+  format: z.enum(["gguf", "safetensors"]).describe("Format of the weights."),
+  files: source.files,
+  weightBytes: source.weightBytes,
   layerBytes: bytes.describe("Bytes of the repeating layers' tensors."),
   inputBytes: bytes.describe("Bytes of an input embedding that the output does not share."),
   quantization: z.string().describe("Type of the weights: Q4_K_M, bfloat16, fp8, awq."),
   shape: shapeSchema.describe("What memory and flags follow from."),
-  resolvedAt: z.iso.datetime().describe("When it was resolved."),
+  resolvedAt: source.resolvedAt,
 }) satisfies z.ZodType<LockedModel>;
+
+const partSchema = z.strictObject({
+  ...source,
+  holds: z
+    .enum(["projector", "adapter", "speech"])
+    .describe("What it is, where it is no model in safetensors or GGUF."),
+}) satisfies z.ZodType<LockedPart>;
 
 const unresolvedSchema = z.strictObject({
   unresolved: z.string().min(1).describe("Why there is nothing else."),
@@ -65,7 +80,7 @@ const unresolvedSchema = z.strictObject({
 /** Schema of `models.lock.json`: source as in the stack config to what is locked for it. */
 export const modelLockSchema: z.ZodType<ModelLock> = z.record(
   z.string(),
-  z.union([unresolvedSchema, lockedModelSchema]),
+  z.union([unresolvedSchema, partSchema, modelSchema]),
 );
 
 /** Whether a source is one that `npm run models lock` resolves. Others (`canned`, an engine's own tags) have no entry. */
@@ -74,9 +89,15 @@ export function isLockable(source: string): boolean {
 }
 
 /** What is locked of a source, or undefined where `npm run models lock` has not seen it or could not resolve it. */
-export function lockedModel(lock: ModelLock, source: string): LockedModel | undefined {
+export function lockedSource(lock: ModelLock, source: string): Locked | undefined {
   const entry = entryOf(lock, source);
   return entry && "revision" in entry ? entry : undefined;
+}
+
+/** The same of a model in safetensors or GGUF. */
+export function lockedModel(lock: ModelLock, source: string): LockedModel | undefined {
+  const entry = lockedSource(lock, source);
+  return entry && "shape" in entry ? entry : undefined;
 }
 
 /** Why a source that is in the lock could not be resolved. */
@@ -89,16 +110,41 @@ function entryOf(lock: ModelLock, source: string) {
   return Object.hasOwn(lock, source) ? lock[source] : undefined;
 }
 
-/** A model of a hub that nobody has locked: what it is may be another thing tomorrow. */
-export function lockProblems(models: Record<string, { model?: string }>, lock: ModelLock): Problem[] {
-  return Object.entries(models).flatMap(([name, { model = "" }]) =>
-    model.startsWith("hf://") && !entryOf(lock, model)
-      ? [notLocked(`gpubox:models.${name}.model`, model)]
-      : [],
-  );
+/** A source of the config, and what its key wants it to hold. */
+export interface WantedSource {
+  /** Path of the key that names it. */
+  path: string;
+  source: string;
+  holds: Holds;
 }
 
-/** The mistake of a model that is not in the lock. `path` is the key that names the source. */
+/** What a person calls each. */
+const NAMES: Record<Holds, string> = {
+  model: "model in safetensors or GGUF",
+  projector: "projector",
+  adapter: "LoRA adapter",
+  speech: "model of CTranslate2 or ONNX",
+};
+
+/** Sources of a hub that nobody has locked, since what they are may be another thing tomorrow; and sources of the wrong kind. */
+export function lockProblems(sources: WantedSource[], lock: ModelLock): Problem[] {
+  return sources.flatMap(({ path, source, holds }) => {
+    const entry = entryOf(lock, source);
+    if (!entry) return source.startsWith("hf://") ? [notLocked(path, source)] : [];
+    if ("unresolved" in entry) return [];
+    const held = "holds" in entry ? entry.holds : "model";
+    if (held === holds) return [];
+    return [
+      {
+        path,
+        what: `${source} is a ${NAMES[held]}, and this key wants a ${NAMES[holds]}.`,
+        fix: `Name a ${NAMES[holds]} here; \`npm run models list\` says what each source is.`,
+      },
+    ];
+  });
+}
+
+/** The mistake of a source that is not in the lock. `path` is the key that names the source. */
 export function notLocked(path: string, source: string): Problem {
   return {
     path,

@@ -1,6 +1,5 @@
 import { engineOf, type ModelConfig } from "../engines";
 import type { EngineContext, Route } from "../engines/engine";
-import { TOOLS } from "../engines/source";
 import { placementOf } from "../gpu/placement";
 import { lockedModel } from "../models/lock";
 import { IDLE_SECONDS } from "../schema/onDemand";
@@ -82,7 +81,8 @@ function adapterOf(
 
 function engineContext(context: PlanContext, name: string, { id, model }: Instance): EngineContext {
   const { host } = context.config;
-  const locked = lockedModel(context.lock ?? {}, model.model ?? "");
+  const { lock = {} } = context;
+  const locked = lockedModel(lock, model.model ?? "");
   const [server] = engineOf(model).images?.(model, host) ?? [];
   return {
     name,
@@ -90,14 +90,16 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
     modelsDir: `${context.dataDir}/models`,
     cacheDir: cacheDirectory(context.dataDir, id),
     port: modelPort(id),
-    toolsImage: context.resolved.images[TOOLS]?.reference ?? "",
-    lockedDownload: {
+    toolsImage: imageOf(context, "edge"),
+    downloader: {
       image: imageOf(context, "gateway"),
       fetchScript: assetText(context, "weights/fetch.py"),
       hasToken: HUB_TOKEN in context.secrets,
+      endpoint: host.modelHub,
     },
     image: server ? imageOf(context, server) : "",
     offline: context.resolved.offlineModels.includes(name),
+    lock,
     locked,
     knobs: locked && placementOf(context.gpus, id)?.knobs,
   };

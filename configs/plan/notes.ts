@@ -1,3 +1,4 @@
+import { wantedSources } from "../engines";
 import { whyUnresolved } from "../models/lock";
 import type { PlanContext } from "./context";
 import { usesDatabase } from "./gateway";
@@ -18,9 +19,13 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
     notes.push(
       `${name} is optional and left out: ${secrets.join(", ")} ${secrets.length > 1 ? "are" : "is"} not set.`,
     );
-  for (const { model = "" } of Object.values(config.models)) {
-    const reason = whyUnresolved(context.lock ?? {}, model);
-    if (reason) notes.push(`${model} is not locked: ${reason}`);
+  for (const source of new Set(wantedSources(config.models).map(({ source }) => source))) {
+    const reason = whyUnresolved(context.lock ?? {}, source);
+    if (!reason) continue;
+    const download = source.startsWith("hf://")
+      ? " It is downloaded as the hub has it when first asked."
+      : "";
+    notes.push(`${source} is not locked: ${reason}${download}`);
   }
   const unlocked = imageRolesOf(config).flatMap(({ role }) => {
     const image = resolved.images[role];

@@ -1,49 +1,60 @@
-import type { LockedModel } from "../models/facts";
+import type { LockedFile } from "../models/facts";
+import type { RepositoryFiles } from "../models/repository";
 import { hashOf, shellQuote } from "./text";
 import type { StepPlan, TextPart } from "./types";
 
 /** The secret that a private or gated model's download needs; used when the stack declares it. */
 export const HUB_TOKEN = "hfToken";
 
-/** What the download of a locked model needs, whichever the model. */
-export interface LockedDownload {
+/** What every download needs, whichever the model. */
+export interface Downloader {
   /** Whether the stack has the secret {@link HUB_TOKEN}. */
   hasToken: boolean;
   /** An image with python3 that every box has: the gateway's. */
   image: string;
   /** Text of assets/weights/fetch.py. */
   fetchScript: string;
+  /** Base URL of the hub. */
+  endpoint: string;
 }
 
-export interface WeightsOptions extends LockedDownload {
+/**
+ * What to bring: the files of the lock, each with its size; or, of a revision that no lock knows, these paths or all files of
+ * this kind, as the hub has them when it is first asked.
+ */
+export type Wanted =
+  | { revision: string; files: LockedFile[] }
+  | { revision: string; paths: string[] }
+  | ({ revision: string } & RepositoryFiles);
+
+export interface WeightsOptions extends Downloader {
   /** Directory on the host that holds the models of all backends. */
   modelsDir: string;
   /** `owner/name` on the hub. */
   repo: string;
-  model: Pick<LockedModel, "revision" | "files">;
-  /** Base URL of the hub. Default: https://huggingface.co. */
-  endpoint?: string;
+  wanted: Wanted;
   /** Seconds between two lines of progress. Default 5. */
   progressSeconds?: number;
 }
 
-/** Where a model of the hub lies on the host. It is named by its commit, so that nothing in it ever changes. */
-export function weightsDirectory(modelsDir: string, repo: string, revision: string): string {
+/** Where a model of the hub lies on the host. A locked one is named by its commit, so that nothing in it ever changes. */
+export function weightsFolder(modelsDir: string, repo: string, revision: string): string {
   return `${modelsDir}/hf/${repo}/${revision}`;
 }
 
 /**
- * The step that brings a locked model to the host: bytes, speed and time left are its output, and the disk is looked at
+ * The step that brings files of a repository to the host: bytes, speed and time left are its output, and the disk is looked at
  * before. Models of one repository and commit that need the same files share the step by its name.
  */
 export function weightsStep(options: WeightsOptions): StepPlan {
-  const { modelsDir, repo, model, image, hasToken } = options;
+  const { modelsDir, repo, image, hasToken } = options;
+  const { revision, ...wanted } = options.wanted;
   const manifest = {
-    endpoint: options.endpoint ?? "https://huggingface.co",
+    endpoint: options.endpoint,
     repo,
-    revision: model.revision,
-    directory: weightsDirectory(modelsDir, repo, model.revision),
-    files: model.files,
+    revision,
+    directory: weightsFolder(modelsDir, repo, revision),
+    ...wanted,
     progressSeconds: options.progressSeconds ?? 5,
   };
   const token: TextPart[] = hasToken ? [{ secret: HUB_TOKEN, as: "raw" }, "\n"] : [];

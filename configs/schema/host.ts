@@ -15,6 +15,13 @@ export const hostSchema = z.strictObject({
     .enum(["amd64", "arm64"])
     .default("amd64")
     .describe("Architecture of the host; decides which images run. DGX Spark is arm64."),
+  modelHub: z
+    .string()
+    .regex(/^https?:\/\/[^\s?#]*[^\s?#/]$/, "Write the base URL of a hub, without a slash at its end.")
+    .default("https://huggingface.co")
+    .describe(
+      "The model hub, or a mirror of it: where models are locked and downloaded from. By http:// the token of gpubox:hfToken crosses the network in plain text.",
+    ),
   gpus: z.array(gpuSchema).default([]).describe("The host's GPUs. Empty: no GPU."),
   gpuGroups: z
     .array(z.int().min(0))

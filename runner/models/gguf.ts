@@ -1,10 +1,17 @@
 import { GGMLFileQuantizationType, GGMLQuantizationType, ggufAllShards } from "@huggingface/gguf";
 import { ggmlType, rowBytes } from "../../configs/models/blocks";
-import type { LockedModel } from "../../configs/models/facts";
+import type { LockedModel, LockedPart } from "../../configs/models/facts";
 import { shapeOfGguf } from "../../configs/models/ggufShape";
 import { UserError } from "../process";
 
 type Weights = Pick<LockedModel, "weightBytes" | "layerBytes" | "inputBytes" | "quantization" | "shape">;
+
+interface Gguf {
+  shards: string[];
+  model: Weights;
+  /** What the file is, where it is no model by itself. */
+  part?: LockedPart["holds"];
+}
 
 /** Where a GGUF's header is read from. */
 export interface GgufPlace {
@@ -19,7 +26,7 @@ export interface GgufPlace {
  * Reads the headers of a GGUF's shards, never the weights.
  * @throws UserError when it is no GGUF, or has a tensor type that the block table lacks
  */
-export async function readGguf(place: GgufPlace): Promise<Weights & { shards: string[] }> {
+export async function readGguf(place: GgufPlace): Promise<Gguf> {
   const { shards, parameterCount, urls } = await ggufAllShards(place.at, {
     allowLocalFile: place.local,
     fetch: place.fetch,
@@ -33,17 +40,27 @@ export async function readGguf(place: GgufPlace): Promise<Weights & { shards: st
   // The keys that describe the model are in the first shard.
   const metadata: Record<string, unknown> = { ...shards[0]?.metadata };
   return {
-    weightBytes: sum(() => true),
-    layerBytes: sum((name) => name.startsWith("blk.")),
-    inputBytes: sum((name) =>
-      hasOutput
-        ? /^(token_embd|per_layer_token_embd)\./.test(name)
-        : name.startsWith("per_layer_token_embd."),
-    ),
-    quantization: fileType(metadata["general.file_type"]),
-    shape: shapeOfGguf(metadata, parameterCount),
     shards: urls,
+    part: partOf(metadata),
+    model: {
+      weightBytes: sum(() => true),
+      layerBytes: sum((name) => name.startsWith("blk.")),
+      inputBytes: sum((name) =>
+        hasOutput
+          ? /^(token_embd|per_layer_token_embd)\./.test(name)
+          : name.startsWith("per_layer_token_embd."),
+      ),
+      quantization: fileType(metadata["general.file_type"]),
+      shape: shapeOfGguf(metadata, parameterCount),
+    },
   };
+}
+
+/** llama.cpp's converters say what a file is; older projectors only by their architecture. */
+function partOf(metadata: Record<string, unknown>): LockedPart["holds"] | undefined {
+  const type = metadata["general.type"];
+  if (type === "adapter") return "adapter";
+  return type === "mmproj" || metadata["general.architecture"] === "clip" ? "projector" : undefined;
 }
 
 function tensorBytes(file: string, name: string, shape: bigint[], dtype: number): number {

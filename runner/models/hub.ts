@@ -4,15 +4,17 @@ import { UserError } from "../process";
 
 /** How a hub is reached. */
 export interface HubAccess {
-  /** Base URL; default `HF_ENDPOINT`, else Hugging Face. */
+  /** Base URL; default Hugging Face. */
   endpoint?: string;
   /** For gated and private repositories. Never part of an error or a log line. */
   token?: string;
+  /** Default: that of the platform. */
+  fetch?: typeof fetch;
 }
 
 /** The base URL without a slash at its end. */
 export function hubUrl(access: HubAccess): string {
-  return (access.endpoint ?? process.env.HF_ENDPOINT ?? "https://huggingface.co").replace(/\/+$/, "");
+  return (access.endpoint ?? "https://huggingface.co").replace(/\/+$/, "");
 }
 
 /**
@@ -25,11 +27,11 @@ export function hubFetch(access: HubAccess): typeof fetch {
     const url = input instanceof Request ? input.url : String(input);
     const headers = new Headers(init?.headers);
     if (access.token && new URL(url).origin === hub) headers.set("Authorization", `Bearer ${access.token}`);
-    const answer = await fetch(input, { ...init, headers });
+    const answer = await (access.fetch ?? fetch)(input, { ...init, headers });
     if (answer.status !== 401 && answer.status !== 403) return answer;
     throw new UserError(
       `The hub does not let ${access.token ? "this token" : "anybody"} read ${new URL(url).pathname} (${answer.status}).`,
-      "Check the name; for a gated model accept its licence, and name the secret of a token: --token NAME.",
+      "Check the name; for a gated model accept its licence, and set a token: `pulumi config set --secret gpubox:hfToken`, or HF_TOKEN.",
     );
   };
 }
@@ -88,7 +90,7 @@ export async function asked<Answer>(
     if (error instanceof TypeError && error.cause instanceof Error)
       throw new UserError(
         `${hubUrl(access)} did not answer for ${repo}: ${error.cause.message}.`,
-        "Try again from a machine that reaches it, or set HF_ENDPOINT.",
+        "Try again from a machine that reaches it, or name a mirror: gpubox:host.modelHub.",
       );
     throw new UserError(
       `${repo} cannot be read: ${error instanceof Error ? error.message : error}.`,

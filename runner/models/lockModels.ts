@@ -1,17 +1,16 @@
-import type { LockedModel } from "../../configs/models/facts";
-import { lockedModel } from "../../configs/models/lock";
+import type { Locked } from "../../configs/models/facts";
+import { lockedSource } from "../../configs/models/lock";
 import { UserError } from "../process";
 import type { HubAccess } from "./hub";
 import { readModelLock, writeModelLock } from "./lockFile";
-import { currentRevision, resolveModel } from "./resolve";
-import { parseSource } from "./source";
+import { currentRevision, readSource, resolveSource } from "./resolve";
 
 /** What became of one source. */
 export interface ModelChange {
   source: string;
-  before: LockedModel | undefined;
+  before: Locked | undefined;
   /** The entry from now on: `before` itself where nothing changed or the source could not be resolved. */
-  after: LockedModel | undefined;
+  after: Locked | undefined;
   /** Why it could not be resolved. */
   failure?: string;
 }
@@ -28,7 +27,7 @@ export async function lockModels(
   const lock = readModelLock(projectDir);
   const changes: ModelChange[] = [];
   for (const source of [...new Set(sources)]) {
-    const before = lockedModel(lock, source);
+    const before = lockedSource(lock, source);
     const change = await resolveChange(source, before, access);
     if (change.after) lock[source] = change.after;
     else if (change.failure) lock[source] = { unresolved: change.failure };
@@ -41,14 +40,14 @@ export async function lockModels(
 
 async function resolveChange(
   source: string,
-  before: LockedModel | undefined,
+  before: Locked | undefined,
   access: HubAccess,
 ): Promise<ModelChange> {
   try {
-    const parsed = parseSource(source);
+    const parsed = readSource(source);
     if (before?.revision && (await currentRevision(parsed, access)) === before.revision)
       return { source, before, after: before };
-    const after = await resolveModel(source, access);
+    const after = await resolveSource(source, access);
     // A file of the host has no revision: it is the same when all but the date is.
     const same =
       before && JSON.stringify({ ...after, resolvedAt: before.resolvedAt }) === JSON.stringify(before);

@@ -7,18 +7,13 @@ import {
 import { z } from "zod";
 import { quantizationOfConfig, shapeOfConfig } from "../../configs/models/configShape";
 import type { LockedFile, LockedModel } from "../../configs/models/facts";
+import { isPartOf, TRANSFORMERS } from "../../configs/models/repository";
 import { UserError } from "../process";
 import { asked, connection, type HubAccess } from "./hub";
 
 type Weights = Pick<LockedModel, "weightBytes" | "layerBytes" | "inputBytes" | "quantization" | "shape">;
 
 const configSchema = z.record(z.string(), z.unknown());
-
-/** Small files that engines read beside the weights: configs, tokenizers, chat templates, code of custom models. */
-const BESIDE_WEIGHTS = /\.(json|txt|model|jinja|tiktoken|py)$/;
-
-/** Copies of the weights in other formats. */
-const OTHER_FORMATS = /^(onnx|original|openvino|coreml|gguf|metal)\//;
 
 /**
  * Reads config.json and the headers of a repository's safetensors files, never the weights.
@@ -59,7 +54,7 @@ export async function readSafetensors(
     shape: shapeOfConfig(config, parsed.parameterTotal ?? counted, pooled),
     files: all.filter(
       ({ path }) =>
-        parsed.filepaths.includes(path) || (BESIDE_WEIGHTS.test(path) && !OTHER_FORMATS.test(path)),
+        parsed.filepaths.includes(path) || (isPartOf(TRANSFORMERS, path) && !path.endsWith(".safetensors")),
     ),
   };
 }

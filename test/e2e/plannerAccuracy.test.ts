@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { GpuDemand, LlamaCppMemory } from "../../configs/gpu/demand";
 import { memoryNeed } from "../../configs/gpu/memory";
+import { lockedModel } from "../../configs/models/lock";
 import { gpuSchema } from "../../configs/schema/gpu";
-import { resolveModel } from "../../runner/models/resolve";
+import { resolveSource } from "../../runner/models/resolve";
 import { run } from "../../runner/process";
 import { zeroGguf } from "../support/gguf";
 import { ggufOf, type TestShape } from "../support/shapes";
@@ -97,12 +98,13 @@ if (!image) console.warn("no image gpubox/llamacpp: the planner is not compared 
 /** What the planner says, where weights that stay on the host count too. */
 async function predicted(path: string, settings: Settings) {
   const device = gpuSchema.parse({ id: 0, memoryGiB: 16, unified: true });
+  const source = `file://${path}`;
   const demand: GpuDemand = {
     model: "test",
     path: "gpubox:models.test",
     devices: [0],
     start: "auto",
-    locked: await resolveModel(`file://${path}`, {}),
+    locked: lockedModel({ [source]: await resolveSource(source, {}) }, source)!,
     engine: { engine: "llamacpp", ...settings },
   };
   return memoryNeed(demand, device);

@@ -1,10 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TRANSFORMERS } from "../../configs/models/repository";
 import { renderText } from "../../configs/plan/text";
-import { weightsDirectory, weightsStep } from "../../configs/plan/weights";
+import { type Wanted, weightsFolder, weightsStep } from "../../configs/plan/weights";
 import { output, run } from "../../runner/process";
 import { defaultProjectDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
@@ -26,35 +27,41 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
   let modelsDir: string;
   let endpoint: string;
 
-  interface Wanted {
+  interface Asked {
     repo: string;
     file?: string;
     bytes?: number;
     sha256?: string;
     token?: string;
+    /** In place of one locked file. */
+    wanted?: Wanted;
     /** In place of the models' directory. */
     volume?: string;
   }
 
-  const plan = ({ repo, file = "m.gguf", bytes = content.length, token, ...wanted }: Wanted) =>
+  const plan = ({ repo, file = "m.gguf", bytes = content.length, token, ...asked }: Asked) =>
     weightsStep({
       ...{ modelsDir, repo, image, fetchScript, endpoint, progressSeconds: 0.5 },
-      model: { revision: REVISION, files: [{ path: file, bytes, sha256: wanted.sha256 ?? sha256 }] },
+      wanted: asked.wanted ?? {
+        revision: REVISION,
+        files: [{ path: file, bytes, sha256: asked.sha256 ?? sha256 }],
+      },
       hasToken: token !== undefined,
     });
-  const download = (wanted: Wanted) => {
-    const step = plan(wanted);
-    const script = wanted.volume
-      ? step.script.replace(`${modelsDir}:${modelsDir}`, `${wanted.volume}:${modelsDir}`)
+  const download = (asked: Asked) => {
+    const step = plan(asked);
+    const script = asked.volume
+      ? step.script.replace(`${modelsDir}:${modelsDir}`, `${asked.volume}:${modelsDir}`)
       : step.script;
     return run("sh", ["-c", script], {
-      stdin: renderText(step.stdin ?? [], { hfToken: wanted.token ?? "" }),
+      stdin: renderText(step.stdin ?? [], { hfToken: asked.token ?? "" }),
     });
   };
-  const path = (repo: string, file = "m.gguf") => join(weightsDirectory(modelsDir, repo, REVISION), file);
+  const folder = (repo: string, revision = REVISION) => weightsFolder(modelsDir, repo, revision);
+  const path = (repo: string, file = "m.gguf") => join(folder(repo), file);
   const requests = async (repo: string) => {
     const all = await (await fetch(`${endpoint}/requests`)).text();
-    return all.split("\n").filter((line) => line.startsWith(`/${repo}/`));
+    return all.split("\n").filter((line) => line.includes(`/${repo}/`));
   };
 
   beforeAll(async () => {
@@ -188,6 +195,74 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
     },
     MINUTE,
   );
+
+  describe("of a revision that is not locked", () => {
+    const COMMIT = "fedcba98".repeat(5);
+    const main = (more: { paths: string[] } | typeof TRANSFORMERS) => ({ revision: "main", ...more });
+
+    test(
+      "takes the commit that the hub has when it is first asked, by the hub's sizes and hashes, and says so",
+      async () => {
+        const repo = "good/unlocked";
+        const { code, stdout } = await download({ repo, wanted: main({ paths: ["m.gguf"] }) });
+        expect(code).toBe(0);
+        expect(stdout.split("\n").slice(0, 2)).toEqual([
+          `${repo}@main is not locked: it is what the hub had when first asked, fedcba98fedc`,
+          `${repo}@fedcba98fedc: 1 files, 3.0 MB, 0 B of it here already`,
+        ]);
+        expect(readFileSync(join(folder(repo, "main"), "m.gguf")).equals(content)).toBe(true);
+        const asked = await requests(repo);
+        expect(asked.map((line) => line.split(" ")[0])).toEqual([
+          `/api/models/${repo}/revision/main`,
+          `/api/models/${repo}/tree/${COMMIT}?recursive=true`,
+          `/${repo}/resolve/${COMMIT}/m.gguf`,
+        ]);
+        // A projector that is wanted later comes from the same commit, without asking what the hub has now.
+        const wanted = main({ paths: ["m.gguf", "m-mmproj.gguf"] });
+        const later = await download({ repo, wanted });
+        expect([later.code, later.stdout]).toEqual([0, expect.stringContaining(": 1 files, 3.0 MB")]);
+        expect((await requests(repo)).slice(3).map((line) => line.split(" ")[0])).toEqual([
+          `/${repo}/resolve/${COMMIT}/m-mmproj.gguf`,
+        ]);
+        const again = await download({ repo, wanted });
+        expect([again.code, again.stdout]).toEqual([0, expect.stringMatching(/all 2 files are here\n$/)]);
+        expect(await requests(repo)).toHaveLength(4);
+      },
+      MINUTE,
+    );
+
+    test(
+      "takes of a repository what engines read, from every page of the hub's list, with the token of a gated one",
+      async () => {
+        const repo = "gated-paged/model";
+        const wanted = main(TRANSFORMERS);
+        const without = await download({ repo, wanted });
+        expect([without.code, without.stdout]).toEqual([5, expect.stringContaining("gpubox:hfToken")]);
+        expect((await download({ repo, wanted, token: TOKEN })).code).toBe(0);
+        expect(readdirSync(folder(repo, "main")).sort()).toEqual([
+          ...[".hub.json", ".lock", "config.json", "model.safetensors", "tokenizer.json"],
+        ]);
+      },
+      MINUTE,
+    );
+
+    test(
+      "is refused where the hub has no such file or repository, by its name",
+      async () => {
+        const file = await download({ repo: "good/lacking", wanted: main({ paths: ["lost.gguf"] }) });
+        expect([file.code, file.stdout]).toEqual([
+          6,
+          expect.stringContaining(`the hub has no lost.gguf in good/lacking at ${COMMIT}`),
+        ]);
+        const repository = await download({ repo: "none/model", wanted: main(TRANSFORMERS) });
+        expect([repository.code, repository.stdout]).toEqual([
+          6,
+          "error: the hub has no none/model, or not this revision of it; correct the source in the stack config\n",
+        ]);
+      },
+      MINUTE,
+    );
+  });
 
   test(
     "progress is told, a second download waits for the first, and the token shows nowhere",

@@ -1,5 +1,5 @@
 import { parse } from "yaml";
-import type { LockedModel } from "../../configs/models/facts";
+import type { LockedModel, ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
 import { LOCK_COMMAND } from "../../configs/plan/deviceLock";
 import { imageRoles } from "../../configs/plan/imageRoles";
@@ -70,16 +70,22 @@ interface Surroundings {
   secrets?: Record<string, string>;
   /** What the lock file says of the entry's model. */
   lock?: LockedModel;
+  /** And of other sources. */
+  locks?: ModelLock;
+}
+
+/** Undefined where nothing is said of any source: a check without a lock file. */
+function lockOf(entry: Record<string, unknown>, { lock, locks }: Surroundings): ModelLock | undefined {
+  return lock || locks ? { ...(lock && { [String(entry.model)]: lock }), ...locks } : undefined;
 }
 
 /** The box that serves one entry under the name `m`. */
 export function boxOf(
   entry: Record<string, unknown>,
-  { host = gpuHost, secrets = {}, lock }: Surroundings = {},
+  { host = gpuHost, secrets = {}, ...known }: Surroundings = {},
 ) {
   const all = { ...testSecrets, ...secrets };
-  const locks = lock && { [String(entry.model)]: lock };
-  const plan = testPlan({ host, models: { m: entry } }, all, everyImage, locks);
+  const plan = testPlan({ host, models: { m: entry } }, all, everyImage, lockOf(entry, known));
   const text = renderText(plan.gateway.directory.files["config.yaml"]!.text, all);
   return { plan, deployments: parse(text).model_list as Deployment[] };
 }
@@ -116,11 +122,11 @@ function withoutLock(container: ContainerPlan): ContainerPlan {
 /** `path: what fix` of every mistake that is found in an entry, without the start that all have in common. */
 export function refusals(
   entry: Record<string, unknown>,
-  { host = gpuHost, secrets = {}, lock }: Surroundings = {},
+  { host = gpuHost, secrets = {}, ...known }: Surroundings = {},
 ) {
   const raw = rawStack({ host, models: { m: entry } }, { ...testSecrets, ...secrets });
   try {
-    parseStack({ ...raw, lock: lock && { [String(entry.model)]: lock } });
+    parseStack({ ...raw, lock: lockOf(entry, known) });
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

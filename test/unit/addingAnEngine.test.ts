@@ -6,7 +6,7 @@ import { checkExtraArgs, flags } from "../../configs/engines/flags";
 import { bashHealth } from "../../configs/engines/health";
 import { modelInfo } from "../../configs/engines/info";
 import { readySeconds } from "../../configs/engines/readiness";
-import { modelSource, toolsFor, weightsDirectory } from "../../configs/engines/source";
+import { modelSource, weightsDirectory } from "../../configs/engines/source";
 import { modelPort } from "../../configs/plan/names";
 import { backendBase } from "../../configs/schema/backend";
 import { modeOption } from "../../configs/schema/model";
@@ -33,7 +33,7 @@ const toy: Engine<ToyModel> = {
     ...checkDevices("Toy", model.gpu, host, path, ["cpu", "nvidia"]),
     ...checkExtraArgs(model.extraArgs, { "--port": "", "--max-tokens": "maxTokens" }, path),
   ],
-  images: (model) => ["vllm", ...toolsFor(model.model)],
+  images: () => ["vllm"],
   container(model, context) {
     const weights = weightsDirectory(model.model, context);
     const { env, ...devices } = deviceAccess(model.gpu, context.host);
@@ -90,7 +90,7 @@ test("one file and one line give an engine its container, its valve and its rout
     api_base: `http://valve-m:${port}/v1`,
     num_retries: 0,
   });
-  expect(weights[0]?.script).toContain("https://huggingface.co/acme/toy");
+  expect(weights[0]?.stdin?.[0]).toContain('"repo":"acme/toy"');
 });
 
 test("what every engine has comes with it: instances, aliases, prices, a published port", () => {

@@ -1,3 +1,4 @@
+import { SPEECH } from "../../configs/models/repository";
 import { modelPort } from "../../configs/plan/names";
 import { renderText } from "../../configs/plan/text";
 import { boxOf, refusals, served } from "../support/engines";
@@ -15,13 +16,20 @@ test("it listens on the model's port and reads its model offline from the hub's 
     role: "speaches-cpu",
     user: "1000:1000",
     env: {
-      HF_HUB_CACHE: "/models",
+      HF_HUB_CACHE: "/tmp/hub",
       HF_HUB_OFFLINE: "1",
       STT_MODEL_TTL: "-1",
       WHISPER__INFERENCE_DEVICE: "cpu",
     },
   });
-  expect(weights[0]?.script).toMatch(/'gpubox' 'Systran\/faster-whisper-small' 'main'$/);
+  const folder = "/srv/gpubox/models/hf/Systran/faster-whisper-small/main";
+  expect(container.entrypoint).toEqual([
+    ...["sh", "/etc/gpubox/entrypoint.sh", "Systran/faster-whisper-small", "main", folder],
+  ]);
+  expect(container.mounts).toContainEqual({
+    ...{ kind: "directory", source: folder, target: folder, readOnly: true },
+  });
+  expect(JSON.parse(weights[0]?.stdin?.[0] as string)).toMatchObject({ directory: folder, ...SPEECH });
   expect(service.directory.gid).toBe(1000);
 });
 

@@ -234,9 +234,11 @@ const REFUSED: [string, Record<string, unknown>, string[], Parameters<typeof ref
     ],
   ],
   [
-    "an adapter that is not on the host",
-    { loraModules: { sql: "hf://acme/sql" } },
-    ['loraModules.sql: "hf://acme/sql" is no directory on the host. Write file:///path/of/the/adapter.'],
+    "an adapter that is a file",
+    { loraModules: { sql: "hf://acme/sql/adapter.gguf" } },
+    [
+      'loraModules.sql: "hf://acme/sql/adapter.gguf" is no repository of a hub and no directory on the host. Write hf://owner/repo[@revision], or file:///path/of/the/adapter.',
+    ],
   ],
   [
     "AMD on arm64",

@@ -12,7 +12,7 @@ import {
 } from "../../configs/models/lock";
 import { readModelLock } from "../../runner/models/lockFile";
 import { lockModels } from "../../runner/models/lockModels";
-import { resolveModel } from "../../runner/models/resolve";
+import { resolveSource } from "../../runner/models/resolve";
 import { sourcesOfStack } from "../../runner/models/stackSources";
 import { zeroGguf } from "../support/gguf";
 import { type StubHub, sha256, startHub, zeroSafetensors } from "../support/hub";
@@ -92,7 +92,7 @@ const project = () => mkdtempSync(join(tmpdir(), "gpubox-lock-"));
 const access = () => ({ endpoint: hub.url });
 
 test("a GGUF of the hub is locked with commit, size, hash and every byte of its tensors", async () => {
-  const model = await resolveModel("hf://acme/tiny-GGUF@main/tiny-q8.gguf", access());
+  const model = await resolveSource("hf://acme/tiny-GGUF@main/tiny-q8.gguf", access());
   expect(model).toMatchObject({
     revision: COMMIT,
     format: "gguf",
@@ -102,20 +102,22 @@ test("a GGUF of the hub is locked with commit, size, hash and every byte of its 
     inputBytes: EMBEDDING,
     quantization: "Q8_0",
   });
-  expect(model.shape).toMatchObject({
-    architecture: "llama",
-    contextLength: 4096,
-    layers: 2,
-    attentionHeads: 4,
-    vocabularySize: 300,
-    attention: [{ layers: 2, kind: "full", kvHeads: 2, keyLength: 16, valueLength: 16 }],
+  expect(model).toMatchObject({
+    shape: {
+      architecture: "llama",
+      contextLength: 4096,
+      layers: 2,
+      attentionHeads: 4,
+      vocabularySize: 300,
+      attention: [{ layers: 2, kind: "full", kvHeads: 2, keyLength: 16, valueLength: 16 }],
+    },
   });
 });
 
 test("headers are read, not weights", async () => {
   const heavy = ggufOf({ ...shape, hidden: 512, feedForward: 4096, layers: 16, vocabulary: 2000 });
   hub.repositories["acme/tiny-GGUF"]!.files["heavy.gguf"] = zeroGguf(heavy.metadata, heavy.tensors);
-  const model = await resolveModel("hf://acme/tiny-GGUF/heavy.gguf", access());
+  const model = await resolveSource("hf://acme/tiny-GGUF/heavy.gguf", access());
   expect(model.weightBytes).toBeGreaterThan(100e6);
   // The library reads a header in pieces of 2 MB.
   expect(hub.sent.bytes).toBeLessThan(2.1e6);
@@ -126,13 +128,13 @@ test("all shards of a GGUF are locked, and their tensors count once", async () =
   const files = hub.repositories["acme/tiny-GGUF"]!.files;
   files["big-00001-of-00002.gguf"] = zeroGguf(metadata, tensors.slice(0, 5));
   files["big-00002-of-00002.gguf"] = zeroGguf({ "split.no": 1 }, tensors.slice(5));
-  const model = await resolveModel("hf://acme/tiny-GGUF/big-00001-of-00002.gguf", access());
+  const model = await resolveSource("hf://acme/tiny-GGUF/big-00001-of-00002.gguf", access());
   expect(model.files.map(({ path }) => path)).toEqual(["big-00001-of-00002.gguf", "big-00002-of-00002.gguf"]);
   expect(model.weightBytes).toBe(2 * LAYER + 2 * EMBEDDING + 64 * 4);
 });
 
 test("a safetensors repository is locked by its headers, without other formats", async () => {
-  const model = await resolveModel("hf://acme/tiny", access());
+  const model = await resolveSource("hf://acme/tiny", access());
   expect(model.files.map(({ path }) => path)).toEqual([
     "config.json",
     "m-00001-of-00002.safetensors",
@@ -152,7 +154,7 @@ test("a safetensors repository is locked by its headers, without other formats",
 test("a file of this machine is locked without a hub", async () => {
   const path = join(project(), "own.gguf");
   writeFileSync(path, gguf);
-  const model = await resolveModel(`file://${path}`, { endpoint: "http://127.0.0.1:1" });
+  const model = await resolveSource(`file://${path}`, { endpoint: "http://127.0.0.1:1" });
   expect(model).toMatchObject({ revision: "", files: [{ path, bytes: gguf.length }], quantization: "Q8_0" });
 });
 
@@ -160,11 +162,11 @@ test.each([
   ["hf://acme/none", /The hub has no acme\/none/],
   ["hf://acme/tiny-GGUF/other.gguf", /no file other\.gguf.*tiny-q8\.gguf/],
   ["hf://acme/tiny-GGUF", /no safetensors files.*tiny-q8\.gguf/],
-  ["hf://acme/gated/tiny-q8.gguf", /does not let anybody read.*--token NAME/],
+  ["hf://acme/gated/tiny-q8.gguf", /does not let anybody read.*--secret gpubox:hfToken/],
   ["file:///nowhere/own.gguf", /not on this machine/],
   ["nonsense", /is no source of a model/],
 ])("%s is refused with what to do", async (source, message) => {
-  await expect(resolveModel(source, access())).rejects.toThrow(message);
+  await expect(resolveSource(source, access())).rejects.toThrow(message);
 });
 
 test("a token opens a gated repository, and does not go to the host that delivers its files", async () => {
@@ -172,7 +174,7 @@ test("a token opens a gated repository, and does not go to the host that deliver
   const delivery = await startHub({ "acme/gated": open });
   hub.repositories["acme/gated"]!.deliveredBy = delivery.url;
   try {
-    const model = await resolveModel("hf://acme/gated/tiny-q8.gguf", { ...access(), token: "hf_PLANTED" });
+    const model = await resolveSource("hf://acme/gated/tiny-q8.gguf", { ...access(), token: "hf_PLANTED" });
     expect(model.revision).toBe(COMMIT);
     expect(JSON.stringify(model)).not.toContain("PLANTED");
     expect(hub.authorizations).toContain("Bearer hf_PLANTED");
@@ -185,7 +187,7 @@ test("a token opens a gated repository, and does not go to the host that deliver
 
 test("a refused token is not part of the error", async () => {
   const wrong = { ...access(), token: "hf_WRONG" };
-  const error: unknown = await resolveModel("hf://acme/gated/tiny-q8.gguf", wrong).catch((thrown) => thrown);
+  const error: unknown = await resolveSource("hf://acme/gated/tiny-q8.gguf", wrong).catch((thrown) => thrown);
   expect(String(error)).toContain("does not let this token read");
   expect(String(error)).not.toContain("WRONG");
 });
@@ -230,11 +232,10 @@ test("a source that was never resolved stands in the lock with the reason", asyn
   const lock = readModelLock(dir);
   expect(lockedModel(lock, "hf://acme/none")).toBeUndefined();
   expect(whyUnresolved(lock, "hf://acme/none")).toContain("The hub has no acme/none");
-  expect(
-    lockProblems({ none: { model: "hf://acme/none" }, other: { model: "hf://acme/other" } }, lock),
-  ).toEqual([
+  const wanted = (source: string) => ({ path: "gpubox:models.m.model", source, holds: "model" as const });
+  expect(lockProblems([wanted("hf://acme/none"), wanted("hf://acme/other")], lock)).toEqual([
     {
-      path: "gpubox:models.other.model",
+      path: "gpubox:models.m.model",
       what: "hf://acme/other is not in models.lock.json.",
       fix: "Run `npm run models lock`, and commit the file.",
     },
@@ -252,7 +253,7 @@ test("a lock with an unknown key is refused with a way back", () => {
 
 test("what is resolved satisfies the schema of the lock", async () => {
   const source = "hf://acme/tiny";
-  const lock = { [source]: await resolveModel(source, access()) };
+  const lock = { [source]: await resolveSource(source, access()) };
   expect(modelLockSchema.parse(lock)).toEqual(lock);
   expect(lockedModel(lock, "toString")).toBeUndefined();
 });

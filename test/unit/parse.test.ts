@@ -30,6 +30,7 @@ test("an empty stack config is a box with every default and no model", () => {
     docker: "unix:///var/run/docker.sock",
     dataDir: "/srv/gpubox",
     arch: "amd64",
+    modelHub: "https://huggingface.co",
     gpus: [],
     gpuGroups: [],
   });

@@ -1,7 +1,8 @@
-import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { LockedPart } from "../../configs/models/facts";
+import { ADAPTER, TRANSFORMERS } from "../../configs/models/repository";
+import type { StepPlan } from "../../configs/plan/types";
 import { type WeightsOptions, weightsStep } from "../../configs/plan/weights";
 import { defaultProjectDir } from "../../runner/project";
 import { gpuHost, locked, served } from "../support/engines";
@@ -9,7 +10,8 @@ import { gpuHost, locked, served } from "../support/engines";
 const options: WeightsOptions = {
   modelsDir: "/srv/gpubox/models",
   repo: "Qwen/Qwen3-0.6B",
-  model: { revision: "c0ffee", files: [{ path: "model.safetensors", bytes: 5, sha256: "ab" }] },
+  wanted: { revision: "c0ffee", files: [{ path: "model.safetensors", bytes: 5, sha256: "ab" }] },
+  endpoint: "https://huggingface.co",
   hasToken: false,
   image: "gpubox/gateway:1",
   fetchScript: "print('it''s')",
@@ -41,10 +43,10 @@ describe("the step that brings weights", () => {
   });
 
   test("has one name for the same files, and another for others", () => {
-    const other = { ...options.model, revision: "decaf" };
+    const other = { ...options.wanted, revision: "decaf" };
     const name = weightsStep(options).name;
     expect(weightsStep({ ...options, hasToken: true }).name).toBe(name);
-    expect(weightsStep({ ...options, model: other }).name).not.toBe(name);
+    expect(weightsStep({ ...options, wanted: other }).name).not.toBe(name);
   });
 });
 
@@ -73,7 +75,8 @@ describe("a model that is locked", () => {
       weightsStep({
         modelsDir: "/srv/gpubox/models",
         repo: "Qwen/Qwen3-8B",
-        model: { revision, files },
+        wanted: { revision, files },
+        endpoint: "https://huggingface.co",
         hasToken: false,
         image: "image/gateway",
         fetchScript: readFileSync(join(defaultProjectDir, "assets/weights/fetch.py"), "utf8"),
@@ -97,49 +100,70 @@ describe("a model that is locked", () => {
       target: folder,
       readOnly: true,
     });
-    expect(weights.map(({ stdin }) => JSON.parse(stdin?.[0] as string).files)).toEqual([sharded.files]);
+    expect(weights.map((step) => manifestOf(step).files)).toEqual([sharded.files]);
   });
 
-  test("takes its projector and adapters by steps of their own, which do not read the model's input", () => {
-    const plain = served(big, { lock: sharded }).weights;
-    const { weights } = served(
-      { ...big, mmproj: "hf://a/b/m.gguf", lora: ["hf://a/l/x.gguf"] },
-      { lock: sharded },
-    );
-    expect(weights[0]).toEqual(plain[0]);
-    expect(weights.slice(1).map(({ script, stdin }) => [/resolve\/\S+/.exec(script)?.[0], stdin])).toEqual([
-      ["resolve/main/m.gguf", undefined],
-      ["resolve/main/x.gguf", undefined],
+  test("takes its projector and adapters by steps of their own, each by its lock", () => {
+    const part = (holds: LockedPart["holds"], path: string): LockedPart => ({
+      ...{ holds, files: [{ path, bytes: 5, sha256: "ab" }], weightBytes: 4 },
+      ...{ revision: "decaf", resolvedAt: lock.resolvedAt },
+    });
+    const entry = { ...big, mmproj: "hf://a/b/eyes.gguf", lora: ["hf://a/l/x.gguf"] };
+    const { container, weights } = served(entry, {
+      lock: sharded,
+      locks: {
+        "hf://a/b/eyes.gguf": part("projector", "eyes.gguf"),
+        "hf://a/l/x.gguf": part("adapter", "x.gguf"),
+      },
+    });
+    expect(weights[0]).toEqual(served(big, { lock: sharded }).weights[0]);
+    expect(weights.slice(1).map(manifestOf)).toMatchObject([
+      { repo: "a/b", revision: "decaf", files: [{ path: "eyes.gguf", bytes: 5, sha256: "ab" }] },
+      { repo: "a/l", revision: "decaf", files: [{ path: "x.gguf", bytes: 5, sha256: "ab" }] },
     ]);
-    expect(new Set(weights.map(({ name }) => name)).size).toBe(3);
-  });
-
-  test("does not change the step of one that is not", () => {
-    const [step, ...more] = served(big).weights;
-    expect([step?.name, step?.stdin, more]).toEqual(["weights-a5ac503e", undefined, []]);
-    expect(step?.script).toContain("/srv/gpubox/models/hf/a/b/main/");
+    expect(container.command.join(" ")).toContain(
+      "--mmproj /srv/gpubox/models/hf/a/b/decaf/eyes.gguf --lora /srv/gpubox/models/hf/a/l/decaf/x.gguf",
+    );
   });
 });
 
-test.each([
-  ["is whole when each file of its list is there", `echo '[{"rfilename":"a.safetensors"}]'`, 0],
-  ["fails, and is not taken for whole, when its list does not come", "exit 22", 1],
-])("the download of a repository that is not locked %s", (_, list, code) => {
-  const dir = mkdtempSync(join(tmpdir(), "gpubox-weights-"));
-  const program = (name: string, text: string) => {
-    writeFileSync(join(dir, name), `#!/bin/sh\n${text}\n`);
-    chmodSync(join(dir, name), 0o755);
-  };
-  // `docker run … -c SCRIPT WORDS` without a container, and a hub that knows one list and one file.
-  program("docker", 'while [ "$1" != -c ]; do shift; done; exec sh "$@"');
-  program("curl", `case "$*" in */api/*) ${list} ;; *) echo x > a.safetensors.part ;; esac`);
-  const model = { engine: "vllm", model: "hf://o/n", gpu: { devices: [0] } };
-  const [step] = served(model, { host: { ...gpuHost, dataDir: dir } }).weights;
-  const folder = join(dir, "models/hf/o/n/main");
-  mkdirSync(folder, { recursive: true });
-  const env = { ...process.env, PATH: `${dir}:${process.env.PATH}` };
-  expect(spawnSync("sh", ["-c", step!.script], { env }).status).toBe(code);
-  const there = [".complete", "a.safetensors"].map((name) => existsSync(join(folder, name)));
-  expect(there).toEqual([code === 0, code === 0]);
-  rmSync(dir, { recursive: true });
+describe("a source that is not locked", () => {
+  test("of files is asked of the hub by their paths, a GGUF in parts by all of them", () => {
+    const { container, weights } = served({ engine: "llamacpp", model: "hf://a/b/Q4/m-00001-of-00002.gguf" });
+    expect(weights.map(manifestOf)).toEqual([
+      {
+        ...{ endpoint: "https://huggingface.co", repo: "a/b", revision: "main", progressSeconds: 5 },
+        directory: "/srv/gpubox/models/hf/a/b/main",
+        paths: ["Q4/m-00001-of-00002.gguf", "Q4/m-00002-of-00002.gguf"],
+      },
+    ]);
+    expect(container.command[1]).toBe("/srv/gpubox/models/hf/a/b/main/Q4/m-00001-of-00002.gguf");
+  });
+
+  test("of a repository is asked for what engines read; an adapter only for its top folder", () => {
+    const { container, weights } = served({
+      ...{ engine: "vllm", model: "hf://a/b@v2", gpu: { devices: [0] } },
+      loraModules: { sql: "hf://a/sql", again: "hf://a/sql" },
+    });
+    expect(weights.map(manifestOf)).toMatchObject([
+      { directory: "/srv/gpubox/models/hf/a/b/v2", ...TRANSFORMERS },
+      { directory: "/srv/gpubox/models/hf/a/sql/main", ...ADAPTER },
+    ]);
+    expect(container.command.join(" ")).toContain(
+      "--lora-modules sql=/srv/gpubox/models/hf/a/sql/main again=/srv/gpubox/models/hf/a/sql/main",
+    );
+  });
 });
+
+test("everything comes from the hub that the host names", () => {
+  const host = { ...gpuHost, modelHub: "https://hub.example.org/hf" };
+  const entry = { engine: "llamacpp", model: "hf://a/b/m.gguf", mmproj: "hf://a/b/eyes.gguf" };
+  expect(served(entry, { host }).weights.map(manifestOf)).toMatchObject([
+    { endpoint: "https://hub.example.org/hf" },
+    { endpoint: "https://hub.example.org/hf" },
+  ]);
+});
+
+function manifestOf({ stdin }: StepPlan) {
+  return JSON.parse(stdin?.[0] as string);
+}

@@ -48,7 +48,8 @@ export function render(engine: string, { entry, host }: Case): RenderedCase {
     cacheDir: "/srv/gpubox/backend-model-cache",
     port: 8000,
     toolsImage: "tools",
-    lockedDownload: { image: "gateway", fetchScript: "", hasToken: false },
+    downloader: { image: "gateway", fetchScript: "", hasToken: false, endpoint: parsedHost.modelHub },
+    lock: {},
     image: "image",
     offline: false,
   };
