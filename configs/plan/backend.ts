@@ -27,6 +27,8 @@ export interface PlannedBackend {
   /** True where another instance can take a request that this one cannot. */
   siblings: boolean;
   holdSeconds?: number;
+  /** Requests at a time, whichever gateway or client they come from. */
+  maxParallel?: number;
   expose?: ExposeConfig;
 }
 
@@ -142,6 +144,7 @@ function planValve(context: PlanContext, backend: PlannedBackend): ServicePlan {
           holdSeconds: holdSeconds(backend),
           startHint:
             backend.start === "manual" ? startCommand(context.config.stack, backend.instance) : undefined,
+          maxParallel: backend.maxParallel,
           direct: expose && { keyed },
         }),
       ),

@@ -8,6 +8,8 @@ import {
   jsonError,
   MASTER_SOCKET,
   PLAIN_PATH_RULES,
+  parallelRules,
+  parallelTable,
   processSections,
   quoted,
   RETRY_AFTER_SECONDS,
@@ -56,6 +58,8 @@ export interface ValveOptions {
   holdSeconds: number;
   /** Command that starts the model, for one that a person starts: the answer names it. Default: none, it starts by itself. */
   startHint?: string;
+  /** Requests that the backend gets at the same time, whoever they come from; the next one is answered 429. Default: no limit. */
+  maxParallel?: number;
   /** A listener for clients that go past the gateway; `keyed`: the backend asks for its own key. */
   direct?: { keyed: boolean };
 }
@@ -81,6 +85,12 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     : "its backend is not answering";
   const error = (status: number, type: string, reason: string) =>
     jsonError(status, type, unavailable(reason));
+  const { maxParallel } = options;
+  const parallel = maxParallel
+    ? parallelRules(maxParallel, `Model ${options.model} has its ${maxParallel} requests at a time.`).map(
+        (rule) => `  ${rule}`,
+      )
+    : [];
   const lines = [
     `# Made by gpubox from the stack's config: the valve before one backend.`,
     ...processSections({
@@ -102,10 +112,12 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     "  # Metrics are read from the backend itself, not by whoever may ask for completions.",
     `  http-request return ${jsonError(404, "not_found", "The valve does not serve this route.")} if { path,url_dec -m beg /metrics }`,
     "  http-request del-header x-gpubox-held",
+    ...parallel,
     "  http-after-response set-status 503 if { status 502 }",
     "  default_backend model",
     "",
-    ...(options.direct ? directFrontend(options.direct.keyed) : []),
+    ...(options.direct ? directFrontend(options.direct.keyed, parallel) : []),
+    ...(maxParallel ? parallelTable() : []),
     "backend model from base",
     "  # Changes of servers are warnings on stderr already.",
     "  no log",
@@ -137,7 +149,7 @@ const KEYS = `${CONFIG_DIR}/keys.map`;
  * The listener of a published port. Engines guard only a part of their routes with their key, so that what clients may use is
  * named here, and the key is asked here.
  */
-function directFrontend(keyed: boolean): string[] {
+function directFrontend(keyed: boolean, parallel: string[]): string[] {
   return [
     "frontend direct from base",
     `  bind :${DIRECT_PORT}`,
@@ -158,6 +170,7 @@ function directFrontend(keyed: boolean): string[] {
         ]
       : ["  http-request del-header Authorization"]),
     "  http-request del-header x-gpubox-held",
+    ...parallel,
     "  http-after-response set-status 503 if { status 502 }",
     "  default_backend model",
     "",
