@@ -1,12 +1,16 @@
 import { isIP } from "node:net";
+import { isLoopback } from "./addresses";
 import { checkExposed } from "./checkExposed";
+import { checkLimits } from "./checkLimits";
+import { checkRouting } from "./checkRouting";
+import { checkEnvironment, checkSettings } from "./checkSettings";
 import { checkSlots } from "./checkSlots";
 import { engineOf } from "./engines";
 import { optionalSecrets } from "./optionalModels";
-import { instancesOf, namesOf } from "./plan/instances";
+import { instancesOf } from "./plan/instances";
 import { POOLED_CONNECTIONS } from "./plan/litellm";
 import { modelSlug } from "./plan/names";
-import { type Problem, suggestion } from "./problems";
+import type { Problem } from "./problems";
 import { requiredSecrets } from "./requiredSecrets";
 import { generatedSecrets, type StackConfig } from "./schema/stack";
 import type { SecretFacts } from "./secretFacts";
@@ -17,7 +21,9 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkHost(config),
     ...checkGateway(config),
     ...checkSettings(config),
-    ...checkFallbacks(config),
+    ...checkEnvironment(config),
+    ...checkRouting(config),
+    ...checkLimits(config),
     ...checkPool(config),
     ...checkStores(config),
     ...checkNames(config),
@@ -30,10 +36,6 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
 /** Default of `gateway.adminPort`. */
 export function adminPort(config: StackConfig): number {
   return config.gateway.adminPort ?? config.gateway.port + 1;
-}
-
-export function isLoopback(address: string): boolean {
-  return address.startsWith("127.") || address === "::1";
 }
 
 function checkHost({ host }: StackConfig): Problem[] {
@@ -86,60 +88,6 @@ function checkGateway(config: StackConfig): Problem[] {
   return problems;
 }
 
-/** LiteLLM settings that the plan owns, with what to use instead. */
-const OWNED_SETTINGS: Record<"litellm" | "router" | "general", Record<string, string>> = {
-  litellm: { cache: "gpubox:cache.ttlSeconds", cache_params: "gpubox:cache" },
-  router: {
-    model_group_alias: "`aliases` of the model",
-    redis_host: "gpubox:cache",
-    redis_port: "gpubox:cache",
-    redis_password: "gpubox:cache",
-    redis_url: "gpubox:cache",
-  },
-  general: {
-    master_key: "the secret gpubox:masterKey",
-    database_url: "gpubox:database",
-    enable_drain_endpoint: "nothing: it is always on",
-    drain_endpoint_token: "nothing: it is made for each generation",
-  },
-};
-
-function checkSettings({ gateway }: StackConfig): Problem[] {
-  return (["litellm", "router", "general"] as const).flatMap((section) =>
-    Object.keys(gateway.settings[section])
-      .filter((key) => Object.hasOwn(OWNED_SETTINGS[section], key))
-      .map((key) => ({
-        path: `gpubox:gateway.settings.${section}.${key}`,
-        what: `${key} is set by gpubox.`,
-        fix: `Use ${OWNED_SETTINGS[section][key]}.`,
-      })),
-  );
-}
-
-/** Lists of LiteLLM's router that name models by their public names. */
-const FALLBACKS = ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"];
-
-/** A fallback to a model that is not there fails only when it is needed. */
-function checkFallbacks({ gateway, models }: StackConfig): Problem[] {
-  const names = Object.entries(models).flatMap(([name, model]) => namesOf(name, model));
-  const named = (value: unknown): string[] => {
-    if (typeof value === "string") return [value];
-    if (Array.isArray(value)) return value.flatMap(named);
-    if (typeof value === "object" && value !== null) return Object.entries(value).flat().flatMap(named);
-    return [];
-  };
-  return FALLBACKS.flatMap((key) =>
-    [...new Set(named(gateway.settings.router[key]))]
-      .filter((name) => name !== "*" && !names.includes(name))
-      .map((name) => ({
-        path: `gpubox:gateway.settings.router.${key}`,
-        what: `It names the model "${name}", which is not declared.`,
-        fix:
-          names.length > 0 ? suggestion(name, names) : "Declare it under gpubox:models, or take it out here.",
-      })),
-  );
-}
-
 /** Two generations live side by side during a change, each replica with a pool of its own. */
 function checkPool({ gateway }: StackConfig): Problem[] {
   const pool = gateway.settings.general.database_connection_pool_limit;
@@ -174,12 +122,24 @@ function checkStores(config: StackConfig): Problem[] {
         fix: "Remove it, or write mode: external.",
       });
   }
-  if (config.cache.mode === "none" && config.cache.ttlSeconds)
+  const { cache } = config;
+  if (cache.mode === "none" && cache.ttlSeconds && cache.type === "redis")
     problems.push({
       path: "gpubox:cache.ttlSeconds",
       what: "Answers cannot be cached without Redis.",
-      fix: "Remove ttlSeconds, or write mode: bundled.",
+      fix: "Remove ttlSeconds, or write mode: bundled, or type: local for each gateway's own memory.",
     });
+  for (const [key, set] of [
+    ["calls", cache.calls !== undefined],
+    ["optIn", cache.optIn],
+    ["type", cache.type !== "redis"],
+  ] as const)
+    if (set && !cache.ttlSeconds)
+      problems.push({
+        path: `gpubox:cache.${key}`,
+        what: "It has no use: no answer is cached.",
+        fix: "Write ttlSeconds, or remove it.",
+      });
   return problems;
 }
 

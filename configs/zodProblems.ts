@@ -26,6 +26,14 @@ function problemsOf(
       what: `"${key}" is no setting here.`,
       fix: suggestion(key, keysAt(issue.path)),
     }));
+  if (issue.code === "invalid_key")
+    return [
+      {
+        path,
+        what: `"${String(issue.path.at(-1))}" cannot be a name here.`,
+        fix: issue.issues[0]?.message ?? "",
+      },
+    ];
   const found = at(value, issue.path);
   if (found === undefined) return [{ path, what: "It is missing.", fix: `${expectation(issue)}` }];
   return [{ path, what: `${show(found)} is not valid.`, fix: expectation(issue, found) }];

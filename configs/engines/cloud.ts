@@ -75,6 +75,12 @@ const protocols: Protocol[] = [
 function check(model: CloudModel, path: string): Problem[] {
   const provider = model.model.slice(0, model.model.indexOf("/"));
   const problems: Problem[] = [];
+  if (provider === "vllm")
+    problems.push({
+      path: `${path}.model`,
+      what: "LiteLLM would load vLLM into the gateway itself, which has none.",
+      fix: "Write engine: openai and the server's baseUrl.",
+    });
   if (provider.startsWith("azure") && provider !== "azure_ai" && !(model.apiBase && model.apiVersion))
     problems.push({
       path,

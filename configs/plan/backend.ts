@@ -24,6 +24,8 @@ export interface PlannedBackend {
   /** True where another instance can take a request that this one cannot. */
   siblings: boolean;
   holdSeconds?: number;
+  /** Requests at a time, whichever gateway or client they come from. */
+  maxParallel?: number;
   expose?: ExposeConfig;
 }
 

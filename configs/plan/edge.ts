@@ -27,6 +27,7 @@ export function planEdge(context: PlanContext): ServicePlan {
           auth: config.gateway.auth,
           keys: usesDatabase(context) ? "virtual" : "master",
           audio: Object.values(config.models).some(({ mode }) => mode.startsWith("audio_")),
+          maxParallel: config.gateway.limits.maxParallel,
           adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
         }),
       ),

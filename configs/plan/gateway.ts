@@ -1,7 +1,9 @@
 import type { Route } from "../engines/engine";
+import type { GatewayConfig } from "../schema/gateway";
+import type { StackConfig } from "../schema/stack";
 import { assetFile, container, health, imageOf, type PlanContext } from "./context";
 import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
-import { configFile, directory, envFile, hashOf, stableJson } from "./text";
+import { configFile, directory, envFile, hashOf, shellQuote, stableJson } from "./text";
 import type { FilePlan, GatewayPlan, TextPart } from "./types";
 
 /** `nobody` of LiteLLM's non-root image; the recipe uses the same. */
@@ -58,6 +60,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
           [{ secret, as: "shell" }],
         ]),
       ),
+      ...ownVariables(config),
       // Made of the salt key, which never changes: another master key must not load every model anew.
       ...(asksBackends ? { [BACKEND_KEY]: [{ secret: "saltKey", as: "shell-derived" }] } : {}),
     }),
@@ -83,7 +86,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       entrypoint: ["sh"],
       command: ["/etc/gpubox/entrypoint.sh"],
       user: `${NOBODY}:${NOBODY}`,
-      env: environment(config.gateway.drainTimeout),
+      env: environment(config.gateway),
       networks: { edge: [], data: [], models: [] },
       hostGateway: true,
       mounts: [{ kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true }],
@@ -136,12 +139,12 @@ function listed(models: RoutedModel[], hashes: Record<string, string>) {
 }
 
 /** Nothing secret: `docker inspect` shows it. Every path that LiteLLM writes to lies on the tmpfs. */
-function environment(drainTimeout: number): Record<string, string> {
+function environment({ drainTimeout, logs }: GatewayConfig): Record<string, string> {
   return {
     HOME: "/tmp",
     XDG_CACHE_HOME: "/tmp/cache",
     LITELLM_MODE: "PRODUCTION",
-    LITELLM_LOG: "ERROR",
+    LITELLM_LOG: logs.level,
     LITELLM_LOCAL_MODEL_COST_MAP: "True",
     LITELLM_MIGRATION_DIR: "/tmp/migrations",
     LITELLM_UI_PATH: "/tmp/ui",
@@ -153,6 +156,16 @@ function environment(drainTimeout: number): Record<string, string> {
     // Above the edge's idle timeout, so that LiteLLM never closes a connection under a request.
     KEEPALIVE_TIMEOUT: "120",
   };
+}
+
+/** Variables that the config adds. All of them go into the file, so that nobody has to tell secrets from others. */
+function ownVariables({ gateway }: StackConfig): Record<string, TextPart[]> {
+  return Object.fromEntries(
+    Object.entries(gateway.env).map(([name, value]) => [
+      name,
+      typeof value === "string" ? [shellQuote(value)] : [{ secret: value.secret, as: "shell" }],
+    ]),
+  );
 }
 
 function redisVariables(context: PlanContext): Record<string, TextPart[]> {

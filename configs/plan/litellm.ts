@@ -2,6 +2,7 @@ import { stringify } from "yaml";
 import type { ModelConfig } from "../engines";
 import type { Route } from "../engines/engine";
 import type { StackConfig } from "../schema/stack";
+import { cacheSettings, deploymentLimits, type Limits, routerSettings } from "./routing";
 
 /** One server or account behind a model's name. */
 export interface Deployment {
@@ -10,8 +11,9 @@ export interface Deployment {
   route: Route;
   weight?: number;
   order?: number;
-  rpm?: number;
-  tpm?: number;
+  limits: Limits;
+  /** True where nothing but the gateways counts what runs on it: each gets its part of `maxParallel`. */
+  unguarded: boolean;
 }
 
 /** A declared model with its deployments. */
@@ -31,33 +33,26 @@ export function secretVariable(secret: string): string {
 
 /** LiteLLM's config.yaml. It names environment variables for secrets and holds none. */
 export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDatabase: boolean): string {
-  const { settings } = config.gateway;
+  const { settings, routing, limits, dropParams, logs } = config.gateway;
   const redis = config.cache.mode === "none" ? undefined : redisSettings();
   return stringify({
-    model_list: models.flatMap((model) => model.deployments.map((one) => deployment(model, one))),
+    model_list: models.flatMap((model) => model.deployments.map((one) => deployment(config, model, one))),
     litellm_settings: {
       // Seconds; LiteLLM's own default is 6000.
-      request_timeout: 600,
-      drop_params: true,
+      request_timeout: routing.timeoutSeconds,
+      drop_params: dropParams,
       // Seconds of silence in a stream until a comment shows that it lives. Longer than a valve holds by default, so that
       // a model that is away is still a 503 and not an error inside a stream that has begun.
       sse_keepalive_ping_interval_seconds: 45,
       anthropic_sse_ping_interval_seconds: 45,
-      json_logs: true,
-      ...(config.cache.ttlSeconds
-        ? {
-            cache: true,
-            cache_params: { type: "redis", ...redis, namespace: "gpubox", ttl: config.cache.ttlSeconds },
-          }
-        : {}),
+      json_logs: logs.json,
+      ...cacheSettings(config, redis),
+      ...(limits.budget ? { max_budget: limits.budget.usd, budget_duration: limits.budget.per } : {}),
       ...settings.litellm,
     },
     router_settings: {
       ...(redis ? { redis_host: redis.host, redis_port: redis.port, redis_password: redis.password } : {}),
-      model_group_alias: Object.fromEntries(
-        models.flatMap(({ name, model }) => model.aliases.map((alias) => [alias, name])),
-      ),
-      ...settings.router,
+      ...routerSettings(config, models),
     },
     general_settings: {
       master_key: "os.environ/LITELLM_MASTER_KEY",
@@ -96,7 +91,11 @@ function redisSettings() {
   };
 }
 
-function deployment({ name, model }: RoutedModel, { id, route, ...share }: Deployment) {
+function deployment(
+  { gateway: { routing, replicas } }: StackConfig,
+  { name, model }: RoutedModel,
+  { id, route, limits, unguarded, ...share }: Deployment,
+) {
   const secret = ({ secret }: { secret: string }) => `os.environ/${secretVariable(secret)}`;
   return {
     model_name: name,
@@ -105,10 +104,9 @@ function deployment({ name, model }: RoutedModel, { id, route, ...share }: Deplo
       ...(route.apiBase ? { api_base: route.apiBase } : {}),
       ...(route.apiVersion ? { api_version: route.apiVersion } : {}),
       api_key: keyOf(route),
-      timeout: model.timeoutSeconds,
+      timeout: model.timeoutSeconds ?? routing.timeoutSeconds,
       ...(route.retries === undefined ? {} : { num_retries: route.retries }),
-      ...(share.rpm ? { rpm: share.rpm } : {}),
-      ...(share.tpm ? { tpm: share.tpm } : {}),
+      ...deploymentLimits(limits, { replicas, shared: unguarded }),
       ...(share.weight ? { weight: share.weight } : {}),
       ...(share.order ? { order: share.order } : {}),
       ...route.params,

@@ -36,11 +36,17 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
       slot: slotShare(name, model),
       siblings,
       holdSeconds: "holdSeconds" in model ? model.holdSeconds : undefined,
+      maxParallel: model.maxParallel,
       expose: "expose" in model ? model.expose : undefined,
     };
     // The valve has waited already: another try at the same backend would wait as long again, one at a sibling may pass.
     const retries = container ? { retries: instances.length - 1 } : {};
-    const deployment = { id, route: { ...route, ...retries }, weight, order, rpm: model.rpm, tpm: model.tpm };
+    const { rpm, tpm, maxParallel, budget, tags } = model;
+    const deployment: Deployment = {
+      ...{ id, route: { ...route, ...retries }, weight, order },
+      limits: { rpm, tpm, maxParallel, budget, tags },
+      unguarded: container === undefined,
+    };
     return { backend, deployment };
   });
   const deployments = planned.map(({ deployment }) => deployment);

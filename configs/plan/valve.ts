@@ -46,6 +46,7 @@ export function planValve(context: PlanContext, backend: PlannedBackend, target:
           startHint:
             backend.start === "manual" ? startCommand(context.config.stack, backend.instance) : undefined,
           slot,
+          maxParallel: backend.maxParallel,
           direct: expose && { keyed },
         }),
       ),

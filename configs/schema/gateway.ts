@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { memoryMiB, port, seconds } from "./shared";
+import { limitsSchema } from "./limits";
+import { routingSchema } from "./routing";
+import { memoryMiB, port, seconds, secretRef } from "./shared";
 
 const settings = z.record(z.string(), z.unknown());
 
@@ -31,6 +33,33 @@ export const gatewaySchema = z.strictObject({
     .default(900)
     .describe("Seconds that an old gateway may take to finish the requests that it has."),
   memoryMiB: memoryMiB.default(4096).describe("Memory limit of a gateway container in MiB."),
+  routing: routingSchema
+    .prefault({})
+    .describe("How a request finds its server, and what happens when that fails."),
+  limits: limitsSchema.prefault({}).describe("What clients may take, all models together."),
+  dropParams: z
+    .boolean()
+    .default(true)
+    .describe("Parameters that a model does not know are left out. false: they are refused."),
+  logs: z
+    .strictObject({
+      json: z.boolean().default(true).describe("One JSON object a line."),
+      level: z
+        .enum(["ERROR", "WARNING", "INFO", "DEBUG"])
+        .default("ERROR")
+        .describe("What a gateway writes. DEBUG writes prompts and answers too."),
+    })
+    .prefault({})
+    .describe("What the gateways log."),
+  env: z
+    .record(
+      z.string().regex(/^[A-Z][A-Z0-9_]*$/, "A variable's name is upper case letters, digits and _."),
+      z.union([z.string(), secretRef], {
+        error: "Write a text, or { secret: <name of a secret> } for a key or password.",
+      }),
+    )
+    .default({})
+    .describe("More environment variables of the gateways: what callbacks and providers read."),
   settings: z
     .strictObject({
       litellm: settings.default({}).describe("litellm_settings"),
@@ -38,7 +67,9 @@ export const gatewaySchema = z.strictObject({
       general: settings.default({}).describe("general_settings"),
     })
     .prefault({})
-    .describe("LiteLLM's own settings, passed through."),
+    .describe(
+      "Every other setting of LiteLLM, under its own name; checked against what the pinned version reads.",
+    ),
 });
 
 export type GatewayConfig = z.infer<typeof gatewaySchema>;

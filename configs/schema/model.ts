@@ -1,22 +1,59 @@
 import { z } from "zod";
-import { modelName } from "./shared";
+import { budget } from "./limits";
+import { keyRef, modelName } from "./shared";
+
+/** What one server of a model may be asked, each with its own count. */
+const limits = {
+  rpm: z
+    .int()
+    .positive()
+    .optional()
+    .describe("Requests a minute of each of its servers; the next one is answered 429."),
+  tpm: z
+    .int()
+    .positive()
+    .optional()
+    .describe("Tokens a minute of each of its servers; once they are used up, requests are answered 429."),
+  maxParallel: z
+    .int()
+    .positive()
+    .max(1000)
+    .optional()
+    .describe("Requests at the same time on each of its servers; the next one is answered 429."),
+  budget: budget.optional().describe("Money for each of its servers, by the prices that are known of it."),
+  tags: z
+    .array(z.string().regex(/^[^\s,]+$/, "A tag is one word."))
+    .optional()
+    .describe("Tags of its servers, for spend and for gateway.routing.tagFiltering."),
+};
 
 /** A share of a model's requests, for entries with several instances. */
 const share = {
   weight: z.number().positive().optional().describe("Share of the requests against the other instances."),
   order: z.int().min(1).optional().describe("The lowest order is tried first; the others when it fails."),
-  rpm: z.int().positive().optional().describe("Requests a minute of this instance."),
-  tpm: z.int().positive().optional().describe("Tokens a minute of this instance."),
+  ...limits,
 };
 
 const NOT_ON_DEMAND =
   "Only engine: llamacpp is loaded on demand. Serve a GGUF with it, or write manual and switch with `npm run model stop` and `start`.";
+/** How a gateway that runs elsewhere reaches a model. */
+const elsewhere = z.union(
+  [
+    z.boolean(),
+    z.strictObject({
+      baseUrl: z
+        .url({ protocol: /^https?$/ })
+        .describe("Base URL of the model's server, up to and with /v1."),
+      apiKey: keyRef.optional().describe("The secret that holds the server's key. Default: the entry's own."),
+    }),
+  ],
+  { error: "Write false to leave the model out, or { baseUrl: https://…/v1 }." },
+);
 
 /** What every model entry has, whatever its engine. */
 export const modelBase = {
   aliases: z.array(modelName).default([]).describe("Other names that clients may use for this model."),
-  rpm: z.int().positive().optional().describe("Requests a minute, a routing hint of LiteLLM."),
-  tpm: z.int().positive().optional().describe("Tokens a minute, a routing hint of LiteLLM."),
+  ...limits,
   start: z
     .enum(["auto", "manual"], { error: ({ input }) => (input === "ondemand" ? NOT_ON_DEMAND : undefined) })
     .default("auto")
@@ -28,8 +65,10 @@ export const modelBase = {
     .positive()
     // The edge and the valves end a request after 15 minutes without a byte.
     .max(900)
-    .default(600)
-    .describe("Seconds after which LiteLLM gives up on one request to this model."),
+    .optional()
+    .describe(
+      "Seconds after which LiteLLM gives up on one request to this model. Default: gateway.routing.timeoutSeconds.",
+    ),
   price: z
     .strictObject({
       inputPerMillion: z.number().min(0).describe("US dollars for a million input tokens."),
@@ -43,6 +82,15 @@ export const modelBase = {
     .optional()
     .describe(
       "The model of LiteLLM's price list whose price and limits count, where the name says too little.",
+    ),
+  profiles: z
+    .strictObject({
+      stateful: elsewhere.default(true).describe("A gateway with a database."),
+      stateless: elsewhere.default(true).describe("A gateway without one."),
+    })
+    .optional()
+    .describe(
+      "Where gateways differ: `false` leaves the model out, on this box too; a `baseUrl` is how a gateway elsewhere reaches it (`npm run gateway-config`).",
     ),
 };
 

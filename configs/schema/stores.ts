@@ -3,6 +3,19 @@ import { memoryMiB, secretRef } from "./shared";
 
 const mode = z.enum(["bundled", "external", "none"]).default("bundled");
 
+/** Kinds of calls whose answers can be cached, with LiteLLM's names for each. */
+export const CACHED_CALLS = {
+  chat: ["completion", "acompletion"],
+  completion: ["text_completion", "atext_completion"],
+  messages: ["anthropic_messages", "aanthropic_messages"],
+  responses: ["responses", "aresponses"],
+  embedding: ["embedding", "aembedding"],
+  rerank: ["rerank", "arerank"],
+  transcription: ["transcription", "atranscription"],
+} as const;
+
+const callNames = Object.keys(CACHED_CALLS) as (keyof typeof CACHED_CALLS)[];
+
 /** Redis. */
 export const cacheSchema = z.strictObject({
   mode: mode.describe(
@@ -14,8 +27,26 @@ export const cacheSchema = z.strictObject({
     .positive()
     .optional()
     .describe(
-      "Cache answers for that many seconds. Unset: Redis holds router state only, no answer is cached.",
+      "Cache answers for that many seconds. Unset: Redis holds router state only, no answer is cached. Keep it unset for evals.",
     ),
+  type: z
+    .enum(["redis", "local"])
+    .default("redis")
+    .describe("Where answers are: `redis`, for all gateways, or `local`, in each gateway's memory."),
+  namespace: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]+$/, "A namespace is letters, digits and _ . -")
+    .default("gpubox")
+    .describe("Prefix of the answers' keys in Redis, where others use it too."),
+  calls: z
+    .array(z.enum(callNames))
+    .min(1)
+    .optional()
+    .describe("Whose answers are cached. Default: every kind that is named here."),
+  optIn: z
+    .boolean()
+    .default(false)
+    .describe("Only requests that say `cache: { use-cache: true }` are cached."),
   memoryMiB: memoryMiB.default(256).describe("Memory limit of the bundled Redis in MiB."),
 });
 

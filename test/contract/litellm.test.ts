@@ -1,5 +1,11 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parse } from "yaml";
+import { knownIn } from "../../configs/checkSettings";
+import { DANGERS } from "../../configs/litellm/dangers";
+import { DEAD_KEYS } from "../../configs/litellm/dead";
 import known from "../../configs/litellm/keys.json";
+import { OWNED_SETTINGS } from "../../configs/litellm/owned";
 import { renderText } from "../../configs/plan/text";
 import { testPlan, testSecrets, tinyModel } from "../support/stacks";
 
@@ -19,7 +25,36 @@ test.each([
   ["a local model", { models: tinyModel }],
   [
     "a cache of answers and limits",
-    { cache: { ttlSeconds: 60 }, models: { tiny: { ...tinyModel.tiny, rpm: 1, tpm: 2 } } },
+    {
+      cache: { ttlSeconds: 60, optIn: true, calls: ["chat"] },
+      gateway: {
+        routing: {
+          retries: 1,
+          streamTimeoutSeconds: 5,
+          cooldownSeconds: 1,
+          allowedFails: 1,
+          fallbacks: { tiny: ["other"] },
+          contextWindowFallbacks: { tiny: ["other"] },
+          contentPolicyFallbacks: { tiny: ["other"] },
+          preCallChecks: true,
+          tagFiltering: true,
+        },
+        limits: {
+          maxParallel: 9,
+          budget: { usd: 1, per: "1d" },
+          providerBudgets: { hosted_vllm: { usd: 1, per: "1d" } },
+        },
+      },
+      models: {
+        tiny: { ...tinyModel.tiny, rpm: 1, tpm: 2, maxParallel: 3, tags: ["a"] },
+        other: {
+          engine: "openai",
+          baseUrl: "http://far:8000/v1",
+          price: { inputPerMillion: 1 },
+          budget: { usd: 1, per: "1d" },
+        },
+      },
+    },
   ],
   [
     "a provider",
@@ -51,6 +86,43 @@ test.each([
       .map((key) => `${section}.${key}`),
   );
   expect(unknown).toEqual([]);
+});
+
+test("every setting that gpubox sets or refuses for its danger is one that LiteLLM reads", () => {
+  // What LiteLLM takes by another name than a field: it imports this one, and the flag is of its command.
+  const elsewhere = ["litellm.set_verbose", "general.max_requests_before_restart"];
+  // Of the routing and of Redis, each section reads a part.
+  const shared = Object.keys(OWNED_SETTINGS.litellm).filter((key) =>
+    Object.hasOwn(OWNED_SETTINGS.router, key),
+  );
+  const named = [
+    ...(["litellm", "router", "general"] as const).flatMap((section) =>
+      Object.keys(OWNED_SETTINGS[section])
+        .filter((key) => !shared.includes(key))
+        .map((key) => [section, key] as const),
+    ),
+    ...DANGERS.flatMap(({ section, key }) => (section === "env" ? [] : [[section, key] as const])),
+  ];
+  const unread = named
+    .filter(([section, key]) => !knownIn(section).includes(key))
+    .map((one) => one.join("."));
+  expect(unread.filter((one) => !elsewhere.includes(one))).toEqual([]);
+  const both = [...knownIn("litellm"), ...knownIn("router")];
+  expect(shared.filter((key) => !both.includes(key) && key !== "set_verbose")).toEqual([]);
+});
+
+test("a dead key is one that LiteLLM does not read, or says why not", () => {
+  const read = DEAD_KEYS.flatMap(({ sections, key }) =>
+    sections.flatMap((section) =>
+      section !== "env" && knownIn(section).includes(key) ? [`${section}.${key}`] : [],
+    ),
+  );
+  expect(read).toEqual(["general.max_parallel_requests", "general.global_max_parallel_requests"]);
+});
+
+test("the keys are those of the release that the gateway's image is built from", () => {
+  const requirements = readFileSync(join(__dirname, "../../images/gateway/requirements.in"), "utf8");
+  expect(requirements).toContain(`litellm[proxy]==${known.version}\n`);
 });
 
 test("a key that LiteLLM does not read is not among the known ones", () => {

@@ -10,7 +10,7 @@ test("a first `up` interrupts nobody", () => {
 
 test.each([
   ["another model", { models: { ...tinyModel, far: { engine: "openai", baseUrl: "http://far/v1" } } }],
-  ["another router setting", { gateway: { settings: { router: { num_retries: 1 } } } }],
+  ["another router setting", { gateway: { routing: { retries: 1 } } }],
   ["another host name", { gateway: { hosts: ["box.example"] } }],
   ["another wait at the valve", { models: { tiny: { ...tinyModel.tiny, holdSeconds: 5 } } }],
 ])("%s is not announced, because nobody notices it", (_, change) => {

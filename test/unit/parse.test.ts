@@ -24,6 +24,19 @@ test("an empty stack config is a box with every default and no model", () => {
     replicas: 1,
     drainTimeout: 900,
     memoryMiB: 4096,
+    routing: {
+      strategy: "simple-shuffle",
+      timeoutSeconds: 600,
+      fallbacks: {},
+      contextWindowFallbacks: {},
+      contentPolicyFallbacks: {},
+      preCallChecks: false,
+      tagFiltering: false,
+    },
+    limits: { enforce: true, providerBudgets: {} },
+    dropParams: true,
+    logs: { json: true, level: "ERROR" },
+    env: {},
     settings: { litellm: {}, router: {}, general: {} },
   });
   expect(config.host).toEqual({
@@ -169,7 +182,7 @@ test.each([
 
 test("a LiteLLM setting that gpubox owns is refused with what to use instead", () => {
   expect(
-    mistakes({ gateway: { settings: { general: { master_key: "x" }, router: { num_retries: 3 } } } }),
+    mistakes({ gateway: { settings: { general: { master_key: "x" }, router: { retry_after: 3 } } } }),
   ).toEqual([
     "gpubox:gateway.settings.general.master_key: master_key is set by gpubox. Use the secret gpubox:masterKey.",
   ]);
@@ -217,9 +230,13 @@ test("a section that a nested secret hides is refused, and not taken for an empt
 });
 
 test("removing a model that another names as its fallback is refused", () => {
-  const gateway = { settings: { router: { fallbacks: [{ tiny: ["big"] }], default_fallbacks: ["tiny"] } } };
+  const gateway = {
+    routing: { fallbacks: { tiny: ["big"] } },
+    settings: { router: { default_fallbacks: ["tiny", "big"] } },
+  };
   expect(mistakes({ gateway, models: tinyModel })).toEqual([
-    'gpubox:gateway.settings.router.fallbacks: It names the model "big", which is not declared. Use one of: tiny.',
+    'gpubox:gateway.routing.fallbacks.tiny: It names the model "big", which is not declared. Use one of: tiny.',
+    'gpubox:gateway.settings.router.default_fallbacks: It names the model "big", which is not declared. Use one of: tiny.',
   ]);
 });
 

@@ -42,7 +42,8 @@ export function errorBody(status: number, type: string, message: string): string
 
 /** The arguments of `http-request return` and of `http-error` that answer with {@link errorBody}. */
 export function jsonError(status: number, type: string, message: string): string {
-  const retry = status === 503 ? ` hdr Retry-After ${RETRY_AFTER_SECONDS}` : "";
+  const seconds = { 429: 1, 503: RETRY_AFTER_SECONDS }[status];
+  const retry = seconds === undefined ? "" : ` hdr Retry-After ${seconds}`;
   return `status ${status} content-type application/json string ${quoted(errorBody(status, type, message))}${retry}`;
 }
 
@@ -169,6 +170,28 @@ export function waitingFrontend(options: {
     ...options.rules.map((rule) => `  ${rule}`),
     `  default_backend ${options.backend}`,
   ];
+}
+
+/** Name of the table that counts the requests that run. */
+const RUNNING = "running";
+
+/**
+ * Rules of a frontend that answer 429 to a request above `most` at the same time, all frontends with these rules together.
+ * A reload begins to count anew: what runs in the old process is not counted in the new one.
+ *
+ * @param which condition of the requests that count, for example `METH_POST`; none: every request
+ */
+export function parallelRules(most: number, message: string, which = ""): string[] {
+  const only = which && ` if ${which}`;
+  return [
+    `http-request track-sc0 int(1) table ${RUNNING}${only}`,
+    `http-request return ${jsonError(429, "rate_limit_error", message)} if { sc0_conn_cur(${RUNNING}) gt ${most} }`,
+  ];
+}
+
+/** The table of {@link parallelRules}. */
+export function parallelTable(): string[] {
+  return [`backend ${RUNNING} from base`, "  stick-table type integer size 1 store conn_cur", ""];
 }
 
 /** The listener that the container's own health check asks. */

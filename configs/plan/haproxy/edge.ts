@@ -6,6 +6,8 @@ import {
   defaultServer,
   jsonError,
   PLAIN_PATH_RULES,
+  parallelRules,
+  parallelTable,
   processSections,
   RETRY_AFTER_SECONDS,
   waitingFrontend,
@@ -61,6 +63,8 @@ export interface EdgeOptions {
   adminEndpoint: string;
   /** True where a model transcribes or speaks: its routes are opened. Default: false. */
   audio?: boolean;
+  /** Requests of clients at the same time; the next one is answered 429. Default: no limit. */
+  maxParallel?: number;
   /** Seconds that a request waits for a gateway. Default {@link HOLD_SECONDS}. */
   holdSeconds?: number;
 }
@@ -147,6 +151,15 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     ...indent(
       options.auth === "none" ? openRules(options.hosts) : [...KEY_RULES, ...askForKey(options.keys)],
     ),
+    ...indent(
+      options.maxParallel
+        ? parallelRules(
+            options.maxParallel,
+            `This gateway has its ${options.maxParallel} requests at a time.`,
+            "METH_POST",
+          )
+        : [],
+    ),
     ...indent(RESPONSE_RULES),
     "  use_backend successor-clients if moved",
     "  default_backend gateways",
@@ -165,6 +178,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     "  use_backend successor-admin if moved",
     "  default_backend gateways",
     "",
+    ...(options.maxParallel ? parallelTable() : []),
     ...["clients", "admin"].flatMap((frontend) => [
       `backend successor-${frontend} from base`,
       `  server successor unix@/tmp/${frontend}.sock send-proxy-v2 no-check`,

@@ -8,6 +8,8 @@ import {
   jsonError,
   MASTER_SOCKET,
   PLAIN_PATH_RULES,
+  parallelRules,
+  parallelTable,
   processSections,
   quoted,
   RETRY_AFTER_SECONDS,
@@ -58,6 +60,8 @@ export interface ValveOptions {
   startHint?: string;
   /** The slot that the backend is, where it loads the model at a request. */
   slot?: string;
+  /** Requests that the backend gets at the same time, whoever they come from; the next one is answered 429. Default: no limit. */
+  maxParallel?: number;
   /** A listener for clients that go past the gateway; `keyed`: the backend asks for its own key. */
   direct?: { keyed: boolean };
 }
@@ -83,6 +87,12 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     : "its backend is not answering";
   const error = (status: number, type: string, reason: string) =>
     jsonError(status, type, unavailable(reason));
+  const { maxParallel } = options;
+  const parallel = maxParallel
+    ? parallelRules(maxParallel, `Model ${options.model} has its ${maxParallel} requests at a time.`).map(
+        (rule) => `  ${rule}`,
+      )
+    : [];
   const lines = [
     `# Made by gpubox from the stack's config: the valve before one backend.`,
     ...processSections({
@@ -104,10 +114,12 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     "  # Metrics are read from the backend itself, not by whoever may ask for completions.",
     `  http-request return ${jsonError(404, "not_found", "The valve does not serve this route.")} if { path,url_dec -m beg /metrics }`,
     "  http-request del-header x-gpubox-held",
+    ...parallel,
     "  http-after-response set-status 503 if { status 502 }",
     "  default_backend model",
     "",
-    ...(options.direct ? directFrontend(options.direct.keyed) : []),
+    ...(options.direct ? directFrontend(options.direct.keyed, parallel) : []),
+    ...(maxParallel ? parallelTable() : []),
     "backend model from base",
     "  # Changes of servers are warnings on stderr already.",
     "  no log",
@@ -152,7 +164,7 @@ const KEYS = `${CONFIG_DIR}/keys.map`;
  * The listener of a published port. Engines guard only a part of their routes with their key, so that what clients may use is
  * named here, and the key is asked here.
  */
-function directFrontend(keyed: boolean): string[] {
+function directFrontend(keyed: boolean, parallel: string[]): string[] {
   return [
     "frontend direct from base",
     `  bind :${DIRECT_PORT}`,
@@ -173,6 +185,7 @@ function directFrontend(keyed: boolean): string[] {
         ]
       : ["  http-request del-header Authorization"]),
     "  http-request del-header x-gpubox-held",
+    ...parallel,
     "  http-after-response set-status 503 if { status 502 }",
     "  default_backend model",
     "",

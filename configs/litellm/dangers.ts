@@ -1,0 +1,106 @@
+import { isLoopback, isPrivate } from "../addresses";
+import type { StackConfig } from "../schema/stack";
+import type { Section } from "./owned";
+
+interface Danger {
+  /** `env`: gpubox:gateway.env. */
+  section: Section | "env";
+  key: string;
+  /** True where this value is one in this stack. */
+  when: (value: unknown, config: StackConfig) => boolean;
+  why: string;
+  fix: string;
+}
+
+const always = () => true;
+const on = (value: unknown) => isOn(value);
+
+/** LiteLLM takes variables as text. */
+function isOn(value: unknown): boolean {
+  return value === true || (typeof value === "string" && ["true", "1", "yes"].includes(value.toLowerCase()));
+}
+
+/** Settings that LiteLLM takes and that break what a box promises. One row a danger. */
+export const DANGERS: Danger[] = [
+  {
+    section: "general",
+    key: "allow_requests_on_db_unavailable",
+    when: (value, { gateway }) => isOn(value) && !isLoopback(gateway.bind) && !isPrivate(gateway.bind),
+    why: "While the database is away, LiteLLM lets everybody in, whatever key they send.",
+    fix: "Bind the gateway to loopback or to a private address, or remove it.",
+  },
+  {
+    section: "general",
+    key: "dangerously_permit_weak_or_unset_master_key",
+    when: on,
+    why: "LiteLLM would start with sk-1234 or with no master key at all, and everybody is admin.",
+    fix: "Remove it; the secret gpubox:masterKey is made by `npm run up`.",
+  },
+  {
+    section: "env",
+    key: "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY",
+    when: always,
+    why: "LiteLLM would start with sk-1234 or with no master key at all, and everybody is admin.",
+    fix: "Remove it; the secret gpubox:masterKey is made by `npm run up`.",
+  },
+  ...["max_in_flight_requests_per_worker", "max_queued_requests_per_worker"].map(
+    (key): Danger => ({
+      section: "general",
+      key,
+      when: always,
+      why: "LiteLLM's admission control answers 503 to requests that the edge has sent already, also during a switch.",
+      fix: "Use gpubox:gateway.limits.maxParallel: the edge answers 429 before it sends anything.",
+    }),
+  ),
+  {
+    section: "general",
+    key: "background_health_checks",
+    when: on,
+    why: "Each check is a real generation on every model, in every gateway: it costs money and disturbs benchmarks.",
+    fix: "Remove it; valves ask local backends without generating.",
+  },
+  {
+    section: "general",
+    key: "proxy_batch_write_at",
+    when: (value) => typeof value === "number" && value >= 60,
+    why: "Spend is written so late that budgets are overspent by what a minute costs.",
+    fix: "Write less than 60.",
+  },
+  {
+    section: "general",
+    key: "custom_auth",
+    when: always,
+    why: "It replaces LiteLLM's check of keys, and the file with its code is not part of a generation.",
+    fix: "Remove it and use keys.",
+  },
+  ...["max_requests_before_restart", "MAX_REQUESTS_BEFORE_RESTART"].map(
+    (key): Danger => ({
+      section: key === key.toUpperCase() ? "env" : "general",
+      key,
+      when: always,
+      why: "A gateway that restarts itself drops the requests that it has.",
+      fix: "Remove it; a new generation (`npm run up` after a change) replaces a gateway without a lost request.",
+    }),
+  ),
+  {
+    section: "env",
+    key: "NUM_WORKERS",
+    when: (value) => value !== "1",
+    why: "A drain reaches one worker only: the requests of the others would be cut at each change.",
+    fix: "Use gpubox:gateway.replicas.",
+  },
+  {
+    section: "env",
+    key: "LEGACY_MULTI_INSTANCE_RATE_LIMITING",
+    when: always,
+    why: "The former limiter counts in each gateway for itself.",
+    fix: "Remove it.",
+  },
+  {
+    section: "env",
+    key: "LITELLM_USE_CHAT_COMPLETIONS_URL_FOR_ANTHROPIC_MESSAGES",
+    when: (value) => !isOn(value),
+    why: 'LiteLLM takes any text for yes, "false" too.',
+    fix: "Remove it, or write true.",
+  },
+];

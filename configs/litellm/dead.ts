@@ -1,0 +1,71 @@
+import type { Section } from "./owned";
+
+interface DeadKey {
+  /** Where people write it. `env`: gpubox:gateway.env. */
+  sections: (Section | "env")[];
+  key: string;
+  why: string;
+  /** What does it today. */
+  use: string;
+}
+
+/**
+ * Keys of guides and of older versions that LiteLLM 1.106 reads nowhere, or reads and does not act on. It takes every one of
+ * them without a word. Their names count in any case.
+ */
+export const DEAD_KEYS: DeadKey[] = [
+  {
+    sections: ["litellm"],
+    key: "cache_kwargs",
+    why: "LiteLLM reads it nowhere here",
+    use: "gpubox:cache.ttlSeconds and its neighbours",
+  },
+  {
+    sections: ["litellm"],
+    key: "cache_type",
+    why: "LiteLLM reads it nowhere",
+    use: "gpubox:cache.type",
+  },
+  {
+    sections: ["general", "litellm", "router"],
+    key: "rate_limit_config",
+    why: "LiteLLM reads it nowhere",
+    use: "`rpm` and `tpm` of a model; limits of a key belong to a virtual key",
+  },
+  {
+    sections: ["general"],
+    key: "max_parallel_requests",
+    why: "LiteLLM shows it and does not act on it",
+    use: "gpubox:gateway.limits.maxParallel, or `maxParallel` of a model",
+  },
+  {
+    sections: ["general"],
+    key: "global_max_parallel_requests",
+    why: "only LiteLLM's former limiter acts on it, which several gateways cannot share",
+    use: "gpubox:gateway.limits.maxParallel",
+  },
+  {
+    sections: ["general", "env"],
+    key: "separate_health_app",
+    why: "LiteLLM has removed it",
+    use: "nothing: the edge asks /health/liveliness",
+  },
+  {
+    sections: ["general", "env"],
+    key: "supervisord_stopwaitsecs",
+    why: "LiteLLM has removed it",
+    use: "gpubox:gateway.drainTimeout",
+  },
+  {
+    sections: ["general", "env"],
+    key: "use_prisma_migrate",
+    why: "LiteLLM has removed it; migrations are always Prisma's own",
+    use: "nothing",
+  },
+  {
+    sections: ["general", "litellm"],
+    key: "num_workers",
+    why: "it is a flag of the command and no setting",
+    use: "gpubox:gateway.replicas",
+  },
+];

@@ -1,0 +1,37 @@
+import { z } from "zod";
+
+/** Money in a time: spending stops until the time is over. */
+export const budget = z.strictObject({
+  usd: z.number().positive().describe("US dollars."),
+  per: z
+    .string()
+    .regex(/^[1-9]\d*(s|m|h|d|w|mo)$/, "Write a number and s, m, h, d, w or mo, for example 1d or 1mo.")
+    .describe("How long it has to last: 1d, 1w, 1mo."),
+});
+
+/** What clients may take, all models together. A model's own limits are in its entry. */
+export const limitsSchema = z.strictObject({
+  maxParallel: z
+    .int()
+    .positive()
+    // The edge takes no more clients.
+    .max(1000)
+    .optional()
+    .describe("Requests at the same time through the edge; the next one is answered 429."),
+  enforce: z
+    .boolean()
+    .default(true)
+    .describe(
+      "`rpm` and `tpm` of the models are limits, counted in Redis by all gateways. false: they only guide routing.",
+    ),
+  budget: budget
+    .optional()
+    .describe("Money for the whole gateway. Needs the database, and a gateway that can use it."),
+  providerBudgets: z
+    .record(z.string(), budget)
+    .default({})
+    .describe("Money for each provider, by LiteLLM's prefix: azure, groq, openai."),
+});
+
+export type Budget = z.infer<typeof budget>;
+export type LimitsConfig = z.infer<typeof limitsSchema>;
