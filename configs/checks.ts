@@ -1,4 +1,6 @@
 import { isIP } from "node:net";
+import { generatedKeys } from "./accessSecrets";
+import { checkAccess } from "./checkAccess";
 import { checkExposed } from "./checkExposed";
 import { engineOf } from "./engines";
 import { optionalSecrets } from "./optionalModels";
@@ -21,6 +23,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkStores(config),
     ...checkNames(config),
     ...checkExposed(config),
+    ...checkAccess(config, secrets),
     ...checkSecrets(config, secrets),
   ];
 }
@@ -97,6 +100,7 @@ const OWNED_SETTINGS: Record<"litellm" | "router" | "general", Record<string, st
   general: {
     master_key: "the secret gpubox:masterKey",
     database_url: "gpubox:database",
+    maximum_spend_logs_retention_period: "gpubox:database.spendLogs.keepDays",
     enable_drain_endpoint: "nothing: it is always on",
     drain_endpoint_token: "nothing: it is made for each generation",
   },
@@ -220,7 +224,7 @@ function checkNames({ models }: StackConfig): Problem[] {
 
 function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
   const problems: Problem[] = [];
-  const generated: readonly string[] = generatedSecrets;
+  const generated: readonly string[] = [...generatedSecrets, ...generatedKeys(config.access)];
   const mayBeBlank = optionalSecrets(config);
   for (const { name, path } of requiredSecrets(config)) {
     if (secrets[name]) continue;

@@ -4,6 +4,7 @@ import { planStackGpus } from "../gpu/stack";
 import { leftOut, withoutLeftOut } from "../optionalModels";
 import type { StackConfig } from "../schema/stack";
 import { type PlannedBackend, planBackend } from "./backend";
+import { planBackup } from "./backup";
 import { planCache } from "./cache";
 import { imageOf, type PlanContext, type PlanInput } from "./context";
 import { planDatabase } from "./database";
@@ -36,6 +37,7 @@ export function planBox(input: PlanInput): BoxPlan {
     networks: networks(context.prefix),
     cache: planCache(context),
     database: planDatabase(context),
+    backup: planBackup(context),
     deviceLocks: planLocks(context, backends),
     backends: backends.map((backend) => planBackend(context, backend, deadlines[backend.instance]!)),
     gateway: planGateway(

@@ -1,7 +1,11 @@
+import { declaresAccess, noDatabaseForAccess } from "../checkAccess";
 import type { Route } from "../engines/engine";
-import { assetFile, container, health, imageOf, type PlanContext } from "./context";
+import { ConfigError } from "../problems";
+import { planAccess } from "./access";
+import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
 import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
-import { configFile, directory, envFile, hashOf, stableJson } from "./text";
+import { planMigration } from "./migration";
+import { configFile, directory, envFile, hashOf, shellQuote, stableJson } from "./text";
 import type { FilePlan, GatewayPlan, TextPart } from "./types";
 
 /** `nobody` of LiteLLM's non-root image; the recipe uses the same. */
@@ -25,6 +29,8 @@ export function usesDatabase(context: PlanContext): boolean {
 export function planGateway(context: PlanContext, models: RoutedModel[]): GatewayPlan {
   const { config } = context;
   const database = usesDatabase(context);
+  if (declaresAccess(config) && context.resolved.images.gateway?.source === "recipe")
+    throw new ConfigError(config.stack, [noDatabaseForAccess()]);
   const routes = models.flatMap(({ deployments }) => deployments.map(({ route }) => route));
   const asksBackends = routes.some(({ apiKey }) => apiKey === "backend");
   const modelHashes = Object.fromEntries(
@@ -46,7 +52,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
       LITELLM_SALT_KEY: [{ secret: "saltKey", as: "shell" }],
       DRAIN_ENDPOINT_TOKEN: [{ secret: "masterKey", as: "shell-derived" }],
       ...redisVariables(context),
-      ...(database ? { DATABASE_URL: databaseUrl(context) } : {}),
+      ...(database ? { DATABASE_URL: databaseUrl(context), ...uiLogin(context) } : {}),
       ...Object.fromEntries(
         [...new Set(routes.flatMap(secretsOfRoute))].map((secret) => [
           secretVariable(secret),
@@ -58,6 +64,9 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
     }),
     "entrypoint.sh": assetFile(context, "gateway/entrypoint.sh"),
     "prove.py": assetFile(context, "gateway/prove.py"),
+    ...(database
+      ? assetFiles(context, { "migrate.sh": "gateway/migrate.sh", "access.py": "gateway/access.py" })
+      : {}),
   };
   const draft = directory("", NOBODY, files, context.secrets);
   const generation = hashOf({
@@ -78,7 +87,11 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
       entrypoint: ["sh"],
       command: ["/etc/gpubox/entrypoint.sh"],
       user: `${NOBODY}:${NOBODY}`,
-      env: environment(config.gateway.drainTimeout),
+      env: {
+        ...environment(config.gateway.drainTimeout),
+        // The job of the plan migrates, once and before; a gateway that starts only compares.
+        ...(database ? { DISABLE_SCHEMA_UPDATE: "true" } : {}),
+      },
       networks: { edge: [], data: [], models: [] },
       hostGateway: true,
       mounts: [{ kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true }],
@@ -102,6 +115,9 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
     own.hash,
   );
   gateway.labels["gpubox.generation"] = generation;
+  const steps = database
+    ? { before: planMigration(context, gateway, own), access: planAccess(context) }
+    : { before: [] };
   return {
     container: gateway,
     directory: own,
@@ -110,6 +126,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
     description,
     modelHashes,
     usesDatabase: database,
+    ...steps,
     replicas: config.gateway.replicas,
     drainSeconds: config.gateway.drainTimeout,
   };
@@ -163,6 +180,16 @@ function redisVariables(context: PlanContext): Record<string, TextPart[]> {
     REDIS_HOST: [{ secret: url.secret, as: "shell-url-hostname" }],
     REDIS_PORT: [{ secret: url.secret, as: "shell-url-port" }],
     REDIS_PASSWORD: [{ secret: url.secret, as: "shell-url-password" }],
+  };
+}
+
+/** Without it, LiteLLM's UI takes `admin` and the master key. */
+function uiLogin(context: PlanContext): Record<string, TextPart[]> {
+  const { ui } = context.config.access;
+  if (!ui) return {};
+  return {
+    UI_USERNAME: [shellQuote(ui.username)],
+    UI_PASSWORD: [{ secret: ui.password.secret, as: "shell" }],
   };
 }
 
