@@ -2,8 +2,8 @@ import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { DRAIN, PROVE, SWITCH } from "../configs/plan/steps";
-import type { SecretValues } from "../configs/plan/text";
-import type { GatewayPlan } from "../configs/plan/types";
+import { renderText, type SecretValues } from "../configs/plan/text";
+import type { GatewayPlan, StepPlan } from "../configs/plan/types";
 import { containerArgs } from "./arguments";
 import type { Edge } from "./Edge";
 import type { Host } from "./Host";
@@ -36,8 +36,9 @@ export class Gateway extends pulumi.ComponentResource {
       { host, directory: plan.directory, writable: plan.writable, secrets: args.secrets, immutable: true },
       { parent: this },
     );
+    const before = this.before(name, args, files);
     const replicas = Array.from({ length: plan.replicas }, (_, index) =>
-      this.replica(index === 0 ? name : `${name}-${index + 1}`, args, files),
+      this.replica(index === 0 ? name : `${name}-${index + 1}`, args, [files, ...before]),
     );
     const gateways = pulumi
       .all(replicas.map(({ container }) => container.name))
@@ -65,11 +66,54 @@ export class Gateway extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: [switched], customTimeouts: { create: `${plan.drainSeconds + 120}s` } },
     );
+    if (plan.access) this.access(name, args, replicas[0]?.container, switched);
     this.registerOutputs({});
   }
 
+  /** Backup and migration, one after the other, each only when the gateway's image is another. */
+  private before(name: string, { host, plan, secrets, startsAfter }: GatewayArgs, files: HostFiles) {
+    const steps: local.Command[] = [];
+    for (const step of plan.before)
+      steps.push(
+        new local.Command(
+          `${name}-${step.name}`,
+          {
+            create: step.script,
+            // The script names the generation's directory, which is another with each: no reason to run again.
+            update: "true",
+            stdin: stdinOf(step, secrets),
+            environment: host.environment,
+            triggers: step.triggers,
+            addPreviousOutputInEnv: false,
+          },
+          { parent: this, dependsOn: [files, ...startsAfter, ...host.needs(plan.container), ...steps] },
+        ),
+      );
+    return steps;
+  }
+
+  /** Last of all, through the gateway that serves: without it the box would serve, but not everybody. */
+  private access(
+    name: string,
+    { host, plan, secrets }: GatewayArgs,
+    container: docker.Container | undefined,
+    switched: pulumi.Resource,
+  ) {
+    if (!plan.access || !container) return;
+    new local.Command(
+      `${name}-${plan.access.name}`,
+      {
+        create: plan.access.script,
+        stdin: stdinOf(plan.access, secrets),
+        environment: { ...host.environment, GPUBOX_CONTAINER: container.name },
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this, dependsOn: [switched] },
+    );
+  }
+
   /** One container of the generation, and its proof. */
-  private replica(name: string, args: GatewayArgs, files: HostFiles) {
+  private replica(name: string, args: GatewayArgs, after: pulumi.Resource[]) {
     const { host, plan, edge } = args;
     // Without a fixed name the provider names each copy anew: old and new live side by side, and what a failed run left
     // behind blocks no later one.
@@ -77,7 +121,7 @@ export class Gateway extends pulumi.ComponentResource {
       parent: this,
       provider: host.provider,
       deleteBeforeReplace: false,
-      dependsOn: [files, ...args.startsAfter, ...args.routesTo, ...host.needs(plan.container)],
+      dependsOn: [...after, ...args.startsAfter, ...args.routesTo, ...host.needs(plan.container)],
       customTimeouts: { delete: `${plan.container.stopGraceSeconds + 60}s` },
     });
     const proof = new local.Command(
@@ -97,4 +141,12 @@ export class Gateway extends pulumi.ComponentResource {
     );
     return { container, proof };
   }
+}
+
+/** A step's input with its secrets put in; secret as a whole. */
+function stdinOf(
+  { stdin }: StepPlan,
+  secrets: pulumi.Output<SecretValues>,
+): pulumi.Output<string> | undefined {
+  return stdin && pulumi.secret(secrets.apply((values) => renderText(stdin, values)));
 }

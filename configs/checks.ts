@@ -1,5 +1,7 @@
 import { isIP } from "node:net";
 import { isLoopback } from "./addresses";
+import { generatedKeys } from "./accessSecrets";
+import { checkAccess } from "./checkAccess";
 import { checkExposed } from "./checkExposed";
 import { checkLimits } from "./checkLimits";
 import { checkRouting } from "./checkRouting";
@@ -29,6 +31,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkNames(config),
     ...checkExposed(config),
     ...checkSlots(config),
+    ...checkAccess(config, secrets),
     ...checkSecrets(config, secrets),
   ];
 }
@@ -182,7 +185,7 @@ function checkNames({ models }: StackConfig): Problem[] {
 
 function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
   const problems: Problem[] = [];
-  const generated: readonly string[] = generatedSecrets;
+  const generated: readonly string[] = [...generatedSecrets, ...generatedKeys(config.access)];
   const mayBeBlank = optionalSecrets(config);
   for (const { name, path } of requiredSecrets(config)) {
     if (secrets[name]) continue;

@@ -46,6 +46,8 @@ export function parseStack(raw: RawStack): StackConfig {
     gateway: section("gateway"),
     cache: section("cache"),
     database: section("database"),
+    access: section("access"),
+    backup: section("backup"),
     models: parseModels(raw.values.models, { host, lock: raw.lock }, problems),
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));

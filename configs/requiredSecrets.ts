@@ -1,4 +1,6 @@
+import { accessSecrets } from "./accessSecrets";
 import { isOptional, secretsOf } from "./optionalModels";
+import type { BackupConfig } from "./schema/backup";
 import type { StackConfig } from "./schema/stack";
 
 export interface RequiredSecret {
@@ -22,9 +24,14 @@ export function requiredSecrets(config: StackConfig): RequiredSecret[] {
   }
   for (const { name, path } of secretsOf(config.gateway.env))
     required.push({ name, path: `gpubox:gateway.env${path}` });
+  required.push(...accessSecrets(config.access), ...backupSecrets(config.backup));
   for (const [name, model] of Object.entries(config.models))
     if (!isOptional(model))
       for (const secret of secretsOf(model))
         required.push({ name: secret.name, path: `gpubox:models.${name}${secret.path}` });
   return required;
+}
+
+function backupSecrets({ restic }: BackupConfig): RequiredSecret[] {
+  return restic ? [{ name: restic.password.secret, path: "gpubox:backup.restic.password" }] : [];
 }

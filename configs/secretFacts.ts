@@ -8,6 +8,8 @@ export interface SecretFact {
   encrypted: boolean;
   /** Why the value cannot be used, if it cannot. */
   flaw?: string;
+  /** Why LiteLLM would not take the value as a virtual key, if it would not. */
+  unfitAsKey?: string;
   /** Name of another secret that has the same value. */
   sameAs?: string;
 }
@@ -35,15 +37,28 @@ export function secretFacts(
   for (const [name, value] of Object.entries(values)) {
     const fingerprint = createHmac("sha256", key).update(`${name}\n${value}`).digest("hex").slice(0, 12);
     const same = Object.keys(values).find((other) => other !== name && values[other] === value);
-    facts[name] = { fingerprint, encrypted: encrypted(name), flaw: flaw(name, value), sameAs: same };
+    facts[name] = {
+      fingerprint,
+      encrypted: encrypted(name),
+      flaw: flaw(name, value),
+      unfitAsKey: unfitAsKey(value),
+      sameAs: same,
+    };
   }
   return facts;
+}
+
+/** LiteLLM takes 16 characters; what clients send over the network should not be guessed. */
+function unfitAsKey(value: string): string | undefined {
+  if (!value.startsWith("sk-")) return "does not start with sk-";
+  if (value.length < 20) return "is shorter than 20 characters";
+  return undefined;
 }
 
 function flaw(name: string, value: string): string | undefined {
   if (value === "") return "is empty";
   if (/\p{Cc}/u.test(value)) return "holds a line break or another control character";
-  if (name === "masterKey" && !value.startsWith("sk-")) return "does not start with sk-";
+  if (name === "masterKey" && !value.startsWith("sk-")) return unfitAsKey(value);
   // LiteLLM refuses its own documentation's example; short keys can be guessed through the open port.
   if (["masterKey", "saltKey"].includes(name) && value.length < 20) return "is shorter than 20 characters";
   return undefined;

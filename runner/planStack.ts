@@ -1,8 +1,10 @@
+import { generatedKeys } from "../configs/accessSecrets";
 import type { ModelLock } from "../configs/models/facts";
 import { withoutLeftOut } from "../configs/optionalModels";
 import { parseStack } from "../configs/parse";
 import { planBox } from "../configs/plan/box";
 import type { BoxPlan, Resolved } from "../configs/plan/types";
+import { accessSchema } from "../configs/schema/access";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
 import { saltFingerprint } from "../configs/secretFacts";
 import { loadAssets } from "./assets";
@@ -22,7 +24,9 @@ export function checkStackFile(
   stack: string,
   { lock, secrets = [] }: { lock?: ModelLock; secrets?: string[] } = { lock: readModelLock(projectDir) },
 ): StackConfig {
-  const names = [...generatedSecrets, ...encryptedNames(projectDir, stack), ...secrets];
+  const declared = accessSchema.safeParse(readStackFile(projectDir, stack, {}).values.access ?? {});
+  const made = [...generatedSecrets, ...(declared.success ? generatedKeys(declared.data) : [])];
+  const names = [...made, ...encryptedNames(projectDir, stack), ...secrets];
   const standIns = Object.fromEntries(names.map((name) => [name, `sk-stands-in-for-${name}`]));
   return parseStack({ ...readStackFile(projectDir, stack, standIns), saltFingerprint: undefined, lock });
 }

@@ -26,7 +26,7 @@ export interface SecretStore {
  * @throws UserError where file and stack config contradict each other, and where only an engine can read the stack's secrets.
  */
 export async function ensureSecrets(
-  options: SecretStore & { names: readonly GeneratedSecret[]; log: Log },
+  options: SecretStore & { names: readonly string[]; log: Log },
 ): Promise<void> {
   const { engine, names, projectDir, stack, log } = options;
   if (engine) await takeOverFile({ ...options, engine });
@@ -70,10 +70,11 @@ export async function findSecretStore(projectDir: string, stack: string): Promis
   return { projectDir, stack, engine: inConfig ? await findPulumi(projectDir) : undefined };
 }
 
-/** The keys begin with `sk-`, as clients of the OpenAI protocol expect; passwords go into URLs without any encoding. */
-function generate(name: GeneratedSecret): string {
+/** Keys begin with `sk-`, as clients of the OpenAI protocol expect; passwords go into URLs without any encoding. */
+function generate(name: string): string {
+  const passwords: string[] = ["cachePassword", "databasePassword"] satisfies GeneratedSecret[];
   const random = randomBytes(32).toString("base64url");
-  return name === "masterKey" || name === "saltKey" ? `sk-${random}` : random;
+  return passwords.includes(name) ? random : `sk-${random}`;
 }
 
 async function takeOverFile(options: SecretStore & { engine: PulumiEngine; log: Log }): Promise<void> {

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { generatedKeys } from "../configs/accessSecrets";
 import { adminPort } from "../configs/checks";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
@@ -119,12 +120,13 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
   return found?.engine;
 }
 
-function neededSecrets(config: StackConfig) {
-  return generatedSecrets.filter(
+function neededSecrets(config: StackConfig): string[] {
+  const own = generatedSecrets.filter(
     (name) =>
       (name !== "cachePassword" || config.cache.mode === "bundled") &&
       (name !== "databasePassword" || config.database.mode === "bundled"),
   );
+  return [...own, ...generatedKeys(config.access)];
 }
 
 async function convergeWithPulumi(engine: PulumiEngine, plan: BoxPlan): Promise<void> {

@@ -21,7 +21,7 @@ refuse() {
 
 # After a crash the lock file names process 1, which is this shell now; Postgres takes it for a live server otherwise.
 single_user() {
-  PG_GRANDPARENT_PID=1 postgres --single -j -D "$data" "$1" >/dev/null
+  PG_GRANDPARENT_PID=1 postgres --single -j -D "$1" postgres >/dev/null
 }
 
 if [ -s "$data/PG_VERSION" ]; then
@@ -35,20 +35,27 @@ else
     refuse "this box had a database and its volume is empty now; restore a backup, or remove $marker's host file to begin anew (docs/data.md)"
   # A first start that was interrupted leaves a directory without PG_VERSION, or the temporary one; neither held data.
   rm -rf "$data" "$data.new"
-  printf '%s\n' "$password" > /tmp/password
-  initdb -D "$data.new" -U litellm --pwfile=/tmp/password --encoding=UTF8 --locale=C.UTF-8 --data-checksums \
-    --auth-local=scram-sha-256 --auth-host=scram-sha-256 >/dev/null
-  rm -f /tmp/password
+  initdb -D "$data.new" -U postgres --encoding=UTF8 --locale=C.UTF-8 --data-checksums \
+    --auth-local=peer --auth-host=scram-sha-256 >/dev/null
   printf '%s\n' 'host all all all scram-sha-256' >> "$data.new/pg_hba.conf"
+  # The gateway's role owns its database and nothing else: a hole in the gateway must not run programs here.
+  printf '%s;\n\n' 'CREATE ROLE litellm LOGIN' 'CREATE DATABASE litellm OWNER litellm' | single_user "$data.new"
   mv "$data.new" "$data"
-  echo 'CREATE DATABASE litellm;' | single_user postgres
 fi
 
+# Volumes of the first versions have one role for all and ask for its password on the socket too. `postgres` has no password:
+# it comes in over the socket, as the user that this container runs as.
+grep -q 'peer$' "$data/pg_hba.conf" || sed -i '1i local all postgres peer' "$data/pg_hba.conf"
 [ -s "$salt_file" ] || printf '%s' "$salt" > "$salt_file"
 [ -e "$marker" ] || date -u +%FT%TZ > "$marker"
 # The file is the truth for the password, so that changing the secret and the container is all a rotation needs.
 quoted=$(printf '%s' "$password" | sed "s/'/''/g")
-printf "ALTER ROLE litellm PASSWORD '%s';\n" "$quoted" | single_user postgres
+single_user "$data" <<EOF
+DO 'BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ''postgres'') THEN CREATE ROLE postgres SUPERUSER LOGIN; END IF; END';
+
+ALTER ROLE litellm PASSWORD '$quoted';
+
+EOF
 
 exec postgres -D "$data" -c listen_addresses='*' -c unix_socket_directories=/tmp \
   -c shared_buffers=128MB -c max_connections=100 -c log_statement=none

@@ -45,8 +45,8 @@ export function announcements(before: Deployed | undefined, plan: BoxPlan): stri
   }
   if (now.usesDatabase && before.usesDatabase && now.gatewayImage !== before.gatewayImage)
     said.push(
-      "The new gateway image migrates the database when it starts. `npm run rollback` brings the old gateway back and not " +
-        "the old schema: make a dump first (docs/data.md).",
+      "The database is backed up and migrated to the schema of the new gateway image. `npm run rollback` brings the old " +
+        "gateway back and not the old schema: for that, restore the backup (docs/backup.md).",
     );
   for (const { model, service, holdSeconds } of plan.backends) {
     const old = before.backends[model];

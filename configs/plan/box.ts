@@ -5,6 +5,7 @@ import { planStackGpus } from "../gpu/stack";
 import { leftOut, withoutLeftOut } from "../optionalModels";
 import type { StackConfig } from "../schema/stack";
 import { type PlannedBackend, planBackend } from "./backend";
+import { planBackup } from "./backup";
 import { planCache } from "./cache";
 import { imageOf, type PlanContext, type PlanInput } from "./context";
 import { planDatabase } from "./database";
@@ -40,6 +41,7 @@ export function planBox(input: PlanInput): BoxPlan {
     networks: networks(context.prefix),
     cache: planCache(context),
     database: planDatabase(context),
+    backup: planBackup(context),
     deviceLocks: planLocks(context, backends),
     backends: alone.map((backend) => planBackend(context, backend, deadlines[backend.instance]!)),
     slots: slots.map((slot) => planSlot(context, slot, deadlines[slotKey(slot)]!)),

@@ -1,8 +1,12 @@
+import { declaresAccess, noDatabaseForAccess } from "../checkAccess";
 import type { Route } from "../engines/engine";
+import { ConfigError } from "../problems";
 import type { GatewayConfig } from "../schema/gateway";
 import type { StackConfig } from "../schema/stack";
-import { assetFile, container, health, imageOf, type PlanContext } from "./context";
+import { planAccess } from "./access";
+import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
 import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
+import { planMigration } from "./migration";
 import { configFile, directory, envFile, hashOf, shellQuote, stableJson } from "./text";
 import type { FilePlan, GatewayPlan, TextPart } from "./types";
 
@@ -32,6 +36,8 @@ export function usesDatabase(context: PlanContext): boolean {
 export function planGateway(context: PlanContext, models: RoutedModel[], loadSeconds: number): GatewayPlan {
   const { config } = context;
   const database = usesDatabase(context);
+  if (declaresAccess(config) && context.resolved.images.gateway?.source === "recipe")
+    throw new ConfigError(config.stack, [noDatabaseForAccess()]);
   const routes = models.flatMap(({ deployments }) => deployments.map(({ route }) => route));
   const asksBackends = routes.some(({ apiKey }) => apiKey === "backend");
   const modelHashes = Object.fromEntries(
@@ -53,7 +59,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       LITELLM_SALT_KEY: [{ secret: "saltKey", as: "shell" }],
       DRAIN_ENDPOINT_TOKEN: [{ secret: "masterKey", as: "shell-derived" }],
       ...redisVariables(context),
-      ...(database ? { DATABASE_URL: databaseUrl(context) } : {}),
+      ...(database ? { DATABASE_URL: databaseUrl(context), ...uiLogin(context) } : {}),
       ...Object.fromEntries(
         [...new Set(routes.flatMap(secretsOfRoute))].map((secret) => [
           secretVariable(secret),
@@ -66,6 +72,9 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     }),
     "entrypoint.sh": assetFile(context, "gateway/entrypoint.sh"),
     "prove.py": assetFile(context, "gateway/prove.py"),
+    ...(database
+      ? assetFiles(context, { "migrate.sh": "gateway/migrate.sh", "access.py": "gateway/access.py" })
+      : {}),
   };
   const draft = directory("", NOBODY, files, context.secrets);
   const generation = hashOf({
@@ -86,7 +95,11 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       entrypoint: ["sh"],
       command: ["/etc/gpubox/entrypoint.sh"],
       user: `${NOBODY}:${NOBODY}`,
-      env: environment(config.gateway),
+      env: {
+        ...environment(config.gateway),
+        // The job of the plan migrates, once and before; a gateway that starts only compares.
+        ...(database ? { DISABLE_SCHEMA_UPDATE: "true" } : {}),
+      },
       networks: { edge: [], data: [], models: [] },
       hostGateway: true,
       mounts: [{ kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true }],
@@ -110,6 +123,9 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     own.hash,
   );
   gateway.labels["gpubox.generation"] = generation;
+  const steps = database
+    ? { before: planMigration(context, gateway, own), access: planAccess(context) }
+    : { before: [] };
   return {
     container: gateway,
     directory: own,
@@ -118,6 +134,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     description,
     modelHashes,
     usesDatabase: database,
+    ...steps,
     replicas: config.gateway.replicas,
     drainSeconds: config.gateway.drainTimeout,
   };
@@ -181,6 +198,16 @@ function redisVariables(context: PlanContext): Record<string, TextPart[]> {
     REDIS_HOST: [{ secret: url.secret, as: "shell-url-hostname" }],
     REDIS_PORT: [{ secret: url.secret, as: "shell-url-port" }],
     REDIS_PASSWORD: [{ secret: url.secret, as: "shell-url-password" }],
+  };
+}
+
+/** Without it, LiteLLM's UI takes `admin` and the master key. */
+function uiLogin(context: PlanContext): Record<string, TextPart[]> {
+  const { ui } = context.config.access;
+  if (!ui) return {};
+  return {
+    UI_USERNAME: [shellQuote(ui.username)],
+    UI_PASSWORD: [{ secret: ui.password.secret, as: "shell" }],
   };
 }
 

@@ -60,6 +60,7 @@ export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDa
         ? {
             database_url: "os.environ/DATABASE_URL",
             database_connection_pool_limit: connectionPool(config.gateway.replicas),
+            maximum_spend_logs_retention_period: `${config.database.spendLogs.keepDays}d`,
           }
         : {}),
       enable_drain_endpoint: true,

@@ -27,6 +27,8 @@ function encode(value: string, as: SecretEncoding): string {
       return `"${value.replace(/[\\"]/g, "\\$&")}"`;
     case "url":
       return urlEncode(value);
+    case "json":
+      return JSON.stringify(value);
     case "derived":
       return derivedToken(value);
     case "shell-derived":

@@ -22,6 +22,8 @@ export type SecretEncoding =
   | "shell-derived"
   /** the same token as it is: 64 hex digits */
   | "derived"
+  /** a JSON string, with its quotes */
+  | "json"
   /** a part of a secret that is a URL, as a single-quoted word of POSIX sh */
   | "shell-url-hostname"
   | "shell-url-port"
@@ -168,6 +170,8 @@ export interface StepPlan {
   script: string;
   /** Text for its standard input; the only place where a step may have a secret. */
   stdin?: TextPart[];
+  /** It runs again when one of these changes, and for no other reason. Without them: when anything of it changes. */
+  triggers?: string[];
 }
 
 /** A service of its own: its files, its container, and what it keeps. */
@@ -232,6 +236,10 @@ export interface GatewayPlan extends ServicePlan {
   modelHashes: Record<string, string>;
   /** False where there is no database or the image cannot talk to it. */
   usesDatabase: boolean;
+  /** What is done before the first container of the generation starts: a backup, then the migration. */
+  before: StepPlan[];
+  /** Brings teams and keys into the database once the generation serves. */
+  access?: StepPlan;
   /** Containers of the generation, all alike. */
   replicas: number;
   /** Seconds that an old generation may take to finish what it has. */
@@ -248,6 +256,8 @@ export interface BoxPlan {
   networks: NetworkPlan[];
   cache?: ServicePlan;
   database?: ServicePlan;
+  /** Backs the bundled database up. */
+  backup?: StepPlan;
   /** Makes the files that engines on one device take turns by; before any backend. Absent without devices. */
   deviceLocks?: StepPlan;
   /** Models with a container of their own. */

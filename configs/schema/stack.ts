@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { engines, type ModelConfig } from "../engines";
+import { type AccessConfig, accessSchema } from "./access";
+import { type BackupConfig, backupSchema } from "./backup";
 import { type GatewayConfig, gatewaySchema } from "./gateway";
 import { type HostConfig, hostSchema } from "./host";
 import { modelName } from "./shared";
@@ -11,6 +13,8 @@ export const sections = {
   gateway: gatewaySchema,
   cache: cacheSchema,
   database: databaseSchema,
+  access: accessSchema,
+  backup: backupSchema,
 };
 
 export type SectionName = keyof typeof sections;
@@ -22,6 +26,8 @@ export interface StackConfig {
   gateway: GatewayConfig;
   cache: CacheConfig;
   database: DatabaseConfig;
+  access: AccessConfig;
+  backup: BackupConfig;
   /** Public name to entry, in the order of the file. */
   models: Record<string, ModelConfig>;
 }

@@ -58,6 +58,17 @@ export const databaseSchema = z.strictObject({
   url: secretRef
     .optional()
     .describe("External only: the secret that holds postgresql://user:password@host/db."),
+  spendLogs: z
+    .strictObject({
+      keepDays: z
+        .int()
+        .min(1)
+        .max(3650)
+        .default(30)
+        .describe("Days that the log of single requests is kept. Sums by day, key and model stay."),
+    })
+    .prefault({})
+    .describe("One row a request, without its text; it is what grows."),
   memoryMiB: memoryMiB.default(1024).describe("Memory limit of the bundled Postgres in MiB."),
 });
 

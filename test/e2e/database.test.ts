@@ -59,23 +59,45 @@ const POSTGRES = 999;
     throw new Error("the database neither started nor ended within 30 s");
   }
 
+  const ON_PATH = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)"';
+
+  /** Runs SQL over the socket, as the verbs do. */
+  function asAdmin(text: string) {
+    const script = `${ON_PATH} psql -h /tmp -U postgres -d litellm -qtAc "$1"`;
+    return run("docker", ["exec", NAME, "sh", "-c", script, "sh", text]);
+  }
+
   /** Runs SQL over TCP, as the gateway does. */
   function sql(text: string, password: string) {
-    const script =
-      'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" psql -h 127.0.0.1 -U litellm -d litellm -qtAc "$1"';
+    const script = `${ON_PATH} psql -h 127.0.0.1 -U litellm -d litellm -qtAc "$1"`;
     return run("docker", ["exec", "-e", `PGPASSWORD=${password}`, NAME, "sh", "-c", script, "sh", text]);
   }
 
   test(
-    "the first start makes a database that only the password opens, over TCP and over the socket",
+    "the first start makes a database that only the password opens over TCP, and the container's own user over the socket",
     async () => {
       expect((await start("salt-one")).state).toBe("running 0");
-      const hba = await sql("select distinct auth_method from pg_hba_file_rules", "first'pass");
-      expect(hba.stdout.trim()).toBe("scram-sha-256");
+      const hba = "select distinct type, auth_method from pg_hba_file_rules order by 1";
+      expect((await asAdmin(hba)).stdout.trim()).toBe("host|scram-sha-256\nlocal|peer");
+      const asGateway = "psql -h /tmp -U litellm -d litellm -c 'select 1'";
+      expect((await run("docker", ["exec", NAME, "sh", "-c", `${ON_PATH} ${asGateway}`])).stderr).toContain(
+        "Peer authentication failed",
+      );
       expect((await sql("select 1", "wrong")).stderr).toContain("password authentication failed");
       expect((await sql("create table kept (n int); insert into kept values (7)", "first'pass")).code).toBe(
         0,
       );
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    "the gateway's role owns its database and is no superuser: it runs no program and makes no role",
+    async () => {
+      const of = "select rolsuper, rolcreatedb, rolcreaterole from pg_roles where rolname = current_user";
+      expect((await sql(of, "first'pass")).stdout.trim()).toBe("f|f|f");
+      expect((await sql("copy kept from program 'id'", "first'pass")).stderr).toContain("permission denied");
+      expect((await sql("create role other login", "first'pass")).stderr).toContain("permission denied");
     },
     2 * MINUTE,
   );
@@ -161,6 +183,25 @@ const POSTGRES = 999;
       ]);
       expect((await start("salt-one")).state).toBe("running 0");
       expect((await sql("select 1", "first'pass")).stdout.trim()).toBe("1");
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    "a volume of the first versions, where the gateway's role was the only one, starts and gets the other",
+    async () => {
+      await run("docker", ["rm", "-f", NAME]);
+      const before = `${ON_PATH}; cd /var/lib/postgresql/data && rm -rf pgdata && echo old > /tmp/pw &&
+        initdb -D pgdata -U litellm --pwfile=/tmp/pw --auth-local=scram-sha-256 --auth-host=scram-sha-256 >/dev/null &&
+        echo 'host all all all scram-sha-256' >> pgdata/pg_hba.conf &&
+        echo 'CREATE DATABASE litellm;' | postgres --single -D pgdata postgres >/dev/null`;
+      const mount = ["--user", `${POSTGRES}:${POSTGRES}`, "-v", `${NAME}:/var/lib/postgresql/data`];
+      await output("docker", ["run", "--rm", ...mount, "--entrypoint", "sh", image, "-c", before]);
+      for (let starts = 0; starts < 2; starts++) {
+        expect((await start("salt-one")).state).toBe("running 0");
+        expect((await sql("select current_user", "first'pass")).stdout.trim()).toBe("litellm");
+        expect((await asAdmin("select current_user")).stdout.trim()).toBe("postgres");
+      }
     },
     2 * MINUTE,
   );

@@ -42,8 +42,9 @@ export function testPlan(
   secrets = testSecrets,
   resolved = recipes,
   lock?: ModelLock,
+  stack = "test",
 ): BoxPlan {
-  const raw = { ...rawStack(values, secrets), lock };
+  const raw = { ...rawStack(values, secrets), lock, stack };
   return planBox({
     config: parseStack(raw),
     lock,
@@ -53,3 +54,9 @@ export function testPlan(
     assets: loadAssets(defaultProjectDir),
   });
 }
+
+/** The same machine with a gateway from a registry, which can talk to a database. */
+export const officialGateway: Resolved = {
+  ...recipes,
+  images: { ...recipes.images, gateway: { reference: "litellm@sha256:0", source: "digest" } },
+};

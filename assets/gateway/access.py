@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Make LiteLLM's database hold the declared teams and virtual keys. Runs inside a gateway's container:
+
+    docker exec -i GATEWAY python3 /etc/gpubox/access.py [--deadline SECONDS] < desired.json
+
+Standard input: {"stack", "teams": [{"name", "id", "fields"}], "keys": [{"name", "key", "expires"?, "fields"}]}, fields as
+LiteLLM names them. What this script makes carries the stack's name in its metadata; it touches nothing else. What is as it
+should be is left alone, so that no budget begins anew.
+
+The order keeps every key working while it is to work: names are freed, then new keys are made, then changed ones, and only
+then are keys deleted, teams last. A call that fails is reported by name and the others go on; the next run tries it again. A key that was
+replaced stays until its successor is there.
+
+Prints one line per change. Exits with 1 when a call failed. No key is ever printed.
+"""
+import argparse
+import datetime
+import hashlib
+import json
+import sys
+import urllib.parse
+
+from prove import Failed, Gateway, answered, master_key
+
+PAGE = 100
+
+
+def digest(key):
+    """How LiteLLM stores a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def mark(record):
+    """What this script wrote into the metadata of a record, or an empty mapping."""
+    metadata = record.get("metadata") or {}
+    if isinstance(metadata, str):
+        try:
+            metadata = json.loads(metadata)
+        except ValueError:
+            return {}
+    own = metadata.get("gpubox") if isinstance(metadata, dict) else None
+    return own if isinstance(own, dict) else {}
+
+
+def same(name, wanted, found):
+    if name == "models":
+        return sorted(wanted) == sorted(found or [])
+    if isinstance(wanted, (int, float)) and isinstance(found, (int, float)):
+        return abs(wanted - found) < 1e-9
+    # A team or key without a limit is one with null; an empty text stands for null in old rows.
+    return wanted == found or (wanted is None and found == "")
+
+
+def moment(text):
+    """A time as LiteLLM or the config writes it; without a zone it is UTC."""
+    if not text:
+        return None
+    found = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=datetime.timezone.utc)
+
+
+class Access:
+    def __init__(self, gateway, desired):
+        self.gateway = gateway
+        self.stack = desired["stack"]
+        self.teams = desired["teams"]
+        self.keys = [{**key, "hash": digest(key["key"])} for key in desired["keys"]]
+        self.failures = []
+        self.secrets = [gateway.key] + [key["key"] for key in self.keys]
+
+    def hidden(self, text):
+        for secret in self.secrets:
+            text = text.replace(secret, "[key]")
+        return text[:400]
+
+    def call(self, what, method, path, body=None):
+        """One call. True when it was done; what failed is remembered by name."""
+        status, answer = self.gateway.request(method, path, body)
+        if status == 200:
+            print(what, flush=True)
+            return True
+        self.failures.append(f"{what}: {self.hidden(answered(status, answer))}")
+        return False
+
+    def listed(self, path):
+        status, answer = self.gateway.request("GET", path)
+        if status != 200:
+            raise Failed(f"LiteLLM did not answer {path.split('?')[0]}: {self.hidden(answered(status, answer))}")
+        return answer
+
+    def all_keys(self):
+        found, page = [], 1
+        while True:
+            query = urllib.parse.urlencode({"page": page, "size": PAGE, "return_full_object": "true"})
+            answer = self.listed(f"/key/list?{query}")
+            found += answer["keys"]
+            if page >= (answer.get("total_pages") or 1):
+                return {key["token"]: key for key in found}
+            page += 1
+
+    def is_own(self, record):
+        return mark(record).get("stack") == self.stack
+
+    def changes(self, fields, found):
+        return {name: value for name, value in fields.items() if not same(name, value, found.get(name))}
+
+    def converge(self):
+        teams = {team["team_id"]: team for team in self.listed("/team/list")}
+        keys = self.all_keys()
+        self.make_teams(teams)
+        self.free_names(keys)
+        self.make_keys(keys)
+        self.change_keys(keys)
+        self.delete_keys(keys)
+        self.delete_teams(teams)
+
+    def make_teams(self, teams):
+        for team in self.teams:
+            found = teams.get(team["id"])
+            if found is None:
+                body = {"team_id": team["id"], "metadata": {"gpubox": {"stack": self.stack}}, **given(team["fields"])}
+                self.call(f"made the team {team['name']}", "POST", "/team/new", body)
+            elif not self.is_own(found):
+                self.failures.append(f"the team {team['name']}: {team['id']} exists and was not made from this config")
+            elif changed := self.changes(team["fields"], found):
+                body = {"team_id": team["id"], **changed}
+                self.call(f"changed the team {team['name']} ({', '.join(changed)})", "POST", "/team/update", body)
+
+    def free_names(self, keys):
+        """Aliases are unique: one that another key is to have is taken from the key that has it."""
+        wanted = {key["hash"]: key["fields"]["key_alias"] for key in self.keys}
+        taken = set(wanted.values())
+        for token, found in keys.items():
+            alias = found.get("key_alias")
+            if self.is_own(found) and alias in taken and wanted.get(token) != alias:
+                # An own key that is to have another name gets it with its other changes.
+                free = f"{alias} ({token[:8]})"
+                body = {"key": token, "key_alias": free}
+                if self.call(f"renamed the key {alias} of before", "POST", "/key/update", body):
+                    found["key_alias"] = free
+
+    def make_keys(self, keys):
+        for key in self.keys:
+            alias = key["fields"]["key_alias"]
+            if key["hash"] in keys:
+                if not self.is_own(keys[key["hash"]]):
+                    self.failures.append(f"the key {alias}: its value is that of a key that was not made from this config")
+                continue
+            fields = given(key["fields"])
+            left = seconds_left(key)
+            if left is not None:
+                if left <= 0:
+                    print(f"did not make the key {alias}: it has expired", flush=True)
+                    continue
+                fields["duration"] = f"{left}s"
+            body = {
+                "key": key["key"],
+                "metadata": {"gpubox": {"stack": self.stack, "key": key["name"]}},
+                **fields,
+            }
+            # A rotation does not refill a budget.
+            spent = [k.get("spend") or 0 for k in keys.values() if self.is_own(k) and mark(k).get("key") == key["name"]]
+            if spent and "max_budget" in fields:
+                body["spend"] = max(spent)
+            self.call(f"made the key {alias}", "POST", "/key/generate", body)
+
+    def change_keys(self, keys):
+        for key in self.keys:
+            found = keys.get(key["hash"])
+            if found is None or not self.is_own(found):
+                continue
+            changed = self.changes(key["fields"], found)
+            wanted, is_now = moment(key.get("expires")), moment(found.get("expires"))
+            left = seconds_left(key)
+            # LiteLLM counts from the second in which it is asked.
+            if (wanted is None) != (is_now is None) or (wanted and abs((wanted - is_now).total_seconds()) > 60):
+                # A moment that has passed already cannot be written as a duration; the shortest one has the same effect.
+                changed["duration"] = "-1" if left is None else f"{max(left, 1)}s"
+            if changed:
+                said = ", ".join("expires" if name == "duration" else name for name in changed)
+                what = f"changed the key {key['fields']['key_alias']} ({said})"
+                self.call(what, "POST", "/key/update", {"key": key["hash"], **changed})
+
+    def delete_keys(self, keys):
+        wanted = {key["hash"] for key in self.keys}
+        for token, found in keys.items():
+            if token in wanted or not self.is_own(found):
+                continue
+            successor = [f for f in self.failures if f.startswith(f"made the key {mark(found).get('key')}:")]
+            if successor:
+                print(f"kept the key {found.get('key_alias')}: its successor was not made", flush=True)
+                continue
+            self.call(f"deleted the key {found.get('key_alias')}", "POST", "/key/delete", {"keys": [token]})
+
+    def delete_teams(self, teams):
+        wanted = {team["id"] for team in self.teams}
+        for team_id, found in teams.items():
+            if team_id in wanted or not self.is_own(found):
+                continue
+            # LiteLLM deletes a team's keys with it.
+            query = urllib.parse.urlencode({"team_id": team_id, "size": PAGE, "return_full_object": "true"})
+            left = [key.get("key_alias") or key["token"][:8] for key in self.listed(f"/key/list?{query}")["keys"]]
+            name = found.get("team_alias") or team_id
+            if left:
+                self.failures.append(f"the team {name} stays: keys belong to it that would be deleted too: {', '.join(left)}")
+                continue
+            self.call(f"deleted the team {name}", "POST", "/team/delete", {"team_ids": [team_id]})
+
+
+def given(fields):
+    """Without what is not set: a new record has no limits by itself."""
+    return {name: value for name, value in fields.items() if value is not None and value != []}
+
+
+def seconds_left(key):
+    """Seconds until a key expires; None where it never does."""
+    at = moment(key.get("expires"))
+    if at is None:
+        return None
+    return int((at - datetime.datetime.now(datetime.timezone.utc)).total_seconds())
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Make LiteLLM's database hold the declared teams and virtual keys.")
+    parser.add_argument("--deadline", type=float, default=120, metavar="SECONDS", help="for all calls (default: 120)")
+    seconds = parser.parse_args().deadline
+    try:
+        access = Access(Gateway(master_key(), seconds), json.load(sys.stdin))
+        access.converge()
+    except Failed as failure:
+        sys.exit(str(failure)[:600])
+    if access.failures:
+        failed = "".join(f"\n  {failure}" for failure in access.failures)
+        sys.exit(f"Not all teams and keys are as declared; the next `up` tries again:{failed}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+import type { KeyConfig, TeamConfig } from "../schema/access";
+import type { StackConfig } from "../schema/stack";
+import type { PlanContext } from "./context";
+import type { StepPlan, TextPart } from "./types";
+
+/** Brings the declared teams and keys into LiteLLM's database, from inside the gateway that GPUBOX_CONTAINER names. */
+export const ACCESS = 'docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/access.py';
+
+/**
+ * The step that makes the database hold the declared teams and keys. It is there without any too: what was declared before has
+ * to go. Its input says what `assets/gateway/access.py` reads, in LiteLLM's own words, and holds the keys.
+ */
+export function planAccess({ config, prefix }: PlanContext): StepPlan {
+  const teamId = (team: string) => `${prefix}-${team}`;
+  const teams = sorted(config.access.teams).map(([name, team]) => ({
+    name,
+    id: teamId(name),
+    fields: { team_alias: name, ...limits(config, team) },
+  }));
+  const keys = sorted(config.access.keys).flatMap(([name, key]) => {
+    const fields = {
+      ...limits(config, key),
+      max_parallel_requests: key.maxParallel ?? null,
+      team_id: key.team ? teamId(key.team) : null,
+    };
+    const expires = key.expires && new Date(key.expires).toISOString();
+    const one = (secret: string, alias: string): TextPart[] => [
+      '{"key":',
+      { secret, as: "json" },
+      `,${JSON.stringify({ name, expires, fields: { key_alias: alias, ...fields } }).slice(1)}`,
+    ];
+    return [
+      one(key.key.secret, name),
+      ...(key.previous ? [one(key.previous.secret, `${name} (previous)`)] : []),
+    ];
+  });
+  const head = JSON.stringify({ stack: config.stack, teams }).slice(0, -1);
+  const list = keys.flatMap((parts, index) => [...(index > 0 ? [","] : []), ...parts]);
+  return { name: "access", script: ACCESS, stdin: [`${head},"keys":[`, ...list, "]}"] };
+}
+
+function limits(config: StackConfig, limited: TeamConfig | KeyConfig) {
+  return {
+    models: (limited.models ?? []).flatMap((name) => everyName(config, name)),
+    max_budget: limited.budgetUsd ?? null,
+    budget_duration: limited.budgetDuration ?? null,
+    rpm_limit: limited.rpm ?? null,
+    tpm_limit: limited.tpm ?? null,
+  };
+}
+
+/** A model by its name and its aliases: LiteLLM compares the name that the client wrote. An adapter stands for itself. */
+function everyName({ models }: StackConfig, name: string): string[] {
+  const names = Object.entries(models).map(([one, { aliases }]) => [one, ...aliases]);
+  return names.find((own) => own.includes(name)) ?? [name];
+}
+
+/** Pulumi hands maps over sorted, and the order must make no difference. */
+function sorted<T>(map: Record<string, T>): [string, T][] {
+  return Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
+}

@@ -1,0 +1,46 @@
+import { z } from "zod";
+import type { PlanContext } from "./context";
+import type { StepPlan } from "./types";
+
+/** What a backup has to know, as plain data; the only secret in it is the repository's password, and only as it runs. */
+export const backupJobSchema = z.object({
+  stack: z.string(),
+  /** Address of the Docker engine. */
+  docker: z.string(),
+  /** Name of the container that Postgres runs in. */
+  container: z.string(),
+  /** Absolute path; absent: `.gpubox/backups` of the project. */
+  directory: z.string().optional(),
+  /** Backups of the stack that stay. */
+  keep: z.number(),
+  /** `saltFingerprint()` of the stack's salt key. */
+  saltFingerprint: z.string(),
+  restic: z.object({ repository: z.string(), password: z.string() }).optional(),
+});
+
+export type BackupJob = z.infer<typeof backupJobSchema>;
+
+/**
+ * The step that backs the bundled database up before a migration. Its job comes on standard input, so that plain `pulumi up`
+ * makes the same backup as `npm run up`. Undefined where there is no bundled database.
+ */
+export function planBackup({ config, prefix, saltFingerprint }: PlanContext): StepPlan | undefined {
+  const { backup, database, host, stack } = config;
+  if (database.mode !== "bundled") return undefined;
+  const job: Omit<BackupJob, "restic"> = {
+    stack,
+    docker: host.docker,
+    container: `${prefix}-database`,
+    directory: backup.directory,
+    keep: backup.keep,
+    saltFingerprint,
+  };
+  const text = JSON.stringify(job);
+  const { restic } = backup;
+  const head = `${text.slice(0, -1)},"restic":{"repository":${JSON.stringify(restic?.repository)},"password":`;
+  return {
+    name: "backup",
+    script: "node_modules/.bin/tsx scripts/backup.ts --job",
+    stdin: restic ? [head, { secret: restic.password.secret, as: "json" }, "}}"] : [text],
+  };
+}

@@ -1,0 +1,73 @@
+import { z } from "zod";
+import { modelName, secretRef } from "./shared";
+
+/** Name of a team or key: what reports and the UI show, so nothing that needs quoting. */
+const accessName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    "A name is letters, digits and . _ -, at most 63 characters, for example alice.",
+  );
+
+/** A period as LiteLLM writes it. */
+const period = z
+  .string()
+  .regex(/^[1-9]\d{0,3}(s|m|h|d|w|mo)$/, "Write a number and s, m, h, d, w or mo, for example 30d or 1mo.");
+
+const limits = {
+  models: z
+    .array(modelName)
+    .min(1)
+    .optional()
+    .describe("Public names or aliases that it may use. Default: all."),
+  budgetUsd: z
+    .number()
+    .positive()
+    .optional()
+    .describe("US dollars that it may spend, by the prices of the models. Default: no budget."),
+  budgetDuration: period
+    .optional()
+    .describe("After that time the budget begins anew. Default: it never does."),
+  rpm: z.int().positive().optional().describe("Requests a minute."),
+  tpm: z.int().positive().optional().describe("Tokens a minute."),
+};
+
+const teamSchema = z.strictObject(limits);
+
+const keySchema = z.strictObject({
+  key: secretRef.describe("The secret that holds the key, sk-…; `npm run up` makes a missing one."),
+  previous: secretRef
+    .optional()
+    .describe(
+      "The key of before, valid beside the new one until it is removed here: a rotation without an outage.",
+    ),
+  team: accessName.optional().describe("The team whose budget and limits count too."),
+  ...limits,
+  maxParallel: z.int().positive().optional().describe("Requests that it may have open at once."),
+  expires: z
+    .union([z.iso.date(), z.iso.datetime({ offset: true })], {
+      error: "Write a day, 2027-01-31, or a moment, 2027-01-31T18:00:00Z.",
+    })
+    .optional()
+    .describe("When it stops to work; a day means its first moment, UTC."),
+});
+
+/** Who may use the models, where the gateway has a database. */
+export const accessSchema = z.strictObject({
+  teams: z
+    .record(accessName, teamSchema)
+    .default({})
+    .describe("Budgets and limits that several keys share. Name to team."),
+  keys: z.record(accessName, keySchema).default({}).describe("Virtual keys. Name to key."),
+  ui: z
+    .strictObject({
+      username: accessName.default("admin"),
+      password: secretRef.describe("The secret that holds the password."),
+    })
+    .optional()
+    .describe("Who may log into LiteLLM's UI. Default: `admin` with the master key."),
+});
+
+export type AccessConfig = z.infer<typeof accessSchema>;
+export type TeamConfig = z.infer<typeof teamSchema>;
+export type KeyConfig = z.infer<typeof keySchema>;

@@ -1,0 +1,209 @@
+import { spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { renderText } from "../../configs/plan/text";
+import type { BoxPlan } from "../../configs/plan/types";
+import { output, run } from "../../runner/process";
+import { defaultProjectDir } from "../../runner/project";
+import { recipeReference } from "../../runner/recipes";
+import { gatewaySql, litellmSql, startPostgres, writeFiles } from "../support/postgres";
+import { hasDocker } from "../support/project";
+import { recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
+
+const MINUTE = 60_000;
+const STAND_IN = "gpubox-test/keysmig:stand-in";
+const DATA_DIR = "/srv/gpubox-keysmig";
+
+/**
+ * Prisma's engines cannot be had everywhere. The stand-in is what LiteLLM calls in their place: it applies LiteLLM's own SQL
+ * files in order and keeps Prisma's ledger. All the rest is LiteLLM's job as it is.
+ */
+const PRISMA = `#!/app/.venv/bin/python3
+import os, pathlib, sys, psycopg
+if sys.argv[1:] != ["migrate", "deploy"]:
+    sys.exit(0)
+with psycopg.connect(os.environ["DATABASE_URL"].partition("?")[0], autocommit=True) as db:
+    db.execute('CREATE TABLE IF NOT EXISTS _prisma_migrations (migration_name text, finished_at timestamptz, rolled_back_at timestamptz)')
+    done = {row[0] for row in db.execute("SELECT migration_name FROM _prisma_migrations")}
+    for folder in sorted(p for p in pathlib.Path("migrations").iterdir() if p.is_dir() and p.name not in done):
+        db.execute((folder / "migration.sql").read_text())
+        db.execute("INSERT INTO _prisma_migrations VALUES (%s, now())", [folder.name])
+`;
+
+const TABLES =
+  "select count(*) from information_schema.tables where table_schema = 'public' and table_name like 'LiteLLM%'";
+
+(hasDocker ? describe : describe.skip)("the migration job", () => {
+  let plan: BoxPlan;
+  const image = (role: "gateway" | "edge" | "cache" | "database" | "llamacpp") =>
+    recipeReference(defaultProjectDir, role);
+
+  /** A plan whose gateway counts as the official image, which can talk to a database. */
+  function planned(gateway: string): BoxPlan {
+    const resolved = {
+      ...recipes,
+      images: {
+        ...recipes.images,
+        gateway: { reference: gateway, source: "digest" as const },
+        edge: { reference: image("edge"), source: "recipe" as const },
+        database: { reference: image("database"), source: "recipe" as const },
+      },
+    };
+    return testPlan(
+      { host: { dataDir: DATA_DIR }, models: tinyModel },
+      testSecrets,
+      resolved,
+      undefined,
+      "keysmig",
+    );
+  }
+
+  /** The job's script, as Pulumi and Compose run it. */
+  async function migrate(of: BoxPlan) {
+    await writeFiles(of, of.gateway, testSecrets);
+    const job = of.gateway.before.find(({ name }) => name === "migrate");
+    return run("sh", ["-c", job!.script]);
+  }
+
+  beforeAll(async () => {
+    plan = planned(STAND_IN);
+    const file = `FROM ${image("gateway")}\nUSER 0\nRUN printf '%s' '${Buffer.from(PRISMA).toString("base64")}' | base64 -d > /app/.venv/bin/prisma && chmod 755 /app/.venv/bin/prisma\nUSER 65534:65534\n`;
+    await output("docker", ["build", "-q", "--network", "none", "-t", STAND_IN, "-"], {
+      stdin: file,
+      env: { DOCKER_BUILDKIT: "0" },
+    });
+    await startPostgres(plan, testSecrets);
+  }, 5 * MINUTE);
+
+  afterAll(async () => {
+    await run("docker", ["rm", "-f", `${plan.prefix}-database`, `${plan.prefix}-migration`]);
+    await run("docker", ["volume", "rm", "-f", `${plan.prefix}-database`]);
+    for (const { name } of plan.networks) await run("docker", ["network", "rm", name]);
+    await run("docker", ["image", "rm", STAND_IN]);
+    rmSync(DATA_DIR, { recursive: true, force: true });
+  });
+
+  test(
+    "fails with LiteLLM's reason where the image has no Prisma, shows no password, and leaves the database as it was",
+    async () => {
+      const { code, stderr } = await migrate(planned(image("gateway")));
+      expect(code).toBe(1);
+      expect(stderr).toContain("The migration of the database failed; what served before goes on.");
+      expect(stderr).toContain("the prisma CLI is neither on PATH nor importable");
+      expect(stderr).not.toContain("PLANTED");
+      expect(await gatewaySql(plan, TABLES)).toBe("0");
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    "brings the database to LiteLLM's schema as the gateway's role, says so, ends, and leaves no container",
+    async () => {
+      const { code, stdout, stderr } = await migrate(plan);
+      expect({ code, stdout, stderr }).toEqual({
+        code: 0,
+        stdout: `the database has the schema of ${STAND_IN}\n`,
+        stderr: "",
+      });
+      expect(Number(await gatewaySql(plan, TABLES))).toBeGreaterThan(50);
+      const owners = "select distinct tableowner from pg_tables where schemaname = 'public'";
+      expect(await gatewaySql(plan, owners)).toBe("litellm");
+      expect((await run("docker", ["ps", "-aq", "--filter", "name=gpubox-keysmig-migration"])).stdout).toBe(
+        "",
+      );
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "a second run changes nothing",
+    async () => {
+      const ledger = "select count(*), max(finished_at) from _prisma_migrations";
+      const before = await gatewaySql(plan, ledger);
+      expect((await migrate(plan)).code).toBe(0);
+      expect(await gatewaySql(plan, ledger)).toBe(before);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "a job that an interrupted `up` left running is waited for",
+    async () => {
+      const left = [
+        "run",
+        "-d",
+        "--name",
+        `${plan.prefix}-migration`,
+        "--entrypoint",
+        "sleep",
+        STAND_IN,
+        "infinity",
+      ];
+      await output("docker", left);
+      const job = migrate(plan);
+      const running = async () => (await run("docker", ["ps", "--format", "{{.Names}}"])).stdout;
+      expect(
+        await Promise.race([job, new Promise((resolve) => setTimeout(() => resolve("waits"), 5000))]),
+      ).toBe("waits");
+      expect(await running()).toContain(`${plan.prefix}-migration`);
+      spawnSync("docker", ["kill", `${plan.prefix}-migration`]);
+      expect((await job).code).toBe(0);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "LiteLLM's SQL files themselves apply to an empty database as the gateway's role",
+    async () => {
+      await gatewaySql(plan, "drop schema public cascade; create schema public");
+      await gatewaySql(plan, await litellmSql(plan));
+      expect(Number(await gatewaySql(plan, TABLES))).toBeGreaterThan(50);
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    "the gateway's URL opens the database as its role from its own network, and from no other",
+    async () => {
+      const url = renderText(plan.gateway.directory.files["gateway.env"]!.text, testSecrets);
+      const word = /^DATABASE_URL='(.*)'$/m.exec(url)?.[1];
+      const ask =
+        "import os, psycopg; print(psycopg.connect(os.environ['URL'], connect_timeout=5).execute('select current_user').fetchone()[0])";
+      const from = async (network: string) => {
+        const args = [
+          "run",
+          "--rm",
+          "--network",
+          network,
+          "--env",
+          "URL",
+          "--entrypoint",
+          "python3",
+          STAND_IN,
+        ];
+        const { code, stdout, stderr } = await run("docker", [...args, "-c", ask], { env: { URL: word } });
+        return code === 0 ? stdout.trim() : stderr.trim().split("\n").at(-1);
+      };
+      expect(await from(`${plan.prefix}-data`)).toBe("litellm");
+      for (const role of ["edge", "models", "backends"])
+        expect(await from(`${plan.prefix}-${role}`)).toContain("failed to resolve host 'database'");
+      const { stdout } = await run("docker", [
+        ...["inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"],
+        `${plan.prefix}-database`,
+      ]);
+      const byAddress = word!.replace("@database:", `@${stdout.trim()}:`);
+      const asked = [
+        "run",
+        "--rm",
+        "--network",
+        `${plan.prefix}-models`,
+        "--env",
+        "URL",
+        "--entrypoint",
+        "python3",
+      ];
+      const { stderr } = await run("docker", [...asked, STAND_IN, "-c", ask], { env: { URL: byAddress } });
+      expect(stderr).toMatch(/timeout expired|Network is unreachable|connection timeout/i);
+    },
+    3 * MINUTE,
+  );
+});

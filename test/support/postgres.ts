@@ -1,0 +1,61 @@
+import { directoryInput, makeWritable, writeDirectory } from "../../configs/plan/hostFiles";
+import type { SecretValues } from "../../configs/plan/text";
+import type { BoxPlan, ServicePlan } from "../../configs/plan/types";
+import { output, run } from "../../runner/process";
+
+/** Brings the networks and Postgres of a plan up, as the box has them, and nothing else of the box. */
+export async function startPostgres(plan: BoxPlan, secrets: SecretValues): Promise<void> {
+  const { database } = plan;
+  if (!database) throw new Error("the plan has no database");
+  for (const { name, internal } of plan.networks) {
+    const label = ["--label", `gpubox.stack=${plan.stack}`];
+    await output("docker", ["network", "create", ...label, ...(internal ? ["--internal"] : []), name]);
+  }
+  await writeFiles(plan, database, secrets);
+  const { container } = database;
+  await output("docker", [
+    ...["run", "-d", "--name", `${plan.prefix}-${container.name}`, "--user", container.user, "--read-only"],
+    ...Object.entries(container.labels).flatMap(([name, value]) => ["--label", `${name}=${value}`]),
+    ...["--network", `${plan.prefix}-data`, "--network-alias", "database", "--cap-drop", "ALL"],
+    ...Object.entries(container.tmpfs).flatMap(([path, options]) => ["--tmpfs", `${path}:${options}`]),
+    ...container.mounts.flatMap((m) => ["-v", `${m.source}:${m.target}:${m.readOnly ? "ro" : "rw"}`]),
+    ...["--stop-signal", "SIGINT", "--entrypoint", container.entrypoint[0]!, container.image],
+    ...container.command,
+  ]);
+  const ready = container.health.test[1]!;
+  for (let tries = 0; tries < 240; tries++) {
+    const asked = await run("docker", ["exec", `${plan.prefix}-database`, "sh", "-c", ready]);
+    if (asked.code === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  throw new Error((await run("docker", ["logs", `${plan.prefix}-database`])).stderr);
+}
+
+/** The directories and files of a service, on the host. */
+export async function writeFiles(
+  plan: BoxPlan,
+  { directory, writable }: ServicePlan,
+  secrets: SecretValues,
+): Promise<void> {
+  const image = plan.edge.container.image;
+  for (const one of writable) await output("sh", ["-c", makeWritable(image, plan.dataDir, one)]);
+  await output("sh", ["-c", writeDirectory(image, plan.dataDir, directory)], {
+    stdin: directoryInput(directory, secrets),
+  });
+}
+
+/** LiteLLM's own migrations, in order, from the package in the gateway's image. */
+export async function litellmSql(plan: BoxPlan): Promise<string> {
+  const cat =
+    "cat $(python3 -c 'import litellm_proxy_extras as e; print(e.__path__[0])')/migrations/*/migration.sql";
+  const image = plan.gateway.container.image;
+  return output("docker", ["run", "--rm", "--network", "none", "--entrypoint", "sh", image, "-c", cat]);
+}
+
+/** Runs SQL as the gateway's role, over TCP with its password. Returns unaligned rows. */
+export async function gatewaySql(plan: BoxPlan, text: string): Promise<string> {
+  const script =
+    'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" PGPASSWORD="$(cat /etc/gpubox/password)" ' +
+    "psql -h 127.0.0.1 -U litellm -d litellm -v ON_ERROR_STOP=1 -qtA";
+  return output("docker", ["exec", "-i", `${plan.prefix}-database`, "sh", "-c", script], { stdin: text });
+}
