@@ -6,6 +6,7 @@ import { Backend } from "./Backend";
 import { Edge } from "./Edge";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
+import { Observability } from "./Observability";
 import { Cache, Database } from "./Service";
 
 export interface BoxArgs {
@@ -44,7 +45,7 @@ export class Box extends pulumi.ComponentResource {
         ),
     );
     const edge = new Edge(`${name}-edge`, { host, plan: plan.edge, secrets }, within);
-    new Gateway(
+    const gateway = new Gateway(
       `${name}-gateway`,
       {
         host,
@@ -57,6 +58,12 @@ export class Box extends pulumi.ComponentResource {
       },
       within,
     );
+    if (plan.observability)
+      new Observability(
+        `${name}-observability`,
+        { host, plan: plan.observability, secrets, after: gateway.switched },
+        within,
+      );
     this.endpoint = pulumi.output(plan.endpoint);
     this.registerOutputs({ endpoint: this.endpoint });
   }

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { checkExposed } from "./checkExposed";
+import { checkObservability } from "./checkObservability";
 import { engineOf } from "./engines";
 import { optionalSecrets } from "./optionalModels";
 import { instancesOf, namesOf } from "./plan/instances";
@@ -21,6 +22,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkStores(config),
     ...checkNames(config),
     ...checkExposed(config),
+    ...checkObservability(config),
     ...checkSecrets(config, secrets),
   ];
 }

@@ -46,6 +46,7 @@ export function parseStack(raw: RawStack): StackConfig {
     gateway: section("gateway"),
     cache: section("cache"),
     database: section("database"),
+    observability: section("observability"),
     models: parseModels(raw.values.models, { host, lock: raw.lock }, problems),
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { observabilityPorts } from "../configs/checkObservability";
 import { adminPort } from "../configs/checks";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
@@ -102,6 +103,7 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
     ports: [
       { bind: config.gateway.bind, port: config.gateway.port, key: "gpubox:gateway.port" },
       { bind: "127.0.0.1", port: adminPort(config), key: "gpubox:gateway.adminPort" },
+      ...observabilityPorts(config),
     ],
     log: say,
   });
@@ -123,7 +125,8 @@ function neededSecrets(config: StackConfig) {
   return generatedSecrets.filter(
     (name) =>
       (name !== "cachePassword" || config.cache.mode === "bundled") &&
-      (name !== "databasePassword" || config.database.mode === "bundled"),
+      (name !== "databasePassword" || config.database.mode === "bundled") &&
+      (name !== "grafanaPassword" || config.observability.mode === "bundled"),
   );
 }
 

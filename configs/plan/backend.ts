@@ -83,6 +83,7 @@ function planServer(context: PlanContext, backend: PlannedBackend, deadlineSecon
   const {
     healthPath: _,
     healthText: __,
+    metricsPath: ____,
     healthTest,
     files = {},
     assets = {},
@@ -143,6 +144,8 @@ function planValve(context: PlanContext, backend: PlannedBackend): ServicePlan {
           startHint:
             backend.start === "manual" ? startCommand(context.config.stack, backend.instance) : undefined,
           direct: expose && { keyed },
+          metrics:
+            context.config.observability.mode === "bundled" ? { backendPath: engine.metricsPath } : undefined,
         }),
       ),
       ...(expose ? { "keys.map": configFile(...directKeys(expose.key.secret, keyed)) } : {}),

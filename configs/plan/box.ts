@@ -13,6 +13,7 @@ import { planGateway } from "./gateway";
 import { namesOf } from "./instances";
 import { planModel } from "./model";
 import { planNotes } from "./notes";
+import { planObservability } from "./observability";
 import type { BoxPlan, NetworkPlan, NetworkRole, StepPlan } from "./types";
 
 /** Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan. */
@@ -28,21 +29,25 @@ export function planBox(input: PlanInput): BoxPlan {
   const models = Object.entries(config.models).map(([name, model]) => planModel(context, name, model));
   const backends = models.flatMap(({ backends }) => backends);
   const deadlines = deadlinesOf(backends);
-  return {
-    stack: config.stack,
-    prefix: context.prefix,
-    docker: config.host.docker,
-    dataDir: context.dataDir,
-    networks: networks(context.prefix),
-    cache: planCache(context),
-    database: planDatabase(context),
-    deviceLocks: planLocks(context, backends),
+  const changing = {
     backends: backends.map((backend) => planBackend(context, backend, deadlines[backend.instance]!)),
     gateway: planGateway(
       context,
       models.flatMap(({ routed }) => routed),
     ),
     edge: planEdge(context),
+  };
+  return {
+    stack: config.stack,
+    prefix: context.prefix,
+    docker: config.host.docker,
+    dataDir: context.dataDir,
+    networks: networks(context.prefix, config.observability.mode === "bundled"),
+    cache: planCache(context),
+    database: planDatabase(context),
+    deviceLocks: planLocks(context, backends),
+    ...changing,
+    observability: planObservability(context, backends, changing),
     devices: config.host.gpus.map((gpu) => ({
       device: String(gpu.id),
       mib: Math.floor((totalBytes(gpu) - reservedBytes(gpu)) / 1024 ** 2),
@@ -77,10 +82,11 @@ export function servicesOf(plan: BoxPlan) {
     ...plan.backends.flatMap((backend) => [backend.valve, backend.service]),
     plan.edge,
     plan.gateway,
+    ...(plan.observability?.services ?? []),
   ];
 }
 
-function networks(prefix: string): NetworkPlan[] {
+function networks(prefix: string, observed: boolean): NetworkPlan[] {
   const network = (role: NetworkRole, internal: boolean) => ({ role, name: `${prefix}-${role}`, internal });
   return [
     // Gateways reach cloud providers through it, and only networks with a way out can publish the edge's ports.
@@ -88,6 +94,7 @@ function networks(prefix: string): NetworkPlan[] {
     network("data", true),
     network("models", true),
     network("backends", true),
+    ...(observed ? [network("metrics", true), network("dashboards", false)] : []),
   ];
 }
 

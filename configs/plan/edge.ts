@@ -28,6 +28,7 @@ export function planEdge(context: PlanContext): ServicePlan {
           keys: usesDatabase(context) ? "virtual" : "master",
           audio: Object.values(config.models).some(({ mode }) => mode.startsWith("audio_")),
           adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
+          metrics: config.observability.mode === "bundled",
         }),
       ),
       "keys.map": configFile(

@@ -1,6 +1,7 @@
 import type { Route } from "../engines/engine";
 import { assetFile, container, health, imageOf, type PlanContext } from "./context";
 import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
+import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
 import { configFile, directory, envFile, hashOf, stableJson } from "./text";
 import type { FilePlan, GatewayPlan, TextPart } from "./types";
 
@@ -46,6 +47,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
       LITELLM_SALT_KEY: [{ secret: "saltKey", as: "shell" }],
       DRAIN_ENDPOINT_TOKEN: [{ secret: "masterKey", as: "shell-derived" }],
       ...redisVariables(context),
+      ...langfuseVariables(config),
       ...(database ? { DATABASE_URL: databaseUrl(context) } : {}),
       ...Object.fromEntries(
         [...new Set(routes.flatMap(secretsOfRoute))].map((secret) => [
@@ -79,7 +81,11 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
       command: ["/etc/gpubox/entrypoint.sh"],
       user: `${NOBODY}:${NOBODY}`,
       env: environment(config.gateway.drainTimeout),
-      networks: { edge: [], data: [], models: [] },
+      networks: {
+        edge: [],
+        data: [],
+        models: config.observability.mode === "bundled" ? [GATEWAYS_ALIAS] : [],
+      },
       hostGateway: true,
       mounts: [{ kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true }],
       tmpfs: { "/tmp": "rw,nosuid,size=512m,mode=1777" },

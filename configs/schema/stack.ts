@@ -2,6 +2,7 @@ import { z } from "zod";
 import { engines, type ModelConfig } from "../engines";
 import { type GatewayConfig, gatewaySchema } from "./gateway";
 import { type HostConfig, hostSchema } from "./host";
+import { type ObservabilityConfig, observabilitySchema } from "./observability";
 import { modelName } from "./shared";
 import { type CacheConfig, cacheSchema, type DatabaseConfig, databaseSchema } from "./stores";
 
@@ -11,6 +12,7 @@ export const sections = {
   gateway: gatewaySchema,
   cache: cacheSchema,
   database: databaseSchema,
+  observability: observabilitySchema,
 };
 
 export type SectionName = keyof typeof sections;
@@ -22,12 +24,19 @@ export interface StackConfig {
   gateway: GatewayConfig;
   cache: CacheConfig;
   database: DatabaseConfig;
+  observability: ObservabilityConfig;
   /** Public name to entry, in the order of the file. */
   models: Record<string, ModelConfig>;
 }
 
 /** Secrets that `npm run up` generates when they are missing. */
-export const generatedSecrets = ["masterKey", "saltKey", "cachePassword", "databasePassword"] as const;
+export const generatedSecrets = [
+  "masterKey",
+  "saltKey",
+  "cachePassword",
+  "databasePassword",
+  "grafanaPassword",
+] as const;
 
 export type GeneratedSecret = (typeof generatedSecrets)[number];
 

@@ -5,6 +5,7 @@ import {
   CONFIG_DIR,
   defaultServer,
   jsonError,
+  metricsFrontend,
   PLAIN_PATH_RULES,
   processSections,
   RETRY_AFTER_SECONDS,
@@ -61,6 +62,8 @@ export interface EdgeOptions {
   adminEndpoint: string;
   /** True where a model transcribes or speaks: its routes are opened. Default: false. */
   audio?: boolean;
+  /** True where Prometheus reads its metrics. Default: false. */
+  metrics?: boolean;
   /** Seconds that a request waits for a gateway. Default {@link HOLD_SECONDS}. */
   holdSeconds?: number;
 }
@@ -178,6 +181,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
       rules: KEY_RULES,
     }),
     "",
+    ...(options.metrics ? metricsFrontend() : []),
     ...aliveFrontend(),
   ];
   return [`${lines.join("\n")}\n`];

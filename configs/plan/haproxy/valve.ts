@@ -7,6 +7,7 @@ import {
   FROM_WAITING,
   jsonError,
   MASTER_SOCKET,
+  metricsFrontend,
   PLAIN_PATH_RULES,
   processSections,
   quoted,
@@ -58,6 +59,8 @@ export interface ValveOptions {
   startHint?: string;
   /** A listener for clients that go past the gateway; `keyed`: the backend asks for its own key. */
   direct?: { keyed: boolean };
+  /** Present where Prometheus reads metrics; `backendPath`: the backend's own, where it has any. */
+  metrics?: { backendPath?: string };
 }
 
 /**
@@ -126,9 +129,15 @@ export function valveConfig(options: ValveOptions): TextPart[] {
       rules: [],
     }),
     "",
+    ...(options.metrics ? metricsFrontend(metricsOf(options)) : []),
     ...aliveFrontend(),
   ];
   return [`${lines.join("\n")}\n`];
+}
+
+function metricsOf({ backend, metrics }: ValveOptions) {
+  const path = metrics?.backendPath;
+  return path === undefined ? undefined : { address: `${backend.name}:${backend.port}`, path };
 }
 
 const KEYS = `${CONFIG_DIR}/keys.map`;
