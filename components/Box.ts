@@ -7,6 +7,7 @@ import { Backend, type ServerPlan } from "./Backend";
 import { Edge } from "./Edge";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
+import { Observability } from "./Observability";
 import { Cache, Database, Slot } from "./Service";
 
 export interface BoxArgs {
@@ -52,7 +53,7 @@ export class Box extends pulumi.ComponentResource {
     });
     const reached = [...backends, ...slots.flatMap(({ models }) => models)];
     const edge = new Edge(`${name}-edge`, { host, plan: plan.edge, secrets }, within);
-    new Gateway(
+    const gateway = new Gateway(
       `${name}-gateway`,
       {
         host,
@@ -68,6 +69,12 @@ export class Box extends pulumi.ComponentResource {
       },
       within,
     );
+    if (plan.observability)
+      new Observability(
+        `${name}-observability`,
+        { host, plan: plan.observability, secrets, after: gateway.switched },
+        within,
+      );
     this.endpoint = pulumi.output(plan.endpoint);
     this.registerOutputs({ endpoint: this.endpoint });
   }

@@ -28,6 +28,9 @@ export interface GatewayArgs {
  * the next `up`.
  */
 export class Gateway extends pulumi.ComponentResource {
+  /** Opens when the edge sends to this generation; the old one may still drain. */
+  readonly switched: pulumi.Resource;
+
   constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
     super("gpubox:index:Gateway", name, {}, opts);
     const { host, plan } = args;
@@ -45,7 +48,7 @@ export class Gateway extends pulumi.ComponentResource {
       .apply((names) => names.join(" "));
     const ids = replicas.map(({ container }) => container.id);
     const environment = { ...host.environment, GPUBOX_EDGE: args.edge.container.name };
-    const switched = new local.Command(
+    this.switched = new local.Command(
       `${name}-switch`,
       {
         create: SWITCH,
@@ -64,9 +67,9 @@ export class Gateway extends pulumi.ComponentResource {
         triggers: ids,
         addPreviousOutputInEnv: false,
       },
-      { parent: this, dependsOn: [switched], customTimeouts: { create: `${plan.drainSeconds + 120}s` } },
+      { parent: this, dependsOn: [this.switched], customTimeouts: { create: `${plan.drainSeconds + 120}s` } },
     );
-    if (plan.access) this.access(name, args, replicas[0]?.container, switched);
+    if (plan.access) this.access(name, args, replicas[0]?.container, this.switched);
     this.registerOutputs({});
   }
 

@@ -1,12 +1,15 @@
+import { observabilityPorts } from "./checkObservability";
 import { instancesOf } from "./plan/instances";
 import type { Problem } from "./problems";
 import type { StackConfig } from "./schema/stack";
 
 /** Mistakes in the ports that models publish past the gateway: each port of a host belongs to one. */
-export function checkExposed({ gateway, models }: StackConfig): Problem[] {
+export function checkExposed(config: StackConfig): Problem[] {
+  const { gateway, models } = config;
   const taken = new Map<number, string>([
     [gateway.port, "the gateway"],
     [gateway.adminPort ?? gateway.port + 1, "the gateway's admin port"],
+    ...observabilityPorts(config).map(({ port, key }): [number, string] => [port, key]),
   ]);
   const problems: Problem[] = [];
   for (const [name, entry] of Object.entries(models)) {

@@ -1,9 +1,10 @@
 import { isIP } from "node:net";
-import { isLoopback } from "./addresses";
 import { generatedKeys } from "./accessSecrets";
+import { isLoopback } from "./addresses";
 import { checkAccess } from "./checkAccess";
 import { checkExposed } from "./checkExposed";
 import { checkLimits } from "./checkLimits";
+import { checkObservability } from "./checkObservability";
 import { checkRouting } from "./checkRouting";
 import { checkEnvironment, checkSettings } from "./checkSettings";
 import { checkSlots } from "./checkSlots";
@@ -32,6 +33,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkExposed(config),
     ...checkSlots(config),
     ...checkAccess(config, secrets),
+    ...checkObservability(config),
     ...checkSecrets(config, secrets),
   ];
 }

@@ -48,6 +48,7 @@ export function parseStack(raw: RawStack): StackConfig {
     database: section("database"),
     access: section("access"),
     backup: section("backup"),
+    observability: section("observability"),
     models: parseModels(raw.values.models, { host, lock: raw.lock }, problems),
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));

@@ -18,6 +18,10 @@ export function requiredSecrets(config: StackConfig): RequiredSecret[] {
   if (config.cache.mode === "bundled") required.push({ name: "cachePassword", path: "gpubox:cache" });
   if (config.database.mode === "bundled")
     required.push({ name: "databasePassword", path: "gpubox:database" });
+  const { mode: observes, alerts, langfuse } = config.observability;
+  if (observes === "bundled") required.push({ name: "grafanaPassword", path: "gpubox:observability" });
+  for (const { name, path } of secretsOf({ alerts, langfuse }))
+    required.push({ name, path: `gpubox:observability${path}` });
   for (const section of ["cache", "database"] as const) {
     const { mode, url } = config[section];
     if (mode === "external" && url) required.push({ name: url.secret, path: `gpubox:${section}.url` });

@@ -62,6 +62,7 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
   const gateway = about(plan, plan.gateway.container);
   await step(options, "gateway proven", PROVE, gateway);
   await step(options, "gateway serving", SWITCH, { ...gateway, stdin: plan.gateway.description });
+  if (plan.observability) await step(options, "time of the change", plan.observability.change.script);
   log(`  kept as ${composePath(projectDir, plan.stack)}`);
 }
 

@@ -22,7 +22,8 @@ export interface ResolveOptions {
 }
 
 /**
- * Brings the image of every needed role to the Docker engine and says which. An image that is already there costs no
+ * Brings the image of every needed role to the Docker engine and says which. An optional one that no registry gives and that
+ * has no recipe is `unresolved`, and the plan goes without it. An image that is already there costs no
  * network. Where a registry answers, a failure to resolve or pull from it is an error, never a silent change to the recipe.
  *
  * @throws UserError when the engine does not answer, the lock is not valid, a pull or a build fails, a registry that
@@ -42,12 +43,16 @@ export async function resolveImages(options: ResolveOptions): Promise<Resolved["
   }
   const absent = pulled.filter((role) => !images[role]);
   const failures = await registryFailures(lock, absent);
-  const unreachable = absent.filter((role) => failures[role]);
-  for (const { role, model } of needed)
-    if (failures[role] && !buildable(role)) throw noImage(role, model, failures[role]);
+  const unreachable = absent.filter((role) => failures[role] && buildable(role));
+  for (const { role, model, optional } of needed) {
+    if (!failures[role] || buildable(role)) continue;
+    if (!optional) throw noImage(role, model, failures[role]);
+    log(`${role}: left out, because ${failures[role]} and there is no recipe for it`);
+    images[role] = { reference: `${lock[role].image}:${lock[role].tag}`, source: "unresolved" };
+  }
   for (const failure of new Set(Object.values(failures))) {
     const concerned = unreachable.filter((role) => failures[role] === failure);
-    log(`${failure}; built from images/ instead: ${concerned.join(", ")}`);
+    if (concerned.length > 0) log(`${failure}; built from images/ instead: ${concerned.join(", ")}`);
   }
   const reachable = absent.filter((role) => !failures[role]);
   await resolveMissing(projectDir, lock, reachable, log);

@@ -9,7 +9,7 @@ import { findPulumi, pulumi } from "../runner/pulumiEngine";
 import { clearDeadLock } from "../runner/pulumiState";
 import { readResolved } from "../runner/resolved";
 import { findSecretStore, readSecrets } from "../runner/secrets";
-import { removeVolume } from "../runner/volumes";
+import { removeVolume, VOLUMES } from "../runner/volumes";
 import { say, verb } from "./verb";
 
 /** `npm run down [-- --stack NAME] [--volume database]`: takes the box away; data only when named, after asking. */
@@ -23,13 +23,10 @@ verb(async () => {
   });
   const { stack } = options;
   const projectDir = defaultProjectDir;
-  const unknown = options.volume.find((name) => name !== "database");
+  const unknown = options.volume.find((name) => !VOLUMES.includes(name));
   if (unknown)
-    throw new UserError(
-      `There is no volume "${unknown}".`,
-      "The only one that holds data is --volume database.",
-    );
-  if (options.volume.length > 0 && !options.yes) await askForVolumes(stack);
+    throw new UserError(`There is no volume "${unknown}".`, `Those that hold data: ${VOLUMES.join(", ")}.`);
+  if (options.volume.length > 0 && !options.yes) await askForVolumes(stack, options.volume);
 
   const engine = await findPulumi(projectDir);
   if (engine) restoreCheckpoint({ engine, stack, log: say });
@@ -48,7 +45,7 @@ verb(async () => {
       );
   }
   if (await isComposeBox(plan)) await composeDown({ projectDir, plan, log: say });
-  for (const _ of options.volume) await removeVolume(plan, say);
+  for (const name of options.volume) await removeVolume(plan, name, say);
   const left = await run("docker", [
     "-H",
     plan.docker,
@@ -59,11 +56,14 @@ verb(async () => {
     `name=^${plan.prefix}-`,
   ]);
   for (const volume of left.stdout.trim().split("\n").filter(Boolean))
-    say(`  kept the volume ${volume}; \`npm run down -- --stack ${stack} --volume database\` removes it`);
+    say(
+      `  kept the volume ${volume}; \`npm run down -- --stack ${stack} --volume ${volume.slice(plan.prefix.length + 1)}\` removes it`,
+    );
 });
 
-async function askForVolumes(stack: string): Promise<void> {
-  const question = `This deletes the database of the stack ${stack} for good: every virtual key and all spend. Type the stack's name: `;
+async function askForVolumes(stack: string, volumes: string[]): Promise<void> {
+  const loss = volumes.includes("database") ? ": every virtual key and all spend" : "";
+  const question = `This deletes the ${volumes.join(", ")} of the stack ${stack} for good${loss}. Type the stack's name: `;
   if (!process.stdin.isTTY)
     throw new UserError("Nobody is here to confirm that data is deleted.", "Add --yes if you mean it.");
   const reader = createInterface({ input: process.stdin, output: process.stdout });

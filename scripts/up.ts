@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { generatedKeys } from "../configs/accessSecrets";
+import { observabilityPorts } from "../configs/checkObservability";
 import { adminPort } from "../configs/checks";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
@@ -103,6 +104,7 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
     ports: [
       { bind: config.gateway.bind, port: config.gateway.port, key: "gpubox:gateway.port" },
       { bind: "127.0.0.1", port: adminPort(config), key: "gpubox:gateway.adminPort" },
+      ...observabilityPorts(config),
     ],
     log: say,
   });
@@ -124,7 +126,8 @@ function neededSecrets(config: StackConfig): string[] {
   const own = generatedSecrets.filter(
     (name) =>
       (name !== "cachePassword" || config.cache.mode === "bundled") &&
-      (name !== "databasePassword" || config.database.mode === "bundled"),
+      (name !== "databasePassword" || config.database.mode === "bundled") &&
+      (name !== "grafanaPassword" || config.observability.mode === "bundled"),
   );
   return [...own, ...generatedKeys(config.access)];
 }

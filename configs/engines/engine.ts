@@ -76,6 +76,8 @@ export interface EngineContainer
   healthPath: string;
   /** Text that the answer must hold too, where the path answers 200 before the model is loaded. */
   healthText?: string;
+  /** Path of its metrics in Prometheus' format; absent where it has none. */
+  metricsPath?: string;
   /** Docker's own check in exec form, made of what the image has. */
   healthTest: string[];
   /** Seconds from start to healthy. */

@@ -184,6 +184,7 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
     env: { ...env, ...model.env },
     port: context.port,
     healthPath: "/health",
+    metricsPath: "/metrics",
     healthTest: ["CMD", "curl", "-fsS", `http://127.0.0.1:${context.port}/health`],
     files: { "api-key": configFile({ secret: "saltKey", as: "derived" }, "\n") },
     memoryMiB: model.memoryMiB,

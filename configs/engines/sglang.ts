@@ -193,6 +193,7 @@ function container(model: SglangModel, context: EngineContext): EngineContainer 
     ],
     port: context.port,
     healthPath: "/health",
+    metricsPath: "/metrics",
     healthTest: bashHealth(context.port, "/health"),
     // It takes no key from the environment, and a command line shows in `docker inspect`.
     files: { "sglang.yaml": configFile('api-key: "', { secret: "saltKey", as: "derived" }, '"\n') },

@@ -116,6 +116,7 @@ function container(model: TeiModel, context: EngineContext): EngineContainer {
     tmpfs: { "/tmp": "rw,noexec,nosuid,size=512m,mode=1777" },
     port: context.port,
     healthPath: "/health",
+    metricsPath: "/metrics",
     healthTest: bashHealth(context.port, "/health"),
     files: { "backend.env": envFile({ API_KEY: [{ secret: "saltKey", as: "shell-derived" }] }) },
     assets: WITH_ENV,

@@ -138,6 +138,7 @@ function container(model: TensorRtLlmModel, context: EngineContext): EngineConta
     ],
     port: context.port,
     healthPath: "/health",
+    metricsPath: "/prometheus/metrics",
     healthTest: bashHealth(context.port, "/health"),
     files: model.config ? { [CONFIG]: configFile(stringify(model.config)) } : {},
     memoryMiB: model.memoryMiB,

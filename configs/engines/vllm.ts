@@ -220,6 +220,7 @@ function container(model: VllmModel, context: EngineContext): EngineContainer {
     tmpfs: PYTHON_TMPFS,
     port: context.port,
     healthPath: "/health",
+    metricsPath: "/metrics",
     healthTest: bashHealth(context.port, "/health"),
     files: { "backend.env": envFile({ VLLM_API_KEY: [{ secret: "saltKey", as: "shell-derived" }] }) },
     assets: WITH_ENV,

@@ -52,6 +52,7 @@ export const OWNED_SETTINGS: Record<Section, Record<string, string>> = {
   general: {
     master_key: "the secret gpubox:masterKey",
     database_url: "gpubox:database",
+    maximum_spend_logs_retention_period: "gpubox:database.spendLogs.keepDays",
     enable_drain_endpoint: "nothing: it is always on",
     drain_endpoint_token: "nothing: it is made for each generation",
     store_model_in_db:

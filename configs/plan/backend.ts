@@ -89,6 +89,7 @@ function planServer(context: PlanContext, backend: PlannedBackend, deadlineSecon
   const {
     healthPath: _,
     healthText: __,
+    metricsPath: ____,
     healthTest,
     files = {},
     assets = {},

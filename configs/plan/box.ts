@@ -15,6 +15,7 @@ import { planGateway } from "./gateway";
 import { namesOf } from "./instances";
 import { planModel } from "./model";
 import { planNotes } from "./notes";
+import { planObservability } from "./observability";
 import { type PlannedSlot, planSlot, slotsOf } from "./slots";
 import type { BoxPlan, NetworkPlan, NetworkRole, StepPlan } from "./types";
 
@@ -33,16 +34,7 @@ export function planBox(input: PlanInput): BoxPlan {
   const alone = backends.filter(({ slot }) => !slot);
   const slots = slotsOf(backends);
   const deadlines = deadlinesOf(alone, slots);
-  return {
-    stack: config.stack,
-    prefix: context.prefix,
-    docker: config.host.docker,
-    dataDir: context.dataDir,
-    networks: networks(context.prefix),
-    cache: planCache(context),
-    database: planDatabase(context),
-    backup: planBackup(context),
-    deviceLocks: planLocks(context, backends),
+  const changing = {
     backends: alone.map((backend) => planBackend(context, backend, deadlines[backend.instance]!)),
     slots: slots.map((slot) => planSlot(context, slot, deadlines[slotKey(slot)]!)),
     gateway: planGateway(
@@ -52,6 +44,19 @@ export function planBox(input: PlanInput): BoxPlan {
       sumOf(backends.filter(({ slot }) => slot).map(({ engine }) => engine.readySeconds)),
     ),
     edge: planEdge(context),
+  };
+  return {
+    stack: config.stack,
+    prefix: context.prefix,
+    docker: config.host.docker,
+    dataDir: context.dataDir,
+    networks: networks(context.prefix, config.observability.mode === "bundled"),
+    cache: planCache(context),
+    database: planDatabase(context),
+    backup: planBackup(context),
+    deviceLocks: planLocks(context, backends),
+    ...changing,
+    observability: planObservability(context, backends, changing),
     devices: config.host.gpus.map((gpu) => ({
       device: String(gpu.id),
       mib: Math.floor((totalBytes(gpu) - reservedBytes(gpu)) / 1024 ** 2),
@@ -104,10 +109,11 @@ export function servicesOf(plan: BoxPlan) {
     ...plan.slots.flatMap(({ members, service }) => [...members.map(({ valve }) => valve), service]),
     plan.edge,
     plan.gateway,
+    ...(plan.observability?.services ?? []),
   ];
 }
 
-function networks(prefix: string): NetworkPlan[] {
+function networks(prefix: string, observed: boolean): NetworkPlan[] {
   const network = (role: NetworkRole, internal: boolean) => ({ role, name: `${prefix}-${role}`, internal });
   return [
     // Gateways reach cloud providers through it, and only networks with a way out can publish the edge's ports.
@@ -115,6 +121,7 @@ function networks(prefix: string): NetworkPlan[] {
     network("data", true),
     network("models", true),
     network("backends", true),
+    ...(observed ? [network("metrics", true), network("dashboards", false)] : []),
   ];
 }
 

@@ -29,6 +29,7 @@ export function planEdge(context: PlanContext): ServicePlan {
           audio: Object.values(config.models).some(({ mode }) => mode.startsWith("audio_")),
           maxParallel: config.gateway.limits.maxParallel,
           adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
+          metrics: config.observability.mode === "bundled",
         }),
       ),
       "keys.map": configFile(

@@ -7,6 +7,7 @@ import { planAccess } from "./access";
 import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
 import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
 import { planMigration } from "./migration";
+import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
 import { configFile, directory, envFile, hashOf, shellQuote, stableJson } from "./text";
 import type { FilePlan, GatewayPlan, TextPart } from "./types";
 
@@ -59,6 +60,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       LITELLM_SALT_KEY: [{ secret: "saltKey", as: "shell" }],
       DRAIN_ENDPOINT_TOKEN: [{ secret: "masterKey", as: "shell-derived" }],
       ...redisVariables(context),
+      ...langfuseVariables(config),
       ...(database ? { DATABASE_URL: databaseUrl(context), ...uiLogin(context) } : {}),
       ...Object.fromEntries(
         [...new Set(routes.flatMap(secretsOfRoute))].map((secret) => [
@@ -100,7 +102,11 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
         // The job of the plan migrates, once and before; a gateway that starts only compares.
         ...(database ? { DISABLE_SCHEMA_UPDATE: "true" } : {}),
       },
-      networks: { edge: [], data: [], models: [] },
+      networks: {
+        edge: [],
+        data: [],
+        models: config.observability.mode === "bundled" ? [GATEWAYS_ALIAS] : [],
+      },
       hostGateway: true,
       mounts: [{ kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true }],
       tmpfs: { "/tmp": "rw,nosuid,size=512m,mode=1777" },

@@ -2,6 +2,7 @@ import { stringify } from "yaml";
 import type { ModelConfig } from "../engines";
 import type { Route } from "../engines/engine";
 import type { StackConfig } from "../schema/stack";
+import { callbackSettings } from "./observability/gateway";
 import { cacheSettings, deploymentLimits, type Limits, routerSettings } from "./routing";
 
 /** One server or account behind a model's name. */
@@ -49,6 +50,7 @@ export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDa
       ...cacheSettings(config, redis),
       ...(limits.budget ? { max_budget: limits.budget.usd, budget_duration: limits.budget.per } : {}),
       ...settings.litellm,
+      ...callbackSettings(config),
     },
     router_settings: {
       ...(redis ? { redis_host: redis.host, redis_port: redis.port, redis_password: redis.password } : {}),

@@ -3,6 +3,7 @@ import { whyUnresolved } from "../models/lock";
 import type { PlanContext } from "./context";
 import { usesDatabase } from "./gateway";
 import { imageRolesOf } from "./imageRoles";
+import { isHad, nvidiaDevices } from "./observability/optional";
 
 /** Sentences for the person who runs `up`: what the plan does without, and why. */
 export function planNotes(context: PlanContext, leftOut: Record<string, string[]>): string[] {
@@ -27,13 +28,31 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
       : "";
     notes.push(`${source} is not locked: ${reason}${download}`);
   }
-  const unlocked = imageRolesOf(config).flatMap(({ role }) => {
+  notes.push(...observabilityNotes(context));
+  const unlocked = imageRolesOf(config).flatMap(({ role, optional }) => {
     const image = resolved.images[role];
-    return image?.source === "unresolved" ? [`${role} (${image.reference})`] : [];
+    return image?.source === "unresolved" && !optional ? [`${role} (${image.reference})`] : [];
   });
   if (unlocked.length > 0)
     notes.push(
       `No digest is locked yet for ${unlocked.join(", ")}: the plan names a tag. \`npm run up\` locks it where the registry answers.`,
     );
+  return notes;
+}
+
+/** What the observability section does without. */
+function observabilityNotes(context: PlanContext): string[] {
+  const { host, observability } = context.config;
+  if (observability.mode === "none") return [];
+  const notes: string[] = [];
+  if (!isHad(context, "grafana"))
+    notes.push(
+      "There are no dashboards: Grafana's image could not be had, and Debian has no package of it. Metrics and alerts are at " +
+        `http://127.0.0.1:${observability.prometheusPort}.`,
+    );
+  if (nvidiaDevices(context).length > 0 && !isHad(context, "dcgm-exporter"))
+    notes.push("There are no metrics of the GPUs: the image of NVIDIA's exporter could not be had.");
+  if (host.gpus.some(({ vendor }) => vendor === "amd"))
+    notes.push("There are no metrics of AMD's GPUs: gpubox has no exporter for them.");
   return notes;
 }

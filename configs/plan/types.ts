@@ -69,8 +69,12 @@ export interface NetworkPlan {
   internal: boolean;
 }
 
-/** `edge`: edge and gateways, with a way out. `data`: gateways, Redis, Postgres. `models`: gateways, valves. `backends`: valves, backends. */
-export type NetworkRole = "edge" | "data" | "models" | "backends";
+/**
+ * `edge`: edge and gateways, with a way out. `data`: gateways, Redis, Postgres. `models`: gateways, valves. `backends`: valves,
+ * backends. Only with observability: `metrics`: Prometheus, exporters, Alertmanager, Grafana. `dashboards`: Grafana and
+ * Alertmanager, with a way out.
+ */
+export type NetworkRole = "edge" | "data" | "models" | "backends" | "metrics" | "dashboards";
 
 export interface VolumePlan {
   /** Name on the host. Volumes hold data and are kept by every replacement and by `down`. */
@@ -246,6 +250,12 @@ export interface GatewayPlan extends ServicePlan {
   drainSeconds: number;
 }
 
+export interface ObservabilityPlan {
+  services: ServicePlan[];
+  /** Notes the time of the last change as a metric, once what changed serves. Does nothing where nothing changed. */
+  change: StepPlan;
+}
+
 export interface BoxPlan {
   stack: string;
   /** `gpubox-<stack>`, the start of every name on the host. */
@@ -266,6 +276,8 @@ export interface BoxPlan {
   slots: SlotPlan[];
   gateway: GatewayPlan;
   edge: ServicePlan;
+  /** Absent where it is off. */
+  observability?: ObservabilityPlan;
   /** Memory that backends may have on each of the host's devices. */
   devices: DeviceNeed[];
   /** Where clients go. */

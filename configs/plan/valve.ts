@@ -48,6 +48,8 @@ export function planValve(context: PlanContext, backend: PlannedBackend, target:
           slot,
           maxParallel: backend.maxParallel,
           direct: expose && { keyed },
+          metrics:
+            context.config.observability.mode === "bundled" ? { backendPath: engine.metricsPath } : undefined,
         }),
       ),
       ...(expose ? { "keys.map": configFile(...directKeys(expose.key.secret, keyed)) } : {}),

@@ -4,6 +4,7 @@ import { type AccessConfig, accessSchema } from "./access";
 import { type BackupConfig, backupSchema } from "./backup";
 import { type GatewayConfig, gatewaySchema } from "./gateway";
 import { type HostConfig, hostSchema } from "./host";
+import { type ObservabilityConfig, observabilitySchema } from "./observability";
 import { modelName } from "./shared";
 import { type CacheConfig, cacheSchema, type DatabaseConfig, databaseSchema } from "./stores";
 
@@ -15,6 +16,7 @@ export const sections = {
   database: databaseSchema,
   access: accessSchema,
   backup: backupSchema,
+  observability: observabilitySchema,
 };
 
 export type SectionName = keyof typeof sections;
@@ -28,12 +30,19 @@ export interface StackConfig {
   database: DatabaseConfig;
   access: AccessConfig;
   backup: BackupConfig;
+  observability: ObservabilityConfig;
   /** Public name to entry, in the order of the file. */
   models: Record<string, ModelConfig>;
 }
 
 /** Secrets that `npm run up` generates when they are missing. */
-export const generatedSecrets = ["masterKey", "saltKey", "cachePassword", "databasePassword"] as const;
+export const generatedSecrets = [
+  "masterKey",
+  "saltKey",
+  "cachePassword",
+  "databasePassword",
+  "grafanaPassword",
+] as const;
 
 export type GeneratedSecret = (typeof generatedSecrets)[number];
 

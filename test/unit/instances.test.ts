@@ -126,7 +126,7 @@ describe("a published port", () => {
 });
 
 describe("the devices of a container", () => {
-  const networks = { edge: "e", data: "d", models: "m", backends: "b" };
+  const networks = { edge: "e", data: "d", models: "m", backends: "b", metrics: "x", dashboards: "y" };
   const nvidia = { engine: "sglang", model: "hf://Qwen/Qwen3-8B", gpu: { devices: [0, 1] } };
 
   test("NVIDIA's are a request by id, never the `gpus` that takes one only", () => {

@@ -43,7 +43,12 @@ test("a record of a role that does not exist is refused", () => {
   expect(() => readResolved(dir, "box")).toThrow();
 });
 
-test("images of the box itself, llama.cpp's for the CPU and Ollama's have recipes; Ollama's is not made unasked", () => {
-  expect(recipeRoles(defaultProjectDir)).toEqual([...defaultRecipes, "ollama"]);
+test("images of the box itself, llama.cpp's for the CPU, Ollama's and the monitors' have recipes; the last two are not made unasked", () => {
+  expect(recipeRoles(defaultProjectDir)).toEqual([
+    ...defaultRecipes.slice(0, 4),
+    ...["prometheus", "alertmanager", "node-exporter", "redis-exporter", "postgres-exporter"],
+    "llamacpp",
+    "ollama",
+  ]);
   expect(defaultRecipes).toEqual(["gateway", "edge", "cache", "database", "llamacpp"]);
 });

@@ -6,6 +6,12 @@ export const CONFIG_DIR = "/etc/gpubox";
 /** Loopback port inside the container where the process itself answers 200; see assets/haproxy/health.sh. */
 export const ALIVE_PORT = 4002;
 
+/** Port inside the container for Prometheus: the process' own numbers at {@link METRICS_PATH}. */
+export const METRICS_PORT = 4004;
+export const METRICS_PATH = "/metrics";
+/** Where a valve passes its backend's metrics on: only valves reach backends. */
+export const BACKEND_METRICS_PATH = "/backend";
+
 /** Socket of the master process, as an argument of `haproxy -S`; see assets/haproxy/control.sh. */
 export const MASTER_SOCKET = "/tmp/master.sock,mode,600";
 
@@ -192,6 +198,29 @@ export function parallelRules(most: number, message: string, which = ""): string
 /** The table of {@link parallelRules}. */
 export function parallelTable(): string[] {
   return [`backend ${RUNNING} from base`, "  stick-table type integer size 1 store conn_cur", ""];
+}
+
+/** The listener that Prometheus asks. Its port is never published; it answers nothing but metrics, its own or those of `backend`. */
+export function metricsFrontend(backend?: { address: string; path: string }): string[] {
+  const listener = [
+    "frontend metrics from base",
+    `  bind :${METRICS_PORT}`,
+    "  http-request set-log-level silent",
+    `  http-request use-service prometheus-exporter if { path ${METRICS_PATH} }`,
+  ];
+  if (!backend) return [...listener, "  http-request return status 404", ""];
+  return [
+    ...listener,
+    `  http-request return status 404 unless { path ${BACKEND_METRICS_PATH} }`,
+    `  http-request set-path ${backend.path}`,
+    "  default_backend backend-metrics",
+    "",
+    "backend backend-metrics from base",
+    "  no log",
+    "  timeout server 10s",
+    `  server backend ${backend.address} init-addr none resolvers docker resolve-prefer ipv4 no-check`,
+    "",
+  ];
 }
 
 /** The listener that the container's own health check asks. */

@@ -5,6 +5,7 @@ import {
   CONFIG_DIR,
   defaultServer,
   jsonError,
+  metricsFrontend,
   PLAIN_PATH_RULES,
   parallelRules,
   parallelTable,
@@ -65,6 +66,8 @@ export interface EdgeOptions {
   audio?: boolean;
   /** Requests of clients at the same time; the next one is answered 429. Default: no limit. */
   maxParallel?: number;
+  /** True where Prometheus reads its metrics. Default: false. */
+  metrics?: boolean;
   /** Seconds that a request waits for a gateway. Default {@link HOLD_SECONDS}. */
   holdSeconds?: number;
 }
@@ -192,6 +195,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
       rules: KEY_RULES,
     }),
     "",
+    ...(options.metrics ? metricsFrontend() : []),
     ...aliveFrontend(),
   ];
   return [`${lines.join("\n")}\n`];

@@ -7,6 +7,7 @@ import {
   FROM_WAITING,
   jsonError,
   MASTER_SOCKET,
+  metricsFrontend,
   PLAIN_PATH_RULES,
   parallelRules,
   parallelTable,
@@ -64,6 +65,8 @@ export interface ValveOptions {
   maxParallel?: number;
   /** A listener for clients that go past the gateway; `keyed`: the backend asks for its own key. */
   direct?: { keyed: boolean };
+  /** Present where Prometheus reads metrics; `backendPath`: the backend's own, where it has any. */
+  metrics?: { backendPath?: string };
 }
 
 /**
@@ -141,6 +144,7 @@ export function valveConfig(options: ValveOptions): TextPart[] {
       rules: [],
     }),
     "",
+    ...(options.metrics ? metricsFrontend(metricsOf(options)) : []),
     ...aliveFrontend(),
   ];
   return [`${lines.join("\n")}\n`];
@@ -156,6 +160,11 @@ function slotAnswers(slot: string, error: (reason: string) => string): string[] 
     `  http-response return ${error(`its server did not load; the log of the slot ${slot} says why`)} if { status 500 } ${own}`,
     `  http-response return ${error("its server stopped before it answered")} if { status 502 } ${own}`,
   ];
+}
+
+function metricsOf({ backend, metrics }: ValveOptions) {
+  const path = metrics?.backendPath;
+  return path === undefined ? undefined : { address: `${backend.name}:${backend.port}`, path };
 }
 
 const KEYS = `${CONFIG_DIR}/keys.map`;

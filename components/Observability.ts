@@ -1,0 +1,37 @@
+import { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { SecretValues } from "../configs/plan/text";
+import type { ObservabilityPlan } from "../configs/plan/types";
+import type { Host } from "./Host";
+import { Service } from "./Service";
+
+export interface ObservabilityArgs {
+  host: Host;
+  plan: ObservabilityPlan;
+  secrets: pulumi.Output<SecretValues>;
+  /** What has to serve first: a monitor that does not come up holds nobody's change up. */
+  after: pulumi.Resource;
+}
+
+/** Prometheus, Alertmanager, exporters and Grafana, and the time of the last change as a metric. */
+export class Observability extends pulumi.ComponentResource {
+  constructor(name: string, args: ObservabilityArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:Observability", name, {}, opts);
+    const { host, plan, secrets, after } = args;
+    const services = plan.services.map(
+      (service) =>
+        new Service(
+          "Monitor",
+          `${name}-${service.container.name}`,
+          { host, plan: service, secrets, after: [after] },
+          { parent: this },
+        ),
+    );
+    new local.Command(
+      `${name}-${plan.change.name}`,
+      { create: plan.change.script, environment: host.environment, addPreviousOutputInEnv: false },
+      { parent: this, dependsOn: [after, ...services.map(({ files }) => files)] },
+    );
+    this.registerOutputs({});
+  }
+}

@@ -1,0 +1,30 @@
+import type { StackConfig } from "../../schema/stack";
+import { shellQuote } from "../text";
+import type { TextPart } from "../types";
+
+/** Name by which Prometheus finds every gateway that runs, whichever generation it is of. */
+export const GATEWAYS_ALIAS = "gateways";
+
+/** LiteLLM's callbacks: those of the stack's own settings and the ones that metrics and traces need. */
+export function callbackSettings({ gateway, observability }: StackConfig): { callbacks?: unknown[] } {
+  const needed = [
+    ...(observability.mode === "bundled" ? ["prometheus"] : []),
+    // By OpenTelemetry: Langfuse's own callback needs its SDK, and sends the same.
+    ...(observability.langfuse ? ["langfuse_otel"] : []),
+  ];
+  if (needed.length === 0) return {};
+  const { callbacks = [] } = gateway.settings.litellm;
+  const own: unknown[] = Array.isArray(callbacks) ? callbacks : [callbacks];
+  return { callbacks: [...new Set([...own, ...needed])] };
+}
+
+/** Environment variables by which the gateway reaches Langfuse. */
+export function langfuseVariables({ observability }: StackConfig): Record<string, TextPart[]> {
+  const { langfuse } = observability;
+  if (!langfuse) return {};
+  return {
+    LANGFUSE_OTEL_HOST: [shellQuote(langfuse.host)],
+    LANGFUSE_PUBLIC_KEY: [{ secret: langfuse.publicKey.secret, as: "shell" }],
+    LANGFUSE_SECRET_KEY: [{ secret: langfuse.secretKey.secret, as: "shell" }],
+  };
+}

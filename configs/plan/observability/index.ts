@@ -1,0 +1,69 @@
+import type { PlannedBackend } from "../backend";
+import { imageOf, type PlanContext } from "../context";
+import { hashOf } from "../text";
+import type { BackendPlan, GatewayPlan, ObservabilityPlan, ServicePlan, SlotPlan, StepPlan } from "../types";
+import { planAlertmanager } from "./alertmanager";
+import { planGpuExporter, planHostExporter, planPostgresExporter, planRedisExporter } from "./exporters";
+import { planGrafana } from "./grafana";
+import { isHad, nvidiaDevices } from "./optional";
+import { planPrometheus } from "./prometheus";
+import { writeMetric } from "./textfile";
+
+/** What a change of the box is told by. */
+export interface Changing {
+  gateway: GatewayPlan;
+  edge: ServicePlan;
+  backends: BackendPlan[];
+  slots: SlotPlan[];
+}
+
+/** Prometheus, Alertmanager, the exporters and Grafana; undefined where they are off. */
+export function planObservability(
+  context: PlanContext,
+  backends: PlannedBackend[],
+  changing: Changing,
+): ObservabilityPlan | undefined {
+  const { cache, database, observability } = context.config;
+  if (observability.mode === "none") return undefined;
+  const exporters = [
+    planHostExporter(context),
+    ...(cache.mode === "bundled" ? [planRedisExporter(context)] : []),
+    ...(database.mode === "bundled" ? [planPostgresExporter(context)] : []),
+    ...(nvidiaDevices(context).length > 0 && isHad(context, "dcgm-exporter")
+      ? [planGpuExporter(context)]
+      : []),
+  ];
+  return {
+    services: [
+      planPrometheus(context, backends, exporters),
+      planAlertmanager(context),
+      ...exporters,
+      ...(isHad(context, "grafana") ? [planGrafana(context)] : []),
+    ],
+    change: changeStep(context, changing),
+  };
+}
+
+/** Dashboards draw a line at each of these times. */
+function changeStep(context: PlanContext, { gateway, edge, backends, slots }: Changing): StepPlan {
+  const services = [
+    edge,
+    ...backends.flatMap(({ service, valve }) => [service, valve]),
+    ...slots.flatMap(({ service, members }) => [service, ...members.map(({ valve }) => valve)]),
+  ];
+  const specs = services.map(({ container, directory }) => [container.labels["gpubox.spec"], directory.hash]);
+  const change = hashOf({ generation: gateway.generation, specs });
+  const labels = `change="${change}",generation="${gateway.generation}"`;
+  return {
+    name: "change",
+    script: writeMetric(imageOf(context, "edge"), context.dataDir, {
+      file: "change",
+      text: [
+        "# HELP gpubox_change_timestamp_seconds When the box was last changed, and the gateway generation since.",
+        "# TYPE gpubox_change_timestamp_seconds gauge",
+        `gpubox_change_timestamp_seconds{${labels}} @NOW@`,
+      ].join("\n"),
+      unless: change,
+    }),
+  };
+}
