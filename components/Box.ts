@@ -6,7 +6,7 @@ import { Backend } from "./Backend";
 import { Edge } from "./Edge";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
-import { Cache, Database } from "./Service";
+import { Cache, Certificates, Database } from "./Service";
 
 export interface BoxArgs {
   plan: BoxPlan;
@@ -43,7 +43,17 @@ export class Box extends pulumi.ComponentResource {
           within,
         ),
     );
-    const edge = new Edge(`${name}-edge`, { host, plan: plan.edge, secrets }, within);
+    const certificates = (after: pulumi.Resource[]) =>
+      plan.certificates &&
+      new Certificates(`${name}-certificates`, { host, plan: plan.certificates, secrets, after }, within);
+    // A certificate that cannot be had must not cost the edge that runs.
+    const first = plan.certificates?.order === "before-edge" ? certificates([]) : undefined;
+    const edge = new Edge(
+      `${name}-edge`,
+      { host, plan: plan.edge, secrets, after: first && [first.ready] },
+      within,
+    );
+    if (plan.certificates?.order === "after-edge") certificates([edge.ready]);
     new Gateway(
       `${name}-gateway`,
       {

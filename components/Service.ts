@@ -71,3 +71,11 @@ export class Database extends Service {
     this.registerOutputs({});
   }
 }
+
+/** Keeps the edge's certificate up to date. */
+export class Certificates extends Service {
+  constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("Certificates", name, args, opts);
+    this.registerOutputs({});
+  }
+}

@@ -8,6 +8,8 @@ export function checkExposed({ gateway, models }: StackConfig): Problem[] {
     [gateway.port, "the gateway"],
     [gateway.adminPort ?? gateway.port + 1, "the gateway's admin port"],
   ]);
+  const challenges = gateway.tls?.acme?.port;
+  if (challenges) taken.set(challenges, "gateway.tls.acme");
   const problems: Problem[] = [];
   for (const [name, entry] of Object.entries(models)) {
     const instances = instancesOf(name, entry);

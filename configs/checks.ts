@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { checkExposed } from "./checkExposed";
+import { pemSecrets } from "./checkTls";
 import { engineOf } from "./engines";
 import { optionalSecrets } from "./optionalModels";
 import { instancesOf, namesOf } from "./plan/instances";
@@ -222,6 +223,7 @@ function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
   const problems: Problem[] = [];
   const generated: readonly string[] = generatedSecrets;
   const mayBeBlank = optionalSecrets(config);
+  const certificates = pemSecrets(config);
   for (const { name, path } of requiredSecrets(config)) {
     if (secrets[name]) continue;
     const make = generated.includes(name) ? " or let `npm run up` make it" : "";
@@ -236,6 +238,8 @@ function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
     const set = `pulumi config set --secret gpubox:${name}`;
     if (!fact.encrypted)
       problems.push({ path, what: "The secret stands in plaintext.", fix: `Set it anew: ${set}.` });
+    // A certificate or a key has lines; whether it is a good one is checkTls' to say.
+    if (fact.pem && certificates.includes(name)) continue;
     if (fact.flaw && !(fact.flaw === "is empty" && mayBeBlank.includes(name)))
       problems.push({ path, what: `The secret ${fact.flaw}.`, fix: `Set another value: ${set}.` });
   }

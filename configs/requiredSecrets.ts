@@ -20,6 +20,8 @@ export function requiredSecrets(config: StackConfig): RequiredSecret[] {
     const { mode, url } = config[section];
     if (mode === "external" && url) required.push({ name: url.secret, path: `gpubox:${section}.url` });
   }
+  for (const { name, path } of secretsOf(config.gateway.tls, ".tls"))
+    required.push({ name, path: `gpubox:gateway${path}` });
   for (const [name, model] of Object.entries(config.models))
     if (!isOptional(model))
       for (const secret of secretsOf(model))

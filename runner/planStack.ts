@@ -4,7 +4,7 @@ import { parseStack } from "../configs/parse";
 import { planBox } from "../configs/plan/box";
 import type { BoxPlan, Resolved } from "../configs/plan/types";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
-import { saltFingerprint } from "../configs/secretFacts";
+import { saltFingerprint, standIn } from "../configs/secretFacts";
 import { loadAssets } from "./assets";
 import { readModelLock } from "./models/lockFile";
 import { encryptedNames, type Secrets } from "./secrets";
@@ -23,7 +23,7 @@ export function checkStackFile(
   { lock, secrets = [] }: { lock?: ModelLock; secrets?: string[] } = { lock: readModelLock(projectDir) },
 ): StackConfig {
   const names = [...generatedSecrets, ...encryptedNames(projectDir, stack), ...secrets];
-  const standIns = Object.fromEntries(names.map((name) => [name, `sk-stands-in-for-${name}`]));
+  const standIns = Object.fromEntries(names.map((name) => [name, standIn(name)]));
   return parseStack({ ...readStackFile(projectDir, stack, standIns), saltFingerprint: undefined, lock });
 }
 

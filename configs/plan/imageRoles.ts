@@ -8,6 +8,7 @@ export const imageRoles = [
   "edge",
   "cache",
   "database",
+  "acme",
   "llamacpp",
   "llamacpp-cuda",
   "llamacpp-cuda13",
@@ -49,6 +50,7 @@ export function imageRolesOf(config: StackConfig): NeededImage[] {
   const needed: NeededImage[] = [{ role: "gateway" }, { role: "edge" }];
   if (config.cache.mode === "bundled") needed.push({ role: "cache" });
   if (config.database.mode === "bundled") needed.push({ role: "database" });
+  if (config.gateway.tls?.acme) needed.push({ role: "acme" });
   for (const [name, entry] of Object.entries(config.models))
     for (const { model } of instancesOf(name, entry)) {
       const roles = engineOf(model).images?.(model, config.host) ?? [];

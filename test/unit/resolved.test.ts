@@ -43,7 +43,7 @@ test("a record of a role that does not exist is refused", () => {
   expect(() => readResolved(dir, "box")).toThrow();
 });
 
-test("images of the box itself, llama.cpp's for the CPU and Ollama's have recipes; Ollama's is not made unasked", () => {
-  expect(recipeRoles(defaultProjectDir)).toEqual([...defaultRecipes, "ollama"]);
+test("images of the box itself, llama.cpp's for the CPU and Ollama's have recipes; Ollama's and the ACME client's are not made unasked", () => {
+  expect([...recipeRoles(defaultProjectDir)].sort()).toEqual([...defaultRecipes, "acme", "ollama"].sort());
   expect(defaultRecipes).toEqual(["gateway", "edge", "cache", "database", "llamacpp"]);
 });
