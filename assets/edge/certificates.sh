@@ -3,13 +3,17 @@
 
 CERTIFICATE=/var/lib/certificates/tls.pem
 
-# Changes with the file's content; says nothing about the key in it.
-certificate_hash() { sha256sum "$CERTIFICATE" 2>/dev/null | cut -c1-64; }
+# Changes with the file's content and says nothing about the key in it; empty while there is none.
+certificate_hash() {
+  [[ ! -f $CERTIFICATE ]] || sha256sum "$CERTIFICATE" | cut -c1-64
+}
 
 # watch_certificate HASH: never ends. HASH: that of what HAProxy starts with. A file that HAProxy does not take changes
 # nothing, is said once, and is tried again until it is another one.
 watch_certificate() {
   local loaded=$1 now answer said=""
+  # A look that fails must not be the last one.
+  set +e
   while sleep 5; do
     now=$(certificate_hash)
     [[ $now != "$loaded" ]] || continue

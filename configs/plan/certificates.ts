@@ -80,6 +80,7 @@ function planAcme(context: PlanContext, acme: Acme): CertificatesPlan {
     "keep-until-expiring = true",
     "authenticator = standalone",
     "preferred-challenges = http",
+    "preconfigured-renewal = true",
     "http-01-port = 8080",
     "config-dir = /var/lib/acme",
     "work-dir = /tmp/work",

@@ -31,7 +31,9 @@ export function makeAuthority(name = "Test Authority"): Pair {
 
 /** A server's certificate. */
 export function makeCertificate({ names, days = 30, by }: Wish): Pair {
-  const alternatives = names.map((name) => (/^[\d.]+$|:/.test(name) ? `IP:${name}` : `DNS:${name}`)).join(",");
+  const alternatives = names
+    .map((name) => (/^[\d.]+$|:/.test(name) ? `IP:${name}` : `DNS:${name}`))
+    .join(",");
   return sign(
     [
       ...["-subj", `/CN=${names[0] ?? "nobody"}`, "-days", String(days)],
