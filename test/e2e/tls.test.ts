@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CERTIFICATES_DIR } from "../../configs/plan/haproxy/tls";
+import { CERTIFICATES_DIR, HTTP_PORT } from "../../configs/plan/haproxy/tls";
 import { hasOpenssl, makeAuthority, makeCertificate, type Pair } from "../support/certificates";
 import { ask, shortRequests, stream } from "./haproxy/client";
-import { describeLab, eventually, Lab, type LabEdge, MASTER_KEY, sleep, stubImage } from "./haproxy/lab";
-import { acmeImage, handshake, planFor, startCertificates } from "./tls/certificates";
+import { describeLab, eventually, Lab, type LabEdge, MASTER_KEY, sleep } from "./haproxy/lab";
+import { acmeImage, handshake, pebbleFiles, planFor, startCertificates } from "./tls/certificates";
 import { H2Client } from "./tls/h2";
 
 const MINUTE = 60_000;
@@ -170,33 +170,16 @@ describeAcme("certificates by ACME", () => {
 
   beforeAll(async () => {
     await lab.open();
-    const pebble = makeCertificate({ names: ["pebble"], by: authority });
-    const config = {
-      pebble: {
+    const pebble = pebbleFiles(
+      join(lab.dir, "pebble"),
+      makeCertificate({ names: ["pebble"], by: authority }),
+      {
         listenAddress: "0.0.0.0:14000",
         managementListenAddress: "0.0.0.0:15000",
-        certificate: "/pebble/cert.pem",
-        privateKey: "/pebble/key.pem",
-        httpPort: 4003,
-        tlsPort: 4000,
-        // Seconds: 90 days, as Let's Encrypt's.
-        certificateValidityPeriod: 7_776_000,
+        httpPort: HTTP_PORT,
       },
-    };
-    const dir = join(lab.dir, "pebble");
-    mkdirSync(dir);
-    for (const [name, text] of [
-      ["config.json", JSON.stringify(config)],
-      ["cert.pem", pebble.certificate],
-      ["key.pem", pebble.key],
-    ])
-      writeFileSync(join(dir, name!), text!, { mode: 0o644 });
-    const program = spawnSync("which", ["pebble"]).stdout.toString().trim();
-    await lab.start("pebble", [
-      ...["--network-alias", "pebble", "--env", "PEBBLE_VA_NOSLEEP=1", "--env", "PEBBLE_WFE_NONCEREJECT=0"],
-      ...["--volume", `${dir}:/pebble:ro`, "--volume", `${program}:/usr/local/bin/pebble:ro`],
-      ...["--entrypoint", "pebble", stubImage!, "-config", "/pebble/config.json"],
-    ]);
+    );
+    await lab.start("pebble", ["--network-alias", "pebble", ...pebble]);
     const acme = {
       agreeToTerms: true,
       email: "somebody@box.example",

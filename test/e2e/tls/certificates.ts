@@ -1,12 +1,14 @@
 import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { directoryInput, makeWritable, writeDirectory } from "../../../configs/plan/hostFiles";
 import type { CertificatesPlan } from "../../../configs/plan/types";
 import { run } from "../../../runner/process";
 import { recipeReference } from "../../../runner/recipes";
+import type { Pair } from "../../support/certificates";
 import { recipes, testPlan } from "../../support/stacks";
-import { edgeImage, type Lab } from "../haproxy/lab";
+import { edgeImage, type Lab, stubImage } from "../haproxy/lab";
 
 const ROOT = join(__dirname, "../../..");
 
@@ -50,12 +52,12 @@ async function onHost(script: string, stdin?: string): Promise<void> {
 /** What a new connection is shown: the certificate's serial number and the protocol that was agreed on, or the error. */
 export function handshake(
   port: number,
-  options: { servername?: string; alpn?: string[]; maxVersion?: "TLSv1.1" } = {},
+  options: { servername?: string; alpn?: string[]; maxVersion?: "TLSv1.1"; address?: string } = {},
 ): Promise<{ serial?: string; protocol?: string | false | null; error?: string }> {
-  const { servername = "box.example", alpn = ["http/1.1"], maxVersion } = options;
+  const { servername = "box.example", alpn = ["http/1.1"], maxVersion, address = "127.0.0.1" } = options;
   return new Promise((resolve) => {
     const socket = connect({
-      ...{ host: "127.0.0.1", port, servername, rejectUnauthorized: false, ALPNProtocols: alpn },
+      ...{ host: address, port, servername, rejectUnauthorized: false, ALPNProtocols: alpn },
       // OpenSSL's own default would refuse the old version on this side already.
       ...(maxVersion ? { minVersion: "TLSv1", maxVersion, ciphers: "DEFAULT@SECLEVEL=0" } : {}),
     });
@@ -66,4 +68,36 @@ export function handshake(
     socket.on("error", (error) => resolve({ error: error.message }));
     socket.on("close", () => resolve({ error: "closed" }));
   });
+}
+
+/** Where pebble listens, and the port that it asks instead of 80. */
+interface Pebble {
+  listenAddress: string;
+  managementListenAddress: string;
+  httpPort: number;
+}
+
+/** Writes the files of the test authority `pebble`; what follows the options of `docker run`. */
+export function pebbleFiles(dir: string, own: Pair, listens: Pebble): string[] {
+  const pebble = {
+    ...listens,
+    certificate: "/pebble/cert.pem",
+    privateKey: "/pebble/key.pem",
+    tlsPort: 1,
+    // Seconds: 90 days, as Let's Encrypt's.
+    certificateValidityPeriod: 7_776_000,
+  };
+  mkdirSync(dir, { recursive: true });
+  const files = {
+    "config.json": JSON.stringify({ pebble }),
+    "cert.pem": own.certificate,
+    "key.pem": own.key,
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text, { mode: 0o644 });
+  const program = spawnSync("which", ["pebble"]).stdout.toString().trim();
+  return [
+    ...["--env", "PEBBLE_VA_NOSLEEP=1", "--env", "PEBBLE_WFE_NONCEREJECT=0"],
+    ...["--volume", `${dir}:/pebble:ro`, "--volume", `${program}:/usr/local/bin/pebble:ro`],
+    ...["--entrypoint", "pebble", stubImage!, "-config", "/pebble/config.json"],
+  ];
 }
