@@ -8,7 +8,7 @@ import { Edge } from "./Edge";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
 import { Observability } from "./Observability";
-import { Cache, Database, Slot } from "./Service";
+import { Cache, Certificates, Database, Slot } from "./Service";
 
 export interface BoxArgs {
   plan: BoxPlan;
@@ -52,7 +52,17 @@ export class Box extends pulumi.ComponentResource {
       return { models, server };
     });
     const reached = [...backends, ...slots.flatMap(({ models }) => models)];
-    const edge = new Edge(`${name}-edge`, { host, plan: plan.edge, secrets }, within);
+    const certificates = (after: pulumi.Resource[]) =>
+      plan.certificates &&
+      new Certificates(`${name}-certificates`, { host, plan: plan.certificates, secrets, after }, within);
+    // A certificate that cannot be had must not cost the edge that runs.
+    const first = plan.certificates?.order === "before-edge" ? certificates([]) : undefined;
+    const edge = new Edge(
+      `${name}-edge`,
+      { host, plan: plan.edge, secrets, after: first && [first.ready] },
+      within,
+    );
+    if (plan.certificates?.order === "after-edge") certificates([edge.ready]);
     const gateway = new Gateway(
       `${name}-gateway`,
       {

@@ -79,3 +79,11 @@ export class Slot extends Service {
     this.registerOutputs({});
   }
 }
+
+/** Keeps the edge's certificate up to date. */
+export class Certificates extends Service {
+  constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("Certificates", name, args, opts);
+    this.registerOutputs({});
+  }
+}

@@ -22,6 +22,8 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
       name: networks[role as NetworkRole],
       aliases,
     })),
+    // Without any, Docker would put it into its default bridge, which leads to the internet.
+    networkMode: Object.keys(plan.networks).length === 0 ? "none" : undefined,
     hosts: plan.hostGateway ? [{ host: "host.docker.internal", ip: "host-gateway" }] : [],
     mounts: plan.mounts.map((mount) => ({
       type: mount.kind === "volume" ? "volume" : "bind",

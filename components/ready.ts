@@ -2,7 +2,7 @@ import { local } from "@pulumi/command";
 import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
 import { forgetStarted, restoreStarted } from "../configs/plan/manual";
-import { AWAIT_HEALTHY, AWAIT_HEALTHY_AND_RELOAD } from "../configs/plan/steps";
+import { readyStep } from "../configs/plan/steps";
 import type { ServicePlan } from "../configs/plan/types";
 import type { Host } from "./Host";
 
@@ -14,10 +14,11 @@ import type { Host } from "./Host";
 export function ready(
   name: string,
   host: Host,
-  { container: plan, directory, reloads }: ServicePlan,
+  service: ServicePlan,
   container: docker.Container,
   opts: pulumi.CustomResourceOptions,
 ): local.Command {
+  const { container: plan, directory, reloads, gate } = service;
   if (!plan.started)
     new local.Command(
       `${name}-forget`,
@@ -32,21 +33,16 @@ export function ready(
   return new local.Command(
     name,
     {
-      create: createScript(host, plan, reloads === true),
+      create: plan.started ? readyStep(service) : restoreStarted(host.toolsImage, host.dataDir, plan.name),
       environment: {
         ...host.environment,
         GPUBOX_CONTAINER: container.id,
         GPUBOX_NAME: plan.name,
         GPUBOX_SECONDS: String(plan.readySeconds),
       },
-      triggers: reloads ? [container.id, directory.hash] : [container.id],
+      triggers: reloads || gate ? [container.id, directory.hash] : [container.id],
       addPreviousOutputInEnv: false,
     },
     { ...opts, customTimeouts: { create: `${plan.readySeconds + 60}s` } },
   );
-}
-
-function createScript(host: Host, plan: ServicePlan["container"], reloads: boolean): string {
-  if (!plan.started) return restoreStarted(host.toolsImage, host.dataDir, plan.name);
-  return reloads ? AWAIT_HEALTHY_AND_RELOAD : AWAIT_HEALTHY;
 }

@@ -11,6 +11,8 @@ export function checkExposed(config: StackConfig): Problem[] {
     [gateway.adminPort ?? gateway.port + 1, "the gateway's admin port"],
     ...observabilityPorts(config).map(({ port, key }): [number, string] => [port, key]),
   ]);
+  const challenges = gateway.tls?.acme?.port;
+  if (challenges) taken.set(challenges, "gateway.tls.acme");
   const problems: Problem[] = [];
   for (const [name, entry] of Object.entries(models)) {
     const instances = instancesOf(name, entry);

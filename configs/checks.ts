@@ -8,6 +8,7 @@ import { checkObservability } from "./checkObservability";
 import { checkRouting } from "./checkRouting";
 import { checkEnvironment, checkSettings } from "./checkSettings";
 import { checkSlots } from "./checkSlots";
+import { pemSecrets } from "./checkTls";
 import { engineOf } from "./engines";
 import { optionalSecrets } from "./optionalModels";
 import { instancesOf } from "./plan/instances";
@@ -189,6 +190,7 @@ function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
   const problems: Problem[] = [];
   const generated: readonly string[] = [...generatedSecrets, ...generatedKeys(config.access)];
   const mayBeBlank = optionalSecrets(config);
+  const certificates = pemSecrets(config);
   for (const { name, path } of requiredSecrets(config)) {
     if (secrets[name]) continue;
     const make = generated.includes(name) ? " or let `npm run up` make it" : "";
@@ -203,6 +205,8 @@ function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
     const set = `pulumi config set --secret gpubox:${name}`;
     if (!fact.encrypted)
       problems.push({ path, what: "The secret stands in plaintext.", fix: `Set it anew: ${set}.` });
+    // A certificate or a key has lines; whether it is a good one is checkTls' to say.
+    if (fact.pem && certificates.includes(name)) continue;
     if (fact.flaw && !(fact.flaw === "is empty" && mayBeBlank.includes(name)))
       problems.push({ path, what: `The secret ${fact.flaw}.`, fix: `Set another value: ${set}.` });
   }

@@ -1,9 +1,11 @@
 import type { z } from "zod";
 import { checkStack } from "./checks";
+import { checkAdmin, checkTls } from "./checkTls";
 import { type EngineName, engineOf, engines, type ModelConfig, wantedSources } from "./engines";
 import { planStackGpus } from "./gpu/stack";
 import type { ModelLock } from "./models/facts";
 import { lockedModel, lockProblems } from "./models/lock";
+import type { HostFiles } from "./pem";
 import { instancesOf } from "./plan/instances";
 import { ConfigError, nearest, type Problem, suggestion } from "./problems";
 import type { HostConfig } from "./schema/host";
@@ -22,6 +24,10 @@ export interface RawStack {
   saltFingerprint?: string;
   /** What is known of the models' files and shapes. */
   lock?: ModelLock;
+  /** The certificate files that the config names, as far as this machine can read them. */
+  hostFiles?: HostFiles;
+  /** When certificates have to be valid. Default: now. */
+  now?: Date;
 }
 
 /** Parses and checks a stack config. Throws one `ConfigError` with every mistake, each with its path. */
@@ -52,6 +58,8 @@ export function parseStack(raw: RawStack): StackConfig {
     models: parseModels(raw.values.models, { host, lock: raw.lock }, problems),
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));
+  const certificates = { secrets: raw.secrets, files: raw.hostFiles ?? {}, now: raw.now ?? new Date() };
+  problems.push(...checkTls(config, certificates), ...checkAdmin(config, certificates));
   if (raw.lock) {
     problems.push(...lockProblems(wantedSources(config.models), raw.lock));
     // Sums mean something only for entries that are right by themselves.

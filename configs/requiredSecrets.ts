@@ -29,6 +29,8 @@ export function requiredSecrets(config: StackConfig): RequiredSecret[] {
   for (const { name, path } of secretsOf(config.gateway.env))
     required.push({ name, path: `gpubox:gateway.env${path}` });
   required.push(...accessSecrets(config.access), ...backupSecrets(config.backup));
+  for (const { name, path } of secretsOf(config.gateway.tls, ".tls"))
+    required.push({ name, path: `gpubox:gateway${path}` });
   for (const [name, model] of Object.entries(config.models))
     if (!isOptional(model))
       for (const secret of secretsOf(model))

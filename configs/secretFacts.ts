@@ -1,4 +1,5 @@
 import { createHash, createHmac } from "node:crypto";
+import { type PemFacts, pemFacts } from "./pem";
 
 /** What the plan may know of a secret: that it is there, and a fingerprint that changes with its value. */
 export interface SecretFact {
@@ -12,6 +13,10 @@ export interface SecretFact {
   unfitAsKey?: string;
   /** Name of another secret that has the same value. */
   sameAs?: string;
+  /** What is public of a certificate or a key, where the value is one. */
+  pem?: PemFacts;
+  /** True: the value is not known yet, only that it is there. */
+  standIn?: true;
 }
 
 /** Secret name to what is known of it. */
@@ -21,6 +26,13 @@ export type SecretFacts = Record<string, SecretFact>;
 export function saltFingerprint(salt: string): string {
   return createHash("sha256").update(`gpubox salt ${salt}`).digest("hex").slice(0, 16);
 }
+
+/** A value for a secret that is known by its name only. */
+export function standIn(name: string): string {
+  return `${STANDS_IN}${name}`;
+}
+
+const STANDS_IN = "sk-stands-in-for-";
 
 /**
  * Reduces secret values to facts. The only function of `configs/` that sees values; it returns none.
@@ -43,6 +55,8 @@ export function secretFacts(
       flaw: flaw(name, value),
       unfitAsKey: unfitAsKey(value),
       sameAs: same,
+      ...(value.includes("-----BEGIN ") ? { pem: pemFacts(value) } : {}),
+      ...(value.startsWith(STANDS_IN) ? { standIn: true } : {}),
     };
   }
   return facts;

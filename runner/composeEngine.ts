@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { servicesOf } from "../configs/plan/box";
 import { composeContainerName, composeFile } from "../configs/plan/compose";
 import { directoryInput, makeWritable, removeDirectory, writeDirectory } from "../configs/plan/hostFiles";
-import { AWAIT_HEALTHY, AWAIT_HEALTHY_AND_RELOAD, PROVE, SWITCH } from "../configs/plan/steps";
+import { PROVE, readyStep, SWITCH } from "../configs/plan/steps";
 import { renderText, type SecretValues } from "../configs/plan/text";
 import type { BoxPlan, ContainerPlan } from "../configs/plan/types";
 import { findCompose } from "./dockerEngine";
@@ -51,13 +51,13 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
     });
   log("  containers");
   await compose(options, ["up", "-d", "--remove-orphans"]);
-  for (const { container, reloads } of servicesOf(plan))
-    if (container.name !== "gateway")
+  for (const service of servicesOf(plan))
+    if (service.container.name !== "gateway")
       await step(
         options,
-        `${container.name} healthy`,
-        reloads ? AWAIT_HEALTHY_AND_RELOAD : AWAIT_HEALTHY,
-        about(plan, container),
+        `${service.container.name} healthy`,
+        readyStep(service),
+        about(plan, service.container),
       );
   const gateway = about(plan, plan.gateway.container);
   await step(options, "gateway proven", PROVE, gateway);

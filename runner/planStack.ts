@@ -6,7 +6,7 @@ import { planBox } from "../configs/plan/box";
 import type { BoxPlan, Resolved } from "../configs/plan/types";
 import { accessSchema } from "../configs/schema/access";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
-import { saltFingerprint } from "../configs/secretFacts";
+import { saltFingerprint, standIn } from "../configs/secretFacts";
 import { loadAssets } from "./assets";
 import { readModelLock } from "./models/lockFile";
 import { encryptedNames, type Secrets } from "./secrets";
@@ -27,7 +27,7 @@ export function checkStackFile(
   const declared = accessSchema.safeParse(readStackFile(projectDir, stack, {}).values.access ?? {});
   const made = [...generatedSecrets, ...(declared.success ? generatedKeys(declared.data) : [])];
   const names = [...made, ...encryptedNames(projectDir, stack), ...secrets];
-  const standIns = Object.fromEntries(names.map((name) => [name, `sk-stands-in-for-${name}`]));
+  const standIns = Object.fromEntries(names.map((name) => [name, standIn(name)]));
   return parseStack({ ...readStackFile(projectDir, stack, standIns), saltFingerprint: undefined, lock });
 }
 

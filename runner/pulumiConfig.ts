@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { RawStack } from "../configs/parse";
 import { sections } from "../configs/schema/stack";
 import { saltFingerprint, secretFacts } from "../configs/secretFacts";
+import { readHostFiles } from "./hostCertificates";
 import { plaintextSecrets } from "./stackConfig";
 
 const PREFIX = "gpubox:";
@@ -32,6 +33,7 @@ export function readPulumiConfig(): StackInput {
       values,
       secrets: secretFacts(all, (name) => name in secrets),
       saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
+      hostFiles: readHostFiles(values.gateway),
     },
     secrets,
   };

@@ -15,6 +15,7 @@ const USUAL_TIME: Partial<Record<Recipe, string>> = {
   edge: "10 s",
   cache: "10 s",
   database: "30 s",
+  acme: "20 s",
   llamacpp: "30 s",
   ollama: "6 min",
 };

@@ -20,6 +20,11 @@ export interface SmokeOptions {
   key?: string;
   /** Everything that the box declares: `/v1/models` must list these names and no other. */
   models: SmokeModel[];
+  /** Where it is https: what its certificate is, and how it is asked. */
+  tls?: {
+    certificate: () => Promise<string>;
+    fetch: (url: string, init: RequestInit) => Promise<Response>;
+  };
   /** Gets one line a check, as it happens. */
   log: (line: string) => void;
   /** Milliseconds that one request may take until its answer is complete. Default: 60000. */
@@ -34,7 +39,8 @@ export interface SmokeOptions {
  *
  * @throws UserError that lists every failed check with the server's own words.
  */
-export async function smoke({ endpoint, key, models, log, timeoutMs = 60_000 }: SmokeOptions): Promise<void> {
+export async function smoke(options: SmokeOptions): Promise<void> {
+  const { endpoint, key, models, tls, log, timeoutMs = 60_000 } = options;
   const base = endpoint.replace(/\/+$/, "");
   const width = Math.max(...models.map(({ name }) => name.length), 0);
   const failures: string[] = [];
@@ -53,12 +59,14 @@ export async function smoke({ endpoint, key, models, log, timeoutMs = 60_000 }: 
   const send = async (path: string, init: RequestInit): Promise<Response> => {
     const signal = AbortSignal.timeout(timeoutMs);
     // A redirect would carry the key to wherever it points.
-    const response = await fetch(`${base}${path}`, { ...init, redirect: "manual", signal });
+    const ask = tls?.fetch ?? fetch;
+    const response = await ask(`${base}${path}`, { ...init, redirect: "manual", signal });
     if (response.status === 200) return response;
     throw new Error(`status ${response.status}: ${serverMessage(await response.text())}`);
   };
   const bearer: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
 
+  if (tls) await check(["certificate"], tls.certificate);
   await check(["/health/readiness"], async () => {
     const { status, db } = parsed(Readiness, await (await send("/health/readiness", {})).text());
     return db ? `${status}, db: ${db}` : status;

@@ -1,9 +1,10 @@
-import { endpointOf } from "../configs/plan/box";
+import { bindHost, endpointOf } from "../configs/plan/box";
 import { namesOf } from "../configs/plan/instances";
 import type { StackConfig } from "../configs/schema/stack";
 import type { Log } from "./project";
 import type { Secrets } from "./secrets";
 import { smoke } from "./smoke";
+import { lookAtCertificate, tlsFetch } from "./tlsBox";
 
 /**
  * Asks a box for everything that its stack declares: each model on both protocols. An alias, a model that is started by
@@ -18,5 +19,8 @@ export async function smokeStack(config: StackConfig, secrets: Secrets, log: Log
     ),
   );
   const key = config.gateway.auth === "key" ? secrets.masterKey : undefined;
-  await smoke({ endpoint: endpointOf(config), key, models, log });
+  const endpoint = endpointOf(config);
+  const box = { endpoint, address: bindHost(config) };
+  const tls = config.gateway.tls && { certificate: () => lookAtCertificate(box), fetch: tlsFetch(box) };
+  await smoke({ endpoint, key, models, tls, log });
 }

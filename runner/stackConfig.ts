@@ -4,6 +4,7 @@ import { parse, parseDocument, YAMLParseError } from "yaml";
 import { z } from "zod";
 import type { RawStack } from "../configs/parse";
 import { saltFingerprint, secretFacts } from "../configs/secretFacts";
+import { readHostFiles } from "./hostCertificates";
 import { UserError } from "./process";
 
 const NAMESPACE = "gpubox:";
@@ -34,6 +35,7 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
     values,
     secrets: secretFacts(all, (key) => !(key in values)),
     saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
+    hostFiles: readHostFiles(values.gateway),
   };
 }
 

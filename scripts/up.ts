@@ -1,10 +1,10 @@
 import { parseArgs } from "node:util";
 import { generatedKeys } from "../configs/accessSecrets";
 import { observabilityPorts } from "../configs/checkObservability";
-import { adminPort } from "../configs/checks";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
+import { edgePorts } from "../configs/ports";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
 import { composeUp } from "../runner/composeEngine";
 import { ensureDocker } from "../runner/dockerEngine";
@@ -101,11 +101,7 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
     engine: docker,
     pulumi: byCompose ? "compose" : found?.engine,
     dataDir: config.host.dataDir,
-    ports: [
-      { bind: config.gateway.bind, port: config.gateway.port, key: "gpubox:gateway.port" },
-      { bind: "127.0.0.1", port: adminPort(config), key: "gpubox:gateway.adminPort" },
-      ...observabilityPorts(config),
-    ],
+    ports: [...edgePorts(config), ...observabilityPorts(config)],
     log: say,
   });
   if (found && !found.engine) {

@@ -4,6 +4,7 @@
 set -euo pipefail
 source /etc/gpubox/control.sh
 source /etc/gpubox/upstream.sh
+source /etc/gpubox/certificates.sh
 
 [[ -w $STATE ]] || fail "$STATE is not writable for user $(id -u): give the directory to 99:99"
 
@@ -17,4 +18,5 @@ if [[ ! -f $UPSTREAM ]]; then
 fi
 restore_upstream
 
+[[ ! -d ${CERTIFICATE%/*} ]] || watch_certificate "$(certificate_hash)" &
 exec haproxy -W -db -S "$MASTER,mode,600" -f /etc/gpubox/haproxy.cfg -f "$UPSTREAM"

@@ -7,6 +7,7 @@ import type { StackConfig } from "../schema/stack";
 import { type PlannedBackend, planBackend } from "./backend";
 import { planBackup } from "./backup";
 import { planCache } from "./cache";
+import { planCertificates } from "./certificates";
 import { imageOf, type PlanContext, type PlanInput } from "./context";
 import { planDatabase } from "./database";
 import { lockFiles, startDeadlines } from "./deviceLock";
@@ -56,6 +57,7 @@ export function planBox(input: PlanInput): BoxPlan {
     backup: planBackup(context),
     deviceLocks: planLocks(context, backends),
     ...changing,
+    certificates: planCertificates(context),
     observability: planObservability(context, backends, changing),
     devices: config.host.gpus.map((gpu) => ({
       device: String(gpu.id),
@@ -102,12 +104,15 @@ function planLocks(context: PlanContext, backends: PlannedBackend[]): StepPlan |
 
 /** Every container of a plan, in an order in which each comes after what it needs. */
 export function servicesOf(plan: BoxPlan) {
+  const { certificates } = plan;
   return [
     ...(plan.cache ? [plan.cache] : []),
     ...(plan.database ? [plan.database] : []),
     ...plan.backends.flatMap((backend) => [backend.valve, backend.service]),
     ...plan.slots.flatMap(({ members, service }) => [...members.map(({ valve }) => valve), service]),
+    ...(certificates?.order === "before-edge" ? [certificates] : []),
     plan.edge,
+    ...(certificates?.order === "after-edge" ? [certificates] : []),
     plan.gateway,
     ...(plan.observability?.services ?? []),
   ];
@@ -125,12 +130,16 @@ function networks(prefix: string, observed: boolean): NetworkPlan[] {
   ];
 }
 
-/** Base URL for clients on this host, without `/v1`. */
-export function endpointOf({ gateway }: StackConfig): string {
-  return `http://${urlHost(gateway.bind)}:${gateway.port}`;
+/** Base URL for clients, without `/v1`: of this host, or with the name that the certificate is for. */
+export function endpointOf(config: StackConfig): string {
+  const { hosts, port, tls } = config.gateway;
+  const bound = bindHost(config);
+  const address = bound.includes(":") ? `[${bound}]` : bound;
+  if (!tls) return `http://${address}:${port}`;
+  return `https://${hosts[0] ?? address}${port === 443 ? "" : `:${port}`}`;
 }
 
-function urlHost(bind: string): string {
-  if (bind === "0.0.0.0" || bind === "::") return "127.0.0.1";
-  return bind.includes(":") ? `[${bind}]` : bind;
+/** An address of this host that the clients' port is published on. */
+export function bindHost({ gateway }: StackConfig): string {
+  return ["0.0.0.0", "::"].includes(gateway.bind) ? "127.0.0.1" : gateway.bind;
 }

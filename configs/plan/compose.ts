@@ -59,7 +59,7 @@ function composeService(plan: BoxPlan, { container }: ServicePlan) {
     command: c.command.map(escapeDollar),
     user: c.user,
     environment: mapValues(environment(plan, c), escapeDollar),
-    networks: Object.fromEntries(Object.entries(c.networks).map(([role, aliases]) => [role, { aliases }])),
+    ...(Object.keys(c.networks).length === 0 ? { network_mode: "none" } : { networks: composeNetworks(c) }),
     ...(c.hostGateway ? { extra_hosts: ["host.docker.internal:host-gateway"] } : {}),
     volumes: c.mounts.map((mount) => ({
       type: mount.kind === "volume" ? "volume" : "bind",
@@ -100,6 +100,10 @@ function composeService(plan: BoxPlan, { container }: ServicePlan) {
   };
 }
 
+function composeNetworks({ networks }: ContainerPlan) {
+  return Object.fromEntries(Object.entries(networks).map(([role, aliases]) => [role, { aliases }]));
+}
+
 function gpuReservation(ids: string[]) {
   return {
     resources: { reservations: { devices: [{ driver: "nvidia", device_ids: ids, capabilities: ["gpu"] }] } },
@@ -112,11 +116,14 @@ function environment(plan: BoxPlan, container: ContainerPlan): Record<string, st
   return { ...container.env, GPUBOX_UPSTREAM: composeContainerName(plan, plan.gateway.container) };
 }
 
-function dependencies(plan: BoxPlan, container: ContainerPlan) {
-  if (container.name !== "gateway") return {};
-  const stores = [plan.cache, plan.database].filter((store) => store !== undefined);
+function dependencies(plan: BoxPlan, { name }: ContainerPlan) {
+  const needed: (ServicePlan | undefined)[] = [];
+  if (name === "gateway") needed.push(plan.cache, plan.database);
+  if (name === "edge" && plan.certificates?.order === "before-edge") needed.push(plan.certificates);
+  const services = needed.filter((service) => service !== undefined);
+  if (services.length === 0) return {};
   return {
-    depends_on: Object.fromEntries(stores.map((s) => [s.container.name, { condition: "service_healthy" }])),
+    depends_on: Object.fromEntries(services.map((s) => [s.container.name, { condition: "service_healthy" }])),
   };
 }
 

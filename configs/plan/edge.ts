@@ -1,9 +1,12 @@
 import { acceptedHosts, adminPort } from "../checks";
+import { edgePorts } from "../ports";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { usesDatabase } from "./gateway";
+import { CONFIG_DIR } from "./haproxy/common";
 import { ADMIN_PORT, CLIENT_PORT, EDGE_ASSETS, edgeConfig, edgeKeys } from "./haproxy/edge";
+import { ADMIN_TLS_PORT, CERTIFICATES_DIR, type EdgeTls, HTTP_PORT } from "./haproxy/tls";
 import { configFile, directory } from "./text";
-import type { ServicePlan } from "./types";
+import type { FilePlan, MountPlan, ServicePlan } from "./types";
 
 /** uid and gid of `haproxy` in the official image; the recipe uses the same. */
 export const HAPROXY = 99;
@@ -14,9 +17,18 @@ export const HAPROXY = 99;
  */
 const EDGE_GRACE_SECONDS = 5;
 
+/** Listener to its port inside the container. */
+const CONTAINER_PORTS = {
+  clients: CLIENT_PORT,
+  admin: ADMIN_PORT,
+  "admin-tls": ADMIN_TLS_PORT,
+  plain: HTTP_PORT,
+};
+
 /** HAProxy in front: owns the ports and sends traffic to the proven gateway only. */
 export function planEdge(context: PlanContext): ServicePlan {
   const { config } = context;
+  const { admin } = config.gateway;
   const files = directory(
     `${context.dataDir}/edge`,
     HAPROXY,
@@ -30,11 +42,15 @@ export function planEdge(context: PlanContext): ServicePlan {
           maxParallel: config.gateway.limits.maxParallel,
           adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
           metrics: config.observability.mode === "bundled",
+          tls: edgeTls(config),
+          adminTls: admin !== undefined && !admin.unencrypted,
+          adminHosts: admin ? [admin.bind, ...admin.hosts] : [],
         }),
       ),
       "keys.map": configFile(
         ...edgeKeys({ previousMasterKey: context.secrets.previousMasterKey !== undefined }),
       ),
+      ...secretCertificate(config),
       ...assetFiles(context, EDGE_ASSETS),
     },
     context.secrets,
@@ -56,11 +72,13 @@ export function planEdge(context: PlanContext): ServicePlan {
         mounts: [
           { kind: "directory", source: files.path, target: "/etc/gpubox", readOnly: true },
           { kind: "directory", source: state.path, target: "/var/lib/gpubox", readOnly: false },
+          ...certificatesMount(context),
         ],
-        ports: [
-          { bind: config.gateway.bind, port: config.gateway.port, containerPort: CLIENT_PORT },
-          { bind: "127.0.0.1", port: adminPort(config), containerPort: ADMIN_PORT },
-        ],
+        ports: edgePorts(config).map(({ bind, port, listener }) => ({
+          bind,
+          port,
+          containerPort: CONTAINER_PORTS[listener],
+        })),
         memoryMiB: 512,
         health: health("CMD", "bash", "/etc/gpubox/health.sh"),
         readySeconds: 60,
@@ -71,4 +89,33 @@ export function planEdge(context: PlanContext): ServicePlan {
       "",
     ),
   };
+}
+
+/** Where the certificate directory lies on the host. */
+export function certificatesPath(dataDir: string): string {
+  return `${dataDir}/certificates`;
+}
+
+/** How the edge takes its certificate; undefined without TLS. */
+function edgeTls({ gateway }: PlanContext["config"]): EdgeTls | undefined {
+  if (!gateway.tls) return undefined;
+  if (gateway.tls.acme)
+    return { certificate: CERTIFICATES_DIR, strictSni: true, challenges: { httpsPort: gateway.port } };
+  if (typeof gateway.tls.certificate === "string") return { certificate: `${CERTIFICATES_DIR}/tls.pem` };
+  return { certificate: `${CONFIG_DIR}/tls.pem` };
+}
+
+/** The certificate and its key as one file of the edge's own directory, where both are secrets. */
+function secretCertificate({ gateway }: PlanContext["config"]): Record<string, FilePlan> {
+  const { certificate, key } = gateway.tls ?? {};
+  if (typeof certificate !== "object" || typeof key !== "object") return {};
+  const pem = (secret: string) => ({ secret, as: "raw" }) as const;
+  return { "tls.pem": configFile(pem(certificate.secret), "\n", pem(key.secret), "\n") };
+}
+
+/** Where the certificate comes from another container. */
+function certificatesMount({ config, dataDir }: PlanContext): MountPlan[] {
+  if (!edgeTls(config)?.certificate.startsWith(CERTIFICATES_DIR)) return [];
+  const source = certificatesPath(dataDir);
+  return [{ kind: "directory", source, target: CERTIFICATES_DIR, readOnly: true }];
 }

@@ -15,6 +15,7 @@ export const imageRoles = [
   "redis-exporter",
   "postgres-exporter",
   "dcgm-exporter",
+  "acme",
   "llamacpp",
   "llamacpp-cuda",
   "llamacpp-cuda13",
@@ -63,6 +64,7 @@ export function imageRolesOf(config: StackConfig): NeededImage[] {
   if (config.cache.mode === "bundled") needed.push({ role: "cache" });
   if (config.database.mode === "bundled") needed.push({ role: "database" });
   needed.push(...observabilityRoles(config));
+  if (config.gateway.tls?.acme) needed.push({ role: "acme" });
   for (const [name, entry] of Object.entries(config.models))
     for (const { model } of instancesOf(name, entry)) {
       const roles = engineOf(model).images?.(model, config.host) ?? [];

@@ -1,3 +1,5 @@
+import type { ServicePlan } from "./types";
+
 /**
  * Steps on the host as POSIX sh, the same under Pulumi and under Compose. They take names from the environment:
  * GPUBOX_CONTAINER, GPUBOX_EDGE, GPUBOX_NAME, GPUBOX_SECONDS.
@@ -79,3 +81,14 @@ export const RELOAD = 'docker exec "$GPUBOX_CONTAINER" bash /etc/gpubox/reload.s
 
 /** Both in turn, for a container that stays when only its files change. */
 export const AWAIT_HEALTHY_AND_RELOAD = `( ${AWAIT_HEALTHY} ) && ${RELOAD}`;
+
+/**
+ * Renews the edge's certificate now if it is due, so that a certificate that cannot be had fails this step with the reason,
+ * then waits as {@link AWAIT_HEALTHY} does.
+ */
+export const RENEW_AND_AWAIT_HEALTHY = `docker exec "$GPUBOX_CONTAINER" sh /etc/gpubox/renew.sh && ( ${AWAIT_HEALTHY} )`;
+
+/** The step after which a service counts as ready, with its present files. */
+export function readyStep({ gate, reloads }: Pick<ServicePlan, "gate" | "reloads">): string {
+  return gate ?? (reloads ? AWAIT_HEALTHY_AND_RELOAD : AWAIT_HEALTHY);
+}

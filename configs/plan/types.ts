@@ -129,7 +129,7 @@ export interface ContainerPlan {
   user: string;
   /** Never holds a secret: what is in here shows in `docker inspect`. */
   env: Record<string, string>;
-  /** Network role to the names that it answers to there. */
+  /** Network role to the names that it answers to there. None: it has no network. */
   networks: Partial<Record<NetworkRole, string[]>>;
   mounts: MountPlan[];
   /** Path to tmpfs options. */
@@ -186,6 +186,14 @@ export interface ServicePlan {
   volume?: VolumePlan;
   /** True: new files are taken by a reload that loses no connection, and the container stays. */
   reloads?: boolean;
+  /** What has to succeed until it counts as ready, instead of Docker's health check alone; again whenever files change. */
+  gate?: string;
+}
+
+/** What keeps the edge's certificate up to date. */
+export interface CertificatesPlan extends ServicePlan {
+  /** Whether the edge needs it to start, or it needs the edge to get a certificate. */
+  order: "before-edge" | "after-edge";
 }
 
 export interface BackendPlan {
@@ -278,6 +286,8 @@ export interface BoxPlan {
   edge: ServicePlan;
   /** Absent where it is off. */
   observability?: ObservabilityPlan;
+  /** Absent without TLS, and where the certificate is a secret. */
+  certificates?: CertificatesPlan;
   /** Memory that backends may have on each of the host's devices. */
   devices: DeviceNeed[];
   /** Where clients go. */

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { limitsSchema } from "./limits";
 import { routingSchema } from "./routing";
-import { memoryMiB, port, seconds, secretRef } from "./shared";
+import { hostName, memoryMiB, port, seconds, secretRef } from "./shared";
+import { adminSchema, tlsSchema } from "./tls";
 
 const settings = z.record(z.string(), z.unknown());
 
@@ -15,11 +16,7 @@ export const gatewaySchema = z.strictObject({
     .optional()
     .describe("Loopback port for LiteLLM's UI and admin routes. Default: the port after `port`."),
   hosts: z
-    .array(
-      z
-        .string()
-        .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, "Write a host name without scheme or port."),
-    )
+    .array(hostName)
     .default([])
     .describe(
       "Host names that clients may use, besides localhost and `bind`: framework, box.tailnet.ts.net.",
@@ -28,6 +25,8 @@ export const gatewaySchema = z.strictObject({
     .enum(["key", "none"])
     .default("key")
     .describe("`none`: clients on this host need no key, the edge adds it. Only with a loopback `bind`."),
+  tls: tlsSchema.optional(),
+  admin: adminSchema.optional(),
   replicas: z.int().min(1).max(8).default(1).describe("Gateway containers a generation."),
   drainTimeout: seconds
     .default(900)

@@ -38,3 +38,8 @@ export const modelName = z
     /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/,
     "A model's name is letters, digits and . _ : / -, at most 128 characters.",
   );
+
+/** Name or IPv4 address of a host, as clients write it. */
+export const hostName = z
+  .string()
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, "Write a host name without scheme or port.");

@@ -31,6 +31,7 @@ export const recipes: Resolved = {
     cache: { reference: "gpubox/cache:333333333333", source: "recipe" },
     database: { reference: "gpubox/database:444444444444", source: "recipe" },
     llamacpp: { reference: "gpubox/llamacpp:555555555555", source: "recipe" },
+    acme: { reference: "gpubox/acme:666666666666", source: "recipe" },
   },
   offlineModels: [],
   knownModels: [],

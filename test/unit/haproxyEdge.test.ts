@@ -107,6 +107,7 @@ describe("the files of edge and valve", () => {
       ([place]) => place,
     );
     expect([...new Set(places)].sort()).toEqual([
+      "/etc/gpubox/certificates.sh",
       "/etc/gpubox/control.sh",
       "/etc/gpubox/haproxy.cfg",
       "/etc/gpubox/hold.lua",

@@ -43,12 +43,10 @@ test("a record of a role that does not exist is refused", () => {
   expect(() => readResolved(dir, "box")).toThrow();
 });
 
-test("images of the box itself, llama.cpp's for the CPU, Ollama's and the monitors' have recipes; the last two are not made unasked", () => {
-  expect(recipeRoles(defaultProjectDir)).toEqual([
-    ...defaultRecipes.slice(0, 4),
-    ...["prometheus", "alertmanager", "node-exporter", "redis-exporter", "postgres-exporter"],
-    "llamacpp",
-    "ollama",
-  ]);
+test("images of the box itself, llama.cpp's for the CPU, Ollama's, the monitors' and the ACME client's have recipes; those that few stacks want are not made unasked", () => {
+  const wanted = ["prometheus", "alertmanager", "node-exporter", "redis-exporter", "postgres-exporter"];
+  expect([...recipeRoles(defaultProjectDir)].sort()).toEqual(
+    [...defaultRecipes, ...wanted, "acme", "ollama"].sort(),
+  );
   expect(defaultRecipes).toEqual(["gateway", "edge", "cache", "database", "llamacpp"]);
 });

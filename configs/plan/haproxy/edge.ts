@@ -13,10 +13,11 @@ import {
   RETRY_AFTER_SECONDS,
   waitingFrontend,
 } from "./common";
+import { ADMIN_TLS_PORT, type EdgeTls, plainSections, tlsBind } from "./tls";
 
 /** Port of the clients' listener inside the container: inference only. */
 export const CLIENT_PORT = 4000;
-/** Port of the admin listener inside the container; to be published on loopback only. */
+/** Port of the plain admin listener inside the container. */
 export const ADMIN_PORT = 4001;
 /** Port that every gateway listens on. */
 export const GATEWAY_PORT = 4000;
@@ -42,6 +43,7 @@ const FORWARDED_HOST = "gateway";
 /** Files of the edge's directory: name there to path under assets/. haproxy.cfg and keys.map are made here. */
 export const EDGE_ASSETS: Record<string, string> = {
   "entrypoint.sh": "edge/entrypoint.sh",
+  "certificates.sh": "edge/certificates.sh",
   "switch.sh": "edge/switch.sh",
   "upstream.sh": "edge/upstream.sh",
   "hold.lua": "haproxy/hold.lua",
@@ -68,6 +70,12 @@ export interface EdgeOptions {
   maxParallel?: number;
   /** True where Prometheus reads its metrics. Default: false. */
   metrics?: boolean;
+  /** The clients' port speaks TLS. Default: plain HTTP. */
+  tls?: EdgeTls;
+  /** True: the admin port is at {@link ADMIN_TLS_PORT} too, with TLS. */
+  adminTls?: boolean;
+  /** More host names and addresses, for the admin port only. */
+  adminHosts?: string[];
   /** Seconds that a request waits for a gateway. Default {@link HOLD_SECONDS}. */
   holdSeconds?: number;
 }
@@ -143,10 +151,10 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     `  ${defaultServer({ fall: FALL })}`,
     "",
     "frontend clients from base",
-    `  bind :${CLIENT_PORT}`,
+    `  bind :${CLIENT_PORT}${tlsBind(options.tls)}`,
     `  maxconn ${MAX_CLIENTS}`,
     ...indent(handOver("clients")),
-    ...indent(requestRules(options)),
+    ...indent(requestRules(options.hosts)),
     ...[...CLIENT_ROUTES, ...(options.audio ? AUDIO_ROUTES : [])].map(
       (route) => `  acl client_route var(txn.path) -m ${route.endsWith("/") ? "beg" : "str"} ${route}`,
     ),
@@ -169,9 +177,10 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     "",
     "frontend admin from base",
     `  bind :${ADMIN_PORT}`,
+    ...(options.adminTls ? [`  bind :${ADMIN_TLS_PORT}${tlsBind(options.tls)}`] : []),
     `  maxconn ${MAX_CLIENTS}`,
     ...indent(handOver("admin")),
-    ...indent(requestRules(options)),
+    ...indent(requestRules([...options.hosts, ...(options.adminHosts ?? [])])),
     "  # The drain route would be a kill switch. It belongs to the gateway's own entrypoint.",
     `  http-request return ${jsonError(404, "not_found", "The edge does not serve this route.")} if { var(txn.path) -m beg /health/drain }`,
     "  # Making a key twice is worse than an error.",
@@ -196,6 +205,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     }),
     "",
     ...(options.metrics ? metricsFrontend() : []),
+    ...plainSections(options.tls, knownHost(options.hosts)),
     ...aliveFrontend(),
   ];
   return [`${lines.join("\n")}\n`];
@@ -286,15 +296,21 @@ function handOver(frontend: string): string[] {
 }
 
 /** Rules of both ports: a known Host, a path that means one thing only, and nothing of what clients claim to be. */
-function requestRules(options: EdgeOptions): string[] {
+function requestRules(hosts: string[]): string[] {
   return [
-    ...hostNames(options.hosts).map((host) => `acl known_host req.fhdr(Host),host_only -m str ${host}`),
-    `http-request return ${jsonError(421, "misdirected_request", "This gateway does not answer to that host name. Add it to gateway.hosts in the stack's config.")} if !known_host`,
+    ...knownHost(hosts),
     ...PLAIN_PATH_RULES,
     `http-request set-header Host ${FORWARDED_HOST}`,
     "http-request set-header X-Forwarded-For %[src]",
     ...CLAIMED.map((name) => `http-request del-header ${name}`),
     "http-request del-header x-gpubox-held",
+  ];
+}
+
+function knownHost(hosts: string[]): string[] {
+  return [
+    ...hostNames(hosts).map((host) => `acl known_host req.fhdr(Host),host_only -m str ${host}`),
+    `http-request return ${jsonError(421, "misdirected_request", "This gateway does not answer to that host name. Add it to gateway.hosts in the stack's config.")} if !known_host`,
   ];
 }
 

@@ -1,4 +1,5 @@
 import http from "node:http";
+import https from "node:https";
 import { connect } from "node:net";
 import { MASTER_KEY, sleep } from "./lab";
 
@@ -25,17 +26,32 @@ export interface Ask {
   agent?: http.Agent;
   /** Gives up after this many milliseconds. */
   giveUpMs?: number;
+  /** Asks by https. */
+  tls?: Tls;
+}
+
+/** What a client knows of a server with TLS. */
+export interface Tls {
+  /** The root that it trusts, PEM. Default: none is asked for. */
+  ca?: string;
+  /** The host that it means. */
+  servername: string;
 }
 
 /** One request whose path reaches the wire as it is. Rejects when the connection breaks. */
 export function ask(port: number, path: string, options: Ask = {}): Promise<Answer> {
-  const { method = "GET", key = MASTER_KEY, body, agent = false, giveUpMs } = options;
-  const headers = { ...(key !== null && { Authorization: `Bearer ${key}` }), ...options.headers };
+  const { method = "GET", key = MASTER_KEY, body, agent = false, giveUpMs, tls } = options;
+  const headers = {
+    ...(tls && { Host: tls.servername }),
+    ...(key !== null && { Authorization: `Bearer ${key}` }),
+    ...options.headers,
+  };
   const start = performance.now();
   return new Promise((resolve, reject) => {
     const signal = giveUpMs ? AbortSignal.timeout(giveUpMs) : undefined;
-    const request = http.request(
-      { host: "127.0.0.1", port, path, method, headers, agent, signal },
+    const secured = tls && { ...tls, rejectUnauthorized: tls.ca !== undefined };
+    const request = (tls ? https : http).request(
+      { host: "127.0.0.1", port, path, method, headers, agent, signal, ...secured },
       (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -89,7 +105,7 @@ export async function shortRequests(
   port: number,
   clients: number,
   done: Promise<unknown>,
-  as: (client: number) => Pick<Ask, "key" | "headers"> = () => ({}),
+  as: (client: number) => Pick<Ask, "key" | "headers" | "tls"> = () => ({}),
 ): Promise<Tally> {
   const tally: Tally = { answered: 0, failed: [], longest: 0, names: new Set() };
   let over = false;
@@ -97,7 +113,7 @@ export async function shortRequests(
     over = true;
   });
   const client = async (number: number) => {
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const agent = new (as(number).tls ? https : http).Agent({ keepAlive: true, maxSockets: 1 });
     for (let count = 0; !over; count++) {
       const id = `${number}-${count}`;
       const start = performance.now();
@@ -120,18 +136,24 @@ export async function shortRequests(
 }
 
 /** A stream of numbered events; says what is wrong with it, or nothing. */
-export async function stream(port: number, seconds: number): Promise<string | undefined> {
+export async function stream(port: number, seconds: number, tls?: Tls): Promise<string | undefined> {
   try {
     const { status, text } = await ask(port, `/v1/chat/completions?stream=${seconds}`, {
       method: "POST",
       body: "{}",
+      tls,
     });
-    const events = text.split("\n\n").filter(Boolean);
-    const numbers = events.slice(0, -1).map((event) => Number(event.split(" ")[2]));
-    const whole = numbers.length === seconds * 10 && numbers.every((number, index) => number === index);
-    if (status === 200 && whole && events.at(-1) === "data: [DONE]") return undefined;
-    return `${status} with ${numbers.length} events, last ${events.at(-1)}`;
+    return faultOf(status, text, seconds);
   } catch (error) {
     return String(error);
   }
+}
+
+/** What is wrong with a stream's answer, or nothing. */
+export function faultOf(status: number, text: string, seconds: number): string | undefined {
+  const events = text.split("\n\n").filter(Boolean);
+  const numbers = events.slice(0, -1).map((event) => Number(event.split(" ")[2]));
+  const whole = numbers.length === seconds * 10 && numbers.every((number, index) => number === index);
+  if (status === 200 && whole && events.at(-1) === "data: [DONE]") return undefined;
+  return `${status} with ${numbers.length} events, last ${events.at(-1)}`;
 }

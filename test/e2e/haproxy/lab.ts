@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig, edgeKeys } from "../../../configs/plan/haproxy/edge";
+import { ADMIN_TLS_PORT, CERTIFICATES_DIR, HTTP_PORT } from "../../../configs/plan/haproxy/tls";
 import {
   VALVE_ASSETS,
   VALVE_COMMAND,
@@ -19,7 +20,7 @@ const ROOT = join(__dirname, "../../..");
 /** The image that the recipe makes; another one by the environment. */
 export const edgeImage = process.env.GPUBOX_TEST_EDGE_IMAGE ?? builtImage("edge");
 /** Any image with python3. */
-const stubImage = builtImage("gateway");
+export const stubImage = builtImage("gateway");
 
 /** `describe`, or a loud skip where the images are not there. */
 export const describeLab: jest.Describe = edgeImage && stubImage ? describe : skipped();
@@ -44,6 +45,8 @@ export const PREVIOUS_KEY = "sk-lab-previous";
 export interface LabEdge extends Partial<EdgeOptions> {
   /** Gateways that it begins with. */
   upstream?: string[];
+  /** Directory of this machine that holds tls.pem. */
+  certificates?: string;
   secrets?: SecretValues;
 }
 
@@ -54,6 +57,9 @@ export class Lab {
   /** Ports on this machine's loopback. */
   clientPort = 0;
   adminPort = 0;
+  /** Only where the edge speaks TLS. */
+  adminTlsPort = 0;
+  plainPort = 0;
   private containers: string[] = [];
 
   async open(): Promise<this> {
@@ -111,7 +117,7 @@ export class Lab {
   }
 
   /** Writes the edge's directory anew, as a change of the stack's config does. */
-  writeEdge({ secrets, upstream, ...options }: LabEdge = {}): void {
+  writeEdge({ secrets, upstream, certificates, ...options }: LabEdge = {}): void {
     const values = { masterKey: MASTER_KEY, ...secrets };
     const keys = edgeKeys({ previousMasterKey: secrets?.previousMasterKey !== undefined });
     const config = edgeConfig({
@@ -130,7 +136,7 @@ export class Lab {
   /** Starts an edge, hardened as a real one, and waits until it is healthy. */
   async edge(options: LabEdge = {}): Promise<void> {
     this.writeEdge(options);
-    [this.clientPort, this.adminPort] = await freePorts(2);
+    [this.clientPort, this.adminPort, this.adminTlsPort, this.plainPort] = await freePorts(4);
     const state = `${this.prefix}-state`;
     await this.docker(
       "run",
@@ -154,11 +160,17 @@ export class Lab {
           `GPUBOX_UPSTREAM=${(options.upstream ?? []).map((short) => this.name(short)).join(" ")}`,
         ],
         ...[
-          "--publish",
-          `127.0.0.1:${this.clientPort}:4000`,
-          "--publish",
-          `127.0.0.1:${this.adminPort}:4001`,
-        ],
+          [this.clientPort, 4000],
+          [this.adminPort, 4001],
+          ...(options.tls
+            ? [
+                [this.adminTlsPort, ADMIN_TLS_PORT],
+                [this.plainPort, HTTP_PORT],
+              ]
+            : []),
+        ].flatMap(([port, inside]) => ["--publish", `127.0.0.1:${port}:${inside}`]),
+        ...(options.certificates ? ["--volume", `${options.certificates}:${CERTIFICATES_DIR}:ro`] : []),
+        ...(options.hosts ?? []).flatMap((host) => ["--network-alias", host]),
       ],
     );
   }
@@ -173,7 +185,7 @@ export class Lab {
   /** Starts a valve before the stub `short`. */
   async valve(short: string, options: Omit<ValveOptions, "backend">): Promise<void> {
     this.writeValve(short, options);
-    this.clientPort = (await freePorts(1))[0];
+    [this.clientPort] = await freePorts(1);
     await this.hardened("valve", VALVE_COMMAND, ["--publish", `127.0.0.1:${this.clientPort}:8080`]);
   }
 
@@ -209,7 +221,8 @@ export class Lab {
     await eventually(async () => (await this.exec(short, "bash", "/etc/gpubox/health.sh")).code === 0);
   }
 
-  private async start(short: string, args: string[]): Promise<void> {
+  /** Starts any container on the lab's network. `args`: what follows the options of `docker run`. */
+  async start(short: string, args: string[]): Promise<void> {
     const name = this.name(short);
     this.containers.push(name);
     await this.docker("run", "--detach", "--name", name, "--network", this.prefix, ...args);
@@ -237,10 +250,10 @@ export function sleep(milliseconds: number): Promise<void> {
 }
 
 /** Fixed for a container's life, unlike the ones that Docker would choose at each start. */
-async function freePorts(count: number): Promise<[number, number]> {
+export async function freePorts(count: number): Promise<[number, number, number, number]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
   await Promise.all(servers.map((server) => new Promise((resolve) => server.once("listening", resolve))));
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports as [number, number];
+  return ports as [number, number, number, number];
 }

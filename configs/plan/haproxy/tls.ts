@@ -1,0 +1,64 @@
+import { jsonError } from "./common";
+
+/** Port of the edge's plain HTTP inside the container: the authority's challenges, and the way to https for the rest. */
+export const HTTP_PORT = 4003;
+/** Port of the admin listener that speaks TLS inside the container. */
+export const ADMIN_TLS_PORT = 4004;
+/** Where the directory with tls.pem is mounted that another container keeps up to date. */
+export const CERTIFICATES_DIR = "/var/lib/certificates";
+/** Name and port of the container that answers a certificate authority's challenges. */
+const CHALLENGES = "certificates:8080";
+
+export interface EdgeTls {
+  /** A PEM file with certificate, chain and key, or a directory of such files. */
+  certificate: string;
+  /** True: it starts without any certificate, and refuses connections that name no host of one. */
+  strictSni?: boolean;
+  /** Plain HTTP at {@link HTTP_PORT} answers challenges and leads all others to this port of the host. */
+  challenges?: { httpsPort: number };
+}
+
+// Mozilla's "intermediate" recommendation, version 5.7, without the DHE ciphers that only clients before 2014 need.
+const CIPHERS = ["ECDSA", "RSA"].flatMap((kind) =>
+  ["AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"].map((cipher) => `ECDHE-${kind}-${cipher}`),
+);
+const CIPHERSUITES = ["AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256"];
+
+/** What follows the address of a `bind` line; nothing without TLS. */
+export function tlsBind(tls: EdgeTls | undefined): string {
+  if (!tls) return "";
+  const strict = tls.strictSni ? " strict-sni" : "";
+  return (
+    ` ssl crt ${tls.certificate}${strict} alpn h2,http/1.1 ssl-min-ver TLSv1.2 no-tls-tickets` +
+    ` ciphers ${CIPHERS.join(":")} ciphersuites ${CIPHERSUITES.map((suite) => `TLS_${suite}`).join(":")}`
+  );
+}
+
+/**
+ * The sections that answer on plain HTTP; none without challenges. A request with a key is no longer secret: it gets an
+ * error, because a client that is led on would go on sending its key in clear.
+ *
+ * @param knownHost the rules that leave only known hosts
+ */
+export function plainSections(tls: EdgeTls | undefined, knownHost: string[]): string[] {
+  if (!tls?.challenges) return [];
+  const { httpsPort } = tls.challenges;
+  const port = httpsPort === 443 ? "" : `:${httpsPort}`;
+  return [
+    "frontend plain from base",
+    `  bind :${HTTP_PORT}`,
+    ...knownHost.map((line) => `  ${line}`),
+    "  acl challenge path_beg /.well-known/acme-challenge/",
+    "  http-request allow if challenge",
+    ...["authorization", "x-api-key", "api-key"].map((name) => `  acl has_key req.hdr(${name}) -m found`),
+    `  http-request return ${jsonError(403, "permission_denied", "This port is not encrypted and a key was sent to it: use https, and another key if somebody may have read this one.")} if has_key`,
+    "  http-request set-var(txn.host) req.fhdr(Host),host_only",
+    `  http-request redirect code 308 location https://%[var(txn.host)]${port}%[pathq]`,
+    "  use_backend challenges",
+    "",
+    "# The certificate client listens only while it asks for one.",
+    "backend challenges from base",
+    `  server certificates ${CHALLENGES} no-check init-addr none resolvers docker resolve-prefer ipv4`,
+    "",
+  ];
+}

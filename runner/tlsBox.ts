@@ -1,0 +1,98 @@
+import { once } from "node:events";
+import { request } from "node:http";
+import { isIP } from "node:net";
+import { Readable } from "node:stream";
+import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from "node:tls";
+
+/** Where a box with TLS is reached from itself. */
+export interface TlsBox {
+  /** What clients write, for example `https://llm.example.com`. */
+  endpoint: string;
+  /** Address of this host that the port is published on: the name may lead to a router that does not lead back. */
+  address: string;
+}
+
+/** Milliseconds that a new certificate may take to be served: the edge looks every five seconds, then reloads. */
+const SERVED_WITHIN_MS = 30_000;
+
+/** Milliseconds that a handshake may take. */
+const HANDSHAKE_MS = 10_000;
+
+/**
+ * Looks at the certificate as clients do: it is for the endpoint's host and valid now. One that was made a moment ago is
+ * waited for. Whether this machine trusts its authority is only said, because a private authority is the clients' to know.
+ *
+ * @throws Error that says what a client would say.
+ */
+export async function lookAtCertificate(box: TlsBox): Promise<string> {
+  const deadline = Date.now() + SERVED_WITHIN_MS;
+  while (true) {
+    try {
+      const socket = await connectTo(box);
+      const { valid_to, issuer } = socket.getPeerCertificate();
+      const trusted = socket.authorized ? "" : ", which this machine does not know: clients need its root";
+      socket.destroy();
+      const until = new Date(valid_to).toISOString().slice(0, 10);
+      return `for ${new URL(box.endpoint).hostname}, until ${until}, by ${issuer.O ?? issuer.CN}${trusted}`;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+}
+
+/**
+ * `fetch` for a box's own TLS port. It sends nothing before the certificate was found good for the endpoint's host, and does
+ * not ask who signed it: the connection does not leave this host.
+ */
+export function tlsFetch(box: TlsBox): (url: string, init: RequestInit) => Promise<Response> {
+  return async (url, init) => {
+    const { host, pathname, search } = new URL(url);
+    const socket = await connectTo(box);
+    return new Promise((resolve, reject) => {
+      const asked = request(
+        {
+          createConnection: () => socket,
+          method: init.method ?? "GET",
+          path: pathname + search,
+          headers: { ...(init.headers as Record<string, string>), host, connection: "close" },
+          signal: init.signal ?? undefined,
+        },
+        (answer) =>
+          resolve(
+            new Response(Readable.toWeb(answer) as ReadableStream<Uint8Array>, { status: answer.statusCode }),
+          ),
+      );
+      asked.on("error", reject);
+      asked.end(init.body as string | undefined);
+    });
+  };
+}
+
+async function connectTo({ endpoint, address }: TlsBox): Promise<TLSSocket> {
+  const { hostname, port } = new URL(endpoint);
+  const host = hostname.replace(/^\[(.*)\]$/, "$1");
+  const socket = connect({
+    host: address,
+    port: Number(port || 443),
+    servername: isIP(host) ? undefined : host,
+    rejectUnauthorized: false,
+    ALPNProtocols: ["http/1.1"],
+  });
+  await once(socket, "secureConnect", { signal: AbortSignal.timeout(HANDSHAKE_MS) });
+  const fault = faultOf(host, socket.getPeerCertificate());
+  if (fault) socket.destroy();
+  if (fault) throw new Error(fault);
+  return socket;
+}
+
+function faultOf(host: string, certificate: PeerCertificate): string | undefined {
+  const wrongName = checkServerIdentity(host, certificate);
+  if (wrongName)
+    return `the certificate is not for ${host}: ${certificate.subjectaltname ?? "it names no host"}`;
+  const [from, until] = [certificate.valid_from, certificate.valid_to].map((date) =>
+    new Date(date).getTime(),
+  );
+  if (until! < Date.now()) return `the certificate has expired on ${certificate.valid_to}`;
+  return from! > Date.now() ? `the certificate is not valid before ${certificate.valid_from}` : undefined;
+}

@@ -1,0 +1,287 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { CERTIFICATES_DIR, HTTP_PORT } from "../../configs/plan/haproxy/tls";
+import { hasOpenssl, makeAuthority, makeCertificate, type Pair } from "../support/certificates";
+import { ask, shortRequests, stream } from "./haproxy/client";
+import { describeLab, eventually, Lab, type LabEdge, MASTER_KEY, sleep } from "./haproxy/lab";
+import { acmeImage, handshake, pebbleFiles, planFor, startCertificates } from "./tls/certificates";
+import { H2Client } from "./tls/h2";
+
+const MINUTE = 60_000;
+const HOST = "box.example";
+const NAMES = [HOST, "127.0.0.1"];
+
+const [describeFiles, describeAcme] = choose();
+
+function choose(): [jest.Describe, jest.Describe] {
+  const pebble = spawnSync("pebble", ["-h"]).error === undefined;
+  if (!hasOpenssl) console.warn("SKIPPED: certificates are made with openssl");
+  if (!pebble || !acmeImage)
+    console.warn("SKIPPED: ACME needs Debian's pebble and the image gpubox/acme (npm run images build acme)");
+  return [
+    hasOpenssl ? describeLab : describe.skip,
+    hasOpenssl && pebble && acmeImage ? describeLab : describe.skip,
+  ];
+}
+
+describeFiles("own certificate files", () => {
+  const lab = new Lab();
+  const authority = hasOpenssl ? makeAuthority() : { certificate: "", key: "" };
+  const tls = { ca: authority.certificate, servername: HOST };
+  const live = join(lab.dir, "letsencrypt/live/box");
+  const archive = join(lab.dir, "letsencrypt/archive/box");
+  let generation = 0;
+
+  /** Renews as certbot does: new files in `archive`, then the links in `live`, one after the other. */
+  const renew = async (pair: Pair, between: () => Promise<void> = async () => {}) => {
+    generation++;
+    for (const [name, text] of [
+      ["fullchain", pair.certificate],
+      ["privkey", pair.key],
+    ]) {
+      writeFileSync(join(archive, `${name}${generation}.pem`), text!, { mode: 0o600 });
+      symlinkSync(`../../archive/box/${name}${generation}.pem`, join(live, `${name}.new`));
+      renameSync(join(live, `${name}.new`), join(live, `${name}.pem`));
+      if (name === "fullchain") await between();
+    }
+  };
+  const renewed = () => lab.exec("certificates", "sh", "/etc/gpubox/renew.sh");
+
+  beforeAll(async () => {
+    await lab.open();
+    for (const dir of [live, archive]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+    chmodSync(join(lab.dir, "letsencrypt/live"), 0o700);
+    await renew(makeCertificate({ names: NAMES, by: authority }));
+    const gateway = { tls: { certificate: join(live, "fullchain.pem"), key: join(live, "privkey.pem") } };
+    await startCertificates(lab, planFor(lab, gateway));
+    await eventually(
+      async () => (await lab.exec("certificates", "test", "-s", `${CERTIFICATES_DIR}/tls.pem`)).code === 0,
+    );
+    await Promise.all([
+      lab.stub("a"),
+      lab.edge({
+        hosts: [HOST],
+        tls: { certificate: `${CERTIFICATES_DIR}/tls.pem` },
+        adminTls: true,
+        adminHosts: ["admin.example"],
+        certificates: join(lab.dir, "certificates"),
+      }),
+    ]);
+    expect((await lab.switch("a")).code).toBe(0);
+  }, MINUTE);
+  afterAll(() => lab.close(), MINUTE);
+
+  test("the clients' port speaks TLS only, 1.2 or newer, by name and by address", async () => {
+    expect((await ask(lab.clientPort, "/v1/models", { tls })).json.name).toBe("a");
+    const byAddress = { ca: authority.certificate, servername: "" };
+    const answer = await ask(lab.clientPort, "/v1/models", {
+      tls: byAddress,
+      headers: { Host: "127.0.0.1" },
+    });
+    expect(answer.status).toBe(200);
+    await expect(ask(lab.clientPort, "/v1/models")).rejects.toThrow();
+    expect(await handshake(lab.clientPort, { maxVersion: "TLSv1.1" })).toEqual({
+      error: expect.stringMatching(/alert|closed/),
+    });
+    expect((await handshake(lab.clientPort, { alpn: ["h2", "http/1.1"] })).protocol).toBe("h2");
+  });
+
+  test("the admin port is plain at one listener and speaks TLS at the other, for its own names too", async () => {
+    expect((await ask(lab.adminPort, "/key/list")).status).toBe(200);
+    const asAdmin = { servername: "admin.example" };
+    expect((await ask(lab.adminTlsPort, "/key/list", { tls: asAdmin })).status).toBe(200);
+    expect((await ask(lab.clientPort, "/v1/models", { tls: asAdmin })).status).toBe(421);
+  });
+
+  test("the key is readable by root and the edge's group only, and by the edge not writable", async () => {
+    const { stdout } = await lab.exec(
+      "certificates",
+      "stat",
+      "-c",
+      "%a %u:%g %n",
+      CERTIFICATES_DIR,
+      `${CERTIFICATES_DIR}/tls.pem`,
+    );
+    expect(stdout).toBe(`750 0:99 ${CERTIFICATES_DIR}\n640 0:99 ${CERTIFICATES_DIR}/tls.pem\n`);
+    expect((await lab.exec("edge", "touch", `${CERTIFICATES_DIR}/tls.pem`)).code).toBe(1);
+  });
+
+  test(
+    "renewed files are taken while eight streams run, over HTTP/1.1 and HTTP/2: nothing is lost",
+    async () => {
+      const before = (await handshake(lab.clientPort)).serial;
+      const next = makeCertificate({ names: NAMES, by: authority });
+      const other = new H2Client(lab.clientPort, authority.certificate);
+      const quick = new H2Client(lab.clientPort, authority.certificate);
+      const streams = [
+        ...Array.from({ length: 4 }, () => stream(lab.clientPort, 25, tls)),
+        ...Array.from({ length: 4 }, () => other.stream(25)),
+      ];
+      const done = sleep(25_000);
+      const load = shortRequests(lab.clientPort, 4, done, () => ({ tls }));
+      const quickLoad = quick.short(done);
+      await sleep(1000);
+      // Half a renewal is none: the key does not belong to the new certificate.
+      await renew(next, async () => {
+        const { code, stderr } = await renewed();
+        expect([code, stderr]).toEqual([
+          1,
+          expect.stringContaining("The certificate and the key are not taken: "),
+        ]);
+        expect((await handshake(lab.clientPort)).serial).toBe(before);
+      });
+      await eventually(async () => (await handshake(lab.clientPort)).serial !== before);
+      const [short, h2] = [await load, await quickLoad];
+      console.log(`renewal under load: ${short.answered} requests by HTTP/1.1, ${h2.answered} by HTTP/2`);
+      expect([short.failed, h2.failed]).toEqual([[], []]);
+      expect(short.answered).toBeGreaterThan(200);
+      expect(h2.answered).toBeGreaterThan(200);
+      expect(quick.opened).toBeGreaterThan(1);
+      expect(await Promise.all(streams)).toEqual(Array(8).fill(undefined));
+      for (const client of [other, quick]) client.close();
+    },
+    2 * MINUTE,
+  );
+
+  test("a file that goes away changes nothing", async () => {
+    const before = (await handshake(lab.clientPort)).serial;
+    renameSync(join(live, "privkey.pem"), join(live, "away.pem"));
+    const { code, stderr } = await renewed();
+    expect([code, stderr]).toEqual([
+      1,
+      `${join(live, "privkey.pem")} cannot be read: it is not there, root does not own it, or it is a link to elsewhere.\n`,
+    ]);
+    expect((await handshake(lab.clientPort)).serial).toBe(before);
+    renameSync(join(live, "away.pem"), join(live, "privkey.pem"));
+  });
+});
+
+describeAcme("certificates by ACME", () => {
+  const lab = new Lab();
+  const authority = hasOpenssl ? makeAuthority() : { certificate: "", key: "" };
+  const tls = { servername: HOST };
+  const renew = () => lab.exec("certificates", "sh", "/etc/gpubox/renew.sh");
+  const edge: LabEdge = {
+    hosts: [HOST],
+    tls: { certificate: CERTIFICATES_DIR, strictSni: true, challenges: { httpsPort: 4443 } },
+    certificates: join(lab.dir, "certificates"),
+  };
+
+  beforeAll(async () => {
+    await lab.open();
+    const pebble = pebbleFiles(
+      join(lab.dir, "pebble"),
+      makeCertificate({ names: ["pebble"], by: authority }),
+      {
+        listenAddress: "0.0.0.0:14000",
+        managementListenAddress: "0.0.0.0:15000",
+        httpPort: HTTP_PORT,
+      },
+    );
+    await lab.start("pebble", ["--network-alias", "pebble", ...pebble]);
+    const acme = {
+      agreeToTerms: true,
+      email: "somebody@box.example",
+      directory: "https://pebble:14000/dir",
+      trust: authority.certificate,
+    };
+    await startCertificates(lab, planFor(lab, { bind: "0.0.0.0", hosts: [HOST], tls: { acme } }));
+    await Promise.all([lab.stub("a"), lab.edge(edge)]);
+    expect((await lab.switch("a")).code).toBe(0);
+  }, MINUTE);
+  afterAll(() => lab.close(), MINUTE);
+
+  test("without a certificate the edge runs and lets nobody in", async () => {
+    expect(await handshake(lab.clientPort)).toEqual({ error: expect.any(String) });
+    expect((await ask(lab.adminPort, "/key/list")).status).toBe(200);
+  });
+
+  test("plain HTTP leads to https, and says so to whoever sent a key", async () => {
+    const headers = { Host: HOST };
+    const led = await ask(lab.plainPort, "/v1/models?x=1", { key: null, headers });
+    expect([led.status, led.headers.location]).toEqual([308, `https://${HOST}:4443/v1/models?x=1`]);
+    const warned = await ask(lab.plainPort, "/v1/models", { headers });
+    expect([warned.status, warned.json.error?.type]).toEqual([403, "permission_denied"]);
+    expect((await ask(lab.plainPort, "/", { key: null, headers: { Host: "other.example" } })).status).toBe(
+      421,
+    );
+  });
+
+  test(
+    "an authority that refuses says why, and nothing changes",
+    async () => {
+      // An edge that does not know the name gives the authority another answer than the one it wants.
+      lab.writeEdge({ ...edge, hosts: ["other.example"] });
+      expect((await lab.reload()).code).toBe(0);
+      const { code, stderr } = await renew();
+      lab.writeEdge(edge);
+      expect((await lab.reload()).code).toBe(0);
+      expect([code, stderr]).toEqual([1, expect.stringContaining(`Domain: ${HOST}`)]);
+      expect((await lab.exec("certificates", "ls", "-A", CERTIFICATES_DIR)).stdout).toBe("");
+    },
+    MINUTE,
+  );
+
+  test(
+    "the first certificate comes, is kept while it is good, and renewed before it ends, while eight streams run",
+    async () => {
+      expect((await renew()).code).toBe(0);
+      await eventually(async () => (await handshake(lab.clientPort)).serial !== undefined);
+      const { serial } = await handshake(lab.clientPort);
+      const root = await issuer(lab);
+      const trusted = { ...tls, ca: root };
+      expect((await ask(lab.clientPort, "/v1/models", { tls: trusted })).json.name).toBe("a");
+      expect(await handshake(lab.clientPort, { servername: "other.example" })).toEqual({
+        error: expect.any(String),
+      });
+
+      const kept = await renew();
+      expect([kept.code, kept.stderr]).toEqual([0, expect.stringContaining("not yet due for renewal")]);
+
+      const streams = Array.from({ length: 8 }, () => stream(lab.clientPort, 20, trusted));
+      const load = shortRequests(lab.clientPort, 4, sleep(20_000), () => ({ tls: trusted }));
+      // As if two months had gone by: it is due for certbot's own rule.
+      await lab.exec(
+        "certificates",
+        ...[
+          "sh",
+          "-c",
+          "sed -i 's/^# renew_before_expiry.*/renew_before_expiry = 100 days/' /var/lib/acme/renewal/*",
+        ],
+      );
+      expect((await renew()).code).toBe(0);
+      await eventually(async () => (await handshake(lab.clientPort)).serial !== serial);
+      const { answered, failed } = await load;
+      expect(failed).toEqual([]);
+      expect(answered).toBeGreaterThan(200);
+      expect(await Promise.all(streams)).toEqual(Array(8).fill(undefined));
+    },
+    3 * MINUTE,
+  );
+
+  test("the key is in no log and on no command line", async () => {
+    const logs = (
+      await Promise.all(["certificates", "edge"].map((name) => lab.docker("logs", lab.name(name))))
+    ).join();
+    const { stdout } = await lab.exec("certificates", "cat", `${CERTIFICATES_DIR}/tls.pem`);
+    const line = /-----BEGIN PRIVATE KEY-----\n(.+)\n/.exec(stdout)![1]!;
+    expect(line.length).toBeGreaterThan(60);
+    expect(logs).not.toContain(line.slice(0, 40));
+    expect(logs).not.toContain(MASTER_KEY);
+    const state = await lab.exec(
+      "certificates",
+      "sh",
+      "-c",
+      "stat -c '%a %u:%g' /var/lib/acme /var/lib/certificates/tls.pem",
+    );
+    expect(state.stdout).toBe("750 65533:65533\n640 65533:99\n");
+  });
+});
+
+/** The root that pebble made for itself. */
+async function issuer(lab: Lab): Promise<string> {
+  const script =
+    "import ssl, urllib.request as r; print(r.urlopen('https://localhost:15000/roots/0', context=ssl._create_unverified_context()).read().decode())";
+  return (await lab.exec("pebble", "python3", "-c", script)).stdout;
+}

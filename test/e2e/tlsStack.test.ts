@@ -1,0 +1,143 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { output, run } from "../../runner/process";
+import { editStack, exportsIn, inShell } from "../support/box";
+import { hasOpenssl, makeAuthority, makeCertificate } from "../support/certificates";
+import {
+  hasDocker,
+  hasPulumi,
+  makeProject,
+  npmRun,
+  removeProject,
+  type TestProject,
+} from "../support/project";
+import { stubImage } from "./haproxy/lab";
+import { handshake, pebbleFiles } from "./tls/certificates";
+
+const MINUTE = 60_000;
+const STACK = "tls";
+const HOST = "box.test";
+const PEBBLE = "gpubox-tls-pebble";
+
+type Sections = Record<string, Record<string, unknown>>;
+
+const able =
+  hasDocker && hasPulumi && hasOpenssl && stubImage && spawnSync("pebble", ["-h"]).error === undefined;
+if (!able)
+  console.warn("SKIPPED: a stack with TLS needs Docker, Pulumi, openssl, pebble and the gateway's image");
+
+(able ? describe : describe.skip)("a stack with TLS", () => {
+  let project: TestProject;
+  let exports: string[];
+  /** An address of this machine that containers reach too. */
+  let address: string;
+  const authority = able ? makeAuthority() : { certificate: "", key: "" };
+  const own = able ? makeCertificate({ names: [HOST, "*.box.test"], by: authority }) : authority;
+
+  const pulumi = (command: string) => inShell(project, exports, `pulumi ${command} --stack ${STACK}`);
+  const edit = (change: (gateway: Record<string, unknown>) => void) =>
+    editStack(project, (config) => change((config as unknown as Sections)["gpubox:gateway"]!));
+  const seen = (port = 4880) => handshake(port, { servername: HOST, address });
+
+  beforeAll(async () => {
+    address = await output("docker", [
+      ...["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"],
+    ]);
+    project = makeProject(STACK, 4880, { cache: { mode: "none" }, database: { mode: "none" } });
+    const pebble = pebbleFiles(
+      join(project.dir, "pebble"),
+      makeCertificate({ names: [address], by: authority }),
+      {
+        listenAddress: `${address}:4888`,
+        managementListenAddress: `${address}:4889`,
+        httpPort: 4882,
+      },
+    );
+    await output("docker", [
+      ...["run", "--detach", "--name", PEBBLE, "--network", "host", "--add-host", `${HOST}:${address}`],
+      ...pebble,
+    ]);
+    editStack(project, (config) => {
+      (config as unknown as Sections)["gpubox:gateway"] = {
+        ...{ port: 4880, drainTimeout: 30, bind: address, hosts: [HOST], admin: { bind: address } },
+        tls: {
+          acme: {
+            agreeToTerms: true,
+            directory: `https://${address}:4888/dir`,
+            trust: authority.certificate,
+            port: 4882,
+          },
+        },
+      };
+    });
+  }, MINUTE);
+  afterAll(async () => {
+    await run("docker", ["rm", "--force", PEBBLE]);
+    if (project) removeProject(project);
+  }, MINUTE);
+
+  test(
+    "`up` gets a certificate by ACME, and asks the box as clients do",
+    async () => {
+      const up = await npmRun(project, "up", "--yes");
+      expect(up.stderr).toBe("");
+      exports = exportsIn(up.stdout);
+      expect(up.stdout).toMatch(
+        / {2}ok {4}certificate {3}for box\.test, until \d{4}-\d\d-\d\d, by Pebble.*which this machine does not know/,
+      );
+      expect(up.stdout).toContain(`The box serves at https://${HOST}:4880`);
+      const { serial } = await seen();
+      expect(serial).toMatch(/^[0-9A-F]+$/);
+      expect((await seen(4881)).serial).toBe(serial);
+      const again = await pulumi("preview --refresh --expect-no-changes");
+      expect([again.code, again.stderr]).toEqual([0, ""]);
+    },
+    8 * MINUTE,
+  );
+
+  test(
+    "the same stack takes own files from then on; their key is nowhere in the state",
+    async () => {
+      const dir = join(project.dir, "pem");
+      mkdirSync(dir, { mode: 0o700 });
+      for (const [name, text] of [
+        ["certificate.pem", own.certificate],
+        ["key.pem", own.key],
+      ])
+        writeFileSync(join(dir, name!), text!, { mode: 0o600 });
+      edit((gateway) => {
+        gateway.tls = { certificate: join(dir, "certificate.pem"), key: join(dir, "key.pem") };
+      });
+      const before = await seen();
+      const up = await pulumi("up --yes --skip-preview");
+      expect([up.code, up.stderr]).toEqual([0, ""]);
+      const { serial } = await seen();
+      expect(serial).not.toBe(before.serial);
+      const smoke = await npmRun(project, "smoke");
+      expect([smoke.code, smoke.stdout]).toEqual([0, expect.stringContaining("certificate   for box.test")]);
+      const mode = "{{.HostConfig.NetworkMode}} {{.Config.User}}";
+      expect(await output("docker", ["inspect", "--format", mode, "gpubox-tls-certificates"])).toBe(
+        "none 0:99",
+      );
+      const state = await pulumi("stack export");
+      const line = /-----BEGIN PRIVATE KEY-----\n(.+)\n/.exec(own.key)![1]!;
+      expect(state.stdout).toContain("certificates");
+      expect(state.stdout).not.toContain(line.slice(0, 40));
+      const again = await pulumi("preview --refresh --expect-no-changes");
+      expect([again.code, again.stderr]).toEqual([0, ""]);
+    },
+    5 * MINUTE,
+  );
+
+  test("a key that is not the certificate's is refused at preview", async () => {
+    const key = join(project.dir, "pem/key.pem");
+    writeFileSync(key, authority.key);
+    chmodSync(key, 0o600);
+    const preview = await pulumi("preview");
+    expect(preview.code).not.toBe(0);
+    expect(preview.stdout + preview.stderr).toContain(
+      "gpubox:gateway.tls.certificate: The certificate and the key do not belong together.",
+    );
+  });
+});
