@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import type { LockedModel } from "../configs/models/facts";
 import { readModelLock } from "../runner/models/lockFile";
 import { lockModels, type ModelChange } from "../runner/models/lockModels";
@@ -6,20 +5,25 @@ import { sourcesOfStack } from "../runner/models/stackSources";
 import { UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
 import { findSecretStore, readSecrets } from "../runner/secrets";
-import { say, verb } from "./verb";
+import { say, stackOption, verb } from "./verb";
 
-/**
- * `npm run models lock [-- --stack NAME | SOURCE…] [--token SECRET]`: resolves revision, files, sizes and shape of the models
- * that a stack names, or of the sources given, and prints old → new. `--token` is the name of a secret of the stack; without
- * it the hub's token is HF_TOKEN of the environment, if any. `npm run models list` shows what is locked.
- */
-verb(async () => {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { stack: { type: "string" }, token: { type: "string" } },
-  });
+const about = {
+  name: "models",
+  does: "list: what is locked. lock: resolves revision, files, sizes and shape of the stack's models, or of the sources given.",
+  words: "list|lock [SOURCE …]",
+  options: {
+    stack: stackOption,
+    token: {
+      type: "string",
+      value: "SECRET",
+      help: "lock: the stack's secret that holds the hub's token; default: HF_TOKEN of the environment",
+    },
+  },
+} as const;
+
+verb(about, async ({ values, positionals }) => {
   const [command, ...sources] = positionals;
-  const stack = values.stack ?? "dev";
+  const { stack } = values;
   if (command === "list") return list();
   if (command !== "lock")
     throw new UserError(
@@ -27,11 +31,12 @@ verb(async () => {
       "Use lock or list, for example `npm run models lock -- --stack box`.",
     );
   const wanted = sources.length > 0 ? sources : sourcesOfStack(defaultProjectDir, stack);
-  if (wanted.length === 0) return say(`Pulumi.${stack}.yaml names no model of a hub or a file of the host.`);
+  if (wanted.length === 0) say(`Pulumi.${stack}.yaml names no model of a hub or a file of the host.`);
   const token = values.token ? await tokenOf(stack, values.token) : process.env.HF_TOKEN;
   const changes = await lockModels(defaultProjectDir, wanted, { token });
   for (const change of changes) say(lineOf(change));
   if (changes.some(({ failure }) => failure)) process.exitCode = 1;
+  return changes;
 });
 
 async function tokenOf(stack: string, name: string): Promise<string> {
@@ -43,11 +48,13 @@ async function tokenOf(stack: string, name: string): Promise<string> {
   );
 }
 
-function list(): void {
-  const entries = Object.entries(readModelLock(defaultProjectDir));
+function list() {
+  const lock = readModelLock(defaultProjectDir);
+  const entries = Object.entries(lock);
   if (entries.length === 0) say("No model is locked. Run `npm run models lock`.");
   for (const [source, model] of entries)
     say(`${source}: ${"unresolved" in model ? `not resolved: ${model.unresolved}` : summary(model)}`);
+  return lock;
 }
 
 function lineOf({ source, before, after, failure }: ModelChange): string {
