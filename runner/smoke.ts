@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
+import { PROBE } from "../configs/plan/names";
 import { UserError } from "./process";
 import {
   ErrorBody,
@@ -95,8 +96,8 @@ export async function smoke(options: SmokeOptions): Promise<SmokeCheck[]> {
   });
   if (gate) {
     const wrong = { authorization: `Bearer sk-wrong-${randomBytes(8).toString("hex")}` };
-    if (key) await check(["a wrong key"], () => refused(401, "/v1/models", wrong));
-    await check(["an admin route"], () => refused(404, "/key/list", bearer));
+    if (key) await check(["a wrong key"], () => refused(401, `/v1/models/${PROBE}`, wrong));
+    await check(["an admin route"], () => refused(404, `/key/${PROBE}`, bearer));
   }
 
   for (const { name, protocols = ["chat", "completions", "messages"] as const } of models) {

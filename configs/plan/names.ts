@@ -9,6 +9,9 @@ export function modelPort(name: string): number {
   return 10_000 + (Number.parseInt(createHash("sha256").update(name).digest("hex").slice(0, 8), 16) % 20_000);
 }
 
+/** Last part of the paths that smoke and doctor ask to see how the gate answers, so that its log tells them from clients'. */
+export const PROBE = "gpubox-probe";
+
 /** A model's public name as a part of container names: lower case, runs of other characters as one dash. */
 export function modelSlug(name: string): string {
   return name

@@ -326,11 +326,14 @@ test("embeddings and reranking are asked once each, and counted only with conten
 });
 
 test("a gate that lets a wrong key or an admin route in fails", async () => {
-  const open = await smokeStub({ "/key/list": answer(200, "[]") }, { gate: true, models: [] });
+  const open = await smokeStub(
+    { "/key/gpubox-probe": answer(200, "[]"), "/v1/models/gpubox-probe": answer(200, "{}") },
+    { gate: true, models: [] },
+  );
   expect(open.checks.slice(2)).toEqual([
     { check: "a wrong key", ok: false, detail: "status 200 instead of 401" },
     { check: "an admin route", ok: false, detail: "status 200 instead of 404" },
   ]);
-  const shut = await smokeStub({ "/v1/models": answer(401, "no") }, { gate: true, models: [] });
+  const shut = await smokeStub({ "/v1/models/gpubox-probe": answer(401, "no") }, { gate: true, models: [] });
   expect(shut.checks.slice(2).map(({ detail }) => detail)).toEqual(["refused with 401", "refused with 404"]);
 });
