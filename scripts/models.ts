@@ -1,16 +1,20 @@
+import { statusTable } from "../configs/modelStatus";
 import type { LockedModel } from "../configs/models/facts";
+import { statusOfModels } from "../runner/modelStatus";
 import { readModelLock } from "../runner/models/lockFile";
 import { lockModels, type ModelChange } from "../runner/models/lockModels";
 import { sourcesOfStack } from "../runner/models/stackSources";
+import { planStack, readStack } from "../runner/planStack";
 import { UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
+import { readResolved } from "../runner/resolved";
 import { findSecretStore, readSecrets } from "../runner/secrets";
 import { say, stackOption, verb } from "./verb";
 
 const about = {
   name: "models",
-  does: "list: what is locked. lock: resolves revision, files, sizes and shape of the stack's models, or of the sources given.",
-  words: "list|lock [SOURCE …]",
+  does: "status: each declared model as it is now. list: what is locked. lock: resolves revision, files, sizes and shape of the stack's models, or of the sources given.",
+  words: "status|list|lock [SOURCE …]",
   options: {
     stack: stackOption,
     token: {
@@ -25,10 +29,11 @@ verb(about, async ({ values, positionals }) => {
   const [command, ...sources] = positionals;
   const { stack } = values;
   if (command === "list") return list();
+  if (command === "status") return status(stack);
   if (command !== "lock")
     throw new UserError(
       `\`npm run models\` does not know "${command ?? ""}".`,
-      "Use lock or list, for example `npm run models lock -- --stack box`.",
+      "Use status, list or lock, for example `npm run models lock -- --stack box`.",
     );
   const wanted = sources.length > 0 ? sources : sourcesOfStack(defaultProjectDir, stack);
   if (wanted.length === 0) say(`Pulumi.${stack}.yaml names no model of a hub or a file of the host.`);
@@ -38,6 +43,15 @@ verb(about, async ({ values, positionals }) => {
   if (changes.some(({ failure }) => failure)) process.exitCode = 1;
   return changes;
 });
+
+async function status(stack: string) {
+  const secrets = await readSecrets(await findSecretStore(defaultProjectDir, stack));
+  const config = readStack(defaultProjectDir, stack, secrets);
+  const box = planStack(defaultProjectDir, stack, secrets, readResolved(defaultProjectDir, stack));
+  const all = await statusOfModels(box, config, secrets);
+  say(all.length > 0 ? statusTable(all) : `Pulumi.${stack}.yaml declares no model.`);
+  return all;
+}
 
 async function tokenOf(stack: string, name: string): Promise<string> {
   const token = (await readSecrets(await findSecretStore(defaultProjectDir, stack)))[name];

@@ -1,8 +1,9 @@
 import { z } from "zod";
-import type { Facts, SlotFacts, ValveFacts } from "../../configs/doctor/facts";
+import type { Facts, ValveFacts } from "../../configs/doctor/facts";
 import { targetsOf } from "../../configs/doctor/ways";
 import type { BoxPlan } from "../../configs/plan/types";
-import { loadAssets } from "../assets";
+import { edgeGateways } from "../edge";
+import { inGateway } from "../gatewayExec";
 import { type RunResult, run } from "../process";
 
 /** Milliseconds for a look into one container. */
@@ -45,21 +46,14 @@ export async function valvesOf(box: BoxPlan): Promise<Record<string, ValveFacts>
 }
 
 const serving = z.object({ generation: z.string() });
-const slotState = z.enum(["serving", "down", "draining"]);
 
 /** The edge's own view: which generation serves, and what each gateway has. Undefined where the edge does not answer. */
 export async function edgeOf(box: BoxPlan): Promise<Facts["edge"]> {
-  const edge = `${box.prefix}-${box.edge.container.name}`;
-  const [state, written] = await Promise.all([
-    inside(box, edge, ["bash", "/etc/gpubox/switch.sh", "--status"]),
-    inside(box, edge, ["cat", "/var/lib/gpubox/serving.json"]),
+  const [gateways, written] = await Promise.all([
+    edgeGateways(box),
+    inside(box, `${box.prefix}-edge`, ["cat", "/var/lib/gpubox/serving.json"]),
   ]);
-  if (state.code !== 0) return undefined;
-  const gateways: SlotFacts[] = state.stdout.split("\n").flatMap((line) => {
-    const [, gateway, word, requests] = line.split(" ");
-    const known = slotState.safeParse(word);
-    return gateway && known.success ? [{ gateway, state: known.data, requests: Number(requests) }] : [];
-  });
+  if (!gateways) return undefined;
   const generation = written.code === 0 ? serving.safeParse(parseJson(written.stdout)).data : undefined;
   return { generation: generation?.generation, gateways };
 }
@@ -75,16 +69,9 @@ export async function gatewayLook(
   projectDir: string,
   gateway: string,
 ): Promise<Pick<Facts, "reach" | "redis">> {
-  const script = loadAssets(projectDir)["gateway/look.py"]!;
-  const command = "set -a; . /etc/gpubox/gateway.env; set +a; exec python3 -";
-  const result = await run(
-    "docker",
-    [
-      ...["-H", box.docker, "exec", "-i", "-e", `GPUBOX_TARGETS=${targetsOf(box).join(" ")}`],
-      ...[gateway, "sh", "-c", command],
-    ],
-    { stdin: script, timeoutMs: LOOK_MS },
-  );
+  const result = await inGateway({ box, projectDir, gateway }, "look.py", {
+    GPUBOX_TARGETS: targetsOf(box).join(" "),
+  });
   const answer = looked.safeParse(parseJson(result.stdout));
   if (!answer.success) return {};
   return { reach: answer.data.reach, redis: answer.data.redis ?? undefined };
