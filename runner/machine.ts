@@ -74,7 +74,8 @@ export function memoryLine(total: number, free: number | undefined, neededMiB: n
   return `${found} — WARNING: the containers' limits add up to ${gib(neededMiB * 1024 ** 2)}`;
 }
 
-async function freeMemory(docker: string): Promise<number | undefined> {
+/** Bytes that programs could still get; undefined where the host is another machine. */
+export async function freeMemory(docker: string): Promise<number | undefined> {
   if (!docker.startsWith("unix:")) return undefined;
   try {
     // Node's own figure leaves out what the page cache would give back.
@@ -108,7 +109,7 @@ export function diskLine({ folders, freeBytes }: Disk): string {
 }
 
 /** Free space below each folder, or below the nearest parent that exists; folders of one file system are one entry. */
-async function disks(docker: string, folders: string[]): Promise<Disk[]> {
+export async function disks(docker: string, folders: string[]): Promise<Disk[]> {
   const found = new Map<string, Disk>();
   for (const folder of folders) {
     const quoted = `'${folder.replaceAll("'", "'\\''")}'`;
@@ -124,7 +125,7 @@ async function disks(docker: string, folders: string[]): Promise<Disk[]> {
 }
 
 /** The output of a script on the machine that the engine runs on. */
-function onHost(docker: string, script: string): Promise<string> {
+export function onHost(docker: string, script: string): Promise<string> {
   if (docker.startsWith("ssh://")) return output("ssh", ["-o", "BatchMode=yes", docker, script]);
   return output("sh", ["-c", script]);
 }
@@ -152,10 +153,14 @@ export function portVerdict(port: PublishedPort, holder: PortHolder, stack: stri
 }
 
 async function portLine(port: PublishedPort, { docker, stack }: MachineOptions): Promise<string> {
+  return portVerdict(port, await holderOf(port, docker), stack);
+}
+
+/** Who holds a port of the host: a container, else whoever keeps us from opening it. */
+export async function holderOf(port: PublishedPort, docker: string): Promise<PortHolder> {
   const publisher = (await publishers(docker)).find((one) => clashes(one, port));
-  if (publisher) return portVerdict(port, publisher, stack);
-  if (!docker.startsWith("unix:")) return portVerdict(port, "unknown", stack);
-  return portVerdict(port, await tryPort(port), stack);
+  if (publisher) return publisher;
+  return docker.startsWith("unix:") ? tryPort(port) : "unknown";
 }
 
 const wildcards = ["0.0.0.0", "::", ""];

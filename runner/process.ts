@@ -19,6 +19,14 @@ export interface RunResult {
   stderr: string;
 }
 
+/** Where a child writes that may use the terminal. */
+let terminal: "inherit" | 2 = "inherit";
+
+/** From now on children that inherit the terminal write to standard error: standard output holds JSON and nothing else. */
+export function keepOutputForJson(): void {
+  terminal = 2;
+}
+
 /** Runs a program without a shell and waits for it. Never rejects: the caller judges `code`. */
 export function run(program: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
   return new Promise((resolve) => {
@@ -27,7 +35,7 @@ export function run(program: string, args: string[], options: RunOptions = {}): 
       env: { ...process.env, ...options.env },
       stdio: [
         options.stdin === undefined ? "ignore" : "pipe",
-        options.inherit ? "inherit" : "pipe",
+        options.inherit ? terminal : "pipe",
         options.inherit ? "inherit" : "pipe",
       ],
     });

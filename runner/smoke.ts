@@ -1,15 +1,24 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
+import { PROBE } from "../configs/plan/names";
 import { UserError } from "./process";
-import { type SseEvent, sseEvents } from "./sse";
-
-/** A way of asking a model: `/v1/chat/completions`, `/v1/completions`, or Anthropic's `/v1/messages`. */
-export type Protocol = "chat" | "completions" | "messages";
+import {
+  ErrorBody,
+  json,
+  ModelList,
+  type Protocol,
+  parsed,
+  Readiness,
+  ROUTES,
+  type Route,
+  serverMessage,
+} from "./smokeRoutes";
+import { sseEvents } from "./sse";
 
 export interface SmokeModel {
   /** A name that `/v1/models` must list. */
   name: string;
-  /** Which protocols are asked, plain and streamed. Default: all three; `[]` only looks for the name. */
+  /** Which protocols are asked, plain and, where they stream, streamed. Default: the three of chat; `[]`: only the name is looked for. */
   protocols?: Protocol[];
 }
 
@@ -25,50 +34,67 @@ export interface SmokeOptions {
     certificate: () => Promise<string>;
     fetch: (url: string, init: RequestInit) => Promise<Response>;
   };
+  /** True: also that a wrong key and an admin route are refused. Default: false. */
+  gate?: boolean;
   /** Gets one line a check, as it happens. */
   log: (line: string) => void;
   /** Milliseconds that one request may take until its answer is complete. Default: 60000. */
   timeoutMs?: number;
 }
 
+/** One thing that was asked, and what came of it. */
+export interface SmokeCheck {
+  /** `tiny /v1/messages streamed`. */
+  check: string;
+  ok: boolean;
+  /** What was found, or why it failed in the server's own words. Never the key. */
+  detail: string;
+}
+
 /**
- * Proves a running box from the outside, as a client sees it: readiness, the list of models, and a completion through
- * each model by each protocol, plain and streamed. A stream counts only when it ended the way its protocol ends.
+ * Proves a running box from the outside, as a client sees it: readiness, the list of models, and an answer of each model by
+ * each protocol, plain and streamed. A stream counts only when it ended the way its protocol ends.
  *
  * Every check runs, also after one failed.
- *
- * @throws UserError that lists every failed check with the server's own words.
  */
-export async function smoke(options: SmokeOptions): Promise<void> {
-  const { endpoint, key, models, tls, log, timeoutMs = 60_000 } = options;
+export async function smoke(options: SmokeOptions): Promise<SmokeCheck[]> {
+  const { endpoint, key, models, tls, log, gate = false, timeoutMs = 60_000 } = options;
   const base = endpoint.replace(/\/+$/, "");
   const width = Math.max(...models.map(({ name }) => name.length), 0);
-  const failures: string[] = [];
-  let count = 0;
+  const checks: SmokeCheck[] = [];
 
   const check = async (label: string[], run: () => Promise<string>) => {
-    count += 1;
-    try {
-      log(`  ok    ${label.join("  ")}   ${presentable(await run(), key)}`);
-    } catch (error) {
-      const reason = presentable(reasonOf(error, timeoutMs), key);
-      log(`  FAIL  ${label.join("  ")}   ${reason}`);
-      failures.push(`${label.map((part) => part.trim()).join(" ")}: ${reason}`);
-    }
+    const [ok, said] = await run().then(
+      (found) => [true, found] as const,
+      (error: unknown) => [false, reasonOf(error, timeoutMs)] as const,
+    );
+    const detail = presentable(said, key);
+    log(`  ${ok ? "ok  " : "FAIL"}  ${label.join("  ")}   ${detail}`);
+    checks.push({ check: label.map((part) => part.trim()).join(" "), ok, detail });
   };
-  const send = async (path: string, init: RequestInit): Promise<Response> => {
-    const signal = AbortSignal.timeout(timeoutMs);
+  const ask = (path: string, init: RequestInit = {}) =>
     // A redirect would carry the key to wherever it points.
-    const ask = tls?.fetch ?? fetch;
-    const response = await ask(`${base}${path}`, { ...init, redirect: "manual", signal });
+    (tls?.fetch ?? fetch)(`${base}${path}`, {
+      ...init,
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+  const send = async (path: string, init?: RequestInit): Promise<Response> => {
+    const response = await ask(path, init);
     if (response.status === 200) return response;
     throw new Error(`status ${response.status}: ${serverMessage(await response.text())}`);
+  };
+  const refused = async (status: number, path: string, headers: Record<string, string>) => {
+    const answer = await ask(path, { headers });
+    await answer.body?.cancel();
+    if (answer.status !== status) throw new Error(`status ${answer.status} instead of ${status}`);
+    return `refused with ${status}`;
   };
   const bearer: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
 
   if (tls) await check(["certificate"], tls.certificate);
   await check(["/health/readiness"], async () => {
-    const { status, db } = parsed(Readiness, await (await send("/health/readiness", {})).text());
+    const { status, db } = parsed(Readiness, await (await send("/health/readiness")).text());
     return db ? `${status}, db: ${db}` : status;
   });
   await check(["/v1/models"], async () => {
@@ -78,10 +104,15 @@ export async function smoke(options: SmokeOptions): Promise<void> {
       list.data.map(({ id }) => id),
     );
   });
+  if (gate) {
+    const wrong = { authorization: `Bearer sk-wrong-${randomBytes(8).toString("hex")}` };
+    if (key) await check(["a wrong key"], () => refused(401, `/v1/models/${PROBE}`, wrong));
+    await check(["an admin route"], () => refused(404, `/key/${PROBE}`, bearer));
+  }
 
   for (const { name, protocols = ["chat", "completions", "messages"] as const } of models) {
     for (const route of protocols.map((protocol) => ROUTES[protocol])) {
-      const ask = (stream: boolean) =>
+      const question = (stream: boolean) =>
         send(route.path, {
           method: "POST",
           headers: {
@@ -89,36 +120,46 @@ export async function smoke(options: SmokeOptions): Promise<void> {
             ...(route.anthropic ? { "anthropic-version": "2023-06-01" } : {}),
             ...(route.anthropic && key ? { "x-api-key": key } : bearer),
           },
-          body: JSON.stringify({ model: name, max_tokens: 32, stream, ...route.prompt(question()) }),
+          body: JSON.stringify({
+            model: name,
+            ...(route.stream ? { stream } : {}),
+            ...route.prompt(newQuestion()),
+          }),
         });
       const label = (kind: string) => [name.padEnd(width), route.path.padEnd(20), kind.padEnd(8)];
 
       await check(label("plain"), async () => {
         const started = performance.now();
-        const text = route.text(await (await ask(false)).text());
+        const text = route.text(await (await question(false)).text());
         if (text.trim() === "") throw new Error("the answer's text is empty");
         return `${Math.round(performance.now() - started)} ms`;
       });
+      const { stream } = route;
+      if (!stream) continue;
       await check(label("streamed"), async () => {
         const started = performance.now();
-        const { body } = await ask(true);
+        const { body } = await question(true);
         if (!body) throw new Error("the answer has no body");
-        const { chunks, firstAt } = await readStream(route, body);
+        const { chunks, firstAt } = await readStream(stream, body);
         return `${chunks} chunk${chunks === 1 ? "" : "s"}, first after ${Math.round(firstAt - started)} ms`;
       });
     }
   }
+  return checks;
+}
 
-  if (failures.length > 0) {
-    throw new UserError(
-      `${failures.length} of ${count} checks failed:\n${failures.map((failure) => `  - ${failure}`).join("\n")}`,
-      "Read the logs of the gateway and of these models' backends (`docker ps` names them), then run `npm run smoke` again.",
-    );
-  }
+/** @throws UserError that lists every failed check */
+export function requirePassed(checks: SmokeCheck[]): void {
+  const failures = checks.filter(({ ok }) => !ok).map(({ check, detail }) => `  - ${check}: ${detail}`);
+  if (failures.length === 0) return;
+  throw new UserError(
+    `${failures.length} of ${checks.length} checks failed:\n${failures.join("\n")}`,
+    "Run `npm run doctor`, read `npm run logs -- MODEL`, then run `npm run smoke` again.",
+  );
 }
 
 /** A gateway's cache answers a question that it knows: only a new one reaches the model. */
-function question(): string {
+function newQuestion(): string {
   return `Say a few words. (${randomBytes(4).toString("hex")})`;
 }
 
@@ -133,7 +174,7 @@ function compareNames(declared: string[], listed: string[]): string {
   return declared.join(", ");
 }
 
-async function readStream(route: Route, body: AsyncIterable<Uint8Array>) {
+async function readStream(route: NonNullable<Route["stream"]>, body: AsyncIterable<Uint8Array>) {
   const marks = new Set<string>();
   let text = "";
   let chunks = 0;
@@ -154,112 +195,6 @@ async function readStream(route: Route, body: AsyncIterable<Uint8Array>) {
   if (order.join() !== route.marks.join()) throw new Error(`the stream is out of order: ${order.join(", ")}`);
   if (text.trim() === "") throw new Error("the stream's text is empty");
   return { chunks, firstAt };
-}
-
-// A model that thinks first may spend all 32 tokens on that: its thoughts count as text, they prove the path as well.
-const said = z.string().nullish();
-const stop = z.string().nullish();
-const Said = z.object({ content: said, reasoning_content: said });
-const thought = (part: z.infer<typeof Said>) => (part.reasoning_content ?? "") + (part.content ?? "");
-
-const Readiness = z.object({ status: z.string(), db: z.string().nullish() });
-const ModelList = z.object({ data: z.array(z.object({ id: z.string() })) });
-const Chat = z.object({ choices: z.array(z.object({ message: Said, finish_reason: z.string() })).min(1) });
-const ChatChunk = z.object({ choices: z.array(z.object({ delta: Said, finish_reason: stop })) });
-const Completion = z.object({
-  choices: z.array(z.object({ text: z.string(), finish_reason: z.string() })).min(1),
-});
-const CompletionChunk = z.object({ choices: z.array(z.object({ text: said, finish_reason: stop })) });
-const Block = z.object({ text: said, thinking: said });
-const Message = z.object({ type: z.literal("message"), content: z.array(Block), stop_reason: z.string() });
-const MessageEvent = z.object({ type: z.string(), delta: Block.optional() });
-const ErrorBody = z
-  .object({
-    error: z.union([z.string(), z.object({ message: z.string() }).transform((error) => error.message)]),
-  })
-  .transform(({ error }) => error);
-
-interface Route {
-  path: string;
-  anthropic: boolean;
-  prompt: (question: string) => Record<string, unknown>;
-  /** The text of a complete plain answer. */
-  text: (body: string) => string;
-  /** What one event of a stream adds: text, or a mark of the protocol. */
-  piece: (event: SseEvent) => { text: string; mark?: string };
-  /** The marks that a complete stream has, in order. */
-  marks: string[];
-}
-
-const asMessages = (question: string) => ({ messages: [{ role: "user", content: question }] });
-const openAiMarks = ["a finish_reason", "[DONE]"];
-
-const ROUTES: Record<Protocol, Route> = {
-  chat: {
-    path: "/v1/chat/completions",
-    anthropic: false,
-    prompt: asMessages,
-    text: (body) => thought(parsed(Chat, body).choices[0]!.message),
-    piece: ({ data }) => {
-      if (data === "[DONE]") return { text: "", mark: "[DONE]" };
-      const choice = parsed(ChatChunk, data).choices[0];
-      return {
-        text: choice ? thought(choice.delta) : "",
-        mark: choice?.finish_reason ? "a finish_reason" : undefined,
-      };
-    },
-    marks: openAiMarks,
-  },
-  completions: {
-    path: "/v1/completions",
-    anthropic: false,
-    prompt: (question) => ({ prompt: question }),
-    text: (body) => parsed(Completion, body).choices[0]!.text,
-    piece: ({ data }) => {
-      if (data === "[DONE]") return { text: "", mark: "[DONE]" };
-      const choice = parsed(CompletionChunk, data).choices[0];
-      return { text: choice?.text ?? "", mark: choice?.finish_reason ? "a finish_reason" : undefined };
-    },
-    marks: openAiMarks,
-  },
-  messages: {
-    path: "/v1/messages",
-    anthropic: true,
-    prompt: asMessages,
-    text: (body) =>
-      parsed(Message, body)
-        .content.map((block) => (block.thinking ?? "") + (block.text ?? ""))
-        .join(""),
-    piece: ({ data }) => {
-      const { type, delta } = parsed(MessageEvent, data);
-      const mark = type === "message_start" || type === "message_stop" ? type : undefined;
-      return { text: (delta?.thinking ?? "") + (delta?.text ?? ""), mark };
-    },
-    marks: ["message_start", "message_stop"],
-  },
-};
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function parsed<T>(schema: z.ZodType<T>, text: string): T {
-  const value = json(text);
-  if (value === undefined) throw new Error(`the answer is not JSON: ${text}`);
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issues = result.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-  throw new Error(`the answer has another shape: ${issues.join("; ")}`);
-}
-
-/** The message in a server's error body, or the body itself where it has none. */
-function serverMessage(body: string): string {
-  const error = ErrorBody.safeParse(json(body));
-  return error.success ? error.data : body.trim() || "no message";
 }
 
 // By shape and not by class: fetch throws errors of three classes, and under jest they come from another realm.

@@ -1,26 +1,47 @@
 import { bindHost, endpointOf } from "../configs/plan/box";
 import { namesOf } from "../configs/plan/instances";
+import type { Mode } from "../configs/schema/model";
 import type { StackConfig } from "../configs/schema/stack";
 import type { Log } from "./project";
 import type { Secrets } from "./secrets";
-import { smoke } from "./smoke";
+import { requirePassed, type SmokeCheck, smoke } from "./smoke";
+import type { Protocol } from "./smokeRoutes";
 import { lookAtCertificate, tlsFetch } from "./tlsBox";
 
+/** Speech wants a voice that only its model knows, and a transcription wants speech: neither can be made up here. */
+const PROTOCOLS: Record<Mode, Protocol[]> = {
+  chat: ["chat", "completions", "messages"],
+  completion: ["completions"],
+  embedding: ["embeddings"],
+  rerank: ["rerank"],
+  audio_transcription: [],
+  audio_speech: [],
+};
+
 /**
- * Asks a box for everything that its stack declares: each model on both protocols. An alias, a model that is started by
- * hand, and one that does not chat only have to be listed.
+ * Asks a box for everything that its stack declares: each model by the protocols of its mode. An alias and a model that is
+ * started by hand only have to be listed.
  */
-export async function smokeStack(config: StackConfig, secrets: Secrets, log: Log): Promise<void> {
+export async function checkStack(config: StackConfig, secrets: Secrets, log: Log): Promise<SmokeCheck[]> {
   const models = Object.entries(config.models).flatMap(([name, model]) =>
-    namesOf(name, model).map((listed) =>
-      listed === name && model.start === "auto" && model.mode === "chat"
-        ? { name }
-        : { name: listed, protocols: [] },
-    ),
+    namesOf(name, model).map((listed) => ({
+      name: listed,
+      protocols: listed === name && model.start === "auto" ? PROTOCOLS[model.mode] : [],
+    })),
   );
   const key = config.gateway.auth === "key" ? secrets.masterKey : undefined;
   const endpoint = endpointOf(config);
   const box = { endpoint, address: bindHost(config) };
   const tls = config.gateway.tls && { certificate: () => lookAtCertificate(box), fetch: tlsFetch(box) };
-  await smoke({ endpoint, key, models, tls, log });
+  return smoke({ endpoint, key, models, tls, gate: true, log });
+}
+
+/**
+ * The same for a box that has to be well.
+ * @throws UserError that lists every failed check with the server's own words
+ */
+export async function smokeStack(config: StackConfig, secrets: Secrets, log: Log): Promise<SmokeCheck[]> {
+  const checks = await checkStack(config, secrets, log);
+  requirePassed(checks);
+  return checks;
 }

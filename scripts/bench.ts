@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import { UserError } from "../runner/process";
 import { benchOverhead, LOCAL_MODEL } from "../test/bench/overhead";
 import { benchPreview, SIZES } from "../test/bench/preview";
@@ -9,18 +8,29 @@ import { say, verb } from "./verb";
 
 const parts = ["start", "preview", "overhead"];
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
+const about = {
+  name: "bench",
+  does: `Measures how fast a box changes, and what edge and valve cost, on boxes of its own. Parts: ${parts.join(", ")}.`,
+  words: "[PART …]",
   options: {
-    runs: { type: "string", default: "3" },
-    requests: { type: "string", default: "300" },
-    sizes: { type: "string", default: SIZES.join(",") },
-    port: { type: "string", default: "4500" },
+    runs: { type: "string", default: "3", value: "N", help: "changes to measure; default: 3" },
+    requests: { type: "string", default: "300", value: "N", help: "requests on each way; default: 300" },
+    sizes: {
+      type: "string",
+      default: SIZES.join(","),
+      value: "N,N,…",
+      help: `models of the previews; default: ${SIZES.join(",")}`,
+    },
+    port: {
+      type: "string",
+      default: "4500",
+      value: "PORT",
+      help: "first of the 20 ports that the boxes use; default: 4500",
+    },
   },
-});
+} as const;
 
-/** `npm run bench [-- PART …]`: how fast a box changes, and what edge and valve cost, on boxes of its own. */
-verb(async () => {
+verb(about, async ({ values: options, positionals }) => {
   if (!hasDocker || !hasPulumi)
     throw new UserError(
       "The bench needs a Docker engine and Pulumi.",
@@ -42,12 +52,13 @@ verb(async () => {
     number,
   ];
 
+  const result: Record<string, unknown> = {};
   if (wanted.includes("start") || wanted.includes("overhead")) {
     say("bringing up the stack bench1");
     const box = await LoadBox.open("bench1", port, { tiny: LOCAL_MODEL });
     try {
-      if (wanted.includes("start")) await benchStart(box, runs, say);
-      if (wanted.includes("overhead")) await benchOverhead(box, requests, say);
+      if (wanted.includes("start")) result.start = await benchStart(box, runs, say);
+      if (wanted.includes("overhead")) result.overhead = await benchOverhead(box, requests, say);
     } finally {
       box.close();
     }
@@ -55,6 +66,7 @@ verb(async () => {
   if (wanted.includes("preview")) {
     say("\nbringing up the stack bench2");
     const sizes = options.sizes.split(",").map(Number);
-    await benchPreview({ stack: "bench2", port: port + 10, runs, sizes }, say);
+    result.preview = await benchPreview({ stack: "bench2", port: port + 10, runs, sizes }, say);
   }
+  return result;
 });

@@ -1,5 +1,4 @@
 import { createInterface } from "node:readline/promises";
-import { parseArgs } from "node:util";
 import { composeDown, isComposeBox } from "../runner/composeEngine";
 import { planStack } from "../runner/planStack";
 import { run, UserError } from "../runner/process";
@@ -10,17 +9,25 @@ import { clearDeadLock } from "../runner/pulumiState";
 import { readResolved } from "../runner/resolved";
 import { findSecretStore, readSecrets } from "../runner/secrets";
 import { removeVolume, VOLUMES } from "../runner/volumes";
-import { say, verb } from "./verb";
+import { say, stackOption, verb } from "./verb";
 
-/** `npm run down [-- --stack NAME] [--volume database]`: takes the box away; data only when named, after asking. */
-verb(async () => {
-  const { values: options } = parseArgs({
-    options: {
-      stack: { type: "string", default: "dev" },
-      yes: { type: "boolean", short: "y", default: false },
-      volume: { type: "string", multiple: true, default: [] },
+const about = {
+  name: "down",
+  does: "Takes the box away. What it keeps in volumes stays, unless the volume is named.",
+  options: {
+    stack: stackOption,
+    yes: { type: "boolean", short: "y", default: false, help: "do not ask before data is deleted" },
+    volume: {
+      type: "string",
+      multiple: true,
+      default: [] as string[],
+      value: "database",
+      help: "delete this data too, for good",
     },
-  });
+  },
+} as const;
+
+verb(about, async ({ values: options }) => {
   const { stack } = options;
   const projectDir = defaultProjectDir;
   const unknown = options.volume.find((name) => !VOLUMES.includes(name));
@@ -55,10 +62,12 @@ verb(async () => {
     "--filter",
     `name=^${plan.prefix}-`,
   ]);
-  for (const volume of left.stdout.trim().split("\n").filter(Boolean))
+  const kept = left.stdout.trim().split("\n").filter(Boolean);
+  for (const volume of kept)
     say(
       `  kept the volume ${volume}; \`npm run down -- --stack ${stack} --volume ${volume.slice(plan.prefix.length + 1)}\` removes it`,
     );
+  return { stack, keptVolumes: kept };
 });
 
 async function askForVolumes(stack: string, volumes: string[]): Promise<void> {

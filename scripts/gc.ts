@@ -1,22 +1,17 @@
-import { parseArgs } from "node:util";
 import { findGarbage, removeGarbage } from "../runner/gc";
 import { defaultProjectDir } from "../runner/project";
 import { say, verb } from "./verb";
 
-/** `npm run gc [-- --yes] [-- --json]`: lists what no stack uses any more, and removes it when told to. */
-verb(async () => {
-  const { values } = parseArgs({
-    options: {
-      yes: { type: "boolean", short: "y", default: false },
-      json: { type: "boolean", default: false },
-    },
-  });
+const about = {
+  name: "gc",
+  does: "Lists images, weights and generations that no stack of this folder uses any more.",
+  options: { yes: { type: "boolean", short: "y", default: false, help: "remove them" } },
+} as const;
+
+verb(about, async ({ values }) => {
   const found = await findGarbage(defaultProjectDir);
-  if (values.json) say(JSON.stringify(found.map(({ kind, name, bytes }) => ({ kind, name, bytes }))));
-  else
-    for (const { kind, name, bytes } of found) say(`${kind.padEnd(10)} ${size(bytes).padStart(9)}  ${name}`);
+  for (const { kind, name, bytes } of found) say(`${kind.padEnd(10)} ${size(bytes).padStart(9)}  ${name}`);
   if (values.yes) for (const item of found) await removeGarbage(item);
-  if (values.json) return;
   const total = size(found.reduce((sum, { bytes }) => sum + bytes, 0));
   if (found.length === 0) say("Everything here is used by a stack.");
   else if (values.yes)
@@ -25,6 +20,7 @@ verb(async () => {
     say(
       `${found.length} things that no stack of this folder uses, ${total}. \`npm run gc -- --yes\` removes them.`,
     );
+  return found.map(({ kind, name, bytes }) => ({ kind, name, bytes }));
 });
 
 function size(bytes: number): string {

@@ -1,16 +1,21 @@
-import type { LockChange } from "../runner/imageLock";
-import { updateLock } from "../runner/imageLock";
+import { type LockChange, updateLock } from "../runner/imageLock";
 import { UserError } from "../runner/process";
 import { buildRecipes, defaultRecipes, recipeRoles } from "../runner/recipes";
+import { say, verb } from "./verb";
 
 const USAGE = "Run `npm run images lock`, `npm run images update` or `npm run images build [ROLE…]`.";
 
 /** npm runs a script in the folder of its package.json. */
 const projectDir = process.cwd();
 
-const say = (line: string) => console.log(line);
+const about = {
+  name: "images",
+  does: "lock: resolves tags that have no digest yet. update: resolves every tag anew. build: builds the recipes now.",
+  words: "lock|update|build [ROLE …]",
+  options: {},
+} as const;
 
-async function main([command, ...rest]: string[]): Promise<void> {
+verb(about, async ({ positionals: [command, ...rest] }) => {
   if (rest.length > 0 && command !== "build")
     throw new UserError(`"${rest.join(" ")}" is not understood.`, USAGE);
   switch (command) {
@@ -19,23 +24,25 @@ async function main([command, ...rest]: string[]): Promise<void> {
       const changes = await updateLock(projectDir, command === "lock" ? "missing" : "all");
       for (const change of changes) say(lineOf(change));
       const failed = changes.filter(({ failure }) => failure).map(({ role }) => role);
-      if (failed.length === 0) return;
+      if (failed.length === 0) return changes;
       throw new UserError(
         `Not resolved: ${failed.join(", ")}.`,
         `Run \`npm run images ${command}\` where the registries answer; until then those with a recipe are built from images/.`,
       );
     }
-    case "build":
-      await buildRecipes(rest.length > 0 ? rest.map(recipeRole) : defaultRecipes, {
+    case "build": {
+      const roles = rest.length > 0 ? rest.map(recipeRole) : defaultRecipes;
+      await buildRecipes(roles, {
         projectDir,
         docker: process.env.DOCKER_HOST || "unix:///var/run/docker.sock",
         log: say,
       });
-      return;
+      return { built: roles };
+    }
     default:
       throw new UserError(command ? `There is no "${command}".` : "What about the images?", USAGE);
   }
-}
+});
 
 function recipeRole(name: string) {
   const roles = recipeRoles(projectDir);
@@ -53,10 +60,3 @@ function lineOf({ role, old, entry, failure }: LockChange): string {
   const change = entry.digest === old ? `${old} (unchanged)` : `${old ?? "no digest"} -> ${entry.digest}`;
   return `${name}  ${change}  signature: ${entry.verified}`;
 }
-
-main(process.argv.slice(2)).catch((error: unknown) => {
-  if (!(error instanceof UserError)) throw error;
-  console.error(error.what);
-  console.error(error.fix);
-  process.exitCode = 1;
-});

@@ -1,17 +1,20 @@
-import { parseArgs } from "node:util";
 import { UserError } from "../runner/process";
 import { LoadBox } from "../test/load/box";
 import { play, type Row, scenes, table } from "../test/load/play";
 import { hasDocker, hasPulumi } from "../test/support/project";
 import { say, verb } from "./verb";
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { stack: { type: "string", default: "load1" }, port: { type: "string", default: "4400" } },
-});
+const about = {
+  name: "load",
+  does: `Shows what clients lose while a box of its own changes under load. Scenes: ${Object.keys(scenes).join(", ")}.`,
+  words: "[SCENE …]",
+  options: {
+    stack: { type: "string", default: "load1", value: "NAME", help: "name of that box; default: load1" },
+    port: { type: "string", default: "4400", value: "PORT", help: "its port; default: 4400" },
+  },
+} as const;
 
-/** `npm run load [-- SCENE …]`: what clients lose while a box of its own changes under load. A table at the end. */
-verb(async () => {
+verb(about, async ({ values: options, positionals }) => {
   if (!hasDocker || !hasPulumi)
     throw new UserError(
       "The load scenes need a Docker engine and Pulumi.",
@@ -45,4 +48,5 @@ verb(async () => {
     say(`\nbelow the bar: ${failed.map(({ name }) => name).join(", ")}`);
     process.exitCode = 1;
   }
+  return rows;
 });

@@ -1,35 +1,44 @@
-import { parseArgs } from "node:util";
+import { statusTable } from "../configs/modelStatus";
 import type { Locked } from "../configs/models/facts";
 import { HUB_TOKEN } from "../configs/plan/weights";
+import { statusOfModels } from "../runner/modelStatus";
 import { readModelLock } from "../runner/models/lockFile";
 import { lockModels, type ModelChange } from "../runner/models/lockModels";
 import { hubOfStack, sourcesOfStack } from "../runner/models/stackSources";
+import { planStack, readStack } from "../runner/planStack";
 import { UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
+import { readResolved } from "../runner/resolved";
 import { encryptedNames, findSecretStore, readSecrets } from "../runner/secrets";
-import { say, verb } from "./verb";
+import { say, stackOption, verb } from "./verb";
 
-/**
- * `npm run models lock [-- --stack NAME | SOURCE…] [--token SECRET]`: resolves revision, files, sizes and shape of the models
- * that a stack names, or of the sources given, and prints old → new. `--token` is the name of a secret of the stack; without
- * it the hub's token is HF_TOKEN of the environment, else the secret that downloads use. The hub is HF_ENDPOINT of the
- * environment, else the stack's. `npm run models list` shows what is locked.
- */
-verb(async () => {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { stack: { type: "string" }, token: { type: "string" } },
-  });
+/** The hub is HF_ENDPOINT of the environment, else the stack's. */
+const about = {
+  name: "models",
+  does: "status: each declared model as it is now. list: what is locked. lock: resolves revision, files, sizes and shape of the stack's models, or of the sources given.",
+  words: "status|list|lock [SOURCE …]",
+  options: {
+    stack: stackOption,
+    token: {
+      type: "string",
+      value: "SECRET",
+      help: `lock: the stack's secret that holds the hub's token; default: HF_TOKEN of the environment, else ${HUB_TOKEN}`,
+    },
+  },
+} as const;
+
+verb(about, async ({ values, positionals }) => {
   const [command, ...sources] = positionals;
-  const stack = values.stack ?? "dev";
+  const { stack } = values;
   if (command === "list") return list();
+  if (command === "status") return status(stack);
   if (command !== "lock")
     throw new UserError(
       `\`npm run models\` does not know "${command ?? ""}".`,
-      "Use lock or list, for example `npm run models lock -- --stack box`.",
+      "Use status, list or lock, for example `npm run models lock -- --stack box`.",
     );
   const wanted = sources.length > 0 ? sources : sourcesOfStack(defaultProjectDir, stack);
-  if (wanted.length === 0) return say(`Pulumi.${stack}.yaml names no model of a hub or a file of the host.`);
+  if (wanted.length === 0) say(`Pulumi.${stack}.yaml names no model of a hub or a file of the host.`);
   const endpoint = process.env.HF_ENDPOINT || hubOfStack(defaultProjectDir, stack);
   const changes = await lockModels(defaultProjectDir, wanted, {
     endpoint,
@@ -37,7 +46,17 @@ verb(async () => {
   });
   for (const change of changes) say(lineOf(change));
   if (changes.some(({ failure }) => failure)) process.exitCode = 1;
+  return changes;
 });
+
+async function status(stack: string) {
+  const secrets = await readSecrets(await findSecretStore(defaultProjectDir, stack));
+  const config = readStack(defaultProjectDir, stack, secrets);
+  const box = planStack(defaultProjectDir, stack, secrets, readResolved(defaultProjectDir, stack));
+  const all = await statusOfModels(box, config, secrets);
+  say(all.length > 0 ? statusTable(all) : `Pulumi.${stack}.yaml declares no model.`);
+  return all;
+}
 
 async function tokenOf(stack: string, chosen: string | undefined): Promise<string | undefined> {
   if (!chosen && process.env.HF_TOKEN) return process.env.HF_TOKEN;
@@ -51,11 +70,13 @@ async function tokenOf(stack: string, chosen: string | undefined): Promise<strin
   );
 }
 
-function list(): void {
-  const entries = Object.entries(readModelLock(defaultProjectDir));
+function list() {
+  const lock = readModelLock(defaultProjectDir);
+  const entries = Object.entries(lock);
   if (entries.length === 0) say("No model is locked. Run `npm run models lock`.");
   for (const [source, model] of entries)
     say(`${source}: ${"unresolved" in model ? `not resolved: ${model.unresolved}` : summary(model)}`);
+  return lock;
 }
 
 function lineOf({ source, before, after, failure }: ModelChange): string {

@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import { restorePrevious, servingGeneration } from "../runner/history";
 import { planStack } from "../runner/planStack";
 import { UserError } from "../runner/process";
@@ -8,11 +7,15 @@ import { findPulumi, pulumi } from "../runner/pulumiEngine";
 import { clearDeadLock, resolvePending } from "../runner/pulumiState";
 import { readResolved } from "../runner/resolved";
 import { findSecretStore, readSecrets } from "../runner/secrets";
-import { say, verb } from "./verb";
+import { say, stackOption, verb } from "./verb";
 
-/** `npm run rollback [-- --stack NAME]`: the stack config of the generation before the serving one, and that generation. */
-verb(async () => {
-  const { values } = parseArgs({ options: { stack: { type: "string", default: "dev" } } });
+const about = {
+  name: "rollback",
+  does: "Puts the stack config of the generation before the serving one back, and serves that generation.",
+  options: { stack: stackOption },
+} as const;
+
+verb(about, async ({ values }) => {
   const { stack } = values;
   const projectDir = defaultProjectDir;
   const engine = await findPulumi(projectDir);
@@ -37,4 +40,5 @@ verb(async () => {
       "The rollback did not finish; what served before goes on serving.",
       "The lines above say why.",
     );
+  return { from: now, to: previous };
 });

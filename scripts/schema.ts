@@ -5,14 +5,26 @@ import { UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
 import { verb } from "./verb";
 
-/** `npm run schema`: writes the JSON Schema of stack configs; `-- --check` fails when the committed one is stale. */
-verb(async () => {
+const about = {
+  name: "schema",
+  does: "Writes the JSON Schema of stack configs, stack.schema.json.",
+  options: {
+    check: {
+      type: "boolean",
+      default: false,
+      help: "write nothing; exit code 1 when the committed one is stale",
+    },
+  },
+} as const;
+
+verb(about, async ({ values }) => {
   const path = join(defaultProjectDir, "stack.schema.json");
   const text = `${JSON.stringify(stackJsonSchema(), null, 2)}\n`;
-  if (!process.argv.includes("--check")) return writeFileSync(path, text);
-  if (readFileSync(path, "utf8") !== text)
+  if (!values.check) writeFileSync(path, text);
+  else if (readFileSync(path, "utf8") !== text)
     throw new UserError(
       "stack.schema.json is not what the schemas say.",
       "Run `npm run schema` and commit it.",
     );
+  return { path };
 });

@@ -27,11 +27,17 @@ const SUITES = [
   { projects: ["e2e"], alone: true },
 ];
 
-/** `npm test [-- PATTERN …]`: every suite, skipped tests named, and one line of counts at the end. */
-verb(async () => {
+const about = {
+  name: "test",
+  does: "Runs every suite, names the skipped tests, and ends with one line of counts.",
+  words: "[PATTERN …]",
+  options: {},
+} as const;
+
+verb(about, async ({ positionals }) => {
   await engineForTests();
   const reports: Report[] = [];
-  for (const suite of SUITES) reports.push(await jest(suite.projects, suite.alone));
+  for (const suite of SUITES) reports.push(await jest(suite.projects, suite.alone, positionals));
   const sum = (count: (one: Report) => number) => reports.reduce((total, one) => total + count(one), 0);
   const skipped = reports.flatMap((one) =>
     one.testResults.flatMap((file) => file.assertionResults.filter((test) => test.status === "pending")),
@@ -39,10 +45,12 @@ verb(async () => {
   if (skipped.length > 0) say("\nSKIPPED, so not shown to work on this machine:");
   for (const test of skipped) say(`  ${test.fullName}`);
   const failed = sum((one) => one.numFailedTests + one.numRuntimeErrorTestSuites);
+  const passed = sum((one) => one.numPassedTests);
   say(
-    `\n${sum((one) => one.numPassedTests)} passed, ${failed} failed, ${sum((one) => one.numPendingTests + one.numTodoTests)} skipped`,
+    `\n${passed} passed, ${failed} failed, ${sum((one) => one.numPendingTests + one.numTodoTests)} skipped`,
   );
   if (failed > 0 || reports.some((one) => !one.success)) process.exitCode = 1;
+  return { passed, failed, skipped: skipped.map(({ fullName }) => fullName) };
 });
 
 /** The e2e suites want a real engine. Where none can be had they count as skipped. */
@@ -63,7 +71,7 @@ async function engineForTests(): Promise<void> {
   }
 }
 
-async function jest(projects: string[], alone: boolean): Promise<Report> {
+async function jest(projects: string[], alone: boolean, wanted: string[]): Promise<Report> {
   const file = join(mkdtempSync(join(tmpdir(), "gpubox-jest-")), "report.json");
   const args = [
     "--selectProjects",
@@ -72,7 +80,7 @@ async function jest(projects: string[], alone: boolean): Promise<Report> {
     `--outputFile=${file}`,
     ...(alone ? ["--runInBand"] : []),
   ];
-  const patterns = process.argv.slice(2).flatMap((pattern) => ["--testPathPatterns", pattern]);
+  const patterns = wanted.flatMap((pattern) => ["--testPathPatterns", pattern]);
   // The report goes to the file; what people read goes to standard error.
   await run("npx", ["--no-install", "jest", ...args, "--passWithNoTests", ...patterns], {
     cwd: defaultProjectDir,

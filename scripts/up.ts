@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import { generatedKeys } from "../configs/accessSecrets";
 import { observabilityPorts } from "../configs/checkObservability";
 import { servicesOf } from "../configs/plan/box";
@@ -19,7 +18,7 @@ import { resolve } from "../runner/resolve";
 import { ensureSecrets, findSecretStore, readSecrets } from "../runner/secrets";
 import { smokeStack } from "../runner/smokeStack";
 import { rememberSalt } from "../runner/stackConfig";
-import { say, verb } from "./verb";
+import { say, stackOption, verb } from "./verb";
 
 const projectDir = defaultProjectDir;
 
@@ -30,19 +29,22 @@ interface Options {
   engine: string;
 }
 
-function readOptions(): Options {
-  return parseArgs({
-    options: {
-      stack: { type: "string", default: "dev" },
-      yes: { type: "boolean", short: "y", default: false },
-      engine: { type: "string", default: "pulumi" },
+const about = {
+  name: "up",
+  does: "Brings a box up, from a bare machine to answers on both protocols. Again: converges to the stack config.",
+  options: {
+    stack: stackOption,
+    yes: {
+      type: "boolean",
+      short: "y",
+      default: false,
+      help: "ask nothing, for example before Docker is installed",
     },
-  }).values;
-}
+    engine: { type: "string", default: "pulumi", value: "pulumi|compose", help: "default: pulumi" },
+  },
+} as const;
 
-/** `npm run up`: from a bare machine to a box that has answered on both protocols. */
-verb(async () => {
-  const options = readOptions();
+verb(about, async ({ values: options }) => {
   if (!["pulumi", "compose"].includes(options.engine))
     throw new UserError(
       `There is no engine "${options.engine}".`,
@@ -79,8 +81,10 @@ verb(async () => {
   }
 
   say("\nsmoke");
-  await smokeStack(config, secrets, say);
+  const checks = await smokeStack(config, secrets, say);
   farewell(plan, engine, config);
+  const { endpoint, adminEndpoint, models, notes } = plan;
+  return { stack, endpoint, adminEndpoint, engine: engine ? "pulumi" : "compose", models, notes, checks };
 });
 
 /** Step 1 and 2: what the machine has, a Docker engine, and a Pulumi engine where one can be had. */

@@ -24,8 +24,8 @@ export function planText(plan: GpuPlan, options: { explain?: boolean } = {}): st
 }
 
 /** The plan for programs: bytes, no text that is made for people but the problems. */
-export function planJson({ devices, placements, manual, problems }: GpuPlan): string {
-  return `${JSON.stringify({ devices, placements, manual, problems }, null, 2)}\n`;
+export function planData({ devices, placements, manual, problems }: GpuPlan) {
+  return { devices, placements, manual, problems };
 }
 
 function table(devices: DevicePlan[]): string {

@@ -14,6 +14,9 @@ export function slotPort(slot: string): number {
   return 6_000 + (modelPort(slot) % 4_000);
 }
 
+/** Last part of the paths that smoke and doctor ask to see how the gate answers, so that its log tells them from clients'. */
+export const PROBE = "gpubox-probe";
+
 /** A model's public name as a part of container names: lower case, runs of other characters as one dash. */
 export function modelSlug(name: string): string {
   return name

@@ -44,11 +44,7 @@ interface Figures {
 }
 
 /** What the edge adds to a request, and what the valve does: the same request on both ways, one after the other. */
-export async function benchOverhead(
-  box: LoadBox,
-  requests: number,
-  say: (line: string) => void,
-): Promise<void> {
+export async function benchOverhead(box: LoadBox, requests: number, say: (line: string) => void) {
   const stack = box.project.stack;
   await addWays(box);
   const { gateway } = await containersOf(stack);
@@ -63,15 +59,16 @@ export async function benchOverhead(
   const published = at("127.0.0.1", Number(new URL(box.project.endpoint).port));
   const alone = at(gatewayAddress, PORT);
   const expected = await complete(box.project.endpoint, box.key, "valved");
-  await compare("edge", requests, say, [
+  const edge = await compare("edge", requests, say, [
     { title: "gateway alone", target: alone, model: "echo" },
     { title: "through the edge", target: at(edgeAddress, PORT), model: "echo" },
     { title: "… and the published port", target: published, model: "echo" },
   ]);
-  await compare("valve", requests, say, [
+  const valve = await compare("valve", requests, say, [
     { title: "backend alone", target: alone, model: "unvalved", expected },
     { title: "through the valve", target: alone, model: "valved", expected },
   ]);
+  return [...edge, ...valve];
 }
 
 /** The backend joins a network of the gateway: the only difference between the two models is the address. */
@@ -99,7 +96,7 @@ async function compare(
   requests: number,
   say: (line: string) => void,
   ways: Way[],
-): Promise<void> {
+): Promise<(Figures & { title: string })[]> {
   const all = await measure(ways, requests);
   const base = all[0]!;
   const signed = (value: number, digits: number) =>
@@ -117,6 +114,7 @@ async function compare(
     ];
   });
   say(`\n${table([title, "p50, ms", "p99, ms", "first token, ms", `requests/s, ${CLIENTS} clients`], rows)}`);
+  return ways.map(({ title }, index) => ({ title, ...all[index]! }));
 }
 
 async function measure(ways: Way[], requests: number): Promise<Figures[]> {

@@ -19,7 +19,7 @@ export const SIZES = [1, 10, 50, 100];
 export async function benchPreview(
   { stack, port, runs, sizes }: { stack: string; port: number; runs: number; sizes: number[] },
   say: (line: string) => void,
-): Promise<void> {
+) {
   const empty = await emptyProgram();
   const box = makeProject(stack, port, { models: models(sizes[0]!) });
   try {
@@ -45,6 +45,7 @@ export async function benchPreview(
     say(`\n${table(["models", "preview, s", "empty program, s", "ratio"], rows)}`);
     if (points.length > 1) say(`\neach model adds ${slope(points).toFixed(1)} ms`);
     say(`preview / empty program, the worst: ${verdict(Math.max(...ratios), BAR)}`);
+    return points.map(([models, ms], index) => ({ models, ms, ratio: ratios[index]! }));
   } finally {
     removeProject(box);
     rmSync(empty.dir, { recursive: true });

@@ -29,7 +29,7 @@ interface Change {
  * How long a model add takes until the model is served, its backend being up already, against the start of a bare LiteLLM
  * with the same config; the two take turns, so that whatever else the machine does meets both.
  */
-export async function benchStart(box: LoadBox, runs: number, say: (line: string) => void): Promise<void> {
+export async function benchStart(box: LoadBox, runs: number, say: (line: string) => void) {
   const changes: Change[] = [];
   const bare: number[] = [];
   for (let run = 1; run <= runs; run++) {
@@ -54,6 +54,7 @@ export async function benchStart(box: LoadBox, runs: number, say: (line: string)
   const moments = parts.map((part) => `${part} ${of(({ engineParts }) => engineParts[part]!)}`);
   say(`\nengine, seconds since \`pulumi up\`: ${moments.join(", ")}`);
   say(`edit to served / bare start: ${verdict(ratio, BAR)}`);
+  return { changesMs: changes, bareMs: bare, ratio };
 }
 
 async function addModel(box: LoadBox, name: string): Promise<Change> {

@@ -1,6 +1,6 @@
 import { memoryOfEntry } from "../../configs/gpu/entries";
 import { planGpus } from "../../configs/gpu/placement";
-import { planJson, planText } from "../../configs/gpu/report";
+import { planData, planText } from "../../configs/gpu/report";
 import { demand, gpu, model } from "../support/demands";
 
 const gpus = [gpu(0, 80), gpu(1, 24)];
@@ -32,7 +32,7 @@ test("the sums are shown on demand", () => {
 });
 
 test("the plan for programs holds bytes", () => {
-  const { devices, problems } = JSON.parse(planJson(planGpus(gpus, demands)));
+  const { devices, problems } = planData(planGpus(gpus, demands));
   expect(devices[0]).toMatchObject({ id: 0, totalBytes: 80 * 2 ** 30, leftBytes: 0 });
   expect(problems).toEqual([]);
 });

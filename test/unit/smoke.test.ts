@@ -1,11 +1,10 @@
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { UserError } from "../../runner/process";
-import { type SmokeOptions, smoke } from "../../runner/smoke";
+import { requirePassed, type SmokeCheck, type SmokeOptions, smoke } from "../../runner/smoke";
 
 const KEY = "sk-0123456789abcdef";
-const FIX =
-  "Read the logs of the gateway and of these models' backends (`docker ps` names them), then run `npm run smoke` again.";
+const FIX = "Run `npm run doctor`, read `npm run logs -- MODEL`, then run `npm run smoke` again.";
 
 type Behaviour = (response: ServerResponse) => void;
 interface Seen {
@@ -58,11 +57,23 @@ const HEALTHY: Record<string, Behaviour> = {
   ),
 };
 
-let server: Server | undefined;
+let servers: Server[] = [];
 afterEach(() => {
-  server?.closeAllConnections();
-  server?.close();
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+  }
+  servers = [];
 });
+
+function failureOf(checks: SmokeCheck[]): string | undefined {
+  try {
+    requirePassed(checks);
+    return undefined;
+  } catch (error) {
+    return (error as UserError).message;
+  }
+}
 
 /** Starts a server that is healthy but for `faults`, smokes it, and returns what was logged, thrown and asked. */
 async function smokeStub(faults: Record<string, Behaviour> = {}, options: Partial<SmokeOptions> = {}) {
@@ -77,16 +88,14 @@ async function smokeStub(faults: Record<string, Behaviour> = {}, options: Partia
     const behaviour = { ...HEALTHY, ...faults }[check] ?? answer(404, "no such path");
     behaviour(response);
   }).listen(0, "127.0.0.1");
-  server = stub;
+  servers.push(stub);
   await new Promise((resolve) => stub.once("listening", resolve));
   const endpoint = `http://127.0.0.1:${(stub.address() as AddressInfo).port}`;
   const lines: string[] = [];
   const log = (line: string) => lines.push(line.replace(/\d+ ms/, "N ms"));
-  const failure = await smoke({ endpoint, key: KEY, models: [{ name: "tiny" }], log, ...options }).then(
-    () => undefined,
-    (error: UserError) => error.message,
-  );
-  return { lines, failure, seen };
+  const checks = await smoke({ endpoint, key: KEY, models: [{ name: "tiny" }], log, ...options });
+  const failure = failureOf(checks);
+  return { lines, failure, seen, checks };
 }
 
 test("a healthy box passes, with one line a check", async () => {
@@ -295,4 +304,36 @@ test("a model that spends its tokens on thoughts passes", async () => {
     }),
   });
   expect(failure).toBeUndefined();
+});
+
+test("embeddings and reranking are asked once each, and counted only with content", async () => {
+  const models = [{ name: "e", protocols: ["embeddings", "rerank"] as const }];
+  const fine = {
+    "/v1/embeddings plain": answer(200, { data: [{ embedding: [0.5] }] }),
+    "/v1/rerank plain": answer(200, { results: [{ relevance_score: 0.5 }] }),
+  };
+  const listed = { "/v1/models": answer(200, { data: [{ id: "e" }] }) };
+  const asked = { models: models.map((model) => ({ ...model, protocols: [...model.protocols] })) };
+  const healthy = await smokeStub({ ...listed, ...fine }, asked);
+  expect(healthy.checks.map(({ check, ok }) => [check, ok])).toEqual([
+    ["/health/readiness", true],
+    ["/v1/models", true],
+    ["e /v1/embeddings plain", true],
+    ["e /v1/rerank plain", true],
+  ]);
+  const empty = { "/v1/embeddings plain": answer(200, { data: [{ embedding: [] }] }) };
+  expect((await smokeStub({ ...listed, ...fine, ...empty }, asked)).failure).toContain("data.0.embedding");
+});
+
+test("a gate that lets a wrong key or an admin route in fails", async () => {
+  const open = await smokeStub(
+    { "/key/gpubox-probe": answer(200, "[]"), "/v1/models/gpubox-probe": answer(200, "{}") },
+    { gate: true, models: [] },
+  );
+  expect(open.checks.slice(2)).toEqual([
+    { check: "a wrong key", ok: false, detail: "status 200 instead of 401" },
+    { check: "an admin route", ok: false, detail: "status 200 instead of 404" },
+  ]);
+  const shut = await smokeStub({ "/v1/models/gpubox-probe": answer(401, "no") }, { gate: true, models: [] });
+  expect(shut.checks.slice(2).map(({ detail }) => detail)).toEqual(["refused with 401", "refused with 404"]);
 });

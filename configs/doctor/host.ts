@@ -1,0 +1,63 @@
+import type { Row } from "./row";
+
+const GiB = 1024 ** 3;
+
+/** Below this much free disk an image or a model does not fit any more; `up` refuses there too. */
+const LOW_DISK_GIB = 3;
+
+/** Share of the host's memory below which the kernel begins to kill, in percent. */
+const LOW_MEMORY_PERCENT = 5;
+
+/** Rows about the machine under the box. Further ones on its state (driver, Docker, clocks, drift) belong here. */
+export const hostRows: Row[] = [
+  {
+    id: "disk",
+    symptom: "`no space left on device`; pulls, downloads or Postgres fail",
+    cause: "the disk of Docker or of the data directory is full",
+    check: (_, { host }) =>
+      host.disks
+        ?.filter(({ freeBytes }) => freeBytes < LOW_DISK_GIB * GiB)
+        .map(({ folders, freeBytes }) => ({
+          what: `Only ${(freeBytes / GiB).toFixed(1)} GiB are free for ${folders.join(" and ")}.`,
+          fix: "Run `npm run gc -- --yes`, then look at `docker system df`.",
+        })),
+  },
+  {
+    id: "host-memory",
+    symptom: "containers are killed although they stay below their limits",
+    cause: "the machine itself is out of memory",
+    check: (_, { host }) => {
+      if (!host.memory) return undefined;
+      const { totalBytes, availableBytes } = host.memory;
+      if (availableBytes >= (totalBytes * LOW_MEMORY_PERCENT) / 100) return [];
+      return [
+        {
+          what: `Of the host's ${(totalBytes / GiB).toFixed(1)} GiB of memory only ${(availableBytes / GiB).toFixed(1)} GiB are available.`,
+          fix: "Stop a model (`npm run model stop MODEL`), or lower memoryMiB of what needs less.",
+        },
+      ];
+    },
+  },
+  {
+    id: "gpu",
+    symptom: "a model does not start: no device, `CUDA error`, `Unable to determine the device handle`",
+    cause: "a declared GPU is lost, or the driver does not answer",
+    check: ({ stack }, { host }) => {
+      if (!host.gpus) return undefined;
+      const { declared, found } = host.gpus;
+      if (!Array.isArray(found))
+        return [
+          {
+            what: `The NVIDIA driver does not answer: ${found.failed}.`,
+            fix: "Look at `dmesg | grep -i -e nvrm -e xid`; a driver that was updated needs a reboot.",
+          },
+        ];
+      return declared
+        .filter((id) => !found.includes(id))
+        .map((id) => ({
+          what: `The host has no GPU ${id}, which Pulumi.${stack}.yaml declares.`,
+          fix: "Look at `dmesg | grep -i xid` for a lost device (a reboot brings it back), or correct gpubox:host.gpus.",
+        }));
+    },
+  },
+];

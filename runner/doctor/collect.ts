@@ -1,0 +1,137 @@
+import type { Answer, Facts, PortFacts } from "../../configs/doctor/facts";
+import { PROBE } from "../../configs/plan/names";
+import type { BoxPlan } from "../../configs/plan/types";
+import type { StackConfig } from "../../configs/schema/stack";
+import { findDocker } from "../dockerEngine";
+import { disks, freeMemory, holderOf, onHost } from "../machine";
+import type { Secrets } from "../secrets";
+import { containersOf, networksOf } from "./containers";
+import { edgeOf, gatewayLook, postgresSays, valvesOf } from "./insides";
+import { lately } from "./lately";
+
+/** Milliseconds for an answer of the box: the edge holds a request for a minute when no gateway is there. */
+const ANSWER_MS = 8_000;
+
+export interface CollectOptions {
+  projectDir: string;
+  box: BoxPlan;
+  config: StackConfig;
+  secrets: Secrets;
+  /** How far back logs are read, in Docker's words: `15m`. */
+  since: string;
+  /** A key that a client uses. It is never printed. */
+  clientKey?: string;
+  /** A model's name that a client uses. */
+  clientModel?: string;
+}
+
+/** Looks at everything that the rows of the doctor judge. Changes nothing; what cannot be looked at is left out. */
+export async function collect(options: CollectOptions): Promise<Facts> {
+  const { box, config, secrets, since, clientKey, clientModel, projectDir } = options;
+  const found = await findDocker(box.docker);
+  const host = await hostFacts(config, found.state === "answers" ? found.engine : undefined);
+  if (found.state !== "answers") return { docker: found, clientModel, host };
+
+  const [containers, networks] = await Promise.all([containersOf(box), networksOf(box.docker)]);
+  const docker = { state: "answers" } as const;
+  if (!containers?.length) return { docker, networks, containers, clientModel, host };
+
+  const running = containers.filter(({ role, state }) => role === "gateway" && state === "running");
+  const gateways = running.map(({ name }) => name);
+  const ownKey = config.gateway.auth === "key" ? secrets.masterKey : undefined;
+  const [ports, valves, edge, postgres, logs, listed, theirs, databaseSeen] = await Promise.all([
+    portsOf(box, config),
+    valvesOf(box),
+    edgeOf(box),
+    postgresSays(box),
+    lately(box, gateways, since),
+    ask(box, ownKey),
+    clientKey === undefined ? undefined : ask(box, clientKey),
+    readiness(box),
+  ]);
+  const serving = edge?.gateways.find(({ state }) => state === "serving")?.gateway ?? gateways[0];
+  const look = serving ? await gatewayLook(box, projectDir, serving) : {};
+  return {
+    ...{
+      docker,
+      networks,
+      containers,
+      ports,
+      valves,
+      edge,
+      postgres,
+      listed,
+      databaseSeen,
+      clientModel,
+      host,
+    },
+    ...logs,
+    ...look,
+    clientKey: theirs,
+  };
+}
+
+async function ask({ endpoint }: BoxPlan, key: string | undefined): Promise<Answer> {
+  try {
+    const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const answer = await fetch(`${endpoint}/v1/models/${PROBE}`, { headers, redirect: "manual", signal });
+    await answer.body?.cancel();
+    return { status: answer.status };
+  } catch (error) {
+    return { failed: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function readiness({ endpoint }: BoxPlan): Promise<string | undefined> {
+  try {
+    const answer = await fetch(`${endpoint}/health/readiness`, { signal: AbortSignal.timeout(ANSWER_MS) });
+    const body = (await answer.json()) as { db?: unknown };
+    return typeof body.db === "string" ? body.db : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Who holds the box's ports. */
+async function portsOf(box: BoxPlan, config: StackConfig): Promise<PortFacts[]> {
+  return Promise.all(
+    box.edge.container.ports.map(async ({ bind, port }) => {
+      const key = `gpubox:gateway.${port === config.gateway.port ? "port" : "adminPort"}`;
+      // It throws for an address that this machine does not have.
+      const holder = await holderOf({ bind, port, key }, box.docker).catch(() => "no address" as const);
+      if (holder === "no address") return { bind, port, key, holder };
+      if (holder === "free" || holder === "unknown") return { bind, port, key, holder: "free" };
+      if ("process" in holder) return { bind, port, key, holder: holder.process };
+      const own = holder.stack === box.stack;
+      return { bind, port, key, holder: own ? "this box" : `the container ${holder.container}` };
+    }),
+  );
+}
+
+async function hostFacts(
+  { host }: StackConfig,
+  engine: { dataRoot: string; memoryBytes: number } | undefined,
+): Promise<Facts["host"]> {
+  const folders = [...(engine ? [engine.dataRoot] : []), host.dataDir];
+  const free = engine && (await freeMemory(host.docker));
+  const declared = host.gpus.filter(({ vendor }) => vendor === "nvidia").map(({ id }) => String(id));
+  return {
+    disks: await disks(host.docker, folders).catch(() => undefined),
+    memory:
+      engine && free !== undefined ? { totalBytes: engine.memoryBytes, availableBytes: free } : undefined,
+    gpus: declared.length > 0 ? { declared, found: await nvidiaDevices(host.docker) } : undefined,
+  };
+}
+
+/** Indexes and UUIDs of `nvidia-smi -L`, those of MIG slices too. */
+async function nvidiaDevices(docker: string): Promise<string[] | { failed: string }> {
+  try {
+    const list = await onHost(docker, "nvidia-smi -L");
+    return [...list.matchAll(/^GPU (\d+):|UUID: ((?:GPU|MIG)-[0-9A-Za-z/-]+)/gm)].map(
+      ([, index, uuid]) => index ?? uuid!,
+    );
+  } catch (error) {
+    return { failed: error instanceof Error ? error.message : String(error) };
+  }
+}

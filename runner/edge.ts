@@ -1,0 +1,19 @@
+import { z } from "zod";
+import type { SlotFacts } from "../configs/doctor/facts";
+import type { BoxPlan } from "../configs/plan/types";
+import { run } from "./process";
+
+const slotState = z.enum(["serving", "down", "draining"]);
+
+/** The edge's own view of each gateway; undefined where the edge does not answer. */
+export async function edgeGateways({ docker, prefix, edge }: BoxPlan): Promise<SlotFacts[] | undefined> {
+  const container = `${prefix}-${edge.container.name}`;
+  const args = ["-H", docker, "exec", container, "bash", "/etc/gpubox/switch.sh", "--status"];
+  const { code, stdout } = await run("docker", args, { timeoutMs: 20_000 });
+  if (code !== 0) return undefined;
+  return stdout.split("\n").flatMap((line) => {
+    const [, gateway, word, requests] = line.split(" ");
+    const known = slotState.safeParse(word);
+    return gateway && known.success ? [{ gateway, state: known.data, requests: Number(requests) }] : [];
+  });
+}
