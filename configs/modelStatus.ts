@@ -1,6 +1,7 @@
 import type { ContainerFacts, ValveFacts } from "./doctor/facts";
+import { modelServers } from "./plan/box";
 import { instancesOf, namesOf } from "./plan/instances";
-import type { BoxPlan } from "./plan/types";
+import type { BoxPlan, ModelServer } from "./plan/types";
 import type { StackConfig } from "./schema/stack";
 
 /** One instance of a declared model, as it is now. */
@@ -14,7 +15,7 @@ export interface ModelStatus {
   listed: boolean | null;
   /** Whether its server runs; null for one that is no container of this box. */
   up: boolean | null;
-  /** Whether its server takes requests. */
+  /** Whether its server takes requests; null for one that is loaded on demand and may be asked. */
   loaded: boolean | null;
   /** In a word or two, for people. */
   state: string;
@@ -46,7 +47,7 @@ export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts
         aliases: namesOf(model, entry).slice(1),
         listed: facts.listed ? facts.listed.includes(model) : null,
       };
-      const backend = box.backends.find((one) => one.instance === instance);
+      const backend = modelServers(box).find((one) => one.instance === instance);
       if (!backend) {
         const nothing = { up: null, loaded: null, requestsPerMinute: null, requestsNow: null };
         return { ...common, ...nothing, state: "elsewhere" };
@@ -54,12 +55,14 @@ export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts
       const container = facts.containers.find(({ role }) => role === backend.service.container.name);
       const valve = facts.valves[instance];
       const up = container?.state === "running";
-      const loaded = up && valve?.status === "UP";
+      const serves = up && valve?.status === "UP";
+      const onDemand = backend.start === "ondemand";
       return {
         ...common,
         up,
-        loaded,
-        state: loaded ? "loaded" : stateOf(container, backend.start),
+        // Whether it is in memory just now, only its slot knows.
+        loaded: serves && onDemand ? null : serves,
+        state: serves ? (onDemand ? "loads on demand" : "loaded") : stateOf(container, backend.start),
         requestsPerMinute: facts.lastMinute[instance] ?? null,
         requestsNow: valve ? valve.running + valve.held : null,
       };
@@ -67,7 +70,7 @@ export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts
   );
 }
 
-function stateOf(container: ContainerFacts | undefined, start: "auto" | "manual"): string {
+function stateOf(container: ContainerFacts | undefined, start: ModelServer["start"]): string {
   if (!container) return "not brought up";
   if (container.state === "running") return container.health === "healthy" ? "not reached" : "loading";
   if (start === "manual" && !container.oomKilled) return "not started";

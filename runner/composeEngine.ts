@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { servicesOf } from "../configs/plan/box";
+import { modelServers, servicesOf } from "../configs/plan/box";
 import { composeContainerName, composeFile } from "../configs/plan/compose";
 import { directoryInput, makeWritable, removeDirectory, writeDirectory } from "../configs/plan/hostFiles";
 import { PROVE, readyStep, SWITCH } from "../configs/plan/steps";
@@ -42,8 +42,9 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
     });
   }
   if (plan.deviceLocks) await step(options, "device locks", plan.deviceLocks.script);
-  const models = [...plan.backends, ...plan.slots.flatMap(({ members }) => members)];
-  const downloads = models.flatMap(({ weights }) => weights).map((one) => [one.name, one] as const);
+  const downloads = modelServers(plan)
+    .flatMap(({ weights }) => weights)
+    .map((one) => [one.name, one] as const);
   for (const { name, script, stdin } of new Map(downloads).values())
     await step(options, `model file ${name}`, script, {
       inherit: true,

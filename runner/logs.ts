@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { type LogLine, mentions, parseLogLine, redactor } from "../configs/logLines";
+import { modelServers } from "../configs/plan/box";
 import { namesOf } from "../configs/plan/instances";
 import { renderText } from "../configs/plan/text";
 import type { BoxPlan } from "../configs/plan/types";
@@ -66,7 +67,7 @@ async function sourcesOf({ box, config, of }: LogsOptions): Promise<Source[]> {
   const gateways = all.filter(({ role }) => role === "gateway");
   const [name, entry] =
     Object.entries(config.models).find(([name, model]) => namesOf(name, model).includes(of)) ?? [];
-  const backends = box.backends.filter(({ model, instance }) => model === name || instance === of);
+  const backends = modelServers(box).filter(({ model, instance }) => model === name || instance === of);
   if (entry || backends.length > 0) {
     const roles = backends.flatMap(({ service, valve }) => [service.container.name, valve.container.name]);
     const names = entry && name ? namesOf(name, entry) : [of];

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { modelServers } from "../configs/plan/box";
 import { forgetStarted, rememberStarted, startCommand, stopCommand } from "../configs/plan/manual";
 import { noRoom } from "../configs/plan/room";
 import { type Server, serversOf } from "../configs/plan/servers";
@@ -78,9 +79,7 @@ function serversCalled(plan: BoxPlan, name: string): Server[] {
   const servers = serversOf(plan);
   const found = servers.filter(({ names }) => names.includes(name));
   if (found.length > 0) return found;
-  const models = [...plan.backends, ...plan.slots.flatMap(({ members }) => members)].map(
-    ({ model }) => model,
-  );
+  const models = modelServers(plan).map(({ model }) => model);
   throw new UserError(
     `The stack ${plan.stack} has no model "${name}" with a container of its own.`,
     `Name one of these: ${[...new Set(models)].join(", ") || "none"}.`,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseRequest } from "../configs/doctor/requests";
 import { type ModelStatus, modelStatus } from "../configs/modelStatus";
+import { modelServers } from "../configs/plan/box";
 import type { BoxPlan } from "../configs/plan/types";
 import type { StackConfig } from "../configs/schema/stack";
 import { containersOf } from "./doctor/containers";
@@ -28,7 +29,7 @@ export async function statusOfModels(
     containersOf(box),
     valvesOf(box),
     Promise.all(
-      box.backends.map(
+      modelServers(box).map(
         async (one) => [one.instance, await lastMinute(box, one.valve.container.name)] as const,
       ),
     ),

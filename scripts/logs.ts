@@ -1,4 +1,5 @@
 import { lineForPeople } from "../configs/logLines";
+import { modelServers } from "../configs/plan/box";
 import { readLogs } from "../runner/logs";
 import { planStack, readStack } from "../runner/planStack";
 import { UserError } from "../runner/process";
@@ -34,7 +35,7 @@ verb(about, async ({ values, positionals: [of, ...rest] }) => {
   const secrets = await readSecrets(await findSecretStore(defaultProjectDir, stack));
   const config = readStack(defaultProjectDir, stack, secrets);
   const box = planStack(defaultProjectDir, stack, secrets, readResolved(defaultProjectDir, stack));
-  const width = Math.max(8, ...box.backends.map(({ service }) => service.container.name.length));
+  const width = Math.max(8, ...modelServers(box).map(({ service }) => service.container.name.length));
   // A reader that has seen enough closes the pipe.
   process.stdout.on("error", () => process.exit(0));
   await readLogs({

@@ -1,5 +1,6 @@
+import { modelServers } from "../plan/box";
 import { startCommand } from "../plan/manual";
-import type { BackendPlan, BoxPlan } from "../plan/types";
+import type { BoxPlan, ModelServer } from "../plan/types";
 import type { ContainerFacts, Facts } from "./facts";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
 
@@ -11,7 +12,7 @@ const FULL_PERCENT = 90;
 
 /** A container's own memory setting in the stack config. */
 function memoryKey(box: BoxPlan, role: string): string {
-  const backend = box.backends.find(({ service }) => service.container.name === role);
+  const backend = modelServers(box).find(({ service }) => service.container.name === role);
   if (backend) return `gpubox:models.${backend.model}.memoryMiB`;
   return ["gateway", "cache", "database"].includes(role) ? `gpubox:${role}.memoryMiB` : "its memory limit";
 }
@@ -48,20 +49,26 @@ export function remedy(box: BoxPlan, container: ContainerFacts | undefined, role
 }
 
 function limitOf(box: BoxPlan, role: string): number | string {
-  const all = [box.cache, box.database, box.gateway, box.edge, ...box.backends.map(({ service }) => service)];
+  const all = [
+    box.cache,
+    box.database,
+    box.gateway,
+    box.edge,
+    ...modelServers(box).map(({ service }) => service),
+  ];
   return all.find((service) => service?.container.name === role)?.container.memoryMiB ?? "?";
 }
 
 /** What a person calls the part of the box that a container belongs to. */
 function roleWord(box: BoxPlan, role: string): string {
-  const backend = box.backends.find(({ service, valve }) =>
+  const backend = modelServers(box).find(({ service, valve }) =>
     [service, valve].some(({ container }) => container.name === role),
   );
   return backend?.model ?? role;
 }
 
 /** A person stopped it, or has not started it yet. */
-function restsOnPurpose({ start }: BackendPlan, container: ContainerFacts | undefined): boolean {
+function restsOnPurpose({ start }: ModelServer, container: ContainerFacts | undefined): boolean {
   if (start !== "manual" || !container || container.oomKilled) return false;
   return (
     container.state === "created" ||
@@ -69,7 +76,7 @@ function restsOnPurpose({ start }: BackendPlan, container: ContainerFacts | unde
   );
 }
 
-function modelFinding(box: BoxPlan, facts: Facts, backend: BackendPlan): Finding[] {
+function modelFinding(box: BoxPlan, facts: Facts, backend: ModelServer): Finding[] {
   const role = backend.service.container.name;
   const container = containerOf(facts, role);
   if (restsOnPurpose(backend, container)) return [];
@@ -211,7 +218,7 @@ export const containerRows: Row[] = [
       facts.containers &&
       (facts.containers.length === 0
         ? []
-        : box.backends.flatMap((backend) => modelFinding(box, facts, backend))),
+        : modelServers(box).flatMap((backend) => modelFinding(box, facts, backend))),
   },
   {
     id: "redis",

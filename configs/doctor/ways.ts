@@ -1,6 +1,7 @@
 import { parse } from "yaml";
 import { z } from "zod";
-import type { BackendPlan, BoxPlan } from "../plan/types";
+import { modelServers } from "../plan/box";
+import type { BoxPlan, ModelServer } from "../plan/types";
 import { valveUrl } from "../plan/valve";
 import { nearest } from "../problems";
 import { ailment, containerOf } from "./containers";
@@ -24,7 +25,7 @@ interface Way {
   /** `host:port`. */
   target: string;
   /** The backend, where the way leads to a valve of this box. */
-  backend?: BackendPlan;
+  backend?: ModelServer;
   /** True where a person starts the server: it may be away. */
   manual: boolean;
 }
@@ -36,7 +37,7 @@ export function waysOf(box: BoxPlan): Way[] {
   return deployments.parse(parse(text.join(""))).model_list.flatMap(({ model_name, litellm_params }) => {
     if (!litellm_params.api_base || !URL.canParse(litellm_params.api_base)) return [];
     const target = hostPort(litellm_params.api_base);
-    const backend = box.backends.find(({ instance }) => hostPort(valveUrl(instance)) === target);
+    const backend = modelServers(box).find(({ instance }) => hostPort(valveUrl(instance)) === target);
     return [{ model: model_name, target, backend, manual: models[model_name]?.prove === false }];
   });
 }
@@ -58,7 +59,7 @@ const MET: Record<Exclude<Reach, "open">, string> = {
 };
 
 /** Requests that a server works on at the same time, where its command line says so. */
-export function slotsOf({ service }: BackendPlan): number | undefined {
+export function slotsOf({ service }: ModelServer): number | undefined {
   const { command } = service.container;
   const flags = ["--parallel", "--max-num-seqs", "--max-running-requests"];
   const index = command.findIndex((word) => flags.includes(word));
@@ -84,7 +85,7 @@ function reachFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
         ];
       })
     : [];
-  const inside = box.backends.flatMap((backend) => {
+  const inside = modelServers(box).flatMap((backend) => {
     const { name } = backend.service.container;
     const container = containerOf(facts, name);
     const away = /^(DOWN|MAINT)/.test(valves[backend.instance]?.status ?? "");
@@ -106,7 +107,7 @@ function rejoin({ prefix, stack }: BoxPlan, role: string, network: string): stri
 
 function slowFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
   if (!facts.valves) return undefined;
-  const queues = box.backends.flatMap((backend) => {
+  const queues = modelServers(box).flatMap((backend) => {
     const { running = 0, held = 0 } = facts.valves?.[backend.instance] ?? {};
     const slots = slotsOf(backend);
     if (slots === undefined || running + held <= slots) return [];

@@ -18,7 +18,7 @@ import { planModel } from "./model";
 import { planNotes } from "./notes";
 import { planObservability } from "./observability";
 import { type PlannedSlot, planSlot, slotsOf } from "./slots";
-import type { BoxPlan, NetworkPlan, NetworkRole, StepPlan } from "./types";
+import type { BoxPlan, ModelServer, NetworkPlan, NetworkRole, StepPlan } from "./types";
 
 /** Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan. */
 export function planBox(input: PlanInput): BoxPlan {
@@ -100,6 +100,14 @@ function sumOf(values: number[]): number {
 function planLocks(context: PlanContext, backends: PlannedBackend[]): StepPlan | undefined {
   const devices = new Set(backends.flatMap(({ engine }) => engine.gpu?.ids ?? []));
   return devices.size > 0 ? lockFiles(imageOf(context, "edge"), context.dataDir, [...devices]) : undefined;
+}
+
+/** What answers for each model that the box runs itself; a slot once for each of its models. */
+export function modelServers({ backends, slots }: BoxPlan): ModelServer[] {
+  const loaded = slots.flatMap(({ service, members }) =>
+    members.map((member) => ({ ...member, instance: member.model, start: "ondemand" as const, service })),
+  );
+  return [...backends, ...loaded];
 }
 
 /** Every container of a plan, in an order in which each comes after what it needs. */

@@ -190,6 +190,11 @@ export interface ServicePlan {
   gate?: string;
 }
 
+/** What answers for a model: a server of its own, or the slot that loads it at a request. */
+export interface ModelServer extends Omit<BackendPlan, "start" | "needs"> {
+  start: "auto" | "manual" | "ondemand";
+}
+
 /** What keeps the edge's certificate up to date. */
 export interface CertificatesPlan extends ServicePlan {
   /** Whether the edge needs it to start, or it needs the edge to get a certificate. */

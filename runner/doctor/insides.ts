@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Facts, ValveFacts } from "../../configs/doctor/facts";
 import { targetsOf } from "../../configs/doctor/ways";
+import { modelServers } from "../../configs/plan/box";
 import type { BoxPlan } from "../../configs/plan/types";
 import { edgeGateways } from "../edge";
 import { inGateway } from "../gatewayExec";
@@ -29,7 +30,7 @@ export function parseStat(csv: string): Record<string, string>[] {
 /** What each valve says of its backend; valves that do not answer are left out. */
 export async function valvesOf(box: BoxPlan): Promise<Record<string, ValveFacts>> {
   const ask = 'source /etc/gpubox/control.sh; ask "@1 show stat model 4 -1"';
-  const looks = box.backends.map(async ({ instance, valve }) => {
+  const looks = modelServers(box).map(async ({ instance, valve }) => {
     const { stdout } = await inside(box, `${box.prefix}-${valve.container.name}`, ["bash", "-c", ask]);
     const servers = parseStat(stdout);
     const backend = servers.find(({ svname }) => svname === "backend");
