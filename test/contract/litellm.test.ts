@@ -1,6 +1,7 @@
 import { parse } from "yaml";
 import known from "../../configs/litellm/keys.json";
 import { renderText } from "../../configs/plan/text";
+import { everyImage } from "../support/engines";
 import { testPlan, testSecrets, tinyModel } from "../support/stacks";
 
 interface GatewayConfig {
@@ -11,12 +12,13 @@ interface GatewayConfig {
 }
 
 function config(values: Record<string, unknown>): GatewayConfig {
-  const { text } = testPlan(values).gateway.directory.files["config.yaml"]!;
+  const { text } = testPlan(values, testSecrets, everyImage).gateway.directory.files["config.yaml"]!;
   return parse(renderText(text, testSecrets));
 }
 
 test.each([
   ["a local model", { models: tinyModel }],
+  ["a model on demand", { models: { tiny: { ...tinyModel.tiny, start: "ondemand" } } }],
   [
     "a cache of answers and limits",
     { cache: { ttlSeconds: 60 }, models: { tiny: { ...tinyModel.tiny, rpm: 1, tpm: 2 } } },
