@@ -32,7 +32,7 @@ function table(devices: DevicePlan[]): string {
   const rows = devices.flatMap((device) => {
     const name = deviceName(device.id).replace(/^device /, "");
     const tenants = device.tenants.map(({ backend, group, needBytes, shareBytes }) => [
-      group === undefined ? backend : `${backend} (one of ${group})`,
+      group === undefined ? backend : `${backend} (slot ${group})`,
       name,
       size(needBytes),
       size(shareBytes),

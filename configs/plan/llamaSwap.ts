@@ -2,7 +2,7 @@ import { stringify } from "yaml";
 import { shellQuote } from "./text";
 import type { TextPart } from "./types";
 
-/** Seconds between llama-swap's SIGTERM and SIGKILL to an engine: llama.cpp waits for streams in flight without a bound. */
+/** Seconds between llama-swap's SIGTERM and SIGKILL to an idle engine. For another model it waits as long as a load may take. */
 const UNLOAD_SECONDS = 10;
 
 /** Seconds that llama-swap waits for running requests when it is stopped. */

@@ -5,6 +5,7 @@ import { sglangParsers } from "../../configs/engines/parsers/sglang";
 import { tensorrtllmParsers } from "../../configs/engines/parsers/tensorrtllm";
 import { vllmParsers } from "../../configs/engines/parsers/vllm";
 import { modelBase } from "../../configs/schema/model";
+import { onDemand } from "../../configs/schema/onDemand";
 import { type Case, cases as written } from "./engines/cases";
 import { broken, readContract } from "./engines/contract";
 import { environmentOf, render } from "./engines/render";
@@ -12,7 +13,7 @@ import { environmentOf, render } from "./engines/render";
 /** Keys from which no word of the engine follows: they are the box's, or the container's limits. */
 const NOT_THE_ENGINES = new Set([
   ...["engine", "offlineModel", "memoryMiB", "shmMiB", "readySeconds", "holdSeconds", "stopGraceSeconds"],
-  ...["expose", "instances", ...Object.keys(modelBase)],
+  ...["expose", "instances", ...Object.keys(modelBase), ...Object.keys(onDemand)],
 ]);
 
 /** Keys that gpubox refuses for an engine, though its schema has them. */

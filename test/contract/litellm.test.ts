@@ -7,6 +7,7 @@ import { DEAD_KEYS } from "../../configs/litellm/dead";
 import known from "../../configs/litellm/keys.json";
 import { OWNED_SETTINGS } from "../../configs/litellm/owned";
 import { renderText } from "../../configs/plan/text";
+import { everyImage } from "../support/engines";
 import { testPlan, testSecrets, tinyModel } from "../support/stacks";
 
 interface GatewayConfig {
@@ -17,12 +18,13 @@ interface GatewayConfig {
 }
 
 function config(values: Record<string, unknown>): GatewayConfig {
-  const { text } = testPlan(values).gateway.directory.files["config.yaml"]!;
+  const { text } = testPlan(values, testSecrets, everyImage).gateway.directory.files["config.yaml"]!;
   return parse(renderText(text, testSecrets));
 }
 
 test.each([
   ["a local model", { models: tinyModel }],
+  ["a model on demand", { models: { tiny: { ...tinyModel.tiny, start: "ondemand" } } }],
   [
     "a cache of answers and limits",
     {

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { valveConfig } from "../../configs/plan/haproxy/valve";
 import { run } from "../../runner/process";
 
 // Each case starts a Python, and some wait for a deadline.
@@ -312,6 +313,29 @@ test.each(FAILURES)("%s fails with one sentence and exit code 1", async (_, give
 test("a refusal is not tried again", async () => {
   const { asked } = await prove({ replies: refusal(400) });
   expect(asked.filter((target) => target === "/v1/chat/completions tiny").length).toBe(1);
+});
+
+test("a model that its slot cannot load is given up at the third failure, long before the deadline", async () => {
+  const failed = { status: 503, body: { error: { message: "its server did not load; the log says why" } } };
+  const path = "/v1/chat/completions tiny";
+  const twice = await prove({ replies: { [path]: [failed, failed, said] }, deadline: 50 });
+  expect([twice.code, twice.stderr]).toEqual([0, ""]);
+  server?.close();
+  const { code, stderr, asked } = await prove({ replies: { [path]: [failed] }, deadline: 50 });
+  expect([code, stderr]).toEqual([
+    1,
+    "Model tiny answered no chat request: status 503: its server did not load; the log says why\n",
+  ]);
+  expect(asked.filter((one) => one === path)).toHaveLength(3);
+});
+
+test("the words for that are those that a valve says", () => {
+  const valve = valveConfig({
+    ...{ model: "tiny", holdSeconds: 0, slot: "big" },
+    backend: { name: "slot-big", port: 6000, healthPath: "/health" },
+  }).join("");
+  const script = readFileSync(join(__dirname, "../../assets/gateway/prove.py"), "utf8");
+  expect(valve).toContain(/^NOT_LOADED = "(.+)"$/m.exec(script)![1]);
 });
 
 test("an answer that trickles past the deadline is given up", async () => {

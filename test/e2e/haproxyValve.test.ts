@@ -121,6 +121,25 @@ describeLab("a valve before a backend", () => {
     MINUTE,
   );
 
+  test("what a slot says in place of its model becomes a 503 that names both, and the model's own errors pass", async () => {
+    lab.writeValve("model", { model: "tiny", holdSeconds: HOLD_SECONDS, slot: "big" });
+    expect((await lab.reload("valve")).stdout).toBe("reloaded\n");
+    const reasons = {
+      500: "its server did not load; the log of the slot big says why",
+      502: "its server stopped before it answered",
+    };
+    for (const [status, reason] of Object.entries(reasons)) {
+      const answer = await post(`?status=${status}&anonymous=1`);
+      expect([answer.status, answer.headers["retry-after"], answer.json]).toEqual([
+        503,
+        "5",
+        unavailable(reason),
+      ]);
+    }
+    const own = await post("?status=500");
+    expect([own.status, own.json.name]).toEqual([500, "model"]);
+  });
+
   test(
     "a model that is started by hand says so at once, after a reload of its own configuration",
     async () => {

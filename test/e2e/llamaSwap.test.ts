@@ -58,6 +58,15 @@ const PORT = 8080;
     const [program, ...args] = llamaSwapCommand("/etc/gpubox/llama-swap.yaml", PORT);
     lab.write("llama-swap.yaml", llamaSwapConfig([server("one", 9001), server("two", 9002)]));
     for (const file of ["one.gguf", "two.gguf"]) chmodSync(join(lab.dir, "backend", file), 0o644);
+    // As a slot on devices does: it watches them and locks none.
+    const { entrypoint, env } = lab.plan({
+      devices: ["0"],
+      engine: {
+        entrypoint: [program!, ...args],
+        healthTest: ["CMD", "curl", "-fsS", `http://127.0.0.1:${PORT}/health`],
+      },
+    });
+    const watching = { ...env, GPUBOX_LOCKS: "" };
     const name = lab.adopt("slot");
     await output("docker", [
       ...["run", "--detach", "--init", "--name", name, "--user", "65534:65534", "--read-only"],
@@ -65,7 +74,8 @@ const PORT = 8080;
       ...["--volume", `${llamaSwapProgram}:${program}:ro`],
       ...["--volume", `${join(lab.dir, "backend")}:/etc/gpubox:ro`],
       ...["--volume", `${join(lab.dir, "locks")}:/run/gpubox/locks:ro`],
-      ...["--entrypoint", program!, engineImage, ...args],
+      ...Object.entries(watching).flatMap((pair) => ["--env", pair.join("=")]),
+      ...["--entrypoint", entrypoint[0]!, engineImage, ...entrypoint.slice(1)],
     ]);
     const format = "{{.NetworkSettings.IPAddress}}";
     const address = (await output("docker", ["inspect", "--format", format, name])).trim();
@@ -115,7 +125,37 @@ const PORT = 8080;
     MINUTE,
   );
 
+  test(
+    "a load waits for its turn on the device, and the request with it",
+    async () => {
+      await lab.start("beside", { devices: ["0"], loadSeconds: 600 });
+      await lab.until("beside", "loading");
+      await eventually(async () => (await loaded()).length === 0, "nothing is loaded");
+      const said = async (words: string) => (await lab.log("slot")).split(words).length - 1;
+      const [waited, started] = [
+        await said("waits for its turn on device-0"),
+        await said("starts the engine"),
+      ];
+      const asked = ask("two");
+      await eventually(async () => (await said("waits for its turn on device-0")) > waited, "two waits");
+      expect(await said("starts the engine")).toBe(started);
+      await lab.docker("kill", "beside");
+      expect(await asked).toBe("this is two");
+    },
+    MINUTE,
+  );
+
   test("a model that the slot does not have is refused", async () => {
     expect(await ask("three")).toBe(404);
   });
+
+  test(
+    "a slot that is stopped stops what it has loaded, and ends by itself",
+    async () => {
+      expect(await ask("one")).toBe("this is one");
+      await lab.docker("stop", "slot", "--time", "40");
+      expect(await lab.exitCode("slot")).toBe(0);
+    },
+    MINUTE,
+  );
 });

@@ -23,6 +23,14 @@ test("the plan shows model, device, needs, share and left, and what stops for a 
   expect(text).toMatch(/^coder: --gpu-memory-utilization 0\.9437, --kv-cache-memory-bytes \d+$/m);
 });
 
+test("models that take turns stand there with their slot, and together count as the largest", () => {
+  const turns = ["a", "b"].map((name, index) =>
+    demand(name, { engine: "encoder" }, { start: "ondemand", group: "big", memoryGiB: 20 + 10 * index }),
+  );
+  const plan = planGpus([gpu(0, 80)], turns);
+  expect(planText(plan)).toMatch(/^a \(slot big\) .*\nb \(slot big\) .*\nreserve .* 46\.00 GiB$/m);
+});
+
 test("the sums are shown on demand", () => {
   const plan = planGpus(gpus, demands);
   expect(planText(plan)).not.toContain("weights (bfloat16)");

@@ -44,6 +44,7 @@ export const cases: Record<string, Case[]> = {
         env: { LLAMA_ARG_THREADS_HTTP: "4" },
       },
     },
+    { about: "on demand", entry: { model: gguf, start: "ondemand" } },
     { about: "for embeddings", entry: { model: gguf, mode: "embedding", pooling: "last" } },
     { about: "for reranking", entry: { model: gguf, mode: "rerank", pooling: "rank" } },
   ],

@@ -3,7 +3,7 @@
 NAME: who it says it is. KEY: the only key that it takes, in any of the three header fields; without it every request is
 let in. PORT: default 4000.
 What a request's query asks for: stream=N a numbered event each 100 ms for N seconds; silent=N nothing for N seconds first;
-status=N that status; location=URL a redirect; die=1 the end of the process without an answer; id=X a name to count by, which
+status=N that status; anonymous=1 no Server header; location=URL a redirect; die=1 the end of the process without an answer; id=X a name to count by, which
 /counts?id=X tells. Everything else echoes the request. While /tmp/unwell exists, health checks fail.
 """
 
@@ -26,8 +26,13 @@ class Handler(BaseHTTPRequestHandler):
     # An answer leaves in one piece: whoever kills this process does not cut it in two.
     wbufsize = 65536
 
+    anonymous = False
+
     def log_message(self, *args):
         pass
+
+    def send_response(self, status, message=None):
+        (self.send_response_only if self.anonymous else super().send_response)(status, message)
 
     def reply(self, status, value, headers=()):
         body = json.dumps(value).encode()
@@ -50,6 +55,7 @@ class Handler(BaseHTTPRequestHandler):
     def handle_any(self):
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        self.anonymous = "anonymous" in query
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if length else b""
         if url.path in ("/health/liveliness", "/health"):

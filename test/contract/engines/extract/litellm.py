@@ -28,7 +28,7 @@ def extract(release: Release) -> dict:
 def also(release: Release) -> dict[str, dict]:
     """The keys that gpubox checks a stack config's LiteLLM settings against."""
     sources = Sources(release)
-    read = taken(release, ["litellm_settings", "general_settings"])
+    read = taken(release, ["litellm_settings", "general_settings", "model_info"])
     return {
         "configs/litellm/keys.json": {
             "litellm_settings": sorted(module_attributes(sources.need("litellm")) | read["litellm_settings"]),
@@ -41,6 +41,7 @@ def also(release: Release) -> dict[str, dict]:
             "model_info": sorted(
                 set(fields("ModelInfo", sources.need("litellm.types.router")))
                 | set(fields("ModelInfo", sources.need("litellm.types.utils")))
+                | read["model_info"]
             ),
         }
     }
@@ -150,9 +151,11 @@ def _keys(node: ast.AST, section: str) -> set[str]:
 
 
 def _is(node: ast.expr, section: str) -> bool:
-    """`general_settings`, `self.general_settings`, `(general_settings or {})`."""
+    """`general_settings`, `self.general_settings`, `(general_settings or {})`, `all.get("general_settings", {})`."""
     if isinstance(node, ast.BoolOp):
         return _is(node.values[0], section)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+        return bool(node.args) and isinstance(node.args[0], ast.Constant) and node.args[0].value == section
     return (isinstance(node, ast.Name) and node.id == section) or (
         isinstance(node, ast.Attribute) and node.attr == section
     )

@@ -61,7 +61,7 @@ class Litellm(unittest.TestCase):
             "general_settings.get('a')\nself.general_settings['b']\n(general_settings or {}).get('c', 1)\n"
             "if 'd' in general_settings: pass\n"
             "for key, value in general_settings.items():\n    if key == 'e': pass\n"
-            "other.get('f')\ngeneral_settings.get(name)\n"
+            "other.get('f')\ngeneral_settings.get(name)\nall.get('general_settings', {}).get('g')\n"
         )
         found = set().union(*(litellm._keys(node, "general_settings") for node in ast.walk(ast.parse(text))))
-        self.assertEqual(found, {"a", "b", "c", "d", "e"})
+        self.assertEqual(found, {"a", "b", "c", "d", "e", "g"})
