@@ -15,6 +15,7 @@ import { instancesOf } from "./plan/instances";
 import { POOLED_CONNECTIONS } from "./plan/litellm";
 import { modelSlug } from "./plan/names";
 import type { Problem } from "./problems";
+import { checkProfiles } from "./profiles";
 import { requiredSecrets } from "./requiredSecrets";
 import { generatedSecrets, type StackConfig } from "./schema/stack";
 import type { SecretFacts } from "./secretFacts";
@@ -28,6 +29,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkEnvironment(config),
     ...checkRouting(config),
     ...checkLimits(config),
+    ...checkProfiles(config),
     ...checkPool(config),
     ...checkStores(config),
     ...checkNames(config),

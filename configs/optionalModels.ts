@@ -1,4 +1,5 @@
 import type { ModelConfig } from "./engines";
+import { modelsOfBox } from "./profiles";
 import type { StackConfig } from "./schema/stack";
 import type { SecretFacts } from "./secretFacts";
 
@@ -48,10 +49,10 @@ export function leftOut(
   );
 }
 
-/** The config without the optional models that lack a secret. */
+/** The config without the optional models that lack a secret and without those that only gateways elsewhere have. */
 export function withoutLeftOut(config: StackConfig, secrets: SecretFacts): StackConfig {
   const out = leftOut(config, secrets);
-  const models = Object.entries(config.models).filter(([name]) => !Object.hasOwn(out, name));
+  const models = Object.entries(modelsOfBox(config)).filter(([name]) => !Object.hasOwn(out, name));
   return { ...config, models: Object.fromEntries(models) };
 }
 

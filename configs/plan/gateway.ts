@@ -54,7 +54,9 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     ]),
   );
   const files: Record<string, FilePlan> = {
-    "config.yaml": configFile(litellmConfig(config, models, database)),
+    "config.yaml": configFile(
+      litellmConfig(config, models, { database, redis: config.cache.mode !== "none", drain: true }),
+    ),
     "gateway.env": envFile({
       LITELLM_MASTER_KEY: [{ secret: "masterKey", as: "shell" }],
       LITELLM_SALT_KEY: [{ secret: "saltKey", as: "shell" }],

@@ -33,9 +33,13 @@ export function secretVariable(secret: string): string {
 }
 
 /** LiteLLM's config.yaml. It names environment variables for secrets and holds none. */
-export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDatabase: boolean): string {
+export function litellmConfig(
+  config: StackConfig,
+  models: RoutedModel[],
+  uses: { database: boolean; redis: boolean; drain: boolean },
+): string {
   const { settings, routing, limits, dropParams, logs } = config.gateway;
-  const redis = config.cache.mode === "none" ? undefined : redisSettings();
+  const redis = uses.redis ? redisSettings() : undefined;
   return stringify({
     model_list: models.flatMap((model) => model.deployments.map((one) => deployment(config, model, one))),
     litellm_settings: {
@@ -58,15 +62,16 @@ export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDa
     },
     general_settings: {
       master_key: "os.environ/LITELLM_MASTER_KEY",
-      ...(usesDatabase
+      ...(uses.database
         ? {
             database_url: "os.environ/DATABASE_URL",
             database_connection_pool_limit: connectionPool(config.gateway.replicas),
             maximum_spend_logs_retention_period: `${config.database.spendLogs.keepDays}d`,
           }
         : {}),
-      enable_drain_endpoint: true,
-      drain_endpoint_token: "os.environ/DRAIN_ENDPOINT_TOKEN",
+      ...(uses.drain
+        ? { enable_drain_endpoint: true, drain_endpoint_token: "os.environ/DRAIN_ENDPOINT_TOKEN" }
+        : {}),
       // The stack config is the only source of models.
       store_model_in_db: false,
       ...settings.general,

@@ -50,12 +50,8 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
     return { backend, deployment };
   });
   const deployments = planned.map(({ deployment }) => deployment);
-  const adapters = engineOf(entry).adapters?.(entry) ?? [];
   return {
-    routed: [
-      { name, model: entry, deployments },
-      ...adapters.map((adapter) => adapterOf(adapter, name, entry, deployments)),
-    ],
+    routed: routedModels(name, entry, deployments),
     backends: planned.flatMap(({ backend }) => backend ?? []),
   };
 }
@@ -64,6 +60,20 @@ function slotShare(name: string, model: ModelConfig): SlotShare | undefined {
   const slot = slotOf(name, model);
   const idleSeconds = "idleSeconds" in model ? model.idleSeconds : undefined;
   return slot === undefined ? undefined : { name: slot, idleSeconds: idleSeconds ?? IDLE_SECONDS };
+}
+
+/** A model as a gateway knows it, and its LoRA adapters as models of their own. */
+export function routedModels(name: string, entry: ModelConfig, deployments: Deployment[]): RoutedModel[] {
+  const adapters = engineOf(entry).adapters?.(entry) ?? [];
+  return [
+    { name, model: entry, deployments },
+    ...adapters.map((adapter) => adapterOf(adapter, name, entry, deployments)),
+  ];
+}
+
+/** How a gateway calls one server of a model. `upstream`: its URL up to and without `/v1`. */
+export function routeOf(context: PlanContext, name: string, instance: Instance, upstream: string): Route {
+  return engineOf(instance.model).route(instance.model, engineContext(context, name, instance), upstream);
 }
 
 /** The same servers, asked for the adapter by its name. */

@@ -1,6 +1,7 @@
 import { FALLBACKS } from "../schema/routing";
 import type { StackConfig } from "../schema/stack";
 import { CACHED_CALLS } from "../schema/stores";
+import { namesOf } from "./instances";
 import type { RoutedModel } from "./litellm";
 
 /** Requests at a time where nothing else is said: what the edge lets in. */
@@ -49,10 +50,19 @@ export function routerSettings(config: StackConfig, models: RoutedModel[]): Reco
   };
 }
 
-/** LiteLLM looks for the name that the client wrote: an alias needs its model's fallbacks too. */
+/**
+ * LiteLLM looks for the name that the client wrote: an alias needs its model's fallbacks too. Models that this gateway does
+ * not have stand in for none.
+ */
 function fallbacks({ gateway: { routing }, models }: StackConfig): Record<string, unknown> {
+  const names = Object.entries(models).flatMap(([name, model]) => namesOf(name, model));
   const entries = Object.entries(FALLBACKS).flatMap(([kind, theirs]) => {
-    const map = routing[kind as keyof typeof FALLBACKS];
+    const declared = Object.entries(routing[kind as keyof typeof FALLBACKS]);
+    const map = Object.fromEntries(
+      declared
+        .map(([from, to]) => [from, to.filter((name) => names.includes(name))] as const)
+        .filter(([from, to]) => names.includes(from) && to.length > 0),
+    );
     const named = Object.entries(map).flatMap(([from, to]) =>
       [from, ...(models[from]?.aliases ?? []).filter((alias) => !Object.hasOwn(map, alias))].map((name) => ({
         [name]: to,

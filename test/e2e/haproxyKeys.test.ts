@@ -107,6 +107,12 @@ describeLab("master keys at the edge", () => {
       for (const [, as] of placed(key))
         expect((await ask(lab.clientPort, "/v1/models", as)).status).toBe(200);
     }
+    for (const [, as] of placed("sk-other"))
+      expect((await ask(lab.adminPort, "/model/info", as)).status).toBe(401);
+    expect((await ask(lab.adminPort, "/model/info", { key: MASTER_KEY })).status).toBe(200);
+    // What the gateway says itself: it knows which of its routes ask for a key.
+    const unasked = await ask(lab.adminPort, "/model/info", { key: null });
+    expect(unasked.json.error?.message).toBe("the stub does not know this key");
     const readiness = await ask(lab.clientPort, "/health/readiness", { key: null });
     expect(readiness.json.error?.message).toBe("the stub does not know this key");
   });

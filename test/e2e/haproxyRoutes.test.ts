@@ -68,6 +68,14 @@ describeLab("the edge's routes and hosts", () => {
     });
   });
 
+  test.each(["/models/x:generateContent", "/v1/models/x:streamGenerateContent"])(
+    "below the models, clients read and do not post: %s",
+    async (path) => {
+      expect((await client(path, { method: "POST" })).status).toBe(404);
+      expect((await client(path)).status).toBe(200);
+    },
+  );
+
   test.each([
     ["//v1/models", 400],
     ["/v1//models", 400],

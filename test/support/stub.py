@@ -1,7 +1,7 @@
 """Model servers in one process, standard library only: python3 stub.py
 
 The first segment of the path names a server: /a/v1/chat/completions asks the server `a`. The last text of a request may tell
-what to do: `sleep 2` answers after that many seconds, `status 500` with that status. GET /seen tells by server how many
+what to do: `sleep 2` answers after that many seconds, `status 500` with that status, `only NAME:` before it tells that server alone. GET /seen tells by server how many
 requests came, how many at most at the same time, and the last body; DELETE /seen forgets.
 """
 
@@ -63,9 +63,12 @@ class Stub(BaseHTTPRequestHandler):
         text = texts[-1] if texts else ""
         if found := re.search(r"sleep ([\d.]+)", text):
             time.sleep(float(found[1]))
-        if found := re.search(r"status (\d+)", text):
+        found = re.search(r"status (\d+)", text)
+        if found and ("only " not in text or f"only {name}:" in text):
             return self.reply(int(found[1]), {"error": {"message": f"{name} was told so", "code": int(found[1])}})
         about = {"id": f"{name}-{time.monotonic_ns()}", "created": 0, "model": request.get("model", name)}
+        # LiteLLM expects it of Groq.
+        about["service_tier"] = "default"
         usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
         if path.endswith("embeddings"):
             data = [{"object": "embedding", "index": 0, "embedding": [0.25, 0.5]}]

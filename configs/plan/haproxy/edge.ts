@@ -124,6 +124,11 @@ const CLAIMED = [
  * @throws Error if a host is not a host name or an IP address.
  */
 export function edgeConfig(options: EdgeOptions): TextPart[] {
+  const closed = jsonError(
+    404,
+    "not_found",
+    `This port serves inference only. Admin routes, the UI and metrics are at ${options.adminEndpoint} on the box itself.`,
+  );
   const lines = [
     "# Made by gpubox from the stack's config. The backend `gateways` is in /var/lib/gpubox/upstream.cfg.",
     ...processSections({
@@ -158,7 +163,9 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     ...[...CLIENT_ROUTES, ...(options.audio ? AUDIO_ROUTES : [])].map(
       (route) => `  acl client_route var(txn.path) -m ${route.endsWith("/") ? "beg" : "str"} ${route}`,
     ),
-    `  http-request return ${jsonError(404, "not_found", `This port serves inference only. Admin routes, the UI and metrics are at ${options.adminEndpoint} on the box itself.`)} if !client_route`,
+    `  http-request return ${closed} if !client_route`,
+    "  # Below them are also Google's routes that generate.",
+    `  http-request return ${closed} if { var(txn.path) -m beg /models/ /v1/models/ } !METH_GET !METH_OPTIONS`,
     ...indent(
       options.auth === "none" ? openRules(options.hosts) : [...KEY_RULES, ...askForKey(options.keys)],
     ),
@@ -185,7 +192,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     `  http-request return ${jsonError(404, "not_found", "The edge does not serve this route.")} if { var(txn.path) -m beg /health/drain }`,
     "  # Making a key twice is worse than an error.",
     "  http-request disable-l7-retry unless METH_GET",
-    ...indent(KEY_RULES),
+    ...indent([...KEY_RULES, ...(options.keys === "master" ? REFUSE_OTHER_KEYS : [])]),
     ...indent(RESPONSE_RULES),
     "  use_backend successor-admin if moved",
     "  default_backend gateways",
@@ -252,6 +259,22 @@ const KEY_RULES = [
   ),
 ];
 
+const NO_VALID_KEY = jsonError(
+  401,
+  "authentication_error",
+  "This gateway asks for a valid key: Authorization: Bearer, x-api-key or api-key.",
+);
+
+/**
+ * Turns away a key that cannot be valid, where a gateway would answer it with a 400 or 500. A request without a key goes on:
+ * the gateway knows which of its own routes ask for one.
+ */
+const REFUSE_OTHER_KEYS = [
+  ...["authorization", "x-api-key", "api-key"].map((name) => `acl sends_key req.hdr(${name}) -m found`),
+  ...["txn.bearer", "txn.xkey", "txn.akey"].map((name) => `acl has_key var(${name}),map(${KEYS}) -m found`),
+  `http-request return ${NO_VALID_KEY} if sends_key !has_key`,
+];
+
 /** Turns away requests without a key that could be valid, as every client of both protocols understands it. */
 function askForKey(keys: EdgeOptions["keys"]): string[] {
   const presented =
@@ -261,7 +284,7 @@ function askForKey(keys: EdgeOptions["keys"]): string[] {
   return [
     ...presented.map((fetch) => `acl has_key ${fetch}`),
     "acl health_route var(txn.path) -m beg /health/",
-    `http-request return ${jsonError(401, "authentication_error", "This gateway asks for a valid key: Authorization: Bearer, x-api-key or api-key.")} if !has_key !health_route`,
+    `http-request return ${NO_VALID_KEY} if !has_key !health_route`,
   ];
 }
 

@@ -1,0 +1,110 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { output, type RunResult, run } from "../../runner/process";
+import { defaultProjectDir } from "../../runner/project";
+import { recipeReference } from "../../runner/recipes";
+import { complete, modelsAt } from "../support/box";
+import { hasDocker, makeProject, npmRun, removeProject, type TestProject } from "../support/project";
+
+const MINUTE = 60_000;
+const STACK = "routeelse";
+const NETWORK = `gpubox-${STACK}`;
+const KEY = "sk-elsewhere-0123456789abcdef";
+
+/** What `npm run gateway-config` writes, in the hands of the real LiteLLM. */
+(hasDocker ? describe : describe.skip)("a gateway that runs elsewhere", () => {
+  let project: TestProject;
+  /** Begun early: it takes as long as a start. */
+  let validated: Promise<RunResult>;
+  const image = recipeReference(defaultProjectDir, "gateway");
+  const label = ["--label", `gpubox.stack=${STACK}`];
+  const docker = (...args: string[]) => output("docker", args);
+  const written = (profile: string, name: string) => readFileSync(join(project.dir, profile, name), "utf8");
+
+  beforeAll(async () => {
+    project = makeProject(STACK, 4826, {
+      cache: { ttlSeconds: 60 },
+      models: {
+        "llama-local": {
+          engine: "openai",
+          baseUrl: "http://models.example.com:8000/far/v1",
+          apiKey: { secret: "farKey" },
+          profiles: { stateful: false },
+        },
+        tiny: {
+          engine: "llamacpp",
+          model: "canned",
+          aliases: ["small"],
+          profiles: { stateless: { baseUrl: "http://models.example.com:8000/tiny/v1", apiKey: "none" } },
+        },
+        "only-here": { engine: "llamacpp", model: "canned" },
+      },
+    });
+    for (const profile of ["stateless", "stateful"]) {
+      const said = await npmRun(project, "gateway-config", "--profile", profile, "--out", profile);
+      expect([said.code, said.stderr]).toEqual([0, ""]);
+    }
+    validated = run("docker", [
+      ...["run", "--rm", ...label, "--env", "LITELLM_LOCAL_MODEL_COST_MAP=True", "--env", "HOME=/tmp"],
+      ...["--env", `LITELLM_MASTER_KEY=${KEY}`, "--env", "REDIS_HOST=127.0.0.1", "--env", "REDIS_PORT=6379"],
+      ...["--volume", `${join(project.dir, "stateful")}:/etc/gateway:ro`, image],
+      ...["--config", "/etc/gateway/config.yaml", "--validate_config"],
+    ]);
+    await docker("network", "create", ...label, NETWORK);
+    await docker(
+      ...["run", "--detach", "--name", `${NETWORK}-stub`, ...label, "--network", NETWORK],
+      ...["--network-alias", "models.example.com", "--entrypoint", "python3"],
+      ...["--volume", `${join(project.dir, "test/support/stub.py")}:/stub.py:ro`, image, "/stub.py"],
+    );
+  }, 2 * MINUTE);
+  afterAll(() => removeProject(project));
+
+  test(
+    "with the stateless profile, it serves the models that it can reach and needs no store",
+    async () => {
+      const env = written("stateless", "env.template")
+        .replace("LITELLM_MASTER_KEY=", `LITELLM_MASTER_KEY=${KEY}`)
+        .replace("GPUBOX_SECRET_farKey=", "GPUBOX_SECRET_farKey=sk-far");
+      writeFileSync(join(project.dir, "filled.env"), env);
+      await docker(
+        ...["run", "--detach", "--name", `${NETWORK}-gateway`, ...label, "--network", NETWORK],
+        ...["--publish", "127.0.0.1:4826:4000", "--env-file", join(project.dir, "filled.env")],
+        ...["--env", "LITELLM_LOCAL_MODEL_COST_MAP=True", "--env", "HOME=/tmp"],
+        ...["--volume", `${join(project.dir, "stateless")}:/etc/gateway:ro`, image],
+        ...["--config", "/etc/gateway/config.yaml", "--port", "4000"],
+      );
+      const url = "http://127.0.0.1:4826";
+      for (;;) {
+        const signal = AbortSignal.timeout(5_000);
+        const up = await fetch(`${url}/health/liveliness`, { signal }).catch(() => undefined);
+        if (up?.ok) break;
+        const state = await docker("inspect", "--format", "{{.State.Status}}", `${NETWORK}-gateway`);
+        if (state !== "running")
+          throw new Error((await run("docker", ["logs", `${NETWORK}-gateway`])).stderr);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+      expect(await modelsAt(url, KEY)).toEqual(["llama-local", "small", "tiny"]);
+      expect(await complete(url, KEY, "llama-local")).toBe("said by far");
+      expect(await complete(url, KEY, "small")).toBe("said by tiny");
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "with the stateful profile, LiteLLM takes the config",
+    async () => {
+      expect(written("stateful", "config.yaml")).not.toContain("llama-local");
+      const { code, stdout, stderr } = await validated;
+      expect({ code, out: code === 0 ? "" : stdout + stderr }).toEqual({ code: 0, out: "" });
+    },
+    2 * MINUTE,
+  );
+
+  test("a profile that is none is refused with the nearest one", async () => {
+    const said = await npmRun(project, "gateway-config", "--profile", "stateles");
+    expect([said.code, said.stderr]).toEqual([
+      1,
+      'error: There is no profile "stateles".\n       Did you mean "stateless"?\n',
+    ]);
+  });
+});

@@ -1,0 +1,57 @@
+import { join } from "node:path";
+import { output } from "../../runner/process";
+import type { TestProject } from "./project";
+
+/** What a server of stub.py was asked. */
+export interface Seen {
+  requests: number;
+  /** Requests at the same time, at most. */
+  most: number;
+  paths: string[];
+  /** JSON body of the last request. */
+  last: Record<string, unknown>;
+}
+
+/** The model servers of stub.py on a box's network. */
+export interface Stub {
+  /** By server; a server that was not asked is not in it. */
+  seen(): Promise<Record<string, Seen>>;
+  forget(): Promise<void>;
+}
+
+/** Model entry of a stub's server, good before it runs: `up` does not ask it. */
+export function stubModel(
+  stack: string,
+  server: string,
+  more: Record<string, unknown> = {},
+): Record<string, unknown> {
+  return { engine: "openai", baseUrl: stubUrl(stack, server), start: "manual", ...more };
+}
+
+export function stubUrl(stack: string, server: string): string {
+  return `http://gpubox-${stack}-stub:8000/${server}/v1`;
+}
+
+/** Starts it beside a box that is up, in the gateway's image because that has Python. `removeProject` removes it. */
+export async function startStub({ stack, dir }: TestProject, gateway: string): Promise<Stub> {
+  const image = await output("docker", ["inspect", "--format", "{{.Image}}", gateway]);
+  const name = `gpubox-${stack}-stub`;
+  await output("docker", [
+    ...["run", "--detach", "--name", name, "--network", `gpubox-${stack}-edge`],
+    ...["--publish", "127.0.0.1::8000"],
+    // By the first label the test's cleaning up finds it; by the last one, `npm run up` leaves it alone.
+    ...["--label", `gpubox.stack=${stack}`, "--label", "gpubox.role=stub", "--label", "gpubox.keep=test"],
+    ...["--user", "65534:65534", "--entrypoint", "python3"],
+    ...["--volume", `${join(dir, "test", "support", "stub.py")}:/stub.py:ro`, image, "/stub.py"],
+  ]);
+  const url = `http://${await output("docker", ["port", name, "8000/tcp"])}`;
+  for (;;) {
+    const up = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
+    if (up?.ok) break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return {
+    seen: async () => (await (await fetch(url)).json()) as Record<string, Seen>,
+    forget: async () => void (await fetch(url, { method: "DELETE" })),
+  };
+}
