@@ -5,7 +5,7 @@ import { composeContainerName, composeFile } from "../configs/plan/compose";
 import { directoryInput, makeWritable, removeDirectory, writeDirectory } from "../configs/plan/hostFiles";
 import { PROVE, readyStep, SWITCH } from "../configs/plan/steps";
 import { renderText, type SecretValues } from "../configs/plan/text";
-import type { BoxPlan, ContainerPlan } from "../configs/plan/types";
+import type { BoxPlan, ContainerPlan, ServicePlan } from "../configs/plan/types";
 import { findCompose } from "./dockerEngine";
 import { output, run, UserError } from "./process";
 import type { Log } from "./project";
@@ -52,19 +52,21 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
     });
   log("  containers");
   await compose(options, ["up", "-d", "--remove-orphans"]);
+  const monitors = plan.observability?.services ?? [];
   for (const service of servicesOf(plan))
-    if (service.container.name !== "gateway")
-      await step(
-        options,
-        `${service.container.name} healthy`,
-        readyStep(service),
-        about(plan, service.container),
-      );
+    if (service !== plan.gateway && !monitors.includes(service)) await healthy(options, service);
   const gateway = about(plan, plan.gateway.container);
   await step(options, "gateway proven", PROVE, gateway);
   await step(options, "gateway serving", SWITCH, { ...gateway, stdin: plan.gateway.description });
+  // A monitor that does not come up keeps nobody from being served.
+  for (const monitor of monitors) await healthy(options, monitor);
   if (plan.observability) await step(options, "time of the change", plan.observability.change.script);
   log(`  kept as ${composePath(projectDir, plan.stack)}`);
+}
+
+async function healthy(options: ComposeOptions, service: ServicePlan): Promise<void> {
+  const { container } = service;
+  await step(options, `${container.name} healthy`, readyStep(service), about(options.plan, container));
 }
 
 /** Whether containers of this box were made by Compose. */

@@ -159,6 +159,16 @@ function farewell(plan: BoxPlan, engine: PulumiEngine | undefined, config: Stack
     for (const line of exportsFor(engine)) say(`  ${line}`);
     say(`  pulumi preview --stack ${stack}`);
   }
+  if (plan.observability) {
+    say(`Metrics and alerts: http://127.0.0.1:${config.observability.prometheusPort}`);
+    const { grafana } = Object.fromEntries(
+      plan.observability.services.map(({ container }) => [container.name, container]),
+    );
+    if (grafana)
+      say(
+        `Dashboards: http://127.0.0.1:${config.observability.port} (admin, \`pulumi config get gpubox:grafanaPassword\` shows the password)`,
+      );
+  }
   const model = plan.models[0];
   if (!model) {
     say("It declares no model yet: add one under gpubox:models.");

@@ -117,6 +117,7 @@ if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image g
     ["with addresses as hosts", { hosts: ["192.0.2.1", "fd00::1", "[fd00::2]"] }, "s1=g"],
     ["that does not hold", { holdSeconds: 0 }, "s1=g"],
     ["of a box that speaks", { audio: true }, "s1=g"],
+    ["that Prometheus reads", { metrics: true }, "s1=g"],
   ])("takes an edge %s without a warning", (_, options, upstream) => {
     const { status, output } = checkEdge(options, upstream);
     expect(output.replace("Configuration file is valid\n", "")).toBe("");
@@ -133,6 +134,8 @@ if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image g
       "that looks for a text",
       { backend: { ...VALVE.backend, healthPath: "/api/ps", healthText: '"it\'s:30b"' } },
     ],
+    ["that Prometheus reads", { metrics: {} }],
+    ["that passes its backend's metrics on", { metrics: { backendPath: "/prometheus/metrics" } }],
     ["of a model with every quote", { model: `it's "a" \\ %[src] $HOME #1 model` }],
   ])("takes a valve %s without a warning", (_, options) => {
     const { status, output } = checkValve(options);

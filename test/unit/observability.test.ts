@@ -4,84 +4,19 @@ import { servicesOf } from "../../configs/plan/box";
 import { composeFile } from "../../configs/plan/compose";
 import { imageRolesOf } from "../../configs/plan/imageRoles";
 import { dashboards } from "../../configs/plan/observability/dashboards";
-import { renderText } from "../../configs/plan/text";
-import type { BoxPlan, Resolved } from "../../configs/plan/types";
-import { ConfigError } from "../../configs/problems";
-import { rawStack, recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
-
-const secrets = {
-  ...testSecrets,
-  grafanaPassword: "PLANTED-grafana-0123456789",
-  hook: "http://PLANTED-hook.example/x",
-  langfusePublic: "pk-PLANTED-langfuse",
-  langfuseSecret: "sk-PLANTED-langfuse",
-};
-
-const image = (role: string) => ({ reference: `gpubox/${role}:0123456789ab`, source: "recipe" as const });
-
-/** A machine without an image registry: there is no recipe for Grafana and none for NVIDIA's exporter. */
-const offline: Resolved = {
-  ...recipes,
-  images: {
-    ...recipes.images,
-    ...Object.fromEntries(
-      ["prometheus", "alertmanager", "node-exporter", "redis-exporter", "postgres-exporter"].map((role) => [
-        role,
-        image(role),
-      ]),
-    ),
-    "llamacpp-cuda": image("llamacpp-cuda"),
-    grafana: { reference: "grafana/grafana:1", source: "unresolved" },
-    "dcgm-exporter": { reference: "nvidia/dcgm:1", source: "unresolved" },
-  },
-};
-
-/** One with everything. */
-const online: Resolved = {
-  ...offline,
-  images: {
-    ...offline.images,
-    grafana: { reference: "grafana/grafana@sha256:1", source: "digest" },
-    "dcgm-exporter": { reference: "nvidia/dcgm@sha256:2", source: "digest" },
-  },
-};
-
-const gpuHost = {
-  host: {
-    gpus: [
-      { id: 0, memoryGiB: 24 },
-      { id: 1, memoryGiB: 24 },
-    ],
-  },
-};
-
-const observed = (more: Record<string, unknown> = {}, observability: Record<string, unknown> = {}) => ({
-  models: tinyModel,
-  ...more,
-  observability: { mode: "bundled", ...observability },
-});
-
-const names = (plan: BoxPlan) => servicesOf(plan).map(({ container }) => container.name);
-
-function serviceOf(plan: BoxPlan, name: string) {
-  const found = servicesOf(plan).find(({ container }) => container.name === name);
-  if (!found) throw new Error(`there is no ${name}`);
-  return found;
-}
-
-function fileOf(plan: BoxPlan, service: string, file: string): string {
-  return renderText(serviceOf(plan, service).directory.files[file]!.text, secrets);
-}
-
-function problemsOf(values: Record<string, unknown>, known = secrets) {
-  try {
-    parseStack(rawStack(values, known));
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems.map(({ path, what }) => `${path}: ${what}`);
-    throw error;
-  }
-  return [];
-}
+import type { BoxPlan } from "../../configs/plan/types";
+import {
+  fileOf,
+  gpuHost,
+  image,
+  names,
+  observed,
+  online,
+  problemsOf,
+  secrets,
+  serviceOf,
+} from "../support/observed";
+import { rawStack, testPlan, testSecrets, tinyModel } from "../support/stacks";
 
 describe("off, which it is by default", () => {
   const off = testPlan();
@@ -239,105 +174,6 @@ describe("on", () => {
     expect(script(observed())).toBe(script(observed()));
     expect(script(observed({}, { retentionDays: 3 }))).toBe(script(observed()));
     expect(script(observed({ gateway: { drainTimeout: 30 } }))).not.toBe(script(observed()));
-  });
-});
-
-describe("GPUs", () => {
-  test("NVIDIA's exporter gets every declared device, and the loss of one is an alert", () => {
-    const plan = testPlan(observed(gpuHost), secrets, online);
-    expect(serviceOf(plan, "dcgm-exporter").container.gpu).toEqual({ vendor: "nvidia", ids: ["0", "1"] });
-    expect(fileOf(plan, "prometheus", "rules.yml")).toContain("GpuLost");
-    expect(fileOf(plan, "prometheus", "rules.yml")).toContain("or vector(0)) < 2");
-  });
-
-  test("a host without has neither exporter nor alert for them", () => {
-    const plan = testPlan(observed(), secrets, online);
-    expect(names(plan)).not.toContain("dcgm-exporter");
-    expect(fileOf(plan, "prometheus", "rules.yml")).not.toContain("Gpu");
-  });
-});
-
-describe("without an image registry", () => {
-  test("it comes up without Grafana and NVIDIA's exporter, and says so", () => {
-    const plan = testPlan(observed(gpuHost), secrets, offline);
-    expect(names(plan)).toContain("prometheus");
-    expect(names(plan)).not.toContain("grafana");
-    expect(names(plan)).not.toContain("dcgm-exporter");
-    expect(plan.notes.filter((note) => /There are no (dashboards|metrics)/.test(note))).toEqual([
-      "There are no dashboards: Grafana's image could not be had, and Debian has no package of it. Metrics and alerts are at http://127.0.0.1:9090.",
-      "There are no metrics of the GPUs: the image of NVIDIA's exporter could not be had.",
-    ]);
-    expect(plan.notes.join()).not.toContain("grafana/grafana:1");
-  });
-});
-
-describe("Langfuse", () => {
-  const langfuse = {
-    host: "http://langfuse.example:3000",
-    publicKey: { secret: "langfusePublic" },
-    secretKey: { secret: "langfuseSecret" },
-  };
-
-  test("needs no metrics: a callback and three variables in the gateway's env file", () => {
-    const plan = testPlan({ models: tinyModel, observability: { langfuse } }, secrets);
-    expect(plan.observability).toBeUndefined();
-    expect(parse(fileOf(plan, "gateway", "config.yaml")).litellm_settings.callbacks).toEqual([
-      "langfuse_otel",
-    ]);
-    expect(fileOf(plan, "gateway", "gateway.env")).toContain(
-      "LANGFUSE_OTEL_HOST='http://langfuse.example:3000'\nLANGFUSE_PUBLIC_KEY='pk-PLANTED-langfuse'\nLANGFUSE_SECRET_KEY='sk-PLANTED-langfuse'\n",
-    );
-  });
-
-  test("another key of it is another generation", () => {
-    const values = { models: tinyModel, observability: { langfuse } };
-    const other = { ...secrets, langfuseSecret: "sk-PLANTED-other" };
-    expect(testPlan(values, other).gateway.generation).not.toBe(testPlan(values, secrets).gateway.generation);
-  });
-
-  test("a callback without its secret is refused with its path", () => {
-    const { langfuseSecret: _, ...some } = secrets;
-    expect(problemsOf({ models: tinyModel, observability: { langfuse } }, some as typeof secrets)).toEqual([
-      "gpubox:observability.langfuse.secretKey: The secret langfuseSecret is missing.",
-    ]);
-  });
-});
-
-describe("mistakes", () => {
-  const { grafanaPassword: _, ...noPassword } = secrets;
-
-  test.each([
-    [
-      { observability: { mode: "bundled", port: 4000 } },
-      ["gpubox:observability.port: Port 4000 belongs to gpubox:gateway.port."],
-    ],
-    [
-      { observability: { mode: "bundled", prometheusPort: 3000 } },
-      ["gpubox:observability.prometheusPort: Port 3000 belongs to gpubox:observability.port."],
-    ],
-    [
-      { observability: { alerts: { webhook: { secret: "hook" } } } },
-      ["gpubox:observability.alerts.webhook: Nobody raises an alert with mode: none."],
-    ],
-    [
-      { observability: { mode: "bundled", alerts: { webhook: { secret: "nowhere" } } } },
-      ["gpubox:observability.alerts.webhook: The secret nowhere is missing."],
-    ],
-  ])("%j", (values, problems) => {
-    expect(problemsOf({ models: tinyModel, ...values })).toEqual(problems);
-  });
-
-  test("a model's own port beside the dashboards' is refused", () => {
-    const models = { tiny: { ...tinyModel.tiny, expose: { port: 9090, key: { secret: "hook" } } } };
-    expect(problemsOf(observed({ models }))).toEqual([
-      "gpubox:models.tiny.expose.port: Port 9090 belongs to gpubox:observability.prometheusPort.",
-    ]);
-  });
-
-  test("the dashboards' password is one that `up` makes", () => {
-    expect(problemsOf(observed(), noPassword as typeof secrets)).toEqual([
-      "gpubox:observability: The secret grafanaPassword is missing.",
-    ]);
   });
 });
 

@@ -152,7 +152,7 @@ const hostRules: AlertRule[] = [
   rule(
     "CertificateExpires",
     "critical",
-    "1h",
+    "0m",
     "gpubox_certificate_expiry_timestamp_seconds - time() < 14 * 86400",
     [
       "The certificate for {{ $labels.host }} expires in {{ $value | humanizeDuration }}.",
@@ -205,7 +205,7 @@ function storeRules(context: PlanContext): AlertRule[] {
       : []),
     ...(usesDatabase(context)
       ? [
-          rule("BackupTooOld", "warning", "1h", "time() - gpubox_backup_timestamp_seconds > 3 * 86400", [
+          rule("BackupTooOld", "warning", "0m", "time() - gpubox_backup_timestamp_seconds > 3 * 86400", [
             "The last backup of the database is {{ $value | humanizeDuration }} old.",
             "Run `npm run backup`, and let a timer do it.",
           ]),
