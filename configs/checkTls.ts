@@ -53,6 +53,17 @@ export function checkTls({ gateway }: StackConfig, sources: CertificateSources):
         fix: "Name two files of the host, or two secrets.",
       },
     ];
+  const inRoot = [certificate, key].filter(
+    (source) => typeof source === "string" && /^\/[^/]+$/.test(source),
+  );
+  if (inRoot.length > 0)
+    return [
+      {
+        path: `${PATH}.${inRoot[0] === certificate ? "certificate" : "key"}`,
+        what: `${inRoot[0]} lies in the host's root directory, which would be mounted whole.`,
+        fix: "Put it into a directory of its own.",
+      },
+    ];
   const found = certificateOf(certificate, `${PATH}.certificate`, sources);
   const private_ = keyOf(key, `${PATH}.key`, sources);
   const problems = [...found.problems, ...private_.problems];

@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig, edgeKeys } from "../../configs/plan/haproxy/edge";
 import { directKeys, valveConfig } from "../../configs/plan/haproxy/valve";
 import { renderText } from "../../configs/plan/text";
+import { hasOpenssl, makeCertificate } from "../support/certificates";
 
 /** Where files lie in a container. */
 const PLACES = ["/etc/gpubox", "/var/lib/gpubox", "/tmp/knows.map", "/tmp/moved.map"];
@@ -68,7 +69,14 @@ const VALVE = {
   backend: { name: "backend-tiny", port: 8000, healthPath: "/health" },
   holdSeconds: 30,
 };
+const TLS = { certificate: "/etc/gpubox/tls.pem" };
 const SECRETS = { masterKey: "sk-test-new", previousMasterKey: "sk-test-old" };
+
+const PEM = (() => {
+  if (!hasOpenssl) return "";
+  const { certificate, key } = makeCertificate({ names: ["box.example"] });
+  return certificate + key;
+})();
 
 const names = Object.keys(haproxies);
 if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image gpubox/edge (npm run images)");
@@ -94,6 +102,7 @@ if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image g
       {
         "haproxy.cfg": renderText(edgeConfig({ ...EDGE, ...options }), SECRETS),
         "keys.map": renderText(edgeKeys({ previousMasterKey: true }), SECRETS),
+        ...(options.tls ? { "tls.pem": PEM } : {}),
       },
       `set -e; source /etc/gpubox/upstream.sh; write_upstream abc ${upstream}; restore_upstream
        haproxy -c -f /etc/gpubox/haproxy.cfg -f /var/lib/gpubox/upstream.cfg`,
@@ -118,6 +127,13 @@ if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image g
     ["that does not hold", { holdSeconds: 0 }, "s1=g"],
     ["of a box that speaks", { audio: true }, "s1=g"],
     ["that Prometheus reads", { metrics: true }, "s1=g"],
+    ["with TLS", { tls: TLS }, "s1=g"],
+    ["with TLS on the admin port too", { tls: TLS, adminTls: true, adminHosts: ["10.0.0.1"] }, "s1=g"],
+    [
+      "whose certificate comes by ACME",
+      { tls: { ...TLS, strictSni: true, challenges: { httpsPort: 443 } } },
+      "s1=g",
+    ],
   ])("takes an edge %s without a warning", (_, options, upstream) => {
     const { status, output } = checkEdge(options, upstream);
     expect(output.replace("Configuration file is valid\n", "")).toBe("");

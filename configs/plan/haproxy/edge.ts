@@ -72,6 +72,8 @@ export interface EdgeOptions {
   metrics?: boolean;
   /** The clients' port speaks TLS. Default: plain HTTP. */
   tls?: EdgeTls;
+  /** Requests at a time, with TLS. Default {@link MAX_CLIENTS}. */
+  maxRequests?: number;
   /** True: the admin port is at {@link ADMIN_TLS_PORT} too, with TLS. */
   adminTls?: boolean;
   /** More host names and addresses, for the admin port only. */
@@ -159,6 +161,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     `  bind :${CLIENT_PORT}${tlsBind(options.tls)}`,
     `  maxconn ${MAX_CLIENTS}`,
     ...indent(handOver("clients")),
+    ...indent(requestLimit(options)),
     ...indent(requestRules(options.hosts)),
     ...[...CLIENT_ROUTES, ...(options.audio ? AUDIO_ROUTES : [])].map(
       (route) => `  acl client_route var(txn.path) -m ${route.endsWith("/") ? "beg" : "str"} ${route}`,
@@ -286,6 +289,13 @@ function askForKey(keys: EdgeOptions["keys"]): string[] {
     "acl health_route var(txn.path) -m beg /health/",
     `http-request return ${NO_VALID_KEY} if !has_key !health_route`,
   ];
+}
+
+/** One connection of HTTP/2 carries a hundred requests, and each holds memory: `maxconn` alone would not bound it. */
+function requestLimit({ tls, maxRequests = MAX_CLIENTS }: EdgeOptions): string[] {
+  if (!tls) return [];
+  const busy = jsonError(503, "service_unavailable", `This gateway has ${maxRequests} requests at work.`);
+  return [`http-request return ${busy} if { be_conn(gateways) ge ${maxRequests} }`];
 }
 
 /** Rules of a clients' port that asks for no key. */

@@ -5,23 +5,24 @@ import { connect } from "node:tls";
 import { directoryInput, makeWritable, writeDirectory } from "../../../configs/plan/hostFiles";
 import type { CertificatesPlan } from "../../../configs/plan/types";
 import { run } from "../../../runner/process";
-import { recipeReference } from "../../../runner/recipes";
+import { defaultProjectDir } from "../../../runner/project";
+import { buildRecipes, recipeReference } from "../../../runner/recipes";
 import type { Pair } from "../../support/certificates";
 import { recipes, testPlan } from "../../support/stacks";
 import { edgeImage, type Lab, stubImage } from "../haproxy/lab";
 
-const ROOT = join(__dirname, "../../..");
+/** The ACME client's image; {@link buildAcme} makes it. */
+const acmeImage = recipeReference(defaultProjectDir, "acme");
 
-/** The ACME client's image, where it was built. */
-export const acmeImage = (() => {
-  const reference = recipeReference(ROOT, "acme");
-  return spawnSync("docker", ["image", "inspect", reference]).status === 0 ? reference : undefined;
-})();
+export async function buildAcme(): Promise<void> {
+  const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
+  await buildRecipes(["acme"], { projectDir: defaultProjectDir, docker, log: () => {} });
+}
 
 /** The container that keeps certificates for a stack with this `gateway`, with everything of it below the lab's folder. */
 export function planFor(lab: Lab, gateway: Record<string, unknown>): CertificatesPlan {
   const image = (reference: string) => ({ reference, source: "recipe" as const });
-  const images = { ...recipes.images, edge: image(edgeImage!), acme: image(acmeImage ?? "none") };
+  const images = { ...recipes.images, edge: image(edgeImage!), acme: image(acmeImage) };
   const plan = testPlan({ gateway, host: { dataDir: lab.dir } }, undefined, { ...recipes, images });
   return plan.certificates!;
 }

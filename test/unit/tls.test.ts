@@ -1,0 +1,472 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { parseStack } from "../../configs/parse";
+import { covers, type HostFiles, pemFacts } from "../../configs/pem";
+import { composeFile } from "../../configs/plan/compose";
+import { renderText } from "../../configs/plan/text";
+import type { BoxPlan } from "../../configs/plan/types";
+import type { ConfigError, Problem } from "../../configs/problems";
+import { secretFacts, standIn } from "../../configs/secretFacts";
+import { readHostFiles } from "../../runner/hostCertificates";
+import { hasOpenssl, makeAuthority, makeCertificate } from "../support/certificates";
+import { rawStack, testPlan, testSecrets } from "../support/stacks";
+
+if (!hasOpenssl) console.warn("SKIPPED: certificates are made with openssl");
+const describeTls = hasOpenssl ? describe : describe.skip;
+
+const FILES = {
+  certificate: "/etc/letsencrypt/live/box/fullchain.pem",
+  key: "/etc/letsencrypt/live/box/privkey.pem",
+};
+const SECRETS = { certificate: { secret: "tlsCertificate" }, key: { secret: "tlsKey" } };
+const ACME = { agreeToTerms: true };
+const PUBLIC = { bind: "203.0.113.5", port: 443, adminPort: 4001, hosts: ["llm.example.com"] };
+
+/** What a stack with this `gateway` is refused for. */
+function problems(
+  gateway: Record<string, unknown>,
+  { secrets = {}, files = {}, now }: { secrets?: Record<string, string>; files?: HostFiles; now?: Date } = {},
+): Problem[] {
+  const raw = rawStack({ gateway }, { ...testSecrets, ...secrets });
+  try {
+    parseStack({ ...raw, hostFiles: files, now });
+    return [];
+  } catch (error) {
+    return (error as ConfigError).problems;
+  }
+}
+
+const texts = (found: Problem[]) => found.map(({ path, what }) => `${path}: ${what}`);
+
+describe("where the certificate comes from", () => {
+  test.each<[string, Record<string, unknown>, string[]]>([
+    ["files", { tls: FILES }, []],
+    ["ACME for a public name", { ...PUBLIC, tls: { acme: ACME } }, []],
+    ["nothing", { tls: {} }, ["gpubox:gateway.tls: It names no certificate."]],
+    [
+      "a certificate without its key",
+      { tls: { certificate: "/x/y.pem" } },
+      ["gpubox:gateway.tls: The certificate's key is missing."],
+    ],
+    [
+      "two sources",
+      { ...PUBLIC, tls: { ...FILES, acme: ACME } },
+      ["gpubox:gateway.tls: It names two sources of certificates, own ones and acme."],
+    ],
+    [
+      "a file and a secret",
+      { tls: { certificate: "/x/y.pem", key: SECRETS.key } },
+      [
+        "gpubox:gateway.tls.key: The secret tlsKey is missing.",
+        "gpubox:gateway.tls: The certificate and the key come from different kinds of sources.",
+      ],
+    ],
+    [
+      "a file in the host's root directory",
+      { tls: { certificate: "/cert.pem", key: "/x/key.pem" } },
+      [
+        "gpubox:gateway.tls.certificate: /cert.pem lies in the host's root directory, which would be mounted whole.",
+      ],
+    ],
+    [
+      "ACME without a name",
+      { ...PUBLIC, hosts: [], tls: { acme: ACME } },
+      ["gpubox:gateway.hosts: A certificate by ACME is for host names, and there is none."],
+    ],
+    [
+      "ACME for addresses and private names",
+      { ...PUBLIC, hosts: ["203.0.113.5", "framework", "box.lan"], tls: { acme: ACME } },
+      [
+        "gpubox:gateway.hosts[0]: 203.0.113.5 is an address, and certificates by ACME are for names here.",
+        "gpubox:gateway.hosts[1]: framework is no public name, so Let's Encrypt gives no certificate for it.",
+        "gpubox:gateway.hosts[2]: box.lan is no public name, so Let's Encrypt gives no certificate for it.",
+      ],
+    ],
+    [
+      "another authority for a private name",
+      {
+        ...PUBLIC,
+        hosts: ["box.lan"],
+        tls: { acme: { ...ACME, directory: "https://ca.lan/acme/directory" } },
+      },
+      [],
+    ],
+    [
+      "ACME on loopback",
+      { ...PUBLIC, bind: "127.0.0.1", tls: { acme: ACME } },
+      [
+        "gpubox:gateway.bind: The certificate authority has to reach this host, and a loopback address cannot be reached.",
+      ],
+    ],
+    [
+      "ACME where the clients' port is the authority's",
+      { ...PUBLIC, port: 80, tls: { acme: ACME } },
+      [
+        "gpubox:gateway.tls.acme.port: Port 80 is the gateway.port, and the authority asks in plain HTTP on a port of its own.",
+      ],
+    ],
+    [
+      "ACME where the admin port is the authority's",
+      { ...PUBLIC, adminPort: 8080, tls: { acme: { ...ACME, port: 8080 } } },
+      [
+        "gpubox:gateway.tls.acme.port: Port 8080 is the gateway.adminPort, and the authority asks in plain HTTP on a port of its own.",
+      ],
+    ],
+    [
+      "ACME without agreement to the terms",
+      { ...PUBLIC, tls: { acme: { agreeToTerms: false } } },
+      ["gpubox:gateway.tls.acme.agreeToTerms: false is not valid."],
+    ],
+    [
+      "an authority in clear",
+      { ...PUBLIC, tls: { acme: { ...ACME, directory: "http://ca.lan/acme" } } },
+      ['gpubox:gateway.tls.acme.directory: "http://ca.lan/acme" is not valid.'],
+    ],
+  ])("%s", (_, gateway, expected) => {
+    expect(texts(problems(gateway))).toEqual(expected);
+  });
+
+  test("a model's own port is not the authority's either", () => {
+    const raw = rawStack(
+      {
+        gateway: { ...PUBLIC, tls: { acme: ACME } },
+        models: {
+          tiny: {
+            engine: "llamacpp",
+            model: "file:///srv/tiny.gguf",
+            expose: { port: 80, key: { secret: "exposeKey" } },
+          },
+        },
+      },
+      testSecrets,
+    );
+    expect(() => parseStack(raw)).toThrow(
+      "gpubox:models.tiny.expose.port: Port 80 belongs to gateway.tls.acme.",
+    );
+  });
+});
+
+describeTls("a certificate that is known at preview", () => {
+  const authority = hasOpenssl ? makeAuthority() : { certificate: "", key: "" };
+  const pair = hasOpenssl
+    ? makeCertificate({ names: ["box.example", "*.lan.example", "192.0.2.7"], by: authority })
+    : authority;
+  const asFiles = (certificate: string, key: string): HostFiles => ({
+    [FILES.certificate]: pemFacts(certificate),
+    [FILES.key]: pemFacts(key),
+  });
+  const hosts = ["box.example", "a.lan.example", "192.0.2.7"];
+  const at = "gpubox:gateway.tls.certificate";
+  const inDays = (days: number) => new Date(Date.now() + days * 86_400_000);
+
+  test.each<[string, () => [string, string], Date | undefined, string[], string[]]>([
+    ["is taken", () => [pair.certificate, pair.key], undefined, hosts, []],
+    [
+      "is taken with its chain",
+      () => [pair.certificate + authority.certificate, pair.key],
+      undefined,
+      hosts,
+      [],
+    ],
+    [
+      "has to be for every host",
+      () => [pair.certificate, pair.key],
+      undefined,
+      ["other.example", "a.b.lan.example", "lan.example"],
+      [
+        `${at}: The certificate is for box.example, *.lan.example, 192.0.2.7, not for other.example, a.b.lan.example, lan.example.`,
+      ],
+    ],
+    [
+      "has to be valid still",
+      () => [pair.certificate, pair.key],
+      inDays(31),
+      hosts,
+      [`${at}: The certificate has expired on ${inDays(30).toISOString().slice(0, 10)}.`],
+    ],
+    [
+      "has to be valid already",
+      () => [pair.certificate, pair.key],
+      inDays(-2),
+      hosts,
+      [`${at}: The certificate is not valid before ${new Date().toISOString().slice(0, 10)}.`],
+    ],
+    [
+      "has to belong to the key",
+      () => [pair.certificate, authority.key],
+      undefined,
+      hosts,
+      [`${at}: The certificate and the key do not belong together.`],
+    ],
+    [
+      "has to come before its chain",
+      () => [authority.certificate + pair.certificate, pair.key],
+      undefined,
+      [],
+      [`${at}: The server's own certificate is not the first one.`],
+    ],
+    [
+      "has to be one",
+      () => [pair.key, pair.key],
+      undefined,
+      [],
+      [`${at}: ${FILES.certificate} holds no certificate.`],
+    ],
+    [
+      "needs a key",
+      () => [pair.certificate, pair.certificate],
+      undefined,
+      [],
+      [`gpubox:gateway.tls.key: ${FILES.key} holds no private key.`],
+    ],
+    [
+      "needs a key without a passphrase",
+      () => [pair.certificate, pair.key.replaceAll("PRIVATE", "ENCRYPTED PRIVATE")],
+      undefined,
+      [],
+      [`gpubox:gateway.tls.key: ${FILES.key} is protected by a passphrase.`],
+    ],
+  ])("%s", (_, texts_, now, names, expected) => {
+    const [certificate, key] = texts_();
+    expect(texts(problems({ hosts: names, tls: FILES }, { files: asFiles(certificate, key), now }))).toEqual(
+      expected,
+    );
+  });
+
+  test("is read out of secrets in the same way; their lines are no mistake", () => {
+    const secrets = { tlsCertificate: pair.certificate, tlsKey: pair.key };
+    expect(problems({ hosts, tls: SECRETS }, { secrets })).toEqual([]);
+    expect(
+      texts(problems({ hosts, tls: SECRETS }, { secrets: { ...secrets, tlsKey: authority.key } })),
+    ).toEqual([`${at}: The certificate and the key do not belong together.`]);
+    expect(texts(problems({ hosts, tls: SECRETS }, { secrets: { ...secrets, tlsKey: "nonsense" } }))).toEqual(
+      ["gpubox:gateway.tls.key: The secret tlsKey holds no private key."],
+    );
+    // The same text under a name that is no certificate's stays the mistake that it was.
+    expect(texts(problems({}, { secrets: { azureApiKey: pair.key } }))).toEqual([
+      "gpubox:azureApiKey: The secret holds a line break or another control character.",
+    ]);
+  });
+
+  test("a secret that is known by its name only is not judged", () => {
+    const secrets = { tlsCertificate: standIn("tlsCertificate"), tlsKey: standIn("tlsKey") };
+    expect(problems({ hosts, tls: SECRETS }, { secrets })).toEqual([]);
+  });
+
+  test("nothing of a key is among the facts", () => {
+    const facts = JSON.stringify(secretFacts({ saltKey: "x", tlsKey: pair.key }, () => true));
+    const line = pair.key.split("\n")[1]!;
+    expect(line.length).toBeGreaterThan(40);
+    expect(facts).not.toContain(line.slice(0, 20));
+  });
+
+  test("a file is missed only where its directory is there", () => {
+    const dir = mkdtempSync(join(tmpdir(), "gpubox-pem-"));
+    try {
+      writeFileSync(join(dir, "c.pem"), pair.certificate);
+      const tls = { certificate: join(dir, "c.pem"), key: join(dir, "k.pem") };
+      const files = readHostFiles({ tls });
+      expect(files).toEqual({ [tls.certificate]: pemFacts(pair.certificate), [tls.key]: "missing" });
+      expect(texts(problems({ tls }, { files }))).toEqual([
+        `gpubox:gateway.tls.key: There is no file ${tls.key}.`,
+      ]);
+      expect(readHostFiles({ tls: { certificate: join(dir, "none/c.pem"), key: SECRETS.key } })).toEqual({});
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
+  test("gateway.admin needs it for its names, unless it is not encrypted", () => {
+    const files = asFiles(pair.certificate, pair.key);
+    const admin = { bind: "100.64.0.7", hosts: ["a.lan.example", "admin.example"] };
+    expect(texts(problems({ hosts, tls: FILES, admin }, { files }))).toEqual([
+      "gpubox:gateway.admin.hosts: The certificate is not for admin.example.",
+    ]);
+    expect(problems({ hosts, tls: FILES, admin: { ...admin, unencrypted: true } }, { files })).toEqual([]);
+  });
+});
+
+test("a star covers one label, and no address", () => {
+  expect(covers(["*.lan.example"], "A.lan.example")).toBe(true);
+  for (const host of ["lan.example", "a.b.lan.example", "alan.example"])
+    expect(covers(["*.lan.example"], host)).toBe(false);
+  expect(covers(["192.0.2.7"], "192.0.2.7")).toBe(true);
+});
+
+describe("gateway.admin", () => {
+  test.each<[string, Record<string, unknown>, string[]]>([
+    ["with TLS", { tls: FILES, admin: { bind: "100.64.0.7" } }, []],
+    ["where somebody said so, without", { admin: { bind: "100.64.0.7", unencrypted: true } }, []],
+    [
+      "without TLS",
+      { admin: { bind: "100.64.0.7" } },
+      ["gpubox:gateway.admin.bind: Without TLS the master key would cross the network in clear."],
+    ],
+    ...["0.0.0.0", "::", "127.0.0.1", "::1"].map((bind): [string, Record<string, unknown>, string[]] => [
+      `at ${bind}`,
+      { tls: FILES, admin: { bind } },
+      [
+        `gpubox:gateway.admin.bind: ${bind} is no single address besides loopback, where the admin port is anyway.`,
+      ],
+    ]),
+    [
+      "for a name that ACME does not know of",
+      { ...PUBLIC, tls: { acme: ACME }, admin: { bind: "100.64.0.7", hosts: ["box.tailnet.ts.net"] } },
+      ["gpubox:gateway.admin.hosts: The certificate is not for box.tailnet.ts.net."],
+    ],
+  ])("%s", (_, gateway, expected) => {
+    expect(texts(problems(gateway))).toEqual(expected);
+  });
+});
+
+describe("the plan", () => {
+  const PEM = {
+    tlsCertificate: "-----BEGIN CERTIFICATE-----\nPLANTED-certificate",
+    tlsKey: "-----BEGIN PRIVATE KEY-----\nPLANTED-key",
+  };
+  const plan = (gateway: Record<string, unknown>, secrets = testSecrets) => testPlan({ gateway }, secrets);
+  const clientsBind = ({ edge }: BoxPlan) =>
+    /frontend clients from base\n {2}(bind .*)/.exec(
+      renderText(edge.directory.files["haproxy.cfg"]!.text, testSecrets),
+    )![1];
+
+  test("without TLS nothing is as it was not before", () => {
+    const { certificates, edge, endpoint } = plan({});
+    expect([certificates, endpoint]).toEqual([undefined, "http://127.0.0.1:4000"]);
+    expect(clientsBind(plan({}))).toBe("bind :4000");
+    expect(edge.container.ports).toEqual([
+      { bind: "127.0.0.1", port: 4000, containerPort: 4000 },
+      { bind: "127.0.0.1", port: 4001, containerPort: 4001 },
+    ]);
+  });
+
+  test("files of the host are copied by a root without capabilities and without a network", () => {
+    const box = plan({ hosts: ["box.example"], tls: FILES });
+    const { container, order, writable } = box.certificates!;
+    expect([order, container.user, container.networks, container.capAdd]).toEqual([
+      "before-edge",
+      "0:99",
+      {},
+      undefined,
+    ]);
+    // certbot's links lead out of `live`.
+    expect(container.mounts.at(-1)).toEqual({
+      kind: "directory",
+      source: "/etc/letsencrypt",
+      target: "/host/etc/letsencrypt",
+      readOnly: true,
+    });
+    expect(writable).toEqual([{ path: "/srv/gpubox/certificates", uid: 0, gid: 99 }]);
+    expect(box.edge.container.mounts.at(-1)).toEqual({
+      kind: "directory",
+      source: "/srv/gpubox/certificates",
+      target: "/var/lib/certificates",
+      readOnly: true,
+    });
+    expect(box.endpoint).toBe("https://box.example:4000");
+    expect(clientsBind(box)).toMatch(
+      /^bind :4000 ssl crt \/var\/lib\/certificates\/tls\.pem alpn h2,http\/1\.1 ssl-min-ver TLSv1\.2 /,
+    );
+  });
+
+  test("the files of other programs are mounted by their directories, each once", () => {
+    const sources = (certificate: string, key: string) =>
+      plan({ tls: { certificate, key } })
+        .certificates!.container.mounts.slice(2)
+        .map(({ source }) => source);
+    expect(sources("/var/lib/x/a.crt", "/var/lib/x/a.key")).toEqual(["/var/lib/x"]);
+    expect(sources("/etc/ssl/a.crt", "/etc/ssl/private/a.key")).toEqual(["/etc/ssl", "/etc/ssl/private"]);
+  });
+
+  test("secrets go into the edge's own directory, as text into no plan", () => {
+    const raw = { ...testSecrets, ...PEM };
+    const facts = secretFacts(raw, () => true);
+    expect(facts.tlsKey!.flaw).toContain("line break");
+    const { certificate, key } = hasOpenssl
+      ? makeCertificate({ names: ["box.example"] })
+      : { certificate: "", key: "" };
+    if (!hasOpenssl) return;
+    const box = plan(
+      { hosts: ["box.example"], tls: SECRETS },
+      { ...testSecrets, tlsCertificate: certificate, tlsKey: key },
+    );
+    expect(box.certificates).toBeUndefined();
+    expect(box.edge.directory.files["tls.pem"]).toEqual({
+      mode: "0640",
+      text: [{ secret: "tlsCertificate", as: "raw" }, "\n", { secret: "tlsKey", as: "raw" }, "\n"],
+    });
+    expect(clientsBind(box)).toContain("ssl crt /etc/gpubox/tls.pem ");
+    expect(JSON.stringify(box) + composeFile(box)).not.toContain("BEGIN");
+  });
+
+  test("ACME comes after the edge, and has its plain port, a client of its own and what it is to ask for", () => {
+    const trust = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n";
+    const acme = { ...ACME, email: "me@example.com", directory: "https://ca.example/dir", trust };
+    const box = plan({ ...PUBLIC, hosts: ["b.example.com", "a.example.com"], tls: { acme } });
+    const { container, directory, order, writable } = box.certificates!;
+    expect([order, container.role, container.user]).toEqual(["after-edge", "acme", "65533:99"]);
+    expect(container.networks).toEqual({ edge: ["certificates"] });
+    expect(writable.map(({ path, uid, gid }) => [path, uid, gid])).toEqual([
+      ["/srv/gpubox/certificates", 65533, 99],
+      ["/srv/gpubox/acme", 65533, 65533],
+    ]);
+    const ini = renderText(directory.files["certbot.ini"]!.text, {});
+    for (const line of [
+      "server = https://ca.example/dir",
+      "domains = b.example.com,a.example.com",
+      "email = me@example.com",
+      "keep-until-expiring = true",
+    ])
+      expect(ini.split("\n")).toContain(line);
+    expect(renderText(directory.files["trust.pem"]!.text, {})).toBe(trust);
+    expect(box.edge.container.ports).toContainEqual({ bind: "203.0.113.5", port: 80, containerPort: 4003 });
+    expect(clientsBind(box)).toContain("ssl crt /var/lib/certificates strict-sni ");
+    expect(box.endpoint).toBe("https://b.example.com");
+  });
+
+  test("other names or another authority are another certificate; the order of names is not", () => {
+    const lineage = (hosts: string[], directory = "https://ca.example/dir") =>
+      plan({ ...PUBLIC, hosts, tls: { acme: { ...ACME, directory } } }).certificates!.container.env
+        .GPUBOX_LINEAGE;
+    const one = lineage(["a.example.com", "b.example.com"]);
+    expect(lineage(["b.example.com", "a.example.com"])).toBe(one);
+    expect(lineage(["a.example.com"])).not.toBe(one);
+    expect(lineage(["a.example.com", "b.example.com"], "https://other.example/dir")).not.toBe(one);
+  });
+
+  test("the admin port is published twice: plain on loopback, and with TLS or plain where the config opens it", () => {
+    const ports = (gateway: Record<string, unknown>) =>
+      plan(gateway)
+        .edge.container.ports.slice(1)
+        .map(({ bind, port, containerPort }) => [bind, port, containerPort]);
+    const admin = { bind: "100.64.0.7", hosts: ["admin.example"] };
+    expect(ports({ tls: FILES, admin })).toEqual([
+      ["127.0.0.1", 4001, 4001],
+      ["100.64.0.7", 4001, 4004],
+    ]);
+    expect(ports({ admin: { ...admin, unencrypted: true } })).toEqual([
+      ["127.0.0.1", 4001, 4001],
+      ["100.64.0.7", 4001, 4001],
+    ]);
+    const cfg = renderText(
+      plan({ tls: FILES, admin }).edge.directory.files["haproxy.cfg"]!.text,
+      testSecrets,
+    );
+    const [clients, rest] = cfg.split("frontend admin from base");
+    expect(clients).not.toContain("admin.example");
+    expect(rest).toContain("-m str admin.example");
+    expect(rest).toContain("-m str 100.64.0.7");
+  });
+
+  test("as a Compose file: the copier has no network and comes before the edge", () => {
+    const services = parse(composeFile(plan({ tls: FILES }))).services;
+    expect(services.certificates.network_mode).toBe("none");
+    expect(services.certificates.networks).toBeUndefined();
+    expect(services.edge.depends_on).toEqual({ certificates: { condition: "service_healthy" } });
+    const acme = parse(composeFile(plan({ ...PUBLIC, tls: { acme: ACME } }))).services;
+    expect(acme.edge.depends_on).toBeUndefined();
+    expect(acme.certificates.networks).toEqual({ edge: { aliases: ["certificates"] } });
+  });
+});
