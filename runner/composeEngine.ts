@@ -48,6 +48,7 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
       inherit: true,
       stdin: stdin && renderText(stdin, secrets),
     });
+  await migrateFirst(options);
   log("  containers");
   await compose(options, ["up", "-d", "--remove-orphans"]);
   for (const { container, reloads } of servicesOf(plan))
@@ -61,7 +62,29 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
   const gateway = about(plan, plan.gateway.container);
   await step(options, "gateway proven", PROVE, gateway);
   await step(options, "gateway serving", SWITCH, { ...gateway, stdin: plan.gateway.description });
+  const { access } = plan.gateway;
+  if (access)
+    await step(options, "teams and keys", access.script, {
+      ...gateway,
+      stdin: access.stdin && renderText(access.stdin, secrets),
+    });
   log(`  kept as ${composePath(projectDir, plan.stack)}`);
+}
+
+/** Backup and migration before a gateway of another image starts, as under Pulumi. */
+async function migrateFirst(options: ComposeOptions & { secrets: SecretValues }): Promise<void> {
+  const { plan, secrets } = options;
+  const { before, container } = plan.gateway;
+  if (before.length === 0) return;
+  const name = composeContainerName(plan, container);
+  const running = await run("docker", ["-H", plan.docker, "inspect", "--format", "{{.Config.Image}}", name]);
+  if (running.stdout.trim() === container.image) return;
+  // Of an external database only the network is needed, which comes with the edge.
+  const first = (plan.database ?? plan.edge).container;
+  await compose(options, ["up", "-d", first.name]);
+  await step(options, `${first.name} healthy`, AWAIT_HEALTHY, about(plan, first));
+  for (const { name, script, stdin } of before)
+    await step(options, name, script, { stdin: stdin && renderText(stdin, secrets) });
 }
 
 /** Whether containers of this box were made by Compose. */

@@ -34,21 +34,34 @@ export async function stackDatabase(projectDir: string, stack: string): Promise<
  * What `up` does to a database once, after it is another one: the schema of the gateway's image, then the declared teams and
  * keys. Does nothing where the gateway cannot use a database.
  */
-export async function bringUpToDate({ plan, secrets }: StackDatabase, log: Log): Promise<void> {
-  const { gateway, docker } = plan;
-  const step = async ({ script, stdin }: StepPlan, env: Record<string, string> = {}) => {
-    const input = stdin && renderText(stdin, secrets);
-    const done = await run("sh", ["-c", script], { env: { DOCKER_HOST: docker, ...env }, stdin: input });
-    if (done.code !== 0) throw new UserError(done.stderr.trim(), "Correct it and run `npm run up`.");
-    for (const line of done.stdout.split("\n").filter(Boolean)) log(`  ${line}`);
-  };
-  const migrate = gateway.before.find(({ name }) => name === "migrate");
-  if (migrate) await step(migrate);
+export async function bringUpToDate(database: StackDatabase, log: Log): Promise<void> {
+  const migrate = database.plan.gateway.before.find(({ name }) => name === "migrate");
+  if (migrate) await runStep(database, migrate, log);
+  await makeAccess(database, log);
+}
+
+/** Makes the declared teams and keys again, through a gateway of this config; says so where none runs. */
+export async function makeAccess(database: StackDatabase, log: Log): Promise<void> {
+  const { stack, docker, gateway } = database.plan;
   if (!gateway.access) return;
-  const labels = [`gpubox.stack=${plan.stack}`, `gpubox.generation=${gateway.generation}`];
+  const labels = [`gpubox.stack=${stack}`, `gpubox.generation=${gateway.generation}`];
   const filters = labels.flatMap((label) => ["--filter", `label=${label}`]);
   const running = await run("docker", ["-H", docker, "ps", "-q", ...filters]);
   const container = running.stdout.split("\n")[0];
-  if (container) await step(gateway.access, { GPUBOX_CONTAINER: container });
+  if (container) await runStep(database, gateway.access, log, { GPUBOX_CONTAINER: container });
   else log("  no gateway of this config runs: `npm run up` makes the declared teams and keys");
+}
+
+async function runStep(
+  { plan, secrets }: StackDatabase,
+  { script, stdin }: StepPlan,
+  log: Log,
+  env: Record<string, string> = {},
+): Promise<void> {
+  const done = await run("sh", ["-c", script], {
+    env: { DOCKER_HOST: plan.docker, ...env },
+    stdin: stdin && renderText(stdin, secrets),
+  });
+  for (const line of done.stdout.split("\n").filter(Boolean)) log(`  ${line}`);
+  if (done.code !== 0) throw new UserError(done.stderr.trim(), "Correct it and run `npm run up`.");
 }

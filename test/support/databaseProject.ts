@@ -30,7 +30,8 @@ export async function makeDatabaseProject(
   const roles = ["gateway", "edge", "cache", "database", "llamacpp"] as const;
   const images = roles.map((role) => {
     const reference = recipeReference(defaultProjectDir, role);
-    return [role, { reference, source: "recipe" }];
+    // Declared keys want a gateway that can use the database, whether one is brought up or not.
+    return [role, { reference, source: role === "gateway" && config.access ? "digest" : "recipe" }];
   });
   const resolved = { images: Object.fromEntries(images), offlineModels: [], knownModels: ["tiny"] };
   writeFileSync(join(root, `resolved.${stack}.json`), JSON.stringify(resolved));
