@@ -37,6 +37,6 @@ export async function makeDatabaseProject(
   writeFileSync(join(root, `resolved.${stack}.json`), JSON.stringify(resolved));
   const plan = planStack(project.dir, stack, secrets, readResolved(project.dir, stack));
   await startPostgres(plan, secrets);
-  await gatewaySql(plan, await litellmSql(plan));
+  await gatewaySql(plan, await litellmSql(plan.gateway.container.image));
   return { ...project, plan, secrets };
 }
