@@ -94,6 +94,7 @@ function at(value: unknown, path: PropertyKey[]): unknown {
 /** Values of a config are shown in errors, but never a key or a long one: somebody may have pasted a key into the wrong place. */
 function show(value: unknown): string {
   if (typeof value === "string" && value.startsWith("sk-")) return "A key in plain text";
+  if (typeof value === "string" && /\/\/[^/\s]*@/.test(value)) return "An address with a login in it";
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 24)}…` : text;
 }

@@ -50,6 +50,7 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
       inherit: true,
       stdin: stdin && renderText(stdin, secrets),
     });
+  await migrateFirst(options);
   log("  containers");
   await compose(options, ["up", "-d", "--remove-orphans"]);
   const monitors = plan.observability?.services ?? [];
@@ -58,10 +59,32 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
   const gateway = about(plan, plan.gateway.container);
   await step(options, "gateway proven", PROVE, gateway);
   await step(options, "gateway serving", SWITCH, { ...gateway, stdin: plan.gateway.description });
+  const { access } = plan.gateway;
+  if (access)
+    await step(options, "teams and keys", access.script, {
+      ...gateway,
+      stdin: access.stdin && renderText(access.stdin, secrets),
+    });
   // A monitor that does not come up keeps nobody from being served.
   for (const monitor of monitors) await healthy(options, monitor);
   if (plan.observability) await step(options, "time of the change", plan.observability.change.script);
   log(`  kept as ${composePath(projectDir, plan.stack)}`);
+}
+
+/** Backup and migration before a gateway of another image starts, as under Pulumi. */
+async function migrateFirst(options: ComposeOptions & { secrets: SecretValues }): Promise<void> {
+  const { plan, secrets } = options;
+  const { before, container } = plan.gateway;
+  if (before.length === 0) return;
+  const name = composeContainerName(plan, container);
+  const running = await run("docker", ["-H", plan.docker, "inspect", "--format", "{{.Config.Image}}", name]);
+  if (running.stdout.trim() === container.image) return;
+  // Of an external database only the network is needed, which comes with the edge.
+  const first = plan.database ?? plan.edge;
+  await compose(options, ["up", "-d", first.container.name]);
+  await healthy(options, first);
+  for (const { name, script, stdin } of before)
+    await step(options, name, script, { stdin: stdin && renderText(stdin, secrets) });
 }
 
 async function healthy(options: ComposeOptions, service: ServicePlan): Promise<void> {

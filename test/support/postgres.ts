@@ -45,17 +45,16 @@ export async function writeFiles(
 }
 
 /** LiteLLM's own migrations, in order, from the package in the gateway's image. */
-export async function litellmSql(plan: BoxPlan): Promise<string> {
+export async function litellmSql(image: string): Promise<string> {
   const cat =
     "cat $(python3 -c 'import litellm_proxy_extras as e; print(e.__path__[0])')/migrations/*/migration.sql";
-  const image = plan.gateway.container.image;
   return output("docker", ["run", "--rm", "--network", "none", "--entrypoint", "sh", image, "-c", cat]);
 }
 
 /** Runs SQL as the gateway's role, over TCP with its password. Returns unaligned rows. */
-export async function gatewaySql(plan: BoxPlan, text: string): Promise<string> {
+export async function gatewaySql({ prefix }: Pick<BoxPlan, "prefix">, text: string): Promise<string> {
   const script =
     'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" PGPASSWORD="$(cat /etc/gpubox/password)" ' +
     "psql -h 127.0.0.1 -U litellm -d litellm -v ON_ERROR_STOP=1 -qtA";
-  return output("docker", ["exec", "-i", `${plan.prefix}-database`, "sh", "-c", script], { stdin: text });
+  return output("docker", ["exec", "-i", `${prefix}-database`, "sh", "-c", script], { stdin: text });
 }

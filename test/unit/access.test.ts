@@ -1,5 +1,11 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse, stringify } from "yaml";
 import { parseStack } from "../../configs/parse";
 import { renderText } from "../../configs/plan/text";
+import { checkStackFile } from "../../runner/planStack";
+import { defaultProjectDir } from "../../runner/project";
 import { officialGateway, rawStack, recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
 
 const secrets = { ...testSecrets, aliceKey: "sk-PLANTED-alice-0123456789", uiPassword: "PLANTED-ui-'pass" };
@@ -182,4 +188,50 @@ test("an external database is migrated through the network with a way out, and b
   const { before } = official({ database }, { ...secrets, databaseUrl: "postgresql://u:p@h/db" }).gateway;
   expect(before.map(({ name }) => name)).toEqual(["migrate"]);
   expect(before[0]!.script).toContain("'--network' 'gpubox-test-edge'");
+});
+
+test("the sections that the pages show have no mistake", () => {
+  const shown = ["docs/keys.md", "docs/backup.md"].map((page) => {
+    const text = readFileSync(join(defaultProjectDir, page), "utf8");
+    return parse(/```yaml\n(gpubox:[\s\S]*?)```/.exec(text)![1]!) as Record<string, unknown>;
+  });
+  const sections = Object.fromEntries(
+    shown.flatMap(Object.entries).map(([name, section]) => [name.replace("gpubox:", ""), section]),
+  );
+  expect(Object.keys(sections)).toEqual(["access", "backup"]);
+  const models = { "qwen3-coder": { ...tinyModel.tiny } };
+  const values = { ...secrets, ciKey: "sk-PLANTED-ci-0123456789abc", resticPassword: "PLANTED-restic" };
+  expect(() => parseStack(rawStack({ models, ...sections }, values))).not.toThrow();
+});
+
+test("a declared key that nobody set yet is no mistake for `up`, which makes it", () => {
+  const folder = mkdtempSync(join(tmpdir(), "gpubox-access-"));
+  const write = (key: object) =>
+    writeFileSync(
+      join(folder, "Pulumi.test.yaml"),
+      stringify({
+        config: { "gpubox:models": tinyModel, "gpubox:access": { keys: { alice: { ...alice, ...key } } } },
+      }),
+    );
+  write({});
+  expect(checkStackFile(folder, "test", {}).access.keys.alice?.key).toEqual({ secret: "aliceKey" });
+  write({ previous: { secret: "aliceOld" } });
+  expect(() => checkStackFile(folder, "test", {})).toThrow("The secret aliceOld is missing.");
+  rmSync(folder, { recursive: true });
+});
+
+test("a backup's repository is never given with a password in its address", () => {
+  const backup = (repository: string) => ({ restic: { repository, password: { secret: "uiPassword" } } });
+  const check = (repository: string) => refused({}, { backup: backup(repository) });
+  for (const right of [
+    "/mnt/backup",
+    "sftp:nas:/backup",
+    "s3:https://s3.example/bucket",
+    "rest:https://host:8000/",
+  ])
+    expect(check(right)).toEqual([]);
+  const wrong = check("rest:https://user:PLANTED@host/");
+  expect(wrong).toEqual([
+    "gpubox:backup.restic.repository: An address with a login in it is not valid. A password does not belong into the repository's address.",
+  ]);
 });

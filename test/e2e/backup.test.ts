@@ -1,0 +1,293 @@
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { backupJobSchema } from "../../configs/plan/backup";
+import { renderText } from "../../configs/plan/text";
+import { backUp } from "../../runner/backup/backup";
+import { type Manifest, readManifest } from "../../runner/backup/manifest";
+import { rehearse } from "../../runner/backup/rehearse";
+import { checkBackup, restoreBackup } from "../../runner/backup/restore";
+import { keptBackups, withBackup } from "../../runner/backup/store";
+import { run } from "../../runner/process";
+import { type DatabaseProject, makeDatabaseProject } from "../support/databaseProject";
+import { commandLines, leaksIn } from "../support/leaks";
+import { gatewaySql } from "../support/postgres";
+import { hasDocker, npmRun, removeProject } from "../support/project";
+import { atTerminal } from "../support/terminal";
+
+jest.setTimeout(120_000);
+
+const hasRestic = spawnSync("restic", ["version"]).status === 0;
+if (!hasRestic) console.warn("SKIPPED: no restic");
+const withRestic = hasRestic ? test : test.skip;
+
+const RESTIC_PASSWORD = "PLANTED-restic-'\"\\$x y";
+
+/** Rows with what survives a dump badly: text that needs quoting, JSON, arrays, times, nulls, many rows. */
+const ROWS = `INSERT INTO "LiteLLM_TeamTable" (team_id, team_alias, max_budget, spend, metadata) VALUES ('t', 'it''s \\ "a" team', 12.5, 0.1, '{"gpubox": {"stack": "bak"}}');
+INSERT INTO "LiteLLM_VerificationToken" (token, key_alias, spend, models, expires) VALUES ('f00d', 'alice', 0.1 + 0.2, '{a,"b c"}', now()), ('beef', NULL, 0, '{}', NULL);
+INSERT INTO "LiteLLM_SpendLogs" (request_id, call_type, spend, "startTime", "endTime", metadata)
+  SELECT n::text, 'acompletion', n / 3.0, now(), now(), jsonb_build_object('n', n) FROM generate_series(1, 2000) n;`;
+
+const DATABASES = "SELECT datname FROM pg_database WHERE datname LIKE 'litellm%'";
+
+const jobOf = ({ plan, secrets }: DatabaseProject) =>
+  backupJobSchema.parse(JSON.parse(renderText(plan.backup!.stdin!, secrets)));
+
+(hasDocker ? describe : describe.skip)("a stack's backups", () => {
+  let project: DatabaseProject;
+  let repository: string;
+  let directory: string;
+  /** What `npm run backup -- --to` is about, without a process for each. */
+  const inDirectory = () => ({
+    projectDir: project.dir,
+    job: { ...jobOf(project), restic: undefined, directory },
+  });
+  const asConfigured = () => ({ projectDir: project.dir, job: jobOf(project) });
+  const quiet = () => {};
+  const restored = (folder: string) =>
+    checkBackup(jobOf(project), folder).then((manifest) =>
+      restoreBackup(jobOf(project), folder, manifest, quiet),
+    );
+  const rehearsed = (folder: string) =>
+    rehearse(project.plan.docker, project.plan.database!.container.image, folder, quiet);
+  const count = (table: string) => gatewaySql(project.plan, `SELECT count(*) FROM "${table}"`);
+  const backups = () => readdirSync(directory).sort();
+  const failed = (what: string) => ({ code: 1, stderr: expect.stringContaining(what) });
+  const scratch = async () =>
+    (await run("docker", ["ps", "-aq", "--filter", "name=gpubox-bak-rehearsal"])).stdout;
+
+  beforeAll(async () => {
+    repository = mkdtempSync(join(tmpdir(), "gpubox-restic-"));
+    directory = mkdtempSync(join(tmpdir(), "gpubox-backups-"));
+    project = await makeDatabaseProject(
+      "bak",
+      4840,
+      {
+        backup: {
+          directory,
+          keep: 3,
+          ...(hasRestic
+            ? { restic: { repository: join(repository, "box"), password: { secret: "resticPassword" } } }
+            : {}),
+        },
+      },
+      { resticPassword: RESTIC_PASSWORD },
+    );
+    await gatewaySql(project.plan, ROWS);
+  });
+  afterAll(() => {
+    removeProject(project);
+    rmSync(repository, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  test("hold the database, the config and the salt key's fingerprint, and nobody else can read them", async () => {
+    const { code, stdout } = await npmRun(project, "backup", "--to", directory, "--rehearse");
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(
+        /backed up to .*\n {2}rehearsed: \d+ tables with 2003 rows, each as it was\n$/,
+      ),
+    });
+    const [name] = backups();
+    expect(name).toMatch(/^bak-\d{8}T\d{6}Z$/);
+    expect(statSync(join(directory, name!)).mode & 0o777).toBe(0o700);
+    const manifest = JSON.parse(readFileSync(join(directory, name!, "manifest.json"), "utf8"));
+    expect(manifest).toMatchObject({
+      stack: "bak",
+      reason: "by hand",
+      postgres: expect.stringMatching(/^17/),
+    });
+    expect(manifest.tables["public.LiteLLM_SpendLogs"].rows).toBe(2000);
+    const config = readFileSync(join(project.dir, "Pulumi.bak.yaml"), "utf8");
+    expect(readFileSync(join(directory, name!, "stack.yaml"), "utf8")).toBe(config);
+    expect(await scratch()).toBe("");
+  });
+
+  test("bring everything back after a reset, compared table by table", async () => {
+    const before = await gatewaySql(project.plan, 'SELECT * FROM "LiteLLM_VerificationToken" ORDER BY token');
+    const reset = await npmRun(project, "database", "reset", "--yes", "--confirm", "bak");
+    expect({ code: reset.code, stderr: reset.stderr }).toEqual({ code: 0, stderr: "" });
+    const tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'";
+    expect(await gatewaySql(project.plan, tables)).toBe("0");
+    const { code, stdout } = await npmRun(
+      project,
+      "restore",
+      "--yes",
+      "--from",
+      join(directory, backups()[0]!),
+    );
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining("each as it was") });
+    expect(await gatewaySql(project.plan, 'SELECT * FROM "LiteLLM_VerificationToken" ORDER BY token')).toBe(
+      before,
+    );
+    expect(await count("LiteLLM_SpendLogs")).toBe("2000");
+    const owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'";
+    expect(await gatewaySql(project.plan, owners)).toBe("litellm");
+    expect(
+      await gatewaySql(project.plan, "SELECT datname FROM pg_database WHERE datname LIKE 'litellm%'"),
+    ).toBe("litellm");
+  });
+
+  test("are made before a reset, which wants the stack's name and not only --yes, and asks a person twice", async () => {
+    const kept = await keptBackups(inDirectory());
+    const alone = await npmRun(project, "database", "reset", "--yes");
+    expect(alone).toMatchObject(failed("Deleting a database wants its stack's name."));
+    const typed = (answers: [string, string][]) => {
+      const command = ["npm", "run", "--silent", "database", "--", "reset", "--stack", "bak"];
+      return atTerminal(command, answers, { cwd: project.dir, env: project.env });
+    };
+    const once: [string, string][] = [
+      ["Type the stack's name:", "bak"],
+      ["Type reset:", "no"],
+    ];
+    expect((await typed(once)).stdout).toContain('"reset" was not typed.');
+    expect(await count("LiteLLM_SpendLogs")).toBe("2000");
+    const twice: [string, string][] = [
+      ["Type the stack's name:", "bak"],
+      ["Type reset:", "reset"],
+    ];
+    expect((await typed(twice)).stdout).toContain("the database is empty");
+    const [newest] = await keptBackups(asConfigured());
+    expect(newest!.madeAt > kept[0]!.madeAt).toBe(true);
+    await withBackup(asConfigured(), newest!.name, restored);
+    expect(await count("LiteLLM_SpendLogs")).toBe("2000");
+  });
+
+  describe("that are damaged", () => {
+    let damaged: string;
+    beforeEach(() => {
+      damaged = join(mkdtempSync(join(tmpdir(), "gpubox-damaged-")), "copy");
+      cpSync(join(directory, backups()[0]!), damaged, { recursive: true });
+    });
+    afterEach(() => rmSync(join(damaged, ".."), { recursive: true }));
+
+    /** As if the copy had been written so. */
+    const rewrite = (edit: (manifest: Manifest) => void) => {
+      const path = join(damaged, "manifest.json");
+      const manifest = readManifest(damaged);
+      edit(manifest);
+      writeFileSync(path, JSON.stringify(manifest));
+    };
+    const refused = async (what: string) => {
+      await expect(rehearsed(damaged)).rejects.toThrow(what);
+      await expect(restored(damaged)).rejects.toThrow(what);
+      expect(await scratch()).toBe("");
+      expect(await count("LiteLLM_SpendLogs")).toBe("2000");
+      expect(await gatewaySql(project.plan, DATABASES)).toBe("litellm");
+    };
+
+    test("in their dump are refused, by rehearsal and restore alike", async () => {
+      truncateSync(join(damaged, "database.dump"), 5000);
+      await refused("is damaged: it is not what was written");
+    });
+
+    test("from the start, so that their sums fit a dump that cannot be restored, change nothing", async () => {
+      const dump = join(damaged, "database.dump");
+      truncateSync(dump, statSync(dump).size - 3000);
+      const { stdout } = await run("sha256sum", [dump]);
+      rewrite((manifest) => Object.assign(manifest, { sha256: stdout.split(" ")[0] }));
+      await refused("The dump cannot be restored");
+    });
+
+    test("in a row that a restore would not notice are found by comparing", async () => {
+      rewrite(({ tables }) => {
+        tables["public.LiteLLM_SpendLogs"]!.rows = 2001;
+        tables["public.LiteLLM_TeamTable"]!.sum = "1";
+      });
+      await refused(
+        "What was restored is not what was backed up: public.LiteLLM_SpendLogs has 2000 rows and not 2001; " +
+          "public.LiteLLM_TeamTable has as many rows and others.",
+      );
+    });
+
+    test("or were made with another salt key are refused by a restore before anything is asked", async () => {
+      rewrite((manifest) => Object.assign(manifest, { saltFingerprint: "0123456789abcdef" }));
+      expect(await npmRun(project, "restore", "--from", damaged)).toMatchObject(
+        failed("The backup was made with another salt key"),
+      );
+    });
+  });
+
+  test("go by their age: no more than `keep` of them stay", async () => {
+    for (let n = 0; n < 3; n++) await backUp(inDirectory(), "a test", quiet);
+    expect(backups()).toHaveLength(3);
+    expect(readdirSync(directory).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  withRestic("go into a restic repository, whose password nobody sees, and come back from it", async () => {
+    let seen = "";
+    const watch = setInterval(() => {
+      seen += commandLines();
+    }, 20);
+    const { code, stdout, stderr } = await npmRun(project, "backup", "--restic");
+    clearInterval(watch);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(seen).toContain("restic");
+    expect(leaksIn("command lines and output", seen + stdout, { RESTIC_PASSWORD })).toEqual([]);
+    expect(existsSync(join(repository, "box", "config"))).toBe(true);
+    for (let n = 0; n < 3; n++) await backUp(asConfigured(), "a test", quiet);
+    const list = await keptBackups(asConfigured());
+    expect(list).toHaveLength(3);
+    await gatewaySql(project.plan, 'DELETE FROM "LiteLLM_SpendLogs"');
+    await withBackup(asConfigured(), list[1]!.name, restored);
+    expect(await count("LiteLLM_SpendLogs")).toBe("2000");
+    const staged = join(project.dir, ".gpubox/staging");
+    expect(existsSync(staged) ? readdirSync(staged) : []).toEqual([]);
+  });
+
+  withRestic("say what is wrong with a repository", async () => {
+    const wrong = { ...jobOf(project).restic!, password: "another" };
+    const store = { ...asConfigured(), job: { ...jobOf(project), restic: wrong } };
+    await expect(backUp(store, "a test", quiet)).rejects.toThrow(
+      /^restic cannot open .*wrong password or no key found.* Set the repository's password/,
+    );
+  });
+
+  test("are made by the step of `up` too, from its job alone, and not of an empty database", async () => {
+    const step = project.plan.backup!;
+    const job = JSON.parse(renderText(step.stdin!, project.secrets));
+    delete job.restic;
+    const up = () =>
+      run("sh", ["-c", step.script], { cwd: project.dir, env: project.env, stdin: JSON.stringify(job) });
+    const before = backups();
+    expect(await up()).toMatchObject({ code: 0, stderr: "" });
+    const newest = backups().find((name) => !before.includes(name));
+    expect(readFileSync(join(directory, newest!, "manifest.json"), "utf8")).toContain(
+      "before the gateway's new image",
+    );
+    await gatewaySql(project.plan, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    const after = backups();
+    const said: string[] = [];
+    await backUp(inDirectory(), "a test", (line) => said.push(line));
+    expect(said).toEqual(["  the database holds nothing yet: no backup is needed"]);
+    expect(backups()).toEqual(after);
+  });
+
+  test("of a database that does not run are refused with what to do", async () => {
+    await run("docker", ["stop", "gpubox-bak-database"]);
+    await expect(backUp(inDirectory(), "a test", quiet)).rejects.toThrow(
+      "The database does not run: there is no container gpubox-bak-database. Run `npm run up` first.",
+    );
+  });
+
+  test("are made, restored and reset by commands that say how", async () => {
+    const verbs = ["backup", "restore", "database"];
+    const said = await Promise.all(verbs.map((name) => npmRun(project, name, "--help")));
+    expect(said.map(({ code, stdout }) => [code, stdout.split(" ").slice(0, 3).join(" ")])).toEqual(
+      verbs.map((name) => [0, `npm run ${name}`]),
+    );
+  });
+});

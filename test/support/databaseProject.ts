@@ -1,0 +1,42 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { BoxPlan } from "../../configs/plan/types";
+import { planStack } from "../../runner/planStack";
+import { defaultProjectDir } from "../../runner/project";
+import { recipeReference } from "../../runner/recipes";
+import { readResolved } from "../../runner/resolved";
+import { gatewaySql, litellmSql, startPostgres } from "./postgres";
+import { makeProject, type TestProject } from "./project";
+import { testSecrets } from "./stacks";
+
+/** A project whose box is its Postgres alone, with LiteLLM's schema. */
+export interface DatabaseProject extends TestProject {
+  plan: BoxPlan;
+  secrets: Record<string, string>;
+}
+
+/** Makes it, with secrets in the file that a box without a Pulumi engine has. */
+export async function makeDatabaseProject(
+  stack: string,
+  port: number,
+  config: Record<string, unknown>,
+  more: Record<string, string> = {},
+): Promise<DatabaseProject> {
+  const project = makeProject(stack, port, config);
+  const secrets = { ...testSecrets, ...more };
+  const root = join(project.dir, ".gpubox");
+  mkdirSync(root, { mode: 0o700 });
+  writeFileSync(join(root, `secrets.${stack}.json`), JSON.stringify(secrets), { mode: 0o600 });
+  const roles = ["gateway", "edge", "cache", "database", "llamacpp"] as const;
+  const images = roles.map((role) => {
+    const reference = recipeReference(defaultProjectDir, role);
+    // Declared keys want a gateway that can use the database, whether one is brought up or not.
+    return [role, { reference, source: role === "gateway" && config.access ? "digest" : "recipe" }];
+  });
+  const resolved = { images: Object.fromEntries(images), offlineModels: [], knownModels: ["tiny"] };
+  writeFileSync(join(root, `resolved.${stack}.json`), JSON.stringify(resolved));
+  const plan = planStack(project.dir, stack, secrets, readResolved(project.dir, stack));
+  await startPostgres(plan, secrets);
+  await gatewaySql(plan, await litellmSql(plan.gateway.container.image));
+  return { ...project, plan, secrets };
+}
