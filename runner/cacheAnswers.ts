@@ -1,5 +1,5 @@
-import { parse } from "yaml";
 import { z } from "zod";
+import { gatewayYaml } from "../configs/plan/gatewayYaml";
 import type { BoxPlan } from "../configs/plan/types";
 import { inGateway, requireGateway } from "./gatewayExec";
 import { UserError } from "./process";
@@ -19,8 +19,7 @@ const removed = z.object({ removed: z.number() });
  * @throws UserError where nothing is cached, or not in Redis
  */
 export function answersNamespace(box: BoxPlan): string {
-  const text = box.gateway.directory.files["config.yaml"]!.text.filter((part) => typeof part === "string");
-  const { cache, cache_params } = settings.parse(parse(text.join(""))).litellm_settings;
+  const { cache, cache_params } = settings.parse(gatewayYaml(box)).litellm_settings;
   if (!cache || !cache_params)
     throw new UserError(
       `The stack ${box.stack} caches no answers.`,

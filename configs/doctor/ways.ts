@@ -1,6 +1,6 @@
-import { parse } from "yaml";
 import { z } from "zod";
 import { modelServers } from "../plan/box";
+import { gatewayYaml } from "../plan/gatewayYaml";
 import type { BoxPlan, ModelServer } from "../plan/types";
 import { valveUrl } from "../plan/valve";
 import { nearest } from "../problems";
@@ -32,9 +32,8 @@ interface Way {
 
 /** Where the gateway's requests go, apart from providers whose address only LiteLLM knows. */
 export function waysOf(box: BoxPlan): Way[] {
-  const text = box.gateway.directory.files["config.yaml"]!.text.filter((part) => typeof part === "string");
   const { models } = described.parse(JSON.parse(box.gateway.description));
-  return deployments.parse(parse(text.join(""))).model_list.flatMap(({ model_name, litellm_params }) => {
+  return deployments.parse(gatewayYaml(box)).model_list.flatMap(({ model_name, litellm_params }) => {
     if (!litellm_params.api_base || !URL.canParse(litellm_params.api_base)) return [];
     const target = hostPort(litellm_params.api_base);
     const backend = modelServers(box).find(({ instance }) => hostPort(valveUrl(instance)) === target);

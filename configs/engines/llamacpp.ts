@@ -292,6 +292,10 @@ export const llamacpp: Engine<LlamaCppModel> = {
     apiBase: `${upstream}/v1`,
     apiKey: "backend",
     supportedEndpoints: model.mode === "chat" ? nativeEndpoints(protocols) : undefined,
-    info: modelInfo(model, context, { vision: model.mmproj !== undefined }),
+    info: modelInfo(model, context, {
+      vision: model.mmproj !== undefined,
+      // What one request may have: the slots share the rest.
+      context: Math.floor(model.ctxSize / model.parallel),
+    }),
   }),
 };

@@ -79,7 +79,12 @@ test("every knob is the engine's own flag", () => {
 });
 
 test("a reranker is routed as one, a model that sees says so", () => {
-  expect(served({ ...tiny, mode: "rerank" }).deployment.model_info).toEqual({ id: "m", mode: "rerank" });
+  expect(served({ ...tiny, mode: "rerank" }).deployment.model_info).toEqual({
+    id: "m",
+    mode: "rerank",
+    // Two slots share the context.
+    max_input_tokens: 2048,
+  });
   const seeing = served({ ...tiny, mmproj: "file:///srv/models/mmproj.gguf" }).deployment;
   expect(seeing.model_info.supports_vision).toBe(true);
 });

@@ -85,6 +85,7 @@ test("a local model is reached through its valve, natively on both protocols", (
         id: "tiny",
         mode: "chat",
         supported_endpoints: ["/v1/chat/completions", "/v1/messages"],
+        max_input_tokens: 2048,
       },
     },
   ]);

@@ -398,7 +398,7 @@ describe("the plan", () => {
       text: [{ secret: "tlsCertificate", as: "raw" }, "\n", { secret: "tlsKey", as: "raw" }, "\n"],
     });
     expect(clientsBind(box)).toContain("ssl crt /etc/gpubox/tls.pem ");
-    expect(JSON.stringify(box) + composeFile(box)).not.toContain("BEGIN");
+    expect(JSON.stringify(box) + composeFile(box)).not.toContain("-----BEGIN");
   });
 
   test("ACME comes after the edge, and has its plain port, a client of its own and what it is to ask for", () => {
