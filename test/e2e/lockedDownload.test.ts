@@ -41,6 +41,8 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
   let size: number;
   /** Everything in which the token could show, by place. */
   const seen: Record<string, string> = { argv: "", inspect: "", logs: "", output: "" };
+  /** What a test began and has to end, also when it fails. */
+  let ends: (() => void)[] = [];
 
   const shell = (command: string) => inShell(project, exports, command);
   const backend = async () => (await containersOf(STACK))["backend-m"];
@@ -76,6 +78,10 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       (config as unknown as Sections)["gpubox:models"]!.m!.model = SOURCE;
     });
   }, 20 * MINUTE);
+  afterEach(() => {
+    for (const end of ends) end();
+    ends = [];
+  });
   afterAll(async () => {
     await hub?.remove();
     if (project) removeProject(project);
@@ -113,6 +119,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
     async () => {
       const before = await backend();
       const watch = setInterval(() => (seen.argv += commandLines()), 100);
+      ends.push(() => clearInterval(watch));
       const up = npmRun(project, "up", "--yes");
       const part = join(project.dataDir, "models/hf", REPO, COMMIT, "m.gguf.part");
       const half = Math.floor(size / 2);
@@ -131,7 +138,6 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       expect(await complete(project.endpoint, key, "m")).toBe(OLD);
       await output("docker", ["kill", id]);
       const result = await up;
-      clearInterval(watch);
       expect(result.code).not.toBe(0);
       expect(said(result)).toContain("what served before goes on serving");
       // Pulumi shows a failed step's command: that has to leave room for the reason.
@@ -150,6 +156,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       // As they come: the engine remembers a few hundred events only, and health checks make many.
       const format = '{{.Actor.ID}} {{index .Actor.Attributes "gpubox.weights"}}';
       const events = spawn("docker", ["events", "--filter", "event=die", "--format", format]);
+      ends.push(() => events.kill());
       let dead = "";
       events.stdout.on("data", (chunk: Buffer) => (dead += chunk));
       await hub.release();
@@ -163,7 +170,6 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       );
       expect(downloads).toHaveLength(1);
       expect(await complete(project.endpoint, key, "m")).toBe(NEW);
-      events.kill();
       const died = (which: string) => dead.split("\n").findIndex((line) => line.includes(which));
       expect(died(` ${REPO}`)).toBeGreaterThanOrEqual(0);
       expect(died(before!)).toBeGreaterThan(died(` ${REPO}`));

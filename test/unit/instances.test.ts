@@ -187,6 +187,10 @@ test("a stack asks for the images that it runs and for no other, each with the m
     { role: "gateway" },
     { role: "edge" },
   ]);
+  // Downloads run in the gateway's image: a box without llama.cpp does not resolve its image.
+  expect(
+    roles({ host: gpuHost, cache: { mode: "none" }, database: { mode: "none" }, models: { twice } }),
+  ).toEqual([{ role: "gateway" }, { role: "edge" }, { role: "vllm", model: "twice" }]);
   const models = {
     tiny: tinyModel.tiny,
     twice,
