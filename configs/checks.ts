@@ -157,12 +157,12 @@ function checkNames({ models }: StackConfig): Problem[] {
   const slugs = new Map<string, string>();
   for (const [name, model] of Object.entries(models)) {
     names.set(name, `gpubox:models.${name}`);
-    for (const { id } of instancesOf(name, model)) {
+    for (const { id, path } of instancesOf(name, model)) {
       const slug = modelSlug(id);
       const other = slugs.get(slug);
       if (other)
         problems.push({
-          path: `gpubox:models.${name}`,
+          path: `gpubox:models.${name}${path}`,
           what: `Its container would have the same name as that of "${other}".`,
           fix: "Rename one so that they differ in more than upper case and punctuation.",
         });

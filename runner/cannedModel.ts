@@ -15,6 +15,8 @@ export interface CannedModelOptions {
   arguments?: { [key: string]: Json };
   /** Context length in tokens; a prompt costs one token a byte. Default: 32768. */
   context?: number;
+  /** Names a pooling, as a model does that was made for embeddings: the mean over the tokens. Default: false. */
+  embeds?: boolean;
 }
 
 const SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|tool|>"];
@@ -27,6 +29,8 @@ const FIRST_PIECE = 256 + SPECIALS.length + 1;
 const GAIN = 50;
 const FEED_FORWARD = 32;
 const ALIGNMENT = 32;
+/** llama.cpp's LLAMA_POOLING_TYPE_MEAN. */
+const POOLING_MEAN = 1;
 
 const TEMPLATE = String.raw`{%- set ns = namespace(pending=false) -%}
 {%- if tools -%}
@@ -130,6 +134,7 @@ export function cannedModel(options: CannedModelOptions = {}): Buffer {
     uint32("tokenizer.ggml.bos_token_id", BEGIN),
     uint32("tokenizer.ggml.eos_token_id", END_OF_TURN),
     bool("tokenizer.ggml.add_bos_token", false),
+    ...(options.embeds ? [uint32("llama.pooling_type", POOLING_MEAN)] : []),
     string("tokenizer.chat_template", TEMPLATE.replace("MARKER", tool ? SPECIALS[CALL_MARKER - 256]! : "")),
   ];
   const tensors: Tensor[] = [

@@ -1,6 +1,6 @@
 """Downloads a model's files from a hub into a directory that all backends share. Python's standard library only.
 
-Standard input: a line of JSON, then, where the model needs one, a line with the token.
+Standard input, after this text itself: a line of JSON, then, where the model needs one, a line with the token.
 
   {"endpoint": "https://huggingface.co", "repo": "owner/name", "revision": "<commit>", "directory": "/…/<commit>",
    "files": [{"path": "model.safetensors", "bytes": 123, "sha256": "…"}], "progressSeconds": 5}
@@ -297,17 +297,20 @@ def main():
     try:
         download = Download(json.loads(line), token.strip())
     except (ValueError, KeyError) as error:
-        say(f"error: no manifest on standard input: {error}")
-        return USAGE
+        return fail(USAGE, f"no manifest on standard input: {error}")
     try:
         download.run()
     except Failure as failure:
-        say(f"error: {failure}")
-        return failure.code
+        return fail(failure.code, failure)
     except OSError as error:
-        say(f"error: {error.strerror}: {error.filename}")
-        return DISK if error.errno == errno.ENOSPC else 1
+        return fail(DISK if error.errno == errno.ENOSPC else 1, f"{error.strerror}: {error.filename}")
     return 0
+
+
+def fail(code, message):
+    # Pulumi ends with a failed step's standard error.
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return code
 
 
 sys.exit(main())

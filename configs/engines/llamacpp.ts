@@ -244,7 +244,7 @@ const features: EngineFeatures = {
   known: "contract",
   ran: {
     "test/e2e/llamacpp.test.ts": [
-      ...(["chat", "streaming", "messages", "embeddings", "tools", "weights", "cpu"] as const),
+      ...(["chat", "streaming", "messages", "embeddings", "tools", "vision", "weights", "cpu"] as const),
     ],
     "test/e2e/imagesRecipes.test.ts": ["completions", "apiKey", "metrics"],
     "test/e2e/plannerAccuracy.test.ts": ["quantization", "kvCache"],

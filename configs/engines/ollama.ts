@@ -117,7 +117,7 @@ function container(model: OllamaModel, context: EngineContext): EngineContainer 
     image: image(model, context.host),
     user: `${NOBODY}:${NOBODY}`,
     entrypoint: ["bash", "/etc/gpubox/entrypoint.sh"],
-    command: [model.model],
+    command: [model.model, ...(model.mode === "embedding" ? ["load"] : [])],
     env: {
       // It makes a key pair at the first start, also where it never goes anywhere.
       HOME: CACHE,
@@ -193,8 +193,11 @@ function check(model: OllamaModel, path: string, { host, locked }: CheckContext)
 const features: EngineFeatures = {
   example: "qwen3:8b",
   known: "contract",
-  // Of its own routes; the test asks no gateway.
-  ran: { "test/e2e/imagesOllama.test.ts": ["chat", "streaming", "cpu"] },
+  ran: {
+    "test/e2e/ollama.test.ts": [
+      ...(["chat", "streaming", "completions", "messages", "tools", "vision", "embeddings", "cpu"] as const),
+    ],
+  },
   says: {
     tools: { cell: "by the model's template", known: "vendor" },
     reasoning: { cell: "by the model's template", known: "vendor" },

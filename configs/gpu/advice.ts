@@ -26,7 +26,7 @@ const QUANTIZATIONS = {
 
 /**
  * The smallest change that fits, tried in this order: a shorter context, fewer requests at a time, another device, fewer
- * bits a weight, a larger device.
+ * bits a weight, a larger device. Of a model of unknown size, less than its entry says in place of fewer bits.
  *
  * @param left bytes that a device still has for this backend
  */
@@ -45,6 +45,7 @@ export function advise(demand: GpuDemand, gpus: GpuConfig[], left: (device: GpuC
     shorterContext(unpinned.demand, fits, say) ??
     fewerRequests(unpinned.demand, fits, say) ??
     anotherDevice(unpinned.demand, gpus, left, say) ??
+    lessDeclared(unpinned.demand, own, left) ??
     fewerBits(unpinned.demand, own, left) ??
     largerDevice(unpinned.demand, own)
   );
@@ -99,6 +100,16 @@ function anotherDevice(
     fix: say(`Move it to ${deviceName(better.id)}, which has ${gibibytes(left(better))} GiB left.`),
     changed: { ...demand, devices },
   };
+}
+
+function lessDeclared(
+  { engine }: GpuDemand,
+  own: GpuConfig[],
+  left: (device: GpuConfig) => number,
+): Advice | undefined {
+  const most = Math.min(...own.map(left));
+  if (engine.engine !== "declared" || most <= 0) return undefined;
+  return { fix: `Write memoryGiB: ${gibibytes(most)} or less if it needs no more, or use a larger device.` };
 }
 
 function fewerBits(

@@ -45,7 +45,7 @@ function badSplit(demand: GpuDemand): Problem[] {
   const { tensor, pipeline } = splitOf(demand);
   if (devices.length > 1 && devices.some(isSlice))
     return problem("A model cannot be split over MIG slices.", "Give it one slice, or whole devices.");
-  if (engine.engine === "llamacpp" || engine.engine === "ollama" || engine.engine === "encoder") return [];
+  if (["llamacpp", "ollama", "encoder", "declared"].includes(engine.engine)) return [];
   if (tensor * pipeline !== devices.length)
     return problem(
       `${tensor} × ${pipeline} ranks do not match its ${devices.length} devices.`,
@@ -74,7 +74,7 @@ function badSplit(demand: GpuDemand): Problem[] {
 function contextTooLong(demand: GpuDemand): Problem[] {
   const { engine, locked, path } = demand;
   const trained = locked.shape.contextLength;
-  if (engine.engine === "encoder" || trained === 0) return [];
+  if (engine.engine === "encoder" || engine.engine === "declared" || trained === 0) return [];
   // llama.cpp divides its context among the slots; a shared pool may be longer than any one request.
   const slots = parallelOf(demand)?.value ?? 1;
   const tokens = engine.engine === "llamacpp" ? Math.floor(contextOf(demand) / slots) : contextOf(demand);
@@ -91,6 +91,7 @@ function contextTooLong(demand: GpuDemand): Problem[] {
 }
 
 function unreadableFormat({ engine, locked, path }: GpuDemand): Problem[] {
+  if (engine.engine === "declared") return [];
   const wantsGguf = engine.engine === "llamacpp" || engine.engine === "ollama";
   const isGguf = locked.format === "gguf";
   if (wantsGguf === isGguf || (engine.engine === "sglang" && isGguf)) return [];

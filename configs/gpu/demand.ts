@@ -49,6 +49,8 @@ export interface GpuDemand {
   locked: LockedModel;
   /** Other files that are loaded to the device with the model (mmproj, draft model, LoRA), in bytes. */
   extraBytes?: number;
+  /** Sources whose size nobody knows: the model itself, for which the engine is then `declared`, or files beside it. */
+  unknown?: string[];
   engine: EngineMemory;
 }
 
@@ -59,7 +61,8 @@ export type EngineMemory =
   | VllmMemory
   | SglangMemory
   | TensorRtLlmMemory
-  | EncoderMemory;
+  | EncoderMemory
+  | DeclaredMemory;
 
 export interface LlamaCppMemory {
   engine: "llamacpp";
@@ -161,6 +164,13 @@ export interface EncoderMemory {
   maxBatchTokens?: number;
 }
 
+/** Any engine with a model of unknown size: it takes what its entry says, and nothing can be worked out. */
+export interface DeclaredMemory {
+  engine: "declared";
+  /** On each device. */
+  memoryGiB: number;
+}
+
 /** Defaults of settings that memory depends on. Engine files render them, so that no engine chooses by itself. */
 export const MEMORY_DEFAULTS = {
   llamacpp: { parallel: 1, ubatchSize: 512, cacheType: "f16", cacheRamMiB: 8192 },
@@ -191,6 +201,8 @@ export function contextOf({ engine, locked }: GpuDemand): number {
       return engine.maxSeqLen ?? trained;
     case "encoder":
       return engine.maxBatchTokens ?? MEMORY_DEFAULTS.encoder.maxBatchTokens;
+    case "declared":
+      return 0;
   }
 }
 
@@ -202,6 +214,7 @@ export const CONTEXT_SETTING = {
   sglang: "contextLength",
   "tensorrt-llm": "maxSeqLen",
   encoder: "maxBatchTokens",
+  declared: "",
 } as const;
 
 /** The same demand with another context. */
@@ -217,7 +230,7 @@ export function parallelOf(
   demand: GpuDemand,
 ): { setting: string; value: number; to: (value: number) => GpuDemand } | undefined {
   const { engine } = demand;
-  if (engine.engine === "encoder") return undefined;
+  if (engine.engine === "encoder" || engine.engine === "declared") return undefined;
   const [setting, value] =
     engine.engine === "llamacpp"
       ? (["parallel", engine.parallel ?? 1] as const)
@@ -236,6 +249,6 @@ export function splitOf(demand: GpuDemand): { tensor: number; pipeline: number }
   const { engine, devices } = demand;
   if (engine.engine === "llamacpp" || engine.engine === "ollama")
     return { tensor: 1, pipeline: devices.length };
-  if (engine.engine === "encoder") return { tensor: 1, pipeline: 1 };
+  if (engine.engine === "encoder" || engine.engine === "declared") return { tensor: 1, pipeline: 1 };
   return { tensor: engine.tensorParallelSize ?? 1, pipeline: engine.pipelineParallelSize ?? 1 };
 }

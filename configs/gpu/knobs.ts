@@ -70,6 +70,7 @@ export function knobsOf(demand: GpuDemand, need: MemoryNeed, room: Room): Knobs 
       return knobs;
     }
     case "encoder":
+    case "declared":
       return knobs;
   }
 }

@@ -9,7 +9,7 @@ import {
   type VllmMemory,
 } from "./demand";
 import { elementBytes, llamaKvCache, type PagedCache, pagedKvCache, tokenBytes } from "./kvCache";
-import { type Line, line, sum } from "./lines";
+import { GIB, type Line, line, sum } from "./lines";
 import { overhead } from "./overhead";
 
 /** What a backend takes of one device, explained. */
@@ -30,6 +30,7 @@ export interface MemoryNeed {
 
 /** The memory that a backend needs on each of its devices: weights, KV cache for its context and parallelism, overhead. */
 export function memoryNeed(demand: GpuDemand, device: GpuConfig): MemoryNeed {
+  if (demand.engine.engine === "declared") return declaredNeed(demand.engine.memoryGiB);
   const weights = weightLines(demand, device);
   const weightBytes = sum(weights);
   const { needed, most, perToken } = kvCache(demand);
@@ -43,6 +44,12 @@ export function memoryNeed(demand: GpuDemand, device: GpuConfig): MemoryNeed {
     stateBytes: sum(needed) - sum(withoutStates(demand)),
     tokenBytes: perToken,
   };
+}
+
+function declaredNeed(memoryGiB: number): MemoryNeed {
+  const lines = [line("what gpu.memoryGiB says: its size is unknown", memoryGiB * GIB)];
+  const bytes = sum(lines);
+  return { lines, bytes, weightBytes: bytes, kvBytes: 0, kvMostBytes: 0, stateBytes: 0, tokenBytes: 0 };
 }
 
 function weightLines(demand: GpuDemand, device: GpuConfig): Line[] {
@@ -97,7 +104,8 @@ interface KvNeed {
 function kvCache(demand: GpuDemand): KvNeed {
   const { engine, locked, devices } = demand;
   const { shape } = locked;
-  if (engine.engine === "encoder") return { needed: [], most: 0, perToken: 0 };
+  if (engine.engine === "encoder" || engine.engine === "declared")
+    return { needed: [], most: 0, perToken: 0 };
   if (engine.engine === "llamacpp" || engine.engine === "ollama") {
     const part = layersHere(offloadedLayers(engine, shape.layers), shape.layers, devices.length);
     const needed = llamaKvCache(shape, engine.engine === "llamacpp" ? engine : asLlamaCpp(engine), part);

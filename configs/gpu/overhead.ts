@@ -60,6 +60,8 @@ export function overhead(demand: GpuDemand, device: GpuConfig, weightBytes: numb
       ];
     case "encoder":
       return [process, ...activations(demand, contextOf(demand), 0)];
+    case "declared":
+      return [];
   }
 }
 

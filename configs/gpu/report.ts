@@ -1,3 +1,4 @@
+import { isLockable } from "../models/lock";
 import { deviceName } from "./device";
 import { explained, size } from "./lines";
 import type { GpuPlan } from "./placement";
@@ -11,6 +12,7 @@ export function planText(plan: GpuPlan, options: { explain?: boolean } = {}): st
       const stop = stops.length > 0 ? `stop ${stops.join(", ")} first` : "nothing has to stop";
       return `${backend} is started by hand; ${stop}. Its devices then:\n${table(running)}`;
     }),
+    remarks([...plan.devices, ...plan.manual.flatMap(({ running }) => running)]),
     ...(options.explain ? plan.devices.flatMap(explanations) : []),
     ...plan.placements.concat(plan.manual).map(({ backend, knobs }) => {
       const flags = Object.entries(knobs.args).map((pair) => pair.join(" "));
@@ -31,10 +33,10 @@ export function planData({ devices, placements, manual, problems }: GpuPlan) {
 function table(devices: DevicePlan[]): string {
   const rows = devices.flatMap((device) => {
     const name = deviceName(device.id).replace(/^device /, "");
-    const tenants = device.tenants.map(({ backend, group, needBytes, shareBytes }) => [
+    const tenants = device.tenants.map(({ backend, group, needBytes, shareBytes, declared }) => [
       group === undefined ? backend : `${backend} (slot ${group})`,
       name,
-      size(needBytes),
+      declared ? "unknown" : size(needBytes),
       size(shareBytes),
       "",
     ]);
@@ -50,6 +52,25 @@ function table(devices: DevicePlan[]): string {
         .trimEnd(),
     )
     .join("\n");
+}
+
+/** What the plan does not know, and what to do: a line for each backend and source. */
+function remarks(devices: DevicePlan[]): string {
+  const lines = devices.flatMap(({ tenants }) =>
+    tenants.flatMap(({ backend, unknown = [], declared }) =>
+      unknown.map((source) => {
+        const so = declared ? ", so that the plan takes what gpu.memoryGiB says" : " and not among its needs";
+        return `${backend}: the size of ${source} is unknown${so}. ${howToKnow(source)}`;
+      }),
+    ),
+  );
+  return [...new Set(lines)].join("\n");
+}
+
+function howToKnow(source: string): string {
+  if (!isLockable(source)) return "A name of Ollama's has no lock: load it once and read `ollama ps`.";
+  const where = source.startsWith("file://") ? "on the host" : "where the hub answers";
+  return `\`npm run models lock\` finds it out ${where}.`;
 }
 
 function explanations(device: DevicePlan): string[] {

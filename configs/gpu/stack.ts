@@ -1,6 +1,6 @@
-import type { ModelConfig } from "../engines";
+import { type ModelConfig, sourcesOf } from "../engines";
 import type { LockedModel, ModelLock } from "../models/facts";
-import { lockedModel, whyUnresolved } from "../models/lock";
+import { isLockable, lockedModel, lockedSource, whyUnresolved } from "../models/lock";
 import { instancesOf, slotOf } from "../plan/instances";
 import type { Problem } from "../problems";
 import type { StackConfig } from "../schema/stack";
@@ -10,7 +10,7 @@ import { type GpuPlan, planGpus } from "./placement";
 
 type ModelGpu = NonNullable<Extract<ModelConfig, { gpu?: unknown }>["gpu"]>;
 
-/** What a model whose files nobody has seen is planned with: its `gpu.memoryGiB` alone. */
+/** What stands for a model whose files nobody has seen. */
 const UNKNOWN: LockedModel = {
   revision: "",
   format: "safetensors",
@@ -46,9 +46,10 @@ export function planStackGpus(config: StackConfig, lock: ModelLock): GpuPlan {
       if (!gpu) continue;
       const at = `gpubox:models.${name}${path}`;
       const demand = demandOf(model, gpu, lock);
+      const { devices } = gpu;
       const group = slotOf(name, model);
       if (demand)
-        demands.push({ model: name, backend: id, path: at, start: model.start, group, ...gpu, ...demand });
+        demands.push({ model: name, backend: id, path: at, start: model.start, group, devices, ...demand });
       else problems.push(unknownSize(at, model, lock));
     }
   const plan = planGpus(config.host.gpus, demands);
@@ -59,17 +60,28 @@ function demandOf(
   model: ModelConfig,
   gpu: ModelGpu,
   lock: ModelLock,
-): Pick<GpuDemand, "locked" | "engine"> | undefined {
-  const locked = lockedModel(lock, model.model ?? "");
-  if (locked) return { locked, engine: memoryOfEntry(model) ?? { engine: "encoder", name: model.engine } };
-  return gpu.memoryGiB ? { locked: UNKNOWN, engine: { engine: "encoder", name: model.engine } } : undefined;
+): Pick<GpuDemand, "locked" | "engine" | "memoryGiB" | "extraBytes" | "unknown"> | undefined {
+  const source = model.model ?? "";
+  const { memoryGiB } = gpu;
+  const locked = lockedModel(lock, source);
+  if (!locked && memoryGiB)
+    return { locked: UNKNOWN, engine: { engine: "declared", memoryGiB }, unknown: [source] };
+  if (!locked) return undefined;
+  const beside = sourcesOf(model).flatMap((one) => (one.source === source ? [] : [one.source]));
+  const unknown = beside.filter((one) => !lockedSource(lock, one));
+  return {
+    ...{ locked, memoryGiB, ...(unknown.length > 0 ? { unknown } : {}) },
+    engine: memoryOfEntry(model) ?? { engine: "encoder", name: model.engine },
+    extraBytes: beside.reduce((sum, one) => sum + (lockedSource(lock, one)?.weightBytes ?? 0), 0),
+  };
 }
 
-function unknownSize(path: string, model: ModelConfig, lock: ModelLock): Problem {
-  const reason = whyUnresolved(lock, model.model ?? "");
+function unknownSize(path: string, { model = "its model" }: ModelConfig, lock: ModelLock): Problem {
+  const reason = whyUnresolved(lock, model);
+  const lockIt = isLockable(model) ? ", or run `npm run models lock` where the hub answers" : "";
   return {
     path: `${path}.gpu.memoryGiB`,
-    what: `Nothing is known of the size of ${model.model ?? "its model"}${reason ? `: ${reason}` : "."}`,
-    fix: "Say how many GiB it needs on each device, or run `npm run models lock` where the hub answers.",
+    what: `Nothing is known of the size of ${model}${reason ? `: ${reason}` : "."}`,
+    fix: `Say how many GiB it needs on each device${lockIt}.`,
   };
 }

@@ -23,6 +23,10 @@ export interface Tenant {
   shareBytes: number;
   /** The need, line by line. */
   lines: Line[];
+  /** Sources whose size nobody knows. */
+  unknown?: string[];
+  /** The model is one of them: the need is what its entry says. */
+  declared?: boolean;
 }
 
 export interface DevicePlan {
@@ -104,6 +108,7 @@ export function devicePlans(gpus: GpuConfig[], tenancies: Tenancy[]): DevicePlan
         needBytes: needs.get(device.id)!.bytes,
         shareBytes: shares.get(device.id)!,
         lines: needs.get(device.id)!.lines,
+        ...(demand.unknown ? { unknown: demand.unknown, declared: demand.engine.engine === "declared" } : {}),
       })),
     leftBytes: left(tenancies, device),
   }));

@@ -7,7 +7,7 @@ export const deployedSchema = z.object({
   edge: z.string().describe("Spec hash of the edge's container."),
   gatewayImage: z.string(),
   usesDatabase: z.boolean(),
-  backends: z.record(z.string(), z.string()).describe("Model to the spec hash of its backend's container."),
+  backends: z.record(z.string(), z.string()).describe("Instance to the spec hash of its container."),
   slots: z.record(z.string(), z.string()).default({}).describe("Slot to the spec hash of its container."),
 });
 
@@ -21,7 +21,9 @@ export function deployedBy(plan: BoxPlan): Deployed {
     edge: spec(plan.edge.container),
     gatewayImage: plan.gateway.container.image,
     usesDatabase: plan.gateway.usesDatabase,
-    backends: Object.fromEntries(plan.backends.map(({ model, service }) => [model, spec(service.container)])),
+    backends: Object.fromEntries(
+      plan.backends.map(({ instance, service }) => [instance, spec(service.container)]),
+    ),
     slots: Object.fromEntries(plan.slots.map(({ name, service }) => [name, spec(service.container)])),
   };
 }
@@ -48,11 +50,11 @@ export function announcements(before: Deployed | undefined, plan: BoxPlan): stri
       "The database is backed up and migrated to the schema of the new gateway image. `npm run rollback` brings the old " +
         "gateway back and not the old schema: for that, restore the backup (docs/backup.md).",
     );
-  for (const { model, service, holdSeconds } of plan.backends) {
-    const old = before.backends[model];
-    if (old !== undefined && old !== now.backends[model])
+  for (const { instance, service, holdSeconds } of plan.backends) {
+    const old = before.backends[instance];
+    if (old !== undefined && old !== now.backends[instance])
       said.push(
-        `The backend of ${model} is replaced in place: until the new one has loaded, for at most ` +
+        `The backend of ${instance} is replaced in place: until the new one has loaded, for at most ` +
           `${service.container.readySeconds} s, its requests wait ${holdSeconds} s and then get a 503. Other models notice nothing.`,
       );
   }

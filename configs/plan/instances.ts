@@ -3,7 +3,7 @@ import { modelSlug } from "./names";
 
 /** One deployment of a model: a container of its own, or a server or an account elsewhere. */
 export interface Instance {
-  /** Stable identity: the public name, or that and `-1`, `-2`, … where the entry lists instances. */
+  /** Identity: the public name, or that and the instance's own name (`-1`, `-2`, … for those without) where the entry lists instances. */
   id: string;
   /** Where its entry stands below the model's: `` or `.instances[0]`. */
   path: string;
@@ -19,10 +19,10 @@ export interface Instance {
 export function instancesOf(name: string, entry: ModelConfig): Instance[] {
   const { instances, ...shared } = entry;
   if (!instances) return [{ id: name, path: "", model: entry }];
-  return instances.map(({ weight, order, ...own }, index) => ({
-    id: `${name}-${index + 1}`,
+  return instances.map(({ name: own, weight, order, ...settings }, index) => ({
+    id: `${name}-${own ?? index + 1}`,
     path: `.instances[${index}]`,
-    model: { ...shared, ...own } as ModelConfig,
+    model: { ...shared, ...settings } as ModelConfig,
     weight,
     order,
   }));

@@ -204,7 +204,7 @@ export interface CertificatesPlan extends ServicePlan {
 export interface BackendPlan {
   /** The model's public name. */
   model: string;
-  /** Which of the model's instances: the public name, or that and `-1`, `-2`, …. */
+  /** Which of the model's instances: the public name, or that and the instance's own name. */
   instance: string;
   /** `manual`: a person starts it. */
   start: "auto" | "manual";

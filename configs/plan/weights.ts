@@ -37,6 +37,9 @@ export interface WeightsOptions extends Downloader {
   progressSeconds?: number;
 }
 
+/** Pulumi shows the command of a step that fails. The program comes on standard input, so that the reason is not buried in it. */
+const RUN_FIRST_LINE = "import json, sys; exec(json.loads(sys.stdin.readline()))";
+
 /** Where a model of the hub lies on the host. A locked one is named by its commit, so that nothing in it ever changes. */
 export function weightsFolder(modelsDir: string, repo: string, revision: string): string {
   return `${modelsDir}/hf/${repo}/${revision}`;
@@ -63,8 +66,8 @@ export function weightsStep(options: WeightsOptions): StepPlan {
     script: [
       ...["docker run --rm -i --user 0 --label", `gpubox.weights=${repo}`],
       ...["--entrypoint python3 -v", `${modelsDir}:${modelsDir}`],
-      ...[image, "-c", shellQuote(options.fetchScript)],
+      ...[image, "-c", shellQuote(RUN_FIRST_LINE)],
     ].join(" "),
-    stdin: [`${JSON.stringify(manifest)}\n`, ...token],
+    stdin: [`${JSON.stringify(options.fetchScript)}\n`, `${JSON.stringify(manifest)}\n`, ...token],
   };
 }

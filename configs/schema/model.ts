@@ -29,6 +29,13 @@ const limits = {
 
 /** A share of a model's requests, for entries with several instances. */
 const share = {
+  name: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/, "Write lower-case letters, digits and dashes, at most 32.")
+    .optional()
+    .describe(
+      "What its container is told apart by, `<model>-<name>`. Default: its place in the list, from 1, so that without names the ones after it are renamed, and replaced, when one is taken out.",
+    ),
   weight: z.number().positive().optional().describe("Share of the requests against the other instances."),
   order: z.int().min(1).optional().describe("The lowest order is tried first; the others when it fails."),
   ...limits,

@@ -13,7 +13,16 @@ import {
   removeProject,
   type TestProject,
 } from "../support/project";
-import { type Answer, ask, type Protocol, protocols, type Question, type Tool } from "../support/protocols";
+import { IMAGE_TOKENS, PIXEL, tinyProjector } from "../support/projector";
+import {
+  type Answer,
+  ask,
+  type Protocol,
+  promptTokens,
+  protocols,
+  type Question,
+  type Tool,
+} from "../support/protocols";
 import { type Recorder, recorderModel, startRecorder } from "../support/recorder";
 
 const MINUTE = 60_000;
@@ -32,10 +41,6 @@ const weather: Tool = {
     required: ["city"],
   },
 };
-
-/** A PNG of one pixel. */
-const PIXEL =
-  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
 
 // Until the engine's entries have a mode, the gateway takes every model for one that chats.
 
@@ -80,11 +85,18 @@ type Sections = Record<string, Record<string, unknown>>;
       arguments: CITY,
       context: SLOW_CONTEXT,
     });
+    writeFileSync(join(folder, "mmproj.gguf"), tinyProjector(), { mode: 0o644 });
     project = makeProject(STACK, 4750, {
       database: { mode: "none" },
       models: {
         tools: { engine: "llamacpp", model: tools, ctxSize: SLOW_CONTEXT, memoryMiB: 2048 },
         recorder: recorderModel(STACK),
+        eyes: {
+          engine: "llamacpp",
+          model: onHost("eyes", {}),
+          mmproj: `file://${folder}/mmproj.gguf`,
+          memoryMiB: 1024,
+        },
         vectors: {
           engine: "llamacpp",
           model: onHost("vectors", {}),
@@ -175,6 +187,18 @@ type Sections = Record<string, Record<string, unknown>>;
       ]);
     });
   });
+
+  test.each(Object.values(protocols).map((protocol) => [protocol.path, protocol] as const))(
+    "%s: a model that sees makes tokens of an image's patches, and refuses one that is none",
+    async (_, protocol) => {
+      const question: Question = { model: "eyes", text: "What is this?", maxTokens: 16, stream: false };
+      const tokens = (more: Partial<Question>) =>
+        promptTokens(project.endpoint, key, protocol, { ...question, ...more });
+      const image = { mediaType: "image/png", base64: PIXEL };
+      expect((await tokens({ image })) - (await tokens({}))).toBe(IMAGE_TOKENS);
+      await expect(tokens({ image: { ...image, base64: "AAAA" } })).rejects.toThrow(/^(400|500) .*image/s);
+    },
+  );
 
   test("an embedding has a number for each dimension of the model", async () => {
     const response = await fetch(`${project.endpoint}/v1/embeddings`, {

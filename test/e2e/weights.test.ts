@@ -9,12 +9,12 @@ import { type Wanted, weightsFolder, weightsStep } from "../../configs/plan/weig
 import { output, run } from "../../runner/process";
 import { defaultProjectDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
+import { type HubContainer, startHubContainer } from "../support/hubContainer";
 import { commandLines } from "../support/leaks";
 
 const MINUTE = 60_000;
 const REVISION = "0123456789abcdef0123456789abcdef01234567";
 const TOKEN = "hf_PLANTED-token";
-const HUB = `gpubox-weights-hub-${process.pid}`;
 const image = recipeReference(defaultProjectDir, "gateway");
 const fetchScript = readFileSync(join(defaultProjectDir, "assets/weights/fetch.py"), "utf8");
 const content = Buffer.alloc(3_000_000, Buffer.from(Array.from({ length: 250 }, (_, index) => index)));
@@ -25,7 +25,7 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
 
 (hasImage ? describe : describe.skip)("the download of a model's weights", () => {
   let modelsDir: string;
-  let endpoint: string;
+  let hub: HubContainer;
 
   interface Asked {
     repo: string;
@@ -41,7 +41,7 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
 
   const plan = ({ repo, file = "m.gguf", bytes = content.length, token, ...asked }: Asked) =>
     weightsStep({
-      ...{ modelsDir, repo, image, fetchScript, endpoint, progressSeconds: 0.5 },
+      ...{ modelsDir, repo, image, fetchScript, endpoint: hub.endpoint, progressSeconds: 0.5 },
       wanted: asked.wanted ?? {
         revision: REVISION,
         files: [{ path: file, bytes, sha256: asked.sha256 ?? sha256 }],
@@ -59,28 +59,14 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
   };
   const folder = (repo: string, revision = REVISION) => weightsFolder(modelsDir, repo, revision);
   const path = (repo: string, file = "m.gguf") => join(folder(repo), file);
-  const requests = async (repo: string) => {
-    const all = await (await fetch(`${endpoint}/requests`)).text();
-    return all.split("\n").filter((line) => line.includes(`/${repo}/`));
-  };
+  const requests = (repo: string) => hub.requests(repo);
 
   beforeAll(async () => {
     modelsDir = mkdtempSync(join(tmpdir(), "gpubox-weights-"));
-    const script = join(__dirname, "weights/hub.py");
-    await output("docker", [
-      ...["run", "--detach", "--name", HUB, "--volume", `${script}:/hub.py:ro`],
-      ...["--entrypoint", "python3", image, "/hub.py"],
-    ]);
-    const format = "{{.NetworkSettings.IPAddress}}";
-    const address = (await output("docker", ["inspect", "--format", format, HUB])).trim();
-    endpoint = `http://${address}:8000`;
-    for (let tries = 0; tries < 100; tries += 1) {
-      if (await fetch(`${endpoint}/requests`).catch(() => undefined)) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    hub = await startHubContainer(image);
   }, MINUTE);
   afterAll(async () => {
-    await run("docker", ["rm", "--force", HUB]);
+    await hub.remove();
     await run("sh", [
       "-c",
       `docker run --rm --user 0 --entrypoint sh -v ${modelsDir}:/m ${image} -c 'rm -rf /m/*'`,
@@ -131,13 +117,13 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
   test(
     "another content than the lock file's is refused and removed",
     async () => {
-      const { code, stdout } = await download({ repo: "good/other", sha256: "0".repeat(64) });
+      const { code, stderr } = await download({ repo: "good/other", sha256: "0".repeat(64) });
       expect([code, existsSync(path("good/other")), existsSync(`${path("good/other")}.part`)]).toEqual([
         4,
         false,
         false,
       ]);
-      expect(stdout).toContain(`error: m.gguf has the sha256 ${sha256} and the lock file ${"0".repeat(64)}`);
+      expect(stderr).toContain(`error: m.gguf has the sha256 ${sha256} and the lock file ${"0".repeat(64)}`);
     },
     MINUTE,
   );
@@ -145,15 +131,15 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
   test(
     "a disk that is too small is refused before the first byte",
     async () => {
-      const volume = `${HUB}-small`;
+      const volume = `gpubox-weights-small-${process.pid}`;
       await output("docker", [
         ...["volume", "create", "--driver", "local", "--opt", "type=tmpfs", "--opt", "device=tmpfs"],
         ...["--opt", "o=size=3m", volume],
       ]);
-      const { code, stdout } = await download({ repo: "good/small", volume });
+      const { code, stderr } = await download({ repo: "good/small", volume });
       await run("docker", ["volume", "rm", volume]);
       expect(code).toBe(3);
-      expect(stdout).toContain("error: good/small needs 3.1 MB on the disk");
+      expect(stderr).toContain("error: good/small needs 3.1 MB on the disk");
       expect(await requests("good/small")).toEqual([]);
     },
     MINUTE,
@@ -163,12 +149,12 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
     "a gated model says which token is missing, and comes with it",
     async () => {
       const without = await download({ repo: "gated/model" });
-      expect([without.code, without.stdout]).toEqual([
+      expect([without.code, without.stderr]).toEqual([
         5,
         expect.stringContaining("set a token with `pulumi config set --secret gpubox:hfToken`"),
       ]);
       const wrong = await download({ repo: "gated/model", token: "hf_wrong" });
-      expect([wrong.code, wrong.stdout]).toEqual([5, expect.stringContaining("is not accepted")]);
+      expect([wrong.code, wrong.stderr]).toEqual([5, expect.stringContaining("is not accepted")]);
       expect((await download({ repo: "gated/model", token: TOKEN })).code).toBe(0);
     },
     MINUTE,
@@ -177,8 +163,8 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
   test(
     "a file that the hub does not have is named",
     async () => {
-      const { code, stdout } = await download({ repo: "good/model", file: "none.gguf" });
-      expect([code, stdout]).toEqual([
+      const { code, stderr } = await download({ repo: "good/model", file: "none.gguf" });
+      expect([code, stderr]).toEqual([
         6,
         expect.stringContaining(`the hub has no none.gguf in good/model at ${REVISION}`),
       ]);
@@ -237,7 +223,7 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
         const repo = "gated-paged/model";
         const wanted = main(TRANSFORMERS);
         const without = await download({ repo, wanted });
-        expect([without.code, without.stdout]).toEqual([5, expect.stringContaining("gpubox:hfToken")]);
+        expect([without.code, without.stderr]).toEqual([5, expect.stringContaining("gpubox:hfToken")]);
         expect((await download({ repo, wanted, token: TOKEN })).code).toBe(0);
         expect(readdirSync(folder(repo, "main")).sort()).toEqual([
           ...[".hub.json", ".lock", "config.json", "model.safetensors", "tokenizer.json"],
@@ -250,12 +236,12 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
       "is refused where the hub has no such file or repository, by its name",
       async () => {
         const file = await download({ repo: "good/lacking", wanted: main({ paths: ["lost.gguf"] }) });
-        expect([file.code, file.stdout]).toEqual([
+        expect([file.code, file.stderr]).toEqual([
           6,
           expect.stringContaining(`the hub has no lost.gguf in good/lacking at ${COMMIT}`),
         ]);
         const repository = await download({ repo: "none/model", wanted: main(TRANSFORMERS) });
-        expect([repository.code, repository.stdout]).toEqual([
+        expect([repository.code, repository.stderr]).toEqual([
           6,
           "error: the hub has no none/model, or not this revision of it; correct the source in the stack config\n",
         ]);
@@ -282,7 +268,7 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
         "slow/model: another download of it is at work; waiting\nslow/model: all 1 files are here\n",
       );
       expect(seen).toContain("gpubox.weights=slow/model");
-      expect(seen + one.stdout + two.stdout).not.toContain(TOKEN);
+      expect(seen + one.stdout + one.stderr + two.stdout + two.stderr).not.toContain(TOKEN);
       expect(await requests("slow/model")).toEqual([expect.stringContaining(`Bearer ${TOKEN}`)]);
     },
     MINUTE,

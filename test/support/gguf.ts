@@ -29,8 +29,8 @@ export function tensorBytes({ type, shape }: GgufTensor): number {
 }
 
 /**
- * A GGUF of version 3 whose tensors are all zero. Whole numbers are written as uint32, lists of numbers as int32, other
- * numbers as float32.
+ * A GGUF of version 3 whose tensors are all zero. Whole numbers are written as uint32, lists of them as int32, other numbers
+ * and lists of these as float32.
  */
 export function zeroGguf(metadata: Record<string, GgufValue>, tensors: GgufTensor[]): Buffer {
   let offset = 0;
@@ -67,9 +67,10 @@ function typed(value: GgufValue): Buffer {
     return Number.isInteger(value)
       ? Buffer.concat([u32(4), u32(value)])
       : Buffer.concat([u32(6), f32(value)]);
-  const strings = value.every((item) => typeof item === "string");
-  const items = value.map((item) => (typeof item === "string" ? text(item) : u32(item)));
-  return Buffer.concat([u32(9), u32(strings ? 8 : 5), u64(value.length), ...items]);
+  const whole = value.every((item) => Number.isInteger(item));
+  const type = value.every((item) => typeof item === "string") ? 8 : whole ? 5 : 6;
+  const items = value.map((item) => (typeof item === "string" ? text(item) : whole ? u32(item) : f32(item)));
+  return Buffer.concat([u32(9), u32(type), u64(value.length), ...items]);
 }
 
 function padded(size: number): number {

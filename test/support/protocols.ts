@@ -195,14 +195,36 @@ export async function ask(
   protocol: Protocol,
   question: Question,
 ): Promise<Answer> {
+  const response = await post(endpoint, key, protocol, question);
+  if (!question.stream) return protocol.whole(await response.json());
+  const events: SseEvent[] = [];
+  for await (const event of sseEvents(response.body!)) events.push(event);
+  return protocol.streamed(events);
+}
+
+/** Tokens of a question, as the box counted them when it answered it whole. */
+export async function promptTokens(
+  endpoint: string,
+  key: string,
+  protocol: Protocol,
+  question: Question,
+): Promise<number> {
+  const response = await post(endpoint, key, protocol, { ...question, stream: false });
+  const { usage } = (await response.json()) as { usage: Record<string, number> };
+  return usage.prompt_tokens ?? usage.input_tokens ?? Number.NaN;
+}
+
+async function post(
+  endpoint: string,
+  key: string,
+  protocol: Protocol,
+  question: Question,
+): Promise<Response> {
   const response = await fetch(`${endpoint}${protocol.path}`, {
     method: "POST",
     headers: { "x-api-key": key, "content-type": "application/json", "anthropic-version": "2023-06-01" },
     body: JSON.stringify(protocol.body(question)),
   });
   if (!response.ok || !response.body) throw new Error(`${response.status} ${await response.text()}`);
-  if (!question.stream) return protocol.whole(await response.json());
-  const events: SseEvent[] = [];
-  for await (const event of sseEvents(response.body)) events.push(event);
-  return protocol.streamed(events);
+  return response;
 }

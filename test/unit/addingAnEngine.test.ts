@@ -90,7 +90,7 @@ test("one file and one line give an engine its container, its valve and its rout
     api_base: `http://valve-m:${port}/v1`,
     num_retries: 0,
   });
-  expect(weights[0]?.stdin?.[0]).toContain('"repo":"acme/toy"');
+  expect(weights[0]?.stdin?.[1]).toContain('"repo":"acme/toy"');
 });
 
 test("what every engine has comes with it: instances, aliases, prices, a published port", () => {

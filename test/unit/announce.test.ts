@@ -30,6 +30,21 @@ test("a backend that is replaced in place is announced for its own model", () =>
   ]);
 });
 
+test("each instance that is replaced is announced, not the last one alone", () => {
+  const plan = (memoryMiB: number) =>
+    testPlan({
+      host: { gpus: [] },
+      models: { tiny: { ...tinyModel.tiny, memoryMiB, instances: [{ name: "left" }, { name: "right" }] } },
+    });
+  expect(said(plan(2048), plan(4096)).map((sentence) => sentence.slice(0, 30))).toEqual([
+    "The backend of tiny-left is re",
+    "The backend of tiny-right is r",
+  ]);
+  const other = plan(2048);
+  other.backends[0]!.service.container.labels["gpubox.spec"] = "changed";
+  expect(said(plan(2048), other)).toHaveLength(1);
+});
+
 test("a new gateway image is announced where it migrates a database", () => {
   const database = { ...deployedBy(testPlan()), usesDatabase: true };
   const plan = testPlan();

@@ -30,6 +30,10 @@ test("its settings are its environment, and nothing is left to the size of the G
   });
 });
 
+test("a model that embeds is loaded by a text, because Ollama refuses it an empty prompt", () => {
+  expect(served({ ...entry, mode: "embedding" }).container.command).toEqual(["qwen3-coder:30b", "load"]);
+});
+
 test("the valve lets requests through only when the model is loaded, not when the server answers", () => {
   const { valve, container } = served(entry);
   const config = renderText(valve.directory.files["haproxy.cfg"]!.text, {});

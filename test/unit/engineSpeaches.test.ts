@@ -29,7 +29,7 @@ test("it listens on the model's port and reads its model offline from the hub's 
   expect(container.mounts).toContainEqual({
     ...{ kind: "directory", source: folder, target: folder, readOnly: true },
   });
-  expect(JSON.parse(weights[0]?.stdin?.[0] as string)).toMatchObject({ directory: folder, ...SPEECH });
+  expect(JSON.parse(weights[0]?.stdin?.[1] as string)).toMatchObject({ directory: folder, ...SPEECH });
   expect(service.directory.gid).toBe(1000);
 });
 

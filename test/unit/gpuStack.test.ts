@@ -1,4 +1,6 @@
+import { planText } from "../../configs/gpu/report";
 import { planStackGpus } from "../../configs/gpu/stack";
+import type { LockedPart, ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
 import { ConfigError } from "../../configs/problems";
 import { model } from "../support/demands";
@@ -51,9 +53,57 @@ test("a model that could not be resolved needs a size by hand, and is then plann
       { engine: "ollama", model: `${name}:1b`, gpu: { devices: [0], memoryGiB: 14 } },
     ]),
   );
-  expect(refusal(two)[0]).toMatchObject({
-    path: "gpubox:models.b",
-    what: expect.stringContaining("device 0"),
+  const [problem] = refusal(two);
+  expect(problem).toMatchObject({ path: "gpubox:models.b", what: expect.stringContaining("device 0") });
+  expect(problem!.what).toContain("14.00 GiB  what gpu.memoryGiB says: its size is unknown");
+  // Not "leave it out": without it nothing could be planned.
+  expect(problem!.fix).toBe("Write memoryGiB: 8.79 or less if it needs no more, or use a larger device.");
+});
+
+test("an Ollama name, which nothing locks, is not sent to the lock", () => {
+  expect(refusal({ a: { engine: "ollama", model: "a:1b", gpu: { devices: [0] } } })).toEqual([
+    {
+      path: "gpubox:models.a.gpu.memoryGiB",
+      what: "Nothing is known of the size of a:1b.",
+      fix: "Say how many GiB it needs on each device.",
+    },
+  ]);
+});
+
+describe("the plan of a stack", () => {
+  const planned = (models: Record<string, unknown>, lock: ModelLock) =>
+    planStackGpus(parseStack(rawStack(stack(models))), lock);
+
+  test("shows no need of a model of unknown size, and says what to do", () => {
+    const plan = planned({ coder: { ...coder, gpu: { devices: [0], memoryGiB: 20 } } }, {});
+    expect(planText(plan).split("\n")).toEqual([
+      "MODEL    DEVICE    NEEDS      SHARE      LEFT",
+      "coder    0       unknown  20.00 GiB",
+      "reserve  0                 1.20 GiB  2.80 GiB",
+      "",
+      `coder: the size of ${source} is unknown, so that the plan takes what gpu.memoryGiB says. \`npm run models lock\` finds it out where the hub answers.`,
+    ]);
+    expect(plan.placements[0]!.knobs).toEqual({ args: {}, env: {}, config: {} });
+  });
+
+  test("counts a projector by its lock, and names one whose size is unknown", () => {
+    const llama = {
+      ...{ engine: "llamacpp", model: "hf://acme/m/m.gguf", mmproj: "hf://acme/m/eyes.gguf", ctxSize: 4096 },
+      gpu: { devices: [0] },
+    };
+    const locked = { "hf://acme/m/m.gguf": { ...model(4), format: "gguf" as const } };
+    const projector: LockedPart = {
+      ...{ holds: "projector", revision: "c0ffee", files: [{ path: "eyes.gguf", bytes: 2 ** 30 }] },
+      ...{ weightBytes: 2 ** 30, resolvedAt: "2026-11-21T00:00:00.000Z" },
+    };
+    const without = planned({ llama }, locked);
+    const known = planned({ llama }, { ...locked, "hf://acme/m/eyes.gguf": projector });
+    const need = (plan: typeof known) => plan.devices[0]!.tenants[0]!.needBytes;
+    expect(need(known) - need(without)).toBe(2 ** 30);
+    expect(planText(known)).not.toContain("unknown");
+    expect(planText(without)).toContain(
+      "llama: the size of hf://acme/m/eyes.gguf is unknown and not among its needs.",
+    );
   });
 });
 

@@ -60,6 +60,44 @@ test("an instance's container may not take the name of another model's", () => {
   );
 });
 
+test("a name keeps an instance's container, port and deployment when another one is taken out", () => {
+  const [first, second] = [
+    { name: "left", gpu: { devices: [0] } },
+    { name: "right", gpu: { devices: [1] } },
+  ];
+  const identities = (instances: unknown[]) => {
+    const { plan, deployments } = boxOf({ ...twice, instances });
+    return plan.backends.map((backend, index) => ({
+      spec: backend.service.container.labels["gpubox.spec"],
+      name: backend.service.container.name,
+      deployment: deployments[index]!.model_info.id,
+      url: deployments[index]!.litellm_params.api_base,
+    }));
+  };
+  const both = identities([first, second]);
+  expect(both.map(({ name, deployment }) => [name, deployment])).toEqual([
+    ["backend-m-left", "m-left"],
+    ["backend-m-right", "m-right"],
+  ]);
+  expect(identities([second])).toEqual([both[1]]);
+});
+
+test("an instance without a name keeps its number beside one that has", () => {
+  const instances = [{ gpu: { devices: [0] } }, { name: "right", gpu: { devices: [1] } }];
+  expect(boxOf({ ...twice, instances }).plan.backends.map(({ instance }) => instance)).toEqual([
+    "m-1",
+    "m-right",
+  ]);
+});
+
+test.each([
+  [{ name: "2" }, 'instances[1]: Its container would have the same name as that of "m-2".'],
+  [{ name: "Left" }, 'instances[0].name: "Left" is not valid. Write lower-case letters'],
+])("an instance's name that cannot be one is refused: %j", (named, problem) => {
+  const instances = [{ ...named, gpu: { devices: [0] } }, { gpu: { devices: [1] } }];
+  expect(refusals({ ...twice, instances })[0]).toContain(problem);
+});
+
 test("any number of instances has identities that differ and begin with the name", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 20 }), (count) => {
@@ -187,6 +225,10 @@ test("a stack asks for the images that it runs and for no other, each with the m
     { role: "gateway" },
     { role: "edge" },
   ]);
+  // Downloads run in the gateway's image: a box without llama.cpp does not resolve its image.
+  expect(
+    roles({ host: gpuHost, cache: { mode: "none" }, database: { mode: "none" }, models: { twice } }),
+  ).toEqual([{ role: "gateway" }, { role: "edge" }, { role: "vllm", model: "twice" }]);
   const models = {
     tiny: tinyModel.tiny,
     twice,

@@ -18,25 +18,28 @@ const options: WeightsOptions = {
 };
 
 describe("the step that brings weights", () => {
-  test("reads what to fetch from its standard input, into a directory that the commit names", () => {
+  test("reads its program and what to fetch from its standard input, into a directory that the commit names", () => {
     const { script, stdin } = weightsStep(options);
     expect(script).toBe(
       "docker run --rm -i --user 0 --label gpubox.weights=Qwen/Qwen3-0.6B --entrypoint python3 " +
-        "-v /srv/gpubox/models:/srv/gpubox/models gpubox/gateway:1 -c 'print('\\''it'\\'''\\''s'\\'')'",
+        "-v /srv/gpubox/models:/srv/gpubox/models gpubox/gateway:1 " +
+        "-c 'import json, sys; exec(json.loads(sys.stdin.readline()))'",
     );
-    expect(stdin).toHaveLength(1);
-    expect(JSON.parse(stdin?.[0] as string)).toEqual({
-      endpoint: "https://huggingface.co",
-      repo: "Qwen/Qwen3-0.6B",
-      revision: "c0ffee",
-      directory: "/srv/gpubox/models/hf/Qwen/Qwen3-0.6B/c0ffee",
-      files: [{ path: "model.safetensors", bytes: 5, sha256: "ab" }],
-      progressSeconds: 5,
-    });
+    expect(stdin?.map((line) => JSON.parse(line as string))).toEqual([
+      "print('it''s')",
+      {
+        endpoint: "https://huggingface.co",
+        repo: "Qwen/Qwen3-0.6B",
+        revision: "c0ffee",
+        directory: "/srv/gpubox/models/hf/Qwen/Qwen3-0.6B/c0ffee",
+        files: [{ path: "model.safetensors", bytes: 5, sha256: "ab" }],
+        progressSeconds: 5,
+      },
+    ]);
   });
 
-  test("a token is the second line of its input, and only by its name until the step runs", () => {
-    expect(weightsStep({ ...options, hasToken: true }).stdin?.slice(1)).toEqual([
+  test("a token is the third line of its input, and only by its name until the step runs", () => {
+    expect(weightsStep({ ...options, hasToken: true }).stdin?.slice(2)).toEqual([
       { secret: "hfToken", as: "raw" },
       "\n",
     ]);
@@ -86,7 +89,7 @@ describe("a model that is locked", () => {
 
   test("has the token at its step's standard input where the stack has one, and nowhere else", () => {
     const [step] = served(qwen, { lock, secrets: { hfToken: "hf_PLANTED-token" } }).weights;
-    expect(step?.stdin?.slice(1)).toEqual([{ secret: "hfToken", as: "raw" }, "\n"]);
+    expect(step?.stdin?.slice(2)).toEqual([{ secret: "hfToken", as: "raw" }, "\n"]);
     expect(JSON.stringify(step)).not.toContain("PLANTED");
   });
 
@@ -165,5 +168,5 @@ test("everything comes from the hub that the host names", () => {
 });
 
 function manifestOf({ stdin }: StepPlan) {
-  return JSON.parse(stdin?.[0] as string);
+  return JSON.parse(stdin?.[1] as string);
 }
