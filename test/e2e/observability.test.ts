@@ -135,6 +135,19 @@ async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => b
   });
 
   test(
+    "a refresh shows no difference",
+    async () => {
+      const flags = "--refresh --expect-no-changes --diff --non-interactive";
+      const seen = await inShell(project, exports, `pulumi preview ${flags} --stack ${STACK}`);
+      const changing = seen.stdout
+        .split("\n")
+        .filter((line) => /^ *(\+-|\+\+|--|\+|-|~) .*\((?!refresh)/.test(line));
+      expect([seen.code, changing]).toEqual([0, []]);
+    },
+    MINUTE,
+  );
+
+  test(
     "every target answers",
     async () => {
       const targets = [
