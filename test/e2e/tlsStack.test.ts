@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../runner/process";
 import { editStack, exportsIn, inShell } from "../support/box";
@@ -130,14 +130,37 @@ if (!able)
     5 * MINUTE,
   );
 
-  test("a key that is not the certificate's is refused at preview", async () => {
-    const key = join(project.dir, "pem/key.pem");
-    writeFileSync(key, authority.key);
-    chmodSync(key, 0o600);
-    const preview = await pulumi("preview");
-    expect(preview.code).not.toBe(0);
-    expect(preview.stdout + preview.stderr).toContain(
-      "gpubox:gateway.tls.certificate: The certificate and the key do not belong together.",
-    );
-  });
+  test(
+    "and secrets in the end: a key that is not the certificate's is refused at preview, the right one is served",
+    async () => {
+      edit((gateway) => {
+        gateway.tls = { certificate: { secret: "tlsCertificate" }, key: { secret: "tlsKey" } };
+      });
+      const third = makeCertificate({ names: [HOST], by: authority });
+      const set = (name: string, text: string) => {
+        writeFileSync(join(project.dir, "value.pem"), text);
+        return inShell(
+          project,
+          exports,
+          `pulumi config set --secret gpubox:${name} --stack ${STACK} < value.pem`,
+        );
+      };
+      await set("tlsCertificate", third.certificate);
+      await set("tlsKey", authority.key);
+      const preview = await pulumi("preview");
+      expect(preview.code).not.toBe(0);
+      expect(preview.stdout + preview.stderr).toContain(
+        "gpubox:gateway.tls.certificate: The certificate and the key do not belong together.",
+      );
+      const before = await seen();
+      await set("tlsKey", third.key);
+      const up = await pulumi("up --yes --skip-preview");
+      expect([up.code, up.stderr]).toEqual([0, ""]);
+      const { serial } = await seen();
+      expect([serial === undefined, serial === before.serial]).toEqual([false, false]);
+      const state = await pulumi("stack export");
+      expect(state.stdout + up.stdout).not.toContain(third.key.split("\n")[1]!.slice(0, 40));
+    },
+    5 * MINUTE,
+  );
 });
