@@ -14,6 +14,9 @@ module.exports = {
     project("unit"),
     project("component"),
     project("contract"),
-    project("e2e", { testMatch: ["<rootDir>/test/{e2e,load}/**/*.test.ts"] }),
+    project("e2e", {
+      testMatch: ["<rootDir>/test/{e2e,load}/**/*.test.ts"],
+      setupFilesAfterEnv: ["<rootDir>/test/support/secondTry.ts"],
+    }),
   ],
 };

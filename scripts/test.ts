@@ -15,7 +15,15 @@ const report = z.object({
   numTodoTests: z.number(),
   numRuntimeErrorTestSuites: z.number(),
   testResults: z.array(
-    z.object({ assertionResults: z.array(z.object({ status: z.string(), fullName: z.string() })) }),
+    z.object({
+      assertionResults: z.array(
+        z.object({
+          status: z.string(),
+          fullName: z.string(),
+          invocations: z.number().nullish(),
+        }),
+      ),
+    }),
   ),
 });
 
@@ -39,11 +47,13 @@ verb(about, async ({ positionals }) => {
   const reports: Report[] = [];
   for (const suite of SUITES) reports.push(await jest(suite.projects, suite.alone, positionals));
   const sum = (count: (one: Report) => number) => reports.reduce((total, one) => total + count(one), 0);
-  const skipped = reports.flatMap((one) =>
-    one.testResults.flatMap((file) => file.assertionResults.filter((test) => test.status === "pending")),
-  );
+  const tests = reports.flatMap((one) => one.testResults.flatMap((file) => file.assertionResults));
+  const skipped = tests.filter(({ status }) => status === "pending");
   if (skipped.length > 0) say("\nSKIPPED, so not shown to work on this machine:");
   for (const test of skipped) say(`  ${test.fullName}`);
+  const late = tests.filter(({ status, invocations }) => status === "passed" && (invocations ?? 1) > 1);
+  if (late.length > 0) say("\nPASSED only at the second try:");
+  for (const test of late) say(`  ${test.fullName}`);
   const failed = sum((one) => one.numFailedTests + one.numRuntimeErrorTestSuites);
   const passed = sum((one) => one.numPassedTests);
   say(
