@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { PlanContext } from "./context";
+import { imageOf, type PlanContext } from "./context";
+import { writeMetric } from "./observability/textfile";
 import type { StepPlan } from "./types";
 
 /** What a backup has to know, as plain data; the only secret in it is the repository's password, and only as it runs. */
@@ -16,16 +17,29 @@ export const backupJobSchema = z.object({
   /** `saltFingerprint()` of the stack's salt key. */
   saltFingerprint: z.string(),
   restic: z.object({ repository: z.string(), password: z.string() }).optional(),
+  /** Shell command that tells the monitors of a backup that was made; absent where nobody watches. */
+  tell: z.string().optional(),
 });
 
 export type BackupJob = z.infer<typeof backupJobSchema>;
+
+/** What the alert rules look at. */
+const MADE = {
+  file: "backup",
+  text: [
+    "# HELP gpubox_backup_timestamp_seconds When the database was last backed up.",
+    "# TYPE gpubox_backup_timestamp_seconds gauge",
+    "gpubox_backup_timestamp_seconds @NOW@",
+  ].join("\n"),
+};
 
 /**
  * The step that backs the bundled database up before a migration. Its job comes on standard input, so that plain `pulumi up`
  * makes the same backup as `npm run up`. Undefined where there is no bundled database.
  */
-export function planBackup({ config, prefix, saltFingerprint }: PlanContext): StepPlan | undefined {
-  const { backup, database, host, stack } = config;
+export function planBackup(context: PlanContext): StepPlan | undefined {
+  const { config, prefix, saltFingerprint } = context;
+  const { backup, database, host, observability, stack } = config;
   if (database.mode !== "bundled") return undefined;
   const job: Omit<BackupJob, "restic"> = {
     stack,
@@ -34,6 +48,9 @@ export function planBackup({ config, prefix, saltFingerprint }: PlanContext): St
     directory: backup.directory,
     keep: backup.keep,
     saltFingerprint,
+    ...(observability.mode === "bundled"
+      ? { tell: writeMetric(imageOf(context, "edge"), context.dataDir, MADE) }
+      : {}),
   };
   const text = JSON.stringify(job);
   const { restic } = backup;

@@ -44,6 +44,7 @@ export async function backUp(store: Store, reason: string, log: Log): Promise<st
     if (directoryOf(store)) {
       const path = settle(folder, manifest);
       log(`  backed up to ${path} (${size})`);
+      await tellMonitors(store, log);
       for (const old of prune(store)) log(`  removed the old backup ${old}`);
       return path;
     }
@@ -54,10 +55,20 @@ export async function backUp(store: Store, reason: string, log: Log): Promise<st
       rmSync(path, { recursive: true, force: true });
     }
     log(`  backed up into ${job.restic!.repository} (${size})`);
+    await tellMonitors(store, log);
     return undefined;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A backup that nobody hears of is still a backup. */
+async function tellMonitors({ job }: Store, log: Log): Promise<void> {
+  if (!job.tell) return;
+  const { code, stderr } = await run("sh", ["-c", job.tell], {
+    env: { DOCKER_HOST: job.docker },
+  });
+  if (code !== 0) log(`  the monitors were not told of it: ${stderr.trim()}`);
 }
 
 /** Image and rendered config of a gateway that runs; undefined where none does. */

@@ -276,6 +276,24 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
     expect(backups()).toEqual(after);
   });
 
+  test("tell the monitors, and are backups also where nobody hears", async () => {
+    const told = join(directory, "told");
+    const heard = async (tell: string) => {
+      const lines: string[] = [];
+      const { projectDir, job } = inDirectory();
+      expect(
+        await backUp({ projectDir, job: { ...job, tell } }, "a test", (line) => lines.push(line)),
+      ).toBeDefined();
+      return lines.filter((line) => line.includes("monitors"));
+    };
+    expect(await heard(`printf %s "$DOCKER_HOST" > ${told}`)).toEqual([]);
+    expect(readFileSync(told, "utf8")).toBe(jobOf(project).docker);
+    rmSync(told);
+    expect(await heard("echo no such disk >&2; exit 1")).toEqual([
+      "  the monitors were not told of it: no such disk",
+    ]);
+  });
+
   test("of a database that does not run are refused with what to do", async () => {
     await run("docker", ["stop", "gpubox-bak-database"]);
     await expect(backUp(inDirectory(), "a test", quiet)).rejects.toThrow(
