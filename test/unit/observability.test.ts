@@ -21,7 +21,7 @@ import { rawStack, testPlan, testSecrets, tinyModel } from "../support/stacks";
 test("a backup tells its time under the name that the alert rules look at, where somebody watches", () => {
   const told = ({ backup }: BoxPlan) => JSON.stringify(backup!.stdin);
   expect(told(testPlan())).not.toContain("gpubox_backup_timestamp_seconds");
-  expect(told(observed())).toContain("gpubox_backup_timestamp_seconds @NOW@");
+  expect(told(testPlan(observed(), secrets, online))).toContain("gpubox_backup_timestamp_seconds @NOW@");
 });
 
 describe("off, which it is by default", () => {
