@@ -17,13 +17,15 @@ const about = {
 
 verb(about, async ({ values }) => {
   // Without the lock, so that what does not fit is shown as a table too; and sums need no secret.
-  const config = checkStackFile(defaultProjectDir, values.stack, {
-    secrets: namedSecrets(defaultProjectDir, values.stack),
-  });
-  const plan = planStackGpus(config, readModelLock(defaultProjectDir));
+  const secrets = namedSecrets(defaultProjectDir, values.stack);
+  const lock = readModelLock(defaultProjectDir);
+  const config = checkStackFile(defaultProjectDir, values.stack, { secrets });
+  const plan = planStackGpus(config, lock);
   if (config.host.gpus.length === 0) say(`Pulumi.${values.stack}.yaml declares no GPU: nothing to plan.`);
   else say(planText(plan, values));
   if (plan.problems.length > 0 && !values.json) throw new ConfigError(values.stack, plan.problems);
   if (plan.problems.length > 0) process.exitCode = 1;
+  // What else a preview would refuse: sources that nobody locked, contexts of models on the CPU.
+  else checkStackFile(defaultProjectDir, values.stack, { lock, secrets });
   return planData(plan);
 });

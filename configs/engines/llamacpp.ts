@@ -140,13 +140,17 @@ function image(model: LlamaCppModel, host: HostConfig) {
   return `${program}-${newest >= 10 || host.arch === "arm64" ? "cuda13" : "cuda"}` as const;
 }
 
+/** MiB of the host's memory for prompts seen before. */
+export function cacheRamOf({ cacheRam, memoryMiB }: { cacheRam?: number; memoryMiB: number }): number {
+  return cacheRam ?? Math.floor(memoryMiB / 8);
+}
+
 function container(model: LlamaCppModel, context: EngineContext): EngineContainer {
   const main = weightsOf(context.offline && model.offlineModel ? model.offlineModel : model.model, context);
   const projector = model.mmproj ? weightsFile(model.mmproj, context) : undefined;
   const adapters = model.lora.map((source) => weightsFile(source, context));
   const all = [main, ...(projector ? [projector] : []), ...adapters];
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
-  const cacheRam = model.cacheRam ?? Math.floor(model.memoryMiB / 8);
   return {
     ...devices,
     image: image(model, context.host),
@@ -169,7 +173,7 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
         "--cache-type-k": model.cacheTypeK,
         "--cache-type-v": model.cacheTypeV,
         "--flash-attn": model.flashAttn,
-        "--cache-ram": cacheRam,
+        "--cache-ram": cacheRamOf(model),
         "--mmproj": projector?.path,
         "--lora": adapters.map(({ path }) => path).join(",") || undefined,
         "--embeddings": model.mode === "embedding",

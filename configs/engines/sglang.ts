@@ -23,7 +23,7 @@ import { sglangParsers } from "./parsers/sglang";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
-import { isGguf, modelOf, modelSource, weightsDirectory } from "./source";
+import { checkRepository, isGguf, modelOf, modelSource, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("sglang"),
@@ -220,6 +220,7 @@ function check(model: SglangModel, path: string, { host, locked }: CheckContext)
           },
         ]
       : []),
+    ...checkRepository(model.model, path),
     ...checkDevices("SGLang", model.gpu, host, path, host.arch === "arm64" ? ["nvidia"] : ["nvidia", "amd"]),
     ...checkContext(model.contextLength, locked, `${path}.contextLength`),
     ...checkTensorParallel(model.tensorParallelSize, model.gpu, locked, `${path}.tensorParallelSize`),

@@ -6,6 +6,7 @@ import { type RepositoryFiles, TRANSFORMERS } from "../models/repository";
 import { type HubSource, parseSource, SOURCE } from "../models/source";
 import type { MountPlan, StepPlan } from "../plan/types";
 import { type Wanted, weightsFolder, weightsStep } from "../plan/weights";
+import type { Problem } from "../problems";
 import type { EngineContext, NamedSource } from "./engine";
 
 /** Weights by where they come from. */
@@ -21,6 +22,19 @@ export function modelOf({ model = "" }: { model?: string }): NamedSource {
 /** True for weights in llama.cpp's format. */
 export function isGguf(text: string, locked?: LockedModel): boolean {
   return locked?.format === "gguf" || /\.gguf$/i.test(text) || /^hf:\/\/[^@]*-GGUF(@|$)/i.test(text);
+}
+
+/** Refuses one file of a repository for an engine that reads all of it. A GGUF has its own sentence. */
+export function checkRepository(source: string, path: string): Problem[] {
+  const parsed = parseSource(source);
+  if (parsed.from === "host" || parsed.file === undefined || isGguf(source)) return [];
+  return [
+    {
+      path: `${path}.model`,
+      what: `"${source}" names one file, and this engine reads a whole repository.`,
+      fix: "Write hf://owner/repo[@revision].",
+    },
+  ];
 }
 
 /** Weights on the host: where they lie, how a container sees them, how they get there. */

@@ -14,7 +14,7 @@ import { bashHealth } from "./health";
 import { modelInfo } from "./info";
 import { CACHE, WITH_ENV } from "./python";
 import { readySeconds } from "./readiness";
-import { modelOf, modelSource, weightsDirectory } from "./source";
+import { checkRepository, isGguf, modelOf, modelSource, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("speaches"),
@@ -123,6 +123,16 @@ function check(model: SpeachesModel, path: string, { host }: CheckContext): Prob
           },
         ]
       : []),
+    ...(isGguf(model.model)
+      ? [
+          {
+            path: `${path}.model`,
+            what: "speaches does not read GGUF.",
+            fix: "Name a repository of CTranslate2 (faster-whisper) or ONNX (Kokoro, Piper).",
+          },
+        ]
+      : []),
+    ...checkRepository(model.model, path),
     ...checkDevices("speaches", model.gpu, host, path, ["cpu", "nvidia"]),
     ...checkExtraArgs(model.extraArgs, { "--host": "", "--port": "", "--factory": "" }, path),
     ...checkEnv(model.env, OWNED_ENV, path),

@@ -13,7 +13,7 @@ import { bashHealth } from "./health";
 import { modelInfo } from "./info";
 import { WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { readySeconds } from "./readiness";
-import { isGguf, modelSource, weightsDirectory } from "./source";
+import { checkRepository, isGguf, modelSource, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("text-embeddings-inference"),
@@ -154,7 +154,11 @@ function check(model: TeiModel, path: string, { host, locked }: CheckContext): P
       what: "text-embeddings-inference does not read GGUF.",
       fix: "Use engine: llamacpp with mode: embedding for it.",
     });
-  return [...problems, ...checkExtraArgs(model.extraArgs, OWNED, path)];
+  return [
+    ...problems,
+    ...checkRepository(model.model, path),
+    ...checkExtraArgs(model.extraArgs, OWNED, path),
+  ];
 }
 
 const features: EngineFeatures = {

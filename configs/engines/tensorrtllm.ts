@@ -15,7 +15,7 @@ import { tensorrtllmParsers } from "./parsers/tensorrtllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
-import { isGguf, modelSource, weightsDirectory } from "./source";
+import { checkRepository, isGguf, modelSource, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("tensorrt-llm"),
@@ -161,6 +161,7 @@ function check(model: TensorRtLlmModel, path: string, { host, locked }: CheckCon
           },
         ]
       : []),
+    ...checkRepository(model.model, path),
     ...checkDevices("TensorRT-LLM", model.gpu, host, path, ["nvidia"]),
     ...checkContext(model.maxSeqLen, locked, `${path}.maxSeqLen`),
     ...checkTensorParallel(model.tpSize, model.gpu, locked, `${path}.tpSize`),

@@ -21,7 +21,7 @@ import { vllmParsers } from "./parsers/vllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
-import { isGguf, modelOf, modelSource, weightsDirectory } from "./source";
+import { checkRepository, isGguf, modelOf, modelSource, weightsDirectory } from "./source";
 import { features, protocols } from "./vllmFeatures";
 
 const shape = {
@@ -252,6 +252,7 @@ function check(model: VllmModel, path: string, { host, locked }: CheckContext): 
           },
         ]
       : []),
+    ...checkRepository(model.model, path),
     ...checkDevices(
       "vLLM",
       model.gpu,

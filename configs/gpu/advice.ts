@@ -149,7 +149,7 @@ function withoutPins(demand: GpuDemand): { demand: GpuDemand; pins: string[] } {
     "kvCacheMemoryBytes",
     "memFractionStatic",
     "maxTotalTokens",
-    "freeGpuMemoryFraction",
+    "kvCacheFreeGpuMemoryFraction",
     "maxTokens",
   ])
     if (engine[setting] !== undefined) {

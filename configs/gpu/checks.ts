@@ -41,7 +41,8 @@ function repeatedDevices({ path, devices }: GpuDemand): Problem[] {
 
 function badSplit(demand: GpuDemand): Problem[] {
   const { engine, devices, locked, path } = demand;
-  const problem = (what: string, fix: string) => [{ path: `${path}.tensorParallelSize`, what, fix }];
+  const setting = engine.engine === "tensorrt-llm" ? "tpSize" : "tensorParallelSize";
+  const problem = (what: string, fix: string) => [{ path: `${path}.${setting}`, what, fix }];
   const { tensor, pipeline } = splitOf(demand);
   if (devices.length > 1 && devices.some(isSlice))
     return problem("A model cannot be split over MIG slices.", "Give it one slice, or whole devices.");
@@ -49,7 +50,7 @@ function badSplit(demand: GpuDemand): Problem[] {
   if (tensor * pipeline !== devices.length)
     return problem(
       `${tensor} × ${pipeline} ranks do not match its ${devices.length} devices.`,
-      "Make tensorParallelSize × pipelineParallelSize the number of gpu.devices.",
+      `Make ${setting}${engine.engine === "vllm" ? " × pipelineParallelSize" : ""} the number of gpu.devices.`,
     );
   const { attentionHeads, attention, layers } = locked.shape;
   if (attentionHeads % tensor !== 0)

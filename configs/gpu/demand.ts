@@ -23,7 +23,7 @@ import type { DeviceId } from "../schema/gpu";
  * @example
  * // tensorrt-llm, started by hand; the planner finds out what has to stop for it
  * { model: "giant", path: "gpubox:models.giant", devices: [0, 1], start: "manual", locked,
- *   engine: { engine: "tensorrt-llm", maxSeqLen: 32768, tensorParallelSize: 2 } }
+ *   engine: { engine: "tensorrt-llm", maxSeqLen: 32768 } }
  * @example
  * // text-embeddings-inference, speaches, …: weights and a batch, no cache
  * { model: "embed", path: "gpubox:models.embed", devices: [0], start: "auto", locked,
@@ -78,11 +78,11 @@ export interface LlamaCppMemory {
   /** `--ubatch-size`. Default 512. */
   ubatchSize?: number;
   /** `--gpu-layers`. Default `all`. */
-  gpuLayers?: number | "all";
+  nGpuLayers?: number | "all";
   /** `--swa-full`: sliding layers keep the whole context. Default false. */
   swaFull?: boolean;
   /** `--cache-ram` in MiB of the host. Default 8192, llama.cpp's own. Counts where host and device share memory. */
-  cacheRamMiB?: number;
+  cacheRam?: number;
 }
 
 export interface OllamaMemory {
@@ -97,10 +97,6 @@ export interface OllamaMemory {
 
 /** What vLLM, SGLang and TensorRT-LLM have in common. */
 interface PagedMemory {
-  /** Default 1. Devices = tensorParallelSize × pipelineParallelSize. */
-  tensorParallelSize?: number;
-  /** Default 1. */
-  pipelineParallelSize?: number;
   /** Full contexts that must fit at the same time. Default 1: no engine starts with less. What is left over adds more. */
   sequences?: number;
   /** Default `auto`: 16 bits. */
@@ -109,6 +105,10 @@ interface PagedMemory {
 
 export interface VllmMemory extends PagedMemory {
   engine: "vllm";
+  /** Default: devices ÷ pipelineParallelSize. */
+  tensorParallelSize?: number;
+  /** Default 1. */
+  pipelineParallelSize?: number;
   /** `--max-model-len`. Default: the model's. */
   maxModelLen?: number;
   /** `--max-num-seqs`. Default 256. */
@@ -127,6 +127,8 @@ export interface VllmMemory extends PagedMemory {
 
 export interface SglangMemory extends PagedMemory {
   engine: "sglang";
+  /** Default: the devices. */
+  tensorParallelSize?: number;
   /** `--context-length`. Default: the model's. */
   contextLength?: number;
   /** `--max-running-requests`. Default 256. */
@@ -143,6 +145,8 @@ export interface SglangMemory extends PagedMemory {
 
 export interface TensorRtLlmMemory extends PagedMemory {
   engine: "tensorrt-llm";
+  /** Default: the devices. */
+  tpSize?: number;
   /** `--max_seq_len`. Default: the model's. */
   maxSeqLen?: number;
   /** `--max_batch_size`. Default 256. */
@@ -150,7 +154,7 @@ export interface TensorRtLlmMemory extends PagedMemory {
   /** `--max_num_tokens`. Default 8192. */
   maxNumTokens?: number;
   /** Set by the user: share of what is free AFTER weights and buffers. */
-  freeGpuMemoryFraction?: number;
+  kvCacheFreeGpuMemoryFraction?: number;
   /** Set by the user: tokens of KV cache. */
   maxTokens?: number;
 }
@@ -173,7 +177,7 @@ export interface DeclaredMemory {
 
 /** Defaults of settings that memory depends on. Engine files render them, so that no engine chooses by itself. */
 export const MEMORY_DEFAULTS = {
-  llamacpp: { parallel: 1, ubatchSize: 512, cacheType: "f16", cacheRamMiB: 8192 },
+  llamacpp: { parallel: 1, ubatchSize: 512, cacheType: "f16", cacheRam: 8192 },
   vllm: { maxNumSeqs: 256, maxNumBatchedTokens: 8192, blockSize: 16 },
   sglang: { maxRunningRequests: 256, chunkedPrefillSize: 4096 },
   "tensorrt-llm": { maxBatchSize: 256, maxNumTokens: 8192 },
@@ -244,11 +248,13 @@ export function parallelOf(
   };
 }
 
-/** Shards of the weights: tensor and pipeline parallelism. llama.cpp and Ollama split by layers over their devices. */
+/** Shards of the weights: tensor and pipeline parallelism, by default over all devices as the engine files have it. llama.cpp and Ollama split by layers over their devices. */
 export function splitOf(demand: GpuDemand): { tensor: number; pipeline: number } {
   const { engine, devices } = demand;
   if (engine.engine === "llamacpp" || engine.engine === "ollama")
     return { tensor: 1, pipeline: devices.length };
   if (engine.engine === "encoder" || engine.engine === "declared") return { tensor: 1, pipeline: 1 };
-  return { tensor: engine.tensorParallelSize ?? 1, pipeline: engine.pipelineParallelSize ?? 1 };
+  const pipeline = engine.engine === "vllm" ? (engine.pipelineParallelSize ?? 1) : 1;
+  const asked = engine.engine === "tensorrt-llm" ? engine.tpSize : engine.tensorParallelSize;
+  return { tensor: asked ?? Math.max(1, Math.floor(devices.length / pipeline)), pipeline };
 }

@@ -1,11 +1,8 @@
 import { z } from "zod";
+import { cacheRamOf } from "../engines/llamacpp";
 import type { EngineMemory } from "./demand";
 
-const paged = {
-  tensorParallelSize: z.int().optional(),
-  pipelineParallelSize: z.int().optional(),
-  kvCacheDtype: z.string().optional(),
-};
+const kvCacheDtype = z.string().optional();
 
 /** The settings of an entry that decide memory; all others are passed over. The keys are the entries' own. */
 const memorySchema = z.discriminatedUnion("engine", [
@@ -13,13 +10,11 @@ const memorySchema = z.discriminatedUnion("engine", [
     engine: z.literal("llamacpp"),
     ctxSize: z.int(),
     parallel: z.int().optional(),
-    kvUnified: z.boolean().optional(),
     cacheTypeK: z.string().optional(),
     cacheTypeV: z.string().optional(),
-    ubatchSize: z.int().optional(),
-    gpuLayers: z.union([z.int(), z.literal("all")]).optional(),
-    swaFull: z.boolean().optional(),
-    cacheRamMiB: z.int().optional(),
+    nGpuLayers: z.union([z.int(), z.literal("all")]).optional(),
+    cacheRam: z.int().optional(),
+    memoryMiB: z.int().optional(),
   }),
   z.object({
     engine: z.literal("ollama"),
@@ -29,18 +24,20 @@ const memorySchema = z.discriminatedUnion("engine", [
   }),
   z.object({
     engine: z.literal("vllm"),
-    ...paged,
+    tensorParallelSize: z.int().optional(),
+    pipelineParallelSize: z.int().optional(),
+    kvCacheDtype,
     maxModelLen: z.int().optional(),
     maxNumSeqs: z.int().optional(),
     maxNumBatchedTokens: z.int().optional(),
     enforceEager: z.boolean().optional(),
-    blockSize: z.int().optional(),
     gpuMemoryUtilization: z.number().optional(),
     kvCacheMemoryBytes: z.int().optional(),
   }),
   z.object({
     engine: z.literal("sglang"),
-    ...paged,
+    tensorParallelSize: z.int().optional(),
+    kvCacheDtype,
     contextLength: z.int().optional(),
     maxRunningRequests: z.int().optional(),
     chunkedPrefillSize: z.int().optional(),
@@ -50,16 +47,19 @@ const memorySchema = z.discriminatedUnion("engine", [
   }),
   z.object({
     engine: z.literal("tensorrt-llm"),
-    ...paged,
+    tpSize: z.int().optional(),
     maxSeqLen: z.int().optional(),
     maxBatchSize: z.int().optional(),
     maxNumTokens: z.int().optional(),
-    freeGpuMemoryFraction: z.number().optional(),
-    maxTokens: z.int().optional(),
+    kvCacheFreeGpuMemoryFraction: z.number().optional(),
   }),
-]) satisfies z.ZodType<EngineMemory>;
+]);
 
 /** Reads the memory settings of an entry; undefined for engines without any, text-embeddings-inference for one. */
 export function memoryOfEntry(entry: unknown): EngineMemory | undefined {
-  return memorySchema.safeParse(entry).data;
+  const { data } = memorySchema.safeParse(entry);
+  if (data?.engine !== "llamacpp") return data;
+  const { memoryMiB, ...engine } = data;
+  // Its default is a part of the limit, and counts where host and device share their memory.
+  return memoryMiB === undefined ? engine : { ...engine, cacheRam: cacheRamOf({ ...data, memoryMiB }) };
 }

@@ -34,7 +34,7 @@ export function knobsOf(demand: GpuDemand, need: MemoryNeed, room: Room): Knobs 
     case "llamacpp":
       knobs.args = {
         "--ctx-size": String(engine.ctxSize),
-        "--gpu-layers": String(engine.gpuLayers ?? "all"),
+        "--gpu-layers": String(engine.nGpuLayers ?? "all"),
         // Left on, it would lower unset values to what is free at that moment.
         "--fit": "off",
         ...(demand.devices.length > 1 ? { "--tensor-split": demand.devices.map(() => "1").join(",") } : {}),

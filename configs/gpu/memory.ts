@@ -84,7 +84,7 @@ function ggufWeights({ engine, locked, devices }: GpuDemand, device: GpuConfig):
 
 /** Layers on devices: `all` is one more than there are, the output. */
 function offloadedLayers(engine: GpuDemand["engine"], layers: number): number {
-  const asked = engine.engine === "llamacpp" ? (engine.gpuLayers ?? "all") : "all";
+  const asked = engine.engine === "llamacpp" ? (engine.nGpuLayers ?? "all") : "all";
   return asked === "all" ? layers + 1 : Math.min(asked, layers + 1);
 }
 

@@ -21,7 +21,7 @@ export function overhead(demand: GpuDemand, device: GpuConfig, weightBytes: numb
       return [
         process,
         computeBuffer(demand, engine.ubatchSize ?? MEMORY_DEFAULTS.llamacpp.ubatchSize),
-        ...hostCache(device, engine.cacheRamMiB ?? MEMORY_DEFAULTS.llamacpp.cacheRamMiB),
+        ...hostCache(device, engine.cacheRam ?? MEMORY_DEFAULTS.llamacpp.cacheRam),
       ];
     case "ollama":
       return [process, computeBuffer(demand, MEMORY_DEFAULTS.llamacpp.ubatchSize)];
@@ -84,9 +84,9 @@ function computeBuffer({ engine, locked }: GpuDemand, ubatch: number): Line {
   );
 }
 
-function activations({ locked, engine }: GpuDemand, tokens: number, sequences: number): Line[] {
-  const { hiddenSize, vocabularySize } = locked.shape;
-  const tensor = "tensorParallelSize" in engine ? (engine.tensorParallelSize ?? 1) : 1;
+function activations(demand: GpuDemand, tokens: number, sequences: number): Line[] {
+  const { hiddenSize, vocabularySize } = demand.locked.shape;
+  const { tensor } = splitOf(demand);
   const logits = sequences * vocabularySize * 4;
   return [
     line(

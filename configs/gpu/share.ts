@@ -53,10 +53,10 @@ export function pinnedShare(
   }
   if (engine.engine === "tensorrt-llm") {
     if (engine.maxTokens !== undefined) return pin("maxTokens", tokens(engine.maxTokens));
-    if (engine.freeGpuMemoryFraction !== undefined)
+    if (engine.kvCacheFreeGpuMemoryFraction !== undefined)
       return pin(
-        "freeGpuMemoryFraction",
-        fixed + engine.freeGpuMemoryFraction * Math.max(0, free - fixed),
+        "kvCacheFreeGpuMemoryFraction",
+        fixed + engine.kvCacheFreeGpuMemoryFraction * Math.max(0, free - fixed),
         true,
       );
   }

@@ -109,13 +109,13 @@ const weights = (engine: EngineMemory, more = {}, device = card) =>
 
 test("llama.cpp leaves the input embedding in the host's memory, and layers that are not offloaded", () => {
   expect(weights({ engine: "llamacpp", ctxSize: 4096 })).toBeCloseTo(8 * 0.95, 6);
-  expect(weights({ engine: "llamacpp", ctxSize: 4096, gpuLayers: 16 })).toBeCloseTo(8 * 0.9 * 0.5, 6);
-  expect(weights({ engine: "llamacpp", ctxSize: 4096, gpuLayers: 0 })).toBe(0);
+  expect(weights({ engine: "llamacpp", ctxSize: 4096, nGpuLayers: 16 })).toBeCloseTo(8 * 0.9 * 0.5, 6);
+  expect(weights({ engine: "llamacpp", ctxSize: 4096, nGpuLayers: 0 })).toBe(0);
 });
 
 test("layers that are not offloaded keep their cache in the host's memory too", () => {
-  const kv = (gpuLayers: number) =>
-    memoryNeed(demand("a", { engine: "llamacpp", ctxSize: 4096, gpuLayers }), card).kvBytes;
+  const kv = (nGpuLayers: number) =>
+    memoryNeed(demand("a", { engine: "llamacpp", ctxSize: 4096, nGpuLayers }), card).kvBytes;
   expect(kv(8) * 4).toBe(kv(32));
 });
 

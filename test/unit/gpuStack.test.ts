@@ -1,3 +1,5 @@
+import { type EngineName, engines } from "../../configs/engines";
+import { memoryOfEntry } from "../../configs/gpu/entries";
 import { planText } from "../../configs/gpu/report";
 import { planStackGpus } from "../../configs/gpu/stack";
 import type { LockedPart, ModelLock } from "../../configs/models/facts";
@@ -138,6 +140,56 @@ test("what the planner gives is what the engine is started with, on each instanc
       { device: String(index), mib: Math.ceil(placements[index]!.shareBytes / 1024 ** 2) },
     ]);
   }
+});
+
+test.each([
+  ["vllm", { maxModelLen: 8192 }],
+  ["sglang", { contextLength: 8192 }],
+  ["tensorrt-llm", { maxSeqLen: 8192 }],
+])("%s is planned over all of its devices, as it is started", (engine, more) => {
+  const gpus = [0, 1].map((id) => ({ id, memoryGiB: 24 }));
+  const entry = { ...{ engine, model: source, tools: false, ...more }, gpu: { devices: [0, 1] } };
+  const lock = { [source]: model(20) };
+  const parsed = parseStack({ ...rawStack({ host: { gpus }, models: { coder: entry } }), lock });
+  const [tenant] = planStackGpus(parsed, lock).devices[1]!.tenants;
+  expect(tenant!.lines[0]).toEqual({
+    label: "weights (bfloat16), split over 2 devices",
+    bytes: 10 * 2 ** 30,
+  });
+});
+
+test.each([
+  [{ engine: "vllm", tensorParallelSize: 2, pipelineParallelSize: 2, maxNumSeqs: 8, enforceEager: true }],
+  [{ engine: "vllm", kvCacheDtype: "fp8", maxModelLen: 1, maxNumBatchedTokens: 2, kvCacheMemoryBytes: 3 }],
+  [
+    {
+      engine: "sglang",
+      tensorParallelSize: 2,
+      maxTotalTokens: 8,
+      chunkedPrefillSize: 9,
+      memFractionStatic: 0.5,
+    },
+  ],
+  [
+    {
+      engine: "tensorrt-llm",
+      tpSize: 2,
+      maxBatchSize: 8,
+      maxNumTokens: 9,
+      kvCacheFreeGpuMemoryFraction: 0.5,
+    },
+  ],
+  [{ engine: "llamacpp", ctxSize: 1, nGpuLayers: 3, cacheTypeK: "q8_0", cacheTypeV: "q4_0", cacheRam: 64 }],
+  [{ engine: "ollama", contextLength: 1, numParallel: 2, kvCacheType: "q8_0" }],
+])("settings that decide memory are read by the names that entries have: %j", (settings) => {
+  const models = { vllm: "hf://a/b", ollama: "a:1b", llamacpp: "file:///m.gguf" } as Record<string, string>;
+  const entry = { model: models[settings.engine] ?? "hf://a/b", ...settings };
+  expect(memoryOfEntry(engines[settings.engine as EngineName].schema.parse(entry))).toMatchObject(settings);
+});
+
+test("a prompt cache takes the part of the memory that llama.cpp is started with", () => {
+  const entry = engines.llamacpp.schema.parse({ engine: "llamacpp", model: "canned", memoryMiB: 16_384 });
+  expect(memoryOfEntry(entry)).toMatchObject({ cacheRam: 2048 });
 });
 
 test("settings that a person chose are kept", () => {
