@@ -1,8 +1,10 @@
 import { parseArgs } from "node:util";
+import { exposedPorts } from "../configs/checkExposed";
 import { adminPort } from "../configs/checks";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
+import { modelsOfBox } from "../configs/profiles";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
 import { composeUp } from "../runner/composeEngine";
 import { ensureDocker } from "../runner/dockerEngine";
@@ -102,6 +104,7 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
     ports: [
       { bind: config.gateway.bind, port: config.gateway.port, key: "gpubox:gateway.port" },
       { bind: "127.0.0.1", port: adminPort(config), key: "gpubox:gateway.adminPort" },
+      ...exposedPorts({ models: modelsOfBox(config) }),
     ],
     log: say,
   });
