@@ -3,6 +3,19 @@ import { instancesOf } from "./plan/instances";
 import type { Problem } from "./problems";
 import type { StackConfig } from "./schema/stack";
 
+/** The ports that models publish on the host, each with the key that sets it. */
+export function exposedPorts({ models }: Pick<StackConfig, "models">) {
+  return Object.entries(models).flatMap(([name, entry]) =>
+    instancesOf(name, entry).flatMap(({ path, model }) => {
+      const expose = "expose" in model ? model.expose : undefined;
+      if (!expose) return [];
+      return [
+        { ...{ bind: expose.bind, port: expose.port }, key: `gpubox:models.${name}${path}.expose.port` },
+      ];
+    }),
+  );
+}
+
 /** Mistakes in the ports that models publish past the gateway: each port of a host belongs to one. */
 export function checkExposed(config: StackConfig): Problem[] {
   const { gateway, models } = config;

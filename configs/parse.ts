@@ -8,6 +8,7 @@ import { lockedModel, lockProblems } from "./models/lock";
 import type { HostFiles } from "./pem";
 import { instancesOf } from "./plan/instances";
 import { ConfigError, nearest, type Problem, suggestion } from "./problems";
+import { modelsOfBox } from "./profiles";
 import type { HostConfig } from "./schema/host";
 import { modelName } from "./schema/shared";
 import { generatedSecrets, type SectionName, type StackConfig, sections } from "./schema/stack";
@@ -63,7 +64,8 @@ export function parseStack(raw: RawStack): StackConfig {
   if (raw.lock) {
     problems.push(...lockProblems(wantedSources(config.models), raw.lock));
     // Sums mean something only for entries that are right by themselves.
-    if (problems.length === 0) problems.push(...planStackGpus(config, raw.lock).problems);
+    if (problems.length === 0)
+      problems.push(...planStackGpus({ ...config, models: modelsOfBox(config) }, raw.lock).problems);
   }
   if (problems.length > 0) throw new ConfigError(raw.stack, dedupe(problems));
   return config;

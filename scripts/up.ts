@@ -1,9 +1,11 @@
 import { generatedKeys } from "../configs/accessSecrets";
+import { exposedPorts } from "../configs/checkExposed";
 import { observabilityPorts } from "../configs/checkObservability";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
 import { edgePorts } from "../configs/ports";
+import { modelsOfBox } from "../configs/profiles";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
 import { composeUp } from "../runner/composeEngine";
 import { ensureDocker } from "../runner/dockerEngine";
@@ -105,7 +107,11 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
     engine: docker,
     pulumi: byCompose ? "compose" : found?.engine,
     dataDir: config.host.dataDir,
-    ports: [...edgePorts(config), ...observabilityPorts(config)],
+    ports: [
+      ...edgePorts(config),
+      ...exposedPorts({ models: modelsOfBox(config) }),
+      ...observabilityPorts(config),
+    ],
     log: say,
   });
   if (found && !found.engine) {

@@ -99,11 +99,19 @@ function redisSettings() {
   };
 }
 
+/** One request that its server refuses would keep all others from it for seconds, and nobody else is there to ask. */
+function coolsDown({ gateway }: StackConfig, { name, model, deployments }: RoutedModel): boolean {
+  const names = [name, ...model.aliases];
+  return deployments.length > 1 || names.some((one) => Object.hasOwn(gateway.routing.fallbacks, one));
+}
+
 function deployment(
-  { gateway: { routing, replicas } }: StackConfig,
-  { name, model }: RoutedModel,
+  config: StackConfig,
+  routed: RoutedModel,
   { id, route, limits, unguarded, ...share }: Deployment,
 ) {
+  const { name, model } = routed;
+  const { routing, replicas } = config.gateway;
   const secret = ({ secret }: { secret: string }) => `os.environ/${secretVariable(secret)}`;
   return {
     model_name: name,
@@ -114,6 +122,7 @@ function deployment(
       api_key: keyOf(route),
       timeout: model.timeoutSeconds ?? routing.timeoutSeconds,
       ...(route.retries === undefined ? {} : { num_retries: route.retries }),
+      ...(coolsDown(config, routed) ? {} : { cooldown_time: 0 }),
       ...deploymentLimits(limits, { replicas, shared: unguarded }),
       ...(share.weight ? { weight: share.weight } : {}),
       ...(share.order ? { order: share.order } : {}),

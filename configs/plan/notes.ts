@@ -12,7 +12,7 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
   if (config.database.mode !== "none" && !usesDatabase(context))
     notes.push(
       "The gateway runs stateless: its image was built from PyPI, which has no Prisma engines, so it cannot use the database. " +
-        "There are no virtual keys and no spend until the official image can be pulled.",
+        `There are no virtual keys${config.gateway.limits.budget ? ", no spend and no budget for the whole gateway" : " and no spend"} until the official image can be pulled.`,
     );
   for (const name of resolved.offlineModels)
     notes.push(`No model hub answered: ${name} is served by its offlineModel, which has one fixed answer.`);

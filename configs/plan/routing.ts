@@ -107,7 +107,7 @@ export function cacheSettings({ cache }: StackConfig, redis: object | undefined)
   const local = cache.type === "local" || redis === undefined;
   return {
     cache: true,
-    // Without it, requests that differ in a provider's own parameter (top_k, chat_template_kwargs) get one answer.
+    // Without it, requests that differ in a parameter that LiteLLM does not know (chat_template_kwargs) get one answer.
     enable_caching_on_provider_specific_optional_params: true,
     cache_params: {
       ...(local ? { type: "local" } : { type: "redis", ...redis, namespace: cache.namespace }),

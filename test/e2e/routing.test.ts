@@ -127,9 +127,9 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
       ["another prompt", (text: string) => chat("plain", `${text}!`)],
       ["another model", (text: string) => chat("safe", text)],
       ["another parameter", (text: string) => chat("plain", text, { temperature: 0.5 })],
-      ["a parameter of the server's own", (text: string) => chat("plain", text, { top_k: 5 })],
+      ["a parameter that not every server has", (text: string) => chat("plain", text, { top_k: 5 })],
       [
-        "another value of it",
+        "a parameter that LiteLLM does not know",
         (text: string) => chat("plain", text, { chat_template_kwargs: { enable_thinking: false } }),
       ],
       ["another namespace", (text: string) => chat("plain", text, { cache: { namespace: "team-b" } })],
@@ -232,6 +232,16 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
       expect(Object.entries(seen).map(([name, { requests }]) => [name, requests])).toEqual([["brittle", 1]]);
     });
 
+    test.each([404, 401, 500])(
+      "a request that its server refuses with %i keeps nobody else from a model",
+      async (code) => {
+        const refused = await together(4, () => chat("brittle", fresh(`status ${code}`)));
+        expect(refused.map(({ status }) => status)).toEqual(Array(4).fill(code));
+        const others = await together(6, () => chat("brittle", fresh()));
+        expect(others.map(({ status }) => status)).toEqual(Array(6).fill(200));
+      },
+    );
+
     test("prices are in /model/info", async () => {
       const answer = await fetch(`${admin}/model/info`, { headers: { authorization: `Bearer ${key}` } });
       const { data } = (await answer.json()) as {
@@ -325,6 +335,12 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
         "plain",
         { max_tokens: 9, messages: [{ role: "user", content: "x" }] },
         { content: [{ text: "said by plain" }] },
+      ],
+      [
+        "/v1/responses",
+        "plain",
+        { input: "x" },
+        { output: [{ content: [{ type: "output_text", text: "said by plain" }] }] },
       ],
       [
         "/v1/messages/count_tokens",

@@ -75,6 +75,12 @@ class Stub(BaseHTTPRequestHandler):
             return self.reply(200, {**about, "object": "list", "data": data, "usage": usage})
         if path.endswith("rerank"):
             return self.reply(200, {**about, "results": [{"index": 0, "relevance_score": 0.5}]})
+        if path.endswith("responses"):
+            said = {"type": "output_text", "text": f"said by {name}", "annotations": []}
+            message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [said]}
+            usage = {"input_tokens": 1000, "output_tokens": 1000, "total_tokens": 2000}
+            whole = {**about, "created_at": 0, "object": "response", "status": "completed", "output": [message]}
+            return self.reply(200, {**whole, "usage": usage, "tools": [], "tool_choice": "auto", "parallel_tool_calls": True})
         if path.endswith("audio/transcriptions"):
             return self.reply(200, {"text": f"heard by {name}"})
         if path.endswith("audio/speech"):

@@ -29,6 +29,7 @@ describe("a provider in the cloud", () => {
         api_version: "2024-06-01",
         api_key: "os.environ/GPUBOX_SECRET_azureApiKey",
         timeout: 600,
+        cooldown_time: 0,
       },
       model_info: { id: "m", mode: "chat", base_model: "gpt-4o-mini" },
     });
@@ -43,6 +44,7 @@ describe("a provider in the cloud", () => {
     expect(one({ model: "bedrock/anthropic.claude-sonnet", aws }).litellm_params).toEqual({
       model: "bedrock/anthropic.claude-sonnet",
       timeout: 600,
+      cooldown_time: 0,
       aws_region_name: "eu-central-1",
       aws_access_key_id: "os.environ/GPUBOX_SECRET_awsId",
       aws_secret_access_key: "os.environ/GPUBOX_SECRET_awsKey",
@@ -58,6 +60,7 @@ describe("a provider in the cloud", () => {
     expect(deployments[0]?.litellm_params).toEqual({
       model: "vertex_ai/gemini-pro",
       timeout: 600,
+      cooldown_time: 0,
       vertex_project: "p",
       vertex_location: "europe-west1",
       vertex_credentials: "os.environ/GPUBOX_SECRET_google",

@@ -101,6 +101,7 @@ test("its route serves both protocols natively and says what the model can", () 
       api_base: `http://valve-m:${port}/v1`,
       api_key: "os.environ/GPUBOX_BACKEND_KEY",
       timeout: 600,
+      cooldown_time: 0,
       num_retries: 0,
     },
     model_info: {

@@ -87,6 +87,22 @@ test("every setting of the routing reaches LiteLLM under its name", () => {
   });
 });
 
+test("a model with one server and nobody in its place never cools down", () => {
+  const instances = [{ baseUrl: "http://one:1/v1" }, { baseUrl: "http://two:1/v1" }];
+  const { model_list } = rendered({
+    gateway: { routing: { fallbacks: { b: ["c"] } } },
+    models: { a: far, b: far, c: far, d: { engine: "openai", instances } },
+  });
+  const times = model_list.map((one) => [one.model_name, one.litellm_params.cooldown_time]);
+  expect(times).toEqual([
+    ["a", 0],
+    ["b", undefined],
+    ["c", 0],
+    ["d", undefined],
+    ["d", undefined],
+  ]);
+});
+
 test("a model's own timeout goes before the gateway's", () => {
   const { model_list } = rendered({ models: { a: { ...far, timeoutSeconds: 33 } } });
   expect(model_list[0]!.litellm_params.timeout).toBe(33);

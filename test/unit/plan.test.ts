@@ -79,6 +79,7 @@ test("a local model is reached through its valve, natively on both protocols", (
         api_base: `http://valve-tiny:${modelPort("tiny")}/v1`,
         api_key: "os.environ/GPUBOX_BACKEND_KEY",
         timeout: 600,
+        cooldown_time: 0,
         num_retries: 0,
       },
       model_info: {

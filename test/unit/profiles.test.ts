@@ -1,4 +1,5 @@
 import { parse } from "yaml";
+import { exposedPorts } from "../../configs/checkExposed";
 import { parseStack } from "../../configs/parse";
 import { planElsewhere } from "../../configs/plan/elsewhere";
 import { ConfigError } from "../../configs/problems";
@@ -58,6 +59,24 @@ test("one entry is in the stateless gateway and not in the box, which has a data
   });
   const box = testPlan({ models, database: { mode: "none" } }, secrets);
   expect(box.models).toEqual(["gpt", "llama-local"]);
+});
+
+test("a model that the box does not have takes none of its GPUs", () => {
+  const big = { ...tinyModel.tiny, gpu: { devices: [0], memoryGiB: 20 } };
+  const values = { host: { gpus: [{ id: 0, memoryGiB: 24 }] }, models: { a: big, b: big } };
+  const parsed = (models: object) => parseStack({ ...rawStack({ ...values, models }), lock: {} });
+  expect(() => parsed(values.models)).toThrow("24");
+  expect(() => parsed({ a: big, b: { ...big, profiles: { stateful: false } } })).not.toThrow();
+});
+
+test("the ports that models publish are looked at before `up`, each with its key", () => {
+  const expose = { port: 9000, key: { secret: "direct" } };
+  const instances = [{ expose }, { expose: { ...expose, port: 9001 } }];
+  const { models } = parseStack(rawStack({ models: { m: { ...tinyModel.tiny, instances } } }, secrets));
+  expect(exposedPorts({ models })).toEqual([
+    { bind: "127.0.0.1", port: 9000, key: "gpubox:models.m.instances[0].expose.port" },
+    { bind: "127.0.0.1", port: 9001, key: "gpubox:models.m.instances[1].expose.port" },
+  ]);
 });
 
 test("what a model is elsewhere makes no new gateway on the box", () => {
