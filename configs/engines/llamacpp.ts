@@ -170,6 +170,7 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
         // Without it llama.cpp fits itself to what is free now, which depends on who started first.
         "--fit": model.gpu ? "off" : undefined,
         "--n-gpu-layers": model.nGpuLayers ?? (model.gpu ? "all" : undefined),
+        "--tensor-split": context.knobs?.args["--tensor-split"],
         "--cache-type-k": model.cacheTypeK,
         "--cache-type-v": model.cacheTypeV,
         "--flash-attn": model.flashAttn,

@@ -161,7 +161,7 @@ function container(model: SglangModel, context: EngineContext): EngineContainer 
           model.memFractionStatic ?? context.knobs?.args["--mem-fraction-static"] ?? planned,
         "--max-total-tokens": model.maxTotalTokens ?? context.knobs?.args["--max-total-tokens"],
         "--max-running-requests": model.maxRunningRequests,
-        "--chunked-prefill-size": model.chunkedPrefillSize,
+        "--chunked-prefill-size": model.chunkedPrefillSize ?? context.knobs?.args["--chunked-prefill-size"],
         "--kv-cache-dtype": model.kvCacheDtype,
         "--dtype": model.dtype,
         "--quantization": model.quantization,

@@ -101,6 +101,7 @@ function container(model: TensorRtLlmModel, context: EngineContext): EngineConta
   const parsers = parsersOf(model, tensorrtllmParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const ranks = model.tpSize ?? model.gpu?.devices.length ?? 1;
+  const config = configOf(model, context);
   return {
     ...devices,
     image: "tensorrt-llm",
@@ -119,13 +120,13 @@ function container(model: TensorRtLlmModel, context: EngineContext): EngineConta
         "--max_seq_len": model.maxSeqLen,
         "--max_batch_size": model.maxBatchSize,
         "--max_num_tokens": model.maxNumTokens,
-        "--kv_cache_free_gpu_memory_fraction":
-          model.kvCacheFreeGpuMemoryFraction ?? context.knobs?.args["--free_gpu_memory_fraction"],
+        "--kv_cache_free_gpu_memory_fraction": model.kvCacheFreeGpuMemoryFraction,
+        ...(model.kvCacheFreeGpuMemoryFraction ? {} : context.knobs?.args),
         "--enable_chunked_prefill": model.enableChunkedPrefill,
         "--trust_remote_code": model.trustRemoteCode,
         "--tool_parser": parsers.tools,
         "--reasoning_parser": parsers.reasoning,
-        "--config": model.config ? `/etc/gpubox/${CONFIG}` : undefined,
+        "--config": config ? `/etc/gpubox/${CONFIG}` : undefined,
       }),
       ...model.extraArgs,
     ],
@@ -140,7 +141,7 @@ function container(model: TensorRtLlmModel, context: EngineContext): EngineConta
     healthPath: "/health",
     metricsPath: "/prometheus/metrics",
     healthTest: bashHealth(context.port, "/health"),
-    files: model.config ? { [CONFIG]: configFile(stringify(model.config)) } : {},
+    files: config ? { [CONFIG]: configFile(stringify(config)) } : {},
     memoryMiB: model.memoryMiB,
     readySeconds: readySeconds(model, context, COMPILE_SECONDS),
     // It has no drain of its own: uvicorn ends what runs, then the generator goes.
@@ -148,6 +149,17 @@ function container(model: TensorRtLlmModel, context: EngineContext): EngineConta
     mounts: [weights.mount, { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false }],
     weights: weights.fetch,
   };
+}
+
+/** The entry's own YAML, and what the planner caps where the entry says nothing of the cache. */
+function configOf({ config = {}, kvCacheFreeGpuMemoryFraction }: TensorRtLlmModel, { knobs }: EngineContext) {
+  const caps = kvCacheFreeGpuMemoryFraction ? {} : (knobs?.config ?? {});
+  const capped = Object.entries(caps).map(([section, values]) => {
+    const own = config[section];
+    return [section, typeof own === "object" ? { ...values, ...own } : (own ?? values)];
+  });
+  const all: Record<string, unknown> = { ...config, ...Object.fromEntries(capped) };
+  return Object.keys(all).length > 0 ? all : undefined;
 }
 
 function check(model: TensorRtLlmModel, path: string, { host, locked }: CheckContext): Problem[] {

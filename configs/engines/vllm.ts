@@ -154,7 +154,10 @@ function confinement(role: ReturnType<typeof image>, model: VllmModel): Partial<
   }
 }
 
-function memoryFlags(model: VllmModel, { host, knobs }: EngineContext) {
+function memoryFlags(
+  model: VllmModel,
+  { host, knobs }: EngineContext,
+): Record<string, string | number | undefined> {
   if (knobs && !model.kvCacheMemoryBytes && !model.gpuMemoryUtilization) return knobs.args;
   if (model.kvCacheMemoryBytes) return { "--kv-cache-memory-bytes": model.kvCacheMemoryBytes };
   if (!model.gpu) return { "--kv-cache-memory-bytes": Math.floor(model.memoryMiB / 4) * 1024 ** 2 };
@@ -168,6 +171,7 @@ function container(model: VllmModel, context: EngineContext): EngineContainer {
   const parsers = parsersOf(model, vllmParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const ready = readySeconds(model, context, COMPILE_SECONDS);
+  const memory = memoryFlags(model, context);
   return {
     ...devices,
     ...confinement(role, model),
@@ -184,12 +188,12 @@ function container(model: VllmModel, context: EngineContext): EngineContainer {
         "--tensor-parallel-size": tensorParallel(model),
         "--pipeline-parallel-size": model.pipelineParallelSize > 1 ? model.pipelineParallelSize : undefined,
         "--enable-expert-parallel": model.enableExpertParallel,
-        ...memoryFlags(model, context),
+        ...memory,
         "--kv-cache-dtype": model.kvCacheDtype,
         "--dtype": model.dtype,
         "--quantization": model.quantization,
-        "--max-num-seqs": model.maxNumSeqs,
-        "--max-num-batched-tokens": model.maxNumBatchedTokens,
+        "--max-num-seqs": model.maxNumSeqs ?? memory["--max-num-seqs"],
+        "--max-num-batched-tokens": model.maxNumBatchedTokens ?? memory["--max-num-batched-tokens"],
         "--no-enable-prefix-caching": !model.enablePrefixCaching,
         "--enforce-eager": model.enforceEager,
         "--trust-remote-code": model.trustRemoteCode,

@@ -221,6 +221,13 @@ export const CONTEXT_SETTING = {
   declared: "",
 } as const;
 
+/** Tokens that vLLM takes in one batch. A model that embeds or reranks reads a whole request at once. */
+export function batchedTokens(demand: GpuDemand & { engine: VllmMemory }): number {
+  const most = MEMORY_DEFAULTS.vllm.maxNumBatchedTokens;
+  const whole = demand.locked.shape.task === "chat" ? 0 : contextOf(demand);
+  return demand.engine.maxNumBatchedTokens ?? Math.max(most, whole);
+}
+
 /** The same demand with another context. */
 export function withContext(demand: GpuDemand, tokens: number): GpuDemand {
   return {

@@ -1,4 +1,4 @@
-import { contextOf, type GpuDemand } from "./demand";
+import { batchedTokens, contextOf, type GpuDemand, MEMORY_DEFAULTS } from "./demand";
 import type { MemoryNeed } from "./memory";
 import { PROCESS_BYTES } from "./overhead";
 
@@ -34,7 +34,7 @@ export function knobsOf(demand: GpuDemand, need: MemoryNeed, room: Room): Knobs 
     case "llamacpp":
       knobs.args = {
         "--ctx-size": String(engine.ctxSize),
-        "--gpu-layers": String(engine.nGpuLayers ?? "all"),
+        "--n-gpu-layers": String(engine.nGpuLayers ?? "all"),
         // Left on, it would lower unset values to what is free at that moment.
         "--fit": "off",
         ...(demand.devices.length > 1 ? { "--tensor-split": demand.devices.map(() => "1").join(",") } : {}),
@@ -53,6 +53,9 @@ export function knobsOf(demand: GpuDemand, need: MemoryNeed, room: Room): Knobs 
       knobs.args = {
         "--gpu-memory-utilization": fraction((room.shareBytes - PROCESS_BYTES) / room.totalBytes, "down"),
         "--kv-cache-memory-bytes": String(kvBytes),
+        // Its own defaults grow with the device, and what they take was not planned.
+        "--max-num-seqs": String(engine.maxNumSeqs ?? MEMORY_DEFAULTS.vllm.maxNumSeqs),
+        "--max-num-batched-tokens": String(batchedTokens({ ...demand, engine })),
       };
       return knobs;
     case "sglang": {
@@ -60,12 +63,19 @@ export function knobsOf(demand: GpuDemand, need: MemoryNeed, room: Room): Knobs 
       knobs.args = {
         "--mem-fraction-static": fraction((need.weightBytes + kvBytes) / free, "up"),
         "--max-total-tokens": String(tokens(demand, need, kvBytes)),
+        "--chunked-prefill-size": String(
+          engine.chunkedPrefillSize ?? MEMORY_DEFAULTS.sglang.chunkedPrefillSize,
+        ),
       };
       return knobs;
     }
     case "tensorrt-llm": {
       const free = room.totalBytes - room.othersBytes - fixed;
-      knobs.args = { "--free_gpu_memory_fraction": fraction(kvBytes / free, "up") };
+      knobs.args = {
+        "--kv_cache_free_gpu_memory_fraction": fraction(kvBytes / free, "up"),
+        "--max_batch_size": String(engine.maxBatchSize ?? MEMORY_DEFAULTS["tensorrt-llm"].maxBatchSize),
+        "--max_num_tokens": String(engine.maxNumTokens ?? MEMORY_DEFAULTS["tensorrt-llm"].maxNumTokens),
+      };
       knobs.config = { kv_cache_config: { max_tokens: tokens(demand, need, kvBytes) } };
       return knobs;
     }

@@ -1,5 +1,6 @@
 import type { GpuConfig } from "../schema/gpu";
 import {
+  batchedTokens,
   contextOf,
   type GpuDemand,
   MEMORY_DEFAULTS,
@@ -145,7 +146,7 @@ function pagedCache(demand: GpuDemand): PagedCache {
   return {
     ...common,
     blockSize: engine.blockSize ?? MEMORY_DEFAULTS.vllm.blockSize,
-    windowBatch: engine.maxNumBatchedTokens ?? MEMORY_DEFAULTS.vllm.maxNumBatchedTokens,
+    windowBatch: batchedTokens({ ...demand, engine }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { GpuConfig } from "../schema/gpu";
-import { contextOf, type GpuDemand, MEMORY_DEFAULTS, splitOf } from "./demand";
+import { batchedTokens, contextOf, type GpuDemand, MEMORY_DEFAULTS, splitOf } from "./demand";
 import { llamaCells } from "./kvCache";
 import { GIB, type Line, line, MIB } from "./lines";
 
@@ -30,7 +30,7 @@ export function overhead(demand: GpuDemand, device: GpuConfig, weightBytes: numb
         process,
         ...activations(
           demand,
-          engine.maxNumBatchedTokens ?? MEMORY_DEFAULTS.vllm.maxNumBatchedTokens,
+          batchedTokens({ ...demand, engine }),
           engine.maxNumSeqs ?? MEMORY_DEFAULTS.vllm.maxNumSeqs,
         ),
         ...(engine.enforceEager ? [] : [cudaGraphs(weightBytes)]),

@@ -35,7 +35,7 @@ test("llama.cpp gets what it needs and no more", () => {
   const plan = planGpus([gpu(0, 24)], [demand("a", { engine: "llamacpp", ctxSize: 8192 })]);
   const [tenant] = device(plan, 0).tenants;
   expect(tenant!.shareBytes).toBe(tenant!.needBytes);
-  expect(args(plan, "a")).toEqual({ "--ctx-size": "8192", "--gpu-layers": "all", "--fit": "off" });
+  expect(args(plan, "a")).toEqual({ "--ctx-size": "8192", "--n-gpu-layers": "all", "--fit": "off" });
 });
 
 test("vLLM is told its cache in bytes, and a part of the total that leaves its process room", () => {
@@ -47,6 +47,8 @@ test("vLLM is told its cache in bytes, and a part of the total that leaves its p
   expect(args(plan, "a")).toEqual({
     "--gpu-memory-utilization": "0.4937",
     "--kv-cache-memory-bytes": String(40 * GIB - (need.bytes - need.kvBytes)),
+    "--max-num-seqs": "256",
+    "--max-num-batched-tokens": "8192",
   });
 });
 
@@ -82,7 +84,7 @@ test("TensorRT-LLM's part of what is free after the weights is its cache, whoeve
   const kv = 40 * GIB - fixed;
   const free = (80 - share(plan, "b")) * GIB - fixed;
   const { knobs } = plan.placements[0]!;
-  expect(Number(knobs.args["--free_gpu_memory_fraction"])).toBeCloseTo(kv / free, 3);
+  expect(Number(knobs.args["--kv_cache_free_gpu_memory_fraction"])).toBeCloseTo(kv / free, 3);
   expect(knobs.config).toEqual({ kv_cache_config: { max_tokens: Math.floor(kv / need.tokenBytes) } });
 });
 

@@ -134,7 +134,7 @@ describe("for every host and every stack", () => {
           );
         for (const fraction of [
           knobs.args["--mem-fraction-static"],
-          knobs.args["--free_gpu_memory_fraction"],
+          knobs.args["--kv_cache_free_gpu_memory_fraction"],
         ])
           if (fraction !== undefined) {
             expect(Number(fraction)).toBeGreaterThan(0);

@@ -20,7 +20,9 @@ test("the plan shows model, device, needs, share and left, and what stops for a 
     "reserve  1                   1.20 GiB  13.31 GiB",
   ]);
   expect(text).toContain("giant is started by hand; stop coder first. Its devices then:\n");
-  expect(text).toMatch(/^coder: --gpu-memory-utilization 0\.9437, --kv-cache-memory-bytes \d+$/m);
+  expect(text).toMatch(
+    /^coder: --gpu-memory-utilization 0\.9437, --kv-cache-memory-bytes \d+, --max-num-seqs 256, --max-num-batched-tokens 8192$/m,
+  );
 });
 
 test("models that take turns stand there with their slot, and together count as the largest", () => {

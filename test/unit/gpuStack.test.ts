@@ -1,9 +1,11 @@
+import { parse as parseYaml } from "yaml";
 import { type EngineName, engines } from "../../configs/engines";
 import { memoryOfEntry } from "../../configs/gpu/entries";
 import { planText } from "../../configs/gpu/report";
 import { planStackGpus } from "../../configs/gpu/stack";
 import type { LockedPart, ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
+import { renderText } from "../../configs/plan/text";
 import { ConfigError } from "../../configs/problems";
 import { model } from "../support/demands";
 import { everyImage } from "../support/engines";
@@ -156,6 +158,50 @@ test.each([
     label: "weights (bfloat16), split over 2 devices",
     bytes: 10 * 2 ** 30,
   });
+});
+
+test.each([
+  ["llamacpp", { ctxSize: 8192 }],
+  ["vllm", { maxModelLen: 8192 }],
+  ["sglang", { contextLength: 8192 }],
+  ["tensorrt-llm", { maxSeqLen: 8192, config: { kv_cache_config: { enable_block_reuse: true } } }],
+])("every setting that the plan of %s prints is one that it is started with", (engine, more) => {
+  const gpus = [0, 1].map((id) => ({ id, memoryGiB: 40 }));
+  const isGguf = engine === "llamacpp";
+  const from = isGguf ? `${source}/m.gguf` : source;
+  const entry = {
+    engine,
+    model: from,
+    ...(isGguf ? {} : { tools: false }),
+    ...more,
+    gpu: { devices: [0, 1] },
+  };
+  const config = { host: { gpus }, models: { coder: entry } };
+  const lock = { [from]: model(7, {}, isGguf ? "gguf" : "safetensors") };
+  const { knobs } = planStackGpus(parseStack({ ...rawStack(config), lock }), lock).placements[0]!;
+  const [backend] = testPlan(config, testSecrets, everyImage, lock).backends;
+  const { command, entrypoint } = backend!.service.container;
+  const words = [...entrypoint, ...command].join(" ");
+  expect(Object.keys(knobs.args).length).toBeGreaterThan(1);
+  for (const [flag, value] of Object.entries(knobs.args)) expect(words).toContain(`${flag} ${value}`);
+  const file = backend!.service.directory.files["trtllm.yaml"];
+  const written = file ? parseYaml(renderText(file.text, testSecrets)) : {};
+  expect(written).toEqual(
+    "config" in more
+      ? { kv_cache_config: { ...knobs.config.kv_cache_config, enable_block_reuse: true } }
+      : knobs.config,
+  );
+  expect(Object.keys(knobs.config)).toEqual("config" in more ? ["kv_cache_config"] : []);
+});
+
+test("vLLM reads a whole request at once where the model embeds", () => {
+  const args = (task: "chat" | "embedding") => {
+    const lock = { [source]: model(2, { task }) };
+    const entry = { ...coder, maxModelLen: 32_768, mode: task, gpu: { devices: [0] } };
+    const parsed = parseStack({ ...rawStack(stack({ coder: entry })), lock });
+    return planStackGpus(parsed, lock).placements[0]!.knobs.args["--max-num-batched-tokens"];
+  };
+  expect([args("chat"), args("embedding")]).toEqual(["8192", "32768"]);
 });
 
 test.each([
