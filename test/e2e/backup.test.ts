@@ -256,6 +256,24 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
     );
   });
 
+  test("tell the monitors, and are backups also where nobody hears", async () => {
+    const told = join(directory, "told");
+    const heard = async (tell: string) => {
+      const lines: string[] = [];
+      const { projectDir, job } = inDirectory();
+      expect(
+        await backUp({ projectDir, job: { ...job, tell } }, "a test", (line) => lines.push(line)),
+      ).toBeDefined();
+      return lines.filter((line) => line.includes("monitors"));
+    };
+    expect(await heard(`printf %s "$DOCKER_HOST" > ${told}`)).toEqual([]);
+    expect(readFileSync(told, "utf8")).toBe(jobOf(project).docker);
+    rmSync(told);
+    expect(await heard("echo no such disk >&2; exit 1")).toEqual([
+      "  the monitors were not told of it: no such disk",
+    ]);
+  });
+
   test("are made by the step of `up` too, from its job alone, and not of an empty database", async () => {
     const step = project.plan.backup!;
     const job = JSON.parse(renderText(step.stdin!, project.secrets));
@@ -274,24 +292,6 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
     await backUp(inDirectory(), "a test", (line) => said.push(line));
     expect(said).toEqual(["  the database holds nothing yet: no backup is needed"]);
     expect(backups()).toEqual(after);
-  });
-
-  test("tell the monitors, and are backups also where nobody hears", async () => {
-    const told = join(directory, "told");
-    const heard = async (tell: string) => {
-      const lines: string[] = [];
-      const { projectDir, job } = inDirectory();
-      expect(
-        await backUp({ projectDir, job: { ...job, tell } }, "a test", (line) => lines.push(line)),
-      ).toBeDefined();
-      return lines.filter((line) => line.includes("monitors"));
-    };
-    expect(await heard(`printf %s "$DOCKER_HOST" > ${told}`)).toEqual([]);
-    expect(readFileSync(told, "utf8")).toBe(jobOf(project).docker);
-    rmSync(told);
-    expect(await heard("echo no such disk >&2; exit 1")).toEqual([
-      "  the monitors were not told of it: no such disk",
-    ]);
   });
 
   test("of a database that does not run are refused with what to do", async () => {

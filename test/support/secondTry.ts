@@ -2,4 +2,5 @@
 // suites that claim that nothing is lost are not: there, once is too often (docs/decisions/0022-second-try.md).
 const NEVER = /\/test\/(load\/|e2e\/(haproxySwitch|haproxyKeys|haproxyParallel)\.test)/;
 
-if (!NEVER.test(expect.getState().testPath ?? "")) jest.retryTimes(1, { logErrorsBeforeRetry: true });
+if (!NEVER.test(expect.getState().testPath ?? ""))
+  jest.retryTimes(1, { logErrorsBeforeRetry: true, retryImmediately: true });
