@@ -14,6 +14,10 @@ import { beginRequest, Clients, hasClients, linesUntil, until, Ward } from "./op
 const MINUTE = 60_000;
 const STACK = "ops";
 const PORT = 4890;
+// Their own instructions are longer than the canned model's context, in which every byte is a token.
+const CLAUDE = '\nclaude -p "say hello" --system-prompt "Be brief." --tools ""';
+const BRIEF = '{"agent":{"build":{"prompt":"Be brief.","tools":{"*":false}}}}';
+const OPENCODE = `\nexport OPENCODE_CONFIG_CONTENT='${BRIEF}'\nopencode run "say hello"`;
 const ANSWER = "pong from the gpubox test model";
 
 (hasDocker && hasPulumi ? describe : describe.skip)("operations", () => {
@@ -151,9 +155,7 @@ const ANSWER = "pong from the gpubox test model";
         const { result } = await verb("connect", client, "--model", "tiny", ...args);
         const script = result.script as string;
         expect(script).not.toContain(ward.secrets.masterKey);
-        return script
-          .replace(/\nclaude$/, '\nclaude -p "say hello" --system-prompt "Be brief." --tools ""')
-          .replace(/\nopencode$/, '\nopencode run "say hello"');
+        return script.replace(/\nclaude$/, CLAUDE).replace(/\nopencode$/, OPENCODE);
       };
       for (const client of ["openai", "anthropic", "claude-code", "opencode"]) {
         const { code, stdout, stderr } = await clients!.paste(await pasted(client));
