@@ -1,8 +1,12 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { gatewayYaml } from "../configs/plan/gatewayYaml";
+import { AWAIT_HEALTHY } from "../configs/plan/steps";
 import type { BoxPlan } from "../configs/plan/types";
+import { edgeGateways } from "./edge";
 import { inGateway, requireGateway } from "./gatewayExec";
-import { UserError } from "./process";
+import { output, run, UserError } from "./process";
+import type { Log } from "./project";
 
 const settings = z.object({
   litellm_settings: z.object({
@@ -34,7 +38,8 @@ export function answersNamespace(box: BoxPlan): string {
 }
 
 /**
- * Removes every cached answer, and nothing else: limits and the router's state stay. Returns how many there were.
+ * Removes every answer from Redis, and nothing else: limits and the router's state stay. Returns how many there were. Gateways remember some
+ * themselves: see {@link restartGateways}.
  *
  * @throws UserError where there is no cache of answers, or it cannot be reached
  */
@@ -50,4 +55,46 @@ export async function clearAnswers(box: BoxPlan, projectDir: string): Promise<nu
       `Run \`npm run doctor -- --stack ${box.stack}\`.`,
     );
   return removed.parse(JSON.parse(result.stdout)).removed;
+}
+
+/** Seconds from a healthy gateway to the edge's own look at it. */
+const NOTICED_SECONDS = 60;
+
+/**
+ * Restarts the serving gateways one after another, each after its requests have finished. LiteLLM keeps a copy of its last 200
+ * answers in each process, for as long as in Redis, and has no route that forgets them (caching_handler.py,
+ * in_memory_cache_obj). While the only gateway is away, the edge holds requests.
+ *
+ * @throws UserError when one does not come back
+ */
+export async function restartGateways(box: BoxPlan, log: Log): Promise<number> {
+  const serving = ((await edgeGateways(box)) ?? []).filter(({ state }) => state === "serving");
+  for (const { gateway } of serving) {
+    const { stopGraceSeconds, readySeconds } = box.gateway.container;
+    log(`restarting ${gateway} after its requests have finished`);
+    await output("docker", ["-H", box.docker, "restart", "--time", String(stopGraceSeconds), gateway]);
+    const healthy = await run("sh", ["-c", AWAIT_HEALTHY], {
+      env: {
+        DOCKER_HOST: box.docker,
+        GPUBOX_CONTAINER: gateway,
+        GPUBOX_NAME: gateway,
+        GPUBOX_SECONDS: String(readySeconds),
+      },
+    });
+    if (healthy.code !== 0 || !(await servesAgain(box, gateway)))
+      throw new UserError(
+        `${gateway} did not come back: ${healthy.stderr.trim() || "the edge does not see it"}.`,
+        `Run \`npm run doctor -- --stack ${box.stack}\`.`,
+      );
+  }
+  return serving.length;
+}
+
+async function servesAgain(box: BoxPlan, gateway: string): Promise<boolean> {
+  for (let attempt = 0; attempt < NOTICED_SECONDS; attempt++) {
+    const slots = await edgeGateways(box);
+    if (slots?.some((slot) => slot.gateway === gateway && slot.state === "serving")) return true;
+    await sleep(1000);
+  }
+  return false;
 }

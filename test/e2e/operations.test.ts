@@ -1,0 +1,188 @@
+import { run } from "../../runner/process";
+import { editStack } from "../support/box";
+import {
+  hasDocker,
+  hasPulumi,
+  makeProject,
+  npmRun,
+  removeProject,
+  type TestProject,
+} from "../support/project";
+import { doctorRows, type Sections } from "./operations/doctorRows";
+import { beginRequest, Clients, hasClients, linesUntil, until, Ward } from "./operations/lab";
+
+const MINUTE = 60_000;
+const STACK = "ops";
+const PORT = 4890;
+// Their own instructions are longer than the canned model's context, in which every byte is a token.
+const CLAUDE = '\nclaude -p "say hello" --system-prompt "Be brief." --tools ""';
+const BRIEF = '{"agent":{"build":{"prompt":"Be brief.","tools":{"*":false}}}}';
+const OPENCODE = `\nexport OPENCODE_CONFIG_CONTENT='${BRIEF}'\nopencode run "say hello"`;
+const ANSWER = "pong from the gpubox test model";
+
+(hasDocker && hasPulumi ? describe : describe.skip)("operations", () => {
+  let project: TestProject;
+  let ward: Ward;
+  let clients: Clients | undefined;
+  let brought: Record<string, unknown>;
+  let slowClient: { close: () => void };
+  const began = new Date().toISOString();
+  const edit = (change: (config: Sections) => void) =>
+    editStack(project, (config) => change(config as unknown as Sections));
+  const verb = async (name: string, ...args: string[]) => {
+    const result = await npmRun(project, name, ...args, "--json");
+    return { code: result.code, result: JSON.parse(result.stdout), said: result.stderr };
+  };
+
+  beforeAll(async () => {
+    project = makeProject(STACK, PORT, {
+      gateway: { port: PORT, drainTimeout: 10 },
+      cache: { ttlSeconds: 3600 },
+      models: {
+        tiny: {
+          ...{
+            engine: "llamacpp",
+            model: "canned",
+            memoryMiB: 2048,
+            threads: 1,
+            parallel: 1,
+            ctxSize: 32_768,
+          },
+          aliases: ["small"],
+        },
+        // Less memory than its server needs.
+        greedy: { engine: "llamacpp", model: "canned", memoryMiB: 16, start: "manual" },
+        far: { engine: "openai", baseUrl: "http://host.docker.internal:9/v1", start: "manual" },
+      },
+    });
+    clients = hasClients ? new Clients() : undefined;
+    const [up] = await Promise.all([verb("up", "--yes"), clients?.install()]);
+    expect(up.code).toBe(0);
+    brought = up.result;
+    ward = await Ward.open(project);
+    slowClient = beginRequest(project.endpoint);
+  }, 20 * MINUTE);
+  afterAll(() => {
+    slowClient?.close();
+    clients?.close();
+    removeProject(project);
+  }, MINUTE);
+
+  test("up --json says what serves, and which checks it passed", () => {
+    const { checks, ...rest } = brought;
+    expect(rest).toMatchObject({
+      ...{ stack: STACK, endpoint: project.endpoint, engine: "pulumi" },
+      models: ["far", "greedy", "tiny", "small"],
+    });
+    const passed = (checks as { check: string; ok: boolean }[]).map(({ check, ok }) => `${ok} ${check}`);
+    expect(passed).toEqual(expect.arrayContaining(["true a wrong key", "true an admin route"]));
+    expect(passed.filter((line) => line.startsWith("false"))).toEqual([]);
+  });
+
+  test("of a box that was just brought up, the doctor finds nothing", async () => {
+    const { code, stdout, stderr } = await npmRun(project, "doctor");
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(
+      /^doctor of the stack ops at http:\/\/127\.0\.0\.1:4890\n {2}ok: docker, box, [^\n]*\n/,
+    );
+    expect(stdout.split("\n").slice(2)).toEqual(["  not looked at: gpu", ""]);
+  });
+
+  test(
+    "cached answers are cleared, and limits stay in Redis",
+    async () => {
+      const keys = async () => {
+        const scan = 'REDISCLI_AUTH="$(cat /etc/gpubox/password)" redis-cli --scan';
+        return (await ward.docker("exec", ward.name("cache"), "sh", "-c", scan)).split("\n");
+      };
+      const asked = async () =>
+        Number((await run("docker", ["logs", ward.name("valve-tiny")])).stdout.split("POST").length - 1);
+      await ward.chat("tiny", "the same");
+      const once = await asked();
+      await until("the answer is cached", async () =>
+        (await keys()).some((key) => /^gpubox:[0-9a-f]{64}$/.test(key)),
+      );
+      await ward.chat("tiny", "the same");
+      expect(await asked()).toBe(once);
+      const cleared = await verb("cache", "clear");
+      expect(cleared.result.removed).toBeGreaterThan(0);
+      const left = await keys();
+      expect(left.filter((key) => /[0-9a-f]{64}/.test(key))).toEqual([]);
+      expect(left.filter((key) => key.endsWith(":tokens"))).not.toEqual([]);
+      // LiteLLM's processes remember answers themselves.
+      await ward.chat("tiny", "the same");
+      expect(await asked()).toBe(once);
+      const restarted = await verb("cache", "clear", "--restart");
+      expect([restarted.code, restarted.result.restarted]).toEqual([0, 1]);
+      await ward.chat("tiny", "the same");
+      expect(await asked()).toBe(once + 1);
+    },
+    3 * MINUTE,
+  );
+
+  test("models status tells what is declared, up, loaded and asked", async () => {
+    await ward.chat("tiny", "counted");
+    const { code, result } = await verb("models", "status");
+    expect(code).toBe(0);
+    const rows = Object.fromEntries((result as { instance: string }[]).map((row) => [row.instance, row]));
+    expect(rows).toMatchObject({
+      tiny: { state: "loaded", up: true, loaded: true, listed: true, aliases: ["small"], requestsNow: 0 },
+      greedy: { state: "not started", up: false, loaded: false, listed: true },
+      far: { state: "elsewhere", up: null, requestsPerMinute: null },
+    });
+    expect((rows.tiny as unknown as { requestsPerMinute: number }).requestsPerMinute).toBeGreaterThan(0);
+  });
+
+  test("logs are of what a person means by a model, and are followed", async () => {
+    const lines = (await npmRun(project, "logs", "small", "--json")).stdout.trim().split("\n");
+    const roles = new Set(lines.map((line) => JSON.parse(line).role));
+    expect([...roles].sort()).toEqual(["backend-tiny", "valve-tiny"]);
+    const isRequest = (line: string) => JSON.parse(line).role === "valve-tiny" && line.includes("POST");
+    const args = ["scripts/logs.ts", "tiny", "--follow", "--json", "--since", "0s"];
+    let turn = 0;
+    const followed = await linesUntil(project, args, isRequest, () =>
+      ward.chat("tiny", `followed ${turn++}`),
+    );
+    expect(Object.keys(JSON.parse(followed))).toEqual(["at", "container", "role", "text"]);
+    const wrong = await npmRun(project, "logs", "tinny");
+    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('Did you mean "tiny"?')]);
+  });
+
+  (hasClients ? test : test.skip)(
+    "each client does with its script what a person wants",
+    async () => {
+      const pasted = async (client: string, ...args: string[]) => {
+        const { result } = await verb("connect", client, "--model", "tiny", ...args);
+        const script = result.script as string;
+        expect(script).not.toContain(ward.secrets.masterKey);
+        return script.replace(/\nclaude$/, CLAUDE).replace(/\nopencode$/, OPENCODE);
+      };
+      for (const client of ["openai", "anthropic", "claude-code", "opencode"]) {
+        const { code, stdout, stderr } = await clients!.paste(await pasted(client));
+        expect([client, code, stdout, code === 0 || stderr]).toEqual([
+          client,
+          0,
+          expect.stringContaining(ANSWER),
+          true,
+        ]);
+      }
+      const shown = await npmRun(project, "connect", "openai", "--show-key");
+      expect(shown.stdout).toContain(`export OPENAI_API_KEY='${ward.secrets.masterKey}'`);
+      // OpenHands itself is not on PyPI for this Python; LiteLLM's library is what it calls through.
+      const { result } = await verb("connect", "openhands", "--model", "tiny", "--show-key");
+      const ask =
+        'import os, litellm; print(litellm.completion(model=os.environ["LLM_MODEL"], api_base=os.environ["LLM_BASE_URL"], api_key=os.environ["LLM_API_KEY"], messages=[{"role": "user", "content": "hands"}]).choices[0].message.content)';
+      const image = ward.plan().gateway.container.image;
+      const env = ["LLM_MODEL", "LLM_BASE_URL", "LLM_API_KEY"].flatMap((name) => ["-e", name]);
+      const there = `docker run --rm --network host ${env.join(" ")} --entrypoint python3 ${image} -c '${ask}'`;
+      const hands = await run("bash", [
+        "-c",
+        (result.script as string).replace(/\nopenhands .*$/, `\n${there}`),
+      ]);
+      expect([hands.code, hands.stdout]).toEqual([0, expect.stringContaining(ANSWER)]);
+    },
+    5 * MINUTE,
+  );
+
+  doctorRows(() => ({ project, ward, began, verb, edit }));
+});

@@ -1,0 +1,160 @@
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { request } from "node:http";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { diagnose } from "../../../configs/doctor";
+import type { BoxPlan } from "../../../configs/plan/types";
+import { collect } from "../../../runner/doctor/collect";
+import { planStack, readStack } from "../../../runner/planStack";
+import { output, run } from "../../../runner/process";
+import { readResolved } from "../../../runner/resolved";
+import { findSecretStore, readSecrets, type Secrets } from "../../../runner/secrets";
+import type { TestProject } from "../../support/project";
+
+const CLAUDE = "@anthropic-ai/claude-code@2.1.330";
+const OPENCODE = "opencode-ai@1.18.33";
+
+/** True where npm answers and Python can make a virtual environment: the clients themselves can then be tried. */
+export const hasClients =
+  spawnSync("npm", ["view", CLAUDE, "version"]).status === 0 &&
+  spawnSync("python3", ["-c", "import ensurepip, venv"]).status === 0;
+if (!hasClients) console.warn("SKIPPED: no npm registry, or no python3-venv, to try the clients with");
+
+/** The real clients in a folder of their own, which is their home too. */
+export class Clients {
+  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-clients-"));
+
+  async install(): Promise<void> {
+    await output("python3", ["-m", "venv", join(this.dir, "venv")]);
+    const pip = join(this.dir, "venv/bin/pip");
+    await output(pip, ["install", "-q", "openai==3.54.0", "anthropic==2.12.0"]);
+    await output("npm", ["install", "--no-audit", "--no-fund", "--prefix", this.dir, CLAUDE, OPENCODE]);
+  }
+
+  /** Runs a script as `bash` would for a person who pasted it, with nothing of this process' environment. */
+  paste(script: string) {
+    const path = [join(this.dir, "venv/bin"), join(this.dir, "node_modules/.bin"), process.env.PATH].join(
+      ":",
+    );
+    const clean = ["-i", `HOME=${this.dir}`, `PATH=${path}`, "bash", "-c", script];
+    return run("env", clean, { cwd: this.dir, timeoutMs: 120_000 });
+  }
+
+  close(): void {
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** A box, and what its doctor says. */
+export class Ward {
+  constructor(
+    readonly project: TestProject,
+    readonly secrets: Secrets,
+  ) {}
+
+  static async open(project: TestProject): Promise<Ward> {
+    Object.assign(process.env, project.env);
+    for (const name of Object.keys(project.env)) delete process.env[name];
+    return new Ward(project, await readSecrets(await findSecretStore(project.dir, project.stack)));
+  }
+
+  plan(): BoxPlan {
+    const { dir, stack } = this.project;
+    return planStack(dir, stack, this.secrets, readResolved(dir, stack));
+  }
+
+  /** Every finding as `row: what`, of the time since `since`. */
+  async findings(since: string, more: { clientKey?: string; clientModel?: string } = {}): Promise<string[]> {
+    const { dir, stack } = this.project;
+    const config = readStack(dir, stack, this.secrets);
+    const box = this.plan();
+    const facts = await collect({ projectDir: dir, box, config, secrets: this.secrets, since, ...more });
+    return diagnose(box, facts).flatMap(({ row, findings }) => findings.map(({ what }) => `${row}: ${what}`));
+  }
+
+  /** Status of a request with exactly these header fields: fetch would set Host itself. */
+  ask(path: string, { body, headers = {} }: { body?: object; headers?: Record<string, string> } = {}) {
+    const all = {
+      authorization: `Bearer ${this.secrets.masterKey}`,
+      "content-type": "application/json",
+      ...headers,
+    };
+    return new Promise<number>((resolve, reject) => {
+      const url = `${this.project.endpoint}${path}`;
+      const sent = request(
+        { ...urlParts(url), path, method: body ? "POST" : "GET", headers: all },
+        (answer) => {
+          answer.resume().on("end", () => resolve(answer.statusCode ?? 0));
+        },
+      );
+      sent.on("error", reject).end(body && JSON.stringify(body));
+    });
+  }
+
+  chat(model: string, content: string): Promise<number> {
+    return this.ask("/v1/chat/completions", { body: { model, messages: [{ role: "user", content }] } });
+  }
+
+  docker(...args: string[]): Promise<string> {
+    return output("docker", args);
+  }
+
+  name(role: string): string {
+    return `gpubox-${this.project.stack}-${role}`;
+  }
+}
+
+function urlParts(url: string) {
+  const { hostname, port } = new URL(url);
+  return { hostname, port };
+}
+
+/** A client that begins a request and never finishes it. */
+export function beginRequest(endpoint: string): { close: () => void } {
+  const { hostname, port } = new URL(endpoint);
+  const socket = connect(Number(port), hostname, () =>
+    socket.write("POST /v1/messages HTTP/1.1\r\nHost: localhost\r\n"),
+  );
+  socket.on("error", () => {});
+  return { close: () => socket.destroy() };
+}
+
+/** Lines of a verb that goes on by itself, until one of them holds. */
+export async function linesUntil(
+  { dir, stack }: TestProject,
+  args: string[],
+  holds: (line: string) => boolean,
+  meanwhile: () => Promise<unknown>,
+): Promise<string> {
+  const tsx = join(dir, "node_modules/.bin/tsx");
+  const child = spawn(tsx, [...args, "--stack", stack], {
+    cwd: dir,
+    detached: true,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    let text = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    for (let attempt = 0; attempt < 60; attempt++) {
+      await meanwhile();
+      await sleep(500);
+      const found = text.split("\n").find((line) => line && holds(line));
+      if (found) return found;
+    }
+    throw new Error(`no such line came: ${text}`);
+  } finally {
+    process.kill(-child.pid!, "SIGTERM");
+  }
+}
+
+/** Asks until the answer is true. */
+export async function until(what: string, holds: () => Promise<boolean>, seconds = 60): Promise<void> {
+  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; await sleep(300))
+    if (await holds()) return;
+  throw new Error(`${what}: not within ${seconds} s`);
+}
