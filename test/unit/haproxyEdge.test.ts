@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitingServer } from "../../configs/plan/haproxy/common";
-import { EDGE_ASSETS, type EdgeOptions, edgeConfig, edgeKeys } from "../../configs/plan/haproxy/edge";
+import { EDGE_ASSETS, type EdgeOptions, edgeConfig } from "../../configs/plan/haproxy/edge";
+import { edgeKeys } from "../../configs/plan/haproxy/edgeKeys";
 import { VALVE_ASSETS } from "../../configs/plan/haproxy/valve";
 import { renderText } from "../../configs/plan/text";
 

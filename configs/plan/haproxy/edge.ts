@@ -1,18 +1,16 @@
-import { isIPv6 } from "node:net";
 import type { TextPart } from "../types";
 import {
   aliveFrontend,
-  CONFIG_DIR,
   defaultServer,
   jsonError,
   metricsFrontend,
-  PLAIN_PATH_RULES,
   parallelRules,
   parallelTable,
   processSections,
-  RETRY_AFTER_SECONDS,
   waitingFrontend,
 } from "./common";
+import { FORWARDED_HOST, knownHost, RESPONSE_RULES, requestRules } from "./edgeHosts";
+import { askForKey, KEY_RULES, openRules, REFUSE_OTHER_KEYS } from "./edgeKeys";
 import { ADMIN_TLS_PORT, type EdgeTls, plainSections, tlsBind } from "./tls";
 
 /** Port of the clients' listener inside the container: inference only. */
@@ -36,9 +34,6 @@ export const HOLD_SECONDS = 60;
  * (facts/operations.md, 2a). Death needs no check to be noticed, see {@link defaultServer}; this is for one that hangs.
  */
 const FALL = 6;
-
-/** The Host that gateways see, whatever the client sent (CVE-2026-49468: LiteLLM took it into its authentication). */
-const FORWARDED_HOST = "gateway";
 
 /** Files of the edge's directory: name there to path under assets/. haproxy.cfg and keys.map are made here. */
 export const EDGE_ASSETS: Record<string, string> = {
@@ -108,16 +103,6 @@ const CLIENT_ROUTES = [
 
 /** Opened only where a model is declared for them. */
 const AUDIO_ROUTES = ["/v1/audio/", "/audio/"];
-
-/** Header fields by which a client could tell the gateway who it is or where it came from. */
-const CLAIMED = [
-  "Forwarded",
-  "X-Forwarded-Host",
-  "X-Forwarded-Proto",
-  "X-Forwarded-Port",
-  "X-Forwarded-Prefix",
-  "X-Real-IP",
-];
 
 /**
  * haproxy.cfg of the edge. `backend gateways` is not in it: assets/edge/upstream.sh writes that to the edge's own
@@ -221,97 +206,11 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
   return [`${lines.join("\n")}\n`];
 }
 
-/**
- * keys.map of the edge: the master keys by the names `master` and `previous`, and the name of each key that a client may
- * present. The key that the serving gateways know is looked up in it, so that both keys work before, during and after a
- * rotation. Secrets must have no white space; the schema of the stack's config says so.
- */
-export function edgeKeys(options: { previousMasterKey: boolean }): TextPart[] {
-  const named = (name: string, secret: string): TextPart[] => [
-    `${name} `,
-    { secret, as: "raw" },
-    "\nkey:",
-    { secret, as: "raw" },
-    ` ${name}\n`,
-  ];
-  return [
-    "# Made by gpubox from the stack's secrets.\n",
-    ...named("master", "masterKey"),
-    ...(options.previousMasterKey ? named("previous", "previousMasterKey") : []),
-  ];
-}
-
-const KEYS = `${CONFIG_DIR}/keys.map`;
-
-/** The master key that the serving gateways know. /tmp/knows.map holds its name, see assets/edge/upstream.sh. */
-const KNOWN_KEY = `http-request set-var(txn.known) str(generation),map(/tmp/knows.map),map(${KEYS})`;
-
-/** Replaces a master key, in whichever of its places the client sent it, by the one that the serving gateways know. */
-const KEY_RULES = [
-  KNOWN_KEY,
-  'http-request set-var-fmt(txn.bearer) "key:%[http_auth_bearer]"',
-  'http-request set-var-fmt(txn.xkey) "key:%[req.fhdr(x-api-key)]"',
-  'http-request set-var-fmt(txn.akey) "key:%[req.fhdr(api-key)]"',
-  ...[
-    ['Authorization "Bearer %[var(txn.known)]"', "txn.bearer"],
-    ["x-api-key %[var(txn.known)]", "txn.xkey"],
-    ["api-key %[var(txn.known)]", "txn.akey"],
-  ].map(
-    ([header, presented]) =>
-      `http-request set-header ${header} if { var(txn.known) -m found } { var(${presented}),map(${KEYS}) -m found }`,
-  ),
-];
-
-const NO_VALID_KEY = jsonError(
-  401,
-  "authentication_error",
-  "This gateway asks for a valid key: Authorization: Bearer, x-api-key or api-key.",
-);
-
-/**
- * Turns away a key that cannot be valid, where a gateway would answer it with a 400 or 500. A request without a key goes on:
- * the gateway knows which of its own routes ask for one.
- */
-const REFUSE_OTHER_KEYS = [
-  ...["authorization", "x-api-key", "api-key"].map((name) => `acl sends_key req.hdr(${name}) -m found`),
-  ...["txn.bearer", "txn.xkey", "txn.akey"].map((name) => `acl has_key var(${name}),map(${KEYS}) -m found`),
-  `http-request return ${NO_VALID_KEY} if sends_key !has_key`,
-];
-
-/** Turns away requests without a key that could be valid, as every client of both protocols understands it. */
-function askForKey(keys: EdgeOptions["keys"]): string[] {
-  const presented =
-    keys === "master"
-      ? ["txn.bearer", "txn.xkey", "txn.akey"].map((name) => `var(${name}),map(${KEYS}) -m found`)
-      : ["authorization", "x-api-key", "api-key"].map((name) => `req.hdr(${name}) -m found`);
-  return [
-    ...presented.map((fetch) => `acl has_key ${fetch}`),
-    "acl health_route var(txn.path) -m beg /health/",
-    `http-request return ${NO_VALID_KEY} if !has_key !health_route`,
-  ];
-}
-
 /** One connection of HTTP/2 carries a hundred requests, and each holds memory: `maxconn` alone would not bound it. */
 function requestLimit({ tls, maxRequests = MAX_CLIENTS }: EdgeOptions): string[] {
   if (!tls) return [];
   const busy = jsonError(503, "service_unavailable", `This gateway has ${maxRequests} requests at work.`);
   return [`http-request return ${busy} if { be_conn(gateways) ge ${maxRequests} }`];
-}
-
-/** Rules of a clients' port that asks for no key. */
-function openRules(hosts: string[]): string[] {
-  return [
-    ...hostNames(hosts).map(
-      (host) => `acl own_origin req.fhdr(Origin),regsub(^https?://,),host_only -m str ${host}`,
-    ),
-    "# No key protects this port, so a web page that is open on this machine must not use it either.",
-    `http-request return ${jsonError(403, "permission_denied", "Web pages of other hosts may not use this gateway: gateway.auth is none.")} if { req.hdr(Origin) -m found } !own_origin`,
-    "http-request del-header x-api-key",
-    "http-request del-header api-key",
-    "http-request del-header x-litellm-api-key",
-    KNOWN_KEY,
-    'http-request set-header Authorization "Bearer %[var(txn.known)]"',
-  ];
 }
 
 /**
@@ -326,43 +225,6 @@ function handOver(frontend: string): string[] {
     "acl moved str(moved),map(/tmp/moved.map) -m found",
     "http-request allow if moved",
   ];
-}
-
-/** Rules of both ports: a known Host, a path that means one thing only, and nothing of what clients claim to be. */
-function requestRules(hosts: string[]): string[] {
-  return [
-    ...knownHost(hosts),
-    ...PLAIN_PATH_RULES,
-    `http-request set-header Host ${FORWARDED_HOST}`,
-    "http-request set-header X-Forwarded-For %[src]",
-    ...CLAIMED.map((name) => `http-request del-header ${name}`),
-    "http-request del-header x-gpubox-held",
-  ];
-}
-
-function knownHost(hosts: string[]): string[] {
-  return [
-    ...hostNames(hosts).map((host) => `acl known_host req.fhdr(Host),host_only -m str ${host}`),
-    `http-request return ${jsonError(421, "misdirected_request", "This gateway does not answer to that host name. Add it to gateway.hosts in the stack's config.")} if !known_host`,
-  ];
-}
-
-/** A redirect to the fixed Host would lead nowhere. */
-const RESPONSE_RULES = [
-  "# LiteLLM does not pass on what a backend says of when to come back.",
-  `http-response set-header Retry-After ${RETRY_AFTER_SECONDS} if { status 503 } !{ res.hdr(retry-after) -m found }`,
-  `http-response replace-header Location ^https?://${FORWARDED_HOST}(:[0-9]+)?/(.*)$ /\\2`,
-];
-
-/** The hosts that are answered, as HAProxy's `host_only` gives them. */
-function hostNames(hosts: string[]): string[] {
-  const names = hosts.map((host) => {
-    if (/^[A-Za-z0-9._-]+$/.test(host)) return host.toLowerCase();
-    const ipv6 = host.replace(/^\[(.*)\]$/, "$1");
-    if (isIPv6(ipv6)) return `[${ipv6.toLowerCase()}]`;
-    throw new Error(`not a host name or an IP address: ${JSON.stringify(host)}`);
-  });
-  return [...new Set(["localhost", "127.0.0.1", "[::1]", ...names])];
 }
 
 function indent(lines: string[]): string[] {

@@ -3,7 +3,8 @@ import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } fr
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EDGE_ASSETS, type EdgeOptions, edgeConfig, edgeKeys } from "../../../configs/plan/haproxy/edge";
+import { EDGE_ASSETS, type EdgeOptions, edgeConfig } from "../../../configs/plan/haproxy/edge";
+import { edgeKeys } from "../../../configs/plan/haproxy/edgeKeys";
 import { ADMIN_TLS_PORT, CERTIFICATES_DIR, HTTP_PORT } from "../../../configs/plan/haproxy/tls";
 import {
   VALVE_ASSETS,
