@@ -55,7 +55,11 @@ const STACK = "gc";
     "lists with sizes what neither the present config nor a rollback needs, and removes nothing by itself",
     async () => {
       const listed = await npmRunGc("--json");
-      expect([listed.code, listed.stderr]).toEqual([0, ""]);
+      // With --json, what people read goes to standard error.
+      expect([listed.code, listed.stderr]).toEqual([
+        0,
+        expect.stringContaining("`npm run gc -- --yes` removes them."),
+      ]);
       const bytes = expect.any(Number);
       expect(JSON.parse(listed.stdout)).toEqual(
         expect.arrayContaining([
