@@ -95,7 +95,7 @@ type Sections = Record<string, Record<string, unknown>>;
       const { "backend-tiny": backend } = await containersOf(STACK);
       await output("docker", ["stop", "-t", "1", backend!]);
       edit((config) => {
-        config["gpubox:gateway"]!.settings = { router: { num_retries: 1 } };
+        config["gpubox:gateway"]!.routing = { retries: 1 };
       });
       const before = await containersOf(STACK);
       const up = await pulumiUp();

@@ -52,7 +52,7 @@ export const changes: Record<string, Scene> = {
     bar: "zero",
     run: (box) =>
       goodChange(box, (config) => {
-        config["gpubox:gateway"]!.settings = { router: { num_retries: 1 } };
+        config["gpubox:gateway"]!.routing = { retries: 1 };
       }),
   },
   image: { title: "bump the gateway image", bar: "zero", run: bumpImage, restore: forgetImage },
@@ -84,19 +84,19 @@ export const changes: Record<string, Scene> = {
     },
   },
   "bad-config": {
-    title: "add a model, with a setting that LiteLLM rejects",
+    title: "add a model, with a setting that there is not",
     bar: "zero",
     run: (box) =>
       badChange(box, {
         wrong: (config) => {
           setModel(config, "bad", box.stubModel("bad"));
-          config["gpubox:gateway"]!.settings = { router: { routing_strategy: "no-such-strategy" } };
+          config["gpubox:gateway"]!.routing = { strategy: "no-such-strategy" };
         },
         back: (config) => {
           delete config["gpubox:models"]!.bad;
-          delete config["gpubox:gateway"]!.settings;
+          delete config["gpubox:gateway"]!.routing;
         },
-        reason: /Invalid routing_strategy/,
+        reason: /gpubox:gateway\.routing\.strategy/,
       }),
   },
   "bad-start": {
