@@ -1,11 +1,22 @@
-# Makes the edge take a renewed certificate, by a reload that loses no connection. Sourced by entrypoint.sh, which runs
-# `watch_certificate` beside HAProxy. Whoever renews puts one whole file there, under its name at once.
+# Makes the edge take a renewed certificate, by a reload that loses no connection, and tells its end. Sourced by
+# entrypoint.sh, which runs `watch_certificate` beside HAProxy, and by reload.sh. Whoever renews puts one whole file there, under its name at once.
 
 CERTIFICATE=/var/lib/certificates/tls.pem
 
 # Changes with the file's content and says nothing about the key in it; empty while there is none.
 certificate_hash() {
   [[ ! -f $CERTIFICATE ]] || sha256sum "$CERTIFICATE" | cut -c1-64
+}
+
+# Tells the process that serves, and those after it, until when the certificate is good that it has loaded.
+tell_expiry() {
+  local file end
+  file=$(ask "@1 show ssl cert" | awk '/^\// && !found { print; found = 1 }')
+  [[ -n $file ]] || return 0
+  end=$(date -d "$(ask "@1 show ssl cert $file" | sed -n 's/^notAfter: //p')" +%s) || return 1
+  echo "expiry $end" >"$EXPIRY"
+  ask "@1 clear map $EXPIRY" >/dev/null
+  ask "@1 add map $EXPIRY $(<"$EXPIRY")" >/dev/null
 }
 
 # watch_certificate HASH: never ends. HASH: that of what HAProxy starts with. A file that HAProxy does not take changes

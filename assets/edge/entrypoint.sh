@@ -19,4 +19,8 @@ fi
 restore_upstream
 
 [[ ! -d ${CERTIFICATE%/*} ]] || watch_certificate "$(certificate_hash)" &
+{
+  until serves; do sleep 0.2; done
+  tell_expiry
+} &
 exec haproxy -W -db -S "$MASTER,mode,600" -f /etc/gpubox/haproxy.cfg -f "$UPSTREAM"

@@ -10,6 +10,8 @@ KEYS=/etc/gpubox/keys.map
 KNOWS=/tmp/knows.map
 # Empty in the process that serves; in an old one, `moved yes`: it gives further requests to its successor.
 MOVED=/tmp/moved.map
+# `expiry SECONDS`: until when the certificate is good, see certificates.sh. HAProxy does not start without the file.
+EXPIRY=/tmp/expiry.map
 SLOTS=16
 
 # A container's name, as Docker takes it.
@@ -90,4 +92,5 @@ restore_upstream() {
   write_upstream "$key" "${pairs[@]}"
   write_knows "$(known_as "$key")"
   : >"$MOVED"
+  : >>"$EXPIRY"
 }

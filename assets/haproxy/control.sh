@@ -25,6 +25,11 @@ workers() {
   ask "show proc" | awk '$2 == "worker" { print $1 }'
 }
 
+# serves [PATTERN]: whether a worker answers, and its process id begins like that.
+serves() {
+  ask "@1 show info" 2>/dev/null | grep "^Pid: ${1:-}" >/dev/null
+}
+
 # Only one script at a time changes a running HAProxy.
 lock() {
   exec 9>/tmp/gpubox.lock

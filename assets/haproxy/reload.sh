@@ -8,6 +8,7 @@ lock
 files=(-f /etc/gpubox/haproxy.cfg)
 if [[ -f /etc/gpubox/upstream.sh ]]; then
   source /etc/gpubox/upstream.sh
+  source /etc/gpubox/certificates.sh
   restore_upstream
   files+=(-f "$UPSTREAM")
 fi
@@ -18,11 +19,12 @@ before=$(workers | head -n 1)
 kill -USR2 1
 deadline=$((SECONDS + 15))
 until now=$(workers 2>/dev/null | head -n 1) && [[ -n $now && $now != "$before" ]] &&
-  ask "@1 show info" 2>/dev/null | grep -q "^Pid: $now\$"; do
+  serves "$now\$"; do
   ((SECONDS < deadline)) || fail "the new process did not start within 15 seconds; the old one keeps serving"
   sleep 0.1
 done
 if [[ -n ${MOVED:-} ]]; then
   for pid in $(workers | tail -n +2); do ask "@!$pid add map $MOVED moved yes" >/dev/null; done
+  tell_expiry || echo "HAProxy does not tell until when its certificate is good" >&2
 fi
 echo "reloaded"

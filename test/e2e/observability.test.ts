@@ -218,7 +218,7 @@ async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => b
     "an alert reaches its receiver through the URL of the secret",
     async () => {
       const soon = Math.floor(Date.now() / 1000) + 86_400;
-      // As the verb that owns the certificate writes it.
+      // Any metric that lies in that directory is read, also one that names a certificate of somebody else.
       writeFileSync(
         join(project.dataDir, "metrics", "certificate.prom"),
         `gpubox_certificate_expiry_timestamp_seconds{host="box.example"} ${soon}\n`,
@@ -232,7 +232,7 @@ async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => b
       expect(JSON.parse(last.text)).toMatchObject({
         status: "firing",
         commonLabels: { alertname: "CertificateExpires", host: "box.example", stack: STACK },
-        commonAnnotations: { fix: "Renew it: docs/network.md." },
+        commonAnnotations: { fix: "Renew it: docs/tls.md." },
       });
     },
     2 * MINUTE,

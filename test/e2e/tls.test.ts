@@ -60,6 +60,7 @@ describeFiles("own certificate files", () => {
         hosts: [HOST],
         tls: { certificate: `${CERTIFICATES_DIR}/tls.pem` },
         adminTls: true,
+        metrics: true,
         maxRequests: 30,
         adminHosts: ["admin.example"],
         certificates: join(lab.dir, "certificates"),
@@ -143,6 +144,23 @@ describeFiles("own certificate files", () => {
     },
     2 * MINUTE,
   );
+
+  test("Prometheus is told the end of the certificate that is served, also after a reload for another reason", async () => {
+    const told = async () => {
+      const script =
+        "exec 3<>/dev/tcp/127.0.0.1/4004; printf 'GET /certificate HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3";
+      return (await lab.exec("edge", "bash", "-c", script)).stdout.trim();
+    };
+    const metric = (end = "") =>
+      `gpubox_certificate_expiry_timestamp_seconds{host="${HOST}"} ${Date.parse(end) / 1000}`;
+    const first = (await handshake(lab.clientPort)).end;
+    expect(await told()).toBe(metric(first));
+    await renew(makeCertificate({ names: NAMES, by: authority, days: 20 }));
+    await eventually(async () => (await handshake(lab.clientPort)).end !== first);
+    await eventually(async () => (await told()) === metric((await handshake(lab.clientPort)).end));
+    expect((await lab.reload()).code).toBe(0);
+    expect(await told()).toBe(metric((await handshake(lab.clientPort)).end));
+  });
 
   test("requests beyond the limit get a 503, also on one connection of HTTP/2", async () => {
     const client = new H2Client(lab.clientPort, authority.certificate);

@@ -118,6 +118,7 @@ describe("the files of edge and valve", () => {
       "/etc/gpubox/upstream.sh",
       "/tmp/admin.sock",
       "/tmp/clients.sock",
+      "/tmp/expiry.map",
       "/tmp/gpubox.lock",
       "/tmp/knows.map",
       "/tmp/master.sock",

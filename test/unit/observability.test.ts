@@ -143,6 +143,35 @@ describe("on", () => {
     ]);
   });
 
+  test("the end of the edge's certificate is read where it has one", () => {
+    const jobs = (gateway: Record<string, unknown>) => {
+      const box = testPlan(observed({ gateway }), secrets, online);
+      return parse(fileOf(box, "prometheus", "prometheus.yml")).scrape_configs;
+    };
+    const job = {
+      job_name: "certificate",
+      metrics_path: "/certificate",
+      static_configs: [{ targets: ["edge:4004"], labels: { instance: "edge" } }],
+    };
+    const tls = { certificate: "/etc/tls/box.pem", key: "/etc/tls/box.key" };
+    expect(jobs({ tls, hosts: ["box.example"] })).toContainEqual(job);
+    expect(jobs({})).not.toContainEqual(expect.objectContaining({ job_name: "certificate" }));
+  });
+
+  test("no two listeners of the edge share a port, with an admin port that speaks TLS", () => {
+    const tls = { acme: { agreeToTerms: true } };
+    const gateway = {
+      tls,
+      hosts: ["box.example.com"],
+      bind: "0.0.0.0",
+      port: 443,
+      admin: { bind: "100.64.0.7" },
+    };
+    const cfg = fileOf(testPlan(observed({ gateway }), secrets, online), "edge", "haproxy.cfg");
+    const ports = [...cfg.matchAll(/^ {2}bind (?:127\.0\.0\.1)?:(\d+)/gm)].map(([, port]) => port);
+    expect(ports).toEqual(["4000", "4001", "4005", "4004", "4003", "4002"]);
+  });
+
   test("own callbacks of the stack's settings stay", () => {
     const gateway = { settings: { litellm: { callbacks: "my_logger.instance" } } };
     const config = parse(fileOf(testPlan(observed({ gateway }), secrets, online), "gateway", "config.yaml"));

@@ -444,7 +444,7 @@ describe("the plan", () => {
     const admin = { bind: "100.64.0.7", hosts: ["admin.example"] };
     expect(ports({ tls: FILES, admin })).toEqual([
       ["127.0.0.1", 4001, 4001],
-      ["100.64.0.7", 4001, 4004],
+      ["100.64.0.7", 4001, 4005],
     ]);
     expect(ports({ admin: { ...admin, unencrypted: true } })).toEqual([
       ["127.0.0.1", 4001, 4001],

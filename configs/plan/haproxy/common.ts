@@ -200,13 +200,19 @@ export function parallelTable(): string[] {
   return [`backend ${RUNNING} from base`, "  stick-table type integer size 1 store conn_cur", ""];
 }
 
-/** The listener that Prometheus asks. Its port is never published; it answers nothing but metrics, its own or those of `backend`. */
-export function metricsFrontend(backend?: { address: string; path: string }): string[] {
+/**
+ * The listener that Prometheus asks. Its port is never published; it answers nothing but metrics, its own or those of
+ * `backend`.
+ *
+ * @param more rules that answer other paths
+ */
+export function metricsFrontend(backend?: { address: string; path: string }, more: string[] = []): string[] {
   const listener = [
     "frontend metrics from base",
     `  bind :${METRICS_PORT}`,
     "  http-request set-log-level silent",
     `  http-request use-service prometheus-exporter if { path ${METRICS_PATH} }`,
+    ...more.map((rule) => `  ${rule}`),
   ];
   if (!backend) return [...listener, "  http-request return status 404", ""];
   return [

@@ -11,7 +11,7 @@ import {
 } from "./common";
 import { FORWARDED_HOST, knownHost, RESPONSE_RULES, requestRules } from "./edgeHosts";
 import { askForKey, KEY_RULES, openRules, REFUSE_OTHER_KEYS } from "./edgeKeys";
-import { ADMIN_TLS_PORT, type EdgeTls, plainSections, tlsBind } from "./tls";
+import { ADMIN_TLS_PORT, type EdgeTls, expiryRule, plainSections, tlsBind } from "./tls";
 
 /** Port of the clients' listener inside the container: inference only. */
 export const CLIENT_PORT = 4000;
@@ -199,7 +199,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
       rules: KEY_RULES,
     }),
     "",
-    ...(options.metrics ? metricsFrontend() : []),
+    ...(options.metrics ? metricsFrontend(undefined, options.tls ? [expiryRule(options.hosts)] : []) : []),
     ...plainSections(options.tls, knownHost(options.hosts)),
     ...aliveFrontend(),
   ];

@@ -1,11 +1,14 @@
+import { isIP } from "node:net";
 import { jsonError } from "./common";
 
 /** Port of the edge's plain HTTP inside the container: the authority's challenges, and the way to https for the rest. */
 export const HTTP_PORT = 4003;
 /** Port of the admin listener that speaks TLS inside the container. */
-export const ADMIN_TLS_PORT = 4004;
+export const ADMIN_TLS_PORT = 4005;
 /** Where the directory with tls.pem is mounted that another container keeps up to date. */
 export const CERTIFICATES_DIR = "/var/lib/certificates";
+/** Path of the edge's metrics listener that tells until when its certificate is good. */
+export const EXPIRY_PATH = "/certificate";
 /** Name and port of the container that answers a certificate authority's challenges. */
 const CHALLENGES = "certificates:8080";
 
@@ -32,6 +35,18 @@ export function tlsBind(tls: EdgeTls | undefined): string {
     ` ssl crt ${tls.certificate}${strict} alpn h2,http/1.1 ssl-min-ver TLSv1.2 no-tls-tickets` +
     ` ciphers ${CIPHERS.join(":")} ciphersuites ${CIPHERSUITES.map((suite) => `TLS_${suite}`).join(":")}`
   );
+}
+
+/**
+ * The rule that tells Prometheus until when the certificate is good, in seconds since 1970; not a number where there is none
+ * yet. /tmp/expiry.map is filled by assets/edge/certificates.sh: HAProxy's own exporter does not tell it.
+ *
+ * @param hosts that the certificate is for; the first that is a name stands for all
+ */
+export function expiryRule(hosts: string[]): string {
+  const host = hosts.find((name) => !isIP(name)) ?? hosts[0] ?? "localhost";
+  const metric = `gpubox_certificate_expiry_timestamp_seconds{host=\\"${host}\\"} %[str(expiry),map(/tmp/expiry.map,NaN)]`;
+  return `http-request return status 200 content-type "text/plain; version=0.0.4" lf-string "${metric}\\n" if { path ${EXPIRY_PATH} }`;
 }
 
 /**

@@ -3,6 +3,7 @@ import type { PlannedBackend } from "../backend";
 import { container, type PlanContext } from "../context";
 import { BACKEND_METRICS_PATH, METRICS_PORT } from "../haproxy/common";
 import { GATEWAY_PORT } from "../haproxy/edge";
+import { EXPIRY_PATH } from "../haproxy/tls";
 import { modelSlug } from "../names";
 import { configFile, directory } from "../text";
 import type { FilePlan, ServicePlan } from "../types";
@@ -110,6 +111,9 @@ function prometheusConfig({ config }: PlanContext, exporters: ServicePlan[]): st
       },
       // Free slots for gateways are in maintenance.
       { ...job("edge", "edge", METRICS_PORT), params: { "no-maint": [""] } },
+      ...(config.gateway.tls
+        ? [{ ...job("certificate", "edge", METRICS_PORT), metrics_path: EXPIRY_PATH }]
+        : []),
       models("valve", { params: { "no-maint": [""] } }),
       models("backend", {
         metrics_path: BACKEND_METRICS_PATH,

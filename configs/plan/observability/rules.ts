@@ -156,7 +156,7 @@ const hostRules: AlertRule[] = [
     "gpubox_certificate_expiry_timestamp_seconds - time() < 14 * 86400",
     [
       "The certificate for {{ $labels.host }} expires in {{ $value | humanizeDuration }}.",
-      "Renew it: docs/network.md.",
+      "Renew it: docs/tls.md.",
     ],
   ),
 ];

@@ -54,7 +54,7 @@ async function onHost(script: string, stdin?: string): Promise<void> {
 export function handshake(
   port: number,
   options: { servername?: string; alpn?: string[]; maxVersion?: "TLSv1.1"; address?: string } = {},
-): Promise<{ serial?: string; protocol?: string | false | null; error?: string }> {
+): Promise<{ serial?: string; end?: string; protocol?: string | false | null; error?: string }> {
   const { servername = "box.example", alpn = ["http/1.1"], maxVersion, address = "127.0.0.1" } = options;
   return new Promise((resolve) => {
     const socket = connect({
@@ -63,7 +63,8 @@ export function handshake(
       ...(maxVersion ? { minVersion: "TLSv1", maxVersion, ciphers: "DEFAULT@SECLEVEL=0" } : {}),
     });
     socket.on("secureConnect", () => {
-      resolve({ serial: socket.getPeerCertificate().serialNumber, protocol: socket.alpnProtocol });
+      const { serialNumber: serial, valid_to: end } = socket.getPeerCertificate();
+      resolve({ serial, end, protocol: socket.alpnProtocol });
       socket.destroy();
     });
     socket.on("error", (error) => resolve({ error: error.message }));
