@@ -27,11 +27,12 @@ export class Observability extends pulumi.ComponentResource {
           { parent: this },
         ),
     );
-    new local.Command(
-      `${name}-${plan.change.name}`,
-      { create: plan.change.script, environment: host.environment, addPreviousOutputInEnv: false },
-      { parent: this, dependsOn: [after, ...services.map(({ files }) => files)] },
-    );
+    if (plan.change)
+      new local.Command(
+        `${name}-${plan.change.name}`,
+        { create: plan.change.script, environment: host.environment, addPreviousOutputInEnv: false },
+        { parent: this, dependsOn: [after, ...services.map(({ files }) => files)] },
+      );
     this.registerOutputs({});
   }
 }

@@ -2,9 +2,9 @@ import { isIP } from "node:net";
 import { generatedKeys } from "./accessSecrets";
 import { isLoopback } from "./addresses";
 import { checkAccess } from "./checkAccess";
-import { checkExposed } from "./checkExposed";
 import { checkLimits } from "./checkLimits";
 import { checkObservability } from "./checkObservability";
+import { checkPorts } from "./checkPorts";
 import { checkRouting } from "./checkRouting";
 import { checkEnvironment, checkSettings } from "./checkSettings";
 import { checkSlots } from "./checkSlots";
@@ -14,6 +14,7 @@ import { optionalSecrets } from "./optionalModels";
 import { instancesOf } from "./plan/instances";
 import { POOLED_CONNECTIONS } from "./plan/litellm";
 import { modelSlug } from "./plan/names";
+import { adminPort } from "./ports";
 import type { Problem } from "./problems";
 import { checkProfiles } from "./profiles";
 import { requiredSecrets } from "./requiredSecrets";
@@ -33,17 +34,12 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkPool(config),
     ...checkStores(config),
     ...checkNames(config),
-    ...checkExposed(config),
+    ...checkPorts(config),
     ...checkSlots(config),
     ...checkAccess(config, secrets),
     ...checkObservability(config),
     ...checkSecrets(config, secrets),
   ];
-}
-
-/** Default of `gateway.adminPort`. */
-export function adminPort(config: StackConfig): number {
-  return config.gateway.adminPort ?? config.gateway.port + 1;
 }
 
 function checkHost({ host }: StackConfig): Problem[] {

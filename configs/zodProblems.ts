@@ -53,7 +53,7 @@ function expectation(issue: Issue, found?: unknown): string {
     case "too_big":
       return `Write at most ${issue.maximum}.`;
     case "invalid_union":
-      return unionExpectation(issue);
+      return unionExpectation(issue, found);
     case "invalid_format":
       return ["ipv4", "ipv6"].includes(issue.format)
         ? "Write an IP address, for example 127.0.0.1."
@@ -69,7 +69,11 @@ const NO_CHOICE = "Invalid";
 /** zod's own text where a schema gives no better one. */
 const NO_MESSAGE = "Invalid input";
 
-function unionExpectation(issue: Extract<Issue, { code: "invalid_union" }>): string {
+function unionExpectation(issue: Extract<Issue, { code: "invalid_union" }>, found: unknown): string {
+  if ("options" in issue && Array.isArray(issue.options)) {
+    const options = issue.options.filter((option) => option !== undefined).map(String);
+    return typeof found === "string" ? suggestion(found, options) : `Use one of: ${options.join(", ")}.`;
+  }
   if (issue.message !== NO_MESSAGE) return issue.message;
   const choices = issue.errors.map((errors) => errors[0]).filter((first) => first !== undefined);
   return [...new Set(choices.map((first) => expectation(first)))].join(" Or: ");

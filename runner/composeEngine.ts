@@ -67,7 +67,7 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
     });
   // A monitor that does not come up keeps nobody from being served.
   for (const monitor of monitors) await healthy(options, monitor);
-  if (plan.observability) await step(options, "time of the change", plan.observability.change.script);
+  if (plan.observability?.change) await step(options, "time of the change", plan.observability.change.script);
   log(`  kept as ${composePath(projectDir, plan.stack)}`);
 }
 

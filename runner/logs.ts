@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { type LogLine, mentions, parseLogLine, redactor } from "../configs/logLines";
-import { modelServers } from "../configs/plan/box";
+import { modelServers, servicesOf } from "../configs/plan/box";
 import { namesOf } from "../configs/plan/instances";
 import { renderText } from "../configs/plan/text";
-import type { BoxPlan } from "../configs/plan/types";
+import type { BoxPlan, SecretPart } from "../configs/plan/types";
 import { suggestion } from "../configs/problems";
 import type { StackConfig } from "../configs/schema/stack";
 import { output, UserError } from "./process";
@@ -45,10 +45,10 @@ export async function readLogs(options: LogsOptions): Promise<void> {
   const sources = await sourcesOf(options);
   const redact = redactor([
     ...Object.values(secrets),
-    // What is derived from them and goes over the wire: the backends' key, the drain token.
-    ...["saltKey", "masterKey"]
-      .filter((name) => secrets[name])
-      .map((secret) => renderText([{ secret, as: "derived" }], secrets)),
+    // What is derived from them and goes over the wire: the backends' key, the drain token, Langfuse's.
+    ...derivedParts(box)
+      .filter(({ secret }) => secrets[secret])
+      .map((part) => renderText([{ ...part, as: "derived" }], secrets)),
   ]);
   const emit = (line: LogLine) => print({ ...line, text: redact(line.text) });
   if (follow) {
@@ -59,6 +59,13 @@ export async function readLogs(options: LogsOptions): Promise<void> {
   for (const source of sources) await stream(box, source, options, (line) => lines.push(line));
   lines.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   for (const line of lines) emit(line);
+}
+
+function derivedParts(box: BoxPlan): SecretPart[] {
+  const texts = servicesOf(box).flatMap(({ directory }) =>
+    Object.values(directory.files).flatMap(({ text }) => text),
+  );
+  return texts.filter((part) => typeof part === "object").filter(({ as }) => as.endsWith("derived"));
 }
 
 async function sourcesOf({ box, config, of }: LogsOptions): Promise<Source[]> {

@@ -1,10 +1,8 @@
 import { generatedKeys } from "../configs/accessSecrets";
-import { exposedPorts } from "../configs/checkExposed";
-import { observabilityPorts } from "../configs/checkObservability";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
-import { edgePorts } from "../configs/ports";
+import { publishedPorts } from "../configs/ports";
 import { modelsOfBox } from "../configs/profiles";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
 import { composeUp } from "../runner/composeEngine";
@@ -107,11 +105,7 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
     engine: docker,
     pulumi: byCompose ? "compose" : found?.engine,
     dataDir: config.host.dataDir,
-    ports: [
-      ...edgePorts(config),
-      ...exposedPorts({ models: modelsOfBox(config) }),
-      ...observabilityPorts(config),
-    ],
+    ports: publishedPorts({ ...config, models: modelsOfBox(config) }),
     log: say,
   });
   if (found && !found.engine) {
@@ -133,7 +127,8 @@ function neededSecrets(config: StackConfig): string[] {
     (name) =>
       (name !== "cachePassword" || config.cache.mode === "bundled") &&
       (name !== "databasePassword" || config.database.mode === "bundled") &&
-      (name !== "grafanaPassword" || config.observability.mode === "bundled"),
+      (name !== "grafanaPassword" || config.observability.mode === "bundled") &&
+      (name !== "langfusePassword" || config.observability.langfuse?.mode === "bundled"),
   );
   return [...own, ...generatedKeys(config.access)];
 }
@@ -165,23 +160,30 @@ function farewell(plan: BoxPlan, engine: PulumiEngine | undefined, config: Stack
     for (const line of exportsFor(engine)) say(`  ${line}`);
     say(`  pulumi preview --stack ${stack}`);
   }
-  if (plan.observability) {
-    say(`Metrics and alerts: http://127.0.0.1:${config.observability.prometheusPort}`);
-    const { grafana } = Object.fromEntries(
-      plan.observability.services.map(({ container }) => [container.name, container]),
-    );
-    if (grafana)
-      say(
-        `Dashboards: http://127.0.0.1:${config.observability.port} (admin, \`pulumi config get gpubox:grafanaPassword\` shows the password)`,
-      );
-  }
-  const model = plan.models[0];
-  if (!model) {
-    say("It declares no model yet: add one under gpubox:models.");
-    return;
-  }
+  sayMonitors(config, plan);
+  if (plan.models.length === 0) say("It declares no model yet: add one under gpubox:models.");
+  const model = plan.models.find((name) => {
+    const entry = config.models[name];
+    return entry?.mode === "chat" && entry.start !== "manual";
+  });
+  if (!model) return;
   say("Try it:");
   say(
     `  curl -s ${plan.endpoint}/v1/chat/completions${auth} -H 'Content-Type: application/json' -d '{"model": "${model}", "messages": [{"role": "user", "content": "ping"}]}'`,
   );
+}
+
+/** Where a person looks at metrics, dashboards and traces. */
+function sayMonitors({ observability }: StackConfig, plan: BoxPlan): void {
+  const runs = (name: string) =>
+    plan.observability?.services.some(({ container }) => container.name === name) ?? false;
+  if (runs("prometheus")) say(`Metrics and alerts: http://127.0.0.1:${observability.prometheusPort}`);
+  if (runs("grafana"))
+    say(
+      `Dashboards: http://127.0.0.1:${observability.port} (admin, \`pulumi config get gpubox:grafanaPassword\` shows the password)`,
+    );
+  if (observability.langfuse?.mode === "bundled")
+    say(
+      `Traces: http://127.0.0.1:${observability.langfuse.port} (${observability.langfuse.email}, \`pulumi config get gpubox:langfusePassword\` shows the password)`,
+    );
 }

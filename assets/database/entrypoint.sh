@@ -1,5 +1,6 @@
 #!/bin/sh
 # Postgres with its data guarded: refuses another major, an empty volume where a database was, and another salt key.
+# GPUBOX_OWNER: the role that owns the database of the same name.
 # It replaces the image's own entrypoint, so that the official image and the recipe behave alike.
 set -eu
 umask 027
@@ -38,8 +39,8 @@ else
   initdb -D "$data.new" -U postgres --encoding=UTF8 --locale=C.UTF-8 --data-checksums \
     --auth-local=peer --auth-host=scram-sha-256 >/dev/null
   printf '%s\n' 'host all all all scram-sha-256' >> "$data.new/pg_hba.conf"
-  # The gateway's role owns its database and nothing else: a hole in the gateway must not run programs here.
-  printf '%s;\n\n' 'CREATE ROLE litellm LOGIN' 'CREATE DATABASE litellm OWNER litellm' | single_user "$data.new"
+  # The role owns its database and nothing else: a hole in the program that uses it must not run programs here.
+  printf '%s;\n\n' "CREATE ROLE $GPUBOX_OWNER LOGIN" "CREATE DATABASE $GPUBOX_OWNER OWNER $GPUBOX_OWNER" | single_user "$data.new"
   mv "$data.new" "$data"
 fi
 
@@ -53,7 +54,7 @@ quoted=$(printf '%s' "$password" | sed "s/'/''/g")
 single_user "$data" <<EOF
 DO 'BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ''postgres'') THEN CREATE ROLE postgres SUPERUSER LOGIN; END IF; END';
 
-ALTER ROLE litellm PASSWORD '$quoted';
+ALTER ROLE $GPUBOX_OWNER PASSWORD '$quoted';
 
 EOF
 

@@ -1,8 +1,8 @@
-import { adminPort } from "../checks";
 import type { EngineContainer } from "../engines/engine";
 import { reservedBytes, totalBytes } from "../gpu/device";
 import { planStackGpus } from "../gpu/stack";
 import { leftOut, withoutLeftOut } from "../optionalModels";
+import { adminPort } from "../ports";
 import type { StackConfig } from "../schema/stack";
 import { type PlannedBackend, planBackend } from "./backend";
 import { planBackup } from "./backup";
@@ -51,7 +51,7 @@ export function planBox(input: PlanInput): BoxPlan {
     prefix: context.prefix,
     docker: config.host.docker,
     dataDir: context.dataDir,
-    networks: networks(context.prefix, config.observability.mode === "bundled"),
+    networks: networks(context.prefix, config.observability),
     cache: planCache(context),
     database: planDatabase(context),
     backup: planBackup(context),
@@ -126,7 +126,7 @@ export function servicesOf(plan: BoxPlan) {
   ];
 }
 
-function networks(prefix: string, observed: boolean): NetworkPlan[] {
+function networks(prefix: string, { mode, langfuse }: StackConfig["observability"]): NetworkPlan[] {
   const network = (role: NetworkRole, internal: boolean) => ({ role, name: `${prefix}-${role}`, internal });
   return [
     // Gateways reach cloud providers through it, and only networks with a way out can publish the edge's ports.
@@ -134,7 +134,8 @@ function networks(prefix: string, observed: boolean): NetworkPlan[] {
     network("data", true),
     network("models", true),
     network("backends", true),
-    ...(observed ? [network("metrics", true), network("dashboards", false)] : []),
+    ...(mode === "bundled" ? [network("metrics", true), network("dashboards", false)] : []),
+    ...(langfuse?.mode === "bundled" ? [network("langfuse", true)] : []),
   ];
 }
 

@@ -1,25 +1,50 @@
 import { container, health, type PlanContext } from "./context";
 import { configFile, directory } from "./text";
-import type { ServicePlan } from "./types";
+import type { NetworkRole, SecretPart, ServicePlan } from "./types";
 
 /** uid and gid of `redis` in the official Debian image; the recipe uses the same. */
 const REDIS = 999;
 
-/** Redis for the gateways' shared state and cached answers. Losing it loses no data, so nothing is written to disk. */
+/** Redis for the gateways' shared state and cached answers. */
 export function planCache(context: PlanContext): ServicePlan | undefined {
   const { cache } = context.config;
   if (cache.mode !== "bundled") return undefined;
-  const password = { secret: "cachePassword" } as const;
+  const secret = "cachePassword";
+  return planRedis(context, {
+    name: "cache",
+    password: { secret, as: "raw" },
+    quotedPassword: { secret, as: "redis" },
+    network: "data",
+    memoryMiB: cache.memoryMiB,
+    whenFull: "allkeys-lru",
+  });
+}
+
+interface RedisChoices {
+  /** Of the container, and on its network. */
+  name: string;
+  password: SecretPart;
+  /** The same, as a word of redis.conf. */
+  quotedPassword: SecretPart;
+  network: NetworkRole;
+  memoryMiB: number;
+  /** Redis' `maxmemory-policy`. */
+  whenFull: "allkeys-lru" | "noeviction";
+}
+
+/** A Redis whose loss loses no data that anybody keeps: nothing is written to disk. */
+export function planRedis(context: PlanContext, choices: RedisChoices): ServicePlan {
+  const { memoryMiB, name, network, password, quotedPassword, whenFull } = choices;
   const files = directory(
-    `${context.dataDir}/cache`,
+    `${context.dataDir}/${name}`,
     REDIS,
     {
       "redis.conf": configFile(
         "bind * -::*\nport 6379\nprotected-mode yes\nrequirepass ",
-        { ...password, as: "redis" },
-        `\nsave ""\nappendonly no\nmaxmemory ${Math.floor(cache.memoryMiB * 0.75)}mb\nmaxmemory-policy allkeys-lru\n`,
+        quotedPassword,
+        `\nsave ""\nappendonly no\nmaxmemory ${Math.floor(memoryMiB * 0.75)}mb\nmaxmemory-policy ${whenFull}\n`,
       ),
-      password: configFile({ ...password, as: "raw" }),
+      password: configFile(password),
     },
     context.secrets,
   );
@@ -29,14 +54,14 @@ export function planCache(context: PlanContext): ServicePlan | undefined {
     container: container(
       context,
       {
-        name: "cache",
+        name,
         role: "cache",
         entrypoint: ["redis-server"],
         command: ["/etc/gpubox/redis.conf"],
         user: `${REDIS}:${REDIS}`,
-        networks: { data: ["cache"] },
+        networks: { [network]: [name] },
         mounts: [{ kind: "directory", source: files.path, target: "/etc/gpubox", readOnly: true }],
-        memoryMiB: cache.memoryMiB,
+        memoryMiB,
         health: health(
           "CMD-SHELL",
           'REDISCLI_AUTH="$(cat /etc/gpubox/password)" redis-cli ping | grep -q PONG',

@@ -1,5 +1,5 @@
-import { acceptedHosts, adminPort } from "../checks";
-import { edgePorts } from "../ports";
+import { acceptedHosts } from "../checks";
+import { adminPort, edgePorts } from "../ports";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { usesDatabase } from "./gateway";
 import { CONFIG_DIR } from "./haproxy/common";

@@ -54,9 +54,14 @@ export function planElsewhere(
   const database = profile === "stateful";
   const redis = database && config.cache.mode !== "none";
   const { budget, ...limits } = config.gateway.limits;
+  const { langfuse } = config.observability;
   const kept = {
     ...config,
     models,
+    observability: {
+      ...config.observability,
+      langfuse: langfuse?.mode === "external" ? langfuse : undefined,
+    },
     gateway: { ...config.gateway, limits: { ...limits, ...(database ? { budget } : {}) } },
   };
   return {
@@ -75,6 +80,7 @@ export function planElsewhere(
       ...(limits.maxParallel
         ? ["gateway.limits.maxParallel is the edge's: in front of it, nothing counts."]
         : []),
+      ...(langfuse?.mode === "bundled" ? ["This box's Langfuse is for this box only: no traces."] : []),
     ],
   };
 }
@@ -144,7 +150,7 @@ function deployment(
 
 /** Names of secrets without values, and what is no secret as the box's gateway has it. */
 function environment(
-  { gateway }: StackConfig,
+  { gateway, observability }: StackConfig,
   deployments: Deployment[],
   { database, redis }: { database: boolean; redis: boolean },
 ): string {
@@ -153,6 +159,7 @@ function environment(
     ...Object.values(secrets).map(({ secret }) => secret),
   ]);
   const own = Object.entries(gateway.env);
+  const langfuse = observability.langfuse?.mode === "external" ? observability.langfuse : undefined;
   const lines = [
     "# Names only. Fill in the values where the gateway runs, and keep the file out of every repository.",
     "# Clients' key and admin's; starts with sk-.",
@@ -165,12 +172,19 @@ function environment(
       `# pulumi config get gpubox:${secret}`,
       `${secretVariable(secret)}=`,
     ]),
+    ...(langfuse
+      ? [
+          ...[`# pulumi config get gpubox:${langfuse.publicKey.secret}`, "LANGFUSE_PUBLIC_KEY="],
+          ...[`# pulumi config get gpubox:${langfuse.secretKey.secret}`, "LANGFUSE_SECRET_KEY="],
+        ]
+      : []),
     ...own.flatMap(([name, value]) =>
       typeof value === "string" ? [] : [`# pulumi config get gpubox:${value.secret}`, `${name}=`],
     ),
     "",
     "# No secrets.",
     ...own.flatMap(([name, value]) => (typeof value === "string" ? [`${name}=${value}`] : [])),
+    ...(langfuse ? [`LANGFUSE_OTEL_HOST=${langfuse.host}`] : []),
     "LITELLM_MODE=PRODUCTION",
     `LITELLM_LOG=${gateway.logs.level}`,
     `GRACEFUL_SHUTDOWN_TIMEOUT=${gateway.drainTimeout}`,

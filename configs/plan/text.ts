@@ -1,6 +1,6 @@
 import { createHash, createHmac } from "node:crypto";
 import type { SecretFacts } from "../secretFacts";
-import type { DirectoryPlan, FilePlan, SecretEncoding, TextPart } from "./types";
+import type { DirectoryPlan, FilePlan, SecretPart, TextPart } from "./types";
 
 /** Secret name to value. Exists only where files are written. */
 export type SecretValues = Record<string, string>;
@@ -12,12 +12,12 @@ export function renderText(text: TextPart[], values: SecretValues): string {
       if (typeof part === "string") return part;
       const value = values[part.secret];
       if (value === undefined) throw new Error(`secret ${part.secret} is missing`);
-      return encode(value, part.as);
+      return encode(value, part);
     })
     .join("");
 }
 
-function encode(value: string, as: SecretEncoding): string {
+function encode(value: string, { as, purpose }: SecretPart): string {
   switch (as) {
     case "raw":
       return value;
@@ -30,9 +30,9 @@ function encode(value: string, as: SecretEncoding): string {
     case "json":
       return JSON.stringify(value);
     case "derived":
-      return derivedToken(value);
+      return derivedToken(value, purpose);
     case "shell-derived":
-      return shellQuote(derivedToken(value));
+      return shellQuote(derivedToken(value, purpose));
     case "shell-url-hostname":
       return shellQuote(new URL(value).hostname);
     case "shell-url-port":
@@ -42,8 +42,9 @@ function encode(value: string, as: SecretEncoding): string {
   }
 }
 
-function derivedToken(secret: string): string {
-  return createHmac("sha256", secret).update("gpubox derived token").digest("hex");
+function derivedToken(secret: string, purpose?: string): string {
+  const what = purpose ? `gpubox derived token for ${purpose}` : "gpubox derived token";
+  return createHmac("sha256", secret).update(what).digest("hex");
 }
 
 /** One word of POSIX sh, whatever it holds. */

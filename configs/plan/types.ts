@@ -33,6 +33,8 @@ export interface SecretPart {
   /** Name of the secret in the stack's config, without the `gpubox:` prefix. */
   secret: string;
   as: SecretEncoding;
+  /** With `derived`: what the token is for; each purpose has its own. Default: what backends and drains ask for. */
+  purpose?: string;
 }
 
 export interface FilePlan {
@@ -72,9 +74,9 @@ export interface NetworkPlan {
 /**
  * `edge`: edge and gateways, with a way out. `data`: gateways, Redis, Postgres. `models`: gateways, valves. `backends`: valves,
  * backends. Only with observability: `metrics`: Prometheus, exporters, Alertmanager, Grafana. `dashboards`: Grafana and
- * Alertmanager, with a way out.
+ * Alertmanager, with a way out. Only with a Langfuse of the box's own: `langfuse`: it and its stores.
  */
-export type NetworkRole = "edge" | "data" | "models" | "backends" | "metrics" | "dashboards";
+export type NetworkRole = "edge" | "data" | "models" | "backends" | "metrics" | "dashboards" | "langfuse";
 
 export interface VolumePlan {
   /** Name on the host. Volumes hold data and are kept by every replacement and by `down`. */
@@ -265,8 +267,11 @@ export interface GatewayPlan extends ServicePlan {
 
 export interface ObservabilityPlan {
   services: ServicePlan[];
-  /** Notes the time of the last change as a metric, once what changed serves. Does nothing where nothing changed. */
-  change: StepPlan;
+  /**
+   * Notes the time of the last change as a metric, once what changed serves. Does nothing where nothing changed; absent
+   * where nobody reads metrics.
+   */
+  change?: StepPlan;
 }
 
 export interface BoxPlan {

@@ -1,6 +1,28 @@
 import { z } from "zod";
 import { memoryMiB, port, seconds, secretRef } from "./shared";
 
+const externalLangfuse = z.strictObject({
+  mode: z.literal("external").default("external"),
+  host: z
+    .url({ protocol: /^https?$/, error: "Write https://host or http://host:port." })
+    .describe("Base URL of a Langfuse server that the gateway reaches."),
+  publicKey: secretRef,
+  secretKey: secretRef,
+});
+
+const bundledLangfuse = z.strictObject({
+  mode: z.literal("bundled").describe("Langfuse with its database, stores and worker on this host: 10 GiB."),
+  port: port.default(3001).describe("Port of Langfuse's pages, which ask for a password."),
+  bind: z
+    .union([z.ipv4(), z.ipv6()])
+    .default("127.0.0.1")
+    .describe("Host address of that port: loopback, or the LAN's or tailnet's address of this host."),
+  email: z
+    .email({ error: "Write an address, for example me@example.com." })
+    .default("admin@gpubox.local")
+    .describe("The first person's name at Langfuse; the password is the secret langfusePassword."),
+});
+
 /** Metrics, alerts, dashboards, and traces for Langfuse. */
 export const observabilitySchema = z.strictObject({
   mode: z
@@ -29,13 +51,7 @@ export const observabilitySchema = z.strictObject({
     .prefault({})
     .describe("Where alerts go. Without a webhook, Prometheus and the dashboards show them."),
   langfuse: z
-    .strictObject({
-      host: z
-        .url({ protocol: /^https?$/, error: "Write https://host or http://host:port." })
-        .describe("Base URL of a Langfuse server that the gateway reaches."),
-      publicKey: secretRef,
-      secretKey: secretRef,
-    })
+    .discriminatedUnion("mode", [externalLangfuse, bundledLangfuse])
     .optional()
     .describe("Sends a trace of every request, prompt and answer included, to Langfuse. Needs no `mode`."),
 });

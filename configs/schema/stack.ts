@@ -42,6 +42,7 @@ export const generatedSecrets = [
   "cachePassword",
   "databasePassword",
   "grafanaPassword",
+  "langfusePassword",
 ] as const;
 
 export type GeneratedSecret = (typeof generatedSecrets)[number];

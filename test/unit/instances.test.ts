@@ -152,7 +152,7 @@ describe("a published port", () => {
       "instances[1].expose.port: Port 8000 belongs to gpubox:models.m.instances[0].expose.port. Write `expose` into the instances, each with a port of its own.",
     ]);
     expect(refusals({ ...exposed, expose: { port: 4001, key: { secret: "k" } } }, { secrets })).toEqual([
-      "expose.port: Port 4001 belongs to the gateway's admin port. Choose a free port.",
+      "expose.port: Port 4001 belongs to gpubox:gateway.adminPort. Choose a free port.",
     ]);
   });
 
@@ -164,7 +164,15 @@ describe("a published port", () => {
 });
 
 describe("the devices of a container", () => {
-  const networks = { edge: "e", data: "d", models: "m", backends: "b", metrics: "x", dashboards: "y" };
+  const networks = {
+    edge: "e",
+    data: "d",
+    models: "m",
+    backends: "b",
+    metrics: "x",
+    dashboards: "y",
+    langfuse: "l",
+  };
   const nvidia = { engine: "sglang", model: "hf://Qwen/Qwen3-8B", gpu: { devices: [0, 1] } };
 
   test("NVIDIA's are a request by id, never the `gpus` that takes one only", () => {

@@ -193,7 +193,7 @@ describe("on", () => {
     );
     expect(JSON.stringify(servicesOf(all).map(({ container }) => container))).not.toContain("PLANTED");
     expect(composeFile(all)).not.toContain("PLANTED");
-    expect(all.observability!.change.script).not.toContain("PLANTED");
+    expect(all.observability!.change!.script).not.toContain("PLANTED");
   });
 
   test("its data outlives its containers", () => {
@@ -205,7 +205,7 @@ describe("on", () => {
 
   test("the same change is noted once, another one anew", () => {
     const script = (values: Record<string, unknown>) =>
-      testPlan(values, secrets, online).observability!.change.script;
+      testPlan(values, secrets, online).observability!.change!.script;
     expect(script(observed())).toBe(script(observed()));
     expect(script(observed({}, { retentionDays: 3 }))).toBe(script(observed()));
     expect(script(observed({ gateway: { drainTimeout: 30 } }))).not.toBe(script(observed()));

@@ -1,7 +1,7 @@
 import { parse } from "yaml";
-import { exposedPorts } from "../../configs/checkExposed";
 import { parseStack } from "../../configs/parse";
 import { planElsewhere } from "../../configs/plan/elsewhere";
+import { modelPorts } from "../../configs/ports";
 import { ConfigError } from "../../configs/problems";
 import type { Profile } from "../../configs/profiles";
 import { loadAssets } from "../../runner/assets";
@@ -73,7 +73,7 @@ test("the ports that models publish are looked at before `up`, each with its key
   const expose = { port: 9000, key: { secret: "direct" } };
   const instances = [{ expose }, { expose: { ...expose, port: 9001 } }];
   const { models } = parseStack(rawStack({ models: { m: { ...tinyModel.tiny, instances } } }, secrets));
-  expect(exposedPorts({ models })).toEqual([
+  expect(modelPorts({ models })).toEqual([
     { bind: "127.0.0.1", port: 9000, key: "gpubox:models.m.instances[0].expose.port" },
     { bind: "127.0.0.1", port: 9001, key: "gpubox:models.m.instances[1].expose.port" },
   ]);

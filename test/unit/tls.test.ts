@@ -143,7 +143,7 @@ describe("where the certificate comes from", () => {
       testSecrets,
     );
     expect(() => parseStack(raw)).toThrow(
-      "gpubox:models.tiny.expose.port: Port 80 belongs to gateway.tls.acme.",
+      "gpubox:models.tiny.expose.port: Port 80 belongs to gpubox:gateway.tls.acme.port.",
     );
   });
 });

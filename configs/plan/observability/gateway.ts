@@ -1,6 +1,7 @@
 import type { StackConfig } from "../../schema/stack";
 import { shellQuote } from "../text";
 import type { TextPart } from "../types";
+import { LANGFUSE_URL, PROJECT_KEYS } from "./langfuse";
 
 /** Name by which Prometheus finds every gateway that runs, whichever generation it is of. */
 export const GATEWAYS_ALIAS = "gateways";
@@ -22,6 +23,12 @@ export function callbackSettings({ gateway, observability }: StackConfig): { cal
 export function langfuseVariables({ observability }: StackConfig): Record<string, TextPart[]> {
   const { langfuse } = observability;
   if (!langfuse) return {};
+  if (langfuse.mode === "bundled")
+    return {
+      LANGFUSE_OTEL_HOST: [shellQuote(LANGFUSE_URL)],
+      LANGFUSE_PUBLIC_KEY: PROJECT_KEYS.public,
+      LANGFUSE_SECRET_KEY: PROJECT_KEYS.secret,
+    };
   return {
     LANGFUSE_OTEL_HOST: [shellQuote(langfuse.host)],
     LANGFUSE_PUBLIC_KEY: [{ secret: langfuse.publicKey.secret, as: "shell" }],

@@ -5,6 +5,7 @@ import type { BackendPlan, GatewayPlan, ObservabilityPlan, ServicePlan, SlotPlan
 import { planAlertmanager } from "./alertmanager";
 import { planGpuExporter, planHostExporter, planPostgresExporter, planRedisExporter } from "./exporters";
 import { planGrafana } from "./grafana";
+import { planLangfuse } from "./langfuse";
 import { isHad, nvidiaDevices } from "./optional";
 import { planPrometheus } from "./prometheus";
 import { writeMetric } from "./textfile";
@@ -17,14 +18,20 @@ export interface Changing {
   slots: SlotPlan[];
 }
 
-/** Prometheus, Alertmanager, the exporters and Grafana; undefined where they are off. */
+/** Prometheus, Alertmanager, the exporters, Grafana and Langfuse; undefined where all of them are off. */
 export function planObservability(
   context: PlanContext,
   backends: PlannedBackend[],
   changing: Changing,
 ): ObservabilityPlan | undefined {
-  const { cache, database, observability } = context.config;
-  if (observability.mode === "none") return undefined;
+  const { langfuse, mode } = context.config.observability;
+  const traces = langfuse?.mode === "bundled" ? planLangfuse(context, langfuse) : [];
+  if (mode === "none") return traces.length > 0 ? { services: traces } : undefined;
+  return { services: [...monitors(context, backends), ...traces], change: changeStep(context, changing) };
+}
+
+function monitors(context: PlanContext, backends: PlannedBackend[]): ServicePlan[] {
+  const { cache, database } = context.config;
   const exporters = [
     planHostExporter(context),
     ...(cache.mode === "bundled" ? [planRedisExporter(context)] : []),
@@ -33,15 +40,12 @@ export function planObservability(
       ? [planGpuExporter(context)]
       : []),
   ];
-  return {
-    services: [
-      planPrometheus(context, backends, exporters),
-      planAlertmanager(context),
-      ...exporters,
-      ...(isHad(context, "grafana") ? [planGrafana(context)] : []),
-    ],
-    change: changeStep(context, changing),
-  };
+  return [
+    planPrometheus(context, backends, exporters),
+    planAlertmanager(context),
+    ...exporters,
+    ...(isHad(context, "grafana") ? [planGrafana(context)] : []),
+  ];
 }
 
 /** Dashboards draw a line at each of these times. */
