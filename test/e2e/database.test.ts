@@ -39,7 +39,7 @@ const POSTGRES = 999;
     ]);
     await output("chown", [`${POSTGRES}:${POSTGRES}`, join(host, "state")]);
     await output("docker", [
-      ...["run", "-d", "--name", NAME, "--user", `${POSTGRES}:${POSTGRES}`],
+      ...["run", "-d", "--name", NAME, "--user", `${POSTGRES}:${POSTGRES}`, "--env", "GPUBOX_OWNER=litellm"],
       ...["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--tmpfs", "/tmp"],
       ...["-v", `${host}/config:/etc/gpubox:ro`, "-v", `${host}/state:/var/lib/gpubox`],
       ...["-v", `${NAME}:/var/lib/postgresql/data`, "--entrypoint", "sh", image, "/etc/gpubox/entrypoint.sh"],
