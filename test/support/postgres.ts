@@ -16,6 +16,7 @@ export async function startPostgres(plan: BoxPlan, secrets: SecretValues): Promi
   await output("docker", [
     ...["run", "-d", "--name", `${plan.prefix}-${container.name}`, "--user", container.user, "--read-only"],
     ...Object.entries(container.labels).flatMap(([name, value]) => ["--label", `${name}=${value}`]),
+    ...Object.entries(container.env).flatMap(([name, value]) => ["--env", `${name}=${value}`]),
     ...["--network", `${plan.prefix}-data`, "--network-alias", "database", "--cap-drop", "ALL"],
     ...Object.entries(container.tmpfs).flatMap(([path, options]) => ["--tmpfs", `${path}:${options}`]),
     ...container.mounts.flatMap((m) => ["-v", `${m.source}:${m.target}:${m.readOnly ? "ro" : "rw"}`]),
