@@ -6,7 +6,7 @@ import { defaultProjectDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
 import { readResolved } from "../../runner/resolved";
 import { gatewaySql, litellmSql, startPostgres } from "./postgres";
-import { makeProject, type TestProject } from "./project";
+import { makeProject, removeProject, type TestProject } from "./project";
 import { testSecrets } from "./stacks";
 
 /** A project whose box is its Postgres alone, with LiteLLM's schema. */
@@ -36,7 +36,13 @@ export async function makeDatabaseProject(
   const resolved = { images: Object.fromEntries(images), offlineModels: [], knownModels: ["tiny"] };
   writeFileSync(join(root, `resolved.${stack}.json`), JSON.stringify(resolved));
   const plan = planStack(project.dir, stack, secrets, readResolved(project.dir, stack));
-  await startPostgres(plan, secrets);
-  await gatewaySql(plan, await litellmSql(plan.gateway.container.image));
+  try {
+    await startPostgres(plan, secrets);
+    await gatewaySql(plan, await litellmSql(plan.gateway.container.image));
+  } catch (error) {
+    // Nobody else can: the caller has no project yet, and its second try would find what is left of this one.
+    removeProject(project);
+    throw error;
+  }
   return { ...project, plan, secrets };
 }
