@@ -1,4 +1,11 @@
-import { chatModels, chooseModel, contextsOf, endpointAt, type Refusal } from "../configs/connect/choice";
+import {
+  chatModels,
+  chooseModel,
+  contextsOf,
+  endpointAt,
+  keySecret,
+  type Refusal,
+} from "../configs/connect/choice";
 import { clients, connection, script } from "../configs/connect/clients";
 import { endpointOf } from "../configs/plan/box";
 import { suggestion } from "../configs/problems";
@@ -24,9 +31,8 @@ const about = {
     host: { type: "string", value: "NAME", help: "the host name that the client uses, one of gateway.hosts" },
     key: {
       type: "string",
-      default: "masterKey",
-      value: "SECRET",
-      help: "the stack's secret; default: masterKey",
+      value: "NAME",
+      help: "a virtual key of gpubox:access, or a secret; default: the first key that may ask the model, else masterKey",
     },
     language: {
       type: "string",
@@ -39,7 +45,7 @@ const about = {
 } as const;
 
 verb(about, async ({ values, positionals: [name, ...rest] }) => {
-  const { stack, key: secret, language } = values;
+  const { stack, language } = values;
   const client = clients.find((one) => one === name);
   if (!client || rest.length > 0)
     throw new UserError(
@@ -52,12 +58,13 @@ verb(about, async ({ values, positionals: [name, ...rest] }) => {
   const secrets = await readSecrets(store);
   const config = readStack(defaultProjectDir, stack, secrets);
   const keyed = config.gateway.auth === "key";
+  const model = accepted(chooseModel(config, client, values.model));
+  const secret = keySecret(config, model, values.key);
   if (keyed && !secrets[secret])
     throw new UserError(
       `The stack ${stack} has no secret ${secret}.`,
       "Run `npm run up` first, or name another with --key.",
     );
-  const model = accepted(chooseModel(config, client, values.model));
   const endpoint = accepted(endpointAt(endpointOf(config), config, values.host));
   const key = keyed ? keyWord(store, secret, values["show-key"] ? secrets[secret] : undefined) : "none";
   const box = planStack(defaultProjectDir, stack, secrets, readResolved(defaultProjectDir, stack));

@@ -70,6 +70,19 @@ export function chooseModel(config: StackConfig, client: Client, wanted?: string
   return wanted;
 }
 
+/**
+ * The secret that holds the client's key: `wanted` is a declared virtual key or a secret. Default: the first declared key
+ * that may ask the model, by itself and by its team, else the master key.
+ */
+export function keySecret({ access }: StackConfig, model: string, wanted?: string): string {
+  if (wanted !== undefined) return access.keys[wanted]?.key.secret ?? wanted;
+  const may = ({ models }: { models?: string[] }) => models === undefined || models.includes(model);
+  const found = Object.values(access.keys).find(
+    (key) => may(key) && may((key.team && access.teams[key.team]) || {}),
+  );
+  return found?.key.secret ?? "masterKey";
+}
+
 /** The base URL for clients that reach the box under another host name. */
 export function endpointAt(endpoint: string, { gateway }: StackConfig, host?: string): string | Refusal {
   const loopback = ["localhost", "127.0.0.1", "::1"];

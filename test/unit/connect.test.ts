@@ -1,7 +1,7 @@
-import { chatModels, chooseModel, contextsOf, endpointAt } from "../../configs/connect/choice";
+import { chatModels, chooseModel, contextsOf, endpointAt, keySecret } from "../../configs/connect/choice";
 import { clients, connection, script } from "../../configs/connect/clients";
 import { parseStack } from "../../configs/parse";
-import { rawStack, testPlan } from "../support/stacks";
+import { rawStack, testPlan, testSecrets } from "../support/stacks";
 
 const model = (more = {}) => ({ engine: "llamacpp", model: "file:///srv/models/m.gguf", ...more });
 const values = {
@@ -38,6 +38,29 @@ test("a model that the client cannot ask is refused with what it can", () => {
   expect(chooseModel(parseStack(rawStack({ models: {} })), "openai")).toMatchObject({
     fix: "Add one under gpubox:models.",
   });
+});
+
+test("the key is a virtual one that may ask the model, where one is declared", () => {
+  expect(keySecret(config, "tiny")).toBe("masterKey");
+  const access = {
+    teams: { apart: { models: ["giant"] } },
+    keys: {
+      of_team: { key: { secret: "teamKey" }, team: "apart" },
+      narrow: { key: { secret: "narrowKey" }, models: ["giant"] },
+      alice: { key: { secret: "aliceKey" } },
+    },
+  };
+  const secrets = {
+    ...testSecrets,
+    teamKey: "sk-PLANTED-team-0123456789",
+    narrowKey: "sk-PLANTED-narrow-0123456789",
+    aliceKey: "sk-PLANTED-alice-0123456789",
+  };
+  const keyed = parseStack(rawStack({ ...values, access }, secrets));
+  expect(keySecret(keyed, "tiny")).toBe("aliceKey");
+  expect(keySecret(keyed, "giant")).toBe("teamKey");
+  expect(keySecret(keyed, "tiny", "narrow")).toBe("narrowKey");
+  expect(keySecret(keyed, "tiny", "masterKey")).toBe("masterKey");
 });
 
 test("the base URL has a host name that the edge answers to", () => {
