@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type CannedModelOptions, cannedModel } from "../../runner/cannedModel";
 import { output, type RunResult, run } from "../../runner/process";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
+import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";
 import {
   hasDocker,
   hasPulumi,
@@ -14,35 +15,12 @@ import {
   type TestProject,
 } from "../support/project";
 import { IMAGE_TOKENS, PIXEL, tinyProjector } from "../support/projector";
-import {
-  type Answer,
-  ask,
-  type Protocol,
-  promptTokens,
-  protocols,
-  type Question,
-  type Tool,
-} from "../support/protocols";
 import { type Recorder, recorderModel, startRecorder } from "../support/recorder";
 
 const MINUTE = 60_000;
 const STACK = "eng";
-const ANSWER = "It is sunny in the town that was asked for";
-const CITY = { city: "Zürich", days: 3 };
 // Filling this much takes a second or two: long enough to be met while it loads.
 const SLOW_CONTEXT = 4_000_000;
-
-const weather: Tool = {
-  name: "get_weather",
-  description: "The weather of a town",
-  schema: {
-    type: "object",
-    properties: { city: { type: "string" }, days: { type: "integer", enum: [1, 3] } },
-    required: ["city"],
-  },
-};
-
-// Until the engine's entries have a mode, the gateway takes every model for one that chats.
 
 type Sections = Record<string, Record<string, unknown>>;
 
@@ -117,44 +95,19 @@ type Sections = Record<string, Record<string, unknown>>;
     rmSync(folder, { recursive: true });
   });
 
-  const ways = Object.values(protocols).flatMap((protocol): [string, string, Protocol, boolean][] => [
-    [protocol.path, "whole", protocol, false],
-    [protocol.path, "streamed", protocol, true],
-  ]);
+  const reached = () => ({ endpoint: project.endpoint, key });
 
   describe.each(ways)("%s, %s", (_path, _how, protocol, stream) => {
-    const question: Question = {
-      model: "tools",
-      text: "How is the weather in Zürich?",
-      maxTokens: 200,
-      stream,
-    };
-    const answer = (more: Partial<Question>): Promise<Answer> =>
-      ask(project.endpoint, key, protocol, { ...question, ...more });
-
-    test("a question is answered", async () => {
-      expect(await answer({})).toEqual({ text: ANSWER, calls: [], stop: protocol.stops.complete });
-    });
-
-    test("an offered tool is called, and its result is answered", async () => {
-      const first = await answer({ tools: [weather] });
-      expect(first).toEqual({
-        text: "",
-        calls: [{ id: expect.stringMatching(/./), name: weather.name, arguments: CITY }],
-        stop: protocol.stops.call,
-      });
-      const called = { call: first.calls[0]!, result: '{"sky":"clear"}' };
-      expect(await answer({ tools: [weather], called })).toEqual({
-        text: ANSWER,
-        calls: [],
-        stop: protocol.stops.complete,
-      });
-    });
+    testTools(reached, protocol, stream);
 
     test("an image, a tool and a limit reach the server as they were sent", async () => {
       // Two types: one alone might be a default on the way.
       const mediaType = stream ? "image/webp" : "image/png";
-      const seen = await answer({
+      const seen = await asker(
+        reached,
+        protocol,
+        stream,
+      )({
         model: "recorder",
         image: { mediaType, base64: PIXEL },
         tools: [weather],
@@ -171,7 +124,7 @@ type Sections = Record<string, Record<string, unknown>>;
         {
           role: "user",
           content: [
-            { type: "text", text: question.text },
+            { type: "text", text: "How is the weather in Zürich?" },
             {
               type: "image_url",
               image_url: expect.objectContaining({ url: `data:${mediaType};base64,${PIXEL}` }),
@@ -188,32 +141,7 @@ type Sections = Record<string, Record<string, unknown>>;
     });
   });
 
-  test.each(Object.values(protocols).map((protocol) => [protocol.path, protocol] as const))(
-    "%s: a model that sees makes tokens of an image's patches, and refuses one that is none",
-    async (_, protocol) => {
-      const question: Question = { model: "eyes", text: "What is this?", maxTokens: 16, stream: false };
-      const tokens = (more: Partial<Question>) =>
-        promptTokens(project.endpoint, key, protocol, { ...question, ...more });
-      const image = { mediaType: "image/png", base64: PIXEL };
-      expect((await tokens({ image })) - (await tokens({}))).toBe(IMAGE_TOKENS);
-      await expect(tokens({ image: { ...image, base64: "AAAA" } })).rejects.toThrow(/^(400|500) .*image/s);
-    },
-  );
-
-  test("an embedding has a number for each dimension of the model", async () => {
-    const response = await fetch(`${project.endpoint}/v1/embeddings`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-      body: JSON.stringify({ model: "vectors", input: ["one", "another"] }),
-    });
-    expect(response.status).toBe(200);
-    const { data } = (await response.json()) as { data: { embedding: number[] }[] };
-    expect(data.map(({ embedding }) => embedding.length)).toEqual([32, 32]);
-    for (const { embedding } of data) {
-      // Normalised, as clients take for granted.
-      expect(Math.hypot(...embedding)).toBeCloseTo(1, 5);
-    }
-  });
+  testEyesAndVectors(reached, (tokens) => expect(tokens).toBe(IMAGE_TOKENS));
 
   test(
     "a server that is killed while it loads comes back by itself, and the request that waited is answered",
