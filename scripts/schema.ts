@@ -1,18 +1,23 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stackJsonSchema } from "../configs/schema/stack";
+import { trajectoryJsonSchema } from "../configs/trajectory/line";
 import { UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
 import { verb } from "./verb";
 
-/** `npm run schema`: writes the JSON Schema of stack configs; `-- --check` fails when the committed one is stale. */
+const schemas = {
+  "stack.schema.json": stackJsonSchema,
+  "docs/trajectory.schema.json": trajectoryJsonSchema,
+};
+
+/** `npm run schema`: writes the JSON Schemas of stack configs and of trajectory logs; `-- --check` fails when one is stale. */
 verb(async () => {
-  const path = join(defaultProjectDir, "stack.schema.json");
-  const text = `${JSON.stringify(stackJsonSchema(), null, 2)}\n`;
-  if (!process.argv.includes("--check")) return writeFileSync(path, text);
-  if (readFileSync(path, "utf8") !== text)
-    throw new UserError(
-      "stack.schema.json is not what the schemas say.",
-      "Run `npm run schema` and commit it.",
-    );
+  for (const [name, schema] of Object.entries(schemas)) {
+    const path = join(defaultProjectDir, name);
+    const text = `${JSON.stringify(schema(), null, 2)}\n`;
+    if (!process.argv.includes("--check")) writeFileSync(path, text);
+    else if (readFileSync(path, "utf8") !== text)
+      throw new UserError(`${name} is not what the schemas say.`, "Run `npm run schema` and commit it.");
+  }
 });
