@@ -17,6 +17,8 @@ import time
 import uuid
 from datetime import datetime, timezone
 
+import orjson
+
 from trajectory_file import AppendFile, zstd
 
 SCHEMA = 1
@@ -34,7 +36,7 @@ def iso(seconds):
 
 
 def dump(record):
-    return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    return orjson.dumps(record) + b"\n"
 
 
 class Gap:

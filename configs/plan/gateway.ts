@@ -2,6 +2,7 @@ import type { Route } from "../engines/engine";
 import { assetFile, container, health, imageOf, type PlanContext } from "./context";
 import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
 import { configFile, directory, envFile, hashOf, stableJson } from "./text";
+import { trajectoryDirectory, trajectoryFiles, trajectoryMount } from "./trajectories";
 import type { FilePlan, GatewayPlan, TextPart } from "./types";
 
 /** `nobody` of LiteLLM's non-root image; the recipe uses the same. */
@@ -58,6 +59,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
     }),
     "entrypoint.sh": assetFile(context, "gateway/entrypoint.sh"),
     "prove.py": assetFile(context, "gateway/prove.py"),
+    ...trajectoryFiles(context),
   };
   const draft = directory("", NOBODY, files, context.secrets);
   const generation = hashOf({
@@ -81,7 +83,10 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
       env: environment(config.gateway.drainTimeout),
       networks: { edge: [], data: [], models: [] },
       hostGateway: true,
-      mounts: [{ kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true }],
+      mounts: [
+        { kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true },
+        ...trajectoryMount(context),
+      ],
       tmpfs: { "/tmp": "rw,nosuid,size=512m,mode=1777" },
       memoryMiB: config.gateway.memoryMiB,
       health: {
@@ -105,7 +110,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[]): Gatewa
   return {
     container: gateway,
     directory: own,
-    writable: [],
+    writable: trajectoryDirectory(context, NOBODY),
     generation,
     description,
     modelHashes,

@@ -2,6 +2,7 @@ import { stringify } from "yaml";
 import type { ModelConfig } from "../engines";
 import type { Route } from "../engines/engine";
 import type { StackConfig } from "../schema/stack";
+import { withTrajectories } from "./trajectories";
 
 /** One server or account behind a model's name. */
 export interface Deployment {
@@ -51,6 +52,7 @@ export function litellmConfig(config: StackConfig, models: RoutedModel[], usesDa
           }
         : {}),
       ...settings.litellm,
+      ...(config.gateway.trajectories ? { callbacks: withTrajectories(settings.litellm.callbacks) } : {}),
     },
     router_settings: {
       ...(redis ? { redis_host: redis.host, redis_port: redis.port, redis_password: redis.password } : {}),

@@ -24,6 +24,7 @@ test("an empty stack config is a box with every default and no model", () => {
     replicas: 1,
     drainTimeout: 900,
     memoryMiB: 4096,
+    trajectories: false,
     settings: { litellm: {}, router: {}, general: {} },
   });
   expect(config.host).toEqual({
