@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 import time
 import uuid
@@ -187,15 +188,15 @@ class Call:
         request = {"method": self.method, "path": self.path, "headers": self.headers, "redacted": self.redacted}
         if self.parsed is None:
             request["body_base64"] = base64.b64encode(self.body).decode()
-            return orjson.dumps({**head, "request": request, "response": response}, default=str) + b"\n"
+            return _json({**head, "request": request, "response": response}) + b"\n"
         parts = [
-            orjson.dumps(head, default=str)[:-1],
+            _json(head)[:-1],
             b',"request":',
-            orjson.dumps(request)[:-1],
+            _json(request)[:-1],
             b',"body":',
             self.body,
             b'},"response":',
-            orjson.dumps(response, default=str),
+            _json(response),
             b"}\n",
         ]
         return b"".join(parts)
@@ -299,6 +300,14 @@ class _Answer:
         self.complete = complete
         self.size = size
         self.error = error
+
+
+def _json(value):
+    try:
+        return orjson.dumps(value, default=str)
+    except TypeError:
+        # Half of a surrogate pair in somebody's words, or a number beyond 64 bits.
+        return json.dumps(value, default=str, separators=(",", ":")).encode()
 
 
 def _milliseconds(start, end):

@@ -6,6 +6,7 @@ whether LiteLLM's callbacks come or not; they only add what the wire does not sh
 
 import asyncio
 import itertools
+import time
 
 import orjson
 
@@ -59,7 +60,7 @@ class Recorder:
             self.store.stop()
 
     async def _websocket(self, scope, receive, send):
-        record = {"kind": "websocket", "seq": next(self._numbers), "at": iso_now(), "path": scope["path"]}
+        record = {"kind": "websocket", "seq": next(self._numbers), "at": iso(time.time()), "path": scope["path"]}
         self.store.count(None, record)
         await self.app(scope, receive, send)
 
@@ -74,7 +75,7 @@ class Recorder:
                 return
             headers = [pair for pair in scope["headers"] if pair[0] != HEADER]
             headers.append((HEADER, call.id.encode()))
-            await self.app({**scope, "headers": headers}, _replay(call, body, receive), _capture(call, receive, send))
+            await self.app({**scope, "headers": headers}, _replay(call, body, receive), self._capture(call, receive, send))
         except asyncio.CancelledError:
             call.cancelled = True
             raise
@@ -82,7 +83,7 @@ class Recorder:
             call.crash = error
             raise
         finally:
-            self.store.count(call.id, call.end())
+            self._ended(call)
             try:
                 if not call.settled and not call.cancelled:
                     await self._settle(call)
@@ -98,6 +99,25 @@ class Recorder:
                 self.store.say("ERROR", f"request {call.id} has no line: {type(error).__name__}: {error}")
             else:
                 self.store.write(call.id, lines)
+
+    def _capture(self, call, receive, send):
+        async def capture(message):
+            if message["type"] == "http.response.start":
+                call.take_start(message["status"], message["headers"])
+                if not call.streamed and _hung_up(receive):
+                    call.disconnected = True
+            elif message["type"] == "http.response.body":
+                call.take_part(message.get("body", b""), message.get("more_body", False))
+                if call.finished:
+                    # Before the client has it all: what was answered in full is on record as that.
+                    self._ended(call)
+            await send(message)
+
+        return capture
+
+    def _ended(self, call):
+        if call.ended is None:
+            self.store.count(call.id, call.end())
 
     async def _settle(self, call):
         """LiteLLM tells of a success after the answer. The web server has the request as its own until then, and a stop waits."""
@@ -120,12 +140,6 @@ def told(call):
 def _resolve(waiter):
     if not waiter.done():
         waiter.set_result(None)
-
-
-def iso_now():
-    import time
-
-    return iso(time.time())
 
 
 async def _read(receive):
@@ -154,19 +168,6 @@ def _replay(call, body, receive):
         return message
 
     return replay
-
-
-def _capture(call, receive, send):
-    async def capture(message):
-        if message["type"] == "http.response.start":
-            call.take_start(message["status"], message["headers"])
-            if not call.streamed and _hung_up(receive):
-                call.disconnected = True
-        elif message["type"] == "http.response.body":
-            call.take_part(message.get("body", b""), message.get("more_body", False))
-        await send(message)
-
-    return capture
 
 
 def _hung_up(receive):

@@ -9,7 +9,10 @@ export const trajectoriesSchema = z.strictObject({
     .enum(["continue", "refuse"])
     .default("continue")
     .describe("While the log cannot be written: requests go on, the gap is recorded; or they are refused."),
-  rotateMiB: memoryMiB
+  rotateMiB: z
+    .int()
+    .min(1)
+    .max(65_536)
     .default(256)
     .describe("Size in MiB after which a file is closed and the next one begun."),
   compress: z.enum(["none", "zstd"]).default("none").describe("Of closed files."),

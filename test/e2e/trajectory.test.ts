@@ -8,7 +8,7 @@ import { cannedModel } from "../../runner/cannedModel";
 import { output, run } from "../../runner/process";
 import { recipeReference } from "../../runner/recipes";
 import { linesOf } from "../../runner/trajectory/show";
-import { containersOf, exportsIn, inShell } from "../support/box";
+import { complete, containersOf, exportsIn, inShell } from "../support/box";
 import { filesBelow, leaksIn } from "../support/leaks";
 import {
   hasDocker,
@@ -133,6 +133,7 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
       ...["--volume", `${join(project.dir, "test", "load", "stub.py")}:/stub.py:ro`],
       ...[recipeReference(project.dir, "gateway"), "/stub.py"],
     ]);
+    while ((await complete(project.endpoint, key, "echo")) !== "pong:0 ") await sleep(200);
   }, 15 * MINUTE);
   afterAll(() => {
     removeProject(project);

@@ -98,6 +98,15 @@ def test_files_are_closed_by_size_and_numbered_in_their_order(tmp_path):
     assert [(tmp_path / name).read_bytes()[:1] for name in closed] == [b"0", b"1", b"2", b"3"]
 
 
+def test_a_file_is_on_the_disk_before_it_is_closed(tmp_path, monkeypatch):
+    file = AppendFile(str(tmp_path / "log.jsonl"), 2)
+    file.append(b"1\n")
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    file.append(b"2\n")
+    assert synced == [str(tmp_path / "log.jsonl")]
+
+
 def test_a_closed_file_is_compressed_so_that_zstd_reads_it(tmp_path):
     text = b'{"line":"' + bytes(range(48, 58)) * 1_000_000 + b'"}\n'
     path = tmp_path / "log.000001.jsonl"

@@ -211,6 +211,14 @@ def test_a_failure_that_litellm_tells_twice_is_one_attempt(box):
     assert [line["attempt"] for line in box.lines] == [1]
 
 
+def test_words_that_are_no_text_do_not_cost_the_line(box):
+    async def fail(scope):
+        box.call(scope).fail({**failure(1), "message": "half \ud83d", "custom_llm_provider": 2**70})
+
+    box.run(Client(body=BODY), App(answer(500, b""), fail))
+    assert box.lines[0]["error"]["message"] == "half \ud83d"
+
+
 def test_a_refused_key_is_a_line_without_an_upstream(box):
     client = box.run(Client(body=BODY), App(answer(401, DENIED)))
     [line] = box.lines
@@ -234,6 +242,21 @@ def test_the_record_of_the_answer_comes_before_the_wait_for_the_callback(box):
     app = App(answer(200, SAID), after=lambda scope: seen.append((len(box.counted), len(box.lines))) or box.succeed(scope))
     box.run(Client(body=BODY), app)
     assert seen == [(2, 0)]
+
+
+@pytest.mark.parametrize("messages", [answer(200, SAID), stream(b"data: [DONE]\n\n")])
+def test_an_answer_is_on_record_before_the_client_has_all_of_it(box, messages):
+    client = Client(body=BODY)
+    seen = []
+
+    async def send(message):
+        seen.append((message.get("more_body"), [record["kind"] for record in box.counted][1:]))
+
+    client.send = send
+    box.run(client, App(messages))
+    assert seen[-1] == (None, ["response"])
+    assert all(records == [] for _, records in seen[:-1])
+    assert [record["kind"] for record in box.counted] == ["request", "response"]
 
 
 def chunks(*texts):

@@ -109,6 +109,10 @@ def test_what_finds_no_room_in_memory_either_is_lost_by_name(small_disk, open_st
     [gap] = [one for one in lines_of(small_disk, "log.counter.jsonl") if one["kind"] == "gap"]
     assert (gap["dropped"], gap["requests"], gap["reason"]) == (1, ["r2"], "No space left on device")
     assert [one["id"] for one in lines_of(small_disk)] == ["r1"]
+    # The room in memory is there again.
+    fill(small_disk)
+    store.write("r3", line(3))
+    assert (marker(small_disk)["held"], marker(small_disk)["dropped"]) == (1, 0)
 
 
 def test_a_log_is_written_again_without_a_request_that_tries(small_disk, open_store):

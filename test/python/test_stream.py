@@ -172,6 +172,15 @@ def test_of_a_route_without_a_form_of_its_own_is_left_as_it_is():
     assert assemble("audio/speech", b"data: x\n\n") == (None, True, None)
 
 
+def test_words_that_each_chunk_says_anew_are_there_once():
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "get", "arguments": "{"}}
+    more = {**call, "function": {"arguments": "}"}}
+    raw = b"".join(data(*[chat({"role": "assistant", "tool_calls": [one]}) for one in (call, more)]))
+    message = assemble("chat/completions", raw)[0]["choices"][0]["message"]
+    function = {"name": "get", "arguments": "{}"}
+    assert message == {"role": "assistant", "tool_calls": [{"id": "call_1", "type": "function", "function": function}]}
+
+
 def test_unknown_parts_of_a_delta_are_kept():
     raw = b"".join(data(chat({"provider_specific_fields": {"x": "a"}}), chat({"provider_specific_fields": {"x": "b"}, "audio": None})))
     message = assemble("chat/completions", raw)[0]["choices"][0]["message"]

@@ -115,7 +115,7 @@ export class TrajectoryClients {
     const { sent, headers } = this.call(`gone-${randomUUID()}`, "disconnected");
     const answer = await this.post(path, body, headers, gone.signal);
     sent.status = answer.status;
-    if (!answer.body) throw new Error(`${path} ${answer.status}: no body`);
+    if (!answer.ok || !answer.body) throw new Error(`${path} ${answer.status}: ${await answer.text()}`);
     for await (const part of answer.body) if (Buffer.from(part).includes("data:")) break;
     gone.abort();
   }
