@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { UserError } from "../runner/process";
+import { benchLogging } from "../test/bench/logging";
 import { benchOverhead, LOCAL_MODEL } from "../test/bench/overhead";
 import { benchPreview, SIZES } from "../test/bench/preview";
 import { benchStart } from "../test/bench/start";
@@ -7,7 +8,7 @@ import { LoadBox } from "../test/load/box";
 import { hasDocker, hasPulumi } from "../test/support/project";
 import { say, verb } from "./verb";
 
-const parts = ["start", "preview", "overhead"];
+const parts = ["start", "preview", "overhead", "logging"];
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,7 +20,7 @@ const { values: options, positionals } = parseArgs({
   },
 });
 
-/** `npm run bench [-- PART …]`: how fast a box changes, and what edge and valve cost, on boxes of its own. */
+/** `npm run bench [-- PART …]`: how fast a box changes, and what edge, valve and log cost, on boxes of its own. */
 verb(async () => {
   if (!hasDocker || !hasPulumi)
     throw new UserError(
@@ -42,12 +43,13 @@ verb(async () => {
     number,
   ];
 
-  if (wanted.includes("start") || wanted.includes("overhead")) {
+  if (["start", "overhead", "logging"].some((part) => wanted.includes(part))) {
     say("bringing up the stack bench1");
     const box = await LoadBox.open("bench1", port, { tiny: LOCAL_MODEL });
     try {
       if (wanted.includes("start")) await benchStart(box, runs, say);
       if (wanted.includes("overhead")) await benchOverhead(box, requests, say);
+      if (wanted.includes("logging")) await benchLogging(box, requests, say);
     } finally {
       box.close();
     }

@@ -7,6 +7,7 @@ import time
 from litellm.integrations.custom_logger import CustomLogger
 
 from trajectory_config import load
+from trajectory_metrics import publish
 from trajectory_recorder import HEADER, Recorder, told
 from trajectory_redact import SHORTEST
 from trajectory_store import Store
@@ -23,7 +24,7 @@ def install(directory):
         recorder = Recorder(None, Store(load(directory)))
         _stand_in_front(server.app, recorder)
         _stop_with(recorder)
-        _publish(recorder.store)
+        publish(recorder.store)
         installed = Callback(recorder, lambda: getattr(server, "llm_router", None))
     return installed
 
@@ -54,22 +55,6 @@ def _stop_with(recorder):
             before(got, frame)
 
         signal.signal(number, handle)
-
-
-def _publish(store):
-    """Metrics, where LiteLLM has a library for them."""
-    try:
-        from prometheus_client import Gauge
-    except ImportError:
-        return
-    values = {
-        "requests": ("Requests whose lines were written or are held.", lambda: store.written),
-        "held": ("Records that wait in memory because the log cannot be written.", lambda: store.held),
-        "lost": ("Records that are lost since the log cannot be written.", lambda: store.gap.dropped if store.gap else 0),
-        "unwritable": ("1 while the log cannot be written.", lambda: 0 if store.gap is None else 1),
-    }
-    for name, (text, value) in values.items():
-        Gauge(f"gpubox_trajectory_{name}", text).set_function(value)
 
 
 class Callback(CustomLogger):

@@ -20,9 +20,24 @@ import {
   type TrajectoryLog,
 } from "./logs";
 
+/** Readings of logs whose files are closed meanwhile. */
+const READINGS = 5;
+
 /** Holds the counters of logs against their lines. @throws UserError when there is no log */
 export async function checkLogs(paths: string[]): Promise<LogReport> {
-  const logs = findLogs(paths);
+  for (let reading = 1; ; reading++) {
+    const logs = findLogs(paths);
+    const facts = await factsOf(logs).catch((error: NodeJS.ErrnoException) => {
+      // Compressed or closed while it was to be read.
+      if (error.code === "ENOENT" && reading < READINGS) return undefined;
+      throw error;
+    });
+    const same = JSON.stringify(findLogs(paths)) === JSON.stringify(logs);
+    if (facts && (same || reading === READINGS)) return reconcile(facts);
+  }
+}
+
+async function factsOf(logs: TrajectoryLog[]): Promise<LogFacts> {
   const facts: LogFacts = { processes: [], requests: [], lines: [], gaps: [], websockets: [], broken: [] };
   const scratch = mkdtempSync(join(tmpdir(), "gpubox-trajectory-"));
   try {
@@ -35,7 +50,7 @@ export async function checkLogs(paths: string[]): Promise<LogReport> {
   } finally {
     rmSync(scratch, { recursive: true });
   }
-  return reconcile(facts);
+  return facts;
 }
 
 /** Lines of one log that are valid JSON; the others are told as broken. A line that is being written is no line yet. */

@@ -8,8 +8,10 @@ import textwrap
 import time
 
 import pytest
+from prometheus_client import REGISTRY
 
 from support import lines_of
+from trajectory_metrics import publish
 from trajectory_store import GAP_BYTES
 
 ROOM = 300 * 1024
@@ -208,3 +210,19 @@ def test_what_is_written_reaches_the_disk_soon(open_store, monkeypatch):
     store.write("r1", line(1))
     while not synced:
         time.sleep(0.01)
+
+
+def test_a_gap_shows_in_the_metrics(open_store):
+    store = open_store(syncSeconds=60, heldBytes=3000)
+    publish(store)
+
+    def metrics():
+        names = ("requests", "held", "lost", "unwritable")
+        return [REGISTRY.get_sample_value(f"gpubox_trajectory_{name}") for name in names]
+
+    store.write("r1", line(1))
+    assert metrics() == [1, 0, 0, 0]
+    store._try = lambda *_: store._fail(OSError(28, "No space left on device"))
+    store.write("r2", line(2))
+    store.write("r3", line(3))
+    assert metrics() == [3, 1, 1, 1]
