@@ -235,7 +235,7 @@ class Call:
             return {
                 "type": shown.get("type") or told.get("type"),
                 "message": str(shown.get("message") or told.get("message") or ""),
-                "code": str(shown.get("code") or self.status),
+                "code": str(shown.get("code") or (self.status if self.status >= 400 else "")) or None,
             }
         if self.crash is not None:
             return {"type": type(self.crash).__name__, "message": str(self.crash), "code": None}

@@ -300,6 +300,13 @@ def test_an_error_inside_a_stream_is_the_error_of_the_line(box):
     assert (line["outcome"], line["error"]) == ("error", {"type": "server_error", "message": "boom", "code": "500"})
 
 
+def test_an_error_inside_a_stream_has_no_code_of_its_status(box):
+    wrong = {"type": "error", "error": {"type": "api_error", "message": "boom"}}
+    app = App(stream(*data(wrong)), after=box.succeed)
+    box.run(Client("/v1/messages", b'{"stream":true}'), app)
+    assert box.lines[0]["error"] == {"type": "api_error", "message": "boom", "code": None}
+
+
 def test_a_client_that_hangs_up_in_a_stream_leaves_what_it_received(box):
     start, first, *_ = stream(*chunks("po"))
     client = Client(body=b'{"stream":true}')
