@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -24,6 +24,8 @@ const MINUTE = 60_000;
 const STACK = "traj";
 const STUB = `gpubox-${STACK}-stub`;
 const TOOL = "get_weather";
+/** Numeric group that may read the log; it needs no name. */
+const READERS = 4242;
 const PATHS = ["/v1/chat/completions", "/v1/messages"] as const;
 /** Clients at a time. */
 const WORKERS = 8;
@@ -110,7 +112,7 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
       gateway: {
         ...{ port: 4900, drainTimeout: 30, replicas: 2 },
         // Files are closed after each MiB, so that there are several.
-        trajectories: { onLogFailure: "refuse", rotateMiB: 1, compress: "zstd" },
+        trajectories: { onLogFailure: "refuse", rotateMiB: 1, compress: "zstd", group: READERS },
       },
       cache: { mode: "bundled" },
       database: { mode: "none" },
@@ -242,6 +244,15 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
     },
     2 * MINUTE,
   );
+
+  test("may be read by the group that the config names, and by nobody else", () => {
+    const entries = readdirSync(logs(), { recursive: true, withFileTypes: true });
+    const rights = entries.map((entry) => {
+      const { gid, mode } = statSync(join(entry.parentPath, entry.name));
+      return [gid, (mode & 0o777).toString(8), entry.isFile() ? "file" : "folder"].join(" ");
+    });
+    expect([...new Set(rights)].sort()).toEqual([`${READERS} 640 file`, `${READERS} 750 folder`]);
+  });
 
   test("holds no key", async () => {
     const texts = filesBelow(logs());
