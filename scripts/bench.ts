@@ -1,4 +1,5 @@
 import { UserError } from "../runner/process";
+import { benchLogging } from "../test/bench/logging";
 import { benchOverhead, LOCAL_MODEL } from "../test/bench/overhead";
 import { benchPreview, SIZES } from "../test/bench/preview";
 import { benchStart } from "../test/bench/start";
@@ -6,11 +7,11 @@ import { LoadBox } from "../test/load/box";
 import { hasDocker, hasPulumi } from "../test/support/project";
 import { say, verb } from "./verb";
 
-const parts = ["start", "preview", "overhead"];
+const parts = ["start", "preview", "overhead", "logging"];
 
 const about = {
   name: "bench",
-  does: `Measures how fast a box changes, and what edge and valve cost, on boxes of its own. Parts: ${parts.join(", ")}.`,
+  does: `Measures how fast a box changes, and what edge, valve and log cost, on boxes of its own. Parts: ${parts.join(", ")}.`,
   words: "[PART …]",
   options: {
     runs: { type: "string", default: "3", value: "N", help: "changes to measure; default: 3" },
@@ -53,12 +54,13 @@ verb(about, async ({ values: options, positionals }) => {
   ];
 
   const result: Record<string, unknown> = {};
-  if (wanted.includes("start") || wanted.includes("overhead")) {
+  if (["start", "overhead", "logging"].some((part) => wanted.includes(part))) {
     say("bringing up the stack bench1");
     const box = await LoadBox.open("bench1", port, { tiny: LOCAL_MODEL });
     try {
       if (wanted.includes("start")) result.start = await benchStart(box, runs, say);
       if (wanted.includes("overhead")) result.overhead = await benchOverhead(box, requests, say);
+      if (wanted.includes("logging")) await benchLogging(box, requests, say);
     } finally {
       box.close();
     }

@@ -62,7 +62,12 @@ export function planElsewhere(
       ...config.observability,
       langfuse: langfuse?.mode === "external" ? langfuse : undefined,
     },
-    gateway: { ...config.gateway, limits: { ...limits, ...(database ? { budget } : {}) } },
+    // The log's files lie beside the box's own config.
+    gateway: {
+      ...config.gateway,
+      trajectories: false,
+      limits: { ...limits, ...(database ? { budget } : {}) },
+    },
   };
   return {
     config: litellmConfig(kept, routed, { database, redis, drain: false }),
@@ -80,6 +85,7 @@ export function planElsewhere(
       ...(limits.maxParallel
         ? ["gateway.limits.maxParallel is the edge's: in front of it, nothing counts."]
         : []),
+      ...(config.gateway.trajectories ? ["It keeps no trajectory log; the box does."] : []),
       ...(langfuse?.mode === "bundled" ? ["This box's Langfuse is for this box only: no traces."] : []),
     ],
   };

@@ -9,6 +9,7 @@ import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./
 import { planMigration } from "./migration";
 import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
 import { configFile, directory, envFile, hashOf, shellQuote, stableJson } from "./text";
+import { trajectoryDirectory, trajectoryFiles, trajectoryMount } from "./trajectories";
 import type { FilePlan, GatewayPlan, TextPart } from "./types";
 
 /** `nobody` of LiteLLM's non-root image; the recipe uses the same. */
@@ -79,6 +80,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     ...(database
       ? assetFiles(context, { "migrate.sh": "gateway/migrate.sh", "access.py": "gateway/access.py" })
       : {}),
+    ...trajectoryFiles(context),
   };
   const draft = directory("", NOBODY, files, context.secrets);
   const generation = hashOf({
@@ -110,7 +112,10 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
         models: config.observability.mode === "bundled" ? [GATEWAYS_ALIAS] : [],
       },
       hostGateway: true,
-      mounts: [{ kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true }],
+      mounts: [
+        { kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true },
+        ...trajectoryMount(context),
+      ],
       tmpfs: { "/tmp": "rw,nosuid,size=512m,mode=1777" },
       memoryMiB: config.gateway.memoryMiB,
       health: {
@@ -137,7 +142,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
   return {
     container: gateway,
     directory: own,
-    writable: [],
+    writable: trajectoryDirectory(context, NOBODY),
     generation,
     description,
     modelHashes,

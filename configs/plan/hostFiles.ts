@@ -51,6 +51,7 @@ export function removeDirectory(image: string, dataDir: string, path: string): s
 
 /** Shell command that makes a directory which a container writes to. It is never emptied. */
 export function makeWritable(image: string, dataDir: string, directory: WritableDirectoryPlan): string {
-  const script = 'install -d -m 0750 -o "$2" -g "$3" "$1"';
+  const mode = directory.sharesGroup ? "2750" : "0750";
+  const script = `install -d -m ${mode} -o "$2" -g "$3" "$1"`;
   return onHost(image, dataDir, script, [directory.path, String(directory.uid), String(directory.gid)]);
 }

@@ -61,6 +61,8 @@ export interface WritableDirectoryPlan {
   path: string;
   uid: number;
   gid: number;
+  /** True: what is made in it belongs to `gid` too, whichever group the container has. */
+  sharesGroup?: boolean;
 }
 
 export interface NetworkPlan {

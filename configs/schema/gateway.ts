@@ -6,6 +6,29 @@ import { adminSchema, tlsSchema } from "./tls";
 
 const settings = z.record(z.string(), z.unknown());
 
+/** How a trajectory log is kept; docs/trajectory.md. */
+export const trajectoriesSchema = z.strictObject({
+  onLogFailure: z
+    .enum(["continue", "refuse"])
+    .default("continue")
+    .describe("While the log cannot be written: requests go on, the gap is recorded; or they are refused."),
+  rotateMiB: z
+    .int()
+    .min(1)
+    .max(65_536)
+    .default(256)
+    .describe("Size in MiB after which a file is closed and the next one begun."),
+  compress: z.enum(["none", "zstd"]).default("none").describe("Of closed files."),
+  group: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe("Numeric group of the host that may read the log. Default: root only."),
+});
+
+export type TrajectoriesConfig = z.infer<typeof trajectoriesSchema>;
+
 export const gatewaySchema = z.strictObject({
   port: port.default(4000).describe("Port for clients, owned by the edge."),
   bind: z
@@ -59,6 +82,10 @@ export const gatewaySchema = z.strictObject({
     )
     .default({})
     .describe("More environment variables of the gateways: what callbacks and providers read."),
+  trajectories: z
+    .union([z.boolean(), trajectoriesSchema])
+    .default(false)
+    .describe("Log every request and answer of models: docs/trajectory.md. true: with the defaults."),
   settings: z
     .strictObject({
       litellm: settings.default({}).describe("litellm_settings"),

@@ -11,7 +11,7 @@ import { median, quantile, table } from "./figures";
 import { pulumi } from "./pulumi";
 import { addressOf } from "./start";
 
-const CLIENTS = 8;
+export const CLIENTS = 8;
 /** Turns that the ways take at throughput. */
 const TURNS = 3;
 const PORT = 4000;
@@ -28,7 +28,7 @@ export const LOCAL_MODEL = {
 };
 
 /** A way to one answer. */
-interface Way {
+export interface Way {
   title: string;
   target: Target;
   model: string;
@@ -120,7 +120,7 @@ async function compare(
 async function measure(ways: Way[], requests: number): Promise<Figures[]> {
   const collected = ways.map(() => ({ plain: [] as number[], first: [] as number[], rates: [] as number[] }));
   // What only the first requests pay for is nobody's overhead.
-  for (const way of ways) await volley(way, 4 * CLIENTS);
+  for (const way of ways) await volley(way, 4 * CLIENTS, false);
   for (let request = 0; request < requests; request++) {
     for (const [index, way] of ways.entries()) {
       const { plain, first } = collected[index]!;
@@ -130,7 +130,7 @@ async function measure(ways: Way[], requests: number): Promise<Figures[]> {
   }
   for (let turn = 0; turn < TURNS; turn++)
     for (const [index, way] of ways.entries())
-      collected[index]!.rates.push(await volley(way, Math.ceil(requests / TURNS)));
+      collected[index]!.rates.push(await volley(way, Math.ceil(requests / TURNS), false));
   for (const { target } of ways) target.agent.destroy();
   return collected.map(({ plain, first, rates }) => ({
     p50: median(plain),
@@ -141,11 +141,11 @@ async function measure(ways: Way[], requests: number): Promise<Figures[]> {
 }
 
 /** Requests a second with all clients at once. */
-async function volley(way: Way, requests: number): Promise<number> {
+export async function volley(way: Way, requests: number, streamed: boolean): Promise<number> {
   const began = performance.now();
   let asked = 0;
   const client = async () => {
-    while (asked++ < requests) await ask(way, false);
+    while (asked++ < requests) await ask(way, streamed);
   };
   await Promise.all(Array.from({ length: CLIENTS }, client));
   return requests / ((performance.now() - began) / 1000);

@@ -37,6 +37,7 @@ test("an empty stack config is a box with every default and no model", () => {
     dropParams: true,
     logs: { json: true, level: "ERROR" },
     env: {},
+    trajectories: false,
     settings: { litellm: {}, router: {}, general: {} },
   });
   expect(config.host).toEqual({

@@ -13,6 +13,9 @@ const secrets = {
   azureApiKey: "PLANTED-azure",
   direct: "sk-PLANTED-direct",
   far: "sk-PLANTED-far",
+  lfPublic: "pk-PLANTED-langfuse",
+  lfKey: "sk-PLANTED-langfuse",
+  langfusePassword: "PLANTED-langfuse-0123456789",
 };
 const gpt = {
   engine: "cloud",
@@ -77,6 +80,35 @@ test("the ports that models publish are looked at before `up`, each with its key
     { bind: "127.0.0.1", port: 9000, key: "gpubox:models.m.instances[0].expose.port" },
     { bind: "127.0.0.1", port: 9001, key: "gpubox:models.m.instances[1].expose.port" },
   ]);
+});
+
+describe("traces and logs elsewhere", () => {
+  const external = {
+    host: "https://l.example",
+    publicKey: { secret: "lfPublic" },
+    secretKey: { secret: "lfKey" },
+  };
+  const withLangfuse = (langfuse: object, gateway = {}) =>
+    elsewhere({ models: { gpt }, gateway, observability: { langfuse } });
+
+  test("a Langfuse that others reach gets them, with its variables", () => {
+    const { read, env } = withLangfuse(external);
+    expect(read.litellm_settings.callbacks).toEqual(["langfuse_otel"]);
+    expect(env).toContain("\n# pulumi config get gpubox:lfKey\nLANGFUSE_SECRET_KEY=\n");
+    expect(env).toContain("\nLANGFUSE_OTEL_HOST=https://l.example\n");
+  });
+
+  test("the box's own Langfuse and the trajectory log stay on the box, and that is said", () => {
+    const { read, env, notes } = withLangfuse({ mode: "bundled" }, { trajectories: true });
+    expect(read.litellm_settings).not.toHaveProperty("callbacks");
+    expect(env).not.toContain("LANGFUSE");
+    expect(notes).toEqual(
+      expect.arrayContaining([
+        "It keeps no trajectory log; the box does.",
+        "This box's Langfuse is for this box only: no traces.",
+      ]),
+    );
+  });
 });
 
 test("what a model is elsewhere makes no new gateway on the box", () => {

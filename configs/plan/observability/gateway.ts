@@ -1,17 +1,19 @@
 import type { StackConfig } from "../../schema/stack";
 import { shellQuote } from "../text";
+import { TRAJECTORY_CALLBACK } from "../trajectories";
 import type { TextPart } from "../types";
 import { LANGFUSE_URL, PROJECT_KEYS } from "./langfuse";
 
 /** Name by which Prometheus finds every gateway that runs, whichever generation it is of. */
 export const GATEWAYS_ALIAS = "gateways";
 
-/** LiteLLM's callbacks: those of the stack's own settings and the ones that metrics and traces need. */
+/** LiteLLM's callbacks: those of the stack's own settings and the ones that metrics, traces and trajectories need. */
 export function callbackSettings({ gateway, observability }: StackConfig): { callbacks?: unknown[] } {
   const needed = [
     ...(observability.mode === "bundled" ? ["prometheus"] : []),
     // By OpenTelemetry: Langfuse's own callback needs its SDK, and sends the same.
     ...(observability.langfuse ? ["langfuse_otel"] : []),
+    ...(gateway.trajectories ? [TRAJECTORY_CALLBACK] : []),
   ];
   if (needed.length === 0) return {};
   const { callbacks = [] } = gateway.settings.litellm;

@@ -1,0 +1,25 @@
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../assets/trajectory"))
+sys.dont_write_bytecode = True
+
+from trajectory_config import Config  # noqa: E402
+from trajectory_store import Store  # noqa: E402
+
+
+@pytest.fixture
+def open_store(tmp_path):
+    """Stores in a directory of the test's own; a short time between two fsyncs, so that no test waits for it."""
+    opened = []
+
+    def open_one(directory=tmp_path, **values):
+        config = Config(**{"file": str(directory / "log.jsonl"), "syncSeconds": 0.05, "settleSeconds": 0.3, **values})
+        opened.append(Store(config))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
