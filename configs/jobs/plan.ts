@@ -62,6 +62,8 @@ export interface JobPlan {
 
 /** A server of the upstream, as assets/jobs/upstream.py asks it. */
 export interface UpstreamQuestion {
+  /** Network of the box that the gateway reaches it by. */
+  network: string;
   url: string;
   model: string;
   /** The key's parts; empty: none. */
@@ -141,7 +143,7 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
     port: job.port,
     model: publicName(job),
     upstream: upstreamText(job),
-    questions: deployments.flatMap(({ route }) => question(job, route)),
+    questions: deployments.flatMap(({ route }) => question(context, job, route)),
     notes,
     stopSeconds: job.drainTimeout + DRAIN_MARGIN_SECONDS,
   };
@@ -231,7 +233,7 @@ function deploymentsOf(context: PlanContext, job: JobConfig): Deployment[] {
   ];
 }
 
-function question({ protocols }: JobConfig, route: Route): UpstreamQuestion[] {
+function question({ prefix }: PlanContext, { protocols }: JobConfig, route: Route): UpstreamQuestion[] {
   if (!route.apiBase) return [];
   const native = route.supportedEndpoints?.includes("/v1/messages") === true;
   const paths = protocols.map((protocol) =>
@@ -247,7 +249,11 @@ function question({ protocols }: JobConfig, route: Route): UpstreamQuestion[] {
           ? [literal]
           : [];
   const served = route.model.slice(route.model.indexOf("/") + 1);
-  return [{ url: route.apiBase, model: served, key, paths: [...new Set(paths)] }];
+  // A valve is on the network of the models alone.
+  const network = new URL(route.apiBase).hostname.startsWith("valve-")
+    ? `${prefix}-models`
+    : `${prefix}-edge`;
+  return [{ network, url: route.apiBase, model: served, key, paths: [...new Set(paths)] }];
 }
 
 /** For Harbor's own callback, where a harness starts LiteLLM itself: MODEL=alias,alias. Empty: it does nothing. */
