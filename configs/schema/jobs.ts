@@ -10,6 +10,11 @@ export const jobName = z
     "A job's name is letters, digits and . _ -, at most 63 characters, and begins with a letter or digit.",
   );
 
+/** Harbor names a server of a model MODEL@SERVER. */
+const serverName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$/, "An alias is letters, digits and . _ : / @ -.");
+
 /** A key that stands in for none: whoever checks it does so by other means than the key. */
 export const dummyKey = z
   .string()
@@ -78,7 +83,7 @@ export const jobSchema = z.strictObject({
     .optional()
     .describe("What a token costs, for `cost` in the log. Default: the model's own price, else nothing."),
   stickyRoutingAliases: z
-    .array(modelName)
+    .array(serverName)
     .default([])
     .describe(
       "Names that each lead to one server of the model, in turn. With any, a session stays with one server. LITELLM_STICKY_ROUTING_ALIASES is always set: empty, or MODEL=alias,alias.",
