@@ -77,6 +77,8 @@ export interface JobRun {
   name: string;
   job: JobConfig;
   folder: string;
+  /** Key of the job in the stack config, for mistakes in its template. */
+  path: string;
   /** Text of the template that the job names. */
   template?: string;
 }
@@ -149,7 +151,7 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
   };
 }
 
-function renderConfig(context: PlanContext, { name, job, template }: JobRun) {
+function renderConfig(context: PlanContext, { path, job, template }: JobRun) {
   const own = parse(
     litellmConfig(jobStack(context.config, job), routedModels(context, job), {
       database: false,
@@ -161,8 +163,7 @@ function renderConfig(context: PlanContext, { name, job, template }: JobRun) {
   if (job.stickyRoutingAliases.length > 0)
     own.router_settings = { ...own.router_settings, optional_pre_call_checks: ["session_affinity"] };
   if (template === undefined) return { config: stringify(own), notes: [] };
-  const path = `gpubox:jobs.${name}.configTemplate`;
-  const parsed = parseTemplate(template, path);
+  const parsed = parseTemplate(template, `${path}.configTemplate`);
   if ("problem" in parsed) throw new ConfigError(context.config.stack, [parsed.problem]);
   const { config, notes } = mergeTemplate(parsed.settings, own);
   return { config: stringify(config), notes };

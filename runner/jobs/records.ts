@@ -70,6 +70,14 @@ export function readRecord(folder: string): JobRecord | undefined {
   }
 }
 
+/** What clients of a job send, from the file that only its owner reads. */
+export function readJobKey(folder: string): string {
+  const text = readFileSync(join(folder, "litellm.env"), "utf8");
+  const [, word] = /^LITELLM_MASTER_KEY='(.*)'$/m.exec(text) ?? [];
+  if (word === undefined) throw new UserError(`${folder} holds no key.`, "Start the job again.");
+  return word.replaceAll("'\\''", "'");
+}
+
 /** The records of all jobs below a folder, sorted by name. */
 export function readRecords(artifacts: string): JobRecord[] {
   if (!existsSync(artifacts)) return [];

@@ -8,7 +8,7 @@ import { JOB_KEY, type JobPlan, planJob } from "../../configs/jobs/plan";
 import { expiry, type JobRecord } from "../../configs/jobs/record";
 import type { PlanContext } from "../../configs/plan/context";
 import { renderText, type SecretValues } from "../../configs/plan/text";
-import { ConfigError, suggestion } from "../../configs/problems";
+import { type Problem, suggestion } from "../../configs/problems";
 import { type JobConfig, type JobInput, jobName, jobSchema } from "../../configs/schema/jobs";
 import { zodProblems } from "../../configs/zodProblems";
 import { holderOf } from "../machine";
@@ -66,8 +66,8 @@ export interface StartedJob extends JobRecord {
 /**
  * Starts a gateway of its own for a job and waits until it is ready. Refuses before anything starts.
  *
- * @throws ConfigError for mistakes in the job; UserError when the port is taken, the upstream cannot serve it, the stack is
- *   not up, the job runs already, or its gateway does not get ready
+ * @throws ConfigError for mistakes in the stack's file and in a template; UserError for those in the job that is given, when
+ *   its port is taken, the upstream cannot serve it, the stack is not up, it runs already, or does not get ready
  */
 export async function startJob(options: StartOptions): Promise<StartedJob> {
   const { stack = "dev", projectDir = defaultProjectDir, log = () => {} } = options;
@@ -75,11 +75,14 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
   const { docker } = context.config.host;
   const { name, job, definition } = declared(context, options);
   const folder = folderOf(resolve(options.artifacts ?? artifactsFolder(projectDir)), name);
-  const plan = planJob(context, { name, job, folder, template: templateOf(projectDir, name, job) });
+  const path = definition === null ? "job" : `gpubox:jobs.${definition}`;
+  const plan = planJob(context, { name, job, folder, path, template: templateOf(projectDir, name, job) });
   for (const note of plan.notes) log(`  note: ${note}`);
-  await requireFree(docker, stack, plan);
-  await requireBox(docker, stack, plan);
-  const values = await valuesOf(projectDir, stack, plan);
+  const [values] = await Promise.all([
+    valuesOf(projectDir, stack, plan),
+    requireFree(docker, stack, plan),
+    requireBox(docker, stack, plan),
+  ]);
   await askUpstream(docker, plan, { probe: job.probe, values, assets: context.assets });
   return inPlace(
     () => start(context, { plan, job, definition, values }, log),
@@ -89,21 +92,34 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
 
 /** The job with what the command says of it, checked. */
 function declared({ config }: PlanContext, { job: given, as, port }: StartOptions) {
-  const path = typeof given === "string" ? `gpubox:jobs.${given}` : "job";
+  // What stands in the file is checked already: what is wrong now comes from the command or the harness.
+  const path = "job";
   const name = as ?? (typeof given === "string" ? given : "");
   const named = jobName.safeParse(name);
   if (!named.success)
     throw new UserError(`"${name}" cannot be a job's name.`, named.error.issues[0]!.message);
-  const job = { ...parsed(config, given, path), ...(port === undefined ? {} : { port }) };
+  const job = { ...parsed(config, name, given, path), ...(port === undefined ? {} : { port }) };
   const problems = [
     ...checkJob(config, job, path),
     ...portClash(takenPorts({ ...config, jobs: {} }), job.port, path),
   ];
-  if (problems.length > 0) throw new ConfigError(config.stack, problems);
+  if (problems.length > 0) throw refused(name, problems);
   return { name, job, definition: typeof given === "string" ? given : null };
 }
 
-function parsed(config: PlanContext["config"], given: string | JobInput, path: string): JobConfig {
+function refused(name: string, problems: Problem[]): UserError {
+  return new UserError(
+    `The job ${name} cannot be started: ${problems.map(({ path, what }) => `${path}: ${what}`).join(" ")}`,
+    [...new Set(problems.map(({ fix }) => fix))].join(" "),
+  );
+}
+
+function parsed(
+  config: PlanContext["config"],
+  name: string,
+  given: string | JobInput,
+  path: string,
+): JobConfig {
   if (typeof given === "string") {
     const job = Object.hasOwn(config.jobs, given) ? config.jobs[given] : undefined;
     if (job) return job;
@@ -116,7 +132,7 @@ function parsed(config: PlanContext["config"], given: string | JobInput, path: s
   const result = jobSchema.safeParse(given);
   if (result.success) return result.data;
   const keys = () => Object.keys(jobSchema.shape);
-  throw new ConfigError(config.stack, zodProblems(result.error.issues, path, given, keys));
+  throw refused(name, zodProblems(result.error.issues, path, given, keys));
 }
 
 function templateOf(projectDir: string, name: string, { configTemplate }: JobConfig): string | undefined {

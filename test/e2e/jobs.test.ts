@@ -64,7 +64,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   async function isRefused(name: string, what: RegExp, ...args: string[]): Promise<void> {
     const before = await startTimes(STACK);
     const { code, stderr } = await job("start", name, ...args);
-    expect([code, stderr.split("\n")[0]]).toEqual([1, expect.stringMatching(what)]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(what)]);
     expect(await startTimes(STACK)).toEqual(before);
   }
 
@@ -172,24 +172,34 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   });
 
   test.each<[string, string, RegExp, string[]]>([
-    ["a job that runs already", "remote", /^error: The job remote is there already \(running\)\.$/, []],
+    ["a job that runs already", "remote", /^error: The job remote is there already \(running\)\.$/m, []],
     [
       "a name that is no safe path",
       "remote",
-      /^error: "\.\.\/x" cannot be a job's name\.$/,
+      /^error: "\.\.\/x" cannot be a job's name\.$/m,
       ["--as", "../x"],
     ],
     [
       "the port of another job",
       "remote",
-      /^error: Port 6111 .* held by the container .*job-local\.$/,
+      /^error: Port 6111 .* held by the container .*job-local\.$/m,
       [...["--as", "two", "--port", "6111"]],
     ],
-    ["the port of the box", "remote", /belongs to gpubox:gateway\.port/, ["--as", "two", "--port", "6100"]],
-    ["a job that is not declared", "remot", /^error: Pulumi\.jobs1\.yaml has no job "remot"\.$/, []],
+    [
+      "the port of the box",
+      "remote",
+      /^error: The job two cannot be started: job\.port: Port 6100 belongs to gpubox:gateway\.port\.$/m,
+      ["--as", "two", "--port", "6100"],
+    ],
+    ["a job that is not declared", "remot", /^error: Pulumi\.jobs1\.yaml has no job "remot"\.$/m, []],
     ["an upstream that does not answer", "silent", /cannot serve the job: It does not answer \(/, []],
-    ["a model that is stopped", "sleeping", /cannot serve the job: It .*503/, []],
-    ["a name that the upstream does not serve", "unnamed", /It has no model GLM-5; it lists echo\.$/, []],
+    [
+      "a model that is stopped",
+      "sleeping",
+      /It does not serve now: Model sleeper is not available: .*npm run model start sleeper/,
+      [],
+    ],
+    ["a name that the upstream does not serve", "unnamed", /It has no model GLM-5; it lists echo\.$/m, []],
     [
       "a protocol that the upstream cannot serve",
       "vectors",
@@ -199,7 +209,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
     [
       "a template that is not there",
       "templated",
-      /^error: The template .*eval\.yaml .* does not exist\.$/,
+      /^error: The template .*eval\.yaml .* does not exist\.$/m,
       [],
     ],
   ])(

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
+import { readJobKey } from "../../runner/jobs";
 import { output, run } from "../../runner/process";
 import type { TestProject } from "./project";
 
@@ -19,8 +19,7 @@ export function jobFolder({ dir }: TestProject, job: string): string {
 
 /** What clients of a job send: from the file that only the job's owner reads. */
 export function jobKey(project: TestProject, job: string): string {
-  const text = readFileSync(join(jobFolder(project, job), "litellm.env"), "utf8");
-  return /^LITELLM_MASTER_KEY='(.*)'$/m.exec(text)![1]!;
+  return readJobKey(jobFolder(project, job));
 }
 
 /** Both protocols, plain and streamed, by the vendors' own clients; the four answers. */

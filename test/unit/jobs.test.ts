@@ -33,7 +33,13 @@ function planOf(
   template?: string,
 ): JobPlan {
   const context = contextWith({ eval: job }, more);
-  return planJob(context, { name: "eval", job: context.config.jobs.eval!, folder: FOLDER, template });
+  return planJob(context, {
+    name: "eval",
+    job: context.config.jobs.eval!,
+    folder: FOLDER,
+    path: "gpubox:jobs.eval",
+    template,
+  });
 }
 
 function problemsOf(jobs: Record<string, unknown>, more: Record<string, unknown> = {}): string[] {
