@@ -1,16 +1,25 @@
 import { relative } from "node:path";
-import { type ListedJob, listJobs, pruneJobs, showJob, startJob, stopJob } from "../runner/jobs";
+import {
+  type JobFiles,
+  type ListedJob,
+  listJobs,
+  pruneJobs,
+  renderJob,
+  showJob,
+  startJob,
+  stopJob,
+} from "../runner/jobs";
 import { UserError } from "../runner/process";
 import { table } from "./table";
 import { say, stackOption, verb } from "./verb";
 
 const about = {
   name: "job",
-  does: "Gateways of their own for eval jobs (docs/jobs.md): start waits until one serves, stop until it has answered and logged what it has, prune ends those that are past their lifetime.",
-  words: "start|stop|show JOB, list, prune",
+  does: "Gateways of their own for eval jobs (docs/jobs.md): start waits until one serves, render writes its files for a LiteLLM of your own, stop until it has answered and logged what it has, prune ends those that are past their lifetime.",
+  words: "start|render|stop|show JOB, list, prune",
   options: {
     stack: stackOption,
-    as: { type: "string", value: "RUN", help: "start: name of this run; default: the job's" },
+    as: { type: "string", value: "RUN", help: "start, render: name of this run; default: the job's" },
     port: { type: "string", value: "N", help: "start: another loopback port than the declared one" },
     artifacts: {
       type: "string",
@@ -22,11 +31,11 @@ const about = {
 
 verb(about, async ({ values, positionals: [action, job, ...rest] }) => {
   const options = { stack: values.stack, artifacts: values.artifacts, log: say };
-  const takesJob = ["start", "stop", "show"].includes(action ?? "");
+  const takesJob = ["start", "render", "stop", "show"].includes(action ?? "");
   if (!takesJob && !["list", "prune"].includes(action ?? ""))
     throw new UserError(
       action ? `There is no "${action}".` : "What to do is missing.",
-      "Choose from: start, stop, show, list, prune.",
+      "Choose from: start, render, stop, show, list, prune.",
     );
   if (takesJob !== (job !== undefined) || rest.length > 0)
     throw new UserError(
@@ -36,11 +45,10 @@ verb(about, async ({ values, positionals: [action, job, ...rest] }) => {
   switch (action) {
     case "start": {
       const started = await startJob({ ...options, job: job!, as: values.as, port: portOf(values.port) });
-      say(`  config  ${here(started.configFile)}`);
-      say(`  key     LITELLM_MASTER_KEY in ${here(started.envFile)}`);
-      say(`  log     ${here(started.logFolder)}/litellm-trajectory.jsonl`);
-      return started;
+      return told(started);
     }
+    case "render":
+      return told(await renderJob({ ...options, job: job!, as: values.as, port: portOf(values.port) }));
     case "stop":
       return (await stopJob(job!, options)) ?? { job };
     case "show": {
@@ -58,6 +66,13 @@ verb(about, async ({ values, positionals: [action, job, ...rest] }) => {
       return list(await listJobs(options));
   }
 });
+
+function told<Files extends JobFiles>(files: Files): Files {
+  say(`  config  ${here(files.configFile)}`);
+  say(`  key     LITELLM_MASTER_KEY in ${here(files.envFile)}`);
+  say(`  log     ${here(files.logFolder)}/litellm-trajectory.jsonl`);
+  return files;
+}
 
 function list(jobs: ListedJob[]): ListedJob[] {
   if (jobs.length === 0) say("no job was started");

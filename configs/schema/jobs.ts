@@ -74,7 +74,7 @@ export const jobSchema = z.strictObject({
     .array(z.enum(protocols))
     .min(1)
     .default([...protocols])
-    .describe("What clients speak. The other protocol's routes are closed."),
+    .describe("What clients speak: the upstream is tried on each before the start."),
   price: z
     .strictObject({
       inputPerMillion: z.number().min(0).describe("US dollars for a million input tokens."),

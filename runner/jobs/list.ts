@@ -27,7 +27,7 @@ export async function listJobs(options: JobsOptions = {}): Promise<ListedJob[]> 
       return { job, state: jobState(status, record), record, folder, memoryMiB: await memoryOf(docker, id) };
     }),
   );
-  const others = readRecords(options.artifacts ?? artifactsFolder(projectDir))
+  const others = readRecords(artifactsFolder(projectDir, options.artifacts))
     .filter((record) => record.stack === stack && !containers.some(({ job }) => job === record.job))
     .map((record) => ({
       job: record.job,

@@ -12,10 +12,14 @@ const LOOK_MS = 100;
  * Runs `work` while it holds one of as many places as the machine has cores, over all processes of this user: a LiteLLM that
  * starts takes a core, and twenty at once would all be late. A place is a lock that the kernel frees when its holder dies.
  *
+ * @param folder holds the locks
  * @param waiting called once, when there was no free place at first
  */
-export async function inPlace<T>(work: () => Promise<T>, waiting: () => void): Promise<T> {
-  const folder = join(tmpdir(), `gpubox-job-starts-${process.getuid?.() ?? 0}`);
+export async function inPlace<T>(
+  work: () => Promise<T>,
+  waiting: () => void,
+  folder = join(tmpdir(), `gpubox-job-starts-${process.getuid?.() ?? 0}`),
+): Promise<T> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const places = Array.from({ length: availableParallelism() }, (_, place) => join(folder, `place-${place}`));
   const holder = await takePlace(places, waiting);

@@ -1,6 +1,7 @@
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
 import type { Owner } from "../../configs/jobs/container";
+import { ENV_FILE } from "../../configs/jobs/plan";
 import { type JobRecord, recordSchema } from "../../configs/jobs/record";
 import { UserError } from "../process";
 import { writePrivateFile } from "../project";
@@ -8,9 +9,9 @@ import { writePrivateFile } from "../project";
 /** `nobody` of the gateway's image: root's own jobs run as it. */
 const NOBODY = 65534;
 
-/** Where jobs have their folders unless somebody says otherwise. */
-export function artifactsFolder(projectDir: string): string {
-  return join(projectDir, "artifacts", "litellm");
+/** Where jobs have their folders: artifacts/litellm of the project unless somebody says otherwise. */
+export function artifactsFolder(projectDir: string, artifacts?: string): string {
+  return artifacts === undefined ? join(projectDir, "artifacts", "litellm") : resolve(artifacts);
 }
 
 /**
@@ -55,6 +56,14 @@ export function writeRecord(record: JobRecord, to: Owner): void {
   writeOwnFile(join(record.folder, "job.json"), `${JSON.stringify(record, null, 2)}\n`, to);
 }
 
+/** A job that is over: its end stands in its record, and its keys are gone. */
+export function endRecord(record: JobRecord): JobRecord {
+  const stopped = { ...record, stoppedAt: new Date().toISOString() };
+  rmSync(join(record.folder, ENV_FILE), { force: true });
+  writeRecord(stopped, owner());
+  return stopped;
+}
+
 /**
  * The record of a folder; undefined where there is none.
  *
@@ -72,7 +81,7 @@ export function readRecord(folder: string): JobRecord | undefined {
 
 /** What clients of a job send, from the file that only its owner reads. */
 export function readJobKey(folder: string): string {
-  const text = readFileSync(join(folder, "litellm.env"), "utf8");
+  const text = readFileSync(join(folder, ENV_FILE), "utf8");
   const [, word] = /^LITELLM_MASTER_KEY='(.*)'$/m.exec(text) ?? [];
   if (word === undefined) throw new UserError(`${folder} holds no key.`, "Start the job again.");
   return word.replaceAll("'\\''", "'");

@@ -1,31 +1,19 @@
-import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { checkJob, portClash, takenPorts } from "../../configs/jobs/check";
 import { createArguments } from "../../configs/jobs/container";
-import { JOB_KEY, type JobPlan, planJob } from "../../configs/jobs/plan";
+import { JOB_KEY, type JobPlan } from "../../configs/jobs/plan";
 import { expiry, type JobRecord } from "../../configs/jobs/record";
 import type { PlanContext } from "../../configs/plan/context";
-import { renderText, type SecretValues } from "../../configs/plan/text";
-import { type Problem, suggestion } from "../../configs/problems";
-import { type JobConfig, type JobInput, jobName, jobSchema } from "../../configs/schema/jobs";
-import { zodProblems } from "../../configs/zodProblems";
+import type { SecretValues } from "../../configs/plan/text";
+import type { JobConfig } from "../../configs/schema/jobs";
 import { holderOf } from "../machine";
 import { output, run, UserError } from "../process";
-import { defaultProjectDir, type Log } from "../project";
+import type { Log } from "../project";
 import { jobContainers, memoryOf } from "./containers";
+import { planRun, type StartOptions } from "./declared";
+import { filesOf, type JobFiles, valuesOf, writeFiles } from "./files";
 import { inPlace } from "./queue";
-import {
-  artifactsFolder,
-  folderOf,
-  makeFolder,
-  owner,
-  readRecord,
-  writeOwnFile,
-  writeRecord,
-} from "./records";
-import { readJobStack, secretValues } from "./stack";
+import { endRecord, makeFolder, owner, readRecord, writeRecord } from "./records";
 import { askUpstream } from "./upstream";
 
 /** Seconds until a job's gateway is ready, on a machine that is busy. */
@@ -34,30 +22,8 @@ const READY_SECONDS = 300;
 /** Milliseconds between two looks whether it is. */
 const LOOK_MS = 100;
 
-export interface StartOptions {
-  /** A job of the stack config by its name, or one that the caller declares in the same shape. */
-  job: string | JobInput;
-  /** Name of this run; its folder, log and labels have it. Default: the job's name. */
-  as?: string;
-  /** Loopback port instead of the declared one. */
-  port?: number;
-  /** Default: dev. */
-  stack?: string;
-  /** Folder of the project with the stack's file. Default: this one. */
-  projectDir?: string;
-  /** Folder that gets a folder for the job. Default: artifacts/litellm of the project. */
-  artifacts?: string;
-  log?: Log;
-}
-
 /** A job's gateway that is ready. */
-export interface StartedJob extends JobRecord {
-  /** LiteLLM's config, for harnesses that start one of their own: LITELLM_CONFIG. */
-  configFile: string;
-  /** Its variables, mode 0600; LITELLM_MASTER_KEY is what clients send. */
-  envFile: string;
-  /** Where litellm-trajectory.jsonl lies. */
-  logFolder: string;
+export interface StartedJob extends JobRecord, JobFiles {
   /** From `docker create` to ready, without what was waited for a place. */
   startSeconds: number;
   memoryMiB?: number;
@@ -70,13 +36,9 @@ export interface StartedJob extends JobRecord {
  *   its port is taken, the upstream cannot serve it, the stack is not up, it runs already, or does not get ready
  */
 export async function startJob(options: StartOptions): Promise<StartedJob> {
-  const { stack = "dev", projectDir = defaultProjectDir, log = () => {} } = options;
-  const context = readJobStack(projectDir, stack);
+  const { log = () => {} } = options;
+  const { stack, projectDir, context, job, definition, plan } = planRun(options);
   const { docker } = context.config.host;
-  const { name, job, definition } = declared(context, options);
-  const folder = folderOf(resolve(options.artifacts ?? artifactsFolder(projectDir)), name);
-  const path = definition === null ? "job" : `gpubox:jobs.${definition}`;
-  const plan = planJob(context, { name, job, folder, path, template: templateOf(projectDir, name, job) });
   for (const note of plan.notes) log(`  note: ${note}`);
   const [values] = await Promise.all([
     valuesOf(projectDir, stack, plan),
@@ -86,64 +48,8 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
   await askUpstream(docker, plan, { probe: job.probe, values, assets: context.assets });
   return inPlace(
     () => start(context, { plan, job, definition, values }, log),
-    () => log(`  ${name} waits: as many gateways start as there are cores`),
+    () => log(`  ${plan.name} waits: as many gateways start as there are cores`),
   );
-}
-
-/** The job with what the command says of it, checked. */
-function declared({ config }: PlanContext, { job: given, as, port }: StartOptions) {
-  // What stands in the file is checked already: what is wrong now comes from the command or the harness.
-  const path = "job";
-  const name = as ?? (typeof given === "string" ? given : "");
-  const named = jobName.safeParse(name);
-  if (!named.success)
-    throw new UserError(`"${name}" cannot be a job's name.`, named.error.issues[0]!.message);
-  const job = { ...parsed(config, name, given, path), ...(port === undefined ? {} : { port }) };
-  const problems = [
-    ...checkJob(config, job, path),
-    ...portClash(takenPorts({ ...config, jobs: {} }), job.port, path),
-  ];
-  if (problems.length > 0) throw refused(name, problems);
-  return { name, job, definition: typeof given === "string" ? given : null };
-}
-
-function refused(name: string, problems: Problem[]): UserError {
-  return new UserError(
-    `The job ${name} cannot be started: ${problems.map(({ path, what }) => `${path}: ${what}`).join(" ")}`,
-    [...new Set(problems.map(({ fix }) => fix))].join(" "),
-  );
-}
-
-function parsed(
-  config: PlanContext["config"],
-  name: string,
-  given: string | JobInput,
-  path: string,
-): JobConfig {
-  if (typeof given === "string") {
-    const job = Object.hasOwn(config.jobs, given) ? config.jobs[given] : undefined;
-    if (job) return job;
-    const names = Object.keys(config.jobs);
-    throw new UserError(
-      `Pulumi.${config.stack}.yaml has no job "${given}".`,
-      names.length > 0 ? suggestion(given, names) : "Declare one under gpubox:jobs; docs/jobs.md shows how.",
-    );
-  }
-  const result = jobSchema.safeParse(given);
-  if (result.success) return result.data;
-  const keys = () => Object.keys(jobSchema.shape);
-  throw refused(name, zodProblems(result.error.issues, path, given, keys));
-}
-
-function templateOf(projectDir: string, name: string, { configTemplate }: JobConfig): string | undefined {
-  if (configTemplate === undefined) return undefined;
-  const path = resolve(projectDir, configTemplate);
-  if (!existsSync(path))
-    throw new UserError(
-      `The template ${path} of the job ${name} does not exist.`,
-      "Correct `configTemplate`: a path from the folder of the stack's file.",
-    );
-  return readFileSync(path, "utf8");
 }
 
 async function requireFree(docker: string, stack: string, { name, port }: JobPlan): Promise<void> {
@@ -174,18 +80,6 @@ async function requireBox(docker: string, stack: string, { networks, image }: Jo
     );
 }
 
-/** The secrets of a job's files, and what clients have to send. */
-async function valuesOf(projectDir: string, stack: string, { secrets, key }: JobPlan): Promise<SecretValues> {
-  const values = await secretValues(projectDir, stack, secrets);
-  const own =
-    key === "made"
-      ? `sk-${randomBytes(32).toString("base64url")}`
-      : typeof key === "string"
-        ? key
-        : values[key.secret]!;
-  return { ...values, [JOB_KEY]: own };
-}
-
 interface Prepared {
   plan: JobPlan;
   job: JobConfig;
@@ -213,8 +107,7 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
     ...{ startedAt: new Date(began).toISOString(), expiresAt, stoppedAt: null },
   };
   try {
-    for (const [file, { text }] of Object.entries(plan.files))
-      writeOwnFile(join(plan.folder, file), renderText(text, values), to);
+    writeFiles(plan, values, to);
     writeRecord(record, to);
     for (const network of plan.networks.slice(1))
       await output("docker", ["-H", host.docker, "network", "connect", network, id]);
@@ -222,7 +115,7 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
     await awaitReady(host.docker, id, plan, values[JOB_KEY]!);
   } catch (error) {
     await run("docker", ["-H", host.docker, "rm", "--force", id]);
-    writeRecord({ ...record, stoppedAt: new Date().toISOString() }, to);
+    endRecord(record);
     throw error;
   }
   const startSeconds = Math.round((Date.now() - began) / 100) / 10;
@@ -231,9 +124,7 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
   log(`${plan.name} serves ${plan.model} at ${plan.endpoint} after ${startSeconds} s${size}`);
   return {
     ...record,
-    configFile: join(plan.folder, "litellm_config_eval.yaml"),
-    envFile: join(plan.folder, "litellm.env"),
-    logFolder: join(plan.folder, "log"),
+    ...filesOf(plan),
     startSeconds,
     memoryMiB,
   };

@@ -3,7 +3,7 @@ import { isExpired, type JobRecord } from "../../configs/jobs/record";
 import { output, run, UserError } from "../process";
 import { defaultProjectDir, type Log } from "../project";
 import { type JobContainer, jobContainers } from "./containers";
-import { artifactsFolder, folderOf, owner, readRecord, readRecords, writeRecord } from "./records";
+import { artifactsFolder, endRecord, folderOf, readRecord, readRecords } from "./records";
 import { readJobStack } from "./stack";
 
 export interface JobsOptions {
@@ -26,7 +26,7 @@ export async function stopJob(job: string, options: JobsOptions = {}): Promise<J
   const { docker } = readJobStack(projectDir, stack).config.host;
   const [container] = await jobContainers(docker, stack, job);
   if (container) return end(docker, stack, container, log);
-  const record = readRecord(folderOf(options.artifacts ?? artifactsFolder(projectDir), job));
+  const record = readRecord(folderOf(artifactsFolder(projectDir, options.artifacts), job));
   if (!record || record.stack !== stack)
     throw new UserError(
       `The stack ${stack} has no job "${job}" that runs.`,
@@ -34,7 +34,7 @@ export async function stopJob(job: string, options: JobsOptions = {}): Promise<J
     );
   if (record.stoppedAt !== null) log(`${job} is stopped already`);
   else log(`the container of ${job} is gone`);
-  return record.stoppedAt === null ? ended(record) : record;
+  return record.stoppedAt === null ? endRecord(record) : record;
 }
 
 /** Ends the jobs of a stack that have lived as long as they were declared to. Others are left as they are. */
@@ -44,9 +44,9 @@ export async function pruneJobs(options: JobsOptions = {}): Promise<string[]> {
   const now = new Date();
   const expired = (await jobContainers(docker, stack)).filter(({ expiresAt }) => isExpired(expiresAt, now));
   for (const container of expired) await end(docker, stack, container, log);
-  for (const record of readRecords(options.artifacts ?? artifactsFolder(projectDir)))
+  for (const record of readRecords(artifactsFolder(projectDir, options.artifacts)))
     if (record.stack === stack && record.stoppedAt === null && isExpired(record.expiresAt, now))
-      ended(record);
+      endRecord(record);
   return expired.map(({ job }) => job);
 }
 
@@ -68,7 +68,7 @@ async function end(
   await output("docker", ["-H", docker, "stop", ...(await grace(docker, id)), id]);
   await output("docker", ["-H", docker, "rm", id]);
   log(`${job} is stopped; \`npm run trajectory check ${folder}/log -- --stack ${stack}\` proves its log`);
-  return record && ended(record);
+  return record && endRecord(record);
 }
 
 /** Engines before version 23 take the client's 10 s instead of the container's own time. */
@@ -82,10 +82,4 @@ async function grace(docker: string, id: string): Promise<string[]> {
     id,
   ]);
   return /^\d+$/.test(stdout.trim()) ? ["--time", stdout.trim()] : [];
-}
-
-function ended(record: JobRecord): JobRecord {
-  const stopped = { ...record, stoppedAt: new Date().toISOString() };
-  writeRecord(stopped, owner());
-  return stopped;
 }
