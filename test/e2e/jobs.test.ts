@@ -315,8 +315,40 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       expect(gone).toBeDefined();
       expect(await startTimes(STACK)).toEqual(others);
       expect(JSON.parse((await job("show", "remote", "--json")).stdout).state).toBe("stopped");
+      expect(readdirSync(jobFolder(project, "remote"))).not.toContain("litellm.env");
     },
     3 * MINUTE,
+  );
+
+  test(
+    "give their files to a harness that starts LiteLLM itself, in a shell that minds unset variables",
+    async () => {
+      const before = await startTimes(STACK);
+      const { code, stderr } = await job("render", "remote", "--as", "own", "--port", "6118");
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(await startTimes(STACK)).toEqual(before);
+      const folder = jobFolder(project, "own");
+      const script = `set -eu; set -a; . ${folder}/litellm.env; set +a
+        echo "aliases=<$LITELLM_STICKY_ROUTING_ALIASES>"
+        exec litellm --config "$LITELLM_CONFIG" --host 0.0.0.0 --port 4111`;
+      await output("docker", [
+        ...["run", "--detach", "--name", `gpubox-${STACK}-own`, "--network", `gpubox-${STACK}-edge`],
+        ...["--label", `gpubox.stack=${STACK}`, "--label", "gpubox.role=own", "--label", "gpubox.keep=test"],
+        ...["--publish", "127.0.0.1:6118:4111", "--user", "65534:65534", "--env", "HOME=/tmp"],
+        ...["--env", "LITELLM_LOCAL_MODEL_COST_MAP=True", "--volume", `${folder}:${folder}`],
+        ...["--entrypoint", "sh", recipeReference(project.dir, "gateway"), "-c", script],
+      ]);
+      const own = client("own", 6118, "echo");
+      while (!(await modelsAt(own.endpoint, own.key).catch(() => []))[0])
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      expect(await talk(own, ASK)).toEqual(Array(4).fill("one:0 one:1 "));
+      expect(await checked(logs("own"))).toMatchObject({ complete: true });
+      expect(await output("docker", ["logs", `gpubox-${STACK}-own`])).toContain("aliases=<>");
+      await output("docker", ["rm", "--force", `gpubox-${STACK}-own`]);
+      const refused = await job("render", "local", "--as", "own");
+      expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("has a model of this box")]);
+    },
+    4 * MINUTE,
   );
 
   test(
