@@ -1,6 +1,8 @@
 import { parse, stringify } from "yaml";
+import type { ModelConfig } from "../engines";
 import type { Route } from "../engines/engine";
 import { modelInfo } from "../engines/info";
+import { openai } from "../engines/openai";
 import { secretsOf } from "../optionalModels";
 import { assetFile, imageOf, type PlanContext } from "../plan/context";
 import {
@@ -186,52 +188,52 @@ function jobStack(config: StackConfig, job: JobConfig): StackConfig {
 /** The job's model, and a name for each sticky-routing alias that leads to one server. */
 function routedModels(context: PlanContext, job: JobConfig): RoutedModel[] {
   const deployments = deploymentsOf(context, job);
-  const name = publicName(job);
-  // Only what litellmConfig asks of an entry that has its deployments already: names, and no timeout of its own.
-  const model = (aliases: string[]) => ({ aliases, mode: "chat" }) as unknown as RoutedModel["model"];
-  return [
-    { name, model: model(job.aliases), deployments },
-    ...job.stickyRoutingAliases.map((alias, index) => ({
-      name: alias,
-      model: model([]),
-      deployments: [{ ...deployments[index % deployments.length]!, id: alias }],
-    })),
-  ];
+  const { model } = entryOf(context, job);
+  const aliasModels = job.stickyRoutingAliases.map((alias, index) => ({
+    name: alias,
+    model: { ...model, aliases: [] },
+    deployments: [{ ...deployments[index % deployments.length]!, id: alias }],
+  }));
+  return [{ name: publicName(job), model, deployments }, ...aliasModels];
+}
+
+/** The upstream as an entry of the box's models: its own, or that of a server which already runs. */
+function entryOf({ config }: PlanContext, job: JobConfig): { name: string; model: ModelConfig } {
+  const { upstream, aliases, timeoutSeconds } = job;
+  if ("box" in upstream) {
+    const { entry, model } = boxModel(config.models, upstream.box)!;
+    return { name: entry, model: { ...model, aliases, timeoutSeconds } };
+  }
+  const { baseUrl, model, apiKey, messages } = upstream;
+  const key = typeof apiKey === "object" ? apiKey : "none";
+  const entry = openai.schema.parse({ engine: "openai", baseUrl, model, apiKey: key, messages });
+  return { name: publicName(job), model: { ...entry, aliases, timeoutSeconds } };
 }
 
 function deploymentsOf(context: PlanContext, job: JobConfig): Deployment[] {
   const { upstream, price } = job;
-  if ("box" in upstream) {
-    const { entry, model } = boxModel(context.config.models, upstream.box)!;
-    const { routed } = planModel(context, entry, model);
-    const found = routed.find(({ name }) => name === upstream.box) ?? routed[0]!;
-    return found.deployments.map((one) => ({
-      ...one,
-      // Each gateway would count for itself what the box's own limits are for.
-      limits: {},
-      route: { ...one.route, info: { ...one.route.info, ...modelInfo({ price }) } },
-    }));
-  }
-  const { apiKey, messages } = upstream;
-  return [
-    {
-      id: publicName(job),
-      limits: {},
-      unguarded: false,
-      route: {
-        // `openai/` would send /v1/messages to /v1/responses.
-        model: `hosted_vllm/${upstream.model}`,
-        mode: "chat",
-        apiBase: upstream.baseUrl.replace(/\/$/, ""),
-        apiKey: typeof apiKey === "object" ? apiKey : undefined,
-        // A dummy is no secret: it stands in the config as in the stack's file.
-        ...(typeof apiKey === "string" && apiKey !== "none" ? { params: { api_key: apiKey } } : {}),
-        retries: job.retries,
-        supportedEndpoints: messages === "native" ? ["/v1/chat/completions", "/v1/messages"] : undefined,
-        info: modelInfo({ price }),
-      },
+  const { name, model } = entryOf(context, job);
+  const { routed } = planModel(context, name, model);
+  // A LoRA adapter is a model beside its entry's own.
+  const found = ("box" in upstream && routed.find((one) => one.name === upstream.box)) || routed[0]!;
+  return found.deployments.map((one) => ({
+    ...one,
+    // They are the box's own gateway's: each gateway would count for itself.
+    limits: {},
+    route: {
+      ...one.route,
+      // The valve has waited already; it knows how often its servers are worth a try.
+      retries: one.route.retries ?? job.retries,
+      ...dummyParams(job),
+      info: { ...one.route.info, ...modelInfo({ price }) },
     },
-  ];
+  }));
+}
+
+/** A dummy is no secret: it stands in the config as in the stack's file. */
+function dummyParams({ upstream }: JobConfig): Pick<Route, "params"> {
+  if (!("apiKey" in upstream) || typeof upstream.apiKey !== "string" || upstream.apiKey === "none") return {};
+  return { params: { api_key: upstream.apiKey } };
 }
 
 function question({ prefix }: PlanContext, { protocols }: JobConfig, route: Route): UpstreamQuestion[] {

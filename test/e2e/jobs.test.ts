@@ -76,8 +76,16 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       models: {
         tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048 },
         sleeper: { engine: "llamacpp", model: "canned", memoryMiB: 2048, start: "manual" },
+        pair: {
+          ...{ engine: "openai", model: "echo", start: "manual" },
+          instances: [
+            { name: "a", baseUrl: SERVER },
+            { name: "b", baseUrl: SERVER },
+          ],
+        },
       },
       jobs: {
+        sticky: { upstream: { box: "pair" }, port: 6119, stickyRoutingAliases: ["pair@a", "pair@b"] },
         remote: remote(6110),
         local: { upstream: { box: "tiny" }, port: 6111, model: "policy" },
         sleeping: { upstream: { box: "sleeper" }, port: 6112 },
@@ -142,7 +150,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       }
       const own = join(project.dataDir, "trajectories");
       expect(await checked(own)).toMatchObject({ complete: true });
-      expect((await models(own)).filter((said) => !/^null (tiny|sleeper)$/.test(said))).toEqual([]);
+      expect((await models(own)).filter((said) => !/^null (tiny|sleeper|pair)$/.test(said))).toEqual([]);
     },
     2 * MINUTE,
   );
@@ -349,6 +357,46 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("has a model of this box")]);
     },
     4 * MINUTE,
+  );
+
+  test(
+    "with sticky-routing aliases keep a session on one server, and lead to each by its alias",
+    async () => {
+      await mustStart("sticky");
+      const { endpoint, key } = client("sticky", 6119, "pair");
+      const asks = async (model: string, session?: string) => {
+        for (let turn = 0; turn < 12; turn++) {
+          const answer = await fetch(`${endpoint}/v1/chat/completions`, {
+            method: "POST",
+            headers: {
+              ...{ authorization: `Bearer ${key}`, "content-type": "application/json" },
+              ...(session ? { "x-litellm-session-id": session } : {}),
+            },
+            body: JSON.stringify({ model, messages: [{ role: "user", content: ASK }] }),
+          });
+          expect(answer.status).toBe(200);
+        }
+      };
+      await asks("pair", "one");
+      await asks("pair", "two");
+      await asks("pair");
+      await asks("pair@b");
+      await checked(logs("sticky"));
+      const lines = await linesOf([logs("sticky")], {}, 1000);
+      const servers = (model: string, session: string | null) => [
+        ...new Set(
+          lines
+            .filter((line) => line.model === model && line.session_id === session)
+            .map(({ upstream }) => upstream?.deployment),
+        ),
+      ];
+      expect(lines.length).toBe(48);
+      expect([servers("pair", "one").length, servers("pair", "two").length]).toEqual([1, 1]);
+      expect(servers("pair", null).sort()).toEqual(["pair-a", "pair-b"]);
+      expect(servers("pair@b", null)).toEqual(["pair@b"]);
+      expect((await job("stop", "sticky")).code).toBe(0);
+    },
+    3 * MINUTE,
   );
 
   test(
