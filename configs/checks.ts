@@ -10,6 +10,7 @@ import { checkEnvironment, checkSettings } from "./checkSettings";
 import { checkSlots } from "./checkSlots";
 import { pemSecrets } from "./checkTls";
 import { engineOf } from "./engines";
+import { checkJobs } from "./jobs/check";
 import { optionalSecrets } from "./optionalModels";
 import { instancesOf } from "./plan/instances";
 import { POOLED_CONNECTIONS } from "./plan/litellm";
@@ -38,6 +39,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkSlots(config),
     ...checkAccess(config, secrets),
     ...checkObservability(config),
+    ...checkJobs(config),
     ...checkSecrets(config, secrets),
   ];
 }

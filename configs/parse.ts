@@ -56,6 +56,7 @@ export function parseStack(raw: RawStack): StackConfig {
     access: section("access"),
     backup: section("backup"),
     observability: section("observability"),
+    jobs: section("jobs"),
     models: parseModels(raw.values.models, { host, lock: raw.lock }, problems),
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));
@@ -172,12 +173,6 @@ function unknownPlainKeys(raw: RawStack, known: string[], secretNames: Set<strin
   return Object.keys(raw.values)
     .filter((key) => !known.includes(key) && !secretNames.has(key))
     .map((key) => {
-      if (key === "jobs")
-        return {
-          path: "gpubox:jobs",
-          what: "Gateways per job are not built yet.",
-          fix: "Remove this section.",
-        };
       const near = nearest(key, [...known, ...generatedSecrets]);
       const fix = near ? `Did you mean "gpubox:${near}"?` : `Sections are: ${known.join(", ")}.`;
       return { path: `gpubox:${key}`, what: `"${key}" is no section of a stack config.`, fix };
@@ -204,7 +199,8 @@ function keysOf(schema: z.ZodType, path: PropertyKey[]): string[] {
   for (const key of path) {
     const shape = "shape" in inner ? (inner.shape as Record<PropertyKey, z.ZodType>) : undefined;
     const element = "element" in inner ? (inner.element as z.ZodType) : undefined;
-    const next = shape?.[key] ?? element;
+    const value = "valueType" in inner ? (inner.valueType as z.ZodType) : undefined;
+    const next = shape?.[key] ?? element ?? value;
     if (!next) return [];
     inner = unwrap(next);
   }

@@ -33,6 +33,7 @@ export function requiredSecrets(config: StackConfig): RequiredSecret[] {
   required.push(...accessSecrets(config.access), ...backupSecrets(config.backup));
   for (const { name, path } of secretsOf(config.gateway.tls, ".tls"))
     required.push({ name, path: `gpubox:gateway${path}` });
+  for (const { name, path } of secretsOf(config.jobs)) required.push({ name, path: `gpubox:jobs${path}` });
   for (const [name, model] of Object.entries(config.models))
     if (!isOptional(model))
       for (const secret of secretsOf(model))

@@ -1,4 +1,5 @@
 import { UserError } from "../runner/process";
+import { benchJobs } from "../test/bench/jobs";
 import { benchLogging } from "../test/bench/logging";
 import { benchOverhead, LOCAL_MODEL } from "../test/bench/overhead";
 import { benchPreview, SIZES } from "../test/bench/preview";
@@ -7,14 +8,15 @@ import { LoadBox } from "../test/load/box";
 import { hasDocker, hasPulumi } from "../test/support/project";
 import { say, verb } from "./verb";
 
-const parts = ["start", "preview", "overhead", "logging"];
+const parts = ["start", "preview", "overhead", "logging", "jobs"];
 
 const about = {
   name: "bench",
-  does: `Measures how fast a box changes, and what edge, valve and log cost, on boxes of its own. Parts: ${parts.join(", ")}.`,
+  does: `Measures how fast a box changes, what edge, valve and log cost, and how fast jobs start, on boxes of its own. Parts: ${parts.join(", ")}.`,
   words: "[PART …]",
   options: {
     runs: { type: "string", default: "3", value: "N", help: "changes to measure; default: 3" },
+    jobs: { type: "string", default: "20", value: "N", help: "jobs at once; default: 20" },
     requests: { type: "string", default: "300", value: "N", help: "requests on each way; default: 300" },
     sizes: {
       type: "string",
@@ -26,7 +28,7 @@ const about = {
       type: "string",
       default: "4500",
       value: "PORT",
-      help: "first of the 20 ports that the boxes use; default: 4500",
+      help: "first of the ports that the boxes use, 20 and one for each job; default: 4500",
     },
   },
 } as const;
@@ -40,7 +42,7 @@ verb(about, async ({ values: options, positionals }) => {
   const unknown = positionals.filter((part) => !parts.includes(part));
   if (unknown.length > 0)
     throw new UserError(`There is no part ${unknown.join(", ")}.`, `Choose from: ${parts.join(", ")}.`);
-  const numbers = [options.runs, options.requests, options.port, ...options.sizes.split(",")];
+  const numbers = [options.runs, options.requests, options.port, options.jobs, ...options.sizes.split(",")];
   if (!numbers.every((text) => /^[1-9]\d*$/.test(text)))
     throw new UserError(
       "An option is not a whole number above 0.",
@@ -54,13 +56,15 @@ verb(about, async ({ values: options, positionals }) => {
   ];
 
   const result: Record<string, unknown> = {};
-  if (["start", "overhead", "logging"].some((part) => wanted.includes(part))) {
+  if (["start", "overhead", "logging", "jobs"].some((part) => wanted.includes(part))) {
     say("bringing up the stack bench1");
     const box = await LoadBox.open("bench1", port, { tiny: LOCAL_MODEL });
     try {
       if (wanted.includes("start")) result.start = await benchStart(box, runs, say);
       if (wanted.includes("overhead")) result.overhead = await benchOverhead(box, requests, say);
       if (wanted.includes("logging")) await benchLogging(box, requests, say);
+      if (wanted.includes("jobs"))
+        result.jobs = await benchJobs(box, { runs, count: Number(options.jobs), port: port + 20 }, say);
     } finally {
       box.close();
     }

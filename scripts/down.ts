@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import { composeDown, isComposeBox } from "../runner/composeEngine";
+import { livingJobs } from "../runner/jobs/list";
 import { planStack } from "../runner/planStack";
 import { run, UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
@@ -39,6 +40,12 @@ verb(about, async ({ values: options }) => {
   if (engine) restoreCheckpoint({ engine, stack, log: say });
   const secrets = await readSecrets(await findSecretStore(projectDir, stack));
   const plan = planStack(projectDir, stack, secrets, readResolved(projectDir, stack));
+  const jobs = await livingJobs(plan.docker, stack);
+  if (jobs.length > 0)
+    throw new UserError(
+      `Jobs of the stack ${stack} still use it: ${jobs.join(", ")}.`,
+      `Stop them first: ${jobs.map((job) => `npm run job stop ${job} -- --stack ${stack}`).join(" && ")}.`,
+    );
   const known = engine && (await pulumi(engine, ["stack", "--stack", stack])).code === 0;
   if (engine && known) {
     await clearDeadLock({ engine, stack, log: say });

@@ -22,14 +22,8 @@ import type { BoxPlan, ModelServer, NetworkPlan, NetworkRole, StepPlan } from ".
 
 /** Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan. */
 export function planBox(input: PlanInput): BoxPlan {
-  const config = withoutLeftOut(input.config, input.secrets);
-  const context: PlanContext = {
-    ...input,
-    config,
-    prefix: `gpubox-${config.stack}`,
-    dataDir: config.host.dataDir,
-    gpus: planStackGpus(config, input.lock ?? {}),
-  };
+  const context = contextOf(input);
+  const { config } = context;
   const models = Object.entries(config.models).map(([name, model]) => planModel(context, name, model));
   const backends = models.flatMap(({ backends }) => backends);
   const alone = backends.filter(({ slot }) => !slot);
@@ -67,6 +61,18 @@ export function planBox(input: PlanInput): BoxPlan {
     adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
     models: Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model)),
     notes: planNotes(context, leftOut(input.config, input.secrets)),
+  };
+}
+
+/** What the parts of a plan share. */
+export function contextOf(input: PlanInput): PlanContext {
+  const config = withoutLeftOut(input.config, input.secrets);
+  return {
+    ...input,
+    config,
+    prefix: `gpubox-${config.stack}`,
+    dataDir: config.host.dataDir,
+    gpus: planStackGpus(config, input.lock ?? {}),
   };
 }
 

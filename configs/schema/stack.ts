@@ -4,6 +4,7 @@ import { type AccessConfig, accessSchema } from "./access";
 import { type BackupConfig, backupSchema } from "./backup";
 import { type GatewayConfig, gatewaySchema } from "./gateway";
 import { type HostConfig, hostSchema } from "./host";
+import { type JobsConfig, jobsSchema } from "./jobs";
 import { type ObservabilityConfig, observabilitySchema } from "./observability";
 import { modelName } from "./shared";
 import { type CacheConfig, cacheSchema, type DatabaseConfig, databaseSchema } from "./stores";
@@ -17,6 +18,7 @@ export const sections = {
   access: accessSchema,
   backup: backupSchema,
   observability: observabilitySchema,
+  jobs: jobsSchema,
 };
 
 export type SectionName = keyof typeof sections;
@@ -31,6 +33,8 @@ export interface StackConfig {
   access: AccessConfig;
   backup: BackupConfig;
   observability: ObservabilityConfig;
+  /** Name to what `npm run job start` starts. */
+  jobs: JobsConfig;
   /** Public name to entry, in the order of the file. */
   models: Record<string, ModelConfig>;
 }

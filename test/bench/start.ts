@@ -138,7 +138,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 }
 
 /** Milliseconds from `docker run` of the serving gateway's image, config and environment to readiness. */
-async function startBare({ project: { stack } }: LoadBox): Promise<number> {
+export async function startBare({ project: { stack } }: LoadBox): Promise<number> {
   const { gateway } = await containersOf(stack);
   const inspect = (format: string) => output("docker", ["inspect", "--format", format, gateway!]);
   const image = await inspect("{{.Config.Image}}");

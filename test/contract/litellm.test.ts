@@ -2,13 +2,18 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { knownIn } from "../../configs/checkSettings";
+import { CONFIG_FILE, planJob } from "../../configs/jobs/plan";
 import { DANGERS } from "../../configs/litellm/dangers";
 import { DEAD_KEYS } from "../../configs/litellm/dead";
 import known from "../../configs/litellm/keys.json";
 import { OWNED_SETTINGS } from "../../configs/litellm/owned";
+import { parseStack } from "../../configs/parse";
+import { contextOf } from "../../configs/plan/box";
 import { renderText } from "../../configs/plan/text";
+import { loadAssets } from "../../runner/assets";
+import { defaultProjectDir } from "../../runner/project";
 import { everyImage } from "../support/engines";
-import { testPlan, testSecrets, tinyModel } from "../support/stacks";
+import { rawStack, testPlan, testSecrets, tinyModel } from "../support/stacks";
 
 interface GatewayConfig {
   model_list: { litellm_params: object; model_info: object }[];
@@ -73,7 +78,27 @@ test.each([
     },
   ],
 ])("every key of the gateway's configuration for %s is one that LiteLLM reads", (_, values) => {
-  const rendered = config(values);
+  expect(unreadKeys(config(values))).toEqual([]);
+});
+
+test("every key of a job's configuration is one that LiteLLM reads", () => {
+  const job = {
+    upstream: { baseUrl: "http://far:8000/v1", model: "m", apiKey: "dummy-cf", messages: "native" },
+    ...{ port: 4101, aliases: ["n"], stickyRoutingAliases: ["m@a"], price: { inputPerMillion: 1 } },
+  };
+  const raw = rawStack({ models: tinyModel, jobs: { eval: job } });
+  const parsed = parseStack(raw);
+  const context = contextOf({
+    ...{ config: parsed, secrets: raw.secrets, saltFingerprint: "", resolved: everyImage },
+    assets: loadAssets(defaultProjectDir),
+  });
+  const run = { name: "eval", job: parsed.jobs.eval!, folder: "/eval", path: "gpubox:jobs.eval" };
+  const { text } = planJob(context, run).files[CONFIG_FILE]!;
+  expect(unreadKeys(parse(renderText(text, testSecrets)))).toEqual([]);
+});
+
+/** What a configuration says that LiteLLM would take without a word and not look at. */
+function unreadKeys(rendered: GatewayConfig): string[] {
   const deployments = rendered.model_list;
   const used = {
     litellm_settings: Object.keys(rendered.litellm_settings),
@@ -82,13 +107,12 @@ test.each([
     litellm_params: deployments.flatMap(({ litellm_params }) => Object.keys(litellm_params)),
     model_info: deployments.flatMap(({ model_info }) => Object.keys(model_info)),
   };
-  const unknown = Object.entries(used).flatMap(([section, keys]) =>
+  return Object.entries(used).flatMap(([section, keys]) =>
     keys
       .filter((key) => !known[section as keyof typeof used].includes(key))
       .map((key) => `${section}.${key}`),
   );
-  expect(unknown).toEqual([]);
-});
+}
 
 test("every setting that gpubox sets or refuses for its danger is one that LiteLLM reads", () => {
   // What LiteLLM takes by another name than a field: it imports this one, and the flag is of its command.

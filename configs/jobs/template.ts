@@ -1,0 +1,96 @@
+import { isMap, parseDocument } from "yaml";
+import type { Problem } from "../problems";
+
+type Settings = Record<string, unknown>;
+
+/** A template as LiteLLM's config, or what is wrong with it. `path`: of the key that names it. */
+export function parseTemplate(text: string, path: string): { settings: Settings } | { problem: Problem } {
+  const document = parseDocument(text);
+  const [error] = document.errors;
+  if (error)
+    return {
+      problem: {
+        path,
+        what: `The template is no valid YAML at line ${error.linePos?.[0].line ?? 1}: ${error.code}.`,
+        fix: "Correct that line.",
+      },
+    };
+  if (document.contents !== null && !isMap(document.contents))
+    return {
+      problem: {
+        path,
+        what: "The template is no map of LiteLLM's sections.",
+        fix: "Begin with litellm_settings:, router_settings: or general_settings:.",
+      },
+    };
+  return { settings: (document.toJS() ?? {}) as Settings };
+}
+
+/** What would break the isolation of a job, or hold a key in plain text: it never comes from a template. */
+const LEFT_OUT: Record<string, string[]> = {
+  litellm_settings: ["cache", "cache_params", "redis_url", "redis_host", "redis_port", "redis_password"],
+  router_settings: [
+    ...["redis_url", "redis_host", "redis_port", "redis_password", "cache_responses"],
+    // They name models, and the job's are its own.
+    ...["model_group_alias", "fallbacks"],
+  ],
+  general_settings: ["master_key", "database_url", "database_type", "store_model_in_db"],
+};
+
+/** Sections that are the job's alone. */
+const OWN_SECTIONS = ["model_list", "environment_variables", "include"];
+
+/**
+ * A template with a job's own config over it: maps are merged, the job's values win, callbacks of both are called.
+ *
+ * @returns the config, and a sentence for each thing of the template that was left out
+ */
+export function mergeTemplate(template: Settings, own: Settings): { config: Settings; notes: string[] } {
+  const notes: string[] = [];
+  const kept: Settings = {};
+  for (const [section, value] of Object.entries(template)) {
+    if (OWN_SECTIONS.includes(section)) {
+      notes.push(`The template's ${section} is left out: ${ownReason(section)}.`);
+      continue;
+    }
+    const left = LEFT_OUT[section] ?? [];
+    if (!isSettings(value)) kept[section] = value;
+    else {
+      const there = Object.keys(value).filter((key) => left.includes(key));
+      notes.push(...there.map((key) => `The template's ${section}.${key} is left out: a job has its own.`));
+      kept[section] = Object.fromEntries(Object.entries(value).filter(([key]) => !left.includes(key)));
+    }
+  }
+  const config = merge(kept, own);
+  const callbacks = [...listOf(kept, "callbacks"), ...listOf(own, "callbacks")];
+  if (callbacks.length > 0 && isSettings(config.litellm_settings))
+    config.litellm_settings.callbacks = [...new Set(callbacks)];
+  return { config, notes };
+}
+
+function ownReason(section: string): string {
+  return section === "model_list"
+    ? "a job has one model, its upstream"
+    : section === "include"
+      ? "the files would not be there"
+      : "variables go into `extra`, where keys are secrets";
+}
+
+function merge(under: Settings, over: Settings): Settings {
+  const merged = { ...under };
+  for (const [key, value] of Object.entries(over)) {
+    const below = merged[key];
+    merged[key] = isSettings(below) && isSettings(value) ? merge(below, value) : value;
+  }
+  return merged;
+}
+
+function listOf({ litellm_settings: settings }: Settings, key: string): unknown[] {
+  const value = isSettings(settings) ? settings[key] : undefined;
+  if (value === undefined || value === null) return [];
+  return Array.isArray(value) ? value : [value];
+}
+
+function isSettings(value: unknown): value is Settings {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

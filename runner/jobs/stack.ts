@@ -1,0 +1,42 @@
+import { contextOf } from "../../configs/plan/box";
+import type { PlanContext } from "../../configs/plan/context";
+import { generatedSecrets } from "../../configs/schema/stack";
+import { standIn } from "../../configs/secretFacts";
+import { loadAssets } from "../assets";
+import { readModelLock } from "../models/lockFile";
+import { checkStackFile, namedSecrets } from "../planStack";
+import { UserError } from "../process";
+import { readResolved } from "../resolved";
+import { findSecretStore, readSecrets, type Secrets } from "../secrets";
+import { readStackFile } from "../stackConfig";
+
+/**
+ * What a stack's jobs are planned from. It takes no engine and no secret: reading them costs seconds, and most jobs need
+ * none.
+ */
+export function readJobStack(projectDir: string, stack: string): PlanContext {
+  const names = [...new Set([...generatedSecrets, ...namedSecrets(projectDir, stack)])];
+  const config = checkStackFile(projectDir, stack, { secrets: names });
+  const standIns = Object.fromEntries(names.map((name) => [name, standIn(name)]));
+  return contextOf({
+    config,
+    secrets: readStackFile(projectDir, stack, standIns).secrets,
+    saltFingerprint: "",
+    resolved: readResolved(projectDir, stack),
+    lock: readModelLock(projectDir),
+    assets: loadAssets(projectDir),
+  });
+}
+
+/** @throws UserError when one of them is not set */
+export async function secretValues(projectDir: string, stack: string, names: string[]): Promise<Secrets> {
+  if (names.length === 0) return {};
+  const all = await readSecrets(await findSecretStore(projectDir, stack));
+  const missing = names.find((name) => !all[name]);
+  if (missing)
+    throw new UserError(
+      `The secret ${missing} is not set.`,
+      `Set it: pulumi config set --secret gpubox:${missing} --stack ${stack}.`,
+    );
+  return Object.fromEntries(names.map((name) => [name, all[name]!]));
+}

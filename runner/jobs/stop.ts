@@ -1,0 +1,85 @@
+import { existsSync } from "node:fs";
+import { isExpired, type JobRecord } from "../../configs/jobs/record";
+import { output, run, UserError } from "../process";
+import { defaultProjectDir, type Log } from "../project";
+import { type JobContainer, jobContainers } from "./containers";
+import { artifactsFolder, endRecord, folderOf, readRecord, readRecords } from "./records";
+import { readJobStack } from "./stack";
+
+export interface JobsOptions {
+  /** Default: dev. */
+  stack?: string;
+  projectDir?: string;
+  /** Folder with the jobs' folders. Default: artifacts/litellm of the project. */
+  artifacts?: string;
+  log?: Log;
+}
+
+/**
+ * Stops a job's gateway once it has answered what it has and its log is on the disk, and removes its container. No other
+ * container is touched: it is found by the job's labels, and has to be the one of the record.
+ *
+ * @throws UserError when there is no such job, or when its record names another container
+ */
+export async function stopJob(job: string, options: JobsOptions = {}): Promise<JobRecord | undefined> {
+  const { stack = "dev", projectDir = defaultProjectDir, log = () => {} } = options;
+  const { docker } = readJobStack(projectDir, stack).config.host;
+  const [container] = await jobContainers(docker, stack, job);
+  if (container) return end(docker, stack, container, log);
+  const record = readRecord(folderOf(artifactsFolder(projectDir, options.artifacts), job));
+  if (!record || record.stack !== stack)
+    throw new UserError(
+      `The stack ${stack} has no job "${job}" that runs.`,
+      `\`npm run job list -- --stack ${stack}\` shows those that do.`,
+    );
+  if (record.stoppedAt !== null) log(`${job} is stopped already`);
+  else log(`the container of ${job} is gone`);
+  return record.stoppedAt === null ? endRecord(record) : record;
+}
+
+/** Ends the jobs of a stack that have lived as long as they were declared to. Others are left as they are. */
+export async function pruneJobs(options: JobsOptions = {}): Promise<string[]> {
+  const { stack = "dev", projectDir = defaultProjectDir, log = () => {} } = options;
+  const { docker } = readJobStack(projectDir, stack).config.host;
+  const now = new Date();
+  const expired = (await jobContainers(docker, stack)).filter(({ expiresAt }) => isExpired(expiresAt, now));
+  for (const container of expired) await end(docker, stack, container, log);
+  for (const record of readRecords(artifactsFolder(projectDir, options.artifacts)))
+    if (record.stack === stack && record.stoppedAt === null && isExpired(record.expiresAt, now))
+      endRecord(record);
+  return expired.map(({ job }) => job);
+}
+
+async function end(
+  docker: string,
+  stack: string,
+  container: JobContainer,
+  log: Log,
+): Promise<JobRecord | undefined> {
+  const { job, folder, id } = container;
+  const record = existsSync(folder) ? readRecord(folder) : undefined;
+  if (record && record.stoppedAt === null && record.container !== id)
+    throw new UserError(
+      `${folder}/job.json names another container than the one labelled as the job ${job}.`,
+      `Look at both: docker inspect ${id.slice(0, 12)} ${record.container.slice(0, 12)}.`,
+    );
+  log(`${job} finishes what it has`);
+  // Docker waits as long as the container was made to be waited for.
+  await output("docker", ["-H", docker, "stop", ...(await grace(docker, id)), id]);
+  await output("docker", ["-H", docker, "rm", id]);
+  log(`${job} is stopped; \`npm run trajectory check ${folder}/log -- --stack ${stack}\` proves its log`);
+  return record && endRecord(record);
+}
+
+/** Engines before version 23 take the client's 10 s instead of the container's own time. */
+async function grace(docker: string, id: string): Promise<string[]> {
+  const { stdout } = await run("docker", [
+    "-H",
+    docker,
+    "inspect",
+    "--format",
+    "{{.Config.StopTimeout}}",
+    id,
+  ]);
+  return /^\d+$/.test(stdout.trim()) ? ["--time", stdout.trim()] : [];
+}

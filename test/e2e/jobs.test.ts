@@ -1,0 +1,476 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import type { TrajectoryLine } from "../../configs/trajectory/line";
+import type { LogReport } from "../../configs/trajectory/reconcile";
+import { output, run } from "../../runner/process";
+import { recipeReference } from "../../runner/recipes";
+import { linesOf } from "../../runner/trajectory/show";
+import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
+import { type JobClient, jobFolder, jobKey, longStream, startTimes, talk } from "../support/jobs";
+import {
+  hasDocker,
+  hasPulumi,
+  makeProject,
+  npmRun,
+  removeProject,
+  type TestProject,
+} from "../support/project";
+
+const MINUTE = 60_000;
+const STACK = "jobs1";
+const PORT = 6100;
+const STUB = `gpubox-${STACK}-stub`;
+const SERVER = `http://${STUB}:8000/v1`;
+const ASK = "nonce=one chunks=2 interval=0 fault=none";
+const PONG = "pong from the gpubox test model";
+
+const remote = (port: number, more: Record<string, unknown> = {}) => ({
+  upstream: { baseUrl: SERVER, model: "echo", apiKey: "dummy-cf" },
+  key: "dummy-key-cf",
+  port,
+  ...more,
+});
+
+(hasDocker && hasPulumi ? describe : describe.skip)("jobs on a box that logs its own gateway too", () => {
+  let project: TestProject;
+  let boxKey: string;
+
+  const job = (...args: string[]) => npmRun(project, "job", ...args);
+  const client = (name: string, port: number, model: string): JobClient => ({
+    endpoint: `http://127.0.0.1:${port}`,
+    key: jobKey(project, name),
+    model,
+  });
+  const logs = (name: string) => join(jobFolder(project, name), "log");
+
+  /** What `check` says once nothing is in the work. */
+  async function checked(folder: string): Promise<LogReport> {
+    for (;;) {
+      const { stdout } = await npmRun(project, "trajectory", "check", folder, "--json");
+      const report = JSON.parse(stdout) as LogReport;
+      if (report.open === 0 && !report.missing.some(({ why }) => why.includes("about to write")))
+        return report;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  }
+
+  async function mustStart(name: string, ...args: string[]): Promise<void> {
+    const { code, stderr } = await job("start", name, ...args);
+    expect([code, stderr]).toEqual([0, ""]);
+  }
+
+  /** Says why, and starts nothing. */
+  async function isRefused(name: string, what: RegExp, ...args: string[]): Promise<void> {
+    const before = await startTimes(STACK);
+    const { code, stderr } = await job("start", name, ...args);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(what)]);
+    expect(await startTimes(STACK)).toEqual(before);
+  }
+
+  beforeAll(async () => {
+    project = makeProject(STACK, PORT, {
+      gateway: { port: PORT, drainTimeout: 30, trajectories: true },
+      cache: { mode: "none" },
+      database: { mode: "none" },
+      models: {
+        tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048 },
+        sleeper: { engine: "llamacpp", model: "canned", memoryMiB: 2048, start: "manual" },
+        pair: {
+          ...{ engine: "openai", model: "echo", start: "manual" },
+          instances: [
+            { name: "a", baseUrl: SERVER },
+            { name: "b", baseUrl: SERVER },
+          ],
+        },
+      },
+      jobs: {
+        sticky: { upstream: { box: "pair" }, port: 6119, stickyRoutingAliases: ["pair@a", "pair@b"] },
+        remote: remote(6110),
+        local: { upstream: { box: "tiny" }, port: 6111, model: "policy" },
+        sleeping: { upstream: { box: "sleeper" }, port: 6112 },
+        silent: remote(6113, { upstream: { baseUrl: "http://nobody:8000/v1", model: "echo" } }),
+        unnamed: remote(6114, { upstream: { baseUrl: SERVER, model: "GLM-5" } }),
+        vectors: remote(6115, { upstream: { baseUrl: SERVER, model: "echo", messages: "native" } }),
+        templated: remote(6116, { configTemplate: "eval.yaml" }),
+        short: remote(6117, { lifetimeSeconds: 1 }),
+      },
+    });
+    const up = await npmRun(project, "up", "--yes");
+    expect(up.stderr).toBe("");
+    const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
+    boxKey = (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
+    await output("docker", [
+      ...["run", "--detach", "--name", STUB, "--network", `gpubox-${STACK}-edge`],
+      ...["--label", `gpubox.stack=${STACK}`, "--label", "gpubox.role=stub", "--label", "gpubox.keep=test"],
+      ...["--user", "65534:65534", "--entrypoint", "python3"],
+      ...["--volume", `${join(project.dir, "test", "load", "stub.py")}:/stub.py:ro`],
+      ...[recipeReference(project.dir, "gateway"), "/stub.py"],
+    ]);
+  }, 15 * MINUTE);
+  afterAll(() => removeProject(project));
+
+  test(
+    "each serve one model on both protocols, under a key of their own, on loopback",
+    async () => {
+      await mustStart("remote");
+      await mustStart("local");
+      const [far, near] = [client("remote", 6110, "echo"), client("local", 6111, "policy")];
+      expect(await talk(far, ASK)).toEqual(Array(4).fill("one:0 one:1 "));
+      expect(await talk(near, "ping")).toEqual(Array(4).fill(PONG));
+      expect(await complete(project.endpoint, boxKey, "tiny")).toBe(PONG);
+      expect([await modelsAt(far.endpoint, far.key), await modelsAt(near.endpoint, near.key)]).toEqual([
+        ["echo"],
+        ["policy"],
+      ]);
+      expect(far.key).toBe("dummy-key-cf");
+      // A key of another gateway opens nothing.
+      for (const key of [far.key, boxKey])
+        expect(await complete(near.endpoint, key, "policy")).toMatch(/^40[01] /);
+      const bound = await output("docker", ["port", `gpubox-${STACK}-job-remote`]);
+      expect(bound).toBe("4000/tcp -> 127.0.0.1:6110");
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "have a log each, complete, and none has a line of another or of the box's gateway",
+    async () => {
+      const models = async (folder: string) => {
+        const lines: TrajectoryLine[] = await linesOf([folder], {}, 1000);
+        return [...new Set(lines.map((line) => `${line.job} ${line.model}`))];
+      };
+      for (const [name, model] of [
+        ["remote", "echo"],
+        ["local", "policy"],
+      ] as const) {
+        expect(await checked(logs(name))).toMatchObject({ complete: true, missing: [], uncounted: [] });
+        expect(await models(logs(name))).toContain(`${name} ${model}`);
+        expect((await models(logs(name))).filter((said) => !said.startsWith(`${name} `))).toEqual([]);
+      }
+      const own = join(project.dataDir, "trajectories");
+      expect(await checked(own)).toMatchObject({ complete: true });
+      expect((await models(own)).filter((said) => !/^null (tiny|sleeper|pair)$/.test(said))).toEqual([]);
+    },
+    2 * MINUTE,
+  );
+
+  test("keep what they are made of in a folder that only their owner reads, and no key in Docker", async () => {
+    const folder = jobFolder(project, "local");
+    for (const file of readdirSync(folder).filter((name) => name !== "log"))
+      expect([file, (statSync(join(folder, file)).mode & 0o777).toString(8)]).toEqual([file, "600"]);
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    const seen = await output("docker", ["inspect", `gpubox-${STACK}-job-local`]);
+    expect(seen).not.toContain(jobKey(project, "local"));
+    const config = readFileSync(join(folder, "litellm_config_eval.yaml"), "utf8");
+    expect(config).not.toContain(jobKey(project, "local"));
+    expect(readFileSync(join(folder, "litellm.env"), "utf8")).toContain(
+      "LITELLM_STICKY_ROUTING_ALIASES=''\n",
+    );
+  });
+
+  test("are told by their state, their memory and where their things lie", async () => {
+    const listed = JSON.parse((await job("list", "--json")).stdout) as Record<string, unknown>[];
+    expect(listed).toEqual([
+      expect.objectContaining({ job: "local", state: "running", memoryMiB: expect.any(Number) }),
+      expect.objectContaining({ job: "remote", state: "running", memoryMiB: expect.any(Number) }),
+    ]);
+    const shown = JSON.parse((await job("show", "remote", "--json")).stdout);
+    expect(shown.record).toMatchObject({ endpoint: "http://127.0.0.1:6110", upstream: `echo at ${SERVER}` });
+  });
+
+  test.each<[string, string, RegExp, string[]]>([
+    ["a job that runs already", "remote", /^error: The job remote is there already \(running\)\.$/m, []],
+    [
+      "a name that is no safe path",
+      "remote",
+      /^error: "\.\.\/x" cannot be a job's name\.$/m,
+      ["--as", "../x"],
+    ],
+    [
+      "the port of another job",
+      "remote",
+      /^error: Port 6111 .* held by the container .*job-local\.$/m,
+      [...["--as", "two", "--port", "6111"]],
+    ],
+    [
+      "the port of the box",
+      "remote",
+      /^error: The job two cannot be started: job\.port: Port 6100 belongs to gpubox:gateway\.port\.$/m,
+      ["--as", "two", "--port", "6100"],
+    ],
+    ["a job that is not declared", "remot", /^error: Pulumi\.jobs1\.yaml has no job "remot"\.$/m, []],
+    ["an upstream that does not answer", "silent", /cannot serve the job: It does not answer \(/, []],
+    [
+      "a model that is stopped",
+      "sleeping",
+      /It does not serve now: Model sleeper is not available: .*npm run model start sleeper/,
+      [],
+    ],
+    ["a name that the upstream does not serve", "unnamed", /It has no model GLM-5; it lists echo\.$/m, []],
+    [
+      "a protocol that the upstream cannot serve",
+      "vectors",
+      /It cannot serve \/v1\/messages, status 404/,
+      [],
+    ],
+    [
+      "a template that is not there",
+      "templated",
+      /^error: The template .*eval\.yaml .* does not exist\.$/m,
+      [],
+    ],
+  ])(
+    "are refused with the reason, and nothing starts: %s",
+    (_, name, what, args) => isRefused(name, what, ...args),
+    2 * MINUTE,
+  );
+
+  test(
+    "are refused where another program has the port, or the template is no YAML",
+    async () => {
+      const other = createServer();
+      await new Promise<void>((resolve) => other.listen(6116, "127.0.0.1", resolve));
+      writeFileSync(join(project.dir, "eval.yaml"), "litellm_settings:\n  num_retries: 2\n");
+      await isRefused("templated", /^error: Port 6116 on 127\.0\.0\.1 is held by /);
+      await new Promise((resolve) => other.close(resolve));
+      writeFileSync(join(project.dir, "eval.yaml"), "litellm_settings: [\n");
+      const { code, stderr } = await job("start", "templated");
+      expect([code, stderr]).toEqual([1, expect.stringContaining("The template is no valid YAML at line ")]);
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    "take a template's settings, which LiteLLM takes too",
+    async () => {
+      const template = "litellm_settings:\n  num_retries: 2\nmodel_list: []\n";
+      writeFileSync(join(project.dir, "eval.yaml"), template);
+      const { code, stdout } = await job("start", "templated");
+      expect([code, stdout]).toEqual([0, expect.stringContaining("The template's model_list is left out")]);
+      const config = join(jobFolder(project, "templated"), "litellm_config_eval.yaml");
+      expect(readFileSync(config, "utf8")).toContain("num_retries: 2");
+      expect(await talk(client("templated", 6116, "echo"), ASK)).toEqual(Array(4).fill("one:0 one:1 "));
+      expect((await job("stop", "templated")).code).toBe(0);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "stay as they are through an `up` that changes models, and still answer",
+    async () => {
+      const jobsOf = async () =>
+        Object.entries(await startTimes(STACK)).filter(([name]) => name.includes("-job-"));
+      const before = await jobsOf();
+      expect(before.length).toBe(2);
+      const [serving] = (
+        await output("docker", [
+          ...["ps", "--quiet", "--filter", `label=gpubox.stack=${STACK}`],
+          ...["--filter", "label=gpubox.role=gateway"],
+        ])
+      ).split("\n");
+      editStack(project, (config) => {
+        (config["gpubox:models"] as unknown as Record<string, Record<string, unknown>>).tiny!.aliases = [
+          "smallest",
+        ];
+      });
+      const up = await npmRun(project, "up", "--yes");
+      expect([up.code, up.stderr]).toEqual([0, ""]);
+      // The box did change.
+      expect((await run("docker", ["inspect", serving!])).code).not.toBe(0);
+      expect(await jobsOf()).toEqual(before);
+      expect(await talk(client("local", 6111, "policy"), "ping")).toEqual(Array(4).fill(PONG));
+      expect(await talk(client("remote", 6110, "echo"), ASK)).toEqual(Array(4).fill("one:0 one:1 "));
+      const drift = await inShell(
+        project,
+        exportsIn(up.stdout),
+        `pulumi preview --stack ${STACK} --expect-no-changes`,
+      );
+      expect(drift.code).toBe(0);
+    },
+    10 * MINUTE,
+  );
+
+  test(
+    "are kept by gc and waited for by down",
+    async () => {
+      const down = await npmRun(project, "down");
+      expect([down.code, down.stderr]).toEqual([
+        1,
+        expect.stringContaining(`Jobs of the stack ${STACK} still use it: local, remote.`),
+      ]);
+      const before = await startTimes(STACK);
+      const found = JSON.parse((await npmRun(project, "gc", "--json")).stdout);
+      expect(JSON.stringify(found)).not.toContain(recipeReference(project.dir, "gateway"));
+      expect(await startTimes(STACK)).toEqual(before);
+    },
+    2 * MINUTE,
+  );
+
+  test(
+    "finish a stream when they are stopped, log it, and nothing else is touched",
+    async () => {
+      const { rest } = await longStream(client("remote", 6110, "echo"), 8);
+      const before = await startTimes(STACK);
+      const { code, stderr } = await job("stop", "remote");
+      expect([code, stderr]).toEqual([0, ""]);
+      const text = await rest;
+      expect([text.includes("long:79 "), text.trimEnd().endsWith("data: [DONE]")]).toEqual([true, true]);
+      expect(await checked(logs("remote"))).toMatchObject({ complete: true, missing: [] });
+      const lines = await linesOf([logs("remote")], {}, 1);
+      expect([lines[0]!.outcome, lines[0]!.stream]).toEqual(["ok", true]);
+      const { [`/gpubox-${STACK}-job-remote`]: gone, ...others } = before;
+      expect(gone).toBeDefined();
+      expect(await startTimes(STACK)).toEqual(others);
+      expect(JSON.parse((await job("show", "remote", "--json")).stdout).state).toBe("stopped");
+      expect(readdirSync(jobFolder(project, "remote"))).not.toContain("litellm.env");
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "give their files to a harness that starts LiteLLM itself, in a shell that minds unset variables",
+    async () => {
+      const before = await startTimes(STACK);
+      const { code, stderr } = await job("render", "remote", "--as", "own", "--port", "6118");
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(await startTimes(STACK)).toEqual(before);
+      const folder = jobFolder(project, "own");
+      const script = `set -eu; set -a; . ${folder}/litellm.env; set +a
+        echo "aliases=<$LITELLM_STICKY_ROUTING_ALIASES>"
+        exec litellm --config "$LITELLM_CONFIG" --host 0.0.0.0 --port 4111`;
+      await output("docker", [
+        ...["run", "--detach", "--name", `gpubox-${STACK}-own`, "--network", `gpubox-${STACK}-edge`],
+        ...["--label", `gpubox.stack=${STACK}`, "--label", "gpubox.role=own", "--label", "gpubox.keep=test"],
+        ...["--publish", "127.0.0.1:6118:4111", "--user", "65534:65534", "--env", "HOME=/tmp"],
+        ...["--env", "LITELLM_LOCAL_MODEL_COST_MAP=True", "--volume", `${folder}:${folder}`],
+        ...["--entrypoint", "sh", recipeReference(project.dir, "gateway"), "-c", script],
+      ]);
+      const own = client("own", 6118, "echo");
+      while (!(await modelsAt(own.endpoint, own.key).catch(() => []))[0])
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      expect(await talk(own, ASK)).toEqual(Array(4).fill("one:0 one:1 "));
+      expect(await checked(logs("own"))).toMatchObject({ complete: true });
+      expect(await output("docker", ["logs", `gpubox-${STACK}-own`])).toContain("aliases=<>");
+      await output("docker", ["rm", "--force", `gpubox-${STACK}-own`]);
+      const refused = await job("render", "local", "--as", "own");
+      expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("has a model of this box")]);
+    },
+    4 * MINUTE,
+  );
+
+  test(
+    "with sticky-routing aliases keep a session on one server, and lead to each by its alias",
+    async () => {
+      await mustStart("sticky");
+      const { endpoint, key } = client("sticky", 6119, "pair");
+      const asks = async (model: string, session?: string) => {
+        for (let turn = 0; turn < 12; turn++) {
+          const answer = await fetch(`${endpoint}/v1/chat/completions`, {
+            method: "POST",
+            headers: {
+              ...{ authorization: `Bearer ${key}`, "content-type": "application/json" },
+              ...(session ? { "x-litellm-session-id": session } : {}),
+            },
+            body: JSON.stringify({ model, messages: [{ role: "user", content: ASK }] }),
+          });
+          expect(answer.status).toBe(200);
+        }
+      };
+      await asks("pair", "one");
+      await asks("pair", "two");
+      await asks("pair");
+      await asks("pair@b");
+      await checked(logs("sticky"));
+      const lines = await linesOf([logs("sticky")], {}, 1000);
+      const servers = (model: string, session: string | null) => [
+        ...new Set(
+          lines
+            .filter((line) => line.model === model && line.session_id === session)
+            .map(({ upstream }) => upstream?.deployment),
+        ),
+      ];
+      expect(lines.length).toBe(48);
+      expect([servers("pair", "one").length, servers("pair", "two").length]).toEqual([1, 1]);
+      expect(servers("pair", null).sort()).toEqual(["pair-a", "pair-b"]);
+      expect(servers("pair@b", null)).toEqual(["pair@b"]);
+      expect((await job("stop", "sticky")).code).toBe(0);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "end by prune once they are past their lifetime, and others do not",
+    async () => {
+      await mustStart("short");
+      const before = await startTimes(STACK);
+      const { stdout } = await job("prune", "--json");
+      expect(JSON.parse(stdout)).toEqual({ ended: ["short"] });
+      const { [`/gpubox-${STACK}-job-short`]: gone, ...others } = before;
+      expect(gone).toBeDefined();
+      expect(await startTimes(STACK)).toEqual(others);
+      expect(JSON.parse((await job("prune", "--json")).stdout)).toEqual({ ended: [] });
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "are declared by harnesses in code, several runs at once, each in a folder of its own",
+    async () => {
+      const artifacts = join(project.dir, "runs");
+      mkdirSync(artifacts);
+      const code = `
+        import { startJob, stopJob, listJobs } from "./runner/jobs";
+        const job = { upstream: { baseUrl: "${SERVER}", model: "echo" }, port: 6120 };
+        const options = { stack: "${STACK}", artifacts: "${artifacts}" };
+        const started = Promise.all([
+          startJob({ ...options, job, as: "run-1" }),
+          startJob({ ...options, job, as: "run-2", port: 6121 }),
+        ]);
+        started
+          .then(async (runs) => {
+            const states = (await listJobs(options)).map(({ job, state }) => job + " " + state);
+            for (const { job } of runs) await stopJob(job, options);
+            console.log(JSON.stringify({ states, ends: runs.map(({ endpoint }) => endpoint) }));
+          });`;
+      writeFileSync(join(project.dir, "harness.ts"), code);
+      const {
+        code: status,
+        stdout,
+        stderr,
+      } = await run("node_modules/.bin/tsx", ["harness.ts"], {
+        cwd: project.dir,
+        env: project.env,
+      });
+      expect([status, stderr]).toEqual([0, ""]);
+      expect(JSON.parse(stdout)).toEqual({
+        states: ["local running", "run-1 running", "run-2 running"],
+        ends: ["http://127.0.0.1:6120", "http://127.0.0.1:6121"],
+      });
+      expect(readdirSync(artifacts).sort()).toEqual(["run-1", "run-2"]);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "come back when the host does, as they were",
+    async () => {
+      // What a reboot does to a container: it is killed without being stopped, and Docker starts it again.
+      const name = `gpubox-${STACK}-job-local`;
+      const pid = await output("docker", ["inspect", "--format", "{{.State.Pid}}", name]);
+      process.kill(Number(pid), "SIGKILL");
+      const near = client("local", 6111, "policy");
+      const deadline = Date.now() + 2 * MINUTE;
+      let models: string[] = [];
+      while (models.length === 0 && Date.now() < deadline) {
+        models = await modelsAt(near.endpoint, near.key).catch(() => []);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+      expect(models).toEqual(["policy"]);
+      expect(await talk(near, "ping")).toEqual(Array(4).fill(PONG));
+      expect((await job("stop", "local")).code).toBe(0);
+      expect(await checked(logs("local"))).toMatchObject({ complete: true });
+    },
+    4 * MINUTE,
+  );
+});
