@@ -51,7 +51,7 @@ class AppendFile:
         self.fd = -1
 
     def _open(self):
-        self.fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self.fd = _private(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
         self.size = os.fstat(self.fd).st_size
         if self.size and os.pread(self.fd, 1, self.size - 1) != b"\n":
             # A line that a crash cut in two must not take the next one with it.
@@ -73,6 +73,11 @@ class AppendFile:
         pattern = re.compile(re.escape(name[: -len(".jsonl")]) + r"\.\d{6}\.jsonl(.*)")
         found = [(name, pattern.fullmatch(name)) for name in os.listdir(directory)]
         return sorted(os.path.join(directory, name) for name, match in found if match and match[1] in ("", *also))
+
+
+def _private(path, flags):
+    """Never readable by everybody, not even while it is written."""
+    return os.open(path, flags, 0o640)
 
 
 def _in_background(path):
@@ -108,7 +113,7 @@ def compress(path):
     library = zstd()
     part = f"{path}.zst.part"
     try:
-        with open(path, "rb") as plain, open(part, "wb") as packed:
+        with open(path, "rb") as plain, open(part, "wb", opener=_private) as packed:
             while chunk := plain.read(CHUNK):
                 room = ctypes.create_string_buffer(library.ZSTD_compressBound(len(chunk)))
                 size = library.ZSTD_compress(room, len(room), chunk, len(chunk), LEVEL)
@@ -121,6 +126,5 @@ def compress(path):
         if os.path.exists(part):
             os.unlink(part)
         raise
-    os.chmod(part, 0o640)
     os.rename(part, f"{path}.zst")
     os.unlink(path)

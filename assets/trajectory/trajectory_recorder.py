@@ -11,7 +11,8 @@ import time
 import orjson
 
 from trajectory_call import ROUTE, Call
-from trajectory_redact import environment_keys
+from trajectory_line import lines_of
+from trajectory_redact import environment_keys, spellings
 from trajectory_store import iso
 
 # Carries a request's id to LiteLLM's callbacks.
@@ -32,8 +33,7 @@ class Recorder:
 
     def add_keys(self, keys):
         """Further keys that no line may hold."""
-        known = set(self._secrets)
-        self._secrets += [key for key in keys if key not in known]
+        self._secrets = list(dict.fromkeys([*self._secrets, *spellings(keys)]))
 
     async def __call__(self, scope, receive, send):
         if scope["type"] not in ("http", "websocket"):
@@ -88,11 +88,11 @@ class Recorder:
                 if not call.settled and not call.cancelled:
                     await self._settle(call)
                 if sum(map(len, call.parts)) > LARGE:
-                    lines = await asyncio.to_thread(call.lines, self.store, self._secrets)
+                    lines = await asyncio.to_thread(lines_of, call, self.store, self._secrets)
                 else:
-                    lines = call.lines(self.store, self._secrets)
+                    lines = lines_of(call, self.store, self._secrets)
             except asyncio.CancelledError:
-                lines = call.lines(self.store, self._secrets)
+                lines = lines_of(call, self.store, self._secrets)
                 self.store.write(call.id, lines)
                 raise
             except Exception as error:

@@ -51,34 +51,39 @@ def safe_headers(headers):
 
 
 def client_keys(headers):
-    """The keys that a request shows."""
+    """The keys that a request shows, in all their spellings."""
     found = []
     for name, value in headers:
         if name in (b"authorization", b"proxy-authorization"):
             found.append(value.split(b" ", 1)[-1].strip())
         elif name in (b"x-api-key", b"api-key", b"x-goog-api-key", b"x-litellm-api-key"):
             found.append(value.split(b" ", 1)[-1].strip())
-    return [key for key in found if len(key) >= SHORTEST]
+    return spellings([key for key in found if len(key) >= SHORTEST])
 
 
 def environment_keys(environment=None):
-    """Values of the process' environment that are keys by their names."""
+    """Values of the process' environment that are keys by their names, in all their spellings."""
     values = (os.environ if environment is None else environment).items()
-    return [
-        value.encode()
-        for name, value in values
-        if SECRET_NAME.search(name.upper()) and len(value) >= SHORTEST and not value.startswith(("/", "os.environ/"))
-    ]
+    return spellings(
+        [
+            value.encode()
+            for name, value in values
+            if SECRET_NAME.search(name.upper()) and len(value) >= SHORTEST and not value.startswith(("/", "os.environ/"))
+        ]
+    )
 
 
-def without(text, keys):
-    """Bytes without any of the keys, also where JSON writes them with a backslash."""
-    for key in keys:
+def spellings(keys):
+    """Keys as they may stand in a text: also as JSON writes them, with a backslash."""
+    quoted = [orjson.dumps(key.decode("utf-8", "replace"))[1:-1] for key in keys]
+    return list(dict.fromkeys([*keys, *quoted]))
+
+
+def without(text, spelled):
+    """Bytes without any of the keys, in the spellings that are given."""
+    for key in spelled:
         if key in text:
             text = text.replace(key, REDACTED.encode())
-        quoted = orjson.dumps(key.decode("utf-8", "replace"))[1:-1]
-        if quoted != key and quoted in text:
-            text = text.replace(quoted, REDACTED.encode())
     return text
 
 

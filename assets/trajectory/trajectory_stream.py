@@ -44,12 +44,12 @@ def events(raw):
 
 def _join(old, new):
     """Adds a delta's value to what there is: texts and lists grow, the parts of objects each for itself."""
+    if isinstance(old, str) and isinstance(new, str):
+        return old + new
     if old is None:
         return new
     if new is None:
         return old
-    if isinstance(old, str) and isinstance(new, str):
-        return old + new
     if isinstance(old, list) and isinstance(new, list):
         return _join_lists(old, new)
     if isinstance(old, dict) and isinstance(new, dict):
@@ -84,10 +84,14 @@ class _Chat:
         if self.head is None:
             self.head = chunk
         else:
-            self.head.update({key: value for key, value in chunk.items() if value is not None})
+            for key, value in chunk.items():
+                if value is not None:
+                    self.head[key] = value
         for choice in choices:
             index = choice.get("index", 0)
-            known = self.choices.setdefault(index, {"index": index})
+            known = self.choices.get(index)
+            if known is None:
+                known = self.choices[index] = {"index": index}
             for key, value in choice.items():
                 if key == "delta":
                     known["message"] = _join(known.get("message", {}), value or {})

@@ -10,7 +10,7 @@ const INSIDE = "/var/log/gpubox";
 export const TRAJECTORY_ASSETS: Record<string, string> = Object.fromEntries(
   [
     "gpubox_trajectory",
-    ...["call", "config", "file", "install", "metrics", "recorder", "redact", "store", "stream"].map(
+    ...["call", "config", "file", "install", "line", "metrics", "recorder", "redact", "store", "stream"].map(
       (part) => `trajectory_${part}`,
     ),
   ].map((module) => [`${module}.py`, `trajectory/${module}.py`]),

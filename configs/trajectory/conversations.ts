@@ -3,23 +3,28 @@ import { stableJson } from "../plan/text";
 import type { TrajectoryLine } from "./line";
 
 export type Json = Record<string, unknown>;
+/** Protocols that conversations are translated to. */
 export type ChatProtocol = "openai" | "anthropic";
+/** Those that clients speak; `responses` are OpenAI's lists of items. */
+export type ClientProtocol = ChatProtocol | "responses";
 
 /** What a conversation's file is made of: an answered call with a list of messages. */
 export interface ChatCall {
   id: string;
-  protocol: ChatProtocol;
+  protocol: ClientProtocol;
   model: string | null;
   messages: unknown[];
-  /** The answer's messages: one, or one for each choice that was asked for. */
-  answers: Json[];
+  /** What was answered, for each choice that was asked for: one message, or the items of a response. */
+  answers: Json[][];
   system?: unknown;
   tools?: unknown;
+  /** Of a response: its own id, and that of the one that it goes on with. */
+  response?: { id: unknown; previous?: unknown };
 }
 
 /** A list of messages as the client sent them last, and the answer to it as the client received it. */
 export interface Branch {
-  protocol: ChatProtocol;
+  protocol: ClientProtocol;
   model: string | null;
   /** Ids of the requests that built it, in their order. */
   calls: string[];
@@ -28,6 +33,8 @@ export interface Branch {
   messages: unknown[];
   /** Earlier answers that the client sent back otherwise than it received them. */
   received?: { index: number; message: Json }[];
+  /** The response before the first item, where this conversation does not hold it. */
+  previous?: unknown;
 }
 
 /** A conversation is the client's session, else its trace. */
@@ -42,27 +49,48 @@ export function chatCall(line: TrajectoryLine): ChatCall | undefined {
   if (!("body" in line.request) || !("body" in line.response)) return undefined;
   const asked = objectOf(line.request.body);
   const said = objectOf(line.response.body);
+  const call = { id: line.id, model: line.model, ...given("tools", asked.tools) };
+  if (line.route === "responses") return responseCall(call, asked, said);
   if (!Array.isArray(asked.messages)) return undefined;
-  const { messages, tools } = asked as { messages: unknown[]; tools?: unknown };
-  const call = { id: line.id, model: line.model, messages, ...(tools === undefined ? {} : { tools }) };
+  const { messages } = asked as { messages: unknown[] };
   if (line.route === "chat/completions") {
     const choices = Array.isArray(said.choices) ? (said.choices as { message?: Json }[]) : [];
-    const answers = choices.flatMap(({ message }) => (message ? [message] : []));
-    return answers.length > 0 ? { ...call, protocol: "openai", answers } : undefined;
+    const answers = choices.flatMap(({ message }) => (message ? [[message]] : []));
+    return answers.length > 0 ? { ...call, protocol: "openai", messages, answers } : undefined;
   }
   if (line.route !== "messages" || !Array.isArray(said.content)) return undefined;
-  const answers = [{ role: "assistant", content: said.content }];
-  const system = asked.system === undefined ? {} : { system: asked.system };
-  return { ...call, ...system, protocol: "anthropic", answers };
+  const answers = [[{ role: "assistant", content: said.content }]];
+  return { ...call, ...given("system", asked.system), protocol: "anthropic", messages, answers };
+}
+
+function responseCall(
+  call: Pick<ChatCall, "id" | "model" | "tools">,
+  asked: Json,
+  said: Json,
+): ChatCall | undefined {
+  // A text alone is short for one message of the user.
+  const messages =
+    typeof asked.input === "string" ? [{ role: "user", content: asked.input }] : (asked.input as unknown[]);
+  if (!Array.isArray(messages) || !Array.isArray(said.output)) return undefined;
+  return {
+    ...call,
+    ...given("system", asked.instructions ?? undefined),
+    protocol: "responses",
+    messages,
+    answers: [said.output as Json[]],
+    response: { id: said.id, ...given("previous", asked.previous_response_id ?? undefined) },
+  };
 }
 
 /**
  * The branches of one conversation, from its calls in their order. A call whose messages begin with those of an earlier one
- * goes on with it; any other, as of a second agent or after the client shortened its history, begins a branch.
+ * goes on with it, as does a response with the one that it names; any other, as of a second agent or after the client
+ * shortened its history, begins a branch.
  */
 export function branches(calls: ChatCall[]): Branch[] {
   const growing: { calls: ChatCall[]; hashes: string[] }[] = [];
-  for (const call of calls) {
+  for (const sent of calls) {
+    const call = withHistory(sent, calls);
     const hashes = call.messages.map(messageHash);
     const parents = growing.filter(
       (branch) =>
@@ -79,24 +107,49 @@ export function branches(calls: ChatCall[]): Branch[] {
   return growing.flatMap(({ calls }) => finished(calls));
 }
 
+/** A response's own list behind what it goes on with, which the client did not send again. */
+function withHistory(call: ChatCall, calls: ChatCall[]): ChatCall {
+  const { previous } = call.response ?? {};
+  // Only earlier ones, so that a name that is its own ends here too.
+  const before = calls.slice(0, calls.indexOf(call));
+  const parent =
+    previous === undefined ? undefined : before.find(({ response }) => response?.id === previous);
+  if (!parent) return call;
+  const { messages, answers, response } = withHistory(parent, before);
+  const { previous: first } = response ?? {};
+  return {
+    ...call,
+    messages: [...messages, ...answers[0]!, ...call.messages],
+    response: { id: call.response?.id, ...given("previous", first) },
+  };
+}
+
 function finished(calls: ChatCall[]): Branch[] {
   const last = calls.at(-1)!;
   const received = calls.slice(0, -1).flatMap(({ messages, answers }) => {
     const index = messages.length;
-    const echoed = messageHash(last.messages[index]);
-    const [message] = answers;
-    return !message || answers.some((one) => messageHash(one) === echoed) ? [] : [{ index, message }];
+    const echoed = (answer: Json[]) =>
+      answer.every((message, at) => messageHash(message) === messageHash(last.messages[index + at]));
+    const [answer] = answers;
+    if (!answer || answers.some(echoed)) return [];
+    return answer.map((message, at) => ({ index: index + at, message }));
   });
-  const { protocol, model, system, tools } = last;
+  const { protocol, model, system, tools, response } = last;
   return last.answers.map((answer) => ({
     protocol,
     model,
     calls: calls.map(({ id }) => id),
-    ...(system === undefined ? {} : { system }),
-    ...(tools === undefined ? {} : { tools }),
-    messages: [...last.messages, answer],
+    ...given("system", system),
+    ...given("tools", tools),
+    messages: [...last.messages, ...answer],
     ...(received.length > 0 ? { received } : {}),
+    ...given("previous", response?.previous),
   }));
+}
+
+/** A key with its value, or nothing. */
+function given<K extends string>(key: K, value: unknown): { [key in K]?: unknown } {
+  return value === undefined ? {} : ({ [key]: value } as { [key in K]: unknown });
 }
 
 function messageHash(message: unknown): string {

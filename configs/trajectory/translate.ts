@@ -1,4 +1,5 @@
 import type { Branch, ChatProtocol, Json } from "./conversations";
+import { chatOfResponses } from "./responses";
 
 /** Parts of a message's content, whatever their type. */
 type Part = Json & { type?: string };
@@ -6,6 +7,7 @@ type Part = Json & { type?: string };
 /** A branch in the other protocol; the same one if it is in that already. What the other has no word for is left as it is. */
 export function translate(branch: Branch, to: ChatProtocol): Branch {
   if (branch.protocol === to) return branch;
+  if (branch.protocol === "responses") return translate(chatOfResponses(branch), to);
   const convert = to === "openai" ? openaiMessages : anthropicMessages;
   const { received: _, ...rest } = branch;
   return { ...rest, protocol: to, ...convert(branch) };

@@ -118,6 +118,26 @@ def test_a_closed_file_is_compressed_so_that_zstd_reads_it(tmp_path):
     assert subprocess.run(["zstd", "-dc", str(packed)], capture_output=True, check=True).stdout == text
 
 
+def test_a_file_that_is_being_compressed_is_closed_to_everybody_else_from_its_first_byte(tmp_path, monkeypatch):
+    path = tmp_path / "log.000001.jsonl"
+    path.write_bytes(b"1\n")
+    before = os.umask(0o022)
+    modes = []
+    monkeypatch.setattr(os, "fsync", lambda fd: modes.append(oct(os.fstat(fd).st_mode & 0o777)))
+    opened = os.open
+
+    def open_and_look(name, *more):
+        fd = opened(name, *more)
+        modes.append(oct(os.fstat(fd).st_mode & 0o777))
+        return fd
+
+    monkeypatch.setattr(os, "open", open_and_look)
+    compress(str(path))
+    os.umask(before)
+    packed = tmp_path / "log.000001.jsonl.zst"
+    assert [*modes, oct(packed.stat().st_mode & 0o777)] == ["0o640", "0o640", "0o640"]
+
+
 def test_closed_files_that_a_crash_left_are_compressed_at_the_next_start(tmp_path):
     (tmp_path / "log.000001.jsonl").write_bytes(b"1\n")
     AppendFile(str(tmp_path / "log.jsonl"), 10, "zstd")

@@ -17,7 +17,7 @@ export interface Sent {
 /** A conversation as the client has it at its end. */
 export interface Talk {
   conversation: string;
-  protocol: "openai" | "anthropic";
+  protocol: "openai" | "anthropic" | "responses";
   messages: unknown[];
 }
 
@@ -100,6 +100,37 @@ export class TrajectoryClients {
     this.talks.push({ conversation, protocol: "anthropic", messages });
   }
 
+  /** A talk of four responses, every second one streamed: each sends the items of all before it. */
+  async responses(model: string): Promise<void> {
+    const client = new OpenAI({
+      baseURL: `${this.endpoint}/v1`,
+      apiKey: this.key,
+      maxRetries: 0,
+      timeout: 120_000,
+    });
+    const conversation = `responses-${randomUUID()}`;
+    const items: OpenAI.Responses.ResponseInputItem[] = [{ role: "user", content: "what is the weather?" }];
+    for (let number = 0; number < 4; number++) {
+      const { headers } = this.call(conversation);
+      const body = { model, input: items, instructions: "be brief", max_output_tokens: 64 };
+      const response =
+        number % 2 === 0
+          ? await client.responses.create(body, { headers })
+          : await lastOf(await client.responses.create({ ...body, stream: true }, { headers }));
+      items.push(...(response.output as OpenAI.Responses.ResponseInputItem[]));
+      if (number < 3) items.push({ role: "user", content: `and ${number}?` });
+    }
+    this.talks.push({ conversation, protocol: "responses", messages: items });
+  }
+
+  /** A streamed request whose upstream breaks off: the client gets a status of 200, and then an error. */
+  async breaks(path: string, body: unknown): Promise<void> {
+    const { sent, headers } = this.call(`breaks-${randomUUID()}`, "error");
+    const answer = await this.post(path, body, headers);
+    await answer.text();
+    sent.status = answer.status;
+  }
+
   /** One request on its own; a status of 400 and more is expected where `outcome` says so. */
   async single(path: string, body: unknown, outcome: Sent["outcome"] = "ok"): Promise<void> {
     const { sent, headers } = this.call(`single-${randomUUID()}`, outcome);
@@ -140,6 +171,14 @@ export class TrajectoryClients {
       signal,
     });
   }
+}
+
+/** The response that a stream of events ends with. */
+async function lastOf(stream: AsyncIterable<OpenAI.Responses.ResponseStreamEvent>) {
+  let last: OpenAI.Responses.Response | undefined;
+  for await (const event of stream) if (event.type === "response.completed") last = event.response;
+  if (!last) throw new Error("a stream of a response has no end");
+  return last;
 }
 
 /** A call without what OpenAI's client adds to it. */

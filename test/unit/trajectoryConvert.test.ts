@@ -19,7 +19,7 @@ function call(
   answer: Record<string, unknown>,
   more: Partial<ChatCall> = {},
 ): ChatCall {
-  return { id, protocol: "openai", model: "m", messages, answers: [answer], ...more };
+  return { id, protocol: "openai", model: "m", messages, answers: [[answer]], ...more };
 }
 
 describe("a conversation", () => {
@@ -67,7 +67,7 @@ describe("a conversation", () => {
   });
 
   test("with several choices has a list for each", () => {
-    const several = call("1", [user("a")], said("A"), { answers: [said("A"), said("B")] });
+    const several = call("1", [user("a")], said("A"), { answers: [[said("A")], [said("B")]] });
     expect(branches([several]).map(({ messages }) => messages.at(-1))).toEqual([said("A"), said("B")]);
   });
 
@@ -79,6 +79,45 @@ describe("a conversation", () => {
       call("2", two, said([{ type: "text", text: "B" }]), { protocol: "anthropic" }),
     ];
     expect(branches(calls).map(({ protocol }) => protocol)).toEqual(["openai", "anthropic"]);
+  });
+});
+
+describe("responses", () => {
+  const item = (id: string, text: string) => ({
+    ...{ type: "message", id, role: "assistant" },
+    content: [{ type: "output_text", text }],
+  });
+  const response = (id: string, messages: unknown[], answer: object, previous?: unknown): ChatCall => ({
+    ...call(id, messages, {}, { protocol: "responses", answers: [[answer as never]] }),
+    response: { id: `resp-${id}`, ...(previous ? { previous } : {}) },
+  });
+
+  test("that name the one before them are one list with it", () => {
+    const calls = [
+      response("1", [user("a")], item("A", "yes")),
+      response("2", [user("b")], item("B", "no"), "resp-1"),
+      response("3", [user("c")], item("C", "well"), "resp-2"),
+    ];
+    const [branch, ...others] = branches(calls);
+    expect([branch?.calls, branch?.messages, others]).toEqual([
+      ["1", "2", "3"],
+      [user("a"), item("A", "yes"), user("b"), item("B", "no"), user("c"), item("C", "well")],
+      [],
+    ]);
+    expect(branch).not.toHaveProperty("previous");
+  });
+
+  test("that send all items again are one list too", () => {
+    const second = [user("a"), item("A", "yes"), user("b")];
+    const calls = [response("1", [user("a")], item("A", "yes")), response("2", second, item("B", "no"))];
+    expect(branches(calls)).toEqual([
+      { protocol: "responses", model: "m", calls: ["1", "2"], messages: [...second, item("B", "no")] },
+    ]);
+  });
+
+  test("that name one which is not in the log say which", () => {
+    const [branch] = branches([response("1", [user("b")], item("B", "no"), "resp-0")]);
+    expect([branch?.previous, branch?.messages]).toEqual(["resp-0", [user("b"), item("B", "no")]]);
   });
 });
 
@@ -137,7 +176,32 @@ const anthropic: Branch = {
   ],
 };
 
+const responses: Branch = {
+  protocol: "responses",
+  model: "m",
+  calls: ["1"],
+  system: "be brief",
+  tools: [{ type: "function", name: "weather", description: "tells it", parameters: schema }],
+  messages: [
+    user([
+      { type: "input_text", text: "what is it" },
+      { type: "input_image", image_url: "data:image/png;base64,AAAA" },
+      { type: "input_image", image_url: "https://example.com/a.png" },
+    ]),
+    { type: "reasoning", id: "rs1", summary: [{ type: "summary_text", text: "hm" }] },
+    { type: "message", id: "m1", ...said([{ type: "output_text", text: "I look", annotations: [] }]) },
+    { type: "function_call", id: "f1", call_id: "t1", name: "weather", arguments: '{"city":"Bern"}' },
+    { type: "function_call", id: "f2", call_id: "t2", name: "weather", arguments: '{"city":"Rome"}' },
+    { type: "function_call_output", call_id: "t1", output: "rain" },
+    { type: "function_call_output", call_id: "t2", output: "sun" },
+    { type: "message", ...user("thanks") },
+    { type: "message", id: "m2", ...said([{ type: "output_text", text: "welcome", annotations: [] }]) },
+  ],
+};
+
 test.each<[string, Branch, ChatProtocol, Branch]>([
+  ["responses to chat completions", responses, "openai", openai],
+  ["responses to Anthropic's", responses, "anthropic", anthropic],
   ["OpenAI's to Anthropic's", openai, "anthropic", anthropic],
   ["Anthropic's to OpenAI's", anthropic, "openai", openai],
   ["OpenAI's to its own", openai, "openai", openai],
@@ -202,6 +266,31 @@ describe("a conversion", () => {
     ]);
     const { conversation, branches: lists } = JSON.parse(readFileSync(join(folder, "out", "s.json"), "utf8"));
     expect([conversation, lists.length, lists[0].messages]).toEqual(["s", 1, [...second, said("B")]]);
+  });
+
+  test("has responses in their own words, a text alone as the message that it stands for", async () => {
+    const output = [{ type: "message", role: "assistant", content: [{ type: "output_text", text: "A" }] }];
+    line(
+      {
+        ...{ route: "responses", session_id: "r" },
+        request: {
+          ...{ method: "POST", path: "/v1/responses", headers: {}, redacted: false },
+          body: { input: "a", instructions: "be brief", previous_response_id: null },
+        },
+        response: { status: 200, complete: true, bytes: 1, body: { id: "resp", output } },
+      },
+      [],
+      null,
+    );
+    const { calls, leftOut } = await convertLogs([folder], join(folder, "out"));
+    expect([calls, leftOut]).toEqual([1, {}]);
+    const file = JSON.parse(readFileSync(join(folder, "out", "r.json"), "utf8"));
+    expect(file.branches).toEqual([
+      {
+        ...{ protocol: "responses", model: "m", calls: ["00000000-0000-4000-8000-000000000001"] },
+        ...{ system: "be brief", messages: [user("a"), ...output] },
+      },
+    ]);
   });
 
   test("leaves out what has no whole answer, and says how much", async () => {
