@@ -48,6 +48,8 @@ export type Repair =
 export interface DriftReport {
   stack: string;
   differences: Difference[];
+  /** True: the stack config is not the one of the last `up`, and what it changes counts as a difference. */
+  configChanged: boolean;
   /** What could not be looked at, with the reason. */
   notChecked: string[];
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { renderText, type SecretValues } from "../plan/text";
 import type { DirectoryPlan, WritableDirectoryPlan } from "../plan/types";
-import type { HostDirectory, HostEntry } from "./facts";
+import type { HostDirectory } from "./facts";
 
 /** File name to the SHA-256 of what it should hold. */
 export function plannedHashes({ files }: DirectoryPlan, secrets: SecretValues): Record<string, string> {
@@ -35,8 +35,11 @@ export function fileDifferences(
     const path = `${plan.path}/${name}`;
     const entry = found.entries[name];
     if (!entry) return [{ path, what: "is missing", content: true }];
+    if (entry.type !== "file")
+      return [{ path, what: `is a ${entry.type} and not a plain file`, content: true }];
+    const same = entry.sha256 === hashes[name];
     return [
-      ...contentOf(path, entry, hashes[name]),
+      ...(same ? [] : [{ path, what: "holds something else than planned", content: true }]),
       ...rights(path, entry, { mode: mode.slice(1), uid: 0, gid: plan.gid }),
     ];
   });
@@ -44,12 +47,6 @@ export function fileDifferences(
     .filter((name) => !(name in plan.files))
     .map((name) => ({ path: `${plan.path}/${name}`, what: "is not of the box", content: true }));
   return [...own, ...files, ...extra];
-}
-
-function contentOf(path: string, entry: HostEntry, sha256: string | undefined): FileDifference[] {
-  if (entry.type !== "file")
-    return [{ path, what: `is a ${entry.type} and not a plain file`, content: true }];
-  return entry.sha256 === sha256 ? [] : [{ path, what: "holds something else than planned", content: true }];
 }
 
 /** How a directory that a container writes to differs from its plan. */

@@ -2,7 +2,7 @@ import { upCommand } from "../doctor/row";
 import { servicesOf } from "../plan/box";
 import type { BoxPlan } from "../plan/types";
 import { type Affected, affectedBy, clientsOf, everybody, nobody } from "./affected";
-import { containerDifferences, strangers } from "./containers";
+import { containerDifferences, pairs, strangers } from "./containers";
 import type { Difference, DriftReport } from "./difference";
 import type { DriftFacts, GpuProcess } from "./facts";
 import { fileDifferences, writableDifferences } from "./files";
@@ -31,6 +31,11 @@ export function drift(
       ...strangers(box, facts, recorded, up),
       ...(Array.isArray(gpus) ? gpuDifferences(box, facts, gpus, recorded) : []),
     ],
+    configChanged: pairs(box, facts).some(
+      ({ service, found }) =>
+        found?.settings.labels["gpubox.stack"] === box.stack &&
+        ![undefined, service.container.labels["gpubox.spec"]].includes(found.settings.labels["gpubox.spec"]),
+    ),
     notChecked: [
       ...(gpus && !Array.isArray(gpus) ? [`processes on the GPUs: ${gpus.notChecked}`] : []),
       ...(facts.serving || !runs(box, facts, "edge") ? [] : ["what the edge serves: it does not say"]),
