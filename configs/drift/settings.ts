@@ -19,6 +19,7 @@ export interface Settings {
   hosts: string[];
   memoryMiB: number;
   memorySwapMiB: number;
+  /** 0: the engine's own. */
   shmMiB: number;
   /** Limits of CPU and processes; `none` where there are none, as planned. */
   otherLimits: string;
@@ -40,9 +41,6 @@ export interface Settings {
   log: string;
 }
 
-/** The engine's size of /dev/shm for a container that asks for none. */
-const SHM_MIB = 64;
-
 /** What the Docker provider is told of a container, as the engine should know it. */
 export function plannedSettings(plan: ContainerPlan, { networks }: BoxPlan): Settings {
   const nameOf = (role: string) => networks.find((network) => network.role === role)?.name ?? role;
@@ -62,7 +60,7 @@ export function plannedSettings(plan: ContainerPlan, { networks }: BoxPlan): Set
     hosts: plan.hostGateway ? ["host.docker.internal:host-gateway"] : [],
     memoryMiB: plan.memoryMiB,
     memorySwapMiB: plan.memoryMiB,
-    shmMiB: plan.shmMiB ?? SHM_MIB,
+    shmMiB: plan.shmMiB ?? 0,
     otherLimits: "none",
     readOnly: plan.readOnly,
     init: plan.init,
@@ -123,11 +121,18 @@ const NAMES: Partial<Record<keyof Settings, string>> = {
 /** How a container differs from its plan: a phrase for each setting. Values of the environment are never told. */
 export function settingDifferences(planned: Settings, found: Settings): string[] {
   return (Object.keys(planned) as (keyof Settings)[]).flatMap((key) => {
-    if (stableJson(planned[key]) === stableJson(found[key])) return [];
-    // Without a planned one the image's own counts.
-    if (key === "stopSignal" && planned[key] === "") return [];
+    if (stableJson(planned[key]) === stableJson(found[key]) || isEnginesOwn(key, planned, found)) return [];
     return [`${NAMES[key] ?? key}: ${phrase(key, planned[key], found[key])}`];
   });
+}
+
+/** What nobody planned, and an engine, its settings or an image bring: to replace the container would not change it. */
+function isEnginesOwn(key: keyof Settings, planned: Settings, found: Settings): boolean {
+  if (key === "stopSignal") return planned.stopSignal === "";
+  if (key === "shmMiB") return planned.shmMiB === 0;
+  if (key === "ulimits") return planned.ulimits.every((one) => found.ulimits.includes(one));
+  // A kernel that cannot limit swap.
+  return key === "memorySwapMiB" && found.memorySwapMiB < 0;
 }
 
 function phrase(key: keyof Settings, planned: unknown, found: unknown): string {

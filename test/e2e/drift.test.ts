@@ -48,6 +48,22 @@ interface ByHand {
   fix?: () => Promise<unknown>;
 }
 
+/** Makes a network anew with a way out and without a label, and puts the containers back as they were on it. */
+async function remake(network: string, roles: string[]): Promise<void> {
+  const containers = roles.map((role) => `${PREFIX}-${role}`);
+  const format = `{{join (index .NetworkSettings.Networks "${network}").Aliases " "}}`;
+  const aliases: string[][] = [];
+  for (const name of containers) {
+    const all = (await docker("inspect", "--format", format, name)).split(" ");
+    aliases.push(all.filter((alias) => alias && !/^[0-9a-f]{12}$/.test(alias)));
+    await docker("network", "disconnect", network, name);
+  }
+  await docker("network", "rm", network);
+  await docker("network", "create", network);
+  for (const [index, name] of containers.entries())
+    await docker("network", "connect", ...aliases[index]!.flatMap((one) => ["--alias", one]), network, name);
+}
+
 (hasDocker && hasPulumi ? describe : describe.skip)("drift of a box", () => {
   let project: TestProject;
   let key: string;
@@ -107,9 +123,10 @@ interface ByHand {
     image = await docker("inspect", "--format", "{{.Config.Image}}", `${PREFIX}-cache`);
   }, 15 * MINUTE);
   afterAll(async () => {
-    for (const name of [GUEST, COPY]) await output("docker", ["rm", "--force", name]).catch(() => "");
+    // What was made by hand has no label.
+    const byHand = await names(`name=^${PREFIX}-`);
+    await docker("rm", "--force", GUEST, COPY, ...byHand).catch(() => "");
     removeProject(project);
-    // One that was made by hand has no label.
     const left = await output("docker", ["network", "ls", "--quiet", "--filter", `name=^${PREFIX}-`]);
     if (left) await output("docker", ["network", "rm", ...left.split("\n")]);
   }, 2 * MINUTE);
@@ -281,31 +298,7 @@ interface ByHand {
         {
           ...{ kind: "network", subject: () => `${PREFIX}-backends`, affects: "all clients" },
           what: /it leads out of the host; it lacks the label/,
-          change: async () => {
-            const network = `${PREFIX}-backends`;
-            const members: Record<string, string> = {
-              [`${PREFIX}-valve-tiny`]: "valve-tiny",
-              [`${PREFIX}-backend-tiny`]: "backend-tiny",
-              [`${PREFIX}-backend-small`]: "backend-small",
-            };
-            const aliases = await Promise.all(
-              Object.keys(members).map((name) =>
-                docker(
-                  "inspect",
-                  "--format",
-                  `{{join (index .NetworkSettings.Networks "${network}").Aliases " "}}`,
-                  name,
-                ),
-              ),
-            );
-            for (const name of Object.keys(members)) await docker("network", "disconnect", network, name);
-            await docker("network", "rm", network);
-            await docker("network", "create", network);
-            for (const [index, name] of Object.keys(members).entries()) {
-              const own = aliases[index]!.split(" ").filter((one) => one && !/^[0-9a-f]{12}$/.test(one));
-              await docker("network", "connect", ...own.flatMap((one) => ["--alias", one]), network, name);
-            }
-          },
+          change: () => remake(`${PREFIX}-backends`, ["valve-tiny", "backend-tiny", "backend-small"]),
         },
         {
           ...{ kind: "edge", subject: () => `${PREFIX}-edge`, affects: "all clients" },

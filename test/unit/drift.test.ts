@@ -1,83 +1,10 @@
 import { drift } from "../../configs/drift";
-import type { Deployed } from "../../configs/drift/deployed";
-import type { DriftFacts, HostContainer, HostDirectory } from "../../configs/drift/facts";
-import { plannedHashes } from "../../configs/drift/files";
+import type { DriftFacts, HostContainer } from "../../configs/drift/facts";
 import { planRepairs } from "../../configs/drift/repairs";
-import { plannedSettings } from "../../configs/drift/settings";
 import { driftText } from "../../configs/drift/text";
-import { servicesOf } from "../../configs/plan/box";
 import { parseList } from "../../runner/drift/files";
-import { gpuProcesses, parseGpuProcesses } from "../../runner/drift/gpus";
-import { testPlan, testSecrets } from "../support/stacks";
-
-const box = testPlan({
-  gateway: { replicas: 2, trajectories: true },
-  cache: { mode: "bundled" },
-  database: { mode: "bundled" },
-  models: {
-    tiny: { engine: "llamacpp", model: "file:///srv/models/tiny.gguf", memoryMiB: 1024 },
-    giant: { engine: "llamacpp", model: "file:///srv/models/giant.gguf", start: "manual" },
-  },
-});
-const services = servicesOf(box);
-const serviceOf = (role: string) => services.find(({ container }) => container.name === role)!;
-
-/** A host that is as planned, made anew for each test. */
-function asPlanned(): DriftFacts {
-  const containers = services.flatMap((service): HostContainer[] => {
-    const { name, started } = service.container;
-    const copies = service === box.gateway ? ["-a", "-b"] : [""];
-    return copies.map((end) => ({
-      id: `id-${name}${end}`,
-      name: `gpubox-test-${name}${end}`,
-      state: started ? "running" : "created",
-      staleImage: false,
-      settings: structuredClone(plannedSettings(service.container, box)),
-    }));
-  });
-  const directories: Record<string, HostDirectory> = {};
-  for (const { directory, writable } of services) {
-    const hashes = plannedHashes(directory, testSecrets);
-    directories[directory.path] = {
-      ...{ mode: "750", uid: 0, gid: directory.gid },
-      entries: Object.fromEntries(
-        Object.entries(directory.files).map(([name, { mode }]) => [
-          name,
-          { type: "file", mode: mode.slice(1), uid: 0, gid: directory.gid, sha256: hashes[name]! },
-        ]),
-      ),
-    };
-    for (const { path, uid, gid } of writable) directories[path] = { mode: "750", uid, gid, entries: {} };
-  }
-  return {
-    containers,
-    networks: box.networks.map(({ name, internal }) => ({ name, internal, driver: "bridge", stack: "test" })),
-    volumes: services.flatMap(({ volume }) => volume?.name ?? []),
-    images: services.map(({ container }) => container.image),
-    directories,
-    planned: Object.fromEntries(
-      services.map(({ directory }) => [directory.path, plannedHashes(directory, testSecrets)]),
-    ),
-    serving: { generation: box.gateway.generation, gateways: [] },
-  };
-}
-
-/** The state after an `up` of the plan. */
-function deployed(): Deployed[] {
-  const urn = (name: string) => `urn:pulumi:test::gpubox::x::${name}`;
-  const containers = asPlanned().containers.flatMap(({ id, name, settings }): Deployed[] => {
-    const labels = Object.entries(settings.labels).map(([label, value]) => ({ label, value }));
-    const { directory } = serviceOf(settings.labels["gpubox.role"]!);
-    return [
-      { urn: urn(id), type: "docker:index/container:Container", id, inputs: { name, labels } },
-      {
-        ...{ urn: urn(`${id}-ready`), type: "command:local:Command" },
-        inputs: { triggers: [id, directory.hash] },
-      },
-    ];
-  });
-  return [...containers, { urn: urn("box-gateway-switch"), type: "command:local:Command" }];
-}
+import { asPlanned, box, deployed, found, serviceOf, services } from "../support/drift";
+import { testSecrets } from "../support/stacks";
 
 /** What is said of a host after `change`. */
 function seenAfter(change: (facts: DriftFacts) => void) {
@@ -87,8 +14,6 @@ function seenAfter(change: (facts: DriftFacts) => void) {
   return { report, said: report.differences.map(({ what }) => what), facts };
 }
 
-const found = (facts: DriftFacts, name: string) =>
-  facts.containers.find((one) => one.name === `gpubox-test-${name}`)!;
 const repairsOf = ({ facts, report }: ReturnType<typeof seenAfter>, state = deployed()) =>
   planRepairs(box, facts, report, state);
 
@@ -150,6 +75,15 @@ describe("drift", () => {
     expect(seen.report.differences[0]).toMatchObject({ byUp: true, affected: { who: "all clients" } });
     expect(repairsOf(seen).replace).toEqual(["urn:pulumi:test::gpubox::x::id-cache"]);
     expect(JSON.stringify(seen.report)).not.toContain("sk-secret");
+  });
+
+  test("is none in what an engine brings by itself", () => {
+    const { said } = seenAfter((facts) => {
+      const { settings } = found(facts, "cache");
+      Object.assign(settings, { shmMiB: 128, memorySwapMiB: -1, ulimits: ["nofile=1024:4096"] });
+      found(facts, "edge").settings.stopSignal ||= "SIGUSR1";
+    });
+    expect(said).toEqual([]);
   });
 
   test("tells whose requests a container matters to", () => {
@@ -337,63 +271,5 @@ describe("what else the box has on the host", () => {
       "The container gpubox-test-cache was made by somebody else: it lacks the label gpubox.stack=test.",
     );
     expect(repairsOf(seen)).toMatchObject({ remove: ["by-hand"], replace: [] });
-  });
-});
-
-describe("processes on the GPUs", () => {
-  const [first, second] = [
-    "GPU-8a9e11c0-1111-4222-8333-444455556666",
-    "GPU-0b1c2d3e-aaaa-4bbb-8ccc-ddddeeeeffff",
-  ];
-  const id = "c".repeat(64);
-  const recorded = `0, ${first}
-1, ${second}
---
-${first}, 4242, 81034, /usr/bin/python3
-${first}, 4300, 1024, /opt/tool, of mine
-${second}, 4400, [N/A], Xorg
---
-=4242
-0::/system.slice/docker-${id}.scope
-=4300
-12:devices:/user.slice
-0::/user.slice/user-1000.slice
-=4400
-0::/
-`;
-
-  test("are read with the container that they are in, of the declared devices", () => {
-    expect(parseGpuProcesses(recorded, ["0"])).toEqual([
-      { gpu: first, pid: 4242, name: "/usr/bin/python3", usedMiB: 81034, container: id },
-      { gpu: first, pid: 4300, name: "/opt/tool, of mine", usedMiB: 1024 },
-    ]);
-    expect(parseGpuProcesses(recorded, [second]).map(({ pid, usedMiB }) => [pid, usedMiB])).toEqual([
-      [4400, 0],
-    ]);
-  });
-
-  test("that are in none of the box's containers are told", () => {
-    const { report } = seenAfter((facts) => {
-      found(facts, "backend-tiny").id = id;
-      facts.gpus = parseGpuProcesses(recorded, ["0"]);
-    });
-    expect(report.differences).toMatchObject([
-      {
-        ...{ kind: "gpu", byUp: false },
-        what: `The process /opt/tool, of mine (pid 4300) has 1024 MiB of ${first}, and is not of the box.`,
-      },
-    ]);
-  });
-
-  test("are not checked where the driver does not answer, and that is said", async () => {
-    const gpus = await gpuProcesses(() => Promise.reject(new Error("nvidia-smi: not found")), ["0"]);
-    const { report } = seenAfter((facts) => {
-      facts.gpus = gpus;
-    });
-    expect(report).toMatchObject({
-      differences: [],
-      notChecked: ["processes on the GPUs: nvidia-smi: not found"],
-    });
-    expect(driftText(report)).toContain("not checked: processes on the GPUs: nvidia-smi: not found");
   });
 });
