@@ -5,7 +5,7 @@ import json
 import pytest
 
 from support import App, Client, answer, lines_of
-from test_recorder import Box
+from box import Box
 from trajectory_redact import body_without_fields, environment_keys
 
 CLIENT = "sk-client-0123456789"
