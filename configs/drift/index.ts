@@ -76,13 +76,23 @@ function networkDifferences(box: BoxPlan, { networks }: DriftFacts, up: string):
 }
 
 function volumeDifferences(box: BoxPlan, { volumes }: DriftFacts, up: string): Difference[] {
-  return servicesOf(box).flatMap(({ container, volume }): Difference[] => {
+  return servicesOf(box).flatMap((service): Difference[] => {
+    const { container, volume } = service;
     if (!volume || volumes.includes(volume.name)) return [];
+    // A database refuses to begin anew by itself (docs/data.md).
+    const guarded = service === box.database;
     return [
       {
-        ...{ kind: "volume", subject: volume.name, byUp: true, affected: affectedBy(box, container.name) },
+        ...{
+          kind: "volume",
+          subject: volume.name,
+          byUp: !guarded,
+          affected: affectedBy(box, container.name),
+        },
         what: `The volume ${volume.name} is missing, and with it what was in it.`,
-        fix: `Run ${up} for an empty one, then restore a backup (docs/backup.md).`,
+        fix: guarded
+          ? "Restore a backup, `npm run restore`, or begin anew as docs/data.md says."
+          : `Run ${up}: it makes an empty one.`,
       },
     ];
   });

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from support import App, Client, answer, lines_of
 from box import Box
+from support import App, Client, answer, lines_of
 from trajectory_redact import body_without_fields, environment_keys
 
 CLIENT = "sk-client-0123456789"
