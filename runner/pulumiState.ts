@@ -104,7 +104,15 @@ function processStat(pid: number): string | undefined {
   return `${pid} (pulumi) S`;
 }
 
-const resource = z.object({ urn: z.string(), type: z.string(), id: z.string().optional() });
+const resource = z.object({
+  urn: z.string(),
+  type: z.string(),
+  id: z.string().optional(),
+  inputs: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** A resource as the state has it. What is secret in its inputs is encrypted there. */
+export type StateResource = z.infer<typeof resource>;
 
 const exported = z.object({
   deployment: z.object({
@@ -113,7 +121,8 @@ const exported = z.object({
   }),
 });
 
-async function readState({ engine, stack }: StackState) {
+/** What the stack's state holds, without looking at the host. */
+export async function readState({ engine, stack }: StackState) {
   const text = await pulumiOutput(engine, ["stack", "export", "--stack", stack]);
   const { deployment } = exported.parse(JSON.parse(text));
   return { resources: deployment.resources ?? [], pending: deployment.pending_operations ?? [] };

@@ -7,6 +7,7 @@ import { modelsOfBox } from "../configs/profiles";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
 import { composeUp } from "../runner/composeEngine";
 import { ensureDocker } from "../runner/dockerEngine";
+import { repairDrift } from "../runner/drift/repair";
 import { checkMachine } from "../runner/machine";
 import { checkStackFile, planStack, readStack } from "../runner/planStack";
 import { UserError } from "../runner/process";
@@ -15,7 +16,7 @@ import { restoreCheckpoint } from "../runner/pulumiCheckpoint";
 import { ensurePulumi, exportsFor, type PulumiEngine, pulumi, selectStack } from "../runner/pulumiEngine";
 import { clearDeadLock, removeOrphans, resolvePending } from "../runner/pulumiState";
 import { resolve } from "../runner/resolve";
-import { ensureSecrets, findSecretStore, readSecrets } from "../runner/secrets";
+import { ensureSecrets, findSecretStore, readSecrets, type Secrets } from "../runner/secrets";
 import { smokeStack } from "../runner/smokeStack";
 import { rememberSalt } from "../runner/stackConfig";
 import { say, stackOption, verb } from "./verb";
@@ -73,7 +74,7 @@ verb(about, async ({ values: options }) => {
   const plan = planStack(projectDir, stack, secrets, resolved);
   for (const note of plan.notes) say(`  note: ${note}`);
 
-  if (engine) await convergeWithPulumi(engine, plan);
+  if (engine) await convergeWithPulumi(engine, plan, secrets);
   else {
     say("\ncontainers, by Compose");
     for (const loss of COMPOSE_LOSES) say(`  note: ${loss}`);
@@ -133,14 +134,19 @@ function neededSecrets(config: StackConfig): string[] {
   return [...own, ...generatedKeys(config.access)];
 }
 
-async function convergeWithPulumi(engine: PulumiEngine, plan: BoxPlan): Promise<void> {
+async function convergeWithPulumi(engine: PulumiEngine, plan: BoxPlan, secrets: Secrets): Promise<void> {
   const state = { engine, stack: plan.stack, log: say };
   await resolvePending(state);
   await removeOrphans({ ...state, docker: plan.docker, prefix: plan.prefix });
+  const anew = await repairDrift({ ...state, box: plan, secrets });
   say(`\ncontainers, by Pulumi ${engine.version} (${servicesOf(plan).length} containers)`);
-  const result = await pulumi(engine, ["up", "--yes", "--skip-preview", "--refresh", "--stack", plan.stack], {
-    inherit: true,
-  });
+  const result = await pulumi(
+    engine,
+    ["up", "--yes", "--skip-preview", "--refresh", "--stack", plan.stack, ...anew],
+    {
+      inherit: true,
+    },
+  );
   if (result.code !== 0)
     throw new UserError(
       "`pulumi up` did not finish; what served before goes on serving.",

@@ -48,6 +48,16 @@ export async function showJob(job: string, options: JobsOptions = {}): Promise<L
   );
 }
 
+/** Ids of the containers of jobs whose record says that they are meant to be there. */
+export async function recordedJobs(docker: string, stack: string): Promise<Set<string>> {
+  const containers = await jobContainers(docker, stack);
+  const meant = containers.filter(({ folder }) => {
+    const record = readRecord(folder);
+    return record !== undefined && !record.stoppedAt;
+  });
+  return new Set(meant.map(({ id }) => id));
+}
+
 /** Jobs that run, or are meant to. */
 export async function livingJobs(docker: string, stack: string): Promise<string[]> {
   return (await jobContainers(docker, stack)).map(({ job }) => job);

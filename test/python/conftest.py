@@ -6,6 +6,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../assets/trajectory"))
 sys.dont_write_bytecode = True
 
+from box import Box  # noqa: E402
 from trajectory_config import Config  # noqa: E402
 from trajectory_store import Store  # noqa: E402
 
@@ -23,3 +24,8 @@ def open_store(tmp_path):
     yield open_one
     for store in opened:
         store.close()
+
+
+@pytest.fixture
+def box(tmp_path, open_store):
+    return Box(tmp_path, open_store(job="eval-1", generation="g1"))

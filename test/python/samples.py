@@ -7,8 +7,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "assets" / "trajectory"))
 
+from box import BODY, OK, SAID, Box, failure  # noqa: E402
 from support import App, Client, answer, data, stream  # noqa: E402
-from test_recorder import BODY, OK, SAID, Box, failure  # noqa: E402
 from trajectory_config import Config  # noqa: E402
 from trajectory_store import Store  # noqa: E402
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from box import Box
 from support import App, Client, answer, lines_of
-from test_recorder import Box
 from trajectory_redact import body_without_fields, environment_keys
 
 CLIENT = "sk-client-0123456789"

@@ -1,0 +1,20 @@
+import type { DriftReport } from "./difference";
+
+/** A report for people: a line of what, one of whom it affects and what to do. */
+export function driftText({ stack, differences, configChanged, notChecked }: DriftReport): string {
+  const lines = differences.flatMap(({ what, fix, affected }) => [
+    `  ${what}`,
+    `    affects ${affected.who}. ${fix}`,
+  ]);
+  const unseen = notChecked.map((what) => `  not checked: ${what}`);
+  const end =
+    differences.length === 0
+      ? `The stack ${stack} is on its host as planned.`
+      : `${differences.length} ${differences.length === 1 ? "difference" : "differences"} between the stack ${stack} and its host.`;
+  const changed = configChanged
+    ? [
+        `  note: Pulumi.${stack}.yaml was changed since the last \`up\`; what it changes counts as a difference.`,
+      ]
+    : [];
+  return [...lines, ...changed, ...unseen, end].join("\n");
+}
