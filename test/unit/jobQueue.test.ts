@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,10 +9,19 @@ const cores = availableParallelism();
 
 describe("starts of jobs", () => {
   let folder: string;
+  let holders: ChildProcess[] = [];
+  const kill = () => {
+    // A child of its own group each, so that what holds the lock goes too.
+    for (const { pid } of holders) process.kill(-pid!, "SIGKILL");
+    holders = [];
+  };
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "gpubox-places-"));
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
+  afterEach(() => {
+    kill();
+    rmSync(folder, { recursive: true });
+  });
 
   test("take as many places as there are cores, and all get their turn", async () => {
     let now = 0;
@@ -43,20 +52,18 @@ describe("starts of jobs", () => {
   });
 
   test("get the place of one that was killed", async () => {
-    const holders = Array.from({ length: cores }, (_, place) =>
+    holders = Array.from({ length: cores }, (_, place) =>
       spawn("flock", [join(folder, `place-${place}`), "sh", "-c", "echo held; exec sleep 600"], {
         stdio: ["ignore", "pipe", "ignore"],
         detached: true,
       }),
     );
     await Promise.all(holders.map((one) => new Promise((resolve) => one.stdout!.once("data", resolve))));
-    let kill: () => void = () => {};
-    const waiting = new Promise<void>((resolve) => {
-      kill = resolve;
+    let worked = Promise.resolve("");
+    await new Promise<void>((waits) => {
+      worked = inPlace(async () => "mine", waits, folder);
     });
-    const worked = inPlace(async () => "mine", kill, folder);
-    await waiting;
-    for (const { pid } of holders) process.kill(-pid!, "SIGKILL");
+    kill();
     expect(await worked).toBe("mine");
   });
 });
