@@ -13,7 +13,6 @@ import { generatedSecrets } from "../configs/schema/stack";
 import { loadAssets } from "./assets";
 import { recordedGenerations, recordedModelLock, recordOf } from "./history";
 import { readLock } from "./imageLock";
-import { artifactsFolder, readRecords } from "./jobs/records";
 import { readModelLock } from "./models/lockFile";
 import { output, run, UserError } from "./process";
 import { stackNames } from "./project";
@@ -47,10 +46,10 @@ export async function findGarbage(projectDir: string): Promise<Garbage[]> {
   const kept: Kept = {
     plans: plans.flat(),
     generations: stacks.flatMap((stack) => recordedGenerations(projectDir, stack).slice(0, KEPT_GENERATIONS)),
-    images: [
-      ...(["base", ...recipeRoles(projectDir)] as const).map((recipe) => recipeReference(projectDir, recipe)),
-      ...imagesOfJobs(projectDir),
-    ],
+    // Those of jobs are kept by their containers, stopped ones too.
+    images: (["base", ...recipeRoles(projectDir)] as const).map((recipe) =>
+      recipeReference(projectDir, recipe),
+    ),
   };
   const found: Garbage[] = [];
   for (const [current] of plans) {
@@ -82,13 +81,6 @@ export async function removeGarbage(item: Garbage): Promise<void> {
       `${item.name} could not be removed: ${result.stderr.trim().split("\n").at(-1)}.`,
       "Look at what uses it, and run `npm run gc` again.",
     );
-}
-
-/** A job that was not stopped may come back by a start of its container, or of the host. */
-function imagesOfJobs(projectDir: string): string[] {
-  return readRecords(artifactsFolder(projectDir))
-    .filter(({ stoppedAt }) => stoppedAt === null)
-    .map(({ image }) => image);
 }
 
 /** The plan of a stack's present file first, then those of the generations that stay. */

@@ -18,8 +18,6 @@ export const recordSchema = z.strictObject({
   model: z.string(),
   protocols: z.array(z.enum(protocols)),
   upstream: z.string(),
-  /** Seconds that a stop may take. */
-  drainSeconds: z.number(),
   startedAt: z.iso.datetime(),
   /** When `job prune` ends it; null: never. */
   expiresAt: z.iso.datetime().nullable(),

@@ -42,6 +42,11 @@ export function conversationOf({ session_id, trace_id }: TrajectoryLine): string
   return session_id ?? trace_id;
 }
 
+/** What tells conversations apart where several jobs are read: two of them may have sessions of the same name. */
+export function conversationKey(line: TrajectoryLine): string {
+  return JSON.stringify([line.job ?? null, conversationOf(line)]);
+}
+
 /** The call of a line; undefined where there is no message list or no whole answer. */
 export function chatCall(line: TrajectoryLine): ChatCall | undefined {
   if (!line.final || line.outcome !== "ok" || !line.response?.complete || line.response.status !== 200)
@@ -98,7 +103,12 @@ export function branches(calls: ChatCall[]): Branch[] {
         branch.hashes.length < hashes.length &&
         branch.hashes.every((hash, index) => hash === hashes[index]),
     );
-    const parent = parents.sort((a, b) => b.hashes.length - a.hashes.length)[0];
+    // Two samples of one prompt have the same list: the client goes on with the one whose answer it sends back.
+    const [parent] = parents.sort(
+      (a, b) =>
+        b.hashes.length - a.hashes.length ||
+        Number(sendsBack(call, b.calls.at(-1)!)) - Number(sendsBack(call, a.calls.at(-1)!)),
+    );
     if (parent) {
       parent.calls.push(call);
       parent.hashes = hashes;
@@ -127,12 +137,9 @@ function withHistory(call: ChatCall, calls: ChatCall[]): ChatCall {
 function finished(calls: ChatCall[]): Branch[] {
   const last = calls.at(-1)!;
   const received = calls.slice(0, -1).flatMap(({ messages, answers }) => {
-    const index = messages.length;
-    const echoed = (answer: Json[]) =>
-      answer.every((message, at) => messageHash(message) === messageHash(last.messages[index + at]));
     const [answer] = answers;
-    if (!answer || answers.some(echoed)) return [];
-    return answer.map((message, at) => ({ index: index + at, message }));
+    if (!answer || sendsBack(last, { messages, answers })) return [];
+    return answer.map((message, at) => ({ index: messages.length + at, message }));
   });
   const { protocol, model, system, tools, response } = last;
   return last.answers.map((answer) => ({
@@ -145,6 +152,13 @@ function finished(calls: ChatCall[]): Branch[] {
     ...(received.length > 0 ? { received } : {}),
     ...given("previous", response?.previous),
   }));
+}
+
+/** True where the messages of a call hold an answer to an earlier one, where that ended. */
+function sendsBack(call: ChatCall, { messages, answers }: Pick<ChatCall, "messages" | "answers">): boolean {
+  return answers.some((answer) =>
+    answer.every((message, at) => messageHash(message) === messageHash(call.messages[messages.length + at])),
+  );
 }
 
 /** A key with its value, or nothing. */

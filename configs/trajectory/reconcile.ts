@@ -48,6 +48,8 @@ export interface LogFacts {
   gaps: GapRecord[];
   websockets: { at: string; path: string }[];
   broken: BrokenLine[];
+  /** Milliseconds since 1970 when the first line was read: what was answered later has its line later too. */
+  readAt: number;
 }
 
 /** A request with the reason why it is on a list. */
@@ -77,9 +79,12 @@ export interface LogReport {
   websockets: number;
   /** Requests that were refused because the log could not be written. */
   refused: number;
-  /** Requests that are being worked on. */
+  /** Requests that are being worked on, or whose line is about to be written. */
   open: number;
 }
+
+/** Milliseconds from an answer's end to its line at the latest: a gateway gives its callbacks ten seconds. */
+const SETTLE_MS = 15_000;
 
 /** Holds the counter's records against the lines. */
 export function reconcile(facts: LogFacts): LogReport {
@@ -110,7 +115,7 @@ export function reconcile(facts: LogFacts): LogReport {
     const finals = lines.filter(({ final }) => final);
     if (finals.length === 0) {
       const process = processes.get(request.process);
-      if (isOpen(request, process)) report.open++;
+      if (isOpen(request, process, facts.readAt)) report.open++;
       else report.missing.push(finding(whyMissing(request, process, lost.get(request.id))));
       continue;
     }
@@ -133,8 +138,10 @@ export function reconcile(facts: LogFacts): LogReport {
   return report;
 }
 
-function isOpen(request: CountedRequest, process?: LogProcess): boolean {
-  return process?.alive === true && !process.stopped && !request.answered;
+/** Being worked on, or answered so lately that its line may not have been there when the lines were read. */
+function isOpen({ answered }: CountedRequest, process: LogProcess | undefined, readAt: number): boolean {
+  if (process?.alive !== true || process.stopped) return false;
+  return !answered || Date.parse(answered.at) > readAt - SETTLE_MS;
 }
 
 function whyMissing(request: CountedRequest, process?: LogProcess, gap?: GapRecord): string {
@@ -145,8 +152,7 @@ function whyMissing(request: CountedRequest, process?: LogProcess, gap?: GapReco
     : "while it worked on it";
   if (!process) return "no start of a gateway is on record before it";
   if (process.stopped) return `the gateway stopped by itself ${when}; no reason is known`;
-  if (process.alive === true)
-    return "the answer ended, and the gateway is about to write its line or failed to";
+  if (process.alive === true) return "the answer ended, and the gateway wrote no line";
   if (process.alive === "unknown") return `the gateway was killed ${when}, or it still runs`;
   return `the gateway was killed ${when}`;
 }

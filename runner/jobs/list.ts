@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { type JobRecord, type JobState, jobState } from "../../configs/jobs/record";
 import { UserError } from "../process";
 import { defaultProjectDir } from "../project";
@@ -52,6 +53,8 @@ export async function showJob(job: string, options: JobsOptions = {}): Promise<L
 export async function recordedJobs(docker: string, stack: string): Promise<Set<string>> {
   const containers = await jobContainers(docker, stack);
   const meant = containers.filter(({ folder }) => {
+    // Another user's folder is closed: whoever cannot read the record cannot say that there is none.
+    if (!isReadable(folder)) return true;
     const record = readRecord(folder);
     return record !== undefined && !record.stoppedAt;
   });
@@ -61,4 +64,13 @@ export async function recordedJobs(docker: string, stack: string): Promise<Set<s
 /** Jobs that run, or are meant to. */
 export async function livingJobs(docker: string, stack: string): Promise<string[]> {
   return (await jobContainers(docker, stack)).map(({ job }) => job);
+}
+
+function isReadable(folder: string): boolean {
+  try {
+    readdirSync(folder);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "EACCES";
+  }
 }

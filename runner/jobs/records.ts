@@ -1,4 +1,4 @@
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import type { Owner } from "../../configs/jobs/container";
 import { ENV_FILE } from "../../configs/jobs/plan";
@@ -38,6 +38,8 @@ export function owner(): Owner {
 export function makeFolder(folder: string, { uid, gid }: Owner): void {
   for (const path of [folder, join(folder, "log")]) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
+    // One that is there already may be open to others.
+    chmodSync(path, 0o700);
     own(path, { uid, gid });
   }
 }

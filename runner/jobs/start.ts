@@ -103,7 +103,7 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
   const record: JobRecord = {
     ...{ schema: 1, job: plan.name, stack, definition, container: id, containerName: plan.containerName },
     ...{ image: plan.image, folder: plan.folder, endpoint: plan.endpoint, model: plan.model },
-    ...{ protocols: job.protocols, upstream: plan.upstream, drainSeconds: job.drainTimeout },
+    ...{ protocols: job.protocols, upstream: plan.upstream },
     ...{ startedAt: new Date(began).toISOString(), expiresAt, stoppedAt: null },
   };
   try {
@@ -115,7 +115,8 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
     await awaitReady(host.docker, id, plan, values[JOB_KEY]!);
   } catch (error) {
     await run("docker", ["-H", host.docker, "rm", "--force", id]);
-    endRecord(record);
+    // It may have been stopped and started anew meanwhile: the files are then the next run's.
+    if (readRecord(plan.folder)?.container === id) endRecord(record);
     throw error;
   }
   const startSeconds = Math.round((Date.now() - began) / 100) / 10;

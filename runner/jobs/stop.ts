@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { isExpired, type JobRecord } from "../../configs/jobs/record";
-import { output, run, UserError } from "../process";
+import { run, UserError } from "../process";
 import { defaultProjectDir, type Log } from "../project";
 import { type JobContainer, jobContainers } from "./containers";
 import { artifactsFolder, endRecord, folderOf, readRecord, readRecords } from "./records";
@@ -37,16 +37,29 @@ export async function stopJob(job: string, options: JobsOptions = {}): Promise<J
   return record.stoppedAt === null ? endRecord(record) : record;
 }
 
-/** Ends the jobs of a stack that have lived as long as they were declared to. Others are left as they are. */
+/**
+ * Ends the jobs of a stack that have lived as long as they were declared to. Others are left as they are.
+ *
+ * @throws UserError that names those which could not be ended, once the others are
+ */
 export async function pruneJobs(options: JobsOptions = {}): Promise<string[]> {
   const { stack = "dev", projectDir = defaultProjectDir, log = () => {} } = options;
   const { docker } = readJobStack(projectDir, stack).config.host;
   const now = new Date();
   const expired = (await jobContainers(docker, stack)).filter(({ expiresAt }) => isExpired(expiresAt, now));
-  for (const container of expired) await end(docker, stack, container, log);
+  // At once: one that waits for a long answer, or fails, holds up no other.
+  const ends = await Promise.allSettled(expired.map((container) => end(docker, stack, container, log)));
   for (const record of readRecords(artifactsFolder(projectDir, options.artifacts)))
     if (record.stack === stack && record.stoppedAt === null && isExpired(record.expiresAt, now))
       endRecord(record);
+  const failed = ends.flatMap((one, index) =>
+    one.status === "rejected" ? [`${expired[index]!.job} (${wordsOf(one.reason)})`] : [],
+  );
+  if (failed.length > 0)
+    throw new UserError(
+      `Not every expired job could be ended: ${failed.join("; ")}.`,
+      "Put that right, and run `npm run job prune` again.",
+    );
   return expired.map(({ job }) => job);
 }
 
@@ -65,10 +78,22 @@ async function end(
     );
   log(`${job} finishes what it has`);
   // Docker waits as long as the container was made to be waited for.
-  await output("docker", ["-H", docker, "stop", ...(await grace(docker, id)), id]);
-  await output("docker", ["-H", docker, "rm", id]);
+  await gone(["-H", docker, "stop", ...(await grace(docker, id)), id]);
+  await gone(["-H", docker, "rm", id]);
   log(`${job} is stopped; \`npm run trajectory check ${folder}/log -- --stack ${stack}\` proves its log`);
-  return record && endRecord(record);
+  // The job may have been started anew meanwhile.
+  return record && readRecord(folder)?.container === record.container ? endRecord(record) : record;
+}
+
+/** A step on the way out of a container. Somebody else may have gone it at the same time. */
+async function gone(args: string[]): Promise<void> {
+  const { code, stderr } = await run("docker", args);
+  if (code !== 0 && !/No such container|already in progress/.test(stderr))
+    throw new UserError(`Docker said: ${stderr.trim().split("\n").at(-1)}.`, "Look at the container.");
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof UserError ? error.what : String(error);
 }
 
 /** Engines before version 23 take the client's 10 s instead of the container's own time. */

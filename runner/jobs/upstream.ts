@@ -46,6 +46,8 @@ async function ask(
     "docker",
     [
       ...["-H", docker, "run", "--rm", "--interactive", "--network", network],
+      // It is on a network of the box for a while, and no guest.
+      ...["--label", "gpubox.keep=probe"],
       ...["--add-host", "host.docker.internal:host-gateway", "--user", "65534:65534", "--read-only"],
       ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--memory", "128m"],
       ...["--entrypoint", "python3", plan.image, "-c", assets["jobs/upstream.py"]!],

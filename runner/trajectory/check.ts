@@ -38,14 +38,23 @@ export async function checkLogs(paths: string[]): Promise<LogReport> {
 }
 
 async function factsOf(logs: TrajectoryLog[]): Promise<LogFacts> {
-  const facts: LogFacts = { processes: [], requests: [], lines: [], gaps: [], websockets: [], broken: [] };
+  const facts: LogFacts = {
+    processes: [],
+    requests: [],
+    lines: [],
+    gaps: [],
+    websockets: [],
+    broken: [],
+    readAt: Date.now(),
+  };
   const scratch = mkdtempSync(join(tmpdir(), "gpubox-trajectory-"));
   try {
     for (const log of logs) {
       // First, so that a process that ends meanwhile is not taken for one that was killed.
       const alive = isAlive(log);
-      await readCounter(log, alive, facts, scratch);
+      // A request is counted before it has a line: in this order no line of a gateway at work is without its count.
       await readTrajectory(log, alive, facts, scratch);
+      await readCounter(log, alive, facts, scratch);
     }
   } finally {
     rmSync(scratch, { recursive: true });

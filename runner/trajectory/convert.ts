@@ -5,6 +5,7 @@ import {
   branches,
   type ChatProtocol,
   chatCall,
+  conversationKey,
   conversationOf,
 } from "../../configs/trajectory/conversations";
 import { lineSchema, SCHEMA_VERSION } from "../../configs/trajectory/line";
@@ -33,9 +34,10 @@ export async function convertLogs(paths: string[], out: string, to?: ChatProtoco
   const scratch = mkdtempSync(join(tmpdir(), "gpubox-trajectory-"));
   try {
     const { places, leftOut } = await placesOf(paths, scratch);
-    mkdirSync(out, { recursive: true });
+    // As private as the log.
+    mkdirSync(out, { recursive: true, mode: 0o700 });
     const conversion: Conversion = { files: [], calls: 0, leftOut };
-    for (const [conversation, own] of places) {
+    for (const { conversation, own } of places.values()) {
       own.sort((a, b) => (a.order < b.order ? -1 : 1));
       const calls = own.flatMap(({ path, offset, bytes }) => {
         const call = chatCall(lineSchema.parse(JSON.parse(readAt(path, offset, bytes))));
@@ -46,6 +48,7 @@ export async function convertLogs(paths: string[], out: string, to?: ChatProtoco
       writeFileSync(
         path,
         `${JSON.stringify({ schema: SCHEMA_VERSION, conversation, branches: found }, null, 2)}\n`,
+        { mode: 0o600 },
       );
       conversion.files.push(path);
       conversion.calls += calls.length;
@@ -58,7 +61,7 @@ export async function convertLogs(paths: string[], out: string, to?: ChatProtoco
 
 /** Where the calls of each conversation lie: their histories repeat each other, so that all at once would fill the memory. */
 async function placesOf(paths: string[], scratch: string) {
-  const places = new Map<string, Place[]>();
+  const places = new Map<string, { conversation: string; own: Place[] }>();
   const leftOut: Record<string, number> = {};
   for (const file of findLogs(paths).flatMap(({ lines }) => lines)) {
     const path = plainPath(file, scratch);
@@ -70,10 +73,12 @@ async function placesOf(paths: string[], scratch: string) {
         leftOut[why] = (leftOut[why] ?? 0) + 1;
         continue;
       }
-      const conversation = conversationOf(line);
       // Within a process the numbers decide, between processes the time.
       const order = `${line.started_at} ${String(line.seq).padStart(12, "0")}`;
-      places.set(conversation, [...(places.get(conversation) ?? []), { path, offset, bytes, order }]);
+      const key = conversationKey(line);
+      const place = places.get(key) ?? { conversation: conversationOf(line), own: [] };
+      place.own.push({ path, offset, bytes, order });
+      places.set(key, place);
     }
   }
   return { places, leftOut };

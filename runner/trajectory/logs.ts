@@ -144,7 +144,8 @@ export function plainPath(path: string, scratch: string): string {
 /** Whether the process that writes a log lives, by the lock that it holds. */
 export function isAlive({ gap }: TrajectoryLog): boolean | "unknown" {
   if (!existsSync(gap)) return false;
-  const taken = spawnSync("flock", ["--nonblock", "--conflict-exit-code", "75", gap, "true"]);
+  // Shared, so that two who look at once do not take each other for the process.
+  const taken = spawnSync("flock", ["--shared", "--nonblock", "--conflict-exit-code", "75", gap, "true"]);
   if (taken.status === 75) return true;
   return taken.status === 0 ? false : "unknown";
 }

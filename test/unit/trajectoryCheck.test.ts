@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -127,25 +127,38 @@ describe("a check", () => {
     expect((await log.check()).missing[0]?.why).toBe("the gateway was killed while it worked on it");
   });
 
-  test("counts what a living gateway works on as open, and not as missing", async () => {
-    const { text } = log.request();
-    log.line(text, '{"schema":1,"id":"half of a li');
-    log.request("{}", 2, false);
+  /** What a check says while somebody holds the log's lock, as its gateway does. */
+  async function checkedWhileHeld(how: "--exclusive" | "--shared") {
     writeFileSync(log.path(".gap"), " \n");
-    // The writer's lock.
-    const holder = [
-      "--shared",
-      log.path(".gap"),
-      "node",
-      "-e",
-      "console.log(1); setTimeout(() => {}, 60000)",
-    ];
-    const { spawn } = await import("node:child_process");
+    const holder = [how, log.path(".gap"), "node", "-e", "console.log(1); setTimeout(() => {}, 60000)"];
     const child = spawn("flock", holder, { stdio: ["ignore", "pipe", "ignore"], detached: true });
     await new Promise((resolve) => child.stdout.once("data", resolve));
     const report = await log.check();
     process.kill(-child.pid!, "SIGKILL");
+    return report;
+  }
+
+  test("counts what a living gateway works on as open, and not as missing", async () => {
+    const { text } = log.request();
+    log.line(text, '{"schema":1,"id":"half of a li');
+    log.request("{}", 2, false);
+    const report = await checkedWhileHeld("--exclusive");
     expect([report.open, report.missing, report.broken, report.complete]).toEqual([1, [], [], true]);
+  });
+
+  test("counts what a living gateway has just answered as open too, and what it answered long ago as missing", async () => {
+    const old = log.request("{}", 1);
+    const lately = log.request("{}", 2, false);
+    const at = new Date().toISOString();
+    log.count({ kind: "response", id: lately.id, at, status: 200, bytes: 2, complete: true });
+    const report = await checkedWhileHeld("--exclusive");
+    expect([report.open, report.missing.map(({ id }) => id)]).toEqual([1, [old.id]]);
+  });
+
+  test("takes another check that looks at the same time for no gateway", async () => {
+    log.request("{}", 1, false);
+    const report = await checkedWhileHeld("--shared");
+    expect(report.missing[0]?.why).toBe("the gateway was killed while it worked on it");
   });
 
   test("finds a body that is not the one that came, even by the way a number is written", async () => {

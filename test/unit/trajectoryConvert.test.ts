@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import {
@@ -64,6 +64,18 @@ describe("a conversation", () => {
       ["1", "3", "4"],
       ["2"],
     ]);
+  });
+
+  test("goes on with the sample whose answer the client sends back", () => {
+    const one = [user("a")];
+    const calls = [
+      call("1a", one, said("A")),
+      call("1b", one, said("B")),
+      call("2b", [...one, said("B"), user("b")], said("C")),
+    ];
+    const found = branches(calls);
+    expect(found.map((branch) => branch.calls)).toEqual([["1a"], ["1b", "2b"]]);
+    for (const branch of found) expect(branch).not.toHaveProperty("received");
   });
 
   test("with several choices has a list for each", () => {
@@ -291,6 +303,15 @@ describe("a conversion", () => {
         ...{ system: "be brief", messages: [user("a"), ...output] },
       },
     ]);
+  });
+
+  test("keeps the sessions of two jobs apart that have the same name, and is as private as the log", async () => {
+    line({ session_id: "task-1", job: "one" }, [user("a")], said("A"));
+    line({ session_id: "task-1", job: "two" }, [user("a")], said("B"));
+    const { files } = await convertLogs([folder], join(folder, "out"));
+    expect(files.map((path) => basename(path))).toEqual(["task-1.json", "task-1~2.json"]);
+    const modes = [join(folder, "out"), ...files].map((path) => (statSync(path).mode & 0o777).toString(8));
+    expect(modes).toEqual(["700", "600", "600"]);
   });
 
   test("leaves out what has no whole answer, and says how much", async () => {
