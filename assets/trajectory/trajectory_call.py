@@ -8,7 +8,7 @@ import uuid
 import orjson
 
 from trajectory_redact import body_without_fields, client_keys, safe_headers, without
-from trajectory_store import iso
+from trajectory_time import iso
 
 ROUTE = re.compile(
     r"/(chat/completions|completions|embeddings|messages|messages/count_tokens|responses|rerank|moderations"

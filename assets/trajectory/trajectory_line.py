@@ -8,8 +8,9 @@ import zlib
 import orjson
 
 from trajectory_redact import without
-from trajectory_store import SCHEMA, iso
+from trajectory_store import SCHEMA
 from trajectory_stream import assemble
+from trajectory_time import iso
 
 PROTOCOLS = {"messages": "anthropic", "messages/count_tokens": "anthropic", "rerank": "cohere"}
 # Claude Code says its session in this field.

@@ -13,7 +13,7 @@ import orjson
 from trajectory_call import ROUTE, Call
 from trajectory_line import lines_of
 from trajectory_redact import environment_keys, spellings
-from trajectory_store import iso
+from trajectory_time import iso
 
 # Carries a request's id to LiteLLM's callbacks.
 HEADER = b"x-gpubox-request-id"
