@@ -7,7 +7,14 @@ import uuid
 
 import orjson
 
-from trajectory_redact import body_without_fields, client_keys, safe_headers, without
+from trajectory_redact import (
+    body_without_fields,
+    client_keys,
+    json_without,
+    safe_headers,
+    text_without_fields,
+    without,
+)
 from trajectory_time import iso
 
 ROUTE = re.compile(
@@ -23,13 +30,14 @@ def sha256(data):
 
 
 class Call:
-    def __init__(self, scope, route, seq):
+    def __init__(self, scope, route, seq, secrets):
         self.id = str(uuid.uuid4())
         self.seq = seq
         self.route = route
         self.method = scope["method"]
         self.path = scope["path"]
-        self.keys = client_keys(scope["headers"])
+        # What none of its lines may hold.
+        self.keys = secrets.more(client_keys(scope["headers"], scope.get("query_string", b"")))
         self.headers = safe_headers(scope["headers"])
         self.started = time.time()
         self.first_token = None
@@ -65,13 +73,18 @@ class Call:
         }
         if not complete:
             record["complete"] = False
-        body = without(raw, self.keys)
+        # Here and nowhere else: what is hashed is what the lines hold.
         try:
-            self.parsed = orjson.loads(body)
+            self.parsed = orjson.loads(raw)
+            body = json_without(raw, self.keys)
+            if body is not raw:
+                self.parsed = orjson.loads(body)
             if body_without_fields(self.parsed):
                 body = orjson.dumps(self.parsed)
-        except orjson.JSONDecodeError:
-            pass
+        except (ValueError, TypeError, RecursionError):
+            # No JSON, or nested deeper than can be written. LiteLLM takes some of it, as NaN.
+            self.parsed = None
+            body = text_without_fields(without(raw, self.keys))
         self.redacted = body != raw
         if self.parsed is not None:
             # In JSON they can stand between values only.

@@ -68,7 +68,7 @@ class GapFile:
                 return record
         except ValueError:
             pass
-        # It is written in pages, of which a host that lost power may have kept some. That something is lost is known all the same.
+        # It is written in pages, of which a host that lost power may have kept some. Something is lost all the same.
         gap = Gap("the record of the gap is damaged")
         gap.since = os.fstat(self.fd).st_mtime
         gap.dropped = 1

@@ -7,7 +7,7 @@ import zlib
 
 import orjson
 
-from trajectory_redact import without
+from trajectory_redact import json_without, without
 from trajectory_store import SCHEMA
 from trajectory_stream import assemble
 from trajectory_time import iso
@@ -15,10 +15,12 @@ from trajectory_time import iso
 PROTOCOLS = {"messages": "anthropic", "messages/count_tokens": "anthropic", "rerank": "cohere"}
 # Claude Code says its session in this field.
 USER_SESSION = re.compile(r"_session_([A-Za-z0-9-]+)$")
+# Of a line, what somebody else than the log says.
+TOLD = ("call_id", "trace_id", "session_id", "model", "error", "upstream")
 USER_INFO = re.compile(r"//[^/@]*@")
 
 
-def lines_of(call, store, keys):
+def lines_of(call, store):
     """The lines of the request, one for each attempt; the last one holds what the client received."""
     answer = _answer(call)
     failures = list(call.failures)
@@ -27,7 +29,7 @@ def lines_of(call, store, keys):
         last = failures.pop()
     lines = [_line(call, store, number, failure, None) for number, failure in enumerate(failures, 1)]
     lines.append(_line(call, store, len(failures) + 1, last, answer))
-    return b"".join(without(line, [*keys, *call.keys]) for line in lines)
+    return b"".join(lines)
 
 
 def _line(call, store, attempt, failure, answer):
@@ -74,20 +76,21 @@ def _line(call, store, attempt, failure, answer):
 def _joined(call, head, response):
     """The request's body goes in as the client wrote it: what is equal byte for byte needs no proof that it is equal."""
     request = {"method": call.method, "path": call.path, "headers": call.headers, "redacted": call.redacted}
+    said = json_without(_json(response), call.keys)
     if call.parsed is None:
-        request["body_base64"] = base64.b64encode(call.body).decode()
-        return _json({**head, "request": request, "response": response}) + b"\n"
-    parts = [
-        _json(head)[:-1],
-        b',"request":',
-        _json(request)[:-1],
-        b',"body":',
-        call.body,
-        b'},"response":',
-        _json(response),
-        b"}\n",
-    ]
-    return b"".join(parts)
+        request["body_base64"] = _base64(call.body)
+        asked = json_without(_json(request), call.keys)
+    else:
+        asked = b"".join([json_without(_json(request), call.keys)[:-1], b',"body":', call.body, b"}"])
+    return b"".join([_head(head, call.keys)[:-1], b',"request":', asked, b',"response":', said, b"}\n"])
+
+
+def _head(head, keys):
+    text = _json(head)
+    if json_without(text, keys) is text:
+        return text
+    told = {name: head[name] for name in TOLD}
+    return _json({**head, **json.loads(json_without(_json(told), keys))})
 
 
 def _answer(call):
@@ -101,14 +104,19 @@ def _answer(call):
         return _Answer({"body": None}, False, size, None)
     if call.streamed:
         body, complete, error = assemble(call.route, raw)
-        content = {"body": body} if body is not None or not raw else {"body_base64": _base64(raw)}
+        content = {"body": body} if body is not None or not raw else _encoded(call, raw)
         return _Answer(content, complete and whole, size, error)
     try:
         body = orjson.loads(raw) if raw else None
         error = body.get("error") if call.status >= 400 and isinstance(body, dict) else None
         return _Answer({"body": body}, whole, size, error)
     except orjson.JSONDecodeError:
-        return _Answer({"body_base64": _base64(raw)}, whole, size, None)
+        return _Answer(_encoded(call, raw), whole, size, None)
+
+
+def _encoded(call, raw):
+    """Keys are not found in base64."""
+    return {"body_base64": _base64(without(raw, call.keys))}
 
 
 def _outcome(call, error):

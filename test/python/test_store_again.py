@@ -105,7 +105,8 @@ def test_a_start_on_a_full_disk_that_is_tried_again_and_again_keeps_nothing_open
     (small_disk / "log.gap").write_bytes(b" " * 65536)
     fill(small_disk)
     threads = []
-    monkeypatch.setattr(threading.Thread, "start", lambda self, start=threading.Thread.start: threads.append(self.name) or start(self))
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda self: threads.append(self.name) or start(self))
     before = descriptors()
     store = open_store(small_disk, onLogFailure="continue", syncSeconds=60, compress="zstd")
     for number in range(20):
