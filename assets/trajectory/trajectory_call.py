@@ -17,12 +17,24 @@ from trajectory_redact import (
 )
 from trajectory_time import iso
 
+# What answers by a model, of LiteLLM 1.106.0's routes.
 ROUTE = re.compile(
-    r"/(chat/completions|completions|embeddings|messages|messages/count_tokens|responses|rerank|moderations"
-    r"|images/(?:generations|edits|variations)|audio/(?:speech|transcriptions|translations))/?$"
+    r"/(chat/completions|completions|embeddings|messages|messages/count_tokens|responses|responses/(?:compact|input_tokens)"
+    r"|rerank|moderations|images/(?:generations|edits|variations)|audio/(?:speech|transcriptions|translations)|interactions"
+    r"|ocr|videos|videos/(?:edits|extensions)|rag/query|decisions|systemone)/?$"
+    r"|/models/.+:(generateContent|streamGenerateContent|countTokens)$"
+    r"|/videos/[^/]+/remix/?$"
 )
+# LiteLLM's callback tells nothing of them.
+COUNTS = ("messages/count_tokens", "responses/input_tokens", "countTokens")
 # What the first chunk with a part of the answer has.
 FIRST_TOKEN = {"chat/completions": b'"delta"', "messages": b"_delta", "responses": b".delta"}
+
+
+def route_of(path):
+    """The path without prefixes, models and ids; None where it is no call of a model."""
+    found = ROUTE.search(path)
+    return found and (found[1] or found[2] or "videos/remix")
 
 
 def sha256(data):
@@ -120,7 +132,7 @@ class Call:
     @property
     def settled(self):
         """True when LiteLLM has no more to tell: it tells of errors before the answer, of successes after it."""
-        if self.status is None or self.status >= 400 or self.route == "messages/count_tokens":
+        if self.status is None or self.status >= 400 or self.route in COUNTS:
             return True
         return self.success is not None or self.broken is not None
 

@@ -12,7 +12,17 @@ from trajectory_store import SCHEMA
 from trajectory_stream import assemble
 from trajectory_time import iso
 
-PROTOCOLS = {"messages": "anthropic", "messages/count_tokens": "anthropic", "rerank": "cohere"}
+PROTOCOLS = {
+    "messages": "anthropic",
+    "messages/count_tokens": "anthropic",
+    "rerank": "cohere",
+    "generateContent": "google",
+    "streamGenerateContent": "google",
+    "countTokens": "google",
+    "interactions": "google",
+}
+# Google's clients name the model there.
+GOOGLE_MODEL = re.compile(r"/models/(.+):[A-Za-z]+$")
 # Claude Code says its session in this field.
 USER_SESSION = re.compile(r"_session_([A-Za-z0-9-]+)$")
 # Of a line, what somebody else than the log says.
@@ -57,8 +67,8 @@ def _line(call, store, attempt, failure, answer):
         "first_token_ms": _milliseconds(started, call.first_token) if final else None,
         "protocol": PROTOCOLS.get(call.route, "openai"),
         "route": call.route,
-        "model": _asked(call, "model"),
-        "stream": _asked(call, "stream") is True,
+        "model": _model(call),
+        "stream": _asked(call, "stream") is True or call.route == "streamGenerateContent",
         "outcome": _outcome(call, error) if final else "error",
         "error": error,
         "upstream": _upstream(call, told, failure, final),
@@ -150,6 +160,14 @@ def _error(call, failure, answer):
 def _asked(call, name):
     value = call.parsed.get(name) if isinstance(call.parsed, dict) else None
     return value if isinstance(value, (str, bool)) else None
+
+
+def _model(call):
+    asked = _asked(call, "model")
+    if isinstance(asked, str):
+        return asked
+    found = GOOGLE_MODEL.search(call.path)
+    return found[1] if found else None
 
 
 def _call_id(call, told, failure):

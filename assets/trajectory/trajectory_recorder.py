@@ -10,8 +10,8 @@ import time
 
 import orjson
 
-from trajectory_call import ROUTE, Call
-from trajectory_line import lines_of
+from trajectory_call import Call, route_of
+from trajectory_line import PROTOCOLS, lines_of
 from trajectory_redact import Keys, environment_keys
 from trajectory_time import iso
 
@@ -43,14 +43,14 @@ class Recorder:
     async def __call__(self, scope, receive, send):
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        route = ROUTE.search(scope["path"])
-        if scope["type"] == "websocket" and route:
+        if scope["type"] == "websocket":
             return await self._websocket(scope, receive, send)
-        if route is None or scope["method"] != "POST":
+        route = route_of(scope["path"]) if scope["method"] == "POST" else None
+        if route is None:
             return await self.app(scope, receive, send)
         if self._model_keys is not None:
             self._learn_keys()
-        call = Call(scope, route[1], next(self._numbers), self._secrets)
+        call = Call(scope, route, next(self._numbers), self._secrets)
         # From here on the request counts, so that a stop waits for it.
         self.calls[call.id] = call
         try:
@@ -196,6 +196,8 @@ async def _refuse(call, send, reason):
     body = {"error": error}
     if call.route.startswith("messages"):
         body = {"type": "error", "error": {"type": "overloaded_error", "message": message}}
+    elif PROTOCOLS.get(call.route) == "google":
+        body = {"error": {"code": 503, "message": message, "status": "UNAVAILABLE"}}
     raw = orjson.dumps(body)
     headers = [
         (b"content-type", b"application/json"),
