@@ -253,12 +253,17 @@ def _usage(told, answer):
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
         return {name: told.get(name) or 0 for name in names}
     body = answer.content.get("body") if answer else None
-    usage = body.get("usage") if isinstance(body, dict) else None
+    usage = (body.get("usage") or body.get("usageMetadata")) if isinstance(body, dict) else None
     if not isinstance(usage, dict):
         return None
-    asked = usage.get("prompt_tokens", usage.get("input_tokens")) or 0
-    said = usage.get("completion_tokens", usage.get("output_tokens")) or 0
-    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": usage.get("total_tokens") or asked + said}
+    asked = _first(usage, "prompt_tokens", "input_tokens", "promptTokenCount")
+    said = _first(usage, "completion_tokens", "output_tokens", "candidatesTokenCount")
+    total = _first(usage, "total_tokens", "totalTokenCount")
+    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": total or asked + said}
+
+
+def _first(usage, *names):
+    return next((usage[name] for name in names if usage.get(name)), 0)
 
 
 def _cost(told, headers):

@@ -233,6 +233,12 @@ def test_google_s_model_is_that_of_the_path(box, path, stream):
     assert line["request"]["body"]["contents"][0]["parts"][0]["functionCall"]["args"] == {"password": "said"}
 
 
+def test_google_s_usage_is_known_from_the_wire(box):
+    usage = {"promptTokenCount": 8, "candidatesTokenCount": 1, "totalTokenCount": 9}
+    box.run(Client("/models/m:generateContent", b"{}"), App(answer(200, {"usageMetadata": usage})))
+    assert box.lines[0]["usage"] == {"prompt_tokens": 8, "completion_tokens": 1, "total_tokens": 9}
+
+
 def test_a_model_that_is_no_name_does_not_break_the_line(box):
     box.run(Client(body=b'{"model":true}'), App(answer(400, DENIED)))
     assert box.lines[0]["model"] is None
