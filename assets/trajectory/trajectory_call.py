@@ -7,15 +7,34 @@ import uuid
 
 import orjson
 
-from trajectory_redact import body_without_fields, client_keys, safe_headers, without
-from trajectory_store import iso
-
-ROUTE = re.compile(
-    r"/(chat/completions|completions|embeddings|messages|messages/count_tokens|responses|rerank|moderations"
-    r"|images/(?:generations|edits|variations)|audio/(?:speech|transcriptions|translations))/?$"
+from trajectory_redact import (
+    body_without_fields,
+    client_keys,
+    json_without,
+    safe_headers,
+    text_without_fields,
+    without,
 )
+from trajectory_time import iso
+
+# What answers by a model, of LiteLLM 1.106.0's routes.
+ROUTE = re.compile(
+    r"/(chat/completions|completions|embeddings|messages|messages/count_tokens|responses|responses/(?:compact|input_tokens)"
+    r"|rerank|moderations|images/(?:generations|edits|variations)|audio/(?:speech|transcriptions|translations)|interactions"
+    r"|ocr|videos|videos/(?:edits|extensions)|rag/query|decisions|systemone)/?$"
+    r"|/models/.+:(generateContent|streamGenerateContent|countTokens)$"
+    r"|/videos/[^/]+/remix/?$"
+)
+# LiteLLM's callback tells nothing of them.
+COUNTS = ("messages/count_tokens", "responses/input_tokens", "countTokens")
 # What the first chunk with a part of the answer has.
 FIRST_TOKEN = {"chat/completions": b'"delta"', "messages": b"_delta", "responses": b".delta"}
+
+
+def route_of(path):
+    """The path without prefixes, models and ids; None where it is no call of a model."""
+    found = ROUTE.search(path)
+    return found and (found[1] or found[2] or "videos/remix")
 
 
 def sha256(data):
@@ -23,13 +42,14 @@ def sha256(data):
 
 
 class Call:
-    def __init__(self, scope, route, seq):
+    def __init__(self, scope, route, seq, secrets):
         self.id = str(uuid.uuid4())
         self.seq = seq
         self.route = route
         self.method = scope["method"]
         self.path = scope["path"]
-        self.keys = client_keys(scope["headers"])
+        # What none of its lines may hold.
+        self.keys = secrets.more(client_keys(scope["headers"], scope.get("query_string", b"")))
         self.headers = safe_headers(scope["headers"])
         self.started = time.time()
         self.first_token = None
@@ -65,13 +85,18 @@ class Call:
         }
         if not complete:
             record["complete"] = False
-        body = without(raw, self.keys)
+        # Here and nowhere else: what is hashed is what the lines hold.
         try:
-            self.parsed = orjson.loads(body)
+            self.parsed = orjson.loads(raw)
+            body = json_without(raw, self.keys)
+            if body is not raw:
+                self.parsed = orjson.loads(body)
             if body_without_fields(self.parsed):
                 body = orjson.dumps(self.parsed)
-        except orjson.JSONDecodeError:
-            pass
+        except (ValueError, TypeError, RecursionError):
+            # No JSON, or nested deeper than can be written. LiteLLM takes some of it, as NaN.
+            self.parsed = None
+            body = text_without_fields(without(raw, self.keys))
         self.redacted = body != raw
         if self.parsed is not None:
             # In JSON they can stand between values only.
@@ -107,7 +132,7 @@ class Call:
     @property
     def settled(self):
         """True when LiteLLM has no more to tell: it tells of errors before the answer, of successes after it."""
-        if self.status is None or self.status >= 400 or self.route == "messages/count_tokens":
+        if self.status is None or self.status >= 400 or self.route in COUNTS:
             return True
         return self.success is not None or self.broken is not None
 

@@ -18,22 +18,41 @@ class AppendFile:
         self.path = path
         self.rotate_bytes = rotate_bytes
         self.compress = compress
+        # What a file begins with that takes the place of one that somebody removed.
+        self.head = b""
         self.dirty = False
         self.fd = -1
         self._open()
-        # A crash may have left closed files that were to be compressed.
-        if compress == "zstd":
-            for closed in self._closed():
-                _in_background(closed)
 
     def append(self, data):
         """Appends with one write. Raises OSError, and then nothing of it is in the file."""
-        if os.fstat(self.fd).st_nlink == 0:
-            # Somebody removed it; what is written to it would be gone with the process.
+        if self.fd < 0 or os.fstat(self.fd).st_nlink == 0:
+            # It could not be opened anew; or somebody removed it, and what is written to it would be gone with the process.
             self.close()
             self._open()
+        if self.size == 0 and self.head:
+            self._write(self.head)
         if self.size and self.size + len(data) > self.rotate_bytes:
             self._rotate()
+        self._write(data)
+
+    def sync(self):
+        if self.dirty and self.fd >= 0:
+            self.dirty = False
+            os.fsync(self.fd)
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
+
+    def compress_closed(self):
+        """A crash may have left closed files that were to be compressed."""
+        if self.compress == "zstd":
+            for closed in self._closed():
+                _in_background(closed)
+
+    def _write(self, data):
         self.dirty = True
         written = os.write(self.fd, data)
         if written != len(data):
@@ -41,21 +60,16 @@ class AppendFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += written
 
-    def sync(self):
-        if self.dirty:
-            self.dirty = False
-            os.fsync(self.fd)
-
-    def close(self):
-        os.close(self.fd)
-        self.fd = -1
-
     def _open(self):
-        self.fd = _private(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
-        self.size = os.fstat(self.fd).st_size
-        if self.size and os.pread(self.fd, 1, self.size - 1) != b"\n":
-            # A line that a crash cut in two must not take the next one with it.
-            self.size += os.write(self.fd, b"\n")
+        self.fd = private(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
+        try:
+            self.size = os.fstat(self.fd).st_size
+            if self.size and os.pread(self.fd, 1, self.size - 1) != b"\n":
+                # A line that a crash cut in two must not take the next one with it.
+                self.size += os.write(self.fd, b"\n")
+        except OSError:
+            self.close()
+            raise
 
     def _rotate(self):
         self.sync()
@@ -64,15 +78,22 @@ class AppendFile:
         closed = f"{base}.{max(numbers, default=0) + 1:06d}.jsonl"
         os.rename(self.path, closed)
         self.close()
-        self._open()
         if self.compress == "zstd":
             _in_background(closed)
+        # Where this fails, as without a free inode, the next append tries it again.
+        self._open()
 
     def _closed(self, *also):
         directory, name = os.path.split(self.path)
         pattern = re.compile(re.escape(name[: -len(".jsonl")]) + r"\.\d{6}\.jsonl(.*)")
         found = [(name, pattern.fullmatch(name)) for name in os.listdir(directory)]
         return sorted(os.path.join(directory, name) for name, match in found if match and match[1] in ("", *also))
+
+
+def private(path, flags):
+    """A file and, where somebody removed it, its folder."""
+    os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
+    return _private(path, flags)
 
 
 def _private(path, flags):

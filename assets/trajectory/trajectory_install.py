@@ -9,7 +9,6 @@ from litellm.integrations.custom_logger import CustomLogger
 from trajectory_config import load
 from trajectory_metrics import publish
 from trajectory_recorder import HEADER, Recorder, told
-from trajectory_redact import SHORTEST
 from trajectory_store import Store
 
 installed = None
@@ -21,11 +20,11 @@ def install(directory):
     if installed is None:
         import litellm.proxy.proxy_server as server
 
-        recorder = Recorder(None, Store(load(directory)))
+        recorder = Recorder(None, Store(load(directory)), lambda: _model_keys(getattr(server, "llm_router", None)))
         _stand_in_front(server.app, recorder)
         _stop_with(recorder)
         publish(recorder.store)
-        installed = Callback(recorder, lambda: getattr(server, "llm_router", None))
+        installed = Callback(recorder)
     return installed
 
 
@@ -60,11 +59,9 @@ def _stop_with(recorder):
 class Callback(CustomLogger):
     """LiteLLM calls these by name and with these names of arguments; it swallows what they raise."""
 
-    def __init__(self, recorder, router):
+    def __init__(self, recorder):
         super().__init__()
         self.recorder = recorder
-        self.router = router
-        self.knows_keys = False
 
     def log_pre_api_call(self, model, messages, kwargs):
         call = self._call(kwargs.get("litellm_params"))
@@ -98,7 +95,6 @@ class Callback(CustomLogger):
         call = self._call(kwargs.get("litellm_params"))
         if call is not None:
             call.success = kwargs.get("standard_logging_object") or {}
-            self._learn_keys()
             told(call)
 
     async def async_log_failure_event(self, kwargs, response_obj, start_time, end_time):
@@ -112,14 +108,13 @@ class Callback(CustomLogger):
         request = (holder or {}).get("proxy_server_request") or {}
         return self.recorder.calls.get((request.get("headers") or {}).get(HEADER.decode()))
 
-    def _learn_keys(self):
-        """Keys of models that stand in the config itself; the router is not there yet when this is loaded."""
-        router = None if self.knows_keys else self.router()
-        if router is None:
-            return
-        self.knows_keys = True
-        keys = [(model.get("litellm_params") or {}).get("api_key") for model in router.model_list]
-        self.recorder.add_keys([key.encode() for key in keys if isinstance(key, str) and len(key) >= SHORTEST])
+
+def _model_keys(router):
+    """Keys of models that stand in the config itself; the router is not there yet when this is loaded."""
+    if router is None:
+        return None
+    keys = [(model.get("litellm_params") or {}).get("api_key") for model in router.model_list]
+    return [key.encode() for key in keys if isinstance(key, str)]
 
 
 def _text(value):

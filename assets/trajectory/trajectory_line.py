@@ -7,17 +7,30 @@ import zlib
 
 import orjson
 
-from trajectory_redact import without
-from trajectory_store import SCHEMA, iso
+from trajectory_redact import json_without, without
+from trajectory_store import SCHEMA
 from trajectory_stream import assemble
+from trajectory_time import iso
 
-PROTOCOLS = {"messages": "anthropic", "messages/count_tokens": "anthropic", "rerank": "cohere"}
+PROTOCOLS = {
+    "messages": "anthropic",
+    "messages/count_tokens": "anthropic",
+    "rerank": "cohere",
+    "generateContent": "google",
+    "streamGenerateContent": "google",
+    "countTokens": "google",
+    "interactions": "google",
+}
+# Google's clients name the model there.
+GOOGLE_MODEL = re.compile(r"/models/(.+):[A-Za-z]+$")
 # Claude Code says its session in this field.
 USER_SESSION = re.compile(r"_session_([A-Za-z0-9-]+)$")
+# Of a line, what somebody else than the log says.
+TOLD = ("call_id", "trace_id", "session_id", "model", "error", "upstream")
 USER_INFO = re.compile(r"//[^/@]*@")
 
 
-def lines_of(call, store, keys):
+def lines_of(call, store):
     """The lines of the request, one for each attempt; the last one holds what the client received."""
     answer = _answer(call)
     failures = list(call.failures)
@@ -26,7 +39,7 @@ def lines_of(call, store, keys):
         last = failures.pop()
     lines = [_line(call, store, number, failure, None) for number, failure in enumerate(failures, 1)]
     lines.append(_line(call, store, len(failures) + 1, last, answer))
-    return b"".join(without(line, [*keys, *call.keys]) for line in lines)
+    return b"".join(lines)
 
 
 def _line(call, store, attempt, failure, answer):
@@ -54,8 +67,8 @@ def _line(call, store, attempt, failure, answer):
         "first_token_ms": _milliseconds(started, call.first_token) if final else None,
         "protocol": PROTOCOLS.get(call.route, "openai"),
         "route": call.route,
-        "model": _asked(call, "model"),
-        "stream": _asked(call, "stream") is True,
+        "model": _model(call),
+        "stream": _asked(call, "stream") is True or call.route == "streamGenerateContent",
         "outcome": _outcome(call, error) if final else "error",
         "error": error,
         "upstream": _upstream(call, told, failure, final),
@@ -73,20 +86,21 @@ def _line(call, store, attempt, failure, answer):
 def _joined(call, head, response):
     """The request's body goes in as the client wrote it: what is equal byte for byte needs no proof that it is equal."""
     request = {"method": call.method, "path": call.path, "headers": call.headers, "redacted": call.redacted}
+    said = json_without(_json(response), call.keys)
     if call.parsed is None:
-        request["body_base64"] = base64.b64encode(call.body).decode()
-        return _json({**head, "request": request, "response": response}) + b"\n"
-    parts = [
-        _json(head)[:-1],
-        b',"request":',
-        _json(request)[:-1],
-        b',"body":',
-        call.body,
-        b'},"response":',
-        _json(response),
-        b"}\n",
-    ]
-    return b"".join(parts)
+        request["body_base64"] = _base64(call.body)
+        asked = json_without(_json(request), call.keys)
+    else:
+        asked = b"".join([json_without(_json(request), call.keys)[:-1], b',"body":', call.body, b"}"])
+    return b"".join([_head(head, call.keys)[:-1], b',"request":', asked, b',"response":', said, b"}\n"])
+
+
+def _head(head, keys):
+    text = _json(head)
+    if json_without(text, keys) is text:
+        return text
+    told = {name: head[name] for name in TOLD}
+    return _json({**head, **json.loads(json_without(_json(told), keys))})
 
 
 def _answer(call):
@@ -100,14 +114,19 @@ def _answer(call):
         return _Answer({"body": None}, False, size, None)
     if call.streamed:
         body, complete, error = assemble(call.route, raw)
-        content = {"body": body} if body is not None or not raw else {"body_base64": _base64(raw)}
+        content = {"body": body} if body is not None or not raw else _encoded(call, raw)
         return _Answer(content, complete and whole, size, error)
     try:
         body = orjson.loads(raw) if raw else None
         error = body.get("error") if call.status >= 400 and isinstance(body, dict) else None
         return _Answer({"body": body}, whole, size, error)
     except orjson.JSONDecodeError:
-        return _Answer({"body_base64": _base64(raw)}, whole, size, None)
+        return _Answer(_encoded(call, raw), whole, size, None)
+
+
+def _encoded(call, raw):
+    """Keys are not found in base64."""
+    return {"body_base64": _base64(without(raw, call.keys))}
 
 
 def _outcome(call, error):
@@ -141,6 +160,14 @@ def _error(call, failure, answer):
 def _asked(call, name):
     value = call.parsed.get(name) if isinstance(call.parsed, dict) else None
     return value if isinstance(value, (str, bool)) else None
+
+
+def _model(call):
+    asked = _asked(call, "model")
+    if isinstance(asked, str):
+        return asked
+    found = GOOGLE_MODEL.search(call.path)
+    return found[1] if found else None
 
 
 def _call_id(call, told, failure):
@@ -226,12 +253,17 @@ def _usage(told, answer):
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
         return {name: told.get(name) or 0 for name in names}
     body = answer.content.get("body") if answer else None
-    usage = body.get("usage") if isinstance(body, dict) else None
+    usage = (body.get("usage") or body.get("usageMetadata")) if isinstance(body, dict) else None
     if not isinstance(usage, dict):
         return None
-    asked = usage.get("prompt_tokens", usage.get("input_tokens")) or 0
-    said = usage.get("completion_tokens", usage.get("output_tokens")) or 0
-    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": usage.get("total_tokens") or asked + said}
+    asked = _first(usage, "prompt_tokens", "input_tokens", "promptTokenCount")
+    said = _first(usage, "completion_tokens", "output_tokens", "candidatesTokenCount")
+    total = _first(usage, "total_tokens", "totalTokenCount")
+    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": total or asked + said}
+
+
+def _first(usage, *names):
+    return next((usage[name] for name in names if usage.get(name)), 0)
 
 
 def _cost(told, headers):

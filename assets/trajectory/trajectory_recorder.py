@@ -10,10 +10,10 @@ import time
 
 import orjson
 
-from trajectory_call import ROUTE, Call
-from trajectory_line import lines_of
-from trajectory_redact import environment_keys, spellings
-from trajectory_store import iso
+from trajectory_call import Call, route_of
+from trajectory_line import PROTOCOLS, lines_of
+from trajectory_redact import Keys, environment_keys
+from trajectory_time import iso
 
 # Carries a request's id to LiteLLM's callbacks.
 HEADER = b"x-gpubox-request-id"
@@ -23,27 +23,34 @@ LARGE = 256 * 1024
 
 
 class Recorder:
-    def __init__(self, app, store):
+    def __init__(self, app, store, model_keys=None):
+        """model_keys: gives the keys of the gateway's models, None while they are not known yet."""
         self.app = app
         self.store = store
         self.calls = {}
         self.stopping = False
         self._numbers = itertools.count(1)
-        self._secrets = environment_keys()
+        self._secrets = Keys(environment_keys())
+        self._model_keys = model_keys
 
-    def add_keys(self, keys):
-        """Further keys that no line may hold."""
-        self._secrets = list(dict.fromkeys([*self._secrets, *spellings(keys)]))
+    def _learn_keys(self):
+        """Before the first request is looked at: its body may hold them."""
+        keys = self._model_keys()
+        if keys is not None:
+            self._model_keys = None
+            self._secrets = self._secrets.more(keys)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        route = ROUTE.search(scope["path"])
-        if scope["type"] == "websocket" and route:
+        if scope["type"] == "websocket":
             return await self._websocket(scope, receive, send)
-        if route is None or scope["method"] != "POST":
+        route = route_of(scope["path"]) if scope["method"] == "POST" else None
+        if route is None:
             return await self.app(scope, receive, send)
-        call = Call(scope, route[1], next(self._numbers))
+        if self._model_keys is not None:
+            self._learn_keys()
+        call = Call(scope, route, next(self._numbers), self._secrets)
         # From here on the request counts, so that a stop waits for it.
         self.calls[call.id] = call
         try:
@@ -88,11 +95,11 @@ class Recorder:
                 if not call.settled and not call.cancelled:
                     await self._settle(call)
                 if sum(map(len, call.parts)) > LARGE:
-                    lines = await asyncio.to_thread(lines_of, call, self.store, self._secrets)
+                    lines = await asyncio.to_thread(lines_of, call, self.store)
                 else:
-                    lines = lines_of(call, self.store, self._secrets)
+                    lines = lines_of(call, self.store)
             except asyncio.CancelledError:
-                lines = lines_of(call, self.store, self._secrets)
+                lines = lines_of(call, self.store)
                 self.store.write(call.id, lines)
                 raise
             except Exception as error:
@@ -189,6 +196,8 @@ async def _refuse(call, send, reason):
     body = {"error": error}
     if call.route.startswith("messages"):
         body = {"type": "error", "error": {"type": "overloaded_error", "message": message}}
+    elif PROTOCOLS.get(call.route) == "google":
+        body = {"error": {"code": 503, "message": message, "status": "UNAVAILABLE"}}
     raw = orjson.dumps(body)
     headers = [
         (b"content-type", b"application/json"),

@@ -1,13 +1,24 @@
 """Keeps keys out of the log."""
 
+import json
 import os
 import re
+from urllib.parse import parse_qsl
 
 import orjson
 
 REDACTED = "[redacted]"
 # Shorter words are no keys, and would be found in every text.
 SHORTEST = 8
+
+# Names and words of the log itself. Who shows one of them as a key has no secret, and would take its lines apart.
+WORDS = (
+    b"schema id attempt final seq process job generation call_id trace_id session_id started_at ended_at duration_ms"
+    b" first_token_ms protocol openai anthropic cohere google route model stream outcome ok error disconnected cancelled type"
+    b" message code upstream deployment provider api_base usage prompt_tokens completion_tokens total_tokens cost cache_hit told"
+    b" request method path headers redacted body body_base64 response status complete bytes kind start at host sha256"
+    b" logged_sha256 websocket gap since until reason held dropped refused requests stop"
+)
 
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|DATABASE_URL|REDIS_URL")
 SECRET_FIELD = re.compile(
@@ -16,9 +27,23 @@ SECRET_FIELD = re.compile(
     re.IGNORECASE,
 )
 # What the client says to the model: it is the trajectory, whatever it holds.
-SAID = ("messages", "input", "prompt", "system", "instructions")
+SAID = (
+    "messages",
+    "input",
+    "prompt",
+    "system",
+    "instructions",
+    "contents",
+    "systemInstruction",
+    "system_instruction",
+)
 # JSON Schemas of tools and answers describe values and hold none.
 SCHEMAS = ("parameters", "input_schema", "schema")
+
+# A string of a JSON text; a name with its value where that is a string, also one that is cut off.
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+FIELD = re.compile(rb'("([^"\\]{1,100})"\s*:\s*")[^"\\]*(?:\\.[^"\\]*)*("|\Z)')
+OBJECT = re.compile(rb"\s*[{\[]")
 
 # What a log may tell of a request's header fields.
 HEADERS = frozenset(
@@ -50,41 +75,78 @@ def safe_headers(headers):
     }
 
 
-def client_keys(headers):
-    """The keys that a request shows, in all their spellings."""
+class Keys:
+    """What no line may hold, in the spellings in which it may stand there."""
+
+    def __init__(self, keys, known=None):
+        keys = [key for key in dict.fromkeys(keys) if len(key) >= SHORTEST and key not in WORDS]
+        texts = [key.decode("utf-8", "replace") for key in keys]
+        # As JSON writes them, with a backslash. In JSON no others are looked for: a raw quote would be one of its own.
+        quoted = [spelled[1:-1] for text in texts for spelled in dict.fromkeys((orjson.dumps(text), json.dumps(text).encode()))]
+        # Those of the gateway are spelled once, and not for each request.
+        self.texts = [*known.texts, *texts] if known else texts
+        self.json = [*known.json, *quoted] if known else quoted
+        self.all = [*(known.all if known else ()), *dict.fromkeys([*keys, *quoted])]
+
+    def more(self, keys):
+        return Keys(keys, self) if keys else self
+
+
+def client_keys(headers, query=b""):
+    """The keys that a request shows."""
     found = []
     for name, value in headers:
         if name in (b"authorization", b"proxy-authorization"):
             found.append(value.split(b" ", 1)[-1].strip())
         elif name in (b"x-api-key", b"api-key", b"x-goog-api-key", b"x-litellm-api-key"):
             found.append(value.split(b" ", 1)[-1].strip())
-    return spellings([key for key in found if len(key) >= SHORTEST])
+    if b"key=" in query:
+        # Google's clients may show it there.
+        found.extend(value.encode() for name, value in parse_qsl(query.decode("latin-1")) if name == "key")
+    return found
 
 
 def environment_keys(environment=None):
-    """Values of the process' environment that are keys by their names, in all their spellings."""
+    """Values of the process' environment that are keys by their names."""
     values = (os.environ if environment is None else environment).items()
-    return spellings(
-        [
-            value.encode()
-            for name, value in values
-            if SECRET_NAME.search(name.upper()) and len(value) >= SHORTEST and not value.startswith(("/", "os.environ/"))
-        ]
-    )
+    return [
+        value.encode(errors="surrogateescape")
+        for name, value in values
+        if SECRET_NAME.search(name.upper()) and len(value) >= SHORTEST and not value.startswith(("/", "os.environ/"))
+    ]
 
 
-def spellings(keys):
-    """Keys as they may stand in a text: also as JSON writes them, with a backslash."""
-    quoted = [orjson.dumps(key.decode("utf-8", "replace"))[1:-1] for key in keys]
-    return list(dict.fromkeys([*keys, *quoted]))
-
-
-def without(text, spelled):
-    """Bytes without any of the keys, in the spellings that are given."""
-    for key in spelled:
+def without(text, keys):
+    """Bytes that are no JSON, without any of the keys."""
+    for key in keys.all:
         if key in text:
             text = text.replace(key, REDACTED.encode())
     return text
+
+
+def json_without(text, keys):
+    """A JSON text without any of the keys. Only its strings are changed, so that it stays JSON whatever a key looks like."""
+    for key in keys.json:
+        if key in text:
+            return STRING.sub(lambda match: _string_without(match[0], keys.texts), text)
+    return text
+
+
+def _string_without(word, texts):
+    value = known = json.loads(word.decode())
+    for text in texts:
+        value = value.replace(text, REDACTED)
+    return word if value == known else json.dumps(value).encode()
+
+
+def text_without_fields(text):
+    """What looks like JSON and cannot be parsed, without the fields that are keys by their names, wherever they stand."""
+    return FIELD.sub(_field_without, text) if OBJECT.match(text) else text
+
+
+def _field_without(match):
+    secret = SECRET_FIELD.fullmatch(match[2].decode("utf-8", "replace"))
+    return match[1] + REDACTED.encode() + match[3] if secret else match[0]
 
 
 def body_without_fields(body):

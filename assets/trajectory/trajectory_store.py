@@ -2,65 +2,32 @@
 
 - BASE.jsonl: the lines.
 - BASE.counter.jsonl: the counter: a record of each request before it is worked on, and of each answer.
-- BASE.gap: room that is taken from the start. It says what is not on disk while the disk is full, so that a gap is known
-  even if the process dies in it. Its lock tells that the process lives.
+- BASE.gap: what is not on disk while the disk is full, and a lock that tells that the process lives.
 """
 
 import collections
-import errno
-import fcntl
 import json
 import os
 import sys
 import threading
 import time
 import uuid
-from datetime import datetime, timezone
+from datetime import datetime
 
 import orjson
 
 from trajectory_file import AppendFile, zstd
+from trajectory_gap import Gap, GapFile
+from trajectory_time import iso
 
 SCHEMA = 1
-GAP_BYTES = 64 * 1024
-# Ids that fit into GAP_BYTES with room for the rest.
-GAP_IDS = 1400
 # Processes that may share a path, as the workers of one gateway do.
 MOST_WORKERS = 64
 REMIND_SECONDS = 60
 
 
-def iso(seconds):
-    """UTC with microseconds: lines of several containers are ordered by it."""
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 def dump(record):
     return orjson.dumps(record) + b"\n"
-
-
-class Gap:
-    """What is not on disk."""
-
-    def __init__(self, reason):
-        self.since = time.time()
-        self.reason = reason
-        self.refused = 0
-        self.dropped = 0
-        # In the order of their coming; the values are of no use.
-        self.requests = {}
-        self.dropped_requests = {}
-
-    def record(self, held):
-        return {
-            "kind": "gap",
-            "since": iso(self.since),
-            "reason": self.reason,
-            "held": held,
-            "dropped": self.dropped,
-            "refused": self.refused,
-            "requests": list(self.requests)[:GAP_IDS],
-        }
 
 
 class Store:
@@ -73,16 +40,18 @@ class Store:
         self.gap = None
         self.written = 0
         self.lines = self.counter = None
-        self._gap_fd = -1
+        self._gap_file = None
         self._held = collections.deque()
         self._held_bytes = 0
         self._lock = threading.RLock()
         self._reminded = 0.0
+        self._unmarked = float("-inf")
         self._stopped = threading.Event()
         if config.compress == "zstd":
             zstd()
         try:
-            self._open()
+            # No request waits yet.
+            self._open(patient=True)
         except OSError as error:
             if self.refuses:
                 raise
@@ -122,13 +91,10 @@ class Store:
         """For tests."""
         self._stopped.set()
         with self._lock:
-            for file in (self.lines, self.counter):
+            for file in (self.lines, self.counter, self._gap_file):
                 if file:
                     file.close()
-            if self._gap_fd >= 0:
-                os.close(self._gap_fd)
-            self.lines = self.counter = None
-            self._gap_fd = -1
+            self.lines = self.counter = self._gap_file = None
 
     @property
     def held(self):
@@ -201,60 +167,62 @@ class Store:
             self._mark()
 
     def _mark(self):
-        if self._gap_fd < 0:
+        if self._gap_file is None:
             return
-        text = b"" if self.gap is None else json.dumps(self.gap.record(len(self._held))).encode()
         try:
-            os.pwrite(self._gap_fd, text.ljust(GAP_BYTES - 1) + b"\n", 0)
+            self._gap_file.write(self.gap, len(self._held))
         except OSError as error:
-            self.say("ERROR", f"the gap cannot be recorded: {error}")
+            if time.monotonic() - self._unmarked > REMIND_SECONDS:
+                self._unmarked = time.monotonic()
+                self.say("ERROR", f"the gap cannot be recorded: {error}")
 
-    def _open(self):
+    def _open(self, patient=False):
         if self.counter:
             return
-        os.makedirs(os.path.dirname(self.config.file), mode=0o750, exist_ok=True)
         base = self.config.file[: -len(".jsonl")]
         for number in range(1, MOST_WORKERS + 1):
             own = base if number == 1 else f"{base}-{number}"
-            fd = os.open(f"{own}.gap", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                gap_file = GapFile(f"{own}.gap", patient)
             except BlockingIOError:
-                os.close(fd)
                 continue
             try:
-                self._begin(own, fd)
+                self._begin(own, gap_file)
             except OSError:
-                os.close(fd)
+                gap_file.close()
                 raise
+            # Not before: on a full disk a beginning is tried again and again.
+            for file in (self.lines, self.counter):
+                file.compress_closed()
             return
         raise OSError(f"{base}.jsonl is in use by {MOST_WORKERS} processes")
 
-    def _begin(self, base, fd):
-        before = os.pread(fd, GAP_BYTES, 0).strip(b" \n\0")
-        if len(before) == 0:
-            written = os.pwrite(fd, b" " * (GAP_BYTES - 1) + b"\n", 0)
-            if written != GAP_BYTES:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def _begin(self, base, gap_file):
+        before = gap_file.left()
         limits = (self.config.rotateBytes, self.config.compress)
-        lines = AppendFile(f"{base}.jsonl", *limits)
+        lines = counter = None
         try:
+            lines = AppendFile(f"{base}.jsonl", *limits)
             counter = AppendFile(f"{base}.counter.jsonl", *limits)
-            self._greet(counter, fd, before)
+            self._greet(counter, gap_file, before)
         except OSError:
-            lines.close()
+            for file in (lines, counter):
+                if file:
+                    file.close()
             raise
-        self._gap_fd, self.lines, self.counter = fd, lines, counter
+        self._gap_file, self.lines, self.counter = gap_file, lines, counter
 
-    def _greet(self, counter, fd, before):
+    def _greet(self, counter, gap_file, before):
         now = iso(time.time())
         if before:
             # The process before this one died while it could not write.
-            counter.append(dump({**json.loads(before), "until": now, "process": None}))
-            os.pwrite(fd, b" " * (GAP_BYTES - 1) + b"\n", 0)
+            counter.append(dump({**before, "until": now, "process": None}))
+            gap_file.write(None)
         start = {"kind": "start", "schema": SCHEMA, "process": self.process, "at": now}
         origin = {"job": self.config.job, "generation": self.config.generation, "host": os.uname().nodename}
         counter.append(dump({**start, **origin}))
+        # The records of a counter that takes the place of a removed one are this process' too.
+        counter.head = dump({**start, **origin})
 
     def _sync(self):
         for name in ("lines", "counter"):
@@ -277,6 +245,8 @@ class Store:
                     self._reminded = time.monotonic()
                     waiting = f"{len(self._held)} records wait, {self.gap.dropped} are lost"
                     self.say("ERROR", f"the log still cannot be written: {self.gap.reason}; {waiting}")
+                if self._gap_file is not None and self._gap_file.removed:
+                    self._mark()
                 files = [file for file in (self.lines, self.counter) if file and file.dirty]
             for file in files:
                 self._sync_unlocked(file)

@@ -10,9 +10,20 @@ const INSIDE = "/var/log/gpubox";
 export const TRAJECTORY_ASSETS: Record<string, string> = Object.fromEntries(
   [
     "gpubox_trajectory",
-    ...["call", "config", "file", "install", "line", "metrics", "recorder", "redact", "store", "stream"].map(
-      (part) => `trajectory_${part}`,
-    ),
+    ...[
+      "call",
+      "config",
+      "file",
+      "gap",
+      "install",
+      "line",
+      "metrics",
+      "recorder",
+      "redact",
+      "store",
+      "stream",
+      "time",
+    ].map((part) => `trajectory_${part}`),
   ].map((module) => [`${module}.py`, `trajectory/${module}.py`]),
 );
 

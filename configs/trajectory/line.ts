@@ -75,7 +75,7 @@ export const lineSchema = z.strictObject({
   ended_at: time,
   duration_ms: z.number(),
   first_token_ms: z.number().nullable().describe("From started_at to the first part of a streamed answer."),
-  protocol: z.enum(["openai", "anthropic", "cohere"]),
+  protocol: z.enum(["openai", "anthropic", "cohere", "google"]),
   route: z.string().describe("The path without prefixes: chat/completions, messages, …"),
   model: name.describe("The name that the client asked for."),
   stream: z.boolean(),

@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 
 import pytest
@@ -29,3 +30,15 @@ def open_store(tmp_path):
 @pytest.fixture
 def box(tmp_path, open_store):
     return Box(tmp_path, open_store(job="eval-1", generation="g1"))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 300 KiB; needs the right to mount."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=300k,nr_inodes=40", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"no right to mount: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)

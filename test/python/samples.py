@@ -25,6 +25,7 @@ def main(folder):
     box.run(Client(body=b"{\n}"), App(answer(401, {"error": {"message": "no"}})))
     box.run(Client(body=b"no json", hangs_up="upload"), App([]))
     box.run(Client("/v1/audio/speech", b"{}"), App(answer(200, b"\xff", "audio/mpeg"), after=box.succeed))
+    box.run(Client("/v1beta/models/m:generateContent", b"{}"), App(answer(200, {}), after=box.succeed))
     app = App(stream(*data({"choices": [{"delta": {"content": "x"}}]})), after=lambda scope: box.succeed(scope, OK))
     box.run(Client(body=b'{"stream":true}'), app)
 

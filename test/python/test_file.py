@@ -140,7 +140,7 @@ def test_a_file_that_is_being_compressed_is_closed_to_everybody_else_from_its_fi
 
 def test_closed_files_that_a_crash_left_are_compressed_at_the_next_start(tmp_path):
     (tmp_path / "log.000001.jsonl").write_bytes(b"1\n")
-    AppendFile(str(tmp_path / "log.jsonl"), 10, "zstd")
+    AppendFile(str(tmp_path / "log.jsonl"), 10, "zstd").compress_closed()
     for thread in threading.enumerate():
         if thread.name == "trajectory-zstd":
             thread.join()

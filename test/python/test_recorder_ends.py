@@ -170,6 +170,20 @@ def test_an_answer_that_is_no_json_is_kept(box):
         ("/engines/a/b/chat/completions", "openai", "chat/completions"),
         ("/openai/deployments/m/embeddings", "openai", "embeddings"),
         ("/v2/rerank", "cohere", "rerank"),
+        ("/v1/responses/compact", "openai", "responses/compact"),
+        ("/openai/v1/responses/input_tokens", "openai", "responses/input_tokens"),
+        ("/v1beta/models/m:generateContent", "google", "generateContent"),
+        ("/models/a/b:streamGenerateContent", "google", "streamGenerateContent"),
+        ("/v1beta/models/m:countTokens", "google", "countTokens"),
+        ("/v1beta/interactions", "google", "interactions"),
+        ("/interactions", "google", "interactions"),
+        ("/v1/ocr", "openai", "ocr"),
+        ("/v1/videos", "openai", "videos"),
+        ("/videos/edits", "openai", "videos/edits"),
+        ("/v1/videos/video_1/remix", "openai", "videos/remix"),
+        ("/v1/rag/query", "openai", "rag/query"),
+        ("/v1/decisions", "openai", "decisions"),
+        ("/systemone", "openai", "systemone"),
     ],
 )
 def test_every_route_of_models_is_logged(box, path, protocol, route):
@@ -177,7 +191,19 @@ def test_every_route_of_models_is_logged(box, path, protocol, route):
     assert [(line["protocol"], line["route"], line["request"]["path"]) for line in box.lines] == [(protocol, route, path)]
 
 
-@pytest.mark.parametrize("path", ["/key/generate", "/health/liveliness", "/v1/models", "/v1/messages/batches"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/key/generate",
+        "/health/liveliness",
+        "/v1/models",
+        "/v1/messages/batches",
+        "/v1/responses/resp_1/cancel",
+        "/interactions/i_1/cancel",
+        "/v1/videos/characters",
+        "/v1/search",
+    ],
+)
 def test_routes_that_are_no_calls_of_models_are_passed_on_untouched(box, path):
     app = App(answer(200, {}))
     client = box.run(Client(path, b'{"key":"x"}'), app)
@@ -185,13 +211,47 @@ def test_routes_that_are_no_calls_of_models_are_passed_on_untouched(box, path):
     assert app.seen[0][0] is client.scope
 
 
-def test_a_websocket_is_counted_as_what_is_not_logged(box):
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/realtime", "/vertex_ai/live", "/deepgram/v1/listen"])
+def test_a_websocket_is_counted_as_what_is_not_logged(box, path):
     async def app(scope, receive, send):
         pass
 
-    box.run(Client("/v1/responses", kind="websocket"), app)
+    box.run(Client(path, kind="websocket"), app)
     [record] = box.counted
-    assert (record["kind"], record["path"], box.lines) == ("websocket", "/v1/responses", [])
+    assert (record["kind"], record["path"], box.lines) == ("websocket", path, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "stream"),
+    [("/v1beta/models/a/b:generateContent", False), ("/models/a/b:streamGenerateContent", True)],
+)
+def test_google_s_model_is_that_of_the_path(box, path, stream):
+    box.run(Client(path, b'{"contents":[{"parts":[{"functionCall":{"args":{"password":"said"}}}]}]}'), App(answer(400, DENIED)))
+    [line] = box.lines
+    assert (line["model"], line["stream"]) == ("a/b", stream)
+    # What is said to the model is logged.
+    assert line["request"]["body"]["contents"][0]["parts"][0]["functionCall"]["args"] == {"password": "said"}
+
+
+def test_google_s_usage_is_known_from_the_wire(box):
+    usage = {"promptTokenCount": 8, "candidatesTokenCount": 1, "totalTokenCount": 9}
+    box.run(Client("/models/m:generateContent", b"{}"), App(answer(200, {"usageMetadata": usage})))
+    assert box.lines[0]["usage"] == {"prompt_tokens": 8, "completion_tokens": 1, "total_tokens": 9}
+
+
+def test_a_model_that_is_no_name_does_not_break_the_line(box):
+    box.run(Client(body=b'{"model":true}'), App(answer(400, DENIED)))
+    assert box.lines[0]["model"] is None
+
+
+@pytest.mark.parametrize("path", ["/v1/messages/count_tokens", "/v1/responses/input_tokens", "/models/m:countTokens"])
+def test_counts_of_tokens_wait_for_nothing(box, monkeypatch, path):
+    async def settle(call):
+        pytest.fail("it waited")
+
+    monkeypatch.setattr(box.recorder, "_settle", settle)
+    box.run(Client(path, BODY), App(answer(200, {})))
+    assert box.lines[0]["outcome"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -217,12 +277,14 @@ def test_a_log_that_cannot_be_written_refuses_in_the_protocol_of_the_client(box,
     app = App(answer(200, SAID))
     openai = box.run(Client(body=BODY), app)
     anthropic = box.run(Client("/v1/messages", BODY), app)
-    assert (openai.status, anthropic.status, app.seen) == (503, 503, [])
+    google = box.run(Client("/v1beta/models/m:generateContent", BODY), app)
+    assert (openai.status, anthropic.status, google.status, app.seen) == (503, 503, 503, [])
     assert dict(openai.got[0]["headers"])[b"retry-after"] == b"5"
     message = "The trajectory log cannot be written (No space left on device), and this gateway takes no request without it."
     error = {"message": message, "type": "service_unavailable", "code": "trajectory_log"}
     assert json.loads(openai.body) == {"error": error}
     assert json.loads(anthropic.body) == {"type": "error", "error": {"type": "overloaded_error", "message": message}}
+    assert json.loads(google.body) == {"error": {"code": 503, "message": message, "status": "UNAVAILABLE"}}
 
 
 def test_requests_are_numbered_in_the_order_of_their_coming(box):

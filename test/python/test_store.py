@@ -12,22 +12,7 @@ from prometheus_client import REGISTRY
 
 from support import lines_of
 from trajectory_metrics import publish
-from trajectory_store import GAP_BYTES
-
-ROOM = 300 * 1024
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 300 KiB; needs the right to mount."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(disk)], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"no right to mount: {mounted.stderr.decode().strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
+from trajectory_gap import GAP_BYTES
 
 def record(number):
     return {"kind": "request", "id": f"r{number}"}
