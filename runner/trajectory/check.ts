@@ -10,15 +10,7 @@ import {
   type LogReport,
   reconcile,
 } from "../../configs/trajectory/reconcile";
-import {
-  findLogs,
-  isAlive,
-  type PlacedLine,
-  plainPath,
-  readGap,
-  readLines,
-  type TrajectoryLog,
-} from "./logs";
+import { findLogs, isAlive, plainPath, readGap, readLines, type TrajectoryLog } from "./logs";
 
 /** Readings of logs whose files are closed meanwhile. */
 const READINGS = 5;
@@ -68,13 +60,14 @@ async function* parsedLines(files: string[], alive: boolean | "unknown", facts: 
     for await (const line of readLines(plainPath(file, scratch))) {
       if (!line.whole && alive === true) continue;
       const where = `${file}:${line.number}`;
-      const value = parse(line);
+      const value = jsonOf(line.text);
       if (value === undefined || !line.whole) facts.broken.push({ where, why: "the line is cut off" });
       else yield { value, where, line };
     }
 }
 
-function parse({ text }: PlacedLine): unknown {
+/** Undefined for what is no JSON: a loss of power may leave half of a record. */
+function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -114,7 +107,7 @@ async function readCounter(log: TrajectoryLog, alive: boolean | "unknown", facts
   if (process) process.alive = process.stopped ? false : alive;
   const gap = readGap(log);
   if (gap) {
-    const parsed = counterSchema.safeParse(JSON.parse(gap));
+    const parsed = counterSchema.safeParse(jsonOf(gap));
     if (parsed.success && parsed.data.kind === "gap") facts.gaps.push(parsed.data);
     else facts.broken.push({ where: log.gap, why: "it is no record of a gap" });
   }

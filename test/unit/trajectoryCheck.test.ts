@@ -270,6 +270,12 @@ describe("a check", () => {
     expect(report.refused).toBe(3);
   });
 
+  test("tells of a gap's record that is cut off", async () => {
+    writeFileSync(log.path(".gap"), '{"kind":"gap","reas');
+    const { broken } = await log.check();
+    expect(broken).toEqual([{ where: log.path(".gap"), why: "it is no record of a gap" }]);
+  });
+
   test("reads what a process that died in a gap left, also without the names of all", async () => {
     const gap = {
       kind: "gap",
