@@ -115,7 +115,7 @@ export function reconcile(facts: LogFacts): LogReport {
     const finals = lines.filter(({ final }) => final);
     if (finals.length === 0) {
       const process = processes.get(request.process);
-      if (isOpen(request, process, facts.readAt)) report.open++;
+      if (isOpen(request, process, lost.has(request.id) ? undefined : facts.readAt)) report.open++;
       else report.missing.push(finding(whyMissing(request, process, lost.get(request.id))));
       continue;
     }
@@ -138,10 +138,14 @@ export function reconcile(facts: LogFacts): LogReport {
   return report;
 }
 
-/** Being worked on, or answered so lately that its line may not have been there when the lines were read. */
-function isOpen({ answered }: CountedRequest, process: LogProcess | undefined, readAt: number): boolean {
+/**
+ * Being worked on, or answered so lately that its line may not have been there when the lines were read.
+ *
+ * @param readAt undefined for a request that is known to have no line on the disk
+ */
+function isOpen({ answered }: CountedRequest, process?: LogProcess, readAt?: number): boolean {
   if (process?.alive !== true || process.stopped) return false;
-  return !answered || Date.parse(answered.at) > readAt - SETTLE_MS;
+  return !answered || (readAt !== undefined && Date.parse(answered.at) > readAt - SETTLE_MS);
 }
 
 function whyMissing(request: CountedRequest, process?: LogProcess, gap?: GapRecord): string {

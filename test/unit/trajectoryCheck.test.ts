@@ -13,6 +13,8 @@ import { linesOf } from "../../runner/trajectory/show";
 
 const AT = "2026-01-01T00:00:00.000000Z";
 const LATER = "2026-01-01T00:00:01.000000Z";
+/** To the microsecond, as the gateway writes it. */
+const justNow = () => new Date().toISOString().replace("Z", "000Z");
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
 /** A line as the writer makes it, around a body's own text. */
@@ -128,8 +130,8 @@ describe("a check", () => {
   });
 
   /** What a check says while somebody holds the log's lock, as its gateway does. */
-  async function checkedWhileHeld(how: "--exclusive" | "--shared") {
-    writeFileSync(log.path(".gap"), " \n");
+  async function checkedWhileHeld(how: "--exclusive" | "--shared", gap = " \n") {
+    writeFileSync(log.path(".gap"), gap);
     const holder = [how, log.path(".gap"), "node", "-e", "console.log(1); setTimeout(() => {}, 60000)"];
     const child = spawn("flock", holder, { stdio: ["ignore", "pipe", "ignore"], detached: true });
     await new Promise((resolve) => child.stdout.once("data", resolve));
@@ -149,10 +151,19 @@ describe("a check", () => {
   test("counts what a living gateway has just answered as open too, and what it answered long ago as missing", async () => {
     const old = log.request("{}", 1);
     const lately = log.request("{}", 2, false);
-    const at = new Date().toISOString();
+    const at = justNow();
     log.count({ kind: "response", id: lately.id, at, status: 200, bytes: 2, complete: true });
     const report = await checkedWhileHeld("--exclusive");
-    expect([report.open, report.missing.map(({ id }) => id)]).toEqual([1, [old.id]]);
+    expect([report.open, report.missing.map(({ id }) => id), report.broken]).toEqual([1, [old.id], []]);
+  });
+
+  test("counts what a living gateway has just answered and could not write as missing", async () => {
+    const { id } = log.request("{}", 1, false);
+    const at = justNow();
+    log.count({ kind: "response", id, at, status: 200, bytes: 2, complete: true });
+    const gap = { kind: "gap", since: AT, reason: "full", held: 1, dropped: 0, refused: 0 };
+    const report = await checkedWhileHeld("--exclusive", `${JSON.stringify({ ...gap, requests: [id] })}\n`);
+    expect([report.open, report.missing.map((one) => one.id), report.broken]).toEqual([0, [id], []]);
   });
 
   test("takes another check that looks at the same time for no gateway", async () => {
