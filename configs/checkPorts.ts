@@ -1,4 +1,4 @@
-import { edgePorts, modelPorts, observabilityPorts } from "./ports";
+import { edgePorts, modelPorts, observabilityPorts, type PublishedPort } from "./ports";
 import type { Problem } from "./problems";
 import type { StackConfig } from "./schema/stack";
 
@@ -8,16 +8,21 @@ export function checkPorts(config: StackConfig): Problem[] {
   const taken = new Map(edgePorts(config).map(({ port, key }) => [port, key]));
   const problems: Problem[] = [];
   for (const { port, key } of [...observabilityPorts(config), ...modelPorts(config)]) {
-    const owner = taken.get(port);
-    if (owner)
-      problems.push({
-        path: key,
-        what: `Port ${port} belongs to ${owner}.`,
-        fix: key.includes("instances[")
-          ? "Write `expose` into the instances, each with a port of its own."
-          : "Choose a free port.",
-      });
+    const fix = key.includes("instances[")
+      ? "Write `expose` into the instances, each with a port of its own."
+      : "Choose a free port.";
+    problems.push(...portClash(taken, { port, key }, fix));
     taken.set(port, key);
   }
   return problems;
+}
+
+/** The mistake of a port that has an owner already. `taken`: port to the key that sets it. */
+export function portClash(
+  taken: Map<number, string>,
+  { port, key }: Pick<PublishedPort, "port" | "key">,
+  fix: string,
+): Problem[] {
+  const owner = taken.get(port);
+  return owner ? [{ path: key, what: `Port ${port} belongs to ${owner}.`, fix }] : [];
 }

@@ -4,6 +4,7 @@ import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
 import { publishedPorts } from "../configs/ports";
 import { modelsOfBox } from "../configs/profiles";
+import { requiredSecrets } from "../configs/requiredSecrets";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
 import { composeUp } from "../runner/composeEngine";
 import { ensureDocker } from "../runner/dockerEngine";
@@ -123,15 +124,10 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
   return found?.engine;
 }
 
+/** Names of the secrets that this config needs and that `up` makes itself. */
 function neededSecrets(config: StackConfig): string[] {
-  const own = generatedSecrets.filter(
-    (name) =>
-      (name !== "cachePassword" || config.cache.mode === "bundled") &&
-      (name !== "databasePassword" || config.database.mode === "bundled") &&
-      (name !== "grafanaPassword" || config.observability.mode === "bundled") &&
-      (name !== "langfusePassword" || config.observability.langfuse?.mode === "bundled"),
-  );
-  return [...own, ...generatedKeys(config.access)];
+  const required = new Set(requiredSecrets(config).map(({ name }) => name));
+  return [...generatedSecrets.filter((name) => required.has(name)), ...generatedKeys(config.access)];
 }
 
 async function convergeWithPulumi(engine: PulumiEngine, plan: BoxPlan, secrets: Secrets): Promise<void> {

@@ -1,3 +1,4 @@
+import { portClash } from "../checkPorts";
 import { isSecretVariable } from "../litellm/callbacks";
 import { publishedPorts } from "../ports";
 import type { Problem } from "../problems";
@@ -29,7 +30,7 @@ export function checkJobs(config: StackConfig): Problem[] {
   const taken = takenPorts(config);
   return Object.entries(config.jobs).flatMap(([name, job]) => {
     const path = `gpubox:jobs.${name}`;
-    const clash = portClash(taken, job.port, path);
+    const clash = jobPortClash(taken, job.port, path);
     taken.set(job.port, `${path}.port`);
     return [...clash, ...checkJob(config, job, path)];
   });
@@ -40,16 +41,9 @@ export function takenPorts(config: StackConfig): Map<number, string> {
   return new Map(publishedPorts(config).map(({ port, key }) => [port, key]));
 }
 
-export function portClash(taken: Map<number, string>, port: number, path: string): Problem[] {
-  const owner = taken.get(port);
-  if (!owner) return [];
-  return [
-    {
-      path: `${path}.port`,
-      what: `Port ${port} belongs to ${owner}.`,
-      fix: "Give each job a free port of its own.",
-    },
-  ];
+/** The mistake of a job whose port is taken. */
+export function jobPortClash(taken: Map<number, string>, port: number, path: string): Problem[] {
+  return portClash(taken, { port, key: `${path}.port` }, "Give each job a free port of its own.");
 }
 
 /**

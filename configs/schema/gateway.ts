@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { limitsSchema } from "./limits";
 import { routingSchema } from "./routing";
-import { hostName, memoryMiB, port, seconds, secretRef } from "./shared";
+import { hostName, memoryMiB, port, portBind, seconds, secretRef } from "./shared";
 import { adminSchema, tlsSchema } from "./tls";
 
 const settings = z.record(z.string(), z.unknown());
@@ -31,10 +31,7 @@ export type TrajectoriesConfig = z.infer<typeof trajectoriesSchema>;
 
 export const gatewaySchema = z.strictObject({
   port: port.default(4000).describe("Port for clients, owned by the edge."),
-  bind: z
-    .union([z.ipv4(), z.ipv6()])
-    .default("127.0.0.1")
-    .describe("Host address of that port: loopback, or the LAN's or tailnet's address of this host."),
+  bind: portBind,
   adminPort: port
     .optional()
     .describe("Loopback port for LiteLLM's UI and admin routes. Default: the port after `port`."),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { memoryMiB, port, seconds, secretRef } from "./shared";
+import { memoryMiB, port, portBind, seconds, secretRef } from "./shared";
 
 const externalLangfuse = z.strictObject({
   mode: z.literal("external").default("external"),
@@ -13,10 +13,7 @@ const externalLangfuse = z.strictObject({
 const bundledLangfuse = z.strictObject({
   mode: z.literal("bundled").describe("Langfuse with its database, stores and worker on this host: 10 GiB."),
   port: port.default(3001).describe("Port of Langfuse's pages, which ask for a password."),
-  bind: z
-    .union([z.ipv4(), z.ipv6()])
-    .default("127.0.0.1")
-    .describe("Host address of that port: loopback, or the LAN's or tailnet's address of this host."),
+  bind: portBind,
   email: z
     .email({ error: "Write an address, for example me@example.com." })
     .default("admin@gpubox.local")
@@ -30,10 +27,7 @@ export const observabilitySchema = z.strictObject({
     .default("none")
     .describe("`bundled`: Prometheus, Alertmanager, exporters and Grafana on this host. `none`: no metrics."),
   port: port.default(3000).describe("Port of the dashboards (Grafana), which ask for a password."),
-  bind: z
-    .union([z.ipv4(), z.ipv6()])
-    .default("127.0.0.1")
-    .describe("Host address of that port: loopback, or the LAN's or tailnet's address of this host."),
+  bind: portBind,
   prometheusPort: port
     .default(9090)
     .describe("Loopback port of Prometheus: queries, targets and alerts. It asks for no password."),

@@ -18,6 +18,12 @@ export type SecretRef = z.infer<typeof secretRef>;
 
 export const port = z.int().min(1).max(65535);
 
+/** Host address that a port is published on. */
+export const portBind = z
+  .union([z.ipv4(), z.ipv6()])
+  .default("127.0.0.1")
+  .describe("Host address of that port: loopback, or the LAN's or tailnet's address of this host.");
+
 /** Seconds. */
 export const seconds = z.int().min(0);
 

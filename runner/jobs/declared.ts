@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { checkJob, portClash, takenPorts } from "../../configs/jobs/check";
+import { checkJob, jobPortClash, takenPorts } from "../../configs/jobs/check";
 import { type JobPlan, planJob } from "../../configs/jobs/plan";
 import type { PlanContext } from "../../configs/plan/context";
 import { type Problem, suggestion } from "../../configs/problems";
@@ -63,10 +63,7 @@ function declared({ config }: PlanContext, { job: given, as, port }: StartOption
   if (!named.success)
     throw new UserError(`"${name}" cannot be a job's name.`, named.error.issues[0]!.message);
   const job = { ...parsed(config, name, given, path), ...(port === undefined ? {} : { port }) };
-  const problems = [
-    ...checkJob(config, job, path),
-    ...portClash(takenPorts({ ...config, jobs: {} }), job.port, path),
-  ];
+  const problems = [...checkJob(config, job, path), ...jobPortClash(takenPorts(config), job.port, path)];
   if (problems.length > 0) throw refused(name, problems);
   return { name, job, definition: typeof given === "string" ? given : null };
 }
