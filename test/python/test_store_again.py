@@ -11,7 +11,7 @@ import pytest
 
 from support import lines_of
 from test_store import fill, line, marker, record
-from trajectory_gap import LOCK_SECONDS
+from trajectory_gap import GAP_BYTES, LOCK_SECONDS
 
 
 def descriptors():
@@ -88,6 +88,8 @@ def test_the_sign_of_life_that_somebody_removed_is_back_soon(tmp_path, open_stor
             return False
 
     wait_for(locked)
+    # The room is taken after the lock.
+    wait_for(lambda: (tmp_path / "log.gap").stat().st_size == GAP_BYTES)
     assert marker(tmp_path) is None
 
 
