@@ -5,6 +5,7 @@ import { type BackupConfig, backupSchema } from "./backup";
 import { type GatewayConfig, gatewaySchema } from "./gateway";
 import { type HostConfig, hostSchema } from "./host";
 import { type ObservabilityConfig, observabilitySchema } from "./observability";
+import { type PolicyConfig, policySchema } from "./policy";
 import { modelName } from "./shared";
 import { type CacheConfig, cacheSchema, type DatabaseConfig, databaseSchema } from "./stores";
 
@@ -17,6 +18,7 @@ export const sections = {
   access: accessSchema,
   backup: backupSchema,
   observability: observabilitySchema,
+  policy: policySchema,
 };
 
 export type SectionName = keyof typeof sections;
@@ -31,6 +33,7 @@ export interface StackConfig {
   access: AccessConfig;
   backup: BackupConfig;
   observability: ObservabilityConfig;
+  policy: PolicyConfig;
   /** Public name to entry, in the order of the file. */
   models: Record<string, ModelConfig>;
 }
