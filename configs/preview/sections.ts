@@ -2,6 +2,7 @@ import { size } from "../gpu/lines";
 import { grouped } from "../policy/judge";
 import { portText } from "./inputs";
 import type {
+  Changes,
   ConfigChange,
   ContainerChange,
   Download,
@@ -49,7 +50,7 @@ export function sectionsOf(preview: Preview): Section[] {
 }
 
 /** The whole in one line: `1 model changed; 1 container replaced; tiny waits for about 12 s; nothing is lost.` */
-export function headline({ models, containers, gaps, steps, data }: Preview): string {
+export function headline({ models, containers, gaps, steps, data }: Changes): string {
   const counts = (label: string, all: string[]) => {
     const kinds = [...new Set(all)].map((kind) => `${all.filter((one) => one === kind).length} ${kind}`);
     return kinds.length > 0 ? [`${label}: ${kinds.join(", ")}`] : [];
@@ -80,7 +81,7 @@ function lasting({ aboutSeconds, mostSeconds }: { aboutSeconds?: number; mostSec
 
 /** A value of somebody's in Markdown: as code, so that it is neither a heading nor a mention. */
 export function code(text: string): string {
-  return `\`${text.replaceAll("`", "'")}\``;
+  return `\`${text.replaceAll("`", "'").replace(/\s+/g, " ")}\``;
 }
 
 function modelLines({ model, change, what, fields }: ModelChange): string[] {
