@@ -1,6 +1,7 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { z } from "zod";
 import { MODEL_LOCK_FILE } from "../../configs/models/lock";
 import { output, run, UserError } from "../process";
 
@@ -31,12 +32,27 @@ export async function checkoutBase(projectDir: string, stack: string, ref: strin
       const archive = join(folder, "base.tar");
       await git("archive", "--format=tar", "-o", archive, commit, "--", ...there);
       await output("tar", ["-xf", archive, "-C", folder]);
+      for (const name of ["official.json", "lock.json"])
+        fitRoles(join(folder, "images", name), join(projectDir, "images", name));
     }
   } catch (error) {
     remove();
     throw error;
   }
   return { folder, commit, remove };
+}
+
+const roles = z.record(z.string(), z.unknown());
+
+/**
+ * Makes a base's file of images name the roles that this gpubox knows, no more and no fewer: one that an engine brings with it
+ * must not keep the base from being planned.
+ */
+function fitRoles(base: string, head: string): void {
+  if (!existsSync(base) || !existsSync(head)) return;
+  const [old, now] = [base, head].map((path) => roles.parse(JSON.parse(readFileSync(path, "utf8"))));
+  const fitted = Object.entries(now!).map(([role, entry]) => [role, old![role] ?? entry]);
+  writeFileSync(base, JSON.stringify(Object.fromEntries(fitted)));
 }
 
 /** True where the stack had a file at the base. */

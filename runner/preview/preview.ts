@@ -7,6 +7,7 @@ import type { Identity } from "../../configs/preview/containers";
 import type { Preview, Side } from "../../configs/preview/types";
 import { ConfigError } from "../../configs/problems";
 import { loadAssets } from "../assets";
+import { UserError } from "../process";
 import { expectedResolved, recordedResolved, repositoryResolved } from "../resolved";
 import { checkoutBase, hadStack } from "./base";
 import { openRecord, realIdentity } from "./record";
@@ -95,13 +96,11 @@ function attempt(plan: () => Side): { side?: Side; notes: string[] } {
   try {
     return { side: plan(), notes: [] };
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const first = error.problems[0];
-    const count = error.problems.length;
+    const first = error instanceof ConfigError ? error.problems[0]?.path : undefined;
+    if (!first && !(error instanceof UserError)) throw error;
+    const why = error instanceof UserError ? error.what : `there is a mistake at ${first}`;
     return {
-      notes: [
-        `What it is compared with has ${count === 1 ? "a mistake" : `${count} mistakes`} itself (${first?.path}), so that everything is shown as new.`,
-      ],
+      notes: [`What it is compared with cannot be planned (${why}), so that everything is shown as new.`],
     };
   }
 }

@@ -353,6 +353,12 @@ test("every container whose hash, files or existence differs is announced with a
         (name) => old.containers[name] !== now.containers[name] || old.files[name] !== now.files[name],
       );
       expect(changes.containers.map(({ container }) => container).sort()).toEqual(differing.sort());
+      const monitors = after.plan.observability?.services.map(({ container }) => container.name) ?? [];
+      const interrupted = changes.containers
+        .filter(({ action, how }) => action === "replaced" && how === "stop-first")
+        .map(({ container }) => container)
+        .filter((name) => !monitors.includes(name));
+      expect(changes.gaps.map(({ container }) => container).sort()).toEqual(interrupted.sort());
       for (const { action, reasons } of changes.containers)
         if (["replaced", "reloaded", "written"].includes(action))
           expect(reasons.map(({ input }) => input)).not.toEqual([]);
