@@ -105,7 +105,7 @@ function backendGap(
   const source =
     bytes === undefined
       ? "no estimate, because the size of its weights is not locked"
-      : `${ENGINE_SECONDS} s for stop and start, and ${bytes > 0 ? `${size(bytes)} of weights` : "no weights"} at ${READ_RATE / 1e9} GB/s`;
+      : `${ENGINE_SECONDS} s for stop and start${bytes > 0 ? `, and ${size(bytes)} of weights at ${READ_RATE / 1e9} GB/s` : ""}`;
   const who = others
     ? "the model's other instances take its requests."
     : start === "manual"

@@ -49,7 +49,7 @@ export function sectionsOf(preview: Preview): Section[] {
   return all.filter(({ lines }) => lines.length > 0);
 }
 
-/** The whole in one line: `1 model changed; 1 container replaced; tiny waits for about 12 s; nothing is lost.` */
+/** The whole in one line: `models: 1 changed; containers: 1 replaced; tiny waits about 10 s; no data is lost` */
 export function headline({ models, containers, gaps, steps, data }: Changes): string {
   const counts = (label: string, all: string[]) => {
     const kinds = [...new Set(all)].map((kind) => `${all.filter((one) => one === kind).length} ${kind}`);
@@ -95,7 +95,7 @@ function fieldLine({ path, before, after }: ConfigChange): string {
 }
 
 function gapLines(gap: Preview["gaps"][number]): string[] {
-  return [gap.notice, `  ${lasting(gap)}, at most ${gap.mostSeconds} s: ${gap.source}`];
+  return [gap.notice, `  ${lasting(gap)}: ${gap.source}`];
 }
 
 function containerLines({ container, action, how, copies, reasons }: ContainerChange): string[] {

@@ -76,7 +76,7 @@ async function fromRecord(projectDir: string, stack: string, after: PlannedSide)
     const base = `generation ${record.generation}, which \`up\` recorded here at ${record.at.toISOString()}`;
     const resolved = recordedResolved(projectDir, record.resolved);
     const made = attempt(() => planSide(record.folder, stack, { resolved, assets: loadAssets(projectDir) }));
-    const { identity, reason } = made.side ? await realIdentity(projectDir, stack, after.resolved) : {};
+    const { identity, reason } = made.side ? await realIdentity(projectDir, stack, after) : {};
     const unread = reason
       ? [`The stack's secrets cannot be read here (${reason}): a change of gpubox's own code is not seen.`]
       : [];

@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MODEL_LOCK_FILE } from "../../configs/models/lock";
 import { type Deployed, deployedBy } from "../../configs/plan/announce";
-import type { Resolved } from "../../configs/plan/types";
 import type { Identity } from "../../configs/preview/containers";
 import { readDeployed, recordedGenerations, recordOf } from "../history";
 import { planStack } from "../planStack";
 import { UserError } from "../process";
 import { findSecretStore, readSecrets } from "../secrets";
+import type { PlannedSide } from "./side";
 
 /** What the last `up` from this folder was made from. */
 export interface RecordFolder {
@@ -39,18 +39,20 @@ export function openRecord(projectDir: string, stack: string): RecordFolder | un
 }
 
 /**
- * What was really deployed against what would be, by hashes that know the secrets' values: they tell also of another gpubox.
+ * What was really deployed against what `after` would be, by hashes that know the secrets' values: they tell also of another
+ * gpubox. A secret that is not set yet has its stand-in.
+ *
  * Undefined where nothing was recorded; `reason` says why nothing is known where the secrets cannot be read here.
  */
 export async function realIdentity(
   projectDir: string,
   stack: string,
-  resolved: Resolved,
+  { resolved, standIns }: Pick<PlannedSide, "resolved" | "standIns">,
 ): Promise<{ identity?: Identity; reason?: string }> {
   const before: Deployed | undefined = readDeployed(projectDir, stack);
   if (!before) return {};
   try {
-    const secrets = await readSecrets(await findSecretStore(projectDir, stack));
+    const secrets = { ...standIns, ...(await readSecrets(await findSecretStore(projectDir, stack))) };
     return { identity: { before, after: deployedBy(planStack(projectDir, stack, secrets, resolved)) } };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

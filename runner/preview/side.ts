@@ -17,6 +17,8 @@ import { readStackFile } from "../stackConfig";
 export interface PlannedSide extends Side {
   /** Secrets that the config names and nobody has set in its file. */
   unset: string[];
+  /** Every secret that counts as there, with what stands for its value: those that `up` makes are not there before it. */
+  standIns: Record<string, string>;
 }
 
 /**
@@ -56,6 +58,7 @@ export function planSide(
     lock,
     resolved: known.resolved,
     secrets: Object.fromEntries(Object.entries(raw.secrets).filter(([name]) => name in encrypted)),
+    standIns,
     unset: [...new Set(named)].filter((name) => !(name in encrypted) && !made.includes(name)),
   };
 }

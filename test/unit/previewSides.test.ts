@@ -12,7 +12,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { deployedBy } from "../../configs/plan/announce";
 import type { Preview } from "../../configs/preview/types";
+import { planStack } from "../../runner/planStack";
 import { previewStack } from "../../runner/preview/preview";
 import { defaultProjectDir } from "../../runner/project";
 import { expectedResolved } from "../../runner/resolved";
@@ -101,6 +103,50 @@ describe("a preview on a laptop", () => {
         "Not set in the stack's file, and `up` wants them: gpubox:farKey.",
         "gpubox:policy.waive.no-root waives nothing any more: remove it.",
       ]),
+    );
+  });
+});
+
+describe("where the secrets can be read, hashes of what was deployed decide", () => {
+  const real = Object.fromEntries(
+    ["masterKey", "saltKey", "cachePassword", "databasePassword"].map((name) => [
+      name,
+      `sk-PLANTED-${name}-012`,
+    ]),
+  );
+  const plain = (config: Record<string, unknown>) => stringify({ config });
+
+  /** A box that Compose or an engine brought up, with its secrets in a file. */
+  function bringUp(config: Record<string, unknown>, forget?: string): void {
+    record(config);
+    writeFileSync(join(dir, ".gpubox/history/x/0123456789ab/stack.yaml"), plain(config));
+    writeFileSync(join(dir, "Pulumi.x.yaml"), plain(config));
+    writeFileSync(join(dir, ".gpubox/secrets.x.json"), JSON.stringify(real));
+    const deployed = deployedBy(planStack(dir, "x", real, expectedResolved(dir, "x")));
+    if (forget) deployed.containers[forget] = "another";
+    writeFileSync(join(dir, ".gpubox/deployed.x.json"), JSON.stringify(deployed));
+  }
+
+  test("so that a container is another though the config is the same", async () => {
+    bringUp(models);
+    expect(named(await previewStack(dir, "x"))).toEqual([]);
+    bringUp(models, "cache");
+    const { containers, gaps } = await previewStack(dir, "x");
+    expect(containers).toMatchObject([
+      { container: "cache", action: "replaced", reasons: [{ input: "gpubox" }] },
+    ]);
+    expect(gaps.map(({ container }) => container)).toEqual(["cache"]);
+  });
+
+  test("and a password that `up` is about to make keeps nothing from being previewed", async () => {
+    bringUp(models);
+    writeFileSync(
+      join(dir, "Pulumi.x.yaml"),
+      plain({ ...models, "gpubox:observability": { mode: "bundled" } }),
+    );
+    const { containers } = await previewStack(dir, "x");
+    expect(containers.map(({ container, action }) => `${container} ${action}`)).toContain(
+      "prometheus created",
     );
   });
 });
