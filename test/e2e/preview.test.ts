@@ -252,6 +252,19 @@ const canned = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 
   );
 
   test(
+    "Pulumi's own preview says who waits in the same words",
+    async () => {
+      editStack(project, (config) => {
+        (config as unknown as Sections)["gpubox:gateway"]!.adminPort = PORT + 7;
+      });
+      const [gap] = (await preview()).gaps;
+      expect(gap?.notice).toMatch(/^The edge is replaced: for about 10 s nobody gets in, /);
+      expect((await shell(`pulumi preview --stack ${STACK}`)).stdout).toContain(gap?.notice);
+    },
+    2 * MINUTE,
+  );
+
+  test(
     "Pulumi's own preview is added where its state is at hand",
     async () => {
       const { stdout } = await npmRun(project, "preview", "--engine");
@@ -260,7 +273,8 @@ const canned = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 
       expect(Object.keys(outputs).sort()).toEqual(
         ["adminEndpoint", "endpoint", "gpus", "models", "notes", "policy", "ports"].sort(),
       );
-      expect(outputs.ports).toEqual({ [`127.0.0.1:${PORT + 2}`]: "edge", [`127.0.0.1:${PORT + 3}`]: "edge" });
+      const port = Number(new URL(project.endpoint).port);
+      expect(outputs.ports).toEqual({ [`127.0.0.1:${port}`]: "edge", [`127.0.0.1:${port + 1}`]: "edge" });
     },
     2 * MINUTE,
   );
