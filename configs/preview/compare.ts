@@ -33,9 +33,11 @@ export function compare(before: Side | undefined, after: Side, known?: Identity)
   };
 }
 
-/** True where `up` would change nothing. */
-export function isEmpty({ ports, ...lists }: Changes): boolean {
-  return [...Object.values(lists), ports.opened, ports.closed].every((list) => list.length === 0);
+/** True where `up` would change nothing. A preview has more than changes: notes and policies stand there all the same. */
+export function isEmpty(changes: Changes): boolean {
+  const { settings, models, containers, gaps, steps, gpus, downloads, ports, secrets, data } = changes;
+  const lists = [settings, models, containers, gaps, steps, gpus, downloads, secrets, data];
+  return [...lists, ports.opened, ports.closed].every((list) => list.length === 0);
 }
 
 function modelChanges(before: Side | undefined, after: Side): ModelChange[] {

@@ -333,6 +333,15 @@ const observed = {
 const secrets = { ...testSecrets, grafanaPassword: "PLANTED-grafana" };
 const sideOf = (values: Record<string, unknown>): Side => testSide(values, { secrets, resolved: observed });
 
+test("a preview without a change says so, whatever it notes", () => {
+  const changes = compare(testSide(), testSide());
+  const preview = { ...changes, stack: "test", base: "before", policy: [], notes: ["still true"] };
+  expect(previewText(preview)).toBe(
+    "test against before\n\n`npm run up` would change nothing.\n\nNotes\n  still true",
+  );
+  expect(previewMarkdown(preview).split("\n")[4]).toBe("`npm run up` would change nothing.");
+});
+
 test("equal boxes make an empty preview", () => {
   fc.assert(
     fc.property(box, (values) => {
