@@ -2,9 +2,14 @@ import "./runner/stackTraces";
 import * as pulumi from "@pulumi/pulumi";
 import { Box } from "./components/Box";
 import { recordGeneration } from "./components/Record";
+import { withoutLeftOut } from "./configs/optionalModels";
 import { parseStack } from "./configs/parse";
 import { announcements } from "./configs/plan/announce";
 import { planBox } from "./configs/plan/box";
+import { policyWords } from "./configs/policy/judge";
+import { portsOf } from "./configs/preview/belongings";
+import { gpuWords } from "./configs/preview/gpus";
+import { portText } from "./configs/preview/inputs";
 import { ConfigError } from "./configs/problems";
 import { saltFingerprint } from "./configs/secretFacts";
 import { loadAssets } from "./runner/assets";
@@ -17,8 +22,9 @@ import { readResolved } from "./runner/resolved";
 function box() {
   const { raw, secrets } = readPulumiConfig();
   const lock = readModelLock(__dirname);
+  const config = parseStack({ ...raw, lock });
   const plan = planBox({
-    config: parseStack({ ...raw, lock }),
+    config,
     lock,
     secrets: raw.secrets,
     saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
@@ -26,12 +32,16 @@ function box() {
     assets: loadAssets(__dirname),
   });
   for (const sentence of announcements(readDeployed(__dirname, plan.stack), plan)) pulumi.log.warn(sentence);
+  for (const sentence of policyWords(plan.policy)) pulumi.log.warn(sentence);
   const box = new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
-  recordGeneration(plan, box);
+  recordGeneration(plan, box, raw.values);
   return {
     endpoint: plan.endpoint,
     adminEndpoint: plan.adminEndpoint,
     models: plan.models,
+    gpus: gpuWords({ config: withoutLeftOut(config, raw.secrets), lock }),
+    ports: Object.fromEntries(portsOf(plan).map((port) => [portText(port), port.container])),
+    policy: policyWords(plan.policy),
     notes: plan.notes,
   };
 }
@@ -46,4 +56,4 @@ function boxOrMessage() {
   }
 }
 
-export const { endpoint, adminEndpoint, models, notes } = boxOrMessage();
+export const { endpoint, adminEndpoint, models, gpus, ports, policy, notes } = boxOrMessage();

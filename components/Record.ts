@@ -2,6 +2,7 @@ import { local } from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
 import { MODEL_LOCK_FILE } from "../configs/models/lock";
 import { deployedBy } from "../configs/plan/announce";
+import { hashOf } from "../configs/plan/text";
 import type { BoxPlan } from "../configs/plan/types";
 
 /** Records of one stack that are kept; `npm run rollback` uses the last but one. */
@@ -25,8 +26,17 @@ touch "$dir/$GPUBOX_GENERATION"
 cd "$dir"
 ls -t | tail -n +${KEPT + 1} | while read -r old; do rm -rf "./$old"; done`;
 
-/** Remembers the config of a generation once it serves. `box` is what has to be done before that is so. */
-export function recordGeneration(plan: BoxPlan, box: pulumi.Resource): local.Command {
+/**
+ * Remembers the config of a generation once it serves.
+ *
+ * @param box what has to be done before that is so
+ * @param values the config as the file has it: another one is recorded too where no container notices it
+ */
+export function recordGeneration(
+  plan: BoxPlan,
+  box: pulumi.Resource,
+  values: Record<string, unknown>,
+): local.Command {
   const { stack, gateway } = plan;
   const deployed = JSON.stringify(deployedBy(plan));
   return new local.Command(
@@ -35,7 +45,7 @@ export function recordGeneration(plan: BoxPlan, box: pulumi.Resource): local.Com
       create: RECORD,
       stdin: deployed,
       environment: { GPUBOX_STACK: stack, GPUBOX_GENERATION: gateway.generation },
-      triggers: [gateway.generation, deployed],
+      triggers: [gateway.generation, deployed, hashOf(values)],
       logging: local.Logging.None,
       addPreviousOutputInEnv: false,
     },

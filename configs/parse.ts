@@ -7,6 +7,9 @@ import type { ModelLock } from "./models/facts";
 import { lockedModel, lockProblems } from "./models/lock";
 import type { HostFiles } from "./pem";
 import { instancesOf } from "./plan/instances";
+import { judge } from "./policy/judge";
+import { plaintextSecrets } from "./policy/plaintext";
+import { asProblem } from "./policy/plan";
 import { ConfigError, nearest, type Problem, suggestion } from "./problems";
 import { modelsOfBox } from "./profiles";
 import type { HostConfig } from "./schema/host";
@@ -57,9 +60,12 @@ export function parseStack(raw: RawStack): StackConfig {
     backup: section("backup"),
     observability: section("observability"),
     jobs: section("jobs"),
+    policy: section("policy"),
     models: parseModels(raw.values.models, { host, lock: raw.lock }, problems),
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));
+  // At once, because `up` builds images before it plans.
+  problems.push(...plaintextProblems(config, problems));
   const certificates = { secrets: raw.secrets, files: raw.hostFiles ?? {}, now: raw.now ?? new Date() };
   problems.push(...checkTls(config, certificates), ...checkAdmin(config, certificates));
   if (raw.lock) {
@@ -137,6 +143,14 @@ function unknownEngine(engine: unknown, path: string): Problem {
   if (typeof engine !== "string")
     return { path, what: "The entry names no engine.", fix: `Write engine: ${known.join(" or ")}.` };
   return { path, what: `There is no engine "${engine}".`, fix: suggestion(engine, known) };
+}
+
+/** Secrets in plaintext that no other check has named already. */
+function plaintextProblems(config: StackConfig, known: Problem[]): Problem[] {
+  const refused = judge(plaintextSecrets(config), config.policy).filter(
+    ({ severity }) => severity === "refused",
+  );
+  return refused.filter(({ path }) => !known.some((problem) => problem.path === path)).map(asProblem);
 }
 
 /** The config remembers the salt key by its fingerprint: another one would make what the database holds unreadable. */

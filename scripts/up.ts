@@ -2,6 +2,7 @@ import { generatedKeys } from "../configs/accessSecrets";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
+import { policyWords } from "../configs/policy/judge";
 import { publishedPorts } from "../configs/ports";
 import { modelsOfBox } from "../configs/profiles";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
@@ -72,7 +73,7 @@ verb(about, async ({ values: options }) => {
   say("\nimages and models");
   const resolved = await resolve({ projectDir, stack, config, log: say });
   const plan = planStack(projectDir, stack, secrets, resolved);
-  for (const note of plan.notes) say(`  note: ${note}`);
+  for (const note of [...plan.notes, ...policyWords(plan.policy)]) say(`  note: ${note}`);
 
   if (engine) await convergeWithPulumi(engine, plan, secrets);
   else {

@@ -2,6 +2,7 @@ import type { EngineContainer } from "../engines/engine";
 import { reservedBytes, totalBytes } from "../gpu/device";
 import { planStackGpus } from "../gpu/stack";
 import { leftOut, withoutLeftOut } from "../optionalModels";
+import { policyFindings, refuseFindings } from "../policy/plan";
 import { adminPort } from "../ports";
 import type { StackConfig } from "../schema/stack";
 import { type PlannedBackend, planBackend } from "./backend";
@@ -18,9 +19,14 @@ import { planModel } from "./model";
 import { planNotes } from "./notes";
 import { planObservability } from "./observability";
 import { type PlannedSlot, planSlot, slotsOf } from "./slots";
-import type { BoxPlan, ModelServer, NetworkPlan, NetworkRole, StepPlan } from "./types";
+import type { BoxPlan, NetworkPlan, NetworkRole, StepPlan } from "./types";
 
-/** Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan. */
+export { modelServers, servicesOf } from "./services";
+
+/**
+ * Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan.
+ * @throws ConfigError with what the policies refuse
+ */
 export function planBox(input: PlanInput): BoxPlan {
   const context = contextOf(input);
   const { config } = context;
@@ -40,7 +46,7 @@ export function planBox(input: PlanInput): BoxPlan {
     ),
     edge: planEdge(context),
   };
-  return {
+  const plan: Omit<BoxPlan, "policy"> = {
     stack: config.stack,
     prefix: context.prefix,
     docker: config.host.docker,
@@ -62,6 +68,9 @@ export function planBox(input: PlanInput): BoxPlan {
     models: Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model)),
     notes: planNotes(context, leftOut(input.config, input.secrets)),
   };
+  const policy = policyFindings({ config, plan, resolved: input.resolved, lock: input.lock ?? {} });
+  refuseFindings(config.stack, policy);
+  return { ...plan, policy };
 }
 
 /** What the parts of a plan share. */
@@ -106,30 +115,6 @@ function sumOf(values: number[]): number {
 function planLocks(context: PlanContext, backends: PlannedBackend[]): StepPlan | undefined {
   const devices = new Set(backends.flatMap(({ engine }) => engine.gpu?.ids ?? []));
   return devices.size > 0 ? lockFiles(imageOf(context, "edge"), context.dataDir, [...devices]) : undefined;
-}
-
-/** What answers for each model that the box runs itself; a slot once for each of its models. */
-export function modelServers({ backends, slots }: BoxPlan): ModelServer[] {
-  const loaded = slots.flatMap(({ service, members }) =>
-    members.map((member) => ({ ...member, instance: member.model, start: "ondemand" as const, service })),
-  );
-  return [...backends, ...loaded];
-}
-
-/** Every container of a plan, in an order in which each comes after what it needs. */
-export function servicesOf(plan: BoxPlan) {
-  const { certificates } = plan;
-  return [
-    ...(plan.cache ? [plan.cache] : []),
-    ...(plan.database ? [plan.database] : []),
-    ...plan.backends.flatMap((backend) => [backend.valve, backend.service]),
-    ...plan.slots.flatMap(({ members, service }) => [...members.map(({ valve }) => valve), service]),
-    ...(certificates?.order === "before-edge" ? [certificates] : []),
-    plan.edge,
-    ...(certificates?.order === "after-edge" ? [certificates] : []),
-    plan.gateway,
-    ...(plan.observability?.services ?? []),
-  ];
 }
 
 function networks(prefix: string, { mode, langfuse }: StackConfig["observability"]): NetworkPlan[] {

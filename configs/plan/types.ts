@@ -1,3 +1,4 @@
+import type { PolicyFinding } from "../policy/judge";
 import type { ImageRole } from "./imageRoles";
 
 /**
@@ -309,6 +310,8 @@ export interface BoxPlan {
   models: string[];
   /** Sentences for the person who runs `up`: what this plan does without and why. */
   notes: string[];
+  /** What the policies warn of, and what the config waives. What they refuse makes no plan. */
+  policy: PolicyFinding[];
 }
 
 export interface ResolvedImage {

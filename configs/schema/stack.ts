@@ -6,6 +6,7 @@ import { type GatewayConfig, gatewaySchema } from "./gateway";
 import { type HostConfig, hostSchema } from "./host";
 import { type JobsConfig, jobsSchema } from "./jobs";
 import { type ObservabilityConfig, observabilitySchema } from "./observability";
+import { type PolicyConfig, policySchema } from "./policy";
 import { modelName } from "./shared";
 import { type CacheConfig, cacheSchema, type DatabaseConfig, databaseSchema } from "./stores";
 
@@ -19,6 +20,7 @@ export const sections = {
   backup: backupSchema,
   observability: observabilitySchema,
   jobs: jobsSchema,
+  policy: policySchema,
 };
 
 export type SectionName = keyof typeof sections;
@@ -35,6 +37,7 @@ export interface StackConfig {
   observability: ObservabilityConfig;
   /** Name to what `npm run job start` starts. */
   jobs: JobsConfig;
+  policy: PolicyConfig;
   /** Public name to entry, in the order of the file. */
   models: Record<string, ModelConfig>;
 }
