@@ -73,7 +73,14 @@ test("its stores are in a network of its own without a way out; only its pages a
 
 test("what it holds outlives its containers", () => {
   const volumes = LANGFUSE.flatMap((name) => serviceOf(plan, name).volume?.name ?? []);
-  expect(volumes).toEqual(["database", "clickhouse", "files"].map((name) => `gpubox-test-langfuse-${name}`));
+  expect(volumes).toEqual(["gpubox-test-langfuse-database", "gpubox-test-langfuse-clickhouse"]);
+  expect(serviceOf(plan, "langfuse-files").writable).toEqual([
+    { path: "/srv/gpubox/langfuse-files-state", uid: 65532, gid: 65532 },
+  ]);
+});
+
+test("none of its containers runs as root", () => {
+  for (const name of LANGFUSE) expect(serviceOf(plan, name).container.user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
 });
 
 test("no secret stands in a container's configuration or in the Compose file", () => {

@@ -3,7 +3,7 @@ import { planRedis } from "../cache";
 import { assetFile, type ContainerChoices, container, health, type PlanContext } from "../context";
 import { planPostgres } from "../database";
 import { directory, envFile, shellQuote } from "../text";
-import type { SecretPart, ServicePlan, TextPart } from "../types";
+import type { MountPlan, SecretPart, ServicePlan, TextPart } from "../types";
 import { healthAt } from "./exporters";
 
 type Bundled = Extract<ObservabilityConfig["langfuse"], { mode: "bundled" }>;
@@ -24,6 +24,9 @@ export const PROJECT_KEYS = {
 const LANGFUSE = 1001;
 /** `clickhouse` of the official image. */
 const CLICKHOUSE = 101;
+
+/** MinIO asks for no certain user: one that nothing else on a box has. */
+const MINIO = 65532;
 
 const BUCKET = "langfuse";
 
@@ -123,14 +126,14 @@ function files(context: PlanContext): ServicePlan {
     name: "langfuse-files",
     role: "minio",
     ...run("sh", "-c", `mkdir -p /data/${BUCKET} && exec minio server --address :9000 /data`),
-    // The image's volume belongs to root, who has no capability here.
-    user: "0:0",
+    user: `${MINIO}:${MINIO}`,
     variables: {
       MINIO_ROOT_USER: ["'minio'"],
       MINIO_ROOT_PASSWORD: quoted(PASSWORDS.files),
     },
     networks: { langfuse: ["langfuse-files"] },
-    data: "/data",
+    // A volume would belong to root, as whom the image runs by default.
+    directory: "/data",
     memoryMiB: 512,
     health: health("CMD", "mc", "ready", "local"),
     readySeconds: 120,
@@ -142,40 +145,38 @@ type Choices = Omit<ContainerChoices, "mounts" | "env"> & {
   variables: Record<string, TextPart[]>;
   /** Directory in the container that a volume keeps. */
   data?: string;
+  /** Directory in the container that lies in the box's data directory, for the container's user. */
+  directory?: string;
 };
 
 /** One of Langfuse's containers: its variables hold passwords, so they lie in a file. */
-function service(context: PlanContext, { data, variables, ...choices }: Choices): ServicePlan {
+function service(
+  context: PlanContext,
+  { data, directory: kept, variables, ...choices }: Choices,
+): ServicePlan {
+  const [uid = 0, gid = 0] = choices.user.split(":").map(Number);
   const own = directory(
     `${context.dataDir}/${choices.name}`,
-    Number(choices.user?.split(":")[1]),
+    gid,
     {
       "with-env.sh": assetFile(context, "backend/with-env.sh"),
       "backend.env": envFile(variables),
     },
     context.secrets,
   );
-  const volume = data ? { name: `${context.prefix}-${choices.name}` } : undefined;
+  const state = { path: `${context.dataDir}/${choices.name}-state`, uid, gid };
+  const volume = { name: `${context.prefix}-${choices.name}` };
+  const mounts: MountPlan[] = [
+    { kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true },
+  ];
+  if (data) mounts.push({ kind: "volume", source: volume.name, target: data, readOnly: false });
+  if (kept) mounts.push({ kind: "directory", source: state.path, target: kept, readOnly: false });
   return {
     directory: own,
-    writable: [],
-    ...(volume ? { volume } : {}),
-    container: container(
-      context,
-      {
-        ...choices,
-        env: { HOME: "/tmp" },
-        mounts: [
-          { kind: "directory", source: own.path, target: "/etc/gpubox", readOnly: true },
-          ...(volume && data
-            ? [{ kind: "volume", source: volume.name, target: data, readOnly: false } as const]
-            : []),
-        ],
-        // The images write beside their programs.
-        readOnly: false,
-      },
-      own.hash,
-    ),
+    writable: kept ? [state] : [],
+    ...(data ? { volume } : {}),
+    // The images write beside their programs.
+    container: container(context, { ...choices, env: { HOME: "/tmp" }, mounts, readOnly: false }, own.hash),
   };
 }
 
