@@ -6,6 +6,7 @@ import { parseStack } from "./configs/parse";
 import { announcements } from "./configs/plan/announce";
 import { planBox } from "./configs/plan/box";
 import { ConfigError } from "./configs/problems";
+import type { StackConfig } from "./configs/schema/stack";
 import { saltFingerprint } from "./configs/secretFacts";
 import { loadAssets } from "./runner/assets";
 import { readDeployed } from "./runner/history";
@@ -13,12 +14,16 @@ import { readModelLock } from "./runner/models/lockFile";
 import { UserError } from "./runner/process";
 import { readPulumiConfig } from "./runner/pulumiConfig";
 import { readResolved } from "./runner/resolved";
+import { standInForEngine } from "./runner/ssh/absentEngine";
+import { connectHost } from "./runner/ssh/connection";
 
 function box() {
   const { raw, secrets } = readPulumiConfig();
   const lock = readModelLock(__dirname);
+  const config = parseStack({ ...raw, lock });
+  reachHost(config);
   const plan = planBox({
-    config: parseStack({ ...raw, lock }),
+    config,
     lock,
     secrets: raw.secrets,
     saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
@@ -34,6 +39,17 @@ function box() {
     models: plan.models,
     notes: plan.notes,
   };
+}
+
+/** A preview is of the state and needs no host: on a runner that cannot reach it, it says so. */
+function reachHost({ stack, host }: StackConfig): void {
+  try {
+    connectHost(__dirname, { stack, host });
+  } catch (error) {
+    if (!pulumi.runtime.isDryRun() || !(error instanceof UserError)) throw error;
+    pulumi.log.warn(`Preview without the host: ${error.message}`);
+    standInForEngine(__dirname, stack);
+  }
 }
 
 function boxOrMessage() {

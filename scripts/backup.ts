@@ -11,6 +11,7 @@ import { say, stackOption, verb } from "./verb";
 const about = {
   name: "backup",
   does: "Backs the database of a stack up, with what belongs to it (docs/backup.md).",
+  onHost: true,
   options: {
     stack: stackOption,
     to: { type: "string", value: "DIR", help: "into this directory and not where gpubox:backup says" },

@@ -1,6 +1,7 @@
 import { generatedKeys } from "../configs/accessSecrets";
 import { exposedPorts } from "../configs/checkExposed";
 import { observabilityPorts } from "../configs/checkObservability";
+import { engineAddress } from "../configs/host/address";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
@@ -19,6 +20,7 @@ import { clearDeadLock, removeOrphans, resolvePending } from "../runner/pulumiSt
 import { resolve } from "../runner/resolve";
 import { ensureSecrets, findSecretStore, readSecrets } from "../runner/secrets";
 import { smokeStack } from "../runner/smokeStack";
+import { connectHost } from "../runner/ssh/connection";
 import { rememberSalt } from "../runner/stackConfig";
 import { say, stackOption, verb } from "./verb";
 
@@ -57,6 +59,7 @@ verb(about, async ({ values: options }) => {
   const early = checkStackFile(projectDir, stack);
 
   say(`gpubox: bringing up the stack ${stack}`);
+  connectHost(projectDir, early);
   const engine = await machine(early, options);
   const store = engine ? { projectDir, stack, engine } : await findSecretStore(projectDir, stack);
 
@@ -93,7 +96,7 @@ verb(about, async ({ values: options }) => {
 async function machine(config: StackConfig, options: Options): Promise<PulumiEngine | undefined> {
   const byCompose = options.engine === "compose";
   const docker = await ensureDocker({
-    host: config.host.docker,
+    host: engineAddress(config),
     projectDir,
     yes: options.yes,
     interactive: process.stdin.isTTY === true,
@@ -103,7 +106,7 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
   const found = byCompose ? undefined : await ensurePulumi({ projectDir, log: say });
   await checkMachine({
     stack: options.stack,
-    docker: config.host.docker,
+    docker: engineAddress(config),
     engine: docker,
     pulumi: byCompose ? "compose" : found?.engine,
     dataDir: config.host.dataDir,
@@ -117,7 +120,7 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
   if (found && !found.engine) {
     say(`  note: no Pulumi engine can be had: ${found.reason} The same plan is converged through Compose.`);
     await ensureDocker({
-      host: config.host.docker,
+      host: engineAddress(config),
       projectDir,
       yes: options.yes,
       interactive: process.stdin.isTTY === true,

@@ -2,6 +2,7 @@ import { adminPort } from "../checks";
 import type { EngineContainer } from "../engines/engine";
 import { reservedBytes, totalBytes } from "../gpu/device";
 import { planStackGpus } from "../gpu/stack";
+import { engineAddress } from "../host/address";
 import { leftOut, withoutLeftOut } from "../optionalModels";
 import type { StackConfig } from "../schema/stack";
 import { type PlannedBackend, planBackend } from "./backend";
@@ -49,7 +50,7 @@ export function planBox(input: PlanInput): BoxPlan {
   return {
     stack: config.stack,
     prefix: context.prefix,
-    docker: config.host.docker,
+    docker: engineAddress(config),
     dataDir: context.dataDir,
     networks: networks(context.prefix, config.observability.mode === "bundled"),
     cache: planCache(context),

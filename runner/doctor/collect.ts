@@ -5,6 +5,7 @@ import type { StackConfig } from "../../configs/schema/stack";
 import { findDocker } from "../dockerEngine";
 import { disks, freeMemory, holderOf, onHost } from "../machine";
 import type { Secrets } from "../secrets";
+import { reachEndpoint } from "../ssh/reach";
 import { containersOf, networksOf } from "./containers";
 import { edgeOf, gatewayLook, postgresSays, valvesOf } from "./insides";
 import { lately } from "./lately";
@@ -29,13 +30,14 @@ export interface CollectOptions {
 export async function collect(options: CollectOptions): Promise<Facts> {
   const { box, config, secrets, since, clientKey, clientModel, projectDir } = options;
   const found = await findDocker(box.docker);
-  const host = await hostFacts(config, found.state === "answers" ? found.engine : undefined);
+  const host = await hostFacts(config, box.docker, found.state === "answers" ? found.engine : undefined);
   if (found.state !== "answers") return { docker: found, clientModel, host };
 
   const [containers, networks] = await Promise.all([containersOf(box), networksOf(box.docker)]);
   const docker = { state: "answers" } as const;
   if (!containers?.length) return { docker, networks, containers, clientModel, host };
 
+  const endpoint = await reachEndpoint(config, box.endpoint);
   const running = containers.filter(({ role, state }) => role === "gateway" && state === "running");
   const gateways = running.map(({ name }) => name);
   const ownKey = config.gateway.auth === "key" ? secrets.masterKey : undefined;
@@ -45,9 +47,9 @@ export async function collect(options: CollectOptions): Promise<Facts> {
     edgeOf(box),
     postgresSays(box),
     lately(box, gateways, since),
-    ask(box, ownKey),
-    clientKey === undefined ? undefined : ask(box, clientKey),
-    readiness(box),
+    ask(endpoint, ownKey),
+    clientKey === undefined ? undefined : ask(endpoint, clientKey),
+    readiness(endpoint),
   ]);
   const serving = edge?.gateways.find(({ state }) => state === "serving")?.gateway ?? gateways[0];
   const look = serving ? await gatewayLook(box, projectDir, serving) : {};
@@ -71,7 +73,7 @@ export async function collect(options: CollectOptions): Promise<Facts> {
   };
 }
 
-async function ask({ endpoint }: BoxPlan, key: string | undefined): Promise<Answer> {
+async function ask(endpoint: string, key: string | undefined): Promise<Answer> {
   try {
     const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
     const signal = AbortSignal.timeout(ANSWER_MS);
@@ -83,7 +85,7 @@ async function ask({ endpoint }: BoxPlan, key: string | undefined): Promise<Answ
   }
 }
 
-async function readiness({ endpoint }: BoxPlan): Promise<string | undefined> {
+async function readiness(endpoint: string): Promise<string | undefined> {
   try {
     const answer = await fetch(`${endpoint}/health/readiness`, { signal: AbortSignal.timeout(ANSWER_MS) });
     const body = (await answer.json()) as { db?: unknown };
@@ -111,16 +113,17 @@ async function portsOf(box: BoxPlan, config: StackConfig): Promise<PortFacts[]> 
 
 async function hostFacts(
   { host }: StackConfig,
+  docker: string,
   engine: { dataRoot: string; memoryBytes: number } | undefined,
 ): Promise<Facts["host"]> {
   const folders = [...(engine ? [engine.dataRoot] : []), host.dataDir];
-  const free = engine && (await freeMemory(host.docker));
+  const free = engine && (await freeMemory(docker));
   const declared = host.gpus.filter(({ vendor }) => vendor === "nvidia").map(({ id }) => String(id));
   return {
-    disks: await disks(host.docker, folders).catch(() => undefined),
+    disks: await disks(docker, folders).catch(() => undefined),
     memory:
       engine && free !== undefined ? { totalBytes: engine.memoryBytes, availableBytes: free } : undefined,
-    gpus: declared.length > 0 ? { declared, found: await nvidiaDevices(host.docker) } : undefined,
+    gpus: declared.length > 0 ? { declared, found: await nvidiaDevices(docker) } : undefined,
   };
 }
 
