@@ -10,7 +10,7 @@ export interface Failure {
 /** The way in which ssh itself failed, from its last words on standard error. */
 export function sshFailure(words: string, host: HostConfig): Failure {
   const name = hostName(host.docker);
-  const { host: machine, port = 22 } = sshAddress(host.docker)!;
+  const { machine, port } = whoAnswered(words, host);
   const last = lastWords(words);
   const found = (pattern: RegExp) => pattern.test(words);
   const portFlag = port === 22 ? "" : ` -p ${port}`;
@@ -40,10 +40,10 @@ export function sshFailure(words: string, host: HostConfig): Failure {
       what: `${machine}:${port} does not answer (${last}).`,
       fix: "Look whether the host is up and reachable from here: VPN, firewall, host.jump.",
     };
-  if (found(/Identity file .* not accessible|no such identity/i) || found(/UNPROTECTED PRIVATE KEY/i))
+  if (found(/Identity file .* not accessible|UNPROTECTED PRIVATE KEY/i))
     return {
-      what: `The key ${host.identityFile ?? ""} cannot be used: ${last}.`,
-      fix: "Correct gpubox:host.identityFile; the file has to exist here and be readable by you only (chmod 600).",
+      what: `The key ${host.identityFile ?? "of your ssh config"} is not there, or others can read it.`,
+      fix: "Correct gpubox:host.identityFile, or `chmod 600` the file.",
     };
   if (found(/Permission denied/i))
     return {
@@ -89,6 +89,23 @@ export function engineFailure(probe: string, host: HostConfig, stack: string): F
     what: `Docker is installed on ${name} but does not answer at ${sshAddress(host.docker)!.socket}.`,
     fix: "Start it there (`sudo systemctl start docker`), and look at `journalctl -u docker`.",
   };
+}
+
+/** ssh names the machine that failed: with a jump host it is one of two. */
+function whoAnswered(words: string, host: HostConfig): { machine: string; port: number } {
+  const own = sshAddress(host.docker)!;
+  const [, connected, port] = /connect to host (\S+) port (\d+)/i.exec(words) ?? [];
+  const named = /key is known for (\S+) and|Host key for (\S+) has changed|resolve hostname ([^\s:]+)/i.exec(
+    words,
+  );
+  const machine =
+    connected ??
+    named
+      ?.slice(1)
+      .find(Boolean)
+      ?.replace(/^\[(.*)\]:\d+$/, "$1") ??
+    own.host;
+  return { machine, port: port ? Number(port) : machine === own.host ? (own.port ?? 22) : 22 };
 }
 
 function lastWords(words: string): string {

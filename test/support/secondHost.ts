@@ -104,7 +104,8 @@ export class SecondHost {
     }
     spawnSync("ip", ["netns", "delete", this.namespace]);
     spawnSync("ip", ["link", "delete", this.link()]);
-    for (const rule of this.rules()) spawnSync("iptables", ["-w", ...rule.map((w) => (w === "-I" ? "-D" : w))]);
+    for (const rule of this.rules())
+      spawnSync("iptables", ["-w", ...rule.map((w) => (w === "-I" ? "-D" : w))]);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
