@@ -2,26 +2,29 @@ import { generatedKeys } from "../configs/accessSecrets";
 import { exposedPorts } from "../configs/checkExposed";
 import { observabilityPorts } from "../configs/checkObservability";
 import { engineAddress } from "../configs/host/address";
+import { type Owner, ownerOf } from "../configs/host/owner";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
 import { edgePorts } from "../configs/ports";
 import { modelsOfBox } from "../configs/profiles";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
+import { saltFingerprint } from "../configs/secretFacts";
 import { composeUp } from "../runner/composeEngine";
 import { ensureDocker } from "../runner/dockerEngine";
+import { checkPlace, remoteEngineId } from "../runner/host/owner";
 import { checkMachine } from "../runner/machine";
 import { checkStackFile, planStack, readStack } from "../runner/planStack";
-import { UserError } from "../runner/process";
+import { output, UserError } from "../runner/process";
 import { defaultProjectDir, ensureStackConfig } from "../runner/project";
 import { restoreCheckpoint } from "../runner/pulumiCheckpoint";
 import { ensurePulumi, exportsFor, type PulumiEngine, pulumi, selectStack } from "../runner/pulumiEngine";
 import { clearDeadLock, removeOrphans, resolvePending } from "../runner/pulumiState";
 import { resolve } from "../runner/resolve";
-import { ensureSecrets, findSecretStore, readSecrets } from "../runner/secrets";
+import { ensureSecrets, findSecretStore, readSecrets, type Secrets } from "../runner/secrets";
 import { smokeStack } from "../runner/smokeStack";
 import { connectHost } from "../runner/ssh/connection";
-import { rememberSalt } from "../runner/stackConfig";
+import { rememberedHost, rememberHost, rememberSalt } from "../runner/stackConfig";
 import { say, stackOption, verb } from "./verb";
 
 const projectDir = defaultProjectDir;
@@ -43,6 +46,11 @@ const about = {
       short: "y",
       default: false,
       help: "ask nothing, for example before Docker is installed",
+    },
+    "take-over": {
+      type: "boolean",
+      default: false,
+      help: "make the host this stack's, although it was another's or the box was elsewhere",
     },
     engine: { type: "string", default: "pulumi", value: "pulumi|compose", help: "default: pulumi" },
   },
@@ -72,11 +80,13 @@ verb(about, async ({ values: options }) => {
   const secrets = await readSecrets(store);
   if (secrets.saltKey) rememberSalt(projectDir, stack, secrets.saltKey);
   const config = readStack(projectDir, stack, secrets);
+  if (!options["take-over"]) checkPlace(config, ownerIn(config, secrets), rememberedHost(projectDir, stack));
 
   say("\nimages and models");
   const resolved = await resolve({ projectDir, stack, config, log: say });
   const plan = planStack(projectDir, stack, secrets, resolved);
   for (const note of plan.notes) say(`  note: ${note}`);
+  await own(plan, config);
 
   if (engine) await convergeWithPulumi(engine, plan);
   else {
@@ -91,6 +101,17 @@ verb(about, async ({ values: options }) => {
   const { endpoint, adminEndpoint, models, notes } = plan;
   return { stack, endpoint, adminEndpoint, engine: engine ? "pulumi" : "compose", models, notes, checks };
 });
+
+function ownerIn({ stack }: StackConfig, { saltKey }: Secrets): Owner | undefined {
+  return ownerOf(stack, saltFingerprint(saltKey ?? ""));
+}
+
+/** From here on the host is this stack's, also for plain Pulumi and for another checkout. */
+async function own({ owner, docker, stack }: BoxPlan, config: StackConfig): Promise<void> {
+  if (owner) await output("sh", ["-c", owner.script], { env: { DOCKER_HOST: docker } });
+  const id = remoteEngineId(config);
+  if (id) rememberHost(projectDir, stack, id);
+}
 
 /** Step 1 and 2: what the machine has, a Docker engine, and a Pulumi engine where one can be had. */
 async function machine(config: StackConfig, options: Options): Promise<PulumiEngine | undefined> {

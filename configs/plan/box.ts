@@ -3,6 +3,7 @@ import type { EngineContainer } from "../engines/engine";
 import { reservedBytes, totalBytes } from "../gpu/device";
 import { planStackGpus } from "../gpu/stack";
 import { engineAddress } from "../host/address";
+import { ownerOf, planOwner } from "../host/owner";
 import { leftOut, withoutLeftOut } from "../optionalModels";
 import type { StackConfig } from "../schema/stack";
 import { type PlannedBackend, planBackend } from "./backend";
@@ -52,6 +53,7 @@ export function planBox(input: PlanInput): BoxPlan {
     prefix: context.prefix,
     docker: engineAddress(config),
     dataDir: context.dataDir,
+    owner: planOwner(imageOf(context, "edge"), context.dataDir, ownerOf(config.stack, input.saltFingerprint)),
     networks: networks(context.prefix, config.observability.mode === "bundled"),
     cache: planCache(context),
     database: planDatabase(context),

@@ -192,13 +192,9 @@ test("a LiteLLM setting that gpubox owns is refused with what to use instead", (
 test("what is not built yet is refused, never ignored", () => {
   expect(
     mistakes({
-      host: { docker: "ssh://root@box" },
       jobs: {},
     }),
-  ).toEqual([
-    "gpubox:host.docker: Hosts behind SSH are not built yet. Run gpubox on the host itself with unix:///var/run/docker.sock.",
-    "gpubox:jobs: Gateways per job are not built yet. Remove this section.",
-  ]);
+  ).toEqual(["gpubox:jobs: Gateways per job are not built yet. Remove this section."]);
 });
 
 test("several gateways without Redis are refused", () => {
