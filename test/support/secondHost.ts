@@ -89,6 +89,23 @@ export class SecondHost {
     if (code !== 0) throw new Error(`the images did not arrive: ${images.join(" ")}`);
   }
 
+  /** The status and the text of an answer to a request that is made on the host itself. */
+  request(url: string, headers: Record<string, string> = {}, body?: string): string {
+    const flags = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
+    const data = body === undefined ? [] : ["--data-binary", "@-", "-H", "content-type: application/json"];
+    const curl = ["curl", "-sS", "-m", "60", "-w", " %{http_code}", ...flags, ...data, url];
+    const done = spawnSync("nsenter", [`--net=/run/netns/${this.namespace}`, ...curl], {
+      input: body ?? "",
+      encoding: "utf8",
+    });
+    return done.status === 0 ? done.stdout : done.stderr;
+  }
+
+  /** Ends every SSH connection to the host, as a lost line would; sshd goes on listening. */
+  cutConnections(): void {
+    this.console("pkill -9 -f '^sshd: (ops|plain|root)'");
+  }
+
   /** Section `host` of a stack config that leads here. */
   host(user = "ops"): { docker: string; identityFile: string; knownHosts: string } {
     return { docker: `ssh://${user}@${this.address}`, identityFile: this.key, knownHosts: this.knownHosts };
@@ -96,7 +113,7 @@ export class SecondHost {
 
   /** Ends every process of the host and removes all that it was. */
   async remove(): Promise<void> {
-    if (this.init?.exitCode === null) {
+    if (this.init?.exitCode === null && this.init.signalCode === null) {
       const ended = once(this.init, "exit");
       spawnSync("kill", ["-9", this.pid()]);
       this.init.kill("SIGKILL");
