@@ -32,8 +32,8 @@ export interface HostState {
   outside?: string;
   /** Lines of the chain DOCKER-USER; undefined where it is not there or only root may read it and we are not. */
   dockerUser?: string[];
-  /** Seconds since 1970 by the host's clock. */
-  clock: number;
+  /** In Docker's words: `amd64`, `arm64`. */
+  arch?: string;
   /** The clock is kept by NTP; undefined where nothing says so. */
   ntp?: boolean;
 }
@@ -70,9 +70,12 @@ for file in /etc/cdi/nvidia* /var/run/cdi/nvidia*; do [ -e "$file" ] && say nvid
 [ -d "$1" ] && say dataDir yes
 say outside "$(ip -4 route show default 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)"
 rules=$($2 iptables -w -S DOCKER-USER 2>/dev/null) && say dockerUser "$rules"
-say clock "$(date +%s)"
+say arch "$(uname -m)"
 has timedatectl && say ntp "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)"
 true`;
+
+/** The kernel's names to Docker's. */
+const ARCHITECTURES: Record<string, string> = { x86_64: "amd64", aarch64: "arm64" };
 
 /** The answer of `STATE_PROBE`. */
 export function parseState(text: string): HostState {
@@ -102,7 +105,7 @@ export function parseState(text: string): HostState {
     dataDir: seen.has("dataDir"),
     outside: word("outside"),
     dockerUser: seen.has("dockerUser") ? (word("dockerUser") ?? "").split("\n") : undefined,
-    clock: Number(word("clock")),
+    arch: ARCHITECTURES[word("arch") ?? ""],
     ...(ntp ? { ntp: ntp === "yes" } : {}),
   };
 }

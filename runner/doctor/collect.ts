@@ -1,10 +1,16 @@
-import type { Answer, Facts, PortFacts } from "../../configs/doctor/facts";
+import type { Answer, Facts, PortFacts, RemoteFacts } from "../../configs/doctor/facts";
+import { sshAddress } from "../../configs/host/address";
+import { planHost } from "../../configs/host/prepare";
 import { PROBE } from "../../configs/plan/names";
 import type { BoxPlan } from "../../configs/plan/types";
 import type { StackConfig } from "../../configs/schema/stack";
 import { findDocker } from "../dockerEngine";
+import { readHost } from "../host/prepare";
+import { hostShell } from "../host/shell";
 import { disks, freeMemory, holderOf, onHost } from "../machine";
+import { UserError } from "../process";
 import type { Secrets } from "../secrets";
+import { connectHost } from "../ssh/connection";
 import { reachEndpoint } from "../ssh/reach";
 import { containersOf, networksOf } from "./containers";
 import { edgeOf, gatewayLook, postgresSays, valvesOf } from "./insides";
@@ -29,8 +35,15 @@ export interface CollectOptions {
 /** Looks at everything that the rows of the doctor judge. Changes nothing; what cannot be looked at is left out. */
 export async function collect(options: CollectOptions): Promise<Facts> {
   const { box, config, secrets, since, clientKey, clientModel, projectDir } = options;
+  const unreachable = reachHost(projectDir, config);
+  if (unreachable)
+    return { docker: { state: "silent", reason: "see ssh" }, clientModel, host: { unreachable } };
   const found = await findDocker(box.docker);
-  const host = await hostFacts(config, box.docker, found.state === "answers" ? found.engine : undefined);
+  const remote = await remoteFacts(config);
+  const host = {
+    ...(await hostFacts(config, box.docker, found.state === "answers" ? found.engine : undefined)),
+    remote,
+  };
   if (found.state !== "answers") return { docker: found, clientModel, host };
 
   const [containers, networks] = await Promise.all([containersOf(box), networksOf(box.docker)]);
@@ -70,6 +83,33 @@ export async function collect(options: CollectOptions): Promise<Facts> {
     ...logs,
     ...look,
     clientKey: theirs,
+  };
+}
+
+/** Why a host behind SSH cannot be looked at. */
+function reachHost(projectDir: string, config: StackConfig): Facts["host"]["unreachable"] {
+  try {
+    connectHost(projectDir, config);
+    return undefined;
+  } catch (error) {
+    if (error instanceof UserError) return { what: error.what, fix: error.fix };
+    throw error;
+  }
+}
+
+async function remoteFacts(config: StackConfig): Promise<RemoteFacts | "here"> {
+  if (!sshAddress(config.host.docker)) return "here";
+  const state = await readHost(config);
+  const before = Date.now();
+  const clock = Number((await hostShell(config, "date +%s")).stdout);
+  // Halfway between question and answer, as NTP has it.
+  const asked = (before + Date.now()) / 2 / 1000;
+  const { steps } = planHost(state, { dataDir: config.host.dataDir });
+  return {
+    state,
+    steps: steps.map(({ does }) => does),
+    aheadSeconds: Math.round(clock - asked),
+    declaredArch: config.host.arch,
   };
 }
 
