@@ -35,7 +35,7 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
     values,
     secrets: secretFacts(all, (key) => !(key in values)),
     saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
-    hostFiles: readHostFiles(values.gateway),
+    hostFiles: readHostFiles(values.gateway, values.host),
   };
 }
 

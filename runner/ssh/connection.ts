@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { connectionFolder, engineAddress, hostName, sshAddress } from "../../configs/host/address";
+import { connectionFolder, engineAddress, sshAddress } from "../../configs/host/address";
 import { ENGINE_PROBE, engineFailure, sshFailure } from "../../configs/host/failures";
 import { sshConfig } from "../../configs/host/sshConfig";
 import type { HostConfig } from "../../configs/schema/host";
@@ -84,11 +84,6 @@ export function onConnection(
 export function sshArguments(folder: string): string[] {
   const name = /^Host (\S+)$/m.exec(read(join(folder, "config")))?.[1] ?? "";
   return ["-F", join(folder, "config"), name];
-}
-
-/** Words for a person of how the host is reached. */
-export function reachedBy({ host }: StackHost): string {
-  return `${hostName(host.docker)}${host.jump ? ` through ${host.jump}` : ""}`;
 }
 
 /** Standard error of an attempt that failed; undefined when the connection is there. */

@@ -180,7 +180,7 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
   test(
     "does thirty things at once through the shared connection, where sshd takes three handshakes",
     async () => {
-      expect(host.console("/usr/sbin/sshd -T | grep -i maxstartups")).toBe("maxstartups 3:100:3");
+      expect(host.console("/usr/sbin/sshd -T")).toContain("maxstartups 3:100:3");
       expect((await npmRun(laptop, "smoke")).code).toBe(0);
       const one = [
         "-H",
@@ -195,6 +195,57 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
       );
       expect(all.map(({ stdout, stderr }) => stdout.trim() || stderr)).toEqual(Array(30).fill("there"));
       expect(host.console("pgrep -fc '^sshd: ops'")).toMatch(/^[12]$/);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "is well for doctor, until somebody takes a rule of the firewall away; prepare brings it back",
+    async () => {
+      const rows = async () => {
+        const said = JSON.parse((await npmRun(laptop, "doctor", "--json")).stdout) as {
+          rows: { row: string; state: string; findings: { what: string }[] }[];
+        };
+        const seen = said.rows.filter(({ row }) =>
+          ["ssh", "docker", "clock", "arch", "disk", "prepared"].includes(row),
+        );
+        return Object.fromEntries(seen.map(({ row, state }) => [row, state]));
+      };
+      const well = { ssh: "ok", docker: "ok", clock: "ok", arch: "ok", disk: "ok", prepared: "ok" };
+      expect(await rows()).toEqual(well);
+      host.console("iptables -F DOCKER-USER");
+      expect(await rows()).toEqual({ ...well, prepared: "note" });
+      expect((await npmRun(laptop, "host", "prepare", "--yes")).stdout).toContain("+ DOCKER-USER: drop");
+      expect(await rows()).toEqual(well);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "is reached through a jump host, whose key is checked too",
+    async () => {
+      const known = readFileSync(host.knownHosts, "utf8");
+      const inner = known.replaceAll(host.address, "127.0.0.1");
+      const files = { both: known + inner, inner, none: known };
+      for (const [name, text] of Object.entries(files))
+        writeFileSync(join(laptop.dir, `known.${name}`), text);
+      const way = { docker: "ssh://ops@127.0.0.1", jump: `plain@${host.address}` };
+      try {
+        edit(laptop, sections({}, { ...way, knownHosts: "known.both" }));
+        const through = await npmRun(laptop, "host", "prepare");
+        expect(through.stdout + through.stderr).toContain("nothing to do");
+        edit(laptop, sections({}, { ...way, knownHosts: "known.inner" }));
+        await refused(
+          laptop,
+          ["host", "prepare"],
+          `The host key of ${host.address} is not known`,
+          "ssh-keyscan",
+        );
+        edit(laptop, sections({}, { ...way, knownHosts: "known.none" }));
+        await refused(laptop, ["host", "prepare"], "The host key of 127.0.0.1 is not known", "ssh-keyscan");
+      } finally {
+        edit(laptop, sections());
+      }
     },
     5 * MINUTE,
   );

@@ -183,7 +183,7 @@ for home in /root /home/ops /home/plain; do
   mkdir -p -m 700 $home/.ssh; echo '${key}' > $home/.ssh/authorized_keys
 done
 chown -R ops: /home/ops/.ssh; chown -R plain: /home/plain/.ssh
-printf '%s\\n' 'UsePAM no' 'MaxStartups 3' 'PasswordAuthentication no' > /etc/ssh/sshd_config.d/test.conf
+printf '%s\\n' 'UsePAM no' 'MaxStartups 3:100:3' 'PasswordAuthentication no' > /etc/ssh/sshd_config.d/test.conf
 kill -HUP "$(cat /run/sshd.pid)"`);
     const keys = this.console("cat /etc/ssh/ssh_host_*_key.pub").split("\n");
     writeFileSync(this.knownHosts, keys.map((line) => `${this.address} ${line}\n`).join(""));
