@@ -5,13 +5,13 @@ import { rehearse } from "../runner/backup/rehearse";
 import { keptBackups, type Store, withBackup } from "../runner/backup/store";
 import { UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
+import { connectStack } from "../runner/ssh/stackHost";
 import { stackDatabase } from "../runner/stackDatabase";
 import { say, stackOption, verb } from "./verb";
 
 const about = {
   name: "backup",
   does: "Backs the database of a stack up, with what belongs to it (docs/backup.md).",
-  onHost: true,
   options: {
     stack: stackOption,
     to: { type: "string", value: "DIR", help: "into this directory and not where gpubox:backup says" },
@@ -37,6 +37,7 @@ verb(about, async ({ values: options }) => {
     await backUp({ projectDir, job }, "before the gateway's new image", say);
     return;
   }
+  connectStack(projectDir, options.stack);
   const { plan, job } = await stackDatabase(projectDir, options.stack);
   if (options.restic && (options.to || !job.restic))
     throw new UserError(

@@ -1,9 +1,9 @@
 import { generatedKeys } from "../configs/accessSecrets";
 import { exposedPorts } from "../configs/checkExposed";
 import { observabilityPorts } from "../configs/checkObservability";
-import { engineAddress } from "../configs/host/address";
+import { engineAddress, hostName, sshAddress } from "../configs/host/address";
 import { type Owner, ownerOf } from "../configs/host/owner";
-import { servicesOf } from "../configs/plan/box";
+import { bindHost, servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
 import { edgePorts } from "../configs/ports";
@@ -184,6 +184,11 @@ function farewell(plan: BoxPlan, engine: PulumiEngine | undefined, config: Stack
     : `$(node -p 'require("./.gpubox/secrets.${stack}.json").masterKey')`;
   const auth = config.gateway.auth === "key" ? ` -H "Authorization: Bearer ${readKey}"` : "";
   say(`\nThe box serves at ${plan.endpoint} (admin and UI: ${plan.adminEndpoint}).`);
+  const remote = sshAddress(config.host.docker);
+  if (remote)
+    say(
+      `That is on ${hostName(config.host.docker)}; from here: ssh -N -L ${config.gateway.port}:${bindHost(config)}:${config.gateway.port} ${config.host.docker.replace(/(ssh:\/\/[^/]+).*/, "$1")}`,
+    );
   if (engine) {
     say("From now on it is plain Pulumi. In a shell of your own, in this folder:");
     for (const line of exportsFor(engine)) say(`  ${line}`);

@@ -1,11 +1,17 @@
 import { hostSchema } from "../../configs/schema/host";
+import { UserError } from "../process";
 import { readStackFile } from "../stackConfig";
 import { connectHost, type StackHost } from "./connection";
 
-/** The host of a stack's file; undefined where that section has mistakes, which whoever parses the config reports. */
+/** The host of a stack's file; undefined where it is missing or has mistakes, which whoever parses the config reports. */
 export function readStackHost(projectDir: string, stack: string): StackHost | undefined {
-  const host = hostSchema.safeParse(readStackFile(projectDir, stack, {}).values.host ?? {});
-  return host.success ? { stack, host: host.data } : undefined;
+  try {
+    const host = hostSchema.safeParse(readStackFile(projectDir, stack, {}).values.host ?? {});
+    return host.success ? { stack, host: host.data } : undefined;
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
 }
 
 /**
