@@ -101,7 +101,14 @@ function openMaster(folder: string, socket: string): string | undefined {
   if (opened.status === 0) return undefined;
   if (opened.error && "code" in opened.error && opened.error.code === "ENOENT")
     throw new UserError("The program `ssh` is missing here.", "Type `sudo apt-get install openssh-client`.");
-  return opened.error ? "Connection timed out" : read(log);
+  if (opened.error) return "Connection timed out";
+  // A connection that persists swallows what its jump host's client says; one that does not repeats it.
+  const words = read(log);
+  return /UNKNOWN port/.test(words) ? sayAgain(folder) : words;
+}
+
+function sayAgain(folder: string): string {
+  return ssh(folder, ["-o", "ControlMaster=no", "-o", "ControlPath=none"], { command: "true" }).stderr;
 }
 
 function isOpen(folder: string): boolean {
