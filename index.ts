@@ -1,7 +1,9 @@
 import "./runner/stackTraces";
 import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
 import { Box } from "./components/Box";
 import { recordGeneration } from "./components/Record";
+import { ownerOf } from "./configs/host/owner";
 import { withoutLeftOut } from "./configs/optionalModels";
 import { parseStack } from "./configs/parse";
 import { announcements } from "./configs/plan/announce";
@@ -11,23 +13,33 @@ import { portsOf } from "./configs/preview/belongings";
 import { gpuWords } from "./configs/preview/gpus";
 import { portText } from "./configs/preview/inputs";
 import { ConfigError } from "./configs/problems";
+import type { StackConfig } from "./configs/schema/stack";
 import { saltFingerprint } from "./configs/secretFacts";
 import { loadAssets } from "./runner/assets";
 import { readDeployed } from "./runner/history";
+import { checkPlace } from "./runner/host/owner";
 import { readModelLock } from "./runner/models/lockFile";
 import { UserError } from "./runner/process";
 import { readPulumiConfig } from "./runner/pulumiConfig";
 import { readResolved } from "./runner/resolved";
+import { standInForEngine } from "./runner/ssh/absentEngine";
+import { connectHost } from "./runner/ssh/connection";
+
+const hostId = z.string();
 
 function box() {
   const { raw, secrets } = readPulumiConfig();
   const lock = readModelLock(__dirname);
   const config = parseStack({ ...raw, lock });
+  const fingerprint = saltFingerprint(secrets.saltKey ?? "");
+  reachHost(config, () =>
+    checkPlace(config, ownerOf(config.stack, fingerprint), hostId.safeParse(raw.values.hostId).data),
+  );
   const plan = planBox({
     config,
     lock,
     secrets: raw.secrets,
-    saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
+    saltFingerprint: fingerprint,
     resolved: readResolved(__dirname, raw.stack),
     assets: loadAssets(__dirname),
   });
@@ -44,6 +56,19 @@ function box() {
     policy: policyWords(plan.policy),
     notes: plan.notes,
   };
+}
+
+/** A preview is of the state and needs no host: on a runner that cannot reach it, it says so. */
+function reachHost({ stack, host }: StackConfig, then: () => void): void {
+  try {
+    connectHost(__dirname, { stack, host });
+  } catch (error) {
+    if (!pulumi.runtime.isDryRun() || !(error instanceof UserError)) throw error;
+    pulumi.log.warn(`Preview without the host: ${error.message}`);
+    standInForEngine(__dirname, stack);
+    return;
+  }
+  then();
 }
 
 function boxOrMessage() {

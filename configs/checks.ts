@@ -10,6 +10,7 @@ import { checkEnvironment, checkSettings } from "./checkSettings";
 import { checkSlots } from "./checkSlots";
 import { pemSecrets } from "./checkTls";
 import { engineOf } from "./engines";
+import { sshAddress } from "./host/address";
 import { checkJobs } from "./jobs/check";
 import { optionalSecrets } from "./optionalModels";
 import { instancesOf } from "./plan/instances";
@@ -46,12 +47,13 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
 
 function checkHost({ host }: StackConfig): Problem[] {
   const problems: Problem[] = [];
-  if (host.docker.startsWith("ssh://"))
-    problems.push({
-      path: "gpubox:host.docker",
-      what: "Hosts behind SSH are not built yet.",
-      fix: "Run gpubox on the host itself with unix:///var/run/docker.sock.",
-    });
+  for (const key of ["identityFile", "knownHosts", "jump"] as const)
+    if (host[key] !== undefined && !sshAddress(host.docker))
+      problems.push({
+        path: `gpubox:host.${key}`,
+        what: "It means something only for a host behind SSH.",
+        fix: "Write docker: ssh://user@host, or leave it out.",
+      });
   const ids = host.gpus.map(({ id }) => String(id));
   for (const [index, id] of ids.entries())
     if (ids.indexOf(id) !== index)

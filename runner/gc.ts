@@ -20,6 +20,7 @@ import { stackNames } from "./project";
 import { recipeReference, recipeRoles } from "./recipes";
 import { readResolved, resolvedPath, resolvedSchema } from "./resolved";
 import { encryptedNames } from "./secrets";
+import { connectStack } from "./ssh/stackHost";
 import { readStackFile } from "./stackConfig";
 
 /** Recorded generations that stay: the one that serves, and the one that a rollback brings back. */
@@ -56,6 +57,7 @@ export async function findGarbage(projectDir: string): Promise<Garbage[]> {
   for (const [current] of plans) {
     if (!current) continue;
     const { docker, dataDir } = current;
+    connectStack(projectDir, current.stack);
     const toolsImage = current.edge.container.image;
     const seen = new Set(found.filter((item) => item.docker === docker).map(({ name }) => name));
     const inventory = await inventoryOf(projectDir, docker, dataDir, toolsImage);

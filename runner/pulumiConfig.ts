@@ -33,7 +33,7 @@ export function readPulumiConfig(): StackInput {
       values,
       secrets: secretFacts(all, (name) => name in secrets),
       saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
-      hostFiles: readHostFiles(values.gateway),
+      hostFiles: readHostFiles(values.gateway, values.host),
     },
     secrets,
   };

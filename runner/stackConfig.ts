@@ -35,18 +35,41 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
     values,
     secrets: secretFacts(all, (key) => !(key in values)),
     saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
-    hostFiles: readHostFiles(values.gateway),
+    hostFiles: readHostFiles(values.gateway, values.host),
   };
 }
 
 /** Writes the salt key's fingerprint into the stack's file, once, so that another salt key is refused from then on. */
 export function rememberSalt(projectDir: string, stack: string, salt: string): void {
-  const path = join(projectDir, `Pulumi.${stack}.yaml`);
-  const document = parseDocument(readFileSync(path, "utf8"));
-  const key = ["config", `${NAMESPACE}saltFingerprint`];
-  if (document.hasIn(key)) return;
-  document.setIn(key, saltFingerprint(salt));
-  writeFileSync(path, document.toString());
+  if (!read(projectDir, stack).hasIn(keyOf("saltFingerprint")))
+    remember(projectDir, stack, "saltFingerprint", saltFingerprint(salt));
+}
+
+/** The engine that a stack's file remembers its box to be on. */
+export function rememberedHost(projectDir: string, stack: string): string | undefined {
+  return z
+    .string()
+    .optional()
+    .parse(read(projectDir, stack).getIn(keyOf("hostId")));
+}
+
+/** Writes the engine that a stack's box is on into the stack's file, so that it is not brought up elsewhere without a word. */
+export function rememberHost(projectDir: string, stack: string, id: string): void {
+  if (rememberedHost(projectDir, stack) !== id) remember(projectDir, stack, "hostId", id);
+}
+
+function remember(projectDir: string, stack: string, name: string, value: string): void {
+  const document = read(projectDir, stack);
+  document.setIn(keyOf(name), value);
+  writeFileSync(join(projectDir, `Pulumi.${stack}.yaml`), document.toString());
+}
+
+function read(projectDir: string, stack: string) {
+  return parseDocument(readFileSync(join(projectDir, `Pulumi.${stack}.yaml`), "utf8"));
+}
+
+function keyOf(name: string): string[] {
+  return ["config", `${NAMESPACE}${name}`];
 }
 
 /** String values at the top level can only be meant as secrets: every section is a map. */

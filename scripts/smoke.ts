@@ -9,6 +9,7 @@ import { say, stackOption, verb } from "./verb";
 const about = {
   name: "smoke",
   does: "Asks a running box everything that `up` ends with. Exit code 1 when a check fails.",
+  onHost: true,
   options: { stack: stackOption },
 } as const;
 

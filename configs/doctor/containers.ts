@@ -125,6 +125,7 @@ export const containerRows: Row[] = [
     symptom: "nothing answers, `docker` neither",
     cause: "the Docker engine does not run, or this user may not use it",
     check: ({ docker }, facts) => {
+      if (facts.host.unreachable) return undefined;
       const said = facts.docker;
       if (said.state === "answers") return [];
       if (said.state === "no-cli")

@@ -1,6 +1,8 @@
 import type { EngineContainer } from "../engines/engine";
 import { reservedBytes, totalBytes } from "../gpu/device";
 import { planStackGpus } from "../gpu/stack";
+import { engineAddress } from "../host/address";
+import { ownerOf, planOwner } from "../host/owner";
 import { leftOut, withoutLeftOut } from "../optionalModels";
 import { policyFindings, refuseFindings } from "../policy/plan";
 import { adminPort } from "../ports";
@@ -49,9 +51,10 @@ export function planBox(input: PlanInput): BoxPlan {
   const plan: Omit<BoxPlan, "policy"> = {
     stack: config.stack,
     prefix: context.prefix,
-    docker: config.host.docker,
+    docker: engineAddress(config),
     dataDir: context.dataDir,
     networks: networks(context.prefix, config.observability),
+    owner: planOwner(imageOf(context, "edge"), context.dataDir, ownerOf(config.stack, input.saltFingerprint)),
     cache: planCache(context),
     database: planDatabase(context),
     backup: planBackup(context),

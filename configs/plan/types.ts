@@ -277,6 +277,15 @@ export interface ObservabilityPlan {
   change?: StepPlan;
 }
 
+/** Whose the data directory of a host is. */
+export interface OwnerPlan extends StepPlan {
+  stack: string;
+  /** The salt key's fingerprint: two checkouts of one stack have the same. */
+  identity: string;
+  /** POSIX sh that takes it back, when the box goes. */
+  remove: string;
+}
+
 export interface BoxPlan {
   stack: string;
   /** `gpubox-<stack>`, the start of every name on the host. */
@@ -284,6 +293,8 @@ export interface BoxPlan {
   /** Address of the Docker engine. */
   docker: string;
   dataDir: string;
+  /** Says on the host whose the data directory is; absent without a salt key. */
+  owner?: OwnerPlan;
   networks: NetworkPlan[];
   cache?: ServicePlan;
   database?: ServicePlan;

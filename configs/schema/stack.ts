@@ -72,6 +72,10 @@ export function stackJsonSchema(): object {
     type: "string",
     description: "Written by `npm run up`: the salt key by its fingerprint.",
   };
+  const hostId = {
+    type: "string",
+    description: "Written by `npm run up`: the Docker engine behind SSH that the box is on.",
+  };
   const secrets = generatedSecrets.map((name) => [`gpubox:${name}`, secret]);
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -84,6 +88,7 @@ export function stackJsonSchema(): object {
           ...keys,
           ["gpubox:models", models],
           ["gpubox:saltFingerprint", fingerprint],
+          ["gpubox:hostId", hostId],
           ...secrets,
         ]),
         patternProperties: { "^gpubox:": secret },

@@ -189,16 +189,6 @@ test("a LiteLLM setting that gpubox owns is refused with what to use instead", (
   ]);
 });
 
-test("what is not built yet is refused, never ignored", () => {
-  expect(
-    mistakes({
-      host: { docker: "ssh://root@box" },
-    }),
-  ).toEqual([
-    "gpubox:host.docker: Hosts behind SSH are not built yet. Run gpubox on the host itself with unix:///var/run/docker.sock.",
-  ]);
-});
-
 test("several gateways without Redis are refused", () => {
   expect(mistakes({ gateway: { replicas: 2 }, cache: { mode: "none" } })).toEqual([
     "gpubox:gateway.replicas: Several gateways need Redis: without it each counts limits and failures for itself. Write gpubox:cache mode: bundled, or replicas: 1.",
