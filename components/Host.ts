@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { BoxPlan, ContainerPlan, NetworkPlan, OwnerPlan } from "../configs/plan/types";
 import type { NetworkNames } from "./arguments";
 
-/** The machine that a box runs on: its Docker engine, the box's private networks, and the images on it. */
+/** The machine that a box runs on: its Docker engine, the box's private networks, and the images on it. Networks of others are known by name. */
 export class Host extends pulumi.ComponentResource {
   readonly provider: docker.Provider;
   readonly networkNames: NetworkNames;
@@ -30,7 +30,9 @@ export class Host extends pulumi.ComponentResource {
     this.prefix = plan.prefix;
     this.toolsImage = plan.edge.container.image;
     this.networkNames = Object.fromEntries(plan.networks.map((n) => [n.role, n.name])) as NetworkNames;
-    this.networks = Object.fromEntries(plan.networks.map((n) => [n.role, this.network(n, plan.stack)]));
+    this.networks = Object.fromEntries(
+      plan.networks.filter(({ external }) => !external).map((n) => [n.role, this.network(n, plan.stack)]),
+    );
     if (plan.owner) this.own(plan.owner, plan.edge.container);
     this.registerOutputs({});
   }

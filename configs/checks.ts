@@ -1,7 +1,7 @@
-import { isIP } from "node:net";
 import { generatedKeys } from "./accessSecrets";
 import { isLoopback } from "./addresses";
 import { checkAccess } from "./checkAccess";
+import { checkJoined } from "./checkJoined";
 import { checkLimits } from "./checkLimits";
 import { checkObservability } from "./checkObservability";
 import { checkPorts } from "./checkPorts";
@@ -34,6 +34,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkLimits(config),
     ...checkProfiles(config),
     ...checkPool(config),
+    ...checkJoined(config),
     ...checkStores(config),
     ...checkNames(config),
     ...checkPorts(config),
@@ -219,10 +220,4 @@ function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
       fix: "Set a value of its own before the first `up`: pulumi config set --secret gpubox:saltKey.",
     });
   return problems;
-}
-
-/** Host names that the edge accepts from clients. */
-export function acceptedHosts({ gateway }: StackConfig): string[] {
-  const bound = isIP(gateway.bind) && !["0.0.0.0", "::"].includes(gateway.bind) ? [gateway.bind] : [];
-  return [...new Set([...bound, ...gateway.hosts])];
 }

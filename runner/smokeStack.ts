@@ -1,4 +1,4 @@
-import { endpointOf } from "../configs/plan/box";
+import { endpointOf } from "../configs/endpoint";
 import { namesOf } from "../configs/plan/instances";
 import type { Mode } from "../configs/schema/model";
 import type { StackConfig } from "../configs/schema/stack";

@@ -1,4 +1,4 @@
-import { endpointOf } from "../configs/plan/box";
+import { endpointOf } from "../configs/endpoint";
 import { readStack } from "../runner/planStack";
 import { defaultProjectDir } from "../runner/project";
 import { findSecretStore, readSecrets } from "../runner/secrets";

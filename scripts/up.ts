@@ -1,7 +1,8 @@
 import { generatedKeys } from "../configs/accessSecrets";
+import { bindHost } from "../configs/endpoint";
 import { engineAddress, hostName, sshAddress } from "../configs/host/address";
 import { type Owner, ownerOf } from "../configs/host/owner";
-import { bindHost, servicesOf } from "../configs/plan/box";
+import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
 import { policyWords } from "../configs/policy/judge";
@@ -12,6 +13,7 @@ import { saltFingerprint } from "../configs/secretFacts";
 import { composeUp } from "../runner/composeEngine";
 import { ensureDocker } from "../runner/dockerEngine";
 import { repairDrift } from "../runner/drift/repair";
+import { checkJoined } from "../runner/host/joined";
 import { checkPlace, remoteEngineId } from "../runner/host/owner";
 import { checkMachine } from "../runner/machine";
 import { checkStackFile, planStack, readStack } from "../runner/planStack";
@@ -81,6 +83,7 @@ verb(about, async ({ values: options }) => {
   if (secrets.saltKey) rememberSalt(projectDir, stack, secrets.saltKey);
   const config = readStack(projectDir, stack, secrets);
   if (!options["take-over"]) checkPlace(config, ownerIn(config, secrets), rememberedHost(projectDir, stack));
+  checkJoined(config);
 
   say("\nimages and models");
   const resolved = await resolve({ projectDir, stack, config, log: say });

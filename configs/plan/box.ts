@@ -1,3 +1,4 @@
+import { endpointOf } from "../endpoint";
 import type { EngineContainer } from "../engines/engine";
 import { reservedBytes, totalBytes } from "../gpu/device";
 import { planStackGpus } from "../gpu/stack";
@@ -17,6 +18,7 @@ import { lockFiles, startDeadlines } from "./deviceLock";
 import { planEdge } from "./edge";
 import { planGateway } from "./gateway";
 import { namesOf } from "./instances";
+import { joinedNetworks } from "./joined";
 import { planModel } from "./model";
 import { planNotes } from "./notes";
 import { planObservability } from "./observability";
@@ -53,7 +55,7 @@ export function planBox(input: PlanInput): BoxPlan {
     prefix: context.prefix,
     docker: engineAddress(config),
     dataDir: context.dataDir,
-    networks: networks(context.prefix, config.observability),
+    networks: [...networks(context.prefix, config.observability), ...joinedNetworks(config)],
     owner: planOwner(imageOf(context, "edge"), context.dataDir, ownerOf(config.stack, input.saltFingerprint)),
     cache: planCache(context),
     database: planDatabase(context),
@@ -131,18 +133,4 @@ function networks(prefix: string, { mode, langfuse }: StackConfig["observability
     ...(mode === "bundled" ? [network("metrics", true), network("dashboards", false)] : []),
     ...(langfuse?.mode === "bundled" ? [network("langfuse", true)] : []),
   ];
-}
-
-/** Base URL for clients, without `/v1`: of this host, or with the name that the certificate is for. */
-export function endpointOf(config: StackConfig): string {
-  const { hosts, port, tls } = config.gateway;
-  const bound = bindHost(config);
-  const address = bound.includes(":") ? `[${bound}]` : bound;
-  if (!tls) return `http://${address}:${port}`;
-  return `https://${hosts[0] ?? address}${port === 443 ? "" : `:${port}`}`;
-}
-
-/** An address of this host that the clients' port is published on. */
-export function bindHost({ gateway }: StackConfig): string {
-  return ["0.0.0.0", "::"].includes(gateway.bind) ? "127.0.0.1" : gateway.bind;
 }

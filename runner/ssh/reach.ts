@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
+import { bindHost } from "../../configs/endpoint";
 import { connectionFolder, sshAddress } from "../../configs/host/address";
-import { bindHost } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/schema/stack";
 import { run, UserError } from "../process";
 import { sshArguments } from "./connection";

@@ -21,6 +21,7 @@ test("an empty stack config is a box with every default and no model", () => {
     bind: "127.0.0.1",
     hosts: [],
     auth: "key",
+    joinNetworks: { upstreams: [], clients: [] },
     replicas: 1,
     drainTimeout: 900,
     memoryMiB: 4096,
