@@ -17,6 +17,7 @@ import type { StackConfig } from "./configs/schema/stack";
 import { saltFingerprint } from "./configs/secretFacts";
 import { loadAssets } from "./runner/assets";
 import { readDeployed } from "./runner/history";
+import { checkJoined } from "./runner/host/joined";
 import { checkPlace } from "./runner/host/owner";
 import { readModelLock } from "./runner/models/lockFile";
 import { UserError } from "./runner/process";
@@ -28,13 +29,14 @@ import { connectHost } from "./runner/ssh/connection";
 const hostId = z.string();
 
 function box() {
-  const { raw, secrets } = readPulumiConfig();
+  const { raw, secrets } = readPulumiConfig(__dirname);
   const lock = readModelLock(__dirname);
   const config = parseStack({ ...raw, lock });
   const fingerprint = saltFingerprint(secrets.saltKey ?? "");
-  reachHost(config, () =>
-    checkPlace(config, ownerOf(config.stack, fingerprint), hostId.safeParse(raw.values.hostId).data),
-  );
+  reachHost(config, () => {
+    checkPlace(config, ownerOf(config.stack, fingerprint), hostId.safeParse(raw.values.hostId).data);
+    checkJoined(config);
+  });
   const plan = planBox({
     config,
     lock,
@@ -46,7 +48,7 @@ function box() {
   for (const sentence of announcements(readDeployed(__dirname, plan.stack), plan)) pulumi.log.warn(sentence);
   for (const sentence of policyWords(plan.policy)) pulumi.log.warn(sentence);
   const box = new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
-  recordGeneration(plan, box, raw.values);
+  recordGeneration(plan, box, { values: raw.values, boxes: raw.boxFiles });
   return {
     endpoint: plan.endpoint,
     adminEndpoint: plan.adminEndpoint,

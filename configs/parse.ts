@@ -1,4 +1,7 @@
 import type { z } from "zod";
+import { expandBoxes } from "./boxes/expand";
+import type { BoxFiles } from "./boxes/files";
+import { atItsBox } from "./boxes/paths";
 import { checkStack } from "./checks";
 import { checkAdmin, checkTls } from "./checkTls";
 import { type EngineName, engineOf, engines, type ModelConfig, wantedSources } from "./engines";
@@ -26,6 +29,8 @@ export interface RawStack {
   secrets: SecretFacts;
   /** `saltFingerprint()` of the salt key that the stack has now; undefined where its value is not known. */
   saltFingerprint?: string;
+  /** The files of the stacks that `boxes` leads to. Default: none is there. */
+  boxFiles?: BoxFiles;
   /** What is known of the models' files and shapes. */
   lock?: ModelLock;
   /** The certificate files that the config names, as far as this machine can read them. */
@@ -50,6 +55,8 @@ export function parseStack(raw: RawStack): StackConfig {
     return (rest.success ? rest.data : schema.parse({})) as z.infer<(typeof sections)[Name]>;
   };
   const host = section("host");
+  const expanded = expandBoxes({ ...raw, boxFiles: raw.boxFiles ?? {} });
+  problems.push(...expanded.problems);
   const config: StackConfig = {
     stack: raw.stack,
     host,
@@ -61,7 +68,8 @@ export function parseStack(raw: RawStack): StackConfig {
     observability: section("observability"),
     jobs: section("jobs"),
     policy: section("policy"),
-    models: parseModels(raw.values.models, { host, lock: raw.lock }, problems),
+    boxes: section("boxes"),
+    models: parseModels(expanded.values.models, { host, lock: raw.lock }, problems),
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));
   // At once, because `up` builds images before it plans.
@@ -74,7 +82,11 @@ export function parseStack(raw: RawStack): StackConfig {
     if (problems.length === 0)
       problems.push(...planStackGpus({ ...config, models: modelsOfBox(config) }, raw.lock).problems);
   }
-  if (problems.length > 0) throw new ConfigError(raw.stack, dedupe(problems));
+  if (problems.length > 0) {
+    const names = Object.keys(expanded.values.models ?? {});
+    const told = problems.map((problem) => atItsBox(problem, expanded.origins, names));
+    throw new ConfigError(raw.stack, dedupe(told));
+  }
   return config;
 }
 

@@ -11,6 +11,7 @@ import type { BoxPlan, Resolved } from "../configs/plan/types";
 import { ConfigError } from "../configs/problems";
 import { generatedSecrets } from "../configs/schema/stack";
 import { loadAssets } from "./assets";
+import { stackFilesIn } from "./boxFiles";
 import { recordedGenerations, recordedModelLock, recordOf } from "./history";
 import { readLock } from "./imageLock";
 import { artifactsFolder, readRecords } from "./jobs/records";
@@ -108,6 +109,7 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
   const workdir = mkdtempSync(join(tmpdir(), "gpubox-gc-"));
   try {
     copyFileSync(join(folder, "stack.yaml"), join(workdir, `Pulumi.${stack}.yaml`));
+    for (const box of stackFilesIn(folder)) copyFileSync(join(folder, box), join(workdir, box));
     const present = readResolved(projectDir, stack);
     const path = join(folder, "resolved.json");
     const recorded = existsSync(path)

@@ -4,13 +4,9 @@ import { parse, parseDocument, YAMLParseError } from "yaml";
 import { z } from "zod";
 import type { RawStack } from "../configs/parse";
 import { saltFingerprint, secretFacts } from "../configs/secretFacts";
+import { NAMESPACE, readBoxFiles, splitConfig } from "./boxFiles";
 import { readHostFiles } from "./hostCertificates";
 import { UserError } from "./process";
-
-const NAMESPACE = "gpubox:";
-
-const stackFile = z.object({ config: z.record(z.string(), z.unknown()).nullish() });
-const encrypted = z.object({ secure: z.string() });
 
 /**
  * Reads `Pulumi.<stack>.yaml` without an engine.
@@ -23,12 +19,7 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
   const path = join(projectDir, name);
   if (!existsSync(path))
     throw new UserError(`There is no ${name}.`, `Copy Pulumi.dev.example.yaml to ${name} and edit it.`);
-  const { config } = stackFile.parse(parseYaml(name, readFileSync(path, "utf8")));
-  const own = Object.entries(config ?? {})
-    .filter(([key]) => key.startsWith(NAMESPACE))
-    .map(([key, value]) => [key.slice(NAMESPACE.length), value] as const);
-  const isEncrypted = (key: string) => own.some(([k, v]) => k === key && encrypted.safeParse(v).success);
-  const values = Object.fromEntries(own.filter(([key]) => !isEncrypted(key)));
+  const { values } = splitConfig(parseYaml(name, readFileSync(path, "utf8")));
   const all = { ...secrets, ...plaintextSecrets(values) };
   return {
     stack,
@@ -36,6 +27,7 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
     secrets: secretFacts(all, (key) => !(key in values)),
     saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
     hostFiles: readHostFiles(values.gateway, values.host),
+    boxFiles: readBoxFiles(projectDir, values),
   };
 }
 

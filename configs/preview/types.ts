@@ -7,7 +7,7 @@ import type { SecretFacts } from "../secretFacts";
 
 /** One of the two boxes that a preview compares: what it was made from, and its plan. */
 export interface Side {
-  /** The config as it stands in the file, keys without prefix. */
+  /** The config as it stands in the file, keys without prefix, with the models of other boxes among its own. */
   values: Record<string, unknown>;
   /** The same checked, without the optional models that are left out. */
   config: StackConfig;

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { engines, type ModelConfig } from "../engines";
 import { type AccessConfig, accessSchema } from "./access";
 import { type BackupConfig, backupSchema } from "./backup";
+import { type BoxesConfig, boxesSchema } from "./boxes";
 import { type GatewayConfig, gatewaySchema } from "./gateway";
 import { type HostConfig, hostSchema } from "./host";
 import { type JobsConfig, jobsSchema } from "./jobs";
@@ -21,6 +22,7 @@ export const sections = {
   observability: observabilitySchema,
   jobs: jobsSchema,
   policy: policySchema,
+  boxes: boxesSchema,
 };
 
 export type SectionName = keyof typeof sections;
@@ -38,6 +40,8 @@ export interface StackConfig {
   /** Name to what `npm run job start` starts. */
   jobs: JobsConfig;
   policy: PolicyConfig;
+  /** Other boxes; `models` has theirs. */
+  boxes: BoxesConfig;
   /** Public name to entry, in the order of the file. */
   models: Record<string, ModelConfig>;
 }

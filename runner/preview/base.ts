@@ -20,11 +20,12 @@ export interface BaseFolder {
  *
  * @throws UserError outside of a git repository, and for a ref that it does not have
  */
-export async function checkoutBase(projectDir: string, stack: string, ref: string): Promise<BaseFolder> {
+export async function checkoutBase(projectDir: string, ref: string): Promise<BaseFolder> {
   const commit = await mergeBase(projectDir, ref);
   const git = (...args: string[]) => output("git", args, { cwd: projectDir });
-  const wanted = [`Pulumi.${stack}.yaml`, ...INPUTS];
-  const there = (await git("ls-tree", "--name-only", commit, "--", ...wanted)).split("\n").filter(Boolean);
+  // Of other stacks too: a box may serve their models.
+  const wanted = (name: string) => INPUTS.includes(name) || /^Pulumi\..+\.yaml$/.test(name);
+  const there = (await git("ls-tree", "--name-only", commit)).split("\n").filter(wanted);
   const folder = mkdtempSync(join(tmpdir(), "gpubox-base-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   try {

@@ -43,7 +43,7 @@ export async function previewStack(projectDir: string, stack: string, ref?: stri
 }
 
 async function fromGit(projectDir: string, stack: string, ref: string): Promise<Before> {
-  const { folder, commit, remove } = await checkoutBase(projectDir, stack, ref);
+  const { folder, commit, remove } = await checkoutBase(projectDir, ref);
   try {
     const base = `${commit.slice(0, 12)}, where this branch left ${ref}`;
     const limit =

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { MODEL_LOCK_FILE } from "../../configs/models/lock";
 import { type Deployed, deployedBy } from "../../configs/plan/announce";
 import type { Identity } from "../../configs/preview/containers";
+import { stackFilesIn } from "../boxFiles";
 import { readDeployed, recordedGenerations, recordOf } from "../history";
 import { planStack } from "../planStack";
 import { UserError } from "../process";
@@ -27,6 +28,7 @@ export function openRecord(projectDir: string, stack: string): RecordFolder | un
   const record = recordOf(projectDir, stack, generation);
   const folder = mkdtempSync(join(tmpdir(), "gpubox-record-"));
   copyFileSync(join(record, "stack.yaml"), join(folder, `Pulumi.${stack}.yaml`));
+  for (const box of stackFilesIn(record)) copyFileSync(join(record, box), join(folder, box));
   const lock = join(record, MODEL_LOCK_FILE);
   if (existsSync(lock)) copyFileSync(lock, join(folder, MODEL_LOCK_FILE));
   return {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { generatedKeys } from "../../configs/accessSecrets";
+import { expandBoxes } from "../../configs/boxes/expand";
 import { secretsOf, withoutLeftOut } from "../../configs/optionalModels";
 import { parseStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
@@ -52,7 +53,7 @@ export function planSide(
     ...known,
   });
   return {
-    values: raw.values,
+    values: expandBoxes({ ...raw, lock, boxFiles: raw.boxFiles ?? {} }).values,
     config: withoutLeftOut(config, raw.secrets),
     plan,
     lock,

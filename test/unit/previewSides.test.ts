@@ -107,6 +107,50 @@ describe("a preview on a laptop", () => {
   });
 });
 
+describe("a gateway stack over another box", () => {
+  const boxes = { "gpubox:boxes": { gpu2: { key: { secret: "gpu2Key" } } } };
+  const other = (models: Record<string, unknown>) =>
+    stringify({ config: { "gpubox:gateway": { bind: "10.0.0.2" }, "gpubox:models": models } });
+  const write2 = (models: Record<string, unknown>) =>
+    writeFileSync(join(dir, "Pulumi.gpu2.yaml"), other(models));
+  const seen = ({ models, containers }: Preview) => [
+    models.map(({ model, change }) => `${model} ${change}`),
+    containers.map(({ container, action }) => `${container} ${action}`),
+  ];
+
+  test("is another when that box's file is, against what the last `up` recorded", async () => {
+    record(boxes);
+    writeFileSync(join(dir, ".gpubox/history/x/0123456789ab/Pulumi.gpu2.yaml"), other({ far, old: far }));
+    write(boxes);
+    write2({ far: { ...far, timeoutSeconds: 60 }, young: far });
+    const preview = await previewStack(dir, "x");
+    expect(seen(preview)).toEqual([["far changed", "old removed", "young added"], ["gateway replaced"]]);
+    expect(preview.models[0]?.fields).toEqual([
+      { path: "gpubox:models.far.timeoutSeconds", before: "630", after: "90" },
+    ]);
+    expect(preview.settings).toEqual([]);
+  });
+
+  test("is another when that box's file is, against the merge base", async () => {
+    const git = (...args: string[]) =>
+      spawnSync("git", ["-c", "user.name=t", "-c", "user.email=t@example.com", ...args], { cwd: dir });
+    git("init", "--quiet", "--initial-branch", "main");
+    write(boxes);
+    write2({ far });
+    git("add", "images", "Pulumi.x.yaml", "Pulumi.gpu2.yaml");
+    git("commit", "--quiet", "-m", "x");
+    write2({ far, young: far });
+    expect(seen(await previewStack(dir, "x", "main"))).toEqual([["young added"], ["gateway replaced"]]);
+  });
+
+  test("wants the key of that box", async () => {
+    write(boxes);
+    write2({ far });
+    const { notes } = await previewStack(dir, "x");
+    expect(notes).toContain("Not set in the stack's file, and `up` wants them: gpubox:gpu2Key.");
+  });
+});
+
 describe("where the secrets can be read, hashes of what was deployed decide", () => {
   const real = Object.fromEntries(
     ["masterKey", "saltKey", "cachePassword", "databasePassword"].map((name) => [
