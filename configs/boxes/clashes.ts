@@ -9,11 +9,11 @@ export interface Clashes {
 }
 
 /** Names that would lead to two models, and boxes that say different things of what they call the same. */
-export function clashes(own: unknown, borrowed: Record<string, Borrowed[]>): Clashes {
+export function clashes(own: unknown, borrowed: ReadonlyMap<string, Borrowed[]>): Clashes {
   const taken = ownNames(own);
   const problems: Problem[] = [];
   const refused = new Set<string>();
-  for (const [name, models] of Object.entries(borrowed)) {
+  for (const [name, models] of borrowed) {
     const owner = taken.get(name);
     if (owner) {
       problems.push(...models.map(({ box }) => nameTaken(box, name, owner)));
@@ -23,7 +23,7 @@ export function clashes(own: unknown, borrowed: Record<string, Borrowed[]>): Cla
     taken.set(name, `${name} of the box ${models[0]!.box}`);
     problems.push(...disagreements(name, models));
   }
-  for (const [name, models] of Object.entries(borrowed)) {
+  for (const [name, models] of borrowed) {
     const seen = new Set<string>();
     for (const { box, served } of models)
       for (const alias of served.aliases) {

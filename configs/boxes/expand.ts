@@ -43,7 +43,7 @@ export function expandBoxes(raw: Unexpanded, trail = [raw.stack]): Expanded {
   // What is wrong with the section itself, `parseStack` says.
   if (!parsed.success) return { values: raw.values, origins: {}, problems: [] };
   const problems: Problem[] = [];
-  const borrowed: Record<string, Borrowed[]> = {};
+  const borrowed = new Map<string, Borrowed[]>();
   let loop: BoxProblem | undefined;
   // Sorted, because Pulumi hands maps over sorted, and the order must not make another gateway.
   for (const [box, config] of Object.entries(parsed.data).sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -52,25 +52,17 @@ export function expandBoxes(raw: Unexpanded, trail = [raw.stack]): Expanded {
     loop ??= found.problems.find((problem) => problem.loop);
     for (const model of found.models) {
       const { name } = model.served;
-      borrowed[name] = [...(borrowed[name] ?? []), model];
+      borrowed.set(name, [...(borrowed.get(name) ?? []), model]);
     }
   }
   const { problems: clashing, refused } = clashes(raw.values.models, borrowed);
   problems.push(...clashing);
   const own = raw.values.models;
-  const entries = Object.fromEntries(
-    Object.entries(borrowed)
-      .filter(([name]) => !refused.has(name))
-      .map(([name, models]) => [name, entryOf(models, refused)]),
-  );
-  const origins = Object.fromEntries(
-    Object.keys(entries).map((name) => [name, borrowed[name]!.map(({ box }) => box)]),
-  );
+  const good = [...borrowed].filter(([name]) => !refused.has(name));
+  const entries = Object.fromEntries(good.map(([name, models]) => [name, entryOf(models, refused)]));
+  const origins = Object.fromEntries(good.map(([name, models]) => [name, models.map(({ box }) => box)]));
   const readable = own === undefined || isMap(own);
-  const values =
-    readable && Object.keys(entries).length > 0
-      ? { ...raw.values, models: { ...own, ...entries } }
-      : raw.values;
+  const values = readable && good.length > 0 ? { ...raw.values, models: { ...own, ...entries } } : raw.values;
   return { values, origins, problems, ...(loop ? { loop } : {}) };
 }
 

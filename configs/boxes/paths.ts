@@ -14,11 +14,10 @@ export function atItsBox(problem: Problem, origins: Record<string, string[]>, mo
     .filter((model) => isBelow(problem.path, `gpubox:models.${model}`))
     // A model's name may have dots.
     .sort((a, b) => b.length - a.length)[0];
-  const boxes = name === undefined ? undefined : origins[name];
-  if (name === undefined || !boxes) return problem;
+  if (name === undefined || !Object.hasOwn(origins, name)) return problem;
   const rest = problem.path.slice(`gpubox:models.${name}`.length);
   const [, index = "0", key = ""] = /^\.instances\[(\d+)\](?:\.(\w+))?/.exec(rest) ?? [];
-  const path = `gpubox:boxes.${boxes[Number(index)]}`;
+  const path = `gpubox:boxes.${origins[name]![Number(index)]}`;
   const own = KEYS[key];
   return own
     ? { ...problem, path: `${path}${own}` }

@@ -42,7 +42,9 @@ function givenUrl(
       what: `"${url}" ends in a version.`,
       fix: `Write ${url.replace(/\/v\d+\/?$/, "")}.`,
     };
-  const accepted = acceptedHosts({ stack, gateway }).map((host) => (host.includes(":") ? `[${host}]` : host));
+  const accepted = acceptedHosts({ stack, gateway }).map((host) =>
+    host.includes(":") ? `[${host}]` : host.toLowerCase(),
+  );
   if (!accepted.includes(hostname))
     return {
       key,

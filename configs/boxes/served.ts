@@ -4,6 +4,7 @@ import { lockedModel } from "../models/lock";
 import { leftOut } from "../optionalModels";
 import { instancesOf } from "../plan/instances";
 import { modelsOfBox } from "../profiles";
+import { boxesSchema } from "../schema/boxes";
 import { type GatewayConfig, gatewaySchema } from "../schema/gateway";
 import type { Mode } from "../schema/model";
 import { databaseSchema } from "../schema/stores";
@@ -49,10 +50,11 @@ export function servedBy(
   if ("unreadable" in file) return { key: ".stack", ...file.unreadable };
   const gateway = gatewaySchema.safeParse(file.values.gateway ?? {});
   const database = databaseSchema.safeParse(file.values.database ?? {});
+  const boxes = boxesSchema.safeParse(file.values.boxes ?? {});
   const expanded = expandBoxes({ stack, values: file.values, boxFiles, lock }, [...trail, stack]);
   const declared = modelsIn(expanded.values.models);
-  if (!gateway.success || !database.success || !declared || expanded.problems.length > 0)
-    return expanded.loop ?? mistakes(stack);
+  const parsed = gateway.success && database.success && boxes.success;
+  if (!parsed || !declared || expanded.problems.length > 0) return expanded.loop ?? mistakes(stack);
   const models = withoutUnset(modelsOfBox({ database: database.data, models: declared }), file);
   return {
     stack,

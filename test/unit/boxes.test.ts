@@ -131,6 +131,15 @@ describe("a gateway stack", () => {
     expect(own.coder?.aliases).toEqual([]);
   });
 
+  test("serves a model by whatever name, as long as it is one", () => {
+    const models = { constructor: far, "Qwen/Qwen3:8b": far };
+    const ids = deployments({ boxes: { gpu2: { key } } }, files({ gpu2: { ...gpu2, models } }));
+    expect(ids.map(({ model_name, model_info }) => [model_name, model_info.id])).toEqual([
+      ["Qwen/Qwen3:8b", "Qwen/Qwen3:8b-gpu2"],
+      ["constructor", "constructor-gpu2"],
+    ]);
+  });
+
   test("serves what that box has of its own boxes", () => {
     const middle = { gateway: { bind: "100.64.0.4" }, boxes: { gpu3: { key } } };
     const [only] = deployments({ boxes: { middle: { key } } }, files({ middle, gpu3 }));
@@ -225,7 +234,7 @@ describe("a box is reached", () => {
       {},
       "https://gpu2.tailnet.ts.net/v1",
     ],
-    ["where its entry says", { hosts: ["gpu2.lan"] }, { url: "https://gpu2.lan/" }, "https://gpu2.lan/v1"],
+    ["where its entry says", { hosts: ["GPU2.lan"] }, { url: "https://gpu2.lan/" }, "https://gpu2.lan/v1"],
     [
       "by its name on a network that it joined",
       { joinNetworks: { clients: ["shared"] } },
@@ -287,6 +296,14 @@ describe("refused with the key of the user's file:", () => {
       "a file with a mistake",
       box(),
       files({ gpu2: { ...gpu2, models: { coder: { ...coder, maxModlLen: 1 } } } }),
+      [
+        "gpubox:boxes.gpu2: Pulumi.gpu2.yaml has mistakes, so that nobody can say what that box serves. `npm run preview -- --stack gpu2` lists them.",
+      ],
+    ],
+    [
+      "a file with a mistake in its own boxes",
+      box(),
+      files({ gpu2: { ...gpu2, boxes: { gpu3: {} } } }),
       [
         "gpubox:boxes.gpu2: Pulumi.gpu2.yaml has mistakes, so that nobody can say what that box serves. `npm run preview -- --stack gpu2` lists them.",
       ],
