@@ -1,9 +1,10 @@
+import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { BoxPlan, ContainerPlan, NetworkPlan } from "../configs/plan/types";
+import type { BoxPlan, ContainerPlan, NetworkPlan, OwnerPlan } from "../configs/plan/types";
 import type { NetworkNames } from "./arguments";
 
-/** The machine that a box runs on: its Docker engine, the box's private networks, and the images on it. */
+/** The machine that a box runs on: its Docker engine, the box's private networks, and the images on it. Networks of others are known by name. */
 export class Host extends pulumi.ComponentResource {
   readonly provider: docker.Provider;
   readonly networkNames: NetworkNames;
@@ -29,8 +30,20 @@ export class Host extends pulumi.ComponentResource {
     this.prefix = plan.prefix;
     this.toolsImage = plan.edge.container.image;
     this.networkNames = Object.fromEntries(plan.networks.map((n) => [n.role, n.name])) as NetworkNames;
-    this.networks = Object.fromEntries(plan.networks.map((n) => [n.role, this.network(n, plan.stack)]));
+    this.networks = Object.fromEntries(
+      plan.networks.filter(({ external }) => !external).map((n) => [n.role, this.network(n, plan.stack)]),
+    );
+    if (plan.owner) this.own(plan.owner, plan.edge.container);
     this.registerOutputs({});
+  }
+
+  /** Says on the host whose its data directory is; the program has looked that it is nobody else's. */
+  private own({ script, remove }: OwnerPlan, tools: ContainerPlan): void {
+    new local.Command(
+      `${this.name}-owner`,
+      { create: script, delete: remove, environment: this.environment, addPreviousOutputInEnv: false },
+      { parent: this, dependsOn: [this.image(tools)] },
+    );
   }
 
   /** The resources that a container needs before it: its image and its networks. */

@@ -1,15 +1,18 @@
 import { local } from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
+import type { BoxFiles } from "../configs/boxes/files";
 import { MODEL_LOCK_FILE } from "../configs/models/lock";
 import { deployedBy } from "../configs/plan/announce";
+import { hashOf } from "../configs/plan/text";
 import type { BoxPlan } from "../configs/plan/types";
 
 /** Records of one stack that are kept; `npm run rollback` uses the last but one. */
 const KEPT = 10;
 
 /**
- * Copies what a generation was made from, beside the project, the locks of images and models too; the config's secrets are encrypted in it. Standard input says
- * what runs now, for the announcements of the next preview.
+ * Copies what a generation was made from, beside the project, the locks of images and models and the files of other boxes
+ * too; the configs' secrets are encrypted in them. Standard input says what runs now, for the announcements of the next
+ * preview.
  */
 export const RECORD = `set -e
 umask 077
@@ -20,22 +23,39 @@ mkdir -p "$dir/$GPUBOX_GENERATION"
 cp "Pulumi.$GPUBOX_STACK.yaml" "$dir/$GPUBOX_GENERATION/stack.yaml"
 [ ! -f ".gpubox/resolved.$GPUBOX_STACK.json" ] || cp ".gpubox/resolved.$GPUBOX_STACK.json" "$dir/$GPUBOX_GENERATION/resolved.json"
 rm -f "$dir/$GPUBOX_GENERATION/${MODEL_LOCK_FILE}"
+rm -f "$dir/$GPUBOX_GENERATION"/Pulumi.*.yaml
+for box in $GPUBOX_BOXES; do cp "Pulumi.$box.yaml" "$dir/$GPUBOX_GENERATION/"; done
 [ ! -f ${MODEL_LOCK_FILE} ] || cp ${MODEL_LOCK_FILE} "$dir/$GPUBOX_GENERATION/"
 touch "$dir/$GPUBOX_GENERATION"
 cd "$dir"
 ls -t | tail -n +${KEPT + 1} | while read -r old; do rm -rf "./$old"; done`;
 
-/** Remembers the config of a generation once it serves. `box` is what has to be done before that is so. */
-export function recordGeneration(plan: BoxPlan, box: pulumi.Resource): local.Command {
+/**
+ * Remembers the config of a generation once it serves.
+ *
+ * @param box what has to be done before that is so
+ * @param made the config and those of other boxes, as the files have them: another one is recorded too where no container
+ *   notices it
+ */
+export function recordGeneration(
+  plan: BoxPlan,
+  box: pulumi.Resource,
+  { values, boxes = {} }: { values: Record<string, unknown>; boxes?: BoxFiles },
+): local.Command {
   const { stack, gateway } = plan;
+  const others = Object.keys(boxes).sort();
   const deployed = JSON.stringify(deployedBy(plan));
   return new local.Command(
     "record",
     {
       create: RECORD,
       stdin: deployed,
-      environment: { GPUBOX_STACK: stack, GPUBOX_GENERATION: gateway.generation },
-      triggers: [gateway.generation, deployed],
+      environment: {
+        GPUBOX_STACK: stack,
+        GPUBOX_GENERATION: gateway.generation,
+        ...(others.length > 0 ? { GPUBOX_BOXES: others.join(" ") } : {}),
+      },
+      triggers: [gateway.generation, deployed, hashOf(others.length > 0 ? { values, boxes } : values)],
       logging: local.Logging.None,
       addPreviousOutputInEnv: false,
     },

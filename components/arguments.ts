@@ -18,8 +18,8 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
       .map(([name, value]) => `${name}=${value}`)
       .sort(),
     labels: Object.entries(plan.labels).map(([label, value]) => ({ label, value })),
-    networksAdvanced: Object.entries(plan.networks).map(([role, aliases]) => ({
-      name: networks[role as NetworkRole],
+    networksAdvanced: Object.entries(plan.networks).map(([role, aliases = []]) => ({
+      name: networks[role as NetworkRole]!,
       aliases,
     })),
     // Without any, Docker would put it into its default bridge, which leads to the internet.

@@ -1,7 +1,7 @@
-import { isIP } from "node:net";
 import { generatedKeys } from "./accessSecrets";
 import { isLoopback } from "./addresses";
 import { checkAccess } from "./checkAccess";
+import { checkJoined } from "./checkJoined";
 import { checkLimits } from "./checkLimits";
 import { checkObservability } from "./checkObservability";
 import { checkPorts } from "./checkPorts";
@@ -10,6 +10,7 @@ import { checkEnvironment, checkSettings } from "./checkSettings";
 import { checkSlots } from "./checkSlots";
 import { pemSecrets } from "./checkTls";
 import { engineOf } from "./engines";
+import { sshAddress } from "./host/address";
 import { checkJobs } from "./jobs/check";
 import { optionalSecrets } from "./optionalModels";
 import { instancesOf } from "./plan/instances";
@@ -33,6 +34,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkLimits(config),
     ...checkProfiles(config),
     ...checkPool(config),
+    ...checkJoined(config),
     ...checkStores(config),
     ...checkNames(config),
     ...checkPorts(config),
@@ -46,12 +48,13 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
 
 function checkHost({ host }: StackConfig): Problem[] {
   const problems: Problem[] = [];
-  if (host.docker.startsWith("ssh://"))
-    problems.push({
-      path: "gpubox:host.docker",
-      what: "Hosts behind SSH are not built yet.",
-      fix: "Run gpubox on the host itself with unix:///var/run/docker.sock.",
-    });
+  for (const key of ["identityFile", "knownHosts", "jump"] as const)
+    if (host[key] !== undefined && !sshAddress(host.docker))
+      problems.push({
+        path: `gpubox:host.${key}`,
+        what: "It means something only for a host behind SSH.",
+        fix: "Write docker: ssh://user@host, or leave it out.",
+      });
   const ids = host.gpus.map(({ id }) => String(id));
   for (const [index, id] of ids.entries())
     if (ids.indexOf(id) !== index)
@@ -217,10 +220,4 @@ function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
       fix: "Set a value of its own before the first `up`: pulumi config set --secret gpubox:saltKey.",
     });
   return problems;
-}
-
-/** Host names that the edge accepts from clients. */
-export function acceptedHosts({ gateway }: StackConfig): string[] {
-  const bound = isIP(gateway.bind) && !["0.0.0.0", "::"].includes(gateway.bind) ? [gateway.bind] : [];
-  return [...new Set([...bound, ...gateway.hosts])];
 }

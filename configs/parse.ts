@@ -1,4 +1,7 @@
 import type { z } from "zod";
+import { expandBoxes } from "./boxes/expand";
+import type { BoxFiles } from "./boxes/files";
+import { atItsBox } from "./boxes/paths";
 import { checkStack } from "./checks";
 import { checkAdmin, checkTls } from "./checkTls";
 import { type EngineName, engineOf, engines, type ModelConfig, wantedSources } from "./engines";
@@ -7,6 +10,9 @@ import type { ModelLock } from "./models/facts";
 import { lockedModel, lockProblems } from "./models/lock";
 import type { HostFiles } from "./pem";
 import { instancesOf } from "./plan/instances";
+import { judge } from "./policy/judge";
+import { plaintextSecrets } from "./policy/plaintext";
+import { asProblem } from "./policy/plan";
 import { ConfigError, nearest, type Problem, suggestion } from "./problems";
 import { modelsOfBox } from "./profiles";
 import type { HostConfig } from "./schema/host";
@@ -23,6 +29,8 @@ export interface RawStack {
   secrets: SecretFacts;
   /** `saltFingerprint()` of the salt key that the stack has now; undefined where its value is not known. */
   saltFingerprint?: string;
+  /** The files of the stacks that `boxes` leads to. Default: none is there. */
+  boxFiles?: BoxFiles;
   /** What is known of the models' files and shapes. */
   lock?: ModelLock;
   /** The certificate files that the config names, as far as this machine can read them. */
@@ -47,6 +55,8 @@ export function parseStack(raw: RawStack): StackConfig {
     return (rest.success ? rest.data : schema.parse({})) as z.infer<(typeof sections)[Name]>;
   };
   const host = section("host");
+  const expanded = expandBoxes({ ...raw, boxFiles: raw.boxFiles ?? {} });
+  problems.push(...expanded.problems);
   const config: StackConfig = {
     stack: raw.stack,
     host,
@@ -57,9 +67,13 @@ export function parseStack(raw: RawStack): StackConfig {
     backup: section("backup"),
     observability: section("observability"),
     jobs: section("jobs"),
-    models: parseModels(raw.values.models, { host, lock: raw.lock }, problems),
+    policy: section("policy"),
+    boxes: section("boxes"),
+    models: parseModels(expanded.values.models, { host, lock: raw.lock }, problems),
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));
+  // At once, because `up` builds images before it plans.
+  problems.push(...plaintextProblems(config, problems));
   const certificates = { secrets: raw.secrets, files: raw.hostFiles ?? {}, now: raw.now ?? new Date() };
   problems.push(...checkTls(config, certificates), ...checkAdmin(config, certificates));
   if (raw.lock) {
@@ -68,7 +82,11 @@ export function parseStack(raw: RawStack): StackConfig {
     if (problems.length === 0)
       problems.push(...planStackGpus({ ...config, models: modelsOfBox(config) }, raw.lock).problems);
   }
-  if (problems.length > 0) throw new ConfigError(raw.stack, dedupe(problems));
+  if (problems.length > 0) {
+    const names = Object.keys(expanded.values.models ?? {});
+    const told = problems.map((problem) => atItsBox(problem, expanded.origins, names));
+    throw new ConfigError(raw.stack, dedupe(told));
+  }
   return config;
 }
 
@@ -139,6 +157,14 @@ function unknownEngine(engine: unknown, path: string): Problem {
   return { path, what: `There is no engine "${engine}".`, fix: suggestion(engine, known) };
 }
 
+/** Secrets in plaintext that no other check has named already. */
+function plaintextProblems(config: StackConfig, known: Problem[]): Problem[] {
+  const refused = judge(plaintextSecrets(config), config.policy).filter(
+    ({ severity }) => severity === "refused",
+  );
+  return refused.filter(({ path }) => !known.some((problem) => problem.path === path)).map(asProblem);
+}
+
 /** The config remembers the salt key by its fingerprint: another one would make what the database holds unreadable. */
 function saltChanged({ values, saltFingerprint }: RawStack): Problem[] {
   const known = values.saltFingerprint;
@@ -154,7 +180,7 @@ function saltChanged({ values, saltFingerprint }: RawStack): Problem[] {
 
 /** Keys that are neither a section nor a secret are typos, or secrets that somebody stored in plaintext. */
 function unknownKeys(raw: RawStack): Problem[] {
-  const known = [...Object.keys(sections), "models", "saltFingerprint"];
+  const known = [...Object.keys(sections), "models", "saltFingerprint", "hostId"];
   const secretNames = new Set(Object.keys(raw.secrets));
   const encrypted = [...Object.keys(sections), "models"].filter((name) => secretNames.has(name));
   return [...encrypted.map(encryptedSection), ...unknownPlainKeys(raw, known, secretNames)];

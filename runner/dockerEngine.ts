@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { dockerPackages, parseOsRelease } from "../configs/host/distribution";
 import { machineLine } from "./machine";
 import { run, UserError } from "./process";
 import { ensureProjectFolders, type Log, projectPaths } from "./project";
@@ -70,40 +71,6 @@ export async function findCompose(): Promise<{ program: string; args: string[] }
     return { program: "docker", args: ["compose"] };
   if ((await run("docker-compose", ["version"])).code === 0) return { program: "docker-compose", args: [] };
   return undefined;
-}
-
-export interface Distribution {
-  /** `debian`, `ubuntu`, or undefined for everything that does not install Debian packages. */
-  family: "debian" | "ubuntu" | undefined;
-  /** As a person reads it, for example `Debian GNU/Linux 12 (bookworm)`. */
-  name: string;
-  version: number;
-}
-
-/** Reads the text of /etc/os-release; an empty text is an unknown system. */
-export function parseOsRelease(text: string): Distribution {
-  const fields = new Map(
-    text.split("\n").map((line) => {
-      const [, key = "", value = ""] = /^(\w+)=["']?(.*?)["']?$/.exec(line.trim()) ?? [];
-      return [key, value] as const;
-    }),
-  );
-  const like = `${fields.get("ID") ?? ""} ${fields.get("ID_LIKE") ?? ""}`.split(" ");
-  const family = like.includes("ubuntu") ? "ubuntu" : like.includes("debian") ? "debian" : undefined;
-  const name = fields.get("PRETTY_NAME") || "this system";
-  return { family, name, version: Number.parseFloat(fields.get("VERSION_ID") ?? "") || 0 };
-}
-
-/** The distribution's packages that bring what is missing. */
-export function dockerPackages(
-  { family, version }: Distribution,
-  missing: { engine: boolean; compose: boolean },
-): string[] {
-  const engine = ["docker.io", "iptables", "containerd", "runc"];
-  // From Debian 13 on, docker.io no longer holds the CLI.
-  if (family === "debian" && version >= 13) engine.push("docker-cli");
-  const compose = family === "ubuntu" ? "docker-compose-v2" : "docker-compose";
-  return [...(missing.engine ? engine : []), ...(missing.compose ? [compose] : [])];
 }
 
 export interface EnsureDockerOptions {

@@ -11,6 +11,7 @@ import type { BoxPlan, Resolved } from "../configs/plan/types";
 import { ConfigError } from "../configs/problems";
 import { generatedSecrets } from "../configs/schema/stack";
 import { loadAssets } from "./assets";
+import { stackFilesIn } from "./boxFiles";
 import { recordedGenerations, recordedModelLock, recordOf } from "./history";
 import { readLock } from "./imageLock";
 import { readModelLock } from "./models/lockFile";
@@ -19,6 +20,7 @@ import { stackNames } from "./project";
 import { recipeReference, recipeRoles } from "./recipes";
 import { readResolved, resolvedPath, resolvedSchema } from "./resolved";
 import { encryptedNames } from "./secrets";
+import { connectStack } from "./ssh/stackHost";
 import { readStackFile } from "./stackConfig";
 
 /** Recorded generations that stay: the one that serves, and the one that a rollback brings back. */
@@ -55,6 +57,7 @@ export async function findGarbage(projectDir: string): Promise<Garbage[]> {
   for (const [current] of plans) {
     if (!current) continue;
     const { docker, dataDir } = current;
+    connectStack(projectDir, current.stack);
     const toolsImage = current.edge.container.image;
     const seen = new Set(found.filter((item) => item.docker === docker).map(({ name }) => name));
     const inventory = await inventoryOf(projectDir, docker, dataDir, toolsImage);
@@ -98,6 +101,7 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
   const workdir = mkdtempSync(join(tmpdir(), "gpubox-gc-"));
   try {
     copyFileSync(join(folder, "stack.yaml"), join(workdir, `Pulumi.${stack}.yaml`));
+    for (const box of stackFilesIn(folder)) copyFileSync(join(folder, box), join(workdir, box));
     const present = readResolved(projectDir, stack);
     const path = join(folder, "resolved.json");
     const recorded = existsSync(path)

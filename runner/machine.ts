@@ -1,11 +1,12 @@
-import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { freemem } from "node:os";
 import { z } from "zod";
+import { connectionOf } from "../configs/host/address";
 import type { DockerEngine } from "./dockerEngine";
 import { output, run, UserError } from "./process";
 import type { Log } from "./project";
 import type { PulumiEngine } from "./pulumiEngine";
+import { sshArguments } from "./ssh/connection";
 
 /** A port that the plan publishes on the host. */
 export interface PublishedPort {
@@ -76,13 +77,13 @@ export function memoryLine(total: number, free: number | undefined, neededMiB: n
 
 /** Bytes that programs could still get; undefined where the host is another machine. */
 export async function freeMemory(docker: string): Promise<number | undefined> {
-  if (!docker.startsWith("unix:")) return undefined;
+  const here = connectionOf(docker) ? undefined : freemem();
   try {
     // Node's own figure leaves out what the page cache would give back.
-    const available = /^MemAvailable:\s+(\d+) kB/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
-    return available ? Number(available) * 1024 : freemem();
+    const available = /^MemAvailable:\s+(\d+) kB/m.exec(await onHost(docker, "cat /proc/meminfo"))?.[1];
+    return available ? Number(available) * 1024 : here;
   } catch {
-    return freemem();
+    return here;
   }
 }
 
@@ -126,8 +127,8 @@ export async function disks(docker: string, folders: string[]): Promise<Disk[]> 
 
 /** The output of a script on the machine that the engine runs on. */
 export function onHost(docker: string, script: string): Promise<string> {
-  if (docker.startsWith("ssh://")) return output("ssh", ["-o", "BatchMode=yes", docker, script]);
-  return output("sh", ["-c", script]);
+  const connection = connectionOf(docker);
+  return connection ? output("ssh", [...sshArguments(connection), script]) : output("sh", ["-c", script]);
 }
 
 /** Who holds a port of the host. */
@@ -160,7 +161,22 @@ async function portLine(port: PublishedPort, { docker, stack }: MachineOptions):
 export async function holderOf(port: PublishedPort, docker: string): Promise<PortHolder> {
   const publisher = (await publishers(docker)).find((one) => clashes(one, port));
   if (publisher) return publisher;
-  return docker.startsWith("unix:") ? tryPort(port) : "unknown";
+  return connectionOf(docker) ? remotePort(port, docker) : tryPort(port);
+}
+
+/** What listens on a port of a host behind SSH; nobody there can try to open it. */
+async function remotePort({ bind, port, key }: PublishedPort, docker: string): Promise<PortHolder> {
+  const listening = await onHost(docker, "ss -Hltn; echo; ip -brief address").catch(() => undefined);
+  if (listening === undefined) return "unknown";
+  const [sockets = "", addresses = ""] = listening.split(/\n\s*\n/);
+  const known = [...wildcards, ...[...addresses.matchAll(/ ([0-9a-f.:]+)\/\d+/g)].map(([, one]) => one)];
+  if (!known.includes(bind)) throw noAddress({ bind, port, key }, "The host");
+  const local = sockets.split("\n").map((line) => line.split(/\s+/)[3] ?? "");
+  const taken = local.some((text) => {
+    const [, address = "", number] = /^\[?([^\]]*?)\]?:(\d+)$/.exec(text) ?? [];
+    return clashes({ bind: address.replace("*", "0.0.0.0"), port: Number(number) }, { bind, port });
+  });
+  return taken ? { process: "another process" } : "free";
 }
 
 const wildcards = ["0.0.0.0", "::", ""];
@@ -210,12 +226,15 @@ async function tryPort(port: PublishedPort): Promise<PortHolder> {
     server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));
     server.listen({ host: port.bind, port: port.port }, () => server.close(() => resolve(undefined)));
   });
-  if (code === "EADDRNOTAVAIL")
-    throw new UserError(
-      `This machine has no address ${port.bind} to open port ${port.port} on.`,
-      `Set ${port.key.replace(/port$/, "bind")} to one of its addresses (\`ip address\`), or to 127.0.0.1.`,
-    );
+  if (code === "EADDRNOTAVAIL") throw noAddress(port, "This machine");
   return code === "EADDRINUSE" ? { process: await listener(port.port) } : "free";
+}
+
+function noAddress({ bind, port, key }: PublishedPort, who: string): UserError {
+  return new UserError(
+    `${who} has no address ${bind} to open port ${port} on.`,
+    `Set ${key.replace(/port$/, "bind")} to one of its addresses (\`ip address\`), or to 127.0.0.1.`,
+  );
 }
 
 /** The process that listens on a TCP port, as far as this user may see it. */

@@ -8,6 +8,7 @@ import { containersOf } from "./doctor/containers";
 import { valvesOf } from "./doctor/insides";
 import { run, UserError } from "./process";
 import type { Secrets } from "./secrets";
+import { reachEndpoint } from "./ssh/reach";
 
 /** Milliseconds for the list of models: the edge holds a request for a minute when no gateway is there. */
 const LIST_MS = 8_000;
@@ -33,7 +34,10 @@ export async function statusOfModels(
         async (one) => [one.instance, await lastMinute(box, one.valve.container.name)] as const,
       ),
     ),
-    listedModels(box, config.gateway.auth === "key" ? secrets.masterKey : undefined),
+    listedModels(
+      await reachEndpoint(config, box.endpoint),
+      config.gateway.auth === "key" ? secrets.masterKey : undefined,
+    ),
   ]);
   if (!containers)
     throw new UserError(
@@ -60,7 +64,7 @@ async function lastMinute({ docker, prefix }: BoxPlan, valve: string): Promise<n
   return stdout.split("\n").filter((line) => parseRequest(line)?.method === "POST").length;
 }
 
-async function listedModels({ endpoint }: BoxPlan, key: string | undefined): Promise<string[] | undefined> {
+async function listedModels(endpoint: string, key: string | undefined): Promise<string[] | undefined> {
   try {
     const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
     const answer = await fetch(`${endpoint}/v1/models`, {

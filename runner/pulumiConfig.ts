@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { RawStack } from "../configs/parse";
 import { sections } from "../configs/schema/stack";
 import { saltFingerprint, secretFacts } from "../configs/secretFacts";
+import { readBoxFiles } from "./boxFiles";
 import { readHostFiles } from "./hostCertificates";
 import { plaintextSecrets } from "./stackConfig";
 
@@ -14,8 +15,12 @@ export interface StackInput {
   secrets: Record<string, string>;
 }
 
-/** The stack config as the running Pulumi program got it: every value a string, secrets already decrypted. */
-export function readPulumiConfig(): StackInput {
+/**
+ * The stack config as the running Pulumi program got it: every value a string, secrets already decrypted.
+ *
+ * @param projectDir where the files of the other boxes lie
+ */
+export function readPulumiConfig(projectDir: string): StackInput {
   const secretKeys = new Set(
     z.array(z.string()).parse(JSON.parse(process.env.PULUMI_CONFIG_SECRET_KEYS || "[]")),
   );
@@ -33,7 +38,8 @@ export function readPulumiConfig(): StackInput {
       values,
       secrets: secretFacts(all, (name) => name in secrets),
       saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
-      hostFiles: readHostFiles(values.gateway),
+      hostFiles: readHostFiles(values.gateway, values.host),
+      boxFiles: readBoxFiles(projectDir, values),
     },
     secrets,
   };

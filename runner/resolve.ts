@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { engineAddress } from "../configs/host/address";
 import { imageRolesOf } from "../configs/plan/imageRoles";
 import type { Resolved } from "../configs/plan/types";
 import type { StackConfig } from "../configs/schema/stack";
@@ -19,7 +20,7 @@ export async function resolve({ projectDir, stack, config, log }: ResolveOptions
   const path = resolvedPath(projectDir, stack);
   const before = existsSync(path) ? readResolved(projectDir, stack) : undefined;
   const needed = imageRolesOf(config);
-  const images = await resolveImages({ projectDir, docker: config.host.docker, needed, log });
+  const images = await resolveImages({ projectDir, docker: engineAddress(config), needed, log });
   const record = before && { offline: before.offlineModels, known: before.knownModels };
   const resolved: Resolved = {
     images,

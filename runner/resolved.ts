@@ -19,18 +19,62 @@ export function resolvedPath(projectDir: string, stack: string): string {
   return join(projectDir, ".gpubox", `resolved.${stack}.json`);
 }
 
+type Recorded = z.infer<typeof resolvedSchema>;
+
+const NOTHING: Recorded = { images: {}, offlineModels: [], knownModels: [] };
+
 /**
  * Reads that record. A role that it lacks, because nothing was brought up here yet or a model of that engine is new, is what
  * the repository alone says: the locked digest, else the recipe, else the tag.
  */
 export function readResolved(projectDir: string, stack: string): Resolved {
-  const path = resolvedPath(projectDir, stack);
-  const record = existsSync(path)
-    ? resolvedSchema.parse(JSON.parse(readFileSync(path, "utf8")))
-    : { images: {}, offlineModels: [], knownModels: [] };
-  const known: Resolved["images"] = record.images;
+  return recordedResolved(projectDir, resolvedPath(projectDir, stack));
+}
+
+/** What the repository alone says, whatever this machine could get. */
+export function repositoryResolved(projectDir: string): Resolved {
+  return completed(projectDir, NOTHING, (recorded) => recorded);
+}
+
+/**
+ * What the next `up` would resolve to, without asking anybody: a role stays pulled or built as it was recorded, at what the
+ * lock and the recipes say now.
+ */
+export function expectedResolved(projectDir: string, stack: string): Resolved {
+  const record = readRecord(resolvedPath(projectDir, stack));
+  return completed(projectDir, record, (recorded, role, now) => {
+    if (recorded.source === now.source) return now;
+    if (recorded.source === "recipe" && hasRecipe(projectDir, role))
+      return { reference: recipeReference(projectDir, role), source: "recipe" };
+    return recorded;
+  });
+}
+
+/**
+ * What the last `up` got, as it was recorded with a generation.
+ *
+ * @param path of the record; where it is missing, the repository alone counts
+ */
+export function recordedResolved(projectDir: string, path: string): Resolved {
+  return completed(projectDir, readRecord(path), (recorded) => recorded);
+}
+
+function readRecord(path: string): Recorded {
+  return existsSync(path) ? resolvedSchema.parse(JSON.parse(readFileSync(path, "utf8"))) : NOTHING;
+}
+
+/** The record with every role. `choose` decides where both it and the repository know one. */
+function completed(
+  projectDir: string,
+  record: Recorded,
+  choose: (recorded: ResolvedImage, role: ImageRole, now: ResolvedImage) => ResolvedImage,
+): Resolved {
   const lock = readLock(projectDir);
-  const images = imageRoles.map((role) => [role, known[role] ?? fromRepository(projectDir, lock, role)]);
+  const images = imageRoles.map((role) => {
+    const now = fromRepository(projectDir, lock, role);
+    const recorded = record.images[role];
+    return [role, recorded ? choose(recorded, role, now) : now] as const;
+  });
   return { ...record, images: Object.fromEntries(images) as Resolved["images"] };
 }
 

@@ -159,6 +159,15 @@ const encrypted = z.strictObject({ secure: z.string() });
 
 /** Names of the secrets that lie encrypted in the stack's config, in the order of the file. Needs no engine. */
 export function encryptedNames(projectDir: string, stack: string): string[] {
-  const config = stackConfig(projectDir, stack);
-  return Object.keys(config).filter((name) => encrypted.safeParse(config[name]).success);
+  return Object.keys(encryptedTexts(projectDir, stack));
+}
+
+/** The same secrets with their encrypted texts, which differ when a secret is set anew. Needs no engine. */
+export function encryptedTexts(projectDir: string, stack: string): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(stackConfig(projectDir, stack)).flatMap(([name, value]) => {
+      const { data } = encrypted.safeParse(value);
+      return data ? [[name, data.secure]] : [];
+    }),
+  );
 }

@@ -1,4 +1,4 @@
-import { bindHost, endpointOf } from "../configs/plan/box";
+import { endpointOf } from "../configs/endpoint";
 import { namesOf } from "../configs/plan/instances";
 import type { Mode } from "../configs/schema/model";
 import type { StackConfig } from "../configs/schema/stack";
@@ -6,6 +6,7 @@ import type { Log } from "./project";
 import type { Secrets } from "./secrets";
 import { requirePassed, type SmokeCheck, smoke } from "./smoke";
 import type { Protocol } from "./smokeRoutes";
+import { reachBox, reachEndpoint } from "./ssh/reach";
 import { lookAtCertificate, tlsFetch } from "./tlsBox";
 
 /** Speech wants a voice that only its model knows, and a transcription wants speech: neither can be made up here. */
@@ -30,8 +31,8 @@ export async function checkStack(config: StackConfig, secrets: Secrets, log: Log
     })),
   );
   const key = config.gateway.auth === "key" ? secrets.masterKey : undefined;
-  const endpoint = endpointOf(config);
-  const box = { endpoint, address: bindHost(config) };
+  const endpoint = await reachEndpoint(config, endpointOf(config));
+  const box = { endpoint, ...(await reachBox(config)) };
   const tls = config.gateway.tls && { certificate: () => lookAtCertificate(box), fetch: tlsFetch(box) };
   return smoke({ endpoint, key, models, tls, gate: true, log });
 }

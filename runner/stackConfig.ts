@@ -4,13 +4,9 @@ import { parse, parseDocument, YAMLParseError } from "yaml";
 import { z } from "zod";
 import type { RawStack } from "../configs/parse";
 import { saltFingerprint, secretFacts } from "../configs/secretFacts";
+import { NAMESPACE, readBoxFiles, splitConfig } from "./boxFiles";
 import { readHostFiles } from "./hostCertificates";
 import { UserError } from "./process";
-
-const NAMESPACE = "gpubox:";
-
-const stackFile = z.object({ config: z.record(z.string(), z.unknown()).nullish() });
-const encrypted = z.object({ secure: z.string() });
 
 /**
  * Reads `Pulumi.<stack>.yaml` without an engine.
@@ -23,30 +19,49 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
   const path = join(projectDir, name);
   if (!existsSync(path))
     throw new UserError(`There is no ${name}.`, `Copy Pulumi.dev.example.yaml to ${name} and edit it.`);
-  const { config } = stackFile.parse(parseYaml(name, readFileSync(path, "utf8")));
-  const own = Object.entries(config ?? {})
-    .filter(([key]) => key.startsWith(NAMESPACE))
-    .map(([key, value]) => [key.slice(NAMESPACE.length), value] as const);
-  const isEncrypted = (key: string) => own.some(([k, v]) => k === key && encrypted.safeParse(v).success);
-  const values = Object.fromEntries(own.filter(([key]) => !isEncrypted(key)));
+  const { values } = splitConfig(parseYaml(name, readFileSync(path, "utf8")));
   const all = { ...secrets, ...plaintextSecrets(values) };
   return {
     stack,
     values,
     secrets: secretFacts(all, (key) => !(key in values)),
     saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
-    hostFiles: readHostFiles(values.gateway),
+    hostFiles: readHostFiles(values.gateway, values.host),
+    boxFiles: readBoxFiles(projectDir, values),
   };
 }
 
 /** Writes the salt key's fingerprint into the stack's file, once, so that another salt key is refused from then on. */
 export function rememberSalt(projectDir: string, stack: string, salt: string): void {
-  const path = join(projectDir, `Pulumi.${stack}.yaml`);
-  const document = parseDocument(readFileSync(path, "utf8"));
-  const key = ["config", `${NAMESPACE}saltFingerprint`];
-  if (document.hasIn(key)) return;
-  document.setIn(key, saltFingerprint(salt));
-  writeFileSync(path, document.toString());
+  if (!read(projectDir, stack).hasIn(keyOf("saltFingerprint")))
+    remember(projectDir, stack, "saltFingerprint", saltFingerprint(salt));
+}
+
+/** The engine that a stack's file remembers its box to be on. */
+export function rememberedHost(projectDir: string, stack: string): string | undefined {
+  return z
+    .string()
+    .optional()
+    .parse(read(projectDir, stack).getIn(keyOf("hostId")));
+}
+
+/** Writes the engine that a stack's box is on into the stack's file, so that it is not brought up elsewhere without a word. */
+export function rememberHost(projectDir: string, stack: string, id: string): void {
+  if (rememberedHost(projectDir, stack) !== id) remember(projectDir, stack, "hostId", id);
+}
+
+function remember(projectDir: string, stack: string, name: string, value: string): void {
+  const document = read(projectDir, stack);
+  document.setIn(keyOf(name), value);
+  writeFileSync(join(projectDir, `Pulumi.${stack}.yaml`), document.toString());
+}
+
+function read(projectDir: string, stack: string) {
+  return parseDocument(readFileSync(join(projectDir, `Pulumi.${stack}.yaml`), "utf8"));
+}
+
+function keyOf(name: string): string[] {
+  return ["config", `${NAMESPACE}${name}`];
 }
 
 /** String values at the top level can only be meant as secrets: every section is a map. */

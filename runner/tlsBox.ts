@@ -10,6 +10,8 @@ export interface TlsBox {
   endpoint: string;
   /** Address of this host that the port is published on: the name may lead to a router that does not lead back. */
   address: string;
+  /** The port there. */
+  port: number;
 }
 
 /** Milliseconds that a new certificate may take to be served: the edge looks every five seconds, then reloads. */
@@ -69,12 +71,12 @@ export function tlsFetch(box: TlsBox): (url: string, init: RequestInit) => Promi
   };
 }
 
-async function connectTo({ endpoint, address }: TlsBox): Promise<TLSSocket> {
-  const { hostname, port } = new URL(endpoint);
+async function connectTo({ endpoint, address, port }: TlsBox): Promise<TLSSocket> {
+  const { hostname } = new URL(endpoint);
   const host = hostname.replace(/^\[(.*)\]$/, "$1");
   const socket = connect({
     host: address,
-    port: Number(port || 443),
+    port,
     servername: isIP(host) ? undefined : host,
     rejectUnauthorized: false,
     ALPNProtocols: ["http/1.1"],

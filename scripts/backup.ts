@@ -5,6 +5,7 @@ import { rehearse } from "../runner/backup/rehearse";
 import { keptBackups, type Store, withBackup } from "../runner/backup/store";
 import { UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
+import { connectStack } from "../runner/ssh/stackHost";
 import { stackDatabase } from "../runner/stackDatabase";
 import { say, stackOption, verb } from "./verb";
 
@@ -36,6 +37,7 @@ verb(about, async ({ values: options }) => {
     await backUp({ projectDir, job }, "before the gateway's new image", say);
     return;
   }
+  connectStack(projectDir, options.stack);
   const { plan, job } = await stackDatabase(projectDir, options.stack);
   if (options.restic && (options.to || !job.restic))
     throw new UserError(

@@ -10,6 +10,7 @@ const about = {
   name: "cache",
   does: "clear: removes every cached answer from Redis. Limits and the router's state, which lie there too, stay.",
   words: "clear",
+  onHost: true,
   options: {
     stack: stackOption,
     restart: {

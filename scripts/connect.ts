@@ -7,7 +7,7 @@ import {
   type Refusal,
 } from "../configs/connect/choice";
 import { clients, connection, script } from "../configs/connect/clients";
-import { endpointOf } from "../configs/plan/box";
+import { endpointOf } from "../configs/endpoint";
 import { suggestion } from "../configs/problems";
 import { planStack, readStack } from "../runner/planStack";
 import { UserError } from "../runner/process";

@@ -10,6 +10,7 @@ const about = {
   name: "database",
   does: "reset: an empty database in the place of a stack's; keys and spend are gone but for a backup made first. Asks twice (docs/backup.md).",
   words: "reset",
+  onHost: true,
   options: {
     stack: stackOption,
     yes: {

@@ -1,6 +1,6 @@
 import { diagnose } from "../configs/doctor";
 import { configVerdict, type Verdict } from "../configs/doctor/row";
-import { endpointOf } from "../configs/plan/box";
+import { endpointOf } from "../configs/endpoint";
 import { ConfigError } from "../configs/problems";
 import { collect } from "../runner/doctor/collect";
 import { planStack, readStack } from "../runner/planStack";

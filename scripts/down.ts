@@ -15,6 +15,7 @@ import { say, stackOption, verb } from "./verb";
 const about = {
   name: "down",
   does: "Takes the box away. What it keeps in volumes stays, unless the volume is named.",
+  onHost: true,
   options: {
     stack: stackOption,
     yes: { type: "boolean", short: "y", default: false, help: "do not ask before data is deleted" },

@@ -14,6 +14,7 @@ const about = {
   name: "drift",
   does: "Compares a host with its plan in full: containers, networks, volumes, images, files, strangers, GPUs (docs/drift.md). Changes nothing. Exit code 2 when something differs.",
   options: { stack: stackOption },
+  onHost: true,
 } as const;
 
 const projectDir = defaultProjectDir;

@@ -8,6 +8,7 @@ import { say, stackOption, verb } from "./verb";
 const about = {
   name: "keys",
   does: "The virtual keys: what is declared, and what the database says. It never shows a key (docs/keys.md).",
+  onHost: true,
   options: {
     stack: stackOption,
     repair: {

@@ -12,6 +12,7 @@ const about = {
   name: "logs",
   does: "Prints the logs of a model (its valve, its server, what the gateways say of it), or of a part: gateway, edge, cache, database. Secrets are blotted out.",
   words: "[MODEL|PART]",
+  onHost: true,
   options: {
     stack: stackOption,
     since: {

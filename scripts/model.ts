@@ -13,6 +13,7 @@ const about = {
   name: "model",
   does: "Starts or stops the server of one model, and waits until it serves or its requests have finished.",
   words: "start|stop MODEL",
+  onHost: true,
   options: { stack: stackOption },
 } as const;
 

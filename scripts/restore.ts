@@ -10,6 +10,7 @@ import { say, stackOption, verb } from "./verb";
 const about = {
   name: "restore",
   does: "Puts a backup in the place of a stack's database, which is backed up first (docs/backup.md).",
+  onHost: true,
   options: {
     stack: stackOption,
     from: {

@@ -12,6 +12,7 @@ import { say, stackOption, verb } from "./verb";
 const about = {
   name: "rollback",
   does: "Puts the stack config of the generation before the serving one back, and serves that generation.",
+  onHost: true,
   options: { stack: stackOption },
 } as const;
 

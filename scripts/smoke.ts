@@ -1,4 +1,4 @@
-import { endpointOf } from "../configs/plan/box";
+import { endpointOf } from "../configs/endpoint";
 import { readStack } from "../runner/planStack";
 import { defaultProjectDir } from "../runner/project";
 import { findSecretStore, readSecrets } from "../runner/secrets";
@@ -9,6 +9,7 @@ import { say, stackOption, verb } from "./verb";
 const about = {
   name: "smoke",
   does: "Asks a running box everything that `up` ends with. Exit code 1 when a check fails.",
+  onHost: true,
   options: { stack: stackOption },
 } as const;
 

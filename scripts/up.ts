@@ -1,17 +1,24 @@
 import { generatedKeys } from "../configs/accessSecrets";
+import { bindHost } from "../configs/endpoint";
+import { engineAddress, hostName, sshAddress } from "../configs/host/address";
+import { type Owner, ownerOf } from "../configs/host/owner";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
+import { policyWords } from "../configs/policy/judge";
 import { publishedPorts } from "../configs/ports";
 import { modelsOfBox } from "../configs/profiles";
 import { requiredSecrets } from "../configs/requiredSecrets";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
+import { saltFingerprint } from "../configs/secretFacts";
 import { composeUp } from "../runner/composeEngine";
 import { ensureDocker } from "../runner/dockerEngine";
 import { repairDrift } from "../runner/drift/repair";
+import { checkJoined } from "../runner/host/joined";
+import { checkPlace, remoteEngineId } from "../runner/host/owner";
 import { checkMachine } from "../runner/machine";
 import { checkStackFile, planStack, readStack } from "../runner/planStack";
-import { UserError } from "../runner/process";
+import { output, UserError } from "../runner/process";
 import { defaultProjectDir, ensureStackConfig } from "../runner/project";
 import { restoreCheckpoint } from "../runner/pulumiCheckpoint";
 import { ensurePulumi, exportsFor, type PulumiEngine, pulumi, selectStack } from "../runner/pulumiEngine";
@@ -19,7 +26,8 @@ import { clearDeadLock, removeOrphans, resolvePending } from "../runner/pulumiSt
 import { resolve } from "../runner/resolve";
 import { ensureSecrets, findSecretStore, readSecrets, type Secrets } from "../runner/secrets";
 import { smokeStack } from "../runner/smokeStack";
-import { rememberSalt } from "../runner/stackConfig";
+import { connectHost } from "../runner/ssh/connection";
+import { rememberedHost, rememberHost, rememberSalt } from "../runner/stackConfig";
 import { say, stackOption, verb } from "./verb";
 
 const projectDir = defaultProjectDir;
@@ -42,6 +50,11 @@ const about = {
       default: false,
       help: "ask nothing, for example before Docker is installed",
     },
+    "take-over": {
+      type: "boolean",
+      default: false,
+      help: "make the host this stack's, although it was another's or the box was elsewhere",
+    },
     engine: { type: "string", default: "pulumi", value: "pulumi|compose", help: "default: pulumi" },
   },
 } as const;
@@ -57,6 +70,7 @@ verb(about, async ({ values: options }) => {
   const early = checkStackFile(projectDir, stack);
 
   say(`gpubox: bringing up the stack ${stack}`);
+  connectHost(projectDir, early);
   const engine = await machine(early, options);
   const store = engine ? { projectDir, stack, engine } : await findSecretStore(projectDir, stack);
 
@@ -69,11 +83,14 @@ verb(about, async ({ values: options }) => {
   const secrets = await readSecrets(store);
   if (secrets.saltKey) rememberSalt(projectDir, stack, secrets.saltKey);
   const config = readStack(projectDir, stack, secrets);
+  if (!options["take-over"]) checkPlace(config, ownerIn(config, secrets), rememberedHost(projectDir, stack));
+  checkJoined(config);
 
   say("\nimages and models");
   const resolved = await resolve({ projectDir, stack, config, log: say });
   const plan = planStack(projectDir, stack, secrets, resolved);
-  for (const note of plan.notes) say(`  note: ${note}`);
+  for (const note of [...plan.notes, ...policyWords(plan.policy)]) say(`  note: ${note}`);
+  await own(plan, config);
 
   if (engine) await convergeWithPulumi(engine, plan, secrets);
   else {
@@ -89,11 +106,22 @@ verb(about, async ({ values: options }) => {
   return { stack, endpoint, adminEndpoint, engine: engine ? "pulumi" : "compose", models, notes, checks };
 });
 
+function ownerIn({ stack }: StackConfig, { saltKey }: Secrets): Owner | undefined {
+  return ownerOf(stack, saltFingerprint(saltKey ?? ""));
+}
+
+/** From here on the host is this stack's, also for plain Pulumi and for another checkout. */
+async function own({ owner, docker, stack }: BoxPlan, config: StackConfig): Promise<void> {
+  if (owner) await output("sh", ["-c", owner.script], { env: { DOCKER_HOST: docker } });
+  const id = remoteEngineId(config);
+  if (id) rememberHost(projectDir, stack, id);
+}
+
 /** Step 1 and 2: what the machine has, a Docker engine, and a Pulumi engine where one can be had. */
 async function machine(config: StackConfig, options: Options): Promise<PulumiEngine | undefined> {
   const byCompose = options.engine === "compose";
   const docker = await ensureDocker({
-    host: config.host.docker,
+    host: engineAddress(config),
     projectDir,
     yes: options.yes,
     interactive: process.stdin.isTTY === true,
@@ -103,7 +131,7 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
   const found = byCompose ? undefined : await ensurePulumi({ projectDir, log: say });
   await checkMachine({
     stack: options.stack,
-    docker: config.host.docker,
+    docker: engineAddress(config),
     engine: docker,
     pulumi: byCompose ? "compose" : found?.engine,
     dataDir: config.host.dataDir,
@@ -113,7 +141,7 @@ async function machine(config: StackConfig, options: Options): Promise<PulumiEng
   if (found && !found.engine) {
     say(`  note: no Pulumi engine can be had: ${found.reason} The same plan is converged through Compose.`);
     await ensureDocker({
-      host: config.host.docker,
+      host: engineAddress(config),
       projectDir,
       yes: options.yes,
       interactive: process.stdin.isTTY === true,
@@ -157,6 +185,11 @@ function farewell(plan: BoxPlan, engine: PulumiEngine | undefined, config: Stack
     : `$(node -p 'require("./.gpubox/secrets.${stack}.json").masterKey')`;
   const auth = config.gateway.auth === "key" ? ` -H "Authorization: Bearer ${readKey}"` : "";
   say(`\nThe box serves at ${plan.endpoint} (admin and UI: ${plan.adminEndpoint}).`);
+  const remote = sshAddress(config.host.docker);
+  if (remote)
+    say(
+      `That is on ${hostName(config.host.docker)}; from here: ssh -N -L ${config.gateway.port}:${bindHost(config)}:${config.gateway.port} ${config.host.docker.replace(/(ssh:\/\/[^/]+).*/, "$1")}`,
+    );
   if (engine) {
     say("From now on it is plain Pulumi. In a shell of your own, in this folder:");
     for (const line of exportsFor(engine)) say(`  ${line}`);

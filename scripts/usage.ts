@@ -8,6 +8,7 @@ import { say, stackOption, verb } from "./verb";
 const about = {
   name: "usage",
   does: "Who spent what: requests, tokens and US dollars (docs/keys.md).",
+  onHost: true,
   options: {
     stack: stackOption,
     since: {

@@ -1,6 +1,8 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { ConfigError } from "../configs/problems";
 import { keepOutputForJson, UserError } from "../runner/process";
+import { defaultProjectDir } from "../runner/project";
+import { connectStack } from "../runner/ssh/stackHost";
 
 /** An option of a verb: what `parseArgs` takes, and its line in the help. */
 type Option = NonNullable<ParseArgsConfig["options"]>[string] & {
@@ -20,6 +22,8 @@ interface About<O extends Options> {
   does: string;
   /** The words after the name: `start|stop MODEL`. Default: none are taken. */
   words?: string;
+  /** It talks to the stack's host: one behind SSH is connected first. Default: false. */
+  onHost?: true;
   options: O;
 }
 
@@ -83,6 +87,7 @@ async function perform<const O extends Options>(
   const [extra] = given.positionals;
   if (!about.words && extra !== undefined)
     throw new UserError(`"${extra}" is not understood.`, `See \`npm run ${about.name} -- --help\`.`);
+  if (about.onHost) connectStack(defaultProjectDir, String((given.values as { stack?: string }).stack));
   const result = await action(given as Parsed<O>);
   if (json && result !== undefined) console.log(JSON.stringify(result, null, 2));
 }

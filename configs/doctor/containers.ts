@@ -1,4 +1,5 @@
 import { modelServers } from "../plan/box";
+import { joinedMissing } from "../plan/joined";
 import { startCommand } from "../plan/manual";
 import type { BoxPlan, ModelServer } from "../plan/types";
 import type { ContainerFacts, Facts } from "./facts";
@@ -125,6 +126,7 @@ export const containerRows: Row[] = [
     symptom: "nothing answers, `docker` neither",
     cause: "the Docker engine does not run, or this user may not use it",
     check: ({ docker }, facts) => {
+      if (facts.host.unreachable) return undefined;
       const said = facts.docker;
       if (said.state === "answers") return [];
       if (said.state === "no-cli")
@@ -162,9 +164,11 @@ export const containerRows: Row[] = [
       networks &&
       containers &&
       (containers.length === 0 ? [] : box.networks.filter(({ name }) => !networks.includes(name))).map(
-        ({ name }) => ({
+        ({ name, external }) => ({
           what: `The network ${name} is missing.`,
-          fix: `Run \`pulumi up --refresh --stack ${box.stack}\`, or ${upCommand(box)}: it makes the network again.`,
+          fix: external
+            ? joinedMissing(name, upCommand(box))
+            : `Run \`pulumi up --refresh --stack ${box.stack}\`, or ${upCommand(box)}: it makes the network again.`,
         }),
       ),
   },

@@ -1,3 +1,5 @@
+import type { HostState } from "../host/state";
+
 /** What was seen of a box, as plain data. What could not be looked at is undefined: no row is judged by it. */
 export interface Facts {
   docker:
@@ -101,10 +103,24 @@ export interface LoggedRequest {
 
 /** The machine under the box. What a later check of the host's state sees (driver, clocks, drift) belongs here. */
 export interface HostFacts {
+  /** A host behind SSH that cannot be reached, or whose engine does not answer: why, and what to do. */
+  unreachable?: { what: string; fix: string };
+  /** What a host behind SSH is like; `here` where the box is on this machine. */
+  remote?: RemoteFacts | "here";
   disks?: { folders: string[]; freeBytes: number }[];
   memory?: { totalBytes: number; availableBytes: number };
   /** What `nvidia-smi -L` says. Undefined where the config declares no NVIDIA device. */
   gpus?: GpuFacts;
+}
+
+export interface RemoteFacts {
+  state: HostState;
+  /** What `npm run host prepare` would do. */
+  steps: string[];
+  /** Seconds by which its clock is ahead of this machine's. */
+  aheadSeconds: number;
+  /** Architecture of the stack config. */
+  declaredArch: string;
 }
 
 export interface GpuFacts {

@@ -2,12 +2,13 @@ import type { BoxPlan } from "../plan/types";
 import { containerRows } from "./containers";
 import type { Facts } from "./facts";
 import { hostRows } from "./host";
+import { remoteRows } from "./remote";
 import { requestRows } from "./requests";
 import { configRow, judge, type Row, type Verdict } from "./row";
 import { wayRows } from "./ways";
 
 /** Every row, from what everything depends on to what single clients do. */
-export const rows: Row[] = [...containerRows, ...wayRows, ...hostRows, ...requestRows];
+export const rows: Row[] = [...remoteRows, ...containerRows, ...wayRows, ...hostRows, ...requestRows];
 
 /** What each row says of a box. */
 export function diagnose(box: BoxPlan, facts: Facts): Verdict[] {

@@ -109,7 +109,7 @@ export function strangers(
   up: string,
 ): Difference[] {
   const known = new Set(pairs(box, facts).flatMap(({ found }) => found?.id ?? []));
-  const networks = new Set(box.networks.map(({ name }) => name));
+  const networks = new Set(box.networks.filter(({ external }) => !external).map(({ name }) => name));
   return facts.containers
     .filter(({ id, settings: { labels } }) => {
       if (known.has(id) || recorded.has(id)) return false;

@@ -1,5 +1,6 @@
 import { upCommand } from "../doctor/row";
 import { servicesOf } from "../plan/box";
+import { joinedMissing } from "../plan/joined";
 import type { BoxPlan } from "../plan/types";
 import { type Affected, affectedBy, clientsOf, everybody, nobody } from "./affected";
 import { containerDifferences, pairs, strangers } from "./containers";
@@ -49,9 +50,20 @@ function runs(box: BoxPlan, { containers }: DriftFacts, role: string): boolean {
 
 function networkDifferences(box: BoxPlan, { networks }: DriftFacts, up: string): Difference[] {
   return box.networks.flatMap((plan): Difference[] => {
-    const { name, internal } = plan;
+    const { name, internal, external } = plan;
     const about = { kind: "network" as const, subject: name, byUp: true, affected: everybody };
     const found = networks.find((network) => network.name === name);
+    // What it is like is for its owner to say.
+    if (external && found) return [];
+    if (external)
+      return [
+        {
+          ...about,
+          byUp: false,
+          what: `The network ${name}, which gpubox:gateway.joinNetworks names, is missing.`,
+          fix: joinedMissing(name, up),
+        },
+      ];
     if (!found)
       return [
         { ...about, what: `The network ${name} is missing.`, fix: `Run ${up}: it makes the network again.` },

@@ -52,7 +52,7 @@ export function plannedSettings(plan: ContainerPlan, { networks }: BoxPlan): Set
     env: plan.env,
     labels: plan.labels,
     networks: Object.fromEntries(
-      Object.entries(plan.networks).map(([role, aliases]) => [nameOf(role), [...aliases].sort()]),
+      Object.entries(plan.networks).map(([role, aliases = []]) => [nameOf(role), [...aliases].sort()]),
     ),
     mounts: plan.mounts.map(({ source, target, readOnly }) => mountText(source, target, readOnly)).sort(),
     tmpfs: plan.tmpfs,

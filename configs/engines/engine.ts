@@ -119,6 +119,9 @@ export interface EngineContext {
   knobs?: Knobs;
 }
 
+/** What a route may know of the box beside its entry. */
+export type RouteContext = Pick<EngineContext, "name" | "locked">;
+
 /** What checks may know beside the entry. */
 export interface CheckContext {
   host: HostConfig;
@@ -157,7 +160,7 @@ export interface Engine<Model extends { engine: string }> {
   /** The container that serves it; absent for servers that already run elsewhere. */
   container?(model: Model, context: EngineContext): EngineContainer;
   /** `upstream` is the valve's URL up to and without `/v1`, for engines that have a container. */
-  route(model: Model, context: EngineContext, upstream: string): Route;
+  route(model: Model, context: RouteContext, upstream: string): Route;
 }
 
 /** Paths that a LiteLLM deployment may pass on as they are. */

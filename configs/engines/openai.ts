@@ -35,6 +35,13 @@ const shape = {
     .describe(
       "LiteLLM's prefix. `openai` sends /v1/messages to /v1/responses; `ollama_chat`, `infinity` and `huggingface` are called without /v1.",
     ),
+  contextLength: z
+    .int()
+    .positive()
+    .optional()
+    .describe(
+      "Tokens that one request may have, where that is known. gateway.routing.preCallChecks goes by it.",
+    ),
   instances: instancesOption({ baseUrl, apiKey }),
   ...modelBase,
 };
@@ -116,7 +123,7 @@ export const openai: Engine<OpenAiModel> = {
         model.messages === "native" && model.mode === "chat"
           ? ["/v1/chat/completions", "/v1/messages"]
           : undefined,
-      info: modelInfo(model),
+      info: modelInfo(model, {}, { context: model.contextLength }),
     };
   },
 };

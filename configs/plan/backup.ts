@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { engineAddress } from "../host/address";
 import { imageOf, type PlanContext } from "./context";
 import { writeMetric } from "./observability/textfile";
 import type { StepPlan } from "./types";
@@ -39,11 +40,11 @@ const MADE = {
  */
 export function planBackup(context: PlanContext): StepPlan | undefined {
   const { config, prefix, saltFingerprint } = context;
-  const { backup, database, host, observability, stack } = config;
+  const { backup, database, observability, stack } = config;
   if (database.mode !== "bundled") return undefined;
   const job: Omit<BackupJob, "restic"> = {
     stack,
-    docker: host.docker,
+    docker: engineAddress(config),
     container: `${prefix}-database`,
     directory: backup.directory,
     keep: backup.keep,

@@ -1,7 +1,11 @@
+import { endpointOf } from "../endpoint";
 import type { EngineContainer } from "../engines/engine";
 import { reservedBytes, totalBytes } from "../gpu/device";
 import { planStackGpus } from "../gpu/stack";
+import { engineAddress } from "../host/address";
+import { ownerOf, planOwner } from "../host/owner";
 import { leftOut, withoutLeftOut } from "../optionalModels";
+import { policyFindings, refuseFindings } from "../policy/plan";
 import { adminPort } from "../ports";
 import type { StackConfig } from "../schema/stack";
 import { type PlannedBackend, planBackend } from "./backend";
@@ -14,13 +18,19 @@ import { lockFiles, startDeadlines } from "./deviceLock";
 import { planEdge } from "./edge";
 import { planGateway } from "./gateway";
 import { namesOf } from "./instances";
+import { joinedNetworks } from "./joined";
 import { planModel } from "./model";
 import { planNotes } from "./notes";
 import { planObservability } from "./observability";
 import { type PlannedSlot, planSlot, slotsOf } from "./slots";
-import type { BoxPlan, ModelServer, NetworkPlan, NetworkRole, StepPlan } from "./types";
+import type { BoxPlan, NetworkPlan, NetworkRole, StepPlan } from "./types";
 
-/** Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan. */
+export { modelServers, servicesOf } from "./services";
+
+/**
+ * Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan.
+ * @throws ConfigError with what the policies refuse
+ */
 export function planBox(input: PlanInput): BoxPlan {
   const context = contextOf(input);
   const { config } = context;
@@ -40,12 +50,13 @@ export function planBox(input: PlanInput): BoxPlan {
     ),
     edge: planEdge(context),
   };
-  return {
+  const plan: Omit<BoxPlan, "policy"> = {
     stack: config.stack,
     prefix: context.prefix,
-    docker: config.host.docker,
+    docker: engineAddress(config),
     dataDir: context.dataDir,
-    networks: networks(context.prefix, config.observability),
+    networks: [...networks(context.prefix, config.observability), ...joinedNetworks(config)],
+    owner: planOwner(imageOf(context, "edge"), context.dataDir, ownerOf(config.stack, input.saltFingerprint)),
     cache: planCache(context),
     database: planDatabase(context),
     backup: planBackup(context),
@@ -62,6 +73,9 @@ export function planBox(input: PlanInput): BoxPlan {
     models: Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model)),
     notes: planNotes(context, leftOut(input.config, input.secrets)),
   };
+  const policy = policyFindings({ config, plan, resolved: input.resolved, lock: input.lock ?? {} });
+  refuseFindings(config.stack, policy);
+  return { ...plan, policy };
 }
 
 /** What the parts of a plan share. */
@@ -108,30 +122,6 @@ function planLocks(context: PlanContext, backends: PlannedBackend[]): StepPlan |
   return devices.size > 0 ? lockFiles(imageOf(context, "edge"), context.dataDir, [...devices]) : undefined;
 }
 
-/** What answers for each model that the box runs itself; a slot once for each of its models. */
-export function modelServers({ backends, slots }: BoxPlan): ModelServer[] {
-  const loaded = slots.flatMap(({ service, members }) =>
-    members.map((member) => ({ ...member, instance: member.model, start: "ondemand" as const, service })),
-  );
-  return [...backends, ...loaded];
-}
-
-/** Every container of a plan, in an order in which each comes after what it needs. */
-export function servicesOf(plan: BoxPlan) {
-  const { certificates } = plan;
-  return [
-    ...(plan.cache ? [plan.cache] : []),
-    ...(plan.database ? [plan.database] : []),
-    ...plan.backends.flatMap((backend) => [backend.valve, backend.service]),
-    ...plan.slots.flatMap(({ members, service }) => [...members.map(({ valve }) => valve), service]),
-    ...(certificates?.order === "before-edge" ? [certificates] : []),
-    plan.edge,
-    ...(certificates?.order === "after-edge" ? [certificates] : []),
-    plan.gateway,
-    ...(plan.observability?.services ?? []),
-  ];
-}
-
 function networks(prefix: string, { mode, langfuse }: StackConfig["observability"]): NetworkPlan[] {
   const network = (role: NetworkRole, internal: boolean) => ({ role, name: `${prefix}-${role}`, internal });
   return [
@@ -143,18 +133,4 @@ function networks(prefix: string, { mode, langfuse }: StackConfig["observability
     ...(mode === "bundled" ? [network("metrics", true), network("dashboards", false)] : []),
     ...(langfuse?.mode === "bundled" ? [network("langfuse", true)] : []),
   ];
-}
-
-/** Base URL for clients, without `/v1`: of this host, or with the name that the certificate is for. */
-export function endpointOf(config: StackConfig): string {
-  const { hosts, port, tls } = config.gateway;
-  const bound = bindHost(config);
-  const address = bound.includes(":") ? `[${bound}]` : bound;
-  if (!tls) return `http://${address}:${port}`;
-  return `https://${hosts[0] ?? address}${port === 443 ? "" : `:${port}`}`;
-}
-
-/** An address of this host that the clients' port is published on. */
-export function bindHost({ gateway }: StackConfig): string {
-  return ["0.0.0.0", "::"].includes(gateway.bind) ? "127.0.0.1" : gateway.bind;
 }

@@ -23,9 +23,9 @@ export function composeFile(plan: BoxPlan): string {
       services.map((service) => [service.container.name, composeService(plan, service)]),
     ),
     networks: Object.fromEntries(
-      plan.networks.map(({ role, name, internal }) => [
+      plan.networks.map(({ role, name, internal, external }) => [
         role,
-        { name, internal, labels: { "gpubox.stack": plan.stack } },
+        external ? { name, external } : { name, internal, labels: { "gpubox.stack": plan.stack } },
       ]),
     ),
     volumes: Object.fromEntries(

@@ -1,4 +1,4 @@
-import { acceptedHosts } from "../checks";
+import { acceptedHosts } from "../endpoint";
 import { adminPort, edgePorts } from "../ports";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { usesDatabase } from "./gateway";
@@ -6,6 +6,7 @@ import { CONFIG_DIR } from "./haproxy/common";
 import { ADMIN_PORT, CLIENT_PORT, EDGE_ASSETS, edgeConfig } from "./haproxy/edge";
 import { edgeKeys } from "./haproxy/edgeKeys";
 import { ADMIN_TLS_PORT, CERTIFICATES_DIR, type EdgeTls, HTTP_PORT } from "./haproxy/tls";
+import { joinedByEdge } from "./joined";
 import { configFile, directory } from "./text";
 import type { FilePlan, MountPlan, ServicePlan } from "./types";
 
@@ -69,7 +70,7 @@ export function planEdge(context: PlanContext): ServicePlan {
         entrypoint: ["bash"],
         command: ["/etc/gpubox/entrypoint.sh"],
         user: `${HAPROXY}:${HAPROXY}`,
-        networks: { edge: ["edge"] },
+        networks: { edge: ["edge"], ...joinedByEdge(config) },
         mounts: [
           { kind: "directory", source: files.path, target: "/etc/gpubox", readOnly: true },
           { kind: "directory", source: state.path, target: "/var/lib/gpubox", readOnly: false },

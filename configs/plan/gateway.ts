@@ -5,6 +5,7 @@ import type { GatewayConfig } from "../schema/gateway";
 import type { StackConfig } from "../schema/stack";
 import { planAccess } from "./access";
 import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
+import { joinedByGateways } from "./joined";
 import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
 import { planMigration } from "./migration";
 import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
@@ -83,12 +84,14 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     ...trajectoryFiles(context),
   };
   const draft = directory("", NOBODY, files, context.secrets);
+  const joined = joinedByGateways(config);
   const generation = hashOf({
     files: draft.hash,
     image: imageOf(context, "gateway"),
     drainTimeout: config.gateway.drainTimeout,
     memoryMiB: config.gateway.memoryMiB,
     modelHashes,
+    ...(Object.keys(joined).length > 0 ? { joined } : {}),
   });
   const description = stableJson({ generation, database, models: listed(models, modelHashes) });
   files["generation.json"] = configFile(description);
@@ -110,6 +113,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
         edge: [],
         data: [],
         models: config.observability.mode === "bundled" ? [GATEWAYS_ALIAS] : [],
+        ...joined,
       },
       hostGateway: true,
       mounts: [

@@ -1,3 +1,4 @@
+import type { PolicyFinding } from "../policy/judge";
 import type { ImageRole } from "./imageRoles";
 
 /**
@@ -66,19 +67,33 @@ export interface WritableDirectoryPlan {
 }
 
 export interface NetworkPlan {
-  /** Name on the host, `gpubox-<stack>-<role>`. */
+  /** Name on the host, `gpubox-<stack>-<role>`; of one that is somebody else's, its own. */
   name: string;
   role: NetworkRole;
   /** True for networks that have no way out of the host. */
   internal: boolean;
+  /** True: it has to be there already, and stays when the box goes. */
+  external?: true;
 }
 
 /**
  * `edge`: edge and gateways, with a way out. `data`: gateways, Redis, Postgres. `models`: gateways, valves. `backends`: valves,
  * backends. Only with observability: `metrics`: Prometheus, exporters, Alertmanager, Grafana. `dashboards`: Grafana and
- * Alertmanager, with a way out. Only with a Langfuse of the box's own: `langfuse`: it and its stores.
+ * Alertmanager, with a way out. Only with a Langfuse of the box's own: `langfuse`: it and its stores. `joined-…`: gateways or the
+ * edge, and containers of others.
  */
-export type NetworkRole = "edge" | "data" | "models" | "backends" | "metrics" | "dashboards" | "langfuse";
+export type NetworkRole =
+  | "edge"
+  | "data"
+  | "models"
+  | "backends"
+  | "metrics"
+  | "dashboards"
+  | "langfuse"
+  | JoinedRole;
+
+/** A network of others, by its name. */
+export type JoinedRole = `joined-${string}`;
 
 export interface VolumePlan {
   /** Name on the host. Volumes hold data and are kept by every replacement and by `down`. */
@@ -134,7 +149,7 @@ export interface ContainerPlan {
   /** Never holds a secret: what is in here shows in `docker inspect`. */
   env: Record<string, string>;
   /** Network role to the names that it answers to there. None: it has no network. */
-  networks: Partial<Record<NetworkRole, string[]>>;
+  networks: { [Role in NetworkRole]?: string[] };
   mounts: MountPlan[];
   /** Path to tmpfs options. */
   tmpfs: Record<string, string>;
@@ -276,6 +291,15 @@ export interface ObservabilityPlan {
   change?: StepPlan;
 }
 
+/** Whose the data directory of a host is. */
+export interface OwnerPlan extends StepPlan {
+  stack: string;
+  /** The salt key's fingerprint: two checkouts of one stack have the same. */
+  identity: string;
+  /** POSIX sh that takes it back, when the box goes. */
+  remove: string;
+}
+
 export interface BoxPlan {
   stack: string;
   /** `gpubox-<stack>`, the start of every name on the host. */
@@ -283,6 +307,8 @@ export interface BoxPlan {
   /** Address of the Docker engine. */
   docker: string;
   dataDir: string;
+  /** Says on the host whose the data directory is; absent without a salt key. */
+  owner?: OwnerPlan;
   networks: NetworkPlan[];
   cache?: ServicePlan;
   database?: ServicePlan;
@@ -309,6 +335,8 @@ export interface BoxPlan {
   models: string[];
   /** Sentences for the person who runs `up`: what this plan does without and why. */
   notes: string[];
+  /** What the policies warn of, and what the config waives. What they refuse makes no plan. */
+  policy: PolicyFinding[];
 }
 
 export interface ResolvedImage {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { limitsSchema } from "./limits";
 import { routingSchema } from "./routing";
-import { hostName, memoryMiB, port, portBind, seconds, secretRef } from "./shared";
+import { hostName, memoryMiB, networkName, port, portBind, seconds, secretRef } from "./shared";
 import { adminSchema, tlsSchema } from "./tls";
 
 const settings = z.record(z.string(), z.unknown());
@@ -47,6 +47,19 @@ export const gatewaySchema = z.strictObject({
     .describe("`none`: clients on this host need no key, the edge adds it. Only with a loopback `bind`."),
   tls: tlsSchema.optional(),
   admin: adminSchema.optional(),
+  joinNetworks: z
+    .strictObject({
+      upstreams: z
+        .array(networkName)
+        .default([])
+        .describe("The gateways join them, to reach servers in containers of others by name."),
+      clients: z
+        .array(networkName)
+        .default([])
+        .describe("The edge joins them, and containers of others reach it as gpubox-<stack>-edge:4000."),
+    })
+    .prefault({})
+    .describe("Docker networks of others, which have to exist. gpubox neither makes nor removes them."),
   replicas: z.int().min(1).max(8).default(1).describe("Gateway containers a generation."),
   drainTimeout: seconds
     .default(900)

@@ -1,13 +1,33 @@
 import { z } from "zod";
+import { sshAddress } from "../host/address";
 import { gpuSchema } from "./gpu";
 import { absolutePath } from "./shared";
+
+/** A file of the machine that gpubox runs on. ssh would take a quote or a line break for more of its configuration. */
+const sshPath = z
+  .string()
+  .regex(/^[^-\s"%][^\n"%]*$/, "Write the path of a file, for example ~/.ssh/id_ed25519.");
 
 export const hostSchema = z.strictObject({
   docker: z
     .string()
-    .regex(/^(unix:\/\/\/|ssh:\/\/).+/, "Write unix:///var/run/docker.sock or ssh://user@host.")
+    .refine(
+      (text) => /^unix:\/\/\/.+/.test(text) || sshAddress(text) !== undefined,
+      "Write unix:///var/run/docker.sock or ssh://user@host.",
+    )
     .default("unix:///var/run/docker.sock")
-    .describe("Address of the Docker engine that runs the box."),
+    .describe(
+      "Address of the Docker engine that runs the box: unix:///var/run/docker.sock, or ssh://user@host[:port] for another machine.",
+    ),
+  identityFile: sshPath.optional().describe("Private key for SSH. Default: the agent's and ssh's own."),
+  knownHosts: sshPath
+    .optional()
+    .describe("File with the host's SSH key, relative to the project. Default: the user's known_hosts."),
+  jump: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9@.:,[\]_-]*$/, "Write user@host or user@host:port.")
+    .optional()
+    .describe("Host that the SSH connection goes through, as ProxyJump has it."),
   dataDir: absolutePath
     .default("/srv/gpubox")
     .describe("Directory on the host for env files, configs and model files. One box a directory."),

@@ -45,6 +45,15 @@ export const modelName = z
     "A model's name is letters, digits and . _ : / -, at most 128 characters.",
   );
 
+/** Name of a Docker network that containers know each other on. */
+export const networkName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "Write a network's name, as `docker network ls` shows it.")
+  .refine(
+    (name) => !["bridge", "host", "none"].includes(name),
+    "Docker's own networks know no names. Make one, `docker network create NAME`, and put both sides on it.",
+  );
+
 /** Name or IPv4 address of a host, as clients write it. */
 export const hostName = z
   .string()

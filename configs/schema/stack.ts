@@ -2,10 +2,12 @@ import { z } from "zod";
 import { engines, type ModelConfig } from "../engines";
 import { type AccessConfig, accessSchema } from "./access";
 import { type BackupConfig, backupSchema } from "./backup";
+import { type BoxesConfig, boxesSchema } from "./boxes";
 import { type GatewayConfig, gatewaySchema } from "./gateway";
 import { type HostConfig, hostSchema } from "./host";
 import { type JobsConfig, jobsSchema } from "./jobs";
 import { type ObservabilityConfig, observabilitySchema } from "./observability";
+import { type PolicyConfig, policySchema } from "./policy";
 import { modelName } from "./shared";
 import { type CacheConfig, cacheSchema, type DatabaseConfig, databaseSchema } from "./stores";
 
@@ -19,6 +21,8 @@ export const sections = {
   backup: backupSchema,
   observability: observabilitySchema,
   jobs: jobsSchema,
+  policy: policySchema,
+  boxes: boxesSchema,
 };
 
 export type SectionName = keyof typeof sections;
@@ -35,6 +39,9 @@ export interface StackConfig {
   observability: ObservabilityConfig;
   /** Name to what `npm run job start` starts. */
   jobs: JobsConfig;
+  policy: PolicyConfig;
+  /** Other boxes; `models` has theirs. */
+  boxes: BoxesConfig;
   /** Public name to entry, in the order of the file. */
   models: Record<string, ModelConfig>;
 }
@@ -69,6 +76,10 @@ export function stackJsonSchema(): object {
     type: "string",
     description: "Written by `npm run up`: the salt key by its fingerprint.",
   };
+  const hostId = {
+    type: "string",
+    description: "Written by `npm run up`: the Docker engine behind SSH that the box is on.",
+  };
   const secrets = generatedSecrets.map((name) => [`gpubox:${name}`, secret]);
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -81,6 +92,7 @@ export function stackJsonSchema(): object {
           ...keys,
           ["gpubox:models", models],
           ["gpubox:saltFingerprint", fingerprint],
+          ["gpubox:hostId", hostId],
           ...secrets,
         ]),
         patternProperties: { "^gpubox:": secret },

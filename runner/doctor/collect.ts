@@ -1,10 +1,17 @@
-import type { Answer, Facts, PortFacts } from "../../configs/doctor/facts";
+import type { Answer, Facts, PortFacts, RemoteFacts } from "../../configs/doctor/facts";
+import { sshAddress } from "../../configs/host/address";
+import { planHost } from "../../configs/host/prepare";
 import { PROBE } from "../../configs/plan/names";
 import type { BoxPlan } from "../../configs/plan/types";
 import type { StackConfig } from "../../configs/schema/stack";
 import { findDocker } from "../dockerEngine";
+import { readHost } from "../host/prepare";
+import { hostShell } from "../host/shell";
 import { disks, freeMemory, holderOf, onHost } from "../machine";
+import { UserError } from "../process";
 import type { Secrets } from "../secrets";
+import { connectHost } from "../ssh/connection";
+import { reachEndpoint } from "../ssh/reach";
 import { containersOf, networksOf } from "./containers";
 import { edgeOf, gatewayLook, postgresSays, valvesOf } from "./insides";
 import { lately } from "./lately";
@@ -28,14 +35,22 @@ export interface CollectOptions {
 /** Looks at everything that the rows of the doctor judge. Changes nothing; what cannot be looked at is left out. */
 export async function collect(options: CollectOptions): Promise<Facts> {
   const { box, config, secrets, since, clientKey, clientModel, projectDir } = options;
+  const unreachable = reachHost(projectDir, config);
+  if (unreachable)
+    return { docker: { state: "silent", reason: "see ssh" }, clientModel, host: { unreachable } };
   const found = await findDocker(box.docker);
-  const host = await hostFacts(config, found.state === "answers" ? found.engine : undefined);
+  const remote = await remoteFacts(config);
+  const host = {
+    ...(await hostFacts(config, box.docker, found.state === "answers" ? found.engine : undefined)),
+    remote,
+  };
   if (found.state !== "answers") return { docker: found, clientModel, host };
 
   const [containers, networks] = await Promise.all([containersOf(box), networksOf(box.docker)]);
   const docker = { state: "answers" } as const;
   if (!containers?.length) return { docker, networks, containers, clientModel, host };
 
+  const endpoint = await reachEndpoint(config, box.endpoint);
   const running = containers.filter(({ role, state }) => role === "gateway" && state === "running");
   const gateways = running.map(({ name }) => name);
   const ownKey = config.gateway.auth === "key" ? secrets.masterKey : undefined;
@@ -45,9 +60,9 @@ export async function collect(options: CollectOptions): Promise<Facts> {
     edgeOf(box),
     postgresSays(box),
     lately(box, gateways, since),
-    ask(box, ownKey),
-    clientKey === undefined ? undefined : ask(box, clientKey),
-    readiness(box),
+    ask(endpoint, ownKey),
+    clientKey === undefined ? undefined : ask(endpoint, clientKey),
+    readiness(endpoint),
   ]);
   const serving = edge?.gateways.find(({ state }) => state === "serving")?.gateway ?? gateways[0];
   const look = serving ? await gatewayLook(box, projectDir, serving) : {};
@@ -71,7 +86,34 @@ export async function collect(options: CollectOptions): Promise<Facts> {
   };
 }
 
-async function ask({ endpoint }: BoxPlan, key: string | undefined): Promise<Answer> {
+/** Why a host behind SSH cannot be looked at. */
+function reachHost(projectDir: string, config: StackConfig): Facts["host"]["unreachable"] {
+  try {
+    connectHost(projectDir, config);
+    return undefined;
+  } catch (error) {
+    if (error instanceof UserError) return { what: error.what, fix: error.fix };
+    throw error;
+  }
+}
+
+async function remoteFacts(config: StackConfig): Promise<RemoteFacts | "here"> {
+  if (!sshAddress(config.host.docker)) return "here";
+  const state = await readHost(config);
+  const before = Date.now();
+  const clock = Number((await hostShell(config, "date +%s")).stdout);
+  // Halfway between question and answer, as NTP has it.
+  const asked = (before + Date.now()) / 2 / 1000;
+  const { steps } = planHost(state, { dataDir: config.host.dataDir });
+  return {
+    state,
+    steps: steps.map(({ does }) => does),
+    aheadSeconds: Math.round(clock - asked),
+    declaredArch: config.host.arch,
+  };
+}
+
+async function ask(endpoint: string, key: string | undefined): Promise<Answer> {
   try {
     const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
     const signal = AbortSignal.timeout(ANSWER_MS);
@@ -83,7 +125,7 @@ async function ask({ endpoint }: BoxPlan, key: string | undefined): Promise<Answ
   }
 }
 
-async function readiness({ endpoint }: BoxPlan): Promise<string | undefined> {
+async function readiness(endpoint: string): Promise<string | undefined> {
   try {
     const answer = await fetch(`${endpoint}/health/readiness`, { signal: AbortSignal.timeout(ANSWER_MS) });
     const body = (await answer.json()) as { db?: unknown };
@@ -111,16 +153,17 @@ async function portsOf(box: BoxPlan, config: StackConfig): Promise<PortFacts[]> 
 
 async function hostFacts(
   { host }: StackConfig,
+  docker: string,
   engine: { dataRoot: string; memoryBytes: number } | undefined,
 ): Promise<Facts["host"]> {
   const folders = [...(engine ? [engine.dataRoot] : []), host.dataDir];
-  const free = engine && (await freeMemory(host.docker));
+  const free = engine && (await freeMemory(docker));
   const declared = host.gpus.filter(({ vendor }) => vendor === "nvidia").map(({ id }) => String(id));
   return {
-    disks: await disks(host.docker, folders).catch(() => undefined),
+    disks: await disks(docker, folders).catch(() => undefined),
     memory:
       engine && free !== undefined ? { totalBytes: engine.memoryBytes, availableBytes: free } : undefined,
-    gpus: declared.length > 0 ? { declared, found: await nvidiaDevices(host.docker) } : undefined,
+    gpus: declared.length > 0 ? { declared, found: await nvidiaDevices(docker) } : undefined,
   };
 }
 

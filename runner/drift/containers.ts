@@ -97,14 +97,14 @@ const imageSchema = z.object({
 
 type Image = z.infer<typeof imageSchema>;
 
-/** Containers that are the box's, say so, or are on one of its networks; stopped ones too. */
+/** Containers that are the box's, say so, or are on one of its own networks; stopped ones too. */
 export async function hostContainers(box: BoxPlan): Promise<HostContainer[]> {
   const { docker, prefix, stack } = box;
   const ids = (await output("docker", ["-H", docker, "ps", "-aq", "--no-trunc"])).split("\n").filter(Boolean);
   if (ids.length === 0) return [];
   // One that ends meanwhile makes the command fail, and the others are still printed.
   const { stdout } = await run("docker", ["-H", docker, "inspect", ...ids]);
-  const networks = new Set(box.networks.map(({ name }) => name));
+  const networks = new Set(box.networks.filter(({ external }) => !external).map(({ name }) => name));
   const found = z
     .array(containerSchema)
     .parse(JSON.parse(stdout))

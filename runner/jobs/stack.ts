@@ -1,3 +1,4 @@
+import { hostName, sshAddress } from "../../configs/host/address";
 import { contextOf } from "../../configs/plan/box";
 import type { PlanContext } from "../../configs/plan/context";
 import { generatedSecrets } from "../../configs/schema/stack";
@@ -17,6 +18,11 @@ import { readStackFile } from "../stackConfig";
 export function readJobStack(projectDir: string, stack: string): PlanContext {
   const names = [...new Set([...generatedSecrets, ...namedSecrets(projectDir, stack)])];
   const config = checkStackFile(projectDir, stack, { secrets: names });
+  if (sshAddress(config.host.docker))
+    throw new UserError(
+      `Jobs have their folders beside their gateways, and the box of ${stack} is on ${hostName(config.host.docker)}.`,
+      "Run `npm run job` in a checkout on that host, with docker: unix:///var/run/docker.sock.",
+    );
   const standIns = Object.fromEntries(names.map((name) => [name, standIn(name)]));
   return contextOf({
     config,

@@ -150,9 +150,7 @@ type Sections = Record<string, Record<string, unknown>>;
         config["gpubox:gateway"]!.port = 4358;
       });
       const preview = await shell(`pulumi preview --stack ${STACK}`);
-      expect(preview.stdout).toContain(
-        "The edge is replaced, because its image, a port or an address changes",
-      );
+      expect(preview.stdout).toContain("The edge is replaced: for about 10 s nobody gets in");
       edit((config) => {
         config["gpubox:gateway"]!.port = 4350;
       });

@@ -1,7 +1,9 @@
 import type { ModelLock } from "../../configs/models/facts";
+import { withoutLeftOut } from "../../configs/optionalModels";
 import { parseStack, type RawStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
 import type { BoxPlan, Resolved } from "../../configs/plan/types";
+import type { Side } from "../../configs/preview/types";
 import { saltFingerprint, secretFacts } from "../../configs/secretFacts";
 import { loadAssets } from "../../runner/assets";
 import { defaultProjectDir } from "../../runner/project";
@@ -54,6 +56,22 @@ export function testPlan(
     resolved,
     assets: loadAssets(defaultProjectDir),
   });
+}
+
+/** One side of a preview: a stack config, and the plan that is made of it. */
+export function testSide(
+  values: Record<string, unknown> = { models: tinyModel },
+  { secrets = testSecrets, resolved = recipes, lock = {} as ModelLock } = {},
+): Side {
+  const raw = { ...rawStack(values, secrets), lock };
+  return {
+    values,
+    config: withoutLeftOut(parseStack(raw), raw.secrets),
+    plan: testPlan(values, secrets, resolved, lock),
+    lock,
+    resolved,
+    secrets: raw.secrets,
+  };
 }
 
 /** The same machine with a gateway from a registry, which can talk to a database. */

@@ -19,7 +19,7 @@ test.each([
 
 test("another port of the edge is announced as the one interruption for everybody", () => {
   expect(said(testPlan(), testPlan({ gateway: { port: 4100 } }))).toEqual([
-    "The edge is replaced, because its image, a port or an address changes: for about 10 s nobody gets in, and streams that last longer than 5 s are cut.",
+    "The edge is replaced: for about 10 s nobody gets in, and streams that last longer than 5 s are cut.",
   ]);
 });
 

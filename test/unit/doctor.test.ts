@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { diagnose, rows, rowsMarkdown } from "../../configs/doctor";
-import type { ContainerFacts, Facts } from "../../configs/doctor/facts";
+import type { ContainerFacts, Facts, RemoteFacts } from "../../configs/doctor/facts";
 import { parseRequest } from "../../configs/doctor/requests";
 import { configVerdict, type Verdict } from "../../configs/doctor/row";
 import { slotsOf, targetsOf } from "../../configs/doctor/ways";
+import { parseState } from "../../configs/host/state";
 import { servicesOf } from "../../configs/plan/box";
 import { parseStat } from "../../runner/doctor/insides";
 import { defaultProjectDir } from "../../runner/project";
@@ -58,6 +59,7 @@ const healthy: Facts = {
   requests: [],
   unknownModels: [],
   host: {
+    remote: "here",
     disks: [{ folders: ["/var/lib/docker"], freeBytes: 100e9 }],
     memory: { totalBytes: 24e9, availableBytes: 20e9 },
     gpus: { declared: ["0"], found: ["0", "GPU-aaaa"] },
@@ -84,6 +86,20 @@ const without = (role: string): Facts => ({
   ...healthy,
   containers: healthy.containers!.filter((one) => one.role !== role),
 });
+/** The healthy box, on a host behind SSH. */
+const remote = (change: Partial<RemoteFacts>): Facts => ({
+  ...healthy,
+  host: {
+    ...healthy.host,
+    remote: {
+      state: { ...parseState(""), arch: "amd64", ntp: false },
+      steps: [],
+      aheadSeconds: 4,
+      declaredArch: "amd64",
+      ...change,
+    },
+  },
+});
 const up = "Run `npm run up -- --stack test`: it starts what should run.";
 
 test("of a healthy box every row is looked at and none applies", () => {
@@ -99,6 +115,37 @@ test("what could not be looked at is neither well nor wrong", () => {
 });
 
 const CASES: [name: string, row: string, facts: Facts, what: string | RegExp, fix: string | RegExp][] = [
+  [
+    "a host that SSH does not reach",
+    "ssh",
+    {
+      docker: { state: "silent", reason: "" },
+      host: { unreachable: { what: "The name gpu1 leads nowhere.", fix: "Correct it." } },
+    },
+    "The name gpu1 leads nowhere.",
+    "Correct it.",
+  ],
+  [
+    "a clock that is behind",
+    "clock",
+    remote({ aheadSeconds: -90 }),
+    "The host's clock is 90 s behind this machine's, and no NTP keeps it.",
+    /set-ntp true/,
+  ],
+  [
+    "another processor",
+    "arch",
+    remote({ declaredArch: "arm64" }),
+    "The host is amd64, and Pulumi.test.yaml says arm64.",
+    /gpubox:host.arch: amd64/,
+  ],
+  [
+    "a host that lost a rule",
+    "prepared",
+    remote({ steps: ["start Docker, now and at boot"] }),
+    "The host is not as a prepared one: start Docker, now and at boot.",
+    /npm run host prepare -- --stack test/,
+  ],
   [
     "an engine that does not answer",
     "docker",

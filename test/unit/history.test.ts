@@ -35,14 +35,21 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true }));
 
 /** What `pulumi up` does once a generation serves. */
-function serve(generation: string, minute: number, lock?: ModelLock) {
+function serve(generation: string, minute: number, lock?: ModelLock, boxes?: Record<string, unknown>) {
   writeFileSync(
     join(dir, "Pulumi.box.yaml"),
-    stringify({ config: { "gpubox:models": { m: { engine: "vllm", model: SOURCE } }, generation } }),
+    stringify({
+      config: {
+        "gpubox:models": { m: { engine: "vllm", model: SOURCE } },
+        ...(boxes ? { "gpubox:boxes": boxes } : {}),
+        generation,
+      },
+    }),
   );
   if (lock) writeModelLock(dir, lock);
   else rmSync(join(dir, "models.lock.json"), { force: true });
-  const env = { ...process.env, GPUBOX_STACK: "box", GPUBOX_GENERATION: generation };
+  const names = { GPUBOX_STACK: "box", GPUBOX_GENERATION: generation };
+  const env = { ...process.env, ...names, GPUBOX_BOXES: Object.keys(boxes ?? {}).join(" ") };
   const { status, stderr } = spawnSync("sh", ["-c", RECORD], {
     cwd: dir,
     env,
@@ -78,6 +85,33 @@ test("a generation that serves again without a lock is recorded without one", ()
   expect(existsSync(recorded)).toBe(true);
   serve("first", 2);
   expect(existsSync(recorded)).toBe(false);
+});
+
+test("the files of other boxes are recorded, as they were, and a rollback leaves those beside the project", () => {
+  const other = (model: string) =>
+    writeFileSync(
+      join(dir, "Pulumi.gpu2.yaml"),
+      stringify({
+        config: {
+          "gpubox:gateway": { bind: "10.0.0.2" },
+          "gpubox:models": { [model]: { engine: "openai", baseUrl: "http://10.0.0.9/v1" } },
+        },
+      }),
+    );
+  const boxes = { gpu2: { key: { secret: "masterKey" } } };
+  other("first");
+  serve("one", 1, undefined, boxes);
+  other("second");
+  serve("two", 2, undefined, boxes);
+  expect(plansOf(dir, "box").map(({ models }) => models)).toEqual([
+    ["m", "second"],
+    ["m", "second"],
+    ["first", "m"],
+  ]);
+  restorePrevious(dir, "box", "two");
+  expect(readFileSync(join(dir, "Pulumi.gpu2.yaml"), "utf8")).toContain("second");
+  serve("two", 3);
+  expect(existsSync(join(dir, ".gpubox/history/box/two/Pulumi.gpu2.yaml"))).toBe(false);
 });
 
 test("weights at the commits of the present lock, of what serves and of a rollback are no garbage, older ones are", () => {

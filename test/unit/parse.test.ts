@@ -21,6 +21,7 @@ test("an empty stack config is a box with every default and no model", () => {
     bind: "127.0.0.1",
     hosts: [],
     auth: "key",
+    joinNetworks: { upstreams: [], clients: [] },
     replicas: 1,
     drainTimeout: 900,
     memoryMiB: 4096,
@@ -186,16 +187,6 @@ test("a LiteLLM setting that gpubox owns is refused with what to use instead", (
     mistakes({ gateway: { settings: { general: { master_key: "x" }, router: { retry_after: 3 } } } }),
   ).toEqual([
     "gpubox:gateway.settings.general.master_key: master_key is set by gpubox. Use the secret gpubox:masterKey.",
-  ]);
-});
-
-test("what is not built yet is refused, never ignored", () => {
-  expect(
-    mistakes({
-      host: { docker: "ssh://root@box" },
-    }),
-  ).toEqual([
-    "gpubox:host.docker: Hosts behind SSH are not built yet. Run gpubox on the host itself with unix:///var/run/docker.sock.",
   ]);
 });
 

@@ -1,4 +1,5 @@
-import { dockerPackages, ensureDocker, findDocker, parseOsRelease } from "../../runner/dockerEngine";
+import { dockerPackages, parseOsRelease } from "../../configs/host/distribution";
+import { ensureDocker, findDocker } from "../../runner/dockerEngine";
 
 const bookworm = `PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n`;
 const noble = `PRETTY_NAME="Ubuntu 24.04.3 LTS"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n`;

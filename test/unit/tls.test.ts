@@ -272,6 +272,7 @@ describeTls("a certificate that is known at preview", () => {
       expect(texts(problems({ tls }, { files }))).toEqual([
         `gpubox:gateway.tls.key: There is no file ${tls.key}.`,
       ]);
+      expect(readHostFiles({ tls }, { docker: "ssh://ops@gpu1" })).toEqual({});
       expect(readHostFiles({ tls: { certificate: join(dir, "none/c.pem"), key: SECRETS.key } })).toEqual({});
     } finally {
       rmSync(dir, { recursive: true });

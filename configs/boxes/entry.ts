@@ -1,0 +1,59 @@
+import type { BoxConfig } from "../schema/boxes";
+import type { Mode } from "../schema/model";
+import type { ServedModel } from "./served";
+
+/** A model that another box serves, and how that box is reached. */
+export interface Borrowed {
+  /** Name of the box in this config. */
+  box: string;
+  config: BoxConfig;
+  /** Up to and with /v1. */
+  baseUrl: string;
+  served: ServedModel;
+}
+
+/** Seconds that this gateway waits longer than the other one, so that clients get its answer and no timeout of this one. */
+const MARGIN_SECONDS = 30;
+
+/** What `timeoutSeconds` may be at most: the edge ends a request after 15 minutes without a byte. */
+const MOST_SECONDS = 900;
+
+/** LiteLLM's prefix for a gateway that serves the mode. */
+const PROVIDERS: Partial<Record<Mode, string>> = {
+  audio_transcription: "openai",
+  audio_speech: "openai",
+};
+
+/**
+ * An entry for a model of other boxes, as a person would write it: one instance for each box.
+ *
+ * @param refused aliases that lead elsewhere
+ */
+export function entryOf(models: Borrowed[], refused: ReadonlySet<string>): Record<string, unknown> {
+  const served = models.map(({ served }) => served);
+  const [first] = served as [ServedModel, ...ServedModel[]];
+  const aliases = served.flatMap(({ aliases }) => aliases);
+  const contexts = served.map(({ contextLength }) => contextLength);
+  const timeout = Math.max(...served.map(({ timeoutSeconds }) => timeoutSeconds)) + MARGIN_SECONDS;
+  return {
+    engine: "openai",
+    mode: first.mode,
+    provider: PROVIDERS[first.mode] ?? "hosted_vllm",
+    // Every box's gateway speaks both protocols.
+    messages: first.mode === "chat" ? "native" : "translated",
+    aliases: [...new Set(aliases)].filter((alias) => !refused.has(alias)).sort(),
+    start: served.every(({ start }) => start === "manual") ? "manual" : "auto",
+    timeoutSeconds: Math.min(MOST_SECONDS, timeout),
+    ...(first.price ? { price: first.price } : {}),
+    ...(first.baseModel ? { baseModel: first.baseModel } : {}),
+    ...(contexts.every((tokens) => tokens !== undefined)
+      ? { contextLength: Math.min(...(contexts as number[])) }
+      : {}),
+    // Also where there is one: its id, by which LiteLLM counts, stays when a second box gets the model.
+    instances: models.map(({ box, config: { key, weight, order }, baseUrl }) => ({
+      ...{ name: box, baseUrl, apiKey: key },
+      ...(weight === undefined ? {} : { weight }),
+      ...(order === undefined ? {} : { order }),
+    })),
+  };
+}

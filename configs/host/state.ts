@@ -1,0 +1,111 @@
+import { type Distribution, parseOsRelease } from "./distribution";
+
+/** What `host prepare` and `doctor` read of a host. */
+export interface HostState {
+  distribution: Distribution;
+  /** True where apt-get is there. */
+  apt: boolean;
+  user: string;
+  /** How commands become root. */
+  root: "is root" | "sudo" | "sudo wants a password" | "no sudo";
+  systemd: boolean;
+  /** Version of the installed engine; undefined where there is none. */
+  docker?: string;
+  /** Version that apt would install; undefined where apt knows none or was never updated. */
+  dockerCandidate?: string;
+  dockerRuns: boolean;
+  /** The user is root or in the group docker. */
+  mayUseDocker: boolean;
+  daemonJson?: string;
+  /** There is a device of NVIDIA on the PCI bus. */
+  nvidia: boolean;
+  /** Version of the kernel's driver. */
+  nvidiaDriver?: string;
+  /** nvidia-ctk is there. */
+  nvidiaToolkit: boolean;
+  /** Apt knows the package nvidia-container-toolkit. */
+  nvidiaToolkitCandidate: boolean;
+  /** There is a CDI description of NVIDIA's devices. */
+  nvidiaCdi: boolean;
+  dataDir: boolean;
+  /** Interface of the default route. */
+  outside?: string;
+  /** Lines of the chain DOCKER-USER; undefined where it is not there or only root may read it and we are not. */
+  dockerUser?: string[];
+  /** In Docker's words: `amd64`, `arm64`. */
+  arch?: string;
+  /** The clock is kept by NTP; undefined where nothing says so. */
+  ntp?: boolean;
+}
+
+/** Comment of gpubox' rules in DOCKER-USER. */
+export const RULE_COMMENT = "gpubox";
+
+/** Reads a host as `key=value` lines, without changing it. "$1": dataDir; "$2": how to become root, may be empty. */
+export const STATE_PROBE = `
+say() { printf '%s=%s\\n' "$1" "$(printf %s "$2" | base64 | tr -d '\\n')"; }
+has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
+PATH=$PATH:/usr/sbin:/sbin
+say release "$(cat /etc/os-release 2>/dev/null)"
+has apt-get && say apt yes
+say user "$(id -un)"
+if [ "$(id -u)" = 0 ]; then say root "is root"
+elif ! has sudo; then say root "no sudo"
+elif sudo -n true 2>/dev/null; then say root sudo
+else say root "sudo wants a password"; fi
+[ -d /run/systemd/system ] && say systemd yes
+has dockerd && say docker "$(dockerd --version 2>/dev/null)"
+has apt-cache && say dockerCandidate "$(apt-cache policy docker.io 2>/dev/null | sed -n 's/^ *Candidate: //p')"
+$2 docker info >/dev/null 2>&1 && say dockerRuns yes
+case " $(id -Gn 2>/dev/null) $(id -Gn "$(id -un)") " in *" docker "*|*" root "*) say mayUseDocker yes ;; esac
+[ -f /etc/docker/daemon.json ] && say daemonJson "$($2 cat /etc/docker/daemon.json)"
+for device in /sys/bus/pci/devices/*; do
+  [ "$(cat "$device/vendor" 2>/dev/null)" = 0x10de ] || continue
+  case "$(cat "$device/class")" in 0x03*) say nvidia yes; break ;; esac
+done
+[ -r /proc/driver/nvidia/version ] && say nvidiaDriver "$(sed -n 's/.* \\([0-9][0-9.]*\\) .*/\\1/p;q' /proc/driver/nvidia/version)"
+has nvidia-ctk && say nvidiaToolkit yes
+has apt-cache && apt-cache show nvidia-container-toolkit >/dev/null 2>&1 && say nvidiaToolkitCandidate yes
+for file in /etc/cdi/nvidia* /var/run/cdi/nvidia*; do [ -e "$file" ] && say nvidiaCdi yes && break; done
+[ -d "$1" ] && say dataDir yes
+say outside "$(ip -4 route show default 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)"
+rules=$($2 iptables -w -S DOCKER-USER 2>/dev/null) && say dockerUser "$rules"
+say arch "$(uname -m)"
+has timedatectl && say ntp "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)"
+true`;
+
+/** The kernel's names to Docker's. */
+const ARCHITECTURES: Record<string, string> = { x86_64: "amd64", aarch64: "arm64" };
+
+/** The answer of `STATE_PROBE`. */
+export function parseState(text: string): HostState {
+  const lines = text.split("\n").map((line) => /^(\w+)=(.*)$/.exec(line));
+  const seen = new Map(
+    lines.flatMap((found) => (found ? [[found[1]!, Buffer.from(found[2]!, "base64").toString()]] : [])),
+  );
+  const word = (key: string) => seen.get(key)?.trim() || undefined;
+  const version = (text?: string) => /(\d+(?:\.\d+)+)/.exec(text ?? "")?.[1];
+  const ntp = word("ntp");
+  return {
+    distribution: parseOsRelease(word("release") ?? ""),
+    apt: seen.has("apt"),
+    user: word("user") ?? "",
+    root: (word("root") ?? "no sudo") as HostState["root"],
+    systemd: seen.has("systemd"),
+    docker: seen.has("docker") ? (version(word("docker")) ?? "unknown") : undefined,
+    dockerCandidate: version(word("dockerCandidate")),
+    dockerRuns: seen.has("dockerRuns"),
+    mayUseDocker: seen.has("mayUseDocker"),
+    daemonJson: seen.get("daemonJson"),
+    nvidia: seen.has("nvidia"),
+    nvidiaDriver: word("nvidiaDriver"),
+    nvidiaToolkit: seen.has("nvidiaToolkit"),
+    nvidiaToolkitCandidate: seen.has("nvidiaToolkitCandidate"),
+    nvidiaCdi: seen.has("nvidiaCdi"),
+    dataDir: seen.has("dataDir"),
+    outside: word("outside"),
+    dockerUser: seen.has("dockerUser") ? (word("dockerUser") ?? "").split("\n") : undefined,
+    arch: ARCHITECTURES[word("arch") ?? ""],
+    ...(ntp ? { ntp: ntp === "yes" } : {}),
+  };
+}

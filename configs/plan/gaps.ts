@@ -1,0 +1,147 @@
+import { size } from "../gpu/lines";
+import { DRAIN_SECONDS } from "./llamaSwap";
+import type { BackendPlan, BoxPlan, ContainerPlan, ServicePlan, SlotPlan } from "./types";
+
+/** Time in which something does not answer, because its container is replaced in place. */
+export interface Gap {
+  /** The container whose replacement makes it. */
+  container: string;
+  /** Public names that wait or fail meanwhile; `all` for the edge; none where others take the requests. */
+  models: string[] | "all";
+  /** What clients notice, as a sentence. */
+  notice: string;
+  /** Seconds that are usual. Undefined: nothing is known that they follow from. */
+  aboutSeconds?: number;
+  /** Seconds after which `up` gives up on it. */
+  mostSeconds: number;
+  /** What both numbers come from. */
+  source: string;
+}
+
+/** Instance to the bytes of weights that its server reads; undefined where no lock says it. */
+export type WeightsOf = (instance: string) => number | undefined;
+
+/** Seconds from the stop of a small server to the healthy answer of the next one, beyond its grace; measured 2 to 4. */
+const START_SECONDS = 5;
+
+/** The same of a model server without weights: its engine's own start. */
+const ENGINE_SECONDS = 10;
+
+/** Bytes a second that weights are read with: between a hard disk's 150 MB and an NVMe disk's 3 GB. */
+const READ_RATE = 1_000_000_000;
+
+/**
+ * The gaps that a change makes. Everything that is not in here is a new generation, a reload or a new container, and nobody
+ * notices.
+ *
+ * @param replaced names of the containers that are not what they were
+ */
+export function gapsOf(
+  plan: BoxPlan,
+  replaced: ReadonlySet<string>,
+  weights: WeightsOf = () => undefined,
+): Gap[] {
+  const isReplaced = ({ container }: ServicePlan) => replaced.has(container.name);
+  return [
+    ...(isReplaced(plan.edge) ? [edgeGap(plan.edge.container)] : []),
+    ...[plan.cache, plan.database].flatMap((store) => (store && isReplaced(store) ? [storeGap(store)] : [])),
+    ...plan.backends.flatMap((backend) => [
+      ...(isReplaced(backend.valve) ? [valveGap(backend.model, backend.valve)] : []),
+      ...(isReplaced(backend.service) ? [backendGap(plan, backend, isReplaced, weights)] : []),
+    ]),
+    ...plan.slots.flatMap((slot) => [
+      ...slot.members.flatMap(({ model, valve }) => (isReplaced(valve) ? [valveGap(model, valve)] : [])),
+      ...(isReplaced(slot.service) ? [slotGap(slot)] : []),
+    ]),
+  ];
+}
+
+function edgeGap(container: ContainerPlan): Gap {
+  const grace = container.stopGraceSeconds;
+  return {
+    ...timesOf(
+      container,
+      grace + START_SECONDS,
+      `its grace of ${grace} s and ${START_SECONDS} s for its start`,
+    ),
+    models: "all",
+    notice:
+      `The edge is replaced: for about ${grace + START_SECONDS} s nobody gets in, and streams that last longer than ` +
+      `${grace} s are cut.`,
+  };
+}
+
+function storeGap({ container }: ServicePlan): Gap {
+  const notice =
+    container.name === "cache"
+      ? "Redis is replaced in place: cached answers and the counters of limits begin anew. Models answer meanwhile."
+      : "Postgres is replaced in place: until it answers again, keys that a gateway does not remember are refused and spend waits.";
+  return { ...timesOf(container, START_SECONDS, `${START_SECONDS} s for its start`), models: [], notice };
+}
+
+function valveGap(model: string, { container }: ServicePlan): Gap {
+  const grace = container.stopGraceSeconds;
+  return {
+    ...timesOf(container, START_SECONDS, `${START_SECONDS} s for its start, after what runs has ended`),
+    models: [model],
+    notice:
+      `The valve of ${model} is replaced in place: its new requests fail until the new one listens, which waits up to ` +
+      `${grace} s for what runs; longer streams are cut. Other models notice nothing.`,
+  };
+}
+
+function backendGap(
+  plan: BoxPlan,
+  { model, instance, service, holdSeconds, start }: BackendPlan,
+  isReplaced: (service: ServicePlan) => boolean,
+  weights: WeightsOf,
+): Gap {
+  const { container } = service;
+  const bytes = weights(instance);
+  const about = bytes === undefined ? undefined : ENGINE_SECONDS + Math.ceil(bytes / READ_RATE);
+  const others = plan.backends.some(
+    (other) => other.model === model && other.start === "auto" && !isReplaced(other.service),
+  );
+  const source =
+    bytes === undefined
+      ? "no estimate, because the size of its weights is not locked"
+      : `${ENGINE_SECONDS} s for stop and start${bytes > 0 ? `, and ${size(bytes)} of weights at ${READ_RATE / 1e9} GB/s` : ""}`;
+  const who = others
+    ? "the model's other instances take its requests."
+    : start === "manual"
+      ? "it is started by hand, and starts again by itself only where it ran."
+      : `its requests wait ${holdSeconds} s and then get a 503. Other models notice nothing.`;
+  return {
+    ...timesOf(container, about, source),
+    models: others ? [] : [model],
+    notice: `The backend of ${instance} is replaced in place: until the new one has loaded, for at most ${container.readySeconds} s, ${who}`,
+  };
+}
+
+function slotGap({ name, service, members }: SlotPlan): Gap {
+  const models = members.map(({ model }) => model);
+  return {
+    ...timesOf(
+      service.container,
+      START_SECONDS,
+      `${START_SECONDS} s for its start; what was loaded is loaded again at a request`,
+    ),
+    models,
+    notice:
+      `The slot ${name} is replaced in place: what it has loaded is unloaded, and what still runs after ` +
+      `${DRAIN_SECONDS} s is cut. Requests to ${models.join(", ")} wait for it, and load their model again.`,
+  };
+}
+
+function timesOf(
+  { name, stopGraceSeconds, readySeconds }: ContainerPlan,
+  aboutSeconds: number | undefined,
+  source: string,
+): Pick<Gap, "container" | "aboutSeconds" | "mostSeconds" | "source"> {
+  return {
+    container: name,
+    ...(aboutSeconds === undefined ? {} : { aboutSeconds }),
+    mostSeconds: stopGraceSeconds + readySeconds,
+    source: `${source}; at most ${stopGraceSeconds} s to stop and ${readySeconds} s to be ready`,
+  };
+}

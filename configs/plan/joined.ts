@@ -1,0 +1,34 @@
+import { isIP } from "node:net";
+import type { GatewayConfig } from "../schema/gateway";
+import type { ContainerPlan, JoinedRole, NetworkPlan } from "./types";
+
+type Joining = { gateway: Pick<GatewayConfig, "joinNetworks" | "hosts" | "tls"> };
+
+/** The networks of others that the box's containers join. Whether one leads out of the host is for its owner to say. */
+export function joinedNetworks({ gateway: { joinNetworks } }: Joining): NetworkPlan[] {
+  const names = [...new Set([...joinNetworks.upstreams, ...joinNetworks.clients])].sort();
+  return names.map((name) => ({ role: roleOf(name), name, internal: false, external: true }));
+}
+
+/** Where gateways reach servers of others. They answer to no name there: nobody there should ask them. */
+export function joinedByGateways({ gateway: { joinNetworks } }: Joining): ContainerPlan["networks"] {
+  return joined(joinNetworks.upstreams, []);
+}
+
+/** Where containers of others reach the edge: by its container's name, with TLS also by the names of the certificate. */
+export function joinedByEdge({ gateway: { joinNetworks, hosts, tls } }: Joining): ContainerPlan["networks"] {
+  return joined(joinNetworks.clients, tls ? hosts.filter((host) => isIP(host) === 0) : []);
+}
+
+/** What to do about a network of others that is not there. `up`: the command that brings the box up. */
+export function joinedMissing(name: string, up: string): string {
+  return `Bring up what it belongs to, or make it (\`docker network create ${name}\`), then run ${up}.`;
+}
+
+function joined(names: string[], aliases: string[]): ContainerPlan["networks"] {
+  return Object.fromEntries([...new Set(names)].sort().map((name) => [roleOf(name), aliases]));
+}
+
+function roleOf(name: string): JoinedRole {
+  return `joined-${name}`;
+}

@@ -1,0 +1,25 @@
+import type { BoxPlan, ModelServer } from "./types";
+
+/** What answers for each model that the box runs itself; a slot once for each of its models. */
+export function modelServers({ backends, slots }: BoxPlan): ModelServer[] {
+  const loaded = slots.flatMap(({ service, members }) =>
+    members.map((member) => ({ ...member, instance: member.model, start: "ondemand" as const, service })),
+  );
+  return [...backends, ...loaded];
+}
+
+/** Every container of a plan, in an order in which each comes after what it needs. */
+export function servicesOf(plan: Omit<BoxPlan, "policy">) {
+  const { certificates } = plan;
+  return [
+    ...(plan.cache ? [plan.cache] : []),
+    ...(plan.database ? [plan.database] : []),
+    ...plan.backends.flatMap((backend) => [backend.valve, backend.service]),
+    ...plan.slots.flatMap(({ members, service }) => [...members.map(({ valve }) => valve), service]),
+    ...(certificates?.order === "before-edge" ? [certificates] : []),
+    plan.edge,
+    ...(certificates?.order === "after-edge" ? [certificates] : []),
+    plan.gateway,
+    ...(plan.observability?.services ?? []),
+  ];
+}

@@ -1,0 +1,62 @@
+import { isSecretVariable } from "../litellm/callbacks";
+import type { StackConfig } from "../schema/stack";
+import type { Violation } from "./judge";
+
+/** Beginnings by which providers' keys are known, and texts that are keys in themselves. */
+const KEYS = [
+  /^sk-[A-Za-z0-9_-]{16,}/,
+  /^(gsk|hf|ghp|gho|ghs|glpat|xai|pplx|r8|nvapi)[_-][A-Za-z0-9_-]{16,}/,
+  /^github_pat_\w{16,}/,
+  /^xox[abprs]-[A-Za-z0-9-]{10,}/,
+  /^AKIA[0-9A-Z]{16}$/,
+  /^AIza[A-Za-z0-9_-]{30,}/,
+  /^eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\./,
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----/,
+  /:\/\/[^/\s:@]*:[^/\s@]+@/,
+  /^Bearer\s+\S{12,}/,
+];
+
+/** A setting's or flag's name that says that its value is a secret. `maxTokens` and `tokenizer` are none. */
+const NAMED = /(^|[^a-z])(api[-_]?key|secret|password|passwd|access[-_]?token|auth[-_]?token|bearer)$/i;
+
+/** Shorter values are words: none, EMPTY, dummy. */
+const SHORTEST = 12;
+
+/** True for a text that is a key or a password by its looks, whatever it is called. */
+export function looksLikeSecret(text: string): boolean {
+  return KEYS.some((pattern) => pattern.test(text));
+}
+
+/** Values that stand readable in the stack config and look like a secret. Names and paths only, never a value. */
+export function plaintextSecrets(config: StackConfig): Violation[] {
+  const { stack: _, ...sections } = config;
+  return findIn(sections, "gpubox:", "").map((path) => ({
+    policy: "no-plaintext-secrets",
+    path,
+    what: "This value looks like a key or a password, and everybody who reads the config or the container can read it.",
+    fix: "Put it into a secret of the stack and name it where the key takes { secret: name }; else take it out.",
+  }));
+}
+
+function findIn(value: unknown, path: string, key: string): string[] {
+  if (typeof value === "string") return suspicious(key, value) ? [path] : [];
+  if (Array.isArray(value))
+    return value.flatMap((inner, index) => {
+      const flag = typeof value[index - 1] === "string" ? String(value[index - 1]) : "";
+      return findIn(inner, `${path}[${index}]`, flag.startsWith("-") ? flag : "");
+    });
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) =>
+    name === "secret" ? [] : findIn(inner, path.endsWith(":") ? `${path}${name}` : `${path}.${name}`, name),
+  );
+}
+
+function suspicious(key: string, value: string): boolean {
+  // `--api-key=value` is one word.
+  const [, flag, rest] = /^(--?[\w-]+)=(.*)$/s.exec(value) ?? [];
+  if (flag !== undefined && rest !== undefined) return suspicious(flag, rest);
+  if (looksLikeSecret(value)) return true;
+  // LiteLLM's own way to name a variable, and paths of files that hold the secret.
+  if (value.length < SHORTEST || /^(os\.environ\/|\/|\$)|\s/.test(value)) return false;
+  return NAMED.test(key) || isSecretVariable(key);
+}

@@ -1,0 +1,145 @@
+import { isLoopback } from "../addresses";
+import { wantedSources } from "../engines";
+import type { ModelLock } from "../models/facts";
+import { whyUnresolved } from "../models/lock";
+import { servicesOf } from "../plan/services";
+import type { BoxPlan, ContainerPlan, Resolved } from "../plan/types";
+import { ConfigError } from "../problems";
+import type { StackConfig } from "../schema/stack";
+import { judge, type PolicyFinding, type Violation } from "./judge";
+import { plaintextSecrets } from "./plaintext";
+
+/** Containers that are there to be reached from outside: the edge, and with observability what a person looks at. */
+const PUBLISHES = ["edge", "prometheus", "grafana", "alertmanager", "langfuse"];
+
+/** Seconds. A server that is killed at once loses what it was asked. */
+const SHORTEST_GRACE_SECONDS = 1;
+
+/** Images that are documented for root only, so that nothing better is to be had. */
+const ROOT_IMAGES = ["tensorrt-llm", "vllm-cpu", "vllm-rocm", "sglang", "sglang-rocm", "sglang-spark"];
+
+/** Reads private keys of the host's root, with no network and a file system that it cannot write to. */
+const ROOT_CONTAINERS = ["certificates"];
+
+export interface Judged {
+  config: StackConfig;
+  plan: Omit<BoxPlan, "policy">;
+  resolved: Resolved;
+  lock: ModelLock;
+}
+
+/** What the policies say of a plan, and of the config that it was made from. */
+export function policyFindings({ config, plan, resolved, lock }: Judged): PolicyFinding[] {
+  const containers = servicesOf(plan).map(({ container }) => container);
+  const violations = [
+    ...containers.flatMap((container) => [
+      ...publishedPorts(container),
+      ...lockedDigest(container, resolved),
+      ...limits(container),
+      ...root(container),
+    ]),
+    ...unlockedWeights(config, lock),
+    ...plaintextSecrets(config),
+  ];
+  const seen = new Set<string>();
+  const once = violations.filter(({ policy, path }) => {
+    const key = `${policy} ${path}`;
+    return !seen.has(key) && seen.add(key);
+  });
+  return judge(once, config.policy);
+}
+
+/** @throws ConfigError with every finding that is refused */
+export function refuseFindings(stack: string, findings: PolicyFinding[]): void {
+  const refused = findings.filter(({ severity }) => severity === "refused");
+  if (refused.length > 0) throw new ConfigError(stack, refused.map(asProblem));
+}
+
+/** A refused finding as a mistake of the config. It says how to waive it, so that nobody has to look that up. */
+export function asProblem({ policy, path, what, fix }: Violation) {
+  return { path, what, fix: `${fix} Policy ${policy}; gpubox:policy.waive can say why it does not count.` };
+}
+
+function publishedPorts({ name, ports }: ContainerPlan): Violation[] {
+  if (ports.length === 0 || PUBLISHES.includes(name)) return [];
+  const policy = "published-ports" as const;
+  // A model's own port is declared as `expose`, with a key of its own.
+  if (!name.startsWith("valve-"))
+    return [
+      {
+        policy,
+        path: `container ${name}`,
+        what: `The container ${name} publishes port ${ports.map(({ port }) => port).join(", ")}, and only edge, jobs and dashboards may.`,
+        fix: "Let the edge publish it.",
+      },
+    ];
+  const open = ports.filter(({ bind }) => !isLoopback(bind));
+  return open.map(({ bind, port }) => ({
+    policy,
+    path: `container ${name}`,
+    what: `The port ${port} of a model is reached at ${bind} past the gateway, over plain HTTP.`,
+    fix: "Write expose.bind: 127.0.0.1, or let clients use the gateway.",
+    mild: true,
+  }));
+}
+
+function lockedDigest({ role, image }: ContainerPlan, resolved: Resolved): Violation[] {
+  if (resolved.images[role]?.source !== "unresolved") return [];
+  return [
+    {
+      policy: "digests-locked",
+      path: `image ${role}`,
+      what: `${image} is a tag, which can be another image tomorrow.`,
+      fix: "Run `npm run images lock` where the registry answers, and commit images/lock.json.",
+    },
+  ];
+}
+
+function limits({ name, memoryMiB, stopGraceSeconds }: ContainerPlan): Violation[] {
+  const path = `container ${name}`;
+  const found: Violation[] = [];
+  if (!(memoryMiB > 0))
+    found.push({
+      policy: "memory-limits",
+      path,
+      what: `The container ${name} may take all of the host's memory.`,
+      fix: "Give it a memoryMiB.",
+    });
+  if (!(stopGraceSeconds >= SHORTEST_GRACE_SECONDS))
+    found.push({
+      policy: "stop-grace",
+      path,
+      what: `The container ${name} is killed without a moment to finish.`,
+      fix: "Give it a stop grace period.",
+    });
+  return found;
+}
+
+function root({ name, role, user }: ContainerPlan): Violation[] {
+  const uid = user.split(":")[0];
+  if (uid !== "0" && uid !== "" && uid !== "root") return [];
+  if (ROOT_IMAGES.includes(role) || ROOT_CONTAINERS.includes(name)) return [];
+  return [
+    {
+      policy: "no-root",
+      path: `container ${name}`,
+      what: `The container ${name} runs as root, and its image allows better.`,
+      fix: "Give it a user of its own.",
+    },
+  ];
+}
+
+function unlockedWeights({ models }: StackConfig, lock: ModelLock): Violation[] {
+  return wantedSources(models).flatMap(({ path, source }) => {
+    const reason = source.startsWith("hf://") ? whyUnresolved(lock, source) : undefined;
+    if (reason === undefined) return [];
+    return [
+      {
+        policy: "weights-locked" as const,
+        path,
+        what: `${source} has no locked revision, and is downloaded as the hub has it when first asked.`,
+        fix: "Run `npm run models lock` where the hub answers, and commit models.lock.json.",
+      },
+    ];
+  });
+}

@@ -1,0 +1,70 @@
+import { looksLikeSecret } from "../policy/plaintext";
+import { sections } from "../schema/stack";
+import type { ConfigChange } from "./types";
+
+/** Characters of a value that a reviewer is shown. */
+const LONGEST = 80;
+
+type Values = Record<string, unknown>;
+
+/**
+ * Field by field what differs between two values of a stack config. Lists of maps are compared entry by entry, other lists as
+ * a whole.
+ *
+ * @param path of both values: `gpubox:models.tiny`
+ */
+export function diffValues(before: unknown, after: unknown, path: string): ConfigChange[] {
+  if (JSON.stringify(before) === JSON.stringify(after)) return [];
+  if (isMap(before) && isMap(after) && !isReference(before) && !isReference(after))
+    return keysOf(before, after).flatMap((key) => diffValues(before[key], after[key], `${path}.${key}`));
+  if (isListOfMaps(before) && isListOfMaps(after))
+    return Array.from({ length: Math.max(before.length, after.length) }, (_, index) =>
+      diffValues(before[index], after[index], `${path}[${index}]`),
+    ).flat();
+  return [
+    {
+      path,
+      ...(before === undefined ? {} : { before: shown(before) }),
+      ...(after === undefined ? {} : { after: shown(after) }),
+    },
+  ];
+}
+
+/** What differs in the sections beside the models. Keys at the top that are no sections are secrets: only their names count. */
+export function diffSettings(before: Values, after: Values): ConfigChange[] {
+  return Object.keys(sections).flatMap((name) =>
+    diffValues(before[name] ?? {}, after[name] ?? {}, `gpubox:${name}`),
+  );
+}
+
+/** A value as a reviewer reads it: one line, not too long, and never what looks like a secret. */
+export function shown(value: unknown): string {
+  const text = typeof value === "string" ? value : JSON.stringify(hidden(value));
+  if (looksLikeSecret(text)) return "(hidden: it looks like a secret)";
+  const line = text.replace(/\s+/g, " ");
+  return line.length > LONGEST ? `${line.slice(0, LONGEST - 1)}…` : line;
+}
+
+function hidden(value: unknown): unknown {
+  if (typeof value === "string") return looksLikeSecret(value) ? "(hidden)" : value;
+  if (Array.isArray(value)) return value.map(hidden);
+  if (!isMap(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, hidden(inner)]));
+}
+
+function keysOf(before: Values, after: Values): string[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
+}
+
+function isMap(value: unknown): value is Values {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** `{ secret: name }` is one value. */
+function isReference(value: Values): boolean {
+  return "secret" in value || "secure" in value;
+}
+
+function isListOfMaps(value: unknown): value is Values[] {
+  return Array.isArray(value) && value.length > 0 && value.every(isMap);
+}

@@ -1,0 +1,63 @@
+import type { Problem } from "../problems";
+import { isEmpty } from "./compare";
+import { code, headline, type Section, sectionsOf } from "./sections";
+import type { Preview } from "./types";
+
+/** Characters that a comment on a pull request may have, with some air: GitHub's limit is 65,536. */
+const LONGEST = 60_000;
+
+const NOTHING = "`npm run up` would change nothing.";
+
+/** What `npm run preview` prints. */
+export function previewText(preview: Preview): string {
+  const parts = sectionsOf(preview).map(({ title, lines }) =>
+    [title, ...lines.map((line) => `  ${line}`)].join("\n"),
+  );
+  return [
+    `${preview.stack} against ${preview.base}`,
+    isEmpty(preview) ? NOTHING : headline(preview),
+    ...parts,
+  ].join("\n\n");
+}
+
+/** The same for a comment on a pull request: what clients notice is open, the rest folded. */
+export function previewMarkdown(preview: Preview): string {
+  const title = `## gpubox preview: ${preview.stack}`;
+  const summary = isEmpty(preview) ? NOTHING : `**${headline(preview)}**`;
+  const parts = [title, `Against ${preview.base}.`, summary];
+  let left = LONGEST - parts.join("\n\n").length;
+  for (const section of sectionsOf(preview)) {
+    const text = markdownOf(section);
+    left -= text.length + 2;
+    if (left < 0)
+      return [...parts, "_The rest is too long for a comment: run `npm run preview`._"].join("\n\n");
+    parts.push(text);
+  }
+  return `${parts.join("\n\n")}\n`;
+}
+
+/** A config that no box can be made of, for a comment on a pull request. */
+export function mistakesMarkdown(stack: string, problems: Problem[]): string {
+  const lines = problems.map(({ path, what, fix }) => `- ${code(path)}: ${inert(`${what} ${fix}`)}`);
+  const count = problems.length === 1 ? "a mistake" : `${problems.length} mistakes`;
+  return `## gpubox preview: ${stack}\n\n**${code(`Pulumi.${stack}.yaml`)} has ${count}: \`up\` would refuse it.**\n\n${lines.join("\n")}\n`;
+}
+
+/** Sections that a reviewer should see without a click. */
+const OPEN = ["Models", "Who waits, and how long", "Data", "Policies"];
+
+function markdownOf({ title, lines }: Section): string {
+  const list = lines
+    .map((line) => (line.startsWith("  ") ? `  - ${inert(line.trimStart())}` : `- ${inert(line)}`))
+    .join("\n");
+  if (OPEN.includes(title)) return `### ${title}\n\n${list}`;
+  return `<details><summary>${title} (${lines.filter((line) => !line.startsWith("  ")).length})</summary>\n\n${list}\n\n</details>`;
+}
+
+/** Outside of code, nothing of a config may be HTML or a mention. */
+function inert(line: string): string {
+  return line
+    .split(/(`[^`]*`)/)
+    .map((part) => (part.startsWith("`") ? part : part.replaceAll("<", "&lt;").replaceAll("@", "&#64;")))
+    .join("");
+}

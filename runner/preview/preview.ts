@@ -1,0 +1,131 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { idleWaivers } from "../../configs/policy/judge";
+import { compare } from "../../configs/preview/compare";
+import type { Identity } from "../../configs/preview/containers";
+import type { Preview, Side } from "../../configs/preview/types";
+import { ConfigError } from "../../configs/problems";
+import { loadAssets } from "../assets";
+import { UserError } from "../process";
+import { expectedResolved, recordedResolved, repositoryResolved } from "../resolved";
+import { checkoutBase, hadStack } from "./base";
+import { openRecord, realIdentity } from "./record";
+import { type PlannedSide, planSide } from "./side";
+
+/** One of the two boxes, and what a reader has to know of it. */
+interface Before {
+  side?: Side;
+  /** As words: what the preview compares with. */
+  base: string;
+  identity?: Identity;
+  notes: string[];
+}
+
+/**
+ * Compares what the working tree makes with what the last `up` from here made, or, with `ref`, with what was at the merge
+ * base: then from the repository alone, whatever this machine has.
+ *
+ * @throws ConfigError for mistakes in the working tree's config, which the policies' refusals are too
+ */
+export async function previewStack(projectDir: string, stack: string, ref?: string): Promise<Preview> {
+  const assets = loadAssets(projectDir);
+  const resolved = ref ? repositoryResolved(projectDir) : expectedResolved(projectDir, stack);
+  const after = planSide(projectDir, stack, { resolved, assets });
+  const before = ref ? await fromGit(projectDir, stack, ref) : await fromRecord(projectDir, stack, after);
+  return {
+    stack,
+    base: before.base,
+    ...compare(before.side, after, before.identity),
+    policy: after.plan.policy,
+    notes: [...before.notes, ...notesOf(after)],
+  };
+}
+
+async function fromGit(projectDir: string, stack: string, ref: string): Promise<Before> {
+  const { folder, commit, remove } = await checkoutBase(projectDir, ref);
+  try {
+    const base = `${commit.slice(0, 12)}, where this branch left ${ref}`;
+    const limit =
+      "Both sides are planned by this gpubox: a change of its own code shows only in the files that it brings.";
+    if (!hadStack(folder, stack))
+      return { base, notes: [`Pulumi.${stack}.yaml is not in git there: everything is new.`] };
+    // What a file on the host was made from: the base's own, and for those that it did not have yet the present one.
+    const assets = {
+      ...loadAssets(projectDir),
+      ...(existsSync(join(folder, "assets")) ? loadAssets(folder) : {}),
+    };
+    const made = attempt(() => planSide(folder, stack, { resolved: repositoryResolved(folder), assets }));
+    const notes = [...rewrapped(folder, projectDir, stack), ...made.notes, limit];
+    return { base, side: made.side, notes };
+  } finally {
+    remove();
+  }
+}
+
+async function fromRecord(projectDir: string, stack: string, after: PlannedSide): Promise<Before> {
+  const record = openRecord(projectDir, stack);
+  if (!record)
+    return {
+      base: "nothing",
+      notes: [
+        "No `up` from this folder is recorded: everything is shown as new. With --base it is compared with a commit.",
+      ],
+    };
+  try {
+    const base = `generation ${record.generation}, which \`up\` recorded here at ${record.at.toISOString()}`;
+    const resolved = recordedResolved(projectDir, record.resolved);
+    const made = attempt(() => planSide(record.folder, stack, { resolved, assets: loadAssets(projectDir) }));
+    const { identity, reason } = made.side ? await realIdentity(projectDir, stack, after) : {};
+    const unread = reason
+      ? [`The stack's secrets cannot be read here (${reason}): a change of gpubox's own code is not seen.`]
+      : [];
+    return {
+      base,
+      side: made.side,
+      identity,
+      notes: [...rewrapped(record.folder, projectDir, stack), ...made.notes, ...unread],
+    };
+  } finally {
+    record.remove();
+  }
+}
+
+/** A base that this gpubox cannot plan must not hide what the change makes. */
+function attempt(plan: () => Side): { side?: Side; notes: string[] } {
+  try {
+    return { side: plan(), notes: [] };
+  } catch (error) {
+    const first = error instanceof ConfigError ? error.problems[0]?.path : undefined;
+    if (!first && !(error instanceof UserError)) throw error;
+    const why = error instanceof UserError ? error.what : `there is a mistake at ${first}`;
+    return {
+      notes: [`What it is compared with cannot be planned (${why}), so that everything is shown as new.`],
+    };
+  }
+}
+
+/** Another passphrase encrypts every secret anew, whatever its value. */
+function rewrapped(before: string, after: string, stack: string): string[] {
+  const salt = (folder: string) =>
+    (parse(readFileSync(join(folder, `Pulumi.${stack}.yaml`), "utf8")) as { encryptionsalt?: string } | null)
+      ?.encryptionsalt;
+  const [old, now] = [salt(before), salt(after)];
+  return old !== undefined && now !== undefined && old !== now
+    ? ["The stack has another passphrase, with which every secret counts as set anew."]
+    : [];
+}
+
+function notesOf({ plan, config, unset }: PlannedSide): string[] {
+  return [
+    ...plan.notes,
+    ...(unset.length > 0
+      ? [
+          `Not set in the stack's file, and \`up\` wants them: ${unset.map((name) => `gpubox:${name}`).join(", ")}.`,
+        ]
+      : []),
+    ...idleWaivers(plan.policy, config.policy).map(
+      (name) => `gpubox:policy.waive.${name} waives nothing any more: remove it.`,
+    ),
+  ];
+}

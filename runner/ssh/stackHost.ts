@@ -1,0 +1,25 @@
+import { hostSchema } from "../../configs/schema/host";
+import { UserError } from "../process";
+import { readStackFile } from "../stackConfig";
+import { connectHost, type StackHost } from "./connection";
+
+/** The host of a stack's file; undefined where it is missing or has mistakes, which whoever parses the config reports. */
+export function readStackHost(projectDir: string, stack: string): StackHost | undefined {
+  try {
+    const host = hostSchema.safeParse(readStackFile(projectDir, stack, {}).values.host ?? {});
+    return host.success ? { stack, host: host.data } : undefined;
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Connects the host of a stack, when it is behind SSH.
+ *
+ * @throws UserError for each way in which SSH or the engine can fail
+ */
+export function connectStack(projectDir: string, stack: string): void {
+  const at = readStackHost(projectDir, stack);
+  if (at) connectHost(projectDir, at);
+}

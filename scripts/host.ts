@@ -1,0 +1,57 @@
+import { createInterface } from "node:readline/promises";
+import { hostName } from "../configs/host/address";
+import { planPreparation, prepareStep } from "../runner/host/prepare";
+import { UserError } from "../runner/process";
+import { defaultProjectDir, ensureStackConfig } from "../runner/project";
+import { connectHost, connectSsh, disconnectHost } from "../runner/ssh/connection";
+import { readStackHost } from "../runner/ssh/stackHost";
+import { say, stackOption, verb } from "./verb";
+
+const about = {
+  name: "host",
+  does: "prepare: brings a bare Debian or Ubuntu into the state that a box needs. It shows its plan first. Again: nothing to do.",
+  words: "prepare",
+  options: {
+    stack: stackOption,
+    yes: { type: "boolean", short: "y", default: false, help: "do not ask before the host is changed" },
+  },
+} as const;
+
+verb(about, async ({ values: { stack, yes }, positionals: [word, ...rest] }) => {
+  if (word !== "prepare" || rest.length > 0)
+    throw new UserError(`"${[word, ...rest].join(" ")}" is not understood.`, "Write `npm run host prepare`.");
+  ensureStackConfig(defaultProjectDir, stack);
+  const at = readStackHost(defaultProjectDir, stack);
+  if (!at)
+    throw new UserError(`gpubox:host of Pulumi.${stack}.yaml has mistakes.`, "`npm run plan` names them.");
+  connectSsh(defaultProjectDir, at);
+  const { state, steps, notes } = await planPreparation(at);
+  const name = hostName(at.host.docker);
+  say(`${name}: ${state.distribution.name}, Docker ${state.docker ?? "missing"}`);
+  for (const note of notes) say(`  note: ${note}`);
+  if (steps.length === 0) {
+    say("  nothing to do");
+    return { stack, steps: [], notes };
+  }
+  for (const { does } of steps) say(`  + ${does}`);
+  if (!yes) await agree(name, steps.length);
+  for (const step of steps) {
+    say(`  … ${step.does}`);
+    await prepareStep(at, state, step);
+  }
+  // A member of the group docker is one only in a new connection.
+  disconnectHost(at);
+  connectHost(defaultProjectDir, at);
+  say(`${name} is prepared. Now: npm run up -- --stack ${stack}`);
+  return { stack, steps: steps.map(({ id, does }) => ({ id, does })), notes };
+});
+
+async function agree(name: string, count: number): Promise<void> {
+  const add = "Look at the plan above; add --yes to do it.";
+  if (!process.stdin.isTTY)
+    throw new UserError(`Nobody is here to agree to ${count} changes of ${name}.`, add);
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await terminal.question(`Do this on ${name}? [y/N] `);
+  terminal.close();
+  if (!/^\s*y(es)?\s*$/i.test(answer)) throw new UserError("Nothing was done.", add);
+}

@@ -1,0 +1,209 @@
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { parse, parseDocument } from "yaml";
+import { z } from "zod";
+import { defaultProjectDir } from "../../runner/project";
+
+const step = z.object({
+  name: z.string().optional(),
+  uses: z.string().optional(),
+  run: z.string().optional(),
+  env: z.record(z.string(), z.string()).optional(),
+});
+const workflow = z
+  .object({
+    permissions: z.record(z.string(), z.string()),
+    jobs: z.record(
+      z.string(),
+      z.object({
+        permissions: z.record(z.string(), z.string()),
+        if: z.string().optional(),
+        steps: z.array(step),
+      }),
+    ),
+  })
+  .parse(parse(readFileSync(join(defaultProjectDir, ".github/workflows/preview.yml"), "utf8")));
+
+const steps = Object.values(workflow.jobs).flatMap((job) => job.steps);
+const named = (name: string) => steps.find((one) => one.name === name)!;
+
+/** Where it can be made, a network of its own with nothing in it. */
+const alone = spawnSync("unshare", ["--net", "true"]).status === 0 ? ["unshare", "--net"] : [];
+
+let home: string;
+let clone: string;
+let base: string;
+
+const git = (...args: string[]) => {
+  const identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
+  const { status, stdout, stderr } = spawnSync("git", [...identity, ...args], {
+    cwd: clone,
+    encoding: "utf8",
+  });
+  expect([args[0], status, status === 0 || stderr]).toEqual([args[0], 0, true]);
+  return stdout.trim();
+};
+
+/** A step as GitHub runs it, with nothing in its environment but what is given. */
+function perform(run: string, env: Record<string, string>, folder = clone) {
+  const path = `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`;
+  const clean = Object.entries({ PATH: path, HOME: home, ...env }).map((pair) => pair.join("="));
+  const shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", run];
+  const [program, ...args] = [...alone, "env", "-i", ...clean, ...shell];
+  return spawnSync(program!, args, { cwd: folder, encoding: "utf8" });
+}
+
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), "gpubox-workflow-"));
+  clone = join(home, "clone");
+  const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: defaultProjectDir });
+  for (const file of files.stdout.toString().split("\n").filter(Boolean)) {
+    if (!existsSync(join(defaultProjectDir, file))) continue;
+    mkdirSync(dirname(join(clone, file)), { recursive: true });
+    cpSync(join(defaultProjectDir, file), join(clone, file));
+  }
+  symlinkSync(join(defaultProjectDir, "node_modules"), join(clone, "node_modules"));
+  git("init", "--quiet", "--initial-branch", "main");
+  git("add", "--all");
+  git("commit", "--quiet", "--message", "base");
+  base = git("rev-parse", "HEAD");
+});
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+function edit(change: (file: ReturnType<typeof parseDocument>) => void): void {
+  const path = join(clone, "Pulumi.box.yaml");
+  const file = parseDocument(readFileSync(path, "utf8"));
+  change(file);
+  writeFileSync(path, file.toString());
+  git("add", "Pulumi.box.yaml");
+  git("commit", "--quiet", "--message", "change");
+}
+
+test("a pull request's plan needs no secret, no state, no host and no network", () => {
+  edit((file) => {
+    file.setIn(["config", "gpubox:models", "kimi-linear", "maxModelLen"], 65536);
+    file.setIn(["config", "gpubox:models", "nano"], {
+      engine: "openai",
+      baseUrl: "https://nano.example.com/v1",
+      start: "manual",
+    });
+    file.setIn(["config", "gpubox:gateway", "port"], 4100);
+  });
+  // The base went on meanwhile, and lost every file: what counts is where the branch left it.
+  const ahead = git(
+    "commit-tree",
+    git("hash-object", "-t", "tree", "-w", "/dev/null"),
+    "-p",
+    base,
+    "-m",
+    "x",
+  );
+  const { status, stderr } = perform(named("Plan").run!, { BASE: ahead });
+  expect([status, stderr]).toEqual([0, ""]);
+  const lines = readFileSync(join(clone, "preview.md"), "utf8").split("\n");
+  expect(lines.slice(0, 5)).toEqual([
+    "<!-- gpubox preview -->",
+    "## gpubox preview: box",
+    "",
+    `Against ${base.slice(0, 12)}, where this branch left ${ahead}.`,
+    "",
+  ]);
+  expect(lines[5]).toMatch(
+    /^\*\*models: 1 changed, 1 added; containers: 3 replaced; everybody waits about 10 s; kimi-linear waits at most \d+ s; no data is lost\*\*$/,
+  );
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      "- changed: `kimi-linear`",
+      "  - `gpubox:models.kimi-linear.maxModelLen`: `131072` → `65536`",
+      "- added: `nano` (`openai`)",
+      "- opened: `0.0.0.0:4100` by edge",
+      "- closed: `0.0.0.0:4000` of edge",
+      "- `backend-kimi-linear` replaced: the old one stops first",
+      "  - because of command: `--max-model-len 131072 → 65536`",
+      "- `gateway` replaced by one that starts and is proven beside it",
+    ]),
+  );
+});
+
+test("what `up` would refuse is the comment, and fails the job", () => {
+  edit((file) => {
+    file.setIn(["config", "gpubox:models", "kimi-linear", "maxModelLenn"], 65536);
+  });
+  const { status } = perform(named("Plan").run!, { BASE: base });
+  expect(status).toBe(1);
+  const text = readFileSync(join(clone, "preview.md"), "utf8");
+  expect(text).toContain(
+    "**`Pulumi.box.yaml` has a mistake: `up` would refuse it.**\n\n- `gpubox:models.kimi-linear.maxModelLenn`: ",
+  );
+  expect(text).toContain('Did you mean "maxModelLen"?');
+});
+
+describe("the comment", () => {
+  /** A `gh` that writes down what it was asked, and knows the comments of `ids`. */
+  function comment(ids: string): string[] {
+    const folder = mkdtempSync(join(home, "comment-"));
+    const gh = `#!/bin/sh\ncase "$*" in *--paginate*) printf '%s' "${ids}" ;; *) echo "$*" >> asked ;; esac\n`;
+    writeFileSync(join(folder, "gh"), gh);
+    chmodSync(join(folder, "gh"), 0o755);
+    writeFileSync(join(folder, "preview.md"), "<!-- gpubox preview -->\n");
+    writeFileSync(join(folder, "engine.md"), "Pulumi's own preview of box counts: 1 create.\n");
+    const path = `${folder}:/usr/bin:/bin`;
+    const { status, stderr } = perform(
+      named("Comment").run!,
+      { PATH: path, COMMENTS: "repos/o/r/issues/1/comments", COMMENT: "repos/o/r/issues/comments" },
+      folder,
+    );
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(readFileSync(join(folder, "preview.md"), "utf8")).toBe(
+      "<!-- gpubox preview -->\n\nPulumi's own preview of box counts: 1 create.\n",
+    );
+    return readFileSync(join(folder, "asked"), "utf8").trim().split("\n");
+  }
+
+  test("is made once", () => {
+    expect(comment("")).toEqual([
+      "api --method POST repos/o/r/issues/1/comments --field body=@preview.md --silent",
+    ]);
+  });
+
+  test("and then updated in place", () => {
+    expect(comment("77")).toEqual([
+      "api --method PATCH repos/o/r/issues/comments/77 --field body=@preview.md --silent",
+    ]);
+  });
+});
+
+test("only the job that runs nothing of the pull request may write, and none that does has a token or, for a fork, a secret", () => {
+  expect(workflow.permissions).toEqual({});
+  const permissions = Object.entries(workflow.jobs).map(([name, job]) => [name, job.permissions]);
+  expect(permissions).toEqual([
+    ["plan", { contents: "read" }],
+    ["engine", { contents: "read" }],
+    ["comment", { "pull-requests": "write" }],
+  ]);
+  const { plan, engine, comment } = workflow.jobs;
+  expect(JSON.stringify(plan)).not.toMatch(/secrets\.|github\.token/);
+  for (const job of [engine, comment])
+    expect(job!.if).toContain("github.event.pull_request.head.repo.full_name == github.repository");
+  expect(comment!.steps.some(({ uses, run }) => uses?.includes("checkout") || run?.includes("npm"))).toBe(
+    false,
+  );
+});
+
+test("every action is pinned by its commit, and no expression stands in a script", () => {
+  const uses = steps.flatMap((one) => one.uses ?? []);
+  expect(uses.filter((action) => !/^actions\/[a-z-]+@[0-9a-f]{40}$/.test(action))).toEqual([]);
+  expect(steps.filter(({ run }) => run?.includes("${{"))).toEqual([]);
+});

@@ -1,0 +1,210 @@
+import { join } from "node:path";
+import type { Preview } from "../../configs/preview/types";
+import { output, run } from "../../runner/process";
+import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
+import {
+  hasDocker,
+  hasPulumi,
+  makeProject,
+  npmRun,
+  removeProject,
+  type TestProject,
+  writeStack,
+} from "../support/project";
+
+const MINUTE = 60_000;
+const NETWORK = "boxes-shared";
+const STUB = "boxes-stub";
+const EDGE = "gpubox-boxes1-edge";
+const ANSWER = "pong from the gpubox test model";
+const small = { cache: { mode: "none" }, database: { mode: "none" } };
+
+(hasDocker && hasPulumi ? describe : describe.skip)("a gateway stack over another box", () => {
+  let box: TestProject;
+  let gateway: TestProject;
+  let exports: string[];
+  let boxKey: string;
+  let key: string;
+
+  const shell = (command: string) => inShell(box, exports, command);
+  const masterKey = async ({ stack }: TestProject) =>
+    (await shell(`pulumi config get gpubox:masterKey --stack ${stack}`)).stdout.trim();
+
+  async function mustUp(project: TestProject): Promise<string> {
+    const { code, stdout, stderr } = await npmRun(project, "up", "--yes");
+    expect([code, stderr]).toEqual([0, ""]);
+    return stdout;
+  }
+
+  /** How often the other box was asked, by protocol. */
+  async function asked(): Promise<{ chat: number; messages: number }> {
+    const { stdout, stderr } = await run("docker", ["logs", EDGE]);
+    const count = (route: string) => (stdout + stderr).split(`POST ${route}`).length - 1;
+    return { chat: count("/v1/chat/completions"), messages: count("/v1/messages") };
+  }
+
+  /** What a container of others gets from a URL: its status. */
+  const fromStub = (url: string) =>
+    output("docker", [
+      ...["exec", STUB, "python3", "-c"],
+      "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=20).status)",
+      url,
+    ]);
+
+  beforeAll(() => {
+    box = makeProject("boxes1", 6900, {
+      host: { dataDir: "/srv/gpubox-boxes1" },
+      gateway: { port: 6900, drainTimeout: 10, joinNetworks: { clients: [NETWORK] } },
+      ...small,
+      models: {
+        tiny: {
+          ...{ engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 1, parallel: 1 },
+          aliases: ["local"],
+        },
+      },
+    });
+    // Of the same project: the gateway stack reads the other one's file.
+    gateway = {
+      ...{ ...box, stack: "boxes2" },
+      ...{ dataDir: "/srv/gpubox-boxes2", endpoint: "http://127.0.0.1:6910" },
+    };
+    writeStack(gateway, {
+      host: { dataDir: gateway.dataDir },
+      gateway: { port: 6910, drainTimeout: 10, joinNetworks: { upstreams: [NETWORK] } },
+      ...small,
+      boxes: { one: { stack: "boxes1", key: { secret: "oneKey" }, url: `http://${EDGE}:4000` } },
+      models: { stub: { engine: "openai", baseUrl: `http://${STUB}:8000/a/v1`, start: "manual" } },
+    });
+  });
+  afterAll(async () => {
+    await run("docker", ["rm", "--force", STUB]);
+    removeProject(gateway);
+    removeProject(box);
+    await run("docker", ["network", "rm", NETWORK]);
+  }, MINUTE);
+
+  test(
+    "`up` refuses to join a network that is not there, and starts nothing",
+    async () => {
+      const { code, stderr } = await npmRun(box, "up", "--yes");
+      expect(code).toBe(1);
+      expect(stderr.replace(/\s+/g, " ")).toContain(
+        `There is no network ${NETWORK} on the host, which gpubox:gateway.joinNetworks names. Bring up what it belongs to, or make it (\`docker network create ${NETWORK}\`), then run \`npm run up -- --stack boxes1\`.`,
+      );
+      expect(await containersOf("boxes1")).toEqual({});
+    },
+    20 * MINUTE,
+  );
+
+  test(
+    "a container of others reaches the edge by its name on the network that both are on",
+    async () => {
+      await output("docker", ["network", "create", NETWORK]);
+      exports = exportsIn(await mustUp(box));
+      boxKey = await masterKey(box);
+      const { gateway: id } = await containersOf("boxes1");
+      const image = await output("docker", ["inspect", "--format", "{{.Image}}", id!]);
+      await output("docker", [
+        ...["run", "--detach", "--name", STUB, "--network", NETWORK, "--user", "65534:65534"],
+        ...["--volume", `${join(box.dir, "test", "support", "stub.py")}:/stub.py:ro`],
+        ...["--entrypoint", "python3", image, "/stub.py"],
+      ]);
+      expect(await fromStub(`http://${EDGE}:4000/health/liveliness`)).toBe("200");
+    },
+    20 * MINUTE,
+  );
+
+  test(
+    "the key of the other box has to be set, and the message says where it is wanted",
+    async () => {
+      const { code, stderr } = await npmRun(gateway, "up", "--yes");
+      expect(code).toBe(1);
+      expect(stderr).toContain(
+        "gpubox:boxes.one.key: The secret oneKey is missing. Set it: pulumi config set --secret gpubox:oneKey.",
+      );
+      expect(await containersOf("boxes2")).toEqual({});
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "a request goes through both gateways, on both protocols, and to a server in a container of others",
+    async () => {
+      const set = await shell(
+        `pulumi stack init boxes2 --secrets-provider passphrase && printf %s ${boxKey} | pulumi config set --secret gpubox:oneKey --stack boxes2`,
+      );
+      expect(set).toMatchObject({ code: 0 });
+      await mustUp(gateway);
+      key = await masterKey(gateway);
+      expect(key).not.toBe(boxKey);
+      expect(await modelsAt(gateway.endpoint, key)).toEqual(["local", "stub", "tiny"]);
+      expect(await complete(gateway.endpoint, key, "tiny")).toBe(ANSWER);
+      expect(await complete(gateway.endpoint, key, "local")).toBe(ANSWER);
+      expect(await complete(gateway.endpoint, key, "stub")).toBe("said by a");
+
+      const before = await asked();
+      const answer = await fetch(`${gateway.endpoint}/v1/messages`, {
+        method: "POST",
+        headers: { "x-api-key": key, "anthropic-version": "2023-06-01", "content-type": "application/json" },
+        body: JSON.stringify({
+          ...{ model: "tiny", max_tokens: 32 },
+          messages: [{ role: "user", content: "ping" }],
+        }),
+      });
+      expect([answer.status, ((await answer.json()) as { content: unknown }).content]).toEqual([
+        200,
+        [expect.objectContaining({ type: "text", text: ANSWER })],
+      ]);
+      // Passed on as it is: the other gateway got that protocol too.
+      const { chat, messages } = await asked();
+      expect({ chat, messages }).toEqual({ chat: before.chat, messages: before.messages + 1 });
+    },
+    20 * MINUTE,
+  );
+
+  test(
+    "neither the network of others nor who is on it is drift",
+    async () => {
+      for (const project of [box, gateway]) {
+        const { code, stdout } = await npmRun(project, "drift");
+        expect([code, stdout]).toEqual([0, `The stack ${project.stack} is on its host as planned.\n`]);
+      }
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "a change of the other box's file is a change of the gateway stack, as its preview says",
+    async () => {
+      editStack(box, (config: Record<string, { tiny: { aliases: string[] } }>) => {
+        config["gpubox:models"]!.tiny.aliases = ["local", "more"];
+      });
+      const { stdout } = await npmRun(gateway, "preview", "--json");
+      const { models, containers } = JSON.parse(stdout) as Preview;
+      expect(models).toEqual([
+        {
+          ...{ model: "tiny", change: "changed", what: "openai" },
+          fields: [{ path: "gpubox:models.tiny.aliases", before: '["local"]', after: '["local","more"]' }],
+        },
+      ]);
+      expect(containers.map(({ container, action, how }) => [container, action, how])).toEqual([
+        ["gateway", "replaced", "start-first"],
+      ]);
+      await mustUp(box);
+      await mustUp(gateway);
+      expect(await complete(gateway.endpoint, key, "more")).toBe(ANSWER);
+    },
+    20 * MINUTE,
+  );
+
+  test(
+    "the network of others stays when the box goes",
+    async () => {
+      const { code, stderr } = await npmRun(gateway, "down", "--yes");
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(await containersOf("boxes2")).toEqual({});
+      expect(await fromStub(`http://${EDGE}:4000/health/liveliness`)).toBe("200");
+    },
+    10 * MINUTE,
+  );
+});
