@@ -16,6 +16,9 @@ mount -t tmpfs -o mode=755 tmpfs run
 # An engine keeps its layers in overlays, which cannot lie on an overlay.
 mount --bind "$folder/docker" var/lib/docker
 cat /etc/resolv.conf > etc/resolv.conf
+# Docker's init script mounts every controller that is not there, and so changes the one kernel that both hosts share: from
+# then on the first host's engine finds no memory of any container. It leaves them alone where fstab speaks of them.
+echo "cgroup /sys/fs/cgroup none noauto 0 0" > etc/fstab
 pivot_root . .old
 umount -l /.old
 rmdir /.old
