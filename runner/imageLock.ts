@@ -2,9 +2,10 @@ import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type ImageRole, imageRoles } from "../configs/plan/imageRoles";
+import { architectures } from "../configs/schema/host";
 import { verificationSchema, verifySignature } from "./cosign";
 import { UserError } from "./process";
-import { fetchDigest, UnresolvedImage } from "./registry";
+import { fetchDigest, fetchSizes, UnresolvedImage } from "./registry";
 
 const officialSchema = z.record(
   z.enum(imageRoles),
@@ -22,6 +23,8 @@ const entrySchema = z
     /** When the digest was resolved, ISO 8601. */
     resolvedAt: z.iso.datetime().nullable(),
     verified: verificationSchema,
+    /** What a pull brings, in bytes by architecture. */
+    bytes: z.partialRecord(z.enum(architectures), z.int().nonnegative()).optional(),
     /** Why there is no digest. */
     reason: z.string().min(1).optional(),
   })
@@ -85,7 +88,14 @@ export async function resolveEntry({ image, tag }: Official): Promise<LockEntry>
   try {
     const digest = await fetchDigest(image, tag);
     const verified = await verifySignature(image, digest);
-    return { image, tag, digest, resolvedAt: new Date().toISOString(), verified };
+    return {
+      image,
+      tag,
+      digest,
+      resolvedAt: new Date().toISOString(),
+      verified,
+      ...(await sizesOf(image, digest)),
+    };
   } catch (error) {
     if (error instanceof UnresolvedImage) return unresolved({ image, tag }, error.message);
     throw error;
@@ -107,7 +117,8 @@ export async function updateLock(projectDir: string, which: "missing" | "all"): 
       const entry = await resolveEntry(before);
       // The same image: its date stays, so that a reviewer sees no change where there is none, and a machine without
       // cosign does not take back what another one verified.
-      const learned = entry.verified === "verified" && before.verified !== "verified";
+      const learned =
+        (entry.verified === "verified" && before.verified !== "verified") || (entry.bytes && !before.bytes);
       if (entry.digest && entry.digest === before.digest && !learned)
         return { role, old: before.digest, entry: before };
       return entry.digest
@@ -120,6 +131,16 @@ export async function updateLock(projectDir: string, which: "missing" | "all"): 
     forEachRole((role) => changes.find((change) => change.role === role)!.entry),
   );
   return changes;
+}
+
+/** A preview can do without sizes: a registry that hides its manifests is no reason to lock nothing. */
+async function sizesOf(image: string, digest: string): Promise<Pick<LockEntry, "bytes">> {
+  try {
+    return { bytes: await fetchSizes(image, digest) };
+  } catch (error) {
+    if (error instanceof UnresolvedImage) return {};
+    throw error;
+  }
 }
 
 function readOfficials(projectDir: string): Record<ImageRole, Official> {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { type Architecture, architectures } from "../configs/schema/host";
 
 /** Why a digest could not be had. The message is one sentence for a person and becomes the lock's `reason`. */
 export class UnresolvedImage extends Error {
@@ -22,6 +23,24 @@ const MANIFEST_TYPES = [
   "application/vnd.oci.image.manifest.v1+json",
   "application/vnd.docker.distribution.manifest.v2+json",
 ].join(", ");
+
+const part = z.object({ size: z.int().nonnegative() });
+
+// Both dialects, OCI's and Docker's, name these parts alike.
+const manifestSchema = z.union([
+  z.object({ config: part, layers: z.array(part) }),
+  z.object({
+    manifests: z.array(
+      z.object({
+        digest: z.string(),
+        platform: z.object({ os: z.string(), architecture: z.string() }).optional(),
+      }),
+    ),
+  }),
+]);
+
+/** Bytes of an image by architecture, those that its registry has. */
+export type ImageSizes = Partial<Record<Architecture, number>>;
 
 const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 
@@ -66,29 +85,81 @@ export async function registryFailure(image: string, timeoutMs = 4000): Promise<
  */
 export async function fetchDigest(image: string, tag: string, timeoutMs = 10_000): Promise<string> {
   const { host, repository } = imageName(image);
-  const path = `/v2/${repository}/manifests/${encodeURIComponent(tag)}`;
+  const ask = manifests(image, timeoutMs);
   // HEAD first: Docker Hub counts a GET of a manifest as a pull.
-  let response = await request(host, path, "HEAD", { timeoutMs });
-  let token: string | undefined;
-  if (response.status === 401) {
-    token = await fetchToken(host, response.headers.get("www-authenticate") ?? "", timeoutMs);
-    response = await request(host, path, "HEAD", { timeoutMs, token });
-  }
-  if (response.ok && !response.headers.has("docker-content-digest"))
-    response = await request(host, path, "GET", { timeoutMs, token });
-  if (response.status === 404) throw new UnresolvedImage(`${host} has no ${repository}:${tag}`);
-  if (response.status === 401 || response.status === 403)
-    throw new UnresolvedImage(`${host} wants a login for ${repository}`);
-  if (!response.ok)
-    throw new UnresolvedImage(`${host} answers with HTTP ${response.status} for ${repository}:${tag}`);
+  let response = await ask(tag, "HEAD");
+  if (!response.headers.has("docker-content-digest")) response = await ask(tag, "GET");
 
   const said = response.headers.get("docker-content-digest");
   const body = Buffer.from(await response.arrayBuffer());
-  const computed = body.length > 0 ? `sha256:${createHash("sha256").update(body).digest("hex")}` : said;
+  const computed = body.length > 0 ? sha256(body) : said;
   const digest = digestSchema.safeParse(said ?? computed);
   if (!digest.success || digest.data !== computed)
     throw new UnresolvedImage(`${host} names no valid digest for ${repository}:${tag}`);
   return digest.data;
+}
+
+/**
+ * What a pull of an image brings, by architecture: the bytes of its layers as they are stored, and of its config. An image
+ * without an index is for one architecture that its manifest does not name, and counts for each.
+ *
+ * @param timeoutMs Milliseconds for each request. Default: 10000.
+ * @throws UnresolvedImage when the registry does not answer with the manifests that it named.
+ */
+export async function fetchSizes(image: string, digest: string, timeoutMs = 10_000): Promise<ImageSizes> {
+  const ask = manifests(image, timeoutMs);
+  const read = async (reference: string) => {
+    const body = Buffer.from(await (await ask(reference, "GET")).arrayBuffer());
+    const manifest = sha256(body) === reference ? manifestSchema.safeParse(jsonOf(body)) : undefined;
+    if (manifest?.success) return manifest.data;
+    throw new UnresolvedImage(`${imageName(image).host} has no readable manifest ${reference}`);
+  };
+  const first = await read(digest);
+  const sizes = await Promise.all(
+    architectures.map(async (arch) => {
+      if ("layers" in first) return [arch, sizeOf(first)] as const;
+      const named = first.manifests.find(
+        ({ platform }) => platform?.os === "linux" && platform.architecture === arch,
+      );
+      const manifest = named && (await read(named.digest));
+      return manifest && "layers" in manifest ? ([arch, sizeOf(manifest)] as const) : undefined;
+    }),
+  );
+  return Object.fromEntries(sizes.filter((size) => size !== undefined));
+}
+
+function sizeOf({ config, layers }: { config: { size: number }; layers: { size: number }[] }): number {
+  return layers.reduce((sum, { size }) => sum + size, config.size);
+}
+
+/** Asks a registry for manifests of one image, with an anonymous token once it wants one. */
+function manifests(image: string, timeoutMs: number) {
+  const { host, repository } = imageName(image);
+  let token: string | undefined;
+  return async (reference: string, method: "GET" | "HEAD"): Promise<Response> => {
+    const path = `/v2/${repository}/manifests/${encodeURIComponent(reference)}`;
+    let response = await request(host, path, method, { timeoutMs, token });
+    if (response.status === 401 && !token) {
+      token = await fetchToken(host, response.headers.get("www-authenticate") ?? "", timeoutMs);
+      response = await request(host, path, method, { timeoutMs, token });
+    }
+    const name = `${repository}${reference.startsWith("sha256:") ? "@" : ":"}${reference}`;
+    if (response.status === 404) throw new UnresolvedImage(`${host} has no ${name}`);
+    if (response.status === 401 || response.status === 403)
+      throw new UnresolvedImage(`${host} wants a login for ${repository}`);
+    if (!response.ok) throw new UnresolvedImage(`${host} answers with HTTP ${response.status} for ${name}`);
+    return response;
+  };
+}
+
+const sha256 = (body: Buffer) => `sha256:${createHash("sha256").update(body).digest("hex")}`;
+
+function jsonOf(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    return undefined;
+  }
 }
 
 /** The anonymous half of the token protocol: no credential of this machine is ever sent. */

@@ -79,8 +79,8 @@ function completed(
 }
 
 function fromRepository(projectDir: string, lock: ImageLock, role: ImageRole): ResolvedImage {
-  const { image, tag, digest } = lock[role];
-  if (digest) return { reference: `${image}@${digest}`, source: "digest" };
+  const { image, tag, digest, bytes } = lock[role];
+  if (digest) return { reference: `${image}@${digest}`, source: "digest", ...(bytes && { bytes }) };
   return hasRecipe(projectDir, role)
     ? { reference: recipeReference(projectDir, role), source: "recipe" }
     : { reference: `${image}:${tag}`, source: "unresolved" };

@@ -109,7 +109,7 @@ export interface HostFacts {
   remote?: RemoteFacts | "here";
   disks?: { folders: string[]; freeBytes: number }[];
   memory?: { totalBytes: number; availableBytes: number };
-  /** What `nvidia-smi -L` says. Undefined where the config declares no NVIDIA device. */
+  /** What `nvidia-smi` says. Undefined where the config declares no NVIDIA device. */
   gpus?: GpuFacts;
 }
 
@@ -123,9 +123,16 @@ export interface RemoteFacts {
   declaredArch: string;
 }
 
+export interface FoundGpus {
+  /** Indexes and UUIDs, of MIG slices too. */
+  ids: string[];
+  /** MiB by index and by UUID. Whole devices only: nvidia-smi does not list slices with their memory. */
+  memoryMiB: Record<string, number>;
+}
+
 export interface GpuFacts {
-  /** Indexes and UUIDs of the config. */
-  declared: string[];
-  /** Indexes and UUIDs of what is there, MIG slices too; or why nobody knows. */
-  found: string[] | { failed: string };
+  /** The NVIDIA devices of the config: index or UUID, and MiB. */
+  declared: { id: string; memoryMiB: number }[];
+  /** What is there; or why nobody knows. */
+  found: FoundGpus | { failed: string };
 }

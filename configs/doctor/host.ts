@@ -1,4 +1,4 @@
-import type { Row } from "./row";
+import type { Finding, Row } from "./row";
 
 const GiB = 1024 ** 3;
 
@@ -7,6 +7,9 @@ const LOW_DISK_GIB = 3;
 
 /** Share of the host's memory below which the kernel begins to kill, in percent. */
 const LOW_MEMORY_PERCENT = 5;
+
+/** Names of products round up by less than this: "80 GB" are 81,559 MiB. Declaring less than there is may be meant. */
+const NAME_ROUNDS_UP = 1.01;
 
 /** Rows about the machine under the box. Further ones on its state (driver, Docker, clocks, drift) belong here. */
 export const hostRows: Row[] = [
@@ -41,23 +44,39 @@ export const hostRows: Row[] = [
   {
     id: "gpu",
     symptom: "a model does not start: no device, `CUDA error`, `Unable to determine the device handle`",
-    cause: "a declared GPU is lost, or the driver does not answer",
+    cause: "a declared GPU is lost or smaller than declared, or the driver does not answer",
     check: ({ stack }, { host }) => {
       if (!host.gpus) return undefined;
       const { declared, found } = host.gpus;
-      if (!Array.isArray(found))
+      if ("failed" in found)
         return [
           {
             what: `The NVIDIA driver does not answer: ${found.failed}.`,
             fix: "Look at `dmesg | grep -i -e nvrm -e xid`; a driver that was updated needs a reboot.",
           },
         ];
-      return declared
-        .filter((id) => !found.includes(id))
-        .map((id) => ({
-          what: `The host has no GPU ${id}, which Pulumi.${stack}.yaml declares.`,
-          fix: "Look at `dmesg | grep -i xid` for a lost device (a reboot brings it back), or correct gpubox:host.gpus.",
-        }));
+      return declared.flatMap(({ id, memoryMiB }): Finding[] => {
+        if (!found.ids.includes(id))
+          return [
+            {
+              what: `The host has no GPU ${id}, which Pulumi.${stack}.yaml declares.`,
+              fix: "Look at `dmesg | grep -i xid` for a lost device (a reboot brings it back), or correct gpubox:host.gpus.",
+            },
+          ];
+        const real = found.memoryMiB[id];
+        if (real === undefined || memoryMiB <= real * NAME_ROUNDS_UP) return [];
+        return [
+          {
+            what: `GPU ${id} has ${real} MiB, and Pulumi.${stack}.yaml declares ${memoryMiB} MiB: models are planned onto memory that is not there.`,
+            fix: `Set memoryGiB of that device in gpubox:host.gpus to ${gib(real)}.`,
+          },
+        ];
+      });
     },
   },
 ];
+
+/** MiB as GiB, rounded down to hundredths. */
+function gib(mib: number): number {
+  return Math.floor((mib / 1024) * 100) / 100;
+}

@@ -1,4 +1,5 @@
 import type { PolicyFinding } from "../policy/judge";
+import type { Architecture } from "../schema/host";
 import type { ImageRole } from "./imageRoles";
 
 /**
@@ -344,6 +345,8 @@ export interface ResolvedImage {
   reference: string;
   /** `digest`: pulled by locked digest. `recipe`: built here from `images/`. `unresolved`: by tag, nothing is locked yet. */
   source: "digest" | "recipe" | "unresolved";
+  /** Bytes of a pull by the host's architecture, where the lock has them. */
+  bytes?: Partial<Record<Architecture, number>>;
 }
 
 /** What this machine could get; recorded by `npm run up` in `.gpubox/resolved.<stack>.json` and read by every preview. */

@@ -16,9 +16,11 @@ function images(before: Side | undefined, after: Side): Download[] {
   return servicesOf(after.plan).flatMap(({ container: { image, role } }): Download[] => {
     if (had.has(image) || seen.has(image)) return [];
     seen.add(image);
-    const built = after.resolved.images[role]?.source === "recipe";
-    const remark = built ? `built on the host from images/${role}` : "size not locked";
-    return [{ kind: "image", what: image, remark }];
+    const { source, bytes } = after.resolved.images[role] ?? {};
+    if (source === "recipe")
+      return [{ kind: "image", what: image, remark: `built on the host from images/${role}` }];
+    const pulled = bytes?.[after.config.host.arch];
+    return [{ kind: "image", what: image, ...(pulled ? { bytes: pulled } : { remark: "size not locked" }) }];
   });
 }
 

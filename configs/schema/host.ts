@@ -8,6 +8,11 @@ const sshPath = z
   .string()
   .regex(/^[^-\s"%][^\n"%]*$/, "Write the path of a file, for example ~/.ssh/id_ed25519.");
 
+/** As Docker names them. */
+export const architectures = ["amd64", "arm64"] as const;
+
+export type Architecture = (typeof architectures)[number];
+
 export const hostSchema = z.strictObject({
   docker: z
     .string()
@@ -32,7 +37,7 @@ export const hostSchema = z.strictObject({
     .default("/srv/gpubox")
     .describe("Directory on the host for env files, configs and model files. One box a directory."),
   arch: z
-    .enum(["amd64", "arm64"])
+    .enum(architectures)
     .default("amd64")
     .describe("Architecture of the host; decides which images run. DGX Spark is arm64."),
   modelHub: z

@@ -1,4 +1,4 @@
-import type { Answer, Facts, PortFacts, RemoteFacts } from "../../configs/doctor/facts";
+import type { Answer, Facts, FoundGpus, PortFacts, RemoteFacts } from "../../configs/doctor/facts";
 import { sshAddress } from "../../configs/host/address";
 import { planHost } from "../../configs/host/prepare";
 import { PROBE } from "../../configs/plan/names";
@@ -158,7 +158,9 @@ async function hostFacts(
 ): Promise<Facts["host"]> {
   const folders = [...(engine ? [engine.dataRoot] : []), host.dataDir];
   const free = engine && (await freeMemory(docker));
-  const declared = host.gpus.filter(({ vendor }) => vendor === "nvidia").map(({ id }) => String(id));
+  const declared = host.gpus
+    .filter(({ vendor }) => vendor === "nvidia")
+    .map(({ id, memoryGiB }) => ({ id: String(id), memoryMiB: Math.round(memoryGiB * 1024) }));
   return {
     disks: await disks(docker, folders).catch(() => undefined),
     memory:
@@ -167,13 +169,22 @@ async function hostFacts(
   };
 }
 
-/** Indexes and UUIDs of `nvidia-smi -L`, those of MIG slices too. */
-async function nvidiaDevices(docker: string): Promise<string[] | { failed: string }> {
+/** One call for both: a driver that is lost may take its time for each. */
+const GPU_SCRIPT =
+  "nvidia-smi -L && echo -- && nvidia-smi --query-gpu=index,uuid,memory.total --format=csv,noheader,nounits";
+
+async function nvidiaDevices(docker: string): Promise<FoundGpus | { failed: string }> {
   try {
-    const list = await onHost(docker, "nvidia-smi -L");
-    return [...list.matchAll(/^GPU (\d+):|UUID: ((?:GPU|MIG)-[0-9A-Za-z/-]+)/gm)].map(
+    const [list = "", table = ""] = (await onHost(docker, GPU_SCRIPT)).split(/^--$/m);
+    const ids = [...list.matchAll(/^GPU (\d+):|UUID: ((?:GPU|MIG)-[0-9A-Za-z/-]+)/gm)].map(
       ([, index, uuid]) => index ?? uuid!,
     );
+    // A device that shares the host's memory says [N/A].
+    const sizes = [...table.matchAll(/^(\d+), (\S+), (\d+)$/gm)].flatMap(([, index, uuid, mib]) => [
+      [index!, Number(mib)],
+      [uuid!, Number(mib)],
+    ]);
+    return { ids, memoryMiB: Object.fromEntries(sizes) };
   } catch (error) {
     return { failed: error instanceof Error ? error.message : String(error) };
   }

@@ -160,6 +160,7 @@ describeWithEngine("images from a real registry", () => {
       expect(images.cache?.reference).toBe(`${image("cache")}@${digests[1]}`);
       expect(lines).toContain("images/lock.json has new digests: review and commit it");
       expect(readLock(dir).cache.digest).toBe(digests[1]);
+      expect(readLock(dir).cache.bytes).toEqual({ amd64: expect.any(Number), arm64: expect.any(Number) });
     },
     2 * MINUTES,
   );

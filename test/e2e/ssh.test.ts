@@ -159,9 +159,12 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
     async () => {
       edit(laptop, sections({}, { docker: "ssh://ops@gpu1.invalid" }));
       try {
-        const args = ["preview", "--stack", STACK, "--expect-no-changes", "--non-interactive"];
+        const args = ["preview", "--stack", STACK, "--non-interactive"];
         const preview = await run("pulumi", args, plain());
         expect(preview.stdout).toContain("Preview without the host: The name gpu1.invalid leads nowhere.");
+        // The record of the generation's config, which names the address, and nothing of the box.
+        expect(preview.stdout).toMatch(/command:local:Command record replace/);
+        expect(preview.stdout).toMatch(/Resources:\n +\+-1 to replace\n +\d+ unchanged\n/);
         expect(preview.code).toBe(0);
         const up = await run(
           "pulumi",

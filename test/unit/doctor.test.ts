@@ -62,7 +62,10 @@ const healthy: Facts = {
     remote: "here",
     disks: [{ folders: ["/var/lib/docker"], freeBytes: 100e9 }],
     memory: { totalBytes: 24e9, availableBytes: 20e9 },
-    gpus: { declared: ["0"], found: ["0", "GPU-aaaa"] },
+    gpus: {
+      declared: [{ id: "0", memoryMiB: 24_000 }],
+      found: { ids: ["0", "GPU-aaaa"], memoryMiB: { "0": 24_564, "GPU-aaaa": 24_564 } },
+    },
   },
 };
 
@@ -417,16 +420,49 @@ const CASES: [name: string, row: string, facts: Facts, what: string | RegExp, fi
   [
     "a lost GPU",
     "gpu",
-    { ...healthy, host: { ...healthy.host, gpus: { declared: ["0", "1"], found: ["0"] } } },
+    {
+      ...healthy,
+      host: {
+        ...healthy.host,
+        gpus: {
+          declared: ["0", "1"].map((id) => ({ id, memoryMiB: 24_000 })),
+          found: { ids: ["0"], memoryMiB: { "0": 24_564 } },
+        },
+      },
+    },
     "The host has no GPU 1, which Pulumi.test.yaml declares.",
     /xid/,
+  ],
+  [
+    "a GPU that is smaller than declared",
+    "gpu",
+    {
+      ...healthy,
+      host: {
+        ...healthy.host,
+        gpus: {
+          // 80 GB by name and slices, whose memory nvidia-smi does not list, are no finding.
+          declared: [
+            { id: "0", memoryMiB: 81_920 },
+            { id: "1", memoryMiB: 81_920 },
+            { id: "MIG-a", memoryMiB: 81_920 },
+          ],
+          found: { ids: ["0", "1", "MIG-a"], memoryMiB: { "0": 81_559, "1": 24_564 } },
+        },
+      },
+    },
+    "GPU 1 has 24564 MiB, and Pulumi.test.yaml declares 81920 MiB: models are planned onto memory that is not there.",
+    /memoryGiB of that device in gpubox:host.gpus to 23.98/,
   ],
   [
     "a driver that does not answer",
     "gpu",
     {
       ...healthy,
-      host: { ...healthy.host, gpus: { declared: ["0"], found: { failed: "version mismatch" } } },
+      host: {
+        ...healthy.host,
+        gpus: { declared: [{ id: "0", memoryMiB: 1 }], found: { failed: "version mismatch" } },
+      },
     },
     "The NVIDIA driver does not answer: version mismatch.",
     /reboot/,

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { fetchDigest, imageName, registryFailure } from "../../runner/registry";
+import { fetchDigest, fetchSizes, imageName, registryFailure } from "../../runner/registry";
 
 const manifest = Buffer.from('{"schemaVersion":2}');
 const digest = `sha256:${createHash("sha256").update(manifest).digest("hex")}`;
@@ -124,4 +124,64 @@ test("a registry answers when it says 200 or 401 and does not when it fails, han
   handler = () => {};
   await expect(registryFailure(`${host}/a`, 100)).resolves.toBe(`${host} does not answer: timed out`);
   await expect(registryFailure("127.0.0.1:1/a")).resolves.toMatch(/^127.0.0.1:1 does not answer: /);
+});
+
+describe("what a pull brings", () => {
+  const manifestOf = (...layers: number[]) =>
+    JSON.stringify({ schemaVersion: 2, config: { size: 7 }, layers: layers.map((size) => ({ size })) });
+  const digestOf = (body: string) => `sha256:${createHash("sha256").update(body).digest("hex")}`;
+  const indexOf = (manifests: Record<string, string>) =>
+    JSON.stringify({
+      manifests: Object.entries(manifests).map(([platform, body]) => {
+        const [os, architecture] = platform.split("/");
+        return { digest: digestOf(body), platform: { os, architecture } };
+      }),
+    });
+
+  function serve(...bodies: string[]) {
+    handler = (request, response) => {
+      const body = bodies.find(
+        (one) => request.url === `/v2/a/manifests/${encodeURIComponent(digestOf(one))}`,
+      );
+      response.writeHead(body ? 200 : 404).end(body);
+    };
+  }
+
+  test("is the sum of its layers and its config, for each architecture of the index that a host may have", async () => {
+    const [amd64, arm64] = [manifestOf(100, 20), manifestOf(90)];
+    const index = indexOf({
+      "linux/amd64": amd64,
+      "linux/arm64": arm64,
+      "linux/s390x": manifestOf(1),
+      "unknown/unknown": manifestOf(2),
+    });
+    serve(index, amd64, arm64);
+    await expect(fetchSizes(`${host}/a`, digestOf(index))).resolves.toEqual({ amd64: 127, arm64: 97 });
+    expect(requests).toHaveLength(3);
+  });
+
+  test("leaves out an architecture that the index lacks", async () => {
+    const amd64 = manifestOf(5);
+    const index = indexOf({ "linux/amd64": amd64 });
+    serve(index, amd64);
+    await expect(fetchSizes(`${host}/a`, digestOf(index))).resolves.toEqual({ amd64: 12 });
+  });
+
+  test("is the same for every architecture where there is no index", async () => {
+    const only = manifestOf(5);
+    serve(only);
+    await expect(fetchSizes(`${host}/a`, digestOf(only))).resolves.toEqual({ amd64: 12, arm64: 12 });
+  });
+
+  test("is not known where a manifest is missing, is none, or is not the one that was asked for", async () => {
+    const index = indexOf({ "linux/amd64": manifestOf(5) });
+    serve(index);
+    await expect(fetchSizes(`${host}/a`, digestOf(index))).rejects.toThrow(`${host} has no a@sha256:`);
+    serve("{}");
+    await expect(fetchSizes(`${host}/a`, digestOf("{}"))).rejects.toThrow("has no readable manifest sha256:");
+    handler = (_, response) => response.end(manifestOf(6));
+    await expect(fetchSizes(`${host}/a`, digestOf(index))).rejects.toThrow(
+      "has no readable manifest sha256:",
+    );
+  });
 });

@@ -168,6 +168,22 @@ describe("a preview says of", () => {
     ]);
   });
 
+  test("an image's size is the one of the host's architecture, where the lock has it", () => {
+    const sized = (bytes: Record<string, number>) => {
+      const edge = { reference: "haproxy@sha256:1", source: "digest" as const, bytes };
+      return compare(
+        before,
+        testSide(undefined, { resolved: { ...recipes, images: { ...recipes.images, edge } } }),
+      );
+    };
+    expect(sized({ amd64: 5, arm64: 6 }).downloads).toEqual([
+      { kind: "image", what: "haproxy@sha256:1", bytes: 5 },
+    ]);
+    expect(sized({ arm64: 6 }).downloads).toEqual([
+      { kind: "image", what: "haproxy@sha256:1", remark: "size not locked" },
+    ]);
+  });
+
   test("a model that moves to another GPU what each device has before and after", () => {
     const host = { gpus: [0, 1].map((id) => ({ id, memoryGiB: 24 })) };
     const resolved = {

@@ -185,10 +185,14 @@ export function doctorRows(operations: () => Operations): void {
         "df",
         "echo 'Filesystem 1024-blocks Used Available Capacity Mounted on'; echo '/dev/x 9 9 2097152 99% /'",
       );
-      standIn("nvidia-smi", "echo 'GPU 0: NVIDIA H200 (UUID: GPU-aaaa)'");
+      // An L4, though the config says twice as much.
+      standIn(
+        "nvidia-smi",
+        `case "$*" in -L) echo 'GPU 0: NVIDIA L4 (UUID: GPU-aaaa)' ;; *) echo '0, GPU-aaaa, 23034' ;; esac`,
+      );
       const before = readFileSync(join(project.dir, `Pulumi.${project.stack}.yaml`), "utf8");
       edit((config) => {
-        const id = { memoryGiB: 24 };
+        const id = { memoryGiB: 48 };
         config["gpubox:host"]!.gpus = [
           { id: 0, ...id },
           { id: "GPU-bbbb", ...id },
@@ -202,6 +206,7 @@ export function doctorRows(operations: () => Operations): void {
         const found = await ward.findings(now());
         expect(found).toEqual([
           expect.stringMatching(/^disk: Only 2\.0 GiB are free for /),
+          "gpu: GPU 0 has 23034 MiB, and Pulumi.ops.yaml declares 49152 MiB: models are planned onto memory that is not there.",
           "gpu: The host has no GPU GPU-bbbb, which Pulumi.ops.yaml declares.",
         ]);
         standIn(
