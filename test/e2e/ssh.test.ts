@@ -346,6 +346,25 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
       }
     });
 
+    test("an address that leads to another engine than the box's", async () => {
+      const id = host.console("docker info --format '{{.ID}}'").trim();
+      const remembered = (hostId: string) =>
+        editStack(laptop, (config) => Object.assign(config, { "gpubox:hostId": hostId }));
+      const file = readFileSync(join(laptop.dir, `Pulumi.${STACK}.yaml`), "utf8");
+      expect(file).toContain(id);
+      remembered("another");
+      try {
+        await refused(
+          laptop,
+          ["up"],
+          "is on another Docker engine than the one that answers",
+          "gpubox:host.docker",
+        );
+      } finally {
+        remembered(id);
+      }
+    });
+
     test(
       "an engine that is down",
       async () => {
@@ -366,10 +385,28 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
     );
   });
 
-  function plain() {
+  // Jest runs a block after the tests beside it: the first checkout has lost its box here.
+  describe("that another checkout takes over, and says so", () => {
+    test(
+      "is that one's from then on, and refused to the first",
+      async () => {
+        const other = checkout();
+        const up = await npmRun(other, "up", "--take-over");
+        expect(up.code === 0 ? "" : up.stdout + up.stderr).toBe("");
+        const read = ["config", "get", "gpubox:masterKey", "--stack", STACK];
+        key = (await run("pulumi", read, plain(other))).stdout.trim();
+        expect(ask("tiny")).toMatch(/ 200$/);
+        expect((await npmRun(other, "drift")).code).toBe(0);
+        await refused(laptop, ["up"], "of another checkout, with another salt key", "--take-over");
+      },
+      10 * MINUTE,
+    );
+  });
+
+  function plain({ dir, env } = laptop) {
     return {
-      cwd: laptop.dir,
-      env: { ...laptop.env, PULUMI_CONFIG_PASSPHRASE_FILE: join(laptop.dir, ".gpubox/passphrase") },
+      cwd: dir,
+      env: { ...env, PULUMI_CONFIG_PASSPHRASE_FILE: join(dir, ".gpubox/passphrase") },
     };
   }
 });
