@@ -192,10 +192,10 @@ type Models = Record<"gpubox:models", Tiny>;
     5 * MINUTE,
   );
 
-  test("nobody but root and its container's group can read a file of the box, model files apart", async () => {
+  test("nobody but root and its container's group can read a file of the box, but model files and whose box it is", async () => {
     const find = ["find", project.dataDir, "-type", "f", "-readable"];
     const nobody = await run("setpriv", ["--reuid=12345", "--regid=12345", "--clear-groups", ...find]);
-    const readable = nobody.stdout.split("\n").filter(Boolean);
-    expect(readable).toEqual([`${project.dataDir}/models/canned-1.gguf`]);
+    const readable = nobody.stdout.split("\n").filter(Boolean).sort();
+    expect(readable).toEqual([`${project.dataDir}/.gpubox-stack`, `${project.dataDir}/models/canned-1.gguf`]);
   });
 });
