@@ -83,7 +83,7 @@ const ANSWER = "pong from the gpubox test model";
     const { code, stdout, stderr } = await npmRun(project, "doctor");
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(
-      /^doctor of the stack ops at http:\/\/127\.0\.0\.1:4890\n {2}ok: docker, box, [^\n]*\n/,
+      /^doctor of the stack ops at http:\/\/127\.0\.0\.1:4890\n {2}ok: ssh, clock, arch, prepared, docker, box, [^\n]*\n/,
     );
     expect(stdout.split("\n").slice(2)).toEqual(["  not looked at: gpu", ""]);
   });
