@@ -94,7 +94,7 @@ class Recorder:
             try:
                 if not call.settled and not call.cancelled:
                     await self._settle(call)
-                if sum(map(len, call.parts)) > LARGE:
+                if call.size > LARGE:
                     lines = await asyncio.to_thread(lines_of, call, self.store)
                 else:
                     lines = lines_of(call, self.store)
