@@ -74,8 +74,9 @@ class Call:
         self.keys = secrets.more(client_keys(scope["headers"], scope.get("query_string", b"")))
         self.headers = safe_headers(scope["headers"])
         self.started = time.time()
+        self.started_at = iso(self.started)
         self.first_token = None
-        self.ended = None
+        self.ended = self.ended_at = None
         # As they are logged: the raw bytes of the client, unless they held a key or a line break.
         self.body = b""
         self.parsed = None
@@ -101,7 +102,7 @@ class Call:
             "kind": "request",
             "id": self.id,
             "seq": self.seq,
-            "at": iso(self.started),
+            "at": self.started_at,
             "method": self.method,
             "path": self.path,
             "bytes": len(raw),
@@ -163,10 +164,11 @@ class Call:
     def end(self):
         """Gives the counter's record of the answer."""
         self.ended = time.time()
+        self.ended_at = iso(self.ended)
         return {
             "kind": "response",
             "id": self.id,
-            "at": iso(self.ended),
+            "at": self.ended_at,
             "status": self.status,
             "bytes": self.size,
             "complete": self.finished and not self.disconnected,

@@ -61,8 +61,8 @@ def _line(call, store, attempt, failure, answer):
         "call_id": _call_id(call, told, failure),
         "trace_id": _trace_id(call, told, failure),
         "session_id": _session_id(call, told),
-        "started_at": iso(started),
-        "ended_at": iso(ended),
+        "started_at": iso(again) if again else call.started_at,
+        "ended_at": call.ended_at if ended is call.ended else iso(ended),
         "duration_ms": _milliseconds(started, ended),
         "first_token_ms": _milliseconds(started, call.first_token) if final else None,
         "protocol": PROTOCOLS.get(call.route, "openai"),
@@ -215,7 +215,7 @@ def _upstream(call, told, failure, final):
         "deployment": deployment,
         "model": own.get("model") or headers.get(b"x-litellm-model-name"),
         "provider": own.get("custom_llm_provider"),
-        "api_base": USER_INFO.sub("//", base) if base else None,
+        "api_base": USER_INFO.sub("//", base) if base and "@" in base else base or None,
     }
 
 
