@@ -1,9 +1,9 @@
 """What is known of one request: from the wire, and from what LiteLLM tells of its attempts."""
 
 import hashlib
+import random
 import re
 import time
-import uuid
 
 import orjson
 
@@ -27,6 +27,18 @@ ROUTE = re.compile(
 )
 # LiteLLM's callback tells nothing of them.
 COUNTS = ("messages/count_tokens", "responses/input_tokens", "countTokens")
+# Of an answer's header fields, what the log asks for.
+ANSWER_HEADERS = frozenset(
+    [
+        b"content-type",
+        b"content-encoding",
+        b"x-litellm-call-id",
+        b"x-litellm-model-id",
+        b"x-litellm-model-api-base",
+        b"x-litellm-model-name",
+        b"x-litellm-response-cost",
+    ]
+)
 # What the first chunk with a part of the answer has.
 FIRST_TOKEN = {"chat/completions": b'"delta"', "messages": b"_delta", "responses": b".delta"}
 
@@ -41,9 +53,19 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
+# One of its own: what a library seeds must not make two processes count alike.
+_random = random.Random()
+
+
+def _uuid4():
+    """As `uuid.uuid4` writes them. Nobody may do anything by knowing one, so they need no randomness of the system's."""
+    digits = f"{_random.getrandbits(128) & ~(0xF << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 class Call:
     def __init__(self, scope, route, seq, secrets):
-        self.id = str(uuid.uuid4())
+        self.id = _uuid4()
         self.seq = seq
         self.route = route
         self.method = scope["method"]
@@ -52,14 +74,17 @@ class Call:
         self.keys = secrets.more(client_keys(scope["headers"], scope.get("query_string", b"")))
         self.headers = safe_headers(scope["headers"])
         self.started = time.time()
+        self.started_at = iso(self.started)
         self.first_token = None
-        self.ended = None
+        self.ended = self.ended_at = None
         # As they are logged: the raw bytes of the client, unless they held a key or a line break.
         self.body = b""
         self.parsed = None
         self.redacted = False
         self.status = None
+        self.streamed = False
         self.parts = []
+        self.size = 0
         self.answer_headers = {}
         self.finished = False
         self.disconnected = False
@@ -77,7 +102,7 @@ class Call:
             "kind": "request",
             "id": self.id,
             "seq": self.seq,
-            "at": iso(self.started),
+            "at": self.started_at,
             "method": self.method,
             "path": self.path,
             "bytes": len(raw),
@@ -108,11 +133,15 @@ class Call:
 
     def take_start(self, status, headers):
         self.status = status
-        self.answer_headers = {name.lower(): value.decode("latin-1") for name, value in headers}
+        self.answer_headers = {
+            lower: value.decode("latin-1") for name, value in headers if (lower := name.lower()) in ANSWER_HEADERS
+        }
+        self.streamed = self.answer_headers.get(b"content-type", "").startswith("text/event-stream")
 
     def take_part(self, part, more):
         if part:
             self.parts.append(part)
+            self.size += len(part)
             if self.first_token is None and self.streamed and FIRST_TOKEN.get(self.route, b"data:") in part:
                 self.first_token = time.time()
         if not more:
@@ -126,10 +155,6 @@ class Call:
         self.failures.append({**failure, "starts": len(self.starts)})
 
     @property
-    def streamed(self):
-        return self.answer_headers.get(b"content-type", "").startswith("text/event-stream")
-
-    @property
     def settled(self):
         """True when LiteLLM has no more to tell: it tells of errors before the answer, of successes after it."""
         if self.status is None or self.status >= 400 or self.route in COUNTS:
@@ -139,12 +164,12 @@ class Call:
     def end(self):
         """Gives the counter's record of the answer."""
         self.ended = time.time()
-        size = sum(map(len, self.parts))
+        self.ended_at = iso(self.ended)
         return {
             "kind": "response",
             "id": self.id,
-            "at": iso(self.ended),
+            "at": self.ended_at,
             "status": self.status,
-            "bytes": size,
+            "bytes": self.size,
             "complete": self.finished and not self.disconnected,
         }

@@ -11,6 +11,9 @@ from trajectory_metrics import publish
 from trajectory_recorder import HEADER, Recorder, told
 from trajectory_store import Store
 
+# As LiteLLM gives it to callbacks.
+HEADER_NAME = HEADER.decode()
+
 installed = None
 
 
@@ -106,7 +109,7 @@ class Callback(CustomLogger):
 
     def _call(self, holder):
         request = (holder or {}).get("proxy_server_request") or {}
-        return self.recorder.calls.get((request.get("headers") or {}).get(HEADER.decode()))
+        return self.recorder.calls.get((request.get("headers") or {}).get(HEADER_NAME))
 
 
 def _model_keys(router):

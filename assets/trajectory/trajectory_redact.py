@@ -10,6 +10,9 @@ import orjson
 REDACTED = "[redacted]"
 # Shorter words are no keys, and would be found in every text.
 SHORTEST = 8
+# Clients whose keys stay spelled, and bytes of what one may show: strangers must not fill the memory.
+KNOWN_CLIENTS = 64
+KNOWN_BYTES = 4096
 
 # Names and words of the log itself. Who shows one of them as a key has no secret, and would take its lines apart.
 WORDS = (
@@ -71,7 +74,7 @@ def safe_headers(headers):
     return {
         name.decode("latin-1"): value.decode("latin-1")
         for name, value in headers
-        if name in HEADERS or SESSION_HEADER.fullmatch(name)
+        if name in HEADERS or (name.endswith(b"-session-id") and SESSION_HEADER.fullmatch(name))
     }
 
 
@@ -87,9 +90,21 @@ class Keys:
         self.texts = [*known.texts, *texts] if known else texts
         self.json = [*known.json, *quoted] if known else quoted
         self.all = [*(known.all if known else ()), *dict.fromkeys([*keys, *quoted])]
+        self._clients = {}
 
     def more(self, keys):
-        return Keys(keys, self) if keys else self
+        """With those of a client. It shows the same with each request: they are spelled once as well."""
+        if not keys:
+            return self
+        shown = tuple(keys)
+        found = self._clients.get(shown)
+        if found is None:
+            found = Keys(shown, self)
+            if sum(map(len, shown)) <= KNOWN_BYTES:
+                if len(self._clients) >= KNOWN_CLIENTS:
+                    self._clients.clear()
+                self._clients[shown] = found
+        return found
 
 
 def client_keys(headers, query=b""):
@@ -126,10 +141,17 @@ def without(text, keys):
 
 def json_without(text, keys):
     """A JSON text without any of the keys. Only its strings are changed, so that it stays JSON whatever a key looks like."""
+    if not json_holds(text, keys):
+        return text
+    return STRING.sub(lambda match: _string_without(match[0], keys.texts), text)
+
+
+def json_holds(text, keys):
+    """Whether a JSON text, or several in a row, may hold one of the keys."""
     for key in keys.json:
         if key in text:
-            return STRING.sub(lambda match: _string_without(match[0], keys.texts), text)
-    return text
+            return True
+    return False
 
 
 def _string_without(word, texts):

@@ -118,7 +118,8 @@ class Store:
 
     def _try(self, name, data):
         try:
-            self._open()
+            if self.counter is None:
+                self._open()
             getattr(self, name).append(data)
             return True
         except OSError as error:

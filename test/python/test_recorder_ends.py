@@ -80,6 +80,14 @@ def test_a_client_that_hangs_up_in_a_stream_leaves_what_it_received(box):
     assert box.counted[1]["complete"] is False
 
 
+@pytest.mark.parametrize(("disconnected", "outcome"), [(True, "disconnected"), (False, "ok")])
+def test_what_uvicorn_knows_of_its_client_is_asked_first(box, disconnected, outcome):
+    client = Client(body=BODY)
+    client.disconnected = disconnected
+    box.run(client, App(answer(200, SAID), after=box.succeed))
+    assert [line["outcome"] for line in box.lines] == [outcome]
+
+
 def test_a_client_that_hung_up_before_its_answer_is_noticed(box):
     box.run(Client(body=BODY, hangs_up="before"), App(answer(200, SAID), after=box.succeed))
     assert (box.lines[0]["outcome"], box.lines[0]["response"]["complete"]) == ("disconnected", False)

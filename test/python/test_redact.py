@@ -7,9 +7,9 @@ import pathlib
 
 import pytest
 
-from box import Box, failure
+from box import OK, Box, failure
 from support import App, Client, answer, data, lines_of, stream
-from trajectory_redact import SHORTEST, WORDS, body_without_fields, environment_keys
+from trajectory_redact import KNOWN_BYTES, KNOWN_CLIENTS, SHORTEST, WORDS, Keys, body_without_fields, environment_keys
 
 CLIENT = "sk-client-0123456789"
 ODD = "sk-it's\"odd\"\\0123"
@@ -208,7 +208,7 @@ def test_of_any_look_leave_the_line_what_it_is(tmp_path, open_store, monkeypatch
     body = json.dumps({"model": "m", "stream": False, "messages": [text], "response": deep}, separators=(",", ":"))
     said = {"response": deep, "started_at": 12345678, "choices": [text], "completion": "anthropic"}
     # Times of a year that is the key of one of them.
-    monkeypatch.setattr("trajectory_line.iso", lambda seconds: "2026-01-01T00:00:00.000000Z")
+    monkeypatch.setattr("trajectory_call.iso", lambda seconds: "2026-01-01T00:00:00.000000Z")
     box.run(Client("/v1/messages", body.encode(), headers), App(answer(401, said)))
     [line] = lines_of(tmp_path)
     kept = text if key in NO_SECRETS[:4] + NO_SECRETS[5:] else text.replace(key, "[redacted]")
@@ -243,3 +243,45 @@ def test_in_the_address_of_a_google_client_are_its_keys(box, tmp_path):
     client.scope["query_string"] = b"alt=sse&key=sk-in%2Fthe-address"
     box.run(client, App(answer(401, {})))
     assert lines_of(tmp_path)[0]["request"]["body"] == {"messages": "[redacted]"}
+
+
+def test_of_more_clients_than_are_remembered_are_each_ones_own(box, tmp_path):
+    keys = [f"sk-client-{number:010d}" for number in range(KNOWN_CLIENTS + 2)] + ["k" * (KNOWN_BYTES + 1)]
+    for key in [*keys, *keys]:
+        client = Client(body=json.dumps({"messages": f"it is {key}"}).encode(), headers=[(b"x-api-key", key.encode())])
+        box.run(client, App(answer(401, json.dumps(key).encode())))
+    lines = lines_of(tmp_path)
+    assert [line["request"]["body"] for line in lines] == [{"messages": "it is [redacted]"}] * (2 * len(keys))
+    assert [line["response"]["body"] for line in lines] == ["[redacted]"] * (2 * len(keys))
+
+
+def ask_with(box, place):
+    """A request whose only key stands in one place."""
+    headers = {"header": [(b"user-agent", CLIENT.encode())], "trace": [(b"x-litellm-trace-id", CLIENT.encode())]}.get(place, [])
+    path = f"/{CLIENT}/v1/chat/completions" if place == "path" else "/v1/chat/completions"
+    body = json.dumps({"messages": CLIENT if place == "request" else "hi"}).encode()
+    said = {"choices": [CLIENT if place == "answer" else "pong"]}
+    told = {**OK, "model": f"openai/{CLIENT}"} if place == "model" else OK
+    client = Client(path, body, [(b"authorization", b"Bearer " + CLIENT.encode()), *headers])
+
+    async def fail(scope):
+        if place == "failure":
+            box.call(scope).fail({**failure(1), "message": f"no {CLIENT}"})
+
+    box.run(client, App(answer(200, said), fail, lambda scope: box.succeed(scope, told)))
+
+
+@pytest.mark.parametrize("place", ["header", "trace", "path", "request", "answer", "model", "failure"])
+def test_in_one_place_alone_is_found_there(box, tmp_path, place):
+    ask_with(box, place)
+    text = (tmp_path / "log.jsonl").read_text()
+    assert (CLIENT in text, "[redacted]" in text) == (False, True)
+
+
+def test_strangers_keys_are_not_kept_without_end():
+    known = Keys([b"sk-gateway-0123456789"])
+    for number in range(3 * KNOWN_CLIENTS):
+        known.more([b"sk-client-%010d" % number])
+    known.more([b"k" * (KNOWN_BYTES + 1)])
+    assert 0 < len(known._clients) <= KNOWN_CLIENTS
+    assert max(sum(map(len, shown)) for shown in known._clients) <= KNOWN_BYTES
