@@ -11,6 +11,7 @@ from trajectory_redact import (
     body_without_fields,
     client_keys,
     json_without,
+    path_without,
     safe_headers,
     text_without_fields,
     without,
@@ -69,9 +70,9 @@ class Call:
         self.seq = seq
         self.route = route
         self.method = scope["method"]
-        self.path = scope["path"]
         # What none of its lines may hold.
         self.keys = secrets.more(client_keys(scope["headers"], scope.get("query_string", b"")))
+        self.path = path_without(scope["path"], self.keys)
         self.headers = safe_headers(scope["headers"])
         self.started = time.time()
         self.started_at = iso(self.started)

@@ -276,6 +276,17 @@ def test_in_one_place_alone_is_found_there(box, tmp_path, place):
     ask_with(box, place)
     text = (tmp_path / "log.jsonl").read_text()
     assert (CLIENT in text, "[redacted]" in text) == (False, True)
+    assert CLIENT not in (tmp_path / "log.counter.jsonl").read_text()
+
+
+def test_in_the_path_of_a_websocket_is_not_in_the_counter(box, tmp_path):
+    async def app(scope, receive, send):
+        pass
+
+    client = Client(f"/{CLIENT}/v1/responses", headers=[(b"authorization", b"Bearer " + CLIENT.encode())], kind="websocket")
+    box.run(client, app)
+    records = lines_of(tmp_path, "log.counter.jsonl")
+    assert [record["path"] for record in records if record["kind"] == "websocket"] == ["/[redacted]/v1/responses"]
 
 
 def test_strangers_keys_are_not_kept_without_end():
