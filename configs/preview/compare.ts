@@ -2,6 +2,7 @@ import { wantedSources } from "../engines";
 import { lockedSource } from "../models/lock";
 import { deployedBy, lastingSteps, replacedBetween } from "../plan/announce";
 import { gapsOf } from "../plan/gaps";
+import { textWithoutSecrets } from "../policy/plaintext";
 import { dataChanges, portChanges, secretChanges } from "./belongings";
 import { diffSettings, diffValues } from "./configDiff";
 import { containerChanges, type Identity } from "./containers";
@@ -71,5 +72,5 @@ function entryOf(side: Side | undefined, model: string): unknown {
 }
 
 function describe({ engine, model }: { engine: string; model?: string }): string {
-  return model ? `${engine}, ${model}` : engine;
+  return model ? `${engine}, ${textWithoutSecrets(model)}` : engine;
 }

@@ -279,6 +279,50 @@ describe("what stands in a config", () => {
     ]);
   });
 
+  test("and looks like a secret is hidden behind a flag and in a container's reasons too, whatever is waived", () => {
+    const policy = { waive: { "no-plaintext-secrets": "they are keys of a public test" } };
+    const side = (word: string) =>
+      testSide({
+        policy,
+        models: {
+          tiny: {
+            ...tiny,
+            env: { MY_TOKEN: `PLANTED-env-${word}` },
+            extraArgs: [
+              ...[`--hf-token=hf_PLANTED0123456789${word}`, "--admin-api-key", `PLANTED-${word}`],
+              ...["--header", `Authorization: Bearer PLANTED-${word}`],
+              ...["--options", `{"password": "PLANTED-${word}", "key":"sk-PLANTED0123456789${word}"}`],
+            ],
+          },
+        },
+      });
+    const changes = compare(side("first"), side("second"));
+    expect(changes.models.find(({ model }) => model === "tiny")?.fields).toEqual([
+      {
+        path: "gpubox:models.tiny.env.MY_TOKEN",
+        before: "(hidden)",
+        after: "(hidden)",
+      },
+      {
+        path: "gpubox:models.tiny.extraArgs",
+        before: expect.stringMatching(
+          /^\["--hf-token=\(hidden\)","--admin-api-key","\(hidden\)","--header",/,
+        ),
+        after: expect.stringMatching(/^\["--hf-token=\(hidden\)","--admin-api-key","\(hidden\)","--header",/),
+      },
+    ]);
+    const backend = changes.containers.find(({ container }) => container === "backend-tiny");
+    expect(backend?.reasons.map(({ detail }) => detail)).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining("−--hf-token=(hidden)"),
+        expect.stringContaining("+--hf-token=(hidden)"),
+        expect.stringContaining("--admin-api-key (hidden) → (hidden)"),
+        "MY_TOKEN (hidden) → (hidden)",
+      ]),
+    );
+    expect(JSON.stringify(changes)).not.toContain("PLANTED");
+  });
+
   test("can neither mention anybody nor break out of the Markdown", () => {
     const changes = compare(testSide(), testSide());
     const preview = {
