@@ -3,7 +3,7 @@ import { lockedSource } from "../models/lock";
 import { deployedBy, lastingSteps, replacedBetween } from "../plan/announce";
 import { gapsOf } from "../plan/gaps";
 import { textWithoutSecrets } from "../policy/plaintext";
-import { dataChanges, portChanges, secretChanges } from "./belongings";
+import { dataChanges, isElsewhere, portChanges, secretChanges } from "./belongings";
 import { diffSettings, diffValues } from "./configDiff";
 import { containerChanges, type Identity } from "./containers";
 import { downloads, short, weightsOf } from "./downloads";
@@ -17,8 +17,10 @@ import type { Changes, ModelChange, Side } from "./types";
  * @param known what really was deployed and what would be, with the secrets' real fingerprints. Default: what the two plans say
  */
 export function compare(before: Side | undefined, after: Side, known?: Identity): Changes {
-  const identity = known ?? (before && { before: deployedBy(before.plan), after: deployedBy(after.plan) });
-  const containers = containerChanges(before, after, identity);
+  // A box at another host is another box: nothing of the old one is replaced, and nothing that it has is there.
+  const old = before && isElsewhere(before, after) ? undefined : before;
+  const identity = old && (known ?? { before: deployedBy(old.plan), after: deployedBy(after.plan) });
+  const containers = containerChanges(old, after, identity);
   const replaced = identity ? replacedBetween(identity.before, identity.after) : new Set<string>();
   return {
     settings: diffSettings(before?.values ?? {}, after.values),
@@ -26,9 +28,9 @@ export function compare(before: Side | undefined, after: Side, known?: Identity)
     containers,
     gaps: gapsOf(after.plan, replaced, weightsOf(after)),
     steps: identity ? lastingSteps(identity.before, identity.after) : [],
-    gpus: gpuChanges(before, after),
-    downloads: downloads(before, after),
-    ports: portChanges(before, after),
+    gpus: gpuChanges(old, after),
+    downloads: downloads(old, after),
+    ports: portChanges(old, after),
     secrets: secretChanges(before, after),
     data: dataChanges(before, after, containers),
   };

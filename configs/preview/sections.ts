@@ -50,7 +50,7 @@ export function sectionsOf(preview: Preview): Section[] {
 }
 
 /** The whole in one line: `models: 1 changed; containers: 1 replaced; tiny waits about 10 s; no data is lost` */
-export function headline({ models, containers, gaps, steps, data }: Changes): string {
+export function headline({ models, settings, containers, gaps, steps, data }: Changes): string {
   const counts = (label: string, all: string[]) => {
     const kinds = [...new Set(all)].map((kind) => `${all.filter((one) => one === kind).length} ${kind}`);
     return kinds.length > 0 ? [`${label}: ${kinds.join(", ")}`] : [];
@@ -64,9 +64,14 @@ export function headline({ models, containers, gaps, steps, data }: Changes): st
       models.map(({ change }) => change),
     ),
     ...counts(
+      "settings",
+      settings.map(() => "changed"),
+    ),
+    ...counts(
       "containers",
       containers.map(({ action }) => action),
     ),
+    ...(containers.length === 0 ? ["no container changes"] : []),
     ...everybody.map((gap) => `everybody waits ${lasting(gap)}`),
     ...waiting.map((gap) => `${(gap.models as string[]).join(", ")} waits ${lasting(gap)}`),
     ...(gaps.length === 0 && containers.length > 0 ? ["nobody waits"] : []),

@@ -90,6 +90,9 @@ describe("a preview says of", () => {
   test("a gateway's setting which one", () => {
     const changes = compare(before, testSide({ models: tinyModel, gateway: { routing: { retries: 1 } } }));
     expect(changes.settings).toEqual([{ path: "gpubox:gateway.routing", after: '{"retries":1}' }]);
+    expect(headline(changes)).toBe(
+      "settings: 1 changed; containers: 1 replaced; nobody waits; no data is lost",
+    );
     expect(contained(changes)).toEqual(["gateway replaced: file config.yaml +1 −0 lines"]);
   });
 
@@ -256,6 +259,43 @@ describe("a preview says of", () => {
     expect(changes.containers.every(({ action }) => action === "created")).toBe(true);
     expect([changes.gaps, changes.data, changes.ports.closed]).toEqual([[], [], []]);
     expect(changes.containers).toHaveLength(Object.keys(deployedBy(before.plan).containers).length);
+  });
+
+  test("another host that all is made there, that nobody waits for it, and what stays at the old one", () => {
+    const lock = { [tiny.model]: { ...model(9.3, {}, "gguf"), revision: "" } };
+    const entry = { ...tiny, memoryMiB: 32_768 };
+    const on = (docker: string, more = {}) =>
+      testSide({ host: { docker }, models: { tiny: { ...entry, ...more } } }, { lock });
+    const old = on("ssh://ada@gpu1");
+    const known = { before: deployedBy(old.plan), after: deployedBy(on("ssh://gpu2").plan) };
+    const changes = compare(old, on("ssh://gpu2:2222", { ctxSize: 8192 }), known);
+    expect(changes.settings).toEqual([
+      { path: "gpubox:host.docker", before: "ssh://ada@gpu1", after: "ssh://gpu2:2222" },
+    ]);
+    expect(changes.models.map(({ change }) => change)).toEqual(["changed"]);
+    expect([...new Set(changes.containers.map(({ action }) => action))]).toEqual(["created"]);
+    expect(changes.containers).toHaveLength(Object.keys(deployedBy(old.plan).containers).length);
+    expect([changes.gaps, changes.steps, changes.ports.closed]).toEqual([[], [], []]);
+    expect(changes.ports.opened.map(({ port }) => port)).toEqual([4000, 4001]);
+    expect(changes.downloads.map(({ kind }) => kind)).toContain("image");
+    expect(changes.data).toEqual([
+      {
+        what: "The whole box on ada@gpu1, which goes on as it is: the box on gpu2:2222 is another, with volumes and weights of its own.",
+        fate: "kept",
+      },
+    ]);
+    expect(compare(on("unix:///var/run/docker.sock"), on("ssh://gpu2")).data[0]?.what).toMatch(
+      /^The whole box on this machine \(unix:\/\/\/var\/run\/docker\.sock\), /,
+    );
+  });
+
+  test("another login at the same host that no container is another", () => {
+    const on = (docker: string) => testSide({ host: { docker }, models: tinyModel });
+    const changes = compare(on("ssh://ada@gpu1"), on("ssh://bob@gpu1"));
+    expect([changes.containers, changes.data]).toEqual([[], []]);
+    expect(headline(changes)).toBe("settings: 1 changed; no container changes");
+    const preview = { ...changes, stack: "test", base: "before", policy: [], notes: [] };
+    expect(previewMarkdown(preview).split("\n")[4]).toBe("**settings: 1 changed; no container changes**");
   });
 
   test("another gateway image with a database that it is migrated, which no rollback undoes", () => {
