@@ -1,6 +1,7 @@
 import { wantedSources } from "../engines";
 import { lockedSource } from "../models/lock";
 import { deployedBy, lastingSteps, replacedBetween } from "../plan/announce";
+import { crowdedDevices, gpuTenants } from "../plan/crowding";
 import { gapsOf } from "../plan/gaps";
 import { textWithoutSecrets } from "../policy/plaintext";
 import { dataChanges, isElsewhere, portChanges, secretChanges } from "./belongings";
@@ -29,6 +30,7 @@ export function compare(before: Side | undefined, after: Side, known?: Identity)
     gaps: gapsOf(after.plan, replaced, weightsOf(after)),
     steps: identity ? lastingSteps(identity.before, identity.after) : [],
     gpus: gpuChanges(old, after),
+    crowded: old ? crowdedDevices(gpuTenants(old.plan), after.plan) : [],
     downloads: downloads(old, after),
     ports: portChanges(old, after),
     secrets: secretChanges(before, after),
