@@ -126,6 +126,8 @@ export interface Preview extends Changes {
   stack: string;
   /** What it is compared with, as words. */
   base: string;
+  /** What it is compared with may not be what runs, because an `up` did not finish. */
+  unfinished?: boolean;
   policy: PolicyFinding[];
   /** What the plan does without, and the limits of this preview. */
   notes: string[];
