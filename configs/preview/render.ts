@@ -49,6 +49,19 @@ export function mistakesMarkdown(stack: string, problems: Problem[]): string {
   return `## gpubox preview: ${stack}\n\n**${code(`Pulumi.${stack}.yaml`)} has ${count}: \`up\` would refuse it.**\n\n${lines.join("\n")}\n`;
 }
 
+/** A stack's file that a change removes. */
+export function removedText(stack: string): string {
+  return (
+    `Pulumi.${stack}.yaml is removed, which by itself deletes nothing: its box goes on as it is, and nothing brings it up any ` +
+    `more. \`npm run down -- --stack ${stack}\` takes it down, and wants the file.`
+  );
+}
+
+/** The same for a comment on a pull request. */
+export function removedMarkdown(stack: string): string {
+  return `## gpubox preview: ${stack}\n\n**${removedText(stack)}**\n`;
+}
+
 /** Sections that a reviewer should see without a click. */
 const OPEN = ["Models", "Who waits, and how long", "Data", "Policies"];
 
