@@ -266,6 +266,27 @@ describe("a preview says of", () => {
       expect(changes.crowded.map(({ stop }) => stop)).toEqual([["qwen"]]);
     });
 
+    test("the same of one that only goes, where its neighbour grows into what it leaves", () => {
+      const source = "hf://Qwen/Qwen3-8B";
+      const images = { ...resolved.images, vllm: { reference: "vllm@sha256:1", source: "digest" as const } };
+      const beside = (models: Record<string, unknown>) =>
+        testSide(
+          {
+            host,
+            models: {
+              ...models,
+              grows: { engine: "vllm", model: source, maxModelLen: 16384, gpu: { devices: [0] } },
+            },
+          },
+          { resolved: { ...resolved, images }, lock: { [source]: model(8) } },
+        );
+      const changes = compare(beside({ small: large(4) }), beside({}));
+      expect(changes.containers.find(({ container }) => container === "backend-grows")?.action).toBe(
+        "replaced",
+      );
+      expect(changes.crowded.map(({ stop }) => stop)).toEqual([["small"]]);
+    });
+
     test("nothing of the sort where both have room, where one only goes, or is started by hand", () => {
       const crowded = (a: Record<string, unknown>, b: Record<string, unknown>) =>
         compare(side(a), side(b)).crowded;
