@@ -25,6 +25,7 @@ import { readPulumiConfig } from "./runner/pulumiConfig";
 import { readResolved } from "./runner/resolved";
 import { standInForEngine } from "./runner/ssh/absentEngine";
 import { connectHost } from "./runner/ssh/connection";
+import { beginUp, endUp, unfinishedUp, unfinishedWords } from "./runner/unfinished";
 
 const hostId = z.string();
 
@@ -45,10 +46,16 @@ function box() {
     resolved: readResolved(__dirname, raw.stack),
     assets: loadAssets(__dirname),
   });
+  const unfinished = unfinishedUp(__dirname, plan.stack);
+  if (unfinished) pulumi.log.warn(unfinishedWords(unfinished));
   for (const sentence of announcements(readDeployed(__dirname, plan.stack), plan)) pulumi.log.warn(sentence);
   for (const sentence of policyWords(plan.policy)) pulumi.log.warn(sentence);
+  const changes = !pulumi.runtime.isDryRun();
+  if (changes) beginUp(__dirname, plan.stack);
   const box = new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
-  recordGeneration(plan, box, { values: raw.values, boxes: raw.boxFiles });
+  const record = recordGeneration(plan, box, { values: raw.values, boxes: raw.boxFiles });
+  // Known when the record is written, or needs not be: that is after everything else.
+  if (changes) record.id.apply(() => endUp(__dirname, plan.stack));
   return {
     endpoint: plan.endpoint,
     adminEndpoint: plan.adminEndpoint,

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { withoutSecrets } from "./policy/plaintext";
 import { type Problem, suggestion } from "./problems";
 
 type Issue = z.core.$ZodIssue;
@@ -36,7 +37,13 @@ function problemsOf(
     ];
   const found = at(value, issue.path);
   if (found === undefined) return [{ path, what: "It is missing.", fix: `${expectation(issue)}` }];
-  return [{ path, what: `${show(found)} is not valid.`, fix: expectation(issue, found) }];
+  return [
+    {
+      path,
+      what: `${show(found, String(issue.path.at(-1) ?? ""))} is not valid.`,
+      fix: expectation(issue, found),
+    },
+  ];
 }
 
 function expectation(issue: Issue, found?: unknown): string {
@@ -96,10 +103,10 @@ function at(value: unknown, path: PropertyKey[]): unknown {
 }
 
 /** Values of a config are shown in errors, but never a key or a long one: somebody may have pasted a key into the wrong place. */
-function show(value: unknown): string {
+function show(value: unknown, key: string): string {
   if (typeof value === "string" && value.startsWith("sk-")) return "A key in plain text";
   if (typeof value === "string" && /\/\/[^/\s]*@/.test(value)) return "An address with a login in it";
-  const text = JSON.stringify(value) ?? String(value);
+  const text = JSON.stringify(withoutSecrets(value, key)) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 24)}…` : text;
 }
 

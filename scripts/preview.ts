@@ -1,5 +1,12 @@
-import { mistakesMarkdown, previewMarkdown, previewText } from "../configs/preview/render";
+import {
+  mistakesMarkdown,
+  previewMarkdown,
+  previewText,
+  removedMarkdown,
+  removedText,
+} from "../configs/preview/render";
 import { ConfigError } from "../configs/problems";
+import { isRemoved } from "../runner/preview/base";
 import { type EngineView, enginePreview } from "../runner/preview/engine";
 import { previewStack } from "../runner/preview/preview";
 import { defaultProjectDir } from "../runner/project";
@@ -26,6 +33,10 @@ const about = {
 
 verb(about, async ({ values }) => {
   const { stack, base, markdown } = values;
+  if (base && (await isRemoved(defaultProjectDir, stack, base))) {
+    say(markdown ? removedMarkdown(stack) : removedText(stack));
+    return { stack, removed: true };
+  }
   try {
     const preview = await previewStack(defaultProjectDir, stack, base);
     const engine = values.engine ? await enginePreview(defaultProjectDir, stack) : undefined;

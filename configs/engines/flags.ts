@@ -31,11 +31,12 @@ export function flagsOf(shape: object): Record<string, string> {
  */
 export function checkExtraArgs(extraArgs: string[], owned: Record<string, string>, path: string): Problem[] {
   return extraArgs
-    .map((argument) => ({ argument, flag: argument.split("=")[0] ?? "" }))
-    .filter(({ flag }) => Object.hasOwn(owned, flag))
-    .map(({ argument, flag }) => ({
+    .map((argument) => argument.split("=")[0] ?? "")
+    .filter((flag) => Object.hasOwn(owned, flag))
+    .map((flag) => ({
       path: `${path}.extraArgs`,
-      what: `"${argument}" is set by gpubox.`,
+      // Without its value, which may be a key.
+      what: `"${flag}" is set by gpubox.`,
       fix: owned[flag] ? `Use the entry's own key for it: ${owned[flag]}.` : "Leave it out.",
     }));
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { crowdedDevices, gpuTenantSchema, gpuTenants } from "./crowding";
 import { gapsOf } from "./gaps";
 import { servicesOf } from "./services";
 import type { BoxPlan, ContainerPlan } from "./types";
@@ -10,18 +11,24 @@ export const deployedSchema = z.object({
   replicas: z.int().describe("Copies of the gateway."),
   gatewayImage: z.string(),
   usesDatabase: z.boolean(),
+  gpus: z
+    .array(gpuTenantSchema)
+    .optional()
+    .describe("Who has how much of which device. Absent without GPUs."),
 });
 
 export type Deployed = z.infer<typeof deployedSchema>;
 
 export function deployedBy(plan: BoxPlan): Deployed {
   const services = servicesOf(plan);
+  const gpus = gpuTenants(plan);
   return {
     containers: Object.fromEntries(services.map(({ container }) => [container.name, spec(container)])),
     files: Object.fromEntries(services.map(({ container, directory }) => [container.name, directory.hash])),
     replicas: plan.gateway.replicas,
     gatewayImage: plan.gateway.container.image,
     usesDatabase: plan.gateway.usesDatabase,
+    ...(gpus.length > 0 ? { gpus } : {}),
   };
 }
 
@@ -46,7 +53,8 @@ export function announcements(before: Deployed | undefined, plan: BoxPlan): stri
   if (!before) return [];
   const now = deployedBy(plan);
   const gaps = gapsOf(plan, replacedBetween(before, now));
-  return [...lastingSteps(before, now), ...gaps.map(({ notice }) => notice)];
+  const crowded = crowdedDevices(before.gpus ?? [], plan);
+  return [...lastingSteps(before, now), ...[...crowded, ...gaps].map(({ notice }) => notice)];
 }
 
 /** What a change does once and no rollback undoes. */

@@ -27,6 +27,40 @@ export function looksLikeSecret(text: string): boolean {
   return KEYS.some((pattern) => pattern.test(text));
 }
 
+/** What stands where a value would. */
+const HIDDEN = "(hidden)";
+
+/**
+ * A value of a config as it may be shown: whatever in it looks like a secret is hidden, in the midst of a text too. It hides
+ * more than `no-plaintext-secrets` refuses, because a policy may be waived, and a word too many costs nobody an `up`.
+ *
+ * @param key the setting, variable or flag that the value belongs to, which may say that it is a secret
+ */
+export function withoutSecrets(value: unknown, key = ""): unknown {
+  if (typeof value === "string") return textWithoutSecrets(value, key);
+  if (Array.isArray(value))
+    return value.map((inner, index) => withoutSecrets(inner, flagIn(value[index - 1])));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, withoutSecrets(inner, name)]),
+  );
+}
+
+/** The same of a text. */
+export function textWithoutSecrets(text: string, key = ""): string {
+  const [, name, rest] = /^([\w-]+)=(.*)$/s.exec(text) ?? [];
+  if (name !== undefined && rest !== undefined) return `${name}=${textWithoutSecrets(rest, name)}`;
+  if (suspicious(key, text)) return HIDDEN;
+  if (!/\s/.test(text)) return text.split(/["'`,;:=?&{}()[\]]+/).some(looksLikeSecret) ? HIDDEN : text;
+  const words = text.split(/(\s+)/);
+  return words
+    .map((word, index) => {
+      const before = (words[index - 2] ?? "").replace(/^["']+|[:"']+$/g, "");
+      return index % 2 === 0 ? textWithoutSecrets(word, before) : word;
+    })
+    .join("");
+}
+
 /** Values that stand readable in the stack config and look like a secret. Names and paths only, never a value. */
 export function plaintextSecrets(config: StackConfig): Violation[] {
   const { stack: _, ...sections } = config;
@@ -41,14 +75,16 @@ export function plaintextSecrets(config: StackConfig): Violation[] {
 function findIn(value: unknown, path: string, key: string): string[] {
   if (typeof value === "string") return suspicious(key, value) ? [path] : [];
   if (Array.isArray(value))
-    return value.flatMap((inner, index) => {
-      const flag = typeof value[index - 1] === "string" ? String(value[index - 1]) : "";
-      return findIn(inner, `${path}[${index}]`, flag.startsWith("-") ? flag : "");
-    });
+    return value.flatMap((inner, index) => findIn(inner, `${path}[${index}]`, flagIn(value[index - 1])));
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) =>
     name === "secret" ? [] : findIn(inner, path.endsWith(":") ? `${path}${name}` : `${path}.${name}`, name),
   );
+}
+
+/** A word of a command line, where it names the next one. */
+function flagIn(word: unknown): string {
+  return typeof word === "string" && word.startsWith("-") ? word : "";
 }
 
 function suspicious(key: string, value: string): boolean {

@@ -1,4 +1,6 @@
+import { hostName, sshAddress } from "../host/address";
 import { servicesOf } from "../plan/services";
+import { stableJson } from "../plan/text";
 import type { BoxPlan, ServicePlan } from "../plan/types";
 import { portText, secretsIn } from "./inputs";
 import type { ContainerChange, DataChange, PortUse, SecretChange, Side } from "./types";
@@ -60,6 +62,13 @@ export function dataChanges(
   containers: ContainerChange[],
 ): DataChange[] {
   if (!before) return [];
+  if (isElsewhere(before, after))
+    return [
+      {
+        what: `The whole box on ${placeOf(before)}, which goes on as it is: the box on ${placeOf(after)} is another, with volumes and weights of its own.`,
+        fate: "kept",
+      },
+    ];
   const gone = (name: string) =>
     containers.some(
       ({ container, action }) => container === name && (action === "replaced" || action === "deleted"),
@@ -84,12 +93,20 @@ export function dataChanges(
       what: `Everything below ${before.plan.dataDir}, weights too: nothing is moved to ${after.plan.dataDir}.`,
       fate: "kept",
     });
-  if (before.plan.docker !== after.plan.docker)
-    changes.push({
-      what: `The whole box at ${before.plan.docker}: the box at ${after.plan.docker} is another, with volumes of its own.`,
-      fate: "kept",
-    });
   return changes;
+}
+
+/** True where the two are on different engines. Who logs in there is no matter. */
+export function isElsewhere(before: Side, after: Side): boolean {
+  const engine = ({ config: { host } }: Side) => {
+    const { user: _, ...address } = sshAddress(host.docker) ?? { socket: host.docker };
+    return stableJson(address);
+  };
+  return engine(before) !== engine(after);
+}
+
+function placeOf({ config: { host } }: Side): string {
+  return sshAddress(host.docker) ? hostName(host.docker) : `this machine (${host.docker})`;
 }
 
 function volumesOf(plan: BoxPlan): string[] {

@@ -1,8 +1,10 @@
 import { wantedSources } from "../engines";
 import { lockedSource } from "../models/lock";
 import { deployedBy, lastingSteps, replacedBetween } from "../plan/announce";
+import { crowdedDevices, gpuTenants } from "../plan/crowding";
 import { gapsOf } from "../plan/gaps";
-import { dataChanges, portChanges, secretChanges } from "./belongings";
+import { textWithoutSecrets } from "../policy/plaintext";
+import { dataChanges, isElsewhere, portChanges, secretChanges } from "./belongings";
 import { diffSettings, diffValues } from "./configDiff";
 import { containerChanges, type Identity } from "./containers";
 import { downloads, short, weightsOf } from "./downloads";
@@ -16,8 +18,10 @@ import type { Changes, ModelChange, Side } from "./types";
  * @param known what really was deployed and what would be, with the secrets' real fingerprints. Default: what the two plans say
  */
 export function compare(before: Side | undefined, after: Side, known?: Identity): Changes {
-  const identity = known ?? (before && { before: deployedBy(before.plan), after: deployedBy(after.plan) });
-  const containers = containerChanges(before, after, identity);
+  // A box at another host is another box: nothing of the old one is replaced, and nothing that it has is there.
+  const old = before && isElsewhere(before, after) ? undefined : before;
+  const identity = old && (known ?? { before: deployedBy(old.plan), after: deployedBy(after.plan) });
+  const containers = containerChanges(old, after, identity);
   const replaced = identity ? replacedBetween(identity.before, identity.after) : new Set<string>();
   return {
     settings: diffSettings(before?.values ?? {}, after.values),
@@ -25,9 +29,10 @@ export function compare(before: Side | undefined, after: Side, known?: Identity)
     containers,
     gaps: gapsOf(after.plan, replaced, weightsOf(after)),
     steps: identity ? lastingSteps(identity.before, identity.after) : [],
-    gpus: gpuChanges(before, after),
-    downloads: downloads(before, after),
-    ports: portChanges(before, after),
+    gpus: gpuChanges(old, after),
+    crowded: old ? crowdedDevices(gpuTenants(old.plan), after.plan) : [],
+    downloads: downloads(old, after),
+    ports: portChanges(old, after),
     secrets: secretChanges(before, after),
     data: dataChanges(before, after, containers),
   };
@@ -71,5 +76,5 @@ function entryOf(side: Side | undefined, model: string): unknown {
 }
 
 function describe({ engine, model }: { engine: string; model?: string }): string {
-  return model ? `${engine}, ${model}` : engine;
+  return model ? `${engine}, ${textWithoutSecrets(model)}` : engine;
 }

@@ -1,4 +1,4 @@
-import { looksLikeSecret } from "../policy/plaintext";
+import { textWithoutSecrets, withoutSecrets } from "../policy/plaintext";
 import { sections } from "../schema/stack";
 import type { ConfigChange } from "./types";
 
@@ -21,11 +21,12 @@ export function diffValues(before: unknown, after: unknown, path: string): Confi
     return Array.from({ length: Math.max(before.length, after.length) }, (_, index) =>
       diffValues(before[index], after[index], `${path}[${index}]`),
     ).flat();
+  const key = path.slice(path.lastIndexOf(".") + 1);
   return [
     {
       path,
-      ...(before === undefined ? {} : { before: shown(before) }),
-      ...(after === undefined ? {} : { after: shown(after) }),
+      ...(before === undefined ? {} : { before: shown(before, key) }),
+      ...(after === undefined ? {} : { after: shown(after, key) }),
     },
   ];
 }
@@ -37,19 +38,16 @@ export function diffSettings(before: Values, after: Values): ConfigChange[] {
   );
 }
 
-/** A value as a reviewer reads it: one line, not too long, and never what looks like a secret. */
-export function shown(value: unknown): string {
-  const text = typeof value === "string" ? value : JSON.stringify(hidden(value));
-  if (looksLikeSecret(text)) return "(hidden: it looks like a secret)";
+/**
+ * A value as a reviewer reads it: one line, not too long, and nothing in it that looks like a secret.
+ *
+ * @param key the setting, variable or flag that it belongs to
+ */
+export function shown(value: unknown, key = ""): string {
+  const text =
+    typeof value === "string" ? textWithoutSecrets(value, key) : JSON.stringify(withoutSecrets(value, key));
   const line = text.replace(/\s+/g, " ");
   return line.length > LONGEST ? `${line.slice(0, LONGEST - 1)}…` : line;
-}
-
-function hidden(value: unknown): unknown {
-  if (typeof value === "string") return looksLikeSecret(value) ? "(hidden)" : value;
-  if (Array.isArray(value)) return value.map(hidden);
-  if (!isMap(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, hidden(inner)]));
 }
 
 function keysOf(before: Values, after: Values): string[] {

@@ -105,7 +105,7 @@ function listDetail(before: string[], after: string[]): string {
     const index = come.findIndex((other) => head(other) === head(text));
     if (index < 0) return `−${shown(text)}`;
     const [other] = come.splice(index, 1);
-    return `${head(text)} ${change(rest(text), rest(other!))}`;
+    return `${shown(head(text))} ${change(rest(text), rest(other!), head(text))}`;
   });
   const all = [...parts, ...come.map((text) => `+${shown(text)}`)];
   return all.join(", ") || "another order";
@@ -120,12 +120,12 @@ function mapDetail(before: object, after: object): string {
   const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
   return keys
     .filter((key) => stableJson({ v: a[key] }) !== stableJson({ v: b[key] }))
-    .map((key) => `${key} ${change(a[key], b[key])}`)
+    .map((key) => `${key} ${change(a[key], b[key], key)}`)
     .join(", ");
 }
 
-function change(before: unknown, after: unknown): string {
-  const text = (value: unknown) => (value === undefined || value === "" ? "none" : shown(value));
+function change(before: unknown, after: unknown, key = ""): string {
+  const text = (value: unknown) => (value === undefined || value === "" ? "none" : shown(value, key));
   return `${text(before)} → ${text(after)}`;
 }
 

@@ -8,23 +8,29 @@ const LONGEST = 60_000;
 
 const NOTHING = "`npm run up` would change nothing.";
 
+const UNFINISHED = "Nothing differs from what is recorded, but the last `up` did not finish.";
+
 /** What `npm run preview` prints. */
 export function previewText(preview: Preview): string {
   const parts = sectionsOf(preview).map(({ title, lines }) =>
     [title, ...lines.map((line) => `  ${line}`)].join("\n"),
   );
-  return [
-    `${preview.stack} against ${preview.base}`,
-    isEmpty(preview) ? NOTHING : headline(preview),
-    ...parts,
-  ].join("\n\n");
+  return [`${preview.stack} against ${preview.base}`, summaryOf(preview, (text) => text), ...parts].join(
+    "\n\n",
+  );
+}
+
+/** The whole in one line; `strong` renders one of changes. */
+function summaryOf(preview: Preview, strong: (text: string) => string): string {
+  const { unfinished } = preview;
+  if (isEmpty(preview)) return unfinished ? strong(UNFINISHED) : NOTHING;
+  return strong([headline(preview), ...(unfinished ? ["the last `up` did not finish"] : [])].join("; "));
 }
 
 /** The same for a comment on a pull request: what clients notice is open, the rest folded. */
 export function previewMarkdown(preview: Preview): string {
   const title = `## gpubox preview: ${preview.stack}`;
-  const summary = isEmpty(preview) ? NOTHING : `**${headline(preview)}**`;
-  const parts = [title, `Against ${preview.base}.`, summary];
+  const parts = [title, `Against ${preview.base}.`, summaryOf(preview, (text) => `**${text}**`)];
   let left = LONGEST - parts.join("\n\n").length;
   for (const section of sectionsOf(preview)) {
     const text = markdownOf(section);
@@ -41,6 +47,19 @@ export function mistakesMarkdown(stack: string, problems: Problem[]): string {
   const lines = problems.map(({ path, what, fix }) => `- ${code(path)}: ${inert(`${what} ${fix}`)}`);
   const count = problems.length === 1 ? "a mistake" : `${problems.length} mistakes`;
   return `## gpubox preview: ${stack}\n\n**${code(`Pulumi.${stack}.yaml`)} has ${count}: \`up\` would refuse it.**\n\n${lines.join("\n")}\n`;
+}
+
+/** A stack's file that a change removes. */
+export function removedText(stack: string): string {
+  return (
+    `Pulumi.${stack}.yaml is removed, which by itself deletes nothing: its box goes on as it is, and nothing brings it up any ` +
+    `more. \`npm run down -- --stack ${stack}\` takes it down, and wants the file.`
+  );
+}
+
+/** The same for a comment on a pull request. */
+export function removedMarkdown(stack: string): string {
+  return `## gpubox preview: ${stack}\n\n**${removedText(stack)}**\n`;
 }
 
 /** Sections that a reviewer should see without a click. */

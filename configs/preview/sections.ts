@@ -27,7 +27,14 @@ export function sectionsOf(preview: Preview): Section[] {
   const all: Section[] = [
     { title: "Models", lines: preview.models.flatMap(modelLines) },
     { title: "Settings", lines: preview.settings.map(fieldLine) },
-    { title: "Who waits, and how long", lines: [...preview.steps, ...preview.gaps.flatMap(gapLines)] },
+    {
+      title: "Who waits, and how long",
+      lines: [
+        ...preview.crowded.map(({ notice }) => notice),
+        ...preview.steps,
+        ...preview.gaps.flatMap(gapLines),
+      ],
+    },
     { title: "Containers", lines: preview.containers.flatMap(containerLines) },
     { title: "GPU memory", lines: preview.gpus.flatMap(gpuLines) },
     { title: "Downloads", lines: preview.downloads.map(downloadLine) },
@@ -50,7 +57,7 @@ export function sectionsOf(preview: Preview): Section[] {
 }
 
 /** The whole in one line: `models: 1 changed; containers: 1 replaced; tiny waits about 10 s; no data is lost` */
-export function headline({ models, containers, gaps, steps, data }: Changes): string {
+export function headline({ models, settings, containers, crowded, gaps, steps, data }: Changes): string {
   const counts = (label: string, all: string[]) => {
     const kinds = [...new Set(all)].map((kind) => `${all.filter((one) => one === kind).length} ${kind}`);
     return kinds.length > 0 ? [`${label}: ${kinds.join(", ")}`] : [];
@@ -64,12 +71,18 @@ export function headline({ models, containers, gaps, steps, data }: Changes): st
       models.map(({ change }) => change),
     ),
     ...counts(
+      "settings",
+      settings.map(() => "changed"),
+    ),
+    ...counts(
       "containers",
       containers.map(({ action }) => action),
     ),
+    ...(containers.length === 0 ? ["no container changes"] : []),
     ...everybody.map((gap) => `everybody waits ${lasting(gap)}`),
     ...waiting.map((gap) => `${(gap.models as string[]).join(", ")} waits ${lasting(gap)}`),
-    ...(gaps.length === 0 && containers.length > 0 ? ["nobody waits"] : []),
+    ...crowded.map(({ stop, device }) => `${stop.join(", ")} has to stop before \`up\` on device ${device}`),
+    ...(gaps.length === 0 && crowded.length === 0 && containers.length > 0 ? ["nobody waits"] : []),
     ...(steps.length > 0 ? ["the database is migrated"] : []),
     ...(lost > 0 ? ["data in memory is lost"] : containers.length > 0 ? ["no data is lost"] : []),
   ].join("; ");

@@ -1,4 +1,5 @@
 import type { ModelLock } from "../models/facts";
+import type { Crowded } from "../plan/crowding";
 import type { Gap } from "../plan/gaps";
 import type { BoxPlan, PortPlan, Resolved } from "../plan/types";
 import type { PolicyFinding } from "../policy/judge";
@@ -113,6 +114,8 @@ export interface Changes {
   /** What is done once and cannot be undone by a rollback, a sentence each. */
   steps: string[];
   gpus: GpuChange[];
+  /** Devices on which something has to be stopped before `up`. */
+  crowded: Crowded[];
   downloads: Download[];
   ports: { opened: PortUse[]; closed: PortUse[] };
   secrets: SecretChange[];
@@ -123,6 +126,8 @@ export interface Preview extends Changes {
   stack: string;
   /** What it is compared with, as words. */
   base: string;
+  /** What it is compared with may not be what runs, because an `up` did not finish. */
+  unfinished?: boolean;
   policy: PolicyFinding[];
   /** What the plan does without, and the limits of this preview. */
   notes: string[];

@@ -61,6 +61,13 @@ export function hadStack(folder: string, stack: string): boolean {
   return existsSync(join(folder, `Pulumi.${stack}.yaml`));
 }
 
+/** True where a stack's file was there at the base and is not any more. */
+export async function isRemoved(projectDir: string, stack: string, ref: string): Promise<boolean> {
+  if (hadStack(projectDir, stack)) return false;
+  const object = `${await mergeBase(projectDir, ref)}:./Pulumi.${stack}.yaml`;
+  return (await run("git", ["cat-file", "-e", object], { cwd: projectDir })).code === 0;
+}
+
 async function mergeBase(projectDir: string, ref: string): Promise<string> {
   const known = await run("git", ["rev-parse", "--verify", "--quiet", `${ref}^{commit}`], {
     cwd: projectDir,

@@ -9,6 +9,7 @@ import { ConfigError } from "../../configs/problems";
 import { loadAssets } from "../assets";
 import { UserError } from "../process";
 import { expectedResolved, recordedResolved, repositoryResolved } from "../resolved";
+import { unfinishedUp, unfinishedWords } from "../unfinished";
 import { checkoutBase, hadStack } from "./base";
 import { openRecord, realIdentity } from "./record";
 import { type PlannedSide, planSide } from "./side";
@@ -33,12 +34,14 @@ export async function previewStack(projectDir: string, stack: string, ref?: stri
   const resolved = ref ? repositoryResolved(projectDir) : expectedResolved(projectDir, stack);
   const after = planSide(projectDir, stack, { resolved, assets });
   const before = ref ? await fromGit(projectDir, stack, ref) : await fromRecord(projectDir, stack, after);
+  const unfinished = ref ? undefined : unfinishedUp(projectDir, stack);
   return {
     stack,
     base: before.base,
+    ...(unfinished ? { unfinished: true } : {}),
     ...compare(before.side, after, before.identity),
     policy: after.plan.policy,
-    notes: [...before.notes, ...notesOf(after)],
+    notes: [...(unfinished ? [unfinishedWords(unfinished)] : []), ...before.notes, ...notesOf(after)],
   };
 }
 

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   cpSync,
@@ -15,6 +16,7 @@ import { dirname, join } from "node:path";
 import { parse, parseDocument } from "yaml";
 import { z } from "zod";
 import { defaultProjectDir } from "../../runner/project";
+import { pinnedPulumi } from "../../runner/pulumiEngine";
 
 const step = z.object({
   name: z.string().optional(),
@@ -121,7 +123,7 @@ test("a pull request's plan needs no secret, no state, no host and no network", 
     "",
   ]);
   expect(lines[5]).toMatch(
-    /^\*\*models: 1 changed, 1 added; containers: 3 replaced; everybody waits about 10 s; kimi-linear waits at most \d+ s; no data is lost\*\*$/,
+    /^\*\*models: 1 changed, 1 added; settings: 1 changed; containers: 3 replaced; everybody waits about 10 s; kimi-linear waits at most \d+ s; no data is lost\*\*$/,
   );
   expect(lines).toEqual(
     expect.arrayContaining([
@@ -134,6 +136,42 @@ test("a pull request's plan needs no secret, no state, no host and no network", 
       "  - because of command: `--max-model-len 131072 → 65536`",
       "- `gateway` replaced by one that starts and is proven beside it",
     ]),
+  );
+});
+
+test("it is compared with what it merges into, and a stack's file that goes is named", () => {
+  expect([named("Plan").env, named("Count").env!.BASE]).toEqual([{ BASE: "HEAD^1" }, "HEAD^1"]);
+  const commit = (file: string, text: string, message: string) => {
+    writeFileSync(join(clone, file), text);
+    git("add", "--force", file);
+    git("commit", "--quiet", "--message", message);
+  };
+  git("checkout", "--quiet", "-b", "trunk", base);
+  commit("Pulumi.old.yaml", "config: {}\n", "a second stack");
+  // As the library writes it, so that the two changes below touch nothing but their own lines.
+  edit((file) => file.set("encryptionsalt", "v1:salt"));
+  git("checkout", "--quiet", "-b", "pull");
+  git("rm", "--quiet", "Pulumi.old.yaml");
+  edit((file) => {
+    file.setIn(["config", "gpubox:gateway", "drainTimeout"], 61);
+  });
+  // Others merge meanwhile, and the pull request's event still names the commit before.
+  git("checkout", "--quiet", "trunk");
+  edit((file) => {
+    file.setIn(["config", "gpubox:models", "kimi-linear", "maxModelLen"], 65536);
+  });
+  const trunk = git("rev-parse", "HEAD");
+  git("checkout", "--quiet", "--detach");
+  git("merge", "--quiet", "--no-ff", "--message", "the merge that GitHub makes", "pull");
+  const { status, stderr } = perform(named("Plan").run!, named("Plan").env!);
+  git("checkout", "--quiet", "main");
+  expect([status, stderr]).toEqual([0, ""]);
+  const text = readFileSync(join(clone, "preview.md"), "utf8");
+  expect(text).toContain(`Against ${trunk.slice(0, 12)}, `);
+  expect(text).toContain("`gpubox:gateway.drainTimeout`: not set → `61`");
+  expect(text).not.toContain("maxModelLen");
+  expect(text).toContain(
+    "## gpubox preview: old\n\n**Pulumi.old.yaml is removed, which by itself deletes nothing: its box goes on as it is, ",
   );
 });
 
@@ -152,12 +190,12 @@ test("what `up` would refuse is the comment, and fails the job", () => {
 
 describe("the comment", () => {
   /** A `gh` that writes down what it was asked, and knows the comments of `ids`. */
-  function comment(ids: string): string[] {
+  function comment(ids: string, preview = "<!-- gpubox preview -->\n") {
     const folder = mkdtempSync(join(home, "comment-"));
     const gh = `#!/bin/sh\ncase "$*" in *--paginate*) printf '%s' "${ids}" ;; *) echo "$*" >> asked ;; esac\n`;
     writeFileSync(join(folder, "gh"), gh);
     chmodSync(join(folder, "gh"), 0o755);
-    writeFileSync(join(folder, "preview.md"), "<!-- gpubox preview -->\n");
+    writeFileSync(join(folder, "preview.md"), preview);
     writeFileSync(join(folder, "engine.md"), "Pulumi's own preview of box counts: 1 create.\n");
     const path = `${folder}:/usr/bin:/bin`;
     const { status, stderr } = perform(
@@ -166,22 +204,31 @@ describe("the comment", () => {
       folder,
     );
     expect([status, stderr]).toEqual([0, ""]);
-    expect(readFileSync(join(folder, "preview.md"), "utf8")).toBe(
-      "<!-- gpubox preview -->\n\nPulumi's own preview of box counts: 1 create.\n",
-    );
-    return readFileSync(join(folder, "asked"), "utf8").trim().split("\n");
+    const [asked, body] = ["asked", "comment.md"].map((name) => readFileSync(join(folder, name), "utf8"));
+    return { asked: asked!.trim(), body };
   }
+  const counts = "\nPulumi's own preview of box counts: 1 create.\n";
 
   test("is made once", () => {
-    expect(comment("")).toEqual([
-      "api --method POST repos/o/r/issues/1/comments --field body=@preview.md --silent",
-    ]);
+    expect(comment("")).toEqual({
+      asked: "api --method POST repos/o/r/issues/1/comments --field body=@comment.md --silent",
+      body: `<!-- gpubox preview -->\n${counts}`,
+    });
   });
 
   test("and then updated in place", () => {
-    expect(comment("77")).toEqual([
-      "api --method PATCH repos/o/r/issues/comments/77 --field body=@preview.md --silent",
-    ]);
+    expect(comment("77").asked).toBe(
+      "api --method PATCH repos/o/r/issues/comments/77 --field body=@comment.md --silent",
+    );
+  });
+
+  test("of many stacks is cut between two lines where GitHub would refuse it, and says where the rest is", () => {
+    const folded = `<details><summary>Containers (1)</summary>\n\n${"- `gateway` → ersetzt\n".repeat(500)}\n</details>\n`;
+    const { body = "" } = comment("", `<!-- gpubox preview -->\n${folded.repeat(9)}`);
+    expect(body.length).toBeLessThan(65_536);
+    expect(body.length).toBeGreaterThan(50_000);
+    const rest = "_The rest is too long for a comment: it stands in the summary of the job `plan`._\n";
+    expect(body.endsWith(`- \`gateway\` → ersetzt\n\n</details>\n\n${rest}${counts}`)).toBe(true);
   });
 });
 
@@ -200,6 +247,47 @@ test("only the job that runs nothing of the pull request may write, and none tha
   expect(comment!.steps.some(({ uses, run }) => uses?.includes("checkout") || run?.includes("npm"))).toBe(
     false,
   );
+});
+
+describe("the engine that gets the secrets", () => {
+  /** Installs what a download would bring, for a checksum that somebody put into the repository's variables. */
+  function install(checksum: (archive: string) => string) {
+    const folder = mkdtempSync(join(home, "engine-"));
+    mkdirSync(join(folder, "pulumi"));
+    writeFileSync(join(folder, "pulumi/pulumi"), "#!/bin/sh\necho v0\n", { mode: 0o755 });
+    const archive = join(folder, "archive.tar.gz");
+    expect(spawnSync("tar", ["-czf", archive, "-C", folder, "pulumi"]).status).toBe(0);
+    const curl = `#!/bin/sh\necho "$4" > '${folder}/asked'\ncp '${archive}' "$3"\n`;
+    writeFileSync(join(folder, "curl"), curl, { mode: 0o755 });
+    const { env, run } = named("Install Pulumi");
+    const { status } = perform(
+      run!,
+      {
+        ...env,
+        PATH: `${folder}:/usr/bin:/bin`,
+        HOME: folder,
+        GITHUB_PATH: join(folder, "path"),
+        SHA256: checksum(archive),
+      },
+      folder,
+    );
+    const asked = readFileSync(join(folder, "asked"), "utf8").trim();
+    return { installed: existsSync(join(folder, ".pulumi/bin/pulumi")), failed: status !== 0, asked };
+  }
+
+  test("is the one whose checksum the repository has, or none", () => {
+    const sha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
+    const version = named("Install Pulumi").env!.VERSION;
+    expect(version).toBe(pinnedPulumi);
+    expect(install(sha256)).toEqual({
+      installed: true,
+      failed: false,
+      asked: `https://github.com/pulumi/pulumi/releases/download/v${version}/pulumi-v${version}-linux-x64.tar.gz`,
+    });
+    expect(install(() => "0".repeat(64))).toMatchObject({ installed: false, failed: true });
+    expect(install(() => "")).toMatchObject({ installed: false, failed: true });
+    expect(steps.filter(({ run }) => run && /\|\s*(ba)?sh\b/.test(run))).toEqual([]);
+  });
 });
 
 test("every action is pinned by its commit, and no expression stands in a script", () => {

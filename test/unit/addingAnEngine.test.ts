@@ -114,7 +114,7 @@ test("its mistakes are found and its typos have hints", () => {
     'maxToken: "maxToken" is no setting here. Did you mean "maxTokens"?',
   ]);
   expect(refusals({ ...entry, extraArgs: ["--max-tokens=9"] })).toEqual([
-    'extraArgs: "--max-tokens=9" is set by gpubox. Use the entry\'s own key for it: maxTokens.',
+    'extraArgs: "--max-tokens" is set by gpubox. Use the entry\'s own key for it: maxTokens.',
   ]);
 });
 

@@ -47,7 +47,7 @@ test.each([
   ],
   [
     { extraArgs: ["--tp_size=2"] },
-    'extraArgs: "--tp_size=2" is set by gpubox. Use the entry\'s own key for it: tpSize.',
+    'extraArgs: "--tp_size" is set by gpubox. Use the entry\'s own key for it: tpSize.',
     undefined,
   ],
   [

@@ -217,7 +217,7 @@ const REFUSED: [string, Record<string, unknown>, string[], Parameters<typeof ref
     "a flag that gpubox sets",
     { extraArgs: ["--max-model-len=1", "--port", "--seed"] },
     [
-      'extraArgs: "--max-model-len=1" is set by gpubox. Use the entry\'s own key for it: maxModelLen.',
+      'extraArgs: "--max-model-len" is set by gpubox. Use the entry\'s own key for it: maxModelLen.',
       'extraArgs: "--port" is set by gpubox. Leave it out.',
     ],
   ],

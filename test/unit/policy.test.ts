@@ -112,6 +112,25 @@ describe("a secret in plaintext", () => {
     expect(JSON.stringify(problems)).not.toMatch(/PLANTED|abcdefghijkl1/);
   });
 
+  test("stands in no other mistake of the same config either", () => {
+    const problems = problemsOf(() =>
+      testPlan({
+        models: { tiny: { ...tinyModel.tiny, extraArgs: ["--api-key=PLANTED-0123456789"], ctxSize: "x" } },
+        gateway: { port: "hf_PLANTED0123456789abc" },
+      }),
+    );
+    const more = problemsOf(() =>
+      testPlan({ models: { tiny: { ...tinyModel.tiny, extraArgs: ["--api-key=PLANTED-0123456789"] } } }),
+    );
+    expect([...problems, ...more].map(({ path, what }) => `${path}: ${what}`)).toEqual(
+      expect.arrayContaining([
+        'gpubox:gateway.port: "(hidden)" is not valid.',
+        'gpubox:models.tiny.extraArgs: "--api-key" is set by gpubox.',
+      ]),
+    );
+    expect(JSON.stringify([problems, more])).not.toContain("PLANTED");
+  });
+
   test("is what looks like one, and no word, number, path or reference is", () => {
     const keys = [
       "sk-proj-0123456789abcdef0123",

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { deployedBy } from "../../configs/plan/announce";
+import { announcements, deployedBy } from "../../configs/plan/announce";
 import { compare, isEmpty } from "../../configs/preview/compare";
 import { mistakesMarkdown, previewMarkdown, previewText } from "../../configs/preview/render";
 import { headline } from "../../configs/preview/sections";
@@ -90,6 +90,9 @@ describe("a preview says of", () => {
   test("a gateway's setting which one", () => {
     const changes = compare(before, testSide({ models: tinyModel, gateway: { routing: { retries: 1 } } }));
     expect(changes.settings).toEqual([{ path: "gpubox:gateway.routing", after: '{"retries":1}' }]);
+    expect(headline(changes)).toBe(
+      "settings: 1 changed; containers: 1 replaced; nobody waits; no data is lost",
+    );
     expect(contained(changes)).toEqual(["gateway replaced: file config.yaml +1 −0 lines"]);
   });
 
@@ -219,6 +222,81 @@ describe("a preview says of", () => {
     );
   });
 
+  describe("a full GPU", () => {
+    const host = { gpus: [0, 1].map((id) => ({ id, memoryGiB: 24 })) };
+    const resolved = {
+      ...recipes,
+      images: {
+        ...recipes.images,
+        "llamacpp-cuda": { reference: "gpubox/cuda:7", source: "recipe" as const },
+      },
+    };
+    const large = (memoryGiB: number, device = 0, more = {}) => ({
+      ...tiny,
+      gpu: { devices: [device], memoryGiB },
+      ...more,
+    });
+    const side = (models: Record<string, unknown>) => testSide({ host, models }, { resolved });
+
+    test("which model has to stop first, because Pulumi deletes last, and not that nobody waits", () => {
+      const old = side({ qwen: large(12), small: large(4), other: large(18, 1) });
+      const now = side({ qwen3: large(12), small: large(4), other: large(18, 1) });
+      const changes = compare(old, now);
+      const [device] = changes.crowded;
+      expect([device?.device, device?.stop]).toEqual(["0", ["qwen"]]);
+      // 12 + 12 + 4 GiB on 24, of which some are kept back.
+      expect(device?.missingMib).toBeGreaterThanOrEqual(4096);
+      expect(device?.missingMib).toBeLessThan(6144);
+      expect(device?.notice).toMatch(
+        /^Device 0 has no room for what starts beside what goes, which is deleted last: \d\.\d GiB are missing, .* Stop qwen before it, on the host: `docker stop gpubox-test-backend-qwen`\.$/,
+      );
+      expect(headline(changes)).toBe(
+        "models: 1 removed, 1 added; containers: 2 created, 1 replaced, 2 deleted; qwen has to stop before `up` on device 0; no data is lost",
+      );
+      expect(previewText({ ...changes, stack: "t", base: "b", policy: [], notes: [] })).toContain(
+        `Who waits, and how long\n  ${device?.notice}`,
+      );
+      // Pulumi's own preview says it in the same words.
+      expect(announcements(deployedBy(old.plan), now.plan)).toContain(device?.notice);
+    });
+
+    test("the same of one model that becomes two instances", () => {
+      const instances = [0, 1].map((device) => ({ gpu: { devices: [device], memoryGiB: 18 } }));
+      const changes = compare(side({ qwen: large(18) }), side({ qwen: { ...tiny, instances } }));
+      expect(changes.crowded.map(({ stop }) => stop)).toEqual([["qwen"]]);
+    });
+
+    test("the same of one that only goes, where its neighbour grows into what it leaves", () => {
+      const source = "hf://Qwen/Qwen3-8B";
+      const images = { ...resolved.images, vllm: { reference: "vllm@sha256:1", source: "digest" as const } };
+      const beside = (models: Record<string, unknown>) =>
+        testSide(
+          {
+            host,
+            models: {
+              ...models,
+              grows: { engine: "vllm", model: source, maxModelLen: 16384, gpu: { devices: [0] } },
+            },
+          },
+          { resolved: { ...resolved, images }, lock: { [source]: model(8) } },
+        );
+      const changes = compare(beside({ small: large(4) }), beside({}));
+      expect(changes.containers.find(({ container }) => container === "backend-grows")?.action).toBe(
+        "replaced",
+      );
+      expect(changes.crowded.map(({ stop }) => stop)).toEqual([["small"]]);
+    });
+
+    test("nothing of the sort where both have room, where one only goes, or is started by hand", () => {
+      const crowded = (a: Record<string, unknown>, b: Record<string, unknown>) =>
+        compare(side(a), side(b)).crowded;
+      expect(crowded({ qwen: large(8) }, { qwen3: large(8) })).toEqual([]);
+      expect(crowded({ qwen: large(18), small: large(4) }, { small: large(4) })).toEqual([]);
+      expect(crowded({ qwen: large(18) }, { qwen: large(18, 1) })).toEqual([]);
+      expect(crowded({ qwen: large(18) }, { qwen3: large(18, 0, { start: "manual" }) })).toEqual([]);
+    });
+  });
+
   test("weights of another revision what is fetched, with its size, and whose backend is replaced", () => {
     const source = "hf://Qwen/Qwen3-8B-GGUF/q8.gguf";
     const locked = (commit: string) => ({
@@ -258,6 +336,43 @@ describe("a preview says of", () => {
     expect(changes.containers).toHaveLength(Object.keys(deployedBy(before.plan).containers).length);
   });
 
+  test("another host that all is made there, that nobody waits for it, and what stays at the old one", () => {
+    const lock = { [tiny.model]: { ...model(9.3, {}, "gguf"), revision: "" } };
+    const entry = { ...tiny, memoryMiB: 32_768 };
+    const on = (docker: string, more = {}) =>
+      testSide({ host: { docker }, models: { tiny: { ...entry, ...more } } }, { lock });
+    const old = on("ssh://ada@gpu1");
+    const known = { before: deployedBy(old.plan), after: deployedBy(on("ssh://gpu2").plan) };
+    const changes = compare(old, on("ssh://gpu2:2222", { ctxSize: 8192 }), known);
+    expect(changes.settings).toEqual([
+      { path: "gpubox:host.docker", before: "ssh://ada@gpu1", after: "ssh://gpu2:2222" },
+    ]);
+    expect(changes.models.map(({ change }) => change)).toEqual(["changed"]);
+    expect([...new Set(changes.containers.map(({ action }) => action))]).toEqual(["created"]);
+    expect(changes.containers).toHaveLength(Object.keys(deployedBy(old.plan).containers).length);
+    expect([changes.gaps, changes.steps, changes.ports.closed]).toEqual([[], [], []]);
+    expect(changes.ports.opened.map(({ port }) => port)).toEqual([4000, 4001]);
+    expect(changes.downloads.map(({ kind }) => kind)).toContain("image");
+    expect(changes.data).toEqual([
+      {
+        what: "The whole box on ada@gpu1, which goes on as it is: the box on gpu2:2222 is another, with volumes and weights of its own.",
+        fate: "kept",
+      },
+    ]);
+    expect(compare(on("unix:///var/run/docker.sock"), on("ssh://gpu2")).data[0]?.what).toMatch(
+      /^The whole box on this machine \(unix:\/\/\/var\/run\/docker\.sock\), /,
+    );
+  });
+
+  test("another login at the same host that no container is another", () => {
+    const on = (docker: string) => testSide({ host: { docker }, models: tinyModel });
+    const changes = compare(on("ssh://ada@gpu1"), on("ssh://bob@gpu1"));
+    expect([changes.containers, changes.data]).toEqual([[], []]);
+    expect(headline(changes)).toBe("settings: 1 changed; no container changes");
+    const preview = { ...changes, stack: "test", base: "before", policy: [], notes: [] };
+    expect(previewMarkdown(preview).split("\n")[4]).toBe("**settings: 1 changed; no container changes**");
+  });
+
   test("another gateway image with a database that it is migrated, which no rollback undoes", () => {
     const resolved = (reference: string) => ({
       ...recipes,
@@ -277,6 +392,50 @@ describe("what stands in a config", () => {
     expect(compare(before, after).settings).toEqual([
       { path: "gpubox:gateway.env", after: '{"A":"(hidden)"}' },
     ]);
+  });
+
+  test("and looks like a secret is hidden behind a flag and in a container's reasons too, whatever is waived", () => {
+    const policy = { waive: { "no-plaintext-secrets": "they are keys of a public test" } };
+    const side = (word: string) =>
+      testSide({
+        policy,
+        models: {
+          tiny: {
+            ...tiny,
+            env: { MY_TOKEN: `PLANTED-env-${word}` },
+            extraArgs: [
+              ...[`--hf-token=hf_PLANTED0123456789${word}`, "--admin-api-key", `PLANTED-${word}`],
+              ...["--header", `Authorization: Bearer PLANTED-${word}`],
+              ...["--options", `{"password": "PLANTED-${word}", "key":"sk-PLANTED0123456789${word}"}`],
+            ],
+          },
+        },
+      });
+    const changes = compare(side("first"), side("second"));
+    expect(changes.models.find(({ model }) => model === "tiny")?.fields).toEqual([
+      {
+        path: "gpubox:models.tiny.env.MY_TOKEN",
+        before: "(hidden)",
+        after: "(hidden)",
+      },
+      {
+        path: "gpubox:models.tiny.extraArgs",
+        before: expect.stringMatching(
+          /^\["--hf-token=\(hidden\)","--admin-api-key","\(hidden\)","--header",/,
+        ),
+        after: expect.stringMatching(/^\["--hf-token=\(hidden\)","--admin-api-key","\(hidden\)","--header",/),
+      },
+    ]);
+    const backend = changes.containers.find(({ container }) => container === "backend-tiny");
+    expect(backend?.reasons.map(({ detail }) => detail)).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining("−--hf-token=(hidden)"),
+        expect.stringContaining("+--hf-token=(hidden)"),
+        expect.stringContaining("--admin-api-key (hidden) → (hidden)"),
+        "MY_TOKEN (hidden) → (hidden)",
+      ]),
+    );
+    expect(JSON.stringify(changes)).not.toContain("PLANTED");
   });
 
   test("can neither mention anybody nor break out of the Markdown", () => {

@@ -13,11 +13,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { deployedBy } from "../../configs/plan/announce";
+import { previewMarkdown, previewText } from "../../configs/preview/render";
 import type { Preview } from "../../configs/preview/types";
 import { planStack } from "../../runner/planStack";
 import { previewStack } from "../../runner/preview/preview";
 import { defaultProjectDir } from "../../runner/project";
 import { expectedResolved } from "../../runner/resolved";
+import { beginUp, endUp } from "../../runner/unfinished";
 
 const SALT = "v1:salt";
 const far = { engine: "openai", baseUrl: "http://far/v1" };
@@ -73,6 +75,34 @@ describe("a preview on a laptop", () => {
       expect.stringMatching(/^No `up` from this folder is recorded/),
     ]);
     expect(containers.every(({ action }) => action === "created")).toBe(true);
+  });
+
+  test("does not say that nothing would change after an `up` that did not finish", async () => {
+    record(models);
+    write(models);
+    const said = async () => {
+      const preview = await previewStack(dir, "x");
+      return [previewText(preview).split("\n")[2], previewMarkdown(preview).split("\n")[4], preview.notes[0]];
+    };
+    const finished = await said();
+    expect(finished.slice(0, 2)).toEqual(Array(2).fill("`npm run up` would change nothing."));
+    beginUp(dir, "x");
+    const words = "Nothing differs from what is recorded, but the last `up` did not finish.";
+    expect(await said()).toEqual([
+      words,
+      `**${words}**`,
+      expect.stringMatching(
+        /^The `up` that began here at \d{4}-.*Z did not finish: what runs may differ from what is recorded, /,
+      ),
+    ]);
+    write({ "gpubox:models": { far: { ...far, aliases: ["away"] } } });
+    expect((await said())[0]).toMatch(/^models: 1 changed; .*; the last `up` did not finish$/);
+    // Of another stack it says nothing.
+    endUp(dir, "y");
+    expect((await previewStack(dir, "x")).unfinished).toBe(true);
+    write(models);
+    endUp(dir, "x");
+    expect(await said()).toEqual(finished);
   });
 
   test("knows a secret that is set anew by its encrypted text, without opening it", async () => {
