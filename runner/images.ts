@@ -1,5 +1,5 @@
 import type { ImageRole, NeededImage } from "../configs/plan/imageRoles";
-import type { Resolved } from "../configs/plan/types";
+import type { Resolved } from "../configs/plan/resolved";
 import { type ImageLock, type LockEntry, readLock, resolveEntry, writeLock } from "./imageLock";
 import { run, UserError } from "./process";
 import type { Log } from "./project";

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { engineAddress } from "../configs/host/address";
 import { imageRolesOf } from "../configs/plan/imageRoles";
-import type { Resolved } from "../configs/plan/types";
+import type { Resolved } from "../configs/plan/resolved";
 import type { StackConfig } from "../configs/schema/stack";
 import { resolveImages } from "./images";
 import { modelHubAnswers, offlineModels } from "./modelHub";

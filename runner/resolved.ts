@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type ImageRole, imageRoles } from "../configs/plan/imageRoles";
-import type { Resolved, ResolvedImage } from "../configs/plan/types";
+import type { Resolved, ResolvedImage } from "../configs/plan/resolved";
 import { type ImageLock, readLock } from "./imageLock";
 import { hasRecipe, recipeReference } from "./recipes";
 

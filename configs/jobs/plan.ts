@@ -13,9 +13,10 @@ import {
   secretVariable,
 } from "../plan/litellm";
 import { planModel } from "../plan/model";
+import type { TextPart } from "../plan/text";
 import { configFile, envFile, shellQuote } from "../plan/text";
 import { trajectoryFilesOf } from "../plan/trajectories";
-import type { FilePlan, TextPart } from "../plan/types";
+import type { FilePlan } from "../plan/types";
 import { ConfigError } from "../problems";
 import { gatewaySchema } from "../schema/gateway";
 import type { JobConfig } from "../schema/jobs";

@@ -1,7 +1,8 @@
 import type { KeyConfig, TeamConfig } from "../schema/access";
 import type { StackConfig } from "../schema/stack";
 import type { PlanContext } from "./context";
-import type { StepPlan, TextPart } from "./types";
+import type { TextPart } from "./text";
+import type { StepPlan } from "./types";
 
 /** Brings the declared teams and keys into LiteLLM's database, from inside the gateway that GPUBOX_CONTAINER names. */
 export const ACCESS = 'docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/access.py';

@@ -1,6 +1,7 @@
 import { container, health, type PlanContext } from "./context";
+import type { SecretPart } from "./text";
 import { configFile, directory } from "./text";
-import type { NetworkRole, SecretPart, ServicePlan } from "./types";
+import type { NetworkRole, ServicePlan } from "./types";
 
 /** uid and gid of `redis` in the official Debian image; the recipe uses the same. */
 const REDIS = 999;

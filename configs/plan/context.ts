@@ -3,8 +3,9 @@ import type { ModelLock } from "../models/facts";
 import type { StackConfig } from "../schema/stack";
 import type { SecretFacts } from "../secretFacts";
 import type { ImageRole } from "./imageRoles";
+import type { Resolved } from "./resolved";
 import { hashOf } from "./text";
-import type { ContainerPlan, FilePlan, Resolved } from "./types";
+import type { ContainerPlan, FilePlan } from "./types";
 
 /** Name under `assets/` to text: what runs on the host but is not TypeScript. */
 export type Assets = Record<string, string>;

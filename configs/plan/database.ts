@@ -1,6 +1,7 @@
 import { assetFile, container, health, type PlanContext } from "./context";
+import type { SecretPart } from "./text";
 import { configFile, directory } from "./text";
-import type { NetworkRole, SecretPart, ServicePlan } from "./types";
+import type { NetworkRole, ServicePlan } from "./types";
 
 /** uid and gid of `postgres` in the official Debian image; the recipe uses the same. */
 const POSTGRES = 999;

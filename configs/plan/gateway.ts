@@ -9,9 +9,10 @@ import { joinedByGateways } from "./joined";
 import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
 import { planMigration } from "./migration";
 import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
+import type { TextPart } from "./text";
 import { configFile, directory, envFile, hashOf, shellQuote, stableJson } from "./text";
 import { trajectoryDirectory, trajectoryFiles, trajectoryMount } from "./trajectories";
-import type { FilePlan, GatewayPlan, TextPart } from "./types";
+import type { FilePlan, GatewayPlan } from "./types";
 
 /** `nobody` of LiteLLM's non-root image; the recipe uses the same. */
 const NOBODY = 65534;

@@ -1,6 +1,38 @@
 import { createHash, createHmac } from "node:crypto";
 import type { SecretFacts } from "../secretFacts";
-import type { DirectoryPlan, FilePlan, SecretPart, TextPart } from "./types";
+import type { DirectoryPlan, FilePlan } from "./types";
+
+/** A piece of a file's text: literal, or a secret by name that is put in only when the file is written. */
+export type TextPart = string | SecretPart;
+
+/** How a secret's value is written into a file, so that no character of it can break out of its place. */
+export type SecretEncoding =
+  /** as it is */
+  | "raw"
+  /** one single-quoted word of POSIX sh */
+  | "shell"
+  /** one double-quoted word of redis.conf */
+  | "redis"
+  /** percent-encoded, for the user info of a URL inside single quotes */
+  | "url"
+  /** a token that is derived from it and says nothing about it, as a single-quoted word of POSIX sh */
+  | "shell-derived"
+  /** the same token as it is: 64 hex digits */
+  | "derived"
+  /** a JSON string, with its quotes */
+  | "json"
+  /** a part of a secret that is a URL, as a single-quoted word of POSIX sh */
+  | "shell-url-hostname"
+  | "shell-url-port"
+  | "shell-url-password";
+
+export interface SecretPart {
+  /** Name of the secret in the stack's config, without the `gpubox:` prefix. */
+  secret: string;
+  as: SecretEncoding;
+  /** With `derived`: what the token is for; each purpose has its own. Default: what backends and drains ask for. */
+  purpose?: string;
+}
 
 /** Secret name to value. Exists only where files are written. */
 export type SecretValues = Record<string, string>;

@@ -1,43 +1,11 @@
 import type { PolicyFinding } from "../policy/judge";
-import type { Architecture } from "../schema/host";
 import type { ImageRole } from "./imageRoles";
+import type { TextPart } from "./text";
 
 /**
  * The plan: plain data that says what a box is made of. It holds no secret value and does no I/O, so the same plan can be
  * tested without mocks, turned into Pulumi resources, and rendered as a Compose file.
  */
-
-/** A piece of a file's text: literal, or a secret by name that is put in only when the file is written. */
-export type TextPart = string | SecretPart;
-
-/** How a secret's value is written into a file, so that no character of it can break out of its place. */
-export type SecretEncoding =
-  /** as it is */
-  | "raw"
-  /** one single-quoted word of POSIX sh */
-  | "shell"
-  /** one double-quoted word of redis.conf */
-  | "redis"
-  /** percent-encoded, for the user info of a URL inside single quotes */
-  | "url"
-  /** a token that is derived from it and says nothing about it, as a single-quoted word of POSIX sh */
-  | "shell-derived"
-  /** the same token as it is: 64 hex digits */
-  | "derived"
-  /** a JSON string, with its quotes */
-  | "json"
-  /** a part of a secret that is a URL, as a single-quoted word of POSIX sh */
-  | "shell-url-hostname"
-  | "shell-url-port"
-  | "shell-url-password";
-
-export interface SecretPart {
-  /** Name of the secret in the stack's config, without the `gpubox:` prefix. */
-  secret: string;
-  as: SecretEncoding;
-  /** With `derived`: what the token is for; each purpose has its own. Default: what backends and drains ask for. */
-  purpose?: string;
-}
 
 export interface FilePlan {
   /** The text's parts in order. */
@@ -338,23 +306,4 @@ export interface BoxPlan {
   notes: string[];
   /** What the policies warn of, and what the config waives. What they refuse makes no plan. */
   policy: PolicyFinding[];
-}
-
-export interface ResolvedImage {
-  /** Literal reference to run. */
-  reference: string;
-  /** `digest`: pulled by locked digest. `recipe`: built here from `images/`. `unresolved`: by tag, nothing is locked yet. */
-  source: "digest" | "recipe" | "unresolved";
-  /** Bytes of a pull by the host's architecture, where the lock has them. */
-  bytes?: Partial<Record<Architecture, number>>;
-}
-
-/** What this machine could get; recorded by `npm run up` in `.gpubox/resolved.<stack>.json` and read by every preview. */
-export interface Resolved {
-  /** Only of the roles that the stack needs. */
-  images: Partial<Record<ImageRole, ResolvedImage>>;
-  /** Model names whose `offlineModel` is served, because no model hub answered when they were first brought up. */
-  offlineModels: string[];
-  /** Model names that were known then. */
-  knownModels: string[];
 }

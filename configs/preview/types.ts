@@ -1,7 +1,8 @@
 import type { ModelLock } from "../models/facts";
 import type { Crowded } from "../plan/crowding";
 import type { Gap } from "../plan/gaps";
-import type { BoxPlan, PortPlan, Resolved } from "../plan/types";
+import type { Resolved } from "../plan/resolved";
+import type { BoxPlan, PortPlan } from "../plan/types";
 import type { PolicyFinding } from "../policy/judge";
 import type { StackConfig } from "../schema/stack";
 import type { SecretFacts } from "../secretFacts";

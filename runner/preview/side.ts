@@ -5,7 +5,7 @@ import { secretsOf, withoutLeftOut } from "../../configs/optionalModels";
 import { parseStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
 import type { Assets } from "../../configs/plan/context";
-import type { Resolved } from "../../configs/plan/types";
+import type { Resolved } from "../../configs/plan/resolved";
 import type { Side } from "../../configs/preview/types";
 import { accessSchema } from "../../configs/schema/access";
 import { generatedSecrets } from "../../configs/schema/stack";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { AlertRule } from "../../configs/plan/observability/rules";
-import type { Resolved } from "../../configs/plan/types";
+import type { Resolved } from "../../configs/plan/resolved";
 import { run } from "../../runner/process";
 import { defaultProjectDir } from "../../runner/project";
 import { buildRecipes } from "../../runner/recipes";

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Resolved } from "../../configs/plan/types";
+import type { Resolved } from "../../configs/plan/resolved";
 import { output } from "../../runner/process";
 import { resolvedPath } from "../../runner/resolved";
 import { type LoadBox, mustSucceed, setModel } from "./box";

@@ -3,8 +3,9 @@ import type { LockedModel, ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
 import { LOCK_COMMAND } from "../../configs/plan/deviceLock";
 import { imageRoles } from "../../configs/plan/imageRoles";
+import type { Resolved } from "../../configs/plan/resolved";
 import { renderText } from "../../configs/plan/text";
-import type { BackendPlan, ContainerPlan, Resolved } from "../../configs/plan/types";
+import type { BackendPlan, ContainerPlan } from "../../configs/plan/types";
 import { ConfigError } from "../../configs/problems";
 import { rawStack, testPlan, testSecrets } from "./stacks";
 

@@ -1,7 +1,8 @@
 import { parseStack } from "../../configs/parse";
 import { servicesOf } from "../../configs/plan/box";
+import type { Resolved } from "../../configs/plan/resolved";
 import { renderText } from "../../configs/plan/text";
-import type { BoxPlan, Resolved, ServicePlan } from "../../configs/plan/types";
+import type { BoxPlan, ServicePlan } from "../../configs/plan/types";
 import { ConfigError } from "../../configs/problems";
 import { rawStack, recipes, testSecrets, tinyModel } from "./stacks";
 

@@ -1,4 +1,5 @@
-import type { ContainerPlan, Resolved } from "../../configs/plan/types";
+import type { Resolved } from "../../configs/plan/resolved";
+import type { ContainerPlan } from "../../configs/plan/types";
 import { type PolicyFinding, policyWords } from "../../configs/policy/judge";
 import { looksLikeSecret } from "../../configs/policy/plaintext";
 import { policyFindings } from "../../configs/policy/plan";

@@ -1,4 +1,4 @@
-import type { TextPart } from "../types";
+import type { TextPart } from "../text";
 import { CONFIG_DIR, jsonError } from "./common";
 import { hostNames } from "./edgeHosts";
 

@@ -1,4 +1,4 @@
-import type { TextPart } from "../types";
+import type { TextPart } from "../text";
 import {
   aliveFrontend,
   CONFIG_DIR,

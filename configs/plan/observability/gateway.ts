@@ -1,7 +1,7 @@
 import type { StackConfig } from "../../schema/stack";
+import type { TextPart } from "../text";
 import { shellQuote } from "../text";
 import { TRAJECTORY_CALLBACK } from "../trajectories";
-import type { TextPart } from "../types";
 import { LANGFUSE_URL, PROJECT_KEYS } from "./langfuse";
 
 /** Name by which Prometheus finds every gateway that runs, whichever generation it is of. */

@@ -2,8 +2,9 @@ import type { ObservabilityConfig } from "../../schema/observability";
 import { planRedis } from "../cache";
 import { assetFile, type ContainerChoices, container, health, type PlanContext } from "../context";
 import { planPostgres } from "../database";
+import type { SecretPart, TextPart } from "../text";
 import { directory, envFile, shellQuote } from "../text";
-import type { MountPlan, SecretPart, ServicePlan, TextPart } from "../types";
+import type { MountPlan, ServicePlan } from "../types";
 import { healthAt } from "./exporters";
 
 type Bundled = Extract<ObservabilityConfig["langfuse"], { mode: "bundled" }>;
