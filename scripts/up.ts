@@ -15,7 +15,7 @@ import { composeUp } from "../runner/composeEngine";
 import { ensureDocker } from "../runner/dockerEngine";
 import { repairDrift } from "../runner/drift/repair";
 import { checkJoined } from "../runner/host/joined";
-import { checkPlace, remoteEngineId } from "../runner/host/owner";
+import { checkPlace, engineIdOf } from "../runner/host/owner";
 import { checkMachine } from "../runner/machine";
 import { checkStackFile, planStack, readStack } from "../runner/planStack";
 import { output, UserError } from "../runner/process";
@@ -113,7 +113,7 @@ function ownerIn({ stack }: StackConfig, { saltKey }: Secrets): Owner | undefine
 /** From here on the host is this stack's, also for plain Pulumi and for another checkout. */
 async function own({ owner, docker, stack }: BoxPlan, config: StackConfig): Promise<void> {
   if (owner) await output("sh", ["-c", owner.script], { env: { DOCKER_HOST: docker } });
-  const id = remoteEngineId(config);
+  const id = engineIdOf(config, rememberedHost(projectDir, stack));
   if (id) rememberHost(projectDir, stack, id);
 }
 

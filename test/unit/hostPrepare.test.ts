@@ -1,5 +1,4 @@
 import { mergeDaemonJson } from "../../configs/host/daemonJson";
-import { misplaced } from "../../configs/host/owner";
 import { planHost, unprepared } from "../../configs/host/prepare";
 import { type HostState, parseState } from "../../configs/host/state";
 
@@ -129,32 +128,5 @@ test("a host's answer is read line by line, and what it left out is not there", 
     dockerRuns: false,
     ntp: true,
     dockerUser: undefined,
-  });
-});
-
-describe("one stack a host", () => {
-  const own = {
-    owner: { stack: "gpu1", identity: "aa" },
-    dataDir: "/srv/gpubox",
-    host: "ops@gpu1",
-    hostId: "A",
-  };
-  const marker = (stack: string, identity: string) => JSON.stringify({ stack, identity });
-
-  test.each([
-    ["its own box", { owner: marker("gpu1", "aa"), engineId: "A" }, undefined],
-    ["a fresh host", {}, undefined],
-    ["a marker that nobody can read", { owner: "x" }, undefined],
-    ["another stack's directory", { owner: marker("gpu2", "aa") }, "belongs to the stack gpu2."],
-    ["another checkout's", { owner: marker("gpu1", "bb") }, "a stack gpu1 of another checkout"],
-    ["another host than the one remembered", { engineId: "B" }, "is on another Docker engine"],
-    ["a box of this name elsewhere on the host", { otherDataDir: "/srv/old" }, "with its files in /srv/old"],
-  ])("%s", (_, place, what) => {
-    const failure = misplaced(place, own);
-    if (what === undefined) expect(failure).toBeUndefined();
-    else {
-      expect(failure?.what).toContain(what);
-      expect(failure?.fix).toContain("npm run up -- --take-over");
-    }
   });
 });
