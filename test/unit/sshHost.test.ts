@@ -130,6 +130,11 @@ describe("an engine that does not answer through SSH", () => {
     ["user=ops\ninstalled=yes\nsocket=yes\n", "but ops may not use it", "usermod -aG docker ops"],
     ["user=ops\n", "There is no Docker on ops@gpu1.example:2222.", "npm run host prepare -- --stack gpu1"],
     [
+      "user=ops\ninstalled=yes\nsocket=yes\nwritable=yes\nanswers=yes\n",
+      "Docker answers on ops@gpu1.example:2222, but not through SSH",
+      "AllowStreamLocalForwarding yes",
+    ],
+    [
       "user=ops\ninstalled=yes\n",
       "installed on ops@gpu1.example:2222 but does not answer",
       "systemctl start docker",
