@@ -116,7 +116,7 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
         "live-restore": true,
         "log-opts": { "max-size": "20m", "max-file": "5" },
       });
-      expect(host.console("iptables -S DOCKER-USER").match(/--comment gpubox -j DROP/g)).toHaveLength(2);
+      expect(host.console("iptables -S DOCKER-USER").match(/--comment gpubox -j DROP/g)).toHaveLength(3);
     },
     10 * MINUTE,
   );
