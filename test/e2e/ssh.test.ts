@@ -225,6 +225,31 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
   );
 
   test(
+    "shows what somebody changed by hand there, and the next up makes it as planned again",
+    async () => {
+      const edge = `gpubox-${STACK}-edge`;
+      const memory = () => host.console(`docker inspect --format '{{.HostConfig.Memory}}' ${edge}`);
+      const planned = memory();
+      host.console(`echo '# by hand' >> ${DATA}/edge/haproxy.cfg`);
+      host.console(`docker update --memory 300m --memory-swap 300m ${edge}`);
+      const seen = await npmRun(laptop, "drift", "--json");
+      const { differences } = JSON.parse(seen.stdout) as { differences: { subject: string }[] };
+      expect({ code: seen.code, differences: differences.length }).toEqual({ code: 2, differences: 2 });
+      const up = await npmRun(laptop, "up");
+      expect(up.code === 0 ? "" : up.stdout + up.stderr).toBe("");
+      const clean = await npmRun(laptop, "drift", "--json");
+      expect({ code: clean.code, differences: JSON.parse(clean.stdout).differences }).toEqual({
+        code: 0,
+        differences: [],
+      });
+      expect(memory()).toBe(planned);
+      expect(host.console(`cat ${DATA}/edge/haproxy.cfg`)).not.toContain("by hand");
+      expect(ask("tiny")).toMatch(/ 200$/);
+    },
+    10 * MINUTE,
+  );
+
+  test(
     "is reached through a jump host, whose key is checked too",
     async () => {
       const known = readFileSync(host.knownHosts, "utf8");
@@ -388,7 +413,7 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
   // Jest runs a block after the tests beside it: the first checkout has lost its box here.
   describe("that another checkout takes over, and says so", () => {
     test(
-      "is that one's from then on, and refused to the first",
+      "is that one's from then on, refused to the first, and moves to another directory where that is meant",
       async () => {
         const other = checkout();
         const up = await npmRun(other, "up", "--take-over");
@@ -397,9 +422,28 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
         key = (await run("pulumi", read, plain(other))).stdout.trim();
         expect(ask("tiny")).toMatch(/ 200$/);
         expect((await npmRun(other, "drift")).code).toBe(0);
-        await refused(laptop, ["up"], "of another checkout, with another salt key", "--take-over");
+        for (const verb of [["up"], ["down"], ["model", "stop", "tiny"]])
+          await refused(laptop, verb, "of another checkout, with another salt key", "--take-over");
+
+        const moved = `${DATA}-moved`;
+        edit(other, sections({}, { dataDir: moved }));
+        await refused(
+          other,
+          ["up"],
+          `runs on ops@${host.address} already, with its files in ${DATA}`,
+          "--take-over",
+        );
+        const move = await npmRun(other, "up", "--take-over");
+        expect(move.code === 0 ? "" : move.stdout + move.stderr).toBe("");
+        expect((await npmRun(other, "drift")).code).toBe(0);
+        expect(ask("tiny")).toMatch(/ 200$/);
+        const markers = host.console("find /srv -name .gpubox-stack");
+        expect(markers).toBe(`${moved}/.gpubox-stack`);
+        const left = ["preview", "--stack", STACK, "--expect-no-changes", "--non-interactive"];
+        const preview = await run("pulumi", left, plain(other));
+        expect(preview.code === 0 ? "" : preview.stdout + preview.stderr).toBe("");
       },
-      10 * MINUTE,
+      15 * MINUTE,
     );
   });
 
