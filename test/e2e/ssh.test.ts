@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../runner/process";
@@ -26,13 +27,19 @@ const namespaced = (config: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(config).map(([name, value]) => [`gpubox:${name}`, value]));
 
 /** Waits for a state of the host, up to five minutes. */
-async function eventually(what: string, holds: () => boolean): Promise<void> {
+async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 5 * MINUTE;
-  while (!holds()) {
+  while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`not within five minutes: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
+
+const answers = (url: string) =>
+  fetch(url).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
 
 (why ? describe.skip : describe)("a host behind SSH", () => {
   let host: SecondHost;
@@ -136,6 +143,16 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
         await run("pulumi", ["config", "get", "gpubox:masterKey", "--stack", STACK], plain())
       ).stdout.trim();
       expect(ask("tiny")).toMatch(/ 200$/);
+      expect(up.stdout).toContain(`All these addresses are on ops@${host.address}.`);
+      const [way = ""] = /ssh -F .*/.exec(up.stdout) ?? [];
+      const connect = JSON.parse((await npmRun(laptop, "connect", "openai", "--json")).stdout);
+      expect(connect.notes.join()).toContain(way.replace(/ -L 6701:\S+/, ""));
+      const tunnel = spawn(way.split(" ")[0]!, way.split(" ").slice(1), { cwd: laptop.dir, stdio: "ignore" });
+      try {
+        await eventually("an answer here", () => answers(`http://127.0.0.1:${PORT}/health/liveliness`));
+      } finally {
+        tunnel.kill();
+      }
       expect(host.console(`cat ${DATA}/.gpubox-stack`)).toContain(`"stack":"${STACK}"`);
 
       host.cutConnections();
