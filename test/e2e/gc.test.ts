@@ -59,7 +59,7 @@ const STACK = "gc";
       join(project.dir, `Pulumi.${STACK}2.yaml`),
       file.replace("dataDir:", `docker: unix://${socket}\n    dataDir:`),
     );
-    cpSync(resolved, resolved.replace(STACK, `${STACK}2`));
+    cpSync(resolved, resolved.replace(`.${STACK}.json`, `.${STACK}2.json`));
     await output("sh", ["-c", `tar -c --files-from /dev/null | docker import - ${unused}`]);
   }, MINUTE);
   afterAll(async () => {
