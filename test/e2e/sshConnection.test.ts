@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { output, run } from "../../runner/process";
 import { LocalSshd, noSshd } from "../support/localSshd";
 import { hasDocker } from "../support/project";
 
@@ -72,6 +73,43 @@ if (why) console.warn(`SKIPPED: the connection to a host: ${why}`);
         what: expect.stringContaining("but not through SSH: sshd does not pass its socket on."),
         fix: expect.stringContaining("Write AllowStreamLocalForwarding yes in /etc/ssh/sshd_config there"),
       });
+    },
+    MINUTE,
+  );
+
+  test(
+    "is not used for a stack whose box runs on this machine, until that is said to be meant",
+    async () => {
+      const image = `gpubox/test-here:${process.pid}`;
+      const name = `gpubox-${STACK}-edge`;
+      const [box, docker] = [join(host.dir, "box"), (...args: string[]) => output("docker", args)];
+      const own = { "gpubox:saltFingerprint": "aa" };
+      const marker = (identity: string) =>
+        writeFileSync(join(box, ".gpubox-stack"), JSON.stringify({ stack: STACK, identity }));
+      mkdirSync(join(box, "edge"), { recursive: true });
+      marker("aa");
+      try {
+        await output("sh", ["-c", `tar -c --files-from /dev/null | docker import - ${image}`]);
+        await docker("create", "--name", name, "-v", `${box}/edge:/etc/gpubox`, image, "true");
+        host.writeStack(own);
+        expect(await host.connect()).toMatchObject({
+          what: expect.stringContaining(
+            "This stack's box runs on this machine, and gpubox:host.docker leads to",
+          ),
+        });
+        const id = (await docker("info", "--format", "{{.ID}}")).trim();
+        host.writeStack({ ...own, "gpubox:hostId": id });
+        // The host is this machine, so there it is a box in another directory.
+        expect((await host.connect())?.what).toContain(`already, with its files in ${box}.`);
+        host.writeStack(own);
+        marker("bb");
+        expect((await host.connect())?.what).toContain(`already, with its files in ${box}.`);
+        await docker("rm", name);
+        expect(await host.connect()).toBeUndefined();
+      } finally {
+        await run("docker", ["rm", "-f", name]);
+        await run("docker", ["image", "rm", image]);
+      }
     },
     MINUTE,
   );

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { connect } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
+import { stringify } from "yaml";
 import { defaultProjectDir } from "../../runner/project";
 
 const SSHD = "/usr/sbin/sshd";
@@ -24,8 +25,21 @@ export class LocalSshd {
       spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(this.dir, name)]);
     const host = readFileSync(join(this.dir, "host.pub"), "utf8");
     writeFileSync(join(this.dir, "known"), `[127.0.0.1]:${port} ${host}`);
+    this.writeStack({});
     // sshd of root wants it, where no service has made it.
     if (userInfo().uid === 0) mkdirSync("/run/sshd", { recursive: true });
+  }
+
+  /** @param more beside the host */
+  writeStack(more: Record<string, unknown>): void {
+    const host = {
+      docker: `ssh://${userInfo().username}@127.0.0.1:${this.port}`,
+      identityFile: join(this.dir, "key"),
+      knownHosts: join(this.dir, "known"),
+      dataDir: join(this.dir, "data"),
+    };
+    const config = { "gpubox:host": host, ...more };
+    writeFileSync(join(this.dir, `Pulumi.${this.stack}.yaml`), stringify({ config }));
   }
 
   /** @param options of sshd_config: `AllowStreamLocalForwarding=no` */
@@ -55,13 +69,7 @@ export class LocalSshd {
 
   /** What a process of its own meets that connects: nothing, or why not. */
   connect(): Promise<{ what: string; fix: string } | undefined> {
-    const script = join(defaultProjectDir, "test/support/connectHost.ts");
-    const host = {
-      docker: `ssh://${userInfo().username}@127.0.0.1:${this.port}`,
-      identityFile: join(this.dir, "key"),
-      knownHosts: join(this.dir, "known"),
-    };
-    const args = [script, this.dir, JSON.stringify({ stack: this.stack, host })];
+    const args = [join(defaultProjectDir, "test/support/connectStack.ts"), this.dir, this.stack];
     const child = spawn(join(defaultProjectDir, "node_modules/.bin/tsx"), args);
     let said = "";
     child.stdout.on("data", (chunk) => {
@@ -72,7 +80,7 @@ export class LocalSshd {
 
   /** A command of ssh with the connection's configuration, as steps and verbs give it. */
   ssh(...args: string[]) {
-    const config = join(`.gpubox/ssh/${this.stack}/config`);
+    const config = `.gpubox/ssh/${this.stack}/config`;
     return spawnSync("ssh", ["-F", config, ...args], { cwd: this.dir, encoding: "utf8" });
   }
 
