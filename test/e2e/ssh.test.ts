@@ -442,7 +442,7 @@ const answers = (url: string) =>
         for (const verb of [["up"], ["down"], ["model", "stop", "tiny"]])
           await refused(laptop, verb, "of another checkout, with another salt key", "--take-over");
 
-        const moved = `${DATA}-moved`;
+        const moved = `${DATA}-moved-${copies.length}`;
         edit(other, sections({}, { dataDir: moved }));
         await refused(
           other,
@@ -454,7 +454,7 @@ const answers = (url: string) =>
         expect(move.code === 0 ? "" : move.stdout + move.stderr).toBe("");
         expect((await npmRun(other, "drift")).code).toBe(0);
         expect(ask("tiny")).toMatch(/ 200$/);
-        const markers = host.console("find /srv -name .gpubox-stack");
+        const markers = host.console(`ls ${DATA}/.gpubox-stack ${moved}/.gpubox-stack 2>/dev/null || true`);
         expect(markers).toBe(`${moved}/.gpubox-stack`);
         const left = ["preview", "--stack", STACK, "--expect-no-changes", "--non-interactive"];
         const preview = await run("pulumi", left, plain(other));
