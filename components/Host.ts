@@ -41,8 +41,15 @@ export class Host extends pulumi.ComponentResource {
   private own({ script, remove }: OwnerPlan, tools: ContainerPlan): void {
     new local.Command(
       `${this.name}-owner`,
-      { create: script, delete: remove, environment: this.environment, addPreviousOutputInEnv: false },
-      { parent: this, dependsOn: [this.image(tools)] },
+      {
+        create: script,
+        delete: remove,
+        // A box that moves takes its file with it.
+        triggers: [this.dataDir],
+        environment: this.environment,
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this, dependsOn: [this.image(tools)], deleteBeforeReplace: true },
     );
   }
 

@@ -54,16 +54,18 @@ export async function findGarbage(projectDir: string): Promise<Garbage[]> {
       recipeReference(projectDir, recipe),
     ),
   };
-  const found: Garbage[] = [];
+  const found: (Garbage & { engine: string })[] = [];
   for (const [current] of plans) {
     if (!current) continue;
     const { docker, dataDir } = current;
     connectStack(projectDir, current.stack);
     const toolsImage = current.edge.container.image;
-    const seen = new Set(found.filter((item) => item.docker === docker).map(({ name }) => name));
+    // One engine has several addresses: another socket, or the connection of another stack.
+    const engine = await output("docker", ["-H", docker, "info", "--format", "{{.ID}}"]);
+    const seen = new Set(found.filter((item) => item.engine === engine).map(({ name }) => name));
     const inventory = await inventoryOf(projectDir, docker, dataDir, toolsImage);
     const items = garbage(inventory, kept).filter(({ name }) => !seen.has(name));
-    found.push(...items.map((item) => ({ ...item, docker, dataDir, toolsImage })));
+    found.push(...items.map((item) => ({ ...item, docker, engine, dataDir, toolsImage })));
   }
   return found;
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { connectionOf } from "../configs/host/address";
 import { modelServers } from "../configs/plan/box";
 import { forgetStarted, rememberStarted, startCommand, stopCommand } from "../configs/plan/manual";
 import { noRoom } from "../configs/plan/room";
@@ -24,10 +25,11 @@ const PROGRESS_SECONDS = 5;
 export async function startModel(plan: BoxPlan, name: string, log: Log): Promise<void> {
   const servers = serversCalled(plan, name);
   for (const server of servers) await startServer(plan, server, log);
+  const at = `${plan.endpoint}${connectionOf(plan.docker) ? ", an address of the host" : ""}`;
   log(
     servers.some(({ onDemand }) => onDemand)
-      ? `${name} is loaded by the first request to it, at ${plan.endpoint}`
-      : `${name} serves at ${plan.endpoint}`,
+      ? `${name} is loaded by the first request to it, at ${at}`
+      : `${name} serves at ${at}`,
   );
 }
 

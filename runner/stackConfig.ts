@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, parseDocument, YAMLParseError } from "yaml";
 import { z } from "zod";
+import { type Owner, ownerOf } from "../configs/host/owner";
 import type { RawStack } from "../configs/parse";
 import { saltFingerprint, secretFacts } from "../configs/secretFacts";
 import { NAMESPACE, readBoxFiles, splitConfig } from "./boxFiles";
@@ -39,10 +40,20 @@ export function rememberSalt(projectDir: string, stack: string, salt: string): v
 
 /** The engine that a stack's file remembers its box to be on. */
 export function rememberedHost(projectDir: string, stack: string): string | undefined {
+  return remembered(projectDir, stack, "hostId");
+}
+
+/** Whose a box of a stack's file is; undefined for one that never had a salt key. */
+export function rememberedOwner(projectDir: string, stack: string): Owner | undefined {
+  const fingerprint = remembered(projectDir, stack, "saltFingerprint");
+  return fingerprint === undefined ? undefined : ownerOf(stack, fingerprint);
+}
+
+function remembered(projectDir: string, stack: string, name: string): string | undefined {
   return z
     .string()
     .optional()
-    .parse(read(projectDir, stack).getIn(keyOf("hostId")));
+    .parse(read(projectDir, stack).getIn(keyOf(name)));
 }
 
 /** Writes the engine that a stack's box is on into the stack's file, so that it is not brought up elsewhere without a word. */

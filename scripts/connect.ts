@@ -7,7 +7,9 @@ import {
   type Refusal,
 } from "../configs/connect/choice";
 import { clients, connection, script } from "../configs/connect/clients";
-import { endpointOf } from "../configs/endpoint";
+import { bindHost, endpointOf } from "../configs/endpoint";
+import { hostName } from "../configs/host/address";
+import { tunnel } from "../configs/host/tunnel";
 import { suggestion } from "../configs/problems";
 import { planStack, readStack } from "../runner/planStack";
 import { UserError } from "../runner/process";
@@ -79,8 +81,15 @@ verb(about, async ({ values, positionals: [name, ...rest] }) => {
     language,
   });
   const master = keyed && secret === "masterKey" && config.database.mode !== "none";
+  const way = tunnel(config, [{ bind: bindHost(config), port: config.gateway.port }]);
+  const far = way && ["127.0.0.1", "[::1]", "localhost"].includes(new URL(endpoint).hostname);
   const notes = [
     ...found.notes,
+    ...(far
+      ? [
+          `That address is on ${hostName(config.host.docker)}. For a client here, in the project's folder: ${way}`,
+        ]
+      : []),
     ...(master
       ? ["This is the master key, which opens everything. Give people virtual keys where they work."]
       : []),

@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import { hostName } from "../configs/host/address";
+import type { HostPlan } from "../configs/host/prepare";
 import { planPreparation, prepareStep } from "../runner/host/prepare";
 import { UserError } from "../runner/process";
 import { defaultProjectDir, ensureStackConfig } from "../runner/project";
@@ -25,25 +26,33 @@ verb(about, async ({ values: { stack, yes }, positionals: [word, ...rest] }) => 
   if (!at)
     throw new UserError(`gpubox:host of Pulumi.${stack}.yaml has mistakes.`, "`npm run plan` names them.");
   connectSsh(defaultProjectDir, at);
-  const { state, steps, notes } = await planPreparation(at);
   const name = hostName(at.host.docker);
-  say(`${name}: ${state.distribution.name}, Docker ${state.docker ?? "missing"}`);
-  for (const note of notes) say(`  note: ${note}`);
-  if (steps.length === 0) {
+  const did: HostPlan = { steps: [], notes: [] };
+  for (let again = true; again; ) {
+    const plan = await planPreparation(at);
+    const { state, steps, notes } = plan;
+    say(`${name}: ${state.distribution.name}, Docker ${state.docker ?? "missing"}`);
+    for (const note of notes) say(`  note: ${note}`);
+    for (const { does } of steps) say(`  + ${does}`);
+    if (steps.length > 0 && !yes) await agree(name, steps.length);
+    for (const step of steps) {
+      say(`  … ${step.does}`);
+      await prepareStep(at, state, step);
+    }
+    did.steps.push(...steps);
+    did.notes.push(...notes);
+    again = plan.again === true;
+  }
+  const { notes } = did;
+  if (did.steps.length === 0) {
     say("  nothing to do");
     return { stack, steps: [], notes };
-  }
-  for (const { does } of steps) say(`  + ${does}`);
-  if (!yes) await agree(name, steps.length);
-  for (const step of steps) {
-    say(`  … ${step.does}`);
-    await prepareStep(at, state, step);
   }
   // A member of the group docker is one only in a new connection.
   disconnectHost(at);
   connectHost(defaultProjectDir, at);
   say(`${name} is prepared. Now: npm run up -- --stack ${stack}`);
-  return { stack, steps: steps.map(({ id, does }) => ({ id, does })), notes };
+  return { stack, steps: did.steps.map(({ id, does }) => ({ id, does })), notes };
 });
 
 async function agree(name: string, count: number): Promise<void> {

@@ -1,12 +1,13 @@
 import { generatedKeys } from "../configs/accessSecrets";
-import { bindHost } from "../configs/endpoint";
-import { engineAddress, hostName, sshAddress } from "../configs/host/address";
+import { engineAddress, hostName } from "../configs/host/address";
 import { type Owner, ownerOf } from "../configs/host/owner";
+import { tunnel } from "../configs/host/tunnel";
 import { servicesOf } from "../configs/plan/box";
 import { COMPOSE_LOSES } from "../configs/plan/compose";
 import type { BoxPlan } from "../configs/plan/types";
 import { policyWords } from "../configs/policy/judge";
 import { publishedPorts } from "../configs/ports";
+import { portsOf } from "../configs/preview/belongings";
 import { modelsOfBox } from "../configs/profiles";
 import { requiredSecrets } from "../configs/requiredSecrets";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
@@ -15,7 +16,7 @@ import { composeUp } from "../runner/composeEngine";
 import { ensureDocker } from "../runner/dockerEngine";
 import { repairDrift } from "../runner/drift/repair";
 import { checkJoined } from "../runner/host/joined";
-import { checkPlace, remoteEngineId } from "../runner/host/owner";
+import { checkPlace, engineIdOf } from "../runner/host/owner";
 import { checkMachine } from "../runner/machine";
 import { checkStackFile, planStack, readStack } from "../runner/planStack";
 import { output, UserError } from "../runner/process";
@@ -113,7 +114,7 @@ function ownerIn({ stack }: StackConfig, { saltKey }: Secrets): Owner | undefine
 /** From here on the host is this stack's, also for plain Pulumi and for another checkout. */
 async function own({ owner, docker, stack }: BoxPlan, config: StackConfig): Promise<void> {
   if (owner) await output("sh", ["-c", owner.script], { env: { DOCKER_HOST: docker } });
-  const id = remoteEngineId(config);
+  const id = engineIdOf(config, rememberedHost(projectDir, stack));
   if (id) rememberHost(projectDir, stack, id);
 }
 
@@ -185,17 +186,19 @@ function farewell(plan: BoxPlan, engine: PulumiEngine | undefined, config: Stack
     : `$(node -p 'require("./.gpubox/secrets.${stack}.json").masterKey')`;
   const auth = config.gateway.auth === "key" ? ` -H "Authorization: Bearer ${readKey}"` : "";
   say(`\nThe box serves at ${plan.endpoint} (admin and UI: ${plan.adminEndpoint}).`);
-  const remote = sshAddress(config.host.docker);
-  if (remote)
-    say(
-      `That is on ${hostName(config.host.docker)}; from here: ssh -N -L ${config.gateway.port}:${bindHost(config)}:${config.gateway.port} ${config.host.docker.replace(/(ssh:\/\/[^/]+).*/, "$1")}`,
-    );
   if (engine) {
     say("From now on it is plain Pulumi. In a shell of your own, in this folder:");
     for (const line of exportsFor(engine)) say(`  ${line}`);
     say(`  pulumi preview --stack ${stack}`);
   }
   sayMonitors(config, plan);
+  const way = tunnel(config, portsOf(plan));
+  if (way) {
+    say(
+      `All these addresses are on ${hostName(config.host.docker)}. In this folder, while it runs, they answer here too:`,
+    );
+    say(`  ${way}`);
+  }
   if (plan.models.length === 0) say("It declares no model yet: add one under gpubox:models.");
   const model = plan.models.find((name) => {
     const entry = config.models[name];

@@ -1,3 +1,4 @@
+import { missingDriver } from "../host/nvidia";
 import type { HostFacts, RemoteFacts } from "./facts";
 import { type Finding, type Row, upCommand } from "./row";
 
@@ -49,12 +50,14 @@ export const remoteRows: Row[] = [
     cause: "it was not prepared, or changed by hand since",
     level: "note",
     check: ({ stack }, { host }) =>
-      ifRemote(host, ({ steps }) =>
-        steps.map((does) => ({
+      ifRemote(host, ({ steps, state }) => {
+        const driver = missingDriver(state);
+        const missing = steps.map((does) => ({
           what: `The host is not as a prepared one: ${does}.`,
           fix: `Run \`npm run host prepare -- --stack ${stack}\`; it shows its plan first.`,
-        })),
-      ),
+        }));
+        return driver ? [driver, ...missing] : missing;
+      }),
   },
 ];
 

@@ -68,6 +68,8 @@ printf 'user=%s\\n' "$(id -un)"
 command -v dockerd >/dev/null 2>&1 || [ -x /usr/sbin/dockerd ] || [ -x /usr/bin/dockerd ] && echo installed=yes
 [ -S "$s" ] && echo socket=yes
 [ -w "$s" ] && echo writable=yes
+if [ "$(curl -s -m 10 --unix-socket "$s" http://docker/_ping)" = OK ] || timeout 10 docker -H "unix://$s" version
+then echo answers=yes; fi 2>/dev/null | grep answers
 true`;
 
 /** Why the engine of a host that SSH reaches does not answer. */
@@ -84,6 +86,11 @@ export function engineFailure(probe: string, host: HostConfig, stack: string): F
     return {
       what: `There is no Docker on ${name}.`,
       fix: `Run \`npm run host prepare -- --stack ${stack}\`; it shows what it would do first.`,
+    };
+  if (seen.has("answers"))
+    return {
+      what: `Docker answers on ${name}, but not through SSH: sshd does not pass its socket on.`,
+      fix: "Write AllowStreamLocalForwarding yes in /etc/ssh/sshd_config there, without DisableForwarding yes, and `sudo systemctl reload ssh`; look at `restrict` in authorized_keys too.",
     };
   return {
     what: `Docker is installed on ${name} but does not answer at ${sshAddress(host.docker)!.socket}.`,

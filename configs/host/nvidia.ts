@@ -1,3 +1,4 @@
+import type { Failure } from "./failures";
 import type { HostStep } from "./prepare";
 import type { HostState } from "./state";
 
@@ -18,6 +19,19 @@ export function cdiFeature(version: string | undefined): Record<string, unknown>
   return { runtimes: { nvidia: { path: "nvidia-container-runtime", args: [] } } };
 }
 
+/** What a person has to do where there is a device of NVIDIA and the kernel has no driver for it. */
+export function missingDriver({ nvidia, nvidiaDriver, distribution }: HostState): Failure | undefined {
+  if (!nvidia || nvidiaDriver) return undefined;
+  const install =
+    distribution.family === "ubuntu"
+      ? "`sudo ubuntu-drivers install --gpgpu`"
+      : "`sudo apt-get install nvidia-driver` (component non-free)";
+  return {
+    what: "There is an NVIDIA device but no driver.",
+    fix: `There: ${install}, reboot, and \`npm run host prepare\` again.`,
+  };
+}
+
 /** The container toolkit for a host with a device of NVIDIA. The driver is a person's: it belongs to the kernel and a reboot. */
 export function nvidiaSteps(
   state: HostState,
@@ -28,12 +42,10 @@ export function nvidiaSteps(
   const notes = [
     cdi
       ? `GPUs reach containers by CDI: Docker ${version} knows it.`
-      : `GPUs reach containers by NVIDIA's runtime hook: Docker ${version ?? "of this distribution"} is older than ${CDI_SINCE} and knows no CDI.`,
+      : `GPUs reach containers by NVIDIA's runtime hook: Docker ${version} is older than ${CDI_SINCE} and knows no CDI.`,
   ];
-  if (!state.nvidiaDriver)
-    notes.push(
-      `There is an NVIDIA device but no driver: ${state.distribution.family === "ubuntu" ? "`sudo ubuntu-drivers install --gpgpu`" : "`sudo apt-get install nvidia-driver` (component non-free)"}, then reboot and prepare again.`,
-    );
+  const driver = missingDriver(state);
+  if (driver) notes.push(`${driver.what} ${driver.fix}`);
   const steps: HostStep[] = [];
   if (!state.nvidiaToolkit)
     steps.push({

@@ -1,4 +1,4 @@
-import { mergeDaemonJson } from "./daemonJson";
+import { type DaemonJson, mergeDaemonJson } from "./daemonJson";
 import { dockerPackages } from "./distribution";
 import type { Failure } from "./failures";
 import { cdiFeature, nvidiaSteps } from "./nvidia";
@@ -20,6 +20,8 @@ export interface HostPlan {
   steps: HostStep[];
   /** What a person should know, and what only a person can do. */
   notes: string[];
+  /** After these steps more is known of the host, so that it is to be planned once more. */
+  again?: true;
 }
 
 /** Per container; the box's own say the same. */
@@ -66,6 +68,13 @@ export function planHost(state: HostState, options: { dataDir: string }): HostPl
       script: `export DEBIAN_FRONTEND=noninteractive; ${from} update && ${from} install -y --no-install-recommends ${packages}`,
     });
   }
+  // A host whose apt was never updated does not know which Docker it will get.
+  if (state.nvidia && version === undefined) {
+    notes.push(
+      "Which way the GPUs reach containers depends on that Docker: the rest is planned when it is installed.",
+    );
+    return { steps, notes, again: true };
+  }
   const nvidia = nvidiaSteps(state, version);
   notes.push(...nvidia.notes);
   steps.push(...nvidia.steps);
@@ -84,6 +93,11 @@ export function planHost(state: HostState, options: { dataDir: string }): HostPl
     });
   const firewall = firewallStep(state);
   if (firewall) steps.push(firewall);
+  const hidden = [
+    ...(state.daemonJsonHidden ? ["/etc/docker/daemon.json"] : []),
+    ...(rulesHidden(state) ? ["the firewall rules (DOCKER-USER)"] : []),
+  ];
+  if (hidden.length > 0) notes.push(`Not looked at, because only root may read it: ${hidden.join(" and ")}.`);
   if (!state.systemd && steps.some(({ id }) => id === "start" || id === "firewall" || id === "packages"))
     notes.push(
       "Without systemd, Docker and the firewall rules do not come back after a reboot by themselves.",
@@ -92,38 +106,67 @@ export function planHost(state: HostState, options: { dataDir: string }): HostPl
 }
 
 function daemonSteps(state: HostState, version: string | undefined, notes: string[]): HostStep[] {
-  const wanted = {
-    "live-restore": true,
-    ...(takesLogOpts(state.daemonJson) ? { "log-opts": LOG_OPTS } : {}),
-    ...(state.nvidia ? cdiFeature(version) : {}),
-  };
-  const merged = mergeDaemonJson(state.daemonJson, wanted);
-  if (merged === "broken") return [];
-  if (merged.kept.length > 0)
-    notes.push(`/etc/docker/daemon.json says something else for ${merged.kept.join(", ")}; that stays.`);
   const start = state.systemd
     ? "systemctl enable --now docker"
     : "docker info >/dev/null 2>&1 || setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null &";
-  const wait =
-    'for i in $(seq 60); do docker info >/dev/null 2>&1 && exit 0; sleep 1; done; echo "Docker does not answer" >&2; exit 1';
-  if (merged.added.length > 0) {
-    // What runs survives the restart only when live-restore was taken in before it.
-    const restart = state.systemd
-      ? "systemctl reload docker || true; systemctl enable docker; systemctl restart docker"
-      : `pid=$(cat /var/run/docker.pid 2>/dev/null) && { kill -HUP "$pid"; sleep 1; kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done; }\n${start}`;
-    const write =
-      "install -d -m 0755 /etc/docker; cat > /etc/docker/daemon.json.new; chmod 0644 /etc/docker/daemon.json.new; mv -f /etc/docker/daemon.json.new /etc/docker/daemon.json";
-    return [
-      {
-        id: "daemon",
-        does: `add ${merged.added.join(", ")} to /etc/docker/daemon.json and ${state.dockerRuns ? "restart Docker; its containers run on" : "start Docker"}`,
-        script: `${write}\n${restart}\n${wait}`,
-        stdin: merged.text,
-      },
-    ];
-  }
+  const merged = state.daemonJsonHidden ? undefined : wantedDaemonJson(state, version);
+  if (merged === "broken") return [];
+  if (merged && merged.kept.length > 0)
+    notes.push(`/etc/docker/daemon.json says something else for ${merged.kept.join(", ")}; that stays.`);
+  if (state.swarm)
+    notes.push(
+      "Docker is part of a swarm, which forbids live-restore: a restart of Docker stops its containers.",
+    );
+  if (merged && merged.added.length > 0) return [daemonStep(state, merged, start)];
   if (state.dockerRuns) return [];
-  return [{ id: "start", does: "start Docker, now and at boot", script: `${start}\n${wait}` }];
+  return [{ id: "start", does: "start Docker, now and at boot", script: `${start}\n${AWAIT} || ${SILENT}` }];
+}
+
+function wantedDaemonJson(state: HostState, version: string | undefined): DaemonJson {
+  return mergeDaemonJson(state.daemonJson, {
+    ...(state.swarm ? {} : { "live-restore": true }),
+    ...(takesLogOpts(state.daemonJson) ? { "log-opts": LOG_OPTS } : {}),
+    ...(state.nvidia ? cdiFeature(version) : {}),
+  });
+}
+
+const AWAIT = "( for i in $(seq 60); do docker info >/dev/null 2>&1 && exit 0; sleep 1; done; exit 1 )";
+const SILENT = '{ echo "Docker does not answer" >&2; exit 1; }';
+
+/** Writes daemon.json with the mode and owner that it had, and takes it back where Docker does not start with it. */
+function daemonStep(state: HostState, merged: Exclude<DaemonJson, "broken">, start: string): HostStep {
+  const stop = `pid=$(cat /var/run/docker.pid 2>/dev/null) && { kill -HUP "$pid"; sleep 1; kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done; }`;
+  // What runs survives the restart only when live-restore was taken in before it.
+  const restart = state.systemd
+    ? "systemctl reset-failed docker; systemctl reload docker || true; systemctl enable docker; systemctl restart docker"
+    : `${stop}\n${start}`;
+  const survive = JSON.parse(merged.text)["live-restore"] === true;
+  const running = `restart Docker${survive ? "; its containers run on" : ", which stops its containers for that time"}`;
+  return {
+    id: "daemon",
+    does: `add ${merged.added.join(", ")} to /etc/docker/daemon.json and ${state.dockerRuns ? running : "start Docker"}`,
+    script: `
+file=/etc/docker/daemon.json
+again() {
+${restart}
+}
+install -d -m 0755 /etc/docker
+rm -f "$file.before"
+if [ -f "$file" ]; then cp -p "$file" "$file.before"; cp -p "$file" "$file.new"; else : > "$file.new"; chmod 0644 "$file.new"; fi
+cat > "$file.new" && mv -f "$file.new" "$file" || exit 1
+again
+if ${AWAIT}; then rm -f "$file.before"; exit 0; fi
+if [ -f "$file.before" ]; then mv -f "$file.before" "$file"; else rm -f "$file"; fi
+again
+echo "Docker does not start with the new daemon.json; what was there before is there again" >&2
+exit 1`,
+    stdin: merged.text,
+  };
+}
+
+/** Once the right to become root is taken back, nobody can say whether the rules are there. */
+function rulesHidden({ dockerUser, root }: HostState): boolean {
+  return dockerUser === undefined && root !== "is root" && root !== "sudo";
 }
 
 /** Other drivers have other options, and Docker refuses to start with one that its driver does not know. */
@@ -134,13 +177,19 @@ function takesLogOpts(daemonJson: string | undefined): boolean {
 
 /**
  * Before version 28 Docker lets neighbours in the host's network reach containers by their own addresses, and ports that
- * are published on loopback (moby#49325). Both rules only concern connections that come in through the outside interface.
+ * are published on loopback (moby#49325). The rules only concern connections that come in through the outside interface.
  */
-function firewallStep({ outside, dockerUser, systemd }: HostState): HostStep | undefined {
-  if (!outside || dockerUser?.some((line) => line.includes(RULE_COMMENT))) return undefined;
+function firewallStep(state: HostState): HostStep | undefined {
+  const { outside, dockerUser, systemd } = state;
+  if (!outside || rulesHidden(state) || dockerUser?.some((line) => line.includes(RULE_COMMENT)))
+    return undefined;
   const comment = `-m comment --comment ${RULE_COMMENT}`;
   const rules = [
-    `-i ${outside} -m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT ${comment} -j DROP`,
+    // By name, for the chain sees what the host routes to virtual machines and tunnels too.
+    ...["docker0", "br-+"].map(
+      (bridge) =>
+        `-i ${outside} -o ${bridge} -m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT ${comment} -j DROP`,
+    ),
     `-i ${outside} -m conntrack --ctorigdst 127.0.0.0/8 ${comment} -j DROP`,
   ];
   const apply = rules.map(

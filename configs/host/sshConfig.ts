@@ -20,7 +20,8 @@ export function sshConfig(stack: string, host: HostConfig): string {
     ...(user ? [`  User ${user}`] : []),
     ...(port ? [`  Port ${port}`] : []),
     ...(host.jump ? [`  ProxyJump ${host.jump}`] : []),
-    "  ControlMaster auto",
+    // Any client but the one that opens the connection would make one without the engine's socket.
+    "  ControlMaster no",
     `  ControlPath ${folder}/master`,
     `  ControlPersist ${PERSIST_SECONDS}`,
     // The jump host too.

@@ -17,6 +17,10 @@ export interface HostState {
   /** The user is root or in the group docker. */
   mayUseDocker: boolean;
   daemonJson?: string;
+  /** /etc/docker/daemon.json is there, and only root may read it. */
+  daemonJsonHidden: boolean;
+  /** The engine is part of a swarm, with which it does not start as `live-restore`. */
+  swarm: boolean;
   /** There is a device of NVIDIA on the PCI bus. */
   nvidia: boolean;
   /** Version of the kernel's driver. */
@@ -56,9 +60,12 @@ else say root "sudo wants a password"; fi
 [ -d /run/systemd/system ] && say systemd yes
 has dockerd && say docker "$(dockerd --version 2>/dev/null)"
 has apt-cache && say dockerCandidate "$(apt-cache policy docker.io 2>/dev/null | sed -n 's/^ *Candidate: //p')"
-$2 docker info >/dev/null 2>&1 && say dockerRuns yes
+swarm=$($2 docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null) && say dockerRuns yes
+case "$swarm" in ""|inactive) ;; *) say swarm yes ;; esac
 case " $(id -Gn 2>/dev/null) $(id -Gn "$(id -un)") " in *" docker "*|*" root "*) say mayUseDocker yes ;; esac
-[ -f /etc/docker/daemon.json ] && say daemonJson "$($2 cat /etc/docker/daemon.json)"
+if [ -f /etc/docker/daemon.json ]; then
+  text=$($2 cat /etc/docker/daemon.json 2>/dev/null) && say daemonJson "$text" || say daemonJsonHidden yes
+fi
 for device in /sys/bus/pci/devices/*; do
   [ "$(cat "$device/vendor" 2>/dev/null)" = 0x10de ] || continue
   case "$(cat "$device/class")" in 0x03*) say nvidia yes; break ;; esac
@@ -102,6 +109,8 @@ export function parseState(text: string): HostState {
     nvidiaToolkit: seen.has("nvidiaToolkit"),
     nvidiaToolkitCandidate: seen.has("nvidiaToolkitCandidate"),
     nvidiaCdi: seen.has("nvidiaCdi"),
+    daemonJsonHidden: seen.has("daemonJsonHidden"),
+    swarm: seen.has("swarm"),
     dataDir: seen.has("dataDir"),
     outside: word("outside"),
     dockerUser: seen.has("dockerUser") ? (word("dockerUser") ?? "").split("\n") : undefined,

@@ -7,6 +7,7 @@ import { sshConfig } from "../../configs/host/sshConfig";
 import type { HostConfig } from "../../configs/schema/host";
 import { UserError } from "../process";
 import { writePrivateFile } from "../project";
+import { locked } from "./lock";
 
 /** A stack's host, as far as a connection needs to know it. */
 export interface StackHost {
@@ -29,14 +30,20 @@ const ANSWER_MS = 30_000;
  *
  * @throws UserError for each way in which SSH or the engine can fail
  */
-export function connectHost(projectDir: string, { stack, host }: StackHost): void {
-  if (!sshAddress(host.docker)) return;
-  connectSsh(projectDir, { stack, host });
-  if (engineAnswers({ stack, host })) return;
-  const probe = onConnection(connectionFolder(stack), ENGINE_PROBE, [sshAddress(host.docker)!.socket]);
-  const { what, fix } = engineFailure(probe.stdout, host, stack);
-  // A user who was made a member of the group docker is one only in a new connection.
-  disconnectHost({ stack, host });
+export function connectHost(projectDir: string, at: StackHost): void {
+  const { stack, host } = at;
+  const address = sshAddress(host.docker);
+  if (!address) return;
+  connectSsh(projectDir, at);
+  if (engineAnswers(at)) return;
+  // A line that was lost without a word counts as open, and a new member of the group docker is one only in a new connection.
+  disconnectHost(at);
+  connectSsh(projectDir, at);
+  if (engineAnswers(at)) return;
+  const probe = onConnection(connectionFolder(stack), ENGINE_PROBE, [address.socket]);
+  const { what, fix } =
+    probe.code === 0 ? engineFailure(probe.stdout, host, stack) : sshFailure(probe.stderr, host);
+  disconnectHost(at);
   throw new UserError(what, fix);
 }
 
@@ -45,19 +52,23 @@ export function connectHost(projectDir: string, { stack, host }: StackHost): voi
  *
  * @throws UserError for each way in which SSH can fail
  */
-export function connectSsh(projectDir: string, { stack, host }: StackHost): void {
+export function connectSsh(projectDir: string, at: StackHost): void {
+  const { stack, host } = at;
   const address = sshAddress(host.docker);
   if (!address) return;
   process.chdir(projectDir);
   const folder = connectionFolder(stack);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const text = sshConfig(stack, host);
-  // A connection to where the config pointed before is not this one.
-  if (text !== read(join(folder, "config"))) disconnectHost({ stack, host });
-  writePrivateFile(join(folder, "config"), text);
-  if (isOpen(folder)) return;
-  rmSync(join(folder, "master"), { force: true });
-  const words = openMaster(folder, address.socket);
+  // Of two connections that are made at once, one would have neither an end nor a use.
+  const words = locked(join(folder, "lock"), () => {
+    const text = sshConfig(stack, host);
+    // A connection to where the config pointed before is not this one.
+    if (text !== read(join(folder, "config"))) disconnectHost(at);
+    writePrivateFile(join(folder, "config"), text);
+    if (isOpen(folder)) return undefined;
+    rmSync(join(folder, "master"), { force: true });
+    return openMaster(folder, address.socket);
+  });
   if (words === undefined) return;
   const { what, fix } = sshFailure(words, host);
   throw new UserError(what, fix);
@@ -93,10 +104,11 @@ function openMaster(folder: string, socket: string): string | undefined {
   // A file and no pipe: the connection goes to the background and would hold a pipe open.
   const file = openSync(log, "w", 0o600);
   const forward = `${join(folder, "docker.sock")}:${socket}`;
-  const opened = spawnSync("ssh", ["-f", "-N", "-L", forward, ...sshArguments(folder)], {
-    stdio: ["ignore", file, file],
-    timeout: OPEN_MS,
-  });
+  const opened = spawnSync(
+    "ssh",
+    ["-f", "-N", "-o", "ControlMaster=yes", "-L", forward, ...sshArguments(folder)],
+    { stdio: ["ignore", file, file], timeout: OPEN_MS },
+  );
   closeSync(file);
   if (opened.status === 0) return undefined;
   if (opened.error && "code" in opened.error && opened.error.code === "ENOENT")
@@ -108,7 +120,7 @@ function openMaster(folder: string, socket: string): string | undefined {
 }
 
 function sayAgain(folder: string): string {
-  return ssh(folder, ["-o", "ControlMaster=no", "-o", "ControlPath=none"], { command: "true" }).stderr;
+  return ssh(folder, ["-o", "ControlPath=none"], { command: "true" }).stderr;
 }
 
 function isOpen(folder: string): boolean {

@@ -1,6 +1,7 @@
 import { hostSchema } from "../../configs/schema/host";
+import { checkPlace } from "../host/owner";
 import { UserError } from "../process";
-import { readStackFile } from "../stackConfig";
+import { readStackFile, rememberedHost, rememberedOwner } from "../stackConfig";
 import { connectHost, type StackHost } from "./connection";
 
 /** The host of a stack's file; undefined where it is missing or has mistakes, which whoever parses the config reports. */
@@ -15,11 +16,13 @@ export function readStackHost(projectDir: string, stack: string): StackHost | un
 }
 
 /**
- * Connects the host of a stack, when it is behind SSH.
+ * Connects the host of a stack, when it is behind SSH, and sees that the box there is this stack's.
  *
- * @throws UserError for each way in which SSH or the engine can fail
+ * @throws UserError for each way in which SSH or the engine can fail, and where the box is another stack's
  */
 export function connectStack(projectDir: string, stack: string): void {
   const at = readStackHost(projectDir, stack);
-  if (at) connectHost(projectDir, at);
+  if (!at) return;
+  connectHost(projectDir, at);
+  checkPlace(at, rememberedOwner(projectDir, stack), rememberedHost(projectDir, stack));
 }

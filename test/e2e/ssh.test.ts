@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../runner/process";
@@ -26,13 +27,19 @@ const namespaced = (config: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(config).map(([name, value]) => [`gpubox:${name}`, value]));
 
 /** Waits for a state of the host, up to five minutes. */
-async function eventually(what: string, holds: () => boolean): Promise<void> {
+async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 5 * MINUTE;
-  while (!holds()) {
+  while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`not within five minutes: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
+
+const answers = (url: string) =>
+  fetch(url).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
 
 (why ? describe.skip : describe)("a host behind SSH", () => {
   let host: SecondHost;
@@ -116,7 +123,7 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
         "live-restore": true,
         "log-opts": { "max-size": "20m", "max-file": "5" },
       });
-      expect(host.console("iptables -S DOCKER-USER").match(/--comment gpubox -j DROP/g)).toHaveLength(2);
+      expect(host.console("iptables -S DOCKER-USER").match(/--comment gpubox -j DROP/g)).toHaveLength(3);
     },
     10 * MINUTE,
   );
@@ -136,6 +143,16 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
         await run("pulumi", ["config", "get", "gpubox:masterKey", "--stack", STACK], plain())
       ).stdout.trim();
       expect(ask("tiny")).toMatch(/ 200$/);
+      expect(up.stdout).toContain(`All these addresses are on ops@${host.address}.`);
+      const [way = ""] = /ssh -F .*/.exec(up.stdout) ?? [];
+      const connect = JSON.parse((await npmRun(laptop, "connect", "openai", "--json")).stdout);
+      expect(connect.notes.join()).toContain(way.replace(/ -L 6701:\S+/, ""));
+      const tunnel = spawn(way.split(" ")[0]!, way.split(" ").slice(1), { cwd: laptop.dir, stdio: "ignore" });
+      try {
+        await eventually("an answer here", () => answers(`http://127.0.0.1:${PORT}/health/liveliness`));
+      } finally {
+        tunnel.kill();
+      }
       expect(host.console(`cat ${DATA}/.gpubox-stack`)).toContain(`"stack":"${STACK}"`);
 
       host.cutConnections();
@@ -222,6 +239,31 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
       expect(await rows()).toEqual(well);
     },
     5 * MINUTE,
+  );
+
+  test(
+    "shows what somebody changed by hand there, and the next up makes it as planned again",
+    async () => {
+      const edge = `gpubox-${STACK}-edge`;
+      const memory = () => host.console(`docker inspect --format '{{.HostConfig.Memory}}' ${edge}`);
+      const planned = memory();
+      host.console(`echo '# by hand' >> ${DATA}/edge/haproxy.cfg`);
+      host.console(`docker update --memory 300m --memory-swap 300m ${edge}`);
+      const seen = await npmRun(laptop, "drift", "--json");
+      const { differences } = JSON.parse(seen.stdout) as { differences: { subject: string }[] };
+      expect({ code: seen.code, differences: differences.length }).toEqual({ code: 2, differences: 2 });
+      const up = await npmRun(laptop, "up");
+      expect(up.code === 0 ? "" : up.stdout + up.stderr).toBe("");
+      const clean = await npmRun(laptop, "drift", "--json");
+      expect({ code: clean.code, differences: JSON.parse(clean.stdout).differences }).toEqual({
+        code: 0,
+        differences: [],
+      });
+      expect(memory()).toBe(planned);
+      expect(host.console(`cat ${DATA}/edge/haproxy.cfg`)).not.toContain("by hand");
+      expect(ask("tiny")).toMatch(/ 200$/);
+    },
+    10 * MINUTE,
   );
 
   test(
@@ -388,7 +430,7 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
   // Jest runs a block after the tests beside it: the first checkout has lost its box here.
   describe("that another checkout takes over, and says so", () => {
     test(
-      "is that one's from then on, and refused to the first",
+      "is that one's from then on, refused to the first, and moves to another directory where that is meant",
       async () => {
         const other = checkout();
         const up = await npmRun(other, "up", "--take-over");
@@ -397,9 +439,28 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
         key = (await run("pulumi", read, plain(other))).stdout.trim();
         expect(ask("tiny")).toMatch(/ 200$/);
         expect((await npmRun(other, "drift")).code).toBe(0);
-        await refused(laptop, ["up"], "of another checkout, with another salt key", "--take-over");
+        for (const verb of [["up"], ["down"], ["model", "stop", "tiny"]])
+          await refused(laptop, verb, "of another checkout, with another salt key", "--take-over");
+
+        const moved = `${DATA}-moved-${copies.length}`;
+        edit(other, sections({}, { dataDir: moved }));
+        await refused(
+          other,
+          ["up"],
+          `runs on ops@${host.address} already, with its files in ${DATA}`,
+          "--take-over",
+        );
+        const move = await npmRun(other, "up", "--take-over");
+        expect(move.code === 0 ? "" : move.stdout + move.stderr).toBe("");
+        expect((await npmRun(other, "drift")).code).toBe(0);
+        expect(ask("tiny")).toMatch(/ 200$/);
+        const markers = host.console(`ls ${DATA}/.gpubox-stack ${moved}/.gpubox-stack 2>/dev/null || true`);
+        expect(markers).toBe(`${moved}/.gpubox-stack`);
+        const left = ["preview", "--stack", STACK, "--expect-no-changes", "--non-interactive"];
+        const preview = await run("pulumi", left, plain(other));
+        expect(preview.code === 0 ? "" : preview.stdout + preview.stderr).toBe("");
       },
-      10 * MINUTE,
+      15 * MINUTE,
     );
   });
 

@@ -150,6 +150,13 @@ const CASES: [name: string, row: string, facts: Facts, what: string | RegExp, fi
     /npm run host prepare -- --stack test/,
   ],
   [
+    "a host with a GPU that no driver knows",
+    "prepared",
+    remote({ state: { ...parseState(""), arch: "amd64", nvidia: true } }),
+    "There is an NVIDIA device but no driver.",
+    /nvidia-driver/,
+  ],
+  [
     "an engine that does not answer",
     "docker",
     { docker: { state: "silent", reason: "connection refused" }, host: {} },

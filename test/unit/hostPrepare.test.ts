@@ -1,5 +1,17 @@
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { mergeDaemonJson } from "../../configs/host/daemonJson";
-import { misplaced } from "../../configs/host/owner";
 import { planHost, unprepared } from "../../configs/host/prepare";
 import { type HostState, parseState } from "../../configs/host/state";
 
@@ -12,6 +24,8 @@ const bare: HostState = {
   dockerCandidate: "20.10.24",
   dockerRuns: false,
   mayUseDocker: false,
+  daemonJsonHidden: false,
+  swarm: false,
   nvidia: false,
   nvidiaToolkit: false,
   nvidiaToolkitCandidate: false,
@@ -71,6 +85,53 @@ describe("what a host needs", () => {
   });
 });
 
+describe("what a host needs is not known", () => {
+  const fresh = { ...bare, dockerCandidate: undefined, nvidia: true, nvidiaDriver: "570.86.10" };
+
+  test("of its GPUs before apt was updated, so that only Docker comes first and the rest is planned again", () => {
+    const { steps, notes, again } = plan({}, fresh);
+    expect(steps.map(({ id }) => id)).toEqual(["packages"]);
+    expect(notes).toEqual([
+      "Which way the GPUs reach containers depends on that Docker: the rest is planned when it is installed.",
+    ]);
+    expect(again).toBe(true);
+    const installed = plan({ docker: "28.5.0", dockerRuns: true, nvidiaToolkitCandidate: true }, fresh);
+    expect(installed.steps.map(({ id }) => id)).toEqual([
+      "nvidia",
+      "cdi",
+      "daemon",
+      "group",
+      "directory",
+      "firewall",
+    ]);
+    expect(installed.notes).toEqual(["GPUs reach containers by CDI: Docker 28.5.0 knows it."]);
+    expect(installed.again).toBeUndefined();
+    expect(plan({}, bare).again).toBeUndefined();
+  });
+
+  test("of what only root may read, once the right to become root is taken back", () => {
+    const hidden = { dockerUser: undefined, daemonJson: undefined, daemonJsonHidden: true };
+    expect(plan({ ...hidden, root: "sudo wants a password" })).toEqual({
+      steps: [],
+      notes: [
+        "Not looked at, because only root may read it: /etc/docker/daemon.json and the firewall rules (DOCKER-USER).",
+      ],
+    });
+    expect(ids({ dockerUser: undefined })).toEqual(["firewall"]);
+  });
+});
+
+test("the firewall drops what is on its way to Docker's bridges, and nothing that the host routes elsewhere", () => {
+  const rules = plan({ dockerUser: [] })
+    .steps[0]!.stdin!.split("\n")
+    .filter((line) => line.includes("-I DOCKER-USER"));
+  expect(rules.map((line) => line.replace(/.*-I DOCKER-USER /, ""))).toEqual([
+    "-i eth0 -o docker0 -m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT -m comment --comment gpubox -j DROP",
+    "-i eth0 -o br-+ -m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT -m comment --comment gpubox -j DROP",
+    "-i eth0 -m conntrack --ctorigdst 127.0.0.0/8 -m comment --comment gpubox -j DROP",
+  ]);
+});
+
 describe("a host that cannot be prepared says what to do", () => {
   test.each([
     [{ root: "no sudo" as const }, "there is no sudo", "Log in as root"],
@@ -101,9 +162,73 @@ describe("a daemon.json", () => {
     });
   });
 
+  const daemon = (state: Partial<HostState>) => plan(state).steps.find(({ id }) => id === "daemon");
+
+  test("is said to stop the containers where live-restore is off and stays off", () => {
+    expect(daemon({ daemonJson: undefined })?.does).toMatch(/restart Docker; its containers run on$/);
+    expect(daemon({ daemonJson: '{"live-restore": false}' })?.does).toMatch(
+      /restart Docker, which stops its containers for that time$/,
+    );
+  });
+
+  test("of a swarm gets no live-restore, with which Docker would not start", () => {
+    const { steps, notes } = plan({ swarm: true, daemonJson: undefined });
+    expect(Object.keys(JSON.parse(steps[0]!.stdin!))).toEqual(["log-opts"]);
+    expect(notes[0]).toContain("Docker is part of a swarm");
+    expect(ids({ swarm: true })).toEqual([]);
+  });
+
+  describe("that is changed", () => {
+    let dir = "";
+    const file = () => join(dir, "etc/daemon.json");
+    /** The step with programs that stand for Docker's and systemd's; Docker starts where its file does not say `broken`. */
+    const change = (text: string) => {
+      const programs = {
+        docker: `! grep -q broken ${file()}`,
+        systemctl: `[ "$1" != restart ] || echo "$(cat ${file()})" >> ${dir}/restarts`,
+        sleep: "",
+      };
+      mkdirSync(join(dir, "bin"), { recursive: true });
+      for (const [name, body] of Object.entries(programs))
+        writeFileSync(join(dir, "bin", name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+      const { script } = daemon({ daemonJson: undefined })!;
+      return spawnSync("sh", ["-c", script.replaceAll("/etc/docker", join(dir, "etc"))], {
+        input: text,
+        encoding: "utf8",
+        env: { PATH: `${join(dir, "bin")}:/usr/bin:/bin:/usr/sbin:/sbin` },
+      });
+    };
+    beforeEach(() => {
+      dir = mkdtempSync(join(tmpdir(), "gpubox-daemon-"));
+      mkdirSync(join(dir, "etc"));
+    });
+    afterEach(() => rmSync(dir, { recursive: true }));
+
+    test("keeps its mode, and is 0644 where there was none", () => {
+      expect(change("new").status).toBe(0);
+      expect(statSync(file()).mode & 0o777).toBe(0o644);
+      chmodSync(file(), 0o600);
+      expect(change("newer").status).toBe(0);
+      expect([readFileSync(file(), "utf8"), statSync(file()).mode & 0o777]).toEqual(["newer", 0o600]);
+      expect(readdirSync(join(dir, "etc"))).toEqual(["daemon.json"]);
+    });
+
+    test("is what it was before where Docker does not start with it, and Docker starts with that", () => {
+      writeFileSync(file(), "old", { mode: 0o640 });
+      const done = change("broken");
+      expect(done.status).toBe(1);
+      expect(done.stderr).toContain("what was there before is there again");
+      expect([readFileSync(file(), "utf8"), statSync(file()).mode & 0o777]).toEqual(["old", 0o640]);
+      expect(readFileSync(join(dir, "restarts"), "utf8")).toBe("broken\nold\n");
+      rmSync(file());
+      expect(change("broken").status).toBe(1);
+      expect(readdirSync(join(dir, "etc"))).toEqual([]);
+    });
+  });
+
   test("with another log driver gets no options that this driver may not know: Docker would not start", () => {
-    const daemon = plan({ daemonJson: '{"log-driver": "journald"}' }).steps.find(({ id }) => id === "daemon");
-    expect(JSON.parse(daemon!.stdin!)).toEqual({ "log-driver": "journald", "live-restore": true });
+    const { stdin } = daemon({ daemonJson: '{"log-driver": "journald"}' })!;
+    expect(JSON.parse(stdin!)).toEqual({ "log-driver": "journald", "live-restore": true });
   });
 
   test.each(["{", "[]", '"x"'])("that is no object is broken: %s", (text) => {
@@ -120,6 +245,7 @@ test("a host's answer is read line by line, and what it left out is not there", 
     line("docker", "Docker version 28.2.2, build x"),
     line("daemonJson", '{\n"mtu": 1400}'),
     line("ntp", "yes"),
+    line("swarm", "yes"),
   ].join("\n");
   expect(parseState(answer)).toMatchObject({
     distribution: { family: "ubuntu", version: 24.04 },
@@ -128,33 +254,8 @@ test("a host's answer is read line by line, and what it left out is not there", 
     daemonJson: '{\n"mtu": 1400}',
     dockerRuns: false,
     ntp: true,
+    swarm: true,
+    daemonJsonHidden: false,
     dockerUser: undefined,
-  });
-});
-
-describe("one stack a host", () => {
-  const own = {
-    owner: { stack: "gpu1", identity: "aa" },
-    dataDir: "/srv/gpubox",
-    host: "ops@gpu1",
-    hostId: "A",
-  };
-  const marker = (stack: string, identity: string) => JSON.stringify({ stack, identity });
-
-  test.each([
-    ["its own box", { owner: marker("gpu1", "aa"), engineId: "A" }, undefined],
-    ["a fresh host", {}, undefined],
-    ["a marker that nobody can read", { owner: "x" }, undefined],
-    ["another stack's directory", { owner: marker("gpu2", "aa") }, "belongs to the stack gpu2."],
-    ["another checkout's", { owner: marker("gpu1", "bb") }, "a stack gpu1 of another checkout"],
-    ["another host than the one remembered", { engineId: "B" }, "is on another Docker engine"],
-    ["a box of this name elsewhere on the host", { otherDataDir: "/srv/old" }, "with its files in /srv/old"],
-  ])("%s", (_, place, what) => {
-    const failure = misplaced(place, own);
-    if (what === undefined) expect(failure).toBeUndefined();
-    else {
-      expect(failure?.what).toContain(what);
-      expect(failure?.fix).toContain("npm run up -- --take-over");
-    }
   });
 });

@@ -1,6 +1,7 @@
 import { connectionOf, engineAddress, hostName, sshAddress } from "../../configs/host/address";
 import { engineFailure, sshFailure } from "../../configs/host/failures";
 import { sshConfig } from "../../configs/host/sshConfig";
+import { tunnel } from "../../configs/host/tunnel";
 import { hostSchema } from "../../configs/schema/host";
 
 const host = (more: Record<string, unknown> = {}) =>
@@ -43,6 +44,18 @@ describe("the address of a host behind SSH", () => {
   test("is what a person knows the host by", () => {
     expect(hostName("ssh://ops@gpu1.example:2222/run/docker.sock")).toBe("ops@gpu1.example:2222");
   });
+});
+
+test("a client here reaches the box by a connection with the stack's own jump host, key and known hosts", () => {
+  const ports = [
+    { bind: "127.0.0.1", port: 4000 },
+    { bind: "::", port: 4001 },
+    { bind: "fd00::1", port: 4002 },
+  ];
+  expect(tunnel({ stack: "gpu1", host: host() }, ports)).toBe(
+    "ssh -F .gpubox/ssh/gpu1/config -S none -N -L 4000:127.0.0.1:4000 -L 4001:127.0.0.1:4001 -L 4002:[fd00::1]:4002 gpu1.example",
+  );
+  expect(tunnel({ stack: "dev", host: hostSchema.parse({}) }, ports)).toBeUndefined();
 });
 
 describe("the configuration of the connection", () => {
@@ -129,6 +142,11 @@ describe("an engine that does not answer through SSH", () => {
   test.each([
     ["user=ops\ninstalled=yes\nsocket=yes\n", "but ops may not use it", "usermod -aG docker ops"],
     ["user=ops\n", "There is no Docker on ops@gpu1.example:2222.", "npm run host prepare -- --stack gpu1"],
+    [
+      "user=ops\ninstalled=yes\nsocket=yes\nwritable=yes\nanswers=yes\n",
+      "Docker answers on ops@gpu1.example:2222, but not through SSH",
+      "AllowStreamLocalForwarding yes",
+    ],
     [
       "user=ops\ninstalled=yes\n",
       "installed on ops@gpu1.example:2222 but does not answer",

@@ -1,0 +1,116 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { output, run } from "../../runner/process";
+import { LocalSshd, noSshd } from "../support/localSshd";
+import { hasDocker } from "../support/project";
+
+const MINUTE = 60_000;
+const STACK = "line1";
+
+const why = noSshd ?? (hasDocker ? undefined : "no Docker engine here");
+if (why) console.warn(`SKIPPED: the connection to a host: ${why}`);
+
+(why ? describe.skip : describe)("the connection to a host", () => {
+  let host: LocalSshd;
+  const file = (name: string) => join(host.dir, ".gpubox/ssh", STACK, name);
+
+  beforeEach(async () => {
+    host = new LocalSshd(STACK, 6790);
+    await host.start();
+  });
+  afterEach(() => host.remove());
+
+  test(
+    "is made anew when the line was lost without a word, which the connection itself does not notice",
+    async () => {
+      expect(await host.connect()).toBeUndefined();
+      const [before] = host.clients();
+      host.signal("STOP");
+      expect(host.ssh("-O", "check", "127.0.0.1").status).toBe(0);
+      expect(await host.connect()).toBeUndefined();
+      expect(host.clients()).toHaveLength(1);
+      expect(host.clients()).not.toContain(before);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "is made by whoever connects, never by a command that only uses it: that one has no way to the engine",
+    async () => {
+      expect(await host.connect()).toBeUndefined();
+      host.signal("KILL");
+      while (host.ssh("-O", "check", "127.0.0.1").status === 0)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(host.ssh("127.0.0.1", "echo there").stdout).toBe("there\n");
+      expect(existsSync(file("master"))).toBe(false);
+      expect(await host.connect()).toBeUndefined();
+    },
+    MINUTE,
+  );
+
+  test(
+    "is one, also when four commands make it at once, and a command that died at it holds nobody up",
+    async () => {
+      expect(await host.connect()).toBeUndefined();
+      host.ssh("-O", "exit", "127.0.0.1");
+      // No process has that number.
+      writeFileSync(file("lock"), "4194305");
+      const all = await Promise.all([host.connect(), host.connect(), host.connect(), host.connect()]);
+      expect(all).toEqual([undefined, undefined, undefined, undefined]);
+      expect(host.clients()).toHaveLength(1);
+      expect(existsSync(file("lock"))).toBe(false);
+      expect(readFileSync(file("config"), "utf8")).toContain(`Written by gpubox for the stack ${STACK}`);
+    },
+    MINUTE,
+  );
+
+  test(
+    "that sshd keeps from the engine's socket is not taken for an engine that is down",
+    async () => {
+      await host.stop();
+      await host.start("AllowStreamLocalForwarding=no");
+      expect(await host.connect()).toEqual({
+        what: expect.stringContaining("but not through SSH: sshd does not pass its socket on."),
+        fix: expect.stringContaining("Write AllowStreamLocalForwarding yes in /etc/ssh/sshd_config there"),
+      });
+    },
+    MINUTE,
+  );
+
+  test(
+    "is not used for a stack whose box runs on this machine, until that is said to be meant",
+    async () => {
+      const image = `gpubox/test-here:${process.pid}`;
+      const name = `gpubox-${STACK}-edge`;
+      const [box, docker] = [join(host.dir, "box"), (...args: string[]) => output("docker", args)];
+      const own = { "gpubox:saltFingerprint": "aa" };
+      const marker = (identity: string) =>
+        writeFileSync(join(box, ".gpubox-stack"), JSON.stringify({ stack: STACK, identity }));
+      mkdirSync(join(box, "edge"), { recursive: true });
+      marker("aa");
+      try {
+        await output("sh", ["-c", `tar -c --files-from /dev/null | docker import - ${image}`]);
+        await docker("create", "--name", name, "-v", `${box}/edge:/etc/gpubox`, image, "true");
+        host.writeStack(own);
+        expect(await host.connect()).toMatchObject({
+          what: expect.stringContaining(
+            "This stack's box runs on this machine, and gpubox:host.docker leads to",
+          ),
+        });
+        const id = (await docker("info", "--format", "{{.ID}}")).trim();
+        host.writeStack({ ...own, "gpubox:hostId": id });
+        // The host is this machine, so there it is a box in another directory.
+        expect((await host.connect())?.what).toContain(`already, with its files in ${box}.`);
+        host.writeStack(own);
+        marker("bb");
+        expect((await host.connect())?.what).toContain(`already, with its files in ${box}.`);
+        await docker("rm", name);
+        expect(await host.connect()).toBeUndefined();
+      } finally {
+        await run("docker", ["rm", "-f", name]);
+        await run("docker", ["image", "rm", image]);
+      }
+    },
+    MINUTE,
+  );
+});

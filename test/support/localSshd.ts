@@ -1,0 +1,120 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { defaultProjectDir } from "../../runner/project";
+
+const SSHD = "/usr/sbin/sshd";
+
+/** Why this machine can start no sshd of its own; undefined where it can. */
+export const noSshd = existsSync(SSHD) ? undefined : `no ${SSHD} here`;
+
+/** An sshd of this machine's, on a port of loopback, that lets the present user in with a key of its own. */
+export class LocalSshd {
+  /** A project folder that connections are made from. */
+  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-sshd-"));
+  private daemon?: ChildProcess;
+
+  constructor(
+    readonly stack: string,
+    private readonly port: number,
+  ) {
+    for (const name of ["host", "key"])
+      spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(this.dir, name)]);
+    const host = readFileSync(join(this.dir, "host.pub"), "utf8");
+    writeFileSync(join(this.dir, "known"), `[127.0.0.1]:${port} ${host}`);
+    this.writeStack({});
+    // sshd of root wants it, where no service has made it.
+    if (userInfo().uid === 0) mkdirSync("/run/sshd", { recursive: true });
+  }
+
+  /** @param more beside the host */
+  writeStack(more: Record<string, unknown>): void {
+    const host = {
+      docker: `ssh://${userInfo().username}@127.0.0.1:${this.port}`,
+      identityFile: join(this.dir, "key"),
+      knownHosts: join(this.dir, "known"),
+      dataDir: join(this.dir, "data"),
+    };
+    const config = { "gpubox:host": host, ...more };
+    writeFileSync(join(this.dir, `Pulumi.${this.stack}.yaml`), stringify({ config }));
+  }
+
+  /** @param options of sshd_config: `AllowStreamLocalForwarding=no` */
+  async start(...options: string[]): Promise<void> {
+    const files = { HostKey: "host", AuthorizedKeysFile: "key.pub", PidFile: "pid" };
+    const all = [
+      ...Object.entries(files).map(([key, file]) => `${key}=${join(this.dir, file)}`),
+      ...["StrictModes=no", "UsePAM=no", "ListenAddress=127.0.0.1", "PermitRootLogin=yes"],
+      ...options,
+    ];
+    this.daemon = spawn(SSHD, ["-D", "-f", "/dev/null", "-p", String(this.port), ...flags(all)], {
+      stdio: "ignore",
+    });
+    while (!(await this.listens())) await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+
+  async stop(): Promise<void> {
+    this.signal("KILL");
+    this.daemon?.kill("SIGKILL");
+    while (await this.listens()) await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+
+  /** Sends a signal to every session; sshd goes on listening. */
+  signal(name: "KILL" | "STOP"): void {
+    for (const pid of descendants(this.daemon?.pid)) spawnSync("kill", [`-${name}`, pid]);
+  }
+
+  /** What a process of its own meets that connects: nothing, or why not. */
+  connect(): Promise<{ what: string; fix: string } | undefined> {
+    const args = [join(defaultProjectDir, "test/support/connectStack.ts"), this.dir, this.stack];
+    const child = spawn(join(defaultProjectDir, "node_modules/.bin/tsx"), args);
+    let said = "";
+    child.stdout.on("data", (chunk) => {
+      said += chunk;
+    });
+    return new Promise((resolve) => child.on("close", () => resolve(JSON.parse(said).failed)));
+  }
+
+  /** A command of ssh with the connection's configuration, as steps and verbs give it. */
+  ssh(...args: string[]) {
+    const config = `.gpubox/ssh/${this.stack}/config`;
+    return spawnSync("ssh", ["-F", config, ...args], { cwd: this.dir, encoding: "utf8" });
+  }
+
+  /** Numbers of the ssh processes that this folder's connections have. */
+  clients(): string[] {
+    const found = spawnSync("pgrep", ["-f", `ssh -f -N .*${this.stack}/config`], { encoding: "utf8" });
+    return found.stdout.split("\n").filter(Boolean);
+  }
+
+  async remove(): Promise<void> {
+    this.ssh("-O", "exit", "127.0.0.1");
+    for (const pid of this.clients()) spawnSync("kill", [pid]);
+    await this.stop();
+    rmSync(this.dir, { recursive: true });
+  }
+
+  private listens(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect(this.port, "127.0.0.1");
+      socket.on("connect", () => resolve(true)).on("error", () => resolve(false));
+      socket.on("connect", () => socket.destroy());
+    });
+  }
+}
+
+function flags(options: string[]): string[] {
+  return options.flatMap((option) => ["-o", option]);
+}
+
+function descendants(pid: number | undefined): string[] {
+  if (pid === undefined) return [];
+  const { stdout } = spawnSync("pgrep", ["-P", String(pid)], { encoding: "utf8" });
+  return stdout
+    .split("\n")
+    .filter(Boolean)
+    .flatMap((child) => [child, ...descendants(Number(child))]);
+}
