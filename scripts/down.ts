@@ -2,7 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { composeDown, isComposeBox } from "../runner/composeEngine";
 import { livingJobs } from "../runner/jobs/list";
 import { planStack } from "../runner/planStack";
-import { run, UserError } from "../runner/process";
+import { output, run, UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
 import { restoreCheckpoint } from "../runner/pulumiCheckpoint";
 import { findPulumi, pulumi } from "../runner/pulumiEngine";
@@ -59,7 +59,11 @@ verb(about, async ({ values: options }) => {
         "The lines above say why; run `npm run down` again.",
       );
   }
-  if (await isComposeBox(plan)) await composeDown({ projectDir, plan, log: say });
+  if (await isComposeBox(plan)) {
+    await composeDown({ projectDir, plan, log: say });
+    // Pulumi does this itself: the owner is one of its resources.
+    if (plan.owner) await output("sh", ["-c", plan.owner.remove], { env: { DOCKER_HOST: plan.docker } });
+  }
   for (const name of options.volume) await removeVolume(plan, name, say);
   const left = await run("docker", [
     "-H",

@@ -237,4 +237,19 @@ const SMOKE = [
     },
     MINUTE,
   );
+
+  test(
+    "goes again, and the host is nobody's then",
+    async () => {
+      editStack(project, (config: Record<string, { port: number | string }>) => {
+        config["gpubox:gateway"]!.port = 4320;
+      });
+      expect(readFileSync(join(project.dataDir, ".gpubox-stack"), "utf8")).toContain('"stack":"e2ecompose"');
+      const down = await npmRun(project, "down");
+      expect(down.code === 0 ? "" : down.stdout + down.stderr).toBe("");
+      expect(await containersOf("e2ecompose")).toEqual({});
+      expect(existsSync(join(project.dataDir, ".gpubox-stack"))).toBe(false);
+    },
+    5 * MINUTE,
+  );
 });
