@@ -119,11 +119,14 @@ function ownersOf({ subject, repair }: Difference, box: BoxPlan, facts: DriftFac
   );
 }
 
+/** What a refresh takes for a container that is there. A paused one runs by then: it was unpaused. */
+const THERE = ["running", "paused", "restarting"];
+
 /** URNs of a service's containers. Of one that does not run, a refresh makes another anyway. */
 function urnsOf(service: ServicePlan, { box, facts, state }: Known): string[] {
   const rests = (id?: string) => {
     const found = facts.containers.find((one) => one.id === id);
-    return !found || (found.state !== "running" && service.container.started);
+    return !found || (!THERE.includes(found.state) && service.container.started);
   };
   return containersOf(service, box, state)
     .filter(({ id }) => !rests(id))

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { DriftReport } from "../../configs/drift/difference";
 import { run } from "../../runner/process";
 import { buildRecipes, imageExists, recipeReference } from "../../runner/recipes";
 import { editStack } from "../support/box";
+import { changesOfWhatIsGone, changesOfWhatIsThere } from "../support/changesOnHost";
 import {
   hasDocker,
   hasPulumi,
@@ -146,7 +148,7 @@ const answers = (url: string) =>
       expect(up.stdout).toContain(`All these addresses are on ops@${host.address}.`);
       const [way = ""] = /ssh -F .*/.exec(up.stdout) ?? [];
       const connect = JSON.parse((await npmRun(laptop, "connect", "openai", "--json")).stdout);
-      expect(connect.notes.join()).toContain(way.replace(/ -L 6701:\S+/, ""));
+      expect(connect.notes.join()).toContain(way.replace(new RegExp(` -L ${PORT + 1}:\\S+`), ""));
       const tunnel = spawn(way.split(" ")[0]!, way.split(" ").slice(1), { cwd: laptop.dir, stdio: "ignore" });
       try {
         await eventually("an answer here", () => answers(`http://127.0.0.1:${PORT}/health/liveliness`));
@@ -242,28 +244,45 @@ const answers = (url: string) =>
   );
 
   test(
-    "shows what somebody changed by hand there, and the next up makes it as planned again",
+    "shows twenty things that somebody changed by hand there, each for itself, and the next up makes them as planned again",
     async () => {
-      const edge = `gpubox-${STACK}-edge`;
-      const memory = () => host.console(`docker inspect --format '{{.HostConfig.Memory}}' ${edge}`);
-      const planned = memory();
-      host.console(`echo '# by hand' >> ${DATA}/edge/haproxy.cfg`);
-      host.console(`docker update --memory 300m --memory-swap 300m ${edge}`);
-      const seen = await npmRun(laptop, "drift", "--json");
-      const { differences } = JSON.parse(seen.stdout) as { differences: { subject: string }[] };
-      expect({ code: seen.code, differences: differences.length }).toEqual({ code: 2, differences: 2 });
-      const up = await npmRun(laptop, "up");
-      expect(up.code === 0 ? "" : up.stdout + up.stderr).toBe("");
-      const clean = await npmRun(laptop, "drift", "--json");
-      expect({ code: clean.code, differences: JSON.parse(clean.stdout).differences }).toEqual({
-        code: 0,
-        differences: [],
-      });
-      expect(memory()).toBe(planned);
-      expect(host.console(`cat ${DATA}/edge/haproxy.cfg`)).not.toContain("by hand");
-      expect(ask("tiny")).toMatch(/ 200$/);
+      const drift = async () => {
+        const { code, stdout, stderr } = await npmRun(laptop, "drift", "--json");
+        const { differences } = JSON.parse(stdout || `{"differences":"${stderr}"}`) as DriftReport;
+        return { code, differences };
+      };
+      const prefix = `gpubox-${STACK}`;
+      const inspect = (format: string, name: string) =>
+        host.console(`docker inspect --format '${format}' ${name}`);
+      // A second try begins with a box as planned.
+      if ((await drift()).code !== 0) await npmRun(laptop, "up");
+      let made = 0;
+      for (const changes of [changesOfWhatIsThere, changesOfWhatIsGone]) {
+        const gateway = host.console(`docker ps --filter name=${prefix}-gateway --format '{{.Names}}'`);
+        const generation = inspect('{{index .Config.Labels "gpubox.generation"}}', gateway);
+        const list = changes({ prefix, stack: STACK, data: DATA, gateway, generation });
+        for (const { does } of list) host.console(does);
+        made += list.length;
+        const seen = await drift();
+        expect(seen.code).toBe(2);
+        const told = (subject: string) =>
+          seen.differences
+            .filter((one) => one.subject === subject)
+            .map(({ what }) => what)
+            .join("\n");
+        for (const { subject, says } of list)
+          expect([subject, told(subject)]).toEqual([subject, expect.stringMatching(says)]);
+        expect(new Set(seen.differences.map(({ subject }) => subject))).toEqual(
+          new Set(list.map(({ subject }) => subject)),
+        );
+        const up = await npmRun(laptop, "up");
+        expect(up.code === 0 ? "" : up.stdout + up.stderr).toBe("");
+        expect(await drift()).toEqual({ code: 0, differences: [] });
+        expect(ask("tiny")).toMatch(/ 200$/);
+      }
+      expect(made).toBe(20);
     },
-    10 * MINUTE,
+    15 * MINUTE,
   );
 
   test(

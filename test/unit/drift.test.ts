@@ -97,6 +97,22 @@ describe("drift", () => {
     ]);
   });
 
+  test.each([
+    ["running", ["id-cache"], []],
+    ["paused", ["id-cache"], ["id-cache"]],
+    ["restarting", ["id-cache"], []],
+    // A refresh misses these, and Pulumi makes them anew by itself.
+    ["exited", [], []],
+    ["dead", [], []],
+  ] as const)("of what a container that is %s was made with is repaired", (state, replaced, unpaused) => {
+    const seen = seenAfter((facts) => {
+      found(facts, "cache").state = state;
+      found(facts, "cache").settings.memoryMiB = 7;
+    });
+    const { replace, unpause } = repairsOf(seen);
+    expect([replace.map((urn) => urn.split("::").at(-1)), unpause]).toEqual([replaced, unpaused]);
+  });
+
   test("is none where a model that people start was not started, or was", () => {
     expect(found(asPlanned(), "backend-giant").state).toBe("created");
     expect(seenAfter((facts) => (found(facts, "backend-giant").state = "running")).said).toEqual([]);
