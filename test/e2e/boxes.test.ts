@@ -7,6 +7,7 @@ import {
   hasPulumi,
   makeProject,
   npmRun,
+  removeBox,
   removeProject,
   type TestProject,
   writeStack,
@@ -68,6 +69,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
       ...{ ...box, stack: "boxes2" },
       ...{ dataDir: "/srv/gpubox-boxes2", endpoint: "http://127.0.0.1:6910" },
     };
+    removeBox(gateway);
     writeStack(gateway, {
       host: { dataDir: gateway.dataDir },
       gateway: { port: 6910, drainTimeout: 10, joinNetworks: { upstreams: [NETWORK] } },

@@ -23,6 +23,9 @@ export const hasDocker = spawnSync("docker", ["version"]).status === 0;
 /** True where a Pulumi CLI is on PATH. */
 export const hasPulumi = spawnSync("pulumi", ["version"]).status === 0;
 
+/** Stacks of this test file so far: a second project of one is another checkout beside its box. */
+const made = new Set<string>();
+
 /** Makes the copy and its stack config. `port` and the next one have to be free. */
 export function makeProject(stack: string, port: number, config: Record<string, unknown> = {}): TestProject {
   const dir = mkdtempSync(join(tmpdir(), `gpubox-${stack}-`));
@@ -43,6 +46,9 @@ export function makeProject(stack: string, port: number, config: Record<string, 
       PULUMI_BACKEND_URL: undefined,
     },
   };
+  // A run that was killed leaves its box, and with it the word that the host is its own.
+  if (!made.has(stack)) removeBox(project);
+  made.add(stack);
   writeStack(project, {
     host: { dataDir: project.dataDir },
     gateway: { port, drainTimeout: 30 },
@@ -67,7 +73,13 @@ export function npmRun(project: TestProject, verb: string, ...args: string[]): P
 }
 
 /** Removes what a test left: containers, networks and volumes of the stack, files on the host, the copy. */
-export function removeProject({ dir, stack, dataDir }: TestProject): void {
+export function removeProject(project: TestProject): void {
+  removeBox(project);
+  rmSync(project.dir, { recursive: true, force: true });
+}
+
+/** The same without the copy. */
+export function removeBox({ stack, dataDir }: Pick<TestProject, "stack" | "dataDir">): void {
   const label = `label=gpubox.stack=${stack}`;
   const list = (args: string[]) =>
     spawnSync("docker", args).stdout?.toString().split("\n").filter(Boolean) ?? [];
@@ -78,5 +90,4 @@ export function removeProject({ dir, stack, dataDir }: TestProject): void {
   for (const volume of list(["volume", "ls", "-q", "--filter", `name=^gpubox-${stack}-`]))
     spawnSync("docker", ["volume", "rm", "-f", volume]);
   rmSync(dataDir, { recursive: true, force: true });
-  rmSync(dir, { recursive: true, force: true });
 }
