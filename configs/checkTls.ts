@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { isWildcard } from "./addresses";
 import { type CertificateFacts, covers, type HostFiles, type PemFacts } from "./pem";
 import type { Problem } from "./problems";
 import type { GatewayConfig } from "./schema/gateway";
@@ -142,7 +143,7 @@ export function checkAdmin({ gateway }: StackConfig, sources: CertificateSources
   const { admin, tls } = gateway;
   if (!admin) return [];
   const path = "gpubox:gateway.admin";
-  if (["0.0.0.0", "::"].includes(admin.bind) || admin.bind.startsWith("127.") || admin.bind === "::1")
+  if (isWildcard(admin.bind) || admin.bind.startsWith("127.") || admin.bind === "::1")
     return [
       {
         path: `${path}.bind`,

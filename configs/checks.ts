@@ -1,5 +1,5 @@
 import { generatedKeys } from "./accessSecrets";
-import { isLoopback } from "./addresses";
+import { isLoopback, isWildcard } from "./addresses";
 import { checkAccess } from "./checkAccess";
 import { checkJoined } from "./checkJoined";
 import { checkLimits } from "./checkLimits";
@@ -82,7 +82,7 @@ function checkGateway(config: StackConfig): Problem[] {
       what: `Without keys, everybody who reaches ${gateway.bind} could use the models.`,
       fix: "Write auth: key, or bind: 127.0.0.1.",
     });
-  if (["0.0.0.0", "::"].includes(gateway.bind) && gateway.hosts.length === 0)
+  if (isWildcard(gateway.bind) && gateway.hosts.length === 0)
     problems.push({
       path: "gpubox:gateway.hosts",
       what: "The gateway listens on every address but accepts no host name from outside.",

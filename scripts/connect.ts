@@ -7,7 +7,7 @@ import {
   type Refusal,
 } from "../configs/connect/choice";
 import { clients, connection, script } from "../configs/connect/clients";
-import { bindHost, endpointOf } from "../configs/endpoint";
+import { endpointOf } from "../configs/endpoint";
 import { hostName } from "../configs/host/address";
 import { tunnel } from "../configs/host/tunnel";
 import { suggestion } from "../configs/problems";
@@ -81,7 +81,7 @@ verb(about, async ({ values, positionals: [name, ...rest] }) => {
     language,
   });
   const master = keyed && secret === "masterKey" && config.database.mode !== "none";
-  const way = tunnel(config, [{ bind: bindHost(config), port: config.gateway.port }]);
+  const way = tunnel(config, [config.gateway]);
   const far = way && ["127.0.0.1", "[::1]", "localhost"].includes(new URL(endpoint).hostname);
   const notes = [
     ...found.notes,

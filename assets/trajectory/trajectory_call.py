@@ -11,8 +11,8 @@ from trajectory_redact import (
     body_without_fields,
     client_keys,
     json_without,
-    path_without,
     safe_headers,
+    text_without,
     text_without_fields,
     without,
 )
@@ -71,8 +71,8 @@ class Call:
         self.route = route
         self.method = scope["method"]
         # What none of its lines may hold.
-        self.keys = secrets.more(client_keys(scope["headers"], scope.get("query_string", b"")))
-        self.path = path_without(scope["path"], self.keys)
+        self.keys = secrets.more(client_keys(scope))
+        self.path = text_without(scope["path"], self.keys)
         self.headers = safe_headers(scope["headers"])
         self.started = time.time()
         self.started_at = iso(self.started)

@@ -12,7 +12,7 @@ import orjson
 
 from trajectory_call import Call, route_of
 from trajectory_line import PROTOCOLS, lines_of
-from trajectory_redact import Keys, client_keys, environment_keys, path_without
+from trajectory_redact import Keys, client_keys, environment_keys, text_without
 from trajectory_time import iso
 
 # Carries a request's id to LiteLLM's callbacks.
@@ -67,8 +67,7 @@ class Recorder:
             self.store.stop()
 
     async def _websocket(self, scope, receive, send):
-        keys = self._secrets.more(client_keys(scope["headers"], scope.get("query_string", b"")))
-        path = path_without(scope["path"], keys)
+        path = text_without(scope["path"], self._secrets.more(client_keys(scope)))
         record = {"kind": "websocket", "seq": next(self._numbers), "at": iso(time.time()), "path": path}
         self.store.count(None, record)
         await self.app(scope, receive, send)

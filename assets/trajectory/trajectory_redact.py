@@ -107,14 +107,15 @@ class Keys:
         return found
 
 
-def client_keys(headers, query=b""):
+def client_keys(scope):
     """The keys that a request shows."""
     found = []
-    for name, value in headers:
+    for name, value in scope["headers"]:
         if name in (b"authorization", b"proxy-authorization"):
             found.append(value.split(b" ", 1)[-1].strip())
         elif name in (b"x-api-key", b"api-key", b"x-goog-api-key", b"x-litellm-api-key"):
             found.append(value.split(b" ", 1)[-1].strip())
+    query = scope.get("query_string", b"")
     if b"key=" in query:
         # Google's clients may show it there.
         found.extend(value.encode() for name, value in parse_qsl(query.decode("latin-1")) if name == "key")
@@ -131,11 +132,11 @@ def environment_keys(environment=None):
     ]
 
 
-def path_without(path, keys):
-    """A request's path, unescaped, without any of the keys: somebody may have pasted one into a URL."""
-    for text in keys.texts:
-        path = path.replace(text, REDACTED)
-    return path
+def text_without(text, keys):
+    """A string without any of the keys, unescaped as a request's path is: somebody may have pasted one into a URL."""
+    for key in keys.texts:
+        text = text.replace(key, REDACTED)
+    return text
 
 
 def without(text, keys):
@@ -150,7 +151,7 @@ def json_without(text, keys):
     """A JSON text without any of the keys. Only its strings are changed, so that it stays JSON whatever a key looks like."""
     if not json_holds(text, keys):
         return text
-    return STRING.sub(lambda match: _string_without(match[0], keys.texts), text)
+    return STRING.sub(lambda match: _string_without(match[0], keys), text)
 
 
 def json_holds(text, keys):
@@ -161,10 +162,9 @@ def json_holds(text, keys):
     return False
 
 
-def _string_without(word, texts):
-    value = known = json.loads(word.decode())
-    for text in texts:
-        value = value.replace(text, REDACTED)
+def _string_without(word, keys):
+    known = json.loads(word.decode())
+    value = text_without(known, keys)
     return word if value == known else json.dumps(value).encode()
 
 

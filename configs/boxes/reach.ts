@@ -1,4 +1,4 @@
-import { isLoopback } from "../addresses";
+import { isLoopback, isWildcard } from "../addresses";
 import { acceptedHosts, endpointOf } from "../endpoint";
 import type { BoxConfig } from "../schema/boxes";
 import type { StackConfig } from "../schema/stack";
@@ -63,7 +63,7 @@ function declaredUrl(config: Pick<StackConfig, "stack" | "gateway">): string | B
       what: `That box listens on its own loopback only: gpubox:gateway.bind is ${bind} in Pulumi.${config.stack}.yaml.`,
       fix: "Write an address there that this host reaches, its names into gateway.hosts, and run `npm run up` for it; or write here the url of another way to it.",
     };
-  if (tls || !["0.0.0.0", "::"].includes(bind)) return `${endpointOf(config)}/v1`;
+  if (tls || !isWildcard(bind)) return `${endpointOf(config)}/v1`;
   const host = hosts.find((one) => !LOOPBACK.test(one));
   if (host) return `http://${host}:${port}/v1`;
   return {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { bracketed, isWildcard } from "../addresses";
 import { engineOf, type ModelConfig } from "../engines";
 import { gatewayYaml } from "../plan/gatewayYaml";
 import type { BoxPlan } from "../plan/types";
@@ -86,7 +87,7 @@ export function keySecret({ access }: StackConfig, model: string, wanted?: strin
 /** The base URL for clients that reach the box under another host name. */
 export function endpointAt(endpoint: string, { gateway }: StackConfig, host?: string): string | Refusal {
   const loopback = ["localhost", "127.0.0.1", "::1"];
-  const wildcard = ["0.0.0.0", "::"].includes(gateway.bind);
+  const wildcard = isWildcard(gateway.bind);
   const known = [...gateway.hosts, ...(wildcard ? [] : [gateway.bind]), ...loopback];
   const wanted = host ?? (loopback.includes(gateway.bind) ? undefined : gateway.hosts[0]);
   if (wanted === undefined) return endpoint;
@@ -96,6 +97,6 @@ export function endpointAt(endpoint: string, { gateway }: StackConfig, host?: st
       fix: "Add it to gpubox:gateway.hosts.",
     };
   const url = new URL(endpoint);
-  url.hostname = wanted.includes(":") ? `[${wanted}]` : wanted;
+  url.hostname = bracketed(wanted);
   return url.origin;
 }

@@ -1,3 +1,4 @@
+import { bracketed, isWildcard } from "../addresses";
 import type { HostConfig } from "../schema/host";
 import { connectionFolder, sshAddress } from "./address";
 
@@ -18,6 +19,5 @@ export function tunnel(
 }
 
 function reached(bind: string): string {
-  if (bind === "0.0.0.0" || bind === "::") return "127.0.0.1";
-  return bind.includes(":") ? `[${bind}]` : bind;
+  return isWildcard(bind) ? "127.0.0.1" : bracketed(bind);
 }

@@ -13,8 +13,7 @@ import {
   secretVariable,
 } from "../plan/litellm";
 import { planModel } from "../plan/model";
-import type { TextPart } from "../plan/text";
-import { configFile, envFile, shellQuote } from "../plan/text";
+import { configFile, envFile, shellQuote, type TextPart } from "../plan/text";
 import { trajectoryFilesOf } from "../plan/trajectories";
 import type { FilePlan } from "../plan/types";
 import { ConfigError } from "../problems";

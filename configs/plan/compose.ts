@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { bracketed } from "../addresses";
 import { servicesOf } from "./box";
 import type { BoxPlan, ContainerPlan, ServicePlan } from "./types";
 
@@ -125,10 +126,6 @@ function dependencies(plan: BoxPlan, { name }: ContainerPlan) {
   return {
     depends_on: Object.fromEntries(services.map((s) => [s.container.name, { condition: "service_healthy" }])),
   };
-}
-
-function bracketed(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
 }
 
 /** Compose puts variables in for `$NAME`; what is meant for the container's shell has to be doubled. */

@@ -1,6 +1,5 @@
 import { assetFile, container, health, type PlanContext } from "./context";
-import type { SecretPart } from "./text";
-import { configFile, directory } from "./text";
+import { configFile, directory, type SecretPart } from "./text";
 import type { NetworkRole, ServicePlan } from "./types";
 
 /** uid and gid of `postgres` in the official Debian image; the recipe uses the same. */

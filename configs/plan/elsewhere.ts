@@ -1,3 +1,4 @@
+import { bracketed, isWildcard } from "../addresses";
 import { planStackGpus } from "../gpu/stack";
 import type { Profile } from "../profiles";
 import type { StackConfig } from "../schema/stack";
@@ -121,12 +122,10 @@ function reachedBy(config: StackConfig, { model }: Instance): Reached | undefine
   }
   const expose = "expose" in model ? model.expose : undefined;
   if (!expose) return "only this box reaches it; write expose, or profiles with a baseUrl";
-  const everywhere = ["0.0.0.0", "::"].includes(expose.bind);
-  const host = everywhere ? config.gateway.hosts[0] : expose.bind;
+  const host = isWildcard(expose.bind) ? config.gateway.hosts[0] : expose.bind;
   if (!host || host.startsWith("127.") || host === "::1")
     return "its `expose` is for this box only; bind it to an address that others reach";
-  const authority = host.includes(":") ? `[${host}]` : host;
-  return { baseUrl: `http://${authority}:${expose.port}/v1`, apiKey: expose.key };
+  return { baseUrl: `http://${bracketed(host)}:${expose.port}/v1`, apiKey: expose.key };
 }
 
 function deployment(

@@ -9,8 +9,7 @@ import { joinedByGateways } from "./joined";
 import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
 import { planMigration } from "./migration";
 import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
-import type { TextPart } from "./text";
-import { configFile, directory, envFile, hashOf, shellQuote, stableJson } from "./text";
+import { configFile, directory, envFile, hashOf, shellQuote, stableJson, type TextPart } from "./text";
 import { trajectoryDirectory, trajectoryFiles, trajectoryMount } from "./trajectories";
 import type { FilePlan, GatewayPlan } from "./types";
 

@@ -1,7 +1,6 @@
 import type { LockedFile } from "../models/facts";
 import type { RepositoryFiles } from "../models/repository";
-import type { TextPart } from "./text";
-import { hashOf, shellQuote } from "./text";
+import { hashOf, shellQuote, type TextPart } from "./text";
 import type { StepPlan } from "./types";
 
 /** The secret that a private or gated model's download needs; used when the stack declares it. */

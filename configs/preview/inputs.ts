@@ -1,3 +1,4 @@
+import { bracketed } from "../addresses";
 import { stableJson } from "../plan/text";
 import type { ContainerPlan, FilePlan, MountPlan, ServicePlan } from "../plan/types";
 import type { SecretFacts } from "../secretFacts";
@@ -78,7 +79,7 @@ function detailOf(input: keyof ContainerPlan, before: ContainerPlan, after: Cont
 }
 
 export function portText({ bind, port }: { bind: string; port: number }): string {
-  return `${bind.includes(":") ? `[${bind}]` : bind}:${port}`;
+  return `${bracketed(bind)}:${port}`;
 }
 
 function mountText({ source, target, readOnly }: MountPlan): string {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
+import { bracketed } from "../../configs/addresses";
 import { bindHost } from "../../configs/endpoint";
 import { connectionFolder, sshAddress } from "../../configs/host/address";
 import type { StackConfig } from "../../configs/schema/stack";
@@ -34,8 +35,7 @@ export async function reachEndpoint(config: StackConfig, endpoint: string): Prom
 /** It ends with this process: the next one makes its own. */
 async function forward({ stack }: StackConfig, { address, port }: Reach): Promise<Reach> {
   const here = await freePort();
-  const remote = address.includes(":") ? `[${address}]` : address;
-  const spec = `127.0.0.1:${here}:${remote}:${port}`;
+  const spec = `127.0.0.1:${here}:${bracketed(address)}:${port}`;
   const folder = connectionFolder(stack);
   const opened = await run("ssh", ["-O", "forward", "-L", spec, ...sshArguments(folder)]);
   if (opened.code !== 0)

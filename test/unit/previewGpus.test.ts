@@ -7,16 +7,17 @@ import { recipes, testSide, tinyModel } from "../support/stacks";
 
 const { tiny } = tinyModel;
 
+const host = { gpus: [0, 1].map((id) => ({ id, memoryGiB: 24 })) };
+const resolved = {
+  ...recipes,
+  images: {
+    ...recipes.images,
+    "llamacpp-cuda": { reference: "gpubox/cuda:7", source: "recipe" as const },
+  },
+};
+
 describe("a preview says of", () => {
   test("a model that moves to another GPU what each device has before and after", () => {
-    const host = { gpus: [0, 1].map((id) => ({ id, memoryGiB: 24 })) };
-    const resolved = {
-      ...recipes,
-      images: {
-        ...recipes.images,
-        "llamacpp-cuda": { reference: "gpubox/cuda:7", source: "recipe" as const },
-      },
-    };
     const on = (device: number) =>
       testSide(
         { host, models: { tiny: { ...tiny, gpu: { devices: [device], memoryGiB: 8 } } } },
@@ -44,14 +45,6 @@ describe("a preview says of", () => {
   });
 
   describe("a full GPU", () => {
-    const host = { gpus: [0, 1].map((id) => ({ id, memoryGiB: 24 })) };
-    const resolved = {
-      ...recipes,
-      images: {
-        ...recipes.images,
-        "llamacpp-cuda": { reference: "gpubox/cuda:7", source: "recipe" as const },
-      },
-    };
     const large = (memoryGiB: number, device = 0, more = {}) => ({
       ...tiny,
       gpu: { devices: [device], memoryGiB },

@@ -1,6 +1,5 @@
 import type { StackConfig } from "../../schema/stack";
-import type { TextPart } from "../text";
-import { shellQuote } from "../text";
+import { shellQuote, type TextPart } from "../text";
 import { TRAJECTORY_CALLBACK } from "../trajectories";
 import { LANGFUSE_URL, PROJECT_KEYS } from "./langfuse";
 

@@ -1,9 +1,9 @@
+import { bracketed } from "../../addresses";
 import type { ObservabilityConfig } from "../../schema/observability";
 import { planRedis } from "../cache";
 import { assetFile, type ContainerChoices, container, health, type PlanContext } from "../context";
 import { planPostgres } from "../database";
-import type { SecretPart, TextPart } from "../text";
-import { directory, envFile, shellQuote } from "../text";
+import { directory, envFile, type SecretPart, shellQuote, type TextPart } from "../text";
 import type { MountPlan, ServicePlan } from "../types";
 import { healthAt } from "./exporters";
 
@@ -226,9 +226,8 @@ function store(kind: string, prefix: string): Record<string, TextPart[]> {
 
 /** What only the pages need: how people come in, and the project that they find. */
 function pages({ config }: PlanContext, { bind, email, port }: Bundled): Record<string, TextPart[]> {
-  const host = bind.includes(":") ? `[${bind}]` : bind;
   return {
-    NEXTAUTH_URL: [shellQuote(`http://${host}:${port}`)],
+    NEXTAUTH_URL: [shellQuote(`http://${bracketed(bind)}:${port}`)],
     NEXTAUTH_SECRET: quoted(token("langfuse sessions")),
     AUTH_DISABLE_SIGNUP: ["'true'"],
     LANGFUSE_INIT_ORG_ID: ["'gpubox'"],
