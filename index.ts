@@ -44,7 +44,7 @@ function box() {
     secrets: raw.secrets,
     saltFingerprint: fingerprint,
     resolved: readResolved(__dirname, raw.stack),
-    assets: loadAssets(__dirname),
+    assets: loadAssets(),
   });
   const unfinished = unfinishedUp(__dirname, plan.stack);
   if (unfinished) pulumi.log.warn(unfinishedWords(unfinished));

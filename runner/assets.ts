@@ -1,10 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { Assets } from "../configs/plan/context";
+import { packageDir } from "./project";
 
-/** The texts under `assets/`, by path relative to it. */
-export function loadAssets(projectDir: string): Assets {
-  const root = join(projectDir, "assets");
+/**
+ * The texts under `assets/`, by path relative to it.
+ *
+ * @param dir the folder that holds `assets/`. Default: this package's
+ */
+export function loadAssets(dir = packageDir): Assets {
+  const root = join(dir, "assets");
   const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return Object.fromEntries(
     files.map((file) => {

@@ -43,10 +43,10 @@ export function answersNamespace(box: BoxPlan): string {
  *
  * @throws UserError where there is no cache of answers, or it cannot be reached
  */
-export async function clearAnswers(box: BoxPlan, projectDir: string): Promise<number> {
+export async function clearAnswers(box: BoxPlan): Promise<number> {
   const namespace = answersNamespace(box);
   const gateway = await requireGateway(box);
-  const result = await inGateway({ box, projectDir, gateway }, "clear_cache.py", {
+  const result = await inGateway({ box, gateway }, "clear_cache.py", {
     GPUBOX_NAMESPACE: namespace,
   });
   if (result.code !== 0)

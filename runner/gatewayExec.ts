@@ -28,11 +28,11 @@ export async function servingGateway(box: BoxPlan): Promise<string | undefined> 
  * they are. `env` must hold none.
  */
 export function inGateway(
-  { box, projectDir, gateway }: { box: BoxPlan; projectDir: string; gateway: string },
+  { box, gateway }: { box: BoxPlan; gateway: string },
   script: string,
   env: Record<string, string>,
 ): Promise<RunResult> {
-  const text = loadAssets(projectDir)[`gateway/${script}`];
+  const text = loadAssets()[`gateway/${script}`];
   if (text === undefined) throw new Error(`asset gateway/${script} is missing`);
   const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
   const command = "set -a; . /etc/gpubox/gateway.env; set +a; exec python3 -";

@@ -91,7 +91,7 @@ export async function removeGarbage(item: Garbage): Promise<void> {
 
 /** The plan of a stack's present file first, then those of the generations that stay. */
 export function plansOf(projectDir: string, stack: string): BoxPlan[] {
-  const current = planFile(projectDir, projectDir, stack, {
+  const current = planFile(projectDir, stack, {
     resolved: readResolved(projectDir, stack),
     lock: readModelLock(projectDir),
   });
@@ -110,7 +110,7 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
     const recorded = existsSync(path)
       ? resolvedSchema.parse(JSON.parse(readFileSync(path, "utf8")))
       : present;
-    return planFile(projectDir, workdir, stack, {
+    return planFile(workdir, stack, {
       resolved: { ...recorded, images: { ...present.images, ...recorded.images } },
       lock: recordedModelLock(projectDir, stack, generation),
     });
@@ -127,12 +127,7 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
 }
 
 /** Which files and images a config needs follows from the names of its secrets, not from their values. */
-function planFile(
-  projectDir: string,
-  folder: string,
-  stack: string,
-  known: { resolved: Resolved; lock: ModelLock },
-): BoxPlan {
+function planFile(folder: string, stack: string, known: { resolved: Resolved; lock: ModelLock }): BoxPlan {
   const names = [...generatedSecrets, ...encryptedNames(folder, stack)];
   const standIns = Object.fromEntries(names.map((name) => [name, `sk-stands-in-for-${name}`]));
   // Checked without the lock: what is to be kept does not depend on whether it would be refused today.
@@ -142,7 +137,7 @@ function planFile(
     secrets: raw.secrets,
     saltFingerprint: "",
     ...known,
-    assets: loadAssets(projectDir),
+    assets: loadAssets(),
   });
 }
 

@@ -1,10 +1,11 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type ImageRole, imageRoles } from "../configs/plan/imageRoles";
 import { architectures } from "../configs/schema/host";
 import { verificationSchema, verifySignature } from "./cosign";
 import { UserError } from "./process";
+import { imagesDir } from "./project";
 import { fetchDigest, fetchSizes, UnresolvedImage } from "./registry";
 
 const officialSchema = z.record(
@@ -49,7 +50,13 @@ export interface LockChange {
   failure?: string;
 }
 
-const lockPath = (projectDir: string) => join(projectDir, "images", "lock.json");
+/** The lock of a project: a checkout's lies beside its recipes, that of every other project in its root. */
+function lockPath(projectDir: string): string {
+  const images = imagesDir(projectDir);
+  return images === join(projectDir, "images")
+    ? join(images, "lock.json")
+    : join(projectDir, "images.lock.json");
+}
 
 /**
  * Reads `images/lock.json`. A missing file, and an entry for another image or tag than `images/official.json` names, count
@@ -59,8 +66,9 @@ const lockPath = (projectDir: string) => join(projectDir, "images", "lock.json")
  */
 export function readLock(projectDir: string): ImageLock {
   const officials = readOfficials(projectDir);
+  const own = lockPath(projectDir);
   const lock = readJson(
-    lockPath(projectDir),
+    existsSync(own) ? own : join(imagesDir(projectDir), "lock.json"),
     lockSchema,
     "Restore it from version control, or delete it and run `npm run images lock`.",
   );
@@ -144,7 +152,7 @@ async function sizesOf(image: string, digest: string): Promise<Pick<LockEntry, "
 }
 
 function readOfficials(projectDir: string): Record<ImageRole, Official> {
-  const path = join(projectDir, "images", "official.json");
+  const path = join(imagesDir(projectDir), "official.json");
   const fix = "Give every role an image and a tag.";
   const officials = readJson(path, officialSchema, fix);
   if (!officials) throw new UserError("images/official.json does not exist.", fix);

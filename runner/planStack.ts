@@ -51,7 +51,7 @@ export function planStack(projectDir: string, stack: string, secrets: Secrets, r
     secrets: raw.secrets,
     saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
     resolved,
-    assets: loadAssets(projectDir),
+    assets: loadAssets(),
   });
 }
 

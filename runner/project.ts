@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { UserError } from "./process";
@@ -21,8 +21,53 @@ import { UserError } from "./process";
 /** Says one line to the person at the terminal. */
 export type Log = (line: string) => void;
 
-/** The folder of this project's package.json. */
-export const defaultProjectDir = resolve(__dirname, "..");
+/** The folder of this package: its assets, its image recipes and their lock. */
+export const packageDir = above(__dirname, "package.json") ?? __dirname;
+
+let chosen: string | undefined;
+
+/**
+ * Makes `dir` the project of every later {@link findProject}.
+ * @throws UserError where it holds no Pulumi.yaml
+ */
+export function chooseProject(dir: string): void {
+  const path = resolve(dir);
+  if (!existsSync(join(path, PROJECT_FILE)))
+    throw new UserError(
+      `${path} holds no ${PROJECT_FILE}.`,
+      "Name the folder of a gpubox project, or make one: `gpubox init DIR`.",
+    );
+  chosen = path;
+}
+
+/**
+ * The project that the working directory lies in: the nearest folder above it with a Pulumi.yaml, unless
+ * {@link chooseProject} chose another.
+ * @throws UserError outside any project
+ */
+export function findProject(): string {
+  const found = chosen ?? above(process.cwd(), PROJECT_FILE);
+  if (found) return found;
+  throw new UserError(
+    `${process.cwd()} lies in no gpubox project: no folder above it holds a ${PROJECT_FILE}.`,
+    "Go to your project's folder, or make one: `gpubox init DIR`.",
+  );
+}
+
+const PROJECT_FILE = "Pulumi.yaml";
+
+/** The folder with the image recipes: a checkout of gpubox brings its own, every other project takes the package's. */
+export function imagesDir(projectDir: string): string {
+  const own = join(projectDir, "images");
+  return existsSync(join(own, "official.json")) ? own : join(packageDir, "images");
+}
+
+/** The nearest folder, from `dir` upwards, that holds `file`. */
+function above(dir: string, file: string): string | undefined {
+  if (existsSync(join(dir, file))) return dir;
+  const parent = dirname(dir);
+  return parent === dir ? undefined : above(parent, file);
+}
 
 /** Where the things lie that `npm run up` makes for itself; git ignores all of them. */
 export function projectPaths(projectDir: string) {

@@ -4,7 +4,7 @@ import { join, relative } from "node:path";
 import { type ImageRole, imageRoles } from "../configs/plan/imageRoles";
 import { aptMirrors } from "./aptMirrors";
 import { output, run, UserError } from "./process";
-import { ensureProjectFolders, type Log, projectPaths } from "./project";
+import { ensureProjectFolders, imagesDir, type Log, projectPaths } from "./project";
 
 type Recipe = ImageRole | "base";
 
@@ -52,7 +52,7 @@ export interface BuildOptions {
 export function recipeReference(projectDir: string, recipe: Recipe): string {
   const hash = createHash("sha256");
   for (const folder of new Set(["base", STARTS_FROM[recipe] ?? "base", recipe])) {
-    const root = join(projectDir, "images", folder);
+    const root = join(imagesDir(projectDir), folder);
     for (const file of filesUnder(root)) {
       const bytes = readFileSync(join(root, file));
       hash.update(`${folder}/${file}\0${bytes.length}\0`).update(bytes);
@@ -63,7 +63,7 @@ export function recipeReference(projectDir: string, recipe: Recipe): string {
 
 /** True for roles whose image can be built from `images/`, where no registry answers. */
 export function hasRecipe(projectDir: string, role: ImageRole): boolean {
-  return existsSync(join(projectDir, "images", role, "Dockerfile"));
+  return existsSync(join(imagesDir(projectDir), role, "Dockerfile"));
 }
 
 /** What the default stack runs; the other recipes are built when a stack needs them, or by name. */
@@ -109,7 +109,7 @@ export async function buildRecipes(
     if (from && !(await imageExists(docker, start))) await buildOnce(from);
     const reference = recipeReference(projectDir, role);
     const args = ["build", "--force-rm", "--network", "host", "--build-arg", `BASE=${start}`];
-    const context = join(projectDir, "images", role);
+    const context = join(imagesDir(projectDir), role);
     const all = [...args, ...buildArguments(), "--tag", reference, context];
     await build(role, reference, "docker", all, options);
   };
@@ -139,7 +139,7 @@ async function buildBase(reference: string, options: BuildOptions): Promise<void
     const found = [...new Set(CA_BUNDLES)].filter((path) => path !== undefined).filter(existsSync);
     writeFileSync(bundle, found.map((path) => readFileSync(path, "utf8")).join("\n"));
     const { main, security } = aptMirrors("/etc");
-    const script = join(options.projectDir, "images", "base", "build.sh");
+    const script = join(imagesDir(options.projectDir), "base", "build.sh");
     await build("base", reference, "sh", [script, reference, workdir, bundle, main, security], options);
   } finally {
     rmSync(workdir, { recursive: true, force: true });

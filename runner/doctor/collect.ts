@@ -65,7 +65,7 @@ export async function collect(options: CollectOptions): Promise<Facts> {
     readiness(endpoint),
   ]);
   const serving = edge?.gateways.find(({ state }) => state === "serving")?.gateway ?? gateways[0];
-  const look = serving ? await gatewayLook(box, projectDir, serving) : {};
+  const look = serving ? await gatewayLook(box, serving) : {};
   return {
     ...{
       docker,

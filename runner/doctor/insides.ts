@@ -65,12 +65,8 @@ const looked = z.object({
 });
 
 /** What a gateway reaches. Nothing where it cannot be asked. */
-export async function gatewayLook(
-  box: BoxPlan,
-  projectDir: string,
-  gateway: string,
-): Promise<Pick<Facts, "reach" | "redis">> {
-  const result = await inGateway({ box, projectDir, gateway }, "look.py", {
+export async function gatewayLook(box: BoxPlan, gateway: string): Promise<Pick<Facts, "reach" | "redis">> {
+  const result = await inGateway({ box, gateway }, "look.py", {
     GPUBOX_TARGETS: targetsOf(box).join(" "),
   });
   const answer = looked.safeParse(parseJson(result.stdout));

@@ -7,7 +7,7 @@ import { type Problem, suggestion } from "../../configs/problems";
 import { type JobConfig, type JobInput, jobName, jobSchema } from "../../configs/schema/jobs";
 import { zodProblems } from "../../configs/zodProblems";
 import { UserError } from "../process";
-import { defaultProjectDir, type Log } from "../project";
+import { findProject, type Log } from "../project";
 import { artifactsFolder, folderOf } from "./records";
 import { readJobStack } from "./stack";
 
@@ -44,7 +44,7 @@ export interface DeclaredRun {
  * @throws ConfigError for mistakes in the stack's file and in a template; UserError for those in what the caller gives
  */
 export function planRun(options: StartOptions): DeclaredRun {
-  const { stack = "dev", projectDir = defaultProjectDir } = options;
+  const { stack = "dev", projectDir = findProject() } = options;
   const context = readJobStack(projectDir, stack);
   const { name, job, definition } = declared(context, options);
   const folder = folderOf(artifactsFolder(projectDir, options.artifacts), name);

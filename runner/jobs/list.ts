@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { type JobRecord, type JobState, jobState } from "../../configs/jobs/record";
 import { UserError } from "../process";
-import { defaultProjectDir } from "../project";
+import { findProject } from "../project";
 import { jobContainers, memoryOf } from "./containers";
 import { artifactsFolder, readRecord, readRecords } from "./records";
 import { readJobStack } from "./stack";
@@ -19,7 +19,7 @@ export interface ListedJob {
 
 /** The jobs of a stack: those with a container, wherever their folders lie, and those with a record in `artifacts`. */
 export async function listJobs(options: JobsOptions = {}): Promise<ListedJob[]> {
-  const { stack = "dev", projectDir = defaultProjectDir } = options;
+  const { stack = "dev", projectDir = findProject() } = options;
   const { docker } = readJobStack(projectDir, stack).config.host;
   const containers = await jobContainers(docker, stack);
   const live = await Promise.all(

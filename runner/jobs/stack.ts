@@ -30,7 +30,7 @@ export function readJobStack(projectDir: string, stack: string): PlanContext {
     saltFingerprint: "",
     resolved: readResolved(projectDir, stack),
     lock: readModelLock(projectDir),
-    assets: loadAssets(projectDir),
+    assets: loadAssets(),
   });
 }
 

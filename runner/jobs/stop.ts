@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { isExpired, type JobRecord } from "../../configs/jobs/record";
 import { run, UserError } from "../process";
-import { defaultProjectDir, type Log } from "../project";
+import { findProject, type Log } from "../project";
 import { type JobContainer, jobContainers } from "./containers";
 import { artifactsFolder, endRecord, folderOf, readRecord, readRecords } from "./records";
 import { readJobStack } from "./stack";
@@ -22,7 +22,7 @@ export interface JobsOptions {
  * @throws UserError when there is no such job, or when its record names another container
  */
 export async function stopJob(job: string, options: JobsOptions = {}): Promise<JobRecord | undefined> {
-  const { stack = "dev", projectDir = defaultProjectDir, log = () => {} } = options;
+  const { stack = "dev", projectDir = findProject(), log = () => {} } = options;
   const { docker } = readJobStack(projectDir, stack).config.host;
   const [container] = await jobContainers(docker, stack, job);
   if (container) return end(docker, stack, container, log);
@@ -43,7 +43,7 @@ export async function stopJob(job: string, options: JobsOptions = {}): Promise<J
  * @throws UserError that names those which could not be ended, once the others are
  */
 export async function pruneJobs(options: JobsOptions = {}): Promise<string[]> {
-  const { stack = "dev", projectDir = defaultProjectDir, log = () => {} } = options;
+  const { stack = "dev", projectDir = findProject(), log = () => {} } = options;
   const { docker } = readJobStack(projectDir, stack).config.host;
   const now = new Date();
   const expired = (await jobContainers(docker, stack)).filter(({ expiresAt }) => isExpired(expiresAt, now));

@@ -30,7 +30,7 @@ interface Before {
  * @throws ConfigError for mistakes in the working tree's config, which the policies' refusals are too
  */
 export async function previewStack(projectDir: string, stack: string, ref?: string): Promise<Preview> {
-  const assets = loadAssets(projectDir);
+  const assets = loadAssets();
   const resolved = ref ? repositoryResolved(projectDir) : expectedResolved(projectDir, stack);
   const after = planSide(projectDir, stack, { resolved, assets });
   const before = ref ? await fromGit(projectDir, stack, ref) : await fromRecord(projectDir, stack, after);
@@ -55,7 +55,7 @@ async function fromGit(projectDir: string, stack: string, ref: string): Promise<
       return { base, notes: [`Pulumi.${stack}.yaml is not in git there: everything is new.`] };
     // What a file on the host was made from: the base's own, and for those that it did not have yet the present one.
     const assets = {
-      ...loadAssets(projectDir),
+      ...loadAssets(),
       ...(existsSync(join(folder, "assets")) ? loadAssets(folder) : {}),
     };
     const made = attempt(() => planSide(folder, stack, { resolved: repositoryResolved(folder), assets }));
@@ -78,7 +78,7 @@ async function fromRecord(projectDir: string, stack: string, after: PlannedSide)
   try {
     const base = `generation ${record.generation}, which \`up\` recorded here at ${record.at.toISOString()}`;
     const resolved = recordedResolved(projectDir, record.resolved);
-    const made = attempt(() => planSide(record.folder, stack, { resolved, assets: loadAssets(projectDir) }));
+    const made = attempt(() => planSide(record.folder, stack, { resolved, assets: loadAssets() }));
     const { identity, reason } = made.side ? await realIdentity(projectDir, stack, after) : {};
     const unread = reason
       ? [`The stack's secrets cannot be read here (${reason}): a change of gpubox's own code is not seen.`]

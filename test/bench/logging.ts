@@ -15,7 +15,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
 import { TRAJECTORY_ASSETS, TRAJECTORY_CALLBACK } from "../../configs/plan/trajectories";
 import { output } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import type { LoadBox } from "../load/box";
 import { containersOf } from "../support/box";
 import { median, table } from "./figures";
@@ -129,7 +129,7 @@ function addLog(config: string): void {
   settings.litellm_settings.callbacks = [TRAJECTORY_CALLBACK];
   writeFileSync(path, stringify(settings));
   for (const [name, asset] of Object.entries(TRAJECTORY_ASSETS))
-    cpSync(join(defaultProjectDir, "assets", asset), join(config, name));
+    cpSync(join(packageDir, "assets", asset), join(config, name));
   const file = "/var/log/gpubox/{host}/litellm-trajectory.jsonl";
   writeFileSync(join(config, "trajectory.json"), JSON.stringify({ file }));
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { selectStack } from "../../runner/pulumiEngine";
 import { editStack } from "../support/box";
 import { makeProject, npmRun, removeProject, type TestProject } from "../support/project";
@@ -80,7 +80,7 @@ async function emptyProgram(): Promise<Program> {
   const dir = mkdtempSync(join(tmpdir(), "gpubox-bench-empty-"));
   const stack = "empty";
   const env = { PULUMI_CONFIG_PASSPHRASE: undefined, PULUMI_BACKEND_URL: undefined };
-  const { runtime } = parse(readFileSync(join(defaultProjectDir, "Pulumi.yaml"), "utf8")) as {
+  const { runtime } = parse(readFileSync(join(packageDir, "Pulumi.yaml"), "utf8")) as {
     runtime: unknown;
   };
   writeFileSync(
@@ -90,7 +90,7 @@ async function emptyProgram(): Promise<Program> {
   writeFileSync(join(dir, "package.json"), '{ "name": "empty", "main": "index.ts" }');
   writeFileSync(join(dir, `Pulumi.${stack}.yaml`), "config: {}\n");
   writeFileSync(join(dir, "index.ts"), EMPTY);
-  symlinkSync(join(defaultProjectDir, "node_modules"), join(dir, "node_modules"));
+  symlinkSync(join(packageDir, "node_modules"), join(dir, "node_modules"));
   await selectStack({ program: "pulumi", version: "", projectDir: dir }, stack);
   const program = { dir, stack, env };
   await pulumi(program, ["up", "--yes", "--skip-preview"]);

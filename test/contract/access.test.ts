@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { renderText } from "../../configs/plan/text";
 import { run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { broken, LitellmAdmin, type Row } from "../support/litellmAdmin";
 import { officialGateway, testPlan, testSecrets, tinyModel } from "../support/stacks";
 import contract from "./litellm/admin.json";
@@ -23,7 +23,7 @@ const models = { tiny: { ...tinyModel.tiny, aliases: ["local"] } };
 
 const directory = mkdtempSync(join(tmpdir(), "gpubox-access-"));
 for (const script of ["access.py", "prove.py"])
-  cpSync(join(defaultProjectDir, "assets/gateway", script), join(directory, script));
+  cpSync(join(packageDir, "assets/gateway", script), join(directory, script));
 writeFileSync(join(directory, "gateway.env"), `LITELLM_MASTER_KEY='${MASTER}'\n`);
 
 let litellm: LitellmAdmin;

@@ -11,7 +11,7 @@ import { parseStack } from "../../configs/parse";
 import { contextOf } from "../../configs/plan/box";
 import { renderText } from "../../configs/plan/text";
 import { loadAssets } from "../../runner/assets";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { everyImage } from "../support/engines";
 import { rawStack, testPlan, testSecrets, tinyModel } from "../support/stacks";
 
@@ -90,7 +90,7 @@ test("every key of a job's configuration is one that LiteLLM reads", () => {
   const parsed = parseStack(raw);
   const context = contextOf({
     ...{ config: parsed, secrets: raw.secrets, saltFingerprint: "", resolved: everyImage },
-    assets: loadAssets(defaultProjectDir),
+    assets: loadAssets(packageDir),
   });
   const run = { name: "eval", job: parsed.jobs.eval!, folder: "/eval", path: "gpubox:jobs.eval" };
   const { text } = planJob(context, run).files[CONFIG_FILE]!;

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parse, parseDocument } from "yaml";
 import { z } from "zod";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { pinnedPulumi } from "../../runner/pulumiEngine";
 
 const step = z.object({
@@ -36,7 +36,7 @@ const workflow = z
       }),
     ),
   })
-  .parse(parse(readFileSync(join(defaultProjectDir, ".github/workflows/preview.yml"), "utf8")));
+  .parse(parse(readFileSync(join(packageDir, ".github/workflows/preview.yml"), "utf8")));
 
 const steps = Object.values(workflow.jobs).flatMap((job) => job.steps);
 const named = (name: string) => steps.find((one) => one.name === name)!;
@@ -70,13 +70,13 @@ function perform(run: string, env: Record<string, string>, folder = clone) {
 beforeAll(() => {
   home = mkdtempSync(join(tmpdir(), "gpubox-workflow-"));
   clone = join(home, "clone");
-  const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: defaultProjectDir });
+  const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: packageDir });
   for (const file of files.stdout.toString().split("\n").filter(Boolean)) {
-    if (!existsSync(join(defaultProjectDir, file))) continue;
+    if (!existsSync(join(packageDir, file))) continue;
     mkdirSync(dirname(join(clone, file)), { recursive: true });
-    cpSync(join(defaultProjectDir, file), join(clone, file));
+    cpSync(join(packageDir, file), join(clone, file));
   }
-  symlinkSync(join(defaultProjectDir, "node_modules"), join(clone, "node_modules"));
+  symlinkSync(join(packageDir, "node_modules"), join(clone, "node_modules"));
   git("init", "--quiet", "--initial-branch", "main");
   git("add", "--all");
   git("commit", "--quiet", "--message", "base");

@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 
-const { scripts } = JSON.parse(readFileSync(join(defaultProjectDir, "package.json"), "utf8")) as {
+const { scripts } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")) as {
   scripts: Record<string, string>;
 };
 const verbs = Object.keys(scripts).filter((name) => scripts[name]!.includes("tsx scripts/"));
@@ -11,8 +11,8 @@ const verbs = Object.keys(scripts).filter((name) => scripts[name]!.includes("tsx
 /** What npm would start, without npm's own seconds. */
 function verb(name: string, ...args: string[]) {
   const file = /tsx (scripts\/\S+\.ts)$/.exec(scripts[name]!)?.[1];
-  const tsx = join(defaultProjectDir, "node_modules/.bin/tsx");
-  return spawnSync(tsx, [file!, ...args], { cwd: defaultProjectDir, encoding: "utf8" });
+  const tsx = join(packageDir, "node_modules/.bin/tsx");
+  return spawnSync(tsx, [file!, ...args], { cwd: packageDir, encoding: "utf8" });
 }
 
 test("what is no verb of this project is one of three tools with a help of their own", () => {
@@ -33,8 +33,8 @@ test.each(verbs)("npm run %s -- --help says in a sentence what it does, and each
 });
 
 test("every file of scripts/ that runs a verb is a script of package.json", () => {
-  const files = readdirSync(join(defaultProjectDir, "scripts")).filter((file) => {
-    const text = readFileSync(join(defaultProjectDir, "scripts", file), "utf8");
+  const files = readdirSync(join(packageDir, "scripts")).filter((file) => {
+    const text = readFileSync(join(packageDir, "scripts", file), "utf8");
     return text.includes('from "./verb"');
   });
   expect(files.map((file) => file.replace(/\.ts$/, "")).sort()).toEqual([...verbs].sort());

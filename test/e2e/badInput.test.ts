@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import type { ModelLock } from "../../configs/models/facts";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { locked } from "../support/engines";
 import { makeProject, npmRun, removeProject, type TestProject, writeStack } from "../support/project";
 
@@ -10,10 +10,10 @@ const STACK = "bad";
 const SAFETENSORS = "hf://acme/mystery-7b";
 const GGUF = "hf://acme/mystery/m.gguf";
 
-const reference = parse(readFileSync(join(defaultProjectDir, "Pulumi.box.yaml"), "utf8")) as {
+const reference = parse(readFileSync(join(packageDir, "Pulumi.box.yaml"), "utf8")) as {
   config: Record<string, Record<string, unknown>>;
 };
-const referenceLock = JSON.parse(readFileSync(join(defaultProjectDir, "models.lock.json"), "utf8"));
+const referenceLock = JSON.parse(readFileSync(join(packageDir, "models.lock.json"), "utf8"));
 const lock: ModelLock = {
   ...referenceLock,
   [SAFETENSORS]: locked({}, 8e9),

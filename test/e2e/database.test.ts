@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { output, run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
 import { hasDocker } from "../support/project";
 
@@ -12,14 +12,14 @@ const POSTGRES = 999;
 
 /** The database's own entrypoint on the real image, without the rest of a box. */
 (hasDocker ? describe : describe.skip)("the database guards its data", () => {
-  const image = recipeReference(defaultProjectDir, "database");
+  const image = recipeReference(packageDir, "database");
   let host: string;
 
   beforeAll(() => {
     host = mkdtempSync(join(tmpdir(), "gpubox-database-"));
     mkdirSync(join(host, "config"), { mode: 0o750 });
     mkdirSync(join(host, "state"), { mode: 0o750 });
-    cpSync(join(defaultProjectDir, "assets/database/entrypoint.sh"), join(host, "config/entrypoint.sh"));
+    cpSync(join(packageDir, "assets/database/entrypoint.sh"), join(host, "config/entrypoint.sh"));
   });
   afterAll(async () => {
     await run("docker", ["rm", "-f", NAME]);

@@ -3,7 +3,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { cannedModel } from "../../runner/cannedModel";
 import { output, run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
 import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import {
@@ -60,7 +60,7 @@ function ask(url: string, headers: Record<string, string> = {}): Promise<{ statu
     writeFileSync(model, cannedModel({ answer: "hello from far away" }), { mode: 0o644 });
     await output("docker", [
       ...["run", "-d", "--name", FAR, "--network", `gpubox-${STACK}-edge`, "-v", `${model}:/far.gguf:ro`],
-      ...["--entrypoint", "/app/llama-server", recipeReference(defaultProjectDir, "llamacpp")],
+      ...["--entrypoint", "/app/llama-server", recipeReference(packageDir, "llamacpp")],
       ...[
         "--model",
         "/far.gguf",

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, type RunResult, run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
 import { complete, modelsAt } from "../support/box";
 import { hasDocker, makeProject, npmRun, removeProject, type TestProject } from "../support/project";
@@ -16,7 +16,7 @@ const KEY = "sk-elsewhere-0123456789abcdef";
   let project: TestProject;
   /** Begun early: it takes as long as a start. */
   let validated: Promise<RunResult>;
-  const image = recipeReference(defaultProjectDir, "gateway");
+  const image = recipeReference(packageDir, "gateway");
   const label = ["--label", `gpubox.stack=${STACK}`];
   const docker = (...args: string[]) => output("docker", args);
   const written = (profile: string, name: string) => readFileSync(join(project.dir, profile, name), "utf8");

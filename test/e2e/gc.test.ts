@@ -10,7 +10,7 @@ import {
 import { dirname, join } from "node:path";
 import { findGarbage, removeGarbage } from "../../runner/gc";
 import { output, run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { readResolved } from "../../runner/resolved";
 import { hasDocker, makeProject, removeProject, type TestProject, writeStack } from "../support/project";
 
@@ -51,7 +51,7 @@ const STACK = "gc";
     ["first", "second", "third"].forEach(bringUp);
     const resolved = join(project.dir, `.gpubox/resolved.${STACK}.json`);
     mkdirSync(dirname(resolved), { recursive: true });
-    writeFileSync(resolved, JSON.stringify(readResolved(defaultProjectDir, STACK)));
+    writeFileSync(resolved, JSON.stringify(readResolved(packageDir, STACK)));
     // The same host under another address: nothing of it is listed twice.
     const socket = realpathSync("/var/run/docker.sock");
     const file = readFileSync(join(project.dir, `Pulumi.${STACK}.yaml`), "utf8");

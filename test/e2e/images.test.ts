@@ -7,7 +7,7 @@ import { imageRoles } from "../../configs/plan/imageRoles";
 import { readLock, updateLock } from "../../runner/imageLock";
 import { resolveImages } from "../../runner/images";
 import { output, run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
 import { registryFailure } from "../../runner/registry";
 
@@ -93,7 +93,7 @@ describeWithEngine("images from a real registry", () => {
     writeFileSync(join(dir, "registry.yml"), JSON.stringify(config));
     registry = spawn("docker-registry", ["serve", join(dir, "registry.yml")], { stdio: "ignore" });
     await eventually(async () => ((await registryFailure(image("edge"))) ? undefined : true), 20);
-    cpSync(join(defaultProjectDir, "images"), join(dir, "images"), { recursive: true });
+    cpSync(join(packageDir, "images"), join(dir, "images"), { recursive: true });
     rmSync(join(dir, "images", "lock.json"));
     const official = Object.fromEntries(imageRoles.map((role) => [role, { image: image(role), tag: "1" }]));
     writeFileSync(join(dir, "images", "official.json"), JSON.stringify(official));
@@ -143,8 +143,8 @@ describeWithEngine("images from a real registry", () => {
   );
 
   test("`images update` prints old and new digest and writes the new one", async () => {
-    const tsx = join(defaultProjectDir, "node_modules", ".bin", "tsx");
-    const printed = await output(tsx, [join(defaultProjectDir, "scripts", "images.ts"), "update"], {
+    const tsx = join(packageDir, "node_modules", ".bin", "tsx");
+    const printed = await output(tsx, [join(packageDir, "scripts", "images.ts"), "update"], {
       cwd: dir,
     });
     expect(printed).toMatch(new RegExp(`^edge .*${digests[0]} -> ${digests[1]}`, "m"));
@@ -191,7 +191,7 @@ describeWithEngine("images from a real registry", () => {
       const images = await resolved();
       for (const role of OWN)
         expect(images[role]).toEqual({
-          reference: recipeReference(defaultProjectDir, role),
+          reference: recipeReference(packageDir, role),
           source: "recipe",
         });
       expect(lines[0]).toMatch(/does not answer: ECONNREFUSED; built from images\/ instead: gateway, edge/);

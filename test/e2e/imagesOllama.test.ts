@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cannedModel, DEFAULT_ANSWER } from "../../runner/cannedModel";
 import { output, run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { buildRecipes } from "../../runner/recipes";
 import { ask, protocols } from "../support/protocols";
 
@@ -20,7 +20,7 @@ const MINUTES = 60_000;
   let endpoint: string;
 
   beforeAll(async () => {
-    const images = await buildRecipes(["ollama"], { projectDir: defaultProjectDir, docker, log: () => {} });
+    const images = await buildRecipes(["ollama"], { projectDir: packageDir, docker, log: () => {} });
     folder = mkdtempSync(join(tmpdir(), "gpubox-ollama-"));
     chmodSync(folder, 0o755);
     writeFileSync(join(folder, "canned.gguf"), cannedModel());

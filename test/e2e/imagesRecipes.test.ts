@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { cannedModel } from "../../runner/cannedModel";
 
 import { output, run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { buildRecipes, defaultRecipes } from "../../runner/recipes";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
@@ -27,7 +27,7 @@ async function eventually<Value>(what: () => Promise<Value | undefined>, seconds
 describeWithEngine("images from the recipes", () => {
   const lines: string[] = [];
   const build = () =>
-    buildRecipes(defaultRecipes, { projectDir: defaultProjectDir, docker, log: (line) => lines.push(line) });
+    buildRecipes(defaultRecipes, { projectDir: packageDir, docker, log: (line) => lines.push(line) });
   const containers: string[] = [];
   let references: Record<string, string>;
   let dir: string;
@@ -83,7 +83,7 @@ describeWithEngine("images from the recipes", () => {
     "a build that fails shows its last lines, names its log",
     async () => {
       const broken = join(dir, "broken");
-      cpSync(join(defaultProjectDir, "images"), join(broken, "images"), { recursive: true });
+      cpSync(join(packageDir, "images"), join(broken, "images"), { recursive: true });
       writeFileSync(
         join(broken, "images", "edge", "Dockerfile"),
         "ARG BASE\nFROM $BASE\nRUN no-such-program\n",

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
 import contract from "../contract/litellm/admin.json";
 import { hasDocker } from "../support/project";
@@ -65,14 +65,14 @@ for method, path, *body in json.load(sys.stdin):
 `;
 
 (hasDocker ? describe : describe.skip)("the real LiteLLM", () => {
-  const image = recipeReference(defaultProjectDir, "gateway");
+  const image = recipeReference(packageDir, "gateway");
   const env = ["--env", "HOME=/tmp", "--env", "LITELLM_LOCAL_MODEL_COST_MAP=True"];
   afterAll(() => run("docker", ["rm", "-f", NAME]));
 
   test(
     "has the admin routes and fields that the committed contract says",
     async () => {
-      const script = readFileSync(join(defaultProjectDir, "test/contract/litellm/admin.py"), "utf8");
+      const script = readFileSync(join(packageDir, "test/contract/litellm/admin.py"), "utf8");
       const args = ["run", "--rm", "-i", "--network", "none", ...env, "--entrypoint", "python3", image, "-"];
       expect(JSON.parse(await output("docker", args, { stdin: script }))).toEqual(contract);
     },

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cannedModel } from "../../runner/cannedModel";
 import { output, type RunResult, run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { buildRecipes } from "../../runner/recipes";
 import { complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { type HubContainer, startHubContainer } from "../support/hubContainer";
@@ -53,7 +53,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
 
   beforeAll(async () => {
     const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
-    const images = await buildRecipes(["gateway"], { projectDir: defaultProjectDir, docker, log: () => {} });
+    const images = await buildRecipes(["gateway"], { projectDir: packageDir, docker, log: () => {} });
     folder = mkdtempSync(join(tmpdir(), `gpubox-${STACK}-hub-`));
     chmodSync(folder, 0o755);
     const content = join(folder, "content.gguf");

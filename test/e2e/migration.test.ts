@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { renderText } from "../../configs/plan/text";
 import type { BoxPlan } from "../../configs/plan/types";
 import { output, run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
 import { gatewaySql, litellmSql, startPostgres, writeFiles } from "../support/postgres";
 import { hasDocker } from "../support/project";
@@ -35,7 +35,7 @@ const TABLES =
 (hasDocker ? describe : describe.skip)("the migration job", () => {
   let plan: BoxPlan;
   const image = (role: "gateway" | "edge" | "cache" | "database" | "llamacpp") =>
-    recipeReference(defaultProjectDir, role);
+    recipeReference(packageDir, role);
 
   /** A plan whose gateway counts as the official image, which can talk to a database. */
   function planned(gateway: string): BoxPlan {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { dashboards } from "../../configs/plan/observability/dashboards";
 import { output } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { engineTexts, leaksIn } from "../support/leaks";
 import {
@@ -241,7 +241,7 @@ async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => b
   describe("of each dashboard, every query returns data", () => {
     beforeAll(() => {
       // There is no GPU here: what its exporter would say comes from a file, through the exporter of the host.
-      const text = readFileSync(join(defaultProjectDir, "test", "support", "dcgm.prom"), "utf8");
+      const text = readFileSync(join(packageDir, "test", "support", "dcgm.prom"), "utf8");
       writeFileSync(join(project.dataDir, "metrics", "gpu.prom"), text);
     });
 

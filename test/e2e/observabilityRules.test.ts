@@ -5,7 +5,7 @@ import { parse, stringify } from "yaml";
 import type { AlertRule } from "../../configs/plan/observability/rules";
 import type { Resolved } from "../../configs/plan/resolved";
 import { run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { buildRecipes } from "../../runner/recipes";
 import { fileOf, gpuHost, image, observed, online, secrets, serviceOf } from "../support/observed";
 import { hasDocker } from "../support/project";
@@ -248,7 +248,7 @@ const calm: Record<string, Record<string, string>> = {
   beforeAll(async () => {
     const docker = process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
     const images = await buildRecipes(["prometheus", "alertmanager"], {
-      projectDir: defaultProjectDir,
+      projectDir: packageDir,
       docker,
       log: () => undefined,
     });

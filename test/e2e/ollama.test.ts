@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cannedModel } from "../../runner/cannedModel";
 import { output } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { buildRecipes } from "../../runner/recipes";
 import { exportsIn, inShell } from "../support/box";
 import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";
@@ -47,7 +47,7 @@ for name in tools vectors eyes; do ollama create "$name:tiny" -f "/mnt/$name" ||
 
   beforeAll(async () => {
     const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
-    const images = await buildRecipes(["ollama"], { projectDir: defaultProjectDir, docker, log: () => {} });
+    const images = await buildRecipes(["ollama"], { projectDir: packageDir, docker, log: () => {} });
     folder = mkdtempSync(join(tmpdir(), `gpubox-${STACK}-models-`));
     chmodSync(folder, 0o755);
     const model = (name: string, more = {}) => ({

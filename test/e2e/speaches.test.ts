@@ -3,11 +3,11 @@ import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { output } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
 
 // speaches' own image cannot be built here. LiteLLM's holds the library by which speaches and faster-whisper find a model.
-const image = recipeReference(defaultProjectDir, "gateway");
+const image = recipeReference(packageDir, "gateway");
 const hasImage = spawnSync("docker", ["image", "inspect", image]).status === 0;
 if (!hasImage)
   console.warn("SKIPPED: the layout of speaches' models needs Docker and the image gpubox/gateway");
@@ -43,7 +43,7 @@ print(json.dumps({
       const config = join(folder, "config");
       mkdirSync(config);
       for (const script of ["speaches/entrypoint.sh", "backend/with-env.sh"])
-        cpSync(join(defaultProjectDir, "assets", script), join(config, script.replace(/.*\//, "")));
+        cpSync(join(packageDir, "assets", script), join(config, script.replace(/.*\//, "")));
       writeFileSync(join(config, "backend.env"), "API_KEY='sk-test'\n");
       const said = await output("docker", [
         ...["run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--user", "1000:1000"],

@@ -4,7 +4,7 @@ import { parseStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
 import { ConfigError } from "../../configs/problems";
 import { loadAssets } from "../../runner/assets";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { rawStack, recipes, testSecrets } from "./stacks";
 
 export const secrets = {
@@ -43,7 +43,7 @@ export function deployments(values: Values, boxFiles: BoxFiles) {
     secrets: rawStack({}, secrets).secrets,
     saltFingerprint: "",
     resolved: recipes,
-    assets: loadAssets(defaultProjectDir),
+    assets: loadAssets(packageDir),
   });
   expect(plan.backends).toEqual([]);
   const [text] = plan.gateway.directory.files["config.yaml"]!.text;

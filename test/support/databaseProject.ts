@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BoxPlan } from "../../configs/plan/types";
 import { planStack } from "../../runner/planStack";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
 import { readResolved } from "../../runner/resolved";
 import { gatewaySql, litellmSql, startPostgres } from "./postgres";
@@ -29,7 +29,7 @@ export async function makeDatabaseProject(
   writeFileSync(join(root, `secrets.${stack}.json`), JSON.stringify(secrets), { mode: 0o600 });
   const roles = ["gateway", "edge", "cache", "database", "llamacpp"] as const;
   const images = roles.map((role) => {
-    const reference = recipeReference(defaultProjectDir, role);
+    const reference = recipeReference(packageDir, role);
     // Declared keys want a gateway that can use the database, whether one is brought up or not.
     return [role, { reference, source: role === "gateway" && config.access ? "digest" : "recipe" }];
   });

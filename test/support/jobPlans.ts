@@ -5,7 +5,7 @@ import { contextOf } from "../../configs/plan/box";
 import { renderText } from "../../configs/plan/text";
 import type { ConfigError } from "../../configs/problems";
 import { loadAssets } from "../../runner/assets";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { rawStack, recipes, testSecrets, tinyModel } from "./stacks";
 
 export const SECRETS = { ...testSecrets, glmKey: "sk-PLANTED-glm-0123456789abcdef" };
@@ -20,7 +20,7 @@ export function contextWith(jobs: Record<string, unknown>, more: Record<string, 
   const config = parseStack(raw);
   return contextOf({
     ...{ config, secrets: raw.secrets, saltFingerprint: "", resolved: recipes },
-    assets: loadAssets(defaultProjectDir),
+    assets: loadAssets(packageDir),
   });
 }
 

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 
 const SSHD = "/usr/sbin/sshd";
 
@@ -69,8 +69,8 @@ export class LocalSshd {
 
   /** What a process of its own meets that connects: nothing, or why not. */
   connect(): Promise<{ what: string; fix: string } | undefined> {
-    const args = [join(defaultProjectDir, "test/support/connectStack.ts"), this.dir, this.stack];
-    const child = spawn(join(defaultProjectDir, "node_modules/.bin/tsx"), args);
+    const args = [join(packageDir, "test/support/connectStack.ts"), this.dir, this.stack];
+    const child = spawn(join(packageDir, "node_modules/.bin/tsx"), args);
     let said = "";
     child.stdout.on("data", (chunk) => {
       said += chunk;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { type RunResult, run } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 
 /** A copy of this project as a fresh clone has it, with a stack of its own. */
 export interface TestProject {
@@ -29,12 +29,12 @@ const made = new Set<string>();
 /** Makes the copy and its stack config. `port` and the next one have to be free. */
 export function makeProject(stack: string, port: number, config: Record<string, unknown> = {}): TestProject {
   const dir = mkdtempSync(join(tmpdir(), `gpubox-${stack}-`));
-  const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: defaultProjectDir });
+  const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: packageDir });
   for (const file of files.stdout.toString().split("\n").filter(Boolean)) {
     mkdirSync(dirname(join(dir, file)), { recursive: true });
-    cpSync(join(defaultProjectDir, file), join(dir, file));
+    cpSync(join(packageDir, file), join(dir, file));
   }
-  symlinkSync(join(defaultProjectDir, "node_modules"), join(dir, "node_modules"));
+  symlinkSync(join(packageDir, "node_modules"), join(dir, "node_modules"));
   const project = {
     dir,
     stack,

@@ -3,10 +3,10 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 
 /** Folder of the tests of what runs in Python on the host. */
-export const pythonTests = join(defaultProjectDir, "test", "python");
+export const pythonTests = join(packageDir, "test", "python");
 
 /** A Python with what those tests need, made once for all runs; undefined with the reason where it cannot be had. */
 export function testPython(): { python: string } | { missing: string } {

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { defaultProjectDir, ensureStackConfig } from "../../runner/project";
+import { ensureStackConfig, packageDir } from "../../runner/project";
 import { type PulumiEngine, pulumiOutput, selectStack, versionAtLeast } from "../../runner/pulumiEngine";
 
 const found = spawnSync("pulumi", ["version"], { encoding: "utf8" });
@@ -37,7 +37,7 @@ export class ScratchProject {
       `Pulumi.${this.stack}.example.yaml`,
       "# why this port\nconfig:\n  gpubox:gateway:\n    port: 4000\n",
     );
-    symlinkSync(join(defaultProjectDir, "node_modules"), join(this.dir, "node_modules"));
+    symlinkSync(join(packageDir, "node_modules"), join(this.dir, "node_modules"));
     ensureStackConfig(this.dir, this.stack);
   }
 

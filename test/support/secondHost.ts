@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { aptMirrors } from "../../runner/aptMirrors";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 
 /** Where bases and hosts lie. Not below /tmp, which may be a tmpfs that carries no overlay. */
 const FOLDER = "/var/tmp/gpubox-second-host";
@@ -51,7 +51,7 @@ export class SecondHost {
   async start(): Promise<void> {
     makeBase();
     this.connectNetwork();
-    const script = join(defaultProjectDir, "test/support/secondHost.sh");
+    const script = join(packageDir, "test/support/secondHost.sh");
     const inside = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"];
     const init = ["bash", script, BASE, this.folder, this.name];
     // Not `ip netns exec`: it hides the control groups.

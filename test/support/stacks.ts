@@ -7,7 +7,7 @@ import type { BoxPlan } from "../../configs/plan/types";
 import type { Side } from "../../configs/preview/types";
 import { saltFingerprint, secretFacts } from "../../configs/secretFacts";
 import { loadAssets } from "../../runner/assets";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 
 /** Secret values of the test stacks. Each is recognisable, so that a leak can be found anywhere. */
 export const testSecrets: Record<string, string> = {
@@ -55,7 +55,7 @@ export function testPlan(
     secrets: raw.secrets,
     saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
     resolved,
-    assets: loadAssets(defaultProjectDir),
+    assets: loadAssets(packageDir),
   });
 }
 

@@ -5,7 +5,7 @@ import { parse, stringify } from "yaml";
 import { parseStack } from "../../configs/parse";
 import { renderText } from "../../configs/plan/text";
 import { checkStackFile } from "../../runner/planStack";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { officialGateway, rawStack, recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
 
 const secrets = { ...testSecrets, aliceKey: "sk-PLANTED-alice-0123456789", uiPassword: "PLANTED-ui-'pass" };
@@ -192,7 +192,7 @@ test("an external database is migrated through the network with a way out, and b
 
 test("the sections that the pages show have no mistake", () => {
   const shown = ["docs/keys.md", "docs/backup.md"].map((page) => {
-    const text = readFileSync(join(defaultProjectDir, page), "utf8");
+    const text = readFileSync(join(packageDir, page), "utf8");
     return parse(/```yaml\n(gpubox:[\s\S]*?)```/.exec(text)![1]!) as Record<string, unknown>;
   });
   const sections = Object.fromEntries(

@@ -5,7 +5,7 @@ import { parseRequest } from "../../configs/doctor/requests";
 import { configVerdict, type Verdict } from "../../configs/doctor/row";
 import { slotsOf } from "../../configs/doctor/ways";
 import { parseStat } from "../../runner/doctor/insides";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { BOX_CASES } from "../support/doctorBoxCases";
 import { box, findings, healthy, logged, with_ } from "../support/doctorFacts";
 import { HOST_CASES } from "../support/doctorHostCases";
@@ -79,7 +79,7 @@ test("how many requests a server works on is what its command line says", () => 
 });
 
 test("docs/trouble.md holds the table of rows", () => {
-  const text = readFileSync(join(defaultProjectDir, "docs/trouble.md"), "utf8");
+  const text = readFileSync(join(packageDir, "docs/trouble.md"), "utf8");
   // The formatter pads the columns.
   const plain = (table: string) =>
     table
@@ -91,7 +91,7 @@ test("docs/trouble.md holds the table of rows", () => {
 });
 
 test("what docs/trouble.md lists as the edge's answers to requests has a row each", () => {
-  const text = readFileSync(join(defaultProjectDir, "docs/trouble.md"), "utf8");
+  const text = readFileSync(join(packageDir, "docs/trouble.md"), "utf8");
   const section = /^## Requests\n([\s\S]*?)^## /m.exec(text)?.[1] ?? "";
   const messages = [...section.matchAll(/^\| (\d{3}) `([^`]+)`[^|]*\| edge/gm)].map(([, status, message]) => [
     status!,

@@ -4,9 +4,9 @@ import { engines } from "../../configs/engines";
 import { llamacpp } from "../../configs/engines/llamacpp";
 import { featureCells, featuresMarkdown } from "../../configs/features";
 import { imageRoles } from "../../configs/plan/imageRoles";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 
-const page = readFileSync(join(defaultProjectDir, "docs/features.md"), "utf8");
+const page = readFileSync(join(packageDir, "docs/features.md"), "utf8");
 const cells = Object.entries(featureCells()).flatMap(([engine, row]) =>
   Object.entries(row).map(([feature, cell]) => ({ engine, feature, ...cell })),
 );
@@ -66,8 +66,8 @@ const ran = cells.flatMap((cell) => (cell.known === "run here" ? [cell] : []));
 test.each(ran)(
   "$feature of $engine was run by a test that exists and names the engine",
   ({ engine, test }) => {
-    expect([test, existsSync(join(defaultProjectDir, test))]).toEqual([test, true]);
-    expect(readFileSync(join(defaultProjectDir, test), "utf8")).toContain(engine);
+    expect([test, existsSync(join(packageDir, test))]).toEqual([test, true]);
+    expect(readFileSync(join(packageDir, test), "utf8")).toContain(engine);
   },
 );
 

@@ -18,7 +18,7 @@ import type { ModelLock } from "../../configs/models/facts";
 import { plansOf } from "../../runner/gc";
 import { restorePrevious } from "../../runner/history";
 import { readModelLock, writeModelLock } from "../../runner/models/lockFile";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { locked } from "../support/engines";
 
 const COMMITS = ["a", "b", "c"].map((letter) => letter.repeat(40));
@@ -29,7 +29,7 @@ let dir: string;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "gpubox-history-"));
   for (const folder of ["images", "assets"])
-    cpSync(join(defaultProjectDir, folder), join(dir, folder), { recursive: true });
+    cpSync(join(packageDir, folder), join(dir, folder), { recursive: true });
   mkdirSync(join(dir, ".gpubox"));
 });
 afterEach(() => rmSync(dir, { recursive: true }));

@@ -7,7 +7,7 @@ import { imageRoles } from "../../configs/plan/imageRoles";
 import { verifySignature } from "../../runner/cosign";
 import { readLock, updateLock } from "../../runner/imageLock";
 import { UserError } from "../../runner/process";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 
 const first = `sha256:${"1".repeat(64)}`;
 const second = `sha256:${"2".repeat(64)}`;
@@ -50,7 +50,7 @@ describe("reading the lock", () => {
   beforeEach(() => write("official.json", everyRole({ image: "example.test/a", tag: "1" })));
 
   test("the committed lock and official.json are valid", () => {
-    for (const role of imageRoles) expect(readLock(defaultProjectDir)[role].tag).not.toBe("");
+    for (const role of imageRoles) expect(readLock(packageDir)[role].tag).not.toBe("");
   });
 
   test("a missing lock counts as not resolved", () => {

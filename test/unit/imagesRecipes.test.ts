@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { aptMirrors } from "../../runner/aptMirrors";
 import { readLock } from "../../runner/imageLock";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { buildRecipes, recipeReference, recipeRoles } from "../../runner/recipes";
 
 let dir: string;
@@ -16,13 +16,13 @@ afterEach(() => rmSync(dir, { recursive: true }));
 
 describe("a recipe's name", () => {
   const copy = () => {
-    cpSync(join(defaultProjectDir, "images"), join(dir, "images"), { recursive: true });
+    cpSync(join(packageDir, "images"), join(dir, "images"), { recursive: true });
     return dir;
   };
 
   test("is gpubox/<role> and 12 hex digits, the same wherever the files lie", () => {
-    for (const role of recipeRoles(defaultProjectDir)) {
-      const reference = recipeReference(defaultProjectDir, role);
+    for (const role of recipeRoles(packageDir)) {
+      const reference = recipeReference(packageDir, role);
       expect(reference).toMatch(new RegExp(`^gpubox/${role}:[0-9a-f]{12}$`));
       expect(recipeReference(copy(), role)).toBe(reference);
     }
@@ -66,7 +66,7 @@ describe("a recipe's name", () => {
 });
 
 test("a recipe that starts from another's image is built after that one, which is built once", async () => {
-  cpSync(join(defaultProjectDir, "images"), join(dir, "images"), { recursive: true });
+  cpSync(join(packageDir, "images"), join(dir, "images"), { recursive: true });
   // An engine that has the base only, and writes down what it is to build.
   const engine = `#!/bin/sh
 case "$1 $3" in "image gpubox/base:"*) exit 0 ;; "image "*) exit 1 ;; esac
@@ -89,10 +89,10 @@ echo "$@" >> "${dir}/builds"
 });
 
 describe("the recipes", () => {
-  const text = (path: string) => readFileSync(join(defaultProjectDir, "images", path), "utf8");
+  const text = (path: string) => readFileSync(join(packageDir, "images", path), "utf8");
 
   test("recipe and official image share the Postgres major", () => {
-    const { tag } = readLock(defaultProjectDir).database;
+    const { tag } = readLock(packageDir).database;
     expect(text("database/Dockerfile")).toContain(`install -y --no-install-recommends postgresql-${tag} `);
   });
 

@@ -17,7 +17,7 @@ import { previewMarkdown, previewText } from "../../configs/preview/render";
 import type { Preview } from "../../configs/preview/types";
 import { planStack } from "../../runner/planStack";
 import { previewStack } from "../../runner/preview/preview";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { expectedResolved } from "../../runner/resolved";
 import { beginUp, endUp } from "../../runner/unfinished";
 
@@ -33,8 +33,8 @@ const secrets = Object.fromEntries(
 let dir: string;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "gpubox-sides-"));
-  symlinkSync(join(defaultProjectDir, "assets"), join(dir, "assets"));
-  cpSync(join(defaultProjectDir, "images"), join(dir, "images"), { recursive: true });
+  symlinkSync(join(packageDir, "assets"), join(dir, "assets"));
+  cpSync(join(packageDir, "images"), join(dir, "images"), { recursive: true });
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 

@@ -5,7 +5,7 @@ import { modelPorts } from "../../configs/ports";
 import { ConfigError } from "../../configs/problems";
 import type { Profile } from "../../configs/profiles";
 import { loadAssets } from "../../runner/assets";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { rawStack, recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
 
 const secrets = {
@@ -29,7 +29,7 @@ const publicUrl = "https://llama.example.com/v1";
 
 function elsewhere(values: Record<string, unknown>, profile: Profile = "stateless") {
   const config = parseStack(rawStack(values, secrets));
-  const plan = planElsewhere({ config, resolved: recipes, assets: loadAssets(defaultProjectDir) }, profile);
+  const plan = planElsewhere({ config, resolved: recipes, assets: loadAssets(packageDir) }, profile);
   const read: {
     model_list: { model_name: string; litellm_params: Record<string, unknown> }[];
     litellm_settings: Record<string, unknown>;

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { imageRoles } from "../../configs/plan/imageRoles";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { defaultRecipes, recipeRoles } from "../../runner/recipes";
 import { readResolved, resolvedPath } from "../../runner/resolved";
 
@@ -10,7 +10,7 @@ let dir: string;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "gpubox-resolved-"));
-  cpSync(join(defaultProjectDir, "images"), join(dir, "images"), { recursive: true });
+  cpSync(join(packageDir, "images"), join(dir, "images"), { recursive: true });
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
@@ -45,7 +45,7 @@ test("a record of a role that does not exist is refused", () => {
 
 test("images of the box itself, llama.cpp's for the CPU, Ollama's, the monitors' and the ACME client's have recipes; those that few stacks want are not made unasked", () => {
   const wanted = ["prometheus", "alertmanager", "node-exporter", "redis-exporter", "postgres-exporter"];
-  expect([...recipeRoles(defaultProjectDir)].sort()).toEqual(
+  expect([...recipeRoles(packageDir)].sort()).toEqual(
     [...defaultRecipes, ...wanted, "acme", "ollama"].sort(),
   );
   expect(defaultRecipes).toEqual(["gateway", "edge", "cache", "database", "llamacpp"]);

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../../runner/process";
-import { defaultProjectDir, ensurePassphrase, ensureStackConfig, pulumiProject } from "../../runner/project";
+import { ensurePassphrase, ensureStackConfig, packageDir, pulumiProject } from "../../runner/project";
 import { ensurePulumi, exportsFor, pulumiEnv, versionAtLeast } from "../../runner/pulumiEngine";
 import { ensureSecrets, readSecrets } from "../../runner/secrets";
 
@@ -203,7 +203,7 @@ describe("secrets without an engine", () => {
 });
 
 describe("the check of Node", () => {
-  const check = join(defaultProjectDir, "scripts", "node-check.cjs");
+  const check = join(packageDir, "scripts", "node-check.cjs");
 
   test("is silent on this Node", () => {
     expect(spawnSync(process.execPath, [check], { encoding: "utf8" })).toMatchObject({

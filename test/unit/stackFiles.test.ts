@@ -6,7 +6,7 @@ import { planBox } from "../../configs/plan/box";
 import { renderText } from "../../configs/plan/text";
 import { generatedSecrets, stackJsonSchema } from "../../configs/schema/stack";
 import { loadAssets } from "../../runner/assets";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { readResolved } from "../../runner/resolved";
 import { readStackFile } from "../../runner/stackConfig";
 
@@ -15,17 +15,17 @@ const secrets = Object.fromEntries(
 );
 
 test.each(["box", "dev.example"])("the tracked stack config %s has no mistake", (stack) => {
-  expect(() => parseStack(readStackFile(defaultProjectDir, stack, secrets))).not.toThrow();
+  expect(() => parseStack(readStackFile(packageDir, stack, secrets))).not.toThrow();
 });
 
 function boxPlan(more: Record<string, string> = {}) {
-  const raw = readStackFile(defaultProjectDir, "box", { ...secrets, ...more });
+  const raw = readStackFile(packageDir, "box", { ...secrets, ...more });
   return planBox({
     config: parseStack(raw),
     secrets: raw.secrets,
     saltFingerprint: "",
-    resolved: readResolved(defaultProjectDir, "no-such-stack"),
-    assets: loadAssets(defaultProjectDir),
+    resolved: readResolved(packageDir, "no-such-stack"),
+    assets: loadAssets(packageDir),
   });
 }
 
@@ -71,6 +71,6 @@ test("the reference box's instances share one name, with limits and weights of t
 });
 
 test("the published JSON Schema is what the schemas say", () => {
-  const published = JSON.parse(readFileSync(join(defaultProjectDir, "stack.schema.json"), "utf8"));
+  const published = JSON.parse(readFileSync(join(packageDir, "stack.schema.json"), "utf8"));
   expect(published).toEqual(JSON.parse(JSON.stringify(stackJsonSchema())));
 });

@@ -5,7 +5,7 @@ import { writeDirectory } from "../../configs/plan/hostFiles";
 import { renderText } from "../../configs/plan/text";
 import { TRAJECTORY_ASSETS } from "../../configs/plan/trajectories";
 import { ConfigError } from "../../configs/problems";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { testPlan, testSecrets, tinyModel } from "../support/stacks";
 
 const gatewayWith = (gateway: Record<string, unknown>) => testPlan({ models: tinyModel, gateway }).gateway;
@@ -55,9 +55,7 @@ test("with trajectories a gateway has the callback beside its config and a direc
 });
 
 test("every part of the writer goes to the host", () => {
-  const parts = readdirSync(join(defaultProjectDir, "assets", "trajectory")).filter((name) =>
-    name.endsWith(".py"),
-  );
+  const parts = readdirSync(join(packageDir, "assets", "trajectory")).filter((name) => name.endsWith(".py"));
   expect(Object.keys(TRAJECTORY_ASSETS).sort()).toEqual(parts.sort());
   const { files } = gatewayWith({ trajectories: true }).directory;
   expect(Object.keys(files)).toEqual(expect.arrayContaining(parts));

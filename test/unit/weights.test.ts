@@ -4,7 +4,7 @@ import type { LockedPart } from "../../configs/models/facts";
 import { ADAPTER, TRANSFORMERS } from "../../configs/models/repository";
 import type { StepPlan } from "../../configs/plan/types";
 import { type WeightsOptions, weightsStep } from "../../configs/plan/weights";
-import { defaultProjectDir } from "../../runner/project";
+import { packageDir } from "../../runner/project";
 import { gpuHost, locked, served } from "../support/engines";
 
 const options: WeightsOptions = {
@@ -82,7 +82,7 @@ describe("a model that is locked", () => {
         endpoint: "https://huggingface.co",
         hasToken: false,
         image: "image/gateway",
-        fetchScript: readFileSync(join(defaultProjectDir, "assets/weights/fetch.py"), "utf8"),
+        fetchScript: readFileSync(join(packageDir, "assets/weights/fetch.py"), "utf8"),
       }),
     ]);
   });

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LockedEngine, lockFiles, takingTurns } from "../../../configs/plan/deviceLock";
 import { output, run } from "../../../runner/process";
-import { defaultProjectDir } from "../../../runner/project";
+import { packageDir } from "../../../runner/project";
 import { recipeReference } from "../../../runner/recipes";
 
 /** An image with sh, python3 and llama-server. */
-export const engineImage = recipeReference(defaultProjectDir, "llamacpp");
+export const engineImage = recipeReference(packageDir, "llamacpp");
 
 /** `describe`, or a loud skip where the image is not there. */
 export const describeLocks: jest.Describe =
@@ -57,7 +57,7 @@ export class LockLab {
     mkdirSync(join(this.dir, "backend"));
     const { assets = {} } = this.plan({ devices });
     for (const [name, asset] of Object.entries(assets))
-      cpSync(join(defaultProjectDir, "assets", asset), join(this.dir, "backend", name));
+      cpSync(join(packageDir, "assets", asset), join(this.dir, "backend", name));
     cpSync(join(__dirname, "engine.py"), join(this.dir, "backend", "engine.py"));
     await this.makeLocks(devices);
   }

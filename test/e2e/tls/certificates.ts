@@ -5,18 +5,18 @@ import { connect } from "node:tls";
 import { directoryInput, makeWritable, writeDirectory } from "../../../configs/plan/hostFiles";
 import type { CertificatesPlan } from "../../../configs/plan/types";
 import { run } from "../../../runner/process";
-import { defaultProjectDir } from "../../../runner/project";
+import { packageDir } from "../../../runner/project";
 import { buildRecipes, recipeReference } from "../../../runner/recipes";
 import type { Pair } from "../../support/certificates";
 import { recipes, testPlan } from "../../support/stacks";
 import { edgeImage, type Lab, stubImage } from "../haproxy/lab";
 
 /** The ACME client's image; {@link buildAcme} makes it. */
-const acmeImage = recipeReference(defaultProjectDir, "acme");
+const acmeImage = recipeReference(packageDir, "acme");
 
 export async function buildAcme(): Promise<void> {
   const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
-  await buildRecipes(["acme"], { projectDir: defaultProjectDir, docker, log: () => {} });
+  await buildRecipes(["acme"], { projectDir: packageDir, docker, log: () => {} });
 }
 
 /** The container that keeps certificates for a stack with this `gateway`, with everything of it below the lab's folder. */

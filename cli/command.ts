@@ -1,0 +1,48 @@
+import { Command } from "@commander-js/extra-typings";
+import { json } from "./output";
+
+/** Commands that talk to the stack's host. */
+const onHost = new WeakSet<object>();
+
+/** A command with the option that all have. */
+export function command(name: string) {
+  return new Command(name).option(
+    "--json",
+    "print one JSON document on standard output, and everything else on standard error",
+  );
+}
+
+/** A command that works on one stack of the project. */
+export function stackCommand(name: string) {
+  return command(name).option("-s, --stack <name>", "the stack, Pulumi.<name>.yaml", "dev");
+}
+
+/** A command that works on one stack and talks to its host: one behind SSH is connected before the action runs. */
+export function hostCommand(name: string) {
+  const made = stackCommand(name);
+  onHost.add(made);
+  return made;
+}
+
+/** True for what {@link hostCommand} made. */
+export function needsHost(one: object): boolean {
+  return onHost.has(one);
+}
+
+/**
+ * Makes an action of one whose result is what `--json` prints. An action that prints a line as each thing happens returns
+ * nothing.
+ */
+export function printing<Given extends unknown[]>(
+  action: (...given: Given) => Promise<unknown>,
+): (...given: Given) => Promise<void> {
+  return async (...given) => {
+    const result = await action(...given);
+    if (json() && result !== undefined) console.log(JSON.stringify(result, null, 2));
+  };
+}
+
+/** Text for the end of a command's help. Each line is a command without the program's name. */
+export function examples(...lines: string[]): string {
+  return ["", "Examples:", ...lines.map((line) => `  $ gpubox ${line}`)].join("\n");
+}

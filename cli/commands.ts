@@ -1,0 +1,58 @@
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+
+/** A command of the program, and how to load it. */
+export interface Entry {
+  name: string;
+  /** A few words for the list of commands. */
+  summary: string;
+  /** Heading that it stands under in the list. */
+  group: string;
+  load: () => Promise<{ definition: CommandUnknownOpts }>;
+}
+
+type Row = [name: string, summary: string, load: Entry["load"]];
+
+/** Every command by heading, in the order of the help. */
+const TREE: Record<string, Row[]> = {
+  "Bring a box up and change it:": [
+    ["up", "bring a box up, or converge it to its stack config, and prove it", () => import("./up.js")],
+    ["preview", "say in terms of models what `up` would change", () => import("./preview.js")],
+    ["down", "take a box away; data stays unless you name it", () => import("./down.js")],
+    ["rollback", "return to the previous generation and its stack config", () => import("./rollback.js")],
+    ["host", "prepare a bare Debian or Ubuntu behind SSH", () => import("./host.js")],
+  ],
+  "Look at a box:": [
+    ["doctor", "say what is wrong with a box, and what to do", () => import("./doctor.js")],
+    ["smoke", "ask a box everything that a client could", () => import("./smoke.js")],
+    ["drift", "compare a host with its plan", () => import("./drift.js")],
+    ["logs", "print the logs of a model or a part", () => import("./logs.js")],
+    ["usage", "show spend by model, key and day", () => import("./usage.js")],
+    ["keys", "show the virtual keys and what each has left", () => import("./keys.js")],
+  ],
+  "Models and clients:": [
+    ["models", "show, list and lock models", () => import("./models.js")],
+    ["model", "start or stop one model", () => import("./model.js")],
+    ["plan", "show how the models share the GPUs", () => import("./plan.js")],
+    ["connect", "print a script that points a client at the box", () => import("./connect.js")],
+    ["cache", "remove cached answers", () => import("./cache.js")],
+  ],
+  "Jobs and trajectories:": [
+    ["job", "run a gateway of its own for an eval job", () => import("./job.js")],
+    ["trajectory", "read what a gateway was asked and answered", () => import("./trajectory.js")],
+  ],
+  "Data:": [
+    ["backup", "back up the database", () => import("./backup.js")],
+    ["restore", "put a backup in the database's place", () => import("./restore.js")],
+    ["database", "begin with an empty database", () => import("./database.js")],
+    ["gc", "remove images, weights and generations that nothing needs", () => import("./gc.js")],
+  ],
+  "Files for other tools:": [
+    ["compose", "write the Compose file of a stack", () => import("./compose.js")],
+    ["gateway-config", "write the gateway's config for another machine", () => import("./gateway-config.js")],
+    ["images", "lock, update or build images", () => import("./images.js")],
+  ],
+};
+
+export const COMMANDS: Entry[] = Object.entries(TREE).flatMap(([group, rows]) =>
+  rows.map(([name, summary, load]) => ({ name, summary, group, load })),
+);

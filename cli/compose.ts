@@ -1,0 +1,17 @@
+import { COMPOSE_LOSES } from "../configs/plan/compose";
+import { writeComposeFile } from "../runner/composeEngine";
+import { openStack } from "../runner/openStack";
+import { printing, stackCommand } from "./command";
+import { say } from "./output";
+
+export const definition = stackCommand("compose")
+  .description("Write the Compose file of a stack, and start nothing (docs/compose.md).")
+  .action(
+    printing(async ({ stack }) => {
+      const { plan, projectDir } = await openStack(stack);
+      const path = writeComposeFile(projectDir, plan);
+      say(`${path} holds the box; it has no secrets in it. Against \`pulumi up\` it loses:`);
+      for (const loss of COMPOSE_LOSES) say(`- ${loss}`);
+      return { path, loses: COMPOSE_LOSES };
+    }),
+  );

@@ -1,0 +1,40 @@
+import { backUp } from "../runner/backup/backup";
+import { makeNext, swapIn } from "../runner/backup/swap";
+import { UserError } from "../runner/process";
+import { findProject } from "../runner/project";
+import { bringUpToDate, stackDatabase } from "../runner/stackDatabase";
+import { askFor } from "./ask";
+import { command, hostCommand, printing } from "./command";
+import { say } from "./output";
+
+const reset = hostCommand("reset")
+  .description(
+    "Put an empty database in the place of a stack's. Keys and spend are gone but for a backup that is made first. Asks twice.",
+  )
+  .option("-y, --yes", "ask nothing; only together with --confirm")
+  .option("--confirm <name>", "the stack's name once more")
+  .action(
+    printing(async ({ stack, yes, confirm }) => {
+      const projectDir = findProject();
+      const database = await stackDatabase(projectDir, stack);
+      const { job } = database;
+      const instead = `Add --yes --confirm ${stack} if you mean it.`;
+      if (!yes) {
+        const question = `This deletes every virtual key and all spend of the stack ${stack}. Type the stack's name: `;
+        await askFor(stack, question, instead);
+        await askFor("reset", "They are gone but for a backup. Type reset: ", instead);
+      } else if (confirm !== stack)
+        throw new UserError("Deleting a database wants its stack's name.", instead);
+      say(`reset of the database of ${stack}`);
+      await backUp({ projectDir, job }, "before a reset", say);
+      await makeNext(job);
+      await swapIn(job);
+      say("  the database is empty");
+      await bringUpToDate(database, say);
+      return { stack, reset: true };
+    }),
+  );
+
+export const definition = command("database")
+  .description("The database of a stack (docs/backup.md).")
+  .addCommand(reset);

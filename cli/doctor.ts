@@ -1,0 +1,58 @@
+import { diagnose } from "../configs/doctor";
+import { configVerdict, type Verdict } from "../configs/doctor/row";
+import { endpointOf } from "../configs/endpoint";
+import { ConfigError } from "../configs/problems";
+import { collect } from "../runner/doctor/collect";
+import { openStack } from "../runner/openStack";
+import { UserError } from "../runner/process";
+import { examples, printing, stackCommand } from "./command";
+import { say } from "./output";
+
+export const definition = stackCommand("doctor")
+  .description(
+    "Walk the table of docs/trouble.md and say which rows apply, each with what to do. Exit code 1 when one is wrong.",
+  )
+  .option("--since <time>", "how far back logs are read", "15m")
+  .option("--model <name>", "also check a model's name as a client writes it")
+  .option("--key-env <variable>", "also check the client's key in this environment variable")
+  .addHelpText("after", examples("doctor --stack box", "doctor --model gpt-5 --key-env OPENAI_API_KEY"))
+  .action(
+    printing(async ({ stack, since, model, keyEnv }) => {
+      const clientKey = keyOf(keyEnv);
+      const verdicts = await walk(stack, { since, clientKey, clientModel: model });
+      const wrong = verdicts.filter(({ state }) => state === "wrong");
+      for (const verdict of verdicts) tell(verdict);
+      for (const state of ["ok", "not looked at"] as const) {
+        const names = verdicts.filter((one) => one.state === state).map(({ row }) => row);
+        if (names.length > 0) say(`  ${state}: ${names.join(", ")}`);
+      }
+      if (wrong.length > 0) process.exitCode = 1;
+      return { stack, well: wrong.length === 0, rows: verdicts };
+    }),
+  );
+
+async function walk(
+  name: string,
+  options: { since: string; clientKey?: string; clientModel?: string },
+): Promise<Verdict[]> {
+  try {
+    const { config, plan: box, projectDir, secrets } = await openStack(name);
+    say(`doctor of the stack ${name} at ${endpointOf(config)}`);
+    return diagnose(box, await collect({ projectDir, box, config, secrets, ...options }));
+  } catch (error) {
+    if (error instanceof ConfigError) return [configVerdict(error.problems)];
+    throw error;
+  }
+}
+
+function keyOf(variable: string | undefined): string | undefined {
+  if (variable === undefined || process.env[variable]) return process.env[variable ?? ""];
+  throw new UserError(`The environment has no ${variable}.`, "Export it, or name another with --key-env.");
+}
+
+function tell({ row, state, findings }: Verdict): void {
+  for (const { what, fix } of findings) {
+    say(`  ${state === "wrong" ? "WRONG" : "note "}  ${row.padEnd(14)} ${what}`);
+    say(`  ${"".padEnd(22)}${fix}`);
+  }
+}

@@ -1,0 +1,85 @@
+import { createInterface } from "node:readline/promises";
+import { composeDown, isComposeBox } from "../runner/composeEngine";
+import { livingJobs } from "../runner/jobs/list";
+import { openStack } from "../runner/openStack";
+import { output, run, UserError } from "../runner/process";
+import { findProject } from "../runner/project";
+import { restoreCheckpoint } from "../runner/pulumiCheckpoint";
+import { findPulumi, pulumi } from "../runner/pulumiEngine";
+import { clearDeadLock } from "../runner/pulumiState";
+import { removeVolume, VOLUMES } from "../runner/volumes";
+import { examples, hostCommand, printing } from "./command";
+import { say } from "./output";
+
+export const definition = hostCommand("down")
+  .description("Take the box away. What it keeps in volumes stays, unless you name the volume.")
+  .option("-y, --yes", "do not ask before data is deleted")
+  .option("--volume <name...>", "delete this data too, for good: database, …", [] as string[])
+  .addHelpText("after", examples("down", "down --volume database"))
+  .action(
+    printing(async (options) => {
+      const { stack } = options;
+      const projectDir = findProject();
+      const unknown = options.volume.find((name) => !VOLUMES.includes(name));
+      if (unknown)
+        throw new UserError(
+          `There is no volume "${unknown}".`,
+          `Those that hold data: ${VOLUMES.join(", ")}.`,
+        );
+      if (options.volume.length > 0 && !options.yes) await askForVolumes(stack, options.volume);
+
+      const engine = await findPulumi(projectDir);
+      if (engine) restoreCheckpoint({ engine, stack, log: say });
+      const { plan } = await openStack(stack);
+      const jobs = await livingJobs(plan.docker, stack);
+      if (jobs.length > 0)
+        throw new UserError(
+          `Jobs of the stack ${stack} still use it: ${jobs.join(", ")}.`,
+          `Stop them first: ${jobs.map((job) => `npm run job stop ${job} -- --stack ${stack}`).join(" && ")}.`,
+        );
+      const known = engine && (await pulumi(engine, ["stack", "--stack", stack])).code === 0;
+      if (engine && known) {
+        await clearDeadLock({ engine, stack, log: say });
+        const result = await pulumi(engine, ["destroy", "--yes", "--skip-preview", "--stack", stack], {
+          inherit: true,
+        });
+        if (result.code !== 0)
+          throw new UserError(
+            "`pulumi destroy` did not finish.",
+            "The lines above say why; run `npm run down` again.",
+          );
+      }
+      if (await isComposeBox(plan)) {
+        await composeDown({ projectDir, plan, log: say });
+        // Pulumi does this itself: the owner is one of its resources.
+        if (plan.owner) await output("sh", ["-c", plan.owner.remove], { env: { DOCKER_HOST: plan.docker } });
+      }
+      for (const name of options.volume) await removeVolume(plan, name, say);
+      const left = await run("docker", [
+        "-H",
+        plan.docker,
+        "volume",
+        "ls",
+        "-q",
+        "--filter",
+        `name=^${plan.prefix}-`,
+      ]);
+      const kept = left.stdout.trim().split("\n").filter(Boolean);
+      for (const volume of kept)
+        say(
+          `  kept the volume ${volume}; \`npm run down -- --stack ${stack} --volume ${volume.slice(plan.prefix.length + 1)}\` removes it`,
+        );
+      return { stack, keptVolumes: kept };
+    }),
+  );
+
+async function askForVolumes(stack: string, volumes: string[]): Promise<void> {
+  const loss = volumes.includes("database") ? ": every virtual key and all spend" : "";
+  const question = `This deletes the ${volumes.join(", ")} of the stack ${stack} for good${loss}. Type the stack's name: `;
+  if (!process.stdin.isTTY)
+    throw new UserError("Nobody is here to confirm that data is deleted.", "Add --yes if you mean it.");
+  const reader = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await reader.question(question);
+  reader.close();
+  if (answer.trim() !== stack) throw new UserError("Nothing was done.", "The name was not typed.");
+}

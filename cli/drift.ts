@@ -1,0 +1,29 @@
+import { drift } from "../configs/drift";
+import { driftText } from "../configs/drift/text";
+import { isComposeBox } from "../runner/composeEngine";
+import { collectDrift, declaredGpus } from "../runner/drift/collect";
+import { recordedJobs } from "../runner/jobs/list";
+import { openStack } from "../runner/openStack";
+import { UserError } from "../runner/process";
+import { hostCommand, printing } from "./command";
+import { say } from "./output";
+
+export const definition = hostCommand("drift")
+  .description(
+    "Compare a host with its plan in full: containers, networks, volumes, images, files, strangers, GPUs (docs/drift.md). Changes nothing. Exit code 2 when something differs.",
+  )
+  .action(
+    printing(async ({ stack }) => {
+      const { config, plan, secrets } = await openStack(stack);
+      if (await isComposeBox(plan))
+        throw new UserError(
+          `The stack ${stack} is run by Compose, which keeps to no plan.`,
+          "Compare docker-compose.*.yaml with the host, or run `npm run up` with Pulumi.",
+        );
+      const facts = await collectDrift({ box: plan, gpus: declaredGpus(config), secrets });
+      const report = drift(plan, facts, await recordedJobs(plan.docker, stack));
+      say(driftText(report));
+      if (report.differences.length > 0) process.exitCode = 2;
+      return report;
+    }),
+  );

@@ -1,0 +1,52 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Option } from "@commander-js/extra-typings";
+import { planElsewhere } from "../configs/plan/elsewhere";
+import { profiles } from "../configs/profiles";
+import { loadAssets } from "../runner/assets";
+import { readModelLock } from "../runner/models/lockFile";
+import { checkStackFile, namedSecrets } from "../runner/planStack";
+import { findProject } from "../runner/project";
+import { readResolved } from "../runner/resolved";
+import { examples, printing, stackCommand } from "./command";
+import { say } from "./output";
+
+export const definition = stackCommand("gateway-config")
+  .description(
+    "Write config.yaml and env.template for a LiteLLM gateway that runs elsewhere. The template names secrets and holds none.",
+  )
+  .addOption(
+    new Option(
+      "--profile <profile>",
+      "stateful: with a database, and Redis where the stack has it; stateless: with neither",
+    )
+      .choices(profiles)
+      .makeOptionMandatory(),
+  )
+  .option("--out <dir>", "where the files go; default: .gpubox/gateway-config/<stack>-<profile>")
+  .addHelpText("after", examples("gateway-config --profile stateless --out ./gateway"))
+  .action(
+    printing(async ({ stack, profile, out: given }) => {
+      const projectDir = findProject();
+      const plan = planElsewhere(
+        {
+          // The secrets are needed where that gateway runs, not here.
+          config: checkStackFile(projectDir, stack, { secrets: namedSecrets(projectDir, stack) }),
+          lock: readModelLock(projectDir),
+          resolved: readResolved(projectDir, stack),
+          assets: loadAssets(),
+        },
+        profile,
+      );
+      const out = resolve(given ?? join(projectDir, ".gpubox", "gateway-config", `${stack}-${profile}`));
+      mkdirSync(out, { recursive: true });
+      writeFileSync(join(out, "config.yaml"), plan.config);
+      writeFileSync(join(out, "env.template"), plan.env);
+      say(
+        `${out} holds config.yaml and env.template for a ${profile} gateway; there are no secrets in them.`,
+      );
+      for (const [name, why] of Object.entries(plan.leftOut)) say(`- ${name} is left out: ${why}`);
+      for (const note of plan.notes) say(`- ${note}`);
+      return { profile, out, leftOut: plan.leftOut, notes: plan.notes };
+    }),
+  );

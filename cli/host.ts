@@ -1,0 +1,71 @@
+import { createInterface } from "node:readline/promises";
+import { hostName } from "../configs/host/address";
+import type { HostPlan } from "../configs/host/prepare";
+import { planPreparation, prepareStep } from "../runner/host/prepare";
+import { UserError } from "../runner/process";
+import { ensureStackConfig, findProject } from "../runner/project";
+import { connectHost, connectSsh, disconnectHost } from "../runner/ssh/connection";
+import { readStackHost } from "../runner/ssh/stackHost";
+import { command, examples, printing, stackCommand } from "./command";
+import { say } from "./output";
+
+const prepare = stackCommand("prepare")
+  .description(
+    "Bring a bare Debian or Ubuntu into the state that a box needs. Shows its plan first. Run again, it finds nothing to do.",
+  )
+  .option("-y, --yes", "do not ask before the host is changed")
+  .addHelpText("after", examples("host prepare --stack gpu1"))
+  .action(
+    printing(async ({ stack, yes }) => {
+      const projectDir = findProject();
+      ensureStackConfig(projectDir, stack);
+      const at = readStackHost(projectDir, stack);
+      if (!at)
+        throw new UserError(
+          `gpubox:host of Pulumi.${stack}.yaml has mistakes.`,
+          "`npm run plan` names them.",
+        );
+      connectSsh(projectDir, at);
+      const name = hostName(at.host.docker);
+      const did: HostPlan = { steps: [], notes: [] };
+      for (let again = true; again; ) {
+        const plan = await planPreparation(at);
+        const { state, steps, notes } = plan;
+        say(`${name}: ${state.distribution.name}, Docker ${state.docker ?? "missing"}`);
+        for (const note of notes) say(`  note: ${note}`);
+        for (const { does } of steps) say(`  + ${does}`);
+        if (steps.length > 0 && !yes) await agree(name, steps.length);
+        for (const step of steps) {
+          say(`  … ${step.does}`);
+          await prepareStep(at, state, step);
+        }
+        did.steps.push(...steps);
+        did.notes.push(...notes);
+        again = plan.again === true;
+      }
+      const { notes } = did;
+      if (did.steps.length === 0) {
+        say("  nothing to do");
+        return { stack, steps: [], notes };
+      }
+      // A member of the group docker is one only in a new connection.
+      disconnectHost(at);
+      connectHost(projectDir, at);
+      say(`${name} is prepared. Now: npm run up -- --stack ${stack}`);
+      return { stack, steps: did.steps.map(({ id, does }) => ({ id, does })), notes };
+    }),
+  );
+
+export const definition = command("host")
+  .description("The host of a stack (docs/hosts.md).")
+  .addCommand(prepare);
+
+async function agree(name: string, count: number): Promise<void> {
+  const add = "Look at the plan above; add --yes to do it.";
+  if (!process.stdin.isTTY)
+    throw new UserError(`Nobody is here to agree to ${count} changes of ${name}.`, add);
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await terminal.question(`Do this on ${name}? [y/N] `);
+  terminal.close();
+  if (!/^\s*y(es)?\s*$/i.test(answer)) throw new UserError("Nothing was done.", add);
+}

@@ -1,0 +1,63 @@
+import { type LockChange, updateLock } from "../runner/imageLock";
+import { UserError } from "../runner/process";
+import { findProject } from "../runner/project";
+import { buildRecipes, defaultRecipes, recipeRoles } from "../runner/recipes";
+import { command, printing } from "./command";
+import { say } from "./output";
+
+const lock = command("lock")
+  .description("Resolve the tags that have no digest yet.")
+  .action(printing(() => resolveTags("missing", "lock")));
+
+const update = command("update")
+  .description("Resolve every tag anew.")
+  .action(printing(() => resolveTags("all", "update")));
+
+const build = command("build")
+  .description("Build recipes now, where no registry answers.")
+  .argument("[role...]", "default: what the default stack needs")
+  .action(
+    printing(async (names) => {
+      const roles = names.length > 0 ? names.map(recipeRole) : defaultRecipes;
+      await buildRecipes(roles, {
+        docker: process.env.DOCKER_HOST || "unix:///var/run/docker.sock",
+        projectDir: findProject(),
+        log: say,
+      });
+      return { built: roles };
+    }),
+  );
+
+export const definition = command("images")
+  .description("Tags, digests and recipes of the images (docs/images.md).")
+  .addCommand(lock)
+  .addCommand(update)
+  .addCommand(build);
+
+async function resolveTags(which: "missing" | "all", verb: string): Promise<LockChange[]> {
+  const changes = await updateLock(findProject(), which);
+  for (const change of changes) say(lineOf(change));
+  const failed = changes.filter(({ failure }) => failure).map(({ role }) => role);
+  if (failed.length === 0) return changes;
+  throw new UserError(
+    `Not resolved: ${failed.join(", ")}.`,
+    `Run \`npm run images ${verb}\` where the registries answer; until then those with a recipe are built from images/.`,
+  );
+}
+
+function recipeRole(name: string) {
+  const roles = recipeRoles(findProject());
+  const role = roles.find((one) => one === name);
+  if (role) return role;
+  throw new UserError(
+    `There is no recipe for "${name}".`,
+    `Name one of ${roles.join(", ")}, or none of them.`,
+  );
+}
+
+function lineOf({ role, old, entry, failure }: LockChange): string {
+  const name = `${role.padEnd(15)} ${entry.image}:${entry.tag}`;
+  if (failure) return `${name}  ${old ?? "no digest"} stays: ${failure}`;
+  const change = entry.digest === old ? `${old} (unchanged)` : `${old ?? "no digest"} -> ${entry.digest}`;
+  return `${name}  ${change}  signature: ${entry.verified}`;
+}

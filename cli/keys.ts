@@ -1,0 +1,40 @@
+import { readStack } from "../runner/planStack";
+import { findProject } from "../runner/project";
+import { makeAccess, stackDatabase } from "../runner/stackDatabase";
+import { virtualKeyStates } from "../runner/virtualKeys";
+import { hostCommand, printing } from "./command";
+import { say } from "./output";
+import { table, usd } from "./table";
+
+export const definition = hostCommand("keys")
+  .description(
+    "Show the virtual keys: what is declared, and what the database says. Never shows a key (docs/keys.md).",
+  )
+  .option("--repair", "first make the declared teams and keys again, where somebody changed them by hand")
+  .action(
+    printing(async ({ stack, repair }) => {
+      const database = await stackDatabase(findProject(), stack);
+      const { job, secrets } = database;
+      if (repair) await makeAccess(database, say);
+      const config = readStack(findProject(), stack, secrets);
+      const keys = await virtualKeyStates(job, config, secrets);
+      const day = (moment: string | undefined) => moment?.slice(0, 10) ?? "";
+      const rows = keys.map((key) => [
+        key.name,
+        key.state,
+        key.team ?? "",
+        usd(key.spentUsd),
+        usd(key.budgetUsd),
+        usd(key.leftUsd),
+        day(key.resets),
+        day(key.expires),
+        day(key.lastUsed),
+      ]);
+      const head = ["key", "state", "team", "spent USD", "budget", "left", "resets", "expires", "last used"];
+      for (const line of table(head, rows)) say(line);
+      if (keys.length === 0) say("No key is declared and none is in the database.");
+      if (keys.some(({ state }) => state === "missing"))
+        say("Keys are missing in the database: `npm run keys -- --repair` makes them, or says why not.");
+      return keys;
+    }),
+  );

@@ -1,0 +1,29 @@
+import { lineForPeople } from "../configs/logLines";
+import { modelServers } from "../configs/plan/box";
+import { readLogs } from "../runner/logs";
+import { openStack } from "../runner/openStack";
+import { examples, hostCommand, printing } from "./command";
+import { json } from "./output";
+
+export const definition = hostCommand("logs")
+  .description(
+    "Print the logs of a model (its valve, its server, what the gateways say of it), or of a part: gateway, edge, cache, database. Secrets are blotted out.",
+  )
+  .argument("[model|part]", "default: everything")
+  .option("--since <time>", "how far back: 15m, 2h, a date", "15m")
+  .option("-f, --follow", "go on as lines come, until Ctrl-C", false)
+  .option("--raw", "lines as the programs wrote them, with LiteLLM's stack traces", false)
+  .addHelpText("after", examples("logs qwen3-coder --follow", "logs edge --since 2h"))
+  .action(
+    printing(async (of, { stack, since, follow, raw }) => {
+      const { config, plan: box, secrets } = await openStack(stack);
+      const width = Math.max(8, ...modelServers(box).map(({ service }) => service.container.name.length));
+      // A reader that has seen enough closes the pipe.
+      process.stdout.on("error", () => process.exit(0));
+      await readLogs({
+        ...{ box, config, secrets, of, since, follow, raw },
+        // A document a line: a log may never end.
+        print: (line) => console.log(json() ? JSON.stringify(line) : lineForPeople(line, width)),
+      });
+    }),
+  );

@@ -1,0 +1,29 @@
+import { startModel, stopModel } from "../runner/manualModel";
+import { openStack } from "../runner/openStack";
+import { command, hostCommand, printing } from "./command";
+import { say } from "./output";
+
+const start = hostCommand("start")
+  .description("Start the server of one model, and wait until it serves.")
+  .argument("<model>")
+  .action(
+    printing(async (model, { stack }) => {
+      await startModel((await openStack(stack)).plan, model, say);
+      return { model, state: "started" };
+    }),
+  );
+
+const stop = hostCommand("stop")
+  .description("Stop the server of one model, after its requests have finished.")
+  .argument("<model>")
+  .action(
+    printing(async (model, { stack }) => {
+      await stopModel((await openStack(stack)).plan, model, say);
+      return { model, state: "stopped" };
+    }),
+  );
+
+export const definition = command("model")
+  .description("Start or stop one model by hand (docs/starting-models.md).")
+  .addCommand(start)
+  .addCommand(stop);

@@ -1,0 +1,95 @@
+import { statusTable } from "../configs/modelStatus";
+import type { Locked } from "../configs/models/facts";
+import { HUB_TOKEN } from "../configs/plan/weights";
+import { statusOfModels } from "../runner/modelStatus";
+import { readModelLock } from "../runner/models/lockFile";
+import { lockModels, type ModelChange } from "../runner/models/lockModels";
+import { hubOfStack, sourcesOfStack } from "../runner/models/stackSources";
+import { openStack } from "../runner/openStack";
+import { UserError } from "../runner/process";
+import { findProject } from "../runner/project";
+import { encryptedNames, findSecretStore, readSecrets } from "../runner/secrets";
+import { command, examples, hostCommand, printing, stackCommand } from "./command";
+import { say } from "./output";
+
+const status = hostCommand("status")
+  .description("Show each declared model as it is now: up, loaded, requests a minute.")
+  .action(
+    printing(async ({ stack }) => {
+      const { plan, config, secrets } = await openStack(stack);
+      const all = await statusOfModels(plan, config, secrets);
+      say(all.length > 0 ? statusTable(all) : `Pulumi.${stack}.yaml declares no model.`);
+      return all;
+    }),
+  );
+
+const list = command("list")
+  .description("Show what models.lock.json holds.")
+  .action(
+    printing(async () => {
+      const lock = readModelLock(findProject());
+      const entries = Object.entries(lock);
+      if (entries.length === 0) say("No model is locked. Run `npm run models lock`.");
+      for (const [source, model] of entries)
+        say(`${source}: ${"unresolved" in model ? `not resolved: ${model.unresolved}` : summary(model)}`);
+      return lock;
+    }),
+  );
+
+const lock = stackCommand("lock")
+  .description(
+    "Resolve revision, files, sizes and shape of the stack's models, or of the sources given, into models.lock.json. The hub is HF_ENDPOINT of the environment, else the stack's.",
+  )
+  .argument("[source...]", "for example hf://Qwen/Qwen3-Coder-30B-A3B-Instruct")
+  .option(
+    "--token <secret>",
+    `the stack's secret that holds the hub's token; default: HF_TOKEN of the environment, else ${HUB_TOKEN}`,
+  )
+  .action(
+    printing(async (sources, { stack, token }) => {
+      const projectDir = findProject();
+      const wanted = sources.length > 0 ? sources : sourcesOfStack(projectDir, stack);
+      if (wanted.length === 0) say(`Pulumi.${stack}.yaml names no model of a hub or a file of the host.`);
+      const changes = await lockModels(projectDir, wanted, {
+        endpoint: process.env.HF_ENDPOINT || hubOfStack(projectDir, stack),
+        token: await tokenOf(stack, token),
+      });
+      for (const change of changes) say(lineOf(change));
+      if (changes.some(({ failure }) => failure)) process.exitCode = 1;
+      return changes;
+    }),
+  );
+
+export const definition = command("models")
+  .description("The models of a stack (docs/adding-a-model.md).")
+  .addHelpText("after", examples("models status", "models lock --stack box"))
+  .addCommand(status)
+  .addCommand(list)
+  .addCommand(lock);
+
+async function tokenOf(stack: string, chosen: string | undefined): Promise<string | undefined> {
+  const projectDir = findProject();
+  if (!chosen && process.env.HF_TOKEN) return process.env.HF_TOKEN;
+  if (!chosen && !encryptedNames(projectDir, stack).includes(HUB_TOKEN)) return undefined;
+  const name = chosen ?? HUB_TOKEN;
+  const token = (await readSecrets(await findSecretStore(projectDir, stack)))[name];
+  if (token) return token;
+  throw new UserError(
+    `The stack ${stack} has no secret ${name}.`,
+    `Set it: \`pulumi config set --secret gpubox:${name} --stack ${stack}\`.`,
+  );
+}
+
+function lineOf({ source, before, after, failure }: ModelChange): string {
+  if (failure) return `${source}: not resolved${before ? ", keeps what it had" : ""}: ${failure}`;
+  if (before === after) return `${source}: unchanged`;
+  return `${source}: ${before ? summary(before) : "new"} → ${after ? summary(after) : "none"}`;
+}
+
+function summary(locked: Locked): string {
+  const gibibytes = (locked.files.reduce((sum, file) => sum + file.bytes, 0) / 2 ** 30).toFixed(1);
+  const revision = locked.revision ? `${locked.revision.slice(0, 12)}, ` : "";
+  if ("holds" in locked) return `${revision}${locked.holds}, ${gibibytes} GiB`;
+  const { shape, quantization } = locked;
+  return `${revision}${shape.architecture} ${quantization}, ${gibibytes} GiB, ${shape.contextLength} tokens`;
+}

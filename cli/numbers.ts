@@ -1,0 +1,17 @@
+import { InvalidArgumentError } from "commander";
+
+/** Reads an option's value as a whole number of at least 1. */
+export function countNumber(text: string): number {
+  return wholeNumber(text, 1, Number.MAX_SAFE_INTEGER, "Write a whole number above 0.");
+}
+
+/** Reads an option's value as a port. */
+export function portNumber(text: string): number {
+  return wholeNumber(text, 1, 65_535, "Write a number from 1 to 65535.");
+}
+
+function wholeNumber(text: string, least: number, most: number, fix: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= least && number <= most) return number;
+  throw new InvalidArgumentError(fix);
+}

@@ -1,0 +1,20 @@
+import { keepOutputForJson } from "../runner/process";
+
+let wantsJson = false;
+
+/** From now on standard output belongs to one JSON document. */
+export function useJson(): void {
+  wantsJson = true;
+  keepOutputForJson();
+}
+
+/** True where the command was asked for JSON. */
+export function json(): boolean {
+  return wantsJson;
+}
+
+/** One line to the person at the terminal. */
+export function say(line = ""): void {
+  if (wantsJson) console.error(line);
+  else console.log(line);
+}

@@ -1,0 +1,31 @@
+import { planData, planText } from "../configs/gpu/report";
+import { planStackGpus } from "../configs/gpu/stack";
+import { ConfigError } from "../configs/problems";
+import { readModelLock } from "../runner/models/lockFile";
+import { checkStackFile, namedSecrets } from "../runner/planStack";
+import { findProject } from "../runner/project";
+import { printing, stackCommand } from "./command";
+import { json, say } from "./output";
+
+export const definition = stackCommand("plan")
+  .description(
+    "Show how a stack's models share its GPUs, from the config and the lock alone (docs/gpu.md). Exit code 1 where they do not fit.",
+  )
+  .option("--explain", "each model's sum, line by line")
+  .action(
+    printing(async ({ stack, explain = false }) => {
+      const projectDir = findProject();
+      // Without the lock, so that what does not fit is shown as a table too; and sums need no secret.
+      const secrets = namedSecrets(projectDir, stack);
+      const lock = readModelLock(projectDir);
+      const config = checkStackFile(projectDir, stack, { secrets });
+      const plan = planStackGpus(config, lock);
+      if (config.host.gpus.length === 0) say(`Pulumi.${stack}.yaml declares no GPU: nothing to plan.`);
+      else say(planText(plan, { explain }));
+      if (plan.problems.length > 0 && !json()) throw new ConfigError(stack, plan.problems);
+      if (plan.problems.length > 0) process.exitCode = 1;
+      // What else a preview would refuse: sources that nobody locked, contexts of models on the CPU.
+      else checkStackFile(projectDir, stack, { lock, secrets });
+      return planData(plan);
+    }),
+  );

@@ -1,0 +1,55 @@
+import {
+  mistakesMarkdown,
+  previewMarkdown,
+  previewText,
+  removedMarkdown,
+  removedText,
+} from "../configs/preview/render";
+import { ConfigError } from "../configs/problems";
+import { isRemoved } from "../runner/preview/base";
+import { type EngineView, enginePreview } from "../runner/preview/engine";
+import { previewStack } from "../runner/preview/preview";
+import { findProject } from "../runner/project";
+import { examples, printing, stackCommand } from "./command";
+import { say } from "./output";
+
+export const definition = stackCommand("preview")
+  .description(
+    "Say what `up` would change in terms of models: what is replaced and why, who waits, what is downloaded or lost (docs/preview.md).",
+  )
+  .option(
+    "--base <ref>",
+    "compare with the merge base of this git ref; default: with what the last `up` from here made",
+  )
+  .option("--markdown", "print Markdown, for a comment on a pull request")
+  .option("--engine", "add what `pulumi preview` counts; needs the stack's state and passphrase")
+  .addHelpText("after", examples("preview --stack box", "preview --stack box --base origin/main --markdown"))
+  .action(
+    printing(async (options) => {
+      const { stack, base, markdown } = options;
+      const projectDir = findProject();
+      if (base && (await isRemoved(projectDir, stack, base))) {
+        say(markdown ? removedMarkdown(stack) : removedText(stack));
+        return { stack, removed: true };
+      }
+      try {
+        const preview = await previewStack(projectDir, stack, base);
+        const engine = options.engine ? await enginePreview(projectDir, stack) : undefined;
+        say(markdown ? previewMarkdown(preview) : previewText(preview));
+        if (engine) say(engineWords(engine));
+        return { ...preview, ...(engine ? { engine } : {}) };
+      } catch (error) {
+        if (!markdown || !(error instanceof ConfigError)) throw error;
+        // The mistakes are what a reviewer has to read, so they go where the preview would.
+        say(mistakesMarkdown(stack, error.problems));
+        process.exitCode = 1;
+        return { stack, problems: error.problems };
+      }
+    }),
+  );
+
+function engineWords(view: EngineView): string {
+  if ("reason" in view) return `\nPulumi's own preview is not here: ${view.reason}.`;
+  const counts = Object.entries(view.counts).map(([operation, count]) => `${count} ${operation}`);
+  return `\nPulumi's own preview counts: ${counts.join(", ") || "nothing"}.`;
+}

@@ -1,0 +1,43 @@
+import { backUp } from "../runner/backup/backup";
+import { rehearse } from "../runner/backup/rehearse";
+import { checkBackup, restoreBackup } from "../runner/backup/restore";
+import { type Store, withBackup } from "../runner/backup/store";
+import { findProject } from "../runner/project";
+import { bringUpToDate, stackDatabase } from "../runner/stackDatabase";
+import { askFor } from "./ask";
+import { examples, hostCommand, printing } from "./command";
+import { say } from "./output";
+
+export const definition = hostCommand("restore")
+  .description("Put a backup in the place of a stack's database, which is backed up first (docs/backup.md).")
+  .option("--from <which>", "a backup's folder, or a snapshot of the repository; default: the newest")
+  .option("--rehearse", "only restore into a scratch container, and compare every table")
+  .option("-y, --yes", "ask nothing")
+  .addHelpText("after", examples("restore --rehearse", "restore --from .gpubox/backups/dev/…"))
+  .action(
+    printing(async ({ stack, from, rehearse: only, yes }) => {
+      const projectDir = findProject();
+      const database = await stackDatabase(projectDir, stack);
+      const { plan, job } = database;
+      const store: Store = { projectDir, job };
+      await withBackup(store, from, async (folder) => {
+        if (only) {
+          await rehearse(plan.docker, plan.database?.container.image ?? "", folder, say);
+          return;
+        }
+        const manifest = await checkBackup(job, folder);
+        const what = `the backup of ${manifest.madeAt} (stack ${manifest.stack}, ${manifest.reason})`;
+        if (!yes)
+          await askFor(
+            stack,
+            `This puts ${what} in the place of the database of ${stack}. Type the stack's name: `,
+            "Add --yes if you mean it.",
+          );
+        say(`restoring ${what}`);
+        await backUp(store, "before a restore", say);
+        await restoreBackup(job, folder, manifest, say);
+        await bringUpToDate(database, say);
+      });
+      return { stack, restored: !only };
+    }),
+  );

@@ -1,0 +1,43 @@
+import { restorePrevious, servingGeneration } from "../runner/history";
+import { openStack } from "../runner/openStack";
+import { UserError } from "../runner/process";
+import { findProject } from "../runner/project";
+import { restoreCheckpoint } from "../runner/pulumiCheckpoint";
+import { findPulumi, pulumi } from "../runner/pulumiEngine";
+import { clearDeadLock, resolvePending } from "../runner/pulumiState";
+import { hostCommand, printing } from "./command";
+import { say } from "./output";
+
+export const definition = hostCommand("rollback")
+  .description(
+    "Put back the stack config of the generation before the serving one, and serve that generation.",
+  )
+  .action(
+    printing(async ({ stack }) => {
+      const projectDir = findProject();
+      const engine = await findPulumi(projectDir);
+      if (!engine)
+        throw new UserError(
+          "Only a box that Pulumi brought up has generations.",
+          "Edit the stack config and run `npm run up`.",
+        );
+      restoreCheckpoint({ engine, stack, log: say });
+      await clearDeadLock({ engine, stack, log: say });
+      const { plan } = await openStack(stack);
+      const now = await servingGeneration(plan);
+      const previous = restorePrevious(projectDir, stack, now);
+      say(`from generation ${now} back to ${previous}; Pulumi.${stack}.yaml is what it was then`);
+      if (plan.gateway.usesDatabase)
+        say("note: the database keeps its schema and data; a rollback does not undo a migration.");
+      await resolvePending({ engine, stack, log: say });
+      const result = await pulumi(engine, ["up", "--yes", "--skip-preview", "--stack", stack], {
+        inherit: true,
+      });
+      if (result.code !== 0)
+        throw new UserError(
+          "The rollback did not finish; what served before goes on serving.",
+          "The lines above say why.",
+        );
+      return { from: now, to: previous };
+    }),
+  );

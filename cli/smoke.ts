@@ -1,0 +1,21 @@
+import { endpointOf } from "../configs/endpoint";
+import { openStack } from "../runner/openStack";
+import { requirePassed } from "../runner/smoke";
+import { checkStack } from "../runner/smokeStack";
+import { hostCommand, printing } from "./command";
+import { json, say } from "./output";
+
+export const definition = hostCommand("smoke")
+  .description("Ask a running box everything that `up` ends with. Exit code 1 when a check fails.")
+  .action(
+    printing(async ({ stack }) => {
+      const { config, secrets } = await openStack(stack);
+      const endpoint = endpointOf(config);
+      say(`smoke of ${endpoint}`);
+      const checks = await checkStack(config, secrets, say);
+      if (!json()) requirePassed(checks);
+      const ok = checks.every((check) => check.ok);
+      if (!ok) process.exitCode = 1;
+      return { endpoint, ok, checks };
+    }),
+  );

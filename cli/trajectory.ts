@@ -1,0 +1,89 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Option } from "@commander-js/extra-typings";
+import type { TrajectoryLine } from "../configs/trajectory/line";
+import { pretty, reportText } from "../configs/trajectory/show";
+import { checkStackFile, namedSecrets } from "../runner/planStack";
+import { UserError } from "../runner/process";
+import { findProject } from "../runner/project";
+import { checkLogs } from "../runner/trajectory/check";
+import { convertLogs } from "../runner/trajectory/convert";
+import { linesOf, newLines } from "../runner/trajectory/show";
+import { command, examples, printing, stackCommand } from "./command";
+import { countNumber } from "./numbers";
+import { json, say } from "./output";
+
+const FOLDERS = "folders that hold logs, also below them; default: that of the stack's main gateway";
+
+const show = stackCommand("show")
+  .description("Print the lines of logs.")
+  .argument("[folder...]", FOLDERS)
+  .option("--last <count>", "how many lines", countNumber, 20)
+  .option("-f, --follow", "go on as lines come, until Ctrl-C")
+  .option("--attempts", "attempts that were tried again, too", false)
+  .option("--conversation <id>", "only this conversation")
+  .option("--job <name>", "only this job")
+  .option("--model <name>", "only this model")
+  .option("--route <path>", "only this route")
+  .option("--outcome <outcome>", "only these: ok, error, …")
+  .action(
+    printing(async (folders, options) => {
+      const paths = foldersOf(folders, options.stack);
+      // A document a line: a log may never end.
+      const print = (line: TrajectoryLine) => console.log(json() ? JSON.stringify(line) : pretty(line));
+      for (const line of await linesOf(paths, options, options.last)) print(line);
+      if (options.follow) for await (const line of newLines(paths, options)) print(line);
+    }),
+  );
+
+const check = stackCommand("check")
+  .description("Compare logs with what was counted. Exit code 2 when something is missing.")
+  .argument("[folder...]", FOLDERS)
+  .action(
+    printing(async (folders, { stack }) => {
+      const report = await checkLogs(foldersOf(folders, stack));
+      say(reportText(report));
+      if (!report.complete) process.exitCode = 2;
+      return report;
+    }),
+  );
+
+const convert = stackCommand("convert")
+  .description("Write a list of messages for each conversation.")
+  .argument("[folder...]", FOLDERS)
+  .requiredOption("--out <dir>", "where the files go")
+  .addOption(
+    new Option("--to <protocol>", "default: each call's own").choices(["openai", "anthropic"] as const),
+  )
+  .action(
+    printing(async (folders, { stack, out, to }) => {
+      const conversion = await convertLogs(foldersOf(folders, stack), out, to);
+      say(`${conversion.calls} calls in ${conversion.files.length} conversations: ${out}`);
+      for (const [why, count] of Object.entries(conversion.leftOut)) say(`  left out: ${count} ${why}`);
+      return conversion;
+    }),
+  );
+
+export const definition = command("trajectory")
+  .description("Read trajectory logs: what a gateway was asked and answered (docs/trajectory.md).")
+  .addHelpText("after", examples("trajectory show --last 5", "trajectory convert --out ./conversations"))
+  .addCommand(show)
+  .addCommand(check)
+  .addCommand(convert);
+
+function foldersOf(named: string[], stack: string): string[] {
+  return named.length > 0 ? named : [ownFolder(stack)];
+}
+
+/** Where the main gateway of a stack logs, on this host. */
+function ownFolder(stack: string): string {
+  const projectDir = findProject();
+  const config = checkStackFile(projectDir, stack, { secrets: namedSecrets(projectDir, stack) });
+  const folder = join(config.host.dataDir, "trajectories");
+  if (!existsSync(folder))
+    throw new UserError(
+      `There is no ${folder}.`,
+      "Name the folder of a log, or set gateway.trajectories and run `npm run up`.",
+    );
+  return folder;
+}

@@ -1,0 +1,23 @@
+import { Option } from "@commander-js/extra-typings";
+import { findProject } from "../runner/project";
+import { bringUp } from "../runner/up/bringUp";
+import { examples, printing, stackCommand } from "./command";
+import { say } from "./output";
+
+export const definition = stackCommand("up")
+  .description(
+    "Bring a box up, from a bare machine to answers on both protocols. Run again, it converges to the stack config.",
+  )
+  .option("-y, --yes", "ask nothing, for example before Docker is installed", false)
+  .option(
+    "--take-over",
+    "make the host this stack's, although it was another's or the box was elsewhere",
+    false,
+  )
+  .addOption(
+    new Option("--engine <engine>", "what converges the box")
+      .choices(["pulumi", "compose"] as const)
+      .default("pulumi" as const),
+  )
+  .addHelpText("after", examples("up", "up --stack gpu1 --yes"))
+  .action(printing((options) => bringUp({ ...options, projectDir: findProject(), log: say })));

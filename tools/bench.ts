@@ -1,0 +1,66 @@
+import { Command } from "@commander-js/extra-typings";
+import { printing } from "../cli/command";
+import { countNumber, portNumber } from "../cli/numbers";
+import { say } from "../cli/output";
+import { runProgram, strict } from "../cli/run";
+import { UserError } from "../runner/process";
+import { benchJobs } from "../test/bench/jobs";
+import { benchLogging } from "../test/bench/logging";
+import { benchOverhead, LOCAL_MODEL } from "../test/bench/overhead";
+import { benchPreview, SIZES } from "../test/bench/preview";
+import { benchStart } from "../test/bench/start";
+import { LoadBox } from "../test/load/box";
+import { hasDocker, hasPulumi } from "../test/support/project";
+
+const parts = ["start", "preview", "overhead", "logging", "jobs"];
+
+const program = new Command("bench")
+  .description(
+    `Measure how fast a box changes, what edge, valve and log cost, and how fast jobs start, on boxes of its own. Parts: ${parts.join(", ")}.`,
+  )
+  .argument("[part...]", "default: all")
+  .option("--json", "print one JSON document on standard output")
+  .option("--runs <count>", "changes to measure", countNumber, 3)
+  .option("--jobs <count>", "jobs at once", countNumber, 20)
+  .option("--requests <count>", "requests on each way", countNumber, 300)
+  .option("--sizes <n,n,…>", "models of the previews", sizesOf, SIZES)
+  .option("--port <port>", "first of the ports that the boxes use, 20 and one for each job", portNumber, 4500)
+  .action(
+    printing(async (positionals, { runs, jobs, requests, sizes, port }) => {
+      if (!hasDocker || !hasPulumi)
+        throw new UserError(
+          "The bench needs a Docker engine and Pulumi.",
+          "Run `npm run up` once: it brings both.",
+        );
+      const unknown = positionals.filter((part) => !parts.includes(part));
+      if (unknown.length > 0)
+        throw new UserError(`There is no part ${unknown.join(", ")}.`, `Choose from: ${parts.join(", ")}.`);
+      const wanted = positionals.length > 0 ? positionals : parts;
+      const result: Record<string, unknown> = {};
+      if (["start", "overhead", "logging", "jobs"].some((part) => wanted.includes(part))) {
+        say("bringing up the stack bench1");
+        const box = await LoadBox.open("bench1", port, { tiny: LOCAL_MODEL });
+        try {
+          if (wanted.includes("start")) result.start = await benchStart(box, runs, say);
+          if (wanted.includes("overhead")) result.overhead = await benchOverhead(box, requests, say);
+          if (wanted.includes("logging")) await benchLogging(box, requests, say);
+          if (wanted.includes("jobs"))
+            result.jobs = await benchJobs(box, { runs, count: jobs, port: port + 20 }, say);
+        } finally {
+          box.close();
+        }
+      }
+      if (wanted.includes("preview")) {
+        say("\nbringing up the stack bench2");
+        result.preview = await benchPreview({ stack: "bench2", port: port + 10, runs, sizes }, say);
+      }
+      return result;
+    }),
+  );
+
+/** Sizes from a list with commas. */
+function sizesOf(text: string): number[] {
+  return text.split(",").map(countNumber);
+}
+
+void runProgram(() => strict(program as never), process.argv.slice(2));

@@ -1,0 +1,41 @@
+// Bundles the program `gpubox` into dist/: for `npm pack`, for tests, and for bin/gpubox.cjs in a checkout.
+const { existsSync, readdirSync, statSync } = require("node:fs");
+const { join } = require("node:path");
+
+const root = join(__dirname, "..");
+const target = join(root, "dist", "gpubox.cjs");
+/** What the program is made of. */
+const SOURCES = ["cli", "components", "configs", "runner", "package.json"];
+
+/** Writes dist/gpubox.cjs. */
+function bundle() {
+  require("esbuild").buildSync({
+    absWorkingDir: root,
+    entryPoints: { gpubox: "cli/main.ts" },
+    outdir: "dist",
+    outExtension: { ".js": ".cjs" },
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "cjs",
+    sourcemap: "linked",
+    legalComments: "none",
+    logLevel: "warning",
+  });
+}
+
+/** Bundles only where a source is newer than the bundle. */
+function bundleIfStale() {
+  const sources = SOURCES.map((name) => join(root, name));
+  if (!existsSync(target) || Math.max(...sources.map(newest)) > statSync(target).mtimeMs) bundle();
+}
+
+/** Modification time of a file, or of the newest one under a folder, in milliseconds. */
+function newest(file) {
+  const stat = statSync(file);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return Math.max(...readdirSync(file).map((name) => newest(join(file, name))));
+}
+
+module.exports = { bundleIfStale };
+if (require.main === module) bundle();

@@ -1,0 +1,105 @@
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command } from "@commander-js/extra-typings";
+import { z } from "zod";
+import { printing } from "../cli/command";
+import { say } from "../cli/output";
+import { runProgram, strict } from "../cli/run";
+import { ensureDocker } from "../runner/dockerEngine";
+import { run, UserError } from "../runner/process";
+import { packageDir } from "../runner/project";
+
+const report = z.object({
+  success: z.boolean(),
+  numPassedTests: z.number(),
+  numFailedTests: z.number(),
+  numPendingTests: z.number(),
+  numTodoTests: z.number(),
+  numRuntimeErrorTestSuites: z.number(),
+  testResults: z.array(
+    z.object({
+      assertionResults: z.array(
+        z.object({
+          status: z.string(),
+          fullName: z.string(),
+          invocations: z.number().nullish(),
+        }),
+      ),
+    }),
+  ),
+});
+
+type Report = z.infer<typeof report>;
+
+/** Suites that may run beside each other; the others own ports and containers and run alone. */
+const SUITES = [
+  { projects: ["unit", "component", "contract"], alone: false },
+  { projects: ["e2e"], alone: true },
+];
+
+const program = new Command("test")
+  .description("Run every suite, name the skipped tests, and end with one line of counts.")
+  .argument("[pattern...]", "only test files whose path matches one of them")
+  .option("--json", "print one JSON document on standard output")
+  .action(
+    printing(async (positionals) => {
+      await engineForTests();
+      const reports: Report[] = [];
+      for (const suite of SUITES) reports.push(await jest(suite.projects, suite.alone, positionals));
+      const sum = (count: (one: Report) => number) => reports.reduce((total, one) => total + count(one), 0);
+      const tests = reports.flatMap((one) => one.testResults.flatMap((file) => file.assertionResults));
+      const skipped = tests.filter(({ status }) => status === "pending");
+      if (skipped.length > 0) say("\nSKIPPED, so not shown to work on this machine:");
+      for (const test of skipped) say(`  ${test.fullName}`);
+      const late = tests.filter(({ status, invocations }) => status === "passed" && (invocations ?? 1) > 1);
+      if (late.length > 0) say("\nPASSED only at the second try:");
+      for (const test of late) say(`  ${test.fullName}`);
+      const failed = sum((one) => one.numFailedTests + one.numRuntimeErrorTestSuites);
+      const passed = sum((one) => one.numPassedTests);
+      say(
+        `\n${passed} passed, ${failed} failed, ${sum((one) => one.numPendingTests + one.numTodoTests)} skipped`,
+      );
+      if (failed > 0 || reports.some((one) => !one.success)) process.exitCode = 1;
+      return { passed, failed, skipped: skipped.map(({ fullName }) => fullName) };
+    }),
+  );
+
+void runProgram(() => strict(program as never), process.argv.slice(2));
+
+/** The e2e suites want a real engine. Where none can be had they count as skipped. */
+async function engineForTests(): Promise<void> {
+  try {
+    const host = process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
+    await ensureDocker({
+      host,
+      projectDir: packageDir,
+      yes: true,
+      interactive: false,
+      compose: true,
+      log: say,
+    });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    say(`no Docker engine, so the e2e tests are skipped: ${error.what} ${error.fix}`);
+  }
+}
+
+async function jest(projects: string[], alone: boolean, wanted: string[]): Promise<Report> {
+  const file = join(mkdtempSync(join(tmpdir(), "gpubox-jest-")), "report.json");
+  const args = [
+    "--selectProjects",
+    ...projects,
+    "--json",
+    `--outputFile=${file}`,
+    ...(alone ? ["--runInBand"] : []),
+  ];
+  const patterns = wanted.flatMap((pattern) => ["--testPathPatterns", pattern]);
+  // The report goes to the file; what people read goes to standard error.
+  await run("npx", ["--no-install", "jest", ...args, "--passWithNoTests", ...patterns], {
+    cwd: packageDir,
+    env: { FORCE_COLOR: process.stdout.isTTY ? "1" : undefined },
+    inherit: true,
+  });
+  return report.parse(JSON.parse(readFileSync(file, "utf8")));
+}
