@@ -210,7 +210,7 @@ function contextual(facts: Facts) {
     if (!model) continue;
     const context = {
       ...{ name: "model", host, modelsDir: "/models", cacheDir: "/cache", port: 8000 },
-      ...{ toolsImage: "tools", image: "image", offline: false },
+      ...{ toolsImage: "tools", image: "image", cannedModel: "", offline: false },
       ...{ downloader: { image: "gateway", fetchScript: "", hasToken: false, endpoint: "" }, lock: {} },
     };
     return { container: engine.container?.(model, context), route: engine.route(model, context, "http://v") };

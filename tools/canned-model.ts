@@ -1,17 +1,12 @@
-/** `tsx scripts/canned-model.ts [ANSWER] > model.gguf`: writes the test model to standard output. */
-import { cannedModel } from "../runner/cannedModel";
-import { UserError } from "../runner/process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { packageDir } from "../runner/project";
+import { cannedModel } from "./cannedModel";
 
-try {
-  if (process.stdout.isTTY) {
-    throw new UserError(
-      "The model is binary and would garble the terminal.",
-      "Send it to a file: … > model.gguf",
-    );
-  }
-  process.stdout.write(cannedModel({ answer: process.argv[2] }));
-} catch (error) {
-  if (!(error instanceof UserError)) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
-}
+// Writes the committed file of the canned model: gzip in base64, since a plan and its steps are text.
+const packed = gzipSync(cannedModel(), { level: 9 }).toString("base64");
+writeFileSync(
+  join(packageDir, "assets/llamacpp/canned.gguf.gz.b64"),
+  `${packed.replace(/.{100}/g, "$&\n")}\n`,
+);

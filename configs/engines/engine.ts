@@ -109,6 +109,8 @@ export interface EngineContext {
   downloader: Downloader;
   /** Its own image. */
   image: string;
+  /** The stub model that comes with this package: a GGUF as gzip in base64. */
+  cannedModel: string;
   /** True where no model hub answered and the entry names an offline stand-in. */
   offline: boolean;
   /** What the lock file knows of every source. */

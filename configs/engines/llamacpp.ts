@@ -120,13 +120,12 @@ function weightsOf(source: string, context: EngineContext): Weights {
   return source === "canned" ? cannedWeights(context) : weightsFile(source, context);
 }
 
-/** Made where the program runs, and sent to the host. */
-function cannedWeights({ modelsDir, toolsImage }: EngineContext): Weights {
+function cannedWeights({ cannedModel, modelsDir, toolsImage }: EngineContext): Weights {
   const path = `${modelsDir}/canned-${CANNED_VERSION}.gguf`;
   const test = onHost(toolsImage, modelsDir, 'test -s "$1"', [path]);
   const write = 'cat > "$1.part" && chmod 0644 "$1.part" && mv -f "$1.part" "$1"';
-  const script = `${test} || node --import tsx scripts/canned-model.ts | ${onHost(toolsImage, modelsDir, write, [path])}`;
-  return { path, mount: readOnly(modelsDir), fetch: [stored(path, script)] };
+  const script = `${test} </dev/null || base64 -d | gunzip | ${onHost(toolsImage, modelsDir, write, [path])}`;
+  return { path, mount: readOnly(modelsDir), fetch: [{ ...stored(path, script), stdin: [cannedModel] }] };
 }
 
 /** llama-swap's images hold llama-server too, and have the same variants. */

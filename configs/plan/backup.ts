@@ -58,7 +58,7 @@ export function planBackup(context: PlanContext): StepPlan | undefined {
   const head = `${text.slice(0, -1)},"restic":{"repository":${JSON.stringify(restic?.repository)},"password":`;
   return {
     name: "backup",
-    script: "node_modules/.bin/tsx scripts/backup.ts --job",
+    script: "npx --no-install gpubox backup --job",
     stdin: restic ? [head, { secret: restic.password.secret, as: "json" }, "}}"] : [text],
   };
 }

@@ -114,6 +114,7 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
       endpoint: host.modelHub,
     },
     image: server ? imageOf(context, server) : "",
+    cannedModel: assetText(context, "llamacpp/canned.gguf.gz.b64"),
     offline: context.resolved.offlineModels.includes(name),
     lock,
     locked,

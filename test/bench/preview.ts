@@ -5,7 +5,7 @@ import { parse, stringify } from "yaml";
 import { packageDir } from "../../runner/project";
 import { selectStack } from "../../runner/pulumiEngine";
 import { editStack } from "../support/box";
-import { makeProject, npmRun, removeProject, type TestProject } from "../support/project";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { median, seconds, slope, table, verdict } from "./figures";
 import { type Program, pulumi } from "./pulumi";
 
@@ -23,7 +23,7 @@ export async function benchPreview(
   const empty = await emptyProgram();
   const box = makeProject(stack, port, { models: models(sizes[0]!) });
   try {
-    const up = await npmRun(box, "up", "--yes");
+    const up = await gpubox(box, "up", "--yes");
     if (up.code !== 0) throw new Error(`npm run up failed:\n${up.stdout}\n${up.stderr}`);
     const rows: string[][] = [];
     const points: [number, number][] = [];

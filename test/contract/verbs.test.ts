@@ -1,47 +1,116 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Command } from "commander";
+import { COMMANDS } from "../../cli/commands";
+import { buildProgram } from "../../cli/program";
 import { packageDir } from "../../runner/project";
 
-const { scripts } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")) as {
-  scripts: Record<string, string>;
-};
-const verbs = Object.keys(scripts).filter((name) => scripts[name]!.includes("tsx scripts/"));
+/** Seconds of CPU that a command which asks no host may take to start. */
+const START_SECONDS = 0.6;
 
-/** What npm would start, without npm's own seconds. */
-function verb(name: string, ...args: string[]) {
-  const file = /tsx (scripts\/\S+\.ts)$/.exec(scripts[name]!)?.[1];
-  const tsx = join(packageDir, "node_modules/.bin/tsx");
-  return spawnSync(tsx, [file!, ...args], { cwd: packageDir, encoding: "utf8" });
+const program = join(packageDir, "bin/gpubox.cjs");
+
+function gpubox(words: string[], cwd = packageDir) {
+  return spawnSync(process.execPath, [program, ...words], { cwd, encoding: "utf8" });
 }
 
-test("what is no verb of this project is one of three tools with a help of their own", () => {
-  const others = Object.keys(scripts).filter((name) => !verbs.includes(name));
-  expect(others).toEqual(["lint", "format", "typecheck"]);
+/** The words of every command that does something: `job start`, `up`. */
+function leaves(one: Command, path: string[] = []): string[][] {
+  if (one.commands.length === 0) return [path];
+  return one.commands
+    .filter((child) => child.name() !== "help")
+    .flatMap((child) => leaves(child, [...path, child.name()]));
+}
+
+let all: string[][];
+
+beforeAll(async () => {
+  all = leaves(await buildProgram("1.2.3", undefined));
 });
 
-test.each(verbs)("npm run %s -- --help says in a sentence what it does, and each option", (name) => {
-  // Words and a flag that do not exist: help comes before any of them is judged.
-  const { status, stdout, stderr } = verb(name, "nonsense", "--nonsense", "--help");
+test("--help lists every command with a few words on each", () => {
+  const { status, stdout, stderr } = gpubox(["--help"]);
   expect([status, stderr]).toEqual([0, ""]);
-  const [usage, , does, , ...options] = stdout.trimEnd().split("\n");
-  expect(usage).toMatch(new RegExp(`^npm run ${name}( \\S.*)? \\[-- OPTION …\\]$`));
-  expect(does).toMatch(/^[A-Za-z].*\.$/);
-  for (const line of options) expect(line).toMatch(/^ {2}(-\w, )?--[a-z-]+( \S+)? {2,}\S/);
-  const flags = options.map((line) => /--[a-z-]+/.exec(line)![0]);
-  expect(flags.slice(-2)).toEqual(["--json", "--help"]);
+  for (const { name, summary } of COMMANDS)
+    expect(stdout.replace(/\s+/g, " ")).toContain(`${name} ${summary}`.replace(/\s+/g, " "));
+  expect(stdout).toContain("Examples:");
+  expect(stdout).toContain("Exit codes:");
 });
 
-test("every file of scripts/ that runs a verb is a script of package.json", () => {
-  const files = readdirSync(join(packageDir, "scripts")).filter((file) => {
-    const text = readFileSync(join(packageDir, "scripts", file), "utf8");
-    return text.includes('from "./verb"');
+test("the help of every command is its usage, a sentence, and a line for each option", async () => {
+  const made = await buildProgram("1.2.3", undefined);
+  for (const words of all) {
+    const one = words.reduce<Command>((at, word) => at.commands.find((c) => c.name() === word)!, made);
+    const [usage, , does] = one.helpInformation().split("\n");
+    expect(usage).toMatch(new RegExp(`^Usage: gpubox ${words.join(" ")} \\[options\\]`));
+    expect(does).toMatch(/^[A-Z]/);
+    expect(one.description()).toMatch(/[.]$/);
+    for (const option of one.options)
+      expect([words.join(" "), option.description]).toEqual([words.join(" "), expect.stringMatching(/\S/)]);
+    expect(one.options.map(({ long }) => long)).toContain("--json");
+  }
+});
+
+test("a mistyped command is answered with the likely one, and exit code 2", () => {
+  const { status, stderr } = gpubox(["docter"]);
+  expect(status).toBe(2);
+  expect(stderr).toBe(
+    "error: unknown command 'docter'\n(Did you mean doctor?)\nAdd --help to see how it is used.\n",
+  );
+});
+
+test.each([
+  [["gc", "--al"], "error: unknown option '--al'"],
+  [["gc", "everything"], "error: too many arguments for 'gc'. Expected 0 arguments but got 1."],
+  [["model", "start"], "error: missing required argument 'model'"],
+  [["job", "sart", "x"], "error: unknown command 'sart'"],
+  [["trajectory", "show", "--last", "0"], "error: option '--last <count>' argument '0' is invalid."],
+])("%j is refused in one sentence, with where to look", (words, what) => {
+  const { status, stdout, stderr } = gpubox(words as string[]);
+  expect([status, stdout]).toEqual([2, ""]);
+  expect(stderr.startsWith(what as string)).toBe(true);
+  expect(stderr).toContain("Add --help to see how it is used.");
+});
+
+describe("outside any project", () => {
+  let dir: string;
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), "gpubox-nowhere-"));
   });
-  expect(files.map((file) => file.replace(/\.ts$/, "")).sort()).toEqual([...verbs].sort());
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  test("a command says so and what to do", () => {
+    const { status, stderr } = gpubox(["plan"], dir);
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      `error: ${dir} lies in no gpubox project: no folder above it holds a Pulumi.yaml.\n` +
+        "       Go to your project's folder, or make one: `gpubox init DIR`.\n",
+    );
+  });
+
+  test("a folder that --project names must be one", () => {
+    const { status, stderr } = gpubox(["--project", dir, "plan"]);
+    expect([status, stderr]).toEqual([
+      1,
+      `error: ${dir} holds no Pulumi.yaml.\n       Name the folder of a gpubox project, or make one: \`gpubox init DIR\`.\n`,
+    ]);
+  });
+
+  test("--project finds the project from anywhere", () => {
+    const { status, stderr } = gpubox(["--project", packageDir, "plan", "--stack", "box"], dir);
+    expect([status, stderr]).toEqual([0, ""]);
+  });
+
+  test("a command finds the project from a folder inside of it", () => {
+    writeFileSync(join(dir, "inside"), "");
+    expect(gpubox(["plan", "--stack", "box"], join(packageDir, "docs")).status).toBe(0);
+  });
 });
 
 test("with --json a refusal is one JSON document on standard output, and words on standard error", () => {
-  const { status, stdout, stderr } = verb("plan", "--stack", "there-is-none", "--json");
+  const { status, stdout, stderr } = gpubox(["plan", "--stack", "there-is-none", "--json"]);
   expect(status).toBe(1);
   const { error } = JSON.parse(stdout);
   expect(Object.keys(error)).toEqual(["what", "fix"]);
@@ -49,15 +118,49 @@ test("with --json a refusal is one JSON document on standard output, and words o
 });
 
 test("with --json the result is one JSON document, and what is said meanwhile goes to standard error", () => {
-  const { status, stdout, stderr } = verb("plan", "--stack", "box", "--json");
+  const { status, stdout, stderr } = gpubox(["plan", "--stack", "box", "--json"]);
   expect(status).toBe(0);
   expect(Object.keys(JSON.parse(stdout))).toEqual(["devices", "placements", "manual", "problems"]);
   expect(stderr).toContain("MODEL");
 });
 
-test("an unknown flag and an unknown word are refused with where to look", () => {
-  expect(verb("gc", "--al").stderr).toMatch(/^error: Unknown option '--al'/);
-  expect(verb("gc", "everything").stderr).toBe(
-    'error: "everything" is not understood.\n       See `npm run gc -- --help`.\n',
+test.each([[["--help"]], [["plan", "--stack", "box"]], [["job", "list", "--help"]], [["docter"]]])(
+  "%j starts within 0.6 s of CPU",
+  (words) => {
+    const times = [1, 2, 3].map(() => {
+      const { stdout } = spawnSync(
+        "sh",
+        ["-c", `"$@" >/dev/null 2>&1; times`, "sh", process.execPath, program, ...words],
+        {
+          cwd: packageDir,
+          encoding: "utf8",
+        },
+      );
+      // The second line: user and system time of children, as 0m0.120s.
+      const children = stdout.trim().split("\n").at(-1)!;
+      return [...children.matchAll(/(\d+)m([\d.]+)s/g)].reduce(
+        (sum, [, m, s]) => sum + Number(m) * 60 + Number(s),
+        0,
+      );
+    });
+    expect(Math.min(...times)).toBeLessThan(START_SECONDS);
+  },
+);
+
+test("a verb that was an npm script answers with the command that took its place", () => {
+  const { scripts } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")) as {
+    scripts: Record<string, string>;
+  };
+  const moved = Object.keys(scripts).filter((name) => scripts[name] === "node cli/moved.cjs");
+  const tops = COMMANDS.map(({ name }) => name);
+  for (const name of moved) expect(tops).toContain(name);
+  const { status, stderr } = spawnSync("npm", ["run", "--silent", "doctor", "--", "--stack", "box"], {
+    cwd: packageDir,
+    encoding: "utf8",
+  });
+  expect(status).toBe(2);
+  expect(stderr).toBe(
+    "error: `npm run doctor` is now `npx gpubox doctor`.\n" +
+      "       Options follow directly, without `--`: `npx gpubox doctor --help`.\n",
   );
 });

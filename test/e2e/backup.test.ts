@@ -23,7 +23,7 @@ import { run } from "../../runner/process";
 import { type DatabaseProject, makeDatabaseProject } from "../support/databaseProject";
 import { commandLines, leaksIn } from "../support/leaks";
 import { gatewaySql } from "../support/postgres";
-import { hasDocker, npmRun, removeProject } from "../support/project";
+import { gpubox, hasDocker, removeProject } from "../support/project";
 import { atTerminal } from "../support/terminal";
 
 jest.setTimeout(120_000);
@@ -94,7 +94,7 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
   });
 
   test("hold the database, the config and the salt key's fingerprint, and nobody else can read them", async () => {
-    const { code, stdout } = await npmRun(project, "backup", "--to", directory, "--rehearse");
+    const { code, stdout } = await gpubox(project, "backup", "--to", directory, "--rehearse");
     expect({ code, stdout }).toEqual({
       code: 0,
       stdout: expect.stringMatching(
@@ -118,11 +118,11 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
 
   test("bring everything back after a reset, compared table by table", async () => {
     const before = await gatewaySql(project.plan, 'SELECT * FROM "LiteLLM_VerificationToken" ORDER BY token');
-    const reset = await npmRun(project, "database", "reset", "--yes", "--confirm", "bak");
+    const reset = await gpubox(project, "database", "reset", "--yes", "--confirm", "bak");
     expect({ code: reset.code, stderr: reset.stderr }).toEqual({ code: 0, stderr: "" });
     const tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'";
     expect(await gatewaySql(project.plan, tables)).toBe("0");
-    const { code, stdout } = await npmRun(
+    const { code, stdout } = await gpubox(
       project,
       "restore",
       "--yes",
@@ -143,7 +143,7 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
 
   test("are made before a reset, which wants the stack's name and not only --yes, and asks a person twice", async () => {
     const kept = await keptBackups(inDirectory());
-    const alone = await npmRun(project, "database", "reset", "--yes");
+    const alone = await gpubox(project, "database", "reset", "--yes");
     expect(alone).toMatchObject(failed("Deleting a database wants its stack's name."));
     const typed = (answers: [string, string][]) => {
       const command = ["npm", "run", "--silent", "database", "--", "reset", "--stack", "bak"];
@@ -215,7 +215,7 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
 
     test("or were made with another salt key are refused by a restore before anything is asked", async () => {
       rewrite((manifest) => Object.assign(manifest, { saltFingerprint: "0123456789abcdef" }));
-      expect(await npmRun(project, "restore", "--from", damaged)).toMatchObject(
+      expect(await gpubox(project, "restore", "--from", damaged)).toMatchObject(
         failed("The backup was made with another salt key"),
       );
     });
@@ -232,7 +232,7 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
     const watch = setInterval(() => {
       seen += commandLines();
     }, 20);
-    const { code, stdout, stderr } = await npmRun(project, "backup", "--restic");
+    const { code, stdout, stderr } = await gpubox(project, "backup", "--restic");
     clearInterval(watch);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(seen).toContain("restic");
@@ -303,9 +303,9 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
 
   test("are made, restored and reset by commands that say how", async () => {
     const verbs = ["backup", "restore", "database"];
-    const said = await Promise.all(verbs.map((name) => npmRun(project, name, "--help")));
+    const said = await Promise.all(verbs.map((name) => gpubox(project, name, "--help")));
     expect(said.map(({ code, stdout }) => [code, stdout.split(" ").slice(0, 3).join(" ")])).toEqual(
-      verbs.map((name) => [0, `npm run ${name}`]),
+      verbs.map((name) => [0, `Usage: gpubox ${name}`]),
     );
   });
 });

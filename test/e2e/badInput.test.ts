@@ -4,7 +4,7 @@ import { parse } from "yaml";
 import type { ModelLock } from "../../configs/models/facts";
 import { packageDir } from "../../runner/project";
 import { locked } from "../support/engines";
-import { makeProject, npmRun, removeProject, type TestProject, writeStack } from "../support/project";
+import { gpubox, makeProject, removeProject, type TestProject, writeStack } from "../support/project";
 
 const STACK = "bad";
 const SAFETENSORS = "hf://acme/mystery-7b";
@@ -107,7 +107,7 @@ describe("npm run plan, on the reference box", () => {
       Object.entries(reference.config).map(([name, value]) => [name.replace("gpubox:", ""), value]),
     );
     writeStack(project, { ...sections, models: { ...sections.models, ...models } });
-    return npmRun(project, "plan");
+    return gpubox(project, "plan");
   };
 
   test("the box as it is has a plan", async () => {

@@ -3,10 +3,10 @@ import type { Preview } from "../../configs/preview/types";
 import { output, run } from "../../runner/process";
 import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeBox,
   removeProject,
   type TestProject,
@@ -32,7 +32,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
     (await shell(`pulumi config get gpubox:masterKey --stack ${stack}`)).stdout.trim();
 
   async function mustUp(project: TestProject): Promise<string> {
-    const { code, stdout, stderr } = await npmRun(project, "up", "--yes");
+    const { code, stdout, stderr } = await gpubox(project, "up", "--yes");
     expect([code, stderr]).toEqual([0, ""]);
     return stdout;
   }
@@ -88,7 +88,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
   test(
     "`up` refuses to join a network that is not there, and starts nothing",
     async () => {
-      const { code, stderr } = await npmRun(box, "up", "--yes");
+      const { code, stderr } = await gpubox(box, "up", "--yes");
       expect(code).toBe(1);
       expect(stderr.replace(/\s+/g, " ")).toContain(
         `There is no network ${NETWORK} on the host, which gpubox:gateway.joinNetworks names. Bring up what it belongs to, or make it (\`docker network create ${NETWORK}\`), then run \`npm run up -- --stack boxes1\`.`,
@@ -119,7 +119,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
   test(
     "the key of the other box has to be set, and the message says where it is wanted",
     async () => {
-      const { code, stderr } = await npmRun(gateway, "up", "--yes");
+      const { code, stderr } = await gpubox(gateway, "up", "--yes");
       expect(code).toBe(1);
       expect(stderr).toContain(
         "gpubox:boxes.one.key: The secret oneKey is missing. Set it: pulumi config set --secret gpubox:oneKey.",
@@ -168,7 +168,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
     "neither the network of others nor who is on it is drift",
     async () => {
       for (const project of [box, gateway]) {
-        const { code, stdout } = await npmRun(project, "drift");
+        const { code, stdout } = await gpubox(project, "drift");
         expect([code, stdout]).toEqual([0, `The stack ${project.stack} is on its host as planned.\n`]);
       }
     },
@@ -181,7 +181,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
       editStack(box, (config: Record<string, { tiny: { aliases: string[] } }>) => {
         config["gpubox:models"]!.tiny.aliases = ["local", "more"];
       });
-      const { stdout } = await npmRun(gateway, "preview", "--json");
+      const { stdout } = await gpubox(gateway, "preview", "--json");
       const { models, containers } = JSON.parse(stdout) as Preview;
       expect(models).toEqual([
         {
@@ -202,7 +202,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
   test(
     "the network of others stays when the box goes",
     async () => {
-      const { code, stderr } = await npmRun(gateway, "down", "--yes");
+      const { code, stderr } = await gpubox(gateway, "down", "--yes");
       expect([code, stderr]).toEqual([0, ""]);
       expect(await containersOf("boxes2")).toEqual({});
       expect(await fromStub(`http://${EDGE}:4000/health/liveliness`)).toBe("200");

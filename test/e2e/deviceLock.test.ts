@@ -1,6 +1,6 @@
 import { rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cannedModel } from "../../runner/cannedModel";
+import { cannedModel } from "../../tools/cannedModel";
 import { describeLocks, type Event, eventually, LockLab } from "./deviceLock/lab";
 
 const MINUTE = 60_000;

@@ -12,10 +12,10 @@ import type { DriftReport } from "../../configs/drift/difference";
 import { output } from "../../runner/process";
 import { complete, exportsIn, inShell } from "../support/box";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -71,7 +71,7 @@ async function remake(network: string, roles: string[]): Promise<void> {
   let image: string;
 
   async function drift(): Promise<DriftReport & { code: number }> {
-    const { code, stdout, stderr } = await npmRun(project, "drift", "--json");
+    const { code, stdout, stderr } = await gpubox(project, "drift", "--json");
     if (code !== 0 && code !== 2) throw new Error(stderr);
     return { ...(JSON.parse(stdout) as DriftReport), code };
   }
@@ -98,7 +98,7 @@ async function remake(network: string, roles: string[]): Promise<void> {
     expect(JSON.stringify(report)).not.toContain(key);
 
     for (const { fix } of changes) await fix?.();
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     // Pulumi says on standard output why it failed.
     expect([up.code, up.stderr, up.code === 0 ? "" : up.stdout.slice(-3000)]).toEqual([0, "", ""]);
     const after = await drift();
@@ -116,7 +116,7 @@ async function remake(network: string, roles: string[]): Promise<void> {
       database: { mode: "bundled" },
       models: { tiny: model, small: model },
     });
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
     const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
     key = (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
@@ -136,7 +136,7 @@ async function remake(network: string, roles: string[]): Promise<void> {
     // A test that failed half-way leaves its changes, and its second try begins anew.
     await docker("rm", "--force", GUEST, COPY).catch(() => "");
     if ((await drift()).code === 0) return;
-    await npmRun(project, "up", "--yes");
+    await gpubox(project, "up", "--yes");
     gateways = await names(`label=${LABEL}`, "label=gpubox.role=gateway");
   }, 10 * MINUTE);
 

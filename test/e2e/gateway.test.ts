@@ -1,16 +1,16 @@
 import { writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import { cannedModel } from "../../runner/cannedModel";
 import { output, run } from "../../runner/process";
 import { packageDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
+import { cannedModel } from "../../tools/cannedModel";
 import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -50,7 +50,7 @@ function ask(url: string, headers: Record<string, string> = {}): Promise<{ statu
     edit((config) => {
       config["gpubox:gateway"]!.auth = "none";
     });
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect(up.stderr).toBe("");
     exports = exportsIn(up.stdout);
     masterKey = (

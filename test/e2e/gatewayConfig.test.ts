@@ -4,7 +4,7 @@ import { output, type RunResult, run } from "../../runner/process";
 import { packageDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
 import { complete, modelsAt } from "../support/box";
-import { hasDocker, makeProject, npmRun, removeProject, type TestProject } from "../support/project";
+import { gpubox, hasDocker, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const STACK = "routeelse";
@@ -41,7 +41,7 @@ const KEY = "sk-elsewhere-0123456789abcdef";
       },
     });
     for (const profile of ["stateless", "stateful"]) {
-      const said = await npmRun(project, "gateway-config", "--profile", profile, "--out", profile);
+      const said = await gpubox(project, "gateway-config", "--profile", profile, "--out", profile);
       expect([said.code, said.stderr]).toEqual([0, ""]);
     }
     validated = run("docker", [
@@ -101,7 +101,7 @@ const KEY = "sk-elsewhere-0123456789abcdef";
   );
 
   test("a profile that is none is refused with the nearest one", async () => {
-    const said = await npmRun(project, "gateway-config", "--profile", "stateles");
+    const said = await gpubox(project, "gateway-config", "--profile", "stateles");
     expect([said.code, said.stderr]).toEqual([
       1,
       'error: There is no profile "stateles".\n       Did you mean "stateless"?\n',

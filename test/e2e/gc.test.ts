@@ -12,20 +12,27 @@ import { findGarbage, removeGarbage } from "../../runner/gc";
 import { output, run } from "../../runner/process";
 import { packageDir } from "../../runner/project";
 import { readResolved } from "../../runner/resolved";
-import { hasDocker, makeProject, removeProject, type TestProject, writeStack } from "../support/project";
+import {
+  hasDocker,
+  makeProject,
+  programOf,
+  removeProject,
+  type TestProject,
+  writeStack,
+} from "../support/project";
 
 const MINUTE = 60_000;
 const STACK = "gc";
 
-(hasDocker ? describe : describe.skip)("npm run gc", () => {
+(hasDocker ? describe : describe.skip)("gpubox gc", () => {
   // No role's name: other tests take the newest image of a role.
   const unused = `gpubox/test-unused:${process.pid}`;
   let project: TestProject;
   const onHost = (path: string) => join(project.dataDir, path);
   const weights = (revision: string) => onHost(`models/hf/owner/name/${revision}`);
   const recorded = (generation: string) => join(project.dir, ".gpubox/history", STACK, generation);
-  const npmRunGc = (...args: string[]) =>
-    run("npm", ["run", "--silent", "gc", "--", ...args], { cwd: project.dir });
+  const gc = (...args: string[]) =>
+    run(process.execPath, programOf(project, ["gc", ...args]), { cwd: project.dir });
   /** Only what the test put there: this machine may have other things that nothing uses. */
   const found = async () =>
     (await findGarbage(project.dir)).filter(
@@ -70,7 +77,7 @@ const STACK = "gc";
   test(
     "lists with sizes what neither the present config nor a rollback needs, and removes nothing by itself",
     async () => {
-      const listed = await npmRunGc("--json");
+      const listed = await gc("--json");
       // With --json, what people read goes to standard error.
       expect([listed.code, listed.stderr]).toEqual([
         0,
@@ -114,7 +121,7 @@ const STACK = "gc";
     "lists nothing while it cannot tell what a rollback needs",
     async () => {
       writeFileSync(join(recorded("second"), "stack.yaml"), "config: { gpubox:modles: {} }");
-      const { code, stderr } = await npmRunGc();
+      const { code, stderr } = await gc();
       expect(code).toBe(1);
       expect(stderr).toContain(`Nobody can say what generation second of the stack ${STACK} needs`);
     },

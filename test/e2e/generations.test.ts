@@ -1,10 +1,10 @@
 import { output } from "../../runner/process";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -31,7 +31,7 @@ type Sections = Record<string, Record<string, unknown>>;
       database: { mode: "none" },
       models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 1024, holdSeconds: HOLD_SECONDS } },
     });
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect(up.stderr).toBe("");
     exports = exportsIn(up.stdout);
     key = (await shell(`pulumi config get gpubox:masterKey --stack ${STACK}`)).stdout.trim();
@@ -195,7 +195,7 @@ type Sections = Record<string, Record<string, unknown>>;
       edit((config) => {
         config["gpubox:gateway"]!.replicas = 1;
       });
-      expect((await npmRun(project, "up")).code).toBe(0);
+      expect((await gpubox(project, "up")).code).toBe(0);
     },
     5 * MINUTE,
   );
@@ -208,7 +208,7 @@ type Sections = Record<string, Record<string, unknown>>;
       });
       expect((await pulumiUp()).code).toBe(0);
       expect(await modelsAt(project.endpoint, key)).toEqual(["regretted", "tiny"]);
-      const back = await npmRun(project, "rollback");
+      const back = await gpubox(project, "rollback");
       expect([back.code, back.stderr]).toEqual([0, ""]);
       expect(await modelsAt(project.endpoint, key)).toEqual(["tiny"]);
       const preview = await shell(`pulumi preview --stack ${STACK} --expect-no-changes`);

@@ -10,6 +10,7 @@ import { output, run } from "../../runner/process";
 import { packageDir } from "../../runner/project";
 import { recipeReference } from "../../runner/recipes";
 import { registryFailure } from "../../runner/registry";
+import { programOf } from "../support/project";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 const works = (program: string, ...args: string[]) => spawnSync(program, args).status === 0;
@@ -143,10 +144,10 @@ describeWithEngine("images from a real registry", () => {
   );
 
   test("`images update` prints old and new digest and writes the new one", async () => {
-    const tsx = join(packageDir, "node_modules", ".bin", "tsx");
-    const printed = await output(tsx, [join(packageDir, "scripts", "images.ts"), "update"], {
-      cwd: dir,
-    });
+    const printed = await output(
+      process.execPath,
+      programOf({ dir: packageDir }, ["images", "update", "--project", dir]),
+    );
     expect(printed).toMatch(new RegExp(`^edge .*${digests[0]} -> ${digests[1]}`, "m"));
     expect(readLock(dir).edge.digest).toBe(digests[1]);
   });

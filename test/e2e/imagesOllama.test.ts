@@ -2,10 +2,10 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cannedModel, DEFAULT_ANSWER } from "../../runner/cannedModel";
 import { output, run } from "../../runner/process";
 import { packageDir } from "../../runner/project";
 import { buildRecipes } from "../../runner/recipes";
+import { cannedModel, DEFAULT_ANSWER } from "../../tools/cannedModel";
 import { ask, protocols } from "../support/protocols";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";

@@ -2,11 +2,10 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cannedModel } from "../../runner/cannedModel";
-
 import { output, run } from "../../runner/process";
 import { packageDir } from "../../runner/project";
 import { buildRecipes, defaultRecipes } from "../../runner/recipes";
+import { cannedModel } from "../../tools/cannedModel";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 // The base image is made with debootstrap, which needs root.

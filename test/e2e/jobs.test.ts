@@ -9,10 +9,10 @@ import { linesOf } from "../../runner/trajectory/show";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { type JobClient, jobFolder, jobKey, longStream, startTimes, talk } from "../support/jobs";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -36,7 +36,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   let project: TestProject;
   let boxKey: string;
 
-  const job = (...args: string[]) => npmRun(project, "job", ...args);
+  const job = (...args: string[]) => gpubox(project, "job", ...args);
   const client = (name: string, port: number, model: string): JobClient => ({
     endpoint: `http://127.0.0.1:${port}`,
     key: jobKey(project, name),
@@ -47,7 +47,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   /** What `check` says once nothing is in the work. */
   async function checked(folder: string): Promise<LogReport> {
     for (;;) {
-      const { stdout } = await npmRun(project, "trajectory", "check", folder, "--json");
+      const { stdout } = await gpubox(project, "trajectory", "check", folder, "--json");
       const report = JSON.parse(stdout) as LogReport;
       if (report.open === 0 && !report.missing.some(({ why }) => why.includes("about to write")))
         return report;
@@ -96,7 +96,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
         short: remote(6117, { lifetimeSeconds: 1 }),
       },
     });
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect(up.stderr).toBe("");
     const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
     boxKey = (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
@@ -274,7 +274,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
           "smallest",
         ];
       });
-      const up = await npmRun(project, "up", "--yes");
+      const up = await gpubox(project, "up", "--yes");
       expect([up.code, up.stderr]).toEqual([0, ""]);
       // The box did change.
       expect((await run("docker", ["inspect", serving!])).code).not.toBe(0);
@@ -294,13 +294,13 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   test(
     "are kept by gc and waited for by down",
     async () => {
-      const down = await npmRun(project, "down");
+      const down = await gpubox(project, "down");
       expect([down.code, down.stderr]).toEqual([
         1,
         expect.stringContaining(`Jobs of the stack ${STACK} still use it: local, remote.`),
       ]);
       const before = await startTimes(STACK);
-      const found = JSON.parse((await npmRun(project, "gc", "--json")).stdout);
+      const found = JSON.parse((await gpubox(project, "gc", "--json")).stdout);
       expect(JSON.stringify(found)).not.toContain(recipeReference(project.dir, "gateway"));
       expect(await startTimes(STACK)).toEqual(before);
     },

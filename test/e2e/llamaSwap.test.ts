@@ -1,8 +1,8 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { llamaSwapCommand, llamaSwapConfig } from "../../configs/plan/llamaSwap";
-import { cannedModel } from "../../runner/cannedModel";
 import { output, run } from "../../runner/process";
+import { cannedModel } from "../../tools/cannedModel";
 import { hasLlamaSwap, llamaSwapProgram } from "../support/llamaSwap";
 import { engineImage, eventually, LockLab } from "./deviceLock/lab";
 

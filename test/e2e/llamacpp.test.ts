@@ -2,15 +2,15 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type CannedModelOptions, cannedModel } from "../../runner/cannedModel";
 import { output, type RunResult, run } from "../../runner/process";
+import { type CannedModelOptions, cannedModel } from "../../tools/cannedModel";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -84,7 +84,7 @@ type Sections = Record<string, Record<string, unknown>>;
         },
       },
     });
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect(up.code === 0 ? up.stderr : `${up.stdout}\n${up.stderr}`).toBe("");
     exports = exportsIn(up.stdout);
     key = (await shell(`pulumi config get gpubox:masterKey --stack ${STACK}`)).stdout.trim();

@@ -3,18 +3,18 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { cannedModel } from "../../runner/cannedModel";
 import { output, type RunResult, run } from "../../runner/process";
 import { packageDir } from "../../runner/project";
 import { buildRecipes } from "../../runner/recipes";
+import { cannedModel } from "../../tools/cannedModel";
 import { complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { type HubContainer, startHubContainer } from "../support/hubContainer";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -70,7 +70,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       models: { m: { engine: "llamacpp", model: "canned", memoryMiB: 2048 } },
     });
     project.env.HF_TOKEN = undefined;
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
     exports = exportsIn(up.stdout);
     key = (await shell(`pulumi config get gpubox:masterKey --stack ${STACK}`)).stdout.trim();
@@ -96,14 +96,14 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       expect(said(preview)).toContain(
         `gpubox:models.m.model: ${SOURCE} is not in models.lock.json. Run \`npm run models lock\`, and commit the file.`,
       );
-      const without = await npmRun(project, "models", "lock");
+      const without = await gpubox(project, "models", "lock");
       expect([without.code, said(without)]).toEqual([
         1,
         expect.stringContaining("does not let anybody read"),
       ]);
       const set = `pulumi config set --secret gpubox:hfToken --stack ${STACK}`;
       expect((await shell(`printf %s ${TOKEN} | ${set}`)).code).toBe(0);
-      const lock = await npmRun(project, "models", "lock");
+      const lock = await gpubox(project, "models", "lock");
       expect([lock.code, said(lock)]).toEqual([
         0,
         `${SOURCE}: new → ${COMMIT.slice(0, 12)}, llama F32, 0.0 GiB, 32768 tokens\n`,
@@ -120,7 +120,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       const before = await backend();
       const watch = setInterval(() => (seen.argv += commandLines()), 100);
       ends.push(() => clearInterval(watch));
-      const up = npmRun(project, "up", "--yes");
+      const up = gpubox(project, "up", "--yes");
       const part = join(project.dataDir, "models/hf", REPO, COMMIT, "m.gguf.part");
       const half = Math.floor(size / 2);
       let ended: RunResult | undefined;
@@ -160,7 +160,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       let dead = "";
       events.stdout.on("data", (chunk: Buffer) => (dead += chunk));
       await hub.release();
-      const up = await npmRun(project, "up", "--yes");
+      const up = await gpubox(project, "up", "--yes");
       expect([up.code, up.stderr]).toEqual([0, ""]);
       expect(said(up)).toContain("1 files, 16.1 MB, 8.1 MB of it here already");
       expect(up.stdout).toMatch(/m\.gguf [\d.]+ MB of 16\.1 MB · all \d+ % · [\d.]+ MB\/s · ETA 0m\d\ds/);

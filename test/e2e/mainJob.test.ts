@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -41,7 +41,7 @@ const SMOKE = [
     "one command brings up a box that answers on both protocols",
     async () => {
       const watch = setInterval(() => seenArgv.push(commandLines()), 50);
-      const up = await npmRun(project, "up", "--yes");
+      const up = await gpubox(project, "up", "--yes");
       clearInterval(watch);
       expect(up.stderr).not.toContain("error");
       expect(up.code).toBe(0);
@@ -76,7 +76,7 @@ const SMOKE = [
     "a second up changes no container",
     async () => {
       const before = await containersOf("e2e");
-      const up = await npmRun(project, "up");
+      const up = await gpubox(project, "up");
       expect(up.code).toBe(0);
       expect(up.stdout).toMatch(/Resources:\n {4}\d+ unchanged/);
       expect(changed(before, await containersOf("e2e"))).toEqual([]);
@@ -151,7 +151,7 @@ const SMOKE = [
         'gpubox:models.tiny.engine: There is no engine "lamacpp". Did you mean "llamacpp"?',
       );
       expect(preview.stdout + preview.stderr).not.toMatch(/\n\s+at /);
-      const up = await npmRun(project, "up");
+      const up = await gpubox(project, "up");
       expect(up.code).toBe(1);
       expect(up.stderr).toContain('There is no engine "lamacpp". Did you mean "llamacpp"?');
       expect(up.stderr).not.toMatch(/\n\s+at /);
@@ -165,12 +165,12 @@ const SMOKE = [
   test(
     "down takes containers and networks away and keeps the database's volume until it is named",
     async () => {
-      const down = await npmRun(project, "down");
+      const down = await gpubox(project, "down");
       expect(down.code).toBe(0);
       expect(await containersOf("e2e")).toEqual({});
       expect(down.stdout).toContain("kept the volume gpubox-e2e-database");
       expect(existsSync(join(project.dataDir, "gateway"))).toBe(true);
-      const gone = await npmRun(project, "down", "--volume", "database", "--yes");
+      const gone = await gpubox(project, "down", "--volume", "database", "--yes");
       expect(gone.code).toBe(0);
       expect(gone.stdout).toContain("deleted the volume gpubox-e2e-database");
     },
@@ -189,7 +189,7 @@ const SMOKE = [
   test(
     "one command brings up a box that answers on both protocols, and says what it loses",
     async () => {
-      const up = await npmRun(project, "up", "--yes", "--engine", "compose");
+      const up = await gpubox(project, "up", "--yes", "--engine", "compose");
       expect(up.code).toBe(0);
       for (const line of SMOKE) expect(up.stdout).toMatch(line);
       expect(up.stdout).toContain("There is no preview, no state and no drift check");
@@ -215,7 +215,7 @@ const SMOKE = [
     "a second up changes no container",
     async () => {
       const before = await containersOf("e2ecompose");
-      const up = await npmRun(project, "up", "--engine", "compose");
+      const up = await gpubox(project, "up", "--engine", "compose");
       expect(up.code).toBe(0);
       expect(changed(before, await containersOf("e2ecompose"))).toEqual([]);
     },
@@ -228,7 +228,7 @@ const SMOKE = [
       editStack(project, (config: Record<string, { port: number | string }>) => {
         config["gpubox:gateway"]!.port = "four thousand";
       });
-      const up = await npmRun(project, "up", "--engine", "compose");
+      const up = await gpubox(project, "up", "--engine", "compose");
       expect(up.code).toBe(1);
       expect(up.stderr).toBe(
         'error: Pulumi.e2ecompose.yaml has 1 mistake:\n  gpubox:gateway.port: "four thousand" is not valid. Write a number.\n',
@@ -245,7 +245,7 @@ const SMOKE = [
         config["gpubox:gateway"]!.port = 4320;
       });
       expect(readFileSync(join(project.dataDir, ".gpubox-stack"), "utf8")).toContain('"stack":"e2ecompose"');
-      const down = await npmRun(project, "down");
+      const down = await gpubox(project, "down");
       expect(down.code === 0 ? "" : down.stdout + down.stderr).toBe("");
       expect(await containersOf("e2ecompose")).toEqual({});
       expect(existsSync(join(project.dataDir, ".gpubox-stack"))).toBe(false);

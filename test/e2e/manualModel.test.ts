@@ -1,10 +1,10 @@
 import { output, run } from "../../runner/process";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -35,7 +35,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       database: { mode: "none" },
       models: { giant: { engine: "llamacpp", model: "canned", memoryMiB: 2048, start: "manual" } },
     });
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
     exports = exportsIn(up.stdout);
   }, 20 * MINUTE);
@@ -77,7 +77,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
   test(
     "serves after it is started, and neither up nor a preview sees a difference in that",
     async () => {
-      const started = await npmRun(project, "model", "start", "giant");
+      const started = await gpubox(project, "model", "start", "giant");
       expect([started.code, started.stderr]).toEqual([0, ""]);
       expect(started.stdout).toMatch(
         /^giant is loaded after \d+ s\ngiant serves at http:\/\/127\.0\.0\.1:4700\n$/m,
@@ -111,7 +111,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
   test(
     "stays stopped after it is stopped, also when its container is replaced",
     async () => {
-      const stopped = await npmRun(project, "model", "stop", "giant");
+      const stopped = await gpubox(project, "model", "stop", "giant");
       expect([stopped.code, stopped.stderr, stopped.stdout]).toEqual([
         0,
         "",
@@ -135,18 +135,18 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
     "a start that fails tells the engine's last words",
     async () => {
       await run("sh", ["-c", `mv ${project.dataDir}/models/canned-1.gguf ${project.dataDir}/models/away`]);
-      const started = await npmRun(project, "model", "start", "giant");
+      const started = await gpubox(project, "model", "start", "giant");
       expect(started.code).toBe(1);
       expect(started.stderr).toContain("giant did not start");
       expect(started.stderr).toContain("no such model file");
       expect(started.stderr).toContain(`npm run model stop giant -- --stack ${STACK} gives up`);
-      expect((await npmRun(project, "model", "stop", "giant")).code).toBe(0);
+      expect((await gpubox(project, "model", "stop", "giant")).code).toBe(0);
     },
     2 * MINUTE,
   );
 
   test("a name that is no model is refused with those that are", async () => {
-    const { code, stderr } = await npmRun(project, "model", "start", "gaint");
+    const { code, stderr } = await gpubox(project, "model", "start", "gaint");
     expect([code, stderr]).toEqual([1, expect.stringContaining("Name one of these: giant.")]);
   });
 });

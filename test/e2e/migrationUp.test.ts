@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { complete, containersOf, exportsIn, inShell } from "../support/box";
 import { gatewaySql, litellmSql } from "../support/postgres";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -26,7 +26,7 @@ const MINUTE = 60_000;
 
   beforeAll(async () => {
     project = makeProject("keysup", 4844);
-    const up = await npmRun(project, "up");
+    const up = await gpubox(project, "up");
     expect({ code: up.code, stderr: up.code === 0 ? "" : up.stderr + up.stdout }).toEqual({
       code: 0,
       stderr: "",

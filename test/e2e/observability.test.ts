@@ -7,10 +7,10 @@ import { packageDir } from "../../runner/project";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { engineTexts, leaksIn } from "../support/leaks";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -92,7 +92,7 @@ async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => b
 
   beforeAll(async () => {
     project = makeProject(STACK, 4860, { cache: { mode: "bundled", ttlSeconds: 600 }, models: { tiny } });
-    const first = await npmRun(project, "up", "--yes");
+    const first = await gpubox(project, "up", "--yes");
     expect(first.stderr).toBe("");
     exports = exportsIn(first.stdout);
     before = await containersOf(STACK);
@@ -113,7 +113,7 @@ async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => b
         },
       };
     });
-    const second = await npmRun(project, "up", "--yes");
+    const second = await gpubox(project, "up", "--yes");
     expect(second.stderr).toBe("");
     await output("docker", ["network", "connect", `gpubox-${STACK}-dashboards`, receiverName(STACK)]);
     masterKey = await shell(`pulumi config get gpubox:masterKey --stack ${STACK}`);

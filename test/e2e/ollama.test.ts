@@ -1,17 +1,17 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cannedModel } from "../../runner/cannedModel";
 import { output } from "../../runner/process";
 import { packageDir } from "../../runner/project";
 import { buildRecipes } from "../../runner/recipes";
+import { cannedModel } from "../../tools/cannedModel";
 import { exportsIn, inShell } from "../support/box";
 import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -64,7 +64,7 @@ for name in tools vectors eyes; do ollama create "$name:tiny" -f "/mnt/$name" ||
       },
     });
     await fillStore(images.ollama!, folder, join(project.dataDir, "models/ollama"));
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect(up.code === 0 ? up.stderr : `${up.stdout}\n${up.stderr}`).toBe("");
     for (const how of ["plain", "streamed"])
       expect(up.stdout).toMatch(new RegExp(`^ *ok +tools +/v1/completions +${how}`, "m"));

@@ -2,17 +2,17 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cannedModel } from "../../runner/cannedModel";
 import { output, run } from "../../runner/process";
 import { recipeReference } from "../../runner/recipes";
+import { cannedModel } from "../../tools/cannedModel";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { commandLines, engineTexts, leaksIn } from "../support/leaks";
 import { hasLlamaSwap, llamaSwapProgram } from "../support/llamaSwap";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -109,7 +109,7 @@ const possible = hasDocker && hasPulumi && hasLlamaSwap;
       },
     });
     addRecipe();
-    const first = await npmRun(project, "up", "--yes");
+    const first = await gpubox(project, "up", "--yes");
     expect([first.code, first.stderr]).toEqual([0, ""]);
     expect(first.stdout).toContain("proven: two answers (chat");
     exports = exportsIn(first.stdout);
@@ -220,7 +220,7 @@ const possible = hasDocker && hasPulumi && hasLlamaSwap;
       const [before, loaded] = [await inspect(), await loads("one")];
       const preview = await pulumi("preview --refresh --expect-no-changes");
       expect([preview.code, preview.stdout]).toEqual([0, expect.any(String)]);
-      const again = await npmRun(project, "up", "--yes");
+      const again = await gpubox(project, "up", "--yes");
       expect([again.code, again.stderr]).toEqual([0, ""]);
       expect(await inspect()).toBe(before);
       expect([await running(), await loads("one")]).toEqual([{ one: "ready" }, loaded]);
@@ -232,14 +232,14 @@ const possible = hasDocker && hasPulumi && hasLlamaSwap;
     "npm run model stops a slot with all its models, and starts it without loading one",
     async () => {
       const command = `npm run model start one -- --stack ${STACK}`;
-      const stopped = await npmRun(project, "model", "stop", "two");
+      const stopped = await gpubox(project, "model", "stop", "two");
       expect([stopped.code, stopped.stderr, stopped.stdout]).toEqual([
         0,
         "",
         `drained\nthe slot pair is stopped, and one, two with it; ${command} starts it again\n` +
           "The next `npm run up` starts it again, because its entry does not say start: manual.\n",
       ]);
-      const started = await npmRun(project, "model", "start", "two");
+      const started = await gpubox(project, "model", "start", "two");
       expect([started.code, started.stderr]).toEqual([0, ""]);
       expect(started.stdout).toMatch(
         /^the slot pair answers after \d+ s\ntwo is loaded by the first request to it, at http:\/\/127\.0\.0\.1:4780\n$/m,

@@ -1,10 +1,10 @@
 import { run } from "../../runner/process";
 import { editStack } from "../support/box";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -30,7 +30,7 @@ const ANSWER = "pong from the gpubox test model";
   const edit = (change: (config: Sections) => void) =>
     editStack(project, (config) => change(config as unknown as Sections));
   const verb = async (name: string, ...args: string[]) => {
-    const result = await npmRun(project, name, ...args, "--json");
+    const result = await gpubox(project, name, ...args, "--json");
     return { code: result.code, result: JSON.parse(result.stdout), said: result.stderr };
   };
 
@@ -80,7 +80,7 @@ const ANSWER = "pong from the gpubox test model";
   });
 
   test("of a box that was just brought up, the doctor finds nothing", async () => {
-    const { code, stdout, stderr } = await npmRun(project, "doctor");
+    const { code, stdout, stderr } = await gpubox(project, "doctor");
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(
       /^doctor of the stack ops at http:\/\/127\.0\.0\.1:4890\n {2}ok: ssh, clock, arch, prepared, docker, box, [^\n]*\n/,
@@ -134,17 +134,17 @@ const ANSWER = "pong from the gpubox test model";
   });
 
   test("logs are of what a person means by a model, and are followed", async () => {
-    const lines = (await npmRun(project, "logs", "small", "--json")).stdout.trim().split("\n");
+    const lines = (await gpubox(project, "logs", "small", "--json")).stdout.trim().split("\n");
     const roles = new Set(lines.map((line) => JSON.parse(line).role));
     expect([...roles].sort()).toEqual(["backend-tiny", "valve-tiny"]);
     const isRequest = (line: string) => JSON.parse(line).role === "valve-tiny" && line.includes("POST");
-    const args = ["scripts/logs.ts", "tiny", "--follow", "--json", "--since", "0s"];
+    const args = ["logs", "tiny", "--follow", "--json", "--since", "0s"];
     let turn = 0;
     const followed = await linesUntil(project, args, isRequest, () =>
       ward.chat("tiny", `followed ${turn++}`),
     );
     expect(Object.keys(JSON.parse(followed))).toEqual(["at", "container", "role", "text"]);
-    const wrong = await npmRun(project, "logs", "tinny");
+    const wrong = await gpubox(project, "logs", "tinny");
     expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('Did you mean "tiny"?')]);
   });
 
@@ -166,7 +166,7 @@ const ANSWER = "pong from the gpubox test model";
           true,
         ]);
       }
-      const shown = await npmRun(project, "connect", "openai", "--show-key");
+      const shown = await gpubox(project, "connect", "openai", "--show-key");
       expect(shown.stdout).toContain(`export OPENAI_API_KEY='${ward.secrets.masterKey}'`);
       // OpenHands itself is not on PyPI for this Python; LiteLLM's library is what it calls through.
       const { result } = await verb("connect", "openhands", "--model", "tiny", "--show-key");

@@ -8,10 +8,10 @@ import type { Preview } from "../../configs/preview/types";
 import { output } from "../../runner/process";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -43,7 +43,7 @@ const canned = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 
       database: { mode: "none" },
       models: { steady: canned, tiny: { ...canned, ctxSize: 2048 } },
     });
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
     exports = exportsIn(up.stdout);
     key = (await shell(`pulumi config get gpubox:masterKey --stack ${STACK}`)).stdout.trim();
@@ -55,7 +55,7 @@ const canned = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 
   }, MINUTE);
 
   async function preview(): Promise<Preview> {
-    const { code, stdout, stderr } = await npmRun(project, "preview", "--json");
+    const { code, stdout, stderr } = await gpubox(project, "preview", "--json");
     if (code !== 0) throw new Error(stderr);
     return JSON.parse(stdout);
   }
@@ -249,7 +249,7 @@ const canned = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 
       const said = await preview();
       expect([said.unfinished, said.containers, said.settings]).toEqual([true, [], []]);
       expect((await shell(`pulumi preview --stack ${STACK}`)).stdout).toContain(said.notes[0]);
-      const again = await npmRun(project, "up", "--yes");
+      const again = await gpubox(project, "up", "--yes");
       expect([again.code, again.stderr]).toEqual([0, ""]);
       expect((await preview()).unfinished).toBeUndefined();
       const idle = await shell(`pulumi preview --expect-no-changes --stack ${STACK}`);
@@ -306,7 +306,7 @@ const canned = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 
   test(
     "Pulumi's own preview is added where its state is at hand",
     async () => {
-      const { stdout } = await npmRun(project, "preview", "--engine");
+      const { stdout } = await gpubox(project, "preview", "--engine");
       expect(stdout).toMatch(/\nPulumi's own preview counts: (\d+ \w+(, )?)+\.\n$/);
       const outputs = JSON.parse((await shell(`pulumi stack output --json --stack ${STACK}`)).stdout);
       expect(Object.keys(outputs).sort()).toEqual(

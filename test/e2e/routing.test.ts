@@ -3,10 +3,10 @@ import OpenAI from "openai";
 import { run } from "../../runner/process";
 import { containersOf, exportsIn, inShell } from "../support/box";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -97,7 +97,7 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
       },
     });
     admin = `http://127.0.0.1:${PORT + 1}`;
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
     const show = `pulumi config get gpubox:masterKey --stack ${STACK}`;
     key = (await inShell(project, exportsIn(up.stdout), show)).stdout.trim();

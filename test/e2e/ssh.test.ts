@@ -7,10 +7,10 @@ import { buildRecipes, imageExists, recipeReference } from "../../runner/recipes
 import { editStack } from "../support/box";
 import { changesOfWhatIsGone, changesOfWhatIsThere } from "../support/changesOnHost";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -71,7 +71,7 @@ const answers = (url: string) =>
     );
   const refused = async (project: TestProject, verb: string[], what: string, fix: string) => {
     const before = look();
-    const said = await npmRun(project, verb[0]!, ...verb.slice(1));
+    const said = await gpubox(project, verb[0]!, ...verb.slice(1));
     expect(said.stderr).toContain(what);
     expect(said.stderr).toContain(fix);
     expect(said.stderr).not.toContain("    at ");
@@ -107,7 +107,7 @@ const answers = (url: string) =>
     async () => {
       await refused(laptop, ["up"], `There is no Docker on ops@${host.address}.`, "npm run host prepare");
       await refused(laptop, ["host", "prepare"], "Nobody is here to agree to 5 changes", "add --yes");
-      const done = await npmRun(laptop, "host", "prepare", "--yes", "--json");
+      const done = await gpubox(laptop, "host", "prepare", "--yes", "--json");
       expect({
         code: done.code,
         steps: JSON.parse(done.stdout || "{}").steps,
@@ -117,7 +117,7 @@ const answers = (url: string) =>
         steps: ["packages", "daemon", "group", "directory", "firewall"].map((id) => ({ id })),
       });
       const before = look();
-      const again = await npmRun(laptop, "host", "prepare");
+      const again = await gpubox(laptop, "host", "prepare");
       expect(again.stdout).toContain("nothing to do");
       expect(again.code).toBe(0);
       expect(look()).toBe(before);
@@ -139,7 +139,7 @@ const answers = (url: string) =>
         if (!(await imageExists(LOCAL, image)))
           await buildRecipes([...roles], { projectDir: laptop.dir, docker: LOCAL, log: () => {} });
       await host.copyImages(images);
-      const up = await npmRun(laptop, "up");
+      const up = await gpubox(laptop, "up");
       expect(up.code === 0 ? "" : up.stdout + up.stderr).toBe("");
       key = (
         await run("pulumi", ["config", "get", "gpubox:masterKey", "--stack", STACK], plain())
@@ -147,7 +147,7 @@ const answers = (url: string) =>
       expect(ask("tiny")).toMatch(/ 200$/);
       expect(up.stdout).toContain(`All these addresses are on ops@${host.address}.`);
       const [way = ""] = /ssh -F .*/.exec(up.stdout) ?? [];
-      const connect = JSON.parse((await npmRun(laptop, "connect", "openai", "--json")).stdout);
+      const connect = JSON.parse((await gpubox(laptop, "connect", "openai", "--json")).stdout);
       expect(connect.notes.join()).toContain(way.replace(new RegExp(` -L ${PORT + 1}:\\S+`), ""));
       const tunnel = spawn(way.split(" ")[0]!, way.split(" ").slice(1), { cwd: laptop.dir, stdio: "ignore" });
       try {
@@ -203,7 +203,7 @@ const answers = (url: string) =>
     "does thirty things at once through the shared connection, where sshd takes three handshakes",
     async () => {
       expect(host.console("/usr/sbin/sshd -T")).toContain("maxstartups 3:100:3");
-      expect((await npmRun(laptop, "smoke")).code).toBe(0);
+      expect((await gpubox(laptop, "smoke")).code).toBe(0);
       const one = [
         "-H",
         `unix://.gpubox/ssh/${STACK}/docker.sock`,
@@ -225,7 +225,7 @@ const answers = (url: string) =>
     "is well for doctor, until somebody takes a rule of the firewall away; prepare brings it back",
     async () => {
       const rows = async () => {
-        const said = JSON.parse((await npmRun(laptop, "doctor", "--json")).stdout) as {
+        const said = JSON.parse((await gpubox(laptop, "doctor", "--json")).stdout) as {
           rows: { row: string; state: string; findings: { what: string }[] }[];
         };
         const seen = said.rows.filter(({ row }) =>
@@ -237,7 +237,7 @@ const answers = (url: string) =>
       expect(await rows()).toEqual(well);
       host.console("iptables -F DOCKER-USER");
       expect(await rows()).toEqual({ ...well, prepared: "note" });
-      expect((await npmRun(laptop, "host", "prepare", "--yes")).stdout).toContain("+ DOCKER-USER: drop");
+      expect((await gpubox(laptop, "host", "prepare", "--yes")).stdout).toContain("+ DOCKER-USER: drop");
       expect(await rows()).toEqual(well);
     },
     5 * MINUTE,
@@ -247,7 +247,7 @@ const answers = (url: string) =>
     "shows twenty things that somebody changed by hand there, each for itself, and the next up makes them as planned again",
     async () => {
       const drift = async () => {
-        const { code, stdout, stderr } = await npmRun(laptop, "drift", "--json");
+        const { code, stdout, stderr } = await gpubox(laptop, "drift", "--json");
         const { differences } = JSON.parse(stdout || `{"differences":"${stderr}"}`) as DriftReport;
         return { code, differences };
       };
@@ -255,7 +255,7 @@ const answers = (url: string) =>
       const inspect = (format: string, name: string) =>
         host.console(`docker inspect --format '${format}' ${name}`);
       // A second try begins with a box as planned.
-      if ((await drift()).code !== 0) await npmRun(laptop, "up");
+      if ((await drift()).code !== 0) await gpubox(laptop, "up");
       let made = 0;
       for (const changes of [changesOfWhatIsThere, changesOfWhatIsGone]) {
         const gateway = host.console(`docker ps --filter name=${prefix}-gateway --format '{{.Names}}'`);
@@ -275,7 +275,7 @@ const answers = (url: string) =>
         expect(new Set(seen.differences.map(({ subject }) => subject))).toEqual(
           new Set(list.map(({ subject }) => subject)),
         );
-        const up = await npmRun(laptop, "up");
+        const up = await gpubox(laptop, "up");
         expect(up.code === 0 ? "" : up.stdout + up.stderr).toBe("");
         expect(await drift()).toEqual({ code: 0, differences: [] });
         expect(ask("tiny")).toMatch(/ 200$/);
@@ -296,7 +296,7 @@ const answers = (url: string) =>
       const way = { docker: "ssh://ops@127.0.0.1", jump: `plain@${host.address}` };
       try {
         edit(laptop, sections({}, { ...way, knownHosts: "known.both" }));
-        const through = await npmRun(laptop, "host", "prepare");
+        const through = await gpubox(laptop, "host", "prepare");
         expect(through.stdout + through.stderr).toContain("nothing to do");
         edit(laptop, sections({}, { ...way, knownHosts: "known.inner" }));
         await refused(
@@ -318,7 +318,7 @@ const answers = (url: string) =>
     "goes on serving when the connection is lost in the middle of a change, and the next up finishes it",
     async () => {
       edit(laptop, sections({ aliases: ["second-name"] }));
-      const changing = npmRun(laptop, "up");
+      const changing = gpubox(laptop, "up");
       const gateways = () =>
         host.console(`docker ps -q --filter name=gpubox-${STACK}-gateway`).split("\n").length;
       await eventually("a second gateway", () => gateways() === 2);
@@ -327,7 +327,7 @@ const answers = (url: string) =>
       expect(cut.code).toBe(1);
       expect(cut.stdout + cut.stderr).toContain("what served before goes on serving");
       expect(ask("tiny")).toMatch(/ 200$/);
-      const again = await npmRun(laptop, "up");
+      const again = await gpubox(laptop, "up");
       expect(again.code === 0 ? "" : again.stdout + again.stderr).toBe("");
       expect(ask("second-name")).toMatch(/ 200$/);
       expect(gateways()).toBe(1);
@@ -432,13 +432,13 @@ const answers = (url: string) =>
         const before = host.console(`cat ${DATA}/.gpubox-stack`);
         host.console("kill $(cat /var/run/docker.pid); while [ -e /var/run/docker.pid ]; do sleep 0.2; done");
         try {
-          const said = await npmRun(laptop, "up");
+          const said = await gpubox(laptop, "up");
           expect(said.stderr).toContain("is installed on");
           expect(said.stderr).toContain("systemctl start docker");
           expect(said.code).toBe(1);
           expect(host.console(`cat ${DATA}/.gpubox-stack`)).toBe(before);
         } finally {
-          expect((await npmRun(laptop, "host", "prepare", "--yes")).stdout).toContain("start Docker");
+          expect((await gpubox(laptop, "host", "prepare", "--yes")).stdout).toContain("start Docker");
         }
         await eventually("an answer", () => ask("tiny").endsWith(" 200"));
       },
@@ -452,12 +452,12 @@ const answers = (url: string) =>
       "is that one's from then on, refused to the first, and moves to another directory where that is meant",
       async () => {
         const other = checkout();
-        const up = await npmRun(other, "up", "--take-over");
+        const up = await gpubox(other, "up", "--take-over");
         expect(up.code === 0 ? "" : up.stdout + up.stderr).toBe("");
         const read = ["config", "get", "gpubox:masterKey", "--stack", STACK];
         key = (await run("pulumi", read, plain(other))).stdout.trim();
         expect(ask("tiny")).toMatch(/ 200$/);
-        expect((await npmRun(other, "drift")).code).toBe(0);
+        expect((await gpubox(other, "drift")).code).toBe(0);
         for (const verb of [["up"], ["down"], ["model", "stop", "tiny"]])
           await refused(laptop, verb, "of another checkout, with another salt key", "--take-over");
 
@@ -469,9 +469,9 @@ const answers = (url: string) =>
           `runs on ops@${host.address} already, with its files in ${DATA}`,
           "--take-over",
         );
-        const move = await npmRun(other, "up", "--take-over");
+        const move = await gpubox(other, "up", "--take-over");
         expect(move.code === 0 ? "" : move.stdout + move.stderr).toBe("");
-        expect((await npmRun(other, "drift")).code).toBe(0);
+        expect((await gpubox(other, "drift")).code).toBe(0);
         expect(ask("tiny")).toMatch(/ 200$/);
         const markers = host.console(`ls ${DATA}/.gpubox-stack ${moved}/.gpubox-stack 2>/dev/null || true`);
         expect(markers).toBe(`${moved}/.gpubox-stack`);

@@ -5,10 +5,10 @@ import { output, run } from "../../runner/process";
 import { editStack, exportsIn, inShell } from "../support/box";
 import { hasOpenssl, makeAuthority, makeCertificate } from "../support/certificates";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -80,7 +80,7 @@ if (!able)
   test(
     "`up` gets a certificate by ACME, and asks the box as clients do",
     async () => {
-      const up = await npmRun(project, "up", "--yes");
+      const up = await gpubox(project, "up", "--yes");
       expect(up.stderr).toBe("");
       exports = exportsIn(up.stdout);
       expect(up.stdout).toMatch(
@@ -114,7 +114,7 @@ if (!able)
       expect([up.code, up.stderr]).toEqual([0, ""]);
       const { serial } = await seen();
       expect(serial).not.toBe(before.serial);
-      const smoke = await npmRun(project, "smoke");
+      const smoke = await gpubox(project, "smoke");
       expect([smoke.code, smoke.stdout]).toEqual([0, expect.stringContaining("certificate   for box.test")]);
       const mode = "{{.HostConfig.NetworkMode}} {{.Config.User}}";
       expect(await output("docker", ["inspect", "--format", mode, "gpubox-tls-certificates"])).toBe(

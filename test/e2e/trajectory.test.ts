@@ -4,17 +4,17 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TrajectoryLine } from "../../configs/trajectory/line";
 import type { LogReport } from "../../configs/trajectory/reconcile";
-import { cannedModel } from "../../runner/cannedModel";
 import { output, run } from "../../runner/process";
 import { recipeReference } from "../../runner/recipes";
 import { linesOf } from "../../runner/trajectory/show";
+import { cannedModel } from "../../tools/cannedModel";
 import { complete, containersOf, exportsIn, inShell } from "../support/box";
 import { filesBelow, leaksIn } from "../support/leaks";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -68,7 +68,7 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
     ).split("\n");
 
   /** `npm run trajectory`, as a person types it. */
-  const trajectory = (...args: string[]) => npmRun(project, "trajectory", ...args);
+  const trajectory = (...args: string[]) => gpubox(project, "trajectory", ...args);
 
   async function check(): Promise<LogReport & { code: number }> {
     const { code, stdout, stderr } = await trajectory("check", "--json");
@@ -124,7 +124,7 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
         missing: { engine: "openai", baseUrl: `http://${STUB}:8000/v1`, start: "manual" },
       },
     });
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect(up.stderr).toBe("");
     const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
     key = (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();

@@ -6,10 +6,10 @@ import type { LogReport } from "../../configs/trajectory/reconcile";
 import { output, run } from "../../runner/process";
 import { containersOf, editStack, exportsIn, inShell } from "../support/box";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -50,7 +50,7 @@ type Checked = LogReport & { code: number };
   }
 
   async function check(): Promise<Checked> {
-    const { code, stdout, stderr } = await npmRun(project, "trajectory", "check", "--json");
+    const { code, stdout, stderr } = await gpubox(project, "trajectory", "check", "--json");
     // 2 where something is missing; anything else is no report.
     if (code !== 0 && code !== 2) throw new Error(stderr);
     return { ...(JSON.parse(stdout) as LogReport), code };
@@ -86,7 +86,7 @@ type Checked = LogReport & { code: number };
     logs = join(project.dataDir, "trajectories");
     mkdirSync(logs, { recursive: true });
     await output("mount", ["-t", "tmpfs", "-o", `size=${DISK_MIB}m,mode=0750`, "tmpfs", logs]);
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
     const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
     key = (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
@@ -157,7 +157,7 @@ type Checked = LogReport & { code: number };
       editStack(project, (config) => {
         Object.assign(config["gpubox:gateway"]!, { trajectories: { onLogFailure: "refuse" } });
       });
-      const up = await npmRun(project, "up", "--yes");
+      const up = await gpubox(project, "up", "--yes");
       expect([up.code, up.stderr]).toEqual([0, ""]);
       const before = await checkUntil(({ open }) => open === 0);
       fill();
@@ -196,7 +196,7 @@ type Checked = LogReport & { code: number };
           trajectories: { onLogFailure: "refuse", rotateMiB: 2 },
         });
       });
-      const up = await npmRun(project, "up", "--yes");
+      const up = await gpubox(project, "up", "--yes");
       expect(up.code).toBe(1);
       makeRoom();
       const { gateway } = before;

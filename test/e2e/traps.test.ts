@@ -2,10 +2,11 @@ import { spawn } from "node:child_process";
 import { output, run } from "../../runner/process";
 import { changed, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import {
+  gpubox,
   hasDocker,
   hasPulumi,
   makeProject,
-  npmRun,
+  programOf,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -28,7 +29,7 @@ type Models = Record<"gpubox:models", Tiny>;
 
   beforeAll(async () => {
     project = makeProject(STACK, 4330);
-    const up = await npmRun(project, "up", "--yes");
+    const up = await gpubox(project, "up", "--yes");
     expect(up.stderr).toBe("");
     exports = exportsIn(up.stdout);
   }, 20 * MINUTE);
@@ -113,7 +114,7 @@ type Models = Record<"gpubox:models", Tiny>;
       editTiny((tiny) => {
         tiny.model = "canned";
       });
-      expect((await npmRun(project, "up")).code).toBe(0);
+      expect((await gpubox(project, "up")).code).toBe(0);
     },
     10 * MINUTE,
   );
@@ -128,7 +129,7 @@ type Models = Record<"gpubox:models", Tiny>;
       ).split("\n")[0]!;
       await output("docker", ["create", "--name", `gpubox-${STACK}-cache`, ...labels, image]);
       // Plain pulumi would find the name taken for ever.
-      const up = await npmRun(project, "up");
+      const up = await gpubox(project, "up");
       expect(up.stderr).toBe("");
       expect(up.code).toBe(0);
       expect(Object.keys(await containersOf(STACK))).toHaveLength(6);
@@ -143,8 +144,7 @@ type Models = Record<"gpubox:models", Tiny>;
         tiny.tpm = signal === "SIGINT" ? 1000 : 2000;
         tiny.ctxSize = signal === "SIGINT" ? 2048 : 1024;
       });
-      const args = ["run", "--silent", "up", "--", "--stack", STACK];
-      const child = spawn("npm", args, {
+      const child = spawn(process.execPath, programOf(project, ["up", "--stack", STACK]), {
         cwd: project.dir,
         env: { ...process.env, ...project.env },
         detached: true,
@@ -161,7 +161,7 @@ type Models = Record<"gpubox:models", Tiny>;
       process.kill(-child.pid!, signal);
       await ended;
       expect(text).not.toContain("The box serves at");
-      const up = await npmRun(project, "up");
+      const up = await gpubox(project, "up");
       expect(up.stderr).toBe("");
       expect(up.code).toBe(0);
       const preview = await inShell(

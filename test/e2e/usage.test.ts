@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type DatabaseProject, makeDatabaseProject } from "../support/databaseProject";
 import { gatewaySql } from "../support/postgres";
-import { hasDocker, npmRun, removeProject } from "../support/project";
+import { gpubox, hasDocker, removeProject } from "../support/project";
 
 jest.setTimeout(120_000);
 
@@ -54,7 +54,7 @@ INSERT INTO "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_g
   afterAll(() => removeProject(project));
 
   test("are told by model, key and day of the last 30 days, from LiteLLM's own sums", async () => {
-    const { code, stdout } = await npmRun(project, "usage", "--json");
+    const { code, stdout } = await gpubox(project, "usage", "--json");
     const row = (
       name: string,
       requests: number,
@@ -88,18 +88,18 @@ INSERT INTO "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_g
   });
 
   test("are told to people as a table, since the day that they name", async () => {
-    const { stdout } = await npmRun(project, "usage", "--since", day(0), "--by", "key");
+    const { stdout } = await gpubox(project, "usage", "--since", day(0), "--by", "key");
     expect(stdout).toBe(`spend of keys since ${day(0)}, UTC
 
   key    requests  failed  tokens in  tokens out     USD
   alice        10       1       1000         100  0.5000
 `);
-    const all = await npmRun(project, "usage", "--since", "60d", "--by", "key", "--json");
+    const all = await gpubox(project, "usage", "--since", "60d", "--by", "key", "--json");
     expect(JSON.parse(all.stdout).key[0]).toMatchObject({ name: "by hand", usd: 100 });
   });
 
   test("know what each declared key has left, which are missing, and which others made, and show no key", async () => {
-    const { code, stdout } = await npmRun(project, "keys", "--json");
+    const { code, stdout } = await gpubox(project, "keys", "--json");
     expect(stdout).not.toContain("PLANTED");
     expect({ code, keys: JSON.parse(stdout) }).toEqual({
       code: 0,
@@ -123,7 +123,7 @@ INSERT INTO "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_g
   });
 
   test("show the same as a table, and say how to make a key that is missing", async () => {
-    const { code, stdout } = await npmRun(project, "keys", "--repair");
+    const { code, stdout } = await gpubox(project, "keys", "--repair");
     expect({ code, lines: stdout.trimEnd().split("\n") }).toEqual({
       code: 0,
       lines: [
@@ -141,10 +141,10 @@ INSERT INTO "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_g
 
   test("are asked for in words that a command explains, and in no others", async () => {
     const [usage, keys, by, since] = await Promise.all([
-      npmRun(project, "usage", "--help"),
-      npmRun(project, "keys", "--help"),
-      npmRun(project, "usage", "--by", "user"),
-      npmRun(project, "usage", "--since", "1 month"),
+      gpubox(project, "usage", "--help"),
+      gpubox(project, "keys", "--help"),
+      gpubox(project, "usage", "--by", "user"),
+      gpubox(project, "usage", "--since", "1 month"),
     ]);
     expect([usage?.stdout.slice(0, 13), keys?.stdout.slice(0, 12)]).toEqual([
       "npm run usage",
@@ -156,7 +156,7 @@ INSERT INTO "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_g
 
   test("of a database without LiteLLM's tables are refused with the reason", async () => {
     await gatewaySql(project.plan, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
-    const { code, stderr } = await npmRun(project, "usage");
+    const { code, stderr } = await gpubox(project, "usage");
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringContaining("The database holds none of LiteLLM's tables."),

@@ -58,7 +58,7 @@ export const blows: Record<string, Scene> = {
 
 async function deleteFirst(box: LoadBox): Promise<Outcome> {
   await output("docker", ["rm", "--force", box.serving()]);
-  mustSucceed(await box.shell(box.verb("up")!));
+  mustSucceed(await box.shell(box.command("up")));
   await oneGeneration(box);
   return {};
 }
@@ -101,7 +101,7 @@ function interrupted(moment: string, pattern: RegExp): Scene {
       if (!(await up.seen(pattern))) throw new Error(`\`up\` ended without ${pattern}:\n${up.output()}`);
       up.kill("SIGKILL");
       await up.ended;
-      const change = await box.change(() => {}, box.verb("up")!);
+      const change = await box.change(() => {}, box.command("up"));
       mustSucceed(change);
       await oneGeneration(box);
       const preview = `pulumi preview --stack ${box.project.stack} --refresh --expect-no-changes`;
@@ -120,13 +120,13 @@ async function secondChange(box: LoadBox): Promise<Outcome> {
   await sleep(1000);
   const early = await box.change(
     (config) => setModel(config, "second", box.stubModel("second")),
-    box.verb("up")!,
+    box.command("up"),
   );
   const words = /Another run holds the stack|is currently locked/.exec(early.stdout + early.stderr)?.[0];
   if (early.code !== 0 && !words) mustSucceed(early);
   first.kill("SIGINT");
   const ended = await first.ended;
-  const second = await box.change(() => {}, box.verb("up")!);
+  const second = await box.change(() => {}, box.command("up"));
   mustSucceed(second);
   const models = (await box.models()).split(",");
   if (!models.includes("second")) throw new Error(`the second change is not served: ${models}`);

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { output, type RunResult, run } from "../../runner/process";
 import { recipeReference } from "../../runner/recipes";
 import { editStack, exportsIn } from "../support/box";
-import { makeProject, npmRun, removeProject, type TestProject } from "../support/project";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { Load, type LoadOptions } from "./client";
 
 /** The stack's config as an editor sees it. */
@@ -38,7 +38,7 @@ export class LoadBox {
     const gateway = { port, drainTimeout: DRAIN_TIMEOUT };
     const box = new LoadBox(makeProject(stack, port, { gateway, models }), `gpubox-${stack}-stub`);
     try {
-      const up = await npmRun(box.project, "up", "--yes");
+      const up = await gpubox(box.project, "up", "--yes");
       mustSucceed(up);
       box.exports = exportsIn(up.stdout);
       box.key = (await box.shell(`pulumi config get gpubox:masterKey --stack ${stack}`)).stdout.trim();
@@ -75,12 +75,9 @@ export class LoadBox {
     return `pulumi up --yes --skip-preview --stack ${this.project.stack}`;
   }
 
-  /** `npm run <verb>` as a person types it; undefined where this version has no such verb. */
-  verb(name: string): string | undefined {
-    const { scripts } = JSON.parse(readFileSync(join(this.project.dir, "package.json"), "utf8")) as {
-      scripts: Record<string, string>;
-    };
-    return scripts[name] && `npm run --silent ${name} -- --stack ${this.project.stack}`;
+  /** A command of the program as a person types it. */
+  command(name: string): string {
+    return `npx gpubox ${name} --stack ${this.project.stack}`;
   }
 
   /** A command in a normal shell in the project's folder. */
@@ -122,7 +119,7 @@ export class LoadBox {
   async recall({ file, key }: { file: string; key: string }): Promise<void> {
     writeFileSync(this.stackFile, file);
     this.key = key;
-    mustSucceed(await this.shell(this.verb("up")!));
+    mustSucceed(await this.shell(this.command("up")));
   }
 
   /** Copies every container's log to a folder of its own and returns its path. */

@@ -138,9 +138,7 @@ export const changes: Record<string, Scene> = {
       await goodChange(box, (config) => setModel(config, "mistake", box.stubModel("mistake")));
     },
     run: async (box) => {
-      const rollback = box.verb("rollback");
-      if (!rollback) throw new Skipped("there is no `npm run rollback` yet");
-      const change = await box.change(() => {}, rollback);
+      const change = await box.change(() => {}, box.command("rollback"));
       mustSucceed(change);
       if ((await box.models()).includes("mistake")) throw new Error("the rollback left the model");
       await oneGeneration(box);
@@ -193,7 +191,7 @@ async function bumpImage(box: LoadBox) {
 
 async function forgetImage(box: LoadBox): Promise<void> {
   // It resolves the images anew.
-  mustSucceed(await box.shell(box.verb("up")!));
+  mustSucceed(await box.shell(box.command("up")));
   await output("docker", ["image", "rm", BUMPED(box)]);
 }
 

@@ -1,5 +1,5 @@
 import { type GgmlType, rowBytes } from "../../configs/models/blocks";
-import { f32, text, u32, u64 } from "../../runner/ggufBytes";
+import { f32, text, u32, u64 } from "../../tools/ggufBytes";
 
 export type GgufValue = number | boolean | string | number[] | string[];
 

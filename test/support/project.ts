@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { type RunResult, run } from "../../runner/process";
 import { packageDir } from "../../runner/project";
+import { bundleIfStale } from "../../tools/bundle.cjs";
 
 /** A copy of this project as a fresh clone has it, with a stack of its own. */
 export interface TestProject {
@@ -30,9 +31,11 @@ const made = new Set<string>();
 export function makeProject(stack: string, port: number, config: Record<string, unknown> = {}): TestProject {
   const dir = mkdtempSync(join(tmpdir(), `gpubox-${stack}-`));
   const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: packageDir });
-  for (const file of files.stdout.toString().split("\n").filter(Boolean)) {
+  bundleIfStale();
+  for (const file of [...files.stdout.toString().split("\n").filter(Boolean), "dist/gpubox.cjs"]) {
     mkdirSync(dirname(join(dir, file)), { recursive: true });
-    cpSync(join(packageDir, file), join(dir, file));
+    // With its time, by which the program knows that its bundle is fresh.
+    cpSync(join(packageDir, file), join(dir, file), { preserveTimestamps: true });
   }
   symlinkSync(join(packageDir, "node_modules"), join(dir, "node_modules"));
   const project = {
@@ -66,10 +69,18 @@ export function writeStack({ dir, stack }: TestProject, sections: Record<string,
   writeFileSync(join(dir, `Pulumi.${stack}.yaml`), keep + stringify({ config }));
 }
 
-/** `npm run <verb>` in the project's folder, as a user types it. */
-export function npmRun(project: TestProject, verb: string, ...args: string[]): Promise<RunResult> {
-  const all = ["run", "--silent", verb, "--", "--stack", project.stack, ...args];
-  return run("npm", all, { cwd: project.dir, env: project.env, timeoutMs: 600_000 });
+/** The program in the project's folder, as a user types it; the stack's name is added. */
+export function gpubox(project: TestProject, ...words: string[]): Promise<RunResult> {
+  return run(process.execPath, programOf(project, [...words, "--stack", project.stack]), {
+    cwd: project.dir,
+    env: project.env,
+    timeoutMs: 600_000,
+  });
+}
+
+/** Arguments of node that start the project's own program. */
+export function programOf({ dir }: Pick<TestProject, "dir">, words: string[]): string[] {
+  return [join(dir, "bin/gpubox.cjs"), ...words];
 }
 
 /** Removes what a test left: containers, networks and volumes of the stack, files on the host, the copy. */

@@ -1,8 +1,10 @@
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type CannedModelOptions, cannedModel, DEFAULT_ANSWER } from "../../runner/cannedModel";
+import { gunzipSync } from "node:zlib";
 import { UserError } from "../../runner/process";
+import { packageDir } from "../../runner/project";
+import { type CannedModelOptions, cannedModel, DEFAULT_ANSWER } from "../../tools/cannedModel";
 
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 
@@ -82,26 +84,7 @@ test("arguments without a tool are refused", () => {
   );
 });
 
-describe("scripts/canned-model.ts", () => {
-  // Starting tsx takes seconds on a busy machine.
-  jest.setTimeout(60_000);
-  const root = join(__dirname, "../..");
-  const script = (...args: string[]) =>
-    spawnSync(join(root, "node_modules/.bin/tsx"), ["scripts/canned-model.ts", ...args], { cwd: root });
-
-  test("writes the model with the given answer to standard output, and nothing else", () => {
-    const { status, stdout, stderr } = script("hello there");
-    expect(stderr.toString()).toBe("");
-    expect(status).toBe(0);
-    expect(sha256(stdout)).toBe(sha256(cannedModel({ answer: "hello there" })));
-  });
-
-  test("says what is wrong with an answer and exits with 1", () => {
-    const { status, stdout, stderr } = script("x");
-    expect(stderr.toString()).toBe(
-      'The canned model cannot answer "x". Give it at least two bytes that are not just one of <|endoftext|> <|im_start|> <|im_end|> <|tool|>.\n',
-    );
-    expect(status).toBe(1);
-    expect(stdout.length).toBe(0);
-  });
+test("the committed file is what the generator makes", () => {
+  const packed = readFileSync(join(packageDir, "assets/llamacpp/canned.gguf.gz.b64"), "utf8");
+  expect(gunzipSync(Buffer.from(packed, "base64")).equals(cannedModel())).toBe(true);
 });

@@ -202,34 +202,28 @@ describe("secrets without an engine", () => {
   });
 });
 
-describe("the check of Node", () => {
-  const check = join(packageDir, "scripts", "node-check.cjs");
-
-  test("is silent on this Node", () => {
-    expect(spawnSync(process.execPath, [check], { encoding: "utf8" })).toMatchObject({
-      status: 0,
-      stdout: "",
-      stderr: "",
-    });
-  });
+describe("the program's start", () => {
+  const program = join(packageDir, "bin", "gpubox.cjs");
 
   test("refuses Node 18 with what and what to do", () => {
-    const old = `Object.defineProperty(process.versions, "node", { value: "18.20.1" }); require(${JSON.stringify(check)});`;
+    const old = `Object.defineProperty(process.versions, "node", { value: "18.20.1" }); require(${JSON.stringify(program)});`;
     expect(spawnSync(process.execPath, ["-e", old], { encoding: "utf8" })).toMatchObject({
       status: 1,
       stderr:
-        "gpubox needs Node 20 or newer; this is Node 18.20.1.\n" +
-        "Install a newer Node (https://nodejs.org/en/download) and run `npm ci && npm run up` again.\n",
+        "error: gpubox needs Node 20 or newer; this is Node 18.20.1.\n" +
+        "       Install a newer Node (https://nodejs.org/en/download) and run the command again.\n",
     });
   });
 
-  test("refuses a project without its packages", () => {
-    mkdirSync(join(dir, "scripts"));
-    const copy = join(dir, "scripts", "node-check.cjs");
-    writeFileSync(copy, readFileSync(check));
+  test("refuses a checkout without its packages", () => {
+    for (const folder of ["bin", "cli"]) mkdirSync(join(dir, folder));
+    writeFileSync(join(dir, "cli/main.ts"), "");
+    const copy = join(dir, "bin", "gpubox.cjs");
+    writeFileSync(copy, readFileSync(program));
     expect(spawnSync(process.execPath, [copy], { encoding: "utf8" })).toMatchObject({
       status: 1,
-      stderr: "The project's packages are not installed.\nRun `npm ci` in the project's folder first.\n",
+      stderr:
+        "error: The project's packages are not installed.\n       Run `npm ci` in the project's folder first.\n",
     });
   });
 });

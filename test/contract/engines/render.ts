@@ -51,6 +51,7 @@ export function render(engine: string, { entry, host }: Case): RenderedCase {
     downloader: { image: "gateway", fetchScript: "", hasToken: false, endpoint: parsedHost.modelHub },
     lock: {},
     image: "image",
+    cannedModel: "",
     offline: false,
   };
   const container = it.container?.(model, context);

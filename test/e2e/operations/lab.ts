@@ -12,7 +12,7 @@ import { planStack, readStack } from "../../../runner/planStack";
 import { output, run } from "../../../runner/process";
 import { readResolved } from "../../../runner/resolved";
 import { findSecretStore, readSecrets, type Secrets } from "../../../runner/secrets";
-import type { TestProject } from "../../support/project";
+import { programOf, type TestProject } from "../../support/project";
 
 const CLAUDE = "@anthropic-ai/claude-code@2.1.330";
 const OPENCODE = "opencode-ai@1.18.33";
@@ -124,14 +124,13 @@ export function beginRequest(endpoint: string): { close: () => void } {
 
 /** Lines of a verb that goes on by itself, until one of them holds. */
 export async function linesUntil(
-  { dir, stack }: TestProject,
-  args: string[],
+  project: TestProject,
+  words: string[],
   holds: (line: string) => boolean,
   meanwhile: () => Promise<unknown>,
 ): Promise<string> {
-  const tsx = join(dir, "node_modules/.bin/tsx");
-  const child = spawn(tsx, [...args, "--stack", stack], {
-    cwd: dir,
+  const child = spawn(process.execPath, programOf(project, [...words, "--stack", project.stack]), {
+    cwd: project.dir,
     detached: true,
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -1,5 +1,5 @@
+import { UserError } from "../runner/process";
 import { f32, text, u32, u64 } from "./ggufBytes";
-import { UserError } from "./process";
 
 /** What the test model says unless it is told otherwise: a person who reads it knows that no real model spoke. */
 export const DEFAULT_ANSWER = "pong from the gpubox test model";
