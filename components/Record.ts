@@ -16,6 +16,8 @@ const KEPT = 10;
  */
 export const RECORD = `set -e
 umask 077
+# Pulumi starts steps in the folder of the program, which may lie below the project's.
+while [ ! -e Pulumi.yaml ] && [ "$PWD" != / ]; do cd ..; done
 cat > ".gpubox/deployed.$GPUBOX_STACK.json.new"
 mv -f ".gpubox/deployed.$GPUBOX_STACK.json.new" ".gpubox/deployed.$GPUBOX_STACK.json"
 dir=.gpubox/history/$GPUBOX_STACK
@@ -40,7 +42,11 @@ ls -t | tail -n +${KEPT + 1} | while read -r old; do rm -rf "./$old"; done`;
 export function recordGeneration(
   plan: BoxPlan,
   box: pulumi.Resource,
-  { values, boxes = {} }: { values: Record<string, unknown>; boxes?: BoxFiles },
+  {
+    projectDir,
+    values,
+    boxes = {},
+  }: { projectDir: string; values: Record<string, unknown>; boxes?: BoxFiles },
 ): local.Command {
   const { stack, gateway } = plan;
   const others = Object.keys(boxes).sort();

@@ -1,0 +1,31 @@
+import { spawnSync } from "node:child_process";
+import { servicesOf } from "../configs/plan/box";
+import type { BoxPlan } from "../configs/plan/types";
+import { UserError } from "../runner/process";
+
+/** Milliseconds for an answer of the engine. */
+const ANSWER_MS = 30_000;
+
+/** Start of the name of an image that a recipe makes; no registry has one. */
+const BUILT = "gpubox/";
+
+/**
+ * Refuses a plan whose images have to be built first: the docker provider would try to pull names that no registry has.
+ * Waits for the engine without giving the event loop back, since no resource may be made before. An engine that does not
+ * answer is the provider's to report.
+ *
+ * @throws UserError that names the images and the command which builds them
+ */
+export function requireBuiltImages(plan: BoxPlan): void {
+  const all = [...servicesOf(plan), plan.gateway].map(({ container }) => container.image);
+  const built = [...new Set(all)].filter((image) => image.startsWith(BUILT));
+  if (built.length === 0) return;
+  const args = ["-H", plan.docker, "image", "inspect", "--format", "{{.Id}}", ...built];
+  const { stderr } = spawnSync("docker", args, { encoding: "utf8", timeout: ANSWER_MS });
+  const missing = built.filter((image) => stderr?.includes(`No such image: ${image}`));
+  if (missing.length === 0) return;
+  throw new UserError(
+    `The host lacks images that no registry has: ${missing.join(", ")}.`,
+    `Run \`gpubox up --stack ${plan.stack}\` once: it builds them, or pulls the official ones where a registry answers.`,
+  );
+}

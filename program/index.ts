@@ -1,0 +1,5 @@
+/** What a Pulumi program imports from `gpubox`. */
+import "../runner/stackTraces";
+
+export { ModelServer, type ModelServerArgs } from "./ModelServer";
+export { type StackOutputs, stackProgram } from "./stackProgram";

@@ -1,0 +1,79 @@
+import * as pulumi from "@pulumi/pulumi";
+import { ownerOf } from "../configs/host/owner";
+import { parseStack, type RawStack } from "../configs/parse";
+import { planBox } from "../configs/plan/box";
+import type { BoxPlan } from "../configs/plan/types";
+import { ConfigError } from "../configs/problems";
+import type { StackConfig } from "../configs/schema/stack";
+import { saltFingerprint } from "../configs/secretFacts";
+import { loadAssets } from "../runner/assets";
+import { checkJoined } from "../runner/host/joined";
+import { checkPlace } from "../runner/host/owner";
+import { readModelLock } from "../runner/models/lockFile";
+import { UserError } from "../runner/process";
+import { readResolved } from "../runner/resolved";
+import { standInForEngine } from "../runner/ssh/absentEngine";
+import { connectHost } from "../runner/ssh/connection";
+import { requireBuiltImages } from "./builtImages";
+
+export interface Prepared {
+  config: StackConfig;
+  plan: BoxPlan;
+}
+
+/**
+ * What has to be done before the first resource: parses the config, connects the host, sees that the box there is this
+ * stack's, makes the plan, and sees that its images can be had.
+ *
+ * @param secrets values by name
+ * @param hostId the engine that the stack's file remembers
+ * @throws ConfigError with every mistake of the config; UserError where the host is not ready for it
+ */
+export function prepared(
+  projectDir: string,
+  raw: RawStack,
+  secrets: Record<string, string>,
+  hostId: string | undefined,
+): Prepared {
+  const lock = readModelLock(projectDir);
+  const config = parseStack({ ...raw, lock });
+  const fingerprint = saltFingerprint(secrets.saltKey ?? "");
+  const reached = reachHost(projectDir, config, () => {
+    checkPlace(config, ownerOf(config.stack, fingerprint), hostId);
+    checkJoined(config);
+  });
+  const plan = planBox({
+    config,
+    lock,
+    secrets: raw.secrets,
+    saltFingerprint: fingerprint,
+    resolved: readResolved(projectDir, raw.stack),
+    assets: loadAssets(),
+  });
+  if (reached && !pulumi.runtime.isDryRun()) requireBuiltImages(plan);
+  return { config, plan };
+}
+
+/** A preview is of the state and needs no host: on a runner that cannot reach it, it says so. Returns whether it was reached. */
+function reachHost(projectDir: string, { stack, host }: StackConfig, then: () => void): boolean {
+  try {
+    connectHost(projectDir, { stack, host });
+  } catch (error) {
+    if (!pulumi.runtime.isDryRun() || !(error instanceof UserError)) throw error;
+    pulumi.log.warn(`Preview without the host: ${error.message}`);
+    standInForEngine(projectDir, stack);
+    return false;
+  }
+  then();
+  return true;
+}
+
+/** Pulumi shows a RunError without a stack trace: these are mistakes of a config, not of the program. */
+export function withoutStackTrace<Made>(make: () => Made): Made {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof UserError) throw new pulumi.RunError(error.message);
+    throw error;
+  }
+}
