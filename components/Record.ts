@@ -42,11 +42,7 @@ ls -t | tail -n +${KEPT + 1} | while read -r old; do rm -rf "./$old"; done`;
 export function recordGeneration(
   plan: BoxPlan,
   box: pulumi.Resource,
-  {
-    projectDir,
-    values,
-    boxes = {},
-  }: { projectDir: string; values: Record<string, unknown>; boxes?: BoxFiles },
+  { values, boxes = {} }: { values: Record<string, unknown>; boxes?: BoxFiles },
 ): local.Command {
   const { stack, gateway } = plan;
   const others = Object.keys(boxes).sort();
