@@ -15,10 +15,12 @@ type Row = [name: string, summary: string, load: Entry["load"]];
 /** Every command by heading, in the order of the help. */
 const TREE: Record<string, Row[]> = {
   "Bring a box up and change it:": [
+    ["init", "write a project of your own", () => import("./init.ts")],
     ["up", "bring a box up, or converge it to its stack config, and prove it", () => import("./up.ts")],
     ["preview", "say in terms of models what `up` would change", () => import("./preview.ts")],
     ["down", "take a box away; data stays unless you name it", () => import("./down.ts")],
     ["rollback", "return to the previous generation and its stack config", () => import("./rollback.ts")],
+    ["upgrade", "tell what a new version of gpubox changes", () => import("./upgrade.ts")],
     ["host", "prepare a bare Debian or Ubuntu behind SSH", () => import("./host.ts")],
   ],
   "Look at a box:": [

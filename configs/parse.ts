@@ -180,7 +180,7 @@ function saltChanged({ values, saltFingerprint }: RawStack): Problem[] {
 
 /** Keys that are neither a section nor a secret are typos, or secrets that somebody stored in plaintext. */
 function unknownKeys(raw: RawStack): Problem[] {
-  const known = [...Object.keys(sections), "models", "saltFingerprint", "hostId"];
+  const known = [...Object.keys(sections), "models", "saltFingerprint", "hostId", "version"];
   const secretNames = new Set(Object.keys(raw.secrets));
   const encrypted = [...Object.keys(sections), "models"].filter((name) => secretNames.has(name));
   return [...encrypted.map(encryptedSection), ...unknownPlainKeys(raw, known, secretNames)];

@@ -5,6 +5,7 @@ import { sections } from "../configs/schema/stack";
 import { saltFingerprint, secretFacts } from "../configs/secretFacts";
 import { readBoxFiles } from "./boxFiles";
 import { readHostFiles } from "./hostCertificates";
+import { refuseNewerStack } from "./packageVersion";
 import { plaintextSecrets } from "./stackConfig";
 
 const PREFIX = "gpubox:";
@@ -31,6 +32,7 @@ export function readPulumiConfig(projectDir: string): StackInput {
       .map(([key, value]) => [key.slice(PREFIX.length), value] as const);
   const secrets = Object.fromEntries(named(true));
   const values = Object.fromEntries(named(false).map(([key, value]) => [key, structured(key, value)]));
+  refuseNewerStack(pulumi.getStack(), values.version);
   const all = { ...secrets, ...plaintextSecrets(values) };
   return {
     raw: {

@@ -7,6 +7,7 @@ import type { RawStack } from "../configs/parse";
 import { saltFingerprint, secretFacts } from "../configs/secretFacts";
 import { NAMESPACE, readBoxFiles, splitConfig } from "./boxFiles";
 import { readHostFiles } from "./hostCertificates";
+import { packageVersion, refuseNewerStack } from "./packageVersion";
 import { UserError } from "./process";
 
 /**
@@ -21,6 +22,7 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
   if (!existsSync(path))
     throw new UserError(`There is no ${name}.`, `Copy Pulumi.dev.example.yaml to ${name} and edit it.`);
   const { values } = splitConfig(parseYaml(name, readFileSync(path, "utf8")));
+  refuseNewerStack(stack, values.version);
   const all = { ...secrets, ...plaintextSecrets(values) };
   return {
     stack,
@@ -59,6 +61,17 @@ function remembered(projectDir: string, stack: string, name: string): string | u
 /** Writes the engine that a stack's box is on into the stack's file, so that it is not brought up elsewhere without a word. */
 export function rememberHost(projectDir: string, stack: string, id: string): void {
   if (rememberedHost(projectDir, stack) !== id) remember(projectDir, stack, "hostId", id);
+}
+
+/** Writes the version of this package into the stack's file: an older one is refused from then on. */
+export function rememberVersion(projectDir: string, stack: string): void {
+  const version = packageVersion();
+  if (rememberedVersion(projectDir, stack) !== version) remember(projectDir, stack, "version", version);
+}
+
+/** The version of gpubox that brought the box up last; undefined before the first time. */
+export function rememberedVersion(projectDir: string, stack: string): string | undefined {
+  return remembered(projectDir, stack, "version");
 }
 
 function remember(projectDir: string, stack: string, name: string, value: string): void {

@@ -80,6 +80,10 @@ export function stackJsonSchema(): object {
     type: "string",
     description: "Written by `npm run up`: the Docker engine behind SSH that the box is on.",
   };
+  const version = {
+    type: "string",
+    description: "Written by `npm run up`: the version of gpubox that brought the box up last.",
+  };
   const secrets = generatedSecrets.map((name) => [`gpubox:${name}`, secret]);
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -93,6 +97,7 @@ export function stackJsonSchema(): object {
           ["gpubox:models", models],
           ["gpubox:saltFingerprint", fingerprint],
           ["gpubox:hostId", hostId],
+          ["gpubox:version", version],
           ...secrets,
         ]),
         patternProperties: { "^gpubox:": secret },

@@ -26,7 +26,7 @@ import { resolve } from "../resolve";
 import { ensureSecrets, findSecretStore, readSecrets, type Secrets } from "../secrets";
 import { smokeStack } from "../smokeStack";
 import { connectHost } from "../ssh/connection";
-import { rememberedHost, rememberHost, rememberSalt } from "../stackConfig";
+import { rememberedHost, rememberHost, rememberSalt, rememberVersion } from "../stackConfig";
 import { farewell } from "./farewell";
 
 export interface UpOptions {
@@ -66,6 +66,7 @@ export async function bringUp(options: UpOptions) {
   await ensureSecrets({ ...store, names: neededSecrets(early), log });
   const secrets = await readSecrets(store);
   if (secrets.saltKey) rememberSalt(projectDir, stack, secrets.saltKey);
+  rememberVersion(projectDir, stack);
   const config = readStack(projectDir, stack, secrets);
   if (!options.takeOver) checkPlace(config, ownerIn(config, secrets), rememberedHost(projectDir, stack));
   checkJoined(config);

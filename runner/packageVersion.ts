@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { UserError } from "./process";
+import { packageDir } from "./project";
+import { versionAtLeast } from "./pulumiEngine";
+
+const manifest = z.object({ version: z.string() });
+
+/** Version of this package, for example `0.2.0`. */
+export function packageVersion(): string {
+  return manifest.parse(JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8"))).version;
+}
+
+/**
+ * Refuses a stack that a newer package brought up: this one may not know what its file says.
+ *
+ * @param written `gpubox:version` of the stack's file, which `up` writes; anything but a text counts as none
+ * @throws UserError that names both versions and the command which updates the package
+ */
+export function refuseNewerStack(stack: string, written: unknown): void {
+  const own = packageVersion();
+  if (typeof written !== "string" || versionAtLeast(own, written)) return;
+  if (!/^v?\d+\.\d+\.\d+/.test(written))
+    throw new UserError(
+      `gpubox:version of Pulumi.${stack}.yaml is "${written}", which is no version.`,
+      "Remove that line; `gpubox up` writes it again.",
+    );
+  throw new UserError(
+    `Pulumi.${stack}.yaml was brought up by gpubox ${written}, and this is gpubox ${own}.`,
+    `Update the package: \`npm install gpubox@${written}\`.`,
+  );
+}
