@@ -5,13 +5,13 @@ const { join } = require("node:path");
 const root = join(__dirname, "..");
 const target = join(root, "dist", "gpubox.cjs");
 /** What the program is made of. */
-const SOURCES = ["cli", "components", "configs", "operations", "runner", "package.json"];
+const SOURCES = ["cli", "components", "configs", "operations", "program", "runner", "package.json"];
 
-/** Writes dist/gpubox.cjs. */
+/** Writes dist/gpubox.cjs, the program, and dist/index.cjs, which Pulumi programs import. */
 function bundle() {
   require("esbuild").buildSync({
     absWorkingDir: root,
-    entryPoints: { gpubox: "cli/main.ts" },
+    entryPoints: { gpubox: "cli/main.ts", index: "program/index.ts" },
     outdir: "dist",
     outExtension: { ".js": ".cjs" },
     bundle: true,
@@ -19,6 +19,8 @@ function bundle() {
     target: "node20",
     format: "cjs",
     sourcemap: "linked",
+    // Two copies of Pulumi's SDK in one process do not know each other.
+    external: ["@pulumi/*"],
     legalComments: "none",
     logLevel: "warning",
   });

@@ -7,6 +7,7 @@ import { packageDir } from "../../runner/project";
 import { inTheWay, manifestOf, TEMPLATE } from "./template";
 
 const manifest = z.looseObject({ dependencies: z.record(z.string(), z.string()).optional() });
+const ownManifest = z.object({ devDependencies: z.record(z.string(), z.string()) });
 
 export interface NewProject {
   dir: string;
@@ -61,7 +62,15 @@ function newManifest(root: string) {
           .toLowerCase()
           .replace(/[^a-z0-9-]+/g, "-"),
       };
-  return manifestOf({ ...named, ...present }, { gpubox: installedAs(root) });
+  return manifestOf({ ...named, ...present }, { ...pulumiPackages(), gpubox: installedAs(root) });
+}
+
+/** Pulumi's packages at the versions that this one was tested with: newer ones may want a newer Node. */
+function pulumiPackages(): Record<string, string> {
+  const { devDependencies } = ownManifest.parse(
+    JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")),
+  );
+  return Object.fromEntries(Object.entries(devDependencies).filter(([name]) => name.startsWith("@pulumi/")));
 }
 
 /** How the project gets gpubox: as the folder has it that this program was installed in, else by its version. */

@@ -3,6 +3,7 @@ export const TEMPLATE: Record<string, string> = {
   "Pulumi.yaml": "Pulumi.yaml",
   "index.ts": "index.ts",
   "Pulumi.dev.yaml": "Pulumi.dev.yaml",
+  "models.lock.json": "models.lock.json",
   ".gitignore": "gitignore",
   ".github/workflows/preview.yml": "preview.yml",
   "README.md": "README.md",
