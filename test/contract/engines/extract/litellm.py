@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 
 from . import ExtractError
 from .pysource import Member, Module, Sources, evaluate, fields, statements
@@ -15,6 +17,9 @@ KEEP = [
     "litellm/router.py",
     "litellm/types/*.py",
     "litellm/proxy/*.py",
+    "litellm/llms/*.py",
+    "litellm/litellm_core_utils/*.py",
+    "litellm/integrations/generic_api/*.json",
 ]
 
 
@@ -43,8 +48,39 @@ def also(release: Release) -> dict[str, dict]:
                 | set(fields("ModelInfo", sources.need("litellm.types.utils")))
                 | read["model_info"]
             ),
+            "callbacks": callbacks(release, sources),
+            "address_variables": address_variables(release),
         }
     }
+
+
+def callbacks(release: Release, sources: Sources) -> list[str]:
+    """Names of LiteLLM's own callbacks. It takes every other word for the path of Python code, and runs it."""
+    literal = sources.need("litellm").need("_custom_logger_compatible_callbacks_literal")[0]
+    found = {one.value for one in ast.walk(literal) if isinstance(one, ast.Constant)}
+    for path in ("proxy/common_utils/callback_utils.py", "litellm_core_utils/litellm_logging.py"):
+        for node in ast.walk(ast.parse(release.read(f"litellm/{path}"))):
+            if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq):
+                named = ast.unparse(node.left) in ("callback", "logging_integration")
+                found |= {one.value for one in node.comparators if named and isinstance(one, ast.Constant)}
+    # The keys of a file are names too: each is an address that LiteLLM knows.
+    for path in release.paths("litellm/integrations/generic_api/*callbacks.json"):
+        found |= set(json.loads(release.read(path)))
+    return sorted(name for name in found if isinstance(name, str))
+
+
+ADDRESS = re.compile(r"^[A-Z][A-Z0-9_]*_(API_BASE|BASE_URL|API_URL|BASE|ENDPOINT|API_HOST)$")
+
+
+def address_variables(release: Release) -> list[str]:
+    """Variables of the environment that decide where a provider's requests go when a deployment has no address of its own."""
+    found: set[str] = set()
+    choice = "litellm/litellm_core_utils/get_llm_provider_logic.py"
+    for path in [*release.paths("litellm/llms/**/*.py"), "litellm/main.py", choice]:
+        for node in ast.walk(ast.parse(release.read(path))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and ADDRESS.match(node.value):
+                found.add(node.value)
+    return sorted(found)
 
 
 def module_attributes(module: Module) -> set[str]:
