@@ -6,12 +6,14 @@ import { checkLimits } from "./checkLimits";
 import { checkObservability } from "./checkObservability";
 import { checkPorts } from "./checkPorts";
 import { checkRouting } from "./checkRouting";
+import { checkSecretPlaces } from "./checkSecretPlaces";
 import { checkEnvironment, checkSettings } from "./checkSettings";
 import { checkSlots } from "./checkSlots";
 import { pemSecrets } from "./checkTls";
 import { engineOf } from "./engines";
 import { sshAddress } from "./host/address";
 import { checkJobs } from "./jobs/check";
+import { pointers } from "./litellm/pointers";
 import { optionalSecrets } from "./optionalModels";
 import { instancesOf } from "./plan/instances";
 import { POOLED_CONNECTIONS } from "./plan/litellm";
@@ -43,7 +45,14 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkObservability(config),
     ...checkJobs(config),
     ...checkSecrets(config, secrets),
+    ...checkSecretPlaces(config, secrets),
+    ...checkPointers(config),
   ];
+}
+
+/** Wherever a text stands: most of them reach LiteLLM's config, and the others have no use for such a one. */
+function checkPointers({ stack: _, ...sections }: StackConfig): Problem[] {
+  return pointers(sections, "gpubox:");
 }
 
 function checkHost({ host }: StackConfig): Problem[] {

@@ -22,7 +22,7 @@ import type { JobConfig } from "../schema/jobs";
 import { observabilitySchema } from "../schema/observability";
 import type { StackConfig } from "../schema/stack";
 import { cacheSchema, databaseSchema } from "../schema/stores";
-import { mergeTemplate, parseTemplate } from "./template";
+import { checkTemplate, mergeTemplate, parseTemplate } from "./template";
 import { boxModel, publicName, upstreamText } from "./upstream";
 
 /** Value of a run's own, made at its start. No secret of a stack has a dash in its name. */
@@ -167,6 +167,8 @@ function renderConfig(context: PlanContext, { path, job, template }: JobRun) {
   if (template === undefined) return { config: stringify(own), notes: [] };
   const parsed = parseTemplate(template, `${path}.configTemplate`);
   if ("problem" in parsed) throw new ConfigError(context.config.stack, [parsed.problem]);
+  const problems = checkTemplate(parsed.settings, `${path}.configTemplate`);
+  if (problems.length > 0) throw new ConfigError(context.config.stack, problems);
   const { config, notes } = mergeTemplate(parsed.settings, own);
   return { config: stringify(config), notes };
 }

@@ -174,7 +174,7 @@ describe("a job's container", () => {
   test("gets no secret by its arguments", () => {
     const plan = planOf({
       ...remote,
-      key: { secret: "glmKey" },
+      upstream: { ...remote.upstream, apiKey: { secret: "glmKey" } },
       extra: { HF_TOKEN: { secret: "glmKey" }, MODE: "fast" },
     });
     expect(createArguments(plan, limits).join(" ")).not.toContain("PLANTED");
@@ -194,7 +194,7 @@ describe("a template", () => {
     const template = `
 model_list: [{ model_name: other, litellm_params: { model: openai/other } }]
 environment_variables: { OPENAI_API_KEY: sk-plain }
-litellm_settings: { callbacks: mine.instance, num_retries: 3, request_timeout: 5, cache: true }
+litellm_settings: { callbacks: prometheus, num_retries: 3, request_timeout: 5, cache: true }
 router_settings: { redis_host: redis, enable_pre_call_checks: true }
 general_settings: { master_key: sk-theirs, database_url: postgresql://x, max_request_size_mb: 32 }
 `;
@@ -203,7 +203,7 @@ general_settings: { master_key: sk-theirs, database_url: postgresql://x, max_req
     expect(config.model_list.map((one: { model_name: string }) => one.model_name)).toEqual(["GLM-5-FP8"]);
     expect(config).not.toHaveProperty("environment_variables");
     expect(config.litellm_settings).toMatchObject({
-      callbacks: ["mine.instance", "gpubox_trajectory.instance"],
+      callbacks: ["prometheus", "gpubox_trajectory.instance"],
       num_retries: 3,
       request_timeout: 900,
       cache: false,

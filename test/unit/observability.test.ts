@@ -173,9 +173,9 @@ describe("on", () => {
   });
 
   test("own callbacks of the stack's settings stay", () => {
-    const gateway = { settings: { litellm: { callbacks: "my_logger.instance" } } };
+    const gateway = { settings: { litellm: { callbacks: "otel" } } };
     const config = parse(fileOf(testPlan(observed({ gateway }), secrets, online), "gateway", "config.yaml"));
-    expect(config.litellm_settings.callbacks).toEqual(["my_logger.instance", "prometheus"]);
+    expect(config.litellm_settings.callbacks).toEqual(["otel", "prometheus"]);
   });
 
   test("no secret stands in a command, an environment variable, a label or a Compose file", () => {

@@ -70,7 +70,11 @@ test("the stack's own callbacks stay, in whichever form they are written", () =>
     "prometheus",
     "gpubox_trajectory.instance",
   ]);
-  expect(callbacks(gatewayWith(settings(["a", "b"])))).toEqual(["a", "b", "gpubox_trajectory.instance"]);
+  expect(callbacks(gatewayWith(settings(["otel", "datadog_metrics"])))).toEqual([
+    "otel",
+    "datadog_metrics",
+    "gpubox_trajectory.instance",
+  ]);
 });
 
 test("settings reach the writer, and a group of the host may read what is written", () => {
