@@ -1,3 +1,4 @@
+import { markdown as inMarkdown } from "../configs/preview/markdown";
 import {
   mistakesMarkdown,
   previewMarkdown,
@@ -6,6 +7,7 @@ import {
   removedText,
 } from "../configs/preview/render";
 import { ConfigError } from "../configs/problems";
+import { visible } from "../configs/visible";
 import { isRemoved } from "../runner/preview/base";
 import { type EngineView, enginePreview } from "../runner/preview/engine";
 import { previewStack } from "../runner/preview/preview";
@@ -41,7 +43,7 @@ verb(about, async ({ values }) => {
     const preview = await previewStack(defaultProjectDir, stack, base);
     const engine = values.engine ? await enginePreview(defaultProjectDir, stack) : undefined;
     say(markdown ? previewMarkdown(preview) : previewText(preview));
-    if (engine) say(engineWords(engine));
+    if (engine) say(`\n${(markdown ? inMarkdown : visible)(engineWords(engine))}`);
     return { ...preview, ...(engine ? { engine } : {}) };
   } catch (error) {
     if (!markdown || !(error instanceof ConfigError)) throw error;
@@ -53,7 +55,7 @@ verb(about, async ({ values }) => {
 });
 
 function engineWords(view: EngineView): string {
-  if ("reason" in view) return `\nPulumi's own preview is not here: ${view.reason}.`;
+  if ("reason" in view) return `Pulumi's own preview is not here: ${view.reason}.`;
   const counts = Object.entries(view.counts).map(([operation, count]) => `${count} ${operation}`);
-  return `\nPulumi's own preview counts: ${counts.join(", ") || "nothing"}.`;
+  return `Pulumi's own preview counts: ${counts.join(", ") || "nothing"}.`;
 }
