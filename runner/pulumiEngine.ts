@@ -1,10 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { parse } from "yaml";
 import { z } from "zod";
 import { type RunOptions, type RunResult, run, UserError } from "./process";
 import { ensurePassphrase, ensureProjectFolders, type Log, projectPaths } from "./project";
+import { readYaml } from "./userFiles";
 
 /** Older engines lose state with --run-program (fixed up to this version). */
 export const minimumPulumi = "3.244.0";
@@ -160,8 +160,8 @@ const stackFile = z.object({ secretsprovider: z.string().optional() }).nullable(
 export async function selectStack(engine: PulumiEngine, stack: string): Promise<void> {
   // Pulumi does not create the folder of its file backend.
   ensureProjectFolders(engine.projectDir);
-  const config = readFileSync(projectPaths(engine.projectDir).stackConfig(stack), "utf8");
-  const provider = stackFile.parse(parse(config))?.secretsprovider ?? "passphrase";
+  const file = stackFile.safeParse(readYaml(projectPaths(engine.projectDir).stackConfig(stack)));
+  const provider = file.data?.secretsprovider ?? "passphrase";
   await pulumiOutput(engine, [
     "stack",
     "select",

@@ -1,5 +1,6 @@
-import { type ParseArgsConfig, parseArgs } from "node:util";
+import { type ParseArgsConfig, parseArgs, types } from "node:util";
 import { ConfigError } from "../configs/problems";
+import { visible } from "../configs/visible";
 import { keepOutputForJson, UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
 import { connectStack } from "../runner/ssh/stackHost";
@@ -52,6 +53,9 @@ type Parsed<O extends Options> = ReturnType<
 /** True from the moment that a verb runs with --json: standard output then belongs to its result. */
 let json = false;
 
+/** True from the moment that somebody has pressed Ctrl-C. */
+let stopped = false;
+
 /**
  * Runs a verb of `npm run`. `--help` says what it does, and nothing else happens. A mistake of the user ends it with exit code
  * 1 and two lines, what is wrong and what to do; only a defect of gpubox itself shows a stack trace.
@@ -64,14 +68,23 @@ export function verb<const O extends Options>(
   action: (given: Parsed<O>) => Promise<unknown>,
 ): void {
   // Ctrl-C reaches Pulumi, Compose and Docker too, which finish their step; leaving before them would leave a live lock.
-  process.on("SIGINT", () => say("\nstopping after the step that runs"));
+  process.on("SIGINT", () => {
+    stopped = true;
+    say("\nstopping after the step that runs");
+  });
+  // A reader that has seen enough, as `| head` has, is no reason to leave work half done.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
   perform(about, action).catch((error: unknown) => {
-    const { what, fix } = inWords(error);
+    const told = inWords(error, stopped);
+    const { what, fix } = told;
     if (json) console.log(JSON.stringify({ error: { what, fix } }));
-    if (error instanceof UserError) console.error(`error: ${what}\n       ${fix}`);
-    else if (error instanceof ConfigError || isArgumentError(error)) console.error(`error: ${what}`);
-    else console.error(error);
-    process.exitCode = 1;
+    if (told.defect) console.error(error);
+    else if (error instanceof ConfigError) console.error(`error: ${what}`);
+    else console.error(`error: ${lines(what)}\n       ${lines(fix)}`);
+    process.exitCode = stopped ? 130 : 1;
   });
 }
 
@@ -84,6 +97,7 @@ async function perform<const O extends Options>(
   json = process.argv.slice(2).includes("--json");
   if (json) keepOutputForJson();
   const given = parseArgs({ options: { ...about.options, ...common }, allowPositionals: true });
+  checkStackName((given.values as { stack?: unknown }).stack);
   const [extra] = given.positionals;
   if (!about.words && extra !== undefined)
     throw new UserError(`"${extra}" is not understood.`, `See \`npm run ${about.name} -- --help\`.`);
@@ -109,17 +123,59 @@ function helpOf(about: About<Options>): string {
   ].join("\n");
 }
 
-/** An error as one sentence of what and one of what to do. */
-function inWords(error: unknown): { what: string; fix: string } {
-  if (error instanceof UserError) return error;
+/** What a program or a file said may have lines; whatever else moves the cursor is shown as text. */
+function lines(text: string): string {
+  return text.split("\n").map(visible).join("\n");
+}
+
+/** A stack's name becomes a part of paths, of containers' names, and of what a preview shows. */
+function checkStackName(stack: unknown): void {
+  if (typeof stack !== "string" || /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(stack)) return;
+  throw new UserError(
+    `"${stack}" cannot be a stack's name.`,
+    "Write what stands in Pulumi.<stack>.yaml: letters, digits and . _ -.",
+  );
+}
+
+interface Told {
+  /** One sentence: what is wrong. */
+  what: string;
+  /** One sentence: what to do. */
+  fix: string;
+  /** True where gpubox itself is to blame: only then the place in its code helps anybody. */
+  defect?: true;
+}
+
+/**
+ * An error as one sentence of what and one of what to do.
+ *
+ * @param stopped somebody pressed Ctrl-C: children end in the middle of an answer, which is nobody's mistake
+ */
+export function inWords(error: unknown, stopped = false): Told {
+  if (error instanceof UserError) return { what: error.what, fix: error.fix };
   if (error instanceof ConfigError) return { what: error.message, fix: "Correct the stack config." };
   if (isArgumentError(error)) return { what: error.message, fix: "Add `--help` to see the options." };
-  return { what: String(error), fix: "This is a defect of gpubox: please report it with these lines." };
+  if (stopped) return { what: "Stopped by Ctrl-C.", fix: "Run it again to go on." };
+  if (isSystemError(error))
+    return {
+      what: `${error.message}.`,
+      fix: "Look at that path or address: whether it is there, who may use it.",
+    };
+  return {
+    what: String(error),
+    fix: "This is a defect of gpubox: please report it with these lines.",
+    defect: true,
+  };
+}
+
+/** What the operating system refuses: a file that may not be read, a disk that is full, an address that nobody answers. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return types.isNativeError(error) && "syscall" in error && "code" in error;
 }
 
 /** A flag that the verb does not have, or a value that is missing. */
 function isArgumentError(error: unknown): error is Error {
-  return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+  return types.isNativeError(error) && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
 }
 
 /** One line to the person at the terminal. */

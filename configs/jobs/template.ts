@@ -1,24 +1,18 @@
-import { isMap, parseDocument } from "yaml";
 import { CALLBACK_LISTS, foreignCallbacks } from "../litellm/callbacks";
 import { pointers } from "../litellm/pointers";
 import { steering } from "../litellm/steering";
 import type { Problem } from "../problems";
+import { yamlValue } from "../yamlText";
 
 type Settings = Record<string, unknown>;
 
 /** A template as LiteLLM's config, or what is wrong with it. `path`: of the key that names it. */
 export function parseTemplate(text: string, path: string): { settings: Settings } | { problem: Problem } {
-  const document = parseDocument(text);
-  const [error] = document.errors;
-  if (error)
-    return {
-      problem: {
-        path,
-        what: `The template is no valid YAML at line ${error.linePos?.[0].line ?? 1}: ${error.code}.`,
-        fix: "Correct that line.",
-      },
-    };
-  if (document.contents !== null && !isMap(document.contents))
+  const read = yamlValue(text);
+  if ("flaw" in read)
+    return { problem: { path, what: `The template ${read.flaw}.`, fix: "Correct it there." } };
+  const { value } = read;
+  if (value !== null && value !== undefined && !isSettings(value))
     return {
       problem: {
         path,
@@ -26,7 +20,7 @@ export function parseTemplate(text: string, path: string): { settings: Settings 
         fix: "Begin with litellm_settings:, router_settings: or general_settings:.",
       },
     };
-  return { settings: (document.toJS() ?? {}) as Settings };
+  return { settings: value ?? {} };
 }
 
 /** What would break the isolation of a job, or hold a key in plain text: it never comes from a template. */

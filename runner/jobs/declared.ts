@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { checkSecretPlaces } from "../../configs/checkSecretPlaces";
 import { checkJob, jobPortClash, takenPorts } from "../../configs/jobs/check";
@@ -9,6 +9,7 @@ import { type JobConfig, type JobInput, jobName, jobSchema } from "../../configs
 import { zodProblems } from "../../configs/zodProblems";
 import { UserError } from "../process";
 import { defaultProjectDir, type Log } from "../project";
+import { readText } from "../userFiles";
 import { artifactsFolder, folderOf } from "./records";
 import { readJobStack } from "./stack";
 
@@ -109,5 +110,5 @@ function templateOf(projectDir: string, name: string, { configTemplate }: JobCon
       `The template ${path} of the job ${name} does not exist.`,
       "Correct `configTemplate`: a path from the folder of the stack's file.",
     );
-  return readFileSync(path, "utf8");
+  return readText(path);
 }

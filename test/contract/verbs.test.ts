@@ -61,3 +61,19 @@ test("an unknown flag and an unknown word are refused with where to look", () =>
     'error: "everything" is not understood.\n       See `npm run gc -- --help`.\n',
   );
 });
+
+test("a reader that closes the pipe ends no verb in the middle", () => {
+  const tsx = join(defaultProjectDir, "node_modules/.bin/tsx");
+  const command = `'${tsx}' scripts/plan.ts --stack box | true; echo "\${PIPESTATUS[0]}"`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", command], { cwd: defaultProjectDir, encoding: "utf8" });
+  expect([stdout, stderr]).toEqual(["0\n", ""]);
+});
+
+test.each(["../../etc/x", "a/b", "--base", "a b", "a\n## b", ""])(
+  "what is no stack's name is refused before anything is read: %j",
+  (name) => {
+    const { status, stderr } = verb("plan", `--stack=${name}`);
+    expect(status).toBe(1);
+    expect(stderr).toContain("cannot be a stack's name.\n       Write what stands in Pulumi.<stack>.yaml");
+  },
+);
