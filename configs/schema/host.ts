@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { sshAddress } from "../host/address";
+import { sshAddress, unixSocket } from "../host/address";
+import { dataDirFlaw } from "../host/dataDir";
 import { gpuSchema } from "./gpu";
 import { absolutePath } from "./shared";
 
@@ -17,7 +18,7 @@ export const hostSchema = z.strictObject({
   docker: z
     .string()
     .refine(
-      (text) => /^unix:\/\/\/.+/.test(text) || sshAddress(text) !== undefined,
+      (text) => unixSocket(text) !== undefined || sshAddress(text) !== undefined,
       "Write unix:///var/run/docker.sock or ssh://user@host.",
     )
     .default("unix:///var/run/docker.sock")
@@ -34,6 +35,10 @@ export const hostSchema = z.strictObject({
     .optional()
     .describe("Host that the SSH connection goes through, as ProxyJump has it."),
   dataDir: absolutePath
+    .refine((path) => dataDirFlaw(path) === undefined, {
+      error: ({ input }) =>
+        `It ${dataDirFlaw(String(input))}. Write a directory of the box's own, for example /srv/gpubox.`,
+    })
     .default("/srv/gpubox")
     .describe("Directory on the host for env files, configs and model files. One box a directory."),
   arch: z
