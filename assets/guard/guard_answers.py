@@ -1,0 +1,69 @@
+"""The guard's own answers, in the form of the API that the request speaks."""
+
+import re
+
+import orjson
+
+CUT = "The answer ended before it was complete: the server or the way to it broke off."
+
+# A whole stream's end, or an error that came inside it. Text of a model cannot look like it: it holds no line break.
+_ENDS = {
+    "chat/completions": re.compile(rb'\ndata: ?(?:\[DONE\]|\{"error")'),
+    "completions": re.compile(rb'\ndata: ?(?:\[DONE\]|\{"error")'),
+    "messages": re.compile(rb'\n(?:event: ?(?:message_stop|error)\b|data: ?\{"type": ?"(?:message_stop|error)")'),
+    "responses": re.compile(rb'\n(?:event: ?(?:response\.(?:completed|incomplete|failed)|error)\b'
+                            rb'|data: ?(?:\[DONE\]|\{"type": ?"(?:response\.(?:completed|incomplete|failed)|error)"|\{"error"))'),
+}
+# Longer than the longest of those.
+_OVERLAP = 64
+
+
+def error_body(api, status, message, param=None, code=None):
+    """An error as the API's clients read it."""
+    if api == "anthropic":
+        kind = {400: "invalid_request_error", 403: "permission_error"}.get(status, "api_error")
+        return orjson.dumps({"type": "error", "error": {"type": kind, "message": message}})
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+async def answer(send, api, status, message, param=None, code=None):
+    body = error_body(api, status, message, param, code)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Ending:
+    """Watches a stream on its way out, and writes an error at its end where the end of a whole one did not come."""
+
+    def __init__(self, route, send):
+        self.ends = _ENDS.get(route.name)
+        self.route = route
+        self._send = send
+        self.streams = False
+        self.seen = False
+        self.tail = b"\n"
+
+    async def send(self, message):
+        if message["type"] == "http.response.start":
+            self.streams = message["status"] == 200 and any(
+                name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in message["headers"]
+            )
+        elif self.streams and not self.seen:
+            body = message.get("body", b"")
+            text = self.tail + body
+            self.seen = self.ends.search(text) is not None
+            self.tail = text[-_OVERLAP:]
+            if not self.seen and not message.get("more_body", False):
+                message = {**message, "body": body + self._cut()}
+        await self._send(message)
+
+    def _cut(self):
+        # What broke off in the middle of a line is no event.
+        gap = b"" if self.tail.endswith(b"\n\n") or self.tail == b"\n" else b"\n\n"
+        if self.route.name == "responses":
+            event = {"type": "error", "code": "server_error", "message": CUT, "param": None, "sequence_number": 0}
+            return gap + b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"
+        body = error_body(self.route.api, 502, CUT, code="answer_cut")
+        return gap + (b"event: error\n" if self.route.api == "anthropic" else b"") + b"data: " + body + b"\n\n"
