@@ -44,6 +44,8 @@ class Ending:
         self.streams = False
         self.seen = False
         self.tail = b"\n"
+        # A line that has begun. What breaks off in its middle is no event, and nobody could read an error behind it.
+        self.held = b""
 
     async def send(self, message):
         if message["type"] == "http.response.start":
@@ -51,17 +53,22 @@ class Ending:
                 name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in message["headers"]
             )
         elif self.streams and not self.seen:
-            body = message.get("body", b"")
-            text = self.tail + body
-            self.seen = self.ends.search(text) is not None
-            self.tail = text[-_OVERLAP:]
-            if not self.seen and not message.get("more_body", False):
-                message = {**message, "body": body + self._cut()}
+            more = message.get("more_body", False)
+            text = self.held + message.get("body", b"")
+            self.seen = self.ends.search(self.tail + text) is not None
+            if self.seen:
+                self.held = b""
+            else:
+                whole = text.rfind(b"\n") + 1
+                text, self.held = text[:whole], text[whole:]
+                self.tail = (self.tail + text)[-_OVERLAP:]
+                if not more:
+                    text += self._cut()
+            message = {**message, "body": text}
         await self._send(message)
 
     def _cut(self):
-        # What broke off in the middle of a line is no event.
-        gap = b"" if self.tail.endswith(b"\n\n") or self.tail == b"\n" else b"\n\n"
+        gap = b"" if self.tail.endswith(b"\n\n") or self.tail == b"\n" else b"\n"
         if self.route.name == "responses":
             event = {"type": "error", "code": "server_error", "message": CUT, "param": None, "sequence_number": 0}
             return gap + b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"

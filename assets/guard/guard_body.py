@@ -95,12 +95,9 @@ def _quoted(name):
 
 def _with(body, name, value):
     """`body` with another value, or without it where that is None; the same object where nothing changes."""
-    if value is body[name]:
-        return body
-    changed = {**body, name: value}
     if value is None:
-        del changed[name]
-    return changed
+        return {other: kept for other, kept in body.items() if other != name}
+    return body if value is body[name] else {**body, name: value}
 
 
 def _look_at_model(body):

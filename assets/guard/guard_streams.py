@@ -16,7 +16,8 @@ def _finalize(finish):
     async def finish_whole(self, cache_hit):
         if not (self.sent_last_chunk or cache_hit or _ended(self)):
             # As LiteLLM does where the connection broke in the middle of a chunk.
-            self._log_stream_failure_and_raise(httpx.RemoteProtocolError(MESSAGE))
+            request = httpx.Request("POST", "http://server")
+            self._log_stream_failure_and_raise(httpx.RemoteProtocolError(MESSAGE, request=request))
         return await finish(self, cache_hit=cache_hit)
 
     return finish_whole

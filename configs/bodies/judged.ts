@@ -29,7 +29,14 @@ export const MORE: Partial<Record<BodyRoute, string[]>> = {
     // Ollama.
     ...["think", "format", "num_predict", "num_keep", "tfs_z", "penalize_newline"],
     // TensorRT-LLM.
-    ...["beam_width", "early_stopping", "no_repeat_ngram_size", "top_p_min", "top_p_reset_ids", "top_p_decay"],
+    ...[
+      "beam_width",
+      "early_stopping",
+      "no_repeat_ngram_size",
+      "top_p_min",
+      "top_p_reset_ids",
+      "top_p_decay",
+    ],
     ...["prompt_ignore_length", "embedding_bias", "detokenize", "return_context_logits", "guided_decoding"],
     ...["lookahead_config", "return_perf_metrics"],
     // Gemini.
@@ -38,7 +45,14 @@ export const MORE: Partial<Record<BodyRoute, string[]>> = {
   completions: [
     ...["guided_json", "guided_regex", "guided_choice", "guided_grammar", "guided_decoding_backend"],
     ...["guided_whitespace_pattern", "structural_tag", "format", "num_predict", "num_keep", "tfs_z"],
-    ...["beam_width", "early_stopping", "no_repeat_ngram_size", "top_p_min", "top_p_reset_ids", "top_p_decay"],
+    ...[
+      "beam_width",
+      "early_stopping",
+      "no_repeat_ngram_size",
+      "top_p_min",
+      "top_p_reset_ids",
+      "top_p_decay",
+    ],
     ...["prompt_ignore_length", "embedding_bias", "detokenize", "return_context_logits", "guided_decoding"],
     ...["lookahead_config", "return_perf_metrics"],
   ],

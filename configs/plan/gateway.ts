@@ -58,7 +58,12 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
   );
   const files: Record<string, FilePlan> = {
     "config.yaml": configFile(
-      litellmConfig(config, models, { database, redis: config.cache.mode !== "none", drain: true, guard: true }),
+      litellmConfig(config, models, {
+        database,
+        redis: config.cache.mode !== "none",
+        drain: true,
+        guard: true,
+      }),
     ),
     "gateway.env": envFile({
       LITELLM_MASTER_KEY: [{ secret: "masterKey", as: "shell" }],

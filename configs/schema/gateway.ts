@@ -72,12 +72,17 @@ export const gatewaySchema = z.strictObject({
   dropParams: z
     .boolean()
     .default(true)
-    .describe("Parameters that a model, or no API and no engine, knows are left out. false: they are refused."),
+    .describe(
+      "Parameters that a model, or no API and no engine, knows are left out. false: they are refused.",
+    ),
   allowParameters: z
     .array(
       z
         .string()
-        .regex(/^[A-Za-z][A-Za-z0-9_.-]{0,63}$/, "A parameter's name is letters, digits and _ . -, at most 64."),
+        .regex(
+          /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/,
+          "A parameter's name is letters, digits and _ . -, at most 64.",
+        ),
     )
     .default([])
     .describe(
