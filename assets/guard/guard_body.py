@@ -58,7 +58,7 @@ def look(body, route, rules):
     if "cache" in kept:
         kept = _with(kept, "cache", _cache(kept["cache"], rules.cache))
     for name in ("litellm_session_id", "litellm_trace_id"):
-        if not isinstance(kept.get(name, ""), str):
+        if not isinstance(kept.get(name), (str, type(None))):
             raise Refused(f"{name} has to be a text.", name)
     return kept
 

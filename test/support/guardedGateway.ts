@@ -124,7 +124,7 @@ export class GuardedGateway {
   private writeFiles({ gateway = {}, cache = {} }: { gateway?: object; cache?: object }): void {
     const plan = testPlan({
       gateway: { routing: { retries: 0 }, ...gateway },
-      cache: { mode: "none", type: "local", ...cache },
+      cache: { mode: "none", ...("ttlSeconds" in cache ? { type: "local" } : {}), ...cache },
       models: Object.fromEntries(
         WAYS.flatMap((way) => PROVIDERS.map((one) => [`${one}-${way}`, model(one, way)])),
       ),

@@ -38,8 +38,19 @@ class Server(BaseHTTPRequestHandler):
         if self.path == "/seen":
             with lock:
                 return self.reply(200, seen)
-        self.note(None)
-        self.reply(200, {})
+        # LiteLLM asks for /v1/models when it likes: only where that leads elsewhere it is of interest.
+        if self.server.server_port == 8001:
+            self.note(None)
+        if not self.sends_elsewhere():
+            self.reply(200, {"data": []})
+
+    def sends_elsewhere(self):
+        mode = self.path.split("/")[1]
+        if self.server.server_port == 8001 or not mode.startswith("redirect"):
+            return False
+        elsewhere = f"http://{self.headers['Host'].split(':')[0]}:8001{self.path}"
+        self.reply(int(mode[len("redirect") :]), {}, [("Location", elsewhere)])
+        return True
 
     def do_DELETE(self):
         with lock:
@@ -55,9 +66,8 @@ class Server(BaseHTTPRequestHandler):
             body = {"raw": raw.decode("latin-1")}
         number = self.note(body)
         mode = self.path.split("/")[1]
-        if mode.startswith("redirect"):
-            elsewhere = f"http://{self.headers['Host'].split(':')[0]}:8001{self.path}"
-            return self.reply(int(mode[len("redirect") :]), {}, [("Location", elsewhere)])
+        if self.sends_elsewhere():
+            return
         route = re.sub(r"^.*/v1/", "", self.path.split("?")[0])
         if body.get("stream") is True:
             return self.stream(route, mode)
