@@ -71,7 +71,16 @@ export class GuardedGateway {
     ]);
     await output("docker", [
       ...[...common, "--name", `${this.name}-gateway`, "--publish", "127.0.0.1::4000"],
-      ...["--volume", `${this.directory}:/etc/gpubox:ro`, "--env", "HOME=/tmp", "--env", "LITELLM_LOG=ERROR"],
+      ...[
+        "--tmpfs",
+        "/var/log/gpubox",
+        "--volume",
+        `${this.directory}:/etc/gpubox:ro`,
+        "--env",
+        "HOME=/tmp",
+        "--env",
+        "LITELLM_LOG=ERROR",
+      ],
       ...["--env", "LITELLM_LOCAL_MODEL_COST_MAP=True", "--env", "GRACEFUL_SHUTDOWN_TIMEOUT=1"],
       ...["--env", "DRAIN_NOTICE_SECONDS=0", "--entrypoint", "sh", image, "/etc/gpubox/entrypoint.sh"],
     ]);
@@ -115,6 +124,16 @@ export class GuardedGateway {
 
   async forget(): Promise<void> {
     await fetch(`${this.upstream}/seen`, { method: "DELETE" });
+  }
+
+  /** Lines of its trajectory log. */
+  async log(): Promise<Record<string, unknown>[]> {
+    const read = "cat /var/log/gpubox/*/litellm-trajectory.jsonl";
+    const { stdout } = await run("docker", ["exec", `${this.name}-gateway`, "sh", "-c", read]);
+    return stdout
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
   private async address(role: string, port: number): Promise<string> {
