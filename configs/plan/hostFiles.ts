@@ -1,3 +1,4 @@
+import { STEP_LIMIT } from "./processes";
 import { renderText, type SecretValues, shellQuote } from "./text";
 import type { DirectoryPlan, WritableDirectoryPlan } from "./types";
 
@@ -7,7 +8,7 @@ import type { DirectoryPlan, WritableDirectoryPlan } from "./types";
  */
 export function onHost(image: string, directory: string, script: string, words: string[] = []): string {
   const quoted = [script, "gpubox", ...words].map(shellQuote).join(" ");
-  return `docker run --rm -i --network none --user 0 --entrypoint sh -v ${directory}:${directory} ${image} -c ${quoted}`;
+  return `docker run --rm -i --network none --user 0 ${STEP_LIMIT} --entrypoint sh -v ${directory}:${directory} ${image} -c ${quoted}`;
 }
 
 /** Each file appears under its name whole or not at all: written beside it, then renamed. Files not named are removed. */

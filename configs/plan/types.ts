@@ -126,6 +126,8 @@ export interface ContainerPlan {
   hostGateway: boolean;
   ports: PortPlan[];
   memoryMiB: number;
+  /** Processes and threads at most. */
+  pidsLimit: number;
   shmMiB?: number;
   gpu?: GpuRequest;
   ulimits?: UlimitPlan[];
