@@ -23,6 +23,7 @@ import { planModel } from "./model";
 import { planNotes } from "./notes";
 import { planObservability } from "./observability";
 import { type PlannedSlot, planSlot, slotsOf } from "./slots";
+import { planSpace } from "./space";
 import type { BoxPlan, NetworkPlan, NetworkRole, StepPlan } from "./types";
 
 export { modelServers, servicesOf } from "./services";
@@ -50,7 +51,7 @@ export function planBox(input: PlanInput): BoxPlan {
     ),
     edge: planEdge(context),
   };
-  const plan: Omit<BoxPlan, "policy"> = {
+  const parts: Omit<BoxPlan, "policy" | "space"> = {
     stack: config.stack,
     prefix: context.prefix,
     docker: engineAddress(config),
@@ -73,6 +74,7 @@ export function planBox(input: PlanInput): BoxPlan {
     models: Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model)),
     notes: planNotes(context, leftOut(input.config, input.secrets)),
   };
+  const plan = { ...parts, space: planSpace(parts) };
   const policy = policyFindings({ config, plan, resolved: input.resolved, lock: input.lock ?? {} });
   refuseFindings(config.stack, policy);
   return { ...plan, policy };

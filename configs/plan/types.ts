@@ -1,5 +1,6 @@
 import type { PolicyFinding } from "../policy/judge";
 import type { ImageRole } from "./imageRoles";
+import type { SpacePlan } from "./space";
 import type { TextPart } from "./text";
 
 /**
@@ -166,6 +167,8 @@ export interface StepPlan {
   stdin?: TextPart[];
   /** It runs again when one of these changes, and for no other reason. Without them: when anything of it changes. */
   triggers?: string[];
+  /** Files that it brings to the host, where their sizes are known. */
+  fetches?: { path: string; bytes: number }[];
 }
 
 /** A service of its own: its files, its container, and what it keeps. */
@@ -281,6 +284,8 @@ export interface BoxPlan {
   /** Says on the host whose the data directory is; absent without a salt key. */
   owner?: OwnerPlan;
   networks: NetworkPlan[];
+  /** Comes before anything is stopped. */
+  space: SpacePlan;
   cache?: ServicePlan;
   database?: ServicePlan;
   /** Backs the bundled database up. */

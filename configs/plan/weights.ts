@@ -61,6 +61,7 @@ export function weightsStep(options: WeightsOptions): StepPlan {
     ...wanted,
     progressSeconds: options.progressSeconds ?? 5,
   };
+  const fetches = "files" in options.wanted ? options.wanted.files : [];
   const token: TextPart[] = hasToken ? [{ secret: HUB_TOKEN, as: "raw" }, "\n"] : [];
   return {
     name: `weights-${hashOf(manifest).slice(0, 8)}`,
@@ -69,6 +70,7 @@ export function weightsStep(options: WeightsOptions): StepPlan {
       ...["--entrypoint python3 -v", `${modelsDir}:${modelsDir}`],
       ...[image, "-c", shellQuote(RUN_FIRST_LINE)],
     ].join(" "),
+    fetches: fetches.map(({ path, bytes }) => ({ path: `${manifest.directory}/${path}`, bytes })),
     stdin: [`${JSON.stringify(options.fetchScript)}\n`, `${JSON.stringify(manifest)}\n`, ...token],
   };
 }
