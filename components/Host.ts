@@ -96,8 +96,10 @@ export class Host extends pulumi.ComponentResource {
         name: plan.name,
         internal: plan.internal,
         labels: [{ label: "gpubox.stack", value: stack }],
+        options: plan.bridge ? { "com.docker.network.bridge.name": plan.bridge } : undefined,
       },
-      { parent: this, provider: this.provider },
+      // A network that was made without the name keeps its own: to replace it would take every container of the box down.
+      { parent: this, provider: this.provider, ignoreChanges: ["options"] },
     );
   }
 

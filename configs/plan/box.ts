@@ -7,7 +7,6 @@ import { ownerOf, planOwner } from "../host/owner";
 import { leftOut, withoutLeftOut } from "../optionalModels";
 import { policyFindings, refuseFindings } from "../policy/plan";
 import { adminPort } from "../ports";
-import type { StackConfig } from "../schema/stack";
 import { type PlannedBackend, planBackend } from "./backend";
 import { planBackup } from "./backup";
 import { planCache } from "./cache";
@@ -18,13 +17,13 @@ import { lockFiles, startDeadlines } from "./deviceLock";
 import { planEdge } from "./edge";
 import { planGateway } from "./gateway";
 import { namesOf } from "./instances";
-import { joinedNetworks } from "./joined";
 import { planModel } from "./model";
+import { networksOf } from "./networks";
 import { planNotes } from "./notes";
 import { planObservability } from "./observability";
 import { type PlannedSlot, planSlot, slotsOf } from "./slots";
 import { planSpace } from "./space";
-import type { BoxPlan, NetworkPlan, NetworkRole, StepPlan } from "./types";
+import type { BoxPlan, StepPlan } from "./types";
 
 export { modelServers, servicesOf } from "./services";
 
@@ -56,7 +55,7 @@ export function planBox(input: PlanInput): BoxPlan {
     prefix: context.prefix,
     docker: engineAddress(config),
     dataDir: context.dataDir,
-    networks: [...networks(context.prefix, config.observability), ...joinedNetworks(config)],
+    networks: networksOf(config),
     owner: planOwner(imageOf(context, "edge"), context.dataDir, ownerOf(config.stack, input.saltFingerprint)),
     cache: planCache(context),
     database: planDatabase(context),
@@ -122,17 +121,4 @@ function sumOf(values: number[]): number {
 function planLocks(context: PlanContext, backends: PlannedBackend[]): StepPlan | undefined {
   const devices = new Set(backends.flatMap(({ engine }) => engine.gpu?.ids ?? []));
   return devices.size > 0 ? lockFiles(imageOf(context, "edge"), context.dataDir, [...devices]) : undefined;
-}
-
-function networks(prefix: string, { mode, langfuse }: StackConfig["observability"]): NetworkPlan[] {
-  const network = (role: NetworkRole, internal: boolean) => ({ role, name: `${prefix}-${role}`, internal });
-  return [
-    // Gateways reach cloud providers through it, and only networks with a way out can publish the edge's ports.
-    network("edge", false),
-    network("data", true),
-    network("models", true),
-    network("backends", true),
-    ...(mode === "bundled" ? [network("metrics", true), network("dashboards", false)] : []),
-    ...(langfuse?.mode === "bundled" ? [network("langfuse", true)] : []),
-  ];
 }

@@ -40,6 +40,8 @@ export interface NetworkPlan {
   /** Name on the host, `gpubox-<stack>-<role>`; of one that is somebody else's, its own. */
   name: string;
   role: NetworkRole;
+  /** Name of its bridge on the host; absent for somebody else's. */
+  bridge?: string;
   /** True for networks that have no way out of the host. */
   internal: boolean;
   /** True: it has to be there already, and stays when the box goes. */
