@@ -57,9 +57,12 @@ chains() {
       ! grep -q '^metadata$' "$file" || echo "-A GPUBOX-FORWARD -i $bridge -j RETURN"
     done
   done
-  echo "-A GPUBOX-INPUT -j REJECT"
   eval "addresses=\$metadata$1"
-  for address in $addresses; do echo "-A GPUBOX-FORWARD -d $address -j REJECT"; done
+  # A reset ends an attempt at once; of other refusals the kernel sends one a second.
+  for refusal in "-p tcp -j REJECT --reject-with tcp-reset" "-j REJECT"; do
+    echo "-A GPUBOX-INPUT $refusal"
+    for address in $addresses; do echo "-A GPUBOX-FORWARD -d $address $refusal"; done
+  done
   echo "COMMIT"
 }
 
