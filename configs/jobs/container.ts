@@ -1,3 +1,4 @@
+import { processesOf } from "../plan/processes";
 import type { JobPlan } from "./plan";
 import { EXPIRES_LABEL, FOLDER_LABEL, JOB_LABEL } from "./record";
 
@@ -39,6 +40,7 @@ export function createArguments(plan: JobPlan, limits: JobLimits): string[] {
     ...["--user", `${owner.uid}:${owner.gid}`, "--read-only", "--cap-drop", "ALL"],
     ...["--security-opt", "no-new-privileges:true", "--tmpfs", "/tmp:rw,nosuid,size=256m,mode=1777"],
     ...["--memory", `${memoryMiB}m`, "--memory-swap", `${memoryMiB}m`, "--cpus", String(cores)],
+    ...["--pids-limit", String(processesOf("gateway"))],
     ...["--log-opt", "max-size=20m", "--log-opt", "max-file=5"],
     ...["--network", plan.networks[0]!, "--add-host", "host.docker.internal:host-gateway"],
     ...["--publish", `127.0.0.1:${plan.port}:${INSIDE_PORT}`],
