@@ -49,6 +49,7 @@ test("an empty stack config is a box with every default and no model", () => {
     modelHub: "https://huggingface.co",
     gpus: [],
     gpuGroups: [],
+    openToContainers: [],
   });
   expect(config.cache.mode).toBe("bundled");
   expect(config.database.mode).toBe("bundled");
