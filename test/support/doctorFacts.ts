@@ -28,6 +28,8 @@ export const well = (role: string): ContainerFacts => ({
   restarts: 0,
   error: "",
   networks: [],
+  halted: [],
+  probe: "answers",
 });
 
 /** A box in which nothing is wrong; `giant` was never started. */
@@ -36,7 +38,7 @@ export const healthy: Facts = {
   networks: box.networks.map(({ name }) => name),
   containers: servicesOf(box).map(({ container }) =>
     container.name === "backend-giant"
-      ? { ...well(container.name), state: "created", health: undefined }
+      ? { ...well(container.name), state: "created", health: undefined, probe: undefined }
       : well(container.name),
   ),
   ports: [{ port: 4000, bind: "127.0.0.1", key: "gpubox:gateway.port", holder: "this box" }],
@@ -51,7 +53,7 @@ export const healthy: Facts = {
   },
   edge: {
     generation: box.gateway.generation,
-    gateways: [{ gateway: "gpubox-test-gateway-1", state: "serving", requests: 0 }],
+    gateways: [{ gateway: "gpubox-test-gateway", state: "serving", requests: 0 }],
   },
   requests: [],
   unknownModels: [],
