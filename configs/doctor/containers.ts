@@ -110,8 +110,8 @@ export const containerRows: Row[] = [
   },
   {
     id: "edge",
-    symptom: "`connection refused` at the box's port",
-    cause: "the edge, which owns the ports, does not run",
+    symptom: "`connection refused` at the box's port, or every request hangs",
+    cause: "the edge, which owns the ports, does not run, is paused, or does not answer",
     check: single("edge", "The edge"),
   },
   {
@@ -139,7 +139,7 @@ export const containerRows: Row[] = [
   {
     id: "model",
     symptom: "503 `Model … is not available`; no model available",
-    cause: "the model's server is down, loading, or was killed",
+    cause: "the model's server, or the valve before it, is down, loading, paused, hangs, or was killed",
     check: (box, facts) =>
       facts.containers &&
       (facts.containers.length === 0
@@ -149,7 +149,7 @@ export const containerRows: Row[] = [
   {
     id: "redis",
     symptom: "Redis connection failed; limits and cache do nothing",
-    cause: "Redis does not run, or knows another password than the gateway",
+    cause: "Redis does not run or answer, or knows another password than the gateway",
     check: (box, facts) => {
       const down = single("cache", "Redis")(box, facts);
       if (down === undefined || down.length > 0) return down;
@@ -168,7 +168,7 @@ export const containerRows: Row[] = [
   {
     id: "postgres",
     symptom: "PostgreSQL connection failed; 401 for every virtual key",
-    cause: "Postgres does not run, is not ready, or the gateway cannot connect",
+    cause: "Postgres does not run or answer, is not ready, or the gateway cannot connect",
     check: (box, facts) => {
       const down = single("database", "Postgres")(box, facts);
       if (down === undefined || down.length > 0)
