@@ -4,7 +4,7 @@ import type { ContainerFacts, Facts } from "./facts";
 import { logsCommand, upCommand } from "./row";
 
 /** Seconds that a part of the box gets to answer when it is asked by its own health check. */
-export const ANSWER_SECONDS = 4;
+export const ANSWER_SECONDS = 3;
 
 /** Exit status of a process that got SIGKILL: the kernel's, where it ran out of memory. */
 const KILLED = 137;

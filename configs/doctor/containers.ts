@@ -13,36 +13,37 @@ function restsOnPurpose({ start }: ModelServer, container: ContainerFacts | unde
   return container.state === "created" || endedByHand(container);
 }
 
-function modelFinding(box: BoxPlan, facts: Facts, backend: ModelServer): Finding[] {
+/** What is wrong with a model's server, and with the valve before it: either alone keeps requests waiting. */
+function modelFindings(box: BoxPlan, facts: Facts, backend: ModelServer): Finding[] {
+  return [...serverFindings(box, facts, backend), ...valveFindings(box, facts, backend)];
+}
+
+function serverFindings(box: BoxPlan, facts: Facts, backend: ModelServer): Finding[] {
   const role = backend.service.container.name;
   const container = containerOf(facts, role);
   if (restsOnPurpose(backend, container)) return [];
-  const model = `Model ${backend.instance}`;
+  const server = `Model ${backend.instance}: its server`;
   const ails = ailment(container);
   if (ails) {
-    const manual = backend.start === "manual" && !container?.oomKilled;
+    const manual = backend.start === "manual" && !container?.oomKilled && container?.state !== "paused";
     const fix = manual
       ? `Run \`${startCommand(box.stack, backend.instance)}\`.`
       : remedy(box, container, role);
-    return [{ what: `${model}: its server ${ails}.`, fix }];
+    return [{ what: `${server} ${ails}.`, fix }];
   }
-  if (container?.health === "starting") {
-    const { readySeconds } = backend.service.container;
-    return [
-      {
-        what: `${model}: its server is loading.`,
-        fix: `Wait; it gets ${readySeconds} s. ${logsCommand(box, backend.model)} shows how far it is.`,
-      },
-    ];
-  }
-  const valve = containerOf(facts, backend.valve.container.name);
-  const valveAils = ailment(valve);
-  if (!valveAils) return [];
+  if (container?.health !== "starting") return [];
+  const { readySeconds } = backend.service.container;
+  const fix = `Wait; it gets ${readySeconds} s. ${logsCommand(box, backend.model)} shows how far it is.`;
+  return [{ what: `${server} is loading.`, fix }];
+}
+
+function valveFindings(box: BoxPlan, facts: Facts, { instance, valve }: ModelServer): Finding[] {
+  const role = valve.container.name;
+  const container = containerOf(facts, role);
+  const ails = ailment(container);
+  if (!ails) return [];
   return [
-    {
-      what: `${model}: the valve before its server ${valveAils}.`,
-      fix: remedy(box, valve, backend.valve.container.name),
-    },
+    { what: `Model ${instance}: the valve before its server ${ails}.`, fix: remedy(box, container, role) },
   ];
 }
 
@@ -144,7 +145,7 @@ export const containerRows: Row[] = [
       facts.containers &&
       (facts.containers.length === 0
         ? []
-        : modelServers(box).flatMap((backend) => modelFinding(box, facts, backend))),
+        : modelServers(box).flatMap((backend) => modelFindings(box, facts, backend))),
   },
   {
     id: "redis",

@@ -60,12 +60,17 @@ export async function collect(options: CollectOptions): Promise<Facts> {
   const looked = lookAtHost(config, box.docker, found.state === "answers" ? found.engine : undefined);
   if (found.state !== "answers") return { docker: found, clientModel, host: await looked };
 
+  const endpoint = await reachEndpoint(config, box.endpoint);
+  const ownKey = config.gateway.auth === "key" ? secrets.masterKey : undefined;
   // First without a look into any container: what doctor itself runs there would count as the container's own load.
-  const [containers, networks, ports, host] = await Promise.all([
+  const [containers, networks, ports, host, listed, theirs, databaseSeen] = await Promise.all([
     containersOf(box, memoryKills(box)),
     networksOf(box),
     portsOf(box, config),
     looked,
+    ask(endpoint, ownKey),
+    clientKey === undefined ? undefined : ask(endpoint, clientKey),
+    readiness(endpoint),
   ]);
   if (!containers)
     return {
@@ -76,21 +81,16 @@ export async function collect(options: CollectOptions): Promise<Facts> {
   const docker = { state: "answers" } as const;
   if (containers.length === 0) return { docker, networks, containers, clientModel, host };
 
-  const endpoint = await reachEndpoint(config, box.endpoint);
   const running = containers.filter(({ role, state }) => role === "gateway" && state === "running");
   // What an old generation reaches on its way out says little.
   const isOld = ({ generation }: ContainerFacts) => Number(generation !== box.gateway.generation);
   const gateways = running.sort((one, other) => isOld(one) - isOld(other)).map(({ name }) => name);
-  const ownKey = config.gateway.auth === "key" ? secrets.masterKey : undefined;
-  const [asked, valves, edge, postgres, logs, listed, theirs, databaseSeen, look] = await Promise.all([
+  const [asked, valves, edge, postgres, logs, look] = await Promise.all([
     probed(box, containers),
     valvesOf(box),
     edgeOf(box),
     postgresSays(box),
     lately(box, gateways, since),
-    ask(endpoint, ownKey),
-    clientKey === undefined ? undefined : ask(endpoint, clientKey),
-    readiness(endpoint),
     gatewaysLook(box, projectDir, gateways),
   ]);
   return {

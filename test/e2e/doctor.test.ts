@@ -45,7 +45,7 @@ const stateOf = (container: string) => docker("inspect", "--format", "{{.State.S
 
 /** Every process of the container, which keeps its sockets open and answers nothing any more. */
 async function halt(container: string): Promise<void> {
-  await docker("exec", container, "sh", "-c", "kill -STOP -1");
+  await docker("exec", container, "sh", "-c", "kill -STOP -1 || true");
   await docker("kill", "--signal", "STOP", container);
 }
 
@@ -88,7 +88,7 @@ async function heal(container: string): Promise<void> {
         models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 } },
       });
       const up = await npmRun(project, "up", "--yes");
-      expect([up.code, up.stderr]).toEqual([0, expect.anything()]);
+      expect([up.code, up.code === 0 || up.stderr]).toEqual([0, true]);
       ward = await Ward.open(project);
       await well("the box is well");
     }, 20 * MINUTE);
@@ -168,17 +168,17 @@ async function heal(container: string): Promise<void> {
     test(
       "tells of a restart that Docker did for a process that was killed from within",
       async () => {
-        const valve = ward.name("valve-tiny");
-        await run("docker", ["exec", valve, "sh", "-c", "kill -9 -1"]);
+        const server = ward.name("backend-tiny");
+        await run("docker", ["exec", server, "sh", "-c", "kill -9 -1"]);
         await until("Docker started it again", async () =>
           /^[1-9]\d* true$/.test(
-            await docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", valve),
+            await docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", server),
           ),
         );
         await until("that is all it says", async () => (await ward.findings(now())).length === 1);
         expect(await ward.findings(now())).toEqual([
           expect.stringMatching(
-            /^restarted: gpubox-faults-valve-tiny ended by itself once, the last time at 2\d{3}-/,
+            /^restarted: gpubox-faults-backend-tiny ended by itself once, the last time at 2\d{3}-/,
           ),
         ]);
       },

@@ -48,7 +48,7 @@ const FAULTS: [string, Partial<ContainerFacts> | undefined, RegExp, RegExp][] = 
   [
     "hanging",
     { probe: "silent" },
-    /runs and does not answer within 4 s/,
+    /runs and does not answer within 3 s/,
     /docker restart -t 10 gpubox-test-/,
   ],
   [
@@ -122,7 +122,7 @@ test("a gateway that drains and hangs is named while requests wait for it", () =
   });
   const gatewayRows = (facts: Facts) => findings(facts, plan).filter(([row]) => row === "gateway");
   expect(gatewayRows(drains(2)).map(([, what]) => what)).toEqual([
-    `The gateway ${gateways[1]} runs and does not answer within 4 s; 1 of 2 serve.`,
+    `The gateway ${gateways[1]} runs and does not answer within 3 s; 1 of 2 serve.`,
   ]);
   expect(gatewayRows(drains(0))).toEqual([]);
 });
