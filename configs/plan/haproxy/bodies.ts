@@ -5,13 +5,14 @@ export interface BodyLimits {
   /** Chats, completions, messages, responses, and every route that is not named below. */
   chat: number;
   embeddings: number;
-  audio: number;
+  /** Absent where no model transcribes or speaks. */
+  audio?: number;
 }
 
 const MIB = 1024 ** 2;
 
 /** Limits where nothing is known of the models: a million tokens of prompt, and images. */
-export const ANY_BODIES: BodyLimits = { chat: 49 * MIB, embeddings: 32 * MIB, audio: 32 * MIB };
+export const ANY_BODIES: Required<BodyLimits> = { chat: 64 * MIB, embeddings: 32 * MIB, audio: 32 * MIB };
 
 const EMBEDDING_PATHS = ["/v1/embeddings", "/embeddings", "/v1/rerank", "/rerank"];
 const AUDIO_PATHS = ["/v1/audio/", "/audio/"];
@@ -29,7 +30,9 @@ export function bodyRules(limits: BodyLimits | number): string[] {
       ? []
       : [
           `${set(limits.embeddings)} if { var(txn.path) -m str ${EMBEDDING_PATHS.join(" ")} }`,
-          `${set(limits.audio)} if { var(txn.path) -m beg ${AUDIO_PATHS.join(" ")} }`,
+          ...(limits.audio === undefined
+            ? []
+            : [`${set(limits.audio)} if { var(txn.path) -m beg ${AUDIO_PATHS.join(" ")} }`]),
         ];
   return [
     "filter lua.body",

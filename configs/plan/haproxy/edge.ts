@@ -158,7 +158,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     "  http-request disable-l7-retry unless METH_GET",
     ...indent([...KEY_RULES, ...(options.keys === "master" ? REFUSE_OTHER_KEYS : [])]),
     // More of LiteLLM's routes carry prompts here, and no limit is meant for uploads to them.
-    ...indent(bodyRules({ ...bodies, chat: Math.max(...Object.values(bodies)) })),
+    ...indent(bodyRules({ ...bodies, chat: Math.max(bodies.chat, bodies.embeddings, bodies.audio ?? 0) })),
     ...indent(RESPONSE_RULES),
     "  use_backend successor-admin if moved",
     "  default_backend gateways",
