@@ -2,7 +2,7 @@ import type { ModelConfig } from "../engines";
 import { modelBodyBytes } from "../plan/bodyLimits";
 import { assetFiles, type PlanContext } from "../plan/context";
 import { JOB_EDGE_ASSETS, jobEdgeConfig, jobEdgeKeys } from "../plan/haproxy/jobEdge";
-import { configFile } from "../plan/text";
+import { configFile, hashOf } from "../plan/text";
 import type { FilePlan } from "../plan/types";
 import type { JobConfig } from "../schema/jobs";
 
@@ -12,9 +12,9 @@ export const EDGE_FOLDER = "edge";
 /** Seconds beyond every try until the edge gives up on the gateway. */
 const SILENCE_MARGIN_SECONDS = 60;
 
-/** Name of a job's gateway on its network. A container's own name may be longer than a name of the DNS. */
+/** Name of a job's gateway on its network. A job's own name may be longer than one of the DNS, and has dots. */
 export function gatewayAlias(job: string): string {
-  return `job-${job}`;
+  return `job-${hashOf(job)}`;
 }
 
 /** The files of a job's edge, in its directory below the job's folder. */
