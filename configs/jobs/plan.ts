@@ -23,6 +23,7 @@ import type { JobConfig } from "../schema/jobs";
 import { observabilitySchema } from "../schema/observability";
 import type { StackConfig } from "../schema/stack";
 import { cacheSchema, databaseSchema } from "../schema/stores";
+import { edgeFiles } from "./edge";
 import { checkTemplate, mergeTemplate, parseTemplate } from "./template";
 import { boxModel, publicName, upstreamText } from "./upstream";
 
@@ -42,6 +43,8 @@ export interface JobPlan {
   /** `gpubox-<stack>-job-<name>`. */
   containerName: string;
   image: string;
+  /** What owns the port: HAProxy before the gateway. */
+  edge: { containerName: string; image: string };
   /** Absolute path on the host, and the same in the container: what the files say holds in both. */
   folder: string;
   files: Record<string, FilePlan>;
@@ -103,6 +106,7 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
     ]),
   ];
   const key = job.key ?? "made";
+  const stopSeconds = job.drainTimeout + DRAIN_MARGIN_SECONDS;
   const env: Record<string, TextPart[]> = {
     LITELLM_STICKY_ROUTING_ALIASES: [shellQuote(stickyVariable(job))],
     ...Object.fromEntries(
@@ -129,12 +133,14 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
     name,
     containerName: `${context.prefix}-job-${name}`,
     image: imageOf(context, "gateway"),
+    edge: { containerName: `${context.prefix}-job-${name}-edge`, image: imageOf(context, "edge") },
     folder,
     files: {
       [CONFIG_FILE]: configFile(yaml),
       [ENV_FILE]: envFile(env),
       "entrypoint.sh": assetFile(context, "jobs/entrypoint.sh"),
       ...guardFiles(context, jobStack(context.config, job)),
+      ...edgeFiles(context, run, entryOf(context, job), { key: JOB_KEY, stopSeconds }),
       ...trajectoryFilesOf(context, {
         ...job.trajectories,
         job: name,
@@ -151,7 +157,7 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
     upstream: upstreamText(job),
     questions: deployments.flatMap(({ route }) => question(context, job, route)),
     notes,
-    stopSeconds: job.drainTimeout + DRAIN_MARGIN_SECONDS,
+    stopSeconds,
   };
 }
 
