@@ -137,7 +137,7 @@ def whole(path, text):
         usage = {"input_tokens": 1, "output_tokens": 1}
         content = [{"type": "text", "text": text}]
         return {"id": "x", "type": "message", **message, "model": "m", "content": content, "stop_reason": "end_turn", "usage": usage}
-    return {"object": "list", "data": [{"id": "m", "object": "model"}]}
+    return {"object": "list", "data": [{"id": name, "object": "model"} for name in ("m", "far")]}
 
 
 def head_of(status, kind, more):

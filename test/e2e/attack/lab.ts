@@ -1,12 +1,13 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { modelPort } from "../../../configs/plan/names";
 import { output, type RunResult } from "../../../runner/process";
 import { recipeReference } from "../../../runner/recipes";
 import { editStack } from "../../support/box";
-import { makeCertificate } from "../../support/certificates";
+import { makeCertificate, type Pair } from "../../support/certificates";
 import { commandLines } from "../../support/leaks";
-import { makeProject, npmRun, removeProject, type TestProject } from "../../support/project";
+import { hasPulumi, makeProject, npmRun, removeProject, type TestProject } from "../../support/project";
 import { type Exchange, exchange, type Patience, type RawAnswer, type Wire } from "../../support/rawHttp";
 
 export const STACK = "attack";
@@ -17,6 +18,8 @@ export const MOST_AT_ONCE = 100;
 const PORT = 4950;
 const DIRECT_PORT = 4955;
 const JOB_PORT = 4956;
+/** Compose brings a box up sooner; what Pulumi keeps is looked at where it is there. */
+const ENGINE = hasPulumi && !process.env.COMPOSE_NOW ? [] : ["--engine", "compose"];
 const ADMIN_ADDRESS = "127.0.0.2";
 export const HOST = "box.test";
 
@@ -106,6 +109,7 @@ export class AttackBox {
   private constructor(
     readonly project: TestProject,
     private readonly controls: Record<"upstream" | "canary", string>,
+    private readonly pair: Pair,
   ) {}
 
   static async open(): Promise<AttackBox> {
@@ -139,13 +143,11 @@ export class AttackBox {
         },
       },
     });
-    const root = join(project.dir, ".gpubox");
-    mkdirSync(root, { mode: 0o700 });
-    const secrets = { ...planted, tlsKey: pair.key, tlsCertificate: pair.certificate };
-    writeFileSync(join(root, `secrets.${STACK}.json`), JSON.stringify(secrets), { mode: 0o600 });
+    const { tlsKey: _, ...secrets } = planted;
+    addSecrets(project, secrets);
     try {
       const argv: string[] = [];
-      const up = await watched(argv, () => npmRun(project, "up", "--yes"));
+      const up = await watched(argv, () => npmRun(project, "up", "--yes", ...ENGINE));
       if (up.code !== 0) throw new Error(`up: ${up.stdout}${up.stderr}`);
       const upstream = await serve(project, "upstream", [modelPort("bent"), 8000].map(String), []);
       await output("docker", [
@@ -153,7 +155,7 @@ export class AttackBox {
         ...[`gpubox-${STACK}-backends`, `gpubox-${STACK}-upstream`],
       ]);
       const canary = await serve(project, "canary", CANARY_PORTS, [CANARY, ...PROVIDERS]);
-      const box = new AttackBox(project, { upstream, canary });
+      const box = new AttackBox(project, { upstream, canary }, pair);
       box.seenArgv.push(...argv);
       box.said.push(up);
       const job = await watched(box.seenArgv, () => npmRun(project, "job", "start", "eval"));
@@ -172,6 +174,7 @@ export class AttackBox {
 
   /** From here on the clients' port speaks TLS, and the admin port on a second address. */
   async encrypt(): Promise<void> {
+    addSecrets(this.project, { tlsKey: this.pair.key, tlsCertificate: this.pair.certificate });
     editStack(this.project, (config) => {
       const sections = config as unknown as Record<string, Record<string, unknown>>;
       Object.assign(sections["gpubox:gateway"]!, {
@@ -179,7 +182,7 @@ export class AttackBox {
         admin: { bind: ADMIN_ADDRESS },
       });
     });
-    const up = await watched(this.seenArgv, () => npmRun(this.project, "up", "--yes"));
+    const up = await watched(this.seenArgv, () => npmRun(this.project, "up", "--yes", ...ENGINE));
     if (up.code !== 0) throw new Error(`up with TLS: ${up.stdout}${up.stderr}`);
     this.said.push(up);
   }
@@ -306,6 +309,15 @@ export async function each<Item, Result>(
   return results;
 }
 
+/** `up` takes them from this file into the config where it has an engine. */
+function addSecrets({ dir }: TestProject, secrets: Record<string, string>): void {
+  const root = join(dir, ".gpubox");
+  mkdirSync(root, { mode: 0o700, recursive: true });
+  const path = join(root, `secrets.${STACK}.json`);
+  const there = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Record<string, string>) : {};
+  writeFileSync(path, JSON.stringify({ ...there, ...secrets }), { mode: 0o600 });
+}
+
 async function watched<Result>(seen: string[], act: () => Promise<Result>): Promise<Result> {
   const watch = setInterval(() => seen.push(commandLines()), 100);
   try {
@@ -334,9 +346,9 @@ async function serve(
     ...[recipeReference(dir, "gateway"), "/server.py", role, ...ports],
   ]);
   const url = `http://${await output("docker", ["port", name, "9000/tcp"])}`;
-  for (;;) {
+  for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(100)) {
     const up = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
     if (up?.ok) return url;
-    await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  throw new Error(`${name} does not listen`);
 }
