@@ -22,6 +22,7 @@ import type { JobConfig } from "../schema/jobs";
 import { observabilitySchema } from "../schema/observability";
 import type { StackConfig } from "../schema/stack";
 import { cacheSchema, databaseSchema } from "../schema/stores";
+import { edgeFiles } from "./edge";
 import { mergeTemplate, parseTemplate } from "./template";
 import { boxModel, publicName, upstreamText } from "./upstream";
 
@@ -41,6 +42,8 @@ export interface JobPlan {
   /** `gpubox-<stack>-job-<name>`. */
   containerName: string;
   image: string;
+  /** What owns the port: HAProxy before the gateway. */
+  edge: { containerName: string; image: string };
   /** Absolute path on the host, and the same in the container: what the files say holds in both. */
   folder: string;
   files: Record<string, FilePlan>;
@@ -102,6 +105,7 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
     ]),
   ];
   const key = job.key ?? "made";
+  const stopSeconds = job.drainTimeout + DRAIN_MARGIN_SECONDS;
   const env: Record<string, TextPart[]> = {
     LITELLM_STICKY_ROUTING_ALIASES: [shellQuote(stickyVariable(job))],
     ...Object.fromEntries(
@@ -128,11 +132,13 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
     name,
     containerName: `${context.prefix}-job-${name}`,
     image: imageOf(context, "gateway"),
+    edge: { containerName: `${context.prefix}-job-${name}-edge`, image: imageOf(context, "edge") },
     folder,
     files: {
       [CONFIG_FILE]: configFile(yaml),
       [ENV_FILE]: envFile(env),
       "entrypoint.sh": assetFile(context, "jobs/entrypoint.sh"),
+      ...edgeFiles(context, run, entryOf(context, job), { key: JOB_KEY, stopSeconds }),
       ...trajectoryFilesOf(context, {
         ...job.trajectories,
         job: name,
@@ -149,7 +155,7 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
     upstream: upstreamText(job),
     questions: deployments.flatMap(({ route }) => question(context, job, route)),
     notes,
-    stopSeconds: job.drainTimeout + DRAIN_MARGIN_SECONDS,
+    stopSeconds,
   };
 }
 

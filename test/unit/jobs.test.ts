@@ -1,4 +1,4 @@
-import { createArguments } from "../../configs/jobs/container";
+import { createArguments, edgeArguments } from "../../configs/jobs/container";
 import { mergeTemplate, parseTemplate } from "../../configs/jobs/template";
 import { ConfigError } from "../../configs/problems";
 import { env, FOLDER, litellm, planOf, remote, SECRETS, text } from "../support/jobPlans";
@@ -155,10 +155,26 @@ describe("a job's container", () => {
     memoryMiB: 1024,
   };
 
-  test("is published on loopback only, is found by its labels, and is none of `up`'s", () => {
-    const words = createArguments(planOf(remote), limits);
+  test("publishes nothing: its edge does, on loopback only, and neither is `up`'s", () => {
+    const plan = planOf(remote);
+    expect(createArguments(plan, limits)).not.toContain("--publish");
+    const words = edgeArguments(plan, limits);
     const valuesOf = (flag: string) => words.filter((_, index) => words[index - 1] === flag);
     expect(valuesOf("--publish")).toEqual(["127.0.0.1:4101:4000"]);
+    expect(valuesOf("--label")).toEqual([
+      "gpubox.stack=test",
+      "gpubox.role=job-eval-edge",
+      "gpubox.keep=job",
+      "gpubox.job.edge=eval",
+    ]);
+    expect(valuesOf("--user")).toEqual(["1000:1001"]);
+    expect(valuesOf("--stop-timeout")).toEqual(["960"]);
+    expect(valuesOf("--mount")).toEqual([`type=bind,source=${FOLDER}/edge,target=/etc/gpubox,readonly`]);
+  });
+
+  test("is found by its labels, and is none of `up`'s", () => {
+    const words = createArguments(planOf(remote), limits);
+    const valuesOf = (flag: string) => words.filter((_, index) => words[index - 1] === flag);
     expect(valuesOf("--label")).toEqual([
       "gpubox.stack=test",
       "gpubox.role=job-eval",

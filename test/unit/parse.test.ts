@@ -34,7 +34,7 @@ test("an empty stack config is a box with every default and no model", () => {
       preCallChecks: false,
       tagFiltering: false,
     },
-    limits: { enforce: true, providerBudgets: {} },
+    limits: { enforce: true, maxBodyMiB: {}, providerBudgets: {} },
     dropParams: true,
     logs: { json: true, level: "ERROR" },
     env: {},
