@@ -4,6 +4,7 @@ import { checkAccess } from "./checkAccess";
 import { checkJoined } from "./checkJoined";
 import { checkLimits } from "./checkLimits";
 import { checkObservability } from "./checkObservability";
+import { checkParameters } from "./checkParameters";
 import { checkPorts } from "./checkPorts";
 import { checkRouting } from "./checkRouting";
 import { checkEnvironment, checkSettings } from "./checkSettings";
@@ -30,6 +31,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkGateway(config),
     ...checkSettings(config),
     ...checkEnvironment(config),
+    ...checkParameters(config),
     ...checkRouting(config),
     ...checkLimits(config),
     ...checkProfiles(config),

@@ -5,6 +5,7 @@ import { modelInfo } from "../engines/info";
 import { openai } from "../engines/openai";
 import { secretsOf } from "../optionalModels";
 import { assetFile, imageOf, type PlanContext } from "../plan/context";
+import { guardFiles } from "../plan/guard";
 import {
   BACKEND_KEY,
   type Deployment,
@@ -139,6 +140,7 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
       [ENV_FILE]: envFile(env),
       "entrypoint.sh": assetFile(context, "jobs/entrypoint.sh"),
       ...edgeFiles(context, run, entryOf(context, job), { key: JOB_KEY, stopSeconds }),
+      ...guardFiles(context, jobStack(context.config, job)),
       ...trajectoryFilesOf(context, {
         ...job.trajectories,
         job: name,
@@ -165,6 +167,7 @@ function renderConfig(context: PlanContext, { path, job, template }: JobRun) {
       database: false,
       redis: false,
       drain: false,
+      guard: true,
     }),
   ) as Record<string, Record<string, unknown>>;
   own.litellm_settings = { ...own.litellm_settings, cache: false };
@@ -179,7 +182,11 @@ function renderConfig(context: PlanContext, { path, job, template }: JobRun) {
 
 /** The stack as the job's gateway has it: nothing of what the box's own is told. */
 function jobStack(config: StackConfig, job: JobConfig): StackConfig {
-  const gateway = gatewaySchema.parse({ trajectories: true, logs: config.gateway.logs });
+  const gateway = gatewaySchema.parse({
+    trajectories: true,
+    logs: config.gateway.logs,
+    allowParameters: config.gateway.allowParameters,
+  });
   const routing = { ...gateway.routing, timeoutSeconds: job.timeoutSeconds, retries: job.retries };
   return {
     ...config,

@@ -72,7 +72,22 @@ export const gatewaySchema = z.strictObject({
   dropParams: z
     .boolean()
     .default(true)
-    .describe("Parameters that a model does not know are left out. false: they are refused."),
+    .describe(
+      "Parameters that a model, or no API and no engine, knows are left out. false: they are refused.",
+    ),
+  allowParameters: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/,
+          "A parameter's name is letters, digits and _ . -, at most 64.",
+        ),
+    )
+    .default([])
+    .describe(
+      "More parameters that bodies may have: what a server takes and gpubox does not know. Never what steers LiteLLM itself.",
+    ),
   logs: z
     .strictObject({
       json: z.boolean().default(true).describe("One JSON object a line."),

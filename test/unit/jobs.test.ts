@@ -43,7 +43,7 @@ describe("a job of a remote server", () => {
     });
     expect([config.litellm_settings.cache, config.litellm_settings.callbacks]).toEqual([
       false,
-      ["gpubox_trajectory.instance"],
+      ["gpubox_guard.instance", "gpubox_trajectory.instance"],
     ]);
   });
 
@@ -219,7 +219,7 @@ general_settings: { master_key: sk-theirs, database_url: postgresql://x, max_req
     expect(config.model_list.map((one: { model_name: string }) => one.model_name)).toEqual(["GLM-5-FP8"]);
     expect(config).not.toHaveProperty("environment_variables");
     expect(config.litellm_settings).toMatchObject({
-      callbacks: ["mine.instance", "gpubox_trajectory.instance"],
+      callbacks: ["mine.instance", "gpubox_guard.instance", "gpubox_trajectory.instance"],
       num_retries: 3,
       request_timeout: 900,
       cache: false,

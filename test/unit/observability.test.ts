@@ -34,7 +34,9 @@ describe("off, which it is by default", () => {
     expect(problemsOf({ models: tinyModel }, testSecrets as typeof secrets)).toEqual([]);
     for (const service of ["edge", "valve-tiny"])
       expect(fileOf(off, service, "haproxy.cfg")).not.toContain("prometheus-exporter");
-    expect(parse(fileOf(off, "gateway", "config.yaml")).litellm_settings).not.toHaveProperty("callbacks");
+    expect(parse(fileOf(off, "gateway", "config.yaml")).litellm_settings.callbacks).toEqual([
+      "gpubox_guard.instance",
+    ]);
     expect(imageRolesOf(parseStack(rawStack({ models: tinyModel }))).map(({ role }) => role)).toEqual([
       ...["gateway", "edge", "cache", "database", "llamacpp"],
     ]);
@@ -175,7 +177,11 @@ describe("on", () => {
   test("own callbacks of the stack's settings stay", () => {
     const gateway = { settings: { litellm: { callbacks: "my_logger.instance" } } };
     const config = parse(fileOf(testPlan(observed({ gateway }), secrets, online), "gateway", "config.yaml"));
-    expect(config.litellm_settings.callbacks).toEqual(["my_logger.instance", "prometheus"]);
+    expect(config.litellm_settings.callbacks).toEqual([
+      "my_logger.instance",
+      "gpubox_guard.instance",
+      "prometheus",
+    ]);
   });
 
   test("no secret stands in a command, an environment variable, a label or a Compose file", () => {
