@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline/promises";
 import { hostName } from "../configs/host/address";
 import type { HostPlan } from "../configs/host/prepare";
+import { firewallInput } from "../runner/host/firewall";
 import { planPreparation, prepareStep } from "../runner/host/prepare";
 import { UserError } from "../runner/process";
 import { defaultProjectDir, ensureStackConfig } from "../runner/project";
@@ -14,11 +15,16 @@ const about = {
   words: "prepare",
   options: {
     stack: stackOption,
+    remove: {
+      type: "boolean",
+      default: false,
+      help: "take the firewall rules back; Docker and its settings stay",
+    },
     yes: { type: "boolean", short: "y", default: false, help: "do not ask before the host is changed" },
   },
 } as const;
 
-verb(about, async ({ values: { stack, yes }, positionals: [word, ...rest] }) => {
+verb(about, async ({ values: { stack, remove, yes }, positionals: [word, ...rest] }) => {
   if (word !== "prepare" || rest.length > 0)
     throw new UserError(`"${[word, ...rest].join(" ")}" is not understood.`, "Write `npm run host prepare`.");
   ensureStackConfig(defaultProjectDir, stack);
@@ -29,11 +35,11 @@ verb(about, async ({ values: { stack, yes }, positionals: [word, ...rest] }) => 
   const name = hostName(at.host.docker);
   const did: HostPlan = { steps: [], notes: [] };
   for (let again = true; again; ) {
-    const plan = await planPreparation(at);
+    const plan = await planPreparation(at, remove ? "remove" : firewallInput(defaultProjectDir, stack));
     const { state, steps, notes } = plan;
     say(`${name}: ${state.distribution.name}, Docker ${state.docker ?? "missing"}`);
     for (const note of notes) say(`  note: ${note}`);
-    for (const { does } of steps) say(`  + ${does}`);
+    for (const { does } of steps) say(`  ${remove ? "-" : "+"} ${does}`);
     if (steps.length > 0 && !yes) await agree(name, steps.length);
     for (const step of steps) {
       say(`  … ${step.does}`);
@@ -48,6 +54,7 @@ verb(about, async ({ values: { stack, yes }, positionals: [word, ...rest] }) => 
     say("  nothing to do");
     return { stack, steps: [], notes };
   }
+  if (remove) return { stack, steps: did.steps.map(({ id, does }) => ({ id, does })), notes };
   // A member of the group docker is one only in a new connection.
   disconnectHost(at);
   connectHost(defaultProjectDir, at);

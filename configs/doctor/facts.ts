@@ -107,6 +107,8 @@ export interface HostFacts {
   unreachable?: { what: string; fix: string };
   /** What a host behind SSH is like; `here` where the box is on this machine. */
   remote?: RemoteFacts | "here";
+  /** Firewall rules that this machine lacks, as `npm run host prepare` would say. Of a host behind SSH `remote` tells. */
+  firewall?: string[];
   disks?: { folders: string[]; freeBytes: number }[];
   memory?: { totalBytes: number; availableBytes: number };
   /** What `nvidia-smi` says. Undefined where the config declares no NVIDIA device. */

@@ -1,4 +1,5 @@
 import { CLIENT_PORT } from "../plan/haproxy/edge";
+import { processesOf } from "../plan/processes";
 import { EDGE_FOLDER, gatewayAlias } from "./edge";
 import type { JobPlan } from "./plan";
 import { EDGE_LABEL, EXPIRES_LABEL, FOLDER_LABEL, JOB_LABEL } from "./record";
@@ -36,7 +37,7 @@ export function createArguments(plan: JobPlan, limits: JobLimits): string[] {
     ...(expiresAt ? { [EXPIRES_LABEL]: expiresAt } : {}),
   };
   return [
-    ...hardened(plan.containerName, labels, owner, memoryMiB),
+    ...hardened(plan.containerName, labels, owner, memoryMiB, processesOf("gateway")),
     ...["--tmpfs", "/tmp:rw,nosuid,size=256m,mode=1777", "--cpus", String(cores)],
     ...["--network", plan.networks[0]!, "--network-alias", gatewayAlias(plan.name)],
     ...["--add-host", "host.docker.internal:host-gateway"],
@@ -59,7 +60,7 @@ export function edgeArguments(plan: JobPlan, { stack, owner }: JobLimits): strin
     [EDGE_LABEL]: plan.name,
   };
   return [
-    ...hardened(containerName, labels, owner, EDGE_MIB),
+    ...hardened(containerName, labels, owner, EDGE_MIB, processesOf("edge")),
     ...["--tmpfs", "/tmp:rw,noexec,nosuid,size=16m,mode=1777", "--network", plan.networks[0]!],
     ...["--publish", `127.0.0.1:${plan.port}:${CLIENT_PORT}`],
     ...["--mount", `type=bind,source=${plan.folder}/${EDGE_FOLDER},target=/etc/gpubox,readonly`],
@@ -73,6 +74,7 @@ function hardened(
   labels: Record<string, string>,
   { uid, gid }: Owner,
   memoryMiB: number,
+  processes: number,
 ): string[] {
   return [
     ...["create", "--name", name, "--restart", "unless-stopped"],
@@ -80,6 +82,7 @@ function hardened(
     ...["--user", `${uid}:${gid}`, "--read-only", "--cap-drop", "ALL"],
     ...["--security-opt", "no-new-privileges:true"],
     ...["--memory", `${memoryMiB}m`, "--memory-swap", `${memoryMiB}m`],
+    ...["--pids-limit", String(processes)],
     ...["--log-opt", "max-size=20m", "--log-opt", "max-file=5"],
   ];
 }

@@ -129,6 +129,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       ],
       tmpfs: { "/tmp": "rw,nosuid,size=512m,mode=1777" },
       memoryMiB: config.gateway.memoryMiB,
+      pidsLimit: config.gateway.pidsLimit,
       health: {
         ...health(
           "CMD",

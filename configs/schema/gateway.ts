@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { limitsSchema } from "./limits";
 import { routingSchema } from "./routing";
-import { hostName, memoryMiB, networkName, port, portBind, seconds, secretRef } from "./shared";
+import { hostName, memoryMiB, networkName, pidsLimit, port, portBind, seconds, secretRef } from "./shared";
 import { adminSchema, tlsSchema } from "./tls";
 
 const settings = z.record(z.string(), z.unknown());
@@ -65,6 +65,9 @@ export const gatewaySchema = z.strictObject({
     .default(900)
     .describe("Seconds that an old gateway may take to finish the requests that it has."),
   memoryMiB: memoryMiB.default(4096).describe("Memory limit of a gateway container in MiB."),
+  pidsLimit: pidsLimit
+    .optional()
+    .describe("Processes and threads that a gateway container may have at most. Default: 2048."),
   routing: routingSchema
     .prefault({})
     .describe("How a request finds its server, and what happens when that fails."),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { sshAddress } from "../host/address";
 import { gpuSchema } from "./gpu";
-import { absolutePath } from "./shared";
+import { absolutePath, port } from "./shared";
 
 /** A file of the machine that gpubox runs on. ssh would take a quote or a line break for more of its configuration. */
 const sshPath = z
@@ -48,6 +48,12 @@ export const hostSchema = z.strictObject({
       "The model hub, or a mirror of it: where models are locked and downloaded from. By http:// the token of gpubox:hfToken crosses the network in plain text.",
     ),
   gpus: z.array(gpuSchema).default([]).describe("The host's GPUs. Empty: no GPU."),
+  openToContainers: z
+    .array(port)
+    .default([])
+    .describe(
+      "TCP ports of the host that the box's containers may connect to, besides those of servers that this file names by a URL. For a Redis or Postgres on the host, whose URL is a secret. `host prepare` closes all others.",
+    ),
   gpuGroups: z
     .array(z.int().min(0))
     .default([])

@@ -1,10 +1,12 @@
 import type { Answer, Facts, FoundGpus, PortFacts, RemoteFacts } from "../../configs/doctor/facts";
 import { sshAddress } from "../../configs/host/address";
+import { firewallStep, rulesHidden } from "../../configs/host/firewall";
 import { planHost } from "../../configs/host/prepare";
 import { PROBE } from "../../configs/plan/names";
 import type { BoxPlan } from "../../configs/plan/types";
 import type { StackConfig } from "../../configs/schema/stack";
 import { findDocker } from "../dockerEngine";
+import { firewallInput } from "../host/firewall";
 import { readHost } from "../host/prepare";
 import { hostShell } from "../host/shell";
 import { disks, freeMemory, holderOf, onHost } from "../machine";
@@ -39,10 +41,11 @@ export async function collect(options: CollectOptions): Promise<Facts> {
   if (unreachable)
     return { docker: { state: "silent", reason: "see ssh" }, clientModel, host: { unreachable } };
   const found = await findDocker(box.docker);
-  const remote = await remoteFacts(config);
+  const remote = await remoteFacts(projectDir, config);
   const host = {
     ...(await hostFacts(config, box.docker, found.state === "answers" ? found.engine : undefined)),
     remote,
+    firewall: remote === "here" ? await missingRules(projectDir, config) : undefined,
   };
   if (found.state !== "answers") return { docker: found, clientModel, host };
 
@@ -97,20 +100,30 @@ function reachHost(projectDir: string, config: StackConfig): Facts["host"]["unre
   }
 }
 
-async function remoteFacts(config: StackConfig): Promise<RemoteFacts | "here"> {
+async function remoteFacts(projectDir: string, config: StackConfig): Promise<RemoteFacts | "here"> {
   if (!sshAddress(config.host.docker)) return "here";
   const state = await readHost(config);
   const before = Date.now();
   const clock = Number((await hostShell(config, "date +%s")).stdout);
   // Halfway between question and answer, as NTP has it.
   const asked = (before + Date.now()) / 2 / 1000;
-  const { steps } = planHost(state, { dataDir: config.host.dataDir });
+  const firewall = firewallInput(projectDir, config.stack, config);
+  const { steps } = planHost(state, { dataDir: config.host.dataDir, firewall });
   return {
     state,
     steps: steps.map(({ does }) => does),
     aheadSeconds: Math.round(clock - asked),
     declaredArch: config.host.arch,
   };
+}
+
+/** Rules that this machine lacks; undefined where only root may say so. */
+async function missingRules(projectDir: string, config: StackConfig): Promise<string[] | undefined> {
+  const state = await readHost(config);
+  const firewall = firewallInput(projectDir, config.stack, config);
+  const step = firewallStep(state, firewall);
+  if (!step && rulesHidden(state)) return undefined;
+  return step ? [step.does] : [];
 }
 
 async function ask(endpoint: string, key: string | undefined): Promise<Answer> {

@@ -57,6 +57,7 @@ export const healthy: Facts = {
   unknownModels: [],
   host: {
     remote: "here",
+    firewall: [],
     disks: [{ folders: ["/var/lib/docker"], freeBytes: 100e9 }],
     memory: { totalBytes: 24e9, availableBytes: 20e9 },
     gpus: {

@@ -85,7 +85,7 @@ describe("on", () => {
     expect(networks("node-exporter")).toEqual(["metrics"]);
     expect(networks("redis-exporter")).toEqual(["data", "metrics"]);
     expect(networks("postgres-exporter")).toEqual(["data", "metrics"]);
-    expect(plan.networks.slice(4)).toEqual([
+    expect(plan.networks.slice(4)).toMatchObject([
       { role: "metrics", name: "gpubox-test-metrics", internal: true },
       { role: "dashboards", name: "gpubox-test-dashboards", internal: false },
     ]);

@@ -11,8 +11,9 @@ import { hasPulumi, makeProject, npmRun, removeProject, type TestProject } from 
 import { type Exchange, exchange, type Patience, type RawAnswer, type Wire } from "../../support/rawHttp";
 
 export const STACK = "attack";
+const BODY_MIB = 2;
 /** What the stack says of bodies, in bytes. */
-export const BODY_LIMIT = 4 * 1024 ** 2;
+export const BODY_LIMIT = BODY_MIB * 1024 ** 2;
 /** What the stack says of requests at the same time. */
 export const MOST_AT_ONCE = 100;
 const PORT = 4950;
@@ -116,7 +117,13 @@ export class AttackBox {
     const pair = makeCertificate({ names: [HOST] });
     planted.tlsKey = pair.key.split("\n")[1]!;
     const project = makeProject(STACK, PORT, {
-      gateway: { port: PORT, drainTimeout: 5, trajectories: true, hosts: [HOST] },
+      gateway: {
+        ...{ port: PORT, drainTimeout: 5, trajectories: true, hosts: [HOST] },
+        limits: {
+          maxParallel: MOST_AT_ONCE,
+          maxBodyMiB: { chat: BODY_MIB, embeddings: BODY_MIB, audio: BODY_MIB },
+        },
+      },
       cache: { ttlSeconds: 3600 },
       models: {
         tiny: {
@@ -150,6 +157,8 @@ export class AttackBox {
       const up = await watched(argv, () => npmRun(project, "up", "--yes", ...ENGINE));
       if (up.code !== 0) throw new Error(`up: ${up.stdout}${up.stderr}`);
       const upstream = await serve(project, "upstream", [modelPort("bent"), 8000].map(String), []);
+      // Compose starts it like the others.
+      await output("docker", ["stop", `gpubox-${STACK}-backend-bent`]);
       await output("docker", [
         ...["network", "connect", "--alias", "backend-bent"],
         ...[`gpubox-${STACK}-backends`, `gpubox-${STACK}-upstream`],
@@ -185,6 +194,7 @@ export class AttackBox {
     const up = await watched(this.seenArgv, () => npmRun(this.project, "up", "--yes", ...ENGINE));
     if (up.code !== 0) throw new Error(`up with TLS: ${up.stdout}${up.stderr}`);
     this.said.push(up);
+    await output("docker", ["stop", this.container("backend-bent")]);
   }
 
   listener(name: Name): Listener {
@@ -251,6 +261,14 @@ export function requestText(to: Listener, attempt: Attempt): string {
 /** The body of a chat request. */
 export function chat(model: string, content: string, more: Record<string, unknown> = {}) {
   return { model, messages: [{ role: "user", content }], max_tokens: 32, ...more };
+}
+
+/** A body that is fine for the route. */
+export function bodyFor(model: string, path: string, text: string, more: Record<string, unknown> = {}) {
+  if (path.endsWith("embeddings")) return { model: "vectors", input: text, ...more };
+  if (path.endsWith("responses")) return { model, input: text, max_output_tokens: 32, ...more };
+  if (path.endsWith("/chat/completions") || path.endsWith("messages")) return chat(model, text, more);
+  return { model, prompt: text, max_tokens: 32, ...more };
 }
 
 /** What is wrong with an answer that shall be a refusal in the API's form; nothing when it is one. */

@@ -1,4 +1,4 @@
-import { type AttackBox, CANARY, chat, complaints, each, type Name, notRefused, testOn } from "./lab";
+import { type AttackBox, bodyFor, CANARY, complaints, each, type Name, notRefused, testOn } from "./lab";
 
 const STATUSES = [301, 302, 303, 307, 308];
 
@@ -35,8 +35,7 @@ export function backendAttacks(box: () => AttackBox, on: Name[]): void {
         async ({ path, status, place, body }, n): Promise<[string, string | undefined]> => {
           // Once more each: whoever follows to the same server would else go round and round.
           const text = `redirect ${n} do:redirect=${status},${place}`;
-          const about = { ...chat(model, text, body), prompt: text, input: text };
-          const answer = await box().post(to, path, about);
+          const answer = await box().post(to, path, bodyFor(model, path, text, body));
           const what = `${status} to ${place} at ${path} ${JSON.stringify(body)}`;
           if (answer.headers.location !== undefined) return [what, `passed on: ${answer.headers.location}`];
           return [what, answer.body.includes("CANARY") ? "its answer came back" : notRefused(answer)];
@@ -67,7 +66,7 @@ export function backendAttacks(box: () => AttackBox, on: Name[]): void {
           const text = `cut ${name} ${n} do:cut=${how}`;
           const { answers, text: wire } = await box().send(to, {
             ...{ method: "POST", path, headers: ["Content-Type: application/json"] },
-            body: JSON.stringify({ ...chat(model, text, { stream }), prompt: text, input: text }),
+            body: JSON.stringify(bodyFor(model, path, text, { stream })),
           });
           const what = `${path} ${stream ? "streamed" : "whole"}, ${how}`;
           const answer = answers[0];

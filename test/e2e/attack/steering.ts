@@ -1,5 +1,6 @@
 import {
   type AttackBox,
+  bodyFor,
   CANARY,
   chat,
   complaints,
@@ -288,7 +289,7 @@ export function steeringAttacks(box: () => AttackBox, on: Name[]): void {
       );
       const found = await each(attempts, ({ path, field, value, n }) => {
         const label = `${path} ${field}: ${JSON.stringify(value)}`;
-        return judged(to, path, { ...base(to, path, `steer ${name} ${n}`), [field]: value }, label);
+        return judged(to, path, { ...bodyFor(to.model, path, `steer ${name} ${n}`), [field]: value }, label);
       });
       expect(complaints(found)).toEqual([]);
       await nothingElse();
@@ -307,14 +308,14 @@ export function steeringAttacks(box: () => AttackBox, on: Name[]): void {
         ROUTES.slice(0, 4).map((path) => ({
           path,
           body: {
-            ...base(to, path, "x"),
+            ...bodyFor(to.model, path, "x"),
             messages: [{ role: "user", content }],
             input: [{ role: "user", content }],
           },
         })),
       );
       const named = MODELS.flatMap((model) =>
-        ROUTES.map((path) => ({ path, body: { ...base(to, path, "x"), model } })),
+        ROUTES.map((path) => ({ path, body: { ...bodyFor(to.model, path, "x"), model } })),
       );
       const found = await each([...asked, ...named], ({ path, body }) =>
         judged(to, path, body, `${path} ${JSON.stringify(body).slice(0, 200)}`),
@@ -394,12 +395,16 @@ export function steeringAttacks(box: () => AttackBox, on: Name[]): void {
         body: path.includes("audio") ? multipart.replace(`\r\n${to.model}\r\n`, "\r\nears\r\n") : multipart,
       },
       { path, type: "multipart/form-data", body: multipart },
-      { path, type: "text/plain", body: JSON.stringify(base(to, path, "plain text")) },
-      { path, type: "application/json; charset=utf-16", body: JSON.stringify(base(to, path, "utf-16")) },
+      { path, type: "text/plain", body: JSON.stringify(bodyFor(to.model, path, "plain text")) },
+      {
+        path,
+        type: "application/json; charset=utf-16",
+        body: JSON.stringify(bodyFor(to.model, path, "utf-16")),
+      },
       {
         path,
         type: "application/json",
-        body: `${JSON.stringify(base(to, path, "x")).slice(0, -1)},"api_base":"${EVIL}","api_base":"${EVIL}"}`,
+        body: `${JSON.stringify(bodyFor(to.model, path, "x")).slice(0, -1)},"api_base":"${EVIL}","api_base":"${EVIL}"}`,
       },
       { path, type: "application/json", body: "[1,2]" },
       { path, type: "application/json", body: '"text"' },
@@ -512,14 +517,6 @@ export function steeringAttacks(box: () => AttackBox, on: Name[]): void {
     expect(complaints(found)).toEqual([]);
     await nothingElse();
   });
-}
-
-/** A body that is fine for the route. */
-function base(to: Listener, path: string, text: string): Record<string, unknown> {
-  if (path.endsWith("embeddings")) return { model: "vectors", input: text };
-  if (path.endsWith("responses")) return { model: to.model, input: text, max_output_tokens: 32 };
-  if (path.endsWith("/chat/completions") || path.endsWith("messages")) return chat(to.model, text);
-  return { model: to.model, prompt: text, max_tokens: 32 };
 }
 
 /** What the upstream's requests may not have: another's key, a secret, a field or a route of the attacker's. */
