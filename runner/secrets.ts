@@ -162,7 +162,12 @@ export function encryptedNames(projectDir: string, stack: string): string[] {
   return Object.keys(encryptedTexts(projectDir, stack));
 }
 
-/** The same secrets with their encrypted texts, which differ when a secret is set anew. Needs no engine. */
+/** Names of the secrets that are set: in the config, or in the file of a box without an engine. Needs no engine. */
+export function setNames(projectDir: string, stack: string): string[] {
+  return [...encryptedNames(projectDir, stack), ...Object.keys(readFile(projectDir, stack))];
+}
+
+/** The secrets of {@link encryptedNames} with their encrypted texts, which differ when a secret is set anew. Needs no engine. */
 export function encryptedTexts(projectDir: string, stack: string): Record<string, string> {
   return Object.fromEntries(
     Object.entries(stackConfig(projectDir, stack)).flatMap(([name, value]) => {
