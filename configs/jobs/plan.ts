@@ -139,13 +139,8 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
       [CONFIG_FILE]: configFile(yaml),
       [ENV_FILE]: envFile(env),
       "entrypoint.sh": assetFile(context, "jobs/entrypoint.sh"),
-<<<<<<< HEAD
       ...guardFiles(context, jobStack(context.config, job)),
       ...edgeFiles(context, run, entryOf(context, job), { key: JOB_KEY, stopSeconds }),
-=======
-      ...edgeFiles(context, run, entryOf(context, job), { key: JOB_KEY, stopSeconds }),
-      ...guardFiles(context, jobStack(context.config, job)),
->>>>>>> sec-attack
       ...trajectoryFilesOf(context, {
         ...job.trajectories,
         job: name,
