@@ -8,6 +8,9 @@ import { UserError } from "../runner/process";
 import { examples, printing, stackCommand } from "./command";
 import { say } from "./output";
 
+/** Milliseconds after the verdict until what still hangs on this machine, such as a driver's tool, is left alone. */
+const LEAVE_MS = 1_000;
+
 export const definition = stackCommand("doctor")
   .description(
     "Walk the table of docs/trouble.md and say which rows apply, each with what to do. Exit code 1 when one is wrong.",
@@ -27,6 +30,7 @@ export const definition = stackCommand("doctor")
         if (names.length > 0) say(`  ${state}: ${names.join(", ")}`);
       }
       if (wrong.length > 0) process.exitCode = 1;
+      setTimeout(() => process.exit(), LEAVE_MS).unref();
       return { stack, well: wrong.length === 0, rows: verdicts };
     }),
   );

@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline/promises";
 import { hostName } from "../configs/host/address";
 import type { HostPlan } from "../configs/host/prepare";
+import { firewallInput } from "../runner/host/firewall";
 import { planPreparation, prepareStep } from "../runner/host/prepare";
 import { UserError } from "../runner/process";
 import { ensureStackConfig, findProject } from "../runner/project";
@@ -13,10 +14,11 @@ const prepare = stackCommand("prepare")
   .description(
     "Bring a bare Debian or Ubuntu into the state that a box needs. Shows its plan first. Run again, it finds nothing to do.",
   )
+  .option("--remove", "take the firewall rules back; Docker and its settings stay")
   .option("-y, --yes", "do not ask before the host is changed")
   .addHelpText("after", examples("host prepare --stack gpu1"))
   .action(
-    printing(async ({ stack, yes }) => {
+    printing(async ({ stack, remove, yes }) => {
       const projectDir = findProject();
       ensureStackConfig(projectDir, stack);
       const at = readStackHost(projectDir, stack);
@@ -29,11 +31,11 @@ const prepare = stackCommand("prepare")
       const name = hostName(at.host.docker);
       const did: HostPlan = { steps: [], notes: [] };
       for (let again = true; again; ) {
-        const plan = await planPreparation(at);
+        const plan = await planPreparation(at, remove ? "remove" : firewallInput(projectDir, stack));
         const { state, steps, notes } = plan;
         say(`${name}: ${state.distribution.name}, Docker ${state.docker ?? "missing"}`);
         for (const note of notes) say(`  note: ${note}`);
-        for (const { does } of steps) say(`  + ${does}`);
+        for (const { does } of steps) say(`  ${remove ? "-" : "+"} ${does}`);
         if (steps.length > 0 && !yes) await agree(name, steps.length);
         for (const step of steps) {
           say(`  … ${step.does}`);
@@ -48,6 +50,7 @@ const prepare = stackCommand("prepare")
         say("  nothing to do");
         return { stack, steps: [], notes };
       }
+      if (remove) return { stack, steps: did.steps.map(({ id, does }) => ({ id, does })), notes };
       // A member of the group docker is one only in a new connection.
       disconnectHost(at);
       connectHost(projectDir, at);

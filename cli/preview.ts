@@ -1,3 +1,4 @@
+import { markdown as inMarkdown } from "../configs/preview/markdown";
 import {
   mistakesMarkdown,
   previewMarkdown,
@@ -6,6 +7,7 @@ import {
   removedText,
 } from "../configs/preview/render";
 import { ConfigError } from "../configs/problems";
+import { visible } from "../configs/visible";
 import { isRemoved } from "../runner/preview/base";
 import { type EngineView, enginePreview } from "../runner/preview/engine";
 import { previewStack } from "../runner/preview/preview";
@@ -36,7 +38,7 @@ export const definition = stackCommand("preview")
         const preview = await previewStack(projectDir, stack, base);
         const engine = options.engine ? await enginePreview(projectDir, stack) : undefined;
         say(markdown ? previewMarkdown(preview) : previewText(preview));
-        if (engine) say(engineWords(engine));
+        if (engine) say(`\n${(markdown ? inMarkdown : visible)(engineWords(engine))}`);
         return { ...preview, ...(engine ? { engine } : {}) };
       } catch (error) {
         if (!markdown || !(error instanceof ConfigError)) throw error;
@@ -49,7 +51,7 @@ export const definition = stackCommand("preview")
   );
 
 function engineWords(view: EngineView): string {
-  if ("reason" in view) return `\nPulumi's own preview is not here: ${view.reason}.`;
+  if ("reason" in view) return `Pulumi's own preview is not here: ${view.reason}.`;
   const counts = Object.entries(view.counts).map(([operation, count]) => `${count} ${operation}`);
-  return `\nPulumi's own preview counts: ${counts.join(", ") || "nothing"}.`;
+  return `Pulumi's own preview counts: ${counts.join(", ") || "nothing"}.`;
 }

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { UserError } from "../runner/process";
 import { chooseProject, findProject } from "../runner/project";
 import { connectStack } from "../runner/ssh/stackHost";
 import { needsHost } from "./command";
@@ -52,5 +53,15 @@ function prepare(program: Command, action: Command): void {
   if (project !== undefined) chooseProject(project);
   const { json, stack } = action.opts<{ json?: true; stack?: string }>();
   if (json) useJson();
+  checkStackName(stack);
   if (needsHost(action) && stack !== undefined) connectStack(findProject(), stack);
+}
+
+/** A stack's name becomes a part of paths, of containers' names, and of what a preview shows. */
+function checkStackName(stack: string | undefined): void {
+  if (stack === undefined || /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(stack)) return;
+  throw new UserError(
+    `"${stack}" cannot be a stack's name.`,
+    "Write what stands in Pulumi.<stack>.yaml: letters, digits and . _ -.",
+  );
 }

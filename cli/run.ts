@@ -1,10 +1,16 @@
 import { type Command, CommanderError } from "commander";
 import { ConfigError } from "../configs/problems";
-import { UserError } from "../runner/process";
+import { visible } from "../configs/visible";
+import { inWords } from "./inWords";
 import { json, say } from "./output";
 
 /** Exit code for a command line that is not understood. What a command could not do ends with 1. */
 const USAGE_ERROR = 2;
+/** Exit code after Ctrl-C, as shells have it. */
+const INTERRUPTED = 130;
+
+/** True from the moment that somebody has pressed Ctrl-C. */
+let stopped = false;
 
 /**
  * Runs a command line. Never rejects: a mistake ends with two lines, what is wrong and what to do, and only a defect of
@@ -14,7 +20,15 @@ const USAGE_ERROR = 2;
  */
 export async function runProgram(build: () => Promise<Command> | Command, words: string[]): Promise<void> {
   // Ctrl-C reaches Pulumi, Compose and Docker too, which finish their step. Leaving before them would leave a live lock.
-  process.on("SIGINT", () => say("\nstopping after the step that runs"));
+  process.on("SIGINT", () => {
+    stopped = true;
+    say("\nstopping after the step that runs");
+  });
+  // A reader that has seen enough, as `| head` has, is no reason to leave work half done.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
   try {
     await (await build()).parseAsync(words, { from: "user" });
   } catch (error) {
@@ -28,19 +42,17 @@ function report(error: unknown): void {
     process.exitCode = error.exitCode === 0 ? 0 : USAGE_ERROR;
     return;
   }
-  const { what, fix } = inWords(error);
+  const { what, fix, defect } = inWords(error, stopped);
   if (json()) console.log(JSON.stringify({ error: { what, fix } }));
-  if (error instanceof UserError) console.error(`error: ${what}\n       ${fix}`);
+  if (defect) console.error(error);
   else if (error instanceof ConfigError) console.error(`error: ${what}`);
-  else console.error(error);
-  process.exitCode = 1;
+  else console.error(`error: ${lines(what)}\n       ${lines(fix)}`);
+  process.exitCode = stopped ? INTERRUPTED : 1;
 }
 
-/** An error as one sentence of what and one of what to do. */
-function inWords(error: unknown): { what: string; fix: string } {
-  if (error instanceof UserError) return error;
-  if (error instanceof ConfigError) return { what: error.message, fix: "Correct the stack config." };
-  return { what: String(error), fix: "This is a defect of gpubox: please report it with these lines." };
+/** What a program or a file said may have lines; whatever else moves the cursor is shown as text. */
+function lines(text: string): string {
+  return text.split("\n").map(visible).join("\n");
 }
 
 /** Errors are thrown instead of ending the process, in each command of the tree. */

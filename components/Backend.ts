@@ -20,7 +20,7 @@ export interface BackendArgs {
   host: Host;
   plan: ServerPlan;
   secrets: pulumi.Output<SecretValues>;
-  /** Steps that bring model files to the host, by name: models that share a file share the step. */
+  /** Steps that bring model files to the host, by name. */
   weights: Map<string, local.Command>;
   /** What has to be on the host before any backend starts. */
   after?: pulumi.Resource[];
@@ -44,7 +44,7 @@ export class Backend extends pulumi.ComponentResource {
       { host, plan: plan.valve, secrets },
       { parent: this },
     );
-    this.stored = this.weights(args);
+    this.stored = plan.weights.flatMap(({ name }) => args.weights.get(name) ?? []);
     const server =
       plan.service &&
       new Service(
@@ -58,24 +58,32 @@ export class Backend extends pulumi.ComponentResource {
     this.containers = services.map(({ container }) => container);
     this.registerOutputs({});
   }
+}
 
-  /** The model's files are on the host before anything is stopped. */
-  private weights({ host, plan, weights, secrets }: BackendArgs): local.Command[] {
-    return plan.weights.map(({ name, script, stdin }) => {
-      const step =
-        weights.get(name) ??
-        new local.Command(
-          name,
-          {
-            create: script,
-            stdin: stdin && pulumi.secret(secrets.apply((values) => renderText(stdin, values))),
-            environment: host.environment,
-            addPreviousOutputInEnv: false,
-          },
-          { parent: host, customTimeouts: { create: DOWNLOAD_LIMIT, update: DOWNLOAD_LIMIT } },
-        );
-      weights.set(name, step);
-      return step;
-    });
-  }
+/** The steps that bring model files to the host, by name: models that share a file share the step. */
+export function weightSteps(
+  host: Host,
+  plans: StepPlan[],
+  secrets: pulumi.Output<SecretValues>,
+): Map<string, local.Command> {
+  const distinct = new Map(plans.map((plan) => [plan.name, plan]));
+  return new Map(
+    [...distinct.values()].map(({ name, script, stdin }) => [
+      name,
+      new local.Command(
+        name,
+        {
+          create: script,
+          stdin: stdin && pulumi.secret(secrets.apply((values) => renderText(stdin, values))),
+          environment: host.environment,
+          addPreviousOutputInEnv: false,
+        },
+        {
+          parent: host,
+          dependsOn: [host.space],
+          customTimeouts: { create: DOWNLOAD_LIMIT, update: DOWNLOAD_LIMIT },
+        },
+      ),
+    ]),
+  );
 }

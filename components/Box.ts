@@ -1,9 +1,10 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { backendName } from "../configs/plan/backend";
+import { modelServers } from "../configs/plan/services";
 import type { SecretValues } from "../configs/plan/text";
 import type { BoxPlan } from "../configs/plan/types";
-import { Backend, type ServerPlan } from "./Backend";
+import { Backend, type ServerPlan, weightSteps } from "./Backend";
 import { Edge } from "./Edge";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
@@ -25,11 +26,13 @@ export class Box extends pulumi.ComponentResource {
     super("gpubox:index:Box", name, {}, opts);
     const within = { parent: this };
     const host = new Host(`${name}-host`, plan, within);
+    const downloads = modelServers(plan).flatMap(({ weights }) => weights);
+    const weights = weightSteps(host, downloads, secrets);
+    host.comesFirst([...weights.values()]);
     const stores = [
       plan.cache && new Cache(`${name}-cache`, { host, plan: plan.cache, secrets }, within),
       plan.database && new Database(`${name}-database`, { host, plan: plan.database, secrets }, within),
     ].filter((store) => store !== undefined);
-    const weights = new Map<string, local.Command>();
     const locks = plan.deviceLocks && [
       new local.Command(
         `${name}-${plan.deviceLocks.name}`,

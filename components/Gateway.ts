@@ -1,7 +1,7 @@
 import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { DRAIN, PROVE, SWITCH } from "../configs/plan/steps";
+import { DRAIN, limited, PROVE, SWITCH } from "../configs/plan/steps";
 import { renderText, type SecretValues } from "../configs/plan/text";
 import type { GatewayPlan, StepPlan } from "../configs/plan/types";
 import { containerArgs } from "./arguments";
@@ -130,11 +130,12 @@ export class Gateway extends pulumi.ComponentResource {
     const proof = new local.Command(
       `${name}-proof`,
       {
-        create: PROVE,
+        create: limited(PROVE),
         environment: {
           ...host.environment,
           GPUBOX_CONTAINER: container.name,
           GPUBOX_EDGE: edge.container.name,
+          GPUBOX_PROCESSES: String(plan.container.pidsLimit),
           GPUBOX_SECONDS: String(plan.container.readySeconds),
         },
         triggers: [container.id],

@@ -1,6 +1,9 @@
 import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { servicesOf } from "../configs/plan/services";
+import type { SpacePlan } from "../configs/plan/space";
+import { renderText } from "../configs/plan/text";
 import type { BoxPlan, ContainerPlan, NetworkPlan, OwnerPlan } from "../configs/plan/types";
 import type { NetworkNames } from "./arguments";
 
@@ -15,7 +18,10 @@ export class Host extends pulumi.ComponentResource {
   readonly prefix: string;
   /** Image with a shell that writes files to the host: every box has the edge's. */
   readonly toolsImage: string;
+  /** Depend on this to come after a look at the host's disks. */
+  readonly space: local.Command;
   private readonly networks: Record<string, docker.Network>;
+  private readonly firsts: pulumi.Resource[];
   private readonly images = new Map<string, docker.RemoteImage>();
 
   constructor(
@@ -34,6 +40,8 @@ export class Host extends pulumi.ComponentResource {
       plan.networks.filter(({ external }) => !external).map((n) => [n.role, this.network(n, plan.stack)]),
     );
     if (plan.owner) this.own(plan.owner, plan.edge.container);
+    this.space = this.lookForSpace(plan.space, plan.edge.container);
+    this.firsts = [this.space, ...servicesOf(plan).map(({ container }) => this.image(container))];
     this.registerOutputs({});
   }
 
@@ -53,10 +61,32 @@ export class Host extends pulumi.ComponentResource {
     );
   }
 
-  /** The resources that a container needs before it: its image and its networks. */
+  /** A full disk fails this step, and not one that comes when a container is gone already. */
+  private lookForSpace({ script, stdin = [], before }: SpacePlan, tools: ContainerPlan): local.Command {
+    return new local.Command(
+      `${this.name}-space`,
+      {
+        create: script,
+        stdin: renderText(stdin, {}),
+        environment: { ...this.environment, GPUBOX_BEFORE: before },
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this, dependsOn: [this.image(tools)] },
+    );
+  }
+
+  /**
+   * What no container may be stopped before: a step that fails makes Pulumi give up everywhere, also between the end of a
+   * container and the start of the one in its place.
+   */
+  comesFirst(steps: pulumi.Resource[]): void {
+    this.firsts.push(...steps);
+  }
+
+  /** The resources that a container needs before it: all that can fail without it, and its networks. */
   needs(container: ContainerPlan): pulumi.Resource[] {
     const networks = Object.keys(container.networks).map((role) => this.networks[role]);
-    return [this.image(container), ...networks.filter((network) => network !== undefined)];
+    return [...this.firsts, ...networks.filter((network) => network !== undefined)];
   }
 
   private network(plan: NetworkPlan, stack: string): docker.Network {
@@ -66,8 +96,10 @@ export class Host extends pulumi.ComponentResource {
         name: plan.name,
         internal: plan.internal,
         labels: [{ label: "gpubox.stack", value: stack }],
+        options: plan.bridge ? { "com.docker.network.bridge.name": plan.bridge } : undefined,
       },
-      { parent: this, provider: this.provider },
+      // A network that was made without the name keeps its own: to replace it would take every container of the box down.
+      { parent: this, provider: this.provider, ignoreChanges: ["options"] },
     );
   }
 

@@ -2,7 +2,7 @@ import { local } from "@pulumi/command";
 import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
 import { forgetStarted, restoreStarted } from "../configs/plan/manual";
-import { readyStep } from "../configs/plan/steps";
+import { limited, readyStep } from "../configs/plan/steps";
 import type { ServicePlan } from "../configs/plan/types";
 import type { Host } from "./Host";
 
@@ -33,11 +33,14 @@ export function ready(
   return new local.Command(
     name,
     {
-      create: plan.started ? readyStep(service) : restoreStarted(host.toolsImage, host.dataDir, plan.name),
+      create: limited(
+        plan.started ? readyStep(service) : restoreStarted(host.toolsImage, host.dataDir, plan.name),
+      ),
       environment: {
         ...host.environment,
         GPUBOX_CONTAINER: container.id,
         GPUBOX_NAME: plan.name,
+        GPUBOX_PROCESSES: String(plan.pidsLimit),
         GPUBOX_SECONDS: String(plan.readySeconds),
       },
       triggers: reloads || gate ? [container.id, directory.hash] : [container.id],

@@ -1,8 +1,15 @@
-import { CALLBACK_LISTS, CALLBACK_VARIABLES, isSecretVariable } from "./litellm/callbacks";
+import {
+  CALLBACK_LISTS,
+  CALLBACK_VARIABLES,
+  callbacksIn,
+  foreignCallbacks,
+  isSecretVariable,
+} from "./litellm/callbacks";
 import { DANGERS } from "./litellm/dangers";
 import { DEAD_KEYS } from "./litellm/dead";
 import known from "./litellm/keys.json";
 import { OWNED_SETTINGS, OWNED_VARIABLES, type Section } from "./litellm/owned";
+import { loads, steering } from "./litellm/steering";
 import { nearest, type Problem } from "./problems";
 import type { StackConfig } from "./schema/stack";
 
@@ -25,6 +32,8 @@ function checkSetting(config: StackConfig, section: Section, key: string, value:
   if (Object.hasOwn(OWNED_SETTINGS[section], key)) return [owned(path, key, OWNED_SETTINGS[section][key]!)];
   const found = deadOrDangerous(config, section, key, value, path);
   if (found) return [found];
+  const steered = steering(value, path, key);
+  if (steered.length > 0) return steered;
   return knownIn(section).includes(key) ? [] : [unknown(section, key, path)];
 }
 
@@ -65,7 +74,7 @@ export function checkEnvironment(config: StackConfig): Problem[] {
   return Object.entries(config.gateway.env).flatMap(([name, value]) => {
     const path = `gpubox:gateway.env.${name}`;
     if (Object.hasOwn(OWNED_VARIABLES, name)) return [owned(path, name, OWNED_VARIABLES[name]!)];
-    const found = deadOrDangerous(config, "env", name, value, path);
+    const found = deadOrDangerous(config, "env", name, value, path) ?? steeringVariable(name, value, path);
     if (found) return [found];
     if (typeof value === "string" && isSecretVariable(name))
       return [
@@ -79,22 +88,42 @@ export function checkEnvironment(config: StackConfig): Problem[] {
   });
 }
 
-/** A callback without its key fails at the first request, far from here. */
+/** Why a variable may not stand in the environment of a gateway, a job's too: by it, something else than the router steers. */
+export function steeringVariable(name: string, value: unknown, path: string): Problem | undefined {
+  const [found] = steering(value, path, name);
+  if (found) return found;
+  const loader = loads(name);
+  if (loader) return { path, ...loader };
+  if (!known.address_variables.includes(name)) return undefined;
+  return {
+    path,
+    what: `${name} decides where requests of models go that have no address of their own, and a preview would not show it.`,
+    fix: "Write apiBase or baseUrl of the model.",
+  };
+}
+
+function variablesOf(callback: unknown): string[] {
+  if (typeof callback !== "string" || !Object.hasOwn(CALLBACK_VARIABLES, callback)) return [];
+  return CALLBACK_VARIABLES[callback]!;
+}
+
+/** A callback that is none, and one without its key, which fails at the first request, far from here. */
 function checkCallbacks({ gateway }: StackConfig): Problem[] {
   return CALLBACK_LISTS.flatMap((list) => {
     const callbacks = gateway.settings.litellm[list];
-    if (!Array.isArray(callbacks)) return [];
-    return callbacks.flatMap((name: unknown) => {
-      const needed = CALLBACK_VARIABLES[String(name)] ?? [];
+    const path = `gpubox:gateway.settings.litellm.${list}`;
+    const unset = callbacksIn(callbacks).flatMap((name) => {
+      const needed = variablesOf(name);
       return needed
         .filter((variable) => !Object.hasOwn(gateway.env, variable))
         .map((variable) => ({
-          path: `gpubox:gateway.settings.litellm.${list}`,
+          path,
           what: `The callback ${name} needs ${variable}.`,
           fix: isSecretVariable(variable)
             ? `Set a secret and write it into gpubox:gateway.env: ${variable}: { secret: <its name> }.`
             : `Write it into gpubox:gateway.env.`,
         }));
     });
+    return [...foreignCallbacks(callbacks, path), ...unset];
   });
 }

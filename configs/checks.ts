@@ -4,14 +4,17 @@ import { checkAccess } from "./checkAccess";
 import { checkJoined } from "./checkJoined";
 import { checkLimits } from "./checkLimits";
 import { checkObservability } from "./checkObservability";
+import { checkParameters } from "./checkParameters";
 import { checkPorts } from "./checkPorts";
 import { checkRouting } from "./checkRouting";
+import { checkSecretPlaces } from "./checkSecretPlaces";
 import { checkEnvironment, checkSettings } from "./checkSettings";
 import { checkSlots } from "./checkSlots";
 import { pemSecrets } from "./checkTls";
 import { engineOf } from "./engines";
 import { sshAddress } from "./host/address";
 import { checkJobs } from "./jobs/check";
+import { pointers } from "./litellm/pointers";
 import { optionalSecrets } from "./optionalModels";
 import { instancesOf } from "./plan/instances";
 import { POOLED_CONNECTIONS } from "./plan/litellm";
@@ -30,6 +33,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkGateway(config),
     ...checkSettings(config),
     ...checkEnvironment(config),
+    ...checkParameters(config),
     ...checkRouting(config),
     ...checkLimits(config),
     ...checkProfiles(config),
@@ -43,7 +47,14 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkObservability(config),
     ...checkJobs(config),
     ...checkSecrets(config, secrets),
+    ...checkSecretPlaces(config, secrets),
+    ...checkPointers(config),
   ];
+}
+
+/** Wherever a text stands: most of them reach LiteLLM's config, and the others have no use for such a one. */
+function checkPointers({ stack: _, ...sections }: StackConfig): Problem[] {
+  return pointers(sections, "gpubox:");
 }
 
 function checkHost({ host }: StackConfig): Problem[] {

@@ -1,4 +1,5 @@
 import { distance } from "fastest-levenshtein";
+import { visible } from "./visible";
 
 /** One mistake in a stack config, as its author reads it. */
 export interface Problem {
@@ -34,8 +35,8 @@ export class ConfigError extends Error {
     readonly problems: Problem[],
   ) {
     const count = problems.length === 1 ? "1 mistake" : `${problems.length} mistakes`;
-    const lines = problems.map((p) => `  ${p.path}: ${p.what} ${p.fix}`);
-    super(`Pulumi.${stack}.yaml has ${count}:\n${lines.join("\n")}`);
+    const lines = problems.map((p) => visible(`  ${p.path}: ${p.what} ${p.fix}`));
+    super(`Pulumi.${visible(stack)}.yaml has ${count}:\n${lines.join("\n")}`);
     this.name = "ConfigError";
   }
 }

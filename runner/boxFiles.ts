@@ -1,9 +1,10 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
 import { type BoxFile, type BoxFiles, stacksNamed } from "../configs/boxes/files";
 import { suggestion } from "../configs/problems";
+import { UserError } from "./process";
+import { readYaml } from "./userFiles";
 
 /** Start of every key of a stack file that is gpubox's. */
 export const NAMESPACE = "gpubox:";
@@ -44,9 +45,9 @@ function readBoxFile(projectDir: string, stack: string): BoxFile {
       },
     };
   try {
-    return splitConfig(parse(readFileSync(join(projectDir, name), "utf8")) ?? {});
+    return splitConfig(readYaml(join(projectDir, name)) ?? {});
   } catch (error) {
-    if (!(error instanceof YAMLParseError || error instanceof z.ZodError)) throw error;
+    if (!(error instanceof UserError || error instanceof z.ZodError)) throw error;
     return {
       unreadable: {
         what: `${name} is no stack file: it cannot be read.`,

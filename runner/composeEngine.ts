@@ -34,6 +34,9 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
   const { plan, log, secrets, projectDir } = options;
   await refusePulumiBox(plan);
   const image = plan.edge.container.image;
+  await step(options, "space on the disks", plan.space.script, {
+    stdin: renderText(plan.space.stdin ?? [], {}),
+  });
   for (const { directory, writable } of servicesOf(plan)) {
     for (const one of writable)
       await step(options, `directory ${one.path}`, makeWritable(image, plan.dataDir, one));

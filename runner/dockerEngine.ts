@@ -38,9 +38,9 @@ const dockerInfo = z.object({
 /** The one place where a distribution puts the socket; /var/run is a link to /run. */
 const localEngine = /^unix:\/\/(\/var)?\/run\/docker\.sock$/;
 
-/** Asks the engine at `host` (`unix://…`, `ssh://…`, `tcp://…`) who it is; waits at most 30 s. */
-export async function findDocker(host: string): Promise<DockerSearch> {
-  const result = await run("docker", ["-H", host, "info", "--format", "{{json .}}"], { timeoutMs: 30_000 });
+/** Asks the engine at `host` (`unix://…`, `ssh://…`, `tcp://…`) who it is; waits at most 30 s by default. */
+export async function findDocker(host: string, timeoutMs = 30_000): Promise<DockerSearch> {
+  const result = await run("docker", ["-H", host, "info", "--format", "{{json .}}"], { timeoutMs });
   if (result.code === 127 && result.stdout === "" && result.stderr === "") return { state: "no-cli" };
   const info = dockerInfo.safeParse(parseJson(result.stdout));
   // Newer CLIs exit with 1 for an engine that does not answer, older ones with 0 and an empty description of it.
@@ -51,7 +51,8 @@ export async function findDocker(host: string): Promise<DockerSearch> {
   }
   const words = `${result.stderr}\n${result.stdout}`;
   if (/permission denied/i.test(words) && host.startsWith("unix:")) return { state: "denied" };
-  const last = result.stderr.trim().split("\n").at(-1) || `exit code ${result.code}`;
+  const silence = result.code === 137 ? `no answer within ${timeoutMs / 1000} s` : `exit code ${result.code}`;
+  const last = result.stderr.trim().split("\n").at(-1) || silence;
   // Over ssh the CLI wraps what ssh said in a sentence that is wrong more often than right.
   const reason = last.replace(/^.*stderr=/, "").replace(/[.?!\s]+$/, "");
   return { state: "silent", reason };

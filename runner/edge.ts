@@ -5,11 +5,14 @@ import { run } from "./process";
 
 const slotState = z.enum(["serving", "down", "draining"]);
 
-/** The edge's own view of each gateway; undefined where the edge does not answer. */
-export async function edgeGateways({ docker, prefix, edge }: BoxPlan): Promise<SlotFacts[] | undefined> {
+/** The edge's own view of each gateway; undefined where the edge does not answer in time, by default 20 s. */
+export async function edgeGateways(
+  { docker, prefix, edge }: BoxPlan,
+  timeoutMs = 20_000,
+): Promise<SlotFacts[] | undefined> {
   const container = `${prefix}-${edge.container.name}`;
   const args = ["-H", docker, "exec", container, "bash", "/etc/gpubox/switch.sh", "--status"];
-  const { code, stdout } = await run("docker", args, { timeoutMs: 20_000 });
+  const { code, stdout } = await run("docker", args, { timeoutMs });
   if (code !== 0) return undefined;
   return stdout.split("\n").flatMap((line) => {
     const [, gateway, word, requests] = line.split(" ");

@@ -31,13 +31,14 @@ export function inGateway(
   { box, gateway }: { box: BoxPlan; gateway: string },
   script: string,
   env: Record<string, string>,
+  timeoutMs = SCRIPT_MS,
 ): Promise<RunResult> {
   const text = loadAssets()[`gateway/${script}`];
   if (text === undefined) throw new Error(`asset gateway/${script} is missing`);
   const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
   const command = "set -a; . /etc/gpubox/gateway.env; set +a; exec python3 -";
   const args = ["-H", box.docker, "exec", "-i", ...variables, gateway, "sh", "-c", command];
-  return run("docker", args, { stdin: text, timeoutMs: SCRIPT_MS });
+  return run("docker", args, { stdin: text, timeoutMs });
 }
 
 /** @throws UserError where none runs */

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { ModelLock } from "../configs/models/facts";
@@ -10,12 +10,13 @@ import { sourcesOfStack } from "./models/stackSources";
 import { output, UserError } from "./process";
 import { projectPaths } from "./project";
 import { resolvedPath } from "./resolved";
+import { readRecord } from "./userFiles";
 
 /** What the last `up` from this folder brought up; undefined where there was none. */
 export function readDeployed(projectDir: string, stack: string): Deployed | undefined {
   const path = join(projectPaths(projectDir).root, `deployed.${stack}.json`);
   if (!existsSync(path)) return undefined;
-  return deployedSchema.safeParse(JSON.parse(readFileSync(path, "utf8"))).data;
+  return deployedSchema.safeParse(readRecord(path, z.unknown())).data;
 }
 
 const serving = z.object({ generation: z.string() });

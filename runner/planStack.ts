@@ -10,7 +10,7 @@ import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
 import { saltFingerprint, standIn } from "../configs/secretFacts";
 import { loadAssets } from "./assets";
 import { readModelLock } from "./models/lockFile";
-import { encryptedNames, type Secrets } from "./secrets";
+import { type Secrets, setNames } from "./secrets";
 import { readStackFile } from "./stackConfig";
 
 /**
@@ -27,7 +27,7 @@ export function checkStackFile(
 ): StackConfig {
   const declared = accessSchema.safeParse(readStackFile(projectDir, stack, {}).values.access ?? {});
   const made = [...generatedSecrets, ...(declared.success ? generatedKeys(declared.data) : [])];
-  const names = [...made, ...encryptedNames(projectDir, stack), ...secrets];
+  const names = [...made, ...setNames(projectDir, stack), ...secrets];
   const standIns = Object.fromEntries(names.map((name) => [name, standIn(name)]));
   return parseStack({ ...readStackFile(projectDir, stack, standIns), saltFingerprint: undefined, lock });
 }

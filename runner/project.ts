@@ -7,16 +7,15 @@ import {
   linkSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { parse } from "yaml";
 import { z } from "zod";
 import { UserError } from "./process";
+import { readYaml } from "./userFiles";
 
 /** Says one line to the person at the terminal. */
 export type Log = (line: string) => void;
@@ -168,7 +167,10 @@ const projectFile = z.object({ name: z.string(), backend: z.object({ url: z.stri
  * Pulumi resolves a relative `file://` against its working directory, which for us is always the project.
  */
 export function pulumiProject(projectDir: string): { name: string; stateDir: string | undefined } {
-  const { name, backend } = projectFile.parse(parse(readFileSync(join(projectDir, "Pulumi.yaml"), "utf8")));
+  const project = projectFile.safeParse(readYaml(join(projectDir, "Pulumi.yaml")));
+  if (!project.success)
+    throw new UserError("Pulumi.yaml is no project file: it has no `name`.", "Restore it from git.");
+  const { name, backend } = project.data;
   const url = process.env.PULUMI_BACKEND_URL || backend?.url;
   if (!url?.startsWith("file://")) return { name, stateDir: undefined };
   const path = url

@@ -1,15 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { parse } from "yaml";
 import { z } from "zod";
 import { type RunOptions, type RunResult, run, UserError } from "./process";
 import { ensurePassphrase, ensureProjectFolders, type Log, projectPaths } from "./project";
+import { installPulumi, type PulumiLock, type PulumiSources, readPulumiLock } from "./pulumiInstall";
+import { readYaml } from "./userFiles";
 
 /** Older engines lose state with --run-program (fixed up to this version). */
 export const minimumPulumi = "3.244.0";
-/** What the installer is asked for. */
-export const pinnedPulumi = "3.259.0";
+/** What is installed where there is none. */
+export const pinnedPulumi = readPulumiLock().version;
 
 export interface PulumiEngine {
   /** `pulumi` where PATH has it, else its absolute path. */
@@ -42,48 +41,27 @@ export async function findPulumi(projectDir: string): Promise<PulumiEngine | und
 export interface EnsurePulumiOptions {
   projectDir: string;
   log: Log;
-  /** Where the official installer is fetched from. */
-  installerUrl?: string;
+  /** What is installed, and from where. Default: what pulumi.lock.json says, from its publisher. */
+  lock?: PulumiLock;
+  sources?: PulumiSources;
 }
 
 /**
- * An engine: the one found, else from the official installer into `.gpubox/pulumi` (fetched within 10 s, run for at most
- * 5 min). Never throws: where no engine can be had, `reason` is one sentence of why.
+ * An engine: the one found, else the pinned version in `.gpubox/pulumi`, once its checksum is right. Never throws: where no engine
+ * can be had, `reason` is one sentence of why.
  */
 export async function ensurePulumi(
   options: EnsurePulumiOptions,
 ): Promise<{ engine: PulumiEngine } | { engine: undefined; reason: string }> {
-  const { projectDir, log } = options;
+  const { projectDir, log, lock = readPulumiLock(), sources } = options;
   const found = await findPulumi(projectDir);
   if (found) return { engine: found };
-  const url = options.installerUrl ?? "https://get.pulumi.com/install.sh";
-  const none = (reason: string) => ({ engine: undefined, reason });
-  // curl and not fetch: the installer needs it anyway, and it knows the machine's proxy and certificates.
-  const script = await run("curl", ["-fsSL", "--max-time", "10", url]);
-  if (script.code === 127)
-    return none("Pulumi's installer needs curl, which is missing here (`apt-get install -y curl`).");
-  if (script.code !== 0)
-    return none(
-      `Pulumi's installer cannot be fetched: ${script.stderr.trim() || `curl exited with ${script.code}`}.`,
-    );
-  log(`  installing Pulumi ${pinnedPulumi} into .gpubox/pulumi …`);
-  const installed = await runInstaller(script.stdout, projectPaths(projectDir).pulumi);
-  const engine = await findPulumi(projectDir);
+  log(`  installing Pulumi ${lock.version} into .gpubox/pulumi …`);
+  const reason = await installPulumi(projectPaths(projectDir).pulumi, lock, sources);
+  const engine = reason === undefined ? await findPulumi(projectDir) : undefined;
   if (engine) return { engine };
-  const words = `${installed.stdout}\n${installed.stderr}`.trim().split("\n").slice(-3).join(" ");
-  return none(`Pulumi's installer failed with exit code ${installed.code}: ${words}`);
-}
-
-async function runInstaller(script: string, root: string): Promise<RunResult> {
-  const folder = mkdtempSync(join(tmpdir(), "gpubox-pulumi-"));
-  try {
-    const file = join(folder, "install.sh");
-    writeFileSync(file, script);
-    const args = [file, "--no-edit-path", "--install-root", root, "--version", pinnedPulumi];
-    return await run("sh", args, { timeoutMs: 5 * 60_000 });
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const why = reason ?? "what was installed does not run here";
+  return { engine: undefined, reason: `Pulumi ${lock.version} cannot be installed: ${why}.` };
 }
 
 /** True when the person brings a passphrase of their own; an empty one counts, as it does for Pulumi. */
@@ -160,8 +138,8 @@ const stackFile = z.object({ secretsprovider: z.string().optional() }).nullable(
 export async function selectStack(engine: PulumiEngine, stack: string): Promise<void> {
   // Pulumi does not create the folder of its file backend.
   ensureProjectFolders(engine.projectDir);
-  const config = readFileSync(projectPaths(engine.projectDir).stackConfig(stack), "utf8");
-  const provider = stackFile.parse(parse(config))?.secretsprovider ?? "passphrase";
+  const file = stackFile.safeParse(readYaml(projectPaths(engine.projectDir).stackConfig(stack)));
+  const provider = file.data?.secretsprovider ?? "passphrase";
   await pulumiOutput(engine, [
     "stack",
     "select",

@@ -1,10 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type ImageRole, imageRoles } from "../configs/plan/imageRoles";
 import type { Resolved, ResolvedImage } from "../configs/plan/resolved";
 import { type ImageLock, readLock } from "./imageLock";
 import { hasRecipe, recipeReference } from "./recipes";
+import { readRecord as readRecordFile } from "./userFiles";
 
 const image = z.object({ reference: z.string(), source: z.enum(["digest", "recipe", "unresolved"]) });
 
@@ -60,7 +61,7 @@ export function recordedResolved(projectDir: string, path: string): Resolved {
 }
 
 function readRecord(path: string): Recorded {
-  return existsSync(path) ? resolvedSchema.parse(JSON.parse(readFileSync(path, "utf8"))) : NOTHING;
+  return existsSync(path) ? readRecordFile(path, resolvedSchema) : NOTHING;
 }
 
 /** The record with every role. `choose` decides where both it and the repository know one. */

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
-import { parse } from "yaml";
 import { z } from "zod";
 import type { GeneratedSecret } from "../configs/schema/stack";
 import { UserError } from "./process";
 import { ensureProjectFolders, type Log, projectPaths, writePrivateFile } from "./project";
 import { findPulumi, type PulumiEngine, pulumiOutput } from "./pulumiEngine";
+import { readYaml } from "./userFiles";
 
 /** Secret name, without the `gpubox:` prefix, to its value. */
 export type Secrets = Record<string, string>;
@@ -150,7 +150,7 @@ const stackFile = z.object({ config: z.record(z.string(), z.unknown()).nullish()
 function stackConfig(projectDir: string, stack: string): Record<string, unknown> {
   const path = projectPaths(projectDir).stackConfig(stack);
   if (!existsSync(path)) return {};
-  const config = stackFile.parse(parse(readFileSync(path, "utf8")))?.config ?? {};
+  const config = stackFile.safeParse(readYaml(path)).data?.config ?? {};
   const own = Object.entries(config).filter(([key]) => key.startsWith(namespace));
   return Object.fromEntries(own.map(([key, value]) => [key.slice(namespace.length), value]));
 }
@@ -162,7 +162,12 @@ export function encryptedNames(projectDir: string, stack: string): string[] {
   return Object.keys(encryptedTexts(projectDir, stack));
 }
 
-/** The same secrets with their encrypted texts, which differ when a secret is set anew. Needs no engine. */
+/** Names of the secrets that are set: in the config, or in the file of a box without an engine. Needs no engine. */
+export function setNames(projectDir: string, stack: string): string[] {
+  return [...encryptedNames(projectDir, stack), ...Object.keys(readFile(projectDir, stack))];
+}
+
+/** The secrets of {@link encryptedNames} with their encrypted texts, which differ when a secret is set anew. Needs no engine. */
 export function encryptedTexts(projectDir: string, stack: string): Record<string, string> {
   return Object.fromEntries(
     Object.entries(stackConfig(projectDir, stack)).flatMap(([name, value]) => {

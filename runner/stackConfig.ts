@@ -1,6 +1,6 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parse, parseDocument, YAMLParseError } from "yaml";
+import { parseDocument } from "yaml";
 import { z } from "zod";
 import { type Owner, ownerOf } from "../configs/host/owner";
 import type { RawStack } from "../configs/parse";
@@ -9,6 +9,7 @@ import { NAMESPACE, readBoxFiles, splitConfig } from "./boxFiles";
 import { readHostFiles } from "./hostCertificates";
 import { packageVersion, refuseNewerStack } from "./packageVersion";
 import { UserError } from "./process";
+import { readText, readYaml } from "./userFiles";
 
 /**
  * Reads `Pulumi.<stack>.yaml` without an engine.
@@ -21,7 +22,7 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
   const path = join(projectDir, name);
   if (!existsSync(path))
     throw new UserError(`There is no ${name}.`, `Copy Pulumi.dev.example.yaml to ${name} and edit it.`);
-  const { values } = splitConfig(parseYaml(name, readFileSync(path, "utf8")));
+  const { values } = stackValues(name, readYaml(path) ?? {});
   refuseNewerStack(stack, values.version);
   const all = { ...secrets, ...plaintextSecrets(values) };
   return {
@@ -81,7 +82,7 @@ function remember(projectDir: string, stack: string, name: string, value: string
 }
 
 function read(projectDir: string, stack: string) {
-  return parseDocument(readFileSync(join(projectDir, `Pulumi.${stack}.yaml`), "utf8"));
+  return parseDocument(readText(join(projectDir, `Pulumi.${stack}.yaml`)));
 }
 
 function keyOf(name: string): string[] {
@@ -97,12 +98,14 @@ export function plaintextSecrets(values: Record<string, unknown>): Record<string
   return Object.fromEntries(text);
 }
 
-function parseYaml(name: string, text: string): unknown {
+function stackValues(name: string, file: unknown): ReturnType<typeof splitConfig> {
   try {
-    return parse(text) ?? {};
+    return splitConfig(file);
   } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    const line = error.linePos?.[0].line ?? 0;
-    throw new UserError(`${name} is no valid YAML at line ${line}: ${error.code}.`, "Correct that line.");
+    if (!(error instanceof z.ZodError)) throw error;
+    throw new UserError(
+      `${name} is no stack file: its \`config\` is no map of keys.`,
+      "Write `config:` and below it keys such as gpubox:models, as Pulumi.dev.example.yaml has them.",
+    );
   }
 }

@@ -2,111 +2,48 @@ import { modelServers } from "../plan/box";
 import { joinedMissing } from "../plan/joined";
 import { startCommand } from "../plan/manual";
 import type { BoxPlan, ModelServer } from "../plan/types";
+import { ailment, containerOf, endedByHand, remedy } from "./ailments";
 import type { ContainerFacts, Facts } from "./facts";
+import { gatewayRow } from "./gateways";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
-
-/** Exit status of a process that got SIGKILL: the kernel's, where it ran out of memory. */
-const KILLED = 137;
-
-/** Share of its limit, in percent, at which a container is about to be killed. */
-const FULL_PERCENT = 90;
-
-/** A container's own memory setting in the stack config. */
-function memoryKey(box: BoxPlan, role: string): string {
-  const backend = modelServers(box).find(({ service }) => service.container.name === role);
-  if (backend) return `gpubox:models.${backend.model}.memoryMiB`;
-  return ["gateway", "cache", "database"].includes(role) ? `gpubox:${role}.memoryMiB` : "its memory limit";
-}
-
-export function containerOf(facts: Facts, role: string): ContainerFacts | undefined {
-  return facts.containers?.find((one) => one.role === role);
-}
-
-/** A container that does not run well, in words. Undefined for one that does. */
-export function ailment(container: ContainerFacts | undefined): string | undefined {
-  if (!container) return "is not there";
-  const { state, health, oomKilled, exitCode, error, restarts } = container;
-  const last = container.lastWords ? `: ${container.lastWords}` : "";
-  if (oomKilled && state !== "running") return "was killed: it needed more memory than its limit";
-  if (state === "paused") return "is paused";
-  if (state === "created") return error ? `did not start: ${error}` : "was made and never started";
-  if (state === "restarting") return `ends again and again, ${restarts} times so far${last}`;
-  if (state !== "running")
-    return exitCode === 0 || exitCode === KILLED || exitCode === 143
-      ? `was stopped (status ${exitCode})`
-      : `ended with status ${exitCode}${last}`;
-  if (health === "unhealthy") return `runs and does not answer${last}`;
-  return undefined;
-}
-
-/** What to do about an ailing container that `up` starts. */
-export function remedy(box: BoxPlan, container: ContainerFacts | undefined, role: string): string {
-  if (container?.oomKilled)
-    return `Raise ${memoryKey(box, role)} (now ${limitOf(box, role)} MiB), then ${upCommand(box)}.`;
-  if (container?.state === "paused") return `Run \`docker unpause ${container.name}\`.`;
-  if (container?.state === "running" || container?.state === "restarting")
-    return `Read ${logsCommand(box, roleWord(box, role))}, then run \`docker restart ${container.name}\`.`;
-  return `Run ${upCommand(box)}: it starts what should run.`;
-}
-
-function limitOf(box: BoxPlan, role: string): number | string {
-  const all = [
-    box.cache,
-    box.database,
-    box.gateway,
-    box.edge,
-    ...modelServers(box).map(({ service }) => service),
-  ];
-  return all.find((service) => service?.container.name === role)?.container.memoryMiB ?? "?";
-}
-
-/** What a person calls the part of the box that a container belongs to. */
-function roleWord(box: BoxPlan, role: string): string {
-  const backend = modelServers(box).find(({ service, valve }) =>
-    [service, valve].some(({ container }) => container.name === role),
-  );
-  return backend?.model ?? role;
-}
 
 /** A person stopped it, or has not started it yet. */
 function restsOnPurpose({ start }: ModelServer, container: ContainerFacts | undefined): boolean {
   if (start !== "manual" || !container || container.oomKilled) return false;
-  return (
-    container.state === "created" ||
-    (container.state === "exited" && [0, KILLED, 143].includes(container.exitCode))
-  );
+  return container.state === "created" || endedByHand(container);
 }
 
-function modelFinding(box: BoxPlan, facts: Facts, backend: ModelServer): Finding[] {
+/** What is wrong with a model's server, and with the valve before it: either alone keeps requests waiting. */
+function modelFindings(box: BoxPlan, facts: Facts, backend: ModelServer): Finding[] {
+  return [...serverFindings(box, facts, backend), ...valveFindings(box, facts, backend)];
+}
+
+function serverFindings(box: BoxPlan, facts: Facts, backend: ModelServer): Finding[] {
   const role = backend.service.container.name;
   const container = containerOf(facts, role);
   if (restsOnPurpose(backend, container)) return [];
-  const model = `Model ${backend.instance}`;
+  const server = `Model ${backend.instance}: its server`;
   const ails = ailment(container);
   if (ails) {
-    const manual = backend.start === "manual" && !container?.oomKilled;
+    const manual = backend.start === "manual" && !container?.oomKilled && container?.state !== "paused";
     const fix = manual
       ? `Run \`${startCommand(box.stack, backend.instance)}\`.`
       : remedy(box, container, role);
-    return [{ what: `${model}: its server ${ails}.`, fix }];
+    return [{ what: `${server} ${ails}.`, fix }];
   }
-  if (container?.health === "starting") {
-    const { readySeconds } = backend.service.container;
-    return [
-      {
-        what: `${model}: its server is loading.`,
-        fix: `Wait; it gets ${readySeconds} s. ${logsCommand(box, backend.model)} shows how far it is.`,
-      },
-    ];
-  }
-  const valve = containerOf(facts, backend.valve.container.name);
-  const valveAils = ailment(valve);
-  if (!valveAils) return [];
+  if (container?.health !== "starting") return [];
+  const { readySeconds } = backend.service.container;
+  const fix = `Wait; it gets ${readySeconds} s. ${logsCommand(box, backend.model)} shows how far it is.`;
+  return [{ what: `${server} is loading.`, fix }];
+}
+
+function valveFindings(box: BoxPlan, facts: Facts, { instance, valve }: ModelServer): Finding[] {
+  const role = valve.container.name;
+  const container = containerOf(facts, role);
+  const ails = ailment(container);
+  if (!ails) return [];
   return [
-    {
-      what: `${model}: the valve before its server ${valveAils}.`,
-      fix: remedy(box, valve, backend.valve.container.name),
-    },
+    { what: `Model ${instance}: the valve before its server ${ails}.`, fix: remedy(box, container, role) },
   ];
 }
 
@@ -174,8 +111,8 @@ export const containerRows: Row[] = [
   },
   {
     id: "edge",
-    symptom: "`connection refused` at the box's port",
-    cause: "the edge, which owns the ports, does not run",
+    symptom: "`connection refused` at the box's port, or every request hangs",
+    cause: "the edge, which owns the ports, does not run, is paused, or does not answer",
     check: single("edge", "The edge"),
   },
   {
@@ -199,35 +136,21 @@ export const containerRows: Row[] = [
               },
         ),
   },
-  {
-    id: "gateway",
-    symptom: "requests hang for a minute, then 503 `No gateway`",
-    cause: "no gateway serves: it stopped, or does not answer",
-    check: (box, facts) => {
-      if (!facts.containers?.length) return facts.containers && [];
-      const gateways = facts.containers.filter(({ role }) => role === "gateway");
-      const serving = facts.edge?.gateways.filter(({ state }) => state === "serving") ?? [];
-      if (serving.length > 0 || gateways.some((one) => !ailment(one) && one.health === "healthy")) return [];
-      const [gateway] = gateways;
-      if (gateway && !ailment(gateway))
-        return [{ what: "The gateway is starting.", fix: "Wait; LiteLLM takes 7 to 15 s." }];
-      return [{ what: `The gateway ${ailment(gateway)}.`, fix: remedy(box, gateway, "gateway") }];
-    },
-  },
+  gatewayRow,
   {
     id: "model",
     symptom: "503 `Model … is not available`; no model available",
-    cause: "the model's server is down, loading, or was killed",
+    cause: "the model's server, or the valve before it, is down, loading, paused, hangs, or was killed",
     check: (box, facts) =>
       facts.containers &&
       (facts.containers.length === 0
         ? []
-        : modelServers(box).flatMap((backend) => modelFinding(box, facts, backend))),
+        : modelServers(box).flatMap((backend) => modelFindings(box, facts, backend))),
   },
   {
     id: "redis",
     symptom: "Redis connection failed; limits and cache do nothing",
-    cause: "Redis does not run, or knows another password than the gateway",
+    cause: "Redis does not run or answer, or knows another password than the gateway",
     check: (box, facts) => {
       const down = single("cache", "Redis")(box, facts);
       if (down === undefined || down.length > 0) return down;
@@ -246,7 +169,7 @@ export const containerRows: Row[] = [
   {
     id: "postgres",
     symptom: "PostgreSQL connection failed; 401 for every virtual key",
-    cause: "Postgres does not run, is not ready, or the gateway cannot connect",
+    cause: "Postgres does not run or answer, is not ready, or the gateway cannot connect",
     check: (box, facts) => {
       const down = single("database", "Postgres")(box, facts);
       if (down === undefined || down.length > 0)
@@ -273,15 +196,21 @@ export const containerRows: Row[] = [
     },
   },
   {
-    id: "memory",
-    symptom: "a container restarts now and then with status 137",
-    cause: "it reaches its memory limit",
-    check: (box, { containers }) =>
-      containers
-        ?.filter(({ memoryPercent = 0 }) => memoryPercent >= FULL_PERCENT)
-        .map(({ name, role, memoryPercent }) => ({
-          what: `${name} uses ${Math.round(memoryPercent!)} % of its memory limit.`,
-          fix: `Raise ${memoryKey(box, role)}, then ${upCommand(box)}.`,
-        })),
+    id: "beside",
+    symptom: "no new certificate, no metrics, no dashboards, no traces",
+    cause: "a container beside the way of the requests does not run",
+    check: (box, facts) =>
+      facts.containers &&
+      (facts.containers.length === 0 ? [] : besides(box)).flatMap((role) => {
+        const container = containerOf(facts, role);
+        const ails = ailment(container);
+        return ails ? [{ what: `${role} ${ails}.`, fix: remedy(box, container, role) }] : [];
+      }),
   },
 ];
+
+/** Roles of the containers that no request goes through. */
+function besides({ certificates, observability }: BoxPlan): string[] {
+  const services = [...(certificates ? [certificates] : []), ...(observability?.services ?? [])];
+  return services.map(({ container }) => container.name);
+}

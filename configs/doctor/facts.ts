@@ -59,6 +59,22 @@ export interface ContainerFacts {
   cpuPercent?: number;
   /** Its last lines, for one that does not run well. */
   lastWords?: string;
+  /** What its own health check met, asked just now: `silent` within the time that it gets. Undefined where it was not asked. */
+  probe?: "answers" | "silent" | "fails";
+  /** Names of its processes that a signal stopped (SIGSTOP): they take connections and answer nothing. */
+  halted?: string[];
+  /** When it last ended by itself, in words; only where that was within a day and Docker started it again. */
+  endedAt?: string;
+  /** Kills for want of memory within a day that still say something of this container as it is set. */
+  memoryKills?: MemoryKills;
+}
+
+export interface MemoryKills {
+  count: number;
+  /** When, in words. */
+  lastAt: string;
+  /** Whose memory was at its end. */
+  limit: "own" | "host";
 }
 
 export interface PortFacts {
@@ -107,6 +123,8 @@ export interface HostFacts {
   unreachable?: { what: string; fix: string };
   /** What a host behind SSH is like; `here` where the box is on this machine. */
   remote?: RemoteFacts | "here";
+  /** Firewall rules that this machine lacks, as `npm run host prepare` would say. Of a host behind SSH `remote` tells. */
+  firewall?: string[];
   disks?: { folders: string[]; freeBytes: number }[];
   memory?: { totalBytes: number; availableBytes: number };
   /** What `nvidia-smi` says. Undefined where the config declares no NVIDIA device. */

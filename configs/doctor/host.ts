@@ -11,6 +11,21 @@ const LOW_MEMORY_PERCENT = 5;
 /** Names of products round up by less than this: "80 GB" are 81,559 MiB. Declaring less than there is may be meant. */
 const NAME_ROUNDS_UP = 1.01;
 
+/** Of a host behind SSH the row `prepared` says the same. */
+const firewallRow: Row = {
+  id: "firewall",
+  symptom: "a container reaches a service of the host, or the cloud's metadata address",
+  cause: "the rules of `npm run host prepare` are not there",
+  level: "note",
+  check: ({ stack }, { host }) => {
+    if (host.remote !== undefined && host.remote !== "here") return [];
+    return host.firewall?.map((does) => ({
+      what: `This machine lets the box's containers reach its own ports and metadata addresses; missing is: ${does}.`,
+      fix: `Run \`npm run host prepare -- --stack ${stack}\`; it shows its plan first.`,
+    }));
+  },
+};
+
 /** Rows about the machine under the box. Further ones on its state (driver, Docker, clocks, drift) belong here. */
 export const hostRows: Row[] = [
   {
@@ -74,6 +89,7 @@ export const hostRows: Row[] = [
       });
     },
   },
+  firewallRow,
 ];
 
 /** MiB as GiB, rounded down to hundredths. */

@@ -4,11 +4,19 @@ import type { Facts } from "./facts";
 import { hostRows } from "./host";
 import { remoteRows } from "./remote";
 import { requestRows } from "./requests";
+import { restartRows } from "./restarts";
 import { configRow, judge, type Row, type Verdict } from "./row";
 import { wayRows } from "./ways";
 
 /** Every row, from what everything depends on to what single clients do. */
-export const rows: Row[] = [...remoteRows, ...containerRows, ...wayRows, ...hostRows, ...requestRows];
+export const rows: Row[] = [
+  ...remoteRows,
+  ...containerRows,
+  ...restartRows,
+  ...wayRows,
+  ...hostRows,
+  ...requestRows,
+];
 
 /** What each row says of a box. */
 export function diagnose(box: BoxPlan, facts: Facts): Verdict[] {

@@ -87,9 +87,12 @@ function edgeRow({ id, status, message, cause, fix }: EdgeAnswer): Row {
   };
 }
 
-/** Asked by smoke or doctor. */
+/**
+ * Asked by smoke, by doctor or by a monitor, and no request of a client: what asks whether the box is well is answered with
+ * a 503 where it is not.
+ */
 function isProbe({ path }: LoggedRequest): boolean {
-  return path.endsWith(`/${PROBE}`);
+  return path.endsWith(`/${PROBE}`) || path.startsWith("/health/");
 }
 
 function said(count: number, status: number): string {
@@ -110,12 +113,13 @@ export const requestRows: Row[] = [
     level: "note",
     check: (box, { requests }) => {
       if (!requests) return undefined;
-      const failed = requests.filter(({ status, frontend }) => status >= 500 && frontend === "clients");
+      const asked = requests.filter((one) => one.frontend === "clients" && !isProbe(one));
+      const failed = asked.filter(({ status }) => status >= 500);
       if (failed.length === 0) return [];
       const statuses = [...new Set(failed.map(({ status }) => status))].sort().join(", ");
       return [
         {
-          what: `${failed.length} of the last ${requests.length} requests failed (${statuses}), the last ${shown(failed.at(-1)!)}.`,
+          what: `${failed.length} of the last ${asked.length} requests failed (${statuses}), the last ${shown(failed.at(-1)!)}.`,
           fix: `Where no other row applies any more, it is over; else ${logsCommand(box, "gateway")} has the reasons.`,
         },
       ];

@@ -4,7 +4,7 @@ import { gatewayYaml } from "../plan/gatewayYaml";
 import type { BoxPlan, ModelServer } from "../plan/types";
 import { valveUrl } from "../plan/valve";
 import { nearest } from "../problems";
-import { ailment, containerOf } from "./containers";
+import { ailment, containerOf } from "./ailments";
 import type { Answer, Facts, Reach } from "./facts";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
 
@@ -142,7 +142,7 @@ export const wayRows: Row[] = [
     symptom: "401 `asks for a valid key` with the right key",
     cause: "the key of the stack config, or the client's, is not the one that the box knows",
     check: (box, { listed, clientKey }) => {
-      if (!listed && !clientKey) return undefined;
+      if (status(listed) === undefined && status(clientKey) === undefined) return undefined;
       const own =
         status(listed) === 401
           ? [

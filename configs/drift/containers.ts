@@ -90,6 +90,19 @@ function madeOtherwise(box: BoxPlan, { service, name, found }: Pair, about: Abou
   const differing = settingDifferences(planned, found.settings);
   if (found.staleImage) differing.push("image: the name means another one by now than the one that runs");
   if (differing.length === 0) return [];
+  // Alone it is set while the container runs on.
+  if (
+    !found.staleImage &&
+    settingDifferences({ ...planned, processes: found.settings.processes }, found.settings).length === 0
+  )
+    return [
+      {
+        ...about,
+        what: `The container ${name} is not as planned: ${differing.join("; ")}.`,
+        fix: `Run ${up}: it sets the limit, and the container runs on.`,
+        repair: { do: "limit", container: found.id, processes: planned.processes },
+      },
+    ];
   const gap = service === box.gateway ? "nobody notices" : "with a gap of its start time";
   return [
     {

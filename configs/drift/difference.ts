@@ -32,6 +32,8 @@ export interface Difference {
 export type Repair =
   /** Make the container anew. */
   | { do: "replace"; container: string }
+  /** A running container takes another limit of its processes. */
+  | { do: "limit"; container: string; processes: number }
   /** It has only to go on. */
   | { do: "unpause"; container: string }
   /** It has the place of one of the box's, and the state does not know it. */

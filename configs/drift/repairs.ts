@@ -11,6 +11,8 @@ export interface Repairs {
   said: string[];
   /** Ids of paused containers. */
   unpause: string[];
+  /** Limits of processes, by the ids of their containers. */
+  limits: { container: string; processes: number }[];
   /** Ids of containers that have the place of one of the box's. */
   remove: string[];
   networks: string[];
@@ -48,6 +50,7 @@ export function planRepairs(
   return {
     said: all("said"),
     unpause: all("unpause"),
+    limits: all("limits"),
     remove: all("remove"),
     networks: all("networks"),
     clear: all("clear"),
@@ -69,6 +72,8 @@ function repairOf(repair: Repair, owners: ServicePlan[], known: Known): Partial<
   switch (repair.do) {
     case "unpause":
       return { unpause: [repair.container] };
+    case "limit":
+      return { limits: [{ container: repair.container, processes: repair.processes }] };
     case "remove container":
       // What has the stack's label is an orphan, and those are removed before.
       return labelled(repair.container, known) ? undefined : { remove: [repair.container] };

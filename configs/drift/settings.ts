@@ -21,7 +21,9 @@ export interface Settings {
   memorySwapMiB: number;
   /** 0: the engine's own. */
   shmMiB: number;
-  /** Limits of CPU and processes; `none` where there are none, as planned. */
+  /** Processes and threads at most; 0: no limit. */
+  processes: number;
+  /** Other limits, of CPU and memory; `none` where there are none, as planned. */
   otherLimits: string;
   readOnly: boolean;
   init: boolean;
@@ -61,6 +63,7 @@ export function plannedSettings(plan: ContainerPlan, { networks }: BoxPlan): Set
     memoryMiB: plan.memoryMiB,
     memorySwapMiB: plan.memoryMiB,
     shmMiB: plan.shmMiB ?? 0,
+    processes: plan.pidsLimit,
     otherLimits: "none",
     readOnly: plan.readOnly,
     init: plan.init,
@@ -104,7 +107,8 @@ const NAMES: Partial<Record<keyof Settings, string>> = {
   memoryMiB: "memory limit (MiB)",
   memorySwapMiB: "limit of memory and swap (MiB)",
   shmMiB: "shared memory (MiB)",
-  otherLimits: "limits of CPU and processes",
+  processes: "limit of processes",
+  otherLimits: "other limits",
   readOnly: "read-only root",
   capAdd: "added capabilities",
   capDrop: "dropped capabilities",

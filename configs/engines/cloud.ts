@@ -81,6 +81,12 @@ function check(model: CloudModel, path: string): Problem[] {
       what: "LiteLLM would load vLLM into the gateway itself, which has none.",
       fix: "Write engine: openai and the server's baseUrl.",
     });
+  if (model.model.includes("://"))
+    problems.push({
+      path: `${path}.model`,
+      what: "An address inside a model's name is one that LiteLLM sends to, and no preview would show it as such.",
+      fix: "Write the address as apiBase, or engine: openai with its baseUrl.",
+    });
   if (provider.startsWith("azure") && provider !== "azure_ai" && !(model.apiBase && model.apiVersion))
     problems.push({
       path,

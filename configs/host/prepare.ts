@@ -1,8 +1,9 @@
 import { type DaemonJson, mergeDaemonJson } from "./daemonJson";
 import { dockerPackages } from "./distribution";
 import type { Failure } from "./failures";
+import { type FirewallInput, firewallRemoval, firewallStep, rulesHidden } from "./firewall";
 import { cdiFeature, nvidiaSteps } from "./nvidia";
-import { type HostState, RULE_COMMENT } from "./state";
+import type { HostState } from "./state";
 
 /** One change of a host. */
 export interface HostStep {
@@ -55,7 +56,7 @@ export function unprepared(state: HostState, name: string, stack: string): Failu
 }
 
 /** What brings a host into the state that a box needs. Pure; a host that is in it gets no step. */
-export function planHost(state: HostState, options: { dataDir: string }): HostPlan {
+export function planHost(state: HostState, options: { dataDir: string; firewall: FirewallInput }): HostPlan {
   const notes: string[] = [];
   const steps: HostStep[] = [];
   const version = state.docker ?? state.dockerCandidate;
@@ -91,8 +92,12 @@ export function planHost(state: HostState, options: { dataDir: string }): HostPl
       does: `make ${options.dataDir}, owned by root`,
       script: `install -d -m 0755 -o root -g root ${options.dataDir}`,
     });
-  const firewall = firewallStep(state);
+  const firewall = firewallStep(state, options.firewall);
   if (firewall) steps.push(firewall);
+  if (!options.firewall.reach)
+    notes.push(
+      "Without its firewall rules: what the box's containers may reach is not known before `npm run plan` finds no mistake.",
+    );
   const hidden = [
     ...(state.daemonJsonHidden ? ["/etc/docker/daemon.json"] : []),
     ...(rulesHidden(state) ? ["the firewall rules (DOCKER-USER)"] : []),
@@ -103,6 +108,12 @@ export function planHost(state: HostState, options: { dataDir: string }): HostPl
       "Without systemd, Docker and the firewall rules do not come back after a reboot by themselves.",
     );
   return { steps, notes };
+}
+
+/** What takes back that a host was prepared: the rules. Docker and its settings stay, for others may use them by now. */
+export function planUnprepare(state: HostState, stack: string): HostPlan {
+  const removal = firewallRemoval(state, stack);
+  return { steps: removal ? [removal] : [], notes: [] };
 }
 
 function daemonSteps(state: HostState, version: string | undefined, notes: string[]): HostStep[] {
@@ -164,56 +175,8 @@ exit 1`,
   };
 }
 
-/** Once the right to become root is taken back, nobody can say whether the rules are there. */
-function rulesHidden({ dockerUser, root }: HostState): boolean {
-  return dockerUser === undefined && root !== "is root" && root !== "sudo";
-}
-
 /** Other drivers have other options, and Docker refuses to start with one that its driver does not know. */
 function takesLogOpts(daemonJson: string | undefined): boolean {
   const driver = /"log-driver"\s*:\s*"([^"]*)"/.exec(daemonJson ?? "")?.[1];
   return driver === undefined || driver === "json-file" || driver === "local";
-}
-
-/**
- * Before version 28 Docker lets neighbours in the host's network reach containers by their own addresses, and ports that
- * are published on loopback (moby#49325). The rules only concern connections that come in through the outside interface.
- */
-function firewallStep(state: HostState): HostStep | undefined {
-  const { outside, dockerUser, systemd } = state;
-  if (!outside || rulesHidden(state) || dockerUser?.some((line) => line.includes(RULE_COMMENT)))
-    return undefined;
-  const comment = `-m comment --comment ${RULE_COMMENT}`;
-  const rules = [
-    // By name, for the chain sees what the host routes to virtual machines and tunnels too.
-    ...["docker0", "br-+"].map(
-      (bridge) =>
-        `-i ${outside} -o ${bridge} -m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT ${comment} -j DROP`,
-    ),
-    `-i ${outside} -m conntrack --ctorigdst 127.0.0.0/8 ${comment} -j DROP`,
-  ];
-  const apply = rules.map(
-    (rule) => `iptables -w -C DOCKER-USER ${rule} 2>/dev/null || iptables -w -I DOCKER-USER ${rule}`,
-  );
-  const file = ["#!/bin/sh", "# Written by `npm run host prepare` of gpubox.", ...apply, ""].join("\n");
-  const unit = [
-    "[Unit]",
-    "Description=gpubox: keep neighbours from containers",
-    "After=docker.service",
-    "PartOf=docker.service",
-    "[Service]",
-    "Type=oneshot",
-    "RemainAfterExit=yes",
-    "ExecStart=/usr/local/sbin/gpubox-docker-user",
-    "[Install]",
-    "WantedBy=docker.service",
-    "",
-  ].join("\n");
-  const enable = `printf '%s' '${unit}' > /etc/systemd/system/gpubox-docker-user.service; systemctl daemon-reload; systemctl enable --now gpubox-docker-user`;
-  return {
-    id: "firewall",
-    does: `DOCKER-USER: drop what comes in through ${outside} for a container's own address or for a port published on loopback`,
-    script: `set -e\ncat > /usr/local/sbin/gpubox-docker-user; chmod 0755 /usr/local/sbin/gpubox-docker-user\n${systemd ? enable : "/usr/local/sbin/gpubox-docker-user"}`,
-    stdin: file,
-  };
 }

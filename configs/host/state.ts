@@ -36,6 +36,14 @@ export interface HostState {
   outside?: string;
   /** Lines of the chain DOCKER-USER; undefined where it is not there or only root may read it and we are not. */
   dockerUser?: string[];
+  /** Lines of the chain INPUT; undefined as for `dockerUser`. */
+  input?: string[];
+  /** The script that makes the rules, as it is on the host. */
+  firewallScript?: string;
+  /** What this stack needs of the rules, as it is on the host. */
+  firewallFile?: string;
+  /** Bridges of the stack's networks. */
+  bridges: string[];
   /** In Docker's words: `amd64`, `arm64`. */
   arch?: string;
   /** The clock is kept by NTP; undefined where nothing says so. */
@@ -45,7 +53,7 @@ export interface HostState {
 /** Comment of gpubox' rules in DOCKER-USER. */
 export const RULE_COMMENT = "gpubox";
 
-/** Reads a host as `key=value` lines, without changing it. "$1": dataDir; "$2": how to become root, may be empty. */
+/** Reads a host as `key=value` lines, without changing it. "$1": dataDir; "$2": how to become root, may be empty; "$3": the stack. */
 export const STATE_PROBE = `
 say() { printf '%s=%s\\n' "$1" "$(printf %s "$2" | base64 | tr -d '\\n')"; }
 has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
@@ -77,6 +85,13 @@ for file in /etc/cdi/nvidia* /var/run/cdi/nvidia*; do [ -e "$file" ] && say nvid
 [ -d "$1" ] && say dataDir yes
 say outside "$(ip -4 route show default 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)"
 rules=$($2 iptables -w -S DOCKER-USER 2>/dev/null) && say dockerUser "$rules"
+rules=$($2 iptables -w -S INPUT 2>/dev/null) && say input "$rules"
+[ -r /usr/local/sbin/gpubox-docker-user ] && say firewallScript "$(cat /usr/local/sbin/gpubox-docker-user)"
+[ -r "/etc/gpubox/firewall.d/$3" ] && say firewallFile "$(cat "/etc/gpubox/firewall.d/$3")"
+bridge='{{with index .Options "com.docker.network.bridge.name"}}{{.}}{{else}}br-{{slice .ID 0 12}}{{end}}'
+say bridges "$(for id in $($2 docker network ls -q --filter driver=bridge --filter "label=gpubox.stack=$3" 2>/dev/null); do
+  $2 docker network inspect --format "$bridge" "$id" 2>/dev/null
+done)"
 say arch "$(uname -m)"
 has timedatectl && say ntp "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)"
 true`;
@@ -92,6 +107,8 @@ export function parseState(text: string): HostState {
   );
   const word = (key: string) => seen.get(key)?.trim() || undefined;
   const version = (text?: string) => /(\d+(?:\.\d+)+)/.exec(text ?? "")?.[1];
+  /** A file's text; the shell takes line ends off the end. */
+  const textOf = (key: string) => (seen.has(key) ? `${seen.get(key)!.trimEnd()}\n` : undefined);
   const ntp = word("ntp");
   return {
     distribution: parseOsRelease(word("release") ?? ""),
@@ -114,6 +131,10 @@ export function parseState(text: string): HostState {
     dataDir: seen.has("dataDir"),
     outside: word("outside"),
     dockerUser: seen.has("dockerUser") ? (word("dockerUser") ?? "").split("\n") : undefined,
+    input: seen.has("input") ? (word("input") ?? "").split("\n") : undefined,
+    firewallScript: textOf("firewallScript"),
+    firewallFile: textOf("firewallFile"),
+    bridges: (word("bridges") ?? "").split("\n").filter(Boolean).sort(),
     arch: ARCHITECTURES[word("arch") ?? ""],
     ...(ntp ? { ntp: ntp === "yes" } : {}),
   };

@@ -1,5 +1,7 @@
 import { portClash } from "../checkPorts";
+import { steeringVariable } from "../checkSettings";
 import { isSecretVariable } from "../litellm/callbacks";
+import { pointers } from "../litellm/pointers";
 import { publishedPorts } from "../ports";
 import type { Problem } from "../problems";
 import { dummyKey, type JobConfig } from "../schema/jobs";
@@ -57,6 +59,7 @@ export function checkJob(config: Pick<StackConfig, "models">, job: JobConfig, pa
     ...("box" in upstream ? checkBox(config, job, upstream.box, path) : checkServer(upstream.baseUrl, path)),
     ...checkNames(job, path),
     ...Object.entries(job.extra).flatMap(([name, value]) => checkVariable(name, value, `${path}.extra`)),
+    ...pointers(job, path),
   ];
 }
 
@@ -133,6 +136,8 @@ function checkVariable(name: string, value: unknown, path: string): Problem[] {
   const at = `${path}.${name}`;
   const own = JOB_VARIABLES[name];
   if (own) return [{ path: at, what: `${name} is set by gpubox.`, fix: `Use ${own}.` }];
+  const steering = steeringVariable(name, value, at);
+  if (steering) return [steering];
   if (
     typeof value !== "string" ||
     !isSecretVariable(name) ||

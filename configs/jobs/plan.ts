@@ -5,6 +5,7 @@ import { modelInfo } from "../engines/info";
 import { openai } from "../engines/openai";
 import { secretsOf } from "../optionalModels";
 import { assetFile, imageOf, type PlanContext } from "../plan/context";
+import { guardFiles } from "../plan/guard";
 import {
   BACKEND_KEY,
   type Deployment,
@@ -22,7 +23,8 @@ import type { JobConfig } from "../schema/jobs";
 import { observabilitySchema } from "../schema/observability";
 import type { StackConfig } from "../schema/stack";
 import { cacheSchema, databaseSchema } from "../schema/stores";
-import { mergeTemplate, parseTemplate } from "./template";
+import { edgeFiles } from "./edge";
+import { checkTemplate, mergeTemplate, parseTemplate } from "./template";
 import { boxModel, publicName, upstreamText } from "./upstream";
 
 /** Value of a run's own, made at its start. No secret of a stack has a dash in its name. */
@@ -41,6 +43,8 @@ export interface JobPlan {
   /** `gpubox-<stack>-job-<name>`. */
   containerName: string;
   image: string;
+  /** What owns the port: HAProxy before the gateway. */
+  edge: { containerName: string; image: string };
   /** Absolute path on the host, and the same in the container: what the files say holds in both. */
   folder: string;
   files: Record<string, FilePlan>;
@@ -102,6 +106,7 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
     ]),
   ];
   const key = job.key ?? "made";
+  const stopSeconds = job.drainTimeout + DRAIN_MARGIN_SECONDS;
   const env: Record<string, TextPart[]> = {
     LITELLM_STICKY_ROUTING_ALIASES: [shellQuote(stickyVariable(job))],
     ...Object.fromEntries(
@@ -128,11 +133,14 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
     name,
     containerName: `${context.prefix}-job-${name}`,
     image: imageOf(context, "gateway"),
+    edge: { containerName: `${context.prefix}-job-${name}-edge`, image: imageOf(context, "edge") },
     folder,
     files: {
       [CONFIG_FILE]: configFile(yaml),
       [ENV_FILE]: envFile(env),
       "entrypoint.sh": assetFile(context, "jobs/entrypoint.sh"),
+      ...guardFiles(context, jobStack(context.config, job)),
+      ...edgeFiles(context, run, entryOf(context, job), { key: JOB_KEY, stopSeconds }),
       ...trajectoryFilesOf(context, {
         ...job.trajectories,
         job: name,
@@ -149,7 +157,7 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
     upstream: upstreamText(job),
     questions: deployments.flatMap(({ route }) => question(context, job, route)),
     notes,
-    stopSeconds: job.drainTimeout + DRAIN_MARGIN_SECONDS,
+    stopSeconds,
   };
 }
 
@@ -159,6 +167,7 @@ function renderConfig(context: PlanContext, { path, job, template }: JobRun) {
       database: false,
       redis: false,
       drain: false,
+      guard: true,
     }),
   ) as Record<string, Record<string, unknown>>;
   own.litellm_settings = { ...own.litellm_settings, cache: false };
@@ -167,13 +176,19 @@ function renderConfig(context: PlanContext, { path, job, template }: JobRun) {
   if (template === undefined) return { config: stringify(own), notes: [] };
   const parsed = parseTemplate(template, `${path}.configTemplate`);
   if ("problem" in parsed) throw new ConfigError(context.config.stack, [parsed.problem]);
+  const problems = checkTemplate(parsed.settings, `${path}.configTemplate`);
+  if (problems.length > 0) throw new ConfigError(context.config.stack, problems);
   const { config, notes } = mergeTemplate(parsed.settings, own);
   return { config: stringify(config), notes };
 }
 
 /** The stack as the job's gateway has it: nothing of what the box's own is told. */
 function jobStack(config: StackConfig, job: JobConfig): StackConfig {
-  const gateway = gatewaySchema.parse({ trajectories: true, logs: config.gateway.logs });
+  const gateway = gatewaySchema.parse({
+    trajectories: true,
+    logs: config.gateway.logs,
+    allowParameters: config.gateway.allowParameters,
+  });
   const routing = { ...gateway.routing, timeoutSeconds: job.timeoutSeconds, retries: job.retries };
   return {
     ...config,

@@ -31,6 +31,8 @@ export type JobRecord = z.infer<typeof recordSchema>;
 export const JOB_LABEL = "gpubox.job";
 export const FOLDER_LABEL = "gpubox.job.folder";
 export const EXPIRES_LABEL = "gpubox.job.expires";
+/** On a job's edge, which comes and goes with the gateway. */
+export const EDGE_LABEL = "gpubox.job.edge";
 
 /** True once a job has lived as long as it was declared to. */
 export function isExpired(expiresAt: string | null, now: Date): boolean {

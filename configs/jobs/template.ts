@@ -1,21 +1,18 @@
-import { isMap, parseDocument } from "yaml";
+import { CALLBACK_LISTS, foreignCallbacks } from "../litellm/callbacks";
+import { pointers } from "../litellm/pointers";
+import { steering } from "../litellm/steering";
 import type { Problem } from "../problems";
+import { yamlValue } from "../yamlText";
 
 type Settings = Record<string, unknown>;
 
 /** A template as LiteLLM's config, or what is wrong with it. `path`: of the key that names it. */
 export function parseTemplate(text: string, path: string): { settings: Settings } | { problem: Problem } {
-  const document = parseDocument(text);
-  const [error] = document.errors;
-  if (error)
-    return {
-      problem: {
-        path,
-        what: `The template is no valid YAML at line ${error.linePos?.[0].line ?? 1}: ${error.code}.`,
-        fix: "Correct that line.",
-      },
-    };
-  if (document.contents !== null && !isMap(document.contents))
+  const read = yamlValue(text);
+  if ("flaw" in read)
+    return { problem: { path, what: `The template ${read.flaw}.`, fix: "Correct it there." } };
+  const { value } = read;
+  if (value !== null && value !== undefined && !isSettings(value))
     return {
       problem: {
         path,
@@ -23,7 +20,7 @@ export function parseTemplate(text: string, path: string): { settings: Settings 
         fix: "Begin with litellm_settings:, router_settings: or general_settings:.",
       },
     };
-  return { settings: (document.toJS() ?? {}) as Settings };
+  return { settings: value ?? {} };
 }
 
 /** What would break the isolation of a job, or hold a key in plain text: it never comes from a template. */
@@ -40,12 +37,36 @@ const LEFT_OUT: Record<string, string[]> = {
 /** Sections that are the job's alone. */
 const OWN_SECTIONS = ["model_list", "environment_variables", "include"];
 
+/** What a template may not say: it is LiteLLM's config as it stands, and the gateway has the job's keys. */
+export function checkTemplate(template: Settings, path: string): Problem[] {
+  const { kept } = keptOf(template);
+  const { litellm_settings: settings } = kept;
+  const lists = isSettings(settings) ? CALLBACK_LISTS.filter((list) => Object.hasOwn(settings, list)) : [];
+  return [
+    ...pointers(kept, path),
+    ...steering(kept, path),
+    ...lists.flatMap((list) =>
+      foreignCallbacks((settings as Settings)[list], `${path}.litellm_settings.${list}`),
+    ),
+  ];
+}
+
 /**
  * A template with a job's own config over it: maps are merged, the job's values win, callbacks of both are called.
  *
  * @returns the config, and a sentence for each thing of the template that was left out
  */
 export function mergeTemplate(template: Settings, own: Settings): { config: Settings; notes: string[] } {
+  const { kept, notes } = keptOf(template);
+  const config = merge(kept, own);
+  const callbacks = [...listOf(kept, "callbacks"), ...listOf(own, "callbacks")];
+  if (callbacks.length > 0 && isSettings(config.litellm_settings))
+    config.litellm_settings.callbacks = [...new Set(callbacks)];
+  return { config, notes };
+}
+
+/** What of a template counts, and a sentence for each thing that does not. */
+function keptOf(template: Settings): { kept: Settings; notes: string[] } {
   const notes: string[] = [];
   const kept: Settings = {};
   for (const [section, value] of Object.entries(template)) {
@@ -61,11 +82,7 @@ export function mergeTemplate(template: Settings, own: Settings): { config: Sett
       kept[section] = Object.fromEntries(Object.entries(value).filter(([key]) => !left.includes(key)));
     }
   }
-  const config = merge(kept, own);
-  const callbacks = [...listOf(kept, "callbacks"), ...listOf(own, "callbacks")];
-  if (callbacks.length > 0 && isSettings(config.litellm_settings))
-    config.litellm_settings.callbacks = [...new Set(callbacks)];
-  return { config, notes };
+  return { kept, notes };
 }
 
 function ownReason(section: string): string {

@@ -1,3 +1,6 @@
+import { nearest, type Problem } from "../problems";
+import known from "./keys.json";
+
 /** Variables without which a callback of LiteLLM sends nothing, or fails at the first request. */
 export const CALLBACK_VARIABLES: Record<string, string[]> = {
   langfuse: ["LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY"],
@@ -23,4 +26,36 @@ export function isSecretVariable(name: string): boolean {
 }
 
 /** Settings of litellm_settings that list callbacks. */
-export const CALLBACK_LISTS = ["callbacks", "success_callback", "failure_callback", "service_callback"];
+export const CALLBACK_LISTS = [
+  "callbacks",
+  "success_callback",
+  "failure_callback",
+  "service_callback",
+  "audit_log_callbacks",
+  "input_callback",
+  "cold_storage_custom_logger",
+];
+
+/** What LiteLLM counts of its services, beside its callbacks. */
+const SERVICES = ["prometheus_system"];
+
+/** The names in one of the lists of `CALLBACK_LISTS`. LiteLLM takes a single one too. */
+export function callbacksIn(list: unknown): unknown[] {
+  return Array.isArray(list) ? list : list === undefined || list === null ? [] : [list];
+}
+
+/** Callbacks that are none of LiteLLM's own, which it would import as Python code and call: `os.system`. */
+export function foreignCallbacks(list: unknown, path: string): Problem[] {
+  const names = [...known.callbacks, ...SERVICES];
+  return callbacksIn(list).flatMap((callback, index) => {
+    if (typeof callback === "string" && names.includes(callback)) return [];
+    const near = typeof callback === "string" ? nearest(callback, names) : undefined;
+    return [
+      {
+        path: Array.isArray(list) ? `${path}[${index}]` : path,
+        what: `LiteLLM ${known.version} has no callback of this name, and would run it as Python code.`,
+        fix: near ? `Did you mean "${near}"?` : "Use one of LiteLLM's own callbacks, or remove it.",
+      },
+    ];
+  });
+}

@@ -66,13 +66,6 @@ export const DANGERS: Danger[] = [
     why: "Spend is written so late that budgets are overspent by what a minute costs.",
     fix: "Write less than 60.",
   },
-  {
-    section: "general",
-    key: "custom_auth",
-    when: always,
-    why: "It replaces LiteLLM's check of keys, and the file with its code is not part of a generation.",
-    fix: "Remove it and use keys.",
-  },
   ...["max_requests_before_restart", "MAX_REQUESTS_BEFORE_RESTART"].map(
     (key): Danger => ({
       section: key === key.toUpperCase() ? "env" : "general",

@@ -26,6 +26,8 @@ export interface PlannedBackend {
   holdSeconds?: number;
   /** Requests at a time, whichever gateway or client they come from. */
   maxParallel?: number;
+  /** Processes and threads at most, where the entry says so. */
+  pidsLimit?: number;
   expose?: ExposeConfig;
 }
 
@@ -122,6 +124,7 @@ function planServer(context: PlanContext, backend: PlannedBackend, deadlineSecon
         health: { ...health(...healthTest), startPeriodSeconds: deadlineSeconds },
         readySeconds: deadlineSeconds,
         started: backend.start === "auto",
+        pidsLimit: backend.pidsLimit,
       },
       own.hash,
     ),

@@ -7,7 +7,6 @@ import { ownerOf, planOwner } from "../host/owner";
 import { leftOut, withoutLeftOut } from "../optionalModels";
 import { policyFindings, refuseFindings } from "../policy/plan";
 import { adminPort } from "../ports";
-import type { StackConfig } from "../schema/stack";
 import { type PlannedBackend, planBackend } from "./backend";
 import { planBackup } from "./backup";
 import { planCache } from "./cache";
@@ -18,12 +17,13 @@ import { lockFiles, startDeadlines } from "./deviceLock";
 import { planEdge } from "./edge";
 import { planGateway } from "./gateway";
 import { namesOf } from "./instances";
-import { joinedNetworks } from "./joined";
 import { planModel } from "./model";
+import { networksOf } from "./networks";
 import { planNotes } from "./notes";
 import { planObservability } from "./observability";
 import { type PlannedSlot, planSlot, slotsOf } from "./slots";
-import type { BoxPlan, NetworkPlan, NetworkRole, StepPlan } from "./types";
+import { planSpace } from "./space";
+import type { BoxPlan, StepPlan } from "./types";
 
 export { modelServers, servicesOf } from "./services";
 
@@ -50,12 +50,12 @@ export function planBox(input: PlanInput): BoxPlan {
     ),
     edge: planEdge(context),
   };
-  const plan: Omit<BoxPlan, "policy"> = {
+  const parts: Omit<BoxPlan, "policy" | "space"> = {
     stack: config.stack,
     prefix: context.prefix,
     docker: engineAddress(config),
     dataDir: context.dataDir,
-    networks: [...networks(context.prefix, config.observability), ...joinedNetworks(config)],
+    networks: networksOf(config),
     owner: planOwner(imageOf(context, "edge"), context.dataDir, ownerOf(config.stack, input.saltFingerprint)),
     cache: planCache(context),
     database: planDatabase(context),
@@ -73,6 +73,7 @@ export function planBox(input: PlanInput): BoxPlan {
     models: Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model)),
     notes: planNotes(context, leftOut(input.config, input.secrets)),
   };
+  const plan = { ...parts, space: planSpace(parts) };
   const policy = policyFindings({ config, plan, resolved: input.resolved, lock: input.lock ?? {} });
   refuseFindings(config.stack, policy);
   return { ...plan, policy };
@@ -120,17 +121,4 @@ function sumOf(values: number[]): number {
 function planLocks(context: PlanContext, backends: PlannedBackend[]): StepPlan | undefined {
   const devices = new Set(backends.flatMap(({ engine }) => engine.gpu?.ids ?? []));
   return devices.size > 0 ? lockFiles(imageOf(context, "edge"), context.dataDir, [...devices]) : undefined;
-}
-
-function networks(prefix: string, { mode, langfuse }: StackConfig["observability"]): NetworkPlan[] {
-  const network = (role: NetworkRole, internal: boolean) => ({ role, name: `${prefix}-${role}`, internal });
-  return [
-    // Gateways reach cloud providers through it, and only networks with a way out can publish the edge's ports.
-    network("edge", false),
-    network("data", true),
-    network("models", true),
-    network("backends", true),
-    ...(mode === "bundled" ? [network("metrics", true), network("dashboards", false)] : []),
-    ...(langfuse?.mode === "bundled" ? [network("langfuse", true)] : []),
-  ];
 }

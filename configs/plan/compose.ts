@@ -72,6 +72,7 @@ function composeService(plan: BoxPlan, { container }: ServicePlan) {
     ports: c.ports.map(({ bind, port, containerPort }) => `${bracketed(bind)}:${port}:${containerPort}`),
     mem_limit: `${c.memoryMiB}m`,
     memswap_limit: `${c.memoryMiB}m`,
+    pids_limit: c.pidsLimit,
     ...(c.shmMiB ? { shm_size: `${c.shmMiB}m` } : {}),
     read_only: c.readOnly,
     init: c.init,

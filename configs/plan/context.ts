@@ -3,6 +3,7 @@ import type { ModelLock } from "../models/facts";
 import type { StackConfig } from "../schema/stack";
 import type { SecretFacts } from "../secretFacts";
 import type { ImageRole } from "./imageRoles";
+import { processesOf } from "./processes";
 import type { Resolved } from "./resolved";
 import { hashOf } from "./text";
 import type { ContainerPlan, FilePlan } from "./types";
@@ -55,6 +56,7 @@ type Optional =
   | "hostGateway"
   | "readOnly"
   | "shmMiB"
+  | "pidsLimit"
   | "gpu"
   | "ulimits"
   | "ipc"
@@ -79,6 +81,7 @@ export function container(
   choices: ContainerChoices,
   contentHash: string,
 ): ContainerPlan {
+  const { pidsLimit = processesOf(choices.role), ...own } = choices;
   const spec = {
     env: {},
     tmpfs: { "/tmp": "rw,noexec,nosuid,size=64m" },
@@ -89,13 +92,15 @@ export function container(
     started: true,
     replacement: "stop-first" as const,
     image: imageOf(context, choices.role),
-    ...choices,
+    ...own,
   };
+  // Without the limit of processes, which a running container takes.
   // The provider neither notices a removed setting nor a changed health check; a label with the hash of all makes both a
   // replacement.
   const hash = hashOf({ spec, contentHash });
   return {
     ...spec,
+    pidsLimit,
     labels: { "gpubox.stack": context.config.stack, "gpubox.role": choices.name, "gpubox.spec": hash },
   };
 }

@@ -1,5 +1,6 @@
 import { acceptedHosts } from "../endpoint";
 import { adminPort, edgePorts } from "../ports";
+import { bodyLimits } from "./bodyLimits";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { usesDatabase } from "./gateway";
 import { CONFIG_DIR } from "./haproxy/common";
@@ -42,6 +43,7 @@ export function planEdge(context: PlanContext): ServicePlan {
           keys: usesDatabase(context) ? "virtual" : "master",
           audio: Object.values(config.models).some(({ mode }) => mode.startsWith("audio_")),
           maxParallel: config.gateway.limits.maxParallel,
+          bodies: bodyLimits(context),
           adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
           metrics: config.observability.mode === "bundled",
           tls: edgeTls(config),

@@ -71,7 +71,7 @@ export function planElsewhere(
     },
   };
   return {
-    config: litellmConfig(kept, routed, { database, redis, drain: false }),
+    config: litellmConfig(kept, routed, { database, redis, drain: false, guard: false }),
     env: environment(
       kept,
       routed.flatMap(({ deployments }) => deployments),

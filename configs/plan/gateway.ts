@@ -5,6 +5,7 @@ import type { GatewayConfig } from "../schema/gateway";
 import type { StackConfig } from "../schema/stack";
 import { planAccess } from "./access";
 import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
+import { guardFiles } from "./guard";
 import { joinedByGateways } from "./joined";
 import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
 import { planMigration } from "./migration";
@@ -57,7 +58,12 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
   );
   const files: Record<string, FilePlan> = {
     "config.yaml": configFile(
-      litellmConfig(config, models, { database, redis: config.cache.mode !== "none", drain: true }),
+      litellmConfig(config, models, {
+        database,
+        redis: config.cache.mode !== "none",
+        drain: true,
+        guard: true,
+      }),
     ),
     "gateway.env": envFile({
       LITELLM_MASTER_KEY: [{ secret: "masterKey", as: "shell" }],
@@ -81,6 +87,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     ...(database
       ? assetFiles(context, { "migrate.sh": "gateway/migrate.sh", "access.py": "gateway/access.py" })
       : {}),
+    ...guardFiles(context, config),
     ...trajectoryFiles(context),
   };
   const draft = directory("", NOBODY, files, context.secrets);
@@ -122,6 +129,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       ],
       tmpfs: { "/tmp": "rw,nosuid,size=512m,mode=1777" },
       memoryMiB: config.gateway.memoryMiB,
+      pidsLimit: config.gateway.pidsLimit,
       health: {
         ...health(
           "CMD",

@@ -1,3 +1,4 @@
+import { STEP_LIMIT } from "./processes";
 import { renderText, type SecretValues, shellQuote } from "./text";
 import type { DirectoryPlan, WritableDirectoryPlan } from "./types";
 
@@ -7,23 +8,27 @@ import type { DirectoryPlan, WritableDirectoryPlan } from "./types";
  */
 export function onHost(image: string, directory: string, script: string, words: string[] = []): string {
   const quoted = [script, "gpubox", ...words].map(shellQuote).join(" ");
-  return `docker run --rm -i --network none --user 0 --entrypoint sh -v ${directory}:${directory} ${image} -c ${quoted}`;
+  return `docker run --rm -i --network none --user 0 ${STEP_LIMIT} --entrypoint sh -v ${directory}:${directory} ${image} -c ${quoted}`;
 }
 
-/** Each file appears under its name whole or not at all: written beside it, then renamed. Files not named are removed. */
+/**
+ * All files appear under their names, or none does: written beside them, then renamed, so that a disk which fills up on the
+ * way leaves what was there. Files not named are removed.
+ */
 const WRITE = `set -eu
 umask 077
 dir=$1 gid=$2
 install -d -m 0750 -o 0 -g "$gid" "$dir"
+trap 'rm -f "$dir"/.*.new' EXIT
 keep=" "
 while read -r name mode data; do
   printf %s "$data" | base64 -d > "$dir/.$name.new"
   chown "0:$gid" "$dir/.$name.new"
   chmod "$mode" "$dir/.$name.new"
-  mv -f "$dir/.$name.new" "$dir/$name"
   keep="$keep$name "
 done
-for file in "$dir"/* "$dir"/.*.new; do
+for name in $keep; do mv -f "$dir/.$name.new" "$dir/$name"; done
+for file in "$dir"/*; do
   [ -f "$file" ] || continue
   case "$keep" in *" \${file##*/} "*) ;; *) rm -f "$file" ;; esac
 done`;

@@ -36,7 +36,7 @@ export function secretVariable(secret: string): string {
 export function litellmConfig(
   config: StackConfig,
   models: RoutedModel[],
-  uses: { database: boolean; redis: boolean; drain: boolean },
+  uses: { database: boolean; redis: boolean; drain: boolean; guard: boolean },
 ): string {
   const { settings, routing, limits, dropParams, logs } = config.gateway;
   const redis = uses.redis ? redisSettings() : undefined;
@@ -54,7 +54,7 @@ export function litellmConfig(
       ...cacheSettings(config, redis),
       ...(limits.budget ? { max_budget: limits.budget.usd, budget_duration: limits.budget.per } : {}),
       ...settings.litellm,
-      ...callbackSettings(config),
+      ...callbackSettings(config, uses.guard),
     },
     router_settings: {
       ...(redis ? { redis_host: redis.host, redis_port: redis.port, redis_password: redis.password } : {}),

@@ -1,5 +1,6 @@
 import { planBackup } from "./backup";
 import type { PlanContext } from "./context";
+import { STEP_PROCESSES } from "./processes";
 import { shellQuote } from "./text";
 import type { ContainerPlan, DirectoryPlan, NetworkRole, StepPlan } from "./types";
 
@@ -32,6 +33,7 @@ function migrateScript(context: PlanContext, gateway: ContainerPlan, files: Dire
     ...["--name", name, "--network", `${context.prefix}-${network}`, "--user", gateway.user],
     ...["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true"],
     ...["--memory", `${gateway.memoryMiB}m`, "--memory-swap", `${gateway.memoryMiB}m`],
+    ...["--pids-limit", String(STEP_PROCESSES)],
     ...Object.entries(gateway.tmpfs).flatMap(([path, options]) => ["--tmpfs", `${path}:${options}`]),
     ...Object.entries({ "gpubox.stack": context.config.stack, "gpubox.keep": "migration" }).flatMap(
       ([label, value]) => ["--label", `${label}=${value}`],

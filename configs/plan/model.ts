@@ -37,6 +37,7 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
       siblings,
       holdSeconds: "holdSeconds" in model ? model.holdSeconds : undefined,
       maxParallel: model.maxParallel,
+      pidsLimit: "pidsLimit" in model ? model.pidsLimit : undefined,
       expose: "expose" in model ? model.expose : undefined,
     };
     // The valve has waited already: another try at the same backend would wait as long again, one at a sibling may pass.

@@ -1,7 +1,7 @@
 import type { BoxPlan, ModelServer } from "./types";
 
 /** What answers for each model that the box runs itself; a slot once for each of its models. */
-export function modelServers({ backends, slots }: BoxPlan): ModelServer[] {
+export function modelServers({ backends, slots }: Pick<BoxPlan, "backends" | "slots">): ModelServer[] {
   const loaded = slots.flatMap(({ service, members }) =>
     members.map((member) => ({ ...member, instance: member.model, start: "ondemand" as const, service })),
   );
@@ -9,7 +9,7 @@ export function modelServers({ backends, slots }: BoxPlan): ModelServer[] {
 }
 
 /** Every container of a plan, in an order in which each comes after what it needs. */
-export function servicesOf(plan: Omit<BoxPlan, "policy">) {
+export function servicesOf(plan: Omit<BoxPlan, "policy" | "space">) {
   const { certificates } = plan;
   return [
     ...(plan.cache ? [plan.cache] : []),

@@ -4,6 +4,7 @@ import { assetFiles, container, health, type PlanContext } from "./context";
 import { type LockedEngine, takingTurns } from "./deviceLock";
 import { DRAIN_SECONDS, llamaSwapCommand, llamaSwapFile, type OnDemandModel } from "./llamaSwap";
 import { slotPort } from "./names";
+import { SERVER_PROCESSES } from "./processes";
 import { configFile, directory } from "./text";
 import type { DeviceNeed, ServicePlan, SlotPlan } from "./types";
 import { holdSeconds, planValve } from "./valve";
@@ -108,6 +109,7 @@ function planServer(
         devices,
         groupAdd,
         memoryMiB: Math.max(...engines.map(({ memoryMiB }) => memoryMiB)) + LLAMA_SWAP_MIB,
+        pidsLimit: Math.max(...members.map(({ pidsLimit = SERVER_PROCESSES }) => pidsLimit)),
         init: true,
         health: health(...server.healthTest),
         readySeconds: READY_SECONDS,

@@ -1,8 +1,9 @@
+import { STEP_LIMIT } from "./processes";
 import type { ServicePlan } from "./types";
 
 /**
  * Steps on the host as POSIX sh, the same under Pulumi and under Compose. They take names from the environment:
- * GPUBOX_CONTAINER, GPUBOX_EDGE, GPUBOX_NAME, GPUBOX_SECONDS.
+ * GPUBOX_CONTAINER, GPUBOX_EDGE, GPUBOX_NAME, GPUBOX_PROCESSES, GPUBOX_SECONDS.
  */
 
 /**
@@ -40,7 +41,7 @@ printf '%s\\n' "$said"
 [ "$code" = 0 ] && exit 0
 echo "The new gateway is not served; what served before goes on." >&2
 case "$said" in *"proven: ready"*) exit 1 ;; esac
-docker run --rm --network none --volumes-from "$GPUBOX_CONTAINER:ro" --user 65534:65534 --cap-drop ALL --tmpfs /tmp \\
+docker run --rm --network none ${STEP_LIMIT} --volumes-from "$GPUBOX_CONTAINER:ro" --user 65534:65534 --cap-drop ALL --tmpfs /tmp \\
   --env HOME=/tmp --env LITELLM_LOCAL_MODEL_COST_MAP=True --entrypoint sh \\
   "$(docker inspect --format '{{.Image}}' "$GPUBOX_CONTAINER")" /etc/gpubox/entrypoint.sh --validate_config 2>&1 |
   grep 'config validation failed' | cut -c1-400 >&2
@@ -87,6 +88,19 @@ export const AWAIT_HEALTHY_AND_RELOAD = `( ${AWAIT_HEALTHY} ) && ${RELOAD}`;
  * then waits as {@link AWAIT_HEALTHY} does.
  */
 export const RENEW_AND_AWAIT_HEALTHY = `docker exec "$GPUBOX_CONTAINER" sh /etc/gpubox/renew.sh && ( ${AWAIT_HEALTHY} )`;
+
+/**
+ * Bounds the processes of a container before a step waits for it. Compose does that as it makes the container; the Docker
+ * provider has no input for it. Docker keeps the bound over restarts. It refuses while the container restarts, so that one
+ * which only got up at the second try is bounded after the step.
+ */
+export function limited(step: string): string {
+  const limit = 'docker update --pids-limit "$GPUBOX_PROCESSES" "$GPUBOX_CONTAINER"';
+  return `limited=$(${limit} 2>/dev/null)
+( ${step}
+) || exit 1
+[ -n "$limited" ] || ${limit} >/dev/null`;
+}
 
 /** The step after which a service counts as ready, with its present files. */
 export function readyStep({ gate, reloads }: Pick<ServicePlan, "gate" | "reloads">): string {

@@ -1,5 +1,6 @@
 import type { PolicyFinding } from "../policy/judge";
 import type { ImageRole } from "./imageRoles";
+import type { SpacePlan } from "./space";
 import type { TextPart } from "./text";
 
 /**
@@ -39,6 +40,8 @@ export interface NetworkPlan {
   /** Name on the host, `gpubox-<stack>-<role>`; of one that is somebody else's, its own. */
   name: string;
   role: NetworkRole;
+  /** Name of its bridge on the host; absent for somebody else's. */
+  bridge?: string;
   /** True for networks that have no way out of the host. */
   internal: boolean;
   /** True: it has to be there already, and stays when the box goes. */
@@ -126,6 +129,8 @@ export interface ContainerPlan {
   hostGateway: boolean;
   ports: PortPlan[];
   memoryMiB: number;
+  /** Processes and threads at most. */
+  pidsLimit: number;
   shmMiB?: number;
   gpu?: GpuRequest;
   ulimits?: UlimitPlan[];
@@ -164,6 +169,8 @@ export interface StepPlan {
   stdin?: TextPart[];
   /** It runs again when one of these changes, and for no other reason. Without them: when anything of it changes. */
   triggers?: string[];
+  /** Files that it brings to the host, where their sizes are known. */
+  fetches?: { path: string; bytes: number }[];
 }
 
 /** A service of its own: its files, its container, and what it keeps. */
@@ -279,6 +286,8 @@ export interface BoxPlan {
   /** Says on the host whose the data directory is; absent without a salt key. */
   owner?: OwnerPlan;
   networks: NetworkPlan[];
+  /** Comes before anything is stopped. */
+  space: SpacePlan;
   cache?: ServicePlan;
   database?: ServicePlan;
   /** Backs the bundled database up. */

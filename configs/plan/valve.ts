@@ -1,5 +1,6 @@
 import type { EngineContainer } from "../engines/engine";
 import type { PlannedBackend } from "./backend";
+import { modelBodyBytes } from "./bodyLimits";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { HAPROXY } from "./edge";
 import { DIRECT_PORT, directKeys, VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
@@ -47,6 +48,7 @@ export function planValve(context: PlanContext, backend: PlannedBackend, target:
             backend.start === "manual" ? startCommand(context.config.stack, backend.instance) : undefined,
           slot,
           maxParallel: backend.maxParallel,
+          bodyBytes: modelBodyBytes(context, backend.model, context.config.models[backend.model]!),
           direct: expose && { keyed },
           metrics:
             context.config.observability.mode === "bundled" ? { backendPath: engine.metricsPath } : undefined,

@@ -1,5 +1,6 @@
 import type { LockedFile } from "../models/facts";
 import type { RepositoryFiles } from "../models/repository";
+import { STEP_LIMIT } from "./processes";
 import { hashOf, shellQuote, type TextPart } from "./text";
 import type { StepPlan } from "./types";
 
@@ -60,14 +61,16 @@ export function weightsStep(options: WeightsOptions): StepPlan {
     ...wanted,
     progressSeconds: options.progressSeconds ?? 5,
   };
+  const fetches = "files" in options.wanted ? options.wanted.files : [];
   const token: TextPart[] = hasToken ? [{ secret: HUB_TOKEN, as: "raw" }, "\n"] : [];
   return {
     name: `weights-${hashOf(manifest).slice(0, 8)}`,
     script: [
-      ...["docker run --rm -i --user 0 --label", `gpubox.weights=${repo}`],
+      ...["docker run --rm -i --user 0", STEP_LIMIT, "--label", `gpubox.weights=${repo}`],
       ...["--entrypoint python3 -v", `${modelsDir}:${modelsDir}`],
       ...[image, "-c", shellQuote(RUN_FIRST_LINE)],
     ].join(" "),
+    fetches: fetches.map(({ path, bytes }) => ({ path: `${manifest.directory}/${path}`, bytes })),
     stdin: [`${JSON.stringify(options.fetchScript)}\n`, `${JSON.stringify(manifest)}\n`, ...token],
   };
 }

@@ -7,6 +7,7 @@ import { textWithoutSecrets } from "../policy/plaintext";
 import { dataChanges, isElsewhere, portChanges, secretChanges } from "./belongings";
 import { diffSettings, diffValues } from "./configDiff";
 import { containerChanges, type Identity } from "./containers";
+import { destinationChanges } from "./destinations";
 import { downloads, short, weightsOf } from "./downloads";
 import { gpuChanges } from "./gpus";
 import type { Changes, ModelChange, Side } from "./types";
@@ -26,6 +27,7 @@ export function compare(before: Side | undefined, after: Side, known?: Identity)
   return {
     settings: diffSettings(before?.values ?? {}, after.values),
     models: modelChanges(before, after),
+    destinations: destinationChanges(before, after),
     containers,
     gaps: gapsOf(after.plan, replaced, weightsOf(after)),
     steps: identity ? lastingSteps(identity.before, identity.after) : [],
@@ -40,8 +42,9 @@ export function compare(before: Side | undefined, after: Side, known?: Identity)
 
 /** True where `up` would change nothing. A preview has more than changes: notes and policies stand there all the same. */
 export function isEmpty(changes: Changes): boolean {
-  const { settings, models, containers, gaps, steps, gpus, downloads, ports, secrets, data } = changes;
-  const lists = [settings, models, containers, gaps, steps, gpus, downloads, secrets, data];
+  const { settings, models, destinations, containers, gaps, steps, gpus, downloads, ports, secrets, data } =
+    changes;
+  const lists = [settings, models, destinations, containers, gaps, steps, gpus, downloads, secrets, data];
   return [...lists, ports.opened, ports.closed].every((list) => list.length === 0);
 }
 

@@ -1,5 +1,6 @@
 import { textWithoutSecrets, withoutSecrets } from "../policy/plaintext";
 import { sections } from "../schema/stack";
+import { cut, visible } from "../visible";
 import type { ConfigChange } from "./types";
 
 /** Characters of a value that a reviewer is shown. */
@@ -39,15 +40,14 @@ export function diffSettings(before: Values, after: Values): ConfigChange[] {
 }
 
 /**
- * A value as a reviewer reads it: one line, not too long, and nothing in it that looks like a secret.
+ * A value as a reviewer reads it: one line, what is too long with a mark, and nothing in it that looks like a secret.
  *
  * @param key the setting, variable or flag that it belongs to
  */
 export function shown(value: unknown, key = ""): string {
   const text =
     typeof value === "string" ? textWithoutSecrets(value, key) : JSON.stringify(withoutSecrets(value, key));
-  const line = text.replace(/\s+/g, " ");
-  return line.length > LONGEST ? `${line.slice(0, LONGEST - 1)}…` : line;
+  return cut(visible(text), LONGEST);
 }
 
 function keysOf(before: Values, after: Values): string[] {

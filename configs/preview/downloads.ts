@@ -51,7 +51,8 @@ function weights(before: Side | undefined, after: Side): Download[] {
 
 /** A revision as people compare them. */
 export function short(revision: string | undefined): string {
-  return revision ? revision.slice(0, 12) : "not locked";
+  if (!revision) return "not locked";
+  return revision.length > 12 ? `${revision.slice(0, 12)}…` : revision;
 }
 
 /** Bytes of weights that each instance's server reads at its start. */

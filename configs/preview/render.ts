@@ -1,6 +1,8 @@
 import type { Problem } from "../problems";
+import { visible } from "../visible";
 import { isEmpty } from "./compare";
-import { code, headline, type Section, sectionsOf } from "./sections";
+import { code, markdown } from "./markdown";
+import { headline, type Section, sectionsOf } from "./sections";
 import type { Preview } from "./types";
 
 /** Characters that a comment on a pull request may have, with some air: GitHub's limit is 65,536. */
@@ -13,11 +15,10 @@ const UNFINISHED = "Nothing differs from what is recorded, but the last `up` did
 /** What `npm run preview` prints. */
 export function previewText(preview: Preview): string {
   const parts = sectionsOf(preview).map(({ title, lines }) =>
-    [title, ...lines.map((line) => `  ${line}`)].join("\n"),
+    [title, ...lines.map((line) => `  ${visible(line)}`)].join("\n"),
   );
-  return [`${preview.stack} against ${preview.base}`, summaryOf(preview, (text) => text), ...parts].join(
-    "\n\n",
-  );
+  const head = [`${preview.stack} against ${preview.base}`, summaryOf(preview, (text) => text)];
+  return [...head.map(visible), ...parts].join("\n\n");
 }
 
 /** The whole in one line; `strong` renders one of changes. */
@@ -29,8 +30,8 @@ function summaryOf(preview: Preview, strong: (text: string) => string): string {
 
 /** The same for a comment on a pull request: what clients notice is open, the rest folded. */
 export function previewMarkdown(preview: Preview): string {
-  const title = `## gpubox preview: ${preview.stack}`;
-  const parts = [title, `Against ${preview.base}.`, summaryOf(preview, (text) => `**${text}**`)];
+  const summary = summaryOf(preview, (text) => `**${markdown(text)}**`);
+  const parts = [heading(preview.stack), markdown(`Against ${preview.base}.`), summary];
   let left = LONGEST - parts.join("\n\n").length;
   for (const section of sectionsOf(preview)) {
     const text = markdownOf(section);
@@ -44,9 +45,9 @@ export function previewMarkdown(preview: Preview): string {
 
 /** A config that no box can be made of, for a comment on a pull request. */
 export function mistakesMarkdown(stack: string, problems: Problem[]): string {
-  const lines = problems.map(({ path, what, fix }) => `- ${code(path)}: ${inert(`${what} ${fix}`)}`);
+  const lines = problems.map(({ path, what, fix }) => `- ${code(path)}: ${markdown(`${what} ${fix}`)}`);
   const count = problems.length === 1 ? "a mistake" : `${problems.length} mistakes`;
-  return `## gpubox preview: ${stack}\n\n**${code(`Pulumi.${stack}.yaml`)} has ${count}: \`up\` would refuse it.**\n\n${lines.join("\n")}\n`;
+  return `${heading(stack)}\n\n**${code(`Pulumi.${stack}.yaml`)} has ${count}: \`up\` would refuse it.**\n\n${lines.join("\n")}\n`;
 }
 
 /** A stack's file that a change removes. */
@@ -59,24 +60,20 @@ export function removedText(stack: string): string {
 
 /** The same for a comment on a pull request. */
 export function removedMarkdown(stack: string): string {
-  return `## gpubox preview: ${stack}\n\n**${removedText(stack)}**\n`;
+  return `${heading(stack)}\n\n**${markdown(removedText(stack))}**\n`;
+}
+
+function heading(stack: string): string {
+  return `## gpubox preview: ${markdown(stack)}`;
 }
 
 /** Sections that a reviewer should see without a click. */
-const OPEN = ["Models", "Who waits, and how long", "Data", "Policies"];
+const OPEN = ["Where requests go", "Models", "Who waits, and how long", "Data", "Policies"];
 
 function markdownOf({ title, lines }: Section): string {
   const list = lines
-    .map((line) => (line.startsWith("  ") ? `  - ${inert(line.trimStart())}` : `- ${inert(line)}`))
+    .map((line) => (line.startsWith("  ") ? `  - ${markdown(line.trimStart())}` : `- ${markdown(line)}`))
     .join("\n");
   if (OPEN.includes(title)) return `### ${title}\n\n${list}`;
   return `<details><summary>${title} (${lines.filter((line) => !line.startsWith("  ")).length})</summary>\n\n${list}\n\n</details>`;
-}
-
-/** Outside of code, nothing of a config may be HTML or a mention. */
-function inert(line: string): string {
-  return line
-    .split(/(`[^`]*`)/)
-    .map((part) => (part.startsWith("`") ? part : part.replaceAll("<", "&lt;").replaceAll("@", "&#64;")))
-    .join("");
 }

@@ -1,10 +1,13 @@
 import { size } from "../gpu/lines";
 import { grouped } from "../policy/judge";
 import { portText } from "./inputs";
+import { code } from "./markdown";
 import type {
   Changes,
   ConfigChange,
   ContainerChange,
+  Destination,
+  DestinationChange,
   Download,
   GpuChange,
   GpuUse,
@@ -25,13 +28,15 @@ export function sectionsOf(preview: Preview): Section[] {
   const lost = preview.data.filter(({ fate }) => fate === "lost");
   const kept = preview.data.filter(({ fate }) => fate === "kept");
   const all: Section[] = [
+    // First, so that nothing can be so long that it is cut off.
+    { title: "Where requests go", lines: preview.destinations.map(destinationLine) },
     { title: "Models", lines: preview.models.flatMap(modelLines) },
     { title: "Settings", lines: preview.settings.map(fieldLine) },
     {
       title: "Who waits, and how long",
       lines: [
-        ...preview.crowded.map(({ notice }) => notice),
-        ...preview.steps,
+        ...preview.crowded.map(({ notice }) => first(notice)),
+        ...preview.steps.map(first),
         ...preview.gaps.flatMap(gapLines),
       ],
     },
@@ -51,9 +56,14 @@ export function sectionsOf(preview: Preview): Section[] {
       lines: [...lost.map(({ what }) => `lost: ${what}`), ...kept.map(({ what }) => `kept: ${what}`)],
     },
     { title: "Policies", lines: grouped(preview.policy).flatMap(policyLines) },
-    { title: "Notes", lines: preview.notes },
+    { title: "Notes", lines: preview.notes.map(first) },
   ];
   return all.filter(({ lines }) => lines.length > 0);
+}
+
+/** A sentence as a line of the first depth, whatever it begins with. */
+function first(sentence: string): string {
+  return sentence.trimStart();
 }
 
 /** The whole in one line: `models: 1 changed; containers: 1 replaced; tiny waits about 10 s; no data is lost` */
@@ -92,14 +102,21 @@ function lasting({ aboutSeconds, mostSeconds }: { aboutSeconds?: number; mostSec
   return aboutSeconds === undefined ? `at most ${mostSeconds} s` : `about ${aboutSeconds} s`;
 }
 
-/** A value of somebody's in Markdown: as code, so that it is neither a heading nor a mention. */
-export function code(text: string): string {
-  return `\`${text.replaceAll("`", "'").replace(/\s+/g, " ")}\``;
-}
-
 function modelLines({ model, change, what, fields }: ModelChange): string[] {
   const head = `${change}: ${code(model)}${change === "changed" ? "" : ` (${code(what)})`}`;
   return [head, ...fields.map((field) => `  ${fieldLine(field)}`)];
+}
+
+function destinationLine({ who, before, after }: DestinationChange): string {
+  const text = (one: Destination | undefined) =>
+    one ? `${code(one.to)} with ${keysText(one.keys)}` : "nothing";
+  if (!before) return `${who}: ${text(after)}`;
+  return `${who}: ${text(before)} → ${text(after)}`;
+}
+
+function keysText(keys: string[]): string {
+  if (keys.length === 0) return "no key";
+  return `the ${keys.length === 1 ? "secret" : "secrets"} ${keys.map(code).join(", ")}`;
 }
 
 function fieldLine({ path, before, after }: ConfigChange): string {
@@ -108,7 +125,7 @@ function fieldLine({ path, before, after }: ConfigChange): string {
 }
 
 function gapLines(gap: Preview["gaps"][number]): string[] {
-  return [gap.notice, `  ${lasting(gap)}: ${gap.source}`];
+  return [first(gap.notice), `  ${lasting(gap)}: ${gap.source}`];
 }
 
 function containerLines({ container, action, how, copies, reasons }: ContainerChange): string[] {

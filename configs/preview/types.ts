@@ -30,6 +30,22 @@ export interface ConfigChange {
   after?: string;
 }
 
+/** Where something of the box sends requests, and by their names the secrets that it sends with them. */
+export interface Destination {
+  /** The host first, then the whole address where there is one: `far.example (https://far.example/v1)`. */
+  to: string;
+  keys: string[];
+}
+
+export interface DestinationChange {
+  /** What sends: model `far`. */
+  who: string;
+  /** Undefined: it is new. */
+  before?: Destination;
+  /** Undefined: it is gone. */
+  after?: Destination;
+}
+
 export interface ModelChange {
   model: string;
   change: "added" | "removed" | "changed";
@@ -110,6 +126,8 @@ export interface Changes {
   /** Sections of the config beside the models. */
   settings: ConfigChange[];
   models: ModelChange[];
+  /** Of what leaves the box: to whom, with which keys. */
+  destinations: DestinationChange[];
   containers: ContainerChange[];
   gaps: Gap[];
   /** What is done once and cannot be undone by a rollback, a sentence each. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { modelGpuSchema } from "./gpu";
 import { instancesOption, modelBase } from "./model";
-import { memoryMiB, port, secretRef } from "./shared";
+import { memoryMiB, pidsLimit, port, secretRef } from "./shared";
 
 const expose = z.strictObject({
   port: port.describe("Port of this host."),
@@ -27,6 +27,9 @@ export function backendBase(memoryDefault: number) {
     memoryMiB: memoryMiB
       .default(memoryDefault)
       .describe("Limit of the container's main memory in MiB, shared memory and /tmp included."),
+    pidsLimit: pidsLimit
+      .optional()
+      .describe("Processes and threads that its container may have at most. Default: 8192."),
     readySeconds: z
       .int()
       .positive()

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { limitsSchema } from "./limits";
 import { routingSchema } from "./routing";
-import { hostName, memoryMiB, networkName, port, portBind, seconds, secretRef } from "./shared";
+import { hostName, memoryMiB, networkName, pidsLimit, port, portBind, seconds, secretRef } from "./shared";
 import { adminSchema, tlsSchema } from "./tls";
 
 const settings = z.record(z.string(), z.unknown());
@@ -65,6 +65,9 @@ export const gatewaySchema = z.strictObject({
     .default(900)
     .describe("Seconds that an old gateway may take to finish the requests that it has."),
   memoryMiB: memoryMiB.default(4096).describe("Memory limit of a gateway container in MiB."),
+  pidsLimit: pidsLimit
+    .optional()
+    .describe("Processes and threads that a gateway container may have at most. Default: 2048."),
   routing: routingSchema
     .prefault({})
     .describe("How a request finds its server, and what happens when that fails."),
@@ -72,7 +75,22 @@ export const gatewaySchema = z.strictObject({
   dropParams: z
     .boolean()
     .default(true)
-    .describe("Parameters that a model does not know are left out. false: they are refused."),
+    .describe(
+      "Parameters that a model, or no API and no engine, knows are left out. false: they are refused.",
+    ),
+  allowParameters: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/,
+          "A parameter's name is letters, digits and _ . -, at most 64.",
+        ),
+    )
+    .default([])
+    .describe(
+      "More parameters that bodies may have: what a server takes and gpubox does not know. Never what steers LiteLLM itself.",
+    ),
   logs: z
     .strictObject({
       json: z.boolean().default(true).describe("One JSON object a line."),

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { sshAddress } from "../host/address";
+import { sshAddress, unixSocket } from "../host/address";
+import { dataDirFlaw } from "../host/dataDir";
 import { gpuSchema } from "./gpu";
-import { absolutePath } from "./shared";
+import { absolutePath, port } from "./shared";
 
 /** A file of the machine that gpubox runs on. ssh would take a quote or a line break for more of its configuration. */
 const sshPath = z
@@ -17,7 +18,7 @@ export const hostSchema = z.strictObject({
   docker: z
     .string()
     .refine(
-      (text) => /^unix:\/\/\/.+/.test(text) || sshAddress(text) !== undefined,
+      (text) => unixSocket(text) !== undefined || sshAddress(text) !== undefined,
       "Write unix:///var/run/docker.sock or ssh://user@host.",
     )
     .default("unix:///var/run/docker.sock")
@@ -34,6 +35,10 @@ export const hostSchema = z.strictObject({
     .optional()
     .describe("Host that the SSH connection goes through, as ProxyJump has it."),
   dataDir: absolutePath
+    .refine((path) => dataDirFlaw(path) === undefined, {
+      error: ({ input }) =>
+        `It ${dataDirFlaw(String(input))}. Write a directory of the box's own, for example /srv/gpubox.`,
+    })
     .default("/srv/gpubox")
     .describe("Directory on the host for env files, configs and model files. One box a directory."),
   arch: z
@@ -48,6 +53,12 @@ export const hostSchema = z.strictObject({
       "The model hub, or a mirror of it: where models are locked and downloaded from. By http:// the token of gpubox:hfToken crosses the network in plain text.",
     ),
   gpus: z.array(gpuSchema).default([]).describe("The host's GPUs. Empty: no GPU."),
+  openToContainers: z
+    .array(port)
+    .default([])
+    .describe(
+      "TCP ports of the host that the box's containers may connect to, besides those of servers that this file names by a URL. For a Redis or Postgres on the host, whose URL is a secret. `host prepare` closes all others.",
+    ),
   gpuGroups: z
     .array(z.int().min(0))
     .default([])

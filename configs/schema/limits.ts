@@ -9,6 +9,8 @@ export const budget = z.strictObject({
     .describe("How long it has to last: 1d, 1w, 1mo."),
 });
 
+const bodyMiB = z.int().positive().max(1024).optional();
+
 /** What clients may take, all models together. A model's own limits are in its entry. */
 export const limitsSchema = z.strictObject({
   maxParallel: z
@@ -18,6 +20,16 @@ export const limitsSchema = z.strictObject({
     .max(1000)
     .optional()
     .describe("Requests at the same time through the edge; the next one is answered 429."),
+  maxBodyMiB: z
+    .strictObject({
+      chat: bodyMiB.describe("MiB of a chat, completion, message or response."),
+      embeddings: bodyMiB.describe("MiB of a request for embeddings or a ranking."),
+      audio: bodyMiB.describe("MiB of a request with sound."),
+    })
+    .prefault({})
+    .describe(
+      "How large the body of a request may be; a larger one is answered 413. Default: what the longest context of the models needs, with 32 MiB for images where a model may see.",
+    ),
   enforce: z
     .boolean()
     .default(true)

@@ -30,6 +30,9 @@ export const seconds = z.int().min(0);
 /** MiB: a container's memory limit. Docker refuses less than 6. */
 export const memoryMiB = z.int().min(16);
 
+/** Processes and threads of a container. Below this many the engines themselves do not start. */
+export const pidsLimit = z.int().min(64).max(4_194_304);
+
 export const absolutePath = z
   .string()
   .regex(

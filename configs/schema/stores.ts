@@ -38,6 +38,10 @@ export const cacheSchema = z.strictObject({
     .regex(/^[A-Za-z0-9_.-]+$/, "A namespace is letters, digits and _ . -")
     .default("gpubox")
     .describe("Prefix of the answers' keys in Redis, where others use it too."),
+  scope: z
+    .enum(["key", "team", "all"])
+    .default("key")
+    .describe("Who shares answers: the requests of one `key`, of one `team`, or `all`. Models never do."),
   calls: z
     .array(z.enum(callNames))
     .min(1)

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { processesOf } from "../../configs/plan/processes";
 import { adminSql, type DatabaseAt, LITELLM, POSTGRES_PATH } from "../database";
 import { output, run, UserError } from "../process";
 import type { Log } from "../project";
@@ -34,6 +35,8 @@ export async function rehearse(docker: string, image: string, folder: string, lo
       "no-new-privileges:true",
       "--memory",
       "1024m",
+      "--pids-limit",
+      String(processesOf("database")),
       "--shm-size",
       "256m",
     ],

@@ -1,10 +1,21 @@
-import type { Answer, Facts, FoundGpus, PortFacts, RemoteFacts } from "../../configs/doctor/facts";
+import { z } from "zod";
+import { ANSWER_SECONDS } from "../../configs/doctor/ailments";
+import type {
+  Answer,
+  ContainerFacts,
+  Facts,
+  FoundGpus,
+  PortFacts,
+  RemoteFacts,
+} from "../../configs/doctor/facts";
 import { sshAddress } from "../../configs/host/address";
+import { firewallStep, rulesHidden } from "../../configs/host/firewall";
 import { planHost } from "../../configs/host/prepare";
 import { PROBE } from "../../configs/plan/names";
 import type { BoxPlan } from "../../configs/plan/types";
 import type { StackConfig } from "../../configs/schema/stack";
 import { findDocker } from "../dockerEngine";
+import { firewallInput } from "../host/firewall";
 import { readHost } from "../host/prepare";
 import { hostShell } from "../host/shell";
 import { disks, freeMemory, holderOf, onHost } from "../machine";
@@ -13,11 +24,20 @@ import type { Secrets } from "../secrets";
 import { connectHost } from "../ssh/connection";
 import { reachEndpoint } from "../ssh/reach";
 import { containersOf, networksOf } from "./containers";
-import { edgeOf, gatewayLook, postgresSays, valvesOf } from "./insides";
+import { edgeOf, gatewaysLook, postgresSays, valvesOf } from "./insides";
 import { lately } from "./lately";
+import { within } from "./look";
+import { memoryKills } from "./memoryKills";
+import { probed } from "./probes";
 
 /** Milliseconds for an answer of the box: the edge holds a request for a minute when no gateway is there. */
-const ANSWER_MS = 8_000;
+const ANSWER_MS = ANSWER_SECONDS * 1_000;
+
+/** Milliseconds for an engine on this machine, and for one behind SSH. */
+const ENGINE_MS = { here: 8_000, away: 30_000 };
+
+/** Milliseconds for what is asked of the host itself: a file system or a driver may hang. */
+const HOST_MS = 6_000;
 
 export interface CollectOptions {
   projectDir: string;
@@ -38,52 +58,69 @@ export async function collect(options: CollectOptions): Promise<Facts> {
   const unreachable = reachHost(projectDir, config);
   if (unreachable)
     return { docker: { state: "silent", reason: "see ssh" }, clientModel, host: { unreachable } };
-  const found = await findDocker(box.docker);
-  const remote = await remoteFacts(config);
-  const host = {
-    ...(await hostFacts(config, box.docker, found.state === "answers" ? found.engine : undefined)),
-    remote,
-  };
-  if (found.state !== "answers") return { docker: found, clientModel, host };
-
-  const [containers, networks] = await Promise.all([containersOf(box), networksOf(box.docker)]);
-  const docker = { state: "answers" } as const;
-  if (!containers?.length) return { docker, networks, containers, clientModel, host };
+  const found = await findDocker(box.docker, ENGINE_MS[sshAddress(config.host.docker) ? "away" : "here"]);
+  const looked = lookAtHost(
+    projectDir,
+    config,
+    box.docker,
+    found.state === "answers" ? found.engine : undefined,
+  );
+  if (found.state !== "answers") return { docker: found, clientModel, host: await looked };
 
   const endpoint = await reachEndpoint(config, box.endpoint);
-  const running = containers.filter(({ role, state }) => role === "gateway" && state === "running");
-  const gateways = running.map(({ name }) => name);
   const ownKey = config.gateway.auth === "key" ? secrets.masterKey : undefined;
-  const [ports, valves, edge, postgres, logs, listed, theirs, databaseSeen] = await Promise.all([
+  // First without a look into any container: what doctor itself runs there would count as the container's own load.
+  const [containers, networks, ports, host, listed, theirs, databaseSeen] = await Promise.all([
+    containersOf(box, memoryKills(box)),
+    networksOf(box),
     portsOf(box, config),
-    valvesOf(box),
-    edgeOf(box),
-    postgresSays(box),
-    lately(box, gateways, since),
+    looked,
     ask(endpoint, ownKey),
     clientKey === undefined ? undefined : ask(endpoint, clientKey),
     readiness(endpoint),
   ]);
-  const serving = edge?.gateways.find(({ state }) => state === "serving")?.gateway ?? gateways[0];
-  const look = serving ? await gatewayLook(box, serving) : {};
-  return {
-    ...{
-      docker,
-      networks,
-      containers,
-      ports,
-      valves,
-      edge,
-      postgres,
-      listed,
-      databaseSeen,
+  if (!containers)
+    return {
+      docker: { state: "silent", reason: "it does not say what its containers are like" },
       clientModel,
       host,
-    },
+    };
+  const docker = { state: "answers" } as const;
+  if (containers.length === 0) return { docker, networks, containers, clientModel, host };
+
+  const running = containers.filter(({ role, state }) => role === "gateway" && state === "running");
+  // What an old generation reaches on its way out says little.
+  const isOld = ({ generation }: ContainerFacts) => Number(generation !== box.gateway.generation);
+  const gateways = running.sort((one, other) => isOld(one) - isOld(other)).map(({ name }) => name);
+  const [asked, valves, edge, postgres, logs, look] = await Promise.all([
+    probed(box, containers),
+    valvesOf(box),
+    edgeOf(box),
+    postgresSays(box),
+    lately(box, gateways, since),
+    gatewaysLook(box, gateways),
+  ]);
+  return {
+    ...{ docker, networks, containers: asked, ports, valves, edge, postgres, listed, databaseSeen },
+    ...{ clientModel, host, clientKey: theirs },
     ...logs,
     ...look,
-    clientKey: theirs,
   };
+}
+
+async function lookAtHost(
+  projectDir: string,
+  config: StackConfig,
+  docker: string,
+  engine: { dataRoot: string; memoryBytes: number } | undefined,
+): Promise<Facts["host"]> {
+  const [facts, remote, firewall] = await Promise.all([
+    hostFacts(config, docker, engine),
+    remoteFacts(projectDir, config),
+    // A remote host's missing rules are among the steps that would prepare it.
+    sshAddress(config.host.docker) ? undefined : missingRules(projectDir, config),
+  ]);
+  return { ...facts, remote, firewall };
 }
 
 /** Why a host behind SSH cannot be looked at. */
@@ -97,14 +134,15 @@ function reachHost(projectDir: string, config: StackConfig): Facts["host"]["unre
   }
 }
 
-async function remoteFacts(config: StackConfig): Promise<RemoteFacts | "here"> {
+async function remoteFacts(projectDir: string, config: StackConfig): Promise<RemoteFacts | "here"> {
   if (!sshAddress(config.host.docker)) return "here";
   const state = await readHost(config);
   const before = Date.now();
   const clock = Number((await hostShell(config, "date +%s")).stdout);
   // Halfway between question and answer, as NTP has it.
   const asked = (before + Date.now()) / 2 / 1000;
-  const { steps } = planHost(state, { dataDir: config.host.dataDir });
+  const firewall = firewallInput(projectDir, config.stack, config);
+  const { steps } = planHost(state, { dataDir: config.host.dataDir, firewall });
   return {
     state,
     steps: steps.map(({ does }) => does),
@@ -113,13 +151,19 @@ async function remoteFacts(config: StackConfig): Promise<RemoteFacts | "here"> {
   };
 }
 
+/** Rules that this machine lacks; undefined where only root may say so. */
+async function missingRules(projectDir: string, config: StackConfig): Promise<string[] | undefined> {
+  const state = await readHost(config);
+  const firewall = firewallInput(projectDir, config.stack, config);
+  const step = firewallStep(state, firewall);
+  if (!step && rulesHidden(state)) return undefined;
+  return step ? [step.does] : [];
+}
+
 async function ask(endpoint: string, key: string | undefined): Promise<Answer> {
   try {
     const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
-    const signal = AbortSignal.timeout(ANSWER_MS);
-    const answer = await fetch(`${endpoint}/v1/models/${PROBE}`, { headers, redirect: "manual", signal });
-    await answer.body?.cancel();
-    return { status: answer.status };
+    return { status: (await get(`${endpoint}/v1/models/${PROBE}`, headers)).status };
   } catch (error) {
     return { failed: error instanceof Error ? error.message : String(error) };
   }
@@ -127,11 +171,25 @@ async function ask(endpoint: string, key: string | undefined): Promise<Answer> {
 
 async function readiness(endpoint: string): Promise<string | undefined> {
   try {
-    const answer = await fetch(`${endpoint}/health/readiness`, { signal: AbortSignal.timeout(ANSWER_MS) });
-    const body = (await answer.json()) as { db?: unknown };
-    return typeof body.db === "string" ? body.db : undefined;
+    const { text } = await get(`${endpoint}/health/readiness`);
+    return z.object({ db: z.string() }).parse(JSON.parse(text)).db;
   } catch {
     return undefined;
+  }
+}
+
+/** The timer of `AbortSignal.timeout` would let this process end while it waits. */
+async function get(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; text: string }> {
+  const control = new AbortController();
+  const timer = setTimeout(() => control.abort(), ANSWER_MS);
+  try {
+    const answer = await fetch(url, { headers, redirect: "manual", signal: control.signal });
+    return { status: answer.status, text: await answer.text() };
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -141,7 +199,8 @@ async function portsOf(box: BoxPlan, config: StackConfig): Promise<PortFacts[]> 
     box.edge.container.ports.map(async ({ bind, port }) => {
       const key = `gpubox:gateway.${port === config.gateway.port ? "port" : "adminPort"}`;
       // It throws for an address that this machine does not have.
-      const holder = await holderOf({ bind, port, key }, box.docker).catch(() => "no address" as const);
+      const found = within(HOST_MS, holderOf({ bind, port, key }, box.docker));
+      const holder = (await found.catch(() => "no address" as const)) ?? "unknown";
       if (holder === "no address") return { bind, port, key, holder };
       if (holder === "free" || holder === "unknown") return { bind, port, key, holder: "free" };
       if ("process" in holder) return { bind, port, key, holder: holder.process };
@@ -157,15 +216,23 @@ async function hostFacts(
   engine: { dataRoot: string; memoryBytes: number } | undefined,
 ): Promise<Facts["host"]> {
   const folders = [...(engine ? [engine.dataRoot] : []), host.dataDir];
-  const free = engine && (await freeMemory(docker));
   const declared = host.gpus
     .filter(({ vendor }) => vendor === "nvidia")
     .map(({ id, memoryGiB }) => ({ id: String(id), memoryMiB: Math.round(memoryGiB * 1024) }));
+  const late = { failed: `no answer within ${HOST_MS / 1000} s` };
+  const [space, free, found] = await Promise.all([
+    within(
+      HOST_MS,
+      disks(docker, folders).catch(() => undefined),
+    ),
+    engine && within(HOST_MS, freeMemory(docker)),
+    declared.length > 0 ? within(HOST_MS, nvidiaDevices(docker)) : undefined,
+  ]);
   return {
-    disks: await disks(docker, folders).catch(() => undefined),
+    disks: space,
     memory:
       engine && free !== undefined ? { totalBytes: engine.memoryBytes, availableBytes: free } : undefined,
-    gpus: declared.length > 0 ? { declared, found: await nvidiaDevices(docker) } : undefined,
+    gpus: declared.length > 0 ? { declared, found: found ?? late } : undefined,
   };
 }
 

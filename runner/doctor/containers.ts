@@ -1,13 +1,16 @@
 import { z } from "zod";
 import type { ContainerFacts } from "../../configs/doctor/facts";
 import type { BoxPlan } from "../../configs/plan/types";
-import { run } from "../process";
+import { ask } from "./look";
+import { endedOf, type Kill, killsOf, type Life } from "./memoryKills";
+import { haltedIn } from "./probes";
 
 /** Lines of a log that say why something ended. */
 const LAST_LINES = 4;
 
 const inspected = z.array(
   z.object({
+    Id: z.string(),
     Name: z.string(),
     RestartCount: z.number(),
     State: z.object({
@@ -15,6 +18,8 @@ const inspected = z.array(
       ExitCode: z.number(),
       OOMKilled: z.boolean(),
       Error: z.string(),
+      StartedAt: z.string(),
+      FinishedAt: z.string(),
       Health: z.object({ Status: z.string() }).nullish(),
     }),
     Config: z.object({ Labels: z.record(z.string(), z.string()) }),
@@ -24,19 +29,38 @@ const inspected = z.array(
 
 const health = z.enum(["healthy", "unhealthy", "starting"]);
 
-/** The stack's containers, stopped ones too; undefined where the engine does not say. */
-export async function containersOf({ docker, stack }: BoxPlan): Promise<ContainerFacts[] | undefined> {
-  const list = await run("docker", ["-H", docker, "ps", "-aq", "--filter", `label=gpubox.stack=${stack}`]);
+/**
+ * The stack's containers, stopped ones too; undefined where the engine does not say.
+ *
+ * @param kills what the kernel killed for want of memory. Default: nothing
+ */
+export async function containersOf(
+  box: BoxPlan,
+  kills: Promise<Kill[]> = Promise.resolve([]),
+): Promise<ContainerFacts[] | undefined> {
+  const list = await ask(box, ["ps", "-aq", "--no-trunc", "--filter", `label=gpubox.stack=${box.stack}`]);
   if (list.code !== 0) return undefined;
   const ids = list.stdout.split("\n").filter(Boolean);
   if (ids.length === 0) return [];
-  const [details, stats] = await Promise.all([
-    run("docker", ["-H", docker, "inspect", ...ids]),
-    statsOf(docker, ids),
+  const [details, stats, halted, killed] = await Promise.all([
+    ask(box, ["inspect", "--type", "container", ...ids]),
+    statsOf(box, ids),
+    Promise.all(ids.map((id) => haltedIn(box, id))),
+    kills,
   ]);
   // One that went away since it was listed makes the command fail, and the others are still printed.
-  const found = inspected.parse(JSON.parse(details.stdout)).map(({ State, ...one }) => {
+  const seen = inspected.safeParse(parseJson(details.stdout));
+  if (!seen.success) return undefined;
+  const now = Date.now() / 1000;
+  const found = seen.data.map(({ State, ...one }) => {
     const name = one.Name.replace(/^\//, "");
+    const life: Life = {
+      id: one.Id,
+      startedAt: Date.parse(State.StartedAt) / 1000,
+      endedAt: Date.parse(State.FinishedAt) / 1000,
+      restarts: one.RestartCount,
+      oomKilled: State.OOMKilled,
+    };
     return {
       name,
       role: one.Config.Labels["gpubox.role"] ?? "",
@@ -48,51 +72,54 @@ export async function containersOf({ docker, stack }: BoxPlan): Promise<Containe
       error: State.Error,
       networks: Object.keys(one.NetworkSettings.Networks ?? {}),
       generation: one.Config.Labels["gpubox.generation"],
+      memoryKills: killsOf(life, killed, now),
+      endedAt: endedOf(life, now),
+      halted: State.Status === "running" ? halted[ids.indexOf(one.Id)] : undefined,
       ...stats[name],
     };
   });
-  return Promise.all(found.map((one) => withLastWords(docker, one)));
+  return Promise.all(found.map((one) => withWords(box, one)));
 }
 
-async function withLastWords(docker: string, one: ContainerFacts): Promise<ContainerFacts> {
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a container that does not run well says of itself. */
+async function withWords(box: BoxPlan, one: ContainerFacts): Promise<ContainerFacts> {
   const ails =
     one.state === "restarting" || one.health === "unhealthy" || (one.state === "exited" && one.exitCode);
   if (!ails) return one;
-  const { stdout, stderr } = await run("docker", [
-    "-H",
-    docker,
-    "logs",
-    "--tail",
-    String(LAST_LINES),
-    one.name,
-  ]);
-  return {
-    ...one,
-    lastWords: `${stdout}${stderr}`
-      .replace(/[\p{Cc}\s]+/gu, " ")
-      .trim()
-      .slice(-300),
-  };
+  const { stdout, stderr } = await ask(box, ["logs", "--tail", String(LAST_LINES), one.name]);
+  const lastWords = `${stdout}${stderr}`
+    .replace(/[\p{Cc}\s]+/gu, " ")
+    .trim()
+    .slice(-300);
+  return { ...one, lastWords };
 }
 
 const stat = z.object({ Name: z.string(), CPUPerc: z.string(), MemPerc: z.string() });
 
-async function statsOf(docker: string, ids: string[]) {
-  const args = ["-H", docker, "stats", "--no-stream", "--format", "{{json .}}", ...ids];
-  const { stdout } = await run("docker", args, { timeoutMs: 20_000 });
-  const lines = stdout.split("\n").filter(Boolean);
-  const entries = lines.map((line) => {
-    const { Name, CPUPerc, MemPerc } = stat.parse(JSON.parse(line));
+async function statsOf(box: BoxPlan, ids: string[]) {
+  const args = ["stats", "--no-stream", "--format", "{{json .}}", ...ids];
+  const { stdout } = await ask(box, args);
+  const entries = stdout.split("\n").flatMap((line) => {
+    const one = stat.safeParse(parseJson(line)).data;
+    if (!one) return [];
+    const { Name, CPUPerc, MemPerc } = one;
     return [
-      Name,
-      { cpuPercent: Number.parseFloat(CPUPerc), memoryPercent: Number.parseFloat(MemPerc) },
-    ] as const;
+      [Name, { cpuPercent: Number.parseFloat(CPUPerc), memoryPercent: Number.parseFloat(MemPerc) }] as const,
+    ];
   });
   return Object.fromEntries(entries.filter(([, { cpuPercent }]) => Number.isFinite(cpuPercent)));
 }
 
 /** Names of the host's networks. */
-export async function networksOf(docker: string): Promise<string[] | undefined> {
-  const list = await run("docker", ["-H", docker, "network", "ls", "--format", "{{.Name}}"]);
+export async function networksOf(box: Pick<BoxPlan, "docker">): Promise<string[] | undefined> {
+  const list = await ask(box, ["network", "ls", "--format", "{{.Name}}"]);
   return list.code === 0 ? list.stdout.split("\n").filter(Boolean) : undefined;
 }

@@ -5,14 +5,7 @@ import { modelServers } from "../../configs/plan/box";
 import type { BoxPlan } from "../../configs/plan/types";
 import { edgeGateways } from "../edge";
 import { inGateway } from "../gatewayExec";
-import { type RunResult, run } from "../process";
-
-/** Milliseconds for a look into one container. */
-const LOOK_MS = 20_000;
-
-function inside(box: BoxPlan, container: string, command: string[]): Promise<RunResult> {
-  return run("docker", ["-H", box.docker, "exec", container, ...command], { timeoutMs: LOOK_MS });
-}
+import { inside, LOOK_MS } from "./look";
 
 /** One table of HAProxy's statistics: field name to value, a row for each server. */
 export function parseStat(csv: string): Record<string, string>[] {
@@ -51,7 +44,7 @@ const serving = z.object({ generation: z.string() });
 /** The edge's own view: which generation serves, and what each gateway has. Undefined where the edge does not answer. */
 export async function edgeOf(box: BoxPlan): Promise<Facts["edge"]> {
   const [gateways, written] = await Promise.all([
-    edgeGateways(box),
+    edgeGateways(box, LOOK_MS),
     inside(box, `${box.prefix}-edge`, ["cat", "/var/lib/gpubox/serving.json"]),
   ]);
   if (!gateways) return undefined;
@@ -64,11 +57,21 @@ const looked = z.object({
   redis: z.string().nullable(),
 });
 
-/** What a gateway reaches. Nothing where it cannot be asked. */
-export async function gatewayLook(box: BoxPlan, gateway: string): Promise<Pick<Facts, "reach" | "redis">> {
-  const result = await inGateway({ box, gateway }, "look.py", {
-    GPUBOX_TARGETS: targetsOf(box).join(" "),
-  });
+/** Gateways that are asked what they reach: one may be paused or hang, and each costs the host a Python process. */
+const MOST_ASKED = 3;
+
+/** What the first of the gateways reaches that can be asked. */
+export async function gatewaysLook(
+  box: BoxPlan,
+  gateways: string[],
+): Promise<Pick<Facts, "reach" | "redis">> {
+  const looks = await Promise.all(gateways.slice(0, MOST_ASKED).map((gateway) => gatewayLook(box, gateway)));
+  return looks.find(({ reach }) => reach) ?? {};
+}
+
+async function gatewayLook(box: BoxPlan, gateway: string): Promise<Pick<Facts, "reach" | "redis">> {
+  const targets = { GPUBOX_TARGETS: targetsOf(box).join(" ") };
+  const result = await inGateway({ box, gateway }, "look.py", targets, LOOK_MS);
   const answer = looked.safeParse(parseJson(result.stdout));
   if (!answer.success) return {};
   return { reach: answer.data.reach, redis: answer.data.redis ?? undefined };
@@ -80,7 +83,7 @@ export async function postgresSays(box: BoxPlan): Promise<string | undefined> {
   const container = `${box.prefix}-${box.database.container.name}`;
   const ask = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" pg_isready -h 127.0.0.1 -U litellm -d litellm';
   const { code, stdout, stderr } = await inside(box, container, ["sh", "-c", ask]);
-  return code === 0 ? "ready" : `${stdout}${stderr}`.trim().split("\n").at(-1);
+  return code === 0 ? "ready" : `${stdout}${stderr}`.trim().split("\n").at(-1) || undefined;
 }
 
 function parseJson(text: string): unknown {

@@ -1,7 +1,8 @@
 import type { Facts } from "../../configs/doctor/facts";
 import { parseRequest } from "../../configs/doctor/requests";
+import { PROBE } from "../../configs/plan/names";
 import type { BoxPlan } from "../../configs/plan/types";
-import { run } from "../process";
+import { ask } from "./look";
 
 /** What a gateway says of a name that it does not know; see LiteLLM's route_llm_request.py. */
 const UNKNOWN_MODEL = /Invalid model name passed in model=([^\s"\\]{1,128}?)\. Call/g;
@@ -13,14 +14,7 @@ export async function lately(
   since: string,
 ): Promise<Pick<Facts, "requests" | "unknownModels">> {
   const log = async (container: string) => {
-    const { code, stdout, stderr } = await run("docker", [
-      "-H",
-      box.docker,
-      "logs",
-      "--since",
-      since,
-      container,
-    ]);
+    const { code, stdout, stderr } = await ask(box, ["logs", "--since", since, container]);
     return code === 0 ? stdout + stderr : undefined;
   };
   const [edge, ...texts] = await Promise.all([`${box.prefix}-edge`, ...gateways].map(log));
@@ -35,5 +29,5 @@ export async function lately(
 }
 
 function namesIn(text: string): string[] {
-  return [...text.matchAll(UNKNOWN_MODEL)].map(([, name]) => name!);
+  return [...text.matchAll(UNKNOWN_MODEL)].map(([, name]) => name!).filter((name) => name !== PROBE);
 }

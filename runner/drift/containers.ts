@@ -191,6 +191,7 @@ function settingsOf(one: Inspected, image: Image | undefined): Settings {
     memoryMiB: HostConfig.Memory / MiB,
     memorySwapMiB: HostConfig.MemorySwap < 0 ? -1 : HostConfig.MemorySwap / MiB,
     shmMiB: HostConfig.ShmSize / MiB,
+    processes: Math.max(0, HostConfig.PidsLimit ?? 0),
     otherLimits: otherLimits(HostConfig),
     readOnly: HostConfig.ReadonlyRootfs,
     init: HostConfig.Init ?? false,
@@ -232,7 +233,6 @@ function otherLimits(host: Inspected["HostConfig"]): string {
     ...(host.CpuShares > 0 ? [`CPU shares ${host.CpuShares}`] : []),
     ...(host.CpuQuota > 0 ? [`CPU quota ${host.CpuQuota}`] : []),
     ...(host.CpusetCpus ? [`CPUs ${host.CpusetCpus}`] : []),
-    ...(host.PidsLimit && host.PidsLimit > 0 ? [`${host.PidsLimit} processes`] : []),
     ...(host.MemoryReservation > 0 ? [`${host.MemoryReservation / MiB} MiB reserved`] : []),
   ];
   return set.length > 0 ? set.join(", ") : "none";

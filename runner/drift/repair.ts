@@ -29,6 +29,8 @@ export async function repairDrift(
 
   const docker = (...args: string[]) => output("docker", ["-H", box.docker, ...args]);
   for (const id of repairs.unpause) await docker("unpause", id);
+  for (const { container, processes } of repairs.limits)
+    await docker("update", "--pids-limit", String(processes), container);
   for (const id of repairs.remove) {
     await docker("stop", "--time", STOP_SECONDS, id);
     await docker("rm", "--force", id);

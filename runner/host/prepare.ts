@@ -1,5 +1,12 @@
 import { hostName } from "../../configs/host/address";
-import { type HostPlan, type HostStep, planHost, unprepared } from "../../configs/host/prepare";
+import type { FirewallInput } from "../../configs/host/firewall";
+import {
+  type HostPlan,
+  type HostStep,
+  planHost,
+  planUnprepare,
+  unprepared,
+} from "../../configs/host/prepare";
 import { type HostState, parseState, STATE_PROBE } from "../../configs/host/state";
 import { UserError } from "../process";
 import type { StackHost } from "../ssh/connection";
@@ -9,8 +16,8 @@ import { hostShell, rootShell } from "./shell";
 export async function readHost(at: StackHost): Promise<HostState> {
   const { dataDir } = at.host;
   const root =
-    'r=""; [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && r="sudo -n"; }; sh -c "$1" gpubox "$2" "$r"';
-  const read = await hostShell(at, root, [STATE_PROBE, dataDir]);
+    'r=""; [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && r="sudo -n"; }; sh -c "$1" gpubox "$2" "$r" "$3"';
+  const read = await hostShell(at, root, [STATE_PROBE, dataDir, at.stack]);
   if (read.code !== 0)
     throw new UserError(
       `${hostName(at.host.docker)} cannot be read: ${lastLine(read.stderr) || `exit code ${read.code}`}.`,
@@ -22,11 +29,18 @@ export async function readHost(at: StackHost): Promise<HostState> {
 /**
  * What would be done to a host.
  *
+ * @param firewall what its rules are made from; `remove`: what would be taken back
  * @throws UserError where nothing can be done: no sudo, no apt, a broken daemon.json
  */
-export async function planPreparation(at: StackHost): Promise<HostPlan & { state: HostState }> {
+export async function planPreparation(
+  at: StackHost,
+  firewall: FirewallInput | "remove",
+): Promise<HostPlan & { state: HostState }> {
   const state = await readHost(at);
-  const plan = planHost(state, { dataDir: at.host.dataDir });
+  const plan =
+    firewall === "remove"
+      ? planUnprepare(state, at.stack)
+      : planHost(state, { dataDir: at.host.dataDir, firewall });
   const refused = plan.steps.length > 0 ? unprepared(state, hostName(at.host.docker), at.stack) : undefined;
   if (refused) throw new UserError(refused.what, refused.fix);
   return { ...plan, state };

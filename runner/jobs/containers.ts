@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { EXPIRES_LABEL, FOLDER_LABEL, JOB_LABEL } from "../../configs/jobs/record";
+import { EDGE_LABEL, EXPIRES_LABEL, FOLDER_LABEL, JOB_LABEL } from "../../configs/jobs/record";
 import { output, run } from "../process";
 
 /** A job's container as the engine has it. */
@@ -40,6 +40,22 @@ export async function jobContainers(docker: string, stack: string, job?: string)
     status: State.Status,
     image: Config.Image,
   }));
+}
+
+/** The containers of a job's edge, by their label; one at most, unless somebody made another. */
+export async function jobEdges(docker: string, stack: string, job: string): Promise<string[]> {
+  const filters = [`label=gpubox.stack=${stack}`, `label=${EDGE_LABEL}=${job}`];
+  const ids = await output("docker", [
+    ...["-H", docker, "ps", "--all", "--quiet", "--no-trunc"],
+    ...filters.flatMap((one) => ["--filter", one]),
+  ]);
+  return ids.split("\n").filter(Boolean);
+}
+
+/** Removes a job's edge, with what it has. */
+export async function removeEdge(docker: string, stack: string, job: string): Promise<void> {
+  const ids = await jobEdges(docker, stack, job);
+  if (ids.length > 0) await run("docker", ["-H", docker, "rm", "--force", ...ids]);
 }
 
 /**

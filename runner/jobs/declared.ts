@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import { checkSecretPlaces } from "../../configs/checkSecretPlaces";
 import { checkJob, jobPortClash, takenPorts } from "../../configs/jobs/check";
 import { type JobPlan, planJob } from "../../configs/jobs/plan";
 import type { PlanContext } from "../../configs/plan/context";
@@ -8,6 +9,7 @@ import { type JobConfig, type JobInput, jobName, jobSchema } from "../../configs
 import { zodProblems } from "../../configs/zodProblems";
 import { UserError } from "../process";
 import { findProject, type Log } from "../project";
+import { readText } from "../userFiles";
 import { artifactsFolder, folderOf } from "./records";
 import { readJobStack } from "./stack";
 
@@ -55,7 +57,7 @@ export function planRun(options: StartOptions): DeclaredRun {
 }
 
 /** The job with what the command says of it, checked. */
-function declared({ config }: PlanContext, { job: given, as, port }: StartOptions) {
+function declared({ config, secrets }: PlanContext, { job: given, as, port }: StartOptions) {
   // What stands in the file is checked already: what is wrong now comes from the command or the harness.
   const path = "job";
   const name = as ?? (typeof given === "string" ? given : "");
@@ -63,7 +65,11 @@ function declared({ config }: PlanContext, { job: given, as, port }: StartOption
   if (!named.success)
     throw new UserError(`"${name}" cannot be a job's name.`, named.error.issues[0]!.message);
   const job = { ...parsed(config, name, given, path), ...(port === undefined ? {} : { port }) };
-  const problems = [...checkJob(config, job, path), ...jobPortClash(takenPorts(config), job.port, path)];
+  const problems = [
+    ...checkJob(config, job, path),
+    ...jobPortClash(takenPorts(config), job.port, path),
+    ...checkSecretPlaces({ ...config, jobs: { ...config.jobs, [name]: job } }, secrets),
+  ];
   if (problems.length > 0) throw refused(name, problems);
   return { name, job, definition: typeof given === "string" ? given : null };
 }
@@ -104,5 +110,5 @@ function templateOf(projectDir: string, name: string, { configTemplate }: JobCon
       `The template ${path} of the job ${name} does not exist.`,
       "Correct `configTemplate`: a path from the folder of the stack's file.",
     );
-  return readFileSync(path, "utf8");
+  return readText(path);
 }

@@ -1,6 +1,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import type { Owner } from "../../configs/jobs/container";
+import { EDGE_FOLDER } from "../../configs/jobs/edge";
 import { ENV_FILE } from "../../configs/jobs/plan";
 import { type JobRecord, recordSchema } from "../../configs/jobs/record";
 import { UserError } from "../process";
@@ -34,9 +35,9 @@ export function owner(): Owner {
   return uid === 0 ? { uid: NOBODY, gid: NOBODY } : { uid, gid: process.getgid?.() ?? uid };
 }
 
-/** Makes the folder and its log's, for the owner alone. Logs of earlier runs stay. */
+/** Makes the folder, its log's and its edge's, for the owner alone. Logs of earlier runs stay. */
 export function makeFolder(folder: string, { uid, gid }: Owner): void {
-  for (const path of [folder, join(folder, "log")]) {
+  for (const path of [folder, join(folder, "log"), join(folder, EDGE_FOLDER)]) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     // One that is there already may be open to others.
     chmodSync(path, 0o700);
@@ -61,7 +62,8 @@ export function writeRecord(record: JobRecord, to: Owner): void {
 /** A job that is over: its end stands in its record, and its keys are gone. */
 export function endRecord(record: JobRecord): JobRecord {
   const stopped = { ...record, stoppedAt: new Date().toISOString() };
-  rmSync(join(record.folder, ENV_FILE), { force: true });
+  for (const file of [ENV_FILE, join(EDGE_FOLDER, "keys.map")])
+    rmSync(join(record.folder, file), { force: true });
   writeRecord(stopped, owner());
   return stopped;
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createArguments } from "../../configs/jobs/container";
+import { createArguments, edgeArguments } from "../../configs/jobs/container";
 import { JOB_KEY, type JobPlan } from "../../configs/jobs/plan";
 import { expiry, type JobRecord } from "../../configs/jobs/record";
 import type { PlanContext } from "../../configs/plan/context";
@@ -9,7 +9,7 @@ import type { JobConfig } from "../../configs/schema/jobs";
 import { holderOf } from "../machine";
 import { output, run, UserError } from "../process";
 import type { Log } from "../project";
-import { jobContainers, memoryOf } from "./containers";
+import { jobContainers, memoryOf, removeEdge } from "./containers";
 import { planRun, type StartOptions } from "./declared";
 import { filesOf, type JobFiles, valuesOf, writeFiles } from "./files";
 import { inPlace } from "./queue";
@@ -68,14 +68,14 @@ async function requireFree(docker: string, stack: string, { name, port }: JobPla
   );
 }
 
-async function requireBox(docker: string, stack: string, { networks, image }: JobPlan): Promise<void> {
+async function requireBox(docker: string, stack: string, { networks, image, edge }: JobPlan): Promise<void> {
   const seen = await Promise.all([
     run("docker", ["-H", docker, "network", "inspect", ...networks]),
-    run("docker", ["-H", docker, "image", "inspect", image]),
+    run("docker", ["-H", docker, "image", "inspect", image, edge.image]),
   ]);
   if (seen.some(({ code }) => code !== 0))
     throw new UserError(
-      `The stack ${stack} is not up: a job uses its networks and its gateway's image.`,
+      `The stack ${stack} is not up: a job uses its networks and the images of its gateway and edge.`,
       `Bring it up first: npm run up -- --stack ${stack}.`,
     );
 }
@@ -96,10 +96,8 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
   makeFolder(plan.folder, to);
   refuseForeign(plan, stack);
   // Docker lets one container have the name: of two starts at once, one gets it, and only that one writes.
-  const id = await output("docker", [
-    ...["-H", host.docker],
-    ...createArguments(plan, { stack, owner: to, expiresAt, cores: job.cores, memoryMiB: job.memoryMiB }),
-  ]);
+  const limits = { stack, owner: to, expiresAt, cores: job.cores, memoryMiB: job.memoryMiB };
+  const id = await output("docker", ["-H", host.docker, ...createArguments(plan, limits)]);
   const record: JobRecord = {
     ...{ schema: 1, job: plan.name, stack, definition, container: id, containerName: plan.containerName },
     ...{ image: plan.image, folder: plan.folder, endpoint: plan.endpoint, model: plan.model },
@@ -112,9 +110,14 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
     for (const network of plan.networks.slice(1))
       await output("docker", ["-H", host.docker, "network", "connect", network, id]);
     await output("docker", ["-H", host.docker, "start", id]);
+    // One that outlived its gateway would have the name.
+    await removeEdge(host.docker, stack, plan.name);
+    const edge = await output("docker", ["-H", host.docker, ...edgeArguments(plan, limits)]);
+    await output("docker", ["-H", host.docker, "start", edge]);
     await awaitReady(host.docker, id, plan, values[JOB_KEY]!);
   } catch (error) {
     await run("docker", ["-H", host.docker, "rm", "--force", id]);
+    await removeEdge(host.docker, stack, plan.name);
     // It may have been stopped and started anew meanwhile: the files are then the next run's.
     if (readRecord(plan.folder)?.container === id) endRecord(record);
     throw error;

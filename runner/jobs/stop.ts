@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { isExpired, type JobRecord } from "../../configs/jobs/record";
 import { run, UserError } from "../process";
 import { findProject, type Log } from "../project";
-import { type JobContainer, jobContainers } from "./containers";
+import { type JobContainer, jobContainers, jobEdges, removeEdge } from "./containers";
 import { artifactsFolder, endRecord, folderOf, readRecord, readRecords } from "./records";
 import { readJobStack } from "./stack";
 
@@ -32,6 +32,7 @@ export async function stopJob(job: string, options: JobsOptions = {}): Promise<J
       `The stack ${stack} has no job "${job}" that runs.`,
       `\`npm run job list -- --stack ${stack}\` shows those that do.`,
     );
+  await removeEdge(docker, stack, job);
   if (record.stoppedAt !== null) log(`${job} is stopped already`);
   else log(`the container of ${job} is gone`);
   return record.stoppedAt === null ? endRecord(record) : record;
@@ -77,7 +78,12 @@ async function end(
       `Look at both: docker inspect ${id.slice(0, 12)} ${record.container.slice(0, 12)}.`,
     );
   log(`${job} finishes what it has`);
-  // Docker waits as long as the container was made to be waited for.
+  // The edge first: it closes the door, and ends once what went through it is answered. Docker waits as long as the container
+  // was made to be waited for.
+  for (const edge of await jobEdges(docker, stack, job)) {
+    await gone(["-H", docker, "stop", ...(await grace(docker, edge)), edge]);
+    await gone(["-H", docker, "rm", edge]);
+  }
   await gone(["-H", docker, "stop", ...(await grace(docker, id)), id]);
   await gone(["-H", docker, "rm", id]);
   log(`${job} is stopped; \`npm run trajectory check ${folder}/log -- --stack ${stack}\` proves its log`);

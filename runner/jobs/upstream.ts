@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { JobPlan, UpstreamQuestion } from "../../configs/jobs/plan";
 import type { Assets } from "../../configs/plan/context";
+import { STEP_PROCESSES } from "../../configs/plan/processes";
 import { renderText, type SecretValues } from "../../configs/plan/text";
 import { run, UserError } from "../process";
 
@@ -50,6 +51,7 @@ async function ask(
       ...["--label", "gpubox.keep=probe"],
       ...["--add-host", "host.docker.internal:host-gateway", "--user", "65534:65534", "--read-only"],
       ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--memory", "128m"],
+      ...["--pids-limit", String(STEP_PROCESSES)],
       ...["--entrypoint", "python3", plan.image, "-c", assets["jobs/upstream.py"]!],
     ],
     {

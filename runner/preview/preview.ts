@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { parse } from "yaml";
+import { z } from "zod";
 import { idleWaivers } from "../../configs/policy/judge";
 import { compare } from "../../configs/preview/compare";
 import type { Identity } from "../../configs/preview/containers";
@@ -10,6 +10,7 @@ import { loadAssets } from "../assets";
 import { UserError } from "../process";
 import { expectedResolved, recordedResolved, repositoryResolved } from "../resolved";
 import { unfinishedUp, unfinishedWords } from "../unfinished";
+import { readYaml } from "../userFiles";
 import { checkoutBase, hadStack } from "./base";
 import { openRecord, realIdentity } from "./record";
 import { type PlannedSide, planSide } from "./side";
@@ -108,11 +109,12 @@ function attempt(plan: () => Side): { side?: Side; notes: string[] } {
   }
 }
 
+const wrapped = z.object({ encryptionsalt: z.string().optional() });
+
 /** Another passphrase encrypts every secret anew, whatever its value. */
 function rewrapped(before: string, after: string, stack: string): string[] {
   const salt = (folder: string) =>
-    (parse(readFileSync(join(folder, `Pulumi.${stack}.yaml`), "utf8")) as { encryptionsalt?: string } | null)
-      ?.encryptionsalt;
+    wrapped.safeParse(readYaml(join(folder, `Pulumi.${stack}.yaml`))).data?.encryptionsalt;
   const [old, now] = [salt(before), salt(after)];
   return old !== undefined && now !== undefined && old !== now
     ? ["The stack has another passphrase, with which every secret counts as set anew."]

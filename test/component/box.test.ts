@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Box } from "../../components/Box";
+import { everyImage, gpuHost, locked } from "../support/engines";
 import { isSecret, type Registered, registered } from "../support/mocks";
-import { testPlan, testSecrets } from "../support/stacks";
+import { testPlan, testSecrets, tinyModel } from "../support/stacks";
 
 const CONTAINER = "docker:index/container:Container";
 const COMMAND = "command:local:Command";
@@ -141,4 +142,35 @@ test("every docker resource uses the box's own provider", () => {
 test("a waiting command is tied to the container that it waited for", () => {
   const { inputs } = one(COMMAND, "gpubox-test-cache-ready");
   expect(inputs.triggers).toEqual(["gpubox-test-cache-id"]);
+});
+
+test("no container is stopped before the disks were looked at and all images and model files are there", async () => {
+  const qwen = { engine: "vllm", model: "hf://Qwen/Qwen3-8B", gpu: { devices: [0] } };
+  const plan = testPlan(
+    { host: gpuHost, cache: { mode: "bundled" }, models: { ...tinyModel, qwen } },
+    testSecrets,
+    everyImage,
+    { "hf://Qwen/Qwen3-8B": locked() },
+  );
+  const own = await registered(() => new Box(plan.prefix, { plan, secrets: pulumi.secret(testSecrets) }));
+  const firsts = own
+    .filter(
+      ({ type, name }) => type === "docker:index/remoteImage:RemoteImage" || /-space$|^weights-/.test(name),
+    )
+    .map(({ name }) => name.replace(/^weights-.*/, "weights"));
+  expect(firsts.sort()).toEqual([
+    ...["cache", "database", "edge", "gateway", "llamacpp", "vllm"].map(
+      (role) => `gpubox-test-host-image-${role}`,
+    ),
+    "gpubox-test-host-space",
+    "weights",
+  ]);
+  for (const { dependsOn } of own.filter(({ type }) => type === CONTAINER))
+    expect(dependsOn.map((name) => name.replace(/^weights-.*/, "weights"))).toEqual(
+      expect.arrayContaining(firsts),
+    );
+  const space = own.find(({ name }) => name === "gpubox-test-host-space")!;
+  expect(space.inputs.stdin).toBe(
+    `700 /srv/gpubox/models/hf/Qwen/Qwen3-8B/${locked().revision}/config.json\n`,
+  );
 });

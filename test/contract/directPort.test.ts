@@ -63,7 +63,8 @@ async function freePort(): Promise<number> {
       .replaceAll("/tmp/waiting.sock", join(dir, "waiting.sock"));
     writeFileSync(join(dir, "haproxy.cfg"), config);
     writeFileSync(join(dir, "keys.map"), renderText(directKeys("exposeKey", true), SECRETS));
-    cpSync(join(__dirname, "../../assets/haproxy/hold.lua"), join(dir, "hold.lua"));
+    for (const script of ["hold.lua", "body.lua"])
+      cpSync(join(__dirname, "../../assets/haproxy", script), join(dir, script));
     haproxy = spawn("haproxy", ["-db", "-f", join(dir, "haproxy.cfg")], { stdio: "ignore" });
     await eventually(200);
   }, 20_000);

@@ -7,6 +7,7 @@ import { DANGERS } from "../../configs/litellm/dangers";
 import { DEAD_KEYS } from "../../configs/litellm/dead";
 import known from "../../configs/litellm/keys.json";
 import { OWNED_SETTINGS } from "../../configs/litellm/owned";
+import { STEERING } from "../../configs/litellm/steering";
 import { parseStack } from "../../configs/parse";
 import { contextOf } from "../../configs/plan/box";
 import { renderText } from "../../configs/plan/text";
@@ -135,6 +136,20 @@ test("every setting that gpubox sets or refuses for its danger is one that LiteL
   expect(unread.filter((one) => !elsewhere.includes(one))).toEqual([]);
   const both = [...knownIn("litellm"), ...knownIn("router")];
   expect(shared.filter((key) => !both.includes(key) && key !== "set_verbose")).toEqual([]);
+});
+
+test("every setting that is refused because it steers is one that LiteLLM reads", () => {
+  const read = [
+    ...[...knownIn("litellm"), ...knownIn("router"), ...knownIn("general")],
+    ...known.litellm_params,
+    ...known.address_variables.map((name) => name.toLowerCase()),
+    // Keys inside of values: of litellm_jwtauth, custom_provider_map, key_management_settings and an auto router.
+    ...["custom_validate", "custom_handler", "custom_secret_manager", "classifier_plugin"],
+    // A variable; its name counts in lower case here.
+    "use_litellm_proxy",
+  ];
+  const unread = STEERING.flatMap(({ keys }) => keys).filter((key) => !read.includes(key));
+  expect(unread).toEqual([]);
 });
 
 test("a dead key is one that LiteLLM does not read, or says why not", () => {

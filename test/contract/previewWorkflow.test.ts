@@ -188,6 +188,28 @@ test("what `up` would refuse is the comment, and fails the job", () => {
   expect(text).toContain('Did you mean "maxModelLen"?');
 });
 
+test("a file whose name is no stack's is no part of the comment, and runs nothing", () => {
+  const names = [
+    "Pulumi.a b.yaml",
+    "Pulumi.--engine.yaml",
+    "Pulumi.$(touch ran).yaml",
+    "Pulumi.d/e;touch ran;.yaml",
+  ];
+  git("checkout", "--quiet", "-b", "names", base);
+  for (const name of names) {
+    mkdirSync(dirname(join(clone, name)), { recursive: true });
+    writeFileSync(join(clone, name), "config: {}\n");
+    git("add", "--force", "--", name);
+  }
+  git("commit", "--quiet", "--message", "names");
+  const { status } = perform(named("Plan").run!, { BASE: base });
+  git("checkout", "--quiet", "main");
+  expect(status).toBe(0);
+  const text = readFileSync(join(clone, "preview.md"), "utf8");
+  expect(text.split("\n").filter((line) => line.startsWith("## "))).toEqual(["## gpubox preview: box"]);
+  expect(existsSync(join(clone, "ran"))).toBe(false);
+});
+
 describe("the comment", () => {
   /** A `gh` that writes down what it was asked, and knows the comments of `ids`. */
   function comment(ids: string, preview = "<!-- gpubox preview -->\n") {

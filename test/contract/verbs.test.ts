@@ -164,3 +164,18 @@ test("a verb that was an npm script answers with the command that took its place
       "       Options follow directly, without `--`: `npx gpubox doctor --help`.\n",
   );
 });
+
+test("a reader that closes the pipe ends no command in the middle", () => {
+  const command = `'${process.execPath}' '${program}' plan --stack box | true; echo "\${PIPESTATUS[0]}"`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", command], { cwd: packageDir, encoding: "utf8" });
+  expect([stdout, stderr]).toEqual(["0\n", ""]);
+});
+
+test.each(["../../etc/x", "a/b", "--base", "a b", "a\n## b", ""])(
+  "what is no stack's name is refused before anything is read: %j",
+  (name) => {
+    const { status, stderr } = gpubox(["plan", `--stack=${name}`]);
+    expect(status).toBe(1);
+    expect(stderr).toContain("cannot be a stack's name.\n       Write what stands in Pulumi.<stack>.yaml");
+  },
+);

@@ -126,8 +126,9 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       expect(far.key).toBe("dummy-key-cf");
       // A key of another gateway opens nothing.
       for (const key of [far.key, boxKey])
-        expect(await complete(near.endpoint, key, "policy")).toMatch(/^40[01] /);
-      const bound = await output("docker", ["port", `gpubox-${STACK}-job-remote`]);
+        expect(await complete(near.endpoint, key, "policy")).toMatch(/^401 /);
+      const bound = await output("docker", ["port", `gpubox-${STACK}-job-remote-edge`]);
+      expect(await output("docker", ["port", `gpubox-${STACK}-job-remote`])).toBe("");
       expect(bound).toBe("4000/tcp -> 127.0.0.1:6110");
     },
     5 * MINUTE,
@@ -157,7 +158,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
 
   test("keep what they are made of in a folder that only their owner reads, and no key in Docker", async () => {
     const folder = jobFolder(project, "local");
-    for (const file of readdirSync(folder).filter((name) => name !== "log"))
+    for (const file of readdirSync(folder).filter((name) => !["log", "edge"].includes(name)))
       expect([file, (statSync(join(folder, file)).mode & 0o777).toString(8)]).toEqual([file, "600"]);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     const seen = await output("docker", ["inspect", `gpubox-${STACK}-job-local`]);
@@ -190,7 +191,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
     [
       "the port of another job",
       "remote",
-      /^error: Port 6111 .* held by the container .*job-local\.$/m,
+      /^error: Port 6111 .* held by the container .*job-local-edge\.$/m,
       [...["--as", "two", "--port", "6111"]],
     ],
     [
@@ -262,7 +263,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       const jobsOf = async () =>
         Object.entries(await startTimes(STACK)).filter(([name]) => name.includes("-job-"));
       const before = await jobsOf();
-      expect(before.length).toBe(2);
+      expect(before.length).toBe(4);
       const [serving] = (
         await output("docker", [
           ...["ps", "--quiet", "--filter", `label=gpubox.stack=${STACK}`],
@@ -319,8 +320,12 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       expect(await checked(logs("remote"))).toMatchObject({ complete: true, missing: [] });
       const lines = await linesOf([logs("remote")], {}, 1);
       expect([lines[0]!.outcome, lines[0]!.stream]).toEqual(["ok", true]);
-      const { [`/gpubox-${STACK}-job-remote`]: gone, ...others } = before;
-      expect(gone).toBeDefined();
+      const {
+        [`/gpubox-${STACK}-job-remote`]: gone,
+        [`/gpubox-${STACK}-job-remote-edge`]: edge,
+        ...others
+      } = before;
+      expect([gone, edge]).toEqual([expect.any(String), expect.any(String)]);
       expect(await startTimes(STACK)).toEqual(others);
       expect(JSON.parse((await job("show", "remote", "--json")).stdout).state).toBe("stopped");
       expect(readdirSync(jobFolder(project, "remote"))).not.toContain("litellm.env");
@@ -406,8 +411,12 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       const before = await startTimes(STACK);
       const { stdout } = await job("prune", "--json");
       expect(JSON.parse(stdout)).toEqual({ ended: ["short"] });
-      const { [`/gpubox-${STACK}-job-short`]: gone, ...others } = before;
-      expect(gone).toBeDefined();
+      const {
+        [`/gpubox-${STACK}-job-short`]: gone,
+        [`/gpubox-${STACK}-job-short-edge`]: edge,
+        ...others
+      } = before;
+      expect([gone, edge]).toEqual([expect.any(String), expect.any(String)]);
       expect(await startTimes(STACK)).toEqual(others);
       expect(JSON.parse((await job("prune", "--json")).stdout)).toEqual({ ended: [] });
     },

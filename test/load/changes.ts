@@ -5,7 +5,7 @@ import type { Resolved } from "../../configs/plan/resolved";
 import { output } from "../../runner/process";
 import { resolvedPath } from "../../runner/resolved";
 import { type LoadBox, mustSucceed, setModel } from "./box";
-import { badChange, goodChange, oneGeneration, type Scene, Skipped } from "./scene";
+import { badChange, goodChange, oneGeneration, type Scene } from "./scene";
 
 const ANSWER = "pong from the gpubox test model";
 

@@ -3,13 +3,19 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../assets/trajectory"))
+for assets in ("trajectory", "guard"):
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../assets", assets))
 sys.dont_write_bytecode = True
 
 from box import Box  # noqa: E402
 from trajectory_config import Config  # noqa: E402
 from trajectory_store import Store  # noqa: E402
+
+# The same examples in each run, no matter how busy the machine is.
+settings.register_profile("gpubox", deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("gpubox")
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ export function changesOfWhatIsThere({ prefix, stack, data, gateway, generation 
       subject: edge,
       says: /memory limit \(MiB\): 300 instead of /,
     },
-    { does: `docker update --cpus 1 ${edge}`, subject: edge, says: /limits of CPU and processes: 1 CPUs/ },
+    { does: `docker update --cpus 1 ${edge}`, subject: edge, says: /other limits: 1 CPUs/ },
     {
       does: `docker update --restart no ${edge}`,
       subject: edge,

@@ -1,4 +1,4 @@
-import { box, type Case, healthy, up, valveTiny, with_, without } from "./doctorFacts";
+import { box, type Case, healthy, up, valveTiny, well, with_, without } from "./doctorFacts";
 
 /** What may be wrong with the containers of a box and the ways between them. */
 export const BOX_CASES: Case[] = [
@@ -84,9 +84,9 @@ export const BOX_CASES: Case[] = [
   [
     "a server that does not answer",
     "model",
-    with_("backend-tiny", { health: "unhealthy" }),
+    with_("backend-tiny", { health: "unhealthy", probe: undefined }),
     "Model tiny: its server runs and does not answer.",
-    /docker restart gpubox-test-backend-tiny/,
+    /docker restart -t 10 gpubox-test-backend-tiny/,
   ],
   [
     "a server that was never started for want of a mount",
@@ -144,6 +144,54 @@ export const BOX_CASES: Case[] = [
     with_("gateway", { memoryPercent: 93.4 }),
     "gpubox-test-gateway uses 93 % of its memory limit.",
     /Raise gpubox:gateway.memoryMiB/,
+  ],
+  [
+    "a container that was killed for its memory and runs again",
+    "memory",
+    with_("cache", {
+      restarts: 1,
+      endedAt: "2026-11-28 22:16:58 UTC",
+      memoryKills: { count: 1, lastAt: "2026-11-28 22:16:58 UTC", limit: "own" },
+    }),
+    "gpubox-test-cache was killed at its memory limit, once, the last at 2026-11-28 22:16:58 UTC; Docker has started it again.",
+    /^Raise gpubox:cache.memoryMiB \(now \d+ MiB\), then `npm run up/,
+  ],
+  [
+    "a container that lost a process and went on",
+    "memory",
+    with_("backend-tiny", { memoryKills: { count: 3, lastAt: "2026-11-28 22:16:58 UTC", limit: "own" } }),
+    "gpubox-test-backend-tiny was killed at its memory limit, 3 times, the last at 2026-11-28 22:16:58 UTC.",
+    "Raise gpubox:models.tiny.memoryMiB (now 1024 MiB), then `npm run up -- --stack test`.",
+  ],
+  [
+    "a container that the machine's want of memory ended",
+    "memory",
+    with_("edge", {
+      restarts: 1,
+      memoryKills: { count: 1, lastAt: "2026-11-28 22:16:58 UTC", limit: "host" },
+    }),
+    /because the machine itself had no memory left/,
+    /npm run model stop/,
+  ],
+  [
+    "a container that ended by itself and runs again",
+    "restarted",
+    with_("gateway", { restarts: 2, endedAt: "2026-11-28 22:16:58 UTC" }),
+    "gpubox-test-gateway ended by itself 2 times, the last time at 2026-11-28 22:16:58 UTC, and Docker started it again.",
+    /npm run logs gateway -- --stack test/,
+  ],
+  [
+    "a gateway that the edge does not reach",
+    "gateway",
+    {
+      ...healthy,
+      edge: {
+        ...healthy.edge!,
+        gateways: [{ gateway: "gpubox-test-gateway", state: "down", requests: 0 }],
+      },
+    },
+    "The gateway answers in its own container, and the edge does not reach it.",
+    /docker network connect gpubox-test-edge gpubox-test-gateway/,
   ],
   [
     "a gateway that does not find a valve",
@@ -220,6 +268,7 @@ export const BOX_CASES: Case[] = [
     "draining",
     {
       ...healthy,
+      containers: [...healthy.containers!, { ...well("gateway"), name: "old" }],
       edge: {
         ...healthy.edge!,
         gateways: [...healthy.edge!.gateways, { gateway: "old", state: "draining", requests: 1 }],

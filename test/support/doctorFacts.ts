@@ -3,6 +3,7 @@ import type { ContainerFacts, Facts, RemoteFacts } from "../../configs/doctor/fa
 import { targetsOf } from "../../configs/doctor/ways";
 import { parseState } from "../../configs/host/state";
 import { servicesOf } from "../../configs/plan/box";
+import type { BoxPlan } from "../../configs/plan/types";
 import { testPlan } from "./stacks";
 
 /** What a test does to a healthy box, and what `doctor` has to say of it. */
@@ -28,16 +29,27 @@ export const well = (role: string): ContainerFacts => ({
   restarts: 0,
   error: "",
   networks: [],
+  halted: [],
+  probe: "answers",
 });
+
+/** The healthy containers of a box, its gateway as often as the plan has it. */
+export function wellContainers(plan: BoxPlan): ContainerFacts[] {
+  const { replicas, generation } = plan.gateway;
+  const gateways = Array.from({ length: replicas }, (_, index) => ({
+    ...well("gateway"),
+    name: replicas === 1 ? "gpubox-test-gateway" : `gpubox-test-gateway-${index + 1}`,
+    generation,
+  }));
+  return servicesOf(plan).flatMap(({ container: { name } }) => (name === "gateway" ? gateways : well(name)));
+}
 
 /** A box in which nothing is wrong; `giant` was never started. */
 export const healthy: Facts = {
   docker: { state: "answers" },
   networks: box.networks.map(({ name }) => name),
-  containers: servicesOf(box).map(({ container }) =>
-    container.name === "backend-giant"
-      ? { ...well(container.name), state: "created", health: undefined }
-      : well(container.name),
+  containers: wellContainers(box).map((one) =>
+    one.role === "backend-giant" ? { ...one, state: "created", health: undefined, probe: undefined } : one,
   ),
   ports: [{ port: 4000, bind: "127.0.0.1", key: "gpubox:gateway.port", holder: "this box" }],
   listed: { status: 404 },
@@ -51,12 +63,13 @@ export const healthy: Facts = {
   },
   edge: {
     generation: box.gateway.generation,
-    gateways: [{ gateway: "gpubox-test-gateway-1", state: "serving", requests: 0 }],
+    gateways: [{ gateway: "gpubox-test-gateway", state: "serving", requests: 0 }],
   },
   requests: [],
   unknownModels: [],
   host: {
     remote: "here",
+    firewall: [],
     disks: [{ folders: ["/var/lib/docker"], freeBytes: 100e9 }],
     memory: { totalBytes: 24e9, availableBytes: 20e9 },
     gpus: {
@@ -66,8 +79,8 @@ export const healthy: Facts = {
   },
 };
 
-export const findings = (facts: Facts) =>
-  diagnose(box, facts).flatMap(({ row, findings }) => findings.map(({ what, fix }) => [row, what, fix]));
+export const findings = (facts: Facts, plan = box) =>
+  diagnose(plan, facts).flatMap(({ row, findings }) => findings.map(({ what, fix }) => [row, what, fix]));
 
 /** The healthy box with one container in another state. */
 export function with_(role: string, change: Partial<ContainerFacts>): Facts {

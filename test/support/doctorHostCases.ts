@@ -36,6 +36,16 @@ export const HOST_CASES: Case[] = [
     /npm run host prepare -- --stack test/,
   ],
   [
+    "this machine without firewall rules",
+    "firewall",
+    {
+      ...healthy,
+      host: { ...healthy.host, firewall: ["INPUT: refuse what the box's containers ask of the host"] },
+    },
+    /^This machine lets the box's containers reach its own ports and metadata addresses; missing is: INPUT: refuse/,
+    /npm run host prepare -- --stack test/,
+  ],
+  [
     "a host with a GPU that no driver knows",
     "prepared",
     remote({ state: { ...parseState(""), arch: "amd64", nvidia: true } }),

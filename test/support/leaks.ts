@@ -8,15 +8,28 @@ export interface Leak {
   secret: string;
 }
 
-/** Looks for secret values in texts. Also finds them base64- and percent-encoded. */
+/** Looks for secret values in texts, in every form of {@link formsOf}. */
 export function leaksIn(place: string, text: string, secrets: Record<string, string>): Leak[] {
   return Object.entries(secrets)
-    .filter(([, value]) =>
-      [value, Buffer.from(value).toString("base64").replace(/=+$/, ""), encodeURIComponent(value)].some(
-        (form) => text.includes(form),
-      ),
-    )
+    .filter(([, value]) => formsOf(value).some((form) => text.includes(form)))
     .map(([secret]) => ({ place, secret }));
+}
+
+/** The forms that a value leaks in: as it is, in JSON, in URLs, in hex, backwards, and in base64 wherever it begins there. */
+export function formsOf(value: string): string[] {
+  const bytes = Buffer.from(value);
+  const hex = bytes.toString("hex");
+  const base64 = [0, 1, 2].flatMap((offset) => {
+    const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString("base64url");
+    // Neither the first nor the last letter is the value's alone, unless they happen to be.
+    const own = text.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6));
+    return [own, own.replaceAll("-", "+").replaceAll("_", "/")];
+  });
+  const reversed = [...value].reverse().join("");
+  const quoted = JSON.stringify(value).slice(1, -1);
+  return [
+    ...new Set([value, quoted, encodeURIComponent(value), hex, hex.toUpperCase(), reversed, ...base64]),
+  ];
 }
 
 /** Command lines of every process on this machine at this moment. */

@@ -56,11 +56,7 @@ describe("drift", () => {
       (one) => (one.settings.memoryMiB = 0),
       `memory limit (MiB): 0 instead of ${serviceOf("cache").container.memoryMiB}`,
     ],
-    [
-      "CPU",
-      (one) => (one.settings.otherLimits = "1 CPUs"),
-      "limits of CPU and processes: 1 CPUs instead of none",
-    ],
+    ["CPU", (one) => (one.settings.otherLimits = "1 CPUs"), "other limits: 1 CPUs instead of none"],
     ["rights", (one) => (one.settings.privileged = true), "privileged: true instead of false"],
     ["namespaces", (one) => one.settings.sharesHost.push("pid"), "namespaces of the host: has also pid"],
     ["health check", (one) => (one.settings.health = "{}"), "health check: another one than planned"],

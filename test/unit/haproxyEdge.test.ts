@@ -32,7 +32,7 @@ describe("the edge's haproxy.cfg", () => {
     const hosts = [
       ...section(
         config({ hosts: ["Box.Example", "box.example", "fd00::A", "localhost"] }),
-        "frontend admin from base",
+        "frontend admin from front",
       ).matchAll(/acl known_host .* -m str (.*)/g),
     ].map((match) => match[1]);
     expect(hosts).toEqual(["localhost", "127.0.0.1", "[::1]", "box.example", "[fd00::a]"]);
@@ -44,16 +44,16 @@ describe("the edge's haproxy.cfg", () => {
 
   test("adds a key for clients only where it asks them for none", () => {
     const sets = /^ {2}http-request set-header Authorization "Bearer %\[var\(txn.known\)\]"$/m;
-    expect(section(config({ auth: "none" }), "frontend clients from base")).toMatch(sets);
-    expect(section(config({ auth: "none" }), "frontend admin from base")).not.toMatch(sets);
-    expect(section(config({ auth: "none" }), "frontend waiting from base")).not.toMatch(sets);
+    expect(section(config({ auth: "none" }), "frontend clients from front")).toMatch(sets);
+    expect(section(config({ auth: "none" }), "frontend admin from front")).not.toMatch(sets);
+    expect(section(config({ auth: "none" }), "frontend waiting from front")).not.toMatch(sets);
     expect(config()).not.toMatch(sets);
   });
 
   test("sends only what may run twice a second time", () => {
     expect(config()).toContain("\n  retry-on conn-failure empty-response\n");
-    expect(section(config(), "frontend admin from base")).toContain("disable-l7-retry unless METH_GET");
-    expect(section(config(), "frontend waiting from base")).toContain("\n  http-request disable-l7-retry\n");
+    expect(section(config(), "frontend admin from front")).toContain("disable-l7-retry unless METH_GET");
+    expect(section(config(), "frontend waiting from front")).toContain("\n  http-request disable-l7-retry\n");
   });
 
   test("lets a stream be silent for 15 minutes and outlive a reload by an hour", () => {
@@ -108,6 +108,7 @@ describe("the files of edge and valve", () => {
       ([place]) => place,
     );
     expect([...new Set(places)].sort()).toEqual([
+      "/etc/gpubox/body.lua",
       "/etc/gpubox/certificates.sh",
       "/etc/gpubox/control.sh",
       "/etc/gpubox/haproxy.cfg",

@@ -1,4 +1,4 @@
-import { errorBody, quoted } from "../../configs/plan/haproxy/common";
+import { errorBody, quoted } from "../../configs/plan/haproxy/answers";
 import { type ValveOptions, valveConfig } from "../../configs/plan/haproxy/valve";
 
 const OPTIONS: ValveOptions = {

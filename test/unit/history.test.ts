@@ -41,7 +41,7 @@ function serve(generation: string, minute: number, lock?: ModelLock, boxes?: Rec
     stringify({
       config: {
         "gpubox:models": { m: { engine: "vllm", model: SOURCE } },
-        ...(boxes ? { "gpubox:boxes": boxes } : {}),
+        ...(boxes ? { "gpubox:boxes": boxes, "gpubox:gpu2Key": { secure: "v1:gpu2" } } : {}),
         generation,
       },
     }),
@@ -98,7 +98,7 @@ test("the files of other boxes are recorded, as they were, and a rollback leaves
         },
       }),
     );
-  const boxes = { gpu2: { key: { secret: "masterKey" } } };
+  const boxes = { gpu2: { key: { secret: "gpu2Key" } } };
   other("first");
   serve("one", 1, undefined, boxes);
   other("second");

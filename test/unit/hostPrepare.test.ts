@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mergeDaemonJson } from "../../configs/host/daemonJson";
+import { type FirewallInput, firewallRemoval } from "../../configs/host/firewall";
 import { planHost, unprepared } from "../../configs/host/prepare";
 import { type HostState, parseState } from "../../configs/host/state";
 
@@ -32,6 +33,13 @@ const bare: HostState = {
   nvidiaCdi: false,
   dataDir: false,
   outside: "eth0",
+  bridges: [],
+};
+
+const firewall: FirewallInput = {
+  stack: "test",
+  script: "#!/bin/sh\n",
+  reach: { open: [{ address: "*", port: 11434 }], metadata: false, bridges: ["br-gpuboxaaaaaa"] },
 };
 
 const ready: HostState = {
@@ -41,11 +49,18 @@ const ready: HostState = {
   mayUseDocker: true,
   dataDir: true,
   daemonJson: '{"live-restore": true, "log-opts": {"max-size": "20m", "max-file": "5"}}',
-  dockerUser: ["-N DOCKER-USER", "-A DOCKER-USER -i eth0 -m comment --comment gpubox -j DROP"],
+  dockerUser: [
+    "-N DOCKER-USER",
+    "-A DOCKER-USER -i br-gpubox+ -m comment --comment gpubox -j GPUBOX-FORWARD",
+    "-A DOCKER-USER -i eth0 -m comment --comment gpubox -j DROP",
+  ],
+  input: ["-P INPUT ACCEPT", "-A INPUT -i br-gpubox+ -m comment --comment gpubox -j GPUBOX-INPUT"],
+  firewallScript: "#!/bin/sh\n",
+  firewallFile: "outside eth0\nbridge br-gpuboxaaaaaa\nopen * 11434\n",
 };
 
 const plan = (state: Partial<HostState>, from = ready) =>
-  planHost({ ...from, ...state }, { dataDir: "/srv/gpubox" });
+  planHost({ ...from, ...state }, { dataDir: "/srv/gpubox", firewall });
 const ids = (state: Partial<HostState>, from = ready) => plan(state, from).steps.map(({ id }) => id);
 
 describe("what a host needs", () => {
@@ -121,15 +136,50 @@ describe("what a host needs is not known", () => {
   });
 });
 
-test("the firewall drops what is on its way to Docker's bridges, and nothing that the host routes elsewhere", () => {
-  const rules = plan({ dockerUser: [] })
-    .steps[0]!.stdin!.split("\n")
-    .filter((line) => line.includes("-I DOCKER-USER"));
-  expect(rules.map((line) => line.replace(/.*-I DOCKER-USER /, ""))).toEqual([
-    "-i eth0 -o docker0 -m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT -m comment --comment gpubox -j DROP",
-    "-i eth0 -o br-+ -m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT -m comment --comment gpubox -j DROP",
-    "-i eth0 -m conntrack --ctorigdst 127.0.0.0/8 -m comment --comment gpubox -j DROP",
-  ]);
+describe("the firewall rules", () => {
+  test("are nothing to do where their files and the kernel have them", () => {
+    expect(ids({})).toEqual([]);
+  });
+
+  test.each<[string, Partial<HostState>]>([
+    ["another version of the script", { firewallScript: "#!/bin/bash\n" }],
+    ["rules for what the config no longer says", { firewallFile: "outside eth0\nbridge br-gpuboxaaaaaa\n" }],
+    ["a network that was made since, without a name of ours", { bridges: ["br-0123456789ab"] }],
+    ["no rule for its own ports", { input: ["-P INPUT ACCEPT"] }],
+    ["no rule against neighbours", { dockerUser: ready.dockerUser!.slice(0, 2) }],
+    ["no rule against metadata", { dockerUser: ready.dockerUser!.slice(2) }],
+  ])("are made anew on a host with %s", (_, state) => {
+    expect(ids(state)).toEqual(["firewall"]);
+  });
+
+  test("say what they close and what stays open, before anything is done", () => {
+    expect(plan({ firewallFile: undefined }).steps[0]!.does).toBe(
+      "DOCKER-USER: drop what comes in through eth0 for a container's own address or for a port published on loopback; " +
+        "INPUT: refuse what the box's containers ask of the host, but for 11434; " +
+        "refuse them the cloud's metadata addresses",
+    );
+  });
+
+  test("wait for a stack file without mistakes, and say so", () => {
+    const unknown = { ...firewall, reach: undefined };
+    const { steps, notes } = planHost(
+      { ...ready, firewallFile: undefined },
+      { dataDir: "/srv", firewall: unknown },
+    );
+    expect([steps, notes]).toEqual([
+      [],
+      [
+        "Without its firewall rules: what the box's containers may reach is not known before `npm run plan` finds no mistake.",
+      ],
+    ]);
+  });
+
+  test("are taken back once, and then there is nothing to do", () => {
+    expect(firewallRemoval(ready, "test")).toMatchObject({ id: "firewall" });
+    expect(
+      firewallRemoval({ ...ready, firewallScript: undefined, firewallFile: undefined }, "test"),
+    ).toBeUndefined();
+  });
 });
 
 describe("a host that cannot be prepared says what to do", () => {

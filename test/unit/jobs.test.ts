@@ -1,4 +1,4 @@
-import { createArguments } from "../../configs/jobs/container";
+import { createArguments, edgeArguments } from "../../configs/jobs/container";
 import { mergeTemplate, parseTemplate } from "../../configs/jobs/template";
 import { ConfigError } from "../../configs/problems";
 import { env, FOLDER, litellm, planOf, remote, SECRETS, text } from "../support/jobPlans";
@@ -43,7 +43,7 @@ describe("a job of a remote server", () => {
     });
     expect([config.litellm_settings.cache, config.litellm_settings.callbacks]).toEqual([
       false,
-      ["gpubox_trajectory.instance"],
+      ["gpubox_guard.instance", "gpubox_trajectory.instance"],
     ]);
   });
 
@@ -155,10 +155,26 @@ describe("a job's container", () => {
     memoryMiB: 1024,
   };
 
-  test("is published on loopback only, is found by its labels, and is none of `up`'s", () => {
-    const words = createArguments(planOf(remote), limits);
+  test("publishes nothing: its edge does, on loopback only, and neither is `up`'s", () => {
+    const plan = planOf(remote);
+    expect(createArguments(plan, limits)).not.toContain("--publish");
+    const words = edgeArguments(plan, limits);
     const valuesOf = (flag: string) => words.filter((_, index) => words[index - 1] === flag);
     expect(valuesOf("--publish")).toEqual(["127.0.0.1:4101:4000"]);
+    expect(valuesOf("--label")).toEqual([
+      "gpubox.stack=test",
+      "gpubox.role=job-eval-edge",
+      "gpubox.keep=job",
+      "gpubox.job.edge=eval",
+    ]);
+    expect(valuesOf("--user")).toEqual(["1000:1001"]);
+    expect(valuesOf("--stop-timeout")).toEqual(["960"]);
+    expect(valuesOf("--mount")).toEqual([`type=bind,source=${FOLDER}/edge,target=/etc/gpubox,readonly`]);
+  });
+
+  test("is found by its labels, and is none of `up`'s", () => {
+    const words = createArguments(planOf(remote), limits);
+    const valuesOf = (flag: string) => words.filter((_, index) => words[index - 1] === flag);
     expect(valuesOf("--label")).toEqual([
       "gpubox.stack=test",
       "gpubox.role=job-eval",
@@ -174,7 +190,7 @@ describe("a job's container", () => {
   test("gets no secret by its arguments", () => {
     const plan = planOf({
       ...remote,
-      key: { secret: "glmKey" },
+      upstream: { ...remote.upstream, apiKey: { secret: "glmKey" } },
       extra: { HF_TOKEN: { secret: "glmKey" }, MODE: "fast" },
     });
     expect(createArguments(plan, limits).join(" ")).not.toContain("PLANTED");
@@ -194,7 +210,7 @@ describe("a template", () => {
     const template = `
 model_list: [{ model_name: other, litellm_params: { model: openai/other } }]
 environment_variables: { OPENAI_API_KEY: sk-plain }
-litellm_settings: { callbacks: mine.instance, num_retries: 3, request_timeout: 5, cache: true }
+litellm_settings: { callbacks: prometheus, num_retries: 3, request_timeout: 5, cache: true }
 router_settings: { redis_host: redis, enable_pre_call_checks: true }
 general_settings: { master_key: sk-theirs, database_url: postgresql://x, max_request_size_mb: 32 }
 `;
@@ -203,7 +219,7 @@ general_settings: { master_key: sk-theirs, database_url: postgresql://x, max_req
     expect(config.model_list.map((one: { model_name: string }) => one.model_name)).toEqual(["GLM-5-FP8"]);
     expect(config).not.toHaveProperty("environment_variables");
     expect(config.litellm_settings).toMatchObject({
-      callbacks: ["mine.instance", "gpubox_trajectory.instance"],
+      callbacks: ["prometheus", "gpubox_guard.instance", "gpubox_trajectory.instance"],
       num_retries: 3,
       request_timeout: 900,
       cache: false,

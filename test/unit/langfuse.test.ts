@@ -29,7 +29,10 @@ test("one line brings Langfuse with its database, stores and worker, and needs n
 });
 
 test("the gateway sends its traces with the keys that Langfuse makes of its first start", () => {
-  expect(parse(fileOf(plan, "gateway", "config.yaml")).litellm_settings.callbacks).toEqual(["langfuse_otel"]);
+  expect(parse(fileOf(plan, "gateway", "config.yaml")).litellm_settings.callbacks).toEqual([
+    "gpubox_guard.instance",
+    "langfuse_otel",
+  ]);
   const gateway = variables("gateway", "gateway.env");
   const pages = variables("langfuse");
   expect(gateway.LANGFUSE_OTEL_HOST).toBe("http://langfuse:3000");

@@ -34,7 +34,9 @@ describe("off, which it is by default", () => {
     expect(problemsOf({ models: tinyModel }, testSecrets as typeof secrets)).toEqual([]);
     for (const service of ["edge", "valve-tiny"])
       expect(fileOf(off, service, "haproxy.cfg")).not.toContain("prometheus-exporter");
-    expect(parse(fileOf(off, "gateway", "config.yaml")).litellm_settings).not.toHaveProperty("callbacks");
+    expect(parse(fileOf(off, "gateway", "config.yaml")).litellm_settings.callbacks).toEqual([
+      "gpubox_guard.instance",
+    ]);
     expect(imageRolesOf(parseStack(rawStack({ models: tinyModel }))).map(({ role }) => role)).toEqual([
       ...["gateway", "edge", "cache", "database", "llamacpp"],
     ]);
@@ -83,7 +85,7 @@ describe("on", () => {
     expect(networks("node-exporter")).toEqual(["metrics"]);
     expect(networks("redis-exporter")).toEqual(["data", "metrics"]);
     expect(networks("postgres-exporter")).toEqual(["data", "metrics"]);
-    expect(plan.networks.slice(4)).toEqual([
+    expect(plan.networks.slice(4)).toMatchObject([
       { role: "metrics", name: "gpubox-test-metrics", internal: true },
       { role: "dashboards", name: "gpubox-test-dashboards", internal: false },
     ]);
@@ -173,9 +175,9 @@ describe("on", () => {
   });
 
   test("own callbacks of the stack's settings stay", () => {
-    const gateway = { settings: { litellm: { callbacks: "my_logger.instance" } } };
+    const gateway = { settings: { litellm: { callbacks: "otel" } } };
     const config = parse(fileOf(testPlan(observed({ gateway }), secrets, online), "gateway", "config.yaml"));
-    expect(config.litellm_settings.callbacks).toEqual(["my_logger.instance", "prometheus"]);
+    expect(config.litellm_settings.callbacks).toEqual(["otel", "gpubox_guard.instance", "prometheus"]);
   });
 
   test("no secret stands in a command, an environment variable, a label or a Compose file", () => {

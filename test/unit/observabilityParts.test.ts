@@ -52,6 +52,7 @@ describe("Langfuse", () => {
     const plan = testPlan({ models: tinyModel, observability: { langfuse } }, secrets);
     expect(plan.observability).toBeUndefined();
     expect(parse(fileOf(plan, "gateway", "config.yaml")).litellm_settings.callbacks).toEqual([
+      "gpubox_guard.instance",
       "langfuse_otel",
     ]);
     expect(fileOf(plan, "gateway", "gateway.env")).toContain(

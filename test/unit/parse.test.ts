@@ -34,8 +34,9 @@ test("an empty stack config is a box with every default and no model", () => {
       preCallChecks: false,
       tagFiltering: false,
     },
-    limits: { enforce: true, providerBudgets: {} },
+    limits: { enforce: true, maxBodyMiB: {}, providerBudgets: {} },
     dropParams: true,
+    allowParameters: [],
     logs: { json: true, level: "ERROR" },
     env: {},
     trajectories: false,
@@ -48,6 +49,7 @@ test("an empty stack config is a box with every default and no model", () => {
     modelHub: "https://huggingface.co",
     gpus: [],
     gpuGroups: [],
+    openToContainers: [],
   });
   expect(config.cache.mode).toBe("bundled");
   expect(config.database.mode).toBe("bundled");

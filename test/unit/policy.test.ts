@@ -5,7 +5,7 @@ import { looksLikeSecret } from "../../configs/policy/plaintext";
 import { policyFindings } from "../../configs/policy/plan";
 import { ConfigError, type Problem } from "../../configs/problems";
 import { model } from "../support/demands";
-import { recipes, testPlan, testSide, tinyModel } from "../support/stacks";
+import { recipes, testPlan, testSecrets, testSide, tinyModel } from "../support/stacks";
 
 const REASON = "the registry is read only here";
 const tag = { reference: "haproxy:3", source: "unresolved" as const };
@@ -150,10 +150,10 @@ describe("a secret in plaintext", () => {
       },
       gateway: {
         settings: { general: { alerting: ["slack"] } },
-        env: { SLACK_WEBHOOK_URL: { secret: "masterKey" } },
+        env: { SLACK_WEBHOOK_URL: { secret: "slackUrl" } },
       },
     };
-    expect(testPlan(values).policy).toEqual([]);
+    expect(testPlan(values, { ...testSecrets, slackUrl: "PLANTED-slack" }).policy).toEqual([]);
   });
 });
 

@@ -195,10 +195,10 @@ describe("a preview says of", () => {
     const side = (commit: string) => testSide({ models: { qwen: entry } }, { lock: locked(commit) });
     const changes = compare(side("a"), side("b"));
     expect(changes.downloads).toEqual([
-      { kind: "weights", what: source, bytes: 8 * GIB, remark: "aaaaaaaaaaaa → bbbbbbbbbbbb" },
+      { kind: "weights", what: source, bytes: 8 * GIB, remark: "aaaaaaaaaaaa… → bbbbbbbbbbbb…" },
     ]);
     expect(changes.models[0]?.fields).toEqual([
-      { path: `models.lock.json ${source}`, before: "aaaaaaaaaaaa", after: "bbbbbbbbbbbb" },
+      { path: `models.lock.json ${source}`, before: "aaaaaaaaaaaa…", after: "bbbbbbbbbbbb…" },
     ]);
     // The gateway knows its name only, and stays.
     expect(contained(changes).map((line) => line.split(":")[0])).toEqual(["backend-qwen replaced"]);

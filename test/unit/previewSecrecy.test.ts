@@ -67,7 +67,7 @@ describe("what stands in a config", () => {
       policy: [],
       notes: ["<img src=x> @everybody `a`"],
     };
-    expect(previewMarkdown(preview)).toContain("- &lt;img src=x> &#64;everybody `a`");
+    expect(previewMarkdown(preview)).toContain("- &#60;img src=x&#62; &#64;everybody `a`");
     const path = "gpubox:models.`x`\n## y";
     expect(
       mistakesMarkdown("test", [{ path, what: "Bad <b>.", fix: "@x" }])
@@ -76,7 +76,7 @@ describe("what stands in a config", () => {
     ).toEqual([
       "**`Pulumi.test.yaml` has a mistake: `up` would refuse it.**",
       "",
-      "- `gpubox:models.'x' ## y`: Bad &lt;b>. &#64;x",
+      "- `gpubox:models.'x'\\n## y`: Bad &#60;b&#62;. &#64;x",
       "",
     ]);
   });

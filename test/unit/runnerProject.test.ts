@@ -1,12 +1,29 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../../runner/process";
 import { ensurePassphrase, ensureStackConfig, packageDir, pulumiProject } from "../../runner/project";
-import { ensurePulumi, exportsFor, pulumiEnv, versionAtLeast } from "../../runner/pulumiEngine";
+import {
+  ensurePulumi,
+  exportsFor,
+  minimumPulumi,
+  pinnedPulumi,
+  pulumiEnv,
+  versionAtLeast,
+} from "../../runner/pulumiEngine";
 import { ensureSecrets, readSecrets } from "../../runner/secrets";
 
 const environment = { ...process.env };
@@ -107,54 +124,103 @@ describe("the engine", () => {
   });
 });
 
-describe("the official installer", () => {
-  const serve = async (script: string, use: (url: string) => Promise<void>) => {
-    const server = createServer((_, response) => response.end(script));
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    try {
-      await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}/install.sh`);
-    } finally {
-      server.close();
-    }
-  };
+describe("an engine that is installed", () => {
+  const platform = `${process.platform}-${process.arch}`;
+  const archiveName = `pulumi-v3.259.0-${platform}.tar.gz`;
+  let archive: Buffer;
+  let sum: string;
+  let asked: string[];
+
   beforeEach(() => {
+    asked = [];
+    const made = join(dir, "made");
+    mkdirSync(join(made, "pulumi"), { recursive: true });
+    writeFileSync(join(made, "pulumi/pulumi"), "#!/bin/sh\necho v3.259.0\n", { mode: 0o755 });
+    expect(spawnSync("tar", ["-czf", join(made, "a.tar.gz"), "-C", made, "pulumi"]).status).toBe(0);
+    archive = readFileSync(join(made, "a.tar.gz"));
+    sum = createHash("sha256").update(archive).digest("hex");
     // Only the system's own tools: a `pulumi` of this machine must not be found.
     const tools = join(dir, "tools");
     mkdirSync(tools);
-    const link = 'for tool in sh curl mkdir chmod cat; do ln -s "$(command -v $tool)" "$0/"; done';
+    const link = 'for tool in sh curl tar gzip; do ln -s "$(command -v $tool)" "$0/"; done';
     spawnSync("sh", ["-c", link, tools]);
     process.env.PATH = tools;
   });
 
-  test("puts the pinned version into the ignored folder", async () => {
-    const fake = `[ "$*" = "--no-edit-path --install-root ${dir}/.gpubox/pulumi --version 3.259.0" ] || exit 9
-mkdir -p "$3/bin"; printf '#!/bin/sh\\necho v3.259.0\\n' >"$3/bin/pulumi"; chmod +x "$3/bin/pulumi"`;
-    const log: string[] = [];
-    await serve(fake, async (installerUrl) => {
-      expect(await ensurePulumi({ projectDir: dir, log: (line) => log.push(line), installerUrl })).toEqual({
-        engine: { program: `${dir}/.gpubox/pulumi/bin/pulumi`, version: "3.259.0", projectDir: dir },
-      });
+  /** Installs from a server of this test, which has the archive and a list of checksums. */
+  async function install(list: string | undefined, pinned: Record<string, string> = {}) {
+    const server = createServer((request, response) => {
+      asked.push(request.url!);
+      if (request.url === `/archives/${archiveName}`) response.end(archive);
+      else if (request.url === "/lists/v3.259.0/pulumi-3.259.0-checksums.txt" && list !== undefined)
+        response.end(list);
+      else response.writeHead(404).end();
     });
-    expect(log).toEqual(["  installing Pulumi 3.259.0 into .gpubox/pulumi …"]);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      return await ensurePulumi({
+        ...{ projectDir: dir, log: () => {}, lock: { version: "3.259.0", sha256: pinned } },
+        sources: { archives: `${base}/archives`, checksums: `${base}/lists` },
+      });
+    } finally {
+      server.close();
+    }
+  }
+  const installed = () => existsSync(join(dir, ".gpubox/pulumi"));
+  const left = () => readdirSync(join(dir, ".gpubox")).filter((name) => name.startsWith("pulumi-"));
+  const engine = () => ({
+    engine: { program: `${dir}/.gpubox/pulumi/bin/pulumi`, version: "3.259.0", projectDir: dir },
   });
 
-  test("that fails or cannot be reached is a reason, not an error", async () => {
-    await serve("echo no release for this machine; exit 3", async (installerUrl) => {
-      expect(await ensurePulumi({ projectDir: dir, log: () => {}, installerUrl })).toEqual({
-        engine: undefined,
-        reason: "Pulumi's installer failed with exit code 3: no release for this machine",
-      });
-    });
-    const nobody = { projectDir: dir, log: () => {}, installerUrl: "http://127.0.0.1:9/install.sh" };
-    expect(await ensurePulumi(nobody)).toEqual({
+  test("has the checksum of the lock, and then no list is asked", async () => {
+    expect(await install(undefined, { [platform]: sum })).toEqual(engine());
+    expect(asked).toEqual([`/archives/${archiveName}`]);
+    expect(left()).toEqual([]);
+  });
+
+  test("has the checksum that its release lists, where the lock has none", async () => {
+    expect(await install(`${"0".repeat(64)}  other.tar.gz\n${sum}  ${archiveName}\n`)).toEqual(engine());
+  });
+
+  test.each<[string, string | undefined, Record<string, string>, RegExp]>([
+    [
+      "another checksum in the lock",
+      undefined,
+      { [platform]: "0".repeat(64) },
+      /is not the one that was released: its SHA-256 is [0-9a-f]{64} and not 0{64}/,
+    ],
+    [
+      "another checksum in the list",
+      `${"0".repeat(64)}  ${archiveName}\n`,
+      {},
+      /is not the one that was released/,
+    ],
+    ["no checksum at all", "", {}, /names no checksum of .*, and pulumi\.lock\.json has none/],
+    ["a list that cannot be had", undefined, {}, /cannot be fetched: curl: \(22\)/],
+  ])("is none with %s: nothing of it runs or stays", async (_, list, pinned, reason) => {
+    const result = await install(list, pinned);
+    expect(result).toEqual({ engine: undefined, reason: expect.stringMatching(reason) });
+    expect([installed(), left()]).toEqual([false, []]);
+  });
+
+  test("is none where what was released is no archive, or curl is missing, and that is a reason, not an error", async () => {
+    archive = Buffer.from("PLANTED");
+    const broken = createHash("sha256").update(archive).digest("hex");
+    expect(await install(undefined, { [platform]: broken })).toEqual({
       engine: undefined,
-      reason: expect.stringMatching(/^Pulumi's installer cannot be fetched: curl: \(7\) .+\.$/),
+      reason: expect.stringMatching(/^Pulumi 3\.259\.0 cannot be installed: it cannot be unpacked: /),
     });
+    expect([installed(), left()]).toEqual([false, []]);
     rmSync(join(dir, "tools", "curl"));
-    expect(await ensurePulumi(nobody)).toEqual({
+    expect(await install(undefined)).toEqual({
       engine: undefined,
-      reason: "Pulumi's installer needs curl, which is missing here (`apt-get install -y curl`).",
+      reason: "Pulumi 3.259.0 cannot be installed: curl is missing here (`apt-get install -y curl`).",
     });
+  });
+
+  test("is new enough for gpubox, and the one that the workflow installs", () => {
+    expect(versionAtLeast(pinnedPulumi, minimumPulumi)).toBe(true);
   });
 });
 

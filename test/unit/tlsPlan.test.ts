@@ -40,7 +40,7 @@ describe("the plan", () => {
   };
   const plan = (gateway: Record<string, unknown>, secrets = testSecrets) => testPlan({ gateway }, secrets);
   const clientsBind = ({ edge }: BoxPlan) =>
-    /frontend clients from base\n {2}(bind .*)/.exec(
+    /frontend clients from front\n {2}(bind .*)/.exec(
       renderText(edge.directory.files["haproxy.cfg"]!.text, testSecrets),
     )![1];
 
@@ -166,7 +166,7 @@ describe("the plan", () => {
       plan({ tls: FILES, admin }).edge.directory.files["haproxy.cfg"]!.text,
       testSecrets,
     );
-    const [clients, rest] = cfg.split("frontend admin from base");
+    const [clients, rest] = cfg.split("frontend admin from front");
     expect(clients).not.toContain("admin.example");
     expect(rest).toContain("-m str admin.example");
     expect(rest).toContain("-m str 100.64.0.7");

@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { GUARD_ASSETS } from "../../configs/plan/guard";
 import { writeDirectory } from "../../configs/plan/hostFiles";
 import { renderText } from "../../configs/plan/text";
 import { TRAJECTORY_ASSETS } from "../../configs/plan/trajectories";
@@ -22,20 +23,17 @@ function callbacks(gateway: Gateway): unknown {
 test("without trajectories a gateway is what it was before there were any", () => {
   const off = gatewayWith({ trajectories: false });
   expect(off).toEqual(gatewayWith({}));
-  expect(Object.keys(off.directory.files).sort()).toEqual([
-    "config.yaml",
-    "entrypoint.sh",
-    "gateway.env",
-    "generation.json",
-    "prove.py",
-  ]);
-  expect(callbacks(off)).toBeUndefined();
+  const guard = [...Object.keys(GUARD_ASSETS), "guard.json"];
+  expect(Object.keys(off.directory.files).sort()).toEqual(
+    ["config.yaml", "entrypoint.sh", "gateway.env", "generation.json", ...guard, "prove.py"].sort(),
+  );
+  expect(callbacks(off)).toEqual(["gpubox_guard.instance"]);
   expect([off.container.mounts.length, off.writable]).toEqual([1, []]);
 });
 
 test("with trajectories a gateway has the callback beside its config and a directory that outlives it", () => {
   const gateway = gatewayWith({ trajectories: true });
-  expect(callbacks(gateway)).toEqual(["gpubox_trajectory.instance"]);
+  expect(callbacks(gateway)).toEqual(["gpubox_guard.instance", "gpubox_trajectory.instance"]);
   expect(JSON.parse(file(gateway, "trajectory.json"))).toEqual({
     file: "/var/log/gpubox/{generation}-{host}/litellm-trajectory.jsonl",
     onLogFailure: "continue",
@@ -66,9 +64,15 @@ test("the stack's own callbacks stay, in whichever form they are written", () =>
   const settings = (own: unknown) => ({ trajectories: true, settings: { litellm: { callbacks: own } } });
   expect(callbacks(gatewayWith(settings("prometheus")))).toEqual([
     "prometheus",
+    "gpubox_guard.instance",
     "gpubox_trajectory.instance",
   ]);
-  expect(callbacks(gatewayWith(settings(["a", "b"])))).toEqual(["a", "b", "gpubox_trajectory.instance"]);
+  expect(callbacks(gatewayWith(settings(["otel", "datadog_metrics"])))).toEqual([
+    "otel",
+    "datadog_metrics",
+    "gpubox_guard.instance",
+    "gpubox_trajectory.instance",
+  ]);
 });
 
 test("settings reach the writer, and a group of the host may read what is written", () => {

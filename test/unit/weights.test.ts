@@ -21,7 +21,7 @@ describe("the step that brings weights", () => {
   test("reads its program and what to fetch from its standard input, into a directory that the commit names", () => {
     const { script, stdin } = weightsStep(options);
     expect(script).toBe(
-      "docker run --rm -i --user 0 --label gpubox.weights=Qwen/Qwen3-0.6B --entrypoint python3 " +
+      "docker run --rm -i --user 0 --pids-limit 1024 --label gpubox.weights=Qwen/Qwen3-0.6B --entrypoint python3 " +
         "-v /srv/gpubox/models:/srv/gpubox/models gpubox/gateway:1 " +
         "-c 'import json, sys; exec(json.loads(sys.stdin.readline()))'",
     );

@@ -1,4 +1,7 @@
-/** What the edge and the valves have in common: process settings, time limits, name resolution and answers in JSON. */
+import { errorAnswers, jsonError } from "./answers";
+import { FRONT, frontDefaults } from "./fronts";
+
+/** What the edge, the valves and the edges of jobs have in common: process settings, time limits, name resolution. */
 
 /** Where the directory with haproxy.cfg and the scripts is mounted, read-only. */
 export const CONFIG_DIR = "/etc/gpubox";
@@ -21,37 +24,9 @@ export const SILENCE_MINUTES = 15;
 /** Minutes that a stream may outlive a reload of the configuration that it began under. */
 export const HARD_STOP_MINUTES = 60;
 
-/** Seconds that a 503 tells its client to wait. A gateway starts in 7 to 15 s, so one or two tries meet it. */
-export const RETRY_AFTER_SECONDS = 5;
-
 /** Name of the backup server that leads to the listener which holds requests; assets/haproxy/hold.lua knows it too. */
 const WAITING_SERVER = "waiting";
 const WAITING_SOCKET = "unix@/tmp/waiting.sock";
-
-/**
- * One word of haproxy.cfg that holds `text` as it is.
- *
- * @throws Error if `text` has a line break or another control character: no quoting keeps one.
- */
-export function quoted(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\u0000-\u001f\u007f]/.test(text)) {
-    throw new Error(`haproxy.cfg cannot hold a control character: ${JSON.stringify(text)}`);
-  }
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-/** An error in the shape that OpenAI clients parse. */
-export function errorBody(status: number, type: string, message: string): string {
-  return JSON.stringify({ error: { message, type, code: status } });
-}
-
-/** The arguments of `http-request return` and of `http-error` that answer with {@link errorBody}. */
-export function jsonError(status: number, type: string, message: string): string {
-  const seconds = { 429: 1, 503: RETRY_AFTER_SECONDS }[status];
-  const retry = seconds === undefined ? "" : ` hdr Retry-After ${seconds}`;
-  return `status ${status} content-type application/json string ${quoted(errorBody(status, type, message))}${retry}`;
-}
 
 /** Rules after which `txn.path` is the request's path, decoded once as servers do, and means one thing only. */
 export const PLAIN_PATH_RULES: string[] = [
@@ -68,14 +43,25 @@ export const PLAIN_PATH_RULES: string[] = [
   ),
 ];
 
-/** `global`, name resolution and the `defaults` section `base` that every other section starts from. */
+/**
+ * `global`, name resolution, the `defaults` section `base` that every other section starts from, and the one of all
+ * listeners.
+ */
 export function processSections(options: {
   clients: number;
   bufferBytes: number;
   /** False: clients get one answer for each connection. */
   keepAlive: boolean;
   retryOn: string;
+  /** What {@link errorAnswers} takes. */
+  answers: Record<number, string>;
+  /** Seconds. Default: {@link SILENCE_MINUTES}. */
+  silence?: number;
+  /** Seconds. Default: {@link HARD_STOP_MINUTES}. */
+  hardStop?: number;
 }): string[] {
+  const silence = options.silence ? `${options.silence}s` : `${SILENCE_MINUTES}m`;
+  const hardStop = options.hardStop ? `${options.hardStop}s` : `${HARD_STOP_MINUTES}m`;
   return [
     "global",
     "  log stdout format raw local0 info",
@@ -85,12 +71,13 @@ export function processSections(options: {
     "  # A held request counts three times: its client, and both sides of the way to the listener that holds it.",
     `  maxconn ${options.clients * 3}`,
     `  tune.bufsize ${options.bufferBytes}`,
-    `  hard-stop-after ${HARD_STOP_MINUTES}m`,
+    `  hard-stop-after ${hardStop}`,
     "  # Newer versions ask for a choice that older ones do not know. It does not matter to hold.lua.",
     "  .if version_atleast(3.1)",
     "  tune.lua.bool-sample-conversion normal",
     "  .endif",
     `  lua-load ${CONFIG_DIR}/hold.lua`,
+    `  lua-load ${CONFIG_DIR}/body.lua`,
     "",
     "# Docker's embedded DNS. It knows a container that runs, healthy or not. A name that it does not know any more is let",
     "# go soon: its address may be another container's by now. In an internal network it then gives no answer at all.",
@@ -112,6 +99,8 @@ export function processSections(options: {
     "  # The path without its query: some clients put keys there.",
     '  log-format "%ci [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %ac/%fc/%bc/%sc/%rc %HM %HPO"',
     "  option dontlognull",
+    "  # Nobody speaks HTTP/2 in plain text: one such connection would carry a hundred requests.",
+    "  option disable-h2-upgrade",
     "  # Chunks leave at once: the events of a stream are never gathered.",
     "  option http-no-delay",
     "  # No idle connection to a server, so none that it closes just when a request is sent on it.",
@@ -128,9 +117,11 @@ export function processSections(options: {
     "  timeout http-request 30s",
     "  timeout http-keep-alive 60s",
     "  timeout queue 60s",
-    `  timeout client ${SILENCE_MINUTES}m`,
-    `  timeout server ${SILENCE_MINUTES}m`,
-    `  timeout tunnel ${HARD_STOP_MINUTES}m`,
+    `  timeout client ${silence}`,
+    `  timeout server ${silence}`,
+    ...errorAnswers(options.answers),
+    "",
+    ...frontDefaults(),
   ];
 }
 
@@ -167,7 +158,7 @@ export function waitingFrontend(options: {
 }): string[] {
   return [
     "# Requests come here when no server is up: before they are sent, or after their connection failed.",
-    "frontend waiting from base",
+    `frontend waiting from ${FRONT}`,
     `  bind ${WAITING_SOCKET} mode 600`,
     `  http-request lua.hold ${options.backend} ${options.seconds}`,
     `  http-request return ${jsonError(503, "service_unavailable", options.message)} unless { var(txn.held) -m str served }`,
@@ -197,7 +188,31 @@ export function parallelRules(most: number, message: string, which = ""): string
 
 /** The table of {@link parallelRules}. */
 export function parallelTable(): string[] {
-  return [`backend ${RUNNING} from base`, "  stick-table type integer size 1 store conn_cur", ""];
+  return countingTable(RUNNING);
+}
+
+/** Name of the table that counts every request, whatever its protocol. */
+const AT_WORK = "atwork";
+
+/**
+ * Rules of a frontend that answer 503 to a request above `most` at the same time. `maxconn` counts connections, and one of
+ * HTTP/2 carries a hundred requests, each with memory of its own.
+ */
+export function atWorkRules(most: number): string[] {
+  const busy = jsonError(503, "service_unavailable", `This gateway has ${most} requests at work.`);
+  return [
+    `http-request track-sc1 int(1) table ${AT_WORK}`,
+    `http-request return ${busy} if { sc1_conn_cur(${AT_WORK}) gt ${most} }`,
+  ];
+}
+
+/** The table of {@link atWorkRules}. */
+export function atWorkTable(): string[] {
+  return countingTable(AT_WORK);
+}
+
+function countingTable(name: string): string[] {
+  return [`backend ${name} from base`, "  stick-table type integer size 1 store conn_cur", ""];
 }
 
 /**
@@ -208,22 +223,24 @@ export function parallelTable(): string[] {
  */
 export function metricsFrontend(backend?: { address: string; path: string }, more: string[] = []): string[] {
   const listener = [
-    "frontend metrics from base",
+    `frontend metrics from ${FRONT}`,
     `  bind :${METRICS_PORT}`,
     "  http-request set-log-level silent",
     `  http-request use-service prometheus-exporter if { path ${METRICS_PATH} }`,
     ...more.map((rule) => `  ${rule}`),
   ];
-  if (!backend) return [...listener, "  http-request return status 404", ""];
+  if (!backend) return [...listener, "  http-request deny deny_status 404", ""];
   return [
     ...listener,
-    `  http-request return status 404 unless { path ${BACKEND_METRICS_PATH} }`,
+    `  http-request deny deny_status 404 unless { path ${BACKEND_METRICS_PATH} }`,
     `  http-request set-path ${backend.path}`,
     "  default_backend backend-metrics",
     "",
     "backend backend-metrics from base",
     "  no log",
     "  timeout server 10s",
+    "  # Prometheus would go where it leads.",
+    "  http-response deny deny_status 502 if { status 300:399 }",
     `  server backend ${backend.address} init-addr none resolvers docker resolve-prefer ipv4 no-check`,
     "",
   ];
@@ -232,7 +249,7 @@ export function metricsFrontend(backend?: { address: string; path: string }, mor
 /** The listener that the container's own health check asks. */
 export function aliveFrontend(): string[] {
   return [
-    "frontend alive from base",
+    `frontend alive from ${FRONT}`,
     `  bind 127.0.0.1:${ALIVE_PORT}`,
     "  http-request set-log-level silent",
     "  http-request return status 200",

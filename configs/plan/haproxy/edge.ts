@@ -1,8 +1,11 @@
 import type { TextPart } from "../text";
+import { jsonError } from "./answers";
+import { ANY_BODIES, type BodyLimits, bodyRules } from "./bodies";
 import {
   aliveFrontend,
+  atWorkRules,
+  atWorkTable,
   defaultServer,
-  jsonError,
   metricsFrontend,
   parallelRules,
   parallelTable,
@@ -11,6 +14,8 @@ import {
 } from "./common";
 import { FORWARDED_HOST, knownHost, RESPONSE_RULES, requestRules } from "./edgeHosts";
 import { askForKey, KEY_RULES, openRules, REFUSE_OTHER_KEYS } from "./edgeKeys";
+import { FRONT } from "./fronts";
+import { routeRules } from "./routes";
 import { ADMIN_TLS_PORT, type EdgeTls, expiryRule, plainSections, tlsBind } from "./tls";
 
 /** Port of the clients' listener inside the container: inference only. */
@@ -42,6 +47,7 @@ export const EDGE_ASSETS: Record<string, string> = {
   "switch.sh": "edge/switch.sh",
   "upstream.sh": "edge/upstream.sh",
   "hold.lua": "haproxy/hold.lua",
+  "body.lua": "haproxy/body.lua",
   "control.sh": "haproxy/control.sh",
   "reload.sh": "haproxy/reload.sh",
   "health.sh": "haproxy/health.sh",
@@ -67,42 +73,17 @@ export interface EdgeOptions {
   metrics?: boolean;
   /** The clients' port speaks TLS. Default: plain HTTP. */
   tls?: EdgeTls;
-  /** Requests at a time, with TLS. Default {@link MAX_CLIENTS}. */
+  /** Requests at a time on both ports, whatever their protocol. Default {@link MAX_CLIENTS}. */
   maxRequests?: number;
   /** True: the admin port is at {@link ADMIN_TLS_PORT} too, with TLS. */
   adminTls?: boolean;
+  /** Bytes that bodies may have. Default: {@link ANY_BODIES}. */
+  bodies?: BodyLimits;
   /** More host names and addresses, for the admin port only. */
   adminHosts?: string[];
   /** Seconds that a request waits for a gateway. Default {@link HOLD_SECONDS}. */
   holdSeconds?: number;
 }
-
-/** Routes that clients may use. What ends in `/` allows everything below it. */
-const CLIENT_ROUTES = [
-  "/v1/chat/completions",
-  "/chat/completions",
-  "/v1/completions",
-  "/completions",
-  "/v1/embeddings",
-  "/embeddings",
-  "/v1/messages",
-  "/v1/messages/count_tokens",
-  "/v1/models",
-  "/models",
-  "/v1/models/",
-  "/models/",
-  "/v1/responses",
-  "/responses",
-  "/v1/responses/",
-  "/responses/",
-  "/v1/rerank",
-  "/rerank",
-  "/health/liveliness",
-  "/health/readiness",
-];
-
-/** Opened only where a model is declared for them. */
-const AUDIO_ROUTES = ["/v1/audio/", "/audio/"];
 
 /**
  * haproxy.cfg of the edge. `backend gateways` is not in it: assets/edge/upstream.sh writes that to the edge's own
@@ -111,11 +92,9 @@ const AUDIO_ROUTES = ["/v1/audio/", "/audio/"];
  * @throws Error if a host is not a host name or an IP address.
  */
 export function edgeConfig(options: EdgeOptions): TextPart[] {
-  const closed = jsonError(
-    404,
-    "not_found",
-    `This port serves inference only. Admin routes, the UI and metrics are at ${options.adminEndpoint} on the box itself.`,
-  );
+  const closed = `This port serves inference only. Admin routes, the UI and metrics are at ${options.adminEndpoint} on the box itself.`;
+  const most = options.maxRequests ?? MAX_CLIENTS;
+  const bodies = options.bodies ?? ANY_BODIES;
   const lines = [
     "# Made by gpubox from the stack's config. The backend `gateways` is in /var/lib/gpubox/upstream.cfg.",
     ...processSections({
@@ -125,12 +104,12 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
       // A gateway whose process dies has answered nothing to what it was given last. The request is sent again, as every
       // OpenAI client would do itself; the waiting listener and the admin port keep this from happening twice.
       retryOn: "conn-failure empty-response",
+      answers: {
+        502: jsonError(502, "bad_gateway", "The gateway stopped before it answered."),
+        503: jsonError(503, "service_unavailable", "No gateway took the request."),
+        504: jsonError(504, "timeout", "The gateway was silent for too long."),
+      },
     }),
-    `  http-error ${jsonError(408, "timeout", "The request did not arrive in time.")}`,
-    `  http-error ${jsonError(502, "bad_gateway", "The gateway stopped before it answered.")}`,
-    `  http-error ${jsonError(503, "service_unavailable", "No gateway took the request.")}`,
-    `  http-error ${jsonError(504, "timeout", "The gateway was silent for too long.")}`,
-    "",
     "defaults slots from base",
     "  # Changes of servers are warnings on stderr already.",
     "  no log",
@@ -142,21 +121,17 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     "  timeout check 10s",
     `  ${defaultServer({ fall: FALL })}`,
     "",
-    "frontend clients from base",
+    `frontend clients from ${FRONT}`,
     `  bind :${CLIENT_PORT}${tlsBind(options.tls)}`,
     `  maxconn ${MAX_CLIENTS}`,
     ...indent(handOver("clients")),
-    ...indent(requestLimit(options)),
+    ...indent(atWorkRules(most)),
     ...indent(requestRules(options.hosts)),
-    ...[...CLIENT_ROUTES, ...(options.audio ? AUDIO_ROUTES : [])].map(
-      (route) => `  acl client_route var(txn.path) -m ${route.endsWith("/") ? "beg" : "str"} ${route}`,
-    ),
-    `  http-request return ${closed} if !client_route`,
-    "  # Below them are also Google's routes that generate.",
-    `  http-request return ${closed} if { var(txn.path) -m beg /models/ /v1/models/ } !METH_GET !METH_OPTIONS`,
+    ...indent(routeRules(closed, options.audio)),
     ...indent(
       options.auth === "none" ? openRules(options.hosts) : [...KEY_RULES, ...askForKey(options.keys)],
     ),
+    ...indent(bodyRules(bodies)),
     ...indent(
       options.maxParallel
         ? parallelRules(
@@ -170,21 +145,25 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     "  use_backend successor-clients if moved",
     "  default_backend gateways",
     "",
-    "frontend admin from base",
+    `frontend admin from ${FRONT}`,
     `  bind :${ADMIN_PORT}`,
     ...(options.adminTls ? [`  bind :${ADMIN_TLS_PORT}${tlsBind(options.tls)}`] : []),
     `  maxconn ${MAX_CLIENTS}`,
     ...indent(handOver("admin")),
+    ...indent(atWorkRules(most)),
     ...indent(requestRules([...options.hosts, ...(options.adminHosts ?? [])])),
     "  # The drain route would be a kill switch. It belongs to the gateway's own entrypoint.",
     `  http-request return ${jsonError(404, "not_found", "The edge does not serve this route.")} if { var(txn.path) -m beg /health/drain }`,
     "  # Making a key twice is worse than an error.",
     "  http-request disable-l7-retry unless METH_GET",
     ...indent([...KEY_RULES, ...(options.keys === "master" ? REFUSE_OTHER_KEYS : [])]),
+    // More of LiteLLM's routes carry prompts here, and no limit is meant for uploads to them.
+    ...indent(bodyRules({ ...bodies, chat: Math.max(bodies.chat, bodies.embeddings, bodies.audio ?? 0) })),
     ...indent(RESPONSE_RULES),
     "  use_backend successor-admin if moved",
     "  default_backend gateways",
     "",
+    ...atWorkTable(),
     ...(options.maxParallel ? parallelTable() : []),
     ...["clients", "admin"].flatMap((frontend) => [
       `backend successor-${frontend} from base`,
@@ -204,13 +183,6 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     ...aliveFrontend(),
   ];
   return [`${lines.join("\n")}\n`];
-}
-
-/** One connection of HTTP/2 carries a hundred requests, and each holds memory: `maxconn` alone would not bound it. */
-function requestLimit({ tls, maxRequests = MAX_CLIENTS }: EdgeOptions): string[] {
-  if (!tls) return [];
-  const busy = jsonError(503, "service_unavailable", `This gateway has ${maxRequests} requests at work.`);
-  return [`http-request return ${busy} if { be_conn(gateways) ge ${maxRequests} }`];
 }
 
 /**

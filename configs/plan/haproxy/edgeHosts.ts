@@ -1,5 +1,6 @@
 import { isIPv6 } from "node:net";
-import { jsonError, PLAIN_PATH_RULES, RETRY_AFTER_SECONDS } from "./common";
+import { jsonError, RETRY_AFTER_SECONDS } from "./answers";
+import { PLAIN_PATH_RULES } from "./common";
 
 /** The Host that gateways see, whatever the client sent (CVE-2026-49468: LiteLLM took it into its authentication). */
 export const FORWARDED_HOST = "gateway";

@@ -1,5 +1,6 @@
 import type { TextPart } from "../text";
-import { CONFIG_DIR, jsonError } from "./common";
+import { jsonError } from "./answers";
+import { CONFIG_DIR } from "./common";
 import { hostNames } from "./edgeHosts";
 
 /**
@@ -24,15 +25,29 @@ export function edgeKeys(options: { previousMasterKey: boolean }): TextPart[] {
 
 const KEYS = `${CONFIG_DIR}/keys.map`;
 
+/** Where clients of the two protocols put a key: header field, variable, and how the key is taken out of it. */
+const PLACES = [
+  ["authorization", "txn.bearer", "http_auth_bearer"],
+  ["x-api-key", "txn.xkey", "req.fhdr(x-api-key)"],
+  ["api-key", "txn.akey", "req.fhdr(api-key)"],
+] as const;
+
+/** Where LiteLLM looks for a key too, in part before it looks at those. */
+const OTHER_PLACES = ["x-litellm-api-key", "x-goog-api-key", "Ocp-Apim-Subscription-Key"];
+
+/** `set-var` for what a request presents in each place, as keys.map names keys, and for a place that holds two. */
+const READ_KEYS = PLACES.flatMap(([header, name, fetch]) => [
+  `http-request set-var-fmt(${name}) "key:%[${fetch}]"`,
+  `http-request set-var(txn.bad_key) bool(true) if { req.fhdr_cnt(${header}) gt 1 }`,
+]);
+
 /** The master key that the serving gateways know. /tmp/knows.map holds its name, see assets/edge/upstream.sh. */
 const KNOWN_KEY = `http-request set-var(txn.known) str(generation),map(/tmp/knows.map),map(${KEYS})`;
 
 /** Replaces a master key, in whichever of its places the client sent it, by the one that the serving gateways know. */
 export const KEY_RULES = [
   KNOWN_KEY,
-  'http-request set-var-fmt(txn.bearer) "key:%[http_auth_bearer]"',
-  'http-request set-var-fmt(txn.xkey) "key:%[req.fhdr(x-api-key)]"',
-  'http-request set-var-fmt(txn.akey) "key:%[req.fhdr(api-key)]"',
+  ...READ_KEYS,
   ...[
     ['Authorization "Bearer %[var(txn.known)]"', "txn.bearer"],
     ["x-api-key %[var(txn.known)]", "txn.xkey"],
@@ -43,33 +58,75 @@ export const KEY_RULES = [
   ),
 ];
 
-const NO_VALID_KEY = jsonError(
-  401,
-  "authentication_error",
-  "This gateway asks for a valid key: Authorization: Bearer, x-api-key or api-key.",
+const NO_VALID_KEY = noValidKey(
+  "This gateway asks for a valid key: Authorization: Bearer, x-api-key or api-key. Whichever of them are sent have to hold it.",
 );
 
+function noValidKey(message: string): string {
+  return jsonError(401, "authentication_error", message);
+}
+
 /**
- * Turns away a key that cannot be valid, where a gateway would answer it with a 400 or 500. A request without a key goes on:
- * the gateway knows which of its own routes ask for one.
+ * Rules that turn away a request with any key which is not in keys.map: a gateway looks at one of several, and answers one
+ * that it cannot know with a 400 or 500. A request without a key goes on.
  */
-export const REFUSE_OTHER_KEYS = [
-  ...["authorization", "x-api-key", "api-key"].map((name) => `acl sends_key req.hdr(${name}) -m found`),
-  ...["txn.bearer", "txn.xkey", "txn.akey"].map((name) => `acl has_key var(${name}),map(${KEYS}) -m found`),
-  `http-request return ${NO_VALID_KEY} if sends_key !has_key`,
+function onlyKnownKeys(refusal: string, places: readonly (typeof PLACES)[number][] = PLACES): string[] {
+  return [
+    ...places.map(
+      ([header, name]) =>
+        `http-request set-var(txn.bad_key) bool(true) if { req.fhdr_cnt(${header}) gt 0 } !{ var(${name}),map(${KEYS}) -m found }`,
+    ),
+    `http-request return ${refusal} if { var(txn.bad_key) -m bool }`,
+  ];
+}
+
+/**
+ * Rules that turn away a request whose keys differ, or whose Authorization is none of a client's: only the gateway knows which
+ * keys are valid, and it looks at one of them.
+ */
+const ONE_KEY = [
+  "# With the master key of the gateways in the place of another valid one.",
+  ...READ_KEYS,
+  "http-request set-var(txn.bad_key) bool(true) if { req.fhdr_cnt(authorization) gt 0 } { var(txn.bearer) -m str key: }",
+  ...[
+    [0, 1],
+    [0, 2],
+    [1, 2],
+  ].map(([one = 0, other = 0]) => {
+    const [[left, first], [right, second]] = [PLACES[one]!, PLACES[other]!];
+    return `http-request set-var(txn.bad_key) bool(true) if { req.fhdr_cnt(${left}) gt 0 } { req.fhdr_cnt(${right}) gt 0 } !{ var(${first}),strcmp(${second}) eq 0 }`;
+  }),
+  `http-request return ${NO_VALID_KEY} if { var(txn.bad_key) -m bool }`,
 ];
+
+/** Rules of the admin port where only master keys are valid. The gateway knows which of its own routes ask for one. */
+export const REFUSE_OTHER_KEYS = [...withoutOtherPlaces(), ...onlyKnownKeys(NO_VALID_KEY)];
 
 /** Turns away requests without a key that could be valid, as every client of both protocols understands it. */
 export function askForKey(keys: "master" | "virtual"): string[] {
-  const presented =
-    keys === "master"
-      ? ["txn.bearer", "txn.xkey", "txn.akey"].map((name) => `var(${name}),map(${KEYS}) -m found`)
-      : ["authorization", "x-api-key", "api-key"].map((name) => `req.hdr(${name}) -m found`);
   return [
-    ...presented.map((fetch) => `acl has_key ${fetch}`),
+    ...withoutOtherPlaces(),
+    ...(keys === "master" ? onlyKnownKeys(NO_VALID_KEY) : ONE_KEY),
+    ...PLACES.map(([header]) => `acl sends_key req.fhdr_cnt(${header}) gt 0`),
     "acl health_route var(txn.path) -m beg /health/",
-    `http-request return ${NO_VALID_KEY} if !has_key !health_route`,
+    `http-request return ${NO_VALID_KEY} if !sends_key !health_route`,
   ];
+}
+
+/** Rules of a listener whose only keys are those in its keys.map, in the places that `places` names. */
+export function askForKnownKey(message: string, places: ("x-api-key" | "api-key")[]): string[] {
+  const asked = PLACES.filter(([header]) => header === "authorization" || places.includes(header));
+  return [
+    ...READ_KEYS,
+    ...onlyKnownKeys(noValidKey(message), asked),
+    ...asked.map(([header]) => `acl sends_key req.fhdr_cnt(${header}) gt 0`),
+    `http-request return ${noValidKey(message)} if !sends_key`,
+  ];
+}
+
+/** A key that nobody here judges must not decide at the gateway. */
+export function withoutOtherPlaces(): string[] {
+  return OTHER_PLACES.map((header) => `http-request del-header ${header}`);
 }
 
 /** Rules of a clients' port that asks for no key. */
@@ -80,9 +137,8 @@ export function openRules(hosts: string[]): string[] {
     ),
     "# No key protects this port, so a web page that is open on this machine must not use it either.",
     `http-request return ${jsonError(403, "permission_denied", "Web pages of other hosts may not use this gateway: gateway.auth is none.")} if { req.hdr(Origin) -m found } !own_origin`,
-    "http-request del-header x-api-key",
-    "http-request del-header api-key",
-    "http-request del-header x-litellm-api-key",
+    ...PLACES.map(([header]) => `http-request del-header ${header}`),
+    ...withoutOtherPlaces(),
     KNOWN_KEY,
     'http-request set-header Authorization "Bearer %[var(txn.known)]"',
   ];

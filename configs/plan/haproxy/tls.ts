@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
-import { jsonError } from "./common";
+import { jsonError } from "./answers";
+import { FRONT } from "./fronts";
 
 /** Port of the edge's plain HTTP inside the container: the authority's challenges, and the way to https for the rest. */
 export const HTTP_PORT = 4003;
@@ -60,7 +61,7 @@ export function plainSections(tls: EdgeTls | undefined, knownHost: string[]): st
   const { httpsPort } = tls.challenges;
   const port = httpsPort === 443 ? "" : `:${httpsPort}`;
   return [
-    "frontend plain from base",
+    `frontend plain from ${FRONT}`,
     `  bind :${HTTP_PORT}`,
     ...knownHost.map((line) => `  ${line}`),
     "  acl challenge path_beg /.well-known/acme-challenge/",

@@ -1,23 +1,23 @@
 import type { TextPart } from "../text";
+import { errorBody, jsonError, quoted, RETRY_AFTER_SECONDS } from "./answers";
+import { ANY_BODIES, bodyRules } from "./bodies";
 import {
   aliveFrontend,
   CONFIG_DIR,
   defaultServer,
-  errorBody,
   FROM_WAITING,
-  jsonError,
   MASTER_SOCKET,
   metricsFrontend,
   PLAIN_PATH_RULES,
   parallelRules,
   parallelTable,
   processSections,
-  quoted,
-  RETRY_AFTER_SECONDS,
   SILENCE_MINUTES,
   waitingFrontend,
   waitingServer,
 } from "./common";
+import { askForKnownKey } from "./edgeKeys";
+import { FRONT } from "./fronts";
 
 /** Port that gateways reach a valve on. */
 export const VALVE_PORT = 8080;
@@ -25,6 +25,8 @@ export const VALVE_PORT = 8080;
 export const DIRECT_PORT = 4003;
 /** Requests to one model at a time; the next one waits to be accepted. */
 const MAX_REQUESTS = 1000;
+/** How many times as large a body may become on its way through a gateway, with escapes in its JSON. */
+const GATEWAY_GROWTH = 3;
 /** Bytes of a request's header fields. Nothing is kept to be sent again, so HAProxy's default is enough. */
 const VALVE_BUFFER_BYTES = 16_384;
 /** Failed checks, half a second apart, until a backend that answers badly is out. One that is gone is noticed at once. */
@@ -33,6 +35,7 @@ const FALL = 3;
 /** Files of a valve's directory: name there to path under assets/. haproxy.cfg is made here. */
 export const VALVE_ASSETS: Record<string, string> = {
   "hold.lua": "haproxy/hold.lua",
+  "body.lua": "haproxy/body.lua",
   "control.sh": "haproxy/control.sh",
   "reload.sh": "haproxy/reload.sh",
   "health.sh": "haproxy/health.sh",
@@ -63,6 +66,8 @@ export interface ValveOptions {
   slot?: string;
   /** Requests that the backend gets at the same time, whoever they come from; the next one is answered 429. Default: no limit. */
   maxParallel?: number;
+  /** Bytes that a request's body may have. Default: where nothing is known of the model. */
+  bodyBytes?: number;
   /** A listener for clients that go past the gateway; `keyed`: the backend asks for its own key. */
   direct?: { keyed: boolean };
   /** Present where Prometheus reads metrics; `backendPath`: the backend's own, where it has any. */
@@ -90,11 +95,9 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     : "its backend is not answering";
   const error = (status: number, type: string, reason: string) =>
     jsonError(status, type, unavailable(reason));
-  const { maxParallel } = options;
+  const { maxParallel, bodyBytes = ANY_BODIES.chat } = options;
   const parallel = maxParallel
-    ? parallelRules(maxParallel, `Model ${options.model} has its ${maxParallel} requests at a time.`).map(
-        (rule) => `  ${rule}`,
-      )
+    ? indent(parallelRules(maxParallel, `Model ${options.model} has its ${maxParallel} requests at a time.`))
     : [];
   const lines = [
     `# Made by gpubox from the stack's config: the valve before one backend.`,
@@ -105,23 +108,28 @@ export function valveConfig(options: ValveOptions): TextPart[] {
       // hold up the valve's end until then.
       keepAlive: false,
       retryOn: "conn-failure",
+      answers: {
+        // Made a 503 below.
+        502: `status 502 content-type application/json string ${quoted(errorBody(503, "service_unavailable", unavailable("its backend stopped before it answered")))} hdr Retry-After ${RETRY_AFTER_SECONDS}`,
+        503: error(503, "service_unavailable", away),
+        504: error(504, "timeout", `its backend was silent for ${SILENCE_MINUTES} minutes`),
+      },
     }),
-    `  http-error ${error(503, "service_unavailable", away)}`,
-    // Made a 503 below.
-    `  http-error status 502 content-type application/json string ${quoted(errorBody(503, "service_unavailable", unavailable("its backend stopped before it answered")))} hdr Retry-After ${RETRY_AFTER_SECONDS}`,
-    `  http-error ${error(504, "timeout", `its backend was silent for ${SILENCE_MINUTES} minutes`)}`,
-    "",
-    "frontend valve from base",
+    `frontend valve from ${FRONT}`,
     `  bind :${options.port ?? VALVE_PORT}`,
     `  maxconn ${MAX_REQUESTS}`,
     "  # Metrics are read from the backend itself, not by whoever may ask for completions.",
     `  http-request return ${jsonError(404, "not_found", "The valve does not serve this route.")} if { path,url_dec -m beg /metrics }`,
     "  http-request del-header x-gpubox-held",
+    "  # A gateway writes another JSON than it read: a character of three bytes may have become six.",
+    ...indent(bodyRules(bodyBytes * GATEWAY_GROWTH)),
     ...parallel,
     "  http-after-response set-status 503 if { status 502 }",
     "  default_backend model",
     "",
-    ...(options.direct ? directFrontend(options.direct.keyed, parallel) : []),
+    ...(options.direct
+      ? directFrontend(options.direct.keyed, [...indent(bodyRules(bodyBytes)), ...parallel])
+      : []),
     ...(maxParallel ? parallelTable() : []),
     "backend model from base",
     "  # Changes of servers are warnings on stderr already.",
@@ -133,6 +141,11 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     `  ${defaultServer({ fall: FALL })}`,
     "  # Backends answer 503 themselves while they load.",
     `  http-response return ${error(503, "service_unavailable", "its backend is starting or overloaded")} if { status 503 } !${FROM_WAITING}`,
+    "  http-request set-var(txn.head) bool(true) if METH_HEAD",
+    "  # A redirect would lead whoever follows it out of the network that the backend is kept in.",
+    `  http-response return ${error(503, "service_unavailable", "its backend answered with a redirect, which is not followed")} if { status 300:399 }`,
+    "  # Where an answer ends with its connection, nobody can tell a whole one from one that was cut.",
+    `  http-response return ${error(503, "service_unavailable", "its backend does not say where its answer ends")} if { status 200:299 } !{ status 204 205 } !{ var(txn.head) -m bool } !{ res.fhdr_cnt(content-length) gt 0 } !{ res.fhdr_cnt(transfer-encoding) gt 0 }`,
     ...(options.slot ? slotAnswers(options.slot, (reason) => error(503, "service_unavailable", reason)) : []),
     `  server backend ${name}:${port}`,
     `  ${waitingServer()}`,
@@ -167,24 +180,26 @@ function metricsOf({ backend, metrics }: ValveOptions) {
   return path === undefined ? undefined : { address: `${backend.name}:${backend.port}`, path };
 }
 
+function indent(lines: string[]): string[] {
+  return lines.map((line) => `  ${line}`);
+}
+
 const KEYS = `${CONFIG_DIR}/keys.map`;
 
 /**
  * The listener of a published port. Engines guard only a part of their routes with their key, so that what clients may use is
  * named here, and the key is asked here.
  */
-function directFrontend(keyed: boolean, parallel: string[]): string[] {
+function directFrontend(keyed: boolean, limits: string[]): string[] {
   return [
-    "frontend direct from base",
+    `frontend direct from ${FRONT}`,
     `  bind :${DIRECT_PORT}`,
     `  maxconn ${MAX_REQUESTS}`,
     ...PLAIN_PATH_RULES.map((rule) => `  ${rule}`),
     `  http-request return ${jsonError(404, "not_found", "This port serves the routes below /v1/ only.")} if !{ var(txn.path) -m beg /v1/ }`,
-    '  http-request set-var-fmt(txn.bearer) "key:%[http_auth_bearer]"',
-    '  http-request set-var-fmt(txn.xkey) "key:%[req.fhdr(x-api-key)]"',
-    `  acl has_key var(txn.bearer),map(${KEYS}) -m found`,
-    `  acl has_key var(txn.xkey),map(${KEYS}) -m found`,
-    `  http-request return ${jsonError(401, "authentication_error", "This port asks for its key: Authorization: Bearer or x-api-key.")} if !has_key`,
+    ...indent(
+      askForKnownKey("This port asks for its key: Authorization: Bearer or x-api-key.", ["x-api-key"]),
+    ),
     "  # The backend knows another key, and none of its clients'.",
     "  http-request del-header x-api-key",
     ...(keyed
@@ -194,7 +209,7 @@ function directFrontend(keyed: boolean, parallel: string[]): string[] {
         ]
       : ["  http-request del-header Authorization"]),
     "  http-request del-header x-gpubox-held",
-    ...parallel,
+    ...limits,
     "  http-after-response set-status 503 if { status 502 }",
     "  default_backend model",
     "",

@@ -1,4 +1,5 @@
 import type { StackConfig } from "../../schema/stack";
+import { GUARD_CALLBACK } from "../guard";
 import { shellQuote, type TextPart } from "../text";
 import { TRAJECTORY_CALLBACK } from "../trajectories";
 import { LANGFUSE_URL, PROJECT_KEYS } from "./langfuse";
@@ -6,9 +7,14 @@ import { LANGFUSE_URL, PROJECT_KEYS } from "./langfuse";
 /** Name by which Prometheus finds every gateway that runs, whichever generation it is of. */
 export const GATEWAYS_ALIAS = "gateways";
 
-/** LiteLLM's callbacks: those of the stack's own settings and the ones that metrics, traces and trajectories need. */
-export function callbackSettings({ gateway, observability }: StackConfig): { callbacks?: unknown[] } {
+/** LiteLLM's callbacks: those of the stack's own settings, the guard of bodies, and what metrics, traces and trajectories need. */
+export function callbackSettings(
+  { gateway, observability }: StackConfig,
+  guard: boolean,
+): { callbacks?: unknown[] } {
   const needed = [
+    // Before the log, which stands in front of what was there: what is refused is logged too.
+    ...(guard ? [GUARD_CALLBACK] : []),
     ...(observability.mode === "bundled" ? ["prometheus"] : []),
     // By OpenTelemetry: Langfuse's own callback needs its SDK, and sends the same.
     ...(observability.langfuse ? ["langfuse_otel"] : []),

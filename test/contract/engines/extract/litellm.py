@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 
 from . import ExtractError
+from .bodies import constants, of_classes, read
 from .pysource import Member, Module, Sources, evaluate, fields, statements
 from .release import Release
 
@@ -15,7 +18,34 @@ KEEP = [
     "litellm/router.py",
     "litellm/types/*.py",
     "litellm/proxy/*.py",
+    "litellm/llms/*.py",
+    "litellm/integrations/generic_api/*.json",
+    "litellm/utils.py",
+    "litellm/caching/*.py",
+    "litellm/litellm_core_utils/*.py",
+    "litellm/responses/*.py",
+    "litellm/router_strategy/*.py",
+    "litellm/router_utils/*.py",
 ]
+
+# Where a request's parameters are looked at before a provider gets them.
+OBEYED_IN = [
+    "litellm/main.py",
+    "litellm/router.py",
+    "litellm/utils.py",
+    "litellm/caching/*.py",
+    "litellm/litellm_core_utils/*.py",
+    "litellm/responses/**/*.py",
+    "litellm/router_strategy/**/*.py",
+    "litellm/router_utils/**/*.py",
+    "litellm/proxy/*.py",
+    "litellm/proxy/auth/*.py",
+    "litellm/proxy/common_utils/*.py",
+    "litellm/proxy/hooks/**/*.py",
+]
+
+# What that code calls them.
+HOLDERS = {"kwargs", "data", "optional_params", "litellm_params", "request_body", "parsed_body", "body", "extra_body"}
 
 
 def extract(release: Release) -> dict:
@@ -28,23 +58,92 @@ def extract(release: Release) -> dict:
 def also(release: Release) -> dict[str, dict]:
     """The keys that gpubox checks a stack config's LiteLLM settings against."""
     sources = Sources(release)
-    read = taken(release, ["litellm_settings", "general_settings", "model_info"])
+    taken_by = taken(release, ["litellm_settings", "general_settings", "model_info"])
     return {
         "configs/litellm/keys.json": {
-            "litellm_settings": sorted(module_attributes(sources.need("litellm")) | read["litellm_settings"]),
+            "litellm_settings": sorted(module_attributes(sources.need("litellm")) | taken_by["litellm_settings"]),
             "router_settings": router_settings(sources.need("litellm.router")),
             "general_settings": sorted(
                 set(fields("ConfigGeneralSettings", sources.need("litellm.proxy._types")))
-                | read["general_settings"]
+                | taken_by["general_settings"]
             ),
             "litellm_params": litellm_params(sources),
             "model_info": sorted(
                 set(fields("ModelInfo", sources.need("litellm.types.router")))
                 | set(fields("ModelInfo", sources.need("litellm.types.utils")))
-                | read["model_info"]
+                | taken_by["model_info"]
             ),
-        }
+            "callbacks": callbacks(release, sources),
+            "address_variables": address_variables(release),
+        },
+        "configs/bodies/litellm.json": steering(release, sources),
     }
+
+
+def steering(release: Release, sources: Sources) -> dict:
+    """
+    What LiteLLM itself would obey. `own`: keywords that it declares as its own or refuses from clients. `read`: everything
+    that it takes out of a request. `metadata`: what it takes out of a request's metadata.
+    """
+    auth = sources.need("litellm.proxy.auth.auth_utils")
+    before = sources.need("litellm.proxy.litellm_pre_call_utils")
+    callbacks = sources.need("litellm.litellm_core_utils.initialize_dynamic_callback_params")
+    types = sources.need("litellm.types.utils")
+    own = owned(sources.need("litellm.types.litellm_params"), internal=True)
+    for klass in ("StandardCallbackDynamicParams", "CustomPricingLiteLLMParams"):
+        own |= set(fields(klass, types))
+    for klass in ("GenericLiteLLMParams", "LiteLLM_Params"):
+        own |= set(fields(klass, sources.need("litellm.types.router")))
+    own |= constants("KWARG_ARTIFACTS", sources.need("litellm.types.litellm_params"))
+    for name in ("_BANNED_REQUEST_BODY_PARAMS", "_EXTRA_BANNED_OBSERVABILITY_PARAMS", "_FALLBACK_FIELDS", "_NESTED_CONFIG_KEYS"):
+        own |= constants(name, auth)
+    own |= constants("_UNTRUSTED_ROOT_CONTROL_FIELDS", before)
+    own |= constants("GATED_MOCK_PARAM_NAMES", sources.need("litellm.proxy.route_llm_request"))
+    for name in ("_supported_callback_params", "_request_blocked_callback_params"):
+        own |= constants(name, callbacks)
+    metadata = read(release, OBEYED_IN, {"metadata"}) | constants("_UNTRUSTED_METADATA_CONTROL_FIELDS", before)
+    return {
+        # What it reads bodies of these routes into, where no SDK's class says it.
+        "routes": of_classes(
+            sources,
+            {
+                "messages": [("litellm.types.llms.anthropic", "AnthropicMessagesRequest")],
+                "rerank": [("litellm.types.rerank", "RerankRequest")],
+            },
+        ),
+        "own": sorted(own),
+        "read": sorted(read(release, OBEYED_IN, HOLDERS) - own),
+        "metadata": sorted(metadata),
+    }
+
+
+def callbacks(release: Release, sources: Sources) -> list[str]:
+    """Names of LiteLLM's own callbacks. It takes every other word for the path of Python code, and runs it."""
+    literal = sources.need("litellm").need("_custom_logger_compatible_callbacks_literal")[0]
+    found = {one.value for one in ast.walk(literal) if isinstance(one, ast.Constant)}
+    for path in ("proxy/common_utils/callback_utils.py", "litellm_core_utils/litellm_logging.py"):
+        for node in ast.walk(ast.parse(release.read(f"litellm/{path}"))):
+            if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq):
+                named = ast.unparse(node.left) in ("callback", "logging_integration")
+                found |= {one.value for one in node.comparators if named and isinstance(one, ast.Constant)}
+    # The keys of a file are names too: each is an address that LiteLLM knows.
+    for path in release.paths("litellm/integrations/generic_api/*callbacks.json"):
+        found |= set(json.loads(release.read(path)))
+    return sorted(name for name in found if isinstance(name, str))
+
+
+ADDRESS = re.compile(r"^[A-Z][A-Z0-9_]*_(API_BASE|BASE_URL|API_URL|BASE|ENDPOINT|API_HOST)$")
+
+
+def address_variables(release: Release) -> list[str]:
+    """Variables of the environment that decide where a provider's requests go when a deployment has no address of its own."""
+    found: set[str] = set()
+    choice = "litellm/litellm_core_utils/get_llm_provider_logic.py"
+    for path in [*release.paths("litellm/llms/**/*.py"), "litellm/main.py", choice]:
+        for node in ast.walk(ast.parse(release.read(path))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and ADDRESS.match(node.value):
+                found.add(node.value)
+    return sorted(found)
 
 
 def module_attributes(module: Module) -> set[str]:
@@ -85,14 +184,14 @@ def litellm_params(sources: Sources) -> list[str]:
     return sorted(known)
 
 
-def owned(module: Module) -> set[str]:
-    """Keywords of LiteLLM's own calls: the fields of the fields of `LITELLM_OWNED_ROOTS`, but not its internal state."""
+def owned(module: Module, internal: bool = False) -> set[str]:
+    """Keywords of LiteLLM's own calls: the fields of the fields of `LITELLM_OWNED_ROOTS`, its internal state only if told."""
     roots = module.need("LITELLM_OWNED_ROOTS")[0]
     if not isinstance(roots, ast.Tuple):
         raise ExtractError("LITELLM_OWNED_ROOTS is no tuple")
     found: set[str] = set()
     for root in (ast.unparse(name) for name in roots.elts):
-        if root == "InternalState":
+        if root == "InternalState" and not internal:
             continue
         for leaf, _ in fields(root, module).values():
             for name, (field, _) in fields(ast.unparse(leaf.annotation), module).items():
@@ -100,7 +199,7 @@ def owned(module: Module) -> set[str]:
                     n for n in ast.walk(field) if isinstance(n, ast.Call) and ast.unparse(n.func) == "wire"
                 ]
                 found.add(evaluate(wire[0].args[0], module) if wire else name)
-    return {name for name in found if not name.startswith("_")}
+    return found if internal else {name for name in found if not name.startswith("_")}
 
 
 def taken(release: Release, sections: list[str]) -> dict[str, set[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from . import ExtractError, routes
 from .clike import Token, calls, close, has, split, tokens, words
 from .environ import variables
@@ -18,6 +20,18 @@ _NUMBERS = {"stoi": "int", "stol": "int", "stoul": "int", "stoull": "int", "stof
 
 # Functions that read a variable by name.
 _READERS = ("getenv", "common_get_env", "common_get_path_from_env")
+
+
+# `new field_num("top_k", …)` of its schema, and what its OpenAI routes take out of a body.
+_FIELD = re.compile(r'new field_\w+\("(\w[\w.]*)"|json_value\(body, *"(\w+)"|body\.(?:contains|at)\("(\w+)"')
+
+
+def also(release: Release) -> dict[str, dict]:
+    """What bodies may say, for the gateway's guard. The server reads them alike on every route."""
+    text = "".join(release.read(path) for path in release.paths(f"{ROOT}/tools/server/*.cpp"))
+    text += release.read(f"{ROOT}/common/chat.cpp")
+    names = {next(filter(None, found.groups())) for found in _FIELD.finditer(text)}
+    return {"configs/bodies/llamacpp.json": {"routes": {"chat/completions": sorted(names), "completions": sorted(names)}}}
 
 
 def extract(release: Release) -> dict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from . import ExtractError, environ, routes
+from .bodies import of_classes
 from .flags import flag, in_order
 from .pysource import Module, Sources, evaluate, fields, statements
 from .pytypes import Kinds, kinds
@@ -34,6 +35,24 @@ SERVED = [
 
 # Modules besides the table of variables whose reads matter to an operator.
 READ = [*SERVED, "sglang.srt.managers.tokenizer_manager", "sglang.srt.utils.common"]
+
+
+# Classes that each route's body is read into.
+BODIES = {
+    "chat/completions": [("sglang.srt.entrypoints.openai.protocol", "ChatCompletionRequest")],
+    "completions": [("sglang.srt.entrypoints.openai.protocol", "CompletionRequest")],
+    "responses": [("sglang.srt.entrypoints.openai.protocol", "ResponsesRequest")],
+    "messages": [("sglang.srt.entrypoints.anthropic.protocol", "AnthropicMessagesRequest")],
+    "messages/count_tokens": [("sglang.srt.entrypoints.anthropic.protocol", "AnthropicCountTokensRequest")],
+    "embeddings": [("sglang.srt.entrypoints.openai.protocol", "EmbeddingRequest")],
+    "rerank": [("sglang.srt.entrypoints.openai.protocol", "V1RerankReqInput")],
+    "audio/transcriptions": [("sglang.srt.entrypoints.openai.protocol", "TranscriptionRequest")],
+}
+
+
+def also(release: Release) -> dict[str, dict]:
+    """What bodies may say, for the gateway's guard."""
+    return {"configs/bodies/sglang.json": {"routes": of_classes(Sources(release), BODIES)}}
 
 
 def extract(release: Release) -> dict:

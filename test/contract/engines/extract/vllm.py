@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from . import ExtractError, environ, routes
+from .bodies import of_classes
 from .flags import flag, in_order
 from .pysource import Module, Sources, evaluate, fields, statements
 from .pytypes import Kinds, kinds
@@ -29,6 +30,28 @@ KEEP = [
 
 # Integers that `_compute_kwargs` gives a parser of their own.
 _WORDS = {"max_model_len": ["auto"]}
+
+
+# Classes that each route's body is read into.
+BODIES = {
+    "chat/completions": [("vllm.entrypoints.openai.chat_completion.protocol", "ChatCompletionRequest")],
+    "completions": [("vllm.entrypoints.openai.completion.protocol", "CompletionRequest")],
+    "responses": [("vllm.entrypoints.openai.responses.protocol", "ResponsesRequest")],
+    "messages": [("vllm.entrypoints.anthropic.protocol", "AnthropicMessagesRequest")],
+    "messages/count_tokens": [("vllm.entrypoints.anthropic.protocol", "AnthropicCountTokensRequest")],
+    "embeddings": [
+        ("vllm.entrypoints.pooling.embed.protocol", "EmbeddingCompletionRequest"),
+        ("vllm.entrypoints.pooling.embed.protocol", "EmbeddingChatRequest"),
+    ],
+    "rerank": [("vllm.entrypoints.pooling.scoring.protocol", "RerankRequest")],
+    "audio/transcriptions": [("vllm.entrypoints.speech_to_text.transcription.protocol", "TranscriptionRequest")],
+    "audio/translations": [("vllm.entrypoints.speech_to_text.translation.protocol", "TranslationRequest")],
+}
+
+
+def also(release: Release) -> dict[str, dict]:
+    """What bodies may say, for the gateway's guard."""
+    return {"configs/bodies/vllm.json": {"routes": of_classes(Sources(release), BODIES)}}
 
 
 def extract(release: Release) -> dict:

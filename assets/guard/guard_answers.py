@@ -1,0 +1,76 @@
+"""The guard's own answers, in the form of the API that the request speaks."""
+
+import re
+
+import orjson
+
+CUT = "The answer ended before it was complete: the server or the way to it broke off."
+
+# A whole stream's end, or an error that came inside it. Text of a model cannot look like it: it holds no line break.
+_ENDS = {
+    "chat/completions": re.compile(rb'\ndata: ?(?:\[DONE\]|\{"error")'),
+    "completions": re.compile(rb'\ndata: ?(?:\[DONE\]|\{"error")'),
+    "messages": re.compile(rb'\n(?:event: ?(?:message_stop|error)\b|data: ?\{"type": ?"(?:message_stop|error)")'),
+    "responses": re.compile(rb'\n(?:event: ?(?:response\.(?:completed|incomplete|failed)|error)\b'
+                            rb'|data: ?(?:\[DONE\]|\{"type": ?"(?:response\.(?:completed|incomplete|failed)|error)"|\{"error"))'),
+}
+# Longer than the longest of those.
+_OVERLAP = 64
+
+
+def error_body(api, status, message, param=None, code=None):
+    """An error as the API's clients read it."""
+    if api == "anthropic":
+        kind = {400: "invalid_request_error", 403: "permission_error"}.get(status, "api_error")
+        return orjson.dumps({"type": "error", "error": {"type": kind, "message": message}})
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+async def answer(send, api, status, message, param=None, code=None):
+    body = error_body(api, status, message, param, code)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Ending:
+    """Watches a stream on its way out, and writes an error at its end where the end of a whole one did not come."""
+
+    def __init__(self, route, send):
+        self.ends = _ENDS.get(route.name)
+        self.route = route
+        self._send = send
+        self.streams = False
+        self.seen = False
+        self.tail = b"\n"
+        # A line that has begun. What breaks off in its middle is no event, and nobody could read an error behind it.
+        self.held = b""
+
+    async def send(self, message):
+        if message["type"] == "http.response.start":
+            self.streams = message["status"] == 200 and any(
+                name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in message["headers"]
+            )
+        elif self.streams and not self.seen:
+            more = message.get("more_body", False)
+            text = self.held + message.get("body", b"")
+            self.seen = self.ends.search(self.tail + text) is not None
+            if self.seen:
+                self.held = b""
+            else:
+                whole = text.rfind(b"\n") + 1
+                text, self.held = text[:whole], text[whole:]
+                self.tail = (self.tail + text)[-_OVERLAP:]
+                if not more:
+                    text += self._cut()
+            message = {**message, "body": text}
+        await self._send(message)
+
+    def _cut(self):
+        gap = b"" if self.tail.endswith(b"\n\n") or self.tail == b"\n" else b"\n"
+        if self.route.name == "responses":
+            event = {"type": "error", "code": "server_error", "message": CUT, "param": None, "sequence_number": 0}
+            return gap + b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"
+        body = error_body(self.route.api, 502, CUT, code="answer_cut")
+        return gap + (b"event: error\n" if self.route.api == "anthropic" else b"") + b"data: " + body + b"\n\n"

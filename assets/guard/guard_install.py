@@ -1,0 +1,38 @@
+"""Brings the guard into a LiteLLM proxy that is starting. What cannot be brought in raises: the gateway does not start."""
+
+import os
+
+import orjson
+from litellm.integrations.custom_logger import CustomLogger
+
+import guard_cache
+import guard_redirects
+import guard_streams
+from guard_body import Rules
+from guard_front import Front
+
+installed = None
+
+
+def install(directory):
+    """Once a process, however often LiteLLM reads its config."""
+    global installed
+    if installed is None:
+        import litellm.proxy.proxy_server as server
+
+        with open(os.path.join(directory, "guard.json"), "rb") as file:
+            rules = Rules(orjson.loads(file.read()))
+        guard_redirects.install()
+        guard_streams.install()
+        guard_cache.install(rules.cache)
+        _stand_in_front(server.app, rules)
+        installed = CustomLogger()
+    return installed
+
+
+def _stand_in_front(app, rules):
+    # LiteLLM reads its config while the application starts, when its layers are already built. Its own hooks come too late:
+    # by then it has obeyed parts of the body.
+    if app.middleware_stack is None:
+        app.middleware_stack = app.build_middleware_stack()
+    app.middleware_stack = Front(app.middleware_stack, rules)

@@ -1,0 +1,26 @@
+import type { Problem } from "../problems";
+
+/**
+ * Texts that LiteLLM reads as a place to get the value from: a variable of its environment, where every key of the box is, or a
+ * token of the machine. It looks for the first at the start of most values and in the midst of some.
+ */
+const POINTER = /os\.environ\/|^\s*oidc\//i;
+
+/** Every text at or below `value`, names of keys too, in which LiteLLM would look up something else. */
+export function pointers(value: unknown, path: string): Problem[] {
+  if (typeof value === "string") return POINTER.test(value) ? [pointer(path)] : [];
+  if (Array.isArray(value)) return value.flatMap((inner, index) => pointers(inner, `${path}[${index}]`));
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => [
+    ...(POINTER.test(key) ? [pointer(path)] : []),
+    ...pointers(inner, path.endsWith(":") ? `${path}${key}` : `${path}.${key}`),
+  ]);
+}
+
+function pointer(path: string): Problem {
+  return {
+    path,
+    what: "LiteLLM would put a variable of the gateway, or a token of its machine, in place of this text.",
+    fix: "Write the value itself; a key goes where { secret: <its name> } is taken, as in gpubox:gateway.env.",
+  };
+}

@@ -1,0 +1,79 @@
+import { engineOf, type ModelConfig } from "../engines";
+import { lockedModel } from "../models/lock";
+import type { LimitsConfig } from "../schema/limits";
+import type { PlanContext } from "./context";
+import { ANY_BODIES, type BodyLimits } from "./haproxy/bodies";
+import { instancesOf } from "./instances";
+
+const MIB = 1024 ** 2;
+
+/** Bytes of JSON for a token: a word of text has about five, and a character may be written in six. */
+const TOKEN_BYTES = 16;
+/** Room for what is no prompt: tools, schemas, the JSON itself. */
+const BASE_BYTES = MIB;
+/** Room for images in a request: what Anthropic's own API takes. */
+const IMAGE_BYTES = 32 * MIB;
+/** Texts of the longest context that a request for embeddings may carry. */
+const BATCH = 32;
+/** A request for embeddings may carry many short texts, whatever the model's context is. */
+const LEAST_BATCH_BYTES = 4 * MIB;
+/** Where nothing says how long a context is: none of those on offer is longer. */
+const UNKNOWN_TOKENS = 1_048_576;
+
+/** Bytes that bodies may have at the edge: what is declared, else what the largest of the models can use. */
+export function bodyLimits(context: Pick<PlanContext, "config" | "lock">): BodyLimits {
+  const { models, gateway } = context.config;
+  const of = (kind: keyof BodyLimits) =>
+    Object.entries(models)
+      .filter(([, model]) => kindOf(model) === kind)
+      .map(([name, model]) => modelBytes(context, name, model));
+  const largest = (kind: keyof BodyLimits, least: number) =>
+    declared(gateway.limits, kind) ?? Math.max(least, ...of(kind));
+  const hears = Object.values(models).some((model) => kindOf(model) === "audio");
+  return {
+    chat: largest("chat", 2 * MIB),
+    embeddings: largest("embeddings", LEAST_BATCH_BYTES),
+    ...(hears ? { audio: largest("audio", ANY_BODIES.audio) } : {}),
+  };
+}
+
+/** Bytes that a body for one model may have: on its published port, and in its jobs. */
+export function modelBodyBytes(
+  context: Pick<PlanContext, "config" | "lock">,
+  name: string,
+  model: ModelConfig,
+): number {
+  return declared(context.config.gateway.limits, kindOf(model)) ?? modelBytes(context, name, model);
+}
+
+function declared({ maxBodyMiB }: LimitsConfig, kind: keyof BodyLimits): number | undefined {
+  const mib = maxBodyMiB[kind];
+  return mib === undefined ? undefined : mib * MIB;
+}
+
+function kindOf({ mode }: ModelConfig): keyof BodyLimits {
+  if (mode === "embedding" || mode === "rerank") return "embeddings";
+  return mode === "audio_transcription" || mode === "audio_speech" ? "audio" : "chat";
+}
+
+function modelBytes({ lock }: Pick<PlanContext, "lock">, name: string, model: ModelConfig): number {
+  const kind = kindOf(model);
+  if (kind === "audio") return ANY_BODIES.audio;
+  const needs = instancesOf(name, model).map((instance) => {
+    const locked = lock && lockedModel(lock, instance.model.model ?? "");
+    const { info = {} } = engineOf(instance.model).route(instance.model, { name, locked }, "");
+    const { max_input_tokens: said, supports_vision: sees } = info;
+    const tokens = typeof said === "number" ? said : locked?.shape.contextLength || UNKNOWN_TOKENS;
+    if (kind === "embeddings") return Math.max(LEAST_BATCH_BYTES, roundUp(tokens * TOKEN_BYTES * BATCH));
+    // Nobody knows whether a model sees of which nothing is locked, but llama.cpp never does without a projector.
+    const images = sees === true || (locked === undefined && model.engine !== "llamacpp");
+    return roundUp(BASE_BYTES + tokens * TOKEN_BYTES) + (images ? IMAGE_BYTES : 0);
+  });
+  const most = kind === "embeddings" ? ANY_BODIES.embeddings : Number.POSITIVE_INFINITY;
+  return Math.min(Math.max(...needs), most);
+}
+
+/** To a power of two, so that few edits of a model change the files of the edge and of its valve. */
+function roundUp(bytes: number): number {
+  return 2 ** Math.ceil(Math.log2(bytes));
+}

@@ -1,0 +1,23 @@
+import type { StackConfig } from "../schema/stack";
+import { bridgeName } from "./bridges";
+import { joinedNetworks } from "./joined";
+import type { NetworkPlan, NetworkRole } from "./types";
+
+/** The networks that a box has: its own, and those of others that it joins. */
+export function networksOf(config: StackConfig): NetworkPlan[] {
+  const { mode, langfuse } = config.observability;
+  const network = (role: NetworkRole, internal: boolean): NetworkPlan => {
+    const name = `gpubox-${config.stack}-${role}`;
+    return { role, name, internal, bridge: bridgeName(name) };
+  };
+  return [
+    // Gateways reach cloud providers through it, and only networks with a way out can publish the edge's ports.
+    network("edge", false),
+    network("data", true),
+    network("models", true),
+    network("backends", true),
+    ...(mode === "bundled" ? [network("metrics", true), network("dashboards", false)] : []),
+    ...(langfuse?.mode === "bundled" ? [network("langfuse", true)] : []),
+    ...joinedNetworks(config),
+  ];
+}

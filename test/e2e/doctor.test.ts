@@ -1,0 +1,203 @@
+import { run } from "../../runner/process";
+import {
+  gpubox,
+  hasDocker,
+  hasPulumi,
+  makeProject,
+  removeProject,
+  type TestProject,
+} from "../support/project";
+import { until, Ward } from "./operations/lab";
+
+const MINUTE = 60_000;
+const STACK = "faults";
+const PORT = 4896;
+
+/** Milliseconds after a fault until the doctor has named it. */
+const NAMED_MS = 10_000;
+
+const now = () => new Date().toISOString();
+
+/** Role of a part to the row and the words that name it. */
+const PARTS: Record<string, string> = {
+  gateway: "gateway: The gateway ",
+  "backend-tiny": "model: Model tiny: its server ",
+  "valve-tiny": "model: Model tiny: the valve before its server ",
+  cache: "redis: Redis ",
+  database: "postgres: Postgres ",
+  edge: "edge: The edge ",
+};
+
+/** What is done to a container, and what the doctor has to say of it. */
+const FAULTS: [string, (container: string) => Promise<void>, RegExp][] = [
+  ["paused", async (container) => void (await docker("pause", container)), /is paused/],
+  ["stopped by SIGSTOP", halt, /has a process that is stopped by a signal \(/],
+  ["killed", kill, /was killed by hand \(status 137, and not for its memory\), and Docker leaves it down/],
+];
+
+async function docker(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run("docker", args);
+  if (code !== 0) throw new Error(`docker ${args.join(" ")}: ${stderr}`);
+  return stdout.trim();
+}
+
+const stateOf = (container: string) => docker("inspect", "--format", "{{.State.Status}}", container);
+
+/** Every process of the container, which keeps its sockets open and answers nothing any more. */
+async function halt(container: string): Promise<void> {
+  await docker("exec", container, "sh", "-c", "kill -STOP -1 || true");
+  await docker("kill", "--signal", "STOP", container);
+}
+
+async function kill(container: string): Promise<void> {
+  await docker("kill", container);
+  await until("it is dead", async () => (await stateOf(container)) === "exited");
+}
+
+/** Whatever was done to it. */
+async function heal(container: string): Promise<void> {
+  if ((await stateOf(container)) === "paused") return void (await docker("unpause", container));
+  await docker("restart", "--time", "1", container);
+}
+
+(hasDocker && hasPulumi ? describe : describe.skip)(
+  "the doctor of a box in which something goes wrong",
+  () => {
+    let project: TestProject;
+    let ward: Ward;
+    const gateways = async () => {
+      const filters = [`label=gpubox.stack=${STACK}`, "label=gpubox.role=gateway"];
+      const words = filters.flatMap((one) => ["--filter", one]);
+      return (await docker("ps", "-a", "--format", "{{.Names}}", ...words)).split("\n").sort();
+    };
+    const containerOf = async (role: string) =>
+      role === "gateway" ? (await gateways())[0]! : ward.name(role);
+    const well = (what: string) => until(what, async () => (await ward.findings(now())).length === 0, 120);
+    /** What the doctor says, and that it took no longer than it may since the fault. */
+    const named = async () => {
+      const began = Date.now();
+      const found = await ward.findings(now());
+      expect(Date.now() - began).toBeLessThan(NAMED_MS);
+      return found;
+    };
+
+    beforeAll(async () => {
+      project = makeProject(STACK, PORT, {
+        gateway: { port: PORT, drainTimeout: 10, replicas: 2 },
+        cache: { ttlSeconds: 60 },
+        models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 } },
+      });
+      const up = await gpubox(project, "up", "--yes");
+      expect([up.code, up.code === 0 || up.stderr]).toEqual([0, true]);
+      ward = await Ward.open(project);
+      await well("the box is well");
+    }, 20 * MINUTE);
+    afterAll(() => removeProject(project), MINUTE);
+
+    describe.each(Object.keys(PARTS))("names the %s", (role) => {
+      test.each(FAULTS)(
+        "that is %s within ten seconds",
+        async (_, cause, words) => {
+          const container = await containerOf(role);
+          await cause(container);
+          try {
+            const found = await named();
+            const own = found.filter((one) => one.startsWith(PARTS[role]!));
+            expect(own).toEqual([expect.stringMatching(words)]);
+          } finally {
+            await heal(container);
+          }
+        },
+        2 * MINUTE,
+      );
+    });
+
+    test(
+      "names the one of two gateways that is gone, and does it as a command within ten seconds",
+      async () => {
+        await well("what was done before is over");
+        const [first, second] = await gateways();
+        await docker("pause", second!);
+        const began = Date.now();
+        const { code, stdout } = await gpubox(project, "doctor", "--json");
+        const took = Date.now() - began;
+        await docker("unpause", second!);
+        const { rows } = JSON.parse(stdout) as { rows: { row: string; findings: { what: string }[] }[] };
+        expect([code, rows.find(({ row }) => row === "gateway")?.findings]).toEqual([
+          1,
+          [
+            {
+              what: `The gateway ${second} is paused; 1 of 2 serve.`,
+              fix: `Run \`docker unpause ${second}\`.`,
+            },
+          ],
+        ]);
+        expect(took).toBeLessThan(NAMED_MS);
+
+        await docker("rm", "-f", first!);
+        expect(await named()).toContainEqual(`gateway: The gateway ${first} is not there; 1 of 2 serve.`);
+        const up = await gpubox(project, "up", "--yes");
+        expect(up.code).toBe(0);
+        await well("its fix brings it back");
+      },
+      5 * MINUTE,
+    );
+
+    test(
+      "tells of a restart that Docker did for want of memory, until somebody starts the container anew",
+      async () => {
+        const valve = ward.name("valve-tiny");
+        const runs = () => docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", valve);
+        await docker("update", "--memory", "64m", "--memory-swap", "64m", valve);
+        // What lies in a tmpfs cannot be killed: HAProxy goes.
+        await run("docker", ["exec", valve, "sh", "-c", "head -c 100M /dev/zero > /tmp/fill"]);
+        await until("Docker started it again", async () => /^[1-9]\d* true$/.test(await runs()));
+        const memory = (await named()).filter((one) => one.startsWith("memory: "));
+        expect(memory).toEqual([
+          expect.stringMatching(
+            /^memory: gpubox-faults-valve-tiny was killed at its memory limit, .*the last at 2\d{3}-.* UTC; Docker has started it again\.$/,
+          ),
+        ]);
+        await docker("update", "--memory", "128m", "--memory-swap", "128m", valve);
+        await docker("restart", valve);
+        await well("it was started by hand");
+      },
+      3 * MINUTE,
+    );
+
+    test(
+      "tells of a restart that Docker did for a process that was killed from within",
+      async () => {
+        const server = ward.name("backend-tiny");
+        await run("docker", ["exec", server, "sh", "-c", "kill -9 -1"]);
+        await until("Docker started it again", async () =>
+          /^[1-9]\d* true$/.test(
+            await docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", server),
+          ),
+        );
+        await until("that is all it says", async () => (await ward.findings(now())).length === 1);
+        expect(await ward.findings(now())).toEqual([
+          expect.stringMatching(
+            /^restarted: gpubox-faults-backend-tiny ended by itself once, the last time at 2\d{3}-/,
+          ),
+        ]);
+      },
+      3 * MINUTE,
+    );
+
+    test(
+      "is not to blame for what it asks itself",
+      async () => {
+        const since = now();
+        await docker("pause", ...(await gateways()));
+        await ward.findings(now());
+        await ward.findings(now());
+        await docker("unpause", ...(await gateways()));
+        await until("the gateways serve", async () => (await ward.ask("/v1/models")) === 200);
+        const notes = (await ward.findings(since)).filter((one) => !one.startsWith("restarted: "));
+        expect(notes).toEqual([]);
+      },
+      2 * MINUTE,
+    );
+  },
+);

@@ -1,0 +1,50 @@
+import { GuardedGateway } from "../support/guardedGateway";
+import { hasDocker } from "../support/project";
+
+const MINUTE = 60_000;
+jest.setTimeout(2 * MINUTE);
+
+const messages = [{ role: "user", content: "hi" }];
+
+(hasDocker ? describe : describe.skip)("the trajectory log in front of the guard", () => {
+  const gateway = new GuardedGateway();
+  beforeAll(() => gateway.start({ gateway: { trajectories: true } }), 3 * MINUTE);
+  afterAll(() => gateway.stop());
+
+  /** The line of a request that has just been answered. */
+  async function lineOf(session: string): Promise<Record<string, unknown>> {
+    const until = Date.now() + 30_000;
+    for (;;) {
+      const line = (await gateway.log()).find(({ session_id, final }) => session_id === session && final);
+      if (line !== undefined || Date.now() > until) return line ?? {};
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  }
+
+  async function ask(session: string, more: object): Promise<[number, string]> {
+    const body = { model: "plain-whole", messages, litellm_session_id: session, ...more };
+    const answer = await gateway.ask("/v1/chat/completions", body);
+    return [answer.status, await answer.text()];
+  }
+
+  test("has what the client sent, also what the guard left out", async () => {
+    const [status] = await ask("left-out", { colour: "blue" });
+    const line = await lineOf("left-out");
+    expect([status, line.outcome, line.told]).toEqual([200, "ok", true]);
+    expect(JSON.stringify(line.request)).toContain("blue");
+  });
+
+  test("has a request that the guard refused", async () => {
+    const [status, text] = await ask("refused", { mock_response: "x" });
+    const line = await lineOf("refused");
+    expect([status, line.outcome, line.upstream]).toEqual([400, "error", null]);
+    expect(text).toContain("would steer the gateway");
+  });
+
+  test("has an answer that broke off as an error", async () => {
+    const [, text] = await ask("cut", { model: "plain-cut", stream: true });
+    const line = await lineOf("cut");
+    expect(text).toContain("error");
+    expect([line.outcome, line.stream]).toEqual(["error", true]);
+  });
+});
