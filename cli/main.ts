@@ -1,4 +1,4 @@
-import { packageVersion } from "../runner/packageVersion";
+import { packageVersion } from "../runner/versions";
 import { buildProgram } from "./program";
 import { runProgram } from "./run";
 

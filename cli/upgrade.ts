@@ -1,10 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { changesIn, newerThan } from "../operations/upgrade/changes";
-import { packageVersion } from "../runner/packageVersion";
 import { ensureStackConfig, findProject, packageDir } from "../runner/project";
-import { versionAtLeast } from "../runner/pulumiEngine";
 import { rememberedVersion } from "../runner/stackConfig";
+import { packageVersion, versionAtLeast } from "../runner/versions";
 import { printing, stackCommand } from "./command";
 import { say } from "./output";
 

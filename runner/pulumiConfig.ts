@@ -5,8 +5,8 @@ import { sections } from "../configs/schema/stack";
 import { saltFingerprint, secretFacts } from "../configs/secretFacts";
 import { readBoxFiles } from "./boxFiles";
 import { readHostFiles } from "./hostCertificates";
-import { refuseNewerStack } from "./packageVersion";
 import { plaintextSecrets } from "./stackConfig";
+import { refuseNewerStack } from "./versions";
 
 const PREFIX = "gpubox:";
 

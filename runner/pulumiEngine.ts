@@ -4,6 +4,7 @@ import { type RunOptions, type RunResult, run, UserError } from "./process";
 import { ensurePassphrase, ensureProjectFolders, type Log, projectPaths } from "./project";
 import { installPulumi, type PulumiLock, type PulumiSources, readPulumiLock } from "./pulumiInstall";
 import { readYaml } from "./userFiles";
+import { versionAtLeast } from "./versions";
 
 /** Older engines lose state with --run-program (fixed up to this version). */
 export const minimumPulumi = "3.244.0";
@@ -16,16 +17,6 @@ export interface PulumiEngine {
   version: string;
   /** Every command runs in this folder: a relative state folder is resolved against the working directory. */
   projectDir: string;
-}
-
-/** True when `version` (`3.259.0`, `v3.259.0-alpha.1`) is `minimum` or newer; a pre-release counts as its release. */
-export function versionAtLeast(version: string, minimum: string): boolean {
-  const numbers = (text: string) => /^v?(\d+)\.(\d+)\.(\d+)/.exec(text.trim())?.slice(1).map(Number);
-  const have = numbers(version);
-  const want = numbers(minimum);
-  if (!have || !want) return false;
-  const differing = have.findIndex((part, index) => part !== want[index]);
-  return differing === -1 || have[differing]! > want[differing]!;
 }
 
 /** The engine on PATH when it is new enough, else the one in `.gpubox/pulumi`, else undefined. */

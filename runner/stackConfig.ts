@@ -7,9 +7,9 @@ import type { RawStack } from "../configs/parse";
 import { saltFingerprint, secretFacts } from "../configs/secretFacts";
 import { NAMESPACE, readBoxFiles, splitConfig } from "./boxFiles";
 import { readHostFiles } from "./hostCertificates";
-import { packageVersion, refuseNewerStack } from "./packageVersion";
 import { UserError } from "./process";
 import { readText, readYaml } from "./userFiles";
+import { packageVersion, refuseNewerStack } from "./versions";
 
 /**
  * Reads `Pulumi.<stack>.yaml` without an engine.

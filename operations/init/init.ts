@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { z } from "zod";
-import { packageVersion } from "../../runner/packageVersion";
+import { packageVersion } from "../../runner/versions";
 import { UserError } from "../../runner/process";
 import { packageDir } from "../../runner/project";
 import { inTheWay, manifestOf, TEMPLATE } from "./template";

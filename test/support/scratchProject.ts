@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureStackConfig, packageDir } from "../../runner/project";
-import { type PulumiEngine, pulumiOutput, selectStack, versionAtLeast } from "../../runner/pulumiEngine";
+import { type PulumiEngine, pulumiOutput, selectStack } from "../../runner/pulumiEngine";
+import { versionAtLeast } from "../../runner/versions";
 
 const found = spawnSync("pulumi", ["version"], { encoding: "utf8" });
 const hasPulumi = found.status === 0 && versionAtLeast(found.stdout, "3.244.0");

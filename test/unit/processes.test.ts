@@ -53,7 +53,9 @@ describe("every container has a limit of processes", () => {
         encoding: "utf8",
       },
     ).stdout.split("\n");
-    const makers = listed.filter((file) => /^(cli|configs|components|operations|platform|program|runner)\//.test(file));
+    const makers = listed.filter((file) =>
+      /^(cli|configs|components|operations|platform|program|runner)\//.test(file),
+    );
     const text = (file: string) =>
       readFileSync(join(packageDir, file), "utf8").replace(/^\s*(\/\/|\*|\/\*).*$/gm, "");
     const making = makers.filter((file) =>

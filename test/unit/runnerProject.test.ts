@@ -16,15 +16,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../../runner/process";
 import { ensurePassphrase, ensureStackConfig, packageDir, pulumiProject } from "../../runner/project";
-import {
-  ensurePulumi,
-  exportsFor,
-  minimumPulumi,
-  pinnedPulumi,
-  pulumiEnv,
-  versionAtLeast,
-} from "../../runner/pulumiEngine";
+import { ensurePulumi, exportsFor, minimumPulumi, pinnedPulumi, pulumiEnv } from "../../runner/pulumiEngine";
 import { ensureSecrets, readSecrets } from "../../runner/secrets";
+import { versionAtLeast } from "../../runner/versions";
 
 const environment = { ...process.env };
 let dir: string;

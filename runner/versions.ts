@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { z } from "zod";
 import { UserError } from "./process";
 import { packageDir } from "./project";
-import { versionAtLeast } from "./pulumiEngine";
 
 const manifest = z.object({ version: z.string() });
 
@@ -30,4 +29,14 @@ export function refuseNewerStack(stack: string, written: unknown): void {
     `Pulumi.${stack}.yaml was brought up by gpubox ${written}, and this is gpubox ${own}.`,
     `Update the package: \`npm install gpubox@${written}\`.`,
   );
+}
+
+/** True when `version` (`3.259.0`, `v3.259.0-alpha.1`) is `minimum` or newer; a pre-release counts as its release. */
+export function versionAtLeast(version: string, minimum: string): boolean {
+  const numbers = (text: string) => /^v?(\d+)\.(\d+)\.(\d+)/.exec(text.trim())?.slice(1).map(Number);
+  const have = numbers(version);
+  const want = numbers(minimum);
+  if (!have || !want) return false;
+  const differing = have.findIndex((part, index) => part !== want[index]);
+  return differing === -1 || have[differing]! > want[differing]!;
 }
