@@ -1,7 +1,8 @@
-import { type LockChange, updateLock } from "../runner/imageLock";
+import { buildRecipes, defaultRecipes } from "../runner/buildRecipes";
+import { type LockChange, updateLock } from "../runner/lockImages";
 import { UserError } from "../runner/process";
 import { findProject } from "../runner/project";
-import { buildRecipes, defaultRecipes, recipeRoles } from "../runner/recipes";
+import { recipeRoles } from "../runner/recipes";
 import { command, printing } from "./command";
 import { say } from "./output";
 

@@ -1,6 +1,6 @@
-import { virtualKeys } from "./accessSecrets";
 import { namesOf } from "./plan/instances";
 import { type Problem, suggestion } from "./problems";
+import { virtualKeys } from "./requiredSecrets";
 import type { KeyConfig, TeamConfig } from "./schema/access";
 import { generatedSecrets, type StackConfig } from "./schema/stack";
 import type { SecretFacts } from "./secretFacts";

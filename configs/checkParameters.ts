@@ -1,4 +1,4 @@
-import { isSteering } from "./plan/guard";
+import { isSteering } from "./bodies/kept";
 import type { Problem } from "./problems";
 import type { StackConfig } from "./schema/stack";
 

@@ -1,4 +1,3 @@
-import { generatedKeys } from "./accessSecrets";
 import { isLoopback, isWildcard } from "./addresses";
 import { checkAccess } from "./checkAccess";
 import { checkJoined } from "./checkJoined";
@@ -12,17 +11,17 @@ import { checkEnvironment, checkSettings } from "./checkSettings";
 import { checkSlots } from "./checkSlots";
 import { pemSecrets } from "./checkTls";
 import { engineOf } from "./engines";
-import { sshAddress } from "./host/address";
 import { checkJobs } from "./jobs/check";
 import { pointers } from "./litellm/pointers";
+import { POOLED_CONNECTIONS } from "./litellm/pool";
 import { optionalSecrets } from "./optionalModels";
 import { instancesOf } from "./plan/instances";
-import { POOLED_CONNECTIONS } from "./plan/litellm";
 import { modelSlug } from "./plan/names";
 import { adminPort } from "./ports";
 import type { Problem } from "./problems";
 import { checkProfiles } from "./profiles";
-import { requiredSecrets } from "./requiredSecrets";
+import { generatedKeys, requiredSecrets } from "./requiredSecrets";
+import { sshAddress } from "./schema/address";
 import { generatedSecrets, type StackConfig } from "./schema/stack";
 import type { SecretFacts } from "./secretFacts";
 

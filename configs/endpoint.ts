@@ -1,8 +1,10 @@
 import { isIP } from "node:net";
 import { bracketed, isWildcard } from "./addresses";
-import type { StackConfig } from "./schema/stack";
+import type { GatewayConfig } from "./schema/gateway";
 
-type Bound = Pick<StackConfig, "gateway">;
+interface Bound {
+  gateway: GatewayConfig;
+}
 
 /** Base URL for clients, without `/v1`: of this host, or with the name that the certificate is for. */
 export function endpointOf(config: Bound): string {
@@ -18,7 +20,7 @@ export function bindHost({ gateway }: Bound): string {
 }
 
 /** Host names that the edge accepts from clients: what the config says, and its own name on the networks that it joined. */
-export function acceptedHosts({ stack, gateway }: Bound & Pick<StackConfig, "stack">): string[] {
+export function acceptedHosts({ stack, gateway }: Bound & { stack: string }): string[] {
   const bound = isIP(gateway.bind) && !isWildcard(gateway.bind) ? [gateway.bind] : [];
   const joined = gateway.joinNetworks.clients.length > 0 ? [`gpubox-${stack}-edge`] : [];
   return [...new Set([...bound, ...gateway.hosts, ...joined])];

@@ -1,4 +1,5 @@
 import { distance } from "fastest-levenshtein";
+import type { PolicyName } from "./schema/policy";
 import { visible } from "./visible";
 
 /** One mistake in a stack config, as its author reads it. */
@@ -9,6 +10,32 @@ export interface Problem {
   what: string;
   /** One sentence: what would be right. */
   fix: string;
+}
+
+/** What is wrong and what to do, a sentence each. */
+export interface Failure {
+  what: string;
+  fix: string;
+}
+
+/** Something in a config or a plan that a policy does not want. */
+export interface Violation {
+  policy: PolicyName;
+  /** Key of the stack config, or the container. */
+  path: string;
+  /** One sentence: what is wrong. Never a secret's value. */
+  what: string;
+  /** One sentence: what would be right. */
+  fix: string;
+  /** True: declared in the config and lawful, so that it warns where others of its policy are refused. */
+  mild?: true;
+}
+
+/** A violation, and what becomes of it. */
+export interface PolicyFinding extends Violation {
+  severity: "refused" | "warned" | "waived";
+  /** Why it is waived, as the config says. */
+  reason?: string;
 }
 
 /** The candidate that a typo most likely meant, if any is near: at most a third of its letters differ. */

@@ -1,5 +1,5 @@
-import { accessSecrets } from "./accessSecrets";
 import { isOptional, secretsOf } from "./optionalModels";
+import type { AccessConfig } from "./schema/access";
 import type { BackupConfig } from "./schema/backup";
 import type { StackConfig } from "./schema/stack";
 
@@ -43,4 +43,25 @@ export function requiredSecrets(config: StackConfig): RequiredSecret[] {
 
 function backupSecrets({ restic }: BackupConfig): RequiredSecret[] {
   return restic ? [{ name: restic.password.secret, path: "gpubox:backup.restic.password" }] : [];
+}
+
+/** The secrets of the declared keys and of the UI's login. */
+function accessSecrets(access: AccessConfig): RequiredSecret[] {
+  return [
+    ...virtualKeys(access),
+    ...(access.ui ? [{ name: access.ui.password.secret, path: "gpubox:access.ui.password" }] : []),
+  ];
+}
+
+/** The secrets whose values are virtual keys, those of before too. */
+export function virtualKeys({ keys }: AccessConfig): RequiredSecret[] {
+  return Object.entries(keys).flatMap(([name, { key, previous }]) => [
+    { name: key.secret, path: `gpubox:access.keys.${name}.key` },
+    ...(previous ? [{ name: previous.secret, path: `gpubox:access.keys.${name}.previous` }] : []),
+  ]);
+}
+
+/** Secrets that `npm run up` makes when they are missing: the keys, but never a key of before. */
+export function generatedKeys({ keys }: AccessConfig): string[] {
+  return [...new Set(Object.values(keys).map(({ key }) => key.secret))];
 }

@@ -1,16 +1,6 @@
-import { z } from "zod";
+import type { Verification } from "./imageLock";
 import { run } from "./process";
 import { UnresolvedImage } from "./registry";
-
-/** What is known about the signature of a locked image. */
-export const verificationSchema = z.enum([
-  "verified",
-  "not checked: cosign is not installed",
-  "not checked: the publisher announces no signature",
-  "not checked: not resolved",
-]);
-
-export type Verification = z.infer<typeof verificationSchema>;
 
 const LITELLM = "ghcr.io/berriai/";
 

@@ -6,9 +6,8 @@ import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { dockerPackages, parseOsRelease } from "../configs/host/distribution";
-import { machineLine } from "./machine";
 import { run, UserError } from "./process";
-import { ensureProjectFolders, type Log, projectPaths } from "./project";
+import { ensureProjectFolders, type Log, machineLine, projectPaths } from "./project";
 
 export interface DockerEngine {
   version: string;

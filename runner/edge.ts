@@ -1,9 +1,15 @@
 import { z } from "zod";
-import type { SlotFacts } from "../configs/doctor/facts";
 import type { BoxPlan } from "../configs/plan/types";
 import { run } from "./process";
 
 const slotState = z.enum(["serving", "down", "draining"]);
+
+/** A gateway as the edge sees it. */
+export interface SlotFacts {
+  gateway: string;
+  state: "serving" | "down" | "draining";
+  requests: number;
+}
 
 /** The edge's own view of each gateway; undefined where the edge does not answer in time, by default 20 s. */
 export async function edgeGateways(

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
-import { sshAddress } from "../configs/host/address";
 import { type HostFiles, pemFacts } from "../configs/pem";
+import { sshAddress } from "../configs/schema/address";
 
 const named = z.object({
   tls: z.object({ certificate: z.unknown(), key: z.unknown() }).partial().optional(),

@@ -1,9 +1,12 @@
-import type { ImageRole, NeededImage } from "../configs/plan/imageRoles";
+import type { ImageRole } from "../configs/plan/imageRoles";
+import type { NeededImage } from "../configs/plan/neededImages";
 import type { Resolved } from "../configs/plan/resolved";
-import { type ImageLock, type LockEntry, readLock, resolveEntry, writeLock } from "./imageLock";
+import { buildRecipes, imageExists } from "./buildRecipes";
+import { type ImageLock, type LockEntry, readLock, writeLock } from "./imageLock";
+import { resolveEntry } from "./lockImages";
 import { run, UserError } from "./process";
 import type { Log } from "./project";
-import { buildRecipes, hasRecipe, imageExists } from "./recipes";
+import { hasRecipe } from "./recipes";
 import { imageName, registryFailure } from "./registry";
 
 export interface ResolveOptions {

@@ -5,6 +5,7 @@ import { connectionOf } from "../configs/host/address";
 import type { DockerEngine } from "./dockerEngine";
 import { output, run, UserError } from "./process";
 import type { Log } from "./project";
+import { machineLine } from "./project";
 import type { PulumiEngine } from "./pulumiEngine";
 import { sshArguments } from "./ssh/connection";
 
@@ -35,11 +36,6 @@ export interface MachineOptions {
 export const warnDiskGiB = 15;
 /** Below this much free disk, in GiB, `up` refuses: the first pull would fill the disk. */
 export const refuseDiskGiB = 3;
-
-/** One line about one part of the machine. */
-export function machineLine(name: string, found: string): string {
-  return `  ${name.padEnd(10)} ${found}`;
-}
 
 /**
  * Says in a line each what the machine is like and whether a box can be brought up on it. Changes nothing.

@@ -1,10 +1,10 @@
-import { generatedKeys } from "../configs/accessSecrets";
 import type { ModelLock } from "../configs/models/facts";
 import { withoutLeftOut } from "../configs/optionalModels";
 import { parseStack } from "../configs/parse";
 import { planBox } from "../configs/plan/box";
 import type { Resolved } from "../configs/plan/resolved";
 import type { BoxPlan } from "../configs/plan/types";
+import { generatedKeys } from "../configs/requiredSecrets";
 import { accessSchema } from "../configs/schema/access";
 import { generatedSecrets, type StackConfig } from "../configs/schema/stack";
 import { saltFingerprint, standIn } from "../configs/secretFacts";

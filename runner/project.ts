@@ -20,6 +20,11 @@ import { readYaml } from "./userFiles";
 /** Says one line to the person at the terminal. */
 export type Log = (line: string) => void;
 
+/** One line about one part of the machine. */
+export function machineLine(name: string, found: string): string {
+  return `  ${name.padEnd(10)} ${found}`;
+}
+
 /** The folder of this package: its assets, its image recipes and their lock. */
 export const packageDir = above(__dirname, "package.json") ?? __dirname;
 

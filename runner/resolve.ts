@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { engineAddress } from "../configs/host/address";
-import { imageRolesOf } from "../configs/plan/imageRoles";
+import { imageRolesOf } from "../configs/plan/neededImages";
 import type { Resolved } from "../configs/plan/resolved";
 import type { StackConfig } from "../configs/schema/stack";
 import { resolveImages } from "./images";

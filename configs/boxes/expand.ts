@@ -1,20 +1,11 @@
-import type { ModelLock } from "../models/facts";
 import type { Problem } from "../problems";
 import { suggestion } from "../problems";
 import { type BoxConfig, boxesSchema } from "../schema/boxes";
 import { clashes } from "./clashes";
 import { type Borrowed, entryOf } from "./entry";
-import type { BoxFiles } from "./files";
+import type { Surroundings } from "./files";
 import { type BoxProblem, baseUrlOf } from "./reach";
 import { type ServedModel, servedBy } from "./served";
-
-/** What the boxes of a config are looked up in. */
-export interface Surroundings {
-  /** Every stack file that a box leads to. */
-  boxFiles: BoxFiles;
-  /** What is known of the models' files and shapes. */
-  lock?: ModelLock;
-}
 
 export interface Unexpanded extends Surroundings {
   stack: string;
@@ -72,7 +63,7 @@ function modelsOf(
   surroundings: Surroundings,
   trail: string[],
 ): { models: Borrowed[]; problems: BoxProblem[] } {
-  const served = servedBy(config.stack ?? box, surroundings, trail);
+  const served = servedBy(config.stack ?? box, surroundings, trail, expandBoxes);
   if ("fix" in served) return { models: [], problems: [served] };
   const baseUrl = baseUrlOf(served, config);
   const names = served.models.map(({ name }) => name);

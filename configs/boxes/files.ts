@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { ModelLock } from "../models/facts";
 
 /** The stack file of another box, as far as anybody may read it: its secrets are names. */
 export type BoxFile =
@@ -15,6 +16,14 @@ export type BoxFile =
 
 /** Stack to its file. */
 export type BoxFiles = Record<string, BoxFile>;
+
+/** What the boxes of a config are looked up in. */
+export interface Surroundings {
+  /** Every stack file that a box leads to. */
+  boxFiles: BoxFiles;
+  /** What is known of the models' files and shapes. */
+  lock?: ModelLock;
+}
 
 const named = z.record(z.string(), z.looseObject({ stack: z.string().optional() }).catch({}));
 

@@ -9,8 +9,7 @@ import { type GatewayConfig, gatewaySchema } from "../schema/gateway";
 import type { Mode } from "../schema/model";
 import { databaseSchema } from "../schema/stores";
 import type { SecretFacts } from "../secretFacts";
-import { expandBoxes, type Surroundings } from "./expand";
-import type { BoxFile } from "./files";
+import type { BoxFile, Surroundings } from "./files";
 import type { BoxProblem } from "./reach";
 
 /** A model of a box as its clients know it. */
@@ -34,15 +33,23 @@ export interface ServedBox {
   models: ServedModel[];
 }
 
+/** `expandBoxes`, handed in: a box may serve the models of further boxes. */
+type Expand = (
+  box: Surroundings & { stack: string; values: Record<string, unknown> },
+  trail: string[],
+) => { values: Record<string, unknown>; problems: unknown[]; loop?: BoxProblem };
+
 /**
  * What a box serves, by its file alone.
  *
  * @param trail stacks whose models are being asked for, the first one's first: a box that is among them would serve itself
+ * @param expand puts the models of the boxes that it serves into its config
  */
 export function servedBy(
   stack: string,
   { boxFiles, lock }: Surroundings,
   trail: string[],
+  expand: Expand,
 ): ServedBox | BoxProblem {
   if (trail.includes(stack)) return loop(stack, trail);
   const file = boxFiles[stack];
@@ -51,7 +58,7 @@ export function servedBy(
   const gateway = gatewaySchema.safeParse(file.values.gateway ?? {});
   const database = databaseSchema.safeParse(file.values.database ?? {});
   const boxes = boxesSchema.safeParse(file.values.boxes ?? {});
-  const expanded = expandBoxes({ stack, values: file.values, boxFiles, lock }, [...trail, stack]);
+  const expanded = expand({ stack, values: file.values, boxFiles, lock }, [...trail, stack]);
   const declared = modelsIn(expanded.values.models);
   const parsed = gateway.success && database.success && boxes.success;
   if (!parsed || !declared || expanded.problems.length > 0) return expanded.loop ?? mistakes(stack);

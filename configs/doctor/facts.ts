@@ -1,3 +1,4 @@
+import type { SlotFacts } from "../../runner/edge";
 import type { HostState } from "../host/state";
 
 /** What was seen of a box, as plain data. What could not be looked at is undefined: no row is judged by it. */
@@ -98,12 +99,6 @@ export interface ValveFacts {
   running: number;
   /** Requests that wait until it is there. */
   held: number;
-}
-
-export interface SlotFacts {
-  gateway: string;
-  state: "serving" | "down" | "draining";
-  requests: number;
 }
 
 /** A line of the edge's log. */

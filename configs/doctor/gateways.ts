@@ -1,6 +1,7 @@
+import type { SlotFacts } from "../../runner/edge";
 import type { BoxPlan } from "../plan/types";
 import { ailment, remedy } from "./ailments";
-import type { ContainerFacts, Facts, SlotFacts } from "./facts";
+import type { ContainerFacts, Facts } from "./facts";
 import type { Finding, Row } from "./row";
 
 /** A gateway that should answer requests: its container, and the edge's view of it. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
+import type { DirectoryPlan } from "../plan/text";
 import { renderText, type SecretValues } from "../plan/text";
-import type { DirectoryPlan, WritableDirectoryPlan } from "../plan/types";
+import type { WritableDirectoryPlan } from "../plan/types";
 import type { HostDirectory } from "./facts";
 
 /** File name to the SHA-256 of what it should hold. */

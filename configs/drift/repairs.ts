@@ -1,5 +1,6 @@
 import { servicesOf } from "../plan/box";
-import type { BoxPlan, DirectoryPlan, ServicePlan, WritableDirectoryPlan } from "../plan/types";
+import type { DirectoryPlan } from "../plan/text";
+import type { BoxPlan, ServicePlan, WritableDirectoryPlan } from "../plan/types";
 import { pairs } from "./containers";
 import { containersOf, type Deployed, isUnchanged, readyOf, switchOf } from "./deployed";
 import type { Difference, DriftReport, Repair } from "./difference";

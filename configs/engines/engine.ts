@@ -1,8 +1,8 @@
 import type { z } from "zod";
-import type { Knobs } from "../gpu/knobs";
 import type { Holds, LockedModel, ModelLock } from "../models/facts";
 import type { ImageRole } from "../plan/imageRoles";
-import type { ContainerPlan, FilePlan, MountPlan, StepPlan } from "../plan/types";
+import type { FilePlan } from "../plan/text";
+import type { ContainerPlan, MountPlan, StepPlan } from "../plan/types";
 import type { Downloader } from "../plan/weights";
 import type { Problem } from "../problems";
 import type { HostConfig } from "../schema/host";
@@ -90,6 +90,15 @@ export interface EngineContainer
   assets?: Record<string, string>;
   /** Bring the weights to the host before anything is stopped. */
   weights?: StepPlan[];
+}
+
+/** Settings by which an engine keeps to its share, in the engine's own names. */
+export interface Knobs {
+  /** Flag to value. */
+  args: Record<string, string>;
+  env: Record<string, string>;
+  /** TensorRT-LLM's YAML. */
+  config: Record<string, Record<string, number>>;
 }
 
 /** What an engine may know of the box beside its entry. */

@@ -1,15 +1,7 @@
+import type { Knobs } from "../engines/engine";
 import { batchedTokens, contextOf, type GpuDemand, MEMORY_DEFAULTS } from "./demand";
 import type { MemoryNeed } from "./memory";
 import { PROCESS_BYTES } from "./overhead";
-
-/** Settings by which an engine keeps to its share, in the engine's own names. */
-export interface Knobs {
-  /** Flag to value. */
-  args: Record<string, string>;
-  env: Record<string, string>;
-  /** TensorRT-LLM's YAML. */
-  config: Record<string, Record<string, number>>;
-}
 
 /** What a backend has on the tightest of its devices. */
 export interface Room {

@@ -1,9 +1,10 @@
+import type { Knobs } from "../engines/engine";
 import type { Problem } from "../problems";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
 import { demandProblems } from "./checks";
 import { backendOf, type GpuDemand } from "./demand";
 import { reservedBytes, totalBytes } from "./device";
-import { type Knobs, knobsOf } from "./knobs";
+import { knobsOf } from "./knobs";
 import { type ManualStart, placeManual } from "./manual";
 import { place, refuseAtRestart } from "./place";
 import type { Refusal } from "./refusal";

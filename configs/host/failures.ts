@@ -1,11 +1,7 @@
+import type { Failure } from "../problems";
+import { sshAddress } from "../schema/address";
 import type { HostConfig } from "../schema/host";
-import { hostName, sshAddress } from "./address";
-
-/** What is wrong and what to do, a sentence each. */
-export interface Failure {
-  what: string;
-  fix: string;
-}
+import { hostName } from "./address";
 
 /** The way in which ssh itself failed, from its last words on standard error. */
 export function sshFailure(words: string, host: HostConfig): Failure {

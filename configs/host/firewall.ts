@@ -1,5 +1,5 @@
-import type { HostStep } from "./prepare";
 import type { ContainerReach } from "./reach";
+import type { HostStep } from "./state";
 import { type HostState, RULE_COMMENT } from "./state";
 
 const SCRIPT = "/usr/local/sbin/gpubox-docker-user";

@@ -1,6 +1,5 @@
-import type { Failure } from "./failures";
-import type { HostStep } from "./prepare";
-import type { HostState } from "./state";
+import type { Failure } from "../problems";
+import type { HostState, HostStep } from "./state";
 
 /** First Docker that knows CDI; from `CDI_DEFAULT` on it needs no feature switch. */
 const CDI_SINCE = 25;

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { onHost } from "../plan/hostFiles";
 import type { OwnerPlan } from "../plan/types";
+import type { Failure } from "../problems";
 import { saltFingerprint } from "../secretFacts";
-import type { Failure } from "./failures";
 
 /** Whose a data directory is: the stack's name, and its salt key's fingerprint, which two checkouts of one stack share. */
 const ownerSchema = z.object({ stack: z.string(), identity: z.string() });

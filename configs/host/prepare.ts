@@ -1,20 +1,9 @@
+import type { Failure } from "../problems";
 import { type DaemonJson, mergeDaemonJson } from "./daemonJson";
 import { dockerPackages } from "./distribution";
-import type { Failure } from "./failures";
 import { type FirewallInput, firewallRemoval, firewallStep, rulesHidden } from "./firewall";
 import { cdiFeature, nvidiaSteps } from "./nvidia";
-import type { HostState } from "./state";
-
-/** One change of a host. */
-export interface HostStep {
-  id: "packages" | "daemon" | "start" | "group" | "directory" | "firewall" | "nvidia" | "cdi";
-  /** What it does, as a person reads it before it is done. */
-  does: string;
-  /** POSIX sh, run as root. Safe to repeat. */
-  script: string;
-  /** Its standard input. */
-  stdin?: string;
-}
+import type { HostState, HostStep } from "./state";
 
 export interface HostPlan {
   /** In their order. Empty: nothing to do. */

@@ -1,5 +1,6 @@
+import { sshAddress } from "../schema/address";
 import type { HostConfig } from "../schema/host";
-import { connectionFolder, sshAddress } from "./address";
+import { connectionFolder } from "./address";
 
 /** Seconds that a connection without any channel stays open: the next command of the same change finds it. */
 const PERSIST_SECONDS = 600;

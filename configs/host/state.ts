@@ -50,6 +50,17 @@ export interface HostState {
   ntp?: boolean;
 }
 
+/** One change of a host. */
+export interface HostStep {
+  id: "packages" | "daemon" | "start" | "group" | "directory" | "firewall" | "nvidia" | "cdi";
+  /** What it does, as a person reads it before it is done. */
+  does: string;
+  /** POSIX sh, run as root. Safe to repeat. */
+  script: string;
+  /** Its standard input. */
+  stdin?: string;
+}
+
 /** Comment of gpubox' rules in DOCKER-USER. */
 export const RULE_COMMENT = "gpubox";
 

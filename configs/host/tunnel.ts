@@ -1,6 +1,7 @@
 import { bracketed, isWildcard } from "../addresses";
+import { sshAddress } from "../schema/address";
 import type { HostConfig } from "../schema/host";
-import { connectionFolder, sshAddress } from "./address";
+import { connectionFolder } from "./address";
 
 /**
  * What a person types in the project's folder to reach ports of a host behind SSH under the same numbers here, with the jump

@@ -2,8 +2,8 @@ import type { ModelConfig } from "../engines";
 import { modelBodyBytes } from "../plan/bodyLimits";
 import { assetFiles, type PlanContext } from "../plan/context";
 import { JOB_EDGE_ASSETS, jobEdgeConfig, jobEdgeKeys } from "../plan/haproxy/jobEdge";
+import type { FilePlan } from "../plan/text";
 import { configFile, hashOf } from "../plan/text";
-import type { FilePlan } from "../plan/types";
 import type { JobConfig } from "../schema/jobs";
 
 /** Directory in a job's folder that its edge reads. */

@@ -6,17 +6,12 @@ import { openai } from "../engines/openai";
 import { secretsOf } from "../optionalModels";
 import { assetFile, imageOf, type PlanContext } from "../plan/context";
 import { guardFiles } from "../plan/guard";
-import {
-  BACKEND_KEY,
-  type Deployment,
-  litellmConfig,
-  type RoutedModel,
-  secretVariable,
-} from "../plan/litellm";
+import { BACKEND_KEY, litellmConfig, secretVariable } from "../plan/litellm";
 import { planModel } from "../plan/model";
+import type { Deployment, RoutedModel } from "../plan/routing";
+import type { FilePlan } from "../plan/text";
 import { configFile, envFile, shellQuote, type TextPart } from "../plan/text";
 import { trajectoryFilesOf } from "../plan/trajectories";
-import type { FilePlan } from "../plan/types";
 import { ConfigError } from "../problems";
 import { gatewaySchema } from "../schema/gateway";
 import type { JobConfig } from "../schema/jobs";

@@ -1,5 +1,5 @@
 import { isLoopback, isPrivate } from "../addresses";
-import type { StackConfig } from "../schema/stack";
+import type { GatewayConfig } from "../schema/gateway";
 import type { Section } from "./owned";
 
 interface Danger {
@@ -7,7 +7,7 @@ interface Danger {
   section: Section | "env";
   key: string;
   /** True where this value is one in this stack. */
-  when: (value: unknown, config: StackConfig) => boolean;
+  when: (value: unknown, config: { gateway: GatewayConfig }) => boolean;
   why: string;
   fix: string;
 }

@@ -1,6 +1,5 @@
-import type { EngineContainer } from "../engines/engine";
 import { placementOf } from "../gpu/placement";
-import type { ExposeConfig } from "../schema/backend";
+import type { PlannedBackend } from "./context";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { takingTurns } from "./deviceLock";
 import { modelSlug } from "./names";
@@ -10,33 +9,6 @@ import { holdSeconds, planValve } from "./valve";
 
 /** Unprivileged; model files are readable by all. */
 export const NOBODY = "65534:65534";
-
-/** A model server that the box runs: one for each instance of a model. */
-export interface PlannedBackend {
-  /** Public name of the model. */
-  model: string;
-  /** The instance's identity: names of containers, its port. */
-  instance: string;
-  engine: EngineContainer;
-  start: "auto" | "manual" | "ondemand";
-  /** The slot that loads it, for `start: ondemand`. */
-  slot?: SlotShare;
-  /** True where another instance can take a request that this one cannot. */
-  siblings: boolean;
-  holdSeconds?: number;
-  /** Requests at a time, whichever gateway or client they come from. */
-  maxParallel?: number;
-  /** Processes and threads at most, where the entry says so. */
-  pidsLimit?: number;
-  expose?: ExposeConfig;
-}
-
-/** A model's part in the slot that loads it. */
-export interface SlotShare {
-  name: string;
-  /** Seconds without a request until it is unloaded; 0: it stays until another one wants the slot. */
-  idleSeconds: number;
-}
 
 /** Logical name of an instance's container. */
 export function backendName(instance: string): string {

@@ -1,12 +1,15 @@
+import type { EngineContainer } from "../engines/engine";
 import type { GpuPlan } from "../gpu/placement";
 import type { ModelLock } from "../models/facts";
+import type { ExposeConfig } from "../schema/backend";
 import type { StackConfig } from "../schema/stack";
 import type { SecretFacts } from "../secretFacts";
 import type { ImageRole } from "./imageRoles";
 import { processesOf } from "./processes";
 import type { Resolved } from "./resolved";
+import type { FilePlan } from "./text";
 import { hashOf } from "./text";
-import type { ContainerPlan, FilePlan } from "./types";
+import type { ContainerPlan } from "./types";
 
 /** Name under `assets/` to text: what runs on the host but is not TypeScript. */
 export type Assets = Record<string, string>;
@@ -30,6 +33,33 @@ export interface PlanContext extends PlanInput {
   /** How the backends share the host's GPUs. */
   gpus: GpuPlan;
   dataDir: string;
+}
+
+/** A model server that the box runs: one for each instance of a model. */
+export interface PlannedBackend {
+  /** Public name of the model. */
+  model: string;
+  /** The instance's identity: names of containers, its port. */
+  instance: string;
+  engine: EngineContainer;
+  start: "auto" | "manual" | "ondemand";
+  /** The slot that loads it, for `start: ondemand`. */
+  slot?: SlotShare;
+  /** True where another instance can take a request that this one cannot. */
+  siblings: boolean;
+  holdSeconds?: number;
+  /** Requests at a time, whichever gateway or client they come from. */
+  maxParallel?: number;
+  /** Processes and threads at most, where the entry says so. */
+  pidsLimit?: number;
+  expose?: ExposeConfig;
+}
+
+/** A model's part in the slot that loads it. */
+export interface SlotShare {
+  name: string;
+  /** Seconds without a request until it is unloaded; 0: it stays until another one wants the slot. */
+  idleSeconds: number;
 }
 
 export function assetText(context: PlanContext, name: string): string {

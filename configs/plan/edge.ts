@@ -8,8 +8,9 @@ import { ADMIN_PORT, CLIENT_PORT, EDGE_ASSETS, edgeConfig } from "./haproxy/edge
 import { edgeKeys } from "./haproxy/edgeKeys";
 import { ADMIN_TLS_PORT, CERTIFICATES_DIR, type EdgeTls, HTTP_PORT } from "./haproxy/tls";
 import { joinedByEdge } from "./joined";
+import type { FilePlan } from "./text";
 import { configFile, directory } from "./text";
-import type { FilePlan, MountPlan, ServicePlan } from "./types";
+import type { MountPlan, ServicePlan } from "./types";
 
 /** uid and gid of `haproxy` in the official image; the recipe uses the same. */
 export const HAPROXY = 99;

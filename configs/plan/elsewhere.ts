@@ -4,8 +4,9 @@ import type { Profile } from "../profiles";
 import type { StackConfig } from "../schema/stack";
 import type { PlanContext, PlanInput } from "./context";
 import { type Instance, instancesOf } from "./instances";
-import { type Deployment, litellmConfig, secretVariable } from "./litellm";
+import { litellmConfig, secretVariable } from "./litellm";
 import { routedModels, routeOf } from "./model";
+import type { Deployment } from "./routing";
 
 /** A gateway that runs elsewhere: its config.yaml, and the names of what its environment must hold. */
 export interface ElsewherePlan {

@@ -7,12 +7,14 @@ import { planAccess } from "./access";
 import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
 import { guardFiles } from "./guard";
 import { joinedByGateways } from "./joined";
-import { BACKEND_KEY, litellmConfig, type RoutedModel, secretVariable } from "./litellm";
+import { BACKEND_KEY, litellmConfig, secretVariable } from "./litellm";
 import { planMigration } from "./migration";
 import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
+import type { RoutedModel } from "./routing";
+import type { FilePlan } from "./text";
 import { configFile, directory, envFile, hashOf, shellQuote, stableJson, type TextPart } from "./text";
 import { trajectoryDirectory, trajectoryFiles, trajectoryMount } from "./trajectories";
-import type { FilePlan, GatewayPlan } from "./types";
+import type { GatewayPlan } from "./types";
 
 /** `nobody` of LiteLLM's non-root image; the recipe uses the same. */
 const NOBODY = 65534;

@@ -1,6 +1,7 @@
 import { STEP_LIMIT } from "./processes";
+import type { DirectoryPlan } from "./text";
 import { renderText, type SecretValues, shellQuote } from "./text";
-import type { DirectoryPlan, WritableDirectoryPlan } from "./types";
+import type { WritableDirectoryPlan } from "./types";
 
 /**
  * Runs a script as root on the host, with one directory of it mounted, through the Docker engine alone: whoever may use

@@ -1,28 +1,10 @@
 import { stringify } from "yaml";
-import type { ModelConfig } from "../engines";
 import type { Route } from "../engines/engine";
+import { connectionPool } from "../litellm/pool";
 import type { StackConfig } from "../schema/stack";
 import { callbackSettings } from "./observability/gateway";
-import { cacheSettings, deploymentLimits, type Limits, routerSettings } from "./routing";
-
-/** One server or account behind a model's name. */
-export interface Deployment {
-  /** Stable: LiteLLM keeps cooldowns and spend by it. */
-  id: string;
-  route: Route;
-  weight?: number;
-  order?: number;
-  limits: Limits;
-  /** True where nothing but the gateways counts what runs on it: each gets its part of `maxParallel`. */
-  unguarded: boolean;
-}
-
-/** A declared model with its deployments. */
-export interface RoutedModel {
-  name: string;
-  model: ModelConfig;
-  deployments: Deployment[];
-}
+import type { Deployment, RoutedModel } from "./routing";
+import { cacheSettings, deploymentLimits, routerSettings } from "./routing";
 
 /** Name of the environment variable that carries the key between gateway and backends. */
 export const BACKEND_KEY = "GPUBOX_BACKEND_KEY";
@@ -77,17 +59,6 @@ export function litellmConfig(
       ...settings.general,
     },
   });
-}
-
-/** Connections for gateways: four fifths of the 100 that Postgres takes, by default and in the bundled one. */
-export const POOLED_CONNECTIONS = 80;
-
-/** LiteLLM's own pool of connections. */
-const DEFAULT_POOL = 10;
-
-/** Connections of one gateway, so that two generations side by side stay below four fifths of Postgres' limit. */
-export function connectionPool(replicas: number): number {
-  return Math.min(DEFAULT_POOL, Math.floor(POOLED_CONNECTIONS / (2 * replicas)));
 }
 
 /** Host, port and password and never `redis_url`: with a URL, LiteLLM drops its timeouts and is slower. */

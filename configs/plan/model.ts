@@ -3,11 +3,11 @@ import type { EngineContext, Route } from "../engines/engine";
 import { placementOf } from "../gpu/placement";
 import { lockedModel } from "../models/lock";
 import { IDLE_SECONDS } from "../schema/onDemand";
-import { cacheDirectory, type PlannedBackend, type SlotShare } from "./backend";
-import { assetText, imageOf, type PlanContext } from "./context";
+import { cacheDirectory } from "./backend";
+import { assetText, imageOf, type PlanContext, type PlannedBackend, type SlotShare } from "./context";
 import { type Instance, instancesOf, slotOf } from "./instances";
-import type { Deployment, RoutedModel } from "./litellm";
 import { modelPort } from "./names";
+import type { Deployment, RoutedModel } from "./routing";
 import { valveUrl } from "./valve";
 import { HUB_TOKEN } from "./weights";
 

@@ -2,7 +2,7 @@ import { wantedSources } from "../engines";
 import { whyUnresolved } from "../models/lock";
 import type { PlanContext } from "./context";
 import { usesDatabase } from "./gateway";
-import { imageRolesOf } from "./imageRoles";
+import { imageRolesOf } from "./neededImages";
 import { isHad, nvidiaDevices } from "./observability/optional";
 
 /** Sentences for the person who runs `up`: what the plan does without, and why. */

@@ -1,8 +1,37 @@
+import type { ModelConfig } from "../engines";
+import type { Route } from "../engines/engine";
 import { FALLBACKS } from "../schema/routing";
 import type { StackConfig } from "../schema/stack";
 import { CACHED_CALLS } from "../schema/stores";
 import { namesOf } from "./instances";
-import type { RoutedModel } from "./litellm";
+
+/** One server's limits. */
+export interface Limits {
+  rpm?: number;
+  tpm?: number;
+  maxParallel?: number;
+  budget?: { usd: number; per: string };
+  tags?: string[];
+}
+
+/** One server or account behind a model's name. */
+export interface Deployment {
+  /** Stable: LiteLLM keeps cooldowns and spend by it. */
+  id: string;
+  route: Route;
+  weight?: number;
+  order?: number;
+  limits: Limits;
+  /** True where nothing but the gateways counts what runs on it: each gets its part of `maxParallel`. */
+  unguarded: boolean;
+}
+
+/** A declared model with its deployments. */
+export interface RoutedModel {
+  name: string;
+  model: ModelConfig;
+  deployments: Deployment[];
+}
 
 /** Requests at a time where nothing else is said: what the edge lets in. */
 const UNLIMITED = 1000;
@@ -90,15 +119,6 @@ export function deploymentLimits(
     budget_duration: budget?.per,
     tags,
   });
-}
-
-/** One server's limits. */
-export interface Limits {
-  rpm?: number;
-  tpm?: number;
-  maxParallel?: number;
-  budget?: { usd: number; per: string };
-  tags?: string[];
 }
 
 /** `litellm_settings` that cache answers; none where no `ttlSeconds` is set. `redis`: how to reach it. */

@@ -1,6 +1,6 @@
 import type { EngineContainer } from "../engines/engine";
-import { NOBODY, needsOf, type PlannedBackend } from "./backend";
-import { assetFiles, container, health, type PlanContext } from "./context";
+import { NOBODY, needsOf } from "./backend";
+import { assetFiles, container, health, type PlanContext, type PlannedBackend } from "./context";
 import { type LockedEngine, takingTurns } from "./deviceLock";
 import { DRAIN_SECONDS, llamaSwapCommand, llamaSwapFile, type OnDemandModel } from "./llamaSwap";
 import { slotPort } from "./names";

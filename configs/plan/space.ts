@@ -1,13 +1,7 @@
 import { onHost } from "./hostFiles";
 import { modelServers, servicesOf } from "./services";
 import { hashOf } from "./text";
-import type { BoxPlan, StepPlan } from "./types";
-
-/** Looks whether there is space for everything that a change writes. */
-export interface SpacePlan extends StepPlan {
-  /** Hash of what is stopped after it. */
-  before: string;
-}
+import type { BoxPlan, SpacePlan } from "./types";
 
 /** MiB that have to be free beside what is downloaded: for files, container layers and logs. */
 export const SPACE_MIB = 256;

@@ -1,6 +1,5 @@
 import { createHash, createHmac } from "node:crypto";
 import type { SecretFacts } from "../secretFacts";
-import type { DirectoryPlan, FilePlan } from "./types";
 
 /** A piece of a file's text: literal, or a secret by name that is put in only when the file is written. */
 export type TextPart = string | SecretPart;
@@ -32,6 +31,25 @@ export interface SecretPart {
   as: SecretEncoding;
   /** With `derived`: what the token is for; each purpose has its own. Default: what backends and drains ask for. */
   purpose?: string;
+}
+
+export interface FilePlan {
+  /** The text's parts in order. */
+  text: TextPart[];
+  /** Octal mode as `install -m` takes it. */
+  mode: "0640" | "0750";
+}
+
+/** A directory on the host, owned by root and readable by one group only: that of the container that mounts it. */
+export interface DirectoryPlan {
+  /** Absolute path on the host. */
+  path: string;
+  /** Numeric group of the container that reads it. */
+  gid: number;
+  /** File name to file. */
+  files: Record<string, FilePlan>;
+  /** Hash over names, modes, texts and the fingerprints of the secrets in them. */
+  hash: string;
 }
 
 /** Secret name to value. Exists only where files are written. */

@@ -1,31 +1,11 @@
-import type { PolicyFinding } from "../policy/judge";
+import type { PolicyFinding } from "../problems";
 import type { ImageRole } from "./imageRoles";
-import type { SpacePlan } from "./space";
-import type { TextPart } from "./text";
+import type { DirectoryPlan, TextPart } from "./text";
 
 /**
  * The plan: plain data that says what a box is made of. It holds no secret value and does no I/O, so the same plan can be
  * tested without mocks, turned into Pulumi resources, and rendered as a Compose file.
  */
-
-export interface FilePlan {
-  /** The text's parts in order. */
-  text: TextPart[];
-  /** Octal mode as `install -m` takes it. */
-  mode: "0640" | "0750";
-}
-
-/** A directory on the host, owned by root and readable by one group only: that of the container that mounts it. */
-export interface DirectoryPlan {
-  /** Absolute path on the host. */
-  path: string;
-  /** Numeric group of the container that reads it. */
-  gid: number;
-  /** File name to file. */
-  files: Record<string, FilePlan>;
-  /** Hash over names, modes, texts and the fingerprints of the secrets in them. */
-  hash: string;
-}
 
 /** A directory on the host that a container writes to. */
 export interface WritableDirectoryPlan {
@@ -274,6 +254,12 @@ export interface OwnerPlan extends StepPlan {
   identity: string;
   /** POSIX sh that takes it back, when the box goes. */
   remove: string;
+}
+
+/** Looks whether there is space for everything that a change writes. */
+export interface SpacePlan extends StepPlan {
+  /** Hash of what is stopped after it. */
+  before: string;
 }
 
 export interface BoxPlan {

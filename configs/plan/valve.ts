@@ -1,6 +1,6 @@
 import type { EngineContainer } from "../engines/engine";
-import type { PlannedBackend } from "./backend";
 import { modelBodyBytes } from "./bodyLimits";
+import type { PlannedBackend } from "./context";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { HAPROXY } from "./edge";
 import { DIRECT_PORT, directKeys, VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";

@@ -1,24 +1,5 @@
+import type { PolicyFinding, Violation } from "../problems";
 import type { PolicyConfig, PolicyName } from "../schema/policy";
-
-/** Something in a config or a plan that a policy does not want. */
-export interface Violation {
-  policy: PolicyName;
-  /** Key of the stack config, or the container. */
-  path: string;
-  /** One sentence: what is wrong. Never a secret's value. */
-  what: string;
-  /** One sentence: what would be right. */
-  fix: string;
-  /** True: declared in the config and lawful, so that it warns where others of its policy are refused. */
-  mild?: true;
-}
-
-/** A violation, and what becomes of it. */
-export interface PolicyFinding extends Violation {
-  severity: "refused" | "warned" | "waived";
-  /** Why it is waived, as the config says. */
-  reason?: string;
-}
 
 /**
  * What happens without a word in the config. Only what a new machine without a registry and a hub cannot have is a warning;

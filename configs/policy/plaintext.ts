@@ -1,6 +1,6 @@
 import { isSecretVariable } from "../litellm/callbacks";
+import type { Violation } from "../problems";
 import type { StackConfig } from "../schema/stack";
-import type { Violation } from "./judge";
 
 /** Beginnings by which providers' keys are known, and texts that are keys in themselves. */
 const KEYS = [

@@ -5,9 +5,9 @@ import { whyUnresolved } from "../models/lock";
 import type { Resolved } from "../plan/resolved";
 import { servicesOf } from "../plan/services";
 import type { BoxPlan, ContainerPlan } from "../plan/types";
-import { ConfigError } from "../problems";
+import { ConfigError, type PolicyFinding, type Violation } from "../problems";
 import type { StackConfig } from "../schema/stack";
-import { judge, type PolicyFinding, type Violation } from "./judge";
+import { judge } from "./judge";
 import { plaintextSecrets } from "./plaintext";
 
 /** Containers that are there to be reached from outside: the edge, and with observability what a person looks at. */

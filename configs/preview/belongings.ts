@@ -1,7 +1,8 @@
-import { hostName, sshAddress } from "../host/address";
+import { hostName } from "../host/address";
 import { servicesOf } from "../plan/services";
 import { stableJson } from "../plan/text";
 import type { BoxPlan, ServicePlan } from "../plan/types";
+import { sshAddress } from "../schema/address";
 import { portText, secretsIn } from "./inputs";
 import type { ContainerChange, DataChange, PortUse, SecretChange, Side } from "./types";
 

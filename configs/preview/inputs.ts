@@ -1,6 +1,7 @@
 import { bracketed } from "../addresses";
+import type { FilePlan } from "../plan/text";
 import { stableJson } from "../plan/text";
-import type { ContainerPlan, FilePlan, MountPlan, ServicePlan } from "../plan/types";
+import type { ContainerPlan, MountPlan, ServicePlan } from "../plan/types";
 import type { SecretFacts } from "../secretFacts";
 import { shown } from "./configDiff";
 import type { Reason } from "./types";

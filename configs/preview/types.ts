@@ -3,7 +3,7 @@ import type { Crowded } from "../plan/crowding";
 import type { Gap } from "../plan/gaps";
 import type { Resolved } from "../plan/resolved";
 import type { BoxPlan, PortPlan } from "../plan/types";
-import type { PolicyFinding } from "../policy/judge";
+import type { PolicyFinding } from "../problems";
 import type { StackConfig } from "../schema/stack";
 import type { SecretFacts } from "../secretFacts";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { sshAddress, unixSocket } from "../host/address";
 import { dataDirFlaw } from "../host/dataDir";
+import { sshAddress, unixSocket } from "./address";
 import { gpuSchema } from "./gpu";
 import { absolutePath, port } from "./shared";
 

@@ -8,11 +8,11 @@ import type {
   PortFacts,
   RemoteFacts,
 } from "../../configs/doctor/facts";
-import { sshAddress } from "../../configs/host/address";
 import { firewallStep, rulesHidden } from "../../configs/host/firewall";
 import { planHost } from "../../configs/host/prepare";
 import { PROBE } from "../../configs/plan/names";
 import type { BoxPlan } from "../../configs/plan/types";
+import { sshAddress } from "../../configs/schema/address";
 import type { StackConfig } from "../../configs/schema/stack";
 import { findDocker } from "../dockerEngine";
 import { firewallInput } from "../host/firewall";

@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { posix } from "node:path";
-import { connectionFolder, engineAddress, hostName, sshAddress } from "../../configs/host/address";
+import { connectionFolder, engineAddress, hostName } from "../../configs/host/address";
 import { misplaced, type Owner, ownerFile, type Place } from "../../configs/host/owner";
+import { sshAddress } from "../../configs/schema/address";
 import { hostSchema } from "../../configs/schema/host";
 import { UserError } from "../process";
 import { onConnection, type StackHost } from "../ssh/connection";

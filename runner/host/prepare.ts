@@ -1,13 +1,7 @@
 import { hostName } from "../../configs/host/address";
 import type { FirewallInput } from "../../configs/host/firewall";
-import {
-  type HostPlan,
-  type HostStep,
-  planHost,
-  planUnprepare,
-  unprepared,
-} from "../../configs/host/prepare";
-import { type HostState, parseState, STATE_PROBE } from "../../configs/host/state";
+import { type HostPlan, planHost, planUnprepare, unprepared } from "../../configs/host/prepare";
+import { type HostState, type HostStep, parseState, STATE_PROBE } from "../../configs/host/state";
 import { UserError } from "../process";
 import type { StackHost } from "../ssh/connection";
 import { hostShell, rootShell } from "./shell";

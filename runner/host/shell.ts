@@ -1,4 +1,5 @@
-import { connectionFolder, sshAddress } from "../../configs/host/address";
+import { connectionFolder } from "../../configs/host/address";
+import { sshAddress } from "../../configs/schema/address";
 import { run } from "../process";
 import { onConnection, type StackHost } from "../ssh/connection";
 

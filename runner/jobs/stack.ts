@@ -1,6 +1,7 @@
-import { hostName, sshAddress } from "../../configs/host/address";
+import { hostName } from "../../configs/host/address";
 import { contextOf } from "../../configs/plan/box";
 import type { PlanContext } from "../../configs/plan/context";
+import { sshAddress } from "../../configs/schema/address";
 import { generatedSecrets } from "../../configs/schema/stack";
 import { standIn } from "../../configs/secretFacts";
 import { loadAssets } from "../assets";

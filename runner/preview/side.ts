@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { generatedKeys } from "../../configs/accessSecrets";
 import { expandBoxes } from "../../configs/boxes/expand";
 import { secretsOf, withoutLeftOut } from "../../configs/optionalModels";
 import { parseStack } from "../../configs/parse";
@@ -7,6 +6,7 @@ import { planBox } from "../../configs/plan/box";
 import type { Assets } from "../../configs/plan/context";
 import type { Resolved } from "../../configs/plan/resolved";
 import type { Side } from "../../configs/preview/types";
+import { generatedKeys } from "../../configs/requiredSecrets";
 import { accessSchema } from "../../configs/schema/access";
 import { generatedSecrets } from "../../configs/schema/stack";
 import { saltFingerprint, standIn } from "../../configs/secretFacts";

@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { connectionFolder, engineAddress, sshAddress } from "../../configs/host/address";
+import { connectionFolder, engineAddress } from "../../configs/host/address";
 import { ENGINE_PROBE, engineFailure, sshFailure } from "../../configs/host/failures";
 import { sshConfig } from "../../configs/host/sshConfig";
+import { sshAddress } from "../../configs/schema/address";
 import type { HostConfig } from "../../configs/schema/host";
 import { UserError } from "../process";
 import { writePrivateFile } from "../project";

@@ -1,4 +1,3 @@
-import { generatedKeys } from "../../configs/accessSecrets";
 import { engineAddress } from "../../configs/host/address";
 import { type Owner, ownerOf } from "../../configs/host/owner";
 import { servicesOf } from "../../configs/plan/box";
@@ -7,7 +6,7 @@ import type { BoxPlan } from "../../configs/plan/types";
 import { policyWords } from "../../configs/policy/judge";
 import { publishedPorts } from "../../configs/ports";
 import { modelsOfBox } from "../../configs/profiles";
-import { requiredSecrets } from "../../configs/requiredSecrets";
+import { generatedKeys, requiredSecrets } from "../../configs/requiredSecrets";
 import { generatedSecrets, type StackConfig } from "../../configs/schema/stack";
 import { saltFingerprint } from "../../configs/secretFacts";
 import { composeUp } from "../composeEngine";

@@ -8,12 +8,12 @@ import {
   NOT_KEPT,
   ROUTES,
 } from "../../configs/bodies/judged";
+import { keptIn, steeringNames } from "../../configs/bodies/kept";
 import litellm from "../../configs/bodies/litellm.json";
 import llamacpp from "../../configs/bodies/llamacpp.json";
 import openai from "../../configs/bodies/openai.json";
 import sglang from "../../configs/bodies/sglang.json";
 import vllm from "../../configs/bodies/vllm.json";
-import { keptIn, steeringNames } from "../../configs/plan/guard";
 
 // That the lists are what the pinned releases say is checked by engineSources.test.ts.
 const routes = Object.keys(ROUTES) as BodyRoute[];

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { limited } from "../../configs/plan/steps";
+import { buildRecipes } from "../../runner/buildRecipes";
 import { output, run } from "../../runner/process";
 import { packageDir } from "../../runner/project";
-import { buildRecipes } from "../../runner/recipes";
 import { hasDocker } from "../support/project";
 
 const LIMIT = 40;

@@ -13,9 +13,9 @@ import { join } from "node:path";
 import { directoryInput, writeDirectory } from "../../configs/plan/hostFiles";
 import { planSpace, SPACE_MIB } from "../../configs/plan/space";
 import { directory } from "../../configs/plan/text";
+import { buildRecipes } from "../../runner/buildRecipes";
 import { run } from "../../runner/process";
 import { packageDir } from "../../runner/project";
-import { buildRecipes } from "../../runner/recipes";
 import { hasDocker } from "../support/project";
 import { testPlan, tinyModel } from "../support/stacks";
 

@@ -1,7 +1,8 @@
 import { request } from "node:http";
 import type { BodyRoute } from "../../configs/bodies/judged";
+import { keptIn, steeringNames } from "../../configs/bodies/kept";
 import litellm from "../../configs/bodies/litellm.json";
-import { guardRules, keptIn, steeringNames } from "../../configs/plan/guard";
+import { guardRules } from "../../configs/plan/guard";
 import { GuardedGateway } from "../support/guardedGateway";
 import { hasDocker } from "../support/project";
 

@@ -2,8 +2,9 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DriftReport } from "../../configs/drift/difference";
+import { buildRecipes, imageExists } from "../../runner/buildRecipes";
 import { run } from "../../runner/process";
-import { buildRecipes, imageExists, recipeReference } from "../../runner/recipes";
+import { recipeReference } from "../../runner/recipes";
 import { editStack } from "../support/box";
 import { changesOfWhatIsGone, changesOfWhatIsThere } from "../support/changesOnHost";
 import {

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { imageRoles } from "../../configs/plan/imageRoles";
 import { verifySignature } from "../../runner/cosign";
-import { readLock, updateLock } from "../../runner/imageLock";
+import { readLock } from "../../runner/imageLock";
+import { updateLock } from "../../runner/lockImages";
 import { UserError } from "../../runner/process";
 import { packageDir } from "../../runner/project";
 

@@ -2,9 +2,10 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { aptMirrors } from "../../runner/aptMirrors";
+import { buildRecipes } from "../../runner/buildRecipes";
 import { readLock } from "../../runner/imageLock";
 import { packageDir } from "../../runner/project";
-import { buildRecipes, recipeReference, recipeRoles } from "../../runner/recipes";
+import { recipeReference, recipeRoles } from "../../runner/recipes";
 
 let dir: string;
 

@@ -2,7 +2,7 @@ import { parse } from "yaml";
 import { parseStack } from "../../configs/parse";
 import { servicesOf } from "../../configs/plan/box";
 import { composeFile } from "../../configs/plan/compose";
-import { imageRolesOf } from "../../configs/plan/imageRoles";
+import { imageRolesOf } from "../../configs/plan/neededImages";
 import { dashboards } from "../../configs/plan/observability/dashboards";
 import type { BoxPlan } from "../../configs/plan/types";
 import {

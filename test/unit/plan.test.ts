@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { parse } from "yaml";
 import { goDuration } from "../../components/arguments";
+import { connectionPool } from "../../configs/litellm/pool";
 import { servicesOf } from "../../configs/plan/box";
 import { composeFile } from "../../configs/plan/compose";
-import { connectionPool } from "../../configs/plan/litellm";
 import { modelPort } from "../../configs/plan/names";
 import { hashOf, renderText, shellQuote, stableJson } from "../../configs/plan/text";
 import type { BoxPlan } from "../../configs/plan/types";

@@ -1,9 +1,9 @@
 import type { Resolved } from "../../configs/plan/resolved";
 import type { ContainerPlan } from "../../configs/plan/types";
-import { type PolicyFinding, policyWords } from "../../configs/policy/judge";
+import { policyWords } from "../../configs/policy/judge";
 import { looksLikeSecret } from "../../configs/policy/plaintext";
 import { policyFindings } from "../../configs/policy/plan";
-import { ConfigError, type Problem } from "../../configs/problems";
+import { ConfigError, type PolicyFinding, type Problem } from "../../configs/problems";
 import { model } from "../support/demands";
 import { recipes, testPlan, testSecrets, testSide, tinyModel } from "../support/stacks";
 

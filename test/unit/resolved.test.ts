@@ -2,8 +2,9 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { imageRoles } from "../../configs/plan/imageRoles";
+import { defaultRecipes } from "../../runner/buildRecipes";
 import { packageDir } from "../../runner/project";
-import { defaultRecipes, recipeRoles } from "../../runner/recipes";
+import { recipeRoles } from "../../runner/recipes";
 import { readResolved, resolvedPath } from "../../runner/resolved";
 
 let dir: string;

@@ -1,5 +1,6 @@
-import { clashes, diskLine, machineLine, memoryLine, portVerdict } from "../../runner/machine";
+import { clashes, diskLine, memoryLine, portVerdict } from "../../runner/machine";
 import { UserError } from "../../runner/process";
+import { machineLine } from "../../runner/project";
 
 const port = { bind: "127.0.0.1", port: 4000, key: "gpubox:gateway.port" };
 const GiB = 1024 ** 3;

@@ -1,7 +1,8 @@
-import { connectionOf, engineAddress, hostName, sshAddress } from "../../configs/host/address";
+import { connectionOf, engineAddress, hostName } from "../../configs/host/address";
 import { engineFailure, sshFailure } from "../../configs/host/failures";
 import { sshConfig } from "../../configs/host/sshConfig";
 import { tunnel } from "../../configs/host/tunnel";
+import { sshAddress } from "../../configs/schema/address";
 import { hostSchema } from "../../configs/schema/host";
 
 const host = (more: Record<string, unknown> = {}) =>

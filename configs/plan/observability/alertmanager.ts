@@ -1,7 +1,8 @@
 import { stringify } from "yaml";
 import { container, type PlanContext } from "../context";
+import type { FilePlan } from "../text";
 import { configFile, directory } from "../text";
-import type { FilePlan, ServicePlan } from "../types";
+import type { ServicePlan } from "../types";
 import { healthAt } from "./exporters";
 
 /** `nobody` of the official image; the recipe uses the same. */

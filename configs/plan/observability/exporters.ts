@@ -1,7 +1,8 @@
 import { bashHealth } from "../../engines/health";
 import { container, health, type PlanContext } from "../context";
+import type { FilePlan } from "../text";
 import { configFile, directory, envFile } from "../text";
-import type { ContainerPlan, FilePlan, GpuRequest, ServicePlan } from "../types";
+import type { ContainerPlan, GpuRequest, ServicePlan } from "../types";
 import { nvidiaDevices } from "./optional";
 import { metricsDirectory } from "./textfile";
 

@@ -1,7 +1,8 @@
 import { stringify } from "yaml";
 import { assetFile, container, type PlanContext } from "../context";
+import type { FilePlan } from "../text";
 import { configFile, directory } from "../text";
-import type { FilePlan, ServicePlan } from "../types";
+import type { ServicePlan } from "../types";
 import { dashboards } from "./dashboards";
 import { healthAt } from "./exporters";
 import { grafanaDashboard } from "./panels";

@@ -1,4 +1,4 @@
-import type { PlannedBackend } from "../backend";
+import type { PlannedBackend } from "../context";
 import { imageOf, type PlanContext } from "../context";
 import { hashOf } from "../text";
 import type { BackendPlan, GatewayPlan, ObservabilityPlan, ServicePlan, SlotPlan, StepPlan } from "../types";

@@ -1,6 +1,6 @@
 import { engineOf, engines, type ModelConfig } from "../../../configs/engines";
 import type { Engine, EngineContainer, Route } from "../../../configs/engines/engine";
-import type { FilePlan } from "../../../configs/plan/types";
+import type { FilePlan } from "../../../configs/plan/text";
 import type { Problem } from "../../../configs/problems";
 import { type HostConfig, hostSchema } from "../../../configs/schema/host";
 import type { Case } from "./cases";

@@ -1,0 +1,42 @@
+import anthropic from "./anthropic.json";
+import { type BodyRoute, KEPT_OF_LITELLM, MORE, NOT_KEPT, ROUTES, STEERING_PREFIXES } from "./judged";
+import litellm from "./litellm.json";
+import llamacpp from "./llamacpp.json";
+import openai from "./openai.json";
+import sglang from "./sglang.json";
+import vllm from "./vllm.json";
+
+const GENERATED: { routes: Partial<Record<string, string[]>> }[] = [
+  ...[openai, anthropic, vllm, sglang, llamacpp, litellm],
+];
+
+/** What an API, an engine or a person has defined for a route's body. */
+function defined(route: BodyRoute): string[] {
+  return [...GENERATED.flatMap(({ routes }) => routes[route] ?? []), ...(MORE[route] ?? [])];
+}
+
+/** Whatever an API says of them. */
+const ALWAYS_KEPT = Object.keys(KEPT_OF_LITELLM).filter((name) => name !== "metadata");
+
+/** What a route's body may say in every stack. */
+export function keptIn(route: BodyRoute): string[] {
+  const names = defined(route).filter((name) => !Object.hasOwn(NOT_KEPT, name));
+  return [...new Set([...names, ...ALWAYS_KEPT])].sort();
+}
+
+/** Names by which LiteLLM would be steered on any route. */
+export function steeringNames(): string[] {
+  const kept = new Set((Object.keys(ROUTES) as BodyRoute[]).flatMap(keptIn));
+  const read = litellm.read.filter((name) => !kept.has(name));
+  return [...new Set([...litellm.own, ...read])].filter((name) => !kept.has(name)).sort();
+}
+
+/** True where LiteLLM obeys a parameter itself: nobody may let it through. */
+export function isSteering(name: string): boolean {
+  return (
+    litellm.own.includes(name) ||
+    Object.hasOwn(KEPT_OF_LITELLM, name) ||
+    STEERING_PREFIXES.some((prefix) => name.startsWith(prefix)) ||
+    (litellm.read.includes(name) && steeringNames().includes(name))
+  );
+}
