@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline/promises";
-import { UserError } from "../runner/process";
+import { UserError } from "../platform/process";
 
 /**
  * Asks a person to type a word before data goes.

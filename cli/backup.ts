@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { backupJobSchema } from "../configs/plan/backup";
-import { backUp } from "../runner/backup/backup";
-import { rehearse } from "../runner/backup/rehearse";
-import { keptBackups, type Store, withBackup } from "../runner/backup/store";
-import { UserError } from "../runner/process";
-import { findProject } from "../runner/project";
-import { connectStack } from "../runner/ssh/stackHost";
-import { stackDatabase } from "../runner/stackDatabase";
+import { backUp } from "../operations/backup/backup";
+import { rehearse } from "../operations/backup/rehearse";
+import { keptBackups, type Store, withBackup } from "../operations/backup/store";
+import { stackDatabase } from "../operations/database/stackDatabase";
+import { UserError } from "../platform/process";
+import { findProject } from "../platform/project";
+import { connectStack } from "../platform/stack/host";
 import { examples, printing, stackCommand } from "./command";
 import { say } from "./output";
 

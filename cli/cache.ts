@@ -1,5 +1,5 @@
-import { clearAnswers, restartGateways } from "../runner/cacheAnswers";
-import { openStack } from "../runner/openStack";
+import { clearAnswers, restartGateways } from "../operations/cache/cacheAnswers";
+import { openStack } from "../platform/stack/openStack";
 import { command, hostCommand, printing } from "./command";
 import { say } from "./output";
 

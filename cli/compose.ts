@@ -1,6 +1,6 @@
-import { COMPOSE_LOSES } from "../configs/plan/compose";
-import { writeComposeFile } from "../runner/composeEngine";
-import { openStack } from "../runner/openStack";
+import { writeComposeFile } from "../operations/compose/composeEngine";
+import { COMPOSE_LOSES } from "../operations/compose/composeFile";
+import { openStack } from "../platform/stack/openStack";
 import { printing, stackCommand } from "./command";
 import { say } from "./output";
 

@@ -1,4 +1,6 @@
 import { Argument, Option } from "@commander-js/extra-typings";
+import { endpointOf } from "../configs/network/endpoint";
+import { hostName } from "../configs/network/engine";
 import {
   chatModels,
   chooseModel,
@@ -6,15 +8,13 @@ import {
   endpointAt,
   keySecret,
   type Refusal,
-} from "../configs/connect/choice";
-import { clients, connection, script } from "../configs/connect/clients";
-import { endpointOf } from "../configs/endpoint";
-import { hostName } from "../configs/host/address";
-import { tunnel } from "../configs/host/tunnel";
-import { openStack } from "../runner/openStack";
-import { UserError } from "../runner/process";
-import { exportsFor } from "../runner/pulumiEngine";
-import type { SecretStore } from "../runner/secrets";
+} from "../operations/connect/choice";
+import { clients, connection, script } from "../operations/connect/clients";
+import { UserError } from "../platform/process";
+import { exportsFor } from "../platform/pulumi/engine";
+import { tunnel } from "../platform/ssh/tunnel";
+import { openStack } from "../platform/stack/openStack";
+import type { SecretStore } from "../platform/stack/secrets";
 import { examples, printing, stackCommand } from "./command";
 import { json } from "./output";
 

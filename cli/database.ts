@@ -1,8 +1,8 @@
-import { backUp } from "../runner/backup/backup";
-import { makeNext, swapIn } from "../runner/backup/swap";
-import { UserError } from "../runner/process";
-import { findProject } from "../runner/project";
-import { bringUpToDate, stackDatabase } from "../runner/stackDatabase";
+import { backUp } from "../operations/backup/backup";
+import { makeNext, swapIn } from "../operations/backup/swap";
+import { bringUpToDate, stackDatabase } from "../operations/database/stackDatabase";
+import { UserError } from "../platform/process";
+import { findProject } from "../platform/project";
 import { askFor } from "./ask";
 import { command, hostCommand, printing } from "./command";
 import { say } from "./output";

@@ -1,10 +1,10 @@
-import { diagnose } from "../configs/doctor";
-import { configVerdict, type Verdict } from "../configs/doctor/row";
-import { endpointOf } from "../configs/endpoint";
-import { ConfigError } from "../configs/problems";
-import { collect } from "../runner/doctor/collect";
-import { openStack } from "../runner/openStack";
-import { UserError } from "../runner/process";
+import { ConfigError } from "../configs/kit/problems";
+import { endpointOf } from "../configs/network/endpoint";
+import { collect } from "../operations/doctor/collect";
+import { diagnose } from "../operations/doctor/diagnose";
+import { configVerdict, type Verdict } from "../operations/doctor/row";
+import { UserError } from "../platform/process";
+import { openStack } from "../platform/stack/openStack";
 import { examples, printing, stackCommand } from "./command";
 import { say } from "./output";
 

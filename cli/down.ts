@@ -1,13 +1,13 @@
 import { createInterface } from "node:readline/promises";
-import { composeDown, isComposeBox } from "../runner/composeEngine";
-import { livingJobs } from "../runner/jobs/list";
-import { openStack } from "../runner/openStack";
-import { output, run, UserError } from "../runner/process";
-import { findProject } from "../runner/project";
-import { restoreCheckpoint } from "../runner/pulumiCheckpoint";
-import { findPulumi, pulumi } from "../runner/pulumiEngine";
-import { clearDeadLock } from "../runner/pulumiState";
-import { removeVolume, VOLUMES } from "../runner/volumes";
+import { composeDown, isComposeBox } from "../operations/compose/composeEngine";
+import { removeVolume, VOLUMES } from "../operations/down/volumes";
+import { livingJobs } from "../operations/jobs/list";
+import { output, run, UserError } from "../platform/process";
+import { findProject } from "../platform/project";
+import { restoreCheckpoint } from "../platform/pulumi/checkpoint";
+import { findPulumi, pulumi } from "../platform/pulumi/engine";
+import { clearDeadLock } from "../platform/pulumi/state";
+import { openStack } from "../platform/stack/openStack";
 import { examples, hostCommand, printing } from "./command";
 import { say } from "./output";
 

@@ -1,10 +1,10 @@
-import { drift } from "../configs/drift";
-import { driftText } from "../configs/drift/text";
-import { isComposeBox } from "../runner/composeEngine";
-import { collectDrift, declaredGpus } from "../runner/drift/collect";
-import { recordedJobs } from "../runner/jobs/list";
-import { openStack } from "../runner/openStack";
-import { UserError } from "../runner/process";
+import { isComposeBox } from "../operations/compose/composeEngine";
+import { collectDrift, declaredGpus } from "../operations/drift/collect";
+import { drift } from "../operations/drift/drift";
+import { driftText } from "../operations/drift/text";
+import { recordedJobs } from "../operations/jobs/list";
+import { UserError } from "../platform/process";
+import { openStack } from "../platform/stack/openStack";
 import { hostCommand, printing } from "./command";
 import { say } from "./output";
 

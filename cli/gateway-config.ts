@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Option } from "@commander-js/extra-typings";
-import { planElsewhere } from "../configs/plan/elsewhere";
-import { profiles } from "../configs/profiles";
-import { loadAssets } from "../runner/assets";
-import { readModelLock } from "../runner/models/lockFile";
-import { checkStackFile, namedSecrets } from "../runner/planStack";
-import { findProject } from "../runner/project";
-import { readResolved } from "../runner/resolved";
+import { profiles } from "../configs/stack/profiles";
+import { planElsewhere } from "../operations/gatewayConfig/elsewhere";
+import { findProject } from "../platform/project";
+import { loadAssets } from "../platform/stack/assets";
+import { readModelLock } from "../platform/stack/modelLock";
+import { checkStackFile, namedSecrets } from "../platform/stack/planStack";
+import { readResolved } from "../platform/stack/resolved";
 import { examples, printing, stackCommand } from "./command";
 import { say } from "./output";
 

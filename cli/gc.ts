@@ -1,5 +1,5 @@
-import { findGarbage, removeGarbage } from "../runner/gc";
-import { findProject } from "../runner/project";
+import { findGarbage, removeGarbage } from "../operations/gc/collect";
+import { findProject } from "../platform/project";
 import { command, printing } from "./command";
 import { say } from "./output";
 

@@ -1,12 +1,12 @@
 import { createInterface } from "node:readline/promises";
-import { hostName } from "../configs/host/address";
-import type { HostPlan } from "../configs/host/prepare";
-import { firewallInput } from "../runner/host/firewall";
-import { planPreparation, prepareStep } from "../runner/host/prepare";
-import { UserError } from "../runner/process";
-import { ensureStackConfig, findProject } from "../runner/project";
-import { connectHost, connectSsh, disconnectHost } from "../runner/ssh/connection";
-import { readStackHost } from "../runner/ssh/stackHost";
+import { hostName } from "../configs/network/engine";
+import { firewallInput } from "../operations/host/firewallInput";
+import type { HostPlan } from "../operations/host/planHost";
+import { planPreparation, prepareStep } from "../operations/host/prepare";
+import { UserError } from "../platform/process";
+import { ensureStackConfig, findProject } from "../platform/project";
+import { connectHost, connectSsh, disconnectHost } from "../platform/ssh/connection";
+import { readStackHost } from "../platform/stack/host";
 import { command, examples, printing, stackCommand } from "./command";
 import { say } from "./output";
 

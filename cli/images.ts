@@ -1,8 +1,8 @@
-import { buildRecipes, defaultRecipes } from "../runner/buildRecipes";
-import { type LockChange, updateLock } from "../runner/lockImages";
-import { UserError } from "../runner/process";
-import { findProject } from "../runner/project";
-import { recipeRoles } from "../runner/recipes";
+import { buildRecipes, defaultRecipes } from "../operations/images/buildRecipes";
+import { type LockChange, updateLock } from "../operations/images/lockImages";
+import { UserError } from "../platform/process";
+import { findProject } from "../platform/project";
+import { recipeRoles } from "../platform/stack/recipes";
 import { command, printing } from "./command";
 import { say } from "./output";
 

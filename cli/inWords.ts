@@ -1,6 +1,6 @@
 import { types } from "node:util";
-import { ConfigError } from "../configs/problems";
-import { UserError } from "../runner/process";
+import { ConfigError } from "../configs/kit/problems";
+import { UserError } from "../platform/process";
 
 export interface Told {
   /** One sentence: what is wrong. */

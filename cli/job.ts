@@ -1,5 +1,13 @@
 import { relative } from "node:path";
-import { type JobFiles, listJobs, pruneJobs, renderJob, showJob, startJob, stopJob } from "../runner/jobs";
+import {
+  type JobFiles,
+  listJobs,
+  pruneJobs,
+  renderJob,
+  showJob,
+  startJob,
+  stopJob,
+} from "../operations/jobs";
 import { command, examples, printing, stackCommand } from "./command";
 import { portNumber } from "./numbers";
 import { say } from "./output";

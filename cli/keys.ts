@@ -1,7 +1,7 @@
-import { readStack } from "../runner/planStack";
-import { findProject } from "../runner/project";
-import { makeAccess, stackDatabase } from "../runner/stackDatabase";
-import { virtualKeyStates } from "../runner/virtualKeys";
+import { makeAccess, stackDatabase } from "../operations/database/stackDatabase";
+import { virtualKeyStates } from "../operations/keys/virtualKeys";
+import { findProject } from "../platform/project";
+import { readStack } from "../platform/stack/planStack";
 import { hostCommand, printing } from "./command";
 import { say } from "./output";
 import { table, usd } from "./table";

@@ -1,7 +1,7 @@
-import { lineForPeople } from "../configs/logLines";
 import { modelServers } from "../configs/plan/box";
-import { readLogs } from "../runner/logs";
-import { openStack } from "../runner/openStack";
+import { lineForPeople } from "../operations/logs/logLines";
+import { readLogs } from "../operations/logs/readLogs";
+import { openStack } from "../platform/stack/openStack";
 import { examples, hostCommand, printing } from "./command";
 import { json } from "./output";
 

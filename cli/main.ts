@@ -1,4 +1,4 @@
-import { packageVersion } from "../runner/versions";
+import { packageVersion } from "../platform/versions";
 import { buildProgram } from "./program";
 import { runProgram } from "./run";
 

@@ -1,5 +1,5 @@
-import { startModel, stopModel } from "../runner/manualModel";
-import { openStack } from "../runner/openStack";
+import { startModel, stopModel } from "../operations/models/manualModel";
+import { openStack } from "../platform/stack/openStack";
 import { command, hostCommand, printing } from "./command";
 import { say } from "./output";
 

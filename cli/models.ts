@@ -1,14 +1,14 @@
-import { statusTable } from "../configs/modelStatus";
 import type { Locked } from "../configs/models/facts";
-import { HUB_TOKEN } from "../configs/plan/weights";
-import { statusOfModels } from "../runner/modelStatus";
-import { readModelLock } from "../runner/models/lockFile";
-import { lockModels, type ModelChange } from "../runner/models/lockModels";
-import { hubOfStack, sourcesOfStack } from "../runner/models/stackSources";
-import { openStack } from "../runner/openStack";
-import { UserError } from "../runner/process";
-import { findProject } from "../runner/project";
-import { encryptedNames, findSecretStore, readSecrets } from "../runner/secrets";
+import { HUB_TOKEN } from "../configs/models/weights";
+import { statusOfModels } from "../operations/models/collectStatus";
+import { lockModels, type ModelChange } from "../operations/models/lockModels";
+import { statusTable } from "../operations/models/status";
+import { UserError } from "../platform/process";
+import { findProject } from "../platform/project";
+import { readModelLock } from "../platform/stack/modelLock";
+import { hubOfStack, sourcesOfStack } from "../platform/stack/modelSources";
+import { openStack } from "../platform/stack/openStack";
+import { encryptedNames, findSecretStore, readSecrets } from "../platform/stack/secrets";
 import { command, examples, hostCommand, printing, stackCommand } from "./command";
 import { say } from "./output";
 

@@ -1,4 +1,4 @@
-import { keepOutputForJson } from "../runner/process";
+import { keepOutputForJson } from "../platform/process";
 
 let wantsJson = false;
 

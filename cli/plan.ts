@@ -1,9 +1,9 @@
-import { planData, planText } from "../configs/gpu/report";
-import { planStackGpus } from "../configs/gpu/stack";
-import { ConfigError } from "../configs/problems";
-import { readModelLock } from "../runner/models/lockFile";
-import { checkStackFile, namedSecrets } from "../runner/planStack";
-import { findProject } from "../runner/project";
+import { planData, planText } from "../configs/capacity/report";
+import { planStackGpus } from "../configs/capacity/stack";
+import { ConfigError } from "../configs/kit/problems";
+import { findProject } from "../platform/project";
+import { readModelLock } from "../platform/stack/modelLock";
+import { checkStackFile, namedSecrets } from "../platform/stack/planStack";
 import { printing, stackCommand } from "./command";
 import { json, say } from "./output";
 

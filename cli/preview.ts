@@ -1,17 +1,17 @@
-import { markdown as inMarkdown } from "../configs/preview/markdown";
+import { ConfigError } from "../configs/kit/problems";
+import { visible } from "../configs/kit/visible";
+import { isRemoved } from "../operations/preview/base";
+import { type EngineView, enginePreview } from "../operations/preview/engine";
+import { markdown as inMarkdown } from "../operations/preview/markdown";
+import { previewStack } from "../operations/preview/preview";
 import {
   mistakesMarkdown,
   previewMarkdown,
   previewText,
   removedMarkdown,
   removedText,
-} from "../configs/preview/render";
-import { ConfigError } from "../configs/problems";
-import { visible } from "../configs/visible";
-import { isRemoved } from "../runner/preview/base";
-import { type EngineView, enginePreview } from "../runner/preview/engine";
-import { previewStack } from "../runner/preview/preview";
-import { findProject } from "../runner/project";
+} from "../operations/preview/render";
+import { findProject } from "../platform/project";
 import { examples, printing, stackCommand } from "./command";
 import { say } from "./output";
 

@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import { UserError } from "../runner/process";
-import { chooseProject, findProject } from "../runner/project";
-import { connectStack } from "../runner/ssh/stackHost";
+import { UserError } from "../platform/process";
+import { chooseProject, findProject } from "../platform/project";
+import { connectStack } from "../platform/stack/host";
 import { needsHost } from "./command";
 import { COMMANDS, type Entry } from "./commands";
 import { useJson } from "./output";

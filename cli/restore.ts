@@ -1,9 +1,9 @@
-import { backUp } from "../runner/backup/backup";
-import { rehearse } from "../runner/backup/rehearse";
-import { checkBackup, restoreBackup } from "../runner/backup/restore";
-import { type Store, withBackup } from "../runner/backup/store";
-import { findProject } from "../runner/project";
-import { bringUpToDate, stackDatabase } from "../runner/stackDatabase";
+import { backUp } from "../operations/backup/backup";
+import { rehearse } from "../operations/backup/rehearse";
+import { checkBackup, restoreBackup } from "../operations/backup/restore";
+import { type Store, withBackup } from "../operations/backup/store";
+import { bringUpToDate, stackDatabase } from "../operations/database/stackDatabase";
+import { findProject } from "../platform/project";
 import { askFor } from "./ask";
 import { examples, hostCommand, printing } from "./command";
 import { say } from "./output";

@@ -1,10 +1,10 @@
-import { restorePrevious, servingGeneration } from "../runner/history";
-import { openStack } from "../runner/openStack";
-import { UserError } from "../runner/process";
-import { findProject } from "../runner/project";
-import { restoreCheckpoint } from "../runner/pulumiCheckpoint";
-import { findPulumi, pulumi } from "../runner/pulumiEngine";
-import { clearDeadLock, resolvePending } from "../runner/pulumiState";
+import { UserError } from "../platform/process";
+import { findProject } from "../platform/project";
+import { restoreCheckpoint } from "../platform/pulumi/checkpoint";
+import { findPulumi, pulumi } from "../platform/pulumi/engine";
+import { clearDeadLock, resolvePending } from "../platform/pulumi/state";
+import { restorePrevious, servingGeneration } from "../platform/stack/history";
+import { openStack } from "../platform/stack/openStack";
 import { hostCommand, printing } from "./command";
 import { say } from "./output";
 

@@ -1,6 +1,6 @@
 import { type Command, CommanderError } from "commander";
-import { ConfigError } from "../configs/problems";
-import { visible } from "../configs/visible";
+import { ConfigError } from "../configs/kit/problems";
+import { visible } from "../configs/kit/visible";
 import { inWords } from "./inWords";
 import { json, say } from "./output";
 

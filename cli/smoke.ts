@@ -1,7 +1,7 @@
-import { endpointOf } from "../configs/endpoint";
-import { openStack } from "../runner/openStack";
-import { requirePassed } from "../runner/smoke";
-import { checkStack } from "../runner/smokeStack";
+import { endpointOf } from "../configs/network/endpoint";
+import { requirePassed } from "../operations/smoke/smoke";
+import { checkStack } from "../operations/smoke/stack";
+import { openStack } from "../platform/stack/openStack";
 import { hostCommand, printing } from "./command";
 import { json, say } from "./output";
 

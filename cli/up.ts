@@ -1,6 +1,6 @@
 import { Option } from "@commander-js/extra-typings";
-import { findProject } from "../runner/project";
-import { bringUp } from "../runner/up/bringUp";
+import { bringUp } from "../operations/up/bringUp";
+import { findProject } from "../platform/project";
 import { examples, printing, stackCommand } from "./command";
 import { say } from "./output";
 

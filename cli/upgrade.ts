@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { changesIn, newerThan } from "../operations/upgrade/changes";
-import { ensureStackConfig, findProject, packageDir } from "../runner/project";
-import { rememberedVersion } from "../runner/stackConfig";
-import { packageVersion, versionAtLeast } from "../runner/versions";
+import { ensureStackConfig, findProject, packageDir } from "../platform/project";
+import { rememberedVersion } from "../platform/stack/stackConfig";
+import { packageVersion, versionAtLeast } from "../platform/versions";
 import { printing, stackCommand } from "./command";
 import { say } from "./output";
 

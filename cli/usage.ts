@@ -1,7 +1,7 @@
 import { Option } from "@commander-js/extra-typings";
-import { findProject } from "../runner/project";
-import { stackDatabase } from "../runner/stackDatabase";
-import { GROUPS, type Group, sinceDay, type Usage, usageBy } from "../runner/usage";
+import { stackDatabase } from "../operations/database/stackDatabase";
+import { GROUPS, type Group, sinceDay, type Usage, usageBy } from "../operations/usage/usage";
+import { findProject } from "../platform/project";
 import { examples, hostCommand, printing } from "./command";
 import { say } from "./output";
 import { table, usd } from "./table";

@@ -1,7 +1,7 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { renderText, type SecretValues } from "../configs/plan/text";
-import type { ServicePlan, StepPlan } from "../configs/plan/types";
+import { renderText, type SecretValues } from "../configs/kit/text";
+import type { ServicePlan, StepPlan } from "../configs/kit/types";
 import type { Host } from "./Host";
 import { Service } from "./Service";
 

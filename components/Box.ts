@@ -1,9 +1,9 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { modelServers } from "../configs/kit/services";
+import type { SecretValues } from "../configs/kit/text";
+import type { BoxPlan } from "../configs/kit/types";
 import { backendName } from "../configs/plan/backend";
-import { modelServers } from "../configs/plan/services";
-import type { SecretValues } from "../configs/plan/text";
-import type { BoxPlan } from "../configs/plan/types";
 import { Backend, type ServerPlan, weightSteps } from "./Backend";
 import { Edge } from "./Edge";
 import { Gateway } from "./Gateway";

@@ -1,9 +1,9 @@
 import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { DRAIN, limited, PROVE, SWITCH } from "../configs/plan/steps";
-import { renderText, type SecretValues } from "../configs/plan/text";
-import type { GatewayPlan, StepPlan } from "../configs/plan/types";
+import { DRAIN, limited, PROVE, SWITCH } from "../configs/kit/steps";
+import { renderText, type SecretValues } from "../configs/kit/text";
+import type { GatewayPlan, StepPlan } from "../configs/kit/types";
 import { containerArgs } from "./arguments";
 import type { Edge } from "./Edge";
 import type { Host } from "./Host";

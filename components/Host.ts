@@ -1,9 +1,9 @@
 import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { servicesOf } from "../configs/plan/services";
-import { renderText } from "../configs/plan/text";
-import type { BoxPlan, ContainerPlan, NetworkPlan, OwnerPlan, SpacePlan } from "../configs/plan/types";
+import { servicesOf } from "../configs/kit/services";
+import { renderText } from "../configs/kit/text";
+import type { BoxPlan, ContainerPlan, NetworkPlan, OwnerPlan, SpacePlan } from "../configs/kit/types";
 import type { NetworkNames } from "./arguments";
 
 /** The machine that a box runs on: its Docker engine, the box's private networks, and the images on it. Networks of others are known by name. */

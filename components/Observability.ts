@@ -1,7 +1,7 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { SecretValues } from "../configs/plan/text";
-import type { ObservabilityPlan } from "../configs/plan/types";
+import type { SecretValues } from "../configs/kit/text";
+import type { ObservabilityPlan } from "../configs/kit/types";
 import type { Host } from "./Host";
 import { Service } from "./Service";
 

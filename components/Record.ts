@@ -1,10 +1,10 @@
 import { local } from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
-import type { BoxFiles } from "../configs/boxes/files";
+import { hashOf } from "../configs/kit/text";
+import type { BoxPlan } from "../configs/kit/types";
 import { MODEL_LOCK_FILE } from "../configs/models/lock";
 import { deployedBy } from "../configs/plan/announce";
-import { hashOf } from "../configs/plan/text";
-import type { BoxPlan } from "../configs/plan/types";
+import type { BoxFiles } from "../configs/remotes/files";
 
 /** Records of one stack that are kept; `npm run rollback` uses the last but one. */
 const KEPT = 10;

@@ -1,8 +1,8 @@
 import type { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { SecretValues } from "../configs/plan/text";
-import type { ServicePlan } from "../configs/plan/types";
+import type { SecretValues } from "../configs/kit/text";
+import type { ServicePlan } from "../configs/kit/types";
 import { containerArgs } from "./arguments";
 import type { Host } from "./Host";
 import { HostFiles } from "./HostFiles";

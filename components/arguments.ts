@@ -1,5 +1,5 @@
 import type * as docker from "@pulumi/docker";
-import type { ContainerPlan, NetworkRole } from "../configs/plan/types";
+import type { ContainerPlan, NetworkRole } from "../configs/kit/types";
 
 /** Network role to the name of the network on the host. */
 export type NetworkNames = Record<NetworkRole, string>;

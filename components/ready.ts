@@ -1,9 +1,9 @@
 import { local } from "@pulumi/command";
 import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
+import { limited, readyStep } from "../configs/kit/steps";
+import type { ServicePlan } from "../configs/kit/types";
 import { forgetStarted, restoreStarted } from "../configs/plan/manual";
-import { limited, readyStep } from "../configs/plan/steps";
-import type { ServicePlan } from "../configs/plan/types";
 import type { Host } from "./Host";
 
 /**

@@ -1,25 +1,25 @@
 import type { z } from "zod";
-import { expandBoxes } from "./boxes/expand";
-import type { BoxFiles } from "./boxes/files";
-import { atItsBox } from "./boxes/paths";
-import { checkStack } from "./checks";
-import { checkAdmin, checkTls } from "./checkTls";
+import { planStackGpus } from "./capacity/stack";
+import { checkStack } from "./checks/all";
+import { checkAdmin, checkTls } from "./checks/tls";
+import { zodProblems } from "./checks/zodProblems";
 import { type EngineName, engineOf, engines, type ModelConfig, wantedSources } from "./engines";
-import { planStackGpus } from "./gpu/stack";
+import { ConfigError, nearest, type Problem, suggestion } from "./kit/problems";
 import type { ModelLock } from "./models/facts";
 import { lockedModel, lockProblems } from "./models/lock";
-import type { HostFiles } from "./pem";
-import { instancesOf } from "./plan/instances";
 import { judge } from "./policy/judge";
 import { plaintextSecrets } from "./policy/plaintext";
 import { asProblem } from "./policy/plan";
-import { ConfigError, nearest, type Problem, suggestion } from "./problems";
-import { modelsOfBox } from "./profiles";
+import { expandBoxes } from "./remotes/expand";
+import type { BoxFiles } from "./remotes/files";
+import { atItsBox } from "./remotes/paths";
 import type { HostConfig } from "./schema/host";
 import { modelName } from "./schema/shared";
-import { generatedSecrets, type SectionName, type StackConfig, sections } from "./schema/stack";
-import type { SecretFacts } from "./secretFacts";
-import { zodProblems } from "./zodProblems";
+import type { SecretFacts } from "./secrets/facts";
+import type { HostFiles } from "./secrets/pem";
+import { generatedSecrets, type SectionName, type StackConfig, sections } from "./stack/config";
+import { instancesOf } from "./stack/instances";
+import { modelsOfBox } from "./stack/profiles";
 
 /** A stack config as it stands in the file: keys of the `gpubox` namespace without prefix. */
 export interface RawStack {

@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
 import { Box } from "../components/Box";
-import type { sections } from "../configs/schema/stack";
-import { saltFingerprint, secretFacts } from "../configs/secretFacts";
-import { readBoxFiles } from "../runner/boxFiles";
-import { readHostFiles } from "../runner/hostCertificates";
+import { saltFingerprint, secretFacts } from "../configs/secrets/facts";
+import type { sections } from "../configs/stack/config";
+import { readBoxFiles } from "../platform/stack/boxFiles";
+import { readHostFiles } from "../platform/stack/hostCertificates";
 import { prepared, withoutStackTrace } from "./prepared";
 
 type Section<Name extends keyof typeof sections> = z.input<(typeof sections)[Name]>;

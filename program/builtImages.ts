@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
+import type { BoxPlan } from "../configs/kit/types";
 import { servicesOf } from "../configs/plan/box";
-import type { BoxPlan } from "../configs/plan/types";
-import { UserError } from "../runner/process";
+import { UserError } from "../platform/process";
 
 /** Milliseconds for an answer of the engine. */
 const ANSWER_MS = 30_000;

@@ -1,5 +1,5 @@
 /** What a Pulumi program imports from `gpubox`. */
-import "../runner/stackTraces";
+import "../platform/pulumi/stackTraces";
 
 export { ModelServer, type ModelServerArgs } from "./ModelServer";
 export { type StackOutputs, stackProgram } from "./stackProgram";

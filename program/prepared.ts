@@ -1,19 +1,19 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ownerOf } from "../configs/host/owner";
+import { ConfigError } from "../configs/kit/problems";
+import type { BoxPlan } from "../configs/kit/types";
 import { parseStack, type RawStack } from "../configs/parse";
 import { planBox } from "../configs/plan/box";
-import type { BoxPlan } from "../configs/plan/types";
-import { ConfigError } from "../configs/problems";
-import type { StackConfig } from "../configs/schema/stack";
-import { saltFingerprint } from "../configs/secretFacts";
-import { loadAssets } from "../runner/assets";
-import { checkJoined } from "../runner/host/joined";
-import { checkPlace } from "../runner/host/owner";
-import { readModelLock } from "../runner/models/lockFile";
-import { UserError } from "../runner/process";
-import { readResolved } from "../runner/resolved";
-import { standInForEngine } from "../runner/ssh/absentEngine";
-import { connectHost } from "../runner/ssh/connection";
+import { ownerOf } from "../configs/plan/owner";
+import { saltFingerprint } from "../configs/secrets/facts";
+import type { StackConfig } from "../configs/stack/config";
+import { checkJoined } from "../operations/up/joined";
+import { UserError } from "../platform/process";
+import { standInForEngine } from "../platform/ssh/absentEngine";
+import { connectHost } from "../platform/ssh/connection";
+import { loadAssets } from "../platform/stack/assets";
+import { readModelLock } from "../platform/stack/modelLock";
+import { checkPlace } from "../platform/stack/owner";
+import { readResolved } from "../platform/stack/resolved";
 import { requireBuiltImages } from "./builtImages";
 
 export interface Prepared {

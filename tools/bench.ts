@@ -3,7 +3,7 @@ import { printing } from "../cli/command";
 import { countNumber, portNumber } from "../cli/numbers";
 import { say } from "../cli/output";
 import { runProgram, strict } from "../cli/run";
-import { UserError } from "../runner/process";
+import { UserError } from "../platform/process";
 import { benchJobs } from "../test/bench/jobs";
 import { benchLogging } from "../test/bench/logging";
 import { benchOverhead, LOCAL_MODEL } from "../test/bench/overhead";

@@ -5,7 +5,7 @@ const { join } = require("node:path");
 const root = join(__dirname, "..");
 const target = join(root, "dist", "gpubox.cjs");
 /** What the program is made of. */
-const SOURCES = ["cli", "components", "configs", "operations", "program", "runner", "package.json"];
+const SOURCES = ["cli", "components", "configs", "operations", "platform", "program", "package.json"];
 
 /** Writes dist/gpubox.cjs, the program, and dist/index.cjs, which Pulumi programs import. */
 function bundle() {

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { packageDir } from "../runner/project";
+import { packageDir } from "../platform/project";
 import { cannedModel } from "./cannedModel";
 
 // Writes the committed file of the canned model: gzip in base64, since a plan and its steps are text.

@@ -1,4 +1,4 @@
-import { UserError } from "../runner/process";
+import { UserError } from "../platform/process";
 import { f32, text, u32, u64 } from "./ggufBytes";
 
 /** What the test model says unless it is told otherwise: a person who reads it knows that no real model spoke. */

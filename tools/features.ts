@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "@commander-js/extra-typings";
 import { runProgram, strict } from "../cli/run";
-import { featuresMarkdown } from "../configs/features";
-import { UserError } from "../runner/process";
-import { packageDir } from "../runner/project";
+import { UserError } from "../platform/process";
+import { packageDir } from "../platform/project";
+import { featuresMarkdown } from "./featureTable/features";
 
 const program = new Command("features")
   .description("Write the feature matrix of the engines, docs/features.md.")

@@ -3,7 +3,7 @@ import { printing } from "../cli/command";
 import { portNumber } from "../cli/numbers";
 import { say } from "../cli/output";
 import { runProgram, strict } from "../cli/run";
-import { UserError } from "../runner/process";
+import { UserError } from "../platform/process";
 import { LoadBox } from "../test/load/box";
 import { play, type Row, scenes, table } from "../test/load/play";
 import { hasDocker, hasPulumi } from "../test/support/project";

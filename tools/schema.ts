@@ -2,10 +2,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "@commander-js/extra-typings";
 import { runProgram, strict } from "../cli/run";
-import { stackJsonSchema } from "../configs/schema/stack";
-import { trajectoryJsonSchema } from "../configs/trajectory/line";
-import { UserError } from "../runner/process";
-import { packageDir } from "../runner/project";
+import { stackJsonSchema } from "../configs/stack/config";
+import { trajectoryJsonSchema } from "../operations/trajectory/line";
+import { UserError } from "../platform/process";
+import { packageDir } from "../platform/project";
 
 const schemas = {
   "stack.schema.json": stackJsonSchema,

@@ -6,9 +6,9 @@ import { z } from "zod";
 import { printing } from "../cli/command";
 import { say } from "../cli/output";
 import { runProgram, strict } from "../cli/run";
-import { ensureDocker } from "../runner/dockerEngine";
-import { run, UserError } from "../runner/process";
-import { packageDir } from "../runner/project";
+import { ensureDocker } from "../platform/docker/engine";
+import { run, UserError } from "../platform/process";
+import { packageDir } from "../platform/project";
 
 const report = z.object({
   success: z.boolean(),

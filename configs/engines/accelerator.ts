@@ -1,5 +1,5 @@
-import type { ContainerPlan } from "../plan/types";
-import type { Problem } from "../problems";
+import type { Problem } from "../kit/problems";
+import type { ContainerPlan } from "../kit/types";
 import type { GpuConfig, ModelGpu } from "../schema/gpu";
 import type { HostConfig } from "../schema/host";
 

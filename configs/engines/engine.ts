@@ -1,10 +1,10 @@
 import type { z } from "zod";
+import type { ImageRole } from "../kit/imageRoles";
+import type { Problem } from "../kit/problems";
+import type { FilePlan } from "../kit/text";
+import type { ContainerPlan, MountPlan, StepPlan } from "../kit/types";
 import type { Holds, LockedModel, ModelLock } from "../models/facts";
-import type { ImageRole } from "../plan/imageRoles";
-import type { FilePlan } from "../plan/text";
-import type { ContainerPlan, MountPlan, StepPlan } from "../plan/types";
-import type { Downloader } from "../plan/weights";
-import type { Problem } from "../problems";
+import type { Downloader } from "../models/weights";
 import type { HostConfig } from "../schema/host";
 import type { Mode } from "../schema/model";
 import type { SecretRef } from "../schema/shared";

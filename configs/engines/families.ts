@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { nearest, type Problem, suggestion } from "../problems";
+import { nearest, type Problem, suggestion } from "../kit/problems";
 import type { Mode } from "../schema/model";
 
 /**

@@ -1,4 +1,4 @@
-import type { Problem } from "../problems";
+import type { Problem } from "../kit/problems";
 
 type Value = string | number | boolean | undefined;
 

@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { onHost } from "../kit/hostFiles";
+import type { Problem } from "../kit/problems";
+import { configFile } from "../kit/text";
 import type { LockedModel } from "../models/facts";
-import { onHost } from "../plan/hostFiles";
-import { configFile } from "../plan/text";
-import type { Problem } from "../problems";
 import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";

@@ -1,8 +1,8 @@
 import { z } from "zod";
+import type { Problem } from "../kit/problems";
+import type { MountPlan, StepPlan } from "../kit/types";
 import { ADAPTER } from "../models/repository";
 import { parseSource, SOURCE } from "../models/source";
-import type { MountPlan, StepPlan } from "../plan/types";
-import type { Problem } from "../problems";
 import { modelName } from "../schema/shared";
 import type { EngineContext, NamedSource } from "./engine";
 import { weightsDirectory } from "./source";

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { STEP_LIMIT } from "../plan/processes";
-import { shellQuote } from "../plan/text";
-import type { StepPlan } from "../plan/types";
-import type { Problem } from "../problems";
+import type { Problem } from "../kit/problems";
+import { STEP_LIMIT } from "../kit/processes";
+import { shellQuote } from "../kit/text";
+import type { StepPlan } from "../kit/types";
 import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";

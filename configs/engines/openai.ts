@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Problem } from "../problems";
+import type { Problem } from "../kit/problems";
 import { instancesOption, modelBase, modeOption } from "../schema/model";
 import { keyRef } from "../schema/shared";
 import type { Engine, Protocol } from "./engine";

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { configFile } from "../plan/text";
-import type { Problem } from "../problems";
+import type { Problem } from "../kit/problems";
+import { configFile } from "../kit/text";
 import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";

@@ -1,5 +1,5 @@
+import type { Problem } from "../kit/problems";
 import type { LockedModel } from "../models/facts";
-import type { Problem } from "../problems";
 import type { ModelGpu } from "../schema/gpu";
 
 /** Refuses a context longer than the model's own: engines fail at the start, or answer nonsense beyond it. */

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import type { Problem } from "../kit/problems";
+import type { MountPlan, StepPlan } from "../kit/types";
 import type { LockedModel } from "../models/facts";
 import { lockedSource } from "../models/lock";
 import { type RepositoryFiles, TRANSFORMERS } from "../models/repository";
 import { type HubSource, parseSource, SOURCE } from "../models/source";
-import type { MountPlan, StepPlan } from "../plan/types";
-import { type Wanted, weightsFolder, weightsStep } from "../plan/weights";
-import type { Problem } from "../problems";
+import { type Wanted, weightsFolder, weightsStep } from "../models/weights";
 import type { EngineContext, NamedSource } from "./engine";
 
 /** Weights by where they come from. */

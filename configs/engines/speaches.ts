@@ -1,8 +1,8 @@
 import { z } from "zod";
+import type { Problem } from "../kit/problems";
+import { envFile } from "../kit/text";
 import { SPEECH } from "../models/repository";
 import { parseSource } from "../models/source";
-import { envFile } from "../plan/text";
-import type { Problem } from "../problems";
 import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import type { ImageRole } from "../plan/imageRoles";
-import { envFile } from "../plan/text";
-import type { Problem } from "../problems";
+import type { ImageRole } from "../kit/imageRoles";
+import type { Problem } from "../kit/problems";
+import { envFile } from "../kit/text";
 import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";

@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
 import { z } from "zod";
-import { configFile } from "../plan/text";
-import type { Problem } from "../problems";
+import type { Problem } from "../kit/problems";
+import { configFile } from "../kit/text";
 import { backendBase } from "../schema/backend";
 import { modeOption } from "../schema/model";
 import { checkDevices, deviceAccess } from "./accelerator";

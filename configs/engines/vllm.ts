@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { envFile } from "../plan/text";
-import type { Problem } from "../problems";
+import type { Problem } from "../kit/problems";
+import { envFile } from "../kit/text";
 import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
 import { modeOption } from "../schema/model";

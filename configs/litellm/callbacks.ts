@@ -1,4 +1,4 @@
-import { nearest, type Problem } from "../problems";
+import { nearest, type Problem } from "../kit/problems";
 import known from "./keys.json";
 
 /** Variables without which a callback of LiteLLM sends nothing, or fails at the first request. */

@@ -1,4 +1,4 @@
-import { isLoopback, isPrivate } from "../addresses";
+import { isLoopback, isPrivate } from "../network/addresses";
 import type { GatewayConfig } from "../schema/gateway";
 import type { Section } from "./owned";
 

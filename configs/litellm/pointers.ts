@@ -1,4 +1,4 @@
-import type { Problem } from "../problems";
+import type { Problem } from "../kit/problems";
 
 /**
  * Texts that LiteLLM reads as a place to get the value from: a variable of its environment, where every key of the box is, or a

@@ -1,4 +1,4 @@
-import type { Problem } from "../problems";
+import type { Problem } from "../kit/problems";
 
 /** A setting by which somebody besides the router decides where a request goes, who may send it, or what code runs. */
 interface Steering {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Problem } from "../problems";
+import type { Problem } from "../kit/problems";
 import type { Holds, Locked, LockedModel, LockedPart, ModelLock, UnresolvedModel } from "./facts";
 
 /** Name of the committed lock file, in the project's root. */

@@ -1,8 +1,8 @@
+import type { TextPart } from "../kit/text";
+import type { StepPlan } from "../kit/types";
 import type { KeyConfig, TeamConfig } from "../schema/access";
-import type { StackConfig } from "../schema/stack";
+import type { StackConfig } from "../stack/config";
 import type { PlanContext } from "./context";
-import type { TextPart } from "./text";
-import type { StepPlan } from "./types";
 
 /** Brings the declared teams and keys into LiteLLM's database, from inside the gateway that GPUBOX_CONTAINER names. */
 export const ACCESS = 'docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/access.py';

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { crowdedDevices, gpuTenantSchema, gpuTenants } from "./crowding";
+import { crowdedDevices, gpuTenantSchema, gpuTenants } from "../capacity/crowding";
+import { servicesOf } from "../kit/services";
+import type { BoxPlan, ContainerPlan } from "../kit/types";
 import { gapsOf } from "./gaps";
-import { servicesOf } from "./services";
-import type { BoxPlan, ContainerPlan } from "./types";
 
 /** What a box was when it was last brought up: enough to say what a change interrupts. */
 export const deployedSchema = z.object({

@@ -1,10 +1,10 @@
-import { placementOf } from "../gpu/placement";
+import { placementOf } from "../capacity/placement";
+import { modelSlug } from "../kit/names";
+import { directory } from "../kit/text";
+import type { BackendPlan, DeviceNeed, ServicePlan } from "../kit/types";
 import type { PlannedBackend } from "./context";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { takingTurns } from "./deviceLock";
-import { modelSlug } from "./names";
-import { directory } from "./text";
-import type { BackendPlan, DeviceNeed, ServicePlan } from "./types";
 import { holdSeconds, planValve } from "./valve";
 
 /** Unprivileged; model files are readable by all. */

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { engineAddress } from "../host/address";
+import type { StepPlan } from "../kit/types";
+import { engineAddress } from "../network/engine";
 import { imageOf, type PlanContext } from "./context";
 import { writeMetric } from "./observability/textfile";
-import type { StepPlan } from "./types";
 
 /** What a backup has to know, as plain data; the only secret in it is the repository's password, and only as it runs. */
 export const backupJobSchema = z.object({

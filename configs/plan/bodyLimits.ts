@@ -1,9 +1,9 @@
 import { engineOf, type ModelConfig } from "../engines";
 import { lockedModel } from "../models/lock";
 import type { LimitsConfig } from "../schema/limits";
+import { instancesOf } from "../stack/instances";
 import type { PlanContext } from "./context";
 import { ANY_BODIES, type BodyLimits } from "./haproxy/bodies";
-import { instancesOf } from "./instances";
 
 const MIB = 1024 ** 2;
 

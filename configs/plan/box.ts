@@ -1,12 +1,13 @@
-import { endpointOf } from "../endpoint";
+import { reservedBytes, totalBytes } from "../capacity/device";
+import { planStackGpus } from "../capacity/stack";
 import type { EngineContainer } from "../engines/engine";
-import { reservedBytes, totalBytes } from "../gpu/device";
-import { planStackGpus } from "../gpu/stack";
-import { engineAddress } from "../host/address";
-import { ownerOf, planOwner } from "../host/owner";
-import { leftOut, withoutLeftOut } from "../optionalModels";
+import type { BoxPlan, StepPlan } from "../kit/types";
+import { endpointOf } from "../network/endpoint";
+import { engineAddress } from "../network/engine";
 import { policyFindings, refuseFindings } from "../policy/plan";
-import { adminPort } from "../ports";
+import { namesOf } from "../stack/instances";
+import { leftOut, withoutLeftOut } from "../stack/optionalModels";
+import { adminPort } from "../stack/ports";
 import { planBackend } from "./backend";
 import { planBackup } from "./backup";
 import { planCache } from "./cache";
@@ -16,16 +17,15 @@ import { planDatabase } from "./database";
 import { lockFiles, startDeadlines } from "./deviceLock";
 import { planEdge } from "./edge";
 import { planGateway } from "./gateway";
-import { namesOf } from "./instances";
 import { planModel } from "./model";
 import { networksOf } from "./networks";
 import { planNotes } from "./notes";
 import { planObservability } from "./observability";
+import { ownerOf, planOwner } from "./owner";
 import { type PlannedSlot, planSlot, slotsOf } from "./slots";
 import { planSpace } from "./space";
-import type { BoxPlan, StepPlan } from "./types";
 
-export { modelServers, servicesOf } from "./services";
+export { modelServers, servicesOf } from "../kit/services";
 
 /**
  * Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan.

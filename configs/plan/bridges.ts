@@ -1,4 +1,4 @@
-import { hashOf } from "./text";
+import { hashOf } from "../kit/text";
 
 /** Start of the names of all bridges that boxes make; the firewall rules of `host prepare` know them by it. */
 const BRIDGE_PREFIX = "br-gpubox";

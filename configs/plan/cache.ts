@@ -1,6 +1,6 @@
+import { configFile, directory, type SecretPart } from "../kit/text";
+import type { NetworkRole, ServicePlan } from "../kit/types";
 import { container, health, type PlanContext } from "./context";
-import { configFile, directory, type SecretPart } from "./text";
-import type { NetworkRole, ServicePlan } from "./types";
 
 /** uid and gid of `redis` in the official Debian image; the recipe uses the same. */
 const REDIS = 999;

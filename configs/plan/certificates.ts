@@ -1,11 +1,11 @@
-import type { StackConfig } from "../schema/stack";
+import { RENEW_AND_AWAIT_HEALTHY } from "../kit/steps";
+import type { FilePlan } from "../kit/text";
+import { configFile, directory, hashOf } from "../kit/text";
+import type { CertificatesPlan, MountPlan } from "../kit/types";
+import type { StackConfig } from "../stack/config";
 import { assetFile, container, health, type PlanContext } from "./context";
 import { certificatesPath, HAPROXY } from "./edge";
 import { CERTIFICATES_DIR } from "./haproxy/tls";
-import { RENEW_AND_AWAIT_HEALTHY } from "./steps";
-import type { FilePlan } from "./text";
-import { configFile, directory, hashOf } from "./text";
-import type { CertificatesPlan, MountPlan } from "./types";
 
 /** A uid of its own for the ACME client: nothing else on a box has it. */
 const ACME = 65533;

@@ -1,15 +1,15 @@
+import type { GpuPlan } from "../capacity/placement";
 import type { EngineContainer } from "../engines/engine";
-import type { GpuPlan } from "../gpu/placement";
+import type { ImageRole } from "../kit/imageRoles";
+import { processesOf } from "../kit/processes";
+import type { Resolved } from "../kit/resolved";
+import type { FilePlan } from "../kit/text";
+import { hashOf } from "../kit/text";
+import type { ContainerPlan } from "../kit/types";
 import type { ModelLock } from "../models/facts";
 import type { ExposeConfig } from "../schema/backend";
-import type { StackConfig } from "../schema/stack";
-import type { SecretFacts } from "../secretFacts";
-import type { ImageRole } from "./imageRoles";
-import { processesOf } from "./processes";
-import type { Resolved } from "./resolved";
-import type { FilePlan } from "./text";
-import { hashOf } from "./text";
-import type { ContainerPlan } from "./types";
+import type { SecretFacts } from "../secrets/facts";
+import type { StackConfig } from "../stack/config";
 
 /** Name under `assets/` to text: what runs on the host but is not TypeScript. */
 export type Assets = Record<string, string>;

@@ -1,6 +1,6 @@
-import { onHost } from "./hostFiles";
-import { shellQuote } from "./text";
-import type { MountPlan, StepPlan } from "./types";
+import { onHost } from "../kit/hostFiles";
+import { shellQuote } from "../kit/text";
+import type { MountPlan, StepPlan } from "../kit/types";
 
 /** Where a backend's own files are mounted, read-only. */
 const CONFIG_DIR = "/etc/gpubox";

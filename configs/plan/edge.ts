@@ -1,5 +1,8 @@
-import { acceptedHosts } from "../endpoint";
-import { adminPort, edgePorts } from "../ports";
+import type { FilePlan } from "../kit/text";
+import { configFile, directory } from "../kit/text";
+import type { MountPlan, ServicePlan } from "../kit/types";
+import { acceptedHosts } from "../network/endpoint";
+import { adminPort, edgePorts } from "../stack/ports";
 import { bodyLimits } from "./bodyLimits";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { usesDatabase } from "./gateway";
@@ -8,9 +11,6 @@ import { ADMIN_PORT, CLIENT_PORT, EDGE_ASSETS, edgeConfig } from "./haproxy/edge
 import { edgeKeys } from "./haproxy/edgeKeys";
 import { ADMIN_TLS_PORT, CERTIFICATES_DIR, type EdgeTls, HTTP_PORT } from "./haproxy/tls";
 import { joinedByEdge } from "./joined";
-import type { FilePlan } from "./text";
-import { configFile, directory } from "./text";
-import type { MountPlan, ServicePlan } from "./types";
 
 /** uid and gid of `haproxy` in the official image; the recipe uses the same. */
 export const HAPROXY = 99;

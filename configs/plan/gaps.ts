@@ -1,6 +1,6 @@
-import { size } from "../gpu/lines";
+import { size } from "../capacity/lines";
+import type { BackendPlan, BoxPlan, ContainerPlan, ServicePlan, SlotPlan } from "../kit/types";
 import { DRAIN_SECONDS } from "./llamaSwap";
-import type { BackendPlan, BoxPlan, ContainerPlan, ServicePlan, SlotPlan } from "./types";
 
 /** Time in which something does not answer, because its container is replaced in place. */
 export interface Gap {

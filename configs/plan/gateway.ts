@@ -1,8 +1,11 @@
-import { declaresAccess, noDatabaseForAccess } from "../checkAccess";
+import { declaresAccess, noDatabaseForAccess } from "../checks/access";
 import type { Route } from "../engines/engine";
-import { ConfigError } from "../problems";
+import { ConfigError } from "../kit/problems";
+import type { FilePlan } from "../kit/text";
+import { configFile, directory, envFile, hashOf, shellQuote, stableJson, type TextPart } from "../kit/text";
+import type { GatewayPlan } from "../kit/types";
 import type { GatewayConfig } from "../schema/gateway";
-import type { StackConfig } from "../schema/stack";
+import type { StackConfig } from "../stack/config";
 import { planAccess } from "./access";
 import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
 import { guardFiles } from "./guard";
@@ -11,10 +14,7 @@ import { BACKEND_KEY, litellmConfig, secretVariable } from "./litellm";
 import { planMigration } from "./migration";
 import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
 import type { RoutedModel } from "./routing";
-import type { FilePlan } from "./text";
-import { configFile, directory, envFile, hashOf, shellQuote, stableJson, type TextPart } from "./text";
 import { trajectoryDirectory, trajectoryFiles, trajectoryMount } from "./trajectories";
-import type { GatewayPlan } from "./types";
 
 /** `nobody` of LiteLLM's non-root image; the recipe uses the same. */
 const NOBODY = 65534;

@@ -1,5 +1,5 @@
 import { parse } from "yaml";
-import type { BoxPlan } from "./types";
+import type { BoxPlan } from "../kit/types";
 
 /** A plan's config.yaml of LiteLLM, as LiteLLM reads it: secrets are names of environment variables in it. */
 export function gatewayYaml({ gateway }: BoxPlan): unknown {

@@ -8,10 +8,10 @@ import {
 } from "../bodies/judged";
 import { keptIn, steeringNames } from "../bodies/kept";
 import litellm from "../bodies/litellm.json";
-import type { StackConfig } from "../schema/stack";
+import type { FilePlan } from "../kit/text";
+import { configFile, stableJson } from "../kit/text";
+import type { StackConfig } from "../stack/config";
 import { assetFiles, type PlanContext } from "./context";
-import type { FilePlan } from "./text";
-import { configFile, stableJson } from "./text";
 
 /** The guard's files, side by side in the directory of LiteLLM's config, which is where LiteLLM looks for them. */
 export const GUARD_ASSETS: Record<string, string> = Object.fromEntries(

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
+import type { ContainerPlan, JoinedRole, NetworkPlan } from "../kit/types";
 import type { GatewayConfig } from "../schema/gateway";
-import type { ContainerPlan, JoinedRole, NetworkPlan } from "./types";
 
 type Joining = { gateway: Pick<GatewayConfig, "joinNetworks" | "hosts" | "tls"> };
 

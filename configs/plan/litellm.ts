@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
 import type { Route } from "../engines/engine";
 import { connectionPool } from "../litellm/pool";
-import type { StackConfig } from "../schema/stack";
+import type { StackConfig } from "../stack/config";
 import { callbackSettings } from "./observability/gateway";
 import type { Deployment, RoutedModel } from "./routing";
 import { cacheSettings, deploymentLimits, routerSettings } from "./routing";

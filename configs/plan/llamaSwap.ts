@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import { shellQuote, type TextPart } from "./text";
+import { shellQuote, type TextPart } from "../kit/text";
 
 /** Seconds between llama-swap's SIGTERM and SIGKILL to an idle engine. For another model it waits as long as a load may take. */
 const UNLOAD_SECONDS = 10;

@@ -1,5 +1,5 @@
-import { onHost } from "./hostFiles";
-import { AWAIT_HEALTHY } from "./steps";
+import { onHost } from "../kit/hostFiles";
+import { AWAIT_HEALTHY } from "../kit/steps";
 
 /**
  * Models that people start: `up` makes their containers and neither starts nor stops them. A replaced container would come

@@ -1,9 +1,9 @@
+import { STEP_PROCESSES } from "../kit/processes";
+import type { DirectoryPlan } from "../kit/text";
+import { shellQuote } from "../kit/text";
+import type { ContainerPlan, NetworkRole, StepPlan } from "../kit/types";
 import { planBackup } from "./backup";
 import type { PlanContext } from "./context";
-import { STEP_PROCESSES } from "./processes";
-import type { DirectoryPlan } from "./text";
-import { shellQuote } from "./text";
-import type { ContainerPlan, NetworkRole, StepPlan } from "./types";
 
 /**
  * What a new gateway image does to the database before its first container starts: a backup, then the migration by a

@@ -1,15 +1,15 @@
+import { placementOf } from "../capacity/placement";
 import { engineOf, type ModelConfig } from "../engines";
 import type { EngineContext, Route } from "../engines/engine";
-import { placementOf } from "../gpu/placement";
+import { modelPort } from "../kit/names";
 import { lockedModel } from "../models/lock";
+import { HUB_TOKEN } from "../models/weights";
 import { IDLE_SECONDS } from "../schema/onDemand";
+import { type Instance, instancesOf, slotOf } from "../stack/instances";
 import { cacheDirectory } from "./backend";
 import { assetText, imageOf, type PlanContext, type PlannedBackend, type SlotShare } from "./context";
-import { type Instance, instancesOf, slotOf } from "./instances";
-import { modelPort } from "./names";
 import type { Deployment, RoutedModel } from "./routing";
 import { valveUrl } from "./valve";
-import { HUB_TOKEN } from "./weights";
 
 export interface PlannedModel {
   /** The model as the gateway knows it, and its LoRA adapters as models of their own. */

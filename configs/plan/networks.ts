@@ -1,7 +1,7 @@
-import type { StackConfig } from "../schema/stack";
+import type { NetworkPlan, NetworkRole } from "../kit/types";
+import type { StackConfig } from "../stack/config";
 import { bridgeName } from "./bridges";
 import { joinedNetworks } from "./joined";
-import type { NetworkPlan, NetworkRole } from "./types";
 
 /** The networks that a box has: its own, and those of others that it joins. */
 export function networksOf(config: StackConfig): NetworkPlan[] {

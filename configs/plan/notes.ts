@@ -1,8 +1,8 @@
 import { wantedSources } from "../engines";
 import { whyUnresolved } from "../models/lock";
+import { imageRolesOf } from "../stack/neededImages";
 import type { PlanContext } from "./context";
 import { usesDatabase } from "./gateway";
-import { imageRolesOf } from "./neededImages";
 import { isHad, nvidiaDevices } from "./observability/optional";
 
 /** Sentences for the person who runs `up`: what the plan does without, and why. */

@@ -1,9 +1,9 @@
 import type { ModelConfig } from "../engines";
 import type { Route } from "../engines/engine";
 import { FALLBACKS } from "../schema/routing";
-import type { StackConfig } from "../schema/stack";
 import { CACHED_CALLS } from "../schema/stores";
-import { namesOf } from "./instances";
+import type { StackConfig } from "../stack/config";
+import { namesOf } from "../stack/instances";
 
 /** One server's limits. */
 export interface Limits {

@@ -1,12 +1,12 @@
 import type { EngineContainer } from "../engines/engine";
+import { slotPort } from "../kit/names";
+import { SERVER_PROCESSES } from "../kit/processes";
+import { configFile, directory } from "../kit/text";
+import type { DeviceNeed, ServicePlan, SlotPlan } from "../kit/types";
 import { NOBODY, needsOf } from "./backend";
 import { assetFiles, container, health, type PlanContext, type PlannedBackend } from "./context";
 import { type LockedEngine, takingTurns } from "./deviceLock";
 import { DRAIN_SECONDS, llamaSwapCommand, llamaSwapFile, type OnDemandModel } from "./llamaSwap";
-import { slotPort } from "./names";
-import { SERVER_PROCESSES } from "./processes";
-import { configFile, directory } from "./text";
-import type { DeviceNeed, ServicePlan, SlotPlan } from "./types";
 import { holdSeconds, planValve } from "./valve";
 
 /** MiB that llama-swap itself may take beside the model that is loaded; it takes about 30. */

@@ -1,7 +1,7 @@
-import { onHost } from "./hostFiles";
-import { modelServers, servicesOf } from "./services";
-import { hashOf } from "./text";
-import type { BoxPlan, SpacePlan } from "./types";
+import { onHost } from "../kit/hostFiles";
+import { modelServers, servicesOf } from "../kit/services";
+import { hashOf } from "../kit/text";
+import type { BoxPlan, SpacePlan } from "../kit/types";
 
 /** MiB that have to be free beside what is downloaded: for files, container layers and logs. */
 export const SPACE_MIB = 256;

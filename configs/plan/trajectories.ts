@@ -1,8 +1,8 @@
+import type { FilePlan } from "../kit/text";
+import { configFile, stableJson } from "../kit/text";
+import type { MountPlan, WritableDirectoryPlan } from "../kit/types";
 import { type TrajectoriesConfig, trajectoriesSchema } from "../schema/gateway";
 import { assetFiles, type PlanContext } from "./context";
-import type { FilePlan } from "./text";
-import { configFile, stableJson } from "./text";
-import type { MountPlan, WritableDirectoryPlan } from "./types";
 
 /** Where a gateway writes its log, in the container. */
 const INSIDE = "/var/log/gpubox";

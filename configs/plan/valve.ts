@@ -1,13 +1,13 @@
 import type { EngineContainer } from "../engines/engine";
+import { modelPort, modelSlug } from "../kit/names";
+import { configFile, directory } from "../kit/text";
+import type { ServicePlan } from "../kit/types";
 import { modelBodyBytes } from "./bodyLimits";
 import type { PlannedBackend } from "./context";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { HAPROXY } from "./edge";
 import { DIRECT_PORT, directKeys, VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
 import { startCommand } from "./manual";
-import { modelPort, modelSlug } from "./names";
-import { configFile, directory } from "./text";
-import type { ServicePlan } from "./types";
 
 /** Seconds that a request waits for a backend that has no sibling. */
 const HOLD_SECONDS = 30;

@@ -1,4 +1,4 @@
-import type { PolicyFinding, Violation } from "../problems";
+import type { PolicyFinding, Violation } from "../kit/problems";
 import type { PolicyConfig, PolicyName } from "../schema/policy";
 
 /**

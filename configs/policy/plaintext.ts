@@ -1,6 +1,6 @@
+import type { Violation } from "../kit/problems";
 import { isSecretVariable } from "../litellm/callbacks";
-import type { Violation } from "../problems";
-import type { StackConfig } from "../schema/stack";
+import type { StackConfig } from "../stack/config";
 
 /** Beginnings by which providers' keys are known, and texts that are keys in themselves. */
 const KEYS = [

@@ -1,12 +1,12 @@
-import { isLoopback } from "../addresses";
 import { wantedSources } from "../engines";
+import { ConfigError, type PolicyFinding, type Violation } from "../kit/problems";
+import type { Resolved } from "../kit/resolved";
+import { servicesOf } from "../kit/services";
+import type { BoxPlan, ContainerPlan } from "../kit/types";
 import type { ModelLock } from "../models/facts";
 import { whyUnresolved } from "../models/lock";
-import type { Resolved } from "../plan/resolved";
-import { servicesOf } from "../plan/services";
-import type { BoxPlan, ContainerPlan } from "../plan/types";
-import { ConfigError, type PolicyFinding, type Violation } from "../problems";
-import type { StackConfig } from "../schema/stack";
+import { isLoopback } from "../network/addresses";
+import type { StackConfig } from "../stack/config";
 import { judge } from "./judge";
 import { plaintextSecrets } from "./plaintext";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { dataDirFlaw } from "../host/dataDir";
 import { sshAddress, unixSocket } from "./address";
+import { dataDirFlaw } from "./dataDir";
 import { gpuSchema } from "./gpu";
 import { absolutePath, port } from "./shared";
 

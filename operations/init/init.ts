@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { z } from "zod";
-import { UserError } from "../../runner/process";
-import { packageDir } from "../../runner/project";
-import { packageVersion } from "../../runner/versions";
+import { UserError } from "../../platform/process";
+import { packageDir } from "../../platform/project";
+import { packageVersion } from "../../platform/versions";
 import { inTheWay, manifestOf, TEMPLATE } from "./template";
 
 const manifest = z.looseObject({ dependencies: z.record(z.string(), z.string()).optional() });

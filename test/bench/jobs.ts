@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type StartedJob, startJob, stopJob } from "../../runner/jobs";
+import { type StartedJob, startJob, stopJob } from "../../operations/jobs";
 import type { LoadBox } from "../load/box";
 import { complete } from "../support/box";
 import { jobKey } from "../support/jobs";

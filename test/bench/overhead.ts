@@ -1,8 +1,8 @@
 import http from "node:http";
-import { modelPort } from "../../configs/plan/names";
-import { renderText } from "../../configs/plan/text";
+import { modelPort } from "../../configs/kit/names";
+import { renderText } from "../../configs/kit/text";
 import { valveUrl } from "../../configs/plan/valve";
-import { output } from "../../runner/process";
+import { output } from "../../platform/process";
 import type { LoadBox } from "../load/box";
 import { setModel } from "../load/box";
 import { exchange, type Target } from "../load/exchange";

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
-import { packageDir } from "../../runner/project";
-import { selectStack } from "../../runner/pulumiEngine";
+import { packageDir } from "../../platform/project";
+import { selectStack } from "../../platform/pulumi/engine";
 import { editStack } from "../support/box";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { median, seconds, slope, table, verdict } from "./figures";

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { projectPaths } from "../../runner/project";
+import { projectPaths } from "../../platform/project";
 
 /** What a bench reads of an engine event; the engine's own times have whole seconds only. */
 export interface EngineEvent {

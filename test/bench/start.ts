@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { output } from "../../runner/process";
+import { output } from "../../platform/process";
 import type { LoadBox } from "../load/box";
 import { setModel } from "../load/box";
 import { complete, containersOf, modelsAt } from "../support/box";

@@ -1,9 +1,9 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { renderText } from "../../configs/plan/text";
-import { run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
+import { renderText } from "../../configs/kit/text";
+import { run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
 import { broken, LitellmAdmin, type Row } from "../support/litellmAdmin";
 import { officialGateway, testPlan, testSecrets, tinyModel } from "../support/stacks";
 import contract from "./litellm/admin.json";

@@ -1,8 +1,8 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AWAIT_HEALTHY } from "../../configs/plan/steps";
-import { run } from "../../runner/process";
+import { AWAIT_HEALTHY } from "../../configs/kit/steps";
+import { run } from "../../platform/process";
 
 const MEMORY = 256 * 1024 * 1024;
 

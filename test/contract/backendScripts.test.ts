@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bashHealth } from "../../configs/engines/health";
-import { envFile, renderText } from "../../configs/plan/text";
+import { envFile, renderText } from "../../configs/kit/text";
 
 const assets = join(__dirname, "../../assets");
 let dir: string;

@@ -4,8 +4,8 @@ import { createServer, type IncomingMessage, request, type Server } from "node:h
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { renderText } from "../../configs/kit/text";
 import { DIRECT_PORT, directKeys, valveConfig } from "../../configs/plan/haproxy/valve";
-import { renderText } from "../../configs/plan/text";
 
 const SECRETS = { exposeKey: "sk-direct-0123456789", saltKey: "sk-salt-0123456789" };
 const MODEL = "qwen3-coder:30b";

@@ -1,6 +1,6 @@
 import { engines } from "../../configs/engines";
-import { featureCells } from "../../configs/features";
-import { imageRoles } from "../../configs/plan/imageRoles";
+import { imageRoles } from "../../configs/kit/imageRoles";
+import { featureCells } from "../../tools/featureTable/features";
 import { readContract } from "./engines/contract";
 
 const contained = Object.entries(engines).filter(([, engine]) => engine.container);

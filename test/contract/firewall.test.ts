@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { packageDir } from "../../runner/project";
+import { packageDir } from "../../platform/project";
 
 const tools = ["ip", "iptables", "ip6tables"].every(
   (tool) => spawnSync("sh", ["-c", `command -v ${tool}`]).status === 0,

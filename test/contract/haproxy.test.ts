@@ -2,10 +2,10 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { renderText } from "../../configs/kit/text";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig } from "../../configs/plan/haproxy/edge";
 import { edgeKeys } from "../../configs/plan/haproxy/edgeKeys";
 import { directKeys, valveConfig } from "../../configs/plan/haproxy/valve";
-import { renderText } from "../../configs/plan/text";
 import { hasOpenssl, makeCertificate } from "../support/certificates";
 
 /** Where files lie in a container. */

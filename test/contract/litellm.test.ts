@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { knownIn } from "../../configs/checkSettings";
-import { CONFIG_FILE, planJob } from "../../configs/jobs/plan";
+import { knownIn } from "../../configs/checks/settings";
+import { renderText } from "../../configs/kit/text";
 import { DANGERS } from "../../configs/litellm/dangers";
 import { DEAD_KEYS } from "../../configs/litellm/dead";
 import known from "../../configs/litellm/keys.json";
@@ -10,9 +10,9 @@ import { OWNED_SETTINGS } from "../../configs/litellm/owned";
 import { STEERING } from "../../configs/litellm/steering";
 import { parseStack } from "../../configs/parse";
 import { contextOf } from "../../configs/plan/box";
-import { renderText } from "../../configs/plan/text";
-import { loadAssets } from "../../runner/assets";
-import { packageDir } from "../../runner/project";
+import { CONFIG_FILE, planJob } from "../../operations/jobs/plan";
+import { packageDir } from "../../platform/project";
+import { loadAssets } from "../../platform/stack/assets";
 import { everyImage } from "../support/engines";
 import { rawStack, testPlan, testSecrets, tinyModel } from "../support/stacks";
 

@@ -1,7 +1,7 @@
 import { parse } from "yaml";
 import { llamacpp } from "../../configs/engines/llamacpp";
+import { renderText } from "../../configs/kit/text";
 import { llamaSwapCommand, llamaSwapFile } from "../../configs/plan/llamaSwap";
-import { renderText } from "../../configs/plan/text";
 import { testSecrets } from "../support/stacks";
 import documented from "./llamaSwap.json";
 

@@ -15,8 +15,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parse, parseDocument } from "yaml";
 import { z } from "zod";
-import { packageDir } from "../../runner/project";
-import { pinnedPulumi } from "../../runner/pulumiEngine";
+import { packageDir } from "../../platform/project";
+import { pinnedPulumi } from "../../platform/pulumi/engine";
 
 const step = z.object({
   name: z.string().optional(),

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { limited } from "../../configs/plan/steps";
-import { buildRecipes } from "../../runner/buildRecipes";
-import { output, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
+import { limited } from "../../configs/kit/steps";
+import { buildRecipes } from "../../operations/images/buildRecipes";
+import { output, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
 import { hasDocker } from "../support/project";
 
 const LIMIT = 40;

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { valveConfig } from "../../configs/plan/haproxy/valve";
-import { run } from "../../runner/process";
+import { run } from "../../platform/process";
 
 // Each case starts a Python, and some wait for a deadline.
 jest.setTimeout(60_000);

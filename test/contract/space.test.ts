@@ -10,12 +10,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { directoryInput, writeDirectory } from "../../configs/plan/hostFiles";
+import { directoryInput, writeDirectory } from "../../configs/kit/hostFiles";
+import { directory } from "../../configs/kit/text";
 import { planSpace, SPACE_MIB } from "../../configs/plan/space";
-import { directory } from "../../configs/plan/text";
-import { buildRecipes } from "../../runner/buildRecipes";
-import { run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
+import { buildRecipes } from "../../operations/images/buildRecipes";
+import { run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
 import { hasDocker } from "../support/project";
 import { testPlan, tinyModel } from "../support/stacks";
 

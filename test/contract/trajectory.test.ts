@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CounterRecord, counterSchema, lineSchema } from "../../configs/trajectory/line";
+import { type CounterRecord, counterSchema, lineSchema } from "../../operations/trajectory/line";
 import { pythonTests, testPython } from "../support/python";
 
 const found = testPython();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { COMMANDS } from "../../cli/commands";
 import { buildProgram } from "../../cli/program";
-import { packageDir } from "../../runner/project";
+import { packageDir } from "../../platform/project";
 
 /** Seconds of CPU that a command which asks no host may take to start. */
 const START_SECONDS = 0.6;

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import type { ModelLock } from "../../configs/models/facts";
-import { packageDir } from "../../runner/project";
+import { packageDir } from "../../platform/project";
 import { locked } from "../support/engines";
 import { gpubox, makeProject, removeProject, type TestProject, writeStack } from "../support/project";
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { Preview } from "../../configs/preview/types";
-import { output, run } from "../../runner/process";
+import type { Preview } from "../../operations/preview/types";
+import { output, run } from "../../platform/process";
 import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import {
   gpubox,

@@ -1,9 +1,9 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { output, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
-import { recipeReference } from "../../runner/recipes";
+import { output, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
+import { recipeReference } from "../../platform/stack/recipes";
 import { hasDocker } from "../support/project";
 
 const NAME = "gpubox-test-database";

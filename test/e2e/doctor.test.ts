@@ -1,4 +1,4 @@
-import { run } from "../../runner/process";
+import { run } from "../../platform/process";
 import {
   gpubox,
   hasDocker,

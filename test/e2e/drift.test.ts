@@ -8,8 +8,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { DriftReport } from "../../configs/drift/difference";
-import { output } from "../../runner/process";
+import type { DriftReport } from "../../operations/drift/difference";
+import { output } from "../../platform/process";
 import { complete, exportsIn, inShell } from "../support/box";
 import {
   gpubox,

@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import { output, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
-import { recipeReference } from "../../runner/recipes";
+import { output, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
+import { recipeReference } from "../../platform/stack/recipes";
 import { cannedModel } from "../../tools/cannedModel";
 import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import {

@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { output, type RunResult, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
-import { recipeReference } from "../../runner/recipes";
+import { output, type RunResult, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
+import { recipeReference } from "../../platform/stack/recipes";
 import { complete, modelsAt } from "../support/box";
 import { gpubox, hasDocker, makeProject, removeProject, type TestProject } from "../support/project";
 

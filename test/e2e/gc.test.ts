@@ -8,10 +8,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { findGarbage, removeGarbage } from "../../runner/gc";
-import { output, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
-import { readResolved } from "../../runner/resolved";
+import { findGarbage, removeGarbage } from "../../operations/gc/collect";
+import { output, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
+import { readResolved } from "../../platform/stack/resolved";
 import {
   hasDocker,
   makeProject,

@@ -1,4 +1,4 @@
-import { output } from "../../runner/process";
+import { output } from "../../platform/process";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import {
   gpubox,

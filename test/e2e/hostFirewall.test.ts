@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { bridgeName } from "../../configs/plan/bridges";
-import { buildRecipes } from "../../runner/buildRecipes";
-import { run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
+import { buildRecipes } from "../../operations/images/buildRecipes";
+import { run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
 import { editStack } from "../support/box";
 import { gpubox, hasDocker, makeProject, removeProject, type TestProject } from "../support/project";
 import { noSecondHost, SecondHost } from "../support/secondHost";

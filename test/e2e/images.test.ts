@@ -3,14 +3,14 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { imageRoles } from "../../configs/plan/imageRoles";
-import { readLock } from "../../runner/imageLock";
-import { resolveImages } from "../../runner/images";
-import { updateLock } from "../../runner/lockImages";
-import { output, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
-import { recipeReference } from "../../runner/recipes";
-import { registryFailure } from "../../runner/registry";
+import { imageRoles } from "../../configs/kit/imageRoles";
+import { updateLock } from "../../operations/images/lockImages";
+import { registryFailure } from "../../operations/images/registry";
+import { resolveImages } from "../../operations/images/resolveImages";
+import { output, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
+import { readLock } from "../../platform/stack/imageLock";
+import { recipeReference } from "../../platform/stack/recipes";
 import { programOf } from "../support/project";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";

@@ -2,9 +2,9 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildRecipes } from "../../runner/buildRecipes";
-import { output, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
+import { buildRecipes } from "../../operations/images/buildRecipes";
+import { output, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
 import { cannedModel, DEFAULT_ANSWER } from "../../tools/cannedModel";
 import { ask, protocols } from "../support/protocols";
 

@@ -2,9 +2,9 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildRecipes, defaultRecipes } from "../../runner/buildRecipes";
-import { output, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
+import { buildRecipes, defaultRecipes } from "../../operations/images/buildRecipes";
+import { output, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";

@@ -1,11 +1,11 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import type { TrajectoryLine } from "../../configs/trajectory/line";
-import type { LogReport } from "../../configs/trajectory/reconcile";
-import { output, run } from "../../runner/process";
-import { recipeReference } from "../../runner/recipes";
-import { linesOf } from "../../runner/trajectory/show";
+import type { TrajectoryLine } from "../../operations/trajectory/line";
+import { linesOf } from "../../operations/trajectory/readLines";
+import type { LogReport } from "../../operations/trajectory/reconcile";
+import { output, run } from "../../platform/process";
+import { recipeReference } from "../../platform/stack/recipes";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { type JobClient, jobFolder, jobKey, longStream, startTimes, talk } from "../support/jobs";
 import {
@@ -429,7 +429,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       const artifacts = join(project.dir, "runs");
       mkdirSync(artifacts);
       const code = `
-        import { startJob, stopJob, listJobs } from "./runner/jobs";
+        import { startJob, stopJob, listJobs } from "./operations/jobs";
         const job = { upstream: { baseUrl: "${SERVER}", model: "echo" }, port: 6120 };
         const options = { stack: "${STACK}", artifacts: "${artifacts}" };
         const started = Promise.all([

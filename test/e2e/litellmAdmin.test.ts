@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { output, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
-import { recipeReference } from "../../runner/recipes";
+import { output, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
+import { recipeReference } from "../../platform/stack/recipes";
 import contract from "../contract/litellm/admin.json";
 import { hasDocker } from "../support/project";
 

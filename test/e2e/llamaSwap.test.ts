@@ -1,7 +1,7 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { llamaSwapCommand, llamaSwapConfig } from "../../configs/plan/llamaSwap";
-import { output, run } from "../../runner/process";
+import { output, run } from "../../platform/process";
 import { cannedModel } from "../../tools/cannedModel";
 import { hasLlamaSwap, llamaSwapProgram } from "../support/llamaSwap";
 import { engineImage, eventually, LockLab } from "./deviceLock/lab";

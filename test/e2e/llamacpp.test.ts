@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { output, type RunResult, run } from "../../runner/process";
+import { output, type RunResult, run } from "../../platform/process";
 import { type CannedModelOptions, cannedModel } from "../../tools/cannedModel";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";

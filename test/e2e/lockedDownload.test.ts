@@ -3,9 +3,9 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { buildRecipes } from "../../runner/buildRecipes";
-import { output, type RunResult, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
+import { buildRecipes } from "../../operations/images/buildRecipes";
+import { output, type RunResult, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
 import { complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { type HubContainer, startHubContainer } from "../support/hubContainer";

@@ -1,4 +1,4 @@
-import { output, run } from "../../runner/process";
+import { output, run } from "../../platform/process";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import {
   gpubox,

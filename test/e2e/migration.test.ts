@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
-import { renderText } from "../../configs/plan/text";
-import type { BoxPlan } from "../../configs/plan/types";
-import { output, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
-import { recipeReference } from "../../runner/recipes";
+import { renderText } from "../../configs/kit/text";
+import type { BoxPlan } from "../../configs/kit/types";
+import { output, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
+import { recipeReference } from "../../platform/stack/recipes";
 import { gatewaySql, litellmSql, startPostgres, writeFiles } from "../support/postgres";
 import { hasDocker } from "../support/project";
 import { recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";

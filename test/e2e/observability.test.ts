@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { dashboards } from "../../configs/plan/observability/dashboards";
-import { output } from "../../runner/process";
-import { packageDir } from "../../runner/project";
+import { output } from "../../platform/process";
+import { packageDir } from "../../platform/project";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { engineTexts, leaksIn } from "../support/leaks";
 import {

@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildRecipes } from "../../runner/buildRecipes";
-import { output } from "../../runner/process";
-import { packageDir } from "../../runner/project";
+import { buildRecipes } from "../../operations/images/buildRecipes";
+import { output } from "../../platform/process";
+import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
 import { exportsIn, inShell } from "../support/box";
 import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";

@@ -2,12 +2,12 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { GpuDemand, LlamaCppMemory } from "../../configs/gpu/demand";
-import { memoryNeed } from "../../configs/gpu/memory";
+import type { GpuDemand, LlamaCppMemory } from "../../configs/capacity/demand";
+import { memoryNeed } from "../../configs/capacity/memory";
 import { lockedModel } from "../../configs/models/lock";
 import { gpuSchema } from "../../configs/schema/gpu";
-import { resolveSource } from "../../runner/models/resolve";
-import { run } from "../../runner/process";
+import { resolveSource } from "../../operations/models/resolve";
+import { run } from "../../platform/process";
 import { zeroGguf } from "../support/gguf";
 import { ggufOf, type TestShape } from "../support/shapes";
 

@@ -4,8 +4,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Preview } from "../../configs/preview/types";
-import { output } from "../../runner/process";
+import type { Preview } from "../../operations/preview/types";
+import { output } from "../../platform/process";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import {
   gpubox,

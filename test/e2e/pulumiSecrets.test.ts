@@ -1,10 +1,10 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { GeneratedSecret } from "../../configs/schema/stack";
-import { UserError } from "../../runner/process";
-import { exportsFor } from "../../runner/pulumiEngine";
-import { ensureSecrets, readSecrets } from "../../runner/secrets";
+import type { GeneratedSecret } from "../../configs/stack/config";
+import { UserError } from "../../platform/process";
+import { exportsFor } from "../../platform/pulumi/engine";
+import { ensureSecrets, readSecrets } from "../../platform/stack/secrets";
 import { ScratchProject, withPulumi } from "../support/scratchProject";
 
 jest.setTimeout(120_000);

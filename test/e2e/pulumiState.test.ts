@@ -3,10 +3,10 @@ import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileS
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { UserError } from "../../runner/process";
-import { restoreCheckpoint } from "../../runner/pulumiCheckpoint";
-import { pulumiEnv } from "../../runner/pulumiEngine";
-import { clearDeadLock, removeOrphans, resolvePending } from "../../runner/pulumiState";
+import { UserError } from "../../platform/process";
+import { restoreCheckpoint } from "../../platform/pulumi/checkpoint";
+import { pulumiEnv } from "../../platform/pulumi/engine";
+import { clearDeadLock, removeOrphans, resolvePending } from "../../platform/pulumi/state";
 import { ScratchProject, withPulumi } from "../support/scratchProject";
 
 jest.setTimeout(180_000);

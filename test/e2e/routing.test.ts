@@ -1,6 +1,6 @@
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { run } from "../../runner/process";
+import { run } from "../../platform/process";
 import { containersOf, exportsIn, inShell } from "../support/box";
 import {
   gpubox,

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { DriftReport } from "../../configs/drift/difference";
-import { buildRecipes, imageExists } from "../../runner/buildRecipes";
-import { run } from "../../runner/process";
-import { recipeReference } from "../../runner/recipes";
+import type { DriftReport } from "../../operations/drift/difference";
+import { buildRecipes, imageExists } from "../../operations/images/buildRecipes";
+import { run } from "../../platform/process";
+import { recipeReference } from "../../platform/stack/recipes";
 import { editStack } from "../support/box";
 import { changesOfWhatIsGone, changesOfWhatIsThere } from "../support/changesOnHost";
 import {

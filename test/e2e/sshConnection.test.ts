@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { output, run } from "../../runner/process";
+import { output, run } from "../../platform/process";
 import { LocalSshd, noSshd } from "../support/localSshd";
 import { hasDocker } from "../support/project";
 

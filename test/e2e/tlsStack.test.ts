@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { output, run } from "../../runner/process";
+import { output, run } from "../../platform/process";
 import { editStack, exportsIn, inShell } from "../support/box";
 import { hasOpenssl, makeAuthority, makeCertificate } from "../support/certificates";
 import {

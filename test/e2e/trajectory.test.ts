@@ -2,11 +2,11 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { TrajectoryLine } from "../../configs/trajectory/line";
-import type { LogReport } from "../../configs/trajectory/reconcile";
-import { output, run } from "../../runner/process";
-import { recipeReference } from "../../runner/recipes";
-import { linesOf } from "../../runner/trajectory/show";
+import type { TrajectoryLine } from "../../operations/trajectory/line";
+import { linesOf } from "../../operations/trajectory/readLines";
+import type { LogReport } from "../../operations/trajectory/reconcile";
+import { output, run } from "../../platform/process";
+import { recipeReference } from "../../platform/stack/recipes";
 import { cannedModel } from "../../tools/cannedModel";
 import { complete, containersOf, exportsIn, inShell } from "../support/box";
 import { filesBelow, leaksIn } from "../support/leaks";

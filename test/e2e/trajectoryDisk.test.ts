@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LogReport } from "../../configs/trajectory/reconcile";
-import { output, run } from "../../runner/process";
+import type { LogReport } from "../../operations/trajectory/reconcile";
+import { output, run } from "../../platform/process";
 import { containersOf, editStack, exportsIn, inShell } from "../support/box";
 import {
   gpubox,

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { output, run } from "../../runner/process";
+import { output, run } from "../../platform/process";
 import { changed, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import {
   gpubox,

@@ -3,12 +3,12 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { renderText } from "../../configs/kit/text";
 import { TRANSFORMERS } from "../../configs/models/repository";
-import { renderText } from "../../configs/plan/text";
-import { type Wanted, weightsFolder, weightsStep } from "../../configs/plan/weights";
-import { output, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
-import { recipeReference } from "../../runner/recipes";
+import { type Wanted, weightsFolder, weightsStep } from "../../configs/models/weights";
+import { output, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
+import { recipeReference } from "../../platform/stack/recipes";
 import { type HubContainer, startHubContainer } from "../support/hubContainer";
 import { commandLines } from "../support/leaks";
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { output, run } from "../../runner/process";
+import { output, run } from "../../platform/process";
 import { type LoadBox, mustSucceed, setModel } from "./box";
 import type { Load } from "./client";
 import { goodChange, type Outcome, oneGeneration, type Scene } from "./scene";

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Resolved } from "../../configs/plan/resolved";
-import { output } from "../../runner/process";
-import { resolvedPath } from "../../runner/resolved";
+import type { Resolved } from "../../configs/kit/resolved";
+import { output } from "../../platform/process";
+import { resolvedPath } from "../../platform/stack/resolved";
 import { type LoadBox, mustSucceed, setModel } from "./box";
 import { badChange, goodChange, oneGeneration, type Scene } from "./scene";
 

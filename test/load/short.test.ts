@@ -1,5 +1,5 @@
 import http from "node:http";
-import { output } from "../../runner/process";
+import { output } from "../../platform/process";
 import { hasDocker, hasPulumi } from "../support/project";
 import { LoadBox, setModel } from "./box";
 import type { Load } from "./client";

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
-import { type RunResult, run } from "../../runner/process";
+import { type RunResult, run } from "../../platform/process";
 import type { TestProject } from "./project";
 
 /** Containers of a stack: logical name to id, running ones only. */

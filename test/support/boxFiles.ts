@@ -1,10 +1,10 @@
 import { parse } from "yaml";
-import type { BoxFiles } from "../../configs/boxes/files";
+import { ConfigError } from "../../configs/kit/problems";
 import { parseStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
-import { ConfigError } from "../../configs/problems";
-import { loadAssets } from "../../runner/assets";
-import { packageDir } from "../../runner/project";
+import type { BoxFiles } from "../../configs/remotes/files";
+import { packageDir } from "../../platform/project";
+import { loadAssets } from "../../platform/stack/assets";
 import { rawStack, recipes, testSecrets } from "./stacks";
 
 export const secrets = {

@@ -1,6 +1,6 @@
 // Connects the host of a stack as a verb does, and says as JSON how it failed. Words: the project's folder and the stack.
-import { UserError } from "../../runner/process";
-import { connectStack } from "../../runner/ssh/stackHost";
+import { UserError } from "../../platform/process";
+import { connectStack } from "../../platform/stack/host";
 
 const [dir = "", stack = ""] = process.argv.slice(2);
 try {

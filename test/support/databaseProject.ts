@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { BoxPlan } from "../../configs/plan/types";
-import { planStack } from "../../runner/planStack";
-import { packageDir } from "../../runner/project";
-import { recipeReference } from "../../runner/recipes";
-import { readResolved } from "../../runner/resolved";
+import type { BoxPlan } from "../../configs/kit/types";
+import { packageDir } from "../../platform/project";
+import { planStack } from "../../platform/stack/planStack";
+import { recipeReference } from "../../platform/stack/recipes";
+import { readResolved } from "../../platform/stack/resolved";
 import { gatewaySql, litellmSql, startPostgres } from "./postgres";
 import { makeProject, removeProject, type TestProject } from "./project";
 import { testSecrets } from "./stacks";

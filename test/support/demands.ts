@@ -1,4 +1,4 @@
-import type { EngineMemory, GpuDemand } from "../../configs/gpu/demand";
+import type { EngineMemory, GpuDemand } from "../../configs/capacity/demand";
 import type { AttentionGroup, LockedModel } from "../../configs/models/facts";
 import { type GpuConfig, gpuSchema } from "../../configs/schema/gpu";
 

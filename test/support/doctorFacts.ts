@@ -1,9 +1,9 @@
-import { diagnose } from "../../configs/doctor";
-import type { ContainerFacts, Facts, RemoteFacts } from "../../configs/doctor/facts";
-import { targetsOf } from "../../configs/doctor/ways";
-import { parseState } from "../../configs/host/state";
+import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
-import type { BoxPlan } from "../../configs/plan/types";
+import { diagnose } from "../../operations/doctor/diagnose";
+import type { ContainerFacts, Facts, RemoteFacts } from "../../operations/doctor/facts";
+import { targetsOf } from "../../operations/doctor/ways";
+import { parseState } from "../../operations/host/state";
 import { testPlan } from "./stacks";
 
 /** What a test does to a healthy box, and what `doctor` has to say of it. */

@@ -1,5 +1,5 @@
-import type { Facts } from "../../configs/doctor/facts";
-import { parseState } from "../../configs/host/state";
+import type { Facts } from "../../operations/doctor/facts";
+import { parseState } from "../../operations/host/state";
 import { type Case, healthy, logged, remote } from "./doctorFacts";
 
 /** What may be wrong with the host, with its engine, and with what clients send. */

@@ -1,8 +1,8 @@
-import type { Deployed } from "../../configs/drift/deployed";
-import type { DriftFacts, HostContainer, HostDirectory } from "../../configs/drift/facts";
-import { plannedHashes } from "../../configs/drift/files";
-import { plannedSettings } from "../../configs/drift/settings";
 import { servicesOf } from "../../configs/plan/box";
+import type { Deployed } from "../../operations/drift/deployed";
+import type { DriftFacts, HostContainer, HostDirectory } from "../../operations/drift/facts";
+import { plannedHashes } from "../../operations/drift/files";
+import { plannedSettings } from "../../operations/drift/settings";
 import { testPlan, testSecrets } from "./stacks";
 
 /** A box with what can differ. */

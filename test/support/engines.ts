@@ -1,12 +1,12 @@
 import { parse } from "yaml";
+import { imageRoles } from "../../configs/kit/imageRoles";
+import { ConfigError } from "../../configs/kit/problems";
+import type { Resolved } from "../../configs/kit/resolved";
+import { renderText } from "../../configs/kit/text";
+import type { BackendPlan, ContainerPlan } from "../../configs/kit/types";
 import type { LockedModel, ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
 import { LOCK_COMMAND } from "../../configs/plan/deviceLock";
-import { imageRoles } from "../../configs/plan/imageRoles";
-import type { Resolved } from "../../configs/plan/resolved";
-import { renderText } from "../../configs/plan/text";
-import type { BackendPlan, ContainerPlan } from "../../configs/plan/types";
-import { ConfigError } from "../../configs/problems";
 import { rawStack, testPlan, testSecrets } from "./stacks";
 
 /** Four NVIDIA devices of two sizes. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { output, run } from "../../runner/process";
+import { output, run } from "../../platform/process";
 
 /** A hub in a container, which other containers reach too. What it has and how it behaves: hub.py. */
 export interface HubContainer {

@@ -1,11 +1,11 @@
 import { parse } from "yaml";
-import { type JobPlan, planJob } from "../../configs/jobs/plan";
+import type { ConfigError } from "../../configs/kit/problems";
+import { renderText } from "../../configs/kit/text";
 import { parseStack } from "../../configs/parse";
 import { contextOf } from "../../configs/plan/box";
-import { renderText } from "../../configs/plan/text";
-import type { ConfigError } from "../../configs/problems";
-import { loadAssets } from "../../runner/assets";
-import { packageDir } from "../../runner/project";
+import { type JobPlan, planJob } from "../../operations/jobs/plan";
+import { packageDir } from "../../platform/project";
+import { loadAssets } from "../../platform/stack/assets";
 import { rawStack, recipes, testSecrets, tinyModel } from "./stacks";
 
 export const SECRETS = { ...testSecrets, glmKey: "sk-PLANTED-glm-0123456789abcdef" };

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { readJobKey } from "../../runner/jobs";
-import { output, run } from "../../runner/process";
+import { readJobKey } from "../../operations/jobs";
+import { output, run } from "../../platform/process";
 import type { TestProject } from "./project";
 
 /** A job that the test started, as a harness sees it. */

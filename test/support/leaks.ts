@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../../runner/process";
+import { run } from "../../platform/process";
 
 /** Where a secret was found: the place's name, and which secret. */
 export interface Leak {

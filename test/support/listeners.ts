@@ -3,11 +3,11 @@ import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } fr
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { renderText } from "../../configs/kit/text";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig } from "../../configs/plan/haproxy/edge";
 import { edgeKeys } from "../../configs/plan/haproxy/edgeKeys";
 import { JOB_EDGE_ASSETS, jobEdgeConfig, jobEdgeKeys } from "../../configs/plan/haproxy/jobEdge";
 import { directKeys, VALVE_ASSETS, valveConfig } from "../../configs/plan/haproxy/valve";
-import { renderText } from "../../configs/plan/text";
 import { makeCertificate } from "./certificates";
 
 export const KEY = "sk-listeners-0123456789";

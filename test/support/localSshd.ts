@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { packageDir } from "../../runner/project";
+import { packageDir } from "../../platform/project";
 
 const SSHD = "/usr/sbin/sshd";
 

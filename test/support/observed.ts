@@ -1,9 +1,9 @@
+import { ConfigError } from "../../configs/kit/problems";
+import type { Resolved } from "../../configs/kit/resolved";
+import { renderText } from "../../configs/kit/text";
+import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
 import { parseStack } from "../../configs/parse";
 import { servicesOf } from "../../configs/plan/box";
-import type { Resolved } from "../../configs/plan/resolved";
-import { renderText } from "../../configs/plan/text";
-import type { BoxPlan, ServicePlan } from "../../configs/plan/types";
-import { ConfigError } from "../../configs/problems";
 import { rawStack, recipes, testSecrets, tinyModel } from "./stacks";
 
 /** Secret values of a stack that is watched. Each is recognisable. */

@@ -1,7 +1,7 @@
-import { directoryInput, makeWritable, writeDirectory } from "../../configs/plan/hostFiles";
-import type { SecretValues } from "../../configs/plan/text";
-import type { BoxPlan, ServicePlan } from "../../configs/plan/types";
-import { output, run } from "../../runner/process";
+import { directoryInput, makeWritable, writeDirectory } from "../../configs/kit/hostFiles";
+import type { SecretValues } from "../../configs/kit/text";
+import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
+import { output, run } from "../../platform/process";
 
 /** Brings the networks and Postgres of a plan up, as the box has them, and nothing else of the box. */
 export async function startPostgres(plan: BoxPlan, secrets: SecretValues): Promise<void> {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { output, run } from "../../runner/process";
+import { output, run } from "../../platform/process";
 
 const inspected = z.array(
   z.object({ Name: z.string(), HostConfig: z.object({ PidsLimit: z.number().nullish() }) }),

@@ -3,8 +3,8 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
-import { type RunResult, run } from "../../runner/process";
-import { packageDir } from "../../runner/project";
+import { type RunResult, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
 import { bundleIfStale } from "../../tools/bundle.cjs";
 
 /** A copy of this project as a fresh clone has it, with a stack of its own. */

@@ -1,4 +1,4 @@
-import { type SseEvent, sseEvents } from "../../runner/sse";
+import { type SseEvent, sseEvents } from "../../operations/smoke/sse";
 
 /** A tool that a request offers, in the words that both protocols share. */
 export interface Tool {

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { packageDir } from "../../runner/project";
+import { packageDir } from "../../platform/project";
 
 /** Folder of the tests of what runs in Python on the host. */
 export const pythonTests = join(packageDir, "test", "python");

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { output } from "../../runner/process";
+import { output } from "../../platform/process";
 
 /** The official SDKs that the Python client of the tests imports. */
 const PACKAGES = ["openai==3.54.0", "anthropic==2.12.0"];

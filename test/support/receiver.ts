@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { output } from "../../runner/process";
+import { output } from "../../platform/process";
 import type { TestProject } from "./project";
 
 /** A server on a box's networks that keeps what is sent to it, see receiver.py. */

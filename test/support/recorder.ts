@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { output } from "../../runner/process";
+import { output } from "../../platform/process";
 import type { TestProject } from "./project";
 
 /** A model server on a box's network that keeps what it was asked, see recorder.py. */

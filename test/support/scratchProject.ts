@@ -2,9 +2,9 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureStackConfig, packageDir } from "../../runner/project";
-import { type PulumiEngine, pulumiOutput, selectStack } from "../../runner/pulumiEngine";
-import { versionAtLeast } from "../../runner/versions";
+import { ensureStackConfig, packageDir } from "../../platform/project";
+import { type PulumiEngine, pulumiOutput, selectStack } from "../../platform/pulumi/engine";
+import { versionAtLeast } from "../../platform/versions";
 
 const found = spawnSync("pulumi", ["version"], { encoding: "utf8" });
 const hasPulumi = found.status === 0 && versionAtLeast(found.stdout, "3.244.0");

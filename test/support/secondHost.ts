@@ -2,8 +2,8 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { aptMirrors } from "../../runner/aptMirrors";
-import { packageDir } from "../../runner/project";
+import { aptMirrors } from "../../operations/images/aptMirrors";
+import { packageDir } from "../../platform/project";
 
 /** Where bases and hosts lie. Not below /tmp, which may be a tmpfs that carries no overlay. */
 const FOLDER = "/var/tmp/gpubox-second-host";

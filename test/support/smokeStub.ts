@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { UserError } from "../../runner/process";
-import { requirePassed, type SmokeCheck, type SmokeOptions, smoke } from "../../runner/smoke";
+import { requirePassed, type SmokeCheck, type SmokeOptions, smoke } from "../../operations/smoke/smoke";
+import type { UserError } from "../../platform/process";
 
 export const KEY = "sk-0123456789abcdef";
 export const FIX = "Run `npm run doctor`, read `npm run logs -- MODEL`, then run `npm run smoke` again.";

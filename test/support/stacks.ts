@@ -1,13 +1,13 @@
+import type { Resolved } from "../../configs/kit/resolved";
+import type { BoxPlan } from "../../configs/kit/types";
 import type { ModelLock } from "../../configs/models/facts";
-import { withoutLeftOut } from "../../configs/optionalModels";
 import { parseStack, type RawStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
-import type { Resolved } from "../../configs/plan/resolved";
-import type { BoxPlan } from "../../configs/plan/types";
-import type { Side } from "../../configs/preview/types";
-import { saltFingerprint, secretFacts } from "../../configs/secretFacts";
-import { loadAssets } from "../../runner/assets";
-import { packageDir } from "../../runner/project";
+import { saltFingerprint, secretFacts } from "../../configs/secrets/facts";
+import { withoutLeftOut } from "../../configs/stack/optionalModels";
+import type { Side } from "../../operations/preview/types";
+import { packageDir } from "../../platform/project";
+import { loadAssets } from "../../platform/stack/assets";
 
 /** Secret values of the test stacks. Each is recognisable, so that a leak can be found anywhere. */
 export const testSecrets: Record<string, string> = {

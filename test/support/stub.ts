@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { output } from "../../runner/process";
+import { output } from "../../platform/process";
 import type { TestProject } from "./project";
 
 /** What a server of stub.py was asked. */

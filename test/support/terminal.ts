@@ -1,4 +1,4 @@
-import { type RunResult, run } from "../../runner/process";
+import { type RunResult, run } from "../../platform/process";
 
 /** Types each answer when its question has been asked, and prints what the terminal showed. */
 const TYPIST = `import json, os, pty, sys

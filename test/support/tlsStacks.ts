@@ -1,6 +1,6 @@
+import type { ConfigError, Problem } from "../../configs/kit/problems";
 import { parseStack } from "../../configs/parse";
-import type { HostFiles } from "../../configs/pem";
-import type { ConfigError, Problem } from "../../configs/problems";
+import type { HostFiles } from "../../configs/secrets/pem";
 import { rawStack, testSecrets } from "./stacks";
 
 export const FILES = {

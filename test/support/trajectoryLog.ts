@@ -2,9 +2,9 @@ import { createHash, randomUUID } from "node:crypto";
 import { appendFileSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { TrajectoryLine } from "../../configs/trajectory/line";
-import type { LogReport } from "../../configs/trajectory/reconcile";
-import { checkLogs } from "../../runner/trajectory/check";
+import { checkLogs } from "../../operations/trajectory/check";
+import type { TrajectoryLine } from "../../operations/trajectory/line";
+import type { LogReport } from "../../operations/trajectory/reconcile";
 
 export const AT = "2026-01-01T00:00:00.000000Z";
 export const LATER = "2026-01-01T00:00:01.000000Z";

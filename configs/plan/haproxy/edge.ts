@@ -1,4 +1,4 @@
-import type { TextPart } from "../text";
+import type { TextPart } from "../../kit/text";
 import { jsonError } from "./answers";
 import { ANY_BODIES, type BodyLimits, bodyRules } from "./bodies";
 import {

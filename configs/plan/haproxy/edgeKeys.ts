@@ -1,4 +1,4 @@
-import type { TextPart } from "../text";
+import type { TextPart } from "../../kit/text";
 import { jsonError } from "./answers";
 import { CONFIG_DIR } from "./common";
 import { hostNames } from "./edgeHosts";

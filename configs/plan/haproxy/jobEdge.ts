@@ -1,4 +1,4 @@
-import type { TextPart } from "../text";
+import type { TextPart } from "../../kit/text";
 import { jsonError } from "./answers";
 import { bodyRules } from "./bodies";
 import { processSections, SILENCE_MINUTES } from "./common";

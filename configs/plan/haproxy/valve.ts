@@ -1,4 +1,4 @@
-import type { TextPart } from "../text";
+import type { TextPart } from "../../kit/text";
 import { errorBody, jsonError, quoted, RETRY_AFTER_SECONDS } from "./answers";
 import { ANY_BODIES, bodyRules } from "./bodies";
 import {

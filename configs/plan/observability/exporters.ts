@@ -1,8 +1,8 @@
 import { bashHealth } from "../../engines/health";
+import type { FilePlan } from "../../kit/text";
+import { configFile, directory, envFile } from "../../kit/text";
+import type { ContainerPlan, GpuRequest, ServicePlan } from "../../kit/types";
 import { container, health, type PlanContext } from "../context";
-import type { FilePlan } from "../text";
-import { configFile, directory, envFile } from "../text";
-import type { ContainerPlan, GpuRequest, ServicePlan } from "../types";
 import { nvidiaDevices } from "./optional";
 import { metricsDirectory } from "./textfile";
 

@@ -1,6 +1,6 @@
-import type { StackConfig } from "../../schema/stack";
+import { shellQuote, type TextPart } from "../../kit/text";
+import type { StackConfig } from "../../stack/config";
 import { GUARD_CALLBACK } from "../guard";
-import { shellQuote, type TextPart } from "../text";
 import { TRAJECTORY_CALLBACK } from "../trajectories";
 import { LANGFUSE_URL, PROJECT_KEYS } from "./langfuse";
 

@@ -1,8 +1,8 @@
 import { stringify } from "yaml";
+import type { FilePlan } from "../../kit/text";
+import { configFile, directory } from "../../kit/text";
+import type { ServicePlan } from "../../kit/types";
 import { assetFile, container, type PlanContext } from "../context";
-import type { FilePlan } from "../text";
-import { configFile, directory } from "../text";
-import type { ServicePlan } from "../types";
 import { dashboards } from "./dashboards";
 import { healthAt } from "./exporters";
 import { grafanaDashboard } from "./panels";

@@ -1,7 +1,14 @@
+import { hashOf } from "../../kit/text";
+import type {
+  BackendPlan,
+  GatewayPlan,
+  ObservabilityPlan,
+  ServicePlan,
+  SlotPlan,
+  StepPlan,
+} from "../../kit/types";
 import type { PlannedBackend } from "../context";
 import { imageOf, type PlanContext } from "../context";
-import { hashOf } from "../text";
-import type { BackendPlan, GatewayPlan, ObservabilityPlan, ServicePlan, SlotPlan, StepPlan } from "../types";
 import { planAlertmanager } from "./alertmanager";
 import { planGpuExporter, planHostExporter, planPostgresExporter, planRedisExporter } from "./exporters";
 import { planGrafana } from "./grafana";

@@ -1,10 +1,10 @@
-import { bracketed } from "../../addresses";
+import { directory, envFile, type SecretPart, shellQuote, type TextPart } from "../../kit/text";
+import type { MountPlan, ServicePlan } from "../../kit/types";
+import { bracketed } from "../../network/addresses";
 import type { ObservabilityConfig } from "../../schema/observability";
 import { planRedis } from "../cache";
 import { assetFile, type ContainerChoices, container, health, type PlanContext } from "../context";
 import { planPostgres } from "../database";
-import { directory, envFile, type SecretPart, shellQuote, type TextPart } from "../text";
-import type { MountPlan, ServicePlan } from "../types";
 import { healthAt } from "./exporters";
 
 type Bundled = Extract<ObservabilityConfig["langfuse"], { mode: "bundled" }>;

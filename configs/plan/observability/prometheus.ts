@@ -1,13 +1,13 @@
 import { stringify } from "yaml";
+import { modelSlug } from "../../kit/names";
+import type { FilePlan } from "../../kit/text";
+import { configFile, directory } from "../../kit/text";
+import type { ServicePlan } from "../../kit/types";
 import type { PlannedBackend } from "../context";
 import { container, type PlanContext } from "../context";
 import { BACKEND_METRICS_PATH, METRICS_PORT } from "../haproxy/common";
 import { GATEWAY_PORT } from "../haproxy/edge";
 import { EXPIRY_PATH } from "../haproxy/tls";
-import { modelSlug } from "../names";
-import type { FilePlan } from "../text";
-import { configFile, directory } from "../text";
-import type { ServicePlan } from "../types";
 import { DCGM_PORT, EXPORTER_PORTS, healthAt } from "./exporters";
 import { GATEWAYS_ALIAS } from "./gateway";
 import { alertRules } from "./rules";

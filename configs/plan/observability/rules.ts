@@ -1,4 +1,4 @@
-import { isSlice } from "../../gpu/device";
+import { isSlice } from "../../capacity/device";
 import type { PlanContext } from "../context";
 import { usesDatabase } from "../gateway";
 import { nvidiaDevices } from "./optional";

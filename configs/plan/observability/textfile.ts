@@ -1,4 +1,4 @@
-import { onHost } from "../hostFiles";
+import { onHost } from "../../kit/hostFiles";
 
 /** Directory on the host whose `*.prom` files the exporter of the host reads out: metrics that a step or a verb writes. */
 export function metricsDirectory(dataDir: string): string {

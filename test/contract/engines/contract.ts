@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { nearest } from "../../../configs/problems";
+import { nearest } from "../../../configs/kit/problems";
 
 /** How many values follow a flag: a number, none or one (`?`), one or more (`+`), any number (`*`). */
 export type Arity = "0" | "1" | "2" | "?" | "+" | "*";

@@ -1,7 +1,7 @@
 import { engineOf, engines, type ModelConfig } from "../../../configs/engines";
 import type { Engine, EngineContainer, Route } from "../../../configs/engines/engine";
-import type { FilePlan } from "../../../configs/plan/text";
-import type { Problem } from "../../../configs/problems";
+import type { Problem } from "../../../configs/kit/problems";
+import type { FilePlan } from "../../../configs/kit/text";
 import { type HostConfig, hostSchema } from "../../../configs/schema/host";
 import type { Case } from "./cases";
 import { type Contract, type Endpoint, type Rendered, readContract } from "./contract";

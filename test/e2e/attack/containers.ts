@@ -1,5 +1,5 @@
-import { output } from "../../../runner/process";
-import { recipeReference } from "../../../runner/recipes";
+import { output } from "../../../platform/process";
+import { recipeReference } from "../../../platform/stack/recipes";
 import { type AttackBox, STACK } from "./lab";
 
 interface Inspected {

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { modelPort } from "../../../configs/plan/names";
-import { output, type RunResult } from "../../../runner/process";
-import { recipeReference } from "../../../runner/recipes";
+import { modelPort } from "../../../configs/kit/names";
+import { output, type RunResult } from "../../../platform/process";
+import { recipeReference } from "../../../platform/stack/recipes";
 import { editStack } from "../../support/box";
 import { makeCertificate, type Pair } from "../../support/certificates";
 import { commandLines } from "../../support/leaks";

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { output, run } from "../../../runner/process";
+import { output, run } from "../../../platform/process";
 import { exportsIn, inShell } from "../../support/box";
 import { engineTexts, filesBelow, leaksIn } from "../../support/leaks";
 import { gpubox } from "../../support/project";

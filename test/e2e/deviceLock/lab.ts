@@ -3,9 +3,9 @@ import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LockedEngine, lockFiles, takingTurns } from "../../../configs/plan/deviceLock";
-import { output, run } from "../../../runner/process";
-import { packageDir } from "../../../runner/project";
-import { recipeReference } from "../../../runner/recipes";
+import { output, run } from "../../../platform/process";
+import { packageDir } from "../../../platform/project";
+import { recipeReference } from "../../../platform/stack/recipes";
 
 /** An image with sh, python3 and llama-server. */
 export const engineImage = recipeReference(packageDir, "llamacpp");

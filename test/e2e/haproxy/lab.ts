@@ -3,6 +3,7 @@ import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } fr
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { renderText, type SecretValues } from "../../../configs/kit/text";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig } from "../../../configs/plan/haproxy/edge";
 import { edgeKeys } from "../../../configs/plan/haproxy/edgeKeys";
 import { ADMIN_TLS_PORT, CERTIFICATES_DIR, HTTP_PORT } from "../../../configs/plan/haproxy/tls";
@@ -12,9 +13,8 @@ import {
   type ValveOptions,
   valveConfig,
 } from "../../../configs/plan/haproxy/valve";
-import { renderText, type SecretValues } from "../../../configs/plan/text";
-import { output, type RunResult, run } from "../../../runner/process";
-import { recipeReference } from "../../../runner/recipes";
+import { output, type RunResult, run } from "../../../platform/process";
+import { recipeReference } from "../../../platform/stack/recipes";
 
 const ROOT = join(__dirname, "../../..");
 

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { output, run } from "../../../runner/process";
+import { output, run } from "../../../platform/process";
 import type { TestProject } from "../../support/project";
 import { until, Ward } from "./lab";
 

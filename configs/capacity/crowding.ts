@@ -1,0 +1,59 @@
+import { z } from "zod";
+import type { BoxPlan } from "../kit/types";
+import { noRoom } from "./room";
+import { serversOf } from "./servers";
+
+/** What a container that serves models has of each of its devices. */
+export const gpuTenantSchema = z.object({
+  container: z.string(),
+  title: z.string().describe("What people call it."),
+  needs: z.array(z.object({ device: z.string(), mib: z.number() })),
+});
+
+export type GpuTenant = z.infer<typeof gpuTenantSchema>;
+
+/** A device on which what starts has no room beside what goes, because containers that go are deleted last. */
+export interface Crowded {
+  device: string;
+  /** While both run. */
+  missingMib: number;
+  /** What has to be stopped before `up`, as people call it. */
+  stop: string[];
+  /** The same with what to type, as sentences. */
+  notice: string;
+}
+
+/** Who has how much of which device while everything runs that starts by itself. */
+export function gpuTenants(plan: BoxPlan): GpuTenant[] {
+  return serversOf(plan).flatMap(({ title, service: { container }, needs = [] }) =>
+    container.started && needs.length > 0 ? [{ container: container.name, title, needs }] : [],
+  );
+}
+
+/**
+ * The devices that keep an `up` from coming to its end: a container that is no longer planned is deleted when everything else
+ * serves, and on a full device something cannot serve until that is deleted.
+ *
+ * @param before who has what now
+ */
+export function crowdedDevices(before: GpuTenant[], plan: BoxPlan): Crowded[] {
+  const after = gpuTenants(plan);
+  const stay = new Set(after.map(({ container }) => container));
+  const gone = before.filter(({ container }) => !stay.has(container));
+  return plan.devices.flatMap(({ device, mib: total }) => {
+    const shares = after.flatMap(({ needs }) => needs.filter((need) => need.device === device));
+    // Each share is rounded up to a whole MiB, so that those of a full device are a few more than it has.
+    const taken = shares.reduce((sum, { mib }) => sum + mib, 0) - shares.length - gone.length;
+    const running = gone.map(({ title, needs }) => ({ model: title, needs }));
+    const missing = noRoom([{ device, mib: taken }], running, [{ device, mib: total }]);
+    if (!missing || missing.stop.length === 0) return [];
+    const { missingMib, stop } = missing;
+    const containers = gone.filter(({ title }) => stop.includes(title)).map(({ container }) => container);
+    const command = `docker stop ${containers.map((name) => `${plan.prefix}-${name}`).join(" ")}`;
+    const notice =
+      `Device ${device} has no room for what starts beside what goes, which is deleted last: ` +
+      `${(missingMib / 1024).toFixed(1)} GiB are missing, and \`up\` would not come to its end. ` +
+      `Stop ${stop.join(" and ")} before it, on the host: \`${command}\`.`;
+    return [{ device, missingMib, stop, notice }];
+  });
+}

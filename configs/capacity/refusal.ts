@@ -1,0 +1,55 @@
+import type { Problem } from "../kit/problems";
+import type { DeviceId, GpuConfig } from "../schema/gpu";
+import { type Advice, advise } from "./advice";
+import { backendOf, type GpuDemand } from "./demand";
+import { deviceName, totalBytes } from "./device";
+import { explained, GIB, size } from "./lines";
+import { memoryNeed } from "./memory";
+import type { Pin } from "./share";
+
+/** A backend that does not fit. */
+export interface Refusal {
+  demand: GpuDemand;
+  device: DeviceId;
+  missingBytes: number;
+  advice: Advice;
+  problem: Problem;
+}
+
+/** Where a backend misses most. */
+export interface Shortage {
+  demand: GpuDemand;
+  device: GpuConfig;
+  /** The larger of its need and of the share that its settings fix. */
+  wantedBytes: number;
+  pin: Pin | undefined;
+}
+
+/**
+ * Says what is missing, the sum line by line, and the smallest change that fits.
+ *
+ * @param left bytes that a device has for this backend
+ */
+export function refuse(gpus: GpuConfig[], shortage: Shortage, left: (device: GpuConfig) => number): Refusal {
+  const { demand, device, wantedBytes, pin } = shortage;
+  const need = memoryNeed(demand, device);
+  const there = left(device);
+  const tooSmall = pin !== undefined && pin.bytes < need.bytes;
+  const missingBytes = Math.max(wantedBytes - there, tooSmall ? need.bytes - pin.bytes : 0);
+  const takes =
+    pin && !tooSmall ? `takes ${size(wantedBytes)} by its ${pin.setting}` : `needs ${size(need.bytes)}`;
+  const gives =
+    tooSmall && need.bytes <= there
+      ? `${pin.setting} gives it ${size(pin.bytes)}`
+      : `${size(there)} of ${size(totalBytes(device))} are left`;
+  const missing = (Math.ceil((missingBytes / GIB) * 100) / 100).toFixed(2);
+  const sentence = `${backendOf(demand)} ${takes} on ${deviceName(device.id)}, and ${gives}: ${missing} GiB are missing.`;
+  const advice = advise(demand, gpus, left);
+  return {
+    demand,
+    device: device.id,
+    missingBytes,
+    advice,
+    problem: { path: demand.path, what: `${sentence}\n${explained(need.lines)}\n   `, fix: advice.fix },
+  };
+}

@@ -1,0 +1,122 @@
+import { type Problem, suggestion } from "../kit/problems";
+import type { KeyConfig, TeamConfig } from "../schema/access";
+import type { SecretFacts } from "../secrets/facts";
+import { generatedSecrets, type StackConfig } from "../stack/config";
+import { namesOf } from "../stack/instances";
+import { virtualKeys } from "../stack/requiredSecrets";
+
+const ROOT = "gpubox:access";
+
+/** Mistakes of the declared teams and keys. */
+export function checkAccess(config: StackConfig, secrets: SecretFacts): Problem[] {
+  const { teams, keys } = config.access;
+  return [
+    ...checkDatabase(config),
+    ...Object.entries(teams).flatMap(([name, team]) => checkLimits(config, `${ROOT}.teams.${name}`, team)),
+    ...Object.entries(keys).flatMap(([name, key]) => {
+      const path = `${ROOT}.keys.${name}`;
+      return [...checkLimits(config, path, key), ...checkTeam(config, path, key)];
+    }),
+    ...checkValues(config, secrets),
+  ];
+}
+
+/** True where the config declares what only a database can hold. */
+export function declaresAccess({ access }: StackConfig): boolean {
+  return access.ui !== undefined || Object.keys({ ...access.teams, ...access.keys }).length > 0;
+}
+
+/** A gateway whose image cannot talk to the declared database: known only once the images are. */
+export function noDatabaseForAccess(): Problem {
+  return {
+    path: ROOT,
+    what: "The gateway's image was built from PyPI and cannot use the database, so there can be no virtual keys.",
+    fix: "Remove this section, or run `npm run up` where the official image can be pulled (docs/images.md).",
+  };
+}
+
+function checkDatabase(config: StackConfig): Problem[] {
+  if (config.database.mode !== "none" || !declaresAccess(config)) return [];
+  return [
+    {
+      path: ROOT,
+      what: "Teams, keys and the UI need a database, and this stack has none.",
+      fix: "Write gpubox:database mode: bundled, or remove this section.",
+    },
+  ];
+}
+
+function checkLimits(config: StackConfig, path: string, limited: TeamConfig | KeyConfig): Problem[] {
+  const problems: Problem[] = [];
+  if (limited.budgetDuration && limited.budgetUsd === undefined)
+    problems.push({
+      path: `${path}.budgetDuration`,
+      what: "There is no budget that could begin anew.",
+      fix: "Write budgetUsd too, or remove this.",
+    });
+  const names = Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model));
+  for (const [index, model] of (limited.models ?? []).entries())
+    if (!names.includes(model))
+      problems.push({
+        path: `${path}.models[${index}]`,
+        what: `There is no model "${model}".`,
+        fix: names.length > 0 ? suggestion(model, names) : "Declare it under gpubox:models.",
+      });
+  return problems;
+}
+
+/** What a key has beyond its team could never be used. */
+function checkTeam(config: StackConfig, path: string, key: KeyConfig): Problem[] {
+  if (!key.team) return [];
+  const { teams } = config.access;
+  const team = Object.hasOwn(teams, key.team) ? teams[key.team] : undefined;
+  if (!team) {
+    const known = Object.keys(teams);
+    const fix = known.length > 0 ? suggestion(key.team, known) : `Declare it under ${ROOT}.teams.`;
+    return [{ path: `${path}.team`, what: `There is no team "${key.team}".`, fix }];
+  }
+  const problems: Problem[] = [];
+  const samePeriod = key.budgetDuration === team.budgetDuration;
+  for (const limit of ["rpm", "tpm", ...(samePeriod ? (["budgetUsd"] as const) : [])] as const)
+    if ((key[limit] ?? 0) > (team[limit] ?? Number.POSITIVE_INFINITY))
+      problems.push({
+        path: `${path}.${limit}`,
+        what: `${key[limit]} is more than the ${team[limit]} of its team ${key.team}, which count too.`,
+        fix: `Write at most ${team[limit]}, or raise the team's.`,
+      });
+  for (const [index, model] of (key.models ?? []).entries())
+    if (team.models && !team.models.includes(model))
+      problems.push({
+        path: `${path}.models[${index}]`,
+        what: `Its team ${key.team} may not use ${model}.`,
+        fix: `Add it to ${ROOT}.teams.${key.team}.models, or remove it here.`,
+      });
+  return problems;
+}
+
+/** The values of the keys, by what is known of them. */
+function checkValues(config: StackConfig, secrets: SecretFacts): Problem[] {
+  const keys = virtualKeys(config.access);
+  const problems: Problem[] = [];
+  for (const [index, { name, path }] of keys.entries()) {
+    const set = `Set another value: pulumi config set --secret gpubox:${name}.`;
+    if (keys.findIndex((other) => other.name === name) !== index)
+      problems.push({
+        path,
+        what: `The secret ${name} is the key of another entry too.`,
+        fix: "Name a secret of its own; a missing one is made.",
+      });
+    if (generatedSecrets.some((own) => own === name)) {
+      problems.push({
+        path,
+        what: `The secret ${name} has another use.`,
+        fix: "Name a secret of its own; a missing one is made.",
+      });
+      continue;
+    }
+    const fact = secrets[name];
+    if (fact?.unfitAsKey) problems.push({ path, what: `The secret ${name} ${fact.unfitAsKey}.`, fix: set });
+    if (fact?.sameAs) problems.push({ path, what: `The secret ${name} equals ${fact.sameAs}.`, fix: set });
+  }
+  return problems;
+}

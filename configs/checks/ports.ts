@@ -1,0 +1,28 @@
+import type { Problem } from "../kit/problems";
+import type { StackConfig } from "../stack/config";
+import { edgePorts, modelPorts, observabilityPorts, type PublishedPort } from "../stack/ports";
+
+/** Ports that two parts of the box want: each port of a host belongs to one. */
+export function checkPorts(config: StackConfig): Problem[] {
+  // Mistakes among the edge's own are told by the check of the gateway.
+  const taken = new Map(edgePorts(config).map(({ port, key }) => [port, key]));
+  const problems: Problem[] = [];
+  for (const { port, key } of [...observabilityPorts(config), ...modelPorts(config)]) {
+    const fix = key.includes("instances[")
+      ? "Write `expose` into the instances, each with a port of its own."
+      : "Choose a free port.";
+    problems.push(...portClash(taken, { port, key }, fix));
+    taken.set(port, key);
+  }
+  return problems;
+}
+
+/** The mistake of a port that has an owner already. `taken`: port to the key that sets it. */
+export function portClash(
+  taken: Map<number, string>,
+  { port, key }: Pick<PublishedPort, "port" | "key">,
+  fix: string,
+): Problem[] {
+  const owner = taken.get(port);
+  return owner ? [{ path: key, what: `Port ${port} belongs to ${owner}.`, fix }] : [];
+}

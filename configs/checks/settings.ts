@@ -1,0 +1,129 @@
+import { nearest, type Problem } from "../kit/problems";
+import {
+  CALLBACK_LISTS,
+  CALLBACK_VARIABLES,
+  callbacksIn,
+  foreignCallbacks,
+  isSecretVariable,
+} from "../litellm/callbacks";
+import { DANGERS } from "../litellm/dangers";
+import { DEAD_KEYS } from "../litellm/dead";
+import known from "../litellm/keys.json";
+import { OWNED_SETTINGS, OWNED_VARIABLES, type Section } from "../litellm/owned";
+import { loads, steering } from "../litellm/steering";
+import type { StackConfig } from "../stack/config";
+
+const SECTIONS: readonly Section[] = ["litellm", "router", "general"];
+
+/** Mistakes in the settings that are passed through to LiteLLM, which itself takes every key without a word. */
+export function checkSettings(config: StackConfig): Problem[] {
+  return [
+    ...SECTIONS.flatMap((section) =>
+      Object.entries(config.gateway.settings[section]).flatMap(([key, value]) =>
+        checkSetting(config, section, key, value),
+      ),
+    ),
+    ...checkCallbacks(config),
+  ];
+}
+
+function checkSetting(config: StackConfig, section: Section, key: string, value: unknown): Problem[] {
+  const path = `gpubox:gateway.settings.${section}.${key}`;
+  if (Object.hasOwn(OWNED_SETTINGS[section], key)) return [owned(path, key, OWNED_SETTINGS[section][key]!)];
+  const found = deadOrDangerous(config, section, key, value, path);
+  if (found) return [found];
+  const steered = steering(value, path, key);
+  if (steered.length > 0) return steered;
+  return knownIn(section).includes(key) ? [] : [unknown(section, key, path)];
+}
+
+function owned(path: string, key: string, use: string): Problem {
+  return { path, what: `${key} is set by gpubox.`, fix: `Use ${use}.` };
+}
+
+function deadOrDangerous(
+  config: StackConfig,
+  section: Section | "env",
+  key: string,
+  value: unknown,
+  path: string,
+): Problem | undefined {
+  const dead = DEAD_KEYS.find((row) => row.sections.includes(section) && row.key === key.toLowerCase());
+  if (dead) return { path, what: `${key} does nothing: ${dead.why}.`, fix: `Use ${dead.use}.` };
+  const danger = DANGERS.find((row) => row.section === section && row.key === key && row.when(value, config));
+  return danger && { path, what: danger.why, fix: danger.fix };
+}
+
+/** The keys of one of LiteLLM's sections, as the pinned version reads them. */
+export function knownIn(section: Section): string[] {
+  return known[`${section}_settings`];
+}
+
+function unknown(section: Section, key: string, path: string): Problem {
+  const what = `LiteLLM ${known.version} has no setting "${key}" in ${section}_settings.`;
+  const elsewhere = SECTIONS.find((other) => other !== section && knownIn(other).includes(key));
+  if (elsewhere) return { path, what, fix: `It belongs under gpubox:gateway.settings.${elsewhere}.` };
+  const near = nearest(key, [...knownIn(section), ...Object.keys(OWNED_SETTINGS[section])]);
+  const instead = near && OWNED_SETTINGS[section][near];
+  if (instead) return { path, what, fix: `Did you mean "${near}"? Use ${instead}.` };
+  return { path, what, fix: near ? `Did you mean "${near}"?` : "Remove it." };
+}
+
+/** Mistakes in the variables of the gateways' environment. */
+export function checkEnvironment(config: StackConfig): Problem[] {
+  return Object.entries(config.gateway.env).flatMap(([name, value]) => {
+    const path = `gpubox:gateway.env.${name}`;
+    if (Object.hasOwn(OWNED_VARIABLES, name)) return [owned(path, name, OWNED_VARIABLES[name]!)];
+    const found = deadOrDangerous(config, "env", name, value, path) ?? steeringVariable(name, value, path);
+    if (found) return [found];
+    if (typeof value === "string" && isSecretVariable(name))
+      return [
+        {
+          path,
+          what: "The value would stand in plaintext.",
+          fix: "Put it into a secret and write { secret: <its name> }.",
+        },
+      ];
+    return [];
+  });
+}
+
+/** Why a variable may not stand in the environment of a gateway, a job's too: by it, something else than the router steers. */
+export function steeringVariable(name: string, value: unknown, path: string): Problem | undefined {
+  const [found] = steering(value, path, name);
+  if (found) return found;
+  const loader = loads(name);
+  if (loader) return { path, ...loader };
+  if (!known.address_variables.includes(name)) return undefined;
+  return {
+    path,
+    what: `${name} decides where requests of models go that have no address of their own, and a preview would not show it.`,
+    fix: "Write apiBase or baseUrl of the model.",
+  };
+}
+
+function variablesOf(callback: unknown): string[] {
+  if (typeof callback !== "string" || !Object.hasOwn(CALLBACK_VARIABLES, callback)) return [];
+  return CALLBACK_VARIABLES[callback]!;
+}
+
+/** A callback that is none, and one without its key, which fails at the first request, far from here. */
+function checkCallbacks({ gateway }: StackConfig): Problem[] {
+  return CALLBACK_LISTS.flatMap((list) => {
+    const callbacks = gateway.settings.litellm[list];
+    const path = `gpubox:gateway.settings.litellm.${list}`;
+    const unset = callbacksIn(callbacks).flatMap((name) => {
+      const needed = variablesOf(name);
+      return needed
+        .filter((variable) => !Object.hasOwn(gateway.env, variable))
+        .map((variable) => ({
+          path,
+          what: `The callback ${name} needs ${variable}.`,
+          fix: isSecretVariable(variable)
+            ? `Set a secret and write it into gpubox:gateway.env: ${variable}: { secret: <its name> }.`
+            : `Write it into gpubox:gateway.env.`,
+        }));
+    });
+    return [...foreignCallbacks(callbacks, path), ...unset];
+  });
+}

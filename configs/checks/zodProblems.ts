@@ -1,0 +1,118 @@
+import type { z } from "zod";
+import { type Problem, suggestion } from "../kit/problems";
+import { withoutSecrets } from "../policy/plaintext";
+
+type Issue = z.core.$ZodIssue;
+
+/** Turns zod's issues about one value into problems with full paths. `keys` are the valid keys at a path, for hints. */
+export function zodProblems(
+  issues: Issue[],
+  root: string,
+  value: unknown,
+  keysAt: (path: PropertyKey[]) => string[],
+): Problem[] {
+  return issues.flatMap((issue) => problemsOf(issue, root, value, keysAt));
+}
+
+function problemsOf(
+  issue: Issue,
+  root: string,
+  value: unknown,
+  keysAt: (path: PropertyKey[]) => string[],
+): Problem[] {
+  const path = join(root, issue.path);
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((key) => ({
+      path: join(path, [key]),
+      what: `"${key}" is no setting here.`,
+      fix: suggestion(key, keysAt(issue.path)),
+    }));
+  if (issue.code === "invalid_key")
+    return [
+      {
+        path,
+        what: `"${String(issue.path.at(-1))}" cannot be a name here.`,
+        fix: issue.issues[0]?.message ?? "",
+      },
+    ];
+  const found = at(value, issue.path);
+  if (found === undefined) return [{ path, what: "It is missing.", fix: `${expectation(issue)}` }];
+  return [
+    {
+      path,
+      what: `${show(found, String(issue.path.at(-1) ?? ""))} is not valid.`,
+      fix: expectation(issue, found),
+    },
+  ];
+}
+
+function expectation(issue: Issue, found?: unknown): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return `Write ${article(issue.expected)}.`;
+    case "invalid_value":
+      if (!issue.message.startsWith(NO_CHOICE)) return issue.message;
+      return typeof found === "string"
+        ? suggestion(found, issue.values.map(String))
+        : `Use one of: ${issue.values.map(String).join(", ")}.`;
+    case "too_small":
+      return `Write at least ${issue.minimum}.`;
+    case "too_big":
+      return `Write at most ${issue.maximum}.`;
+    case "invalid_union":
+      return unionExpectation(issue, found);
+    case "invalid_format":
+      return ["ipv4", "ipv6"].includes(issue.format)
+        ? "Write an IP address, for example 127.0.0.1."
+        : issue.message;
+    default:
+      return issue.message;
+  }
+}
+
+/** The start of zod's own text for a value that is not one of a choice. */
+const NO_CHOICE = "Invalid";
+
+/** zod's own text where a schema gives no better one. */
+const NO_MESSAGE = "Invalid input";
+
+function unionExpectation(issue: Extract<Issue, { code: "invalid_union" }>, found: unknown): string {
+  if ("options" in issue && Array.isArray(issue.options)) {
+    const options = issue.options.filter((option) => option !== undefined).map(String);
+    return typeof found === "string" ? suggestion(found, options) : `Use one of: ${options.join(", ")}.`;
+  }
+  if (issue.message !== NO_MESSAGE) return issue.message;
+  const choices = issue.errors.map((errors) => errors[0]).filter((first) => first !== undefined);
+  return [...new Set(choices.map((first) => expectation(first)))].join(" Or: ");
+}
+
+function article(expected: string): string {
+  if (expected === "int" || expected === "number") return "a number";
+  if (expected === "array") return "a list";
+  if (expected === "record" || expected === "object") return "a map of settings";
+  if (expected === "boolean") return "true or false";
+  return `a ${expected}`;
+}
+
+function at(value: unknown, path: PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) =>
+      inner === null || inner === undefined ? undefined : (inner as Record<PropertyKey, unknown>)[key],
+    value,
+  );
+}
+
+/** Values of a config are shown in errors, but never a key or a long one: somebody may have pasted a key into the wrong place. */
+function show(value: unknown, key: string): string {
+  if (typeof value === "string" && value.startsWith("sk-")) return "A key in plain text";
+  if (typeof value === "string" && /\/\/[^/\s]*@/.test(value)) return "An address with a login in it";
+  const text = JSON.stringify(withoutSecrets(value, key)) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 24)}…` : text;
+}
+
+function join(root: string, path: PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, key) => (typeof key === "number" ? `${text}[${key}]` : `${text}.${String(key)}`),
+    root,
+  );
+}

@@ -1,0 +1,304 @@
+import type { ImageRole } from "./imageRoles";
+import type { PolicyFinding } from "./problems";
+import type { DirectoryPlan, TextPart } from "./text";
+
+/**
+ * The plan: plain data that says what a box is made of. It holds no secret value and does no I/O, so the same plan can be
+ * tested without mocks, turned into Pulumi resources, and rendered as a Compose file.
+ */
+
+/** A directory on the host that a container writes to. */
+export interface WritableDirectoryPlan {
+  path: string;
+  uid: number;
+  gid: number;
+  /** True: what is made in it belongs to `gid` too, whichever group the container has. */
+  sharesGroup?: boolean;
+}
+
+export interface NetworkPlan {
+  /** Name on the host, `gpubox-<stack>-<role>`; of one that is somebody else's, its own. */
+  name: string;
+  role: NetworkRole;
+  /** Name of its bridge on the host; absent for somebody else's. */
+  bridge?: string;
+  /** True for networks that have no way out of the host. */
+  internal: boolean;
+  /** True: it has to be there already, and stays when the box goes. */
+  external?: true;
+}
+
+/**
+ * `edge`: edge and gateways, with a way out. `data`: gateways, Redis, Postgres. `models`: gateways, valves. `backends`: valves,
+ * backends. Only with observability: `metrics`: Prometheus, exporters, Alertmanager, Grafana. `dashboards`: Grafana and
+ * Alertmanager, with a way out. Only with a Langfuse of the box's own: `langfuse`: it and its stores. `joined-…`: gateways or the
+ * edge, and containers of others.
+ */
+export type NetworkRole =
+  | "edge"
+  | "data"
+  | "models"
+  | "backends"
+  | "metrics"
+  | "dashboards"
+  | "langfuse"
+  | JoinedRole;
+
+/** A network of others, by its name. */
+export type JoinedRole = `joined-${string}`;
+
+export interface VolumePlan {
+  /** Name on the host. Volumes hold data and are kept by every replacement and by `down`. */
+  name: string;
+}
+
+export type MountPlan =
+  | { kind: "directory"; source: string; target: string; readOnly: boolean }
+  | { kind: "volume"; source: string; target: string; readOnly: boolean };
+
+export interface PortPlan {
+  /** Host address that the port is published on. */
+  bind: string;
+  port: number;
+  containerPort: number;
+}
+
+export interface HealthPlan {
+  /** Command in exec form, run inside the container. */
+  test: string[];
+  intervalSeconds: number;
+  timeoutSeconds: number;
+  retries: number;
+  startPeriodSeconds: number;
+}
+
+/** Devices of the host that a container gets. */
+export interface GpuRequest {
+  /** NVIDIA's come by a device request, AMD's by device files. */
+  vendor: "nvidia" | "amd";
+  /** Indexes, UUIDs, or UUIDs of MIG slices, as the host's config names them. */
+  ids: string[];
+}
+
+export interface UlimitPlan {
+  name: "memlock" | "stack" | "nofile";
+  /** -1: unlimited. Bytes for `memlock` and `stack`. */
+  soft: number;
+  hard: number;
+}
+
+export interface ContainerPlan {
+  /** Logical name in the stack, `edge`, `cache`, `backend-<model>`. It is the resource's identity. */
+  name: string;
+  /** Which recipe or locked image it runs. */
+  role: ImageRole;
+  /** Literal image reference, by digest or by the recipe's hash. */
+  image: string;
+  entrypoint: string[];
+  command: string[];
+  /** `uid:gid`. */
+  user: string;
+  /** Never holds a secret: what is in here shows in `docker inspect`. */
+  env: Record<string, string>;
+  /** Network role to the names that it answers to there. None: it has no network. */
+  networks: { [Role in NetworkRole]?: string[] };
+  mounts: MountPlan[];
+  /** Path to tmpfs options. */
+  tmpfs: Record<string, string>;
+  /** True: the host itself answers to `host.docker.internal` inside. */
+  hostGateway: boolean;
+  ports: PortPlan[];
+  memoryMiB: number;
+  /** Processes and threads at most. */
+  pidsLimit: number;
+  shmMiB?: number;
+  gpu?: GpuRequest;
+  ulimits?: UlimitPlan[];
+  /** `host`: shares System V and POSIX shared memory with the host. Default: its own. */
+  ipc?: "host";
+  /** Numeric groups beside the user's own. */
+  groupAdd?: string[];
+  /** Device files of the host, under the same path inside. */
+  devices?: string[];
+  /** Capabilities beside none, with their `CAP_` prefix. */
+  capAdd?: string[];
+  /** Security options beside no-new-privileges. */
+  securityOpts?: string[];
+  readOnly: boolean;
+  /** Has an init as PID 1 that forwards signals and reaps children. */
+  init: boolean;
+  health: HealthPlan;
+  /** Seconds until it must be healthy after it started. */
+  readySeconds: number;
+  /** Seconds between the stop signal and SIGKILL. */
+  stopGraceSeconds: number;
+  stopSignal?: string;
+  /** False: it is made, but started and stopped by `npm run model` only; `up` leaves it as it is. */
+  started: boolean;
+  /** `stop-first` containers leave a gap when they are replaced, `start-first` ones overlap. */
+  replacement: "stop-first" | "start-first";
+  labels: Record<string, string>;
+}
+
+/** A step on the host that is no container and no file, for example bringing a model file into the cache. */
+export interface StepPlan {
+  name: string;
+  /** POSIX sh, run where `docker` reaches the host's engine. Holds no secret. */
+  script: string;
+  /** Text for its standard input; the only place where a step may have a secret. */
+  stdin?: TextPart[];
+  /** It runs again when one of these changes, and for no other reason. Without them: when anything of it changes. */
+  triggers?: string[];
+  /** Files that it brings to the host, where their sizes are known. */
+  fetches?: { path: string; bytes: number }[];
+}
+
+/** A service of its own: its files, its container, and what it keeps. */
+export interface ServicePlan {
+  container: ContainerPlan;
+  directory: DirectoryPlan;
+  writable: WritableDirectoryPlan[];
+  volume?: VolumePlan;
+  /** True: new files are taken by a reload that loses no connection, and the container stays. */
+  reloads?: boolean;
+  /** What has to succeed until it counts as ready, instead of Docker's health check alone; again whenever files change. */
+  gate?: string;
+}
+
+/** What answers for a model: a server of its own, or the slot that loads it at a request. */
+export interface ModelServer extends Omit<BackendPlan, "start" | "needs"> {
+  start: "auto" | "manual" | "ondemand";
+}
+
+/** What keeps the edge's certificate up to date. */
+export interface CertificatesPlan extends ServicePlan {
+  /** Whether the edge needs it to start, or it needs the edge to get a certificate. */
+  order: "before-edge" | "after-edge";
+}
+
+export interface BackendPlan {
+  /** The model's public name. */
+  model: string;
+  /** Which of the model's instances: the public name, or that and the instance's own name. */
+  instance: string;
+  /** `manual`: a person starts it. */
+  start: "auto" | "manual";
+  service: ServicePlan;
+  valve: ServicePlan;
+  /** Seconds that a request waits at the valve while the backend is away. */
+  holdSeconds: number;
+  /** Bring the model's files to the host before anything is stopped. */
+  weights: StepPlan[];
+  /** Memory that it takes on each of its devices, where the planner knows it. */
+  needs?: DeviceNeed[];
+}
+
+/** A container that loads one of its models at a time, at a request. */
+export interface SlotPlan {
+  name: string;
+  service: ServicePlan;
+  members: SlotMemberPlan[];
+  /** Memory that the largest of its models takes on each of their devices, where the planner knows it. */
+  needs?: DeviceNeed[];
+}
+
+/** A model that is loaded on demand. */
+export interface SlotMemberPlan {
+  /** The model's public name. */
+  model: string;
+  valve: ServicePlan;
+  /** Seconds that a request waits at the valve while the slot's container is away. */
+  holdSeconds: number;
+  /** Bring the model's files to the host before anything is stopped. */
+  weights: StepPlan[];
+}
+
+/** MiB of one device, or on one. */
+export interface DeviceNeed {
+  device: string;
+  mib: number;
+}
+
+export interface GatewayPlan extends ServicePlan {
+  /** Hash of everything that a running gateway reads: an immutable generation. */
+  generation: string;
+  /** What generation.json says: the proof compares it with that of the generation that serves. */
+  description: string;
+  /** Model name to a hash of its entry: what a change creates or edits is proven. */
+  modelHashes: Record<string, string>;
+  /** False where there is no database or the image cannot talk to it. */
+  usesDatabase: boolean;
+  /** What is done before the first container of the generation starts: a backup, then the migration. */
+  before: StepPlan[];
+  /** Brings teams and keys into the database once the generation serves. */
+  access?: StepPlan;
+  /** Containers of the generation, all alike. */
+  replicas: number;
+  /** Seconds that an old generation may take to finish what it has. */
+  drainSeconds: number;
+}
+
+export interface ObservabilityPlan {
+  services: ServicePlan[];
+  /**
+   * Notes the time of the last change as a metric, once what changed serves. Does nothing where nothing changed; absent
+   * where nobody reads metrics.
+   */
+  change?: StepPlan;
+}
+
+/** Whose the data directory of a host is. */
+export interface OwnerPlan extends StepPlan {
+  stack: string;
+  /** The salt key's fingerprint: two checkouts of one stack have the same. */
+  identity: string;
+  /** POSIX sh that takes it back, when the box goes. */
+  remove: string;
+}
+
+/** Looks whether there is space for everything that a change writes. */
+export interface SpacePlan extends StepPlan {
+  /** Hash of what is stopped after it. */
+  before: string;
+}
+
+export interface BoxPlan {
+  stack: string;
+  /** `gpubox-<stack>`, the start of every name on the host. */
+  prefix: string;
+  /** Address of the Docker engine. */
+  docker: string;
+  dataDir: string;
+  /** Says on the host whose the data directory is; absent without a salt key. */
+  owner?: OwnerPlan;
+  networks: NetworkPlan[];
+  /** Comes before anything is stopped. */
+  space: SpacePlan;
+  cache?: ServicePlan;
+  database?: ServicePlan;
+  /** Backs the bundled database up. */
+  backup?: StepPlan;
+  /** Makes the files that engines on one device take turns by; before any backend. Absent without devices. */
+  deviceLocks?: StepPlan;
+  /** Models with a container of their own. */
+  backends: BackendPlan[];
+  /** Models that are loaded on demand. */
+  slots: SlotPlan[];
+  gateway: GatewayPlan;
+  edge: ServicePlan;
+  /** Absent where it is off. */
+  observability?: ObservabilityPlan;
+  /** Absent without TLS, and where the certificate is a secret. */
+  certificates?: CertificatesPlan;
+  /** Memory that backends may have on each of the host's devices. */
+  devices: DeviceNeed[];
+  /** Where clients go. */
+  endpoint: string;
+  adminEndpoint: string;
+  /** Public names, in the order of the config: what /v1/models must list. */
+  models: string[];
+  /** Sentences for the person who runs `up`: what this plan does without and why. */
+  notes: string[];
+  /** What the policies warn of, and what the config waives. What they refuse makes no plan. */
+  policy: PolicyFinding[];
+}

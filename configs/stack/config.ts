@@ -1,0 +1,107 @@
+import { z } from "zod";
+import { engines, type ModelConfig } from "../engines";
+import { type AccessConfig, accessSchema } from "../schema/access";
+import { type BackupConfig, backupSchema } from "../schema/backup";
+import { type BoxesConfig, boxesSchema } from "../schema/boxes";
+import { type GatewayConfig, gatewaySchema } from "../schema/gateway";
+import { type HostConfig, hostSchema } from "../schema/host";
+import { type JobsConfig, jobsSchema } from "../schema/jobs";
+import { type ObservabilityConfig, observabilitySchema } from "../schema/observability";
+import { type PolicyConfig, policySchema } from "../schema/policy";
+import { modelName } from "../schema/shared";
+import { type CacheConfig, cacheSchema, type DatabaseConfig, databaseSchema } from "../schema/stores";
+
+/** The sections of a stack config that are objects; every other key of the namespace is a secret. */
+export const sections = {
+  host: hostSchema,
+  gateway: gatewaySchema,
+  cache: cacheSchema,
+  database: databaseSchema,
+  access: accessSchema,
+  backup: backupSchema,
+  observability: observabilitySchema,
+  jobs: jobsSchema,
+  policy: policySchema,
+  boxes: boxesSchema,
+};
+
+export type SectionName = keyof typeof sections;
+
+/** A stack config without mistakes, with every default filled in. */
+export interface StackConfig {
+  stack: string;
+  host: HostConfig;
+  gateway: GatewayConfig;
+  cache: CacheConfig;
+  database: DatabaseConfig;
+  access: AccessConfig;
+  backup: BackupConfig;
+  observability: ObservabilityConfig;
+  /** Name to what `npm run job start` starts. */
+  jobs: JobsConfig;
+  policy: PolicyConfig;
+  /** Other boxes; `models` has theirs. */
+  boxes: BoxesConfig;
+  /** Public name to entry, in the order of the file. */
+  models: Record<string, ModelConfig>;
+}
+
+/** Secrets that `npm run up` generates when they are missing. */
+export const generatedSecrets = [
+  "masterKey",
+  "saltKey",
+  "cachePassword",
+  "databasePassword",
+  "grafanaPassword",
+  "langfusePassword",
+] as const;
+
+export type GeneratedSecret = (typeof generatedSecrets)[number];
+
+/** JSON Schema of `Pulumi.<stack>.yaml` for editors, made from the same zod schemas that `preview` validates with. */
+export function stackJsonSchema(): object {
+  const secret = { type: "object", properties: { secure: { type: "string" } }, required: ["secure"] };
+  const input = (schema: z.ZodType) => {
+    const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" });
+    return rest;
+  };
+  const models = {
+    type: "object",
+    description: "Public name to model. One entry makes the container, the route and the aliases.",
+    propertyNames: input(modelName),
+    additionalProperties: { anyOf: Object.values(engines).map((engine) => input(engine.schema)) },
+  };
+  const keys = Object.entries(sections).map(([name, schema]) => [`gpubox:${name}`, input(schema)]);
+  const fingerprint = {
+    type: "string",
+    description: "Written by `npm run up`: the salt key by its fingerprint.",
+  };
+  const hostId = {
+    type: "string",
+    description: "Written by `npm run up`: the Docker engine behind SSH that the box is on.",
+  };
+  const version = {
+    type: "string",
+    description: "Written by `npm run up`: the version of gpubox that brought the box up last.",
+  };
+  const secrets = generatedSecrets.map((name) => [`gpubox:${name}`, secret]);
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "gpubox stack config",
+    type: "object",
+    properties: {
+      config: {
+        type: "object",
+        properties: Object.fromEntries([
+          ...keys,
+          ["gpubox:models", models],
+          ["gpubox:saltFingerprint", fingerprint],
+          ["gpubox:hostId", hostId],
+          ["gpubox:version", version],
+          ...secrets,
+        ]),
+        patternProperties: { "^gpubox:": secret },
+      },
+    },
+  };
+}

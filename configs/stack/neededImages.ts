@@ -1,0 +1,47 @@
+import { engineOf } from "../engines";
+import type { ImageRole } from "../kit/imageRoles";
+import type { StackConfig } from "./config";
+import { instancesOf } from "./instances";
+
+/** An image that a stack needs, and who needs it. */
+export interface NeededImage {
+  role: ImageRole;
+  /** Public name of the first model that needs it; absent for the box's own. */
+  model?: string;
+  /** True for an image that the box comes up without where nobody gives it. */
+  optional?: boolean;
+}
+
+/** The images that a stack's plan runs, each once. */
+export function imageRolesOf(config: StackConfig): NeededImage[] {
+  const needed: NeededImage[] = [{ role: "gateway" }, { role: "edge" }];
+  if (config.cache.mode === "bundled") needed.push({ role: "cache" });
+  if (config.database.mode === "bundled") needed.push({ role: "database" });
+  needed.push(...observabilityRoles(config));
+  if (config.observability.langfuse?.mode === "bundled")
+    for (const role of langfuseRoles) needed.push({ role });
+  if (config.gateway.tls?.acme) needed.push({ role: "acme" });
+  for (const [name, entry] of Object.entries(config.models))
+    for (const { model } of instancesOf(name, entry)) {
+      const roles = engineOf(model).images?.(model, config.host) ?? [];
+      needed.push(...roles.map((role) => ({ role, model: name })));
+    }
+  return needed.filter(({ role }, index) => needed.findIndex((other) => other.role === role) === index);
+}
+
+const langfuseRoles = ["langfuse", "langfuse-worker", "clickhouse", "minio", "cache", "database"] as const;
+
+function observabilityRoles({ host, cache, database, observability }: StackConfig): NeededImage[] {
+  if (observability.mode === "none") return [];
+  return [
+    { role: "prometheus" },
+    { role: "alertmanager" },
+    { role: "node-exporter" },
+    { role: "grafana", optional: true },
+    ...(cache.mode === "bundled" ? [{ role: "redis-exporter" } as const] : []),
+    ...(database.mode === "bundled" ? [{ role: "postgres-exporter" } as const] : []),
+    ...(host.gpus.some(({ vendor }) => vendor === "nvidia")
+      ? [{ role: "dcgm-exporter", optional: true } as const]
+      : []),
+  ];
+}

@@ -1,0 +1,73 @@
+import type { StackConfig } from "./config";
+import { instancesOf } from "./instances";
+
+/** A port of the host that a box publishes. */
+export interface PublishedPort {
+  /** Host address. */
+  bind: string;
+  port: number;
+  /** The key that sets it, for example `gpubox:gateway.port`. */
+  key: string;
+}
+
+/** One of the edge's. */
+export interface EdgePort extends PublishedPort {
+  listener: "clients" | "admin" | "admin-tls" | "plain";
+}
+
+/** Default of `gateway.adminPort`: the next one. */
+export function adminPort({ gateway }: Pick<StackConfig, "gateway">): number {
+  return gateway.adminPort ?? gateway.port + 1;
+}
+
+/** Every port that a box publishes on its host. */
+export function publishedPorts(config: StackConfig): PublishedPort[] {
+  return [...edgePorts(config), ...observabilityPorts(config), ...modelPorts(config)];
+}
+
+/** Every port that the edge publishes. */
+export function edgePorts(config: StackConfig): EdgePort[] {
+  const { admin, bind, port, tls } = config.gateway;
+  const ports: EdgePort[] = [
+    { bind, port, key: "gpubox:gateway.port", listener: "clients" },
+    { bind: "127.0.0.1", port: adminPort(config), key: "gpubox:gateway.adminPort", listener: "admin" },
+  ];
+  if (admin)
+    ports.push({
+      bind: admin.bind,
+      port: adminPort(config),
+      key: "gpubox:gateway.adminPort",
+      listener: admin.unencrypted ? "admin" : "admin-tls",
+    });
+  if (tls?.acme)
+    ports.push({ bind, port: tls.acme.port, key: "gpubox:gateway.tls.acme.port", listener: "plain" });
+  return ports;
+}
+
+/** Nothing where it is off. Prometheus asks nobody for a password, so that it is on loopback whatever `bind` says. */
+export function observabilityPorts({ observability }: StackConfig): PublishedPort[] {
+  const { bind, langfuse, mode, port, prometheusPort } = observability;
+  return [
+    ...(mode === "bundled"
+      ? [
+          { bind, port, key: "gpubox:observability.port" },
+          { bind: "127.0.0.1", port: prometheusPort, key: "gpubox:observability.prometheusPort" },
+        ]
+      : []),
+    ...(langfuse?.mode === "bundled"
+      ? [{ bind: langfuse.bind, port: langfuse.port, key: "gpubox:observability.langfuse.port" }]
+      : []),
+  ];
+}
+
+/** The ports that models publish past the gateway. */
+export function modelPorts({ models }: Pick<StackConfig, "models">): PublishedPort[] {
+  return Object.entries(models).flatMap(([name, entry]) =>
+    instancesOf(name, entry).flatMap(({ path, model }) => {
+      const expose = "expose" in model ? model.expose : undefined;
+      if (!expose) return [];
+      const { bind, port } = expose;
+      return [{ bind, port, key: `gpubox:models.${name}${path}.expose.port` }];
+    }),
+  );
+}

@@ -1,0 +1,57 @@
+import type { Problem } from "../kit/problems";
+import type { StackConfig } from "./config";
+
+/** What a gateway is: with a database, or without. */
+export const profiles = ["stateful", "stateless"] as const;
+
+export type Profile = (typeof profiles)[number];
+
+/** The profile of the box's own gateway. */
+export function profileOf({ database }: Pick<StackConfig, "database">): Profile {
+  return database.mode === "none" ? "stateless" : "stateful";
+}
+
+/**
+ * The models of the box's own gateway. What they are elsewhere is left out: its change is none of the box.
+ */
+export function modelsOfBox(config: Pick<StackConfig, "database" | "models">): StackConfig["models"] {
+  const profile = profileOf(config);
+  return Object.fromEntries(
+    Object.entries(config.models)
+      .filter(([, { profiles }]) => profiles?.[profile] !== false)
+      .map(([name, { profiles: _, ...model }]) => [name, model as StackConfig["models"][string]]),
+  );
+}
+
+/** Mistakes in how gateways elsewhere reach the models. */
+export function checkProfiles({ models }: StackConfig): Problem[] {
+  return Object.entries(models).flatMap(([name, model]) => {
+    const path = `gpubox:models.${name}.profiles`;
+    if (!model.profiles) return [];
+    const problems: Problem[] = [];
+    if (profiles.every((profile) => model.profiles?.[profile] === false))
+      problems.push({
+        path,
+        what: "No gateway would have it.",
+        fix: "Let one of the two be true, or remove the model.",
+      });
+    for (const profile of profiles) {
+      const differs = model.profiles[profile];
+      if (typeof differs !== "object") continue;
+      const at = `${path}.${profile}.baseUrl`;
+      if (model.engine === "cloud")
+        problems.push({
+          path: at,
+          what: "A provider is reached in the same way from everywhere.",
+          fix: `Write ${profile}: true or false.`,
+        });
+      else if (!/\/v\d+\/?$/.test(new URL(differs.baseUrl).pathname))
+        problems.push({
+          path: at,
+          what: `"${differs.baseUrl}" does not end in /v1.`,
+          fix: `Write ${differs.baseUrl.replace(/\/$/, "")}/v1.`,
+        });
+    }
+    return problems;
+  });
+}

@@ -1,0 +1,67 @@
+import type { AccessConfig } from "../schema/access";
+import type { BackupConfig } from "../schema/backup";
+import type { StackConfig } from "./config";
+import { isOptional, secretsOf } from "./optionalModels";
+
+export interface RequiredSecret {
+  name: string;
+  /** The key in the stack config that needs it. */
+  path: string;
+}
+
+/** Secrets that this config cannot do without, each with the key that needs it. */
+export function requiredSecrets(config: StackConfig): RequiredSecret[] {
+  const required: RequiredSecret[] = [
+    { name: "masterKey", path: "gpubox:gateway" },
+    { name: "saltKey", path: "gpubox:gateway" },
+  ];
+  if (config.cache.mode === "bundled") required.push({ name: "cachePassword", path: "gpubox:cache" });
+  if (config.database.mode === "bundled")
+    required.push({ name: "databasePassword", path: "gpubox:database" });
+  const { mode: observes, alerts, langfuse } = config.observability;
+  if (observes === "bundled") required.push({ name: "grafanaPassword", path: "gpubox:observability" });
+  if (langfuse?.mode === "bundled")
+    required.push({ name: "langfusePassword", path: "gpubox:observability.langfuse" });
+  for (const { name, path } of secretsOf({ alerts, langfuse }))
+    required.push({ name, path: `gpubox:observability${path}` });
+  for (const section of ["cache", "database"] as const) {
+    const { mode, url } = config[section];
+    if (mode === "external" && url) required.push({ name: url.secret, path: `gpubox:${section}.url` });
+  }
+  for (const { name, path } of secretsOf(config.gateway.env))
+    required.push({ name, path: `gpubox:gateway.env${path}` });
+  required.push(...accessSecrets(config.access), ...backupSecrets(config.backup));
+  for (const { name, path } of secretsOf(config.gateway.tls, ".tls"))
+    required.push({ name, path: `gpubox:gateway${path}` });
+  for (const { name, path } of secretsOf(config.jobs)) required.push({ name, path: `gpubox:jobs${path}` });
+  for (const [name, model] of Object.entries(config.models))
+    if (!isOptional(model))
+      for (const secret of secretsOf(model))
+        required.push({ name: secret.name, path: `gpubox:models.${name}${secret.path}` });
+  return required;
+}
+
+function backupSecrets({ restic }: BackupConfig): RequiredSecret[] {
+  return restic ? [{ name: restic.password.secret, path: "gpubox:backup.restic.password" }] : [];
+}
+
+/** The secrets of the declared keys and of the UI's login. */
+function accessSecrets(access: AccessConfig): RequiredSecret[] {
+  return [
+    ...virtualKeys(access),
+    ...(access.ui ? [{ name: access.ui.password.secret, path: "gpubox:access.ui.password" }] : []),
+  ];
+}
+
+/** The secrets whose values are virtual keys, those of before too. */
+export function virtualKeys({ keys }: AccessConfig): RequiredSecret[] {
+  return Object.entries(keys).flatMap(([name, { key, previous }]) => [
+    { name: key.secret, path: `gpubox:access.keys.${name}.key` },
+    ...(previous ? [{ name: previous.secret, path: `gpubox:access.keys.${name}.previous` }] : []),
+  ]);
+}
+
+/** Secrets that `npm run up` makes when they are missing: the keys, but never a key of before. */
+export function generatedKeys({ keys }: AccessConfig): string[] {
+  return [...new Set(Object.values(keys).map(({ key }) => key.secret))];
+}

@@ -1,0 +1,90 @@
+import { copyFileSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { adminSql, isEmpty } from "../../platform/box/database";
+import { run } from "../../platform/process";
+import { type Log, projectPaths } from "../../platform/project";
+import { dump } from "./dump";
+import { DUMP, writeManifest } from "./manifest";
+import { putIntoRestic } from "./restic";
+import { directoryOf, newFolder, prune, type Store, settle } from "./store";
+
+/**
+ * Backs a stack up: its database, the salt key's fingerprint, its config with the secrets encrypted, and the config of the
+ * gateway that serves. What is kept too long goes afterwards.
+ *
+ * @param reason for people who choose one later
+ * @returns its folder; undefined where the database holds nothing, and where it went into a repository
+ * @throws UserError when any part of it cannot be written; nothing of it is left then
+ */
+export async function backUp(store: Store, reason: string, log: Log): Promise<string | undefined> {
+  const { job, projectDir } = store;
+  if (await isEmpty(job)) {
+    log("  the database holds nothing yet: no backup is needed");
+    return undefined;
+  }
+  const folder = newFolder(store);
+  try {
+    // Before the dump: nothing in it may be younger than its name says.
+    const madeAt = new Date().toISOString();
+    const tables = await dump(job, join(folder, DUMP));
+    const config = projectPaths(projectDir).stackConfig(job.stack);
+    if (existsSync(config)) copyFileSync(config, join(folder, "stack.yaml"));
+    const gateway = await servingGateway(store);
+    if (gateway) writeFileSync(join(folder, "gateway-config.yaml"), gateway.config, { mode: 0o600 });
+    const manifest = await writeManifest(folder, {
+      stack: job.stack,
+      madeAt,
+      reason,
+      saltFingerprint: job.saltFingerprint,
+      postgres: await adminSql(job, "SHOW server_version"),
+      gatewayImage: gateway?.image,
+      tables,
+    });
+    const size = `${Object.keys(tables).length} tables, ${(manifest.bytes / 1e6).toFixed(1)} MB`;
+    if (directoryOf(store)) {
+      const path = settle(folder, manifest);
+      log(`  backed up to ${path} (${size})`);
+      await tellMonitors(store, log);
+      for (const old of prune(store)) log(`  removed the old backup ${old}`);
+      return path;
+    }
+    const path = settle(folder, manifest);
+    try {
+      await putIntoRestic(job.restic!, { folder: path, stack: job.stack, keep: job.keep });
+    } finally {
+      rmSync(path, { recursive: true, force: true });
+    }
+    log(`  backed up into ${job.restic!.repository} (${size})`);
+    await tellMonitors(store, log);
+    return undefined;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A backup that nobody hears of is still a backup. */
+async function tellMonitors({ job }: Store, log: Log): Promise<void> {
+  if (!job.tell) return;
+  const { code, stderr } = await run("sh", ["-c", job.tell], {
+    env: { DOCKER_HOST: job.docker },
+  });
+  if (code !== 0) log(`  the monitors were not told of it: ${stderr.trim()}`);
+}
+
+/** Image and rendered config of a gateway that runs; undefined where none does. */
+async function servingGateway({ job }: Store): Promise<{ image: string; config: string } | undefined> {
+  const labels = [`gpubox.stack=${job.stack}`, "gpubox.role=gateway"];
+  const filters = labels.flatMap((label) => ["--filter", `label=${label}`]);
+  const list = await run("docker", ["-H", job.docker, "ps", ...filters, "--format", "{{.ID}} {{.Image}}"]);
+  const [id, image] = list.stdout.split("\n")[0]?.split(" ") ?? [];
+  if (!id || !image) return undefined;
+  const { code, stdout } = await run("docker", [
+    "-H",
+    job.docker,
+    "exec",
+    id,
+    "cat",
+    "/etc/gpubox/config.yaml",
+  ]);
+  return code === 0 ? { image, config: stdout } : undefined;
+}

@@ -1,0 +1,69 @@
+import { randomBytes } from "node:crypto";
+import { processesOf } from "../../configs/kit/processes";
+import { adminSql, type DatabaseAt, LITELLM, POSTGRES_PATH } from "../../platform/box/database";
+import { output, run, UserError } from "../../platform/process";
+import type { Log } from "../../platform/project";
+import { checkDump, readManifest } from "./manifest";
+import { restoreAndCompare } from "./restore";
+
+/** A server for one rehearsal: no network, no volume of its own name, and no care for a power cut. */
+const SCRATCH = `${POSTGRES_PATH} set -e
+cd /var/lib/postgresql/data
+initdb -D scratch -U postgres --encoding=UTF8 --locale=C.UTF-8 --auth=peer >/dev/null
+exec postgres -D scratch -c listen_addresses= -c unix_socket_directories=/tmp -c fsync=off -c full_page_writes=off`;
+
+/** Seconds until the scratch server answers. */
+const START_SECONDS = 60;
+
+/**
+ * Restores a backup into a scratch container and compares every table with what was backed up. Touches nothing that serves.
+ *
+ * @param image the database's image
+ * @throws UserError when the backup could not be restored as it was
+ */
+export async function rehearse(docker: string, image: string, folder: string, log: Log): Promise<void> {
+  const manifest = readManifest(folder);
+  await checkDump(folder, manifest);
+  const container = `gpubox-${manifest.stack}-rehearsal-${randomBytes(3).toString("hex")}`;
+  const at: DatabaseAt = { docker, container };
+  await output("docker", [
+    ...["-H", docker, "run", "-d", "--name", container, "--network", "none", "--user", "999:999"],
+    ...[
+      "--cap-drop",
+      "ALL",
+      "--security-opt",
+      "no-new-privileges:true",
+      "--memory",
+      "1024m",
+      "--pids-limit",
+      String(processesOf("database")),
+      "--shm-size",
+      "256m",
+    ],
+    ...["--label", `gpubox.stack=${manifest.stack}`, "--label", "gpubox.keep=rehearsal"],
+    ...["--volume", "/var/lib/postgresql/data", "--entrypoint", "sh", image, "-c", SCRATCH],
+  ]);
+  try {
+    await started(at);
+    await adminSql(at, `CREATE ROLE ${LITELLM};`, "postgres");
+    await adminSql(at, `CREATE DATABASE ${LITELLM} OWNER ${LITELLM};`, "postgres");
+    await restoreAndCompare(at, LITELLM, folder, manifest.tables);
+  } finally {
+    await run("docker", ["-H", docker, "rm", "-f", "-v", container]);
+  }
+  const rows = Object.values(manifest.tables).reduce((sum, table) => sum + table.rows, 0);
+  log(`  rehearsed: ${Object.keys(manifest.tables).length} tables with ${rows} rows, each as it was`);
+}
+
+async function started(at: DatabaseAt): Promise<void> {
+  const end = Date.now() + START_SECONDS * 1000;
+  for (;;) {
+    try {
+      await adminSql(at, "SELECT 1", "postgres");
+      return;
+    } catch (error) {
+      if (!(error instanceof UserError) || Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import { z } from "zod";
+import { adminSql, type DatabaseAt } from "../../platform/box/database";
+
+/** Rows of a table and a sum over them that no order of rows changes. */
+export const tableSchema = z.object({ rows: z.number(), sum: z.string() });
+
+/** Table, with its schema, to what it holds. */
+export type Tables = Record<string, z.infer<typeof tableSchema>>;
+
+/** Statements for psql that print a line for each table: name, rows, sum. */
+export const TABLES = `SET timezone = 'UTC';
+SELECT format('SELECT %L, count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM %I.%I t',
+  nspname || '.' || relname, nspname, relname)
+FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY nspname, relname \\gexec
+`;
+
+/** What lines of `TABLES` say. */
+export function parseTables(text: string): Tables {
+  const lines = text.split("\n").map((line) => line.split("\t"));
+  return Object.fromEntries(
+    lines
+      .filter((fields) => fields.length === 3)
+      .map(([name = "", rows, sum = ""]) => [name, { rows: Number(rows), sum }]),
+  );
+}
+
+/** What a database holds now. */
+export async function tablesOf(at: DatabaseAt, database: string): Promise<Tables> {
+  return parseTables(await adminSql(at, TABLES, database));
+}
+
+/** How two databases differ, a sentence for each table; none where they hold the same. */
+export function differences(backup: Tables, restored: Tables): string[] {
+  const names = [...new Set([...Object.keys(backup), ...Object.keys(restored)])].sort();
+  return names.flatMap((name) => {
+    const [before, after] = [backup[name], restored[name]];
+    if (!before) return [`${name} is not in the backup`];
+    if (!after) return [`${name} is missing`];
+    if (before.rows !== after.rows) return [`${name} has ${after.rows} rows and not ${before.rows}`];
+    return before.sum === after.sum ? [] : [`${name} has as many rows and others`];
+  });
+}

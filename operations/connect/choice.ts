@@ -1,0 +1,102 @@
+import { z } from "zod";
+import { engineOf, type ModelConfig } from "../../configs/engines";
+import { suggestion } from "../../configs/kit/problems";
+import type { BoxPlan } from "../../configs/kit/types";
+import { bracketed, isWildcard } from "../../configs/network/addresses";
+import { gatewayYaml } from "../../configs/plan/gatewayYaml";
+import type { StackConfig } from "../../configs/stack/config";
+import type { Client } from "./clients";
+
+/** Chat models, those that start by themselves first. */
+export function chatModels({ models }: StackConfig): string[] {
+  const chat = Object.entries(models).filter(([, { mode }]) => mode === "chat");
+  const rank = ({ start }: ModelConfig) => (start === "auto" ? 0 : 1);
+  return chat.sort(([, a], [, b]) => rank(a) - rank(b)).map(([name]) => name);
+}
+
+const deployments = z.object({
+  model_list: z.array(
+    z.object({
+      model_name: z.string(),
+      model_info: z.object({ max_input_tokens: z.number().optional() }),
+    }),
+  ),
+  router_settings: z.object({ model_group_alias: z.record(z.string(), z.string()).optional() }),
+});
+
+/** Model and alias to the tokens that one request may have; of several instances the smallest. */
+export function contextsOf(box: BoxPlan): Record<string, number> {
+  const { model_list, router_settings } = deployments.parse(gatewayYaml(box));
+  const contexts: Record<string, number> = {};
+  for (const { model_name, model_info } of model_list) {
+    const { max_input_tokens } = model_info;
+    if (max_input_tokens)
+      contexts[model_name] = Math.min(contexts[model_name] ?? max_input_tokens, max_input_tokens);
+  }
+  for (const [alias, name] of Object.entries(router_settings.model_group_alias ?? {}))
+    if (contexts[name]) contexts[alias] = contexts[name];
+  return contexts;
+}
+
+/** What is wrong with a choice of host or model, and what to do. */
+export interface Refusal {
+  what: string;
+  fix: string;
+}
+
+/** The model that a client starts with: the one named, else the first that suits it. */
+export function chooseModel(config: StackConfig, client: Client, wanted?: string): string | Refusal {
+  const all = chatModels(config);
+  const slash = (name: string) => client === "claude-code" && name.includes("/");
+  if (wanted === undefined)
+    return (
+      all.find((name) => !slash(name)) ?? {
+        what: `The stack ${config.stack} declares no chat model that ${client} could ask.`,
+        fix: slash(all[0] ?? "") ? "Give one an alias without a slash." : "Add one under gpubox:models.",
+      }
+    );
+  const names = Object.entries(config.models)
+    .filter(([name]) => all.includes(name))
+    .flatMap(([name, model]) => [name, ...model.aliases, ...(engineOf(model).adapters?.(model) ?? [])]);
+  if (!names.includes(wanted))
+    return {
+      what: `The stack ${config.stack} has no chat model "${wanted}".`,
+      fix: suggestion(wanted, names),
+    };
+  if (slash(wanted))
+    return {
+      what: "Claude Code takes no model with a slash in its name.",
+      fix: `Give "${wanted}" an alias without one.`,
+    };
+  return wanted;
+}
+
+/**
+ * The secret that holds the client's key: `wanted` is a declared virtual key or a secret. Default: the first declared key
+ * that may ask the model, by itself and by its team, else the master key.
+ */
+export function keySecret({ access }: StackConfig, model: string, wanted?: string): string {
+  if (wanted !== undefined) return access.keys[wanted]?.key.secret ?? wanted;
+  const may = ({ models }: { models?: string[] }) => models === undefined || models.includes(model);
+  const found = Object.values(access.keys).find(
+    (key) => may(key) && may((key.team && access.teams[key.team]) || {}),
+  );
+  return found?.key.secret ?? "masterKey";
+}
+
+/** The base URL for clients that reach the box under another host name. */
+export function endpointAt(endpoint: string, { gateway }: StackConfig, host?: string): string | Refusal {
+  const loopback = ["localhost", "127.0.0.1", "::1"];
+  const wildcard = isWildcard(gateway.bind);
+  const known = [...gateway.hosts, ...(wildcard ? [] : [gateway.bind]), ...loopback];
+  const wanted = host ?? (loopback.includes(gateway.bind) ? undefined : gateway.hosts[0]);
+  if (wanted === undefined) return endpoint;
+  if (!known.includes(wanted))
+    return {
+      what: `The edge does not answer to the host name "${wanted}".`,
+      fix: "Add it to gpubox:gateway.hosts.",
+    };
+  const url = new URL(endpoint);
+  url.hostname = bracketed(wanted);
+  return url.origin;
+}

@@ -1,0 +1,67 @@
+import { renderText } from "../../configs/kit/text";
+import type { BoxPlan, StepPlan } from "../../configs/kit/types";
+import { type BackupJob, backupJobSchema } from "../../configs/plan/backup";
+import { run, UserError } from "../../platform/process";
+import type { Log } from "../../platform/project";
+import { planStack } from "../../platform/stack/planStack";
+import { readResolved } from "../../platform/stack/resolved";
+import { findSecretStore, readSecrets, type Secrets } from "../../platform/stack/secrets";
+
+/** A stack whose database is on this host. */
+export interface StackDatabase {
+  plan: BoxPlan;
+  job: BackupJob;
+  secrets: Secrets;
+}
+
+/**
+ * The plan of a stack and what its backups have to know.
+ *
+ * @throws UserError where the stack has no database on this host
+ */
+export async function stackDatabase(projectDir: string, stack: string): Promise<StackDatabase> {
+  const secrets = await readSecrets(await findSecretStore(projectDir, stack));
+  const plan = planStack(projectDir, stack, secrets, readResolved(projectDir, stack));
+  if (!plan.backup?.stdin)
+    throw new UserError(
+      `The stack ${stack} has no database on this host.`,
+      "An external one is backed up and asked where it runs; with `mode: none` there is none.",
+    );
+  return { plan, secrets, job: backupJobSchema.parse(JSON.parse(renderText(plan.backup.stdin, secrets))) };
+}
+
+/**
+ * What `up` does to a database once, after it is another one: the schema of the gateway's image, then the declared teams and
+ * keys. Does nothing where the gateway cannot use a database.
+ */
+export async function bringUpToDate(database: StackDatabase, log: Log): Promise<void> {
+  const migrate = database.plan.gateway.before.find(({ name }) => name === "migrate");
+  if (migrate) await runStep(database, migrate, log);
+  await makeAccess(database, log);
+}
+
+/** Makes the declared teams and keys again, through a gateway of this config; says so where none runs. */
+export async function makeAccess(database: StackDatabase, log: Log): Promise<void> {
+  const { stack, docker, gateway } = database.plan;
+  if (!gateway.access) return;
+  const labels = [`gpubox.stack=${stack}`, `gpubox.generation=${gateway.generation}`];
+  const filters = labels.flatMap((label) => ["--filter", `label=${label}`]);
+  const running = await run("docker", ["-H", docker, "ps", "-q", ...filters]);
+  const container = running.stdout.split("\n")[0];
+  if (container) await runStep(database, gateway.access, log, { GPUBOX_CONTAINER: container });
+  else log("  no gateway of this config runs: `npm run up` makes the declared teams and keys");
+}
+
+async function runStep(
+  { plan, secrets }: StackDatabase,
+  { script, stdin }: StepPlan,
+  log: Log,
+  env: Record<string, string> = {},
+): Promise<void> {
+  const done = await run("sh", ["-c", script], {
+    env: { DOCKER_HOST: plan.docker, ...env },
+    stdin: stdin && renderText(stdin, secrets),
+  });
+  for (const line of done.stdout.split("\n").filter(Boolean)) log(`  ${line}`);
+  if (done.code !== 0) throw new UserError(done.stderr.trim(), "Correct it and run `npm run up`.");
+}

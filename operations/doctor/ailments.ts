@@ -1,0 +1,87 @@
+import type { BoxPlan } from "../../configs/kit/types";
+import { modelServers, servicesOf } from "../../configs/plan/box";
+import type { ContainerFacts, Facts } from "./facts";
+import { logsCommand, upCommand } from "./row";
+
+/** Seconds that a part of the box gets to answer when it is asked by its own health check. */
+export const ANSWER_SECONDS = 3;
+
+/** Exit status of a process that got SIGKILL: the kernel's, where it ran out of memory. */
+const KILLED = 137;
+
+/** Statuses of a container that somebody ended: it left by itself at a signal, or was killed. */
+const BY_HAND = [0, KILLED, 143];
+
+/** A container's own memory setting in the stack config. */
+export function memoryKey(box: BoxPlan, role: string): string {
+  const backend = modelServers(box).find(({ service }) => service.container.name === role);
+  if (backend) return `gpubox:models.${backend.model}.memoryMiB`;
+  return ["gateway", "cache", "database"].includes(role) ? `gpubox:${role}.memoryMiB` : "its memory limit";
+}
+
+/** The memory limit that the config plans for a container. */
+export function limitOf(box: BoxPlan, role: string): number | string {
+  return servicesOf(box).find(({ container }) => container.name === role)?.container.memoryMiB ?? "?";
+}
+
+export function containerOf(facts: Facts, role: string): ContainerFacts | undefined {
+  return facts.containers?.find((one) => one.role === role);
+}
+
+/** A container that was ended by a person or a program, and not by itself or for its memory. */
+export function endedByHand({ state, exitCode, oomKilled }: ContainerFacts): boolean {
+  return state === "exited" && !oomKilled && BY_HAND.includes(exitCode);
+}
+
+/** A container that does not run well, in words. Undefined for one that does. */
+export function ailment(container: ContainerFacts | undefined): string | undefined {
+  if (!container) return "is not there";
+  const { state, oomKilled, error } = container;
+  if (state === "paused") return "is paused";
+  if (state === "running") return runningAilment(container);
+  if (oomKilled) return "was killed: it needed more memory than its limit";
+  if (state === "created") return error ? `did not start: ${error}` : "was made and never started";
+  if (state === "restarting")
+    return `ends again and again, ${container.restarts} times so far${last(container)}`;
+  if (!endedByHand(container)) return `ended with status ${container.exitCode}${last(container)}`;
+  // What ends by itself is started again: by Docker's rule only what was ended by hand stays down.
+  return container.exitCode === KILLED
+    ? "was killed by hand (status 137, and not for its memory), and Docker leaves it down"
+    : `was stopped (status ${container.exitCode})`;
+}
+
+function runningAilment(container: ContainerFacts): string | undefined {
+  const { health, probe, halted = [] } = container;
+  if (halted.length > 0) return `has a process that is stopped by a signal (${halted.join(", ")})`;
+  if (health === "starting" || probe === "answers") return undefined;
+  if (probe === "silent") return `runs and does not answer within ${ANSWER_SECONDS} s`;
+  if (probe === "fails" || health === "unhealthy") return `runs and does not answer${last(container)}`;
+  return undefined;
+}
+
+function last({ lastWords }: ContainerFacts): string {
+  return lastWords ? `: ${lastWords}` : "";
+}
+
+/** What to do about an ailing container that `up` starts. */
+export function remedy(box: BoxPlan, container: ContainerFacts | undefined, role: string): string {
+  if (container?.state === "paused") return `Run \`docker unpause ${container.name}\`.`;
+  if (container?.oomKilled && container.state !== "running")
+    return `Raise ${memoryKey(box, role)} (now ${limitOf(box, role)} MiB), then ${upCommand(box)}.`;
+  if (container?.state === "running" || container?.state === "restarting")
+    return `Read ${logsCommand(box, roleWord(box, role))}, then run \`${restart(container)}\`.`;
+  return `Run ${upCommand(box)}: it starts what should run.`;
+}
+
+/** A process that hangs does not take its stop signal, and a gateway has a quarter of an hour to finish. */
+function restart({ name }: ContainerFacts): string {
+  return `docker restart -t 10 ${name}`;
+}
+
+/** What a person calls the part of the box that a container belongs to. */
+function roleWord(box: BoxPlan, role: string): string {
+  const backend = modelServers(box).find(({ service, valve }) =>
+    [service, valve].some(({ container }) => container.name === role),
+  );
+  return backend?.model ?? role;
+}

@@ -1,0 +1,125 @@
+import { z } from "zod";
+import type { BoxPlan } from "../../configs/kit/types";
+import type { ContainerFacts } from "./facts";
+import { ask } from "./look";
+import { endedOf, type Kill, killsOf, type Life } from "./memoryKills";
+import { haltedIn } from "./probes";
+
+/** Lines of a log that say why something ended. */
+const LAST_LINES = 4;
+
+const inspected = z.array(
+  z.object({
+    Id: z.string(),
+    Name: z.string(),
+    RestartCount: z.number(),
+    State: z.object({
+      Status: z.enum(["created", "running", "paused", "restarting", "removing", "exited", "dead"]),
+      ExitCode: z.number(),
+      OOMKilled: z.boolean(),
+      Error: z.string(),
+      StartedAt: z.string(),
+      FinishedAt: z.string(),
+      Health: z.object({ Status: z.string() }).nullish(),
+    }),
+    Config: z.object({ Labels: z.record(z.string(), z.string()) }),
+    NetworkSettings: z.object({ Networks: z.record(z.string(), z.unknown()).nullish() }),
+  }),
+);
+
+const health = z.enum(["healthy", "unhealthy", "starting"]);
+
+/**
+ * The stack's containers, stopped ones too; undefined where the engine does not say.
+ *
+ * @param kills what the kernel killed for want of memory. Default: nothing
+ */
+export async function containersOf(
+  box: BoxPlan,
+  kills: Promise<Kill[]> = Promise.resolve([]),
+): Promise<ContainerFacts[] | undefined> {
+  const list = await ask(box, ["ps", "-aq", "--no-trunc", "--filter", `label=gpubox.stack=${box.stack}`]);
+  if (list.code !== 0) return undefined;
+  const ids = list.stdout.split("\n").filter(Boolean);
+  if (ids.length === 0) return [];
+  const [details, stats, halted, killed] = await Promise.all([
+    ask(box, ["inspect", "--type", "container", ...ids]),
+    statsOf(box, ids),
+    Promise.all(ids.map((id) => haltedIn(box, id))),
+    kills,
+  ]);
+  // One that went away since it was listed makes the command fail, and the others are still printed.
+  const seen = inspected.safeParse(parseJson(details.stdout));
+  if (!seen.success) return undefined;
+  const now = Date.now() / 1000;
+  const found = seen.data.map(({ State, ...one }) => {
+    const name = one.Name.replace(/^\//, "");
+    const life: Life = {
+      id: one.Id,
+      startedAt: Date.parse(State.StartedAt) / 1000,
+      endedAt: Date.parse(State.FinishedAt) / 1000,
+      restarts: one.RestartCount,
+      oomKilled: State.OOMKilled,
+    };
+    return {
+      name,
+      role: one.Config.Labels["gpubox.role"] ?? "",
+      state: State.Status,
+      health: health.safeParse(State.Health?.Status).data,
+      exitCode: State.ExitCode,
+      oomKilled: State.OOMKilled,
+      restarts: one.RestartCount,
+      error: State.Error,
+      networks: Object.keys(one.NetworkSettings.Networks ?? {}),
+      generation: one.Config.Labels["gpubox.generation"],
+      memoryKills: killsOf(life, killed, now),
+      endedAt: endedOf(life, now),
+      halted: State.Status === "running" ? halted[ids.indexOf(one.Id)] : undefined,
+      ...stats[name],
+    };
+  });
+  return Promise.all(found.map((one) => withWords(box, one)));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a container that does not run well says of itself. */
+async function withWords(box: BoxPlan, one: ContainerFacts): Promise<ContainerFacts> {
+  const ails =
+    one.state === "restarting" || one.health === "unhealthy" || (one.state === "exited" && one.exitCode);
+  if (!ails) return one;
+  const { stdout, stderr } = await ask(box, ["logs", "--tail", String(LAST_LINES), one.name]);
+  const lastWords = `${stdout}${stderr}`
+    .replace(/[\p{Cc}\s]+/gu, " ")
+    .trim()
+    .slice(-300);
+  return { ...one, lastWords };
+}
+
+const stat = z.object({ Name: z.string(), CPUPerc: z.string(), MemPerc: z.string() });
+
+async function statsOf(box: BoxPlan, ids: string[]) {
+  const args = ["stats", "--no-stream", "--format", "{{json .}}", ...ids];
+  const { stdout } = await ask(box, args);
+  const entries = stdout.split("\n").flatMap((line) => {
+    const one = stat.safeParse(parseJson(line)).data;
+    if (!one) return [];
+    const { Name, CPUPerc, MemPerc } = one;
+    return [
+      [Name, { cpuPercent: Number.parseFloat(CPUPerc), memoryPercent: Number.parseFloat(MemPerc) }] as const,
+    ];
+  });
+  return Object.fromEntries(entries.filter(([, { cpuPercent }]) => Number.isFinite(cpuPercent)));
+}
+
+/** Names of the host's networks. */
+export async function networksOf(box: Pick<BoxPlan, "docker">): Promise<string[] | undefined> {
+  const list = await ask(box, ["network", "ls", "--format", "{{.Name}}"]);
+  return list.code === 0 ? list.stdout.split("\n").filter(Boolean) : undefined;
+}

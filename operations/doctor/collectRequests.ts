@@ -1,0 +1,33 @@
+import { PROBE } from "../../configs/kit/names";
+import type { BoxPlan } from "../../configs/kit/types";
+import type { Facts } from "./facts";
+import { ask } from "./look";
+import { parseRequest } from "./requests";
+
+/** What a gateway says of a name that it does not know; see LiteLLM's route_llm_request.py. */
+const UNKNOWN_MODEL = /Invalid model name passed in model=([^\s"\\]{1,128}?)\. Call/g;
+
+/** What the logs of edge and gateways say of the time since `since`, in Docker's words: `15m`, a date. */
+export async function lately(
+  box: BoxPlan,
+  gateways: string[],
+  since: string,
+): Promise<Pick<Facts, "requests" | "unknownModels">> {
+  const log = async (container: string) => {
+    const { code, stdout, stderr } = await ask(box, ["logs", "--since", since, container]);
+    return code === 0 ? stdout + stderr : undefined;
+  };
+  const [edge, ...texts] = await Promise.all([`${box.prefix}-edge`, ...gateways].map(log));
+  const known = texts.filter((text) => text !== undefined);
+  return {
+    requests: edge
+      ?.split("\n")
+      .map(parseRequest)
+      .filter((one) => one !== undefined),
+    unknownModels: known.length > 0 ? [...new Set(known.flatMap(namesIn))] : undefined,
+  };
+}
+
+function namesIn(text: string): string[] {
+  return [...text.matchAll(UNKNOWN_MODEL)].map(([, name]) => name!).filter((name) => name !== PROBE);
+}

@@ -1,0 +1,110 @@
+import type { BoxPlan } from "../../configs/kit/types";
+import { onHost } from "../../platform/machine";
+import type { MemoryKills } from "./facts";
+import { ask, within } from "./look";
+
+/** A process that the kernel killed for want of memory, in the container with that id. */
+export interface Kill {
+  id: string;
+  /** Seconds since 1970. */
+  at: number;
+  limit: "own" | "host";
+}
+
+/** Milliseconds for the kernel's log. */
+const LOG_MS = 5_000;
+
+/** Seconds back from now in which a kill still matters. */
+const DAY = 24 * 3600;
+
+/** The kernel and Docker tell one kill with times that differ by less. */
+const SAME_SECONDS = 3;
+
+/** The kernel counts from its start. */
+const KERNEL_LOG = "date +%s && cat /proc/uptime && dmesg";
+
+/**
+ * Kills of the last day. Docker forgets: some versions take the mark of a kill off with the restart, and the engine keeps 256
+ * events, which the health checks of a box fill within a minute. The kernel's log names the container, whose id stays.
+ */
+export async function memoryKills(box: BoxPlan): Promise<Kill[]> {
+  const [kernel, docker] = await Promise.all([kernelKills(box), dockerKills(box)]);
+  const more = docker.filter(
+    ({ id, at }) => !kernel.some((one) => one.id === id && Math.abs(one.at - at) <= SAME_SECONDS),
+  );
+  return [...kernel, ...more];
+}
+
+/** Where this user may not read the kernel's log, a container with that one right reads it. */
+async function kernelKills(box: BoxPlan): Promise<Kill[]> {
+  const own = await within(
+    LOG_MS,
+    onHost(box.docker, KERNEL_LOG).catch(() => undefined),
+  );
+  if (own !== undefined) return parseKernelLog(own);
+  const rights = ["--network", "none", "--read-only", "--cap-drop", "ALL", "--cap-add", "SYSLOG"];
+  const limits = ["--user", "0:0", "--memory", "64m", "--pids-limit", "16", "--pull", "never"];
+  const command = ["--entrypoint", "sh", box.edge.container.image, "-c", KERNEL_LOG];
+  const { code, stdout } = await ask(box, ["run", "--rm", ...rights, ...limits, ...command], LOG_MS);
+  return code === 0 ? parseKernelLog(stdout) : [];
+}
+
+/** Reads the time, the seconds since the kernel's start, and the kernel's log. */
+export function parseKernelLog(text: string): Kill[] {
+  const [now = "", uptime = "", ...lines] = text.split("\n");
+  const began = Number(now) - Number.parseFloat(uptime);
+  if (!Number.isFinite(began)) return [];
+  return lines.flatMap((line) => {
+    const match = /^\[\s*(\d+\.\d+)\] oom-kill:(\S+?),task_memcg=\S*?([0-9a-f]{64})\b/.exec(line);
+    if (!match) return [];
+    const [, seconds, cause, id] = match;
+    const limit = cause!.includes("CONSTRAINT_MEMCG") ? ("own" as const) : ("host" as const);
+    return [{ id: id!, at: began + Number(seconds), limit }];
+  });
+}
+
+async function dockerKills(box: BoxPlan): Promise<Kill[]> {
+  const until = String(Math.floor(Date.now() / 1000));
+  const { stdout } = await ask(box, [
+    ...["events", "--since", "24h", "--until", until, "--format", "{{.Actor.ID}} {{.TimeNano}}"],
+    ...["--filter", "event=oom", "--filter", `label=gpubox.stack=${box.stack}`],
+  ]);
+  return [...stdout.matchAll(/^([0-9a-f]{64}) (\d{16,})$/gm)].map(([, id, nano]) => ({
+    id: id!,
+    at: Number(nano) / 1e9,
+    limit: "own" as const,
+  }));
+}
+
+/** What a container was like when it was looked at. Times are seconds since 1970; not a number where there is none. */
+export interface Life {
+  id: string;
+  startedAt: number;
+  endedAt: number;
+  restarts: number;
+  oomKilled: boolean;
+}
+
+/**
+ * The kills that say something of a container as it runs now: in its present run, or before a restart of Docker's. A start by
+ * hand sets the count of restarts to 0, and what came before it is over.
+ */
+export function killsOf(life: Life, kills: Kill[], now: number): MemoryKills | undefined {
+  const own = kills.filter(
+    ({ id, at }) => id === life.id && now - at < DAY && (life.restarts > 0 || at >= life.startedAt),
+  );
+  const marked = life.oomKilled && life.restarts > 0 && now - life.endedAt < DAY;
+  const all = own.length > 0 || !marked ? own : [{ at: life.endedAt, limit: "own" as const }];
+  const [last] = [...all].sort((one, other) => other.at - one.at);
+  return last && { count: all.length, lastAt: moment(last.at), limit: last.limit };
+}
+
+/** When Docker last started it again by itself, in words; undefined where that was never or longer ago than a day. */
+export function endedOf({ restarts, endedAt }: Life, now: number): string | undefined {
+  return restarts > 0 && now - endedAt < DAY ? moment(endedAt) : undefined;
+}
+
+/** `2026-11-28 22:16:58 UTC` */
+function moment(seconds: number): string {
+  return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}

@@ -1,0 +1,62 @@
+import type { BoxPlan } from "../../configs/kit/types";
+import { servicesOf } from "../../configs/plan/box";
+import type { ContainerFacts } from "./facts";
+import { ask, inside, tookTooLong } from "./look";
+
+/** Exit codes of `docker exec` for a command that cannot be run: nothing is known then. */
+const NOT_RUN = [125, 126, 127];
+
+/** Asks every container that runs by its own health check, all at the same time, and once. */
+export async function probed(box: BoxPlan, containers: ContainerFacts[]): Promise<ContainerFacts[]> {
+  const tests = Object.fromEntries(
+    servicesOf(box).map(({ container }) => [container.name, commandOf(container.health.test)]),
+  );
+  return Promise.all(
+    containers.map(async (one) => {
+      const test = tests[one.role];
+      if (one.state !== "running" || !test) return one;
+      return { ...one, ...(await probe(box, one, test)) };
+    }),
+  );
+}
+
+/** A health check of Docker's as a command. */
+export function commandOf([kind, ...words]: string[]): string[] | undefined {
+  if (kind === "CMD") return words;
+  return kind === "CMD-SHELL" ? ["sh", "-c", ...words] : undefined;
+}
+
+async function probe(
+  box: BoxPlan,
+  { name, lastWords }: ContainerFacts,
+  test: string[],
+): Promise<Partial<ContainerFacts>> {
+  const result = await inside(box, name, test);
+  if (result.code === 0) return { probe: "answers" };
+  // It was looked at a moment before.
+  if (/ is paused/.test(result.stderr)) return { state: "paused" };
+  if (/ is not running| is restarting|No such container/.test(result.stderr)) return {};
+  if (tookTooLong(result)) return { probe: "silent" };
+  if (NOT_RUN.includes(result.code)) return {};
+  return { probe: "fails", lastWords: lastWords ?? lineOf(result.stderr || result.stdout) };
+}
+
+function lineOf(text: string): string | undefined {
+  const words = text.replace(/[\p{Cc}\s]+/gu, " ").trim();
+  return words ? words.slice(-300) : undefined;
+}
+
+/** Names of a container's processes that a signal stopped; undefined where the engine does not say. */
+export async function haltedIn(
+  box: Pick<BoxPlan, "docker">,
+  container: string,
+): Promise<string[] | undefined> {
+  const { code, stdout } = await ask(box, ["top", container, "-eo", "pid,stat,comm"]);
+  return code === 0 ? parseTop(stdout) : undefined;
+}
+
+/** Commands in state `T` of a table `PID STAT COMMAND`; `t` is a debugger's. */
+export function parseTop(table: string): string[] {
+  const names = table.split("\n").flatMap((line) => /^\s*\d+\s+T\S*\s+(\S.*?)\s*$/.exec(line)?.[1] ?? []);
+  return [...new Set(names)];
+}

@@ -1,0 +1,65 @@
+import type { BoxPlan } from "../../configs/kit/types";
+import { limitOf, memoryKey } from "./ailments";
+import type { ContainerFacts, Facts } from "./facts";
+import { type Finding, logsCommand, type Row, upCommand } from "./row";
+
+/** Share of its limit, in percent, at which a container is about to be killed. */
+const FULL_PERCENT = 90;
+
+function raise(box: BoxPlan, role: string): string {
+  return `Raise ${memoryKey(box, role)} (now ${limitOf(box, role)} MiB), then ${upCommand(box)}.`;
+}
+
+/** A running container that lost a process for want of memory. One that is down now is told by its own row. */
+function memoryFindings(box: BoxPlan, { containers }: Facts): Finding[] | undefined {
+  return containers?.flatMap(({ name, role, state, memoryPercent = 0, memoryKills, restarts }) => {
+    if (memoryKills && state !== "exited" && state !== "restarting") {
+      const { count, lastAt, limit } = memoryKills;
+      const healed = restarts > 0 ? "; Docker has started it again" : "";
+      const why = limit === "host" ? "because the machine itself had no memory left" : "at its memory limit";
+      return [
+        {
+          what: `${name} was killed ${why}, ${times(count)}, the last at ${lastAt}${healed}.`,
+          fix:
+            limit === "host"
+              ? "Stop a model (`npm run model stop MODEL`), or lower memoryMiB of what needs less."
+              : raise(box, role),
+        },
+      ];
+    }
+    if (memoryPercent < FULL_PERCENT) return [];
+    return [
+      { what: `${name} uses ${Math.round(memoryPercent)} % of its memory limit.`, fix: raise(box, role) },
+    ];
+  });
+}
+
+/** Ended by itself not long ago, runs again, and not for want of memory. */
+function restarted({ state, restarts, endedAt, memoryKills }: ContainerFacts): boolean {
+  return state === "running" && restarts > 0 && endedAt !== undefined && !memoryKills;
+}
+
+function times(count: number): string {
+  return count === 1 ? "once" : `${count} times`;
+}
+
+/** What Docker has healed already. */
+export const restartRows: Row[] = [
+  {
+    id: "memory",
+    symptom: "a container restarts now and then with status 137",
+    cause: "it reaches its memory limit, or the machine's memory was at its end; Docker starts it again",
+    check: memoryFindings,
+  },
+  {
+    id: "restarted",
+    symptom: "a request broke off, and everything is well again",
+    cause: "a container ended by itself within the last day, and Docker started it again",
+    level: "note",
+    check: (box, { containers }) =>
+      containers?.filter(restarted).map(({ name, role, restarts, endedAt }) => ({
+        what: `${name} ended by itself ${times(restarts)}, the last time at ${endedAt}, and Docker started it again.`,
+        fix: `Read ${logsCommand(box, role)} of that time: Docker keeps no reason.`,
+      })),
+  },
+];

@@ -1,0 +1,23 @@
+import { onHost } from "../../configs/kit/hostFiles";
+import type { BoxPlan } from "../../configs/kit/types";
+import { servicesOf } from "../../configs/plan/box";
+import { output } from "../../platform/process";
+import type { Log } from "../../platform/project";
+
+/** Services that keep something in a volume; `down` deletes one only by its name. */
+export const VOLUMES = ["database", "prometheus", "alertmanager", "grafana"];
+
+/**
+ * Deletes a service's volume, so that the next `up` begins with an empty one. For the database that includes the marker
+ * which says there was one.
+ */
+export async function removeVolume(plan: BoxPlan, name: string, log: Log): Promise<void> {
+  const service = servicesOf(plan).find(({ container }) => container.name === name);
+  if (!service?.volume) return;
+  await output("docker", ["-H", plan.docker, "volume", "rm", "-f", service.volume.name]);
+  for (const { path } of service.writable) {
+    const script = onHost(plan.edge.container.image, plan.dataDir, 'rm -rf "$1"', [path]);
+    await output("sh", ["-c", script], { env: { DOCKER_HOST: plan.docker } });
+  }
+  log(`  deleted the volume ${service.volume.name}`);
+}

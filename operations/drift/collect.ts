@@ -1,0 +1,83 @@
+import { z } from "zod";
+import type { SecretValues } from "../../configs/kit/text";
+import type { BoxPlan } from "../../configs/kit/types";
+import { servicesOf } from "../../configs/plan/box";
+import type { StackConfig } from "../../configs/stack/config";
+import { onHost } from "../../platform/machine";
+import { output, run } from "../../platform/process";
+import { edgeOf } from "../doctor/collectInsides";
+import { hostContainers, presentImages } from "./collectContainers";
+import { hostDirectories } from "./collectFiles";
+import { gpuProcesses } from "./collectGpus";
+import type { DriftFacts, HostNetwork } from "./facts";
+import { plannedHashes } from "./files";
+
+export interface DriftOptions {
+  box: BoxPlan;
+  /** NVIDIA devices that the config declares. */
+  gpus: string[];
+  /** Values, for the hashes of the files that hold them; they go nowhere else. */
+  secrets: SecretValues;
+}
+
+/** Looks at everything that `drift` compares. Changes nothing. */
+export async function collectDrift({ box, gpus, secrets }: DriftOptions): Promise<DriftFacts> {
+  const services = servicesOf(box);
+  const directories = services.map(({ directory }) => directory);
+  const writable = services.flatMap((service) => service.writable.map(({ path }) => path));
+  const [containers, networks, volumes, images, edge] = await Promise.all([
+    hostContainers(box),
+    hostNetworks(box.docker),
+    output("docker", ["-H", box.docker, "volume", "ls", "--quiet"]),
+    presentImages(box.docker, [...new Set(services.map(({ container }) => container.image))]),
+    edgeOf(box),
+  ]);
+  return {
+    containers,
+    networks,
+    volumes: volumes.split("\n").filter(Boolean),
+    images,
+    // Read by a container of the edge's image: without that nothing can be said, and `up` brings it first.
+    directories: images.includes(box.edge.container.image)
+      ? await hostDirectories(
+          box,
+          directories.map(({ path }) => path),
+          writable,
+        )
+      : {},
+    planned: Object.fromEntries(
+      directories.map((directory) => [directory.path, plannedHashes(directory, secrets)]),
+    ),
+    serving: edge && {
+      generation: edge.generation,
+      gateways: edge.gateways.filter(({ state }) => state === "serving").map(({ gateway }) => gateway),
+    },
+    gpus: gpus.length > 0 ? await gpuProcesses((script) => onHost(box.docker, script), gpus) : undefined,
+  };
+}
+
+/** NVIDIA devices of a stack's config, by index or UUID. */
+export function declaredGpus({ host }: StackConfig): string[] {
+  return host.gpus.filter(({ vendor }) => vendor === "nvidia").map(({ id }) => String(id));
+}
+
+const networkSchema = z.array(
+  z.object({
+    Name: z.string(),
+    Internal: z.boolean(),
+    Driver: z.string(),
+    Labels: z.record(z.string(), z.string()).nullish(),
+  }),
+);
+
+async function hostNetworks(docker: string): Promise<HostNetwork[]> {
+  const ids = await output("docker", ["-H", docker, "network", "ls", "--quiet"]);
+  // One that goes meanwhile makes the command fail, and the others are still printed.
+  const { stdout } = await run("docker", ["-H", docker, "network", "inspect", ...ids.split("\n")]);
+  return networkSchema.parse(JSON.parse(stdout)).map(({ Name, Internal, Driver, Labels }) => ({
+    name: Name,
+    internal: Internal,
+    driver: Driver,
+    stack: Labels?.["gpubox.stack"],
+  }));
+}

@@ -1,0 +1,66 @@
+import { onHost } from "../../configs/kit/hostFiles";
+import type { BoxPlan } from "../../configs/kit/types";
+import { output } from "../../platform/process";
+import type { HostDirectory, HostEntry } from "./facts";
+
+/**
+ * Prints of each directory, which are given in pairs with `read` or `look`, its rights and, of those to be read, those of its entries with the
+ * files' hashes. Names come last: they may hold anything but a line break.
+ */
+const LIST = `for one in "$@"; do
+  how=\${one%%:*} dir=\${one#*:}
+  [ -d "$dir" ] || continue
+  stat -c "dir - %a %u %g %n" "$dir"
+  [ "$how" = read ] || continue
+  for file in "$dir"/* "$dir"/.[!.]*; do
+    if [ -L "$file" ]; then type=link sum=-
+    elif [ -f "$file" ]; then type=file sum=$(sha256sum < "$file"); sum=\${sum%% *}
+    elif [ -d "$file" ]; then type=directory sum=-
+    elif [ -e "$file" ]; then type=other sum=-
+    else continue; fi
+    stat -c "$type $sum %a %u %g %n" "$file"
+  done
+done`;
+
+/**
+ * What lies in directories of the box, read on the host by its engine.
+ *
+ * @param planned directories whose files are the box's
+ * @param writable directories that containers write to: only the directory itself is looked at
+ */
+export async function hostDirectories(
+  box: BoxPlan,
+  planned: string[],
+  writable: string[],
+): Promise<Record<string, HostDirectory>> {
+  const words = [
+    ...new Set([...planned.map((path) => `read:${path}`), ...writable.map((path) => `look:${path}`)]),
+  ];
+  const script = onHost(box.edge.container.image, box.dataDir, LIST, words);
+  return parseList(await output("sh", ["-c", script], { env: { DOCKER_HOST: box.docker } }));
+}
+
+const LINE = /^(dir|file|directory|link|other) (\S+) (\d+) (\d+) (\d+) (.+)$/;
+
+/** Directories and their entries, from the list that the host made. */
+export function parseList(text: string): Record<string, HostDirectory> {
+  const directories: Record<string, HostDirectory> = {};
+  for (const line of text.split("\n")) {
+    const [, type, sum, mode, uid, gid, path] = LINE.exec(line) ?? [];
+    if (!type || !mode || !path) continue;
+    const rights = { mode, uid: Number(uid), gid: Number(gid) };
+    if (type === "dir") {
+      directories[path] = { ...rights, entries: directories[path]?.entries ?? {} };
+      continue;
+    }
+    const cut = path.lastIndexOf("/");
+    const owner = directories[path.slice(0, cut)];
+    if (owner)
+      owner.entries[path.slice(cut + 1)] = {
+        type: type as HostEntry["type"],
+        ...rights,
+        ...(sum === "-" ? {} : { sha256: sum }),
+      };
+  }
+  return directories;
+}

@@ -1,0 +1,50 @@
+import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
+
+/** A resource of the state, as far as repairs need it. */
+export interface Deployed {
+  urn: string;
+  type: string;
+  id?: string;
+  inputs?: Record<string, unknown>;
+}
+
+const CONTAINER = "docker:index/container:Container";
+
+/** The state's containers of a service. */
+export function containersOf(service: ServicePlan, box: BoxPlan, state: Deployed[]): Deployed[] {
+  const all = state.filter(({ type }) => type === CONTAINER);
+  if (service === box.gateway)
+    return all.filter((one) => labelOf(one, "gpubox.role") === service.container.name);
+  return all.filter(({ inputs }) => inputs?.name === `${box.prefix}-${service.container.name}`);
+}
+
+/** True where the last `up` made the service by the plan that holds now: what differs was changed on the host, and not in the config. */
+export function isUnchanged(service: ServicePlan, box: BoxPlan, state: Deployed[]): boolean {
+  const containers = containersOf(service, box, state);
+  const spec = service.container.labels["gpubox.spec"];
+  if (containers.length === 0 || containers.some((one) => labelOf(one, "gpubox.spec") !== spec)) return false;
+  if (!service.reloads && !service.gate) return true;
+  const triggers = readyOf(containers[0]!, state)?.inputs?.triggers;
+  return Array.isArray(triggers) && triggers.includes(service.directory.hash);
+}
+
+/** The gate behind a container: it waits for it, and has it read its files anew. */
+export function readyOf(container: Deployed, state: Deployed[]): Deployed | undefined {
+  return state.find(({ urn }) => nameOf(urn) === `${nameOf(container.urn)}-ready`);
+}
+
+/** The step that sends the edge to the gateways. */
+export function switchOf(state: Deployed[]): Deployed | undefined {
+  return state.find(({ urn }) => nameOf(urn).endsWith("-gateway-switch"));
+}
+
+function nameOf(urn: string): string {
+  return urn.split("::").at(-1)!;
+}
+
+function labelOf({ inputs }: Deployed, label: string): unknown {
+  const labels = Array.isArray(inputs?.labels)
+    ? (inputs.labels as { label?: unknown; value?: unknown }[])
+    : [];
+  return labels.find((one) => one.label === label)?.value;
+}

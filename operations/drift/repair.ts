@@ -1,0 +1,71 @@
+import { directoryInput, makeWritable, onHost, writeDirectory } from "../../configs/kit/hostFiles";
+import type { SecretValues } from "../../configs/kit/text";
+import type { BoxPlan } from "../../configs/kit/types";
+import { output, run, UserError } from "../../platform/process";
+import { readState, type StackState } from "../../platform/pulumi/state";
+import { collectDrift } from "./collect";
+import { drift } from "./drift";
+import { planRepairs } from "./repairs";
+
+/** Seconds that a container gets to end: it may be a database at work on the volume. */
+const STOP_SECONDS = "60";
+
+/**
+ * Puts right what a refresh of the state cannot see, before Pulumi converges: files, rights, strangers in the place of the
+ * box's own. Logs a line for each difference.
+ *
+ * @returns options for `pulumi up`: what it is to make anew, in its own order
+ * @throws UserError when the host refuses a step
+ */
+export async function repairDrift(
+  options: StackState & { box: BoxPlan; secrets: SecretValues },
+): Promise<string[]> {
+  const { box, secrets, log } = options;
+  const { resources } = await readState(options);
+  if (!resources.some(({ type }) => type === "docker:index/container:Container")) return [];
+  const facts = await collectDrift({ box, gpus: [], secrets });
+  const repairs = planRepairs(box, facts, drift(box, facts), resources);
+  for (const what of repairs.said) log(`  repairs: ${what}`);
+
+  const docker = (...args: string[]) => output("docker", ["-H", box.docker, ...args]);
+  for (const id of repairs.unpause) await docker("unpause", id);
+  for (const { container, processes } of repairs.limits)
+    await docker("update", "--pids-limit", String(processes), container);
+  for (const id of repairs.remove) {
+    await docker("stop", "--time", STOP_SECONDS, id);
+    await docker("rm", "--force", id);
+  }
+  for (const network of repairs.networks) await removeNetwork(docker, network);
+  const { dataDir } = box;
+  const image = box.edge.container.image;
+  if (repairs.clear.length > 0)
+    await step(box, "clear", onHost(image, dataDir, 'rm -rf -- "$@"', repairs.clear));
+  for (const directory of repairs.write)
+    await step(
+      box,
+      directory.path,
+      writeDirectory(image, dataDir, directory),
+      directoryInput(directory, secrets),
+    );
+  for (const one of repairs.make) await step(box, one.path, makeWritable(image, dataDir, one));
+  return repairs.replace.flatMap((urn) => ["--replace", urn]);
+}
+
+/** A network goes only when nothing is on it; what was on it is made anew. */
+async function removeNetwork(docker: (...args: string[]) => Promise<string>, network: string): Promise<void> {
+  const format = "{{range $id, $_ := .Containers}}{{$id}} {{end}}";
+  const members = (await docker("network", "inspect", "--format", format, network))
+    .split(" ")
+    .filter(Boolean);
+  for (const id of members) await docker("network", "disconnect", "--force", network, id);
+  await docker("network", "rm", network);
+}
+
+async function step({ docker }: BoxPlan, what: string, script: string, stdin?: string): Promise<void> {
+  const { code, stderr } = await run("sh", ["-c", script], { stdin, env: { DOCKER_HOST: docker } });
+  if (code !== 0)
+    throw new UserError(
+      `${what} could not be put back: ${stderr.trim().split("\n").at(-1)}.`,
+      "Look at the host's disk and rights, and run `npm run up` again.",
+    );
+}

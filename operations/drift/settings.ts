@@ -1,0 +1,174 @@
+import { stableJson } from "../../configs/kit/text";
+import type { BoxPlan, ContainerPlan } from "../../configs/kit/types";
+
+/** What a container was made with, in the same words whether it is planned or read from the host. Lists are sorted where their order says nothing. */
+export interface Settings {
+  image: string;
+  entrypoint: string[];
+  command: string[];
+  user: string;
+  env: Record<string, string>;
+  labels: Record<string, string>;
+  /** Network's name to the names that the container answers to there. */
+  networks: Record<string, string[]>;
+  /** `/srv/a -> /etc/a, read-only`. */
+  mounts: string[];
+  tmpfs: Record<string, string>;
+  /** `127.0.0.1:4000 -> 4000`. */
+  ports: string[];
+  hosts: string[];
+  memoryMiB: number;
+  memorySwapMiB: number;
+  /** 0: the engine's own. */
+  shmMiB: number;
+  /** Processes and threads at most; 0: no limit. */
+  processes: number;
+  /** Other limits, of CPU and memory; `none` where there are none, as planned. */
+  otherLimits: string;
+  readOnly: boolean;
+  init: boolean;
+  privileged: boolean;
+  capAdd: string[];
+  capDrop: string[];
+  securityOpts: string[];
+  ulimits: string[];
+  sharesHost: string[];
+  groupAdd: string[];
+  devices: string[];
+  gpus: string[];
+  health: string;
+  stopSignal: string;
+  stopGraceSeconds: number;
+  restart: string;
+  log: string;
+}
+
+/** What the Docker provider is told of a container, as the engine should know it. */
+export function plannedSettings(plan: ContainerPlan, { networks }: BoxPlan): Settings {
+  const nameOf = (role: string) => networks.find((network) => network.role === role)?.name ?? role;
+  return {
+    image: plan.image,
+    entrypoint: plan.entrypoint,
+    command: plan.command,
+    user: plan.user,
+    env: plan.env,
+    labels: plan.labels,
+    networks: Object.fromEntries(
+      Object.entries(plan.networks).map(([role, aliases = []]) => [nameOf(role), [...aliases].sort()]),
+    ),
+    mounts: plan.mounts.map(({ source, target, readOnly }) => mountText(source, target, readOnly)).sort(),
+    tmpfs: plan.tmpfs,
+    ports: plan.ports.map(({ bind, port, containerPort }) => portText(bind, port, containerPort)).sort(),
+    hosts: plan.hostGateway ? ["host.docker.internal:host-gateway"] : [],
+    memoryMiB: plan.memoryMiB,
+    memorySwapMiB: plan.memoryMiB,
+    shmMiB: plan.shmMiB ?? 0,
+    processes: plan.pidsLimit,
+    otherLimits: "none",
+    readOnly: plan.readOnly,
+    init: plan.init,
+    privileged: false,
+    capAdd: [...(plan.capAdd ?? [])].sort(),
+    capDrop: ["ALL"],
+    securityOpts: ["no-new-privileges:true", ...(plan.securityOpts ?? [])].sort(),
+    ulimits: (plan.ulimits ?? []).map(({ name, soft, hard }) => `${name}=${soft}:${hard}`).sort(),
+    sharesHost: plan.ipc === "host" ? ["ipc"] : [],
+    groupAdd: [...(plan.groupAdd ?? [])].sort(),
+    devices: [...(plan.devices ?? [])].sort(),
+    gpus: plan.gpu?.vendor === "nvidia" ? [...plan.gpu.ids].sort() : [],
+    health: healthText(plan.health.test, plan.health),
+    stopSignal: plan.stopSignal ?? "",
+    stopGraceSeconds: plan.stopGraceSeconds,
+    restart: "unless-stopped",
+    log: stableJson({ driver: "json-file", "max-size": "20m", "max-file": "5" }),
+  };
+}
+
+export function mountText(source: string, target: string, readOnly: boolean): string {
+  return `${source} -> ${target}, ${readOnly ? "read-only" : "writable"}`;
+}
+
+export function portText(bind: string, port: number, containerPort: number): string {
+  return `${bind}:${port} -> ${containerPort}`;
+}
+
+export function healthText(
+  test: string[],
+  health: { intervalSeconds: number; timeoutSeconds: number; retries: number; startPeriodSeconds: number },
+): string {
+  const { intervalSeconds, timeoutSeconds, retries, startPeriodSeconds } = health;
+  return stableJson({ test, intervalSeconds, timeoutSeconds, retries, startPeriodSeconds });
+}
+
+/** How settings are called in a sentence, where their key does not say it. */
+const NAMES: Partial<Record<keyof Settings, string>> = {
+  env: "environment",
+  hosts: "host names",
+  memoryMiB: "memory limit (MiB)",
+  memorySwapMiB: "limit of memory and swap (MiB)",
+  shmMiB: "shared memory (MiB)",
+  processes: "limit of processes",
+  otherLimits: "other limits",
+  readOnly: "read-only root",
+  capAdd: "added capabilities",
+  capDrop: "dropped capabilities",
+  securityOpts: "security options",
+  sharesHost: "namespaces of the host",
+  groupAdd: "further groups",
+  gpus: "GPUs",
+  health: "health check",
+  stopSignal: "stop signal",
+  stopGraceSeconds: "seconds to stop",
+  restart: "restart policy",
+};
+
+/** How a container differs from its plan: a phrase for each setting. Values of the environment are never told. */
+export function settingDifferences(planned: Settings, found: Settings): string[] {
+  return (Object.keys(planned) as (keyof Settings)[]).flatMap((key) => {
+    if (stableJson(planned[key]) === stableJson(found[key]) || isEnginesOwn(key, planned, found)) return [];
+    return [`${NAMES[key] ?? key}: ${phrase(key, planned[key], found[key])}`];
+  });
+}
+
+/** What nobody planned, and an engine, its settings or an image bring: to replace the container would not change it. */
+function isEnginesOwn(key: keyof Settings, planned: Settings, found: Settings): boolean {
+  if (key === "stopSignal") return planned.stopSignal === "";
+  if (key === "shmMiB") return planned.shmMiB === 0;
+  if (key === "ulimits") return planned.ulimits.every((one) => found.ulimits.includes(one));
+  // A kernel that cannot limit swap.
+  return key === "memorySwapMiB" && found.memorySwapMiB < 0;
+}
+
+function phrase(key: keyof Settings, planned: unknown, found: unknown): string {
+  if (Array.isArray(planned) && key !== "entrypoint" && key !== "command") {
+    const lacking = planned.filter((one) => !(found as string[]).includes(one));
+    const extra = (found as string[]).filter((one) => !planned.includes(one));
+    return parts(lacking, [], extra);
+  }
+  if (planned !== null && typeof planned === "object" && !Array.isArray(planned)) {
+    const [should, is] = [planned as Record<string, unknown>, found as Record<string, unknown>];
+    const lacking = Object.keys(should).filter((name) => !(name in is));
+    const other = Object.keys(should).filter(
+      (name) => name in is && stableJson(is[name]) !== stableJson(should[name]),
+    );
+    return parts(
+      lacking,
+      other,
+      Object.keys(is).filter((name) => !(name in should)),
+    );
+  }
+  if (key === "entrypoint" || key === "command" || key === "health") return "another one than planned";
+  return `${text(found)} instead of ${text(planned)}`;
+}
+
+function parts(lacking: string[], other: string[], extra: string[]): string {
+  return [
+    ...(lacking.length > 0 ? [`lacks ${lacking.join("; ")}`] : []),
+    ...(other.length > 0 ? [`another value of ${other.join("; ")}`] : []),
+    ...(extra.length > 0 ? [`has also ${extra.join("; ")}`] : []),
+  ].join(", ");
+}
+
+function text(value: unknown): string {
+  return value === "" ? "nothing" : String(value);
+}

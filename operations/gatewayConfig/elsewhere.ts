@@ -1,0 +1,199 @@
+import { planStackGpus } from "../../configs/capacity/stack";
+import { bracketed, isWildcard } from "../../configs/network/addresses";
+import type { PlanContext, PlanInput } from "../../configs/plan/context";
+import { litellmConfig, secretVariable } from "../../configs/plan/litellm";
+import { routedModels, routeOf } from "../../configs/plan/model";
+import type { Deployment } from "../../configs/plan/routing";
+import type { StackConfig } from "../../configs/stack/config";
+import { type Instance, instancesOf } from "../../configs/stack/instances";
+import type { Profile } from "../../configs/stack/profiles";
+
+/** A gateway that runs elsewhere: its config.yaml, and the names of what its environment must hold. */
+export interface ElsewherePlan {
+  config: string;
+  /** `NAME=` lines for secrets, `NAME=value` lines for the rest. */
+  env: string;
+  /** Model to why that gateway does not have it. */
+  leftOut: Record<string, string>;
+  /** What differs from the box's own gateway, a sentence each. */
+  notes: string[];
+}
+
+/** How a gateway elsewhere reaches one server of a model. */
+interface Reached {
+  baseUrl: string;
+  apiKey?: { secret: string } | "none";
+}
+
+/**
+ * The gateway of a stack as it is for another machine: no valve, no edge, and of the models those that it can reach.
+ *
+ * @param input as for the box; secrets are not looked at
+ */
+export function planElsewhere(
+  input: Omit<PlanInput, "secrets" | "saltFingerprint">,
+  profile: Profile,
+): ElsewherePlan {
+  // How many gateways there will be is not known here.
+  const config: StackConfig = { ...input.config, gateway: { ...input.config.gateway, replicas: 1 } };
+  const context: PlanContext = {
+    ...{ ...input, config, secrets: {}, saltFingerprint: "" },
+    prefix: `gpubox-${config.stack}`,
+    dataDir: config.host.dataDir,
+    gpus: planStackGpus(config, input.lock ?? {}),
+  };
+  const leftOut: Record<string, string> = {};
+  const models: StackConfig["models"] = {};
+  const routed = Object.entries(config.models).flatMap(([name, entry]) => {
+    const deployments = deploymentsOf(context, name, profile);
+    if (typeof deployments === "string") {
+      leftOut[name] = deployments;
+      return [];
+    }
+    models[name] = entry;
+    return routedModels(name, entry, deployments);
+  });
+  const database = profile === "stateful";
+  const redis = database && config.cache.mode !== "none";
+  const { budget, ...limits } = config.gateway.limits;
+  const { langfuse } = config.observability;
+  const kept = {
+    ...config,
+    models,
+    observability: {
+      ...config.observability,
+      langfuse: langfuse?.mode === "external" ? langfuse : undefined,
+    },
+    // The log's files lie beside the box's own config.
+    gateway: {
+      ...config.gateway,
+      trajectories: false,
+      limits: { ...limits, ...(database ? { budget } : {}) },
+    },
+  };
+  return {
+    config: litellmConfig(kept, routed, { database, redis, drain: false, guard: false }),
+    env: environment(
+      kept,
+      routed.flatMap(({ deployments }) => deployments),
+      { database, redis },
+    ),
+    leftOut,
+    notes: [
+      ...(budget && !database ? ["Without a database there is no budget for the whole gateway."] : []),
+      ...(redis
+        ? []
+        : ["Without Redis each gateway counts limits and budgets for itself, and caches in its own memory."]),
+      ...(limits.maxParallel
+        ? ["gateway.limits.maxParallel is the edge's: in front of it, nothing counts."]
+        : []),
+      ...(config.gateway.trajectories ? ["It keeps no trajectory log; the box does."] : []),
+      ...(langfuse?.mode === "bundled" ? ["This box's Langfuse is for this box only: no traces."] : []),
+    ],
+  };
+}
+
+/** The servers of a model, or why there is none for that gateway. */
+function deploymentsOf(context: PlanContext, name: string, profile: Profile): Deployment[] | string {
+  const entry = context.config.models[name]!;
+  const differs = entry.profiles?.[profile];
+  if (differs === false) return `profiles.${profile} is false`;
+  const instances = instancesOf(name, entry);
+  // One URL stands for all of a model's servers.
+  const asked =
+    typeof differs === "object"
+      ? [{ ...instances[0]!, id: name, weight: undefined, order: undefined }]
+      : instances;
+  const deployments = asked.map((instance) => {
+    const reached = typeof differs === "object" ? differs : reachedBy(context.config, instance);
+    return typeof reached === "string" ? reached : deployment(context, name, instance, reached);
+  });
+  const reason = deployments.find((one) => typeof one === "string");
+  return reason ?? deployments.filter((one) => typeof one !== "string");
+}
+
+/** Where others find it; undefined where the entry itself says it; a text where nobody else does. */
+function reachedBy(config: StackConfig, { model }: Instance): Reached | undefined | string {
+  if (model.engine === "cloud") return undefined;
+  if (model.engine === "openai") {
+    const { hostname } = new URL(model.baseUrl ?? "");
+    return hostname.includes(".") && !hostname.endsWith(".internal")
+      ? undefined
+      : `${hostname} is known on this box only; write profiles with its baseUrl for others`;
+  }
+  const expose = "expose" in model ? model.expose : undefined;
+  if (!expose) return "only this box reaches it; write expose, or profiles with a baseUrl";
+  const host = isWildcard(expose.bind) ? config.gateway.hosts[0] : expose.bind;
+  if (!host || host.startsWith("127.") || host === "::1")
+    return "its `expose` is for this box only; bind it to an address that others reach";
+  return { baseUrl: `http://${bracketed(host)}:${expose.port}/v1`, apiKey: expose.key };
+}
+
+function deployment(
+  context: PlanContext,
+  name: string,
+  instance: Instance,
+  reached: Reached | undefined,
+): Deployment {
+  const { id, weight, order, model } = instance;
+  const { rpm, tpm, maxParallel, budget, tags } = model;
+  const rest = { id, weight, order, limits: { rpm, tpm, maxParallel, budget, tags }, unguarded: true };
+  if (!reached) return { ...rest, route: routeOf(context, name, instance, "") };
+  const baseUrl = reached.baseUrl.replace(/\/$/, "");
+  const route = routeOf(context, name, instance, baseUrl.replace(/\/v\d+$/, ""));
+  const apiKey = reached.apiKey ?? (route.apiKey === "backend" ? undefined : route.apiKey);
+  return {
+    ...rest,
+    route: {
+      ...route,
+      // A published port and a public URL serve /v1 only, and Ollama's own API is beside it.
+      model: route.model.replace(/^ollama_chat\//, "hosted_vllm/"),
+      ...(model.engine === "openai" || route.model.startsWith("ollama_chat/") ? { apiBase: baseUrl } : {}),
+      apiKey: apiKey === "none" ? undefined : apiKey,
+    },
+  };
+}
+
+/** Names of secrets without values, and what is no secret as the box's gateway has it. */
+function environment(
+  { gateway, observability }: StackConfig,
+  deployments: Deployment[],
+  { database, redis }: { database: boolean; redis: boolean },
+): string {
+  const secrets = deployments.flatMap(({ route: { apiKey, secrets = {} } }) => [
+    ...(typeof apiKey === "object" ? [apiKey.secret] : []),
+    ...Object.values(secrets).map(({ secret }) => secret),
+  ]);
+  const own = Object.entries(gateway.env);
+  const langfuse = observability.langfuse?.mode === "external" ? observability.langfuse : undefined;
+  const lines = [
+    "# Names only. Fill in the values where the gateway runs, and keep the file out of every repository.",
+    "# Clients' key and admin's; starts with sk-.",
+    "LITELLM_MASTER_KEY=",
+    ...(database
+      ? ["# It encrypts what the database holds and never changes.", "LITELLM_SALT_KEY=", "DATABASE_URL="]
+      : []),
+    ...(redis ? ["REDIS_HOST=", "REDIS_PORT=6379", "REDIS_PASSWORD="] : []),
+    ...[...new Set(secrets)].flatMap((secret) => [
+      `# pulumi config get gpubox:${secret}`,
+      `${secretVariable(secret)}=`,
+    ]),
+    ...(langfuse
+      ? [
+          ...[`# pulumi config get gpubox:${langfuse.publicKey.secret}`, "LANGFUSE_PUBLIC_KEY="],
+          ...[`# pulumi config get gpubox:${langfuse.secretKey.secret}`, "LANGFUSE_SECRET_KEY="],
+        ]
+      : []),
+    ...own.flatMap(([name, value]) =>
+      typeof value === "string" ? [] : [`# pulumi config get gpubox:${value.secret}`, `${name}=`],
+    ),
+    "",
+    "# No secrets.",
+    ...own.flatMap(([name, value]) => (typeof value === "string" ? [`${name}=${value}`] : [])),
+    ...(langfuse ? [`LANGFUSE_OTEL_HOST=${langfuse.host}`] : []),
+    "LITELLM_MODE=PRODUCTION",
+    `LITELLM_LOG=${gateway.logs.level}`,
+    `GRACEFUL_SHUTDOWN_TIMEOUT=${gateway.drainTimeout}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}

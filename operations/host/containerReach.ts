@@ -1,0 +1,71 @@
+import { isIP } from "node:net";
+import { networksOf } from "../../configs/plan/networks";
+import type { StackConfig } from "../../configs/stack/config";
+
+/** What of the host the containers of a box may connect to. */
+export interface ContainerReach {
+  /** Address of the host, or `*` for each of its own, and a port. */
+  open: { address: string; port: number }[];
+  /** True: the cloud's metadata addresses, for models that are paid by the machine's role. */
+  metadata: boolean;
+  /** Bridges that the box's networks have, whether they are made already or not. */
+  bridges: string[];
+}
+
+const URL_PARTS = /\b([a-z][a-z0-9+.-]*):\/\/(?:[^\s/@]*@)?(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?/gi;
+
+const DEFAULT_PORTS: Record<string, number> = {
+  http: 80,
+  https: 443,
+  redis: 6379,
+  rediss: 6379,
+  postgres: 5432,
+  postgresql: 5432,
+};
+
+/** Providers whose calls are signed by the machine's role where an entry names no account. */
+const BY_ROLE = ["bedrock", "sagemaker", "vertex_ai", "vertex_ai_beta"];
+
+/** Ends of names that no public server has. */
+const PRIVATE_NAMES = /\.(local|lan|home|internal|intranet|localdomain|home\.arpa|ts\.net)$/i;
+
+/** What a stack's config has its containers connect to, as far as it may be the host itself. */
+export function containerReach(config: StackConfig): ContainerReach {
+  const { host, ...rest } = config;
+  const found = [...strings(rest)]
+    .flatMap((text) => [...text.matchAll(URL_PARTS)])
+    .flatMap(([, scheme, name, port]) => {
+      const number = Number(port ?? DEFAULT_PORTS[scheme!.toLowerCase()]);
+      const address = addressOf(name!, config);
+      return address && number >= 1 && number <= 65535 ? [{ address, port: number }] : [];
+    });
+  const declared = host.openToContainers.map((port) => ({ address: "*", port }));
+  const distinct = new Map([...declared, ...found].map((one) => [`${one.address} ${one.port}`, one]));
+  return {
+    open: [...distinct.keys()].sort().map((key) => distinct.get(key)!),
+    metadata: Object.values(config.models).some((model) => usesRole(model)),
+    bridges: networksOf(config).flatMap(({ bridge }) => bridge ?? []),
+  };
+}
+
+/** An address as it stands; `*` for a name that may be the host's; undefined for what is elsewhere. */
+function addressOf(name: string, { gateway }: StackConfig): string | undefined {
+  const bare = name.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  if (isIP(bare)) return bare;
+  const own = gateway.hosts.some((one) => one.toLowerCase() === bare);
+  return bare === "host.docker.internal" || own || !bare.includes(".") || PRIVATE_NAMES.test(bare)
+    ? "*"
+    : undefined;
+}
+
+function usesRole(model: StackConfig["models"][string]): boolean {
+  if (model.engine !== "cloud" || !BY_ROLE.includes(model.model.split("/")[0]!)) return false;
+  const accounts = [model, ...(model.instances ?? [])].map((one) => ({ ...model, ...one }));
+  return accounts.some(({ apiKey, aws, vertex }) => apiKey === "none" && !aws && !vertex);
+}
+
+function* strings(value: unknown): Generator<string> {
+  if (typeof value === "string") yield value;
+  else if (value !== null && typeof value === "object")
+    for (const inner of Object.values(value)) yield* strings(inner);
+}

@@ -1,0 +1,18 @@
+import { ConfigError } from "../../configs/kit/problems";
+import type { StackConfig } from "../../configs/stack/config";
+import { loadAssets } from "../../platform/stack/assets";
+import { checkStackFile } from "../../platform/stack/planStack";
+import { containerReach } from "./containerReach";
+import type { FirewallInput } from "./firewall";
+
+/** What the firewall rules of a stack's host are made from; without what its containers reach where the file has mistakes. */
+export function firewallInput(projectDir: string, stack: string, config?: StackConfig): FirewallInput {
+  const script = loadAssets(projectDir)["host/firewall.sh"]!;
+  try {
+    const checked = config ?? checkStackFile(projectDir, stack, {});
+    return { stack, script, reach: containerReach(checked) };
+  } catch (error) {
+    if (error instanceof ConfigError) return { stack, script };
+    throw error;
+  }
+}

@@ -1,0 +1,171 @@
+import type { Failure } from "../../configs/kit/problems";
+import { dockerPackages } from "../../platform/docker/packages";
+import { type DaemonJson, mergeDaemonJson } from "./daemonJson";
+import { type FirewallInput, firewallRemoval, firewallStep, rulesHidden } from "./firewall";
+import { cdiFeature, nvidiaSteps } from "./nvidia";
+import type { HostState, HostStep } from "./state";
+
+export interface HostPlan {
+  /** In their order. Empty: nothing to do. */
+  steps: HostStep[];
+  /** What a person should know, and what only a person can do. */
+  notes: string[];
+  /** After these steps more is known of the host, so that it is to be planned once more. */
+  again?: true;
+}
+
+/** Per container; the box's own say the same. */
+const LOG_OPTS = { "max-size": "20m", "max-file": "5" };
+
+/** Why a host cannot be prepared; undefined where it can. */
+export function unprepared(state: HostState, name: string, stack: string): Failure | undefined {
+  const { root, user, distribution } = state;
+  const again = `run \`npm run host prepare -- --stack ${stack}\` again`;
+  if (root === "no sudo")
+    return {
+      what: `${user} is not root on ${name}, and there is no sudo.`,
+      fix: `Log in as root (gpubox:host.docker: ssh://root@…), or install sudo there and let ${user} use it; then ${again}.`,
+    };
+  if (root === "sudo wants a password")
+    return {
+      what: `sudo on ${name} wants a password of ${user}, or does not know ${user}.`,
+      fix: `As root there: \`echo '${user} ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/${user}\`; then ${again}. It can be taken back afterwards.`,
+    };
+  if (!state.apt || !distribution.family)
+    return {
+      what: `gpubox prepares Debian and Ubuntu; ${name} runs ${distribution.name}.`,
+      fix: "Install Docker as https://docs.docker.com/engine/install/ says; then `npm run up` needs no preparation.",
+    };
+  if (mergeDaemonJson(state.daemonJson, {}) === "broken")
+    return {
+      what: `/etc/docker/daemon.json on ${name} is no JSON object, and Docker does not start with it.`,
+      fix: `Correct or remove it there; then ${again}.`,
+    };
+  return undefined;
+}
+
+/** What brings a host into the state that a box needs. Pure; a host that is in it gets no step. */
+export function planHost(state: HostState, options: { dataDir: string; firewall: FirewallInput }): HostPlan {
+  const notes: string[] = [];
+  const steps: HostStep[] = [];
+  const version = state.docker ?? state.dockerCandidate;
+  if (!state.docker) {
+    const packages = dockerPackages(state.distribution, { engine: true, compose: false }).join(" ");
+    const from = `apt-get -o DPkg::Lock::Timeout=120`;
+    steps.push({
+      id: "packages",
+      does: `install ${packages} from ${state.distribution.name}`,
+      script: `export DEBIAN_FRONTEND=noninteractive; ${from} update && ${from} install -y --no-install-recommends ${packages}`,
+    });
+  }
+  // A host whose apt was never updated does not know which Docker it will get.
+  if (state.nvidia && version === undefined) {
+    notes.push(
+      "Which way the GPUs reach containers depends on that Docker: the rest is planned when it is installed.",
+    );
+    return { steps, notes, again: true };
+  }
+  const nvidia = nvidiaSteps(state, version);
+  notes.push(...nvidia.notes);
+  steps.push(...nvidia.steps);
+  steps.push(...daemonSteps(state, version, notes));
+  if (!state.mayUseDocker)
+    steps.push({
+      id: "group",
+      does: `let ${state.user} use Docker (group docker), which makes ${state.user} as mighty as root`,
+      script: `usermod -aG docker ${state.user}`,
+    });
+  if (!state.dataDir)
+    steps.push({
+      id: "directory",
+      does: `make ${options.dataDir}, owned by root`,
+      script: `install -d -m 0755 -o root -g root ${options.dataDir}`,
+    });
+  const firewall = firewallStep(state, options.firewall);
+  if (firewall) steps.push(firewall);
+  if (!options.firewall.reach)
+    notes.push(
+      "Without its firewall rules: what the box's containers may reach is not known before `npm run plan` finds no mistake.",
+    );
+  const hidden = [
+    ...(state.daemonJsonHidden ? ["/etc/docker/daemon.json"] : []),
+    ...(rulesHidden(state) ? ["the firewall rules (DOCKER-USER)"] : []),
+  ];
+  if (hidden.length > 0) notes.push(`Not looked at, because only root may read it: ${hidden.join(" and ")}.`);
+  if (!state.systemd && steps.some(({ id }) => id === "start" || id === "firewall" || id === "packages"))
+    notes.push(
+      "Without systemd, Docker and the firewall rules do not come back after a reboot by themselves.",
+    );
+  return { steps, notes };
+}
+
+/** What takes back that a host was prepared: the rules. Docker and its settings stay, for others may use them by now. */
+export function planUnprepare(state: HostState, stack: string): HostPlan {
+  const removal = firewallRemoval(state, stack);
+  return { steps: removal ? [removal] : [], notes: [] };
+}
+
+function daemonSteps(state: HostState, version: string | undefined, notes: string[]): HostStep[] {
+  const start = state.systemd
+    ? "systemctl enable --now docker"
+    : "docker info >/dev/null 2>&1 || setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null &";
+  const merged = state.daemonJsonHidden ? undefined : wantedDaemonJson(state, version);
+  if (merged === "broken") return [];
+  if (merged && merged.kept.length > 0)
+    notes.push(`/etc/docker/daemon.json says something else for ${merged.kept.join(", ")}; that stays.`);
+  if (state.swarm)
+    notes.push(
+      "Docker is part of a swarm, which forbids live-restore: a restart of Docker stops its containers.",
+    );
+  if (merged && merged.added.length > 0) return [daemonStep(state, merged, start)];
+  if (state.dockerRuns) return [];
+  return [{ id: "start", does: "start Docker, now and at boot", script: `${start}\n${AWAIT} || ${SILENT}` }];
+}
+
+function wantedDaemonJson(state: HostState, version: string | undefined): DaemonJson {
+  return mergeDaemonJson(state.daemonJson, {
+    ...(state.swarm ? {} : { "live-restore": true }),
+    ...(takesLogOpts(state.daemonJson) ? { "log-opts": LOG_OPTS } : {}),
+    ...(state.nvidia ? cdiFeature(version) : {}),
+  });
+}
+
+const AWAIT = "( for i in $(seq 60); do docker info >/dev/null 2>&1 && exit 0; sleep 1; done; exit 1 )";
+const SILENT = '{ echo "Docker does not answer" >&2; exit 1; }';
+
+/** Writes daemon.json with the mode and owner that it had, and takes it back where Docker does not start with it. */
+function daemonStep(state: HostState, merged: Exclude<DaemonJson, "broken">, start: string): HostStep {
+  const stop = `pid=$(cat /var/run/docker.pid 2>/dev/null) && { kill -HUP "$pid"; sleep 1; kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done; }`;
+  // What runs survives the restart only when live-restore was taken in before it.
+  const restart = state.systemd
+    ? "systemctl reset-failed docker; systemctl reload docker || true; systemctl enable docker; systemctl restart docker"
+    : `${stop}\n${start}`;
+  const survive = JSON.parse(merged.text)["live-restore"] === true;
+  const running = `restart Docker${survive ? "; its containers run on" : ", which stops its containers for that time"}`;
+  return {
+    id: "daemon",
+    does: `add ${merged.added.join(", ")} to /etc/docker/daemon.json and ${state.dockerRuns ? running : "start Docker"}`,
+    script: `
+file=/etc/docker/daemon.json
+again() {
+${restart}
+}
+install -d -m 0755 /etc/docker
+rm -f "$file.before"
+if [ -f "$file" ]; then cp -p "$file" "$file.before"; cp -p "$file" "$file.new"; else : > "$file.new"; chmod 0644 "$file.new"; fi
+cat > "$file.new" && mv -f "$file.new" "$file" || exit 1
+again
+if ${AWAIT}; then rm -f "$file.before"; exit 0; fi
+if [ -f "$file.before" ]; then mv -f "$file.before" "$file"; else rm -f "$file"; fi
+again
+echo "Docker does not start with the new daemon.json; what was there before is there again" >&2
+exit 1`,
+    stdin: merged.text,
+  };
+}
+
+/** Other drivers have other options, and Docker refuses to start with one that its driver does not know. */
+function takesLogOpts(daemonJson: string | undefined): boolean {
+  const driver = /"log-driver"\s*:\s*"([^"]*)"/.exec(daemonJson ?? "")?.[1];
+  return driver === undefined || driver === "json-file" || driver === "local";
+}

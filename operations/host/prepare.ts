@@ -1,0 +1,59 @@
+import { hostName } from "../../configs/network/engine";
+import { UserError } from "../../platform/process";
+import type { StackHost } from "../../platform/ssh/connection";
+import { hostShell, rootShell } from "../../platform/ssh/shell";
+import type { FirewallInput } from "./firewall";
+import { type HostPlan, planHost, planUnprepare, unprepared } from "./planHost";
+import { type HostState, type HostStep, parseState, STATE_PROBE } from "./state";
+
+/** Reads a host; changes nothing. What only root may read is read where sudo lets us without a password. */
+export async function readHost(at: StackHost): Promise<HostState> {
+  const { dataDir } = at.host;
+  const root =
+    'r=""; [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && r="sudo -n"; }; sh -c "$1" gpubox "$2" "$r" "$3"';
+  const read = await hostShell(at, root, [STATE_PROBE, dataDir, at.stack]);
+  if (read.code !== 0)
+    throw new UserError(
+      `${hostName(at.host.docker)} cannot be read: ${lastLine(read.stderr) || `exit code ${read.code}`}.`,
+      "Run `npm run doctor` to see how far it gets.",
+    );
+  return parseState(read.stdout);
+}
+
+/**
+ * What would be done to a host.
+ *
+ * @param firewall what its rules are made from; `remove`: what would be taken back
+ * @throws UserError where nothing can be done: no sudo, no apt, a broken daemon.json
+ */
+export async function planPreparation(
+  at: StackHost,
+  firewall: FirewallInput | "remove",
+): Promise<HostPlan & { state: HostState }> {
+  const state = await readHost(at);
+  const plan =
+    firewall === "remove"
+      ? planUnprepare(state, at.stack)
+      : planHost(state, { dataDir: at.host.dataDir, firewall });
+  const refused = plan.steps.length > 0 ? unprepared(state, hostName(at.host.docker), at.stack) : undefined;
+  if (refused) throw new UserError(refused.what, refused.fix);
+  return { ...plan, state };
+}
+
+/**
+ * Does one step.
+ *
+ * @throws UserError with the last words of the program that failed; what was done before stays, and the next run goes on there
+ */
+export async function prepareStep(at: StackHost, state: HostState, step: HostStep): Promise<void> {
+  const done = await rootShell(at, state.root === "is root", step.script, step.stdin);
+  if (done.code === 0) return;
+  throw new UserError(
+    `The step "${step.does}" failed: ${lastLine(done.stderr) || lastLine(done.stdout) || `exit code ${done.code}`}.`,
+    `Correct that on ${hostName(at.host.docker)} and run \`npm run host prepare -- --stack ${at.stack}\` again.`,
+  );
+}
+
+function lastLine(text: string): string {
+  return (text.trim().split("\n").at(-1) ?? "").replace(/[.\s]+$/, "");
+}

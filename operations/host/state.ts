@@ -1,0 +1,152 @@
+import { type Distribution, parseOsRelease } from "../../platform/docker/packages";
+
+/** What `host prepare` and `doctor` read of a host. */
+export interface HostState {
+  distribution: Distribution;
+  /** True where apt-get is there. */
+  apt: boolean;
+  user: string;
+  /** How commands become root. */
+  root: "is root" | "sudo" | "sudo wants a password" | "no sudo";
+  systemd: boolean;
+  /** Version of the installed engine; undefined where there is none. */
+  docker?: string;
+  /** Version that apt would install; undefined where apt knows none or was never updated. */
+  dockerCandidate?: string;
+  dockerRuns: boolean;
+  /** The user is root or in the group docker. */
+  mayUseDocker: boolean;
+  daemonJson?: string;
+  /** /etc/docker/daemon.json is there, and only root may read it. */
+  daemonJsonHidden: boolean;
+  /** The engine is part of a swarm, with which it does not start as `live-restore`. */
+  swarm: boolean;
+  /** There is a device of NVIDIA on the PCI bus. */
+  nvidia: boolean;
+  /** Version of the kernel's driver. */
+  nvidiaDriver?: string;
+  /** nvidia-ctk is there. */
+  nvidiaToolkit: boolean;
+  /** Apt knows the package nvidia-container-toolkit. */
+  nvidiaToolkitCandidate: boolean;
+  /** There is a CDI description of NVIDIA's devices. */
+  nvidiaCdi: boolean;
+  dataDir: boolean;
+  /** Interface of the default route. */
+  outside?: string;
+  /** Lines of the chain DOCKER-USER; undefined where it is not there or only root may read it and we are not. */
+  dockerUser?: string[];
+  /** Lines of the chain INPUT; undefined as for `dockerUser`. */
+  input?: string[];
+  /** The script that makes the rules, as it is on the host. */
+  firewallScript?: string;
+  /** What this stack needs of the rules, as it is on the host. */
+  firewallFile?: string;
+  /** Bridges of the stack's networks. */
+  bridges: string[];
+  /** In Docker's words: `amd64`, `arm64`. */
+  arch?: string;
+  /** The clock is kept by NTP; undefined where nothing says so. */
+  ntp?: boolean;
+}
+
+/** One change of a host. */
+export interface HostStep {
+  id: "packages" | "daemon" | "start" | "group" | "directory" | "firewall" | "nvidia" | "cdi";
+  /** What it does, as a person reads it before it is done. */
+  does: string;
+  /** POSIX sh, run as root. Safe to repeat. */
+  script: string;
+  /** Its standard input. */
+  stdin?: string;
+}
+
+/** Comment of gpubox' rules in DOCKER-USER. */
+export const RULE_COMMENT = "gpubox";
+
+/** Reads a host as `key=value` lines, without changing it. "$1": dataDir; "$2": how to become root, may be empty; "$3": the stack. */
+export const STATE_PROBE = `
+say() { printf '%s=%s\\n' "$1" "$(printf %s "$2" | base64 | tr -d '\\n')"; }
+has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
+PATH=$PATH:/usr/sbin:/sbin
+say release "$(cat /etc/os-release 2>/dev/null)"
+has apt-get && say apt yes
+say user "$(id -un)"
+if [ "$(id -u)" = 0 ]; then say root "is root"
+elif ! has sudo; then say root "no sudo"
+elif sudo -n true 2>/dev/null; then say root sudo
+else say root "sudo wants a password"; fi
+[ -d /run/systemd/system ] && say systemd yes
+has dockerd && say docker "$(dockerd --version 2>/dev/null)"
+has apt-cache && say dockerCandidate "$(apt-cache policy docker.io 2>/dev/null | sed -n 's/^ *Candidate: //p')"
+swarm=$($2 docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null) && say dockerRuns yes
+case "$swarm" in ""|inactive) ;; *) say swarm yes ;; esac
+case " $(id -Gn 2>/dev/null) $(id -Gn "$(id -un)") " in *" docker "*|*" root "*) say mayUseDocker yes ;; esac
+if [ -f /etc/docker/daemon.json ]; then
+  text=$($2 cat /etc/docker/daemon.json 2>/dev/null) && say daemonJson "$text" || say daemonJsonHidden yes
+fi
+for device in /sys/bus/pci/devices/*; do
+  [ "$(cat "$device/vendor" 2>/dev/null)" = 0x10de ] || continue
+  case "$(cat "$device/class")" in 0x03*) say nvidia yes; break ;; esac
+done
+[ -r /proc/driver/nvidia/version ] && say nvidiaDriver "$(sed -n 's/.* \\([0-9][0-9.]*\\) .*/\\1/p;q' /proc/driver/nvidia/version)"
+has nvidia-ctk && say nvidiaToolkit yes
+has apt-cache && apt-cache show nvidia-container-toolkit >/dev/null 2>&1 && say nvidiaToolkitCandidate yes
+for file in /etc/cdi/nvidia* /var/run/cdi/nvidia*; do [ -e "$file" ] && say nvidiaCdi yes && break; done
+[ -d "$1" ] && say dataDir yes
+say outside "$(ip -4 route show default 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)"
+rules=$($2 iptables -w -S DOCKER-USER 2>/dev/null) && say dockerUser "$rules"
+rules=$($2 iptables -w -S INPUT 2>/dev/null) && say input "$rules"
+[ -r /usr/local/sbin/gpubox-docker-user ] && say firewallScript "$(cat /usr/local/sbin/gpubox-docker-user)"
+[ -r "/etc/gpubox/firewall.d/$3" ] && say firewallFile "$(cat "/etc/gpubox/firewall.d/$3")"
+bridge='{{with index .Options "com.docker.network.bridge.name"}}{{.}}{{else}}br-{{slice .ID 0 12}}{{end}}'
+say bridges "$(for id in $($2 docker network ls -q --filter driver=bridge --filter "label=gpubox.stack=$3" 2>/dev/null); do
+  $2 docker network inspect --format "$bridge" "$id" 2>/dev/null
+done)"
+say arch "$(uname -m)"
+has timedatectl && say ntp "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)"
+true`;
+
+/** The kernel's names to Docker's. */
+const ARCHITECTURES: Record<string, string> = { x86_64: "amd64", aarch64: "arm64" };
+
+/** The answer of `STATE_PROBE`. */
+export function parseState(text: string): HostState {
+  const lines = text.split("\n").map((line) => /^(\w+)=(.*)$/.exec(line));
+  const seen = new Map(
+    lines.flatMap((found) => (found ? [[found[1]!, Buffer.from(found[2]!, "base64").toString()]] : [])),
+  );
+  const word = (key: string) => seen.get(key)?.trim() || undefined;
+  const version = (text?: string) => /(\d+(?:\.\d+)+)/.exec(text ?? "")?.[1];
+  /** A file's text; the shell takes line ends off the end. */
+  const textOf = (key: string) => (seen.has(key) ? `${seen.get(key)!.trimEnd()}\n` : undefined);
+  const ntp = word("ntp");
+  return {
+    distribution: parseOsRelease(word("release") ?? ""),
+    apt: seen.has("apt"),
+    user: word("user") ?? "",
+    root: (word("root") ?? "no sudo") as HostState["root"],
+    systemd: seen.has("systemd"),
+    docker: seen.has("docker") ? (version(word("docker")) ?? "unknown") : undefined,
+    dockerCandidate: version(word("dockerCandidate")),
+    dockerRuns: seen.has("dockerRuns"),
+    mayUseDocker: seen.has("mayUseDocker"),
+    daemonJson: seen.get("daemonJson"),
+    nvidia: seen.has("nvidia"),
+    nvidiaDriver: word("nvidiaDriver"),
+    nvidiaToolkit: seen.has("nvidiaToolkit"),
+    nvidiaToolkitCandidate: seen.has("nvidiaToolkitCandidate"),
+    nvidiaCdi: seen.has("nvidiaCdi"),
+    daemonJsonHidden: seen.has("daemonJsonHidden"),
+    swarm: seen.has("swarm"),
+    dataDir: seen.has("dataDir"),
+    outside: word("outside"),
+    dockerUser: seen.has("dockerUser") ? (word("dockerUser") ?? "").split("\n") : undefined,
+    input: seen.has("input") ? (word("input") ?? "").split("\n") : undefined,
+    firewallScript: textOf("firewallScript"),
+    firewallFile: textOf("firewallFile"),
+    bridges: (word("bridges") ?? "").split("\n").filter(Boolean).sort(),
+    arch: ARCHITECTURES[word("arch") ?? ""],
+    ...(ntp ? { ntp: ntp === "yes" } : {}),
+  };
+}

@@ -1,0 +1,182 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import type { ImageRole } from "../../configs/kit/imageRoles";
+import { output, run, UserError } from "../../platform/process";
+import { ensureProjectFolders, imagesDir, type Log, projectPaths } from "../../platform/project";
+import { type Recipe, recipeReference, STARTS_FROM } from "../../platform/stack/recipes";
+import { aptMirrors } from "./aptMirrors";
+
+/** What a build takes on two cores and an ordinary line; a person who waits wants to know for how long. */
+const USUAL_TIME: Partial<Record<Recipe, string>> = {
+  base: "40 s",
+  gateway: "1 min",
+  edge: "10 s",
+  cache: "10 s",
+  database: "30 s",
+  acme: "20 s",
+  llamacpp: "30 s",
+  ollama: "6 min",
+};
+
+/** Where a host keeps the certificates that it trusts. */
+const CA_BUNDLES = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  process.env.NODE_EXTRA_CA_CERTS,
+  process.env.SSL_CERT_FILE,
+];
+
+/** Where packages come from, for hosts that have a mirror. */
+const INDEX_VARIABLES = ["PIP_INDEX_URL", "GOPROXY", "GOSUMDB"];
+
+const PROXY_VARIABLES = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+
+export interface BuildOptions {
+  projectDir: string;
+  /** Address of the Docker engine that gets the images. */
+  docker: string;
+  log: Log;
+}
+
+/** What the default stack runs; the other recipes are built when a stack needs them, or by name. */
+export const defaultRecipes: readonly ImageRole[] = ["gateway", "edge", "cache", "database", "llamacpp"];
+
+/**
+ * Makes sure that the images of these roles are on the engine, built from `images/` where they are missing: the base
+ * first, then all roles at once, but for those that start from another. What a build says goes to `.gpubox/log/image-<recipe>.log`.
+ *
+ * @returns The references, role by role.
+ * @throws UserError when a build fails, or when the base is missing and this user cannot make it.
+ */
+export async function buildRecipes(
+  roles: readonly ImageRole[],
+  options: BuildOptions,
+): Promise<Record<string, string>> {
+  const { projectDir, docker, log } = options;
+  const references = Object.fromEntries(roles.map((role) => [role, recipeReference(projectDir, role)]));
+  const missing: ImageRole[] = [];
+  for (const role of roles) {
+    if (await imageExists(docker, references[role]!)) log(`${role}: ${references[role]}, built before`);
+    else missing.push(role);
+  }
+  if (missing.length === 0) return references;
+
+  ensureProjectFolders(projectDir);
+  const base = recipeReference(projectDir, "base");
+  if (!(await imageExists(docker, base))) await buildBase(base, options);
+  const builds = new Map<ImageRole, Promise<void>>();
+  const buildOnce = (role: ImageRole): Promise<void> => {
+    const building = builds.get(role) ?? buildRole(role);
+    builds.set(role, building);
+    return building;
+  };
+  const buildRole = async (role: ImageRole): Promise<void> => {
+    const from = STARTS_FROM[role];
+    const start = from ? recipeReference(projectDir, from) : base;
+    if (from && !(await imageExists(docker, start))) await buildOnce(from);
+    const reference = recipeReference(projectDir, role);
+    const args = ["build", "--force-rm", "--network", "host", "--build-arg", `BASE=${start}`];
+    const context = join(imagesDir(projectDir), role);
+    const all = [...args, ...buildArguments(), "--tag", reference, context];
+    await build(role, reference, "docker", all, options);
+  };
+  const results = await Promise.allSettled(missing.map(buildOnce));
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  return references;
+}
+
+/** True when the engine has an image under this reference. */
+export async function imageExists(docker: string, reference: string): Promise<boolean> {
+  const { code } = await run("docker", ["image", "inspect", reference], { env: { DOCKER_HOST: docker } });
+  return code === 0;
+}
+
+async function buildBase(reference: string, options: BuildOptions): Promise<void> {
+  await checkArchitecture(options.docker);
+  if (process.getuid?.() !== 0)
+    throw new UserError(
+      "The images' base is made with debootstrap, which needs root.",
+      'Run once: sudo env "PATH=$PATH" npm run images build',
+    );
+  await ensureDebootstrap(options.log);
+  // Not /tmp: it is often mounted without devices, which debootstrap refuses.
+  const workdir = mkdtempSync("/var/tmp/gpubox-base-");
+  try {
+    const bundle = join(workdir, "ca-bundle.crt");
+    const found = [...new Set(CA_BUNDLES)].filter((path) => path !== undefined).filter(existsSync);
+    writeFileSync(bundle, found.map((path) => readFileSync(path, "utf8")).join("\n"));
+    const { main, security } = aptMirrors("/etc");
+    const script = join(imagesDir(options.projectDir), "base", "build.sh");
+    await build("base", reference, "sh", [script, reference, workdir, bundle, main, security], options);
+  } finally {
+    rmSync(workdir, { recursive: true, force: true });
+  }
+}
+
+/** debootstrap makes a system of this machine's architecture, whatever the engine's is. */
+async function checkArchitecture(docker: string): Promise<void> {
+  const engine = await output("docker", ["version", "--format", "{{.Server.Arch}}"], {
+    env: { DOCKER_HOST: docker },
+  });
+  const own = process.arch === "x64" ? "amd64" : process.arch;
+  if (engine === own) return;
+  throw new UserError(
+    `The Docker engine runs on ${engine} and this machine is ${own}, so images cannot be built here for it.`,
+    "Run `npm run images build` on the engine's machine.",
+  );
+}
+
+async function ensureDebootstrap(log: Log): Promise<void> {
+  const isThere = async () => (await run("debootstrap", ["--version"])).code === 0;
+  if (await isThere()) return;
+  log("base: installing debootstrap with apt-get");
+  // Ubuntu does not bring the keys of Debian's archive along.
+  const install = ["install", "-y", "--no-install-recommends", "debootstrap", "debian-archive-keyring"];
+  await run("apt-get", ["update"]);
+  await run("apt-get", install, { env: { DEBIAN_FRONTEND: "noninteractive" } });
+  if (await isThere()) return;
+  throw new UserError(
+    "debootstrap could not be installed, and the images' base is made with it.",
+    "On Debian or Ubuntu run: sudo apt-get install debootstrap debian-archive-keyring",
+  );
+}
+
+async function build(
+  recipe: Recipe,
+  reference: string,
+  program: string,
+  args: string[],
+  { projectDir, docker, log }: BuildOptions,
+): Promise<void> {
+  const logFile = join(projectPaths(projectDir).log, `image-${recipe}.log`);
+  const shown = relative(projectDir, logFile);
+  log(
+    `${recipe}: building from images/${recipe} (about ${USUAL_TIME[recipe] ?? "a minute"}), log in ${shown}`,
+  );
+  const start = Date.now();
+  // Through a shell for the redirection alone: the log can be followed while the build runs.
+  const result = await run("sh", ["-c", 'exec "$@" >"$GPUBOX_BUILD_LOG" 2>&1', "sh", program, ...args], {
+    // The classic builder takes a local base image and needs no plugin, which Debian does not package.
+    env: { DOCKER_HOST: docker, DOCKER_BUILDKIT: "0", GPUBOX_BUILD_LOG: logFile },
+  });
+  if (result.code !== 0) {
+    for (const line of readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-12))
+      log(`${recipe}: | ${line}`);
+    throw new UserError(
+      `Building the image for ${recipe} failed with exit code ${result.code}.`,
+      `Read ${shown}, remove the cause and run it again: what is already built is kept.`,
+    );
+  }
+  log(`${recipe}: built ${reference} in ${Math.round((Date.now() - start) / 1000)} s`);
+}
+
+/** By name only: docker takes the values from the environment, so that none of them shows in its argv. */
+function buildArguments(): string[] {
+  for (const name of INDEX_VARIABLES)
+    if (/\/\/[^/]*@/.test(process.env[name] ?? ""))
+      throw new UserError(
+        `${name} holds credentials, and the image's history would keep them.`,
+        "Set it to an index that needs none, or unset it.",
+      );
+  const names = [...PROXY_VARIABLES, ...INDEX_VARIABLES].filter((name) => process.env[name]);
+  return names.flatMap((name) => ["--build-arg", name]);
+}

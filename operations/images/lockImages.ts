@@ -1,0 +1,84 @@
+import { type ImageRole, imageRoles } from "../../configs/kit/imageRoles";
+import {
+  forEachRole,
+  type LockEntry,
+  type Official,
+  readLock,
+  unresolved,
+  writeLock,
+} from "../../platform/stack/imageLock";
+import { verifySignature } from "./cosign";
+import { fetchDigest, fetchSizes, UnresolvedImage } from "./registry";
+
+/** What happened to one role when the lock was written. */
+export interface LockChange {
+  role: ImageRole;
+  /** Digest before, `null` when there was none. */
+  old: string | null;
+  entry: LockEntry;
+  /** Why the digest is not a newly resolved one. */
+  failure?: string;
+}
+
+/**
+ * Resolves one image: the digest of its tag as the registry says it now, and its signature.
+ * Never rejects for a registry's or a signature's sake: the entry then holds the reason instead of a digest.
+ */
+export async function resolveEntry({ image, tag }: Official): Promise<LockEntry> {
+  try {
+    const digest = await fetchDigest(image, tag);
+    const verified = await verifySignature(image, digest);
+    return {
+      image,
+      tag,
+      digest,
+      resolvedAt: new Date().toISOString(),
+      verified,
+      ...(await sizesOf(image, digest)),
+    };
+  } catch (error) {
+    if (error instanceof UnresolvedImage) return unresolved({ image, tag }, error.message);
+    throw error;
+  }
+}
+
+/**
+ * Resolves digests and writes them to the lock. An entry that cannot be resolved keeps the digest that it has.
+ *
+ * @param which `missing`: only entries without a digest. `all`: what every tag points to now.
+ * @throws UserError when `images/official.json` or the lock is not valid.
+ */
+export async function updateLock(projectDir: string, which: "missing" | "all"): Promise<LockChange[]> {
+  const lock = readLock(projectDir);
+  const changes = await Promise.all(
+    imageRoles.map(async (role): Promise<LockChange> => {
+      const before = lock[role];
+      if (which === "missing" && before.digest) return { role, old: before.digest, entry: before };
+      const entry = await resolveEntry(before);
+      // The same image: its date stays, so that a reviewer sees no change where there is none, and a machine without
+      // cosign does not take back what another one verified.
+      const learned =
+        (entry.verified === "verified" && before.verified !== "verified") || (entry.bytes && !before.bytes);
+      if (entry.digest && entry.digest === before.digest && !learned)
+        return { role, old: before.digest, entry: before };
+      return entry.digest
+        ? { role, old: before.digest, entry }
+        : { role, old: before.digest, entry: before.digest ? before : entry, failure: entry.reason };
+    }),
+  );
+  writeLock(
+    projectDir,
+    forEachRole((role) => changes.find((change) => change.role === role)!.entry),
+  );
+  return changes;
+}
+
+/** A preview can do without sizes: a registry that hides its manifests is no reason to lock nothing. */
+async function sizesOf(image: string, digest: string): Promise<Pick<LockEntry, "bytes">> {
+  try {
+    return { bytes: await fetchSizes(image, digest) };
+  } catch (error) {
+    if (error instanceof UnresolvedImage) return {};
+    throw error;
+  }
+}

@@ -1,0 +1,164 @@
+import type { ImageRole } from "../../configs/kit/imageRoles";
+import type { Resolved } from "../../configs/kit/resolved";
+import type { NeededImage } from "../../configs/stack/neededImages";
+import { run, UserError } from "../../platform/process";
+import type { Log } from "../../platform/project";
+import { type ImageLock, type LockEntry, readLock, writeLock } from "../../platform/stack/imageLock";
+import { hasRecipe } from "../../platform/stack/recipes";
+import { buildRecipes, imageExists } from "./buildRecipes";
+import { resolveEntry } from "./lockImages";
+import { imageName, registryFailure } from "./registry";
+
+export interface ResolveOptions {
+  /** Folder that holds `images/`. */
+  projectDir: string;
+  /** Address of the Docker engine that gets the images. */
+  docker: string;
+  log: Log;
+  /** What the stack needs, from `imageRolesOf`. */
+  needed: NeededImage[];
+  /**
+   * `auto`: pull by locked digest, build from the recipe where no image registry answers. `build`: the recipe wherever
+   * there is one. Default: `build` where the environment says GPUBOX_IMAGES=build, else `auto`.
+   */
+  mode?: "auto" | "build";
+}
+
+/**
+ * Brings the image of every needed role to the Docker engine and says which. An optional one that no registry gives and that
+ * has no recipe is `unresolved`, and the plan goes without it. An image that is already there costs no
+ * network. Where a registry answers, a failure to resolve or pull from it is an error, never a silent change to the recipe.
+ *
+ * @throws UserError when the engine does not answer, the lock is not valid, a pull or a build fails, a registry that
+ *   answers has no such tag, or none answers and there is no recipe.
+ */
+export async function resolveImages(options: ResolveOptions): Promise<Resolved["images"]> {
+  const { projectDir, docker, log, needed, mode = modeOfEnvironment() } = options;
+  await requireEngine(docker);
+  const images: Resolved["images"] = {};
+  const buildable = (role: ImageRole) => hasRecipe(projectDir, role);
+  const roles = needed.map(({ role }) => role);
+  const pulled = roles.filter((role) => mode === "auto" || !buildable(role));
+  const lock = readLock(projectDir);
+  for (const role of pulled) {
+    const reference = lockedReference(lock[role]);
+    if (reference && (await imageExists(docker, reference))) images[role] = { reference, source: "digest" };
+  }
+  const absent = pulled.filter((role) => !images[role]);
+  const failures = await registryFailures(lock, absent);
+  const unreachable = absent.filter((role) => failures[role] && buildable(role));
+  for (const { role, model, optional } of needed) {
+    if (!failures[role] || buildable(role)) continue;
+    if (!optional) throw noImage(role, model, failures[role]);
+    log(`${role}: left out, because ${failures[role]} and there is no recipe for it`);
+    images[role] = { reference: `${lock[role].image}:${lock[role].tag}`, source: "unresolved" };
+  }
+  for (const failure of new Set(Object.values(failures))) {
+    const concerned = unreachable.filter((role) => failures[role] === failure);
+    if (concerned.length > 0) log(`${failure}; built from images/ instead: ${concerned.join(", ")}`);
+  }
+  const reachable = absent.filter((role) => !failures[role]);
+  await resolveMissing(projectDir, lock, reachable, log);
+  for (const role of reachable)
+    images[role] = { reference: await pull(role, lock[role], docker, log), source: "digest" };
+  const rest = roles.filter((role) => !images[role]);
+  const built = rest.length > 0 ? await buildRecipes(rest, { projectDir, docker, log }) : {};
+  for (const role of rest) images[role] = { reference: built[role]!, source: "recipe" };
+  return images;
+}
+
+function noImage(role: ImageRole, model: string | undefined, failure: string): UserError {
+  return new UserError(
+    `The image ${role}${model ? `, which the model ${model} needs,` : ""} is not on this machine: ${failure}, and there is no recipe for it.`,
+    "Run it where the registry answers, or load the image there with `docker save` and here with `docker load`" +
+      (model ? `, or ${otherwise(role)}.` : "."),
+  );
+}
+
+/** What a model can do without its image. */
+function otherwise(role: ImageRole): string {
+  return role.startsWith("llama-swap")
+    ? "write start: auto or manual for the model, or add a recipe of your own (docs/images.md)"
+    : "take the model out";
+}
+
+function modeOfEnvironment(): "auto" | "build" {
+  const mode = process.env.GPUBOX_IMAGES || "auto";
+  if (mode === "auto" || mode === "build") return mode;
+  throw new UserError(`GPUBOX_IMAGES is "${mode}".`, "Set it to auto or build, or unset it.");
+}
+
+async function requireEngine(docker: string): Promise<void> {
+  const result = await run("docker", ["version", "--format", "{{.Server.Version}}"], {
+    env: { DOCKER_HOST: docker },
+  });
+  if (result.code === 0) return;
+  const why =
+    result.code === 127 ? "the docker command is not installed" : result.stderr.trim().split("\n")[0];
+  throw new UserError(
+    `The Docker engine at ${docker} does not answer: ${why}.`,
+    "Start it, or correct the address.",
+  );
+}
+
+/** Without the tag: Docker ignores it beside a digest, and `docker-compose` 1.29 stumbles over both. */
+function lockedReference({ image, digest }: LockEntry): string | undefined {
+  return digest ? `${image}@${digest}` : undefined;
+}
+
+/** Asks each registry once, all at the same time: role to why its registry does not answer. */
+async function registryFailures(
+  lock: ImageLock,
+  roles: ImageRole[],
+): Promise<Partial<Record<ImageRole, string>>> {
+  const hostOf = (role: ImageRole) => imageName(lock[role].image).host;
+  const byHost = new Map(roles.map((role) => [hostOf(role), lock[role].image]));
+  const failures = new Map(
+    await Promise.all(
+      [...byHost].map(async ([host, image]) => [host, await registryFailure(image)] as const),
+    ),
+  );
+  return Object.fromEntries(
+    roles.flatMap((role) => {
+      const failure = failures.get(hostOf(role));
+      return failure ? [[role, failure]] : [];
+    }),
+  );
+}
+
+/** Fills in the digests that the lock lacks, now that a registry answers; the reviewer of the lock's change decides. */
+async function resolveMissing(
+  projectDir: string,
+  lock: ImageLock,
+  roles: ImageRole[],
+  log: Log,
+): Promise<void> {
+  const missing = roles.filter((role) => lock[role].digest === null);
+  if (missing.length === 0) return;
+  for (const role of missing) {
+    const entry = await resolveEntry(lock[role]);
+    if (!entry.digest)
+      throw new UserError(
+        `The image for ${role} cannot be resolved: ${entry.reason}.`,
+        "Correct images/official.json, or set GPUBOX_IMAGES=build to build from the recipes.",
+      );
+    lock[role] = entry;
+    log(`${role}: ${entry.image}:${entry.tag} is ${entry.digest}, signature ${entry.verified}`);
+  }
+  writeLock(projectDir, lock);
+  log("images/lock.json has new digests: review and commit it");
+}
+
+async function pull(role: ImageRole, entry: LockEntry, docker: string, log: Log): Promise<string> {
+  const reference = lockedReference(entry)!;
+  log(`${role}: pulling ${entry.image}:${entry.tag} as ${entry.digest}`);
+  const start = Date.now();
+  const result = await run("docker", ["pull", "--quiet", reference], { env: { DOCKER_HOST: docker } });
+  if (result.code !== 0)
+    throw new UserError(
+      `The image for ${role} could not be pulled: ${result.stderr.trim().split("\n").at(-1)}.`,
+      "Try again, resolve anew with `npm run images update`, or set GPUBOX_IMAGES=build to build from the recipes.",
+    );
+  log(`${role}: pulled in ${Math.round((Date.now() - start) / 1000)} s`);
+  return reference;
+}

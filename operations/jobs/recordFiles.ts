@@ -1,0 +1,102 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import { UserError } from "../../platform/process";
+import { writePrivateFile } from "../../platform/project";
+import type { Owner } from "./createArguments";
+import { EDGE_FOLDER } from "./edge";
+import { ENV_FILE } from "./plan";
+import { type JobRecord, recordSchema } from "./record";
+
+/** `nobody` of the gateway's image: root's own jobs run as it. */
+const NOBODY = 65534;
+
+/** Where jobs have their folders: artifacts/litellm of the project unless somebody says otherwise. */
+export function artifactsFolder(projectDir: string, artifacts?: string): string {
+  return artifacts === undefined ? join(projectDir, "artifacts", "litellm") : resolve(artifacts);
+}
+
+/**
+ * Folder of a job. The path is written into scripts and mounts, so it holds nothing that means something there.
+ *
+ * @throws UserError for a path that cannot be mounted
+ */
+export function folderOf(artifacts: string, job: string): string {
+  const folder = join(artifacts, job);
+  if (isAbsolute(folder) && /^[A-Za-z0-9._/+@-]+$/.test(folder)) return folder;
+  throw new UserError(
+    `${folder} cannot be a job's folder.`,
+    "Use an absolute path of letters, digits and . _ - + @ without spaces.",
+  );
+}
+
+/** Whom a job's files and gateway belong to. */
+export function owner(): Owner {
+  const uid = process.getuid?.() ?? 0;
+  return uid === 0 ? { uid: NOBODY, gid: NOBODY } : { uid, gid: process.getgid?.() ?? uid };
+}
+
+/** Makes the folder, its log's and its edge's, for the owner alone. Logs of earlier runs stay. */
+export function makeFolder(folder: string, { uid, gid }: Owner): void {
+  for (const path of [folder, join(folder, "log"), join(folder, EDGE_FOLDER)]) {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    // One that is there already may be open to others.
+    chmodSync(path, 0o700);
+    own(path, { uid, gid });
+  }
+}
+
+/** Writes a file of the owner's, mode 0600. */
+export function writeOwnFile(path: string, text: string, to: Owner): void {
+  writePrivateFile(path, text);
+  own(path, to);
+}
+
+function own(path: string, { uid, gid }: Owner): void {
+  if (process.getuid?.() === 0) chownSync(path, uid, gid);
+}
+
+export function writeRecord(record: JobRecord, to: Owner): void {
+  writeOwnFile(join(record.folder, "job.json"), `${JSON.stringify(record, null, 2)}\n`, to);
+}
+
+/** A job that is over: its end stands in its record, and its keys are gone. */
+export function endRecord(record: JobRecord): JobRecord {
+  const stopped = { ...record, stoppedAt: new Date().toISOString() };
+  for (const file of [ENV_FILE, join(EDGE_FOLDER, "keys.map")])
+    rmSync(join(record.folder, file), { force: true });
+  writeRecord(stopped, owner());
+  return stopped;
+}
+
+/**
+ * The record of a folder; undefined where there is none.
+ *
+ * @throws UserError when it is none of ours
+ */
+export function readRecord(folder: string): JobRecord | undefined {
+  const path = join(folder, "job.json");
+  if (!existsSync(path)) return undefined;
+  try {
+    return recordSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  } catch {
+    throw new UserError(`${path} is no record of a job.`, "Move it away, and run the command again.");
+  }
+}
+
+/** What clients of a job send, from the file that only its owner reads. */
+export function readJobKey(folder: string): string {
+  const text = readFileSync(join(folder, ENV_FILE), "utf8");
+  const [, word] = /^LITELLM_MASTER_KEY='(.*)'$/m.exec(text) ?? [];
+  if (word === undefined) throw new UserError(`${folder} holds no key.`, "Start the job again.");
+  return word.replaceAll("'\\''", "'");
+}
+
+/** The records of all jobs below a folder, sorted by name. */
+export function readRecords(artifacts: string): JobRecord[] {
+  if (!existsSync(artifacts)) return [];
+  return readdirSync(artifacts, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort()
+    .flatMap((name) => readRecord(join(artifacts, name)) ?? []);
+}

@@ -1,0 +1,174 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { SecretValues } from "../../configs/kit/text";
+import type { PlanContext } from "../../configs/plan/context";
+import type { JobConfig } from "../../configs/schema/jobs";
+import { holderOf } from "../../platform/machine";
+import { output, run, UserError } from "../../platform/process";
+import type { Log } from "../../platform/project";
+import { askUpstream } from "./askUpstream";
+import { jobContainers, memoryOf, removeEdge } from "./containers";
+import { createArguments, edgeArguments } from "./createArguments";
+import { planRun, type StartOptions } from "./declared";
+import { filesOf, type JobFiles, valuesOf, writeFiles } from "./files";
+import { JOB_KEY, type JobPlan } from "./plan";
+import { inPlace } from "./queue";
+import { expiry, type JobRecord } from "./record";
+import { endRecord, makeFolder, owner, readRecord, writeRecord } from "./recordFiles";
+
+/** Seconds until a job's gateway is ready, on a machine that is busy. */
+const READY_SECONDS = 300;
+
+/** Milliseconds between two looks whether it is. */
+const LOOK_MS = 100;
+
+/** A job's gateway that is ready. */
+export interface StartedJob extends JobRecord, JobFiles {
+  /** From `docker create` to ready, without what was waited for a place. */
+  startSeconds: number;
+  memoryMiB?: number;
+}
+
+/**
+ * Starts a gateway of its own for a job and waits until it is ready. Refuses before anything starts.
+ *
+ * @throws ConfigError for mistakes in the stack's file and in a template; UserError for those in the job that is given, when
+ *   its port is taken, the upstream cannot serve it, the stack is not up, it runs already, or does not get ready
+ */
+export async function startJob(options: StartOptions): Promise<StartedJob> {
+  const { log = () => {} } = options;
+  const { stack, projectDir, context, job, definition, plan } = planRun(options);
+  const { docker } = context.config.host;
+  for (const note of plan.notes) log(`  note: ${note}`);
+  const [values] = await Promise.all([
+    valuesOf(projectDir, stack, plan),
+    requireFree(docker, stack, plan),
+    requireBox(docker, stack, plan),
+  ]);
+  await askUpstream(docker, plan, { probe: job.probe, values, assets: context.assets });
+  return inPlace(
+    () => start(context, { plan, job, definition, values }, log),
+    () => log(`  ${plan.name} waits: as many gateways start as there are cores`),
+  );
+}
+
+async function requireFree(docker: string, stack: string, { name, port }: JobPlan): Promise<void> {
+  const [there] = await jobContainers(docker, stack, name);
+  if (there)
+    throw new UserError(
+      `The job ${name} is there already (${there.status}).`,
+      `Stop it, \`npm run job stop ${name} -- --stack ${stack}\`, or name this run otherwise: --as NAME.`,
+    );
+  const holder = await holderOf({ bind: "127.0.0.1", port, key: "port" }, docker);
+  if (holder === "free" || holder === "unknown") return;
+  const who = "container" in holder ? `the container ${holder.container}` : holder.process;
+  throw new UserError(
+    `Port ${port} on 127.0.0.1 is held by ${who}.`,
+    "Stop that, or give the job another port: --port N.",
+  );
+}
+
+async function requireBox(docker: string, stack: string, { networks, image, edge }: JobPlan): Promise<void> {
+  const seen = await Promise.all([
+    run("docker", ["-H", docker, "network", "inspect", ...networks]),
+    run("docker", ["-H", docker, "image", "inspect", image, edge.image]),
+  ]);
+  if (seen.some(({ code }) => code !== 0))
+    throw new UserError(
+      `The stack ${stack} is not up: a job uses its networks and the images of its gateway and edge.`,
+      `Bring it up first: npm run up -- --stack ${stack}.`,
+    );
+}
+
+interface Prepared {
+  plan: JobPlan;
+  job: JobConfig;
+  definition: string | null;
+  values: SecretValues;
+}
+
+async function start(context: PlanContext, prepared: Prepared, log: Log): Promise<StartedJob> {
+  const { plan, job, definition, values } = prepared;
+  const { stack, host } = context.config;
+  const to = owner();
+  const began = Date.now();
+  const expiresAt = expiry(new Date(began), job.lifetimeSeconds);
+  makeFolder(plan.folder, to);
+  refuseForeign(plan, stack);
+  // Docker lets one container have the name: of two starts at once, one gets it, and only that one writes.
+  const limits = { stack, owner: to, expiresAt, cores: job.cores, memoryMiB: job.memoryMiB };
+  const id = await output("docker", ["-H", host.docker, ...createArguments(plan, limits)]);
+  const record: JobRecord = {
+    ...{ schema: 1, job: plan.name, stack, definition, container: id, containerName: plan.containerName },
+    ...{ image: plan.image, folder: plan.folder, endpoint: plan.endpoint, model: plan.model },
+    ...{ protocols: job.protocols, upstream: plan.upstream },
+    ...{ startedAt: new Date(began).toISOString(), expiresAt, stoppedAt: null },
+  };
+  try {
+    writeFiles(plan, values, to);
+    writeRecord(record, to);
+    for (const network of plan.networks.slice(1))
+      await output("docker", ["-H", host.docker, "network", "connect", network, id]);
+    await output("docker", ["-H", host.docker, "start", id]);
+    // One that outlived its gateway would have the name.
+    await removeEdge(host.docker, stack, plan.name);
+    const edge = await output("docker", ["-H", host.docker, ...edgeArguments(plan, limits)]);
+    await output("docker", ["-H", host.docker, "start", edge]);
+    await awaitReady(host.docker, id, plan, values[JOB_KEY]!);
+  } catch (error) {
+    await run("docker", ["-H", host.docker, "rm", "--force", id]);
+    await removeEdge(host.docker, stack, plan.name);
+    // It may have been stopped and started anew meanwhile: the files are then the next run's.
+    if (readRecord(plan.folder)?.container === id) endRecord(record);
+    throw error;
+  }
+  const startSeconds = Math.round((Date.now() - began) / 100) / 10;
+  const memoryMiB = await memoryOf(host.docker, id);
+  const size = memoryMiB === undefined ? "" : `, ${memoryMiB} MiB`;
+  log(`${plan.name} serves ${plan.model} at ${plan.endpoint} after ${startSeconds} s${size}`);
+  return {
+    ...record,
+    ...filesOf(plan),
+    startSeconds,
+    memoryMiB,
+  };
+}
+
+/** The folder may be of a job that runs in another stack. */
+function refuseForeign({ name, folder }: JobPlan, stack: string): void {
+  const record = readRecord(folder);
+  if (!record || record.stoppedAt !== null || record.stack === stack) return;
+  throw new UserError(
+    `${folder} belongs to the job ${record.job} of the stack ${record.stack}.`,
+    `Stop that first, or name this run otherwise: npm run job start ${name} -- --as NAME.`,
+  );
+}
+
+/** @throws UserError with the gateway's last words when it ends, or when it takes too long */
+async function awaitReady(docker: string, id: string, plan: JobPlan, key: string): Promise<void> {
+  const deadline = Date.now() + READY_SECONDS * 1000;
+  for (let look = 1; ; look++) {
+    const answer = await fetch(`${plan.endpoint}/v1/models`, {
+      headers: { authorization: `Bearer ${key}` },
+      signal: AbortSignal.timeout(10_000),
+    }).catch(() => undefined);
+    if (answer?.ok) return;
+    // Looking at the container costs more than a refused connection.
+    const ended = look % 10 === 0 && (await hasEnded(docker, id));
+    if (ended || Date.now() > deadline) {
+      const { stdout, stderr } = await run("docker", ["-H", docker, "logs", "--tail", "40", id]);
+      const words = `${stdout}\n${stderr}`.trim().split("\n").slice(-3).join(" ").slice(-600);
+      throw new UserError(
+        `The gateway of ${plan.name} ${ended ? "ended at its start" : `was not ready within ${READY_SECONDS} s`}: ${words}`,
+        `Look at ${join(plan.folder, "litellm_config_eval.yaml")}.`,
+      );
+    }
+    await sleep(LOOK_MS);
+  }
+}
+
+async function hasEnded(docker: string, id: string): Promise<boolean> {
+  const format = "{{.State.Status}} {{.RestartCount}}";
+  const { stdout } = await run("docker", ["-H", docker, "inspect", "--format", format, id]);
+  return stdout.trim() !== "running 0";
+}

@@ -1,0 +1,138 @@
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { suggestion } from "../../configs/kit/problems";
+import { renderText, type SecretPart } from "../../configs/kit/text";
+import type { BoxPlan } from "../../configs/kit/types";
+import { modelServers, servicesOf } from "../../configs/plan/box";
+import type { StackConfig } from "../../configs/stack/config";
+import { namesOf } from "../../configs/stack/instances";
+import { output, UserError } from "../../platform/process";
+import type { Secrets } from "../../platform/stack/secrets";
+import { type LogLine, mentions, parseLogLine, redactor } from "./logLines";
+
+/** A container whose log is read. */
+interface Source {
+  container: string;
+  role: string;
+  /** Only lines that speak of one of these names. Default: all. */
+  about?: string[];
+}
+
+export interface LogsOptions {
+  box: BoxPlan;
+  config: StackConfig;
+  secrets: Secrets;
+  /** A model, one of its instances or aliases, or a part of the box: `gateway`, `edge`, `cache`. Default: the whole box. */
+  of?: string;
+  /** In Docker's words: `15m`, a date. */
+  since: string;
+  /** Go on until the process is stopped. */
+  follow: boolean;
+  /** Lines as the programs wrote them. */
+  raw: boolean;
+  /** Gets each line; without `follow` in the order of time. Never a secret. */
+  print: (line: LogLine) => void;
+}
+
+/**
+ * The logs of what a person means by a word: of a model its valve, its server and what the gateways say of it, of the
+ * gateway all generations that are there.
+ *
+ * @throws UserError for a word that is neither, and for a time that Docker does not understand
+ */
+export async function readLogs(options: LogsOptions): Promise<void> {
+  const { box, secrets, follow, print } = options;
+  const sources = await sourcesOf(options);
+  const redact = redactor([
+    ...Object.values(secrets),
+    // What is derived from them and goes over the wire: the backends' key, the drain token, Langfuse's.
+    ...derivedParts(box)
+      .filter(({ secret }) => secrets[secret])
+      .map((part) => renderText([{ ...part, as: "derived" }], secrets)),
+  ]);
+  const emit = (line: LogLine) => print({ ...line, text: redact(line.text) });
+  if (follow) {
+    await Promise.all(sources.map((source) => stream(box, source, options, emit)));
+    return;
+  }
+  const lines: LogLine[] = [];
+  for (const source of sources) await stream(box, source, options, (line) => lines.push(line));
+  lines.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  for (const line of lines) emit(line);
+}
+
+function derivedParts(box: BoxPlan): SecretPart[] {
+  const texts = servicesOf(box).flatMap(({ directory }) =>
+    Object.values(directory.files).flatMap(({ text }) => text),
+  );
+  return texts.filter((part) => typeof part === "object").filter(({ as }) => as.endsWith("derived"));
+}
+
+async function sourcesOf({ box, config, of }: LogsOptions): Promise<Source[]> {
+  const all = await containers(box);
+  if (of === undefined) return all;
+  const gateways = all.filter(({ role }) => role === "gateway");
+  const [name, entry] =
+    Object.entries(config.models).find(([name, model]) => namesOf(name, model).includes(of)) ?? [];
+  const backends = modelServers(box).filter(({ model, instance }) => model === name || instance === of);
+  if (entry || backends.length > 0) {
+    const roles = backends.flatMap(({ service, valve }) => [service.container.name, valve.container.name]);
+    const names = entry && name ? namesOf(name, entry) : [of];
+    const instances = backends.map(({ instance }) => instance);
+    const about = [...new Set([...names, ...instances])];
+    return [...all.filter(({ role }) => roles.includes(role)), ...gateways.map((one) => ({ ...one, about }))];
+  }
+  const own = all.filter(({ role }) => role === of);
+  if (own.length > 0) return own;
+  const words = [...new Set([...Object.keys(config.models), ...all.map(({ role }) => role)])];
+  throw new UserError(`The stack ${box.stack} has no model and no part "${of}".`, suggestion(of, words));
+}
+
+async function containers({ docker, stack }: BoxPlan): Promise<Source[]> {
+  const format = '{{.Names}} {{.Label "gpubox.role"}}';
+  const args = ["ps", "-a", "--filter", `label=gpubox.stack=${stack}`, "--format", format];
+  const lines = (await output("docker", ["-H", docker, ...args])).split("\n").filter(Boolean);
+  return lines.map((line) => {
+    const [container, role] = line.split(" ");
+    return { container: container!, role: role ?? "" };
+  });
+}
+
+/** Both streams of one container's log. */
+function stream(
+  { docker }: BoxPlan,
+  { container, role, about }: Source,
+  { since, follow, raw }: LogsOptions,
+  emit: (line: LogLine) => void,
+): Promise<void> {
+  const args = [
+    "-H",
+    docker,
+    "logs",
+    "--timestamps",
+    "--since",
+    since,
+    ...(follow ? ["--follow"] : []),
+    container,
+  ];
+  const child = spawn("docker", args, { stdio: ["ignore", "pipe", "pipe"] });
+  let failure = "";
+  const read = (line: string) => {
+    const found = parseLogLine(line, { container, role, raw });
+    if (found && (!about || mentions(line, about))) emit(found);
+    if (!found && line) failure = line;
+  };
+  for (const out of [child.stdout, child.stderr]) createInterface(out).on("line", read);
+  return new Promise((resolve, reject) => {
+    child.on("error", () => reject(new UserError("`docker` cannot be started.", "Run `npm run doctor`.")));
+    child.on("close", (code) => {
+      if (!code || follow) return resolve();
+      reject(
+        new UserError(
+          `The log of ${container} cannot be read: ${failure}`,
+          "For --since, write 15m, 2h or a date.",
+        ),
+      );
+    });
+  });
+}

@@ -1,0 +1,79 @@
+import { z } from "zod";
+import type { BoxPlan } from "../../configs/kit/types";
+import { modelServers } from "../../configs/plan/box";
+import type { StackConfig } from "../../configs/stack/config";
+import { run, UserError } from "../../platform/process";
+import { reachEndpoint } from "../../platform/ssh/reach";
+import type { Secrets } from "../../platform/stack/secrets";
+import { containersOf } from "../doctor/collectContainers";
+import { valvesOf } from "../doctor/collectInsides";
+import { parseRequest } from "../doctor/requests";
+import { type ModelStatus, modelStatus } from "./status";
+
+/** Milliseconds for the list of models: the edge holds a request for a minute when no gateway is there. */
+const LIST_MS = 8_000;
+
+const list = z.object({ data: z.array(z.object({ id: z.string() })) });
+
+/**
+ * Every declared model as it is now: from the containers, the counters of their valves, and the valves' logs of the last
+ * minute. Changes nothing.
+ *
+ * @throws UserError where the engine does not answer
+ */
+export async function statusOfModels(
+  box: BoxPlan,
+  config: StackConfig,
+  secrets: Secrets,
+): Promise<ModelStatus[]> {
+  const [containers, valves, minutes, listed] = await Promise.all([
+    containersOf(box),
+    valvesOf(box),
+    Promise.all(
+      modelServers(box).map(
+        async (one) => [one.instance, await lastMinute(box, one.valve.container.name)] as const,
+      ),
+    ),
+    listedModels(
+      await reachEndpoint(config, box.endpoint),
+      config.gateway.auth === "key" ? secrets.masterKey : undefined,
+    ),
+  ]);
+  if (!containers)
+    throw new UserError(
+      `The Docker engine at ${box.docker} does not answer.`,
+      `Run \`npm run doctor -- --stack ${box.stack}\`.`,
+    );
+  const counted = minutes.flatMap(([instance, count]) =>
+    count === undefined ? [] : [[instance, count] as const],
+  );
+  return modelStatus(config, box, { containers, valves, lastMinute: Object.fromEntries(counted), listed });
+}
+
+/** Requests that a valve logged in the last 60 s; undefined where it is not there. */
+async function lastMinute({ docker, prefix }: BoxPlan, valve: string): Promise<number | undefined> {
+  const { code, stdout } = await run("docker", [
+    "-H",
+    docker,
+    "logs",
+    "--since",
+    "60s",
+    `${prefix}-${valve}`,
+  ]);
+  if (code !== 0) return undefined;
+  return stdout.split("\n").filter((line) => parseRequest(line)?.method === "POST").length;
+}
+
+async function listedModels(endpoint: string, key: string | undefined): Promise<string[] | undefined> {
+  try {
+    const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
+    const answer = await fetch(`${endpoint}/v1/models`, {
+      headers,
+      redirect: "manual",
+      signal: AbortSignal.timeout(LIST_MS),
+    });
+    return list.parse(await answer.json()).data.map(({ id }) => id);
+  } catch {
+    return undefined;
+  }
+}

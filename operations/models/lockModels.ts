@@ -1,0 +1,59 @@
+import type { Locked } from "../../configs/models/facts";
+import { lockedSource } from "../../configs/models/lock";
+import { UserError } from "../../platform/process";
+import { readModelLock, writeModelLock } from "../../platform/stack/modelLock";
+import type { HubAccess } from "./hub";
+import { currentRevision, readSource, resolveSource } from "./resolve";
+
+/** What became of one source. */
+export interface ModelChange {
+  source: string;
+  before: Locked | undefined;
+  /** The entry from now on: `before` itself where nothing changed or the source could not be resolved. */
+  after: Locked | undefined;
+  /** Why it could not be resolved. */
+  failure?: string;
+}
+
+/**
+ * Resolves sources and writes them to the lock. An entry whose revision did not change stays as it is, to the letter; one
+ * that cannot be resolved keeps what it had, or stands there with the reason, and the others are written all the same.
+ */
+export async function lockModels(
+  projectDir: string,
+  sources: string[],
+  access: HubAccess,
+): Promise<ModelChange[]> {
+  const lock = readModelLock(projectDir);
+  const changes: ModelChange[] = [];
+  for (const source of [...new Set(sources)]) {
+    const before = lockedSource(lock, source);
+    const change = await resolveChange(source, before, access);
+    if (change.after) lock[source] = change.after;
+    else if (change.failure) lock[source] = { unresolved: change.failure };
+    changes.push(change);
+  }
+  if (changes.some(({ before, after, failure }) => after !== before || (failure && !before)))
+    writeModelLock(projectDir, lock);
+  return changes;
+}
+
+async function resolveChange(
+  source: string,
+  before: Locked | undefined,
+  access: HubAccess,
+): Promise<ModelChange> {
+  try {
+    const parsed = readSource(source);
+    if (before?.revision && (await currentRevision(parsed, access)) === before.revision)
+      return { source, before, after: before };
+    const after = await resolveSource(source, access);
+    // A file of the host has no revision: it is the same when all but the date is.
+    const same =
+      before && JSON.stringify({ ...after, resolvedAt: before.resolvedAt }) === JSON.stringify(before);
+    return { source, before, after: same ? before : after };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { source, before, after: before, failure: error.what };
+  }
+}

@@ -1,0 +1,172 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { noRoom } from "../../configs/capacity/room";
+import { type Server, serversOf } from "../../configs/capacity/servers";
+import { AWAIT_HEALTHY } from "../../configs/kit/steps";
+import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
+import { connectionOf } from "../../configs/network/engine";
+import { modelServers } from "../../configs/plan/box";
+import { forgetStarted, rememberStarted, startCommand, stopCommand } from "../../configs/plan/manual";
+import { output, run, UserError } from "../../platform/process";
+import type { Log } from "../../platform/project";
+
+/** Seconds that running requests get when a model is stopped: as long as LiteLLM lets one take. */
+const DRAIN_SECONDS = 600;
+
+/** Seconds between two lines while a model loads. */
+const PROGRESS_SECONDS = 5;
+
+/**
+ * Starts a model's containers, one for each of its instances, and waits until they serve. A slot loads nothing by that.
+ *
+ * @param name a model's public name, or one of its instances'
+ * @throws UserError when there is no such model here, when it does not fit beside what runs, and when it does not get well:
+ *   with its last words
+ */
+export async function startModel(plan: BoxPlan, name: string, log: Log): Promise<void> {
+  const servers = serversCalled(plan, name);
+  for (const server of servers) await startServer(plan, server, log);
+  const at = `${plan.endpoint}${connectionOf(plan.docker) ? ", an address of the host" : ""}`;
+  log(
+    servers.some(({ onDemand }) => onDemand)
+      ? `${name} is loaded by the first request to it, at ${at}`
+      : `${name} serves at ${at}`,
+  );
+}
+
+/**
+ * Stops a model's containers after their running requests have finished, at most 600 s each. From the first moment on, new
+ * ones are answered 503. A slot stops with all its models.
+ *
+ * @param name a model's public name, or one of its instances'
+ * @throws UserError when there is no such model here
+ */
+export async function stopModel(plan: BoxPlan, name: string, log: Log): Promise<void> {
+  for (const server of serversCalled(plan, name)) await stopServer(plan, server, log);
+}
+
+async function startServer(plan: BoxPlan, server: Server, log: Log): Promise<void> {
+  if ((await stateOf(plan, server)) === "running") {
+    log(`${server.title} runs already`);
+  } else {
+    await requireRoom(plan, server);
+    await output("docker", ["-H", plan.docker, "start", containerName(plan, server)]);
+  }
+  if (!server.service.container.started) await mark(plan, server, rememberStarted);
+  await undrain(plan, server);
+  await awaitHealthy(plan, server, log);
+}
+
+async function stopServer(plan: BoxPlan, server: Server, log: Log): Promise<void> {
+  const { title, names, onDemand } = server;
+  const { started, stopGraceSeconds } = server.service.container;
+  if (!started) await mark(plan, server, forgetStarted);
+  if ((await stateOf(plan, server)) !== "running") {
+    log(`${title} does not run`);
+    return;
+  }
+  const drained = await Promise.all(server.valves.map((valve) => drain(plan, valve, DRAIN_SECONDS)));
+  const said = drained.map(({ code, stdout }) =>
+    code === 0 ? stdout.trim() : "its valve does not run: nothing is drained",
+  );
+  for (const line of new Set(said)) log(line);
+  const stop = ["stop", "--time", String(stopGraceSeconds), containerName(plan, server)];
+  await output("docker", ["-H", plan.docker, ...stop]);
+  await undrain(plan, server);
+  const all = onDemand ? `, and ${names.join(", ")} with it` : "";
+  log(`${title} is stopped${all}; ${startCommand(plan.stack, names[0]!)} starts it again`);
+  if (started) log("The next `npm run up` starts it again, because its entry does not say start: manual.");
+}
+
+function serversCalled(plan: BoxPlan, name: string): Server[] {
+  const servers = serversOf(plan);
+  const found = servers.filter(({ names }) => names.includes(name));
+  if (found.length > 0) return found;
+  const models = modelServers(plan).map(({ model }) => model);
+  throw new UserError(
+    `The stack ${plan.stack} has no model "${name}" with a container of its own.`,
+    `Name one of these: ${[...new Set(models)].join(", ") || "none"}.`,
+  );
+}
+
+function containerName(plan: BoxPlan, { service }: Server): string {
+  return `${plan.prefix}-${service.container.name}`;
+}
+
+/** Docker's word for a container's state. One that is restarting counts as running: Docker means it to run. */
+async function stateOf(plan: BoxPlan, server: Server): Promise<"running" | "stopped"> {
+  const args = ["-H", plan.docker, "inspect", "--format", "{{.State.Status}}", containerName(plan, server)];
+  const result = await run("docker", args);
+  if (result.code !== 0)
+    throw new UserError(
+      `The container of ${server.title} is not there: ${result.stderr.trim()}.`,
+      `Bring the stack up first: npm run up -- --stack ${plan.stack}.`,
+    );
+  return ["running", "restarting", "paused"].includes(result.stdout.trim()) ? "running" : "stopped";
+}
+
+/** A slot that runs may load its largest model at any time, so it counts with that. */
+async function requireRoom(plan: BoxPlan, server: Server): Promise<void> {
+  if (!server.needs) return;
+  const others = serversOf(plan).filter((one) => one.title !== server.title && one.needs);
+  const states = await Promise.all(others.map((one) => stateOf(plan, one)));
+  const running = others.filter((_, index) => states[index] === "running");
+  const missing = noRoom(
+    server.needs,
+    running.map(({ names, needs = [] }) => ({ model: names[0]!, needs })),
+    plan.devices,
+  );
+  if (!missing) return;
+  const gib = (missing.missingMib / 1024).toFixed(1);
+  throw new UserError(
+    `${server.title} does not fit on device ${missing.device}: ${gib} GiB are missing beside what runs there.`,
+    missing.stop.length > 0
+      ? `Stop what is in its way: ${missing.stop.map((model) => stopCommand(plan.stack, model)).join(" && ")}.`
+      : "Even with everything else stopped it would not fit: give it less context, or another device.",
+  );
+}
+
+type Marker = (image: string, dataDir: string, container: string) => string;
+
+async function mark(plan: BoxPlan, { service }: Server, marker: Marker): Promise<void> {
+  const script = marker(plan.edge.container.image, plan.dataDir, service.container.name);
+  await output("sh", ["-c", script], { env: { DOCKER_HOST: plan.docker } });
+}
+
+function drain(plan: BoxPlan, valve: ServicePlan, argument: number | "--undo") {
+  const name = `${plan.prefix}-${valve.container.name}`;
+  return run("docker", ["-H", plan.docker, "exec", name, "bash", "/etc/gpubox/drain.sh", String(argument)]);
+}
+
+/** A valve that is gone has nothing to undo: it begins open. */
+async function undrain(plan: BoxPlan, { valves }: Server): Promise<void> {
+  for (const valve of valves) await drain(plan, valve, "--undo");
+}
+
+async function awaitHealthy(plan: BoxPlan, server: Server, log: Log): Promise<void> {
+  const { readySeconds, name } = server.service.container;
+  const from = Date.now();
+  const waiting = run("sh", ["-c", AWAIT_HEALTHY], {
+    env: {
+      DOCKER_HOST: plan.docker,
+      GPUBOX_CONTAINER: containerName(plan, server),
+      GPUBOX_NAME: name,
+      GPUBOX_SECONDS: String(readySeconds),
+    },
+  });
+  for (;;) {
+    const result = await Promise.race([waiting, sleep(PROGRESS_SECONDS * 1000)]);
+    const seconds = Math.round((Date.now() - from) / 1000);
+    if (!result) {
+      log(`${server.title} loads: ${seconds} s of at most ${readySeconds} s`);
+      continue;
+    }
+    if (result.code === 0) {
+      log(`${server.title} ${server.onDemand ? "answers" : "is loaded"} after ${seconds} s`);
+      return;
+    }
+    throw new UserError(
+      `${server.title} did not start: ${result.stderr.trim()}`,
+      `Correct it and try again; ${stopCommand(plan.stack, server.names[0]!)} gives up.`,
+    );
+  }
+}

@@ -1,0 +1,105 @@
+import type { BoxPlan, ModelServer } from "../../configs/kit/types";
+import { modelServers } from "../../configs/plan/box";
+import type { StackConfig } from "../../configs/stack/config";
+import { instancesOf, namesOf } from "../../configs/stack/instances";
+import type { ContainerFacts, ValveFacts } from "../doctor/facts";
+
+/** One instance of a declared model, as it is now. */
+export interface ModelStatus {
+  model: string;
+  instance: string;
+  engine: string;
+  /** Other names that clients may write for the model. */
+  aliases: string[];
+  /** Whether the box lists the model to clients; null where it could not be asked. */
+  listed: boolean | null;
+  /** Whether its server runs; null for one that is no container of this box. */
+  up: boolean | null;
+  /** Whether its server takes requests; null for one that is loaded on demand and may be asked. */
+  loaded: boolean | null;
+  /** In a word or two, for people. */
+  state: string;
+  /** Requests that ended in the last minute; null where nobody counts them. */
+  requestsPerMinute: number | null;
+  /** Requests that it has now, those included that wait for it. */
+  requestsNow: number | null;
+}
+
+/** What was seen of the box. */
+export interface ModelFacts {
+  containers: ContainerFacts[];
+  /** Instance to what its valve says. */
+  valves: Record<string, ValveFacts>;
+  /** Instance to the requests that its valve logged in the last minute. */
+  lastMinute: Record<string, number>;
+  /** What `/v1/models` lists; undefined where it did not answer. */
+  listed?: string[];
+}
+
+/** Every declared model, each of its instances on a line of its own. */
+export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts): ModelStatus[] {
+  return Object.entries(config.models).flatMap(([model, entry]) =>
+    instancesOf(model, entry).map(({ id: instance }) => {
+      const common = {
+        model,
+        instance,
+        engine: entry.engine,
+        aliases: namesOf(model, entry).slice(1),
+        listed: facts.listed ? facts.listed.includes(model) : null,
+      };
+      const backend = modelServers(box).find((one) => one.instance === instance);
+      if (!backend) {
+        const nothing = { up: null, loaded: null, requestsPerMinute: null, requestsNow: null };
+        return { ...common, ...nothing, state: "elsewhere" };
+      }
+      const container = facts.containers.find(({ role }) => role === backend.service.container.name);
+      const valve = facts.valves[instance];
+      const up = container?.state === "running";
+      const serves = up && valve?.status === "UP";
+      const onDemand = backend.start === "ondemand";
+      return {
+        ...common,
+        up,
+        // Whether it is in memory just now, only its slot knows.
+        loaded: serves && onDemand ? null : serves,
+        state: serves ? (onDemand ? "loads on demand" : "loaded") : stateOf(container, backend.start),
+        requestsPerMinute: facts.lastMinute[instance] ?? null,
+        requestsNow: valve ? valve.running + valve.held : null,
+      };
+    }),
+  );
+}
+
+function stateOf(container: ContainerFacts | undefined, start: ModelServer["start"]): string {
+  if (!container) return "not brought up";
+  if (container.state === "running") return container.health === "healthy" ? "not reached" : "loading";
+  if (start === "manual" && !container.oomKilled) return "not started";
+  return container.oomKilled ? "killed, out of memory" : container.state;
+}
+
+/** The table for people. */
+export function statusTable(all: ModelStatus[]): string {
+  const figure = (value: number | null) => (value === null ? "–" : String(value));
+  const rows = all.map(
+    ({ model, instance, engine, state, listed, requestsPerMinute, requestsNow, aliases }) => [
+      instance === model ? model : `${model} (${instance})`,
+      engine,
+      listed === false ? `${state}, not served yet` : state,
+      figure(requestsPerMinute),
+      figure(requestsNow),
+      aliases.join(", "),
+    ],
+  );
+  const head = ["MODEL", "ENGINE", "STATE", "REQUESTS/MIN", "NOW", "ALSO CALLED"];
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
+  );
+  return [head, ...rows]
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

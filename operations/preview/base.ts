@@ -1,0 +1,87 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { MODEL_LOCK_FILE } from "../../configs/models/lock";
+import { output, run, UserError } from "../../platform/process";
+
+/** What a plan is made from beside the planner itself. */
+const INPUTS = [MODEL_LOCK_FILE, "images", "assets"];
+
+/** Files of a commit in a folder of their own. */
+export interface BaseFolder {
+  folder: string;
+  commit: string;
+  remove: () => void;
+}
+
+/**
+ * Brings the inputs of a plan as they were where HEAD left `ref`, without touching the working tree or the index.
+ *
+ * @throws UserError outside of a git repository, and for a ref that it does not have
+ */
+export async function checkoutBase(projectDir: string, ref: string): Promise<BaseFolder> {
+  const commit = await mergeBase(projectDir, ref);
+  const git = (...args: string[]) => output("git", args, { cwd: projectDir });
+  // Of other stacks too: a box may serve their models.
+  const wanted = (name: string) => INPUTS.includes(name) || /^Pulumi\..+\.yaml$/.test(name);
+  const there = (await git("ls-tree", "--name-only", commit)).split("\n").filter(wanted);
+  const folder = mkdtempSync(join(tmpdir(), "gpubox-base-"));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  try {
+    if (there.length > 0) {
+      const archive = join(folder, "base.tar");
+      await git("archive", "--format=tar", "-o", archive, commit, "--", ...there);
+      await output("tar", ["-xf", archive, "-C", folder]);
+      for (const name of ["official.json", "lock.json"])
+        fitRoles(join(folder, "images", name), join(projectDir, "images", name));
+    }
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  return { folder, commit, remove };
+}
+
+const roles = z.record(z.string(), z.unknown());
+
+/**
+ * Makes a base's file of images name the roles that this gpubox knows, no more and no fewer: one that an engine brings with it
+ * must not keep the base from being planned.
+ */
+function fitRoles(base: string, head: string): void {
+  if (!existsSync(base) || !existsSync(head)) return;
+  const [old, now] = [base, head].map((path) => roles.parse(JSON.parse(readFileSync(path, "utf8"))));
+  const fitted = Object.entries(now!).map(([role, entry]) => [role, old![role] ?? entry]);
+  writeFileSync(base, JSON.stringify(Object.fromEntries(fitted)));
+}
+
+/** True where the stack had a file at the base. */
+export function hadStack(folder: string, stack: string): boolean {
+  return existsSync(join(folder, `Pulumi.${stack}.yaml`));
+}
+
+/** True where a stack's file was there at the base and is not any more. */
+export async function isRemoved(projectDir: string, stack: string, ref: string): Promise<boolean> {
+  if (hadStack(projectDir, stack)) return false;
+  const object = `${await mergeBase(projectDir, ref)}:./Pulumi.${stack}.yaml`;
+  return (await run("git", ["cat-file", "-e", object], { cwd: projectDir })).code === 0;
+}
+
+async function mergeBase(projectDir: string, ref: string): Promise<string> {
+  const known = await run("git", ["rev-parse", "--verify", "--quiet", `${ref}^{commit}`], {
+    cwd: projectDir,
+  });
+  if (known.code === 127) throw new UserError("--base needs git, which is missing here.", "Install git.");
+  if (known.code !== 0)
+    throw new UserError(
+      `git does not know "${ref}" here.`,
+      "Name a branch, a tag or a commit; in CI, fetch it first (fetch-depth: 0).",
+    );
+  const base = await run("git", ["merge-base", known.stdout.trim(), "HEAD"], { cwd: projectDir });
+  if (base.code === 0) return base.stdout.trim();
+  throw new UserError(
+    `${ref} and HEAD have no commit in common here.`,
+    "Fetch more of the history (fetch-depth: 0), or name another base.",
+  );
+}

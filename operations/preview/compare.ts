@@ -1,0 +1,83 @@
+import { crowdedDevices, gpuTenants } from "../../configs/capacity/crowding";
+import { wantedSources } from "../../configs/engines";
+import { lockedSource } from "../../configs/models/lock";
+import { deployedBy, lastingSteps, replacedBetween } from "../../configs/plan/announce";
+import { gapsOf } from "../../configs/plan/gaps";
+import { textWithoutSecrets } from "../../configs/policy/plaintext";
+import { dataChanges, isElsewhere, portChanges, secretChanges } from "./belongings";
+import { diffSettings, diffValues } from "./configDiff";
+import { containerChanges, type Identity } from "./containers";
+import { destinationChanges } from "./destinations";
+import { downloads, short, weightsOf } from "./downloads";
+import { gpuChanges } from "./gpus";
+import type { Changes, ModelChange, Side } from "./types";
+
+/**
+ * What `up` would change to make the one box into the other. Pure.
+ *
+ * @param before undefined: there is none yet, and everything is new
+ * @param known what really was deployed and what would be, with the secrets' real fingerprints. Default: what the two plans say
+ */
+export function compare(before: Side | undefined, after: Side, known?: Identity): Changes {
+  // A box at another host is another box: nothing of the old one is replaced, and nothing that it has is there.
+  const old = before && isElsewhere(before, after) ? undefined : before;
+  const identity = old && (known ?? { before: deployedBy(old.plan), after: deployedBy(after.plan) });
+  const containers = containerChanges(old, after, identity);
+  const replaced = identity ? replacedBetween(identity.before, identity.after) : new Set<string>();
+  return {
+    settings: diffSettings(before?.values ?? {}, after.values),
+    models: modelChanges(before, after),
+    destinations: destinationChanges(before, after),
+    containers,
+    gaps: gapsOf(after.plan, replaced, weightsOf(after)),
+    steps: identity ? lastingSteps(identity.before, identity.after) : [],
+    gpus: gpuChanges(old, after),
+    crowded: old ? crowdedDevices(gpuTenants(old.plan), after.plan) : [],
+    downloads: downloads(old, after),
+    ports: portChanges(old, after),
+    secrets: secretChanges(before, after),
+    data: dataChanges(before, after, containers),
+  };
+}
+
+/** True where `up` would change nothing. A preview has more than changes: notes and policies stand there all the same. */
+export function isEmpty(changes: Changes): boolean {
+  const { settings, models, destinations, containers, gaps, steps, gpus, downloads, ports, secrets, data } =
+    changes;
+  const lists = [settings, models, destinations, containers, gaps, steps, gpus, downloads, secrets, data];
+  return [...lists, ports.opened, ports.closed].every((list) => list.length === 0);
+}
+
+function modelChanges(before: Side | undefined, after: Side): ModelChange[] {
+  const [a, b] = [before?.config.models ?? {}, after.config.models];
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].sort().flatMap((model): ModelChange[] => {
+    const path = `gpubox:models.${model}`;
+    const what = describe(b[model] ?? a[model]!);
+    if (!Object.hasOwn(a, model)) return [{ model, change: "added", what, fields: [] }];
+    if (!Object.hasOwn(b, model)) return [{ model, change: "removed", what, fields: [] }];
+    const fields = [
+      ...diffValues(entryOf(before, model), entryOf(after, model), path),
+      ...revisionFields(before!, after, model),
+    ];
+    return fields.length > 0 ? [{ model, change: "changed", what, fields }] : [];
+  });
+}
+
+/** Revisions that the lock gives the sources which the model has before and after. */
+function revisionFields(before: Side, after: Side, model: string) {
+  const sources = (side: Side) => wantedSources({ [model]: side.config.models[model]! });
+  const had = new Set(sources(before).map(({ source }) => source));
+  return sources(after).flatMap(({ source }) => {
+    const [then, now] = [before, after].map(({ lock }) => lockedSource(lock, source)?.revision);
+    if (!had.has(source) || then === now) return [];
+    return [{ path: `models.lock.json ${source}`, before: short(then), after: short(now) }];
+  });
+}
+
+function entryOf(side: Side | undefined, model: string): unknown {
+  return (side?.values.models as Record<string, unknown> | undefined)?.[model];
+}
+
+function describe({ engine, model }: { engine: string; model?: string }): string {
+  return model ? `${engine}, ${textWithoutSecrets(model)}` : engine;
+}

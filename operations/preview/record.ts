@@ -1,0 +1,63 @@
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MODEL_LOCK_FILE } from "../../configs/models/lock";
+import { type Deployed, deployedBy } from "../../configs/plan/announce";
+import { UserError } from "../../platform/process";
+import { stackFilesIn } from "../../platform/stack/boxFiles";
+import { readDeployed, recordedGenerations, recordOf } from "../../platform/stack/history";
+import { planStack } from "../../platform/stack/planStack";
+import { findSecretStore, readSecrets } from "../../platform/stack/secrets";
+import type { Identity } from "./containers";
+import type { PlannedSide } from "./side";
+
+/** What the last `up` from this folder was made from. */
+export interface RecordFolder {
+  folder: string;
+  generation: string;
+  at: Date;
+  /** Path of what this machine had got then. */
+  resolved: string;
+  remove: () => void;
+}
+
+/** The record of the last `up`, laid out as a project's folder; undefined where there was none from here. */
+export function openRecord(projectDir: string, stack: string): RecordFolder | undefined {
+  const generation = recordedGenerations(projectDir, stack)[0];
+  if (!generation) return undefined;
+  const record = recordOf(projectDir, stack, generation);
+  const folder = mkdtempSync(join(tmpdir(), "gpubox-record-"));
+  copyFileSync(join(record, "stack.yaml"), join(folder, `Pulumi.${stack}.yaml`));
+  for (const box of stackFilesIn(record)) copyFileSync(join(record, box), join(folder, box));
+  const lock = join(record, MODEL_LOCK_FILE);
+  if (existsSync(lock)) copyFileSync(lock, join(folder, MODEL_LOCK_FILE));
+  return {
+    folder,
+    generation,
+    at: statSync(record).mtime,
+    resolved: join(record, "resolved.json"),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/**
+ * What was really deployed against what `after` would be, by hashes that know the secrets' values: they tell also of another
+ * gpubox. A secret that is not set yet has its stand-in.
+ *
+ * Undefined where nothing was recorded; `reason` says why nothing is known where the secrets cannot be read here.
+ */
+export async function realIdentity(
+  projectDir: string,
+  stack: string,
+  { resolved, standIns }: Pick<PlannedSide, "resolved" | "standIns">,
+): Promise<{ identity?: Identity; reason?: string }> {
+  const before: Deployed | undefined = readDeployed(projectDir, stack);
+  if (!before) return {};
+  try {
+    const secrets = { ...standIns, ...(await readSecrets(await findSecretStore(projectDir, stack))) };
+    return { identity: { before, after: deployedBy(planStack(projectDir, stack, secrets, resolved)) } };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { reason: error.what };
+  }
+}

@@ -1,0 +1,79 @@
+import type { Problem } from "../../configs/kit/problems";
+import { visible } from "../../configs/kit/visible";
+import { isEmpty } from "./compare";
+import { code, markdown } from "./markdown";
+import { headline, type Section, sectionsOf } from "./sections";
+import type { Preview } from "./types";
+
+/** Characters that a comment on a pull request may have, with some air: GitHub's limit is 65,536. */
+const LONGEST = 60_000;
+
+const NOTHING = "`npm run up` would change nothing.";
+
+const UNFINISHED = "Nothing differs from what is recorded, but the last `up` did not finish.";
+
+/** What `npm run preview` prints. */
+export function previewText(preview: Preview): string {
+  const parts = sectionsOf(preview).map(({ title, lines }) =>
+    [title, ...lines.map((line) => `  ${visible(line)}`)].join("\n"),
+  );
+  const head = [`${preview.stack} against ${preview.base}`, summaryOf(preview, (text) => text)];
+  return [...head.map(visible), ...parts].join("\n\n");
+}
+
+/** The whole in one line; `strong` renders one of changes. */
+function summaryOf(preview: Preview, strong: (text: string) => string): string {
+  const { unfinished } = preview;
+  if (isEmpty(preview)) return unfinished ? strong(UNFINISHED) : NOTHING;
+  return strong([headline(preview), ...(unfinished ? ["the last `up` did not finish"] : [])].join("; "));
+}
+
+/** The same for a comment on a pull request: what clients notice is open, the rest folded. */
+export function previewMarkdown(preview: Preview): string {
+  const summary = summaryOf(preview, (text) => `**${markdown(text)}**`);
+  const parts = [heading(preview.stack), markdown(`Against ${preview.base}.`), summary];
+  let left = LONGEST - parts.join("\n\n").length;
+  for (const section of sectionsOf(preview)) {
+    const text = markdownOf(section);
+    left -= text.length + 2;
+    if (left < 0)
+      return [...parts, "_The rest is too long for a comment: run `npm run preview`._"].join("\n\n");
+    parts.push(text);
+  }
+  return `${parts.join("\n\n")}\n`;
+}
+
+/** A config that no box can be made of, for a comment on a pull request. */
+export function mistakesMarkdown(stack: string, problems: Problem[]): string {
+  const lines = problems.map(({ path, what, fix }) => `- ${code(path)}: ${markdown(`${what} ${fix}`)}`);
+  const count = problems.length === 1 ? "a mistake" : `${problems.length} mistakes`;
+  return `${heading(stack)}\n\n**${code(`Pulumi.${stack}.yaml`)} has ${count}: \`up\` would refuse it.**\n\n${lines.join("\n")}\n`;
+}
+
+/** A stack's file that a change removes. */
+export function removedText(stack: string): string {
+  return (
+    `Pulumi.${stack}.yaml is removed, which by itself deletes nothing: its box goes on as it is, and nothing brings it up any ` +
+    `more. \`npm run down -- --stack ${stack}\` takes it down, and wants the file.`
+  );
+}
+
+/** The same for a comment on a pull request. */
+export function removedMarkdown(stack: string): string {
+  return `${heading(stack)}\n\n**${markdown(removedText(stack))}**\n`;
+}
+
+function heading(stack: string): string {
+  return `## gpubox preview: ${markdown(stack)}`;
+}
+
+/** Sections that a reviewer should see without a click. */
+const OPEN = ["Where requests go", "Models", "Who waits, and how long", "Data", "Policies"];
+
+function markdownOf({ title, lines }: Section): string {
+  const list = lines
+    .map((line) => (line.startsWith("  ") ? `  - ${markdown(line.trimStart())}` : `- ${markdown(line)}`))
+    .join("\n");
+  if (OPEN.includes(title)) return `### ${title}\n\n${list}`;
+  return `<details><summary>${title} (${lines.filter((line) => !line.startsWith("  ")).length})</summary>\n\n${list}\n\n</details>`;
+}

@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import type { Resolved } from "../../configs/kit/resolved";
+import { parseStack } from "../../configs/parse";
+import { planBox } from "../../configs/plan/box";
+import type { Assets } from "../../configs/plan/context";
+import { expandBoxes } from "../../configs/remotes/expand";
+import { accessSchema } from "../../configs/schema/access";
+import { saltFingerprint, standIn } from "../../configs/secrets/facts";
+import { generatedSecrets } from "../../configs/stack/config";
+import { secretsOf, withoutLeftOut } from "../../configs/stack/optionalModels";
+import { generatedKeys } from "../../configs/stack/requiredSecrets";
+import { readModelLock } from "../../platform/stack/modelLock";
+import { encryptedTexts } from "../../platform/stack/secrets";
+import { readStackFile } from "../../platform/stack/stackConfig";
+import type { Side } from "./types";
+
+/** A folder's box, planned without a secret, a state, a host or a network. */
+export interface PlannedSide extends Side {
+  /** Secrets that the config names and nobody has set in its file. */
+  unset: string[];
+  /** Every secret that counts as there, with what stands for its value: those that `up` makes are not there before it. */
+  standIns: Record<string, string>;
+}
+
+/**
+ * Plans the box of a folder's `Pulumi.<stack>.yaml` and `models.lock.json`. Secrets are known by name, and by their encrypted
+ * text, which differs when one is set anew.
+ *
+ * @throws ConfigError with every mistake of the config, UserError where a file is missing
+ */
+export function planSide(
+  folder: string,
+  stack: string,
+  known: { resolved: Resolved; assets: Assets },
+): PlannedSide {
+  const { values: plain } = readStackFile(folder, stack, {});
+  const encrypted = encryptedTexts(folder, stack);
+  const access = accessSchema.safeParse(plain.access ?? {});
+  const made: string[] = [...generatedSecrets, ...(access.success ? generatedKeys(access.data) : [])];
+  const named = namedBy(plain);
+  const standIns = Object.fromEntries([
+    ...[...made, ...named].map((name) => [name, standIn(name)]),
+    ...Object.entries(encrypted).map(([name, text]) => [name, `${standIn(name)}-${digest(text)}`]),
+  ]) as Record<string, string>;
+  const raw = readStackFile(folder, stack, standIns);
+  const lock = readModelLock(folder);
+  const config = parseStack({ ...raw, saltFingerprint: undefined, lock });
+  const plan = planBox({
+    config,
+    lock,
+    secrets: raw.secrets,
+    saltFingerprint: saltFingerprint(standIns.saltKey ?? ""),
+    ...known,
+  });
+  return {
+    values: expandBoxes({ ...raw, lock, boxFiles: raw.boxFiles ?? {} }).values,
+    config: withoutLeftOut(config, raw.secrets),
+    plan,
+    lock,
+    resolved: known.resolved,
+    secrets: Object.fromEntries(Object.entries(raw.secrets).filter(([name]) => name in encrypted)),
+    standIns,
+    unset: [...new Set(named)].filter((name) => !(name in encrypted) && !made.includes(name)),
+  };
+}
+
+/** Secrets that the config cannot do without: an optional model is left out where its secret is not set, as by `up`. */
+function namedBy({ models, ...sections }: Record<string, unknown>): string[] {
+  const entries = typeof models === "object" && models !== null ? Object.values(models) : [];
+  const required = entries.filter((entry) => (entry as { optional?: unknown } | null)?.optional !== true);
+  return secretsOf([sections, required]).map(({ name }) => name);
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}

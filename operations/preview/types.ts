@@ -1,0 +1,153 @@
+import type { Crowded } from "../../configs/capacity/crowding";
+import type { PolicyFinding } from "../../configs/kit/problems";
+import type { Resolved } from "../../configs/kit/resolved";
+import type { BoxPlan, PortPlan } from "../../configs/kit/types";
+import type { ModelLock } from "../../configs/models/facts";
+import type { Gap } from "../../configs/plan/gaps";
+import type { SecretFacts } from "../../configs/secrets/facts";
+import type { StackConfig } from "../../configs/stack/config";
+
+/** One of the two boxes that a preview compares: what it was made from, and its plan. */
+export interface Side {
+  /** The config as it stands in the file, keys without prefix, with the models of other boxes among its own. */
+  values: Record<string, unknown>;
+  /** The same checked, without the optional models that are left out. */
+  config: StackConfig;
+  plan: BoxPlan;
+  lock: ModelLock;
+  resolved: Resolved;
+  /** Fingerprints of what the file has encrypted; never of values. */
+  secrets: SecretFacts;
+}
+
+/** A key of the stack config that differs. Values are as the file has them, what looks like a secret is hidden. */
+export interface ConfigChange {
+  /** `gpubox:models.tiny.ctxSize` */
+  path: string;
+  /** Undefined: the key is new. */
+  before?: string;
+  /** Undefined: the key is gone. */
+  after?: string;
+}
+
+/** Where something of the box sends requests, and by their names the secrets that it sends with them. */
+export interface Destination {
+  /** The host first, then the whole address where there is one: `far.example (https://far.example/v1)`. */
+  to: string;
+  keys: string[];
+}
+
+export interface DestinationChange {
+  /** What sends: model `far`. */
+  who: string;
+  /** Undefined: it is new. */
+  before?: Destination;
+  /** Undefined: it is gone. */
+  after?: Destination;
+}
+
+export interface ModelChange {
+  model: string;
+  change: "added" | "removed" | "changed";
+  /** Engine and source, for a model that is added or removed. */
+  what: string;
+  /** The entry, field by field. Empty where only the lock of its files, or its neighbours, differ. */
+  fields: ConfigChange[];
+}
+
+/** Why a container or its files are not what they were. */
+export interface Reason {
+  /** Which input: image, command, env, mounts, memoryMiB, file haproxy.cfg, secret masterKey. */
+  input: string;
+  /** What of it: `--ctx-size 4096 → 8192`. */
+  detail: string;
+}
+
+export interface ContainerChange {
+  container: string;
+  /**
+   * `replaced`: another container, the old one gone. `reloaded`: new files, taken without a lost connection. `written`: new files
+   * beside a container that stays. `scaled`: more or fewer copies of the same.
+   */
+  action: "created" | "deleted" | "replaced" | "reloaded" | "written" | "scaled";
+  how: "stop-first" | "start-first";
+  /** Copies before and after, where there are several. */
+  copies?: { before: number; after: number };
+  reasons: Reason[];
+}
+
+export interface Tenant {
+  backend: string;
+  mib: number;
+}
+
+export interface GpuChange {
+  device: string;
+  before?: GpuUse;
+  after?: GpuUse;
+}
+
+/** MiB of a device that backends have, in all and each. */
+export interface GpuUse {
+  totalMiB: number;
+  usedMiB: number;
+  tenants: Tenant[];
+}
+
+export interface Download {
+  kind: "image" | "weights";
+  what: string;
+  /** Undefined: no lock says it. */
+  bytes?: number;
+  /** Why there is no size, or what is done instead of a download. */
+  remark?: string;
+}
+
+export interface PortUse extends PortPlan {
+  container: string;
+}
+
+export interface SecretChange {
+  /** Its name. Nothing of its value is known here. */
+  name: string;
+  change: "set" | "set anew" | "removed" | "used" | "no longer used";
+  /** Containers whose files hold it. */
+  containers: string[];
+}
+
+/** Data that a change ends the use of. */
+export interface DataChange {
+  what: string;
+  fate: "lost" | "kept";
+}
+
+/** What differs between two boxes, for a reviewer. */
+export interface Changes {
+  /** Sections of the config beside the models. */
+  settings: ConfigChange[];
+  models: ModelChange[];
+  /** Of what leaves the box: to whom, with which keys. */
+  destinations: DestinationChange[];
+  containers: ContainerChange[];
+  gaps: Gap[];
+  /** What is done once and cannot be undone by a rollback, a sentence each. */
+  steps: string[];
+  gpus: GpuChange[];
+  /** Devices on which something has to be stopped before `up`. */
+  crowded: Crowded[];
+  downloads: Download[];
+  ports: { opened: PortUse[]; closed: PortUse[] };
+  secrets: SecretChange[];
+  data: DataChange[];
+}
+
+export interface Preview extends Changes {
+  stack: string;
+  /** What it is compared with, as words. */
+  base: string;
+  /** What it is compared with may not be what runs, because an `up` did not finish. */
+  unfinished?: boolean;
+  policy: PolicyFinding[];
+  /** What the plan does without, and the limits of this preview. */
+  notes: string[];
+}

@@ -1,0 +1,48 @@
+import { endpointOf } from "../../configs/network/endpoint";
+import type { Mode } from "../../configs/schema/model";
+import type { StackConfig } from "../../configs/stack/config";
+import { namesOf } from "../../configs/stack/instances";
+import type { Log } from "../../platform/project";
+import { reachBox, reachEndpoint } from "../../platform/ssh/reach";
+import type { Secrets } from "../../platform/stack/secrets";
+import type { Protocol } from "./routes";
+import { requirePassed, type SmokeCheck, smoke } from "./smoke";
+import { lookAtCertificate, tlsFetch } from "./tlsBox";
+
+/** Speech wants a voice that only its model knows, and a transcription wants speech: neither can be made up here. */
+const PROTOCOLS: Record<Mode, Protocol[]> = {
+  chat: ["chat", "completions", "messages"],
+  completion: ["completions"],
+  embedding: ["embeddings"],
+  rerank: ["rerank"],
+  audio_transcription: [],
+  audio_speech: [],
+};
+
+/**
+ * Asks a box for everything that its stack declares: each model by the protocols of its mode. An alias and a model that is
+ * started by hand only have to be listed.
+ */
+export async function checkStack(config: StackConfig, secrets: Secrets, log: Log): Promise<SmokeCheck[]> {
+  const models = Object.entries(config.models).flatMap(([name, model]) =>
+    namesOf(name, model).map((listed) => ({
+      name: listed,
+      protocols: listed === name && model.start === "auto" ? PROTOCOLS[model.mode] : [],
+    })),
+  );
+  const key = config.gateway.auth === "key" ? secrets.masterKey : undefined;
+  const endpoint = await reachEndpoint(config, endpointOf(config));
+  const box = { endpoint, ...(await reachBox(config)) };
+  const tls = config.gateway.tls && { certificate: () => lookAtCertificate(box), fetch: tlsFetch(box) };
+  return smoke({ endpoint, key, models, tls, gate: true, log });
+}
+
+/**
+ * The same for a box that has to be well.
+ * @throws UserError that lists every failed check with the server's own words
+ */
+export async function smokeStack(config: StackConfig, secrets: Secrets, log: Log): Promise<SmokeCheck[]> {
+  const checks = await checkStack(config, secrets, log);
+  requirePassed(checks);
+  return checks;
+}

@@ -1,0 +1,166 @@
+import type { BoxPlan } from "../../configs/kit/types";
+import { engineAddress } from "../../configs/network/engine";
+import { servicesOf } from "../../configs/plan/box";
+import { type Owner, ownerOf } from "../../configs/plan/owner";
+import { policyWords } from "../../configs/policy/judge";
+import { saltFingerprint } from "../../configs/secrets/facts";
+import { generatedSecrets, type StackConfig } from "../../configs/stack/config";
+import { publishedPorts } from "../../configs/stack/ports";
+import { modelsOfBox } from "../../configs/stack/profiles";
+import { generatedKeys, requiredSecrets } from "../../configs/stack/requiredSecrets";
+import { ensureDocker } from "../../platform/docker/engine";
+import { checkMachine } from "../../platform/machine";
+import { output, UserError } from "../../platform/process";
+import { ensureStackConfig, type Log } from "../../platform/project";
+import { restoreCheckpoint } from "../../platform/pulumi/checkpoint";
+import { ensurePulumi, type PulumiEngine, pulumi, selectStack } from "../../platform/pulumi/engine";
+import { clearDeadLock, removeOrphans, resolvePending } from "../../platform/pulumi/state";
+import { connectHost } from "../../platform/ssh/connection";
+import { checkPlace, engineIdOf } from "../../platform/stack/owner";
+import { checkStackFile, planStack, readStack } from "../../platform/stack/planStack";
+import { ensureSecrets, findSecretStore, readSecrets, type Secrets } from "../../platform/stack/secrets";
+import {
+  rememberedHost,
+  rememberHost,
+  rememberSalt,
+  rememberVersion,
+} from "../../platform/stack/stackConfig";
+import { composeUp } from "../compose/composeEngine";
+import { COMPOSE_LOSES } from "../compose/composeFile";
+import { repairDrift } from "../drift/repair";
+import { smokeStack } from "../smoke/stack";
+import { farewell } from "./farewell";
+import { checkJoined } from "./joined";
+import { resolve } from "./resolve";
+
+export interface UpOptions {
+  /** Name of the stack. */
+  stack: string;
+  /** Folder of the project. */
+  projectDir: string;
+  /** Ask nothing, for example before Docker is installed. */
+  yes: boolean;
+  /** Make the host this stack's, although it was another's or the box was elsewhere. */
+  takeOver: boolean;
+  /** What converges the box. Where no Pulumi engine can be had, `pulumi` falls back to Compose and says so. */
+  engine: "pulumi" | "compose";
+  log: Log;
+}
+
+/**
+ * Brings a box up, from a bare machine to answers on both protocols; on a box that is up it converges to the stack config.
+ *
+ * @throws ConfigError with every mistake of the stack config; UserError where the machine or the change fails
+ */
+export async function bringUp(options: UpOptions) {
+  const { stack, projectDir, log } = options;
+  ensureStackConfig(projectDir, stack);
+  const early = checkStackFile(projectDir, stack);
+
+  log(`gpubox: bringing up the stack ${stack}`);
+  connectHost(projectDir, early);
+  const engine = await machine(early, options);
+  const store = engine ? { projectDir, stack, engine } : await findSecretStore(projectDir, stack);
+
+  if (engine) {
+    restoreCheckpoint({ engine, stack, log });
+    await selectStack(engine, stack);
+    await clearDeadLock({ engine, stack, log });
+  }
+  await ensureSecrets({ ...store, names: neededSecrets(early), log });
+  const secrets = await readSecrets(store);
+  if (secrets.saltKey) rememberSalt(projectDir, stack, secrets.saltKey);
+  rememberVersion(projectDir, stack);
+  const config = readStack(projectDir, stack, secrets);
+  if (!options.takeOver) checkPlace(config, ownerIn(config, secrets), rememberedHost(projectDir, stack));
+  checkJoined(config);
+
+  log("\nimages and models");
+  const resolved = await resolve({ projectDir, stack, config, log });
+  const plan = planStack(projectDir, stack, secrets, resolved);
+  for (const note of [...plan.notes, ...policyWords(plan.policy)]) log(`  note: ${note}`);
+  await own(plan, config, projectDir);
+
+  if (engine) await convergeWithPulumi(engine, plan, secrets, log);
+  else {
+    log("\ncontainers, by Compose");
+    for (const loss of COMPOSE_LOSES) log(`  note: ${loss}`);
+    await composeUp({ projectDir, plan, secrets, log });
+  }
+
+  log("\nsmoke");
+  const checks = await smokeStack(config, secrets, log);
+  for (const line of farewell(plan, engine, config)) log(line);
+  const { endpoint, adminEndpoint, models, notes } = plan;
+  return { stack, endpoint, adminEndpoint, engine: engine ? "pulumi" : "compose", models, notes, checks };
+}
+
+function ownerIn({ stack }: StackConfig, { saltKey }: Secrets): Owner | undefined {
+  return ownerOf(stack, saltFingerprint(saltKey ?? ""));
+}
+
+/** From here on the host is this stack's, also for plain Pulumi and for another checkout. */
+async function own(plan: BoxPlan, config: StackConfig, projectDir: string): Promise<void> {
+  const { owner, docker, stack } = plan;
+  if (owner) await output("sh", ["-c", owner.script], { env: { DOCKER_HOST: docker } });
+  const id = engineIdOf(config, rememberedHost(projectDir, stack));
+  if (id) rememberHost(projectDir, stack, id);
+}
+
+/** What the machine has: a Docker engine, and a Pulumi engine where one can be had. */
+async function machine(config: StackConfig, options: UpOptions): Promise<PulumiEngine | undefined> {
+  const { projectDir, log } = options;
+  const byCompose = options.engine === "compose";
+  const engineOptions = {
+    host: engineAddress(config),
+    projectDir,
+    yes: options.yes,
+    interactive: process.stdin.isTTY === true,
+    log,
+  };
+  const docker = await ensureDocker({ ...engineOptions, compose: byCompose });
+  const found = byCompose ? undefined : await ensurePulumi({ projectDir, log });
+  await checkMachine({
+    stack: options.stack,
+    docker: engineAddress(config),
+    engine: docker,
+    pulumi: byCompose ? "compose" : found?.engine,
+    dataDir: config.host.dataDir,
+    ports: publishedPorts({ ...config, models: modelsOfBox(config) }),
+    log,
+  });
+  if (found && !found.engine) {
+    log(`  note: no Pulumi engine can be had: ${found.reason} The same plan is converged through Compose.`);
+    await ensureDocker({ ...engineOptions, compose: true });
+  }
+  return found?.engine;
+}
+
+/** Names of the secrets that this config needs and that `up` makes itself. */
+function neededSecrets(config: StackConfig): string[] {
+  const required = new Set(requiredSecrets(config).map(({ name }) => name));
+  return [...generatedSecrets.filter((name) => required.has(name)), ...generatedKeys(config.access)];
+}
+
+async function convergeWithPulumi(
+  engine: PulumiEngine,
+  plan: BoxPlan,
+  secrets: Secrets,
+  log: Log,
+): Promise<void> {
+  const state = { engine, stack: plan.stack, log };
+  await resolvePending(state);
+  await removeOrphans({ ...state, docker: plan.docker, prefix: plan.prefix });
+  const anew = await repairDrift({ ...state, box: plan, secrets });
+  log(`\ncontainers, by Pulumi ${engine.version} (${servicesOf(plan).length} containers)`);
+  const result = await pulumi(
+    engine,
+    ["up", "--yes", "--skip-preview", "--refresh", "--stack", plan.stack, ...anew],
+    { inherit: true },
+  );
+  if (result.code !== 0)
+    throw new UserError(
+      "`pulumi up` did not finish; what served before goes on serving.",
+      "The lines above say why; correct it and run `npm run up` again.",
+    );
+}

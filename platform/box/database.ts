@@ -1,0 +1,62 @@
+import { run, UserError } from "../process";
+
+/** Postgres of a box, or of a rehearsal: a container on an engine. */
+export interface DatabaseAt {
+  /** Address of the Docker engine. */
+  docker: string;
+  /** Name of the container. */
+  container: string;
+}
+
+/** Name of LiteLLM's database and of the role that owns it. */
+export const LITELLM = "litellm";
+
+/** Start of a shell script inside the container: the official image and the recipe have the programs in different places. */
+export const POSTGRES_PATH = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)";';
+
+/** Arguments of `docker` that run a script inside the container, `words` as "$1", "$2", …. */
+export function insideDatabase(at: DatabaseAt, script: string, words: string[] = []): string[] {
+  return [
+    "-H",
+    at.docker,
+    "exec",
+    "-i",
+    at.container,
+    "sh",
+    "-c",
+    `${POSTGRES_PATH} ${script}`,
+    "sh",
+    ...words,
+  ];
+}
+
+/**
+ * Runs SQL as the superuser, over the socket of the container.
+ *
+ * @param sql statements for psql, its `\` commands too; they reach it through standard input
+ * @returns unaligned rows, a tab between fields
+ * @throws UserError with Postgres' own words
+ */
+export async function adminSql(at: DatabaseAt, sql: string, database = LITELLM): Promise<string> {
+  const script = `psql -h /tmp -U postgres -d "$1" -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
+  const { code, stdout, stderr } = await run("docker", insideDatabase(at, script, [database]), {
+    stdin: sql,
+  });
+  if (code === 0) return stdout.trimEnd();
+  if (/No such container|is not running/.test(stderr))
+    throw new UserError(
+      `The database does not run: there is no container ${at.container}.`,
+      "Run `npm run up` first.",
+    );
+  throw new UserError(
+    `Postgres refused: ${stderr.trim().split("\n").slice(-3).join(" ")}`,
+    "Correct it and try again.",
+  );
+}
+
+/** True while LiteLLM's database holds no table. */
+export async function isEmpty(at: DatabaseAt): Promise<boolean> {
+  const tables =
+    "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
+  return (await adminSql(at, tables)) === "0";
+}

@@ -1,0 +1,52 @@
+import type { BoxPlan } from "../../configs/kit/types";
+import { type RunResult, run, UserError } from "../process";
+import { loadAssets } from "../stack/assets";
+import { edgeGateways } from "./edge";
+
+/** Milliseconds for a script inside a gateway. */
+const SCRIPT_MS = 120_000;
+
+/** Container of a gateway that serves; else of one that runs. */
+export async function servingGateway(box: BoxPlan): Promise<string | undefined> {
+  const serving = (await edgeGateways(box))?.find(({ state }) => state === "serving");
+  if (serving) return serving.gateway;
+  const filters = [`label=gpubox.stack=${box.stack}`, "label=gpubox.role=gateway"];
+  const args = [
+    "-H",
+    box.docker,
+    "ps",
+    "--format",
+    "{{.Names}}",
+    ...filters.flatMap((one) => ["--filter", one]),
+  ];
+  const { stdout } = await run("docker", args);
+  return stdout.split("\n").find(Boolean);
+}
+
+/**
+ * Runs a Python script of assets/gateway/ inside a gateway, with the environment that LiteLLM has there: secrets stay where
+ * they are. `env` must hold none.
+ */
+export function inGateway(
+  { box, gateway }: { box: BoxPlan; gateway: string },
+  script: string,
+  env: Record<string, string>,
+  timeoutMs = SCRIPT_MS,
+): Promise<RunResult> {
+  const text = loadAssets()[`gateway/${script}`];
+  if (text === undefined) throw new Error(`asset gateway/${script} is missing`);
+  const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
+  const command = "set -a; . /etc/gpubox/gateway.env; set +a; exec python3 -";
+  const args = ["-H", box.docker, "exec", "-i", ...variables, gateway, "sh", "-c", command];
+  return run("docker", args, { stdin: text, timeoutMs });
+}
+
+/** @throws UserError where none runs */
+export async function requireGateway(box: BoxPlan): Promise<string> {
+  const gateway = await servingGateway(box);
+  if (gateway) return gateway;
+  throw new UserError(
+    `No gateway of the stack ${box.stack} runs.`,
+    `Run \`npm run doctor -- --stack ${box.stack}\`, or \`npm run up -- --stack ${box.stack}\`.`,
+  );
+}

@@ -1,0 +1,28 @@
+import type { z } from "zod";
+import { UserError } from "../process";
+import { adminSql, type DatabaseAt, isEmpty } from "./database";
+
+/**
+ * Rows of a SELECT over LiteLLM's tables; nothing can be changed by it.
+ *
+ * @param select one SELECT without a semicolon
+ * @throws UserError where LiteLLM never made its tables
+ */
+export async function litellmRows<T>(at: DatabaseAt, row: z.ZodType<T>, select: string): Promise<T[]> {
+  if (await isEmpty(at))
+    throw new UserError(
+      "The database holds none of LiteLLM's tables.",
+      "A gateway that can use the database makes them: `npm run up` says whether this one can.",
+    );
+  const text = await adminSql(
+    at,
+    `SET default_transaction_read_only = on; SET timezone = 'UTC';
+SELECT coalesce(json_agg(r), '[]') FROM (${select}) r;`,
+  );
+  return row.array().parse(JSON.parse(text));
+}
+
+/** A value inside a statement. */
+export function sqlText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

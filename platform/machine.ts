@@ -1,0 +1,241 @@
+import { createServer } from "node:net";
+import { freemem } from "node:os";
+import { z } from "zod";
+import { connectionOf } from "../configs/network/engine";
+import type { DockerEngine } from "./docker/engine";
+import { output, run, UserError } from "./process";
+import type { Log } from "./project";
+import { machineLine } from "./project";
+import type { PulumiEngine } from "./pulumi/engine";
+import { sshArguments } from "./ssh/connection";
+
+/** A port that the plan publishes on the host. */
+export interface PublishedPort {
+  /** Host address. */
+  bind: string;
+  port: number;
+  /** The key that sets it, for example `gpubox:gateway.port`. */
+  key: string;
+}
+
+export interface MachineOptions {
+  stack: string;
+  /** Address of the engine, as in the stack's config. */
+  docker: string;
+  engine: DockerEngine;
+  /** `compose` when the box is converged without Pulumi because that was asked for; undefined when no engine can be had. */
+  pulumi: PulumiEngine | "compose" | undefined;
+  dataDir: string;
+  ports: PublishedPort[];
+  /** Sum of the containers' memory limits in MiB; unset is not compared. */
+  memoryMiB?: number;
+  log: Log;
+}
+
+/** Below this much free disk, in GiB, `up` warns: images and a small model need about as much. */
+export const warnDiskGiB = 15;
+/** Below this much free disk, in GiB, `up` refuses: the first pull would fill the disk. */
+export const refuseDiskGiB = 3;
+
+/**
+ * Says in a line each what the machine is like and whether a box can be brought up on it. Changes nothing.
+ * @throws UserError for a disk with less than `refuseDiskGiB` free, and for a port that somebody else holds.
+ */
+export async function checkMachine(options: MachineOptions): Promise<void> {
+  const { docker, engine, log, pulumi } = options;
+  log(machineLine("node", `${process.versions.node} — found`));
+  log(machineLine("docker", `${engine.version}, ${engine.storage} — found`));
+  log(machineLine("pulumi", pulumiLine(pulumi)));
+  log(machineLine("memory", memoryLine(engine.memoryBytes, await freeMemory(docker), options.memoryMiB)));
+  for (const disk of await disks(docker, [engine.dataRoot, options.dataDir]))
+    log(machineLine("disk", diskLine(disk)));
+  for (const port of options.ports) log(machineLine(`port ${port.port}`, await portLine(port, options)));
+}
+
+function pulumiLine(pulumi: MachineOptions["pulumi"]): string {
+  if (pulumi === "compose") return "not used — converging through Compose";
+  if (pulumi) return `${pulumi.version} — found${pulumi.program === "pulumi" ? "" : " in .gpubox/pulumi"}`;
+  return "not found — converging through Compose";
+}
+
+const GiB = 1024 ** 3;
+
+function gib(bytes: number): string {
+  return `${(bytes / GiB).toFixed(1)} GiB`;
+}
+
+/** @param neededMiB sum of the containers' limits; more than the machine has is a warning, since limits are rarely reached */
+export function memoryLine(total: number, free: number | undefined, neededMiB: number | undefined): string {
+  const found = `${gib(total)}${free === undefined ? "" : `, ${gib(free)} available`}`;
+  if (neededMiB === undefined || neededMiB * 1024 ** 2 <= total) return `${found} — enough`;
+  return `${found} — WARNING: the containers' limits add up to ${gib(neededMiB * 1024 ** 2)}`;
+}
+
+/** Bytes that programs could still get; undefined where the host is another machine. */
+export async function freeMemory(docker: string): Promise<number | undefined> {
+  const here = connectionOf(docker) ? undefined : freemem();
+  try {
+    // Node's own figure leaves out what the page cache would give back.
+    const available = /^MemAvailable:\s+(\d+) kB/m.exec(await onHost(docker, "cat /proc/meminfo"))?.[1];
+    return available ? Number(available) * 1024 : here;
+  } catch {
+    return here;
+  }
+}
+
+export interface Disk {
+  freeBytes: number;
+  /** The folders of the box that lie on it. */
+  folders: string[];
+}
+
+/**
+ * The line for a file system.
+ * @throws UserError when less than `refuseDiskGiB` are free on it.
+ */
+export function diskLine({ folders, freeBytes }: Disk): string {
+  const found = `${gib(freeBytes)} free for ${folders.join(" and ")}`;
+  if (freeBytes < refuseDiskGiB * GiB)
+    throw new UserError(
+      `The disk has only ${gib(freeBytes)} free for ${folders.join(" and ")}.`,
+      `Make room for at least ${refuseDiskGiB} GiB, better ${warnDiskGiB}; \`docker system df\` shows what Docker holds.`,
+    );
+  if (freeBytes < warnDiskGiB * GiB)
+    return `${found} — WARNING: less than ${warnDiskGiB} GiB, large images or models will not fit`;
+  return `${found} — enough`;
+}
+
+/** Free space below each folder, or below the nearest parent that exists; folders of one file system are one entry. */
+export async function disks(docker: string, folders: string[]): Promise<Disk[]> {
+  const found = new Map<string, Disk>();
+  for (const folder of folders) {
+    const quoted = `'${folder.replaceAll("'", "'\\''")}'`;
+    const script = `d=${quoted}; while [ ! -e "$d" ]; do d=$(dirname "$d"); done; LC_ALL=C df -Pk "$d"`;
+    const fields = (await onHost(docker, script)).split("\n").at(-1)!.trim().split(/\s+/);
+    // A device may be mounted twice; what has no device, such as a tmpfs, is told apart by its mount.
+    const device = fields[0]!.startsWith("/") ? fields[0]! : fields.slice(5).join(" ");
+    const disk = found.get(device) ?? { freeBytes: Number(fields[3]) * 1024, folders: [] };
+    disk.folders.push(folder);
+    found.set(device, disk);
+  }
+  return [...found.values()];
+}
+
+/** The output of a script on the machine that the engine runs on. */
+export function onHost(docker: string, script: string): Promise<string> {
+  const connection = connectionOf(docker);
+  return connection ? output("ssh", [...sshArguments(connection), script]) : output("sh", ["-c", script]);
+}
+
+/** Who holds a port of the host. */
+export type PortHolder =
+  | "free"
+  | "unknown"
+  | { container: string; stack: string | undefined }
+  | { process: string };
+
+/**
+ * What to say about a port.
+ * @throws UserError when it is neither free nor held by this stack: names the holder and the key to change.
+ */
+export function portVerdict(port: PublishedPort, holder: PortHolder, stack: string): string {
+  if (holder === "free") return `on ${port.bind} — free`;
+  if (holder === "unknown") return `on ${port.bind} — not looked at: the host is another machine`;
+  if ("container" in holder && holder.stack === stack) return `on ${port.bind} — held by this box`;
+  const who = "container" in holder ? `the container ${holder.container}` : holder.process;
+  throw new UserError(
+    `Port ${port.port} on ${port.bind} is held by ${who}.`,
+    `Stop that, or set another ${port.key} in Pulumi.${stack}.yaml.`,
+  );
+}
+
+async function portLine(port: PublishedPort, { docker, stack }: MachineOptions): Promise<string> {
+  return portVerdict(port, await holderOf(port, docker), stack);
+}
+
+/** Who holds a port of the host: a container, else whoever keeps us from opening it. */
+export async function holderOf(port: PublishedPort, docker: string): Promise<PortHolder> {
+  const publisher = (await publishers(docker)).find((one) => clashes(one, port));
+  if (publisher) return publisher;
+  return connectionOf(docker) ? remotePort(port, docker) : tryPort(port);
+}
+
+/** What listens on a port of a host behind SSH; nobody there can try to open it. */
+async function remotePort({ bind, port, key }: PublishedPort, docker: string): Promise<PortHolder> {
+  const listening = await onHost(docker, "ss -Hltn; echo; ip -brief address").catch(() => undefined);
+  if (listening === undefined) return "unknown";
+  const [sockets = "", addresses = ""] = listening.split(/\n\s*\n/);
+  const known = [...wildcards, ...[...addresses.matchAll(/ ([0-9a-f.:]+)\/\d+/g)].map(([, one]) => one)];
+  if (!known.includes(bind)) throw noAddress({ bind, port, key }, "The host");
+  const local = sockets.split("\n").map((line) => line.split(/\s+/)[3] ?? "");
+  const taken = local.some((text) => {
+    const [, address = "", number] = /^\[?([^\]]*?)\]?:(\d+)$/.exec(text) ?? [];
+    return clashes({ bind: address.replace("*", "0.0.0.0"), port: Number(number) }, { bind, port });
+  });
+  return taken ? { process: "another process" } : "free";
+}
+
+const wildcards = ["0.0.0.0", "::", ""];
+
+/** Two listeners clash on one port when they share an address, and every address is the wildcard's. */
+export function clashes(one: { bind: string; port: number }, other: { bind: string; port: number }): boolean {
+  if (one.port !== other.port) return false;
+  return one.bind === other.bind || wildcards.includes(one.bind) || wildcards.includes(other.bind);
+}
+
+const running = z.array(
+  z.object({
+    Name: z.string(),
+    Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }),
+    NetworkSettings: z.object({
+      Ports: z
+        .record(z.string(), z.array(z.object({ HostIp: z.string(), HostPort: z.string() })).nullish())
+        .nullish(),
+    }),
+  }),
+);
+
+async function publishers(docker: string) {
+  const ids = await output("docker", ["-H", docker, "ps", "--quiet"]);
+  if (ids === "") return [];
+  const containers = await run("docker", ["-H", docker, "inspect", ...ids.split("\n")]);
+  // A container that ended since it was listed makes the command fail, and still prints the others.
+  return running.parse(JSON.parse(containers.stdout)).flatMap(({ Name, Config, NetworkSettings }) =>
+    Object.values(NetworkSettings.Ports ?? {}).flatMap((bindings) =>
+      (bindings ?? []).map(({ HostIp, HostPort }) => ({
+        bind: HostIp,
+        port: Number(HostPort),
+        container: Name.replace(/^\//, ""),
+        stack: Config.Labels?.["gpubox.stack"],
+      })),
+    ),
+  );
+}
+
+/**
+ * Listens on the port for a moment to learn whether it is free. A port that only root may open counts as free: the engine
+ * opens it, not we.
+ */
+async function tryPort(port: PublishedPort): Promise<PortHolder> {
+  const code = await new Promise<string | undefined>((resolve) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));
+    server.listen({ host: port.bind, port: port.port }, () => server.close(() => resolve(undefined)));
+  });
+  if (code === "EADDRNOTAVAIL") throw noAddress(port, "This machine");
+  return code === "EADDRINUSE" ? { process: await listener(port.port) } : "free";
+}
+
+function noAddress({ bind, port, key }: PublishedPort, who: string): UserError {
+  return new UserError(
+    `${who} has no address ${bind} to open port ${port} on.`,
+    `Set ${key.replace(/port$/, "bind")} to one of its addresses (\`ip address\`), or to 127.0.0.1.`,
+  );
+}
+
+/** The process that listens on a TCP port, as far as this user may see it. */
+async function listener(port: number): Promise<string> {
+  const { stdout } = await run("ss", ["-Hltnp", `sport = :${port}`]);
+  const [, name, pid] = /users:\(\("([^"]+)",pid=(\d+)/.exec(stdout) ?? [];
+  return name ? `the process ${name} (pid ${pid})` : "another process";
+}

@@ -1,0 +1,145 @@
+import { delimiter, dirname, join } from "node:path";
+import { z } from "zod";
+import { type RunOptions, type RunResult, run, UserError } from "../process";
+import { ensurePassphrase, ensureProjectFolders, type Log, projectPaths } from "../project";
+import { readYaml } from "../userFiles";
+import { versionAtLeast } from "../versions";
+import { installPulumi, type PulumiLock, type PulumiSources, readPulumiLock } from "./install";
+
+/** Older engines lose state with --run-program (fixed up to this version). */
+export const minimumPulumi = "3.244.0";
+/** What is installed where there is none. */
+export const pinnedPulumi = readPulumiLock().version;
+
+export interface PulumiEngine {
+  /** `pulumi` where PATH has it, else its absolute path. */
+  program: string;
+  version: string;
+  /** Every command runs in this folder: a relative state folder is resolved against the working directory. */
+  projectDir: string;
+}
+
+/** The engine on PATH when it is new enough, else the one in `.gpubox/pulumi`, else undefined. */
+export async function findPulumi(projectDir: string): Promise<PulumiEngine | undefined> {
+  for (const program of ["pulumi", join(projectPaths(projectDir).pulumi, "bin", "pulumi")]) {
+    const result = await run(program, ["version"], { env: { PULUMI_SKIP_UPDATE_CHECK: "true" } });
+    const version = result.stdout.trim().replace(/^v/, "");
+    if (result.code === 0 && versionAtLeast(version, minimumPulumi)) return { program, version, projectDir };
+  }
+  return undefined;
+}
+
+export interface EnsurePulumiOptions {
+  projectDir: string;
+  log: Log;
+  /** What is installed, and from where. Default: what pulumi.lock.json says, from its publisher. */
+  lock?: PulumiLock;
+  sources?: PulumiSources;
+}
+
+/**
+ * An engine: the one found, else the pinned version in `.gpubox/pulumi`, once its checksum is right. Never throws: where no engine
+ * can be had, `reason` is one sentence of why.
+ */
+export async function ensurePulumi(
+  options: EnsurePulumiOptions,
+): Promise<{ engine: PulumiEngine } | { engine: undefined; reason: string }> {
+  const { projectDir, log, lock = readPulumiLock(), sources } = options;
+  const found = await findPulumi(projectDir);
+  if (found) return { engine: found };
+  log(`  installing Pulumi ${lock.version} into .gpubox/pulumi …`);
+  const reason = await installPulumi(projectPaths(projectDir).pulumi, lock, sources);
+  const engine = reason === undefined ? await findPulumi(projectDir) : undefined;
+  if (engine) return { engine };
+  const why = reason ?? "what was installed does not run here";
+  return { engine: undefined, reason: `Pulumi ${lock.version} cannot be installed: ${why}.` };
+}
+
+/** True when the person brings a passphrase of their own; an empty one counts, as it does for Pulumi. */
+function bringsPassphrase(): boolean {
+  return (
+    process.env.PULUMI_CONFIG_PASSPHRASE !== undefined ||
+    process.env.PULUMI_CONFIG_PASSPHRASE_FILE !== undefined
+  );
+}
+
+/**
+ * What to add to the environment of every Pulumi command. Makes the passphrase file on first use, unless
+ * `PULUMI_CONFIG_PASSPHRASE` or `PULUMI_CONFIG_PASSPHRASE_FILE` is set already.
+ */
+export function pulumiEnv(engine: PulumiEngine): Record<string, string> {
+  const env: Record<string, string> = { PULUMI_SKIP_UPDATE_CHECK: "true" };
+  if (!bringsPassphrase()) env.PULUMI_CONFIG_PASSPHRASE_FILE = ensurePassphrase(engine.projectDir);
+  // The language host lies beside the engine, and the engine looks for it on PATH.
+  if (engine.program !== "pulumi")
+    env.PATH = `${dirname(engine.program)}${delimiter}${process.env.PATH ?? ""}`;
+  return env;
+}
+
+/** Lines of POSIX sh after which plain `pulumi preview`, typed in the project's folder, works. None when it works as it is. */
+export function exportsFor(engine: PulumiEngine): string[] {
+  const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+  const lines: string[] = [];
+  if (engine.program !== "pulumi") lines.push(`export PATH=${quote(dirname(engine.program))}:"$PATH"`);
+  if (!bringsPassphrase())
+    lines.push(`export PULUMI_CONFIG_PASSPHRASE_FILE=${quote(projectPaths(engine.projectDir).passphrase)}`);
+  return lines;
+}
+
+/** Runs a Pulumi command in the project's folder without prompts. Never rejects: the caller judges `code`. */
+export function pulumi(engine: PulumiEngine, args: string[], options: RunOptions = {}): Promise<RunResult> {
+  return run(engine.program, [...args, "--non-interactive"], {
+    ...options,
+    cwd: engine.projectDir,
+    env: { ...pulumiEnv(engine), ...options.env },
+  });
+}
+
+/**
+ * The output of a Pulumi command that has to succeed.
+ * @throws UserError with the engine's own error line; a wrong passphrase says where the right one belongs.
+ */
+export async function pulumiOutput(
+  engine: PulumiEngine,
+  args: string[],
+  options: RunOptions = {},
+): Promise<string> {
+  const result = await pulumi(engine, args, options);
+  if (result.code === 0) return result.stdout.trim();
+  if (/incorrect passphrase|passphrase must be set/.test(result.stderr))
+    throw new UserError(
+      "This stack's secrets were encrypted with another passphrase.",
+      `Put the passphrase that the stack was made with into ${projectPaths(engine.projectDir).passphrase}, or export PULUMI_CONFIG_PASSPHRASE.`,
+    );
+  const words = result.stderr.trim().replace(/^error: /, "") || `exit code ${result.code}`;
+  const command = `pulumi ${args.slice(0, 2).join(" ")}`;
+  throw new UserError(
+    `\`${command}\` failed: ${words}`,
+    "Run it by hand in the project's folder to see more.",
+  );
+}
+
+const stackFile = z.object({ secretsprovider: z.string().optional() }).nullable();
+
+/**
+ * Selects a stack, and creates it in the state backend when it is new there; from then on plain `pulumi` means this stack.
+ * An existing `Pulumi.<stack>.yaml` keeps its text and gets an `encryptionsalt`.
+ * @throws UserError when the passphrase does not open the stack's secrets.
+ */
+export async function selectStack(engine: PulumiEngine, stack: string): Promise<void> {
+  // Pulumi does not create the folder of its file backend.
+  ensureProjectFolders(engine.projectDir);
+  const file = stackFile.safeParse(readYaml(projectPaths(engine.projectDir).stackConfig(stack)));
+  const provider = file.data?.secretsprovider ?? "passphrase";
+  await pulumiOutput(engine, [
+    "stack",
+    "select",
+    "--create",
+    "--stack",
+    stack,
+    "--secrets-provider",
+    provider,
+  ]);
+  // Selecting does not look at the passphrase; the first command that does would fail in the middle of the work.
+  await pulumiOutput(engine, ["config", "--show-secrets", "--json", "--stack", stack]);
+}

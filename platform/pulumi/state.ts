@@ -1,0 +1,236 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { output, run, UserError } from "../process";
+import { type Log, pulumiProject } from "../project";
+import { type PulumiEngine, pulumiOutput } from "./engine";
+
+export interface StackState {
+  engine: PulumiEngine;
+  stack: string;
+  log: Log;
+}
+
+const lockFile = z.object({
+  pid: z.number(),
+  username: z.string(),
+  hostname: z.string(),
+  timestamp: z.string(),
+});
+
+export type Lock = z.infer<typeof lockFile>;
+
+/** What a lock file of Pulumi's file backend says; undefined when it is no lock, for example one cut short by a crash. */
+export function parseLock(text: string): Lock | undefined {
+  try {
+    return lockFile.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * `gone`: made on this host by a process that ended, or whose number another program has by now. `alive`: that process
+ * still runs here. `elsewhere`: another host made it, so nothing can be said.
+ *
+ * @param stat text of /proc/<pid>/stat, undefined when there is no such process
+ */
+export function lockHolder(
+  lock: Lock,
+  thisHost: string,
+  stat: string | undefined,
+): "gone" | "alive" | "elsewhere" {
+  if (lock.hostname !== thisHost) return "elsewhere";
+  const [, command, state] = /^\d+ \((.*)\) (\S)/s.exec(stat ?? "") ?? [];
+  return command?.startsWith("pulumi") && state !== "Z" ? "alive" : "gone";
+}
+
+/**
+ * Removes the stack's locks when no process holds them any more (`pulumi cancel`). Does nothing where the state is not in a
+ * folder: such a backend keeps its locks itself.
+ * @throws UserError when a lock's process is alive, or when another host made it.
+ */
+export async function clearDeadLock({ engine, stack, log }: StackState): Promise<void> {
+  const files = lockFiles(engine.projectDir, stack);
+  if (files.length === 0) return;
+  refuseHeldLocks(files, stack);
+  await pulumiOutput(engine, ["cancel", "--yes", "--stack", stack]);
+  log(`  cleared the lock of an earlier run that ended before its time`);
+}
+
+/** Paths of a stack's locks; none where the state is not in a folder. */
+export function lockFiles(projectDir: string, stack: string): string[] {
+  const { name, stateDir } = pulumiProject(projectDir);
+  if (!stateDir) return [];
+  const folder = join(stateDir, ".pulumi", "locks", "organization", name, stack);
+  const files = existsSync(folder) ? readdirSync(folder) : [];
+  return files.filter((file) => file.endsWith(".json")).map((file) => join(folder, file));
+}
+
+/** @throws UserError when a lock's process is alive, or when another host made it. */
+export function refuseHeldLocks(files: string[], stack: string): void {
+  for (const file of files) {
+    const lock = parseLock(readFileSync(file, "utf8"));
+    if (lock) refuseHeldLock(lock, stack);
+  }
+}
+
+function refuseHeldLock(lock: Lock, stack: string): void {
+  const holder = lockHolder(lock, hostname(), processStat(lock.pid));
+  if (holder === "alive")
+    throw new UserError(
+      `Another run holds the stack "${stack}": process ${lock.pid} of ${lock.username}, since ${lock.timestamp}.`,
+      `Wait until it ends, or stop it with \`kill -INT ${lock.pid}\`.`,
+    );
+  if (holder === "elsewhere")
+    throw new UserError(
+      `${lock.username}@${lock.hostname} (process ${lock.pid}) holds the stack "${stack}" since ${lock.timestamp}.`,
+      `Wait until it ends; if it is gone for sure, type \`pulumi cancel --stack ${stack}\`.`,
+    );
+}
+
+function processStat(pid: number): string | undefined {
+  if (existsSync("/proc/self/stat")) {
+    const path = `/proc/${pid}/stat`;
+    return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+  }
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return undefined;
+  }
+  // Without /proc nothing tells whose number it is by now: whatever runs is taken for the holder.
+  return `${pid} (pulumi) S`;
+}
+
+const resource = z.object({
+  urn: z.string(),
+  type: z.string(),
+  id: z.string().optional(),
+  inputs: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** A resource as the state has it. What is secret in its inputs is encrypted there. */
+export type StateResource = z.infer<typeof resource>;
+
+const exported = z.object({
+  deployment: z.object({
+    resources: z.array(resource).nullish(),
+    pending_operations: z.array(z.object({ type: z.string(), resource })).nullish(),
+  }),
+});
+
+/** What the stack's state holds, without looking at the host. */
+export async function readState({ engine, stack }: StackState) {
+  const text = await pulumiOutput(engine, ["stack", "export", "--stack", stack]);
+  const { deployment } = exported.parse(JSON.parse(text));
+  return { resources: deployment.resources ?? [], pending: deployment.pending_operations ?? [] };
+}
+
+/**
+ * Forgets creates that a killed run left open in the state. Only the state is written; what such a create left on the host
+ * is `removeOrphans`' to find. Other open operations need nothing: the next `up` repeats them.
+ */
+export async function resolvePending(state: StackState): Promise<void> {
+  const { resources, pending } = await readState(state);
+  const creates = pending.filter((operation) => operation.type === "creating");
+  const root = resources.find((entry) => entry.type === "pulumi:pulumi:Stack");
+  if (creates.length === 0) return;
+  // With the stack itself as the only target no resource is read again, so this works also while the host is down.
+  const target = root ? ["--target", root.urn] : [];
+  const args = ["refresh", "--clear-pending-creates", "--yes", "--skip-preview", "--stack", state.stack];
+  await pulumiOutput(state.engine, [...args, ...target]);
+  for (const { resource } of creates)
+    state.log(`  forgot the interrupted create of ${resource.urn.split("::").at(-1)}`);
+}
+
+/** A container or network on the host. */
+export interface HostObject {
+  id: string;
+  name: string;
+  labels: Record<string, string>;
+  running: boolean;
+}
+
+/**
+ * Which of a stack's containers are to be removed: unknown to the state, with a name of this stack, and not labelled
+ * `gpubox.keep`. While the state's edge runs and none of its gateways does, the edge may send to an unknown gateway, which
+ * then stays.
+ *
+ * @param known docker ids in the state
+ * @param prefix start of every name of this stack, `gpubox-<stack>`
+ */
+export function orphanContainers(containers: HostObject[], known: Set<string>, prefix: string): HostObject[] {
+  const has = (role: string) => (one: HostObject) => one.labels["gpubox.role"]?.startsWith(role) === true;
+  const serving = containers.filter((one) => one.running && known.has(one.id));
+  const spared = serving.some(has("edge")) && !serving.some(has("gateway")) ? has("gateway") : () => false;
+  return unknown(containers, known, prefix).filter((one) => !spared(one));
+}
+
+/** Compose joins its names with `_` in version 1 and with `-` since. */
+function unknown(objects: HostObject[], known: Set<string>, prefix: string): HostObject[] {
+  return objects.filter(
+    ({ id, name, labels }) =>
+      !known.has(id) &&
+      (name.startsWith(`${prefix}-`) || name.startsWith(`${prefix}_`)) &&
+      labels["gpubox.keep"] === undefined,
+  );
+}
+
+/**
+ * Removes containers and networks that carry the label `gpubox.stack=<stack>` and are unknown to the state: what a killed
+ * `up` created and did not write down, what Compose runs of this stack, and everything after the state was lost. Volumes are never removed. Logs one line for each.
+ *
+ * @param docker address of the host's engine
+ * @param prefix start of every name of this stack, `gpubox-<stack>`
+ */
+export async function removeOrphans(options: StackState & { docker: string; prefix: string }): Promise<void> {
+  const { docker, log, prefix, stack } = options;
+  const { resources } = await readState(options);
+  const kinds = ["docker:index/container:Container", "docker:index/network:Network"];
+  const known = new Set(
+    resources.filter((entry) => kinds.includes(entry.type)).flatMap((entry) => entry.id ?? []),
+  );
+  const containers = await hostObjects(docker, stack, "container");
+  for (const { id, name } of orphanContainers(containers, known, prefix)) {
+    // An orphan may be a database at work on the volume: it gets the time to close it.
+    await output("docker", ["-H", docker, "stop", "-t", "60", id]);
+    await output("docker", ["-H", docker, "rm", id]);
+    log(`  removed the container ${name}, which the stack's state does not know`);
+  }
+  const networks = await hostObjects(docker, stack, "network");
+  for (const { id, name } of unknown(networks, known, prefix)) {
+    const removed = await run("docker", ["-H", docker, "network", "rm", id]);
+    if (removed.code === 0) log(`  removed the network ${name}, which the stack's state does not know`);
+    else log(`  kept the network ${name}, which the stack's state does not know: a container uses it`);
+  }
+}
+
+const inspected = z.array(
+  z.object({
+    Id: z.string(),
+    Name: z.string(),
+    Labels: z.record(z.string(), z.string()).nullish(),
+    Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).optional(),
+    State: z.object({ Running: z.boolean() }).optional(),
+  }),
+);
+
+async function hostObjects(
+  docker: string,
+  stack: string,
+  kind: "container" | "network",
+): Promise<HostObject[]> {
+  const all = kind === "container" ? ["--all"] : [];
+  const filter = ["--no-trunc", "--quiet", "--filter", `label=gpubox.stack=${stack}`];
+  const ids = await output("docker", ["-H", docker, kind, "ls", ...all, ...filter]);
+  if (ids === "") return [];
+  const text = await output("docker", ["-H", docker, kind, "inspect", ...ids.split("\n")]);
+  return inspected.parse(JSON.parse(text)).map(({ Id, Name, Labels, Config, State }) => ({
+    id: Id,
+    name: Name.replace(/^\//, ""),
+    labels: Config?.Labels ?? Labels ?? {},
+    running: State?.Running ?? false,
+  }));
+}

@@ -1,0 +1,156 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { connectionFolder, engineAddress } from "../../configs/network/engine";
+import { sshAddress } from "../../configs/schema/address";
+import type { HostConfig } from "../../configs/schema/host";
+import { UserError } from "../process";
+import { writePrivateFile } from "../project";
+import { ENGINE_PROBE, engineFailure, sshFailure } from "./failures";
+import { locked } from "./lock";
+import { sshConfig } from "./sshConfig";
+
+/** A stack's host, as far as a connection needs to know it. */
+export interface StackHost {
+  stack: string;
+  host: HostConfig;
+}
+
+/** Milliseconds for a handshake through a jump host on a bad line. */
+const OPEN_MS = 60_000;
+
+/** Milliseconds for an answer of the engine through an open connection. */
+const ANSWER_MS = 30_000;
+
+/**
+ * Makes sure that a host behind SSH is connected and its engine answers at `engineAddress()`; does nothing for an engine of
+ * this machine. The one connection is shared by everything that follows and stays open for ten idle minutes. It waits without
+ * giving the event loop back, so that a Pulumi program may call it before it declares resources.
+ *
+ * Paths in state are relative to the project, so the process works in it from here on.
+ *
+ * @throws UserError for each way in which SSH or the engine can fail
+ */
+export function connectHost(projectDir: string, at: StackHost): void {
+  const { stack, host } = at;
+  const address = sshAddress(host.docker);
+  if (!address) return;
+  connectSsh(projectDir, at);
+  if (engineAnswers(at)) return;
+  // A line that was lost without a word counts as open, and a new member of the group docker is one only in a new connection.
+  disconnectHost(at);
+  connectSsh(projectDir, at);
+  if (engineAnswers(at)) return;
+  const probe = onConnection(connectionFolder(stack), ENGINE_PROBE, [address.socket]);
+  const { what, fix } =
+    probe.code === 0 ? engineFailure(probe.stdout, host, stack) : sshFailure(probe.stderr, host);
+  disconnectHost(at);
+  throw new UserError(what, fix);
+}
+
+/**
+ * The same without an engine: for a host that has none yet.
+ *
+ * @throws UserError for each way in which SSH can fail
+ */
+export function connectSsh(projectDir: string, at: StackHost): void {
+  const { stack, host } = at;
+  const address = sshAddress(host.docker);
+  if (!address) return;
+  process.chdir(projectDir);
+  const folder = connectionFolder(stack);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Of two connections that are made at once, one would have neither an end nor a use.
+  const words = locked(join(folder, "lock"), () => {
+    const text = sshConfig(stack, host);
+    // A connection to where the config pointed before is not this one.
+    if (text !== read(join(folder, "config"))) disconnectHost(at);
+    writePrivateFile(join(folder, "config"), text);
+    if (isOpen(folder)) return undefined;
+    rmSync(join(folder, "master"), { force: true });
+    return openMaster(folder, address.socket);
+  });
+  if (words === undefined) return;
+  const { what, fix } = sshFailure(words, host);
+  throw new UserError(what, fix);
+}
+
+/** Closes a stack's connection; the next use opens a new one. */
+export function disconnectHost({ stack }: StackHost): void {
+  const folder = connectionFolder(stack);
+  if (read(join(folder, "config"))) ssh(folder, ["-O", "exit"]);
+}
+
+/** Runs a script with sh on the host, `words` as "$1", "$2", …; standard input may hold a secret. */
+export function onConnection(
+  folder: string,
+  script: string,
+  words: string[] = [],
+  stdin = "",
+): { code: number; stdout: string; stderr: string } {
+  const command = ["sh", "-c", script, "gpubox", ...words].map(quote).join(" ");
+  return ssh(folder, [], { command, stdin });
+}
+
+/** Arguments of `ssh` for a stack's connection, without a command. */
+export function sshArguments(folder: string): string[] {
+  const name = /^Host (\S+)$/m.exec(read(join(folder, "config")))?.[1] ?? "";
+  return ["-F", join(folder, "config"), name];
+}
+
+/** Standard error of an attempt that failed; undefined when the connection is there. */
+function openMaster(folder: string, socket: string): string | undefined {
+  const log = join(folder, "log");
+  rmSync(log, { force: true });
+  // A file and no pipe: the connection goes to the background and would hold a pipe open.
+  const file = openSync(log, "w", 0o600);
+  const forward = `${join(folder, "docker.sock")}:${socket}`;
+  const opened = spawnSync(
+    "ssh",
+    ["-f", "-N", "-o", "ControlMaster=yes", "-L", forward, ...sshArguments(folder)],
+    { stdio: ["ignore", file, file], timeout: OPEN_MS },
+  );
+  closeSync(file);
+  if (opened.status === 0) return undefined;
+  if (opened.error && "code" in opened.error && opened.error.code === "ENOENT")
+    throw new UserError("The program `ssh` is missing here.", "Type `sudo apt-get install openssh-client`.");
+  if (opened.error) return "Connection timed out";
+  // A connection that persists swallows what its jump host's client says; one that does not repeats it.
+  const words = read(log);
+  return /UNKNOWN port/.test(words) ? sayAgain(folder) : words;
+}
+
+function sayAgain(folder: string): string {
+  return ssh(folder, ["-o", "ControlPath=none"], { command: "true" }).stderr;
+}
+
+function isOpen(folder: string): boolean {
+  return ssh(folder, ["-O", "check"]).code === 0;
+}
+
+function engineAnswers(at: StackHost): boolean {
+  const ask = ["-H", engineAddress(at), "version", "--format", "{{.Server.Version}}"];
+  const { status, error } = spawnSync("docker", ask, { timeout: ANSWER_MS });
+  if (error && "code" in error && error.code === "ENOENT")
+    throw new UserError("The program `docker` is missing here.", "Install the Docker CLI on this machine.");
+  return status === 0;
+}
+
+function ssh(folder: string, options: string[], { command = "", stdin = "" } = {}) {
+  const [flag, config, name] = sshArguments(folder);
+  const args = [...options, flag!, config!, name!, ...(command ? [command] : [])];
+  const { status, stdout, stderr } = spawnSync("ssh", args, { encoding: "utf8", input: stdin });
+  return { code: status ?? 255, stdout: stdout ?? "", stderr: stderr ?? "" };
+}
+
+function quote(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

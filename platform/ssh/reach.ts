@@ -1,0 +1,63 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { bracketed } from "../../configs/network/addresses";
+import { bindHost } from "../../configs/network/endpoint";
+import { connectionFolder } from "../../configs/network/engine";
+import { sshAddress } from "../../configs/schema/address";
+import type { StackConfig } from "../../configs/stack/config";
+import { run, UserError } from "../process";
+import { sshArguments } from "./connection";
+
+/** Where this machine reaches the clients' port of a box. */
+export interface Reach {
+  address: string;
+  port: number;
+}
+
+const made = new Map<string, Promise<Reach>>();
+
+/** The address and port for clients as this machine reaches them; for a host behind SSH, a port that leads through the connection. */
+export function reachBox(config: StackConfig): Promise<Reach> {
+  const direct = { address: bindHost(config), port: config.gateway.port };
+  if (!sshAddress(config.host.docker)) return Promise.resolve(direct);
+  const key = `${config.stack} ${direct.address} ${direct.port}`;
+  const reach = made.get(key) ?? forward(config, direct);
+  made.set(key, reach);
+  return reach;
+}
+
+/** The base URL of a box without TLS as this machine reaches it, for example `http://127.0.0.1:41234`. */
+export async function reachEndpoint(config: StackConfig, endpoint: string): Promise<string> {
+  if (config.gateway.tls || !sshAddress(config.host.docker)) return endpoint;
+  const { address, port } = await reachBox(config);
+  return `http://${address}:${port}`;
+}
+
+/** It ends with this process: the next one makes its own. */
+async function forward({ stack }: StackConfig, { address, port }: Reach): Promise<Reach> {
+  const here = await freePort();
+  const spec = `127.0.0.1:${here}:${bracketed(address)}:${port}`;
+  const folder = connectionFolder(stack);
+  const opened = await run("ssh", ["-O", "forward", "-L", spec, ...sshArguments(folder)]);
+  if (opened.code !== 0)
+    throw new UserError(
+      `The box's port ${port} cannot be reached through SSH: ${opened.stderr.trim()}.`,
+      "Look whether sshd there has AllowTcpForwarding no; it has to allow local forwarding.",
+    );
+  process.once("exit", () => cancel(folder, spec));
+  return { address: "127.0.0.1", port: here };
+}
+
+function cancel(folder: string, spec: string): void {
+  // The exit of a process waits for nothing: the child goes on alone.
+  void run("ssh", ["-O", "cancel", "-L", spec, ...sshArguments(folder)]);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}

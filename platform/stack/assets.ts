@@ -1,0 +1,20 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import type { Assets } from "../../configs/plan/context";
+import { packageDir } from "../project";
+
+/**
+ * The texts under `assets/`, by path relative to it.
+ *
+ * @param dir the folder that holds `assets/`. Default: this package's
+ */
+export function loadAssets(dir = packageDir): Assets {
+  const root = join(dir, "assets");
+  const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return Object.fromEntries(
+    files.map((file) => {
+      const path = join(file.parentPath, file.name);
+      return [relative(root, path), readFileSync(path, "utf8")];
+    }),
+  );
+}

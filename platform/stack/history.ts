@@ -1,0 +1,83 @@
+import { copyFileSync, existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { BoxPlan } from "../../configs/kit/types";
+import type { ModelLock } from "../../configs/models/facts";
+import { lockedSource } from "../../configs/models/lock";
+import { type Deployed, deployedSchema } from "../../configs/plan/announce";
+import { output, UserError } from "../process";
+import { projectPaths } from "../project";
+import { readRecord } from "../userFiles";
+import { readModelLock, writeModelLock } from "./modelLock";
+import { sourcesOfStack } from "./modelSources";
+import { resolvedPath } from "./resolved";
+
+/** What the last `up` from this folder brought up; undefined where there was none. */
+export function readDeployed(projectDir: string, stack: string): Deployed | undefined {
+  const path = join(projectPaths(projectDir).root, `deployed.${stack}.json`);
+  if (!existsSync(path)) return undefined;
+  return deployedSchema.safeParse(readRecord(path, z.unknown())).data;
+}
+
+const serving = z.object({ generation: z.string() });
+
+/** The generation that the edge serves now. */
+export async function servingGeneration(plan: BoxPlan): Promise<string> {
+  const args = ["-H", plan.docker, "exec", `${plan.prefix}-edge`, "cat", "/var/lib/gpubox/serving.json"];
+  return serving.parse(JSON.parse(await output("docker", args))).generation;
+}
+
+/** Recorded generations of a stack, the newest first. */
+export function recordedGenerations(projectDir: string, stack: string): string[] {
+  const folder = join(projectPaths(projectDir).root, "history", stack);
+  if (!existsSync(folder)) return [];
+  const age = (name: string) => statSync(join(folder, name)).mtimeMs;
+  return readdirSync(folder).sort((a, b) => age(b) - age(a));
+}
+
+/** Where the files lie that a generation was made from. */
+export function recordOf(projectDir: string, stack: string, generation: string): string {
+  return join(projectPaths(projectDir).root, "history", stack, generation);
+}
+
+/**
+ * What the models of a recorded generation were locked to. A model that was not locked then has the entry that it has now.
+ *
+ * @throws UserError when one of the locks is not valid
+ */
+export function recordedModelLock(projectDir: string, stack: string, generation: string): ModelLock {
+  return { ...readModelLock(projectDir), ...readModelLock(recordOf(projectDir, stack, generation)) };
+}
+
+/**
+ * Puts the config back that made the generation before `now`, and what its models were locked to. Returns that generation.
+ *
+ * @throws UserError when none is recorded
+ */
+export function restorePrevious(projectDir: string, stack: string, now: string): string {
+  const previous = recordedGenerations(projectDir, stack).find((generation) => generation !== now);
+  if (!previous)
+    throw new UserError(
+      `No generation before ${now} is recorded here.`,
+      "Put the stack config back that you want and run `npm run up`.",
+    );
+  const folder = recordOf(projectDir, stack, previous);
+  copyFileSync(join(folder, "stack.yaml"), projectPaths(projectDir).stackConfig(stack));
+  const resolved = join(folder, "resolved.json");
+  if (existsSync(resolved)) copyFileSync(resolved, resolvedPath(projectDir, stack));
+  restoreModelLock(projectDir, stack, previous);
+  return previous;
+}
+
+/** Only the stack's own models: other stacks of the project share the file. */
+function restoreModelLock(projectDir: string, stack: string, generation: string): void {
+  const now = readModelLock(projectDir);
+  const then = recordedModelLock(projectDir, stack, generation);
+  const own = sourcesOfStack(projectDir, stack).filter((source) => lockedSource(then, source));
+  const back = own.filter((source) => JSON.stringify(now[source]) !== JSON.stringify(then[source]));
+  if (back.length === 0) return;
+  writeModelLock(projectDir, {
+    ...now,
+    ...Object.fromEntries(back.map((source) => [source, then[source]!])),
+  });
+}

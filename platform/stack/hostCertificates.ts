@@ -1,0 +1,33 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { z } from "zod";
+import { sshAddress } from "../../configs/schema/address";
+import { type HostFiles, pemFacts } from "../../configs/secrets/pem";
+
+const named = z.object({
+  tls: z.object({ certificate: z.unknown(), key: z.unknown() }).partial().optional(),
+});
+
+const elsewhere = z.object({ docker: z.string() });
+
+/**
+ * What is public of the certificate files that a stack's config names. A file that only root may read is not known here, nor one
+ * in a directory that this machine does not have: it may lie on another.
+ *
+ * @param gateway the section of the config as it stands in the file
+ * @param host the same of its host: the files of one behind SSH are not here
+ */
+export function readHostFiles(gateway: unknown, host?: unknown): HostFiles {
+  if (sshAddress(elsewhere.safeParse(host).data?.docker ?? "")) return {};
+  const tls = named.safeParse(gateway).data?.tls;
+  const files: HostFiles = {};
+  for (const path of [tls?.certificate, tls?.key]) {
+    if (typeof path !== "string" || !path.startsWith("/")) continue;
+    try {
+      files[path] = pemFacts(readFileSync(path, "utf8"));
+    } catch {
+      if (!existsSync(path) && existsSync(dirname(path))) files[path] = "missing";
+    }
+  }
+  return files;
+}

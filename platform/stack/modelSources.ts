@@ -1,0 +1,27 @@
+import { existsSync } from "node:fs";
+import { z } from "zod";
+import { isLockable } from "../../configs/models/lock";
+import { projectPaths } from "../project";
+import { readStackFile } from "./stackConfig";
+
+/**
+ * Every source of a stack's models, in the order of the file: weights, projectors, draft models, whatever key names them.
+ * Reads the file as it is, since a stack that is not locked yet cannot be parsed whole.
+ */
+export function sourcesOfStack(projectDir: string, stack: string): string[] {
+  const { models } = readStackFile(projectDir, stack, {}).values;
+  return [...new Set(texts(models).filter(isLockable))];
+}
+
+const withHub = z.object({ host: z.object({ modelHub: z.string() }) });
+
+/** Base URL of the hub that a stack names; undefined where it names none. */
+export function hubOfStack(projectDir: string, stack: string): string | undefined {
+  if (!existsSync(projectPaths(projectDir).stackConfig(stack))) return undefined;
+  return withHub.safeParse(readStackFile(projectDir, stack, {}).values).data?.host.modelHub;
+}
+
+function texts(value: unknown): string[] {
+  if (typeof value === "string") return [value];
+  return value && typeof value === "object" ? Object.values(value).flatMap(texts) : [];
+}

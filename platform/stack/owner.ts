@@ -1,0 +1,87 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { posix } from "node:path";
+import { connectionFolder, engineAddress, hostName } from "../../configs/network/engine";
+import { misplaced, type Owner, ownerFile, type Place } from "../../configs/plan/owner";
+import { sshAddress } from "../../configs/schema/address";
+import { hostSchema } from "../../configs/schema/host";
+import { UserError } from "../process";
+import { onConnection, type StackHost } from "../ssh/connection";
+
+/** Milliseconds for an answer of the engine. */
+const ANSWER_MS = 30_000;
+
+/**
+ * Refuses a stack that would touch what is another's, or that was moved without a word. Like `connectHost` it waits
+ * without giving the event loop back. A host whose engine does not answer is nobody's.
+ *
+ * @param hostId the engine that the stack's file remembers
+ * @throws UserError that says whose it is
+ */
+export function checkPlace(at: StackHost, owner: Owner | undefined, hostId: string | undefined): void {
+  const { dataDir, docker } = at.host;
+  const wrong = misplaced(lookAt(at, owner, hostId), { owner, dataDir, hostId, host: hostName(docker) });
+  if (wrong) throw new UserError(wrong.what, wrong.fix);
+}
+
+/**
+ * Id of the engine that a stack's box is on; undefined for one of this machine, unless the stack was on another before.
+ *
+ * @param hostId the engine that the stack's file remembers
+ */
+export function engineIdOf(at: StackHost, hostId: string | undefined): string | undefined {
+  if (!sshAddress(at.host.docker) && hostId === undefined) return undefined;
+  return dockerSays(engineAddress(at), ["info", "--format", "{{.ID}}"]) || undefined;
+}
+
+function lookAt(at: StackHost, owner: Owner | undefined, hostId: string | undefined): Place {
+  const other = dataDirOf(engineAddress(at), at.stack);
+  const moved = other !== undefined && other !== posix.normalize(at.host.dataDir);
+  const away = sshAddress(at.host.docker) !== undefined;
+  return {
+    ...readOnHost(at, ownerFile(at.host.dataDir)),
+    engineId: engineIdOf(at, hostId),
+    runsHere: away && hostId === undefined && owner !== undefined && runsHere(owner),
+    ...(moved ? { otherDataDir: other } : {}),
+  };
+}
+
+/** Directory on the host that a stack's running box has its files below, where there is such a box. */
+function dataDirOf(engine: string, stack: string): string | undefined {
+  const mounted = '{{range .Mounts}}{{if eq .Destination "/etc/gpubox"}}{{.Source}}{{end}}{{end}}';
+  const files = dockerSays(engine, ["inspect", "--format", mounted, `gpubox-${stack}-edge`]);
+  return files === "" ? undefined : posix.dirname(files);
+}
+
+/** A box of another checkout may have the same name, so the salt key's fingerprint has to be the same too. */
+function runsHere({ stack, identity }: Owner): boolean {
+  const dataDir = dataDirOf(hostSchema.parse({}).docker, stack);
+  const found = dataDir === undefined ? {} : readHere(ownerFile(dataDir));
+  return found.owner?.trim() === JSON.stringify({ stack, identity });
+}
+
+function dockerSays(engine: string, args: string[]): string {
+  const said = spawnSync("docker", ["-H", engine, ...args], {
+    encoding: "utf8",
+    env: { ...process.env },
+    timeout: ANSWER_MS,
+  });
+  return said.status === 0 ? said.stdout.trim() : "";
+}
+
+function readOnHost({ stack, host }: StackHost, path: string): Pick<Place, "owner" | "unreadable"> {
+  if (!sshAddress(host.docker)) return readHere(path);
+  const read = onConnection(connectionFolder(stack), 'LC_ALL=C cat "$1"', [path]);
+  if (read.code === 0) return { owner: read.stdout };
+  const words = read.stderr.trim().split("\n").at(-1) ?? "";
+  return /No such file|Not a directory/.test(words) ? {} : { unreadable: words };
+}
+
+function readHere(path: string): Pick<Place, "owner" | "unreadable"> {
+  try {
+    return { owner: readFileSync(path, "utf8") };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" || code === "ENOTDIR" ? {} : { unreadable: String(error) };
+  }
+}

@@ -1,0 +1,67 @@
+import type { Resolved } from "../../configs/kit/resolved";
+import type { BoxPlan } from "../../configs/kit/types";
+import type { ModelLock } from "../../configs/models/facts";
+import { parseStack } from "../../configs/parse";
+import { planBox } from "../../configs/plan/box";
+import { accessSchema } from "../../configs/schema/access";
+import { saltFingerprint, standIn } from "../../configs/secrets/facts";
+import { generatedSecrets, type StackConfig } from "../../configs/stack/config";
+import { withoutLeftOut } from "../../configs/stack/optionalModels";
+import { generatedKeys } from "../../configs/stack/requiredSecrets";
+import { loadAssets } from "./assets";
+import { readModelLock } from "./modelLock";
+import { type Secrets, setNames } from "./secrets";
+import { readStackFile } from "./stackConfig";
+
+/**
+ * Reports every mistake of a stack config before anything is installed, built or asked. Secrets are known by name only, and
+ * those that `up` is about to make count as there.
+ *
+ * @param lock what is known of the models; undefined for a check without it. Default: the project's
+ * @param secrets more names that count as there
+ */
+export function checkStackFile(
+  projectDir: string,
+  stack: string,
+  { lock, secrets = [] }: { lock?: ModelLock; secrets?: string[] } = { lock: readModelLock(projectDir) },
+): StackConfig {
+  const declared = accessSchema.safeParse(readStackFile(projectDir, stack, {}).values.access ?? {});
+  const made = [...generatedSecrets, ...(declared.success ? generatedKeys(declared.data) : [])];
+  const names = [...made, ...setNames(projectDir, stack), ...secrets];
+  const standIns = Object.fromEntries(names.map((name) => [name, standIn(name)]));
+  return parseStack({ ...readStackFile(projectDir, stack, standIns), saltFingerprint: undefined, lock });
+}
+
+/**
+ * Parses a stack's file with its real secrets, without the optional models that lack theirs. Throws a `ConfigError` with
+ * every mistake.
+ */
+export function readStack(projectDir: string, stack: string, secrets: Secrets): StackConfig {
+  const raw = readStackFile(projectDir, stack, secrets);
+  return withoutLeftOut(parseStack(raw), raw.secrets);
+}
+
+/** The plan that `pulumi up` would make of the stack's file. */
+export function planStack(projectDir: string, stack: string, secrets: Secrets, resolved: Resolved): BoxPlan {
+  const raw = readStackFile(projectDir, stack, secrets);
+  const lock = readModelLock(projectDir);
+  return planBox({
+    config: parseStack({ ...raw, lock }),
+    lock,
+    secrets: raw.secrets,
+    saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
+    resolved,
+    assets: loadAssets(),
+  });
+}
+
+/** Names of all secrets that a stack's file refers to, whether they are set or not. */
+export function namedSecrets(projectDir: string, stack: string): string[] {
+  const names = (value: unknown): string[] =>
+    value && typeof value === "object"
+      ? Object.entries(value).flatMap(([key, inner]) =>
+          key === "secret" && typeof inner === "string" ? [inner] : names(inner),
+        )
+      : [];
+  return names(readStackFile(projectDir, stack, {}).values);
+}

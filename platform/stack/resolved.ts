@@ -1,0 +1,88 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { type ImageRole, imageRoles } from "../../configs/kit/imageRoles";
+import type { Resolved, ResolvedImage } from "../../configs/kit/resolved";
+import { readRecord as readRecordFile } from "../userFiles";
+import { type ImageLock, readLock } from "./imageLock";
+import { hasRecipe, recipeReference } from "./recipes";
+
+const image = z.object({ reference: z.string(), source: z.enum(["digest", "recipe", "unresolved"]) });
+
+export const resolvedSchema = z.object({
+  images: z.partialRecord(z.enum(imageRoles), image),
+  offlineModels: z.array(z.string()),
+  knownModels: z.array(z.string()),
+});
+
+/** Where `npm run up` records what this machine could get, so that a preview needs no network. */
+export function resolvedPath(projectDir: string, stack: string): string {
+  return join(projectDir, ".gpubox", `resolved.${stack}.json`);
+}
+
+type Recorded = z.infer<typeof resolvedSchema>;
+
+const NOTHING: Recorded = { images: {}, offlineModels: [], knownModels: [] };
+
+/**
+ * Reads that record. A role that it lacks, because nothing was brought up here yet or a model of that engine is new, is what
+ * the repository alone says: the locked digest, else the recipe, else the tag.
+ */
+export function readResolved(projectDir: string, stack: string): Resolved {
+  return recordedResolved(projectDir, resolvedPath(projectDir, stack));
+}
+
+/** What the repository alone says, whatever this machine could get. */
+export function repositoryResolved(projectDir: string): Resolved {
+  return completed(projectDir, NOTHING, (recorded) => recorded);
+}
+
+/**
+ * What the next `up` would resolve to, without asking anybody: a role stays pulled or built as it was recorded, at what the
+ * lock and the recipes say now.
+ */
+export function expectedResolved(projectDir: string, stack: string): Resolved {
+  const record = readRecord(resolvedPath(projectDir, stack));
+  return completed(projectDir, record, (recorded, role, now) => {
+    if (recorded.source === now.source) return now;
+    if (recorded.source === "recipe" && hasRecipe(projectDir, role))
+      return { reference: recipeReference(projectDir, role), source: "recipe" };
+    return recorded;
+  });
+}
+
+/**
+ * What the last `up` got, as it was recorded with a generation.
+ *
+ * @param path of the record; where it is missing, the repository alone counts
+ */
+export function recordedResolved(projectDir: string, path: string): Resolved {
+  return completed(projectDir, readRecord(path), (recorded) => recorded);
+}
+
+function readRecord(path: string): Recorded {
+  return existsSync(path) ? readRecordFile(path, resolvedSchema) : NOTHING;
+}
+
+/** The record with every role. `choose` decides where both it and the repository know one. */
+function completed(
+  projectDir: string,
+  record: Recorded,
+  choose: (recorded: ResolvedImage, role: ImageRole, now: ResolvedImage) => ResolvedImage,
+): Resolved {
+  const lock = readLock(projectDir);
+  const images = imageRoles.map((role) => {
+    const now = fromRepository(projectDir, lock, role);
+    const recorded = record.images[role];
+    return [role, recorded ? choose(recorded, role, now) : now] as const;
+  });
+  return { ...record, images: Object.fromEntries(images) as Resolved["images"] };
+}
+
+function fromRepository(projectDir: string, lock: ImageLock, role: ImageRole): ResolvedImage {
+  const { image, tag, digest, bytes } = lock[role];
+  if (digest) return { reference: `${image}@${digest}`, source: "digest", ...(bytes && { bytes }) };
+  return hasRecipe(projectDir, role)
+    ? { reference: recipeReference(projectDir, role), source: "recipe" }
+    : { reference: `${image}:${tag}`, source: "unresolved" };
+}

@@ -1,0 +1,74 @@
+import { readFileSync, statSync } from "node:fs";
+import { basename } from "node:path";
+import type { z } from "zod";
+import { yamlValue } from "../configs/kit/yamlText";
+import { UserError } from "./process";
+
+/** Bytes of the longest file that a person writes by hand. */
+const LONGEST = 4 * 1024 * 1024;
+
+/** What a file of somebody's is called where something is wrong with it, and what to do then. */
+interface About {
+  /** Default: the file's own name. */
+  name?: string;
+  /** Default: to correct it. */
+  fix?: string;
+  /** Bytes that it may have. */
+  longest?: number;
+}
+
+/**
+ * The text of a file that a person has written or may have changed.
+ *
+ * @throws UserError for whatever keeps it from being read: it is missing, a folder, too long, no text, or not readable
+ */
+export function readText(
+  path: string,
+  { name = basename(path), fix, longest = LONGEST }: About = {},
+): string {
+  const refused = (what: string, otherwise: string) => new UserError(`${name} ${what}.`, fix ?? otherwise);
+  let bytes: Buffer;
+  try {
+    const stats = statSync(path);
+    // A pipe or a device would be waited for, without an end.
+    if (!stats.isFile()) throw refused("is no file", "Put a file there.");
+    if (stats.size > longest)
+      throw refused(`has ${stats.size} bytes, more than ${longest}`, "Look at what wrote it.");
+    bytes = readFileSync(path);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    const { code = "unknown" } = error as NodeJS.ErrnoException;
+    throw refused(`cannot be read (${code})`, "Look whether it is there, and who may read it.");
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw refused("is no text in UTF-8", "Save it as UTF-8.");
+  }
+}
+
+/** A YAML file of somebody's as plain data. @throws UserError */
+export function readYaml(path: string, about: About = {}): unknown {
+  const read = yamlValue(readText(path, about));
+  if ("value" in read) return read.value;
+  throw new UserError(`${about.name ?? basename(path)} ${read.flaw}.`, about.fix ?? "Correct it there.");
+}
+
+/** A file that gpubox has written itself, where somebody may have changed it since. @throws UserError */
+export function readRecord<Value>(path: string, schema: z.ZodType<Value>, about: About = {}): Value {
+  const { name = basename(path), fix = "Restore it, or remove it and run the command again." } = about;
+  const text = readText(path, { longest: 64 * 1024 * 1024, ...about });
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the text that it could not read.
+    throw new UserError(`${name} is not JSON.`, fix);
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const places = parsed.error.issues
+    .slice(0, 5)
+    .map(({ path: at, message }) => `${at.join(".") || "file"}: ${message}`);
+  throw new UserError(`${name} is not what it should be: ${places.join("; ")}.`, fix);
+}

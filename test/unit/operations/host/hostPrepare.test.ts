@@ -1,0 +1,311 @@
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mergeDaemonJson } from "../../../../operations/host/daemonJson";
+import { type FirewallInput, firewallRemoval } from "../../../../operations/host/firewall";
+import { planHost, unprepared } from "../../../../operations/host/planHost";
+import { type HostState, parseState } from "../../../../operations/host/state";
+
+const bare: HostState = {
+  distribution: { family: "debian", name: "Debian GNU/Linux 12 (bookworm)", version: 12 },
+  apt: true,
+  user: "ops",
+  root: "sudo",
+  systemd: true,
+  dockerCandidate: "20.10.24",
+  dockerRuns: false,
+  mayUseDocker: false,
+  daemonJsonHidden: false,
+  swarm: false,
+  nvidia: false,
+  nvidiaToolkit: false,
+  nvidiaToolkitCandidate: false,
+  nvidiaCdi: false,
+  dataDir: false,
+  outside: "eth0",
+  bridges: [],
+};
+
+const firewall: FirewallInput = {
+  stack: "test",
+  script: "#!/bin/sh\n",
+  reach: { open: [{ address: "*", port: 11434 }], metadata: false, bridges: ["br-gpuboxaaaaaa"] },
+};
+
+const ready: HostState = {
+  ...bare,
+  docker: "20.10.24",
+  dockerRuns: true,
+  mayUseDocker: true,
+  dataDir: true,
+  daemonJson: '{"live-restore": true, "log-opts": {"max-size": "20m", "max-file": "5"}}',
+  dockerUser: [
+    "-N DOCKER-USER",
+    "-A DOCKER-USER -i br-gpubox+ -m comment --comment gpubox -j GPUBOX-FORWARD",
+    "-A DOCKER-USER -i eth0 -m comment --comment gpubox -j DROP",
+  ],
+  input: ["-P INPUT ACCEPT", "-A INPUT -i br-gpubox+ -m comment --comment gpubox -j GPUBOX-INPUT"],
+  firewallScript: "#!/bin/sh\n",
+  firewallFile: "outside eth0\nbridge br-gpuboxaaaaaa\nopen * 11434\n",
+};
+
+const plan = (state: Partial<HostState>, from = ready) =>
+  planHost({ ...from, ...state }, { dataDir: "/srv/gpubox", firewall });
+const ids = (state: Partial<HostState>, from = ready) => plan(state, from).steps.map(({ id }) => id);
+
+describe("what a host needs", () => {
+  test("is everything on a bare one, in an order in which each step finds what it needs", () => {
+    expect(ids({}, bare)).toEqual(["packages", "daemon", "group", "directory", "firewall"]);
+  });
+
+  test("is nothing on one that is prepared", () => {
+    expect(plan({})).toEqual({ steps: [], notes: [] });
+  });
+
+  test("is a start where Docker only stands still", () => {
+    expect(ids({ dockerRuns: false })).toEqual(["start"]);
+  });
+
+  test("is the runtime hook below Docker 25, and CDI from there on; the plan says which", () => {
+    const gpu = { nvidia: true, nvidiaDriver: "570.86.10", nvidiaToolkitCandidate: true };
+    const old = plan(gpu);
+    expect(old.steps.map(({ id }) => id)).toEqual(["nvidia", "daemon"]);
+    expect(old.notes).toEqual([
+      "GPUs reach containers by NVIDIA's runtime hook: Docker 20.10.24 is older than 25 and knows no CDI.",
+    ]);
+    expect(JSON.parse(old.steps[1]!.stdin!).runtimes).toEqual({
+      nvidia: { path: "nvidia-container-runtime", args: [] },
+    });
+    const middle = plan({ ...gpu, docker: "26.1.5" });
+    expect(middle.steps.map(({ id }) => id)).toEqual(["nvidia", "cdi", "daemon"]);
+    expect(JSON.parse(middle.steps[2]!.stdin!).features).toEqual({ cdi: true });
+    expect(plan({ ...gpu, docker: "28.5.0" }).steps.map(({ id }) => id)).toEqual(["nvidia", "cdi"]);
+    expect(ids({ ...gpu, docker: "28.5.0", nvidiaToolkit: true, nvidiaCdi: true })).toEqual([]);
+  });
+
+  test("is a driver that a person installs, where an NVIDIA device has none", () => {
+    const { steps, notes } = plan({ nvidia: true, docker: "28.5.0", nvidiaToolkit: true });
+    expect(steps).toEqual([]);
+    expect(notes[1]).toContain("There is an NVIDIA device but no driver");
+  });
+});
+
+describe("what a host needs is not known", () => {
+  const fresh = { ...bare, dockerCandidate: undefined, nvidia: true, nvidiaDriver: "570.86.10" };
+
+  test("of its GPUs before apt was updated, so that only Docker comes first and the rest is planned again", () => {
+    const { steps, notes, again } = plan({}, fresh);
+    expect(steps.map(({ id }) => id)).toEqual(["packages"]);
+    expect(notes).toEqual([
+      "Which way the GPUs reach containers depends on that Docker: the rest is planned when it is installed.",
+    ]);
+    expect(again).toBe(true);
+    const installed = plan({ docker: "28.5.0", dockerRuns: true, nvidiaToolkitCandidate: true }, fresh);
+    expect(installed.steps.map(({ id }) => id)).toEqual([
+      "nvidia",
+      "cdi",
+      "daemon",
+      "group",
+      "directory",
+      "firewall",
+    ]);
+    expect(installed.notes).toEqual(["GPUs reach containers by CDI: Docker 28.5.0 knows it."]);
+    expect(installed.again).toBeUndefined();
+    expect(plan({}, bare).again).toBeUndefined();
+  });
+
+  test("of what only root may read, once the right to become root is taken back", () => {
+    const hidden = { dockerUser: undefined, daemonJson: undefined, daemonJsonHidden: true };
+    expect(plan({ ...hidden, root: "sudo wants a password" })).toEqual({
+      steps: [],
+      notes: [
+        "Not looked at, because only root may read it: /etc/docker/daemon.json and the firewall rules (DOCKER-USER).",
+      ],
+    });
+    expect(ids({ dockerUser: undefined })).toEqual(["firewall"]);
+  });
+});
+
+describe("the firewall rules", () => {
+  test("are nothing to do where their files and the kernel have them", () => {
+    expect(ids({})).toEqual([]);
+  });
+
+  test.each<[string, Partial<HostState>]>([
+    ["another version of the script", { firewallScript: "#!/bin/bash\n" }],
+    ["rules for what the config no longer says", { firewallFile: "outside eth0\nbridge br-gpuboxaaaaaa\n" }],
+    ["a network that was made since, without a name of ours", { bridges: ["br-0123456789ab"] }],
+    ["no rule for its own ports", { input: ["-P INPUT ACCEPT"] }],
+    ["no rule against neighbours", { dockerUser: ready.dockerUser!.slice(0, 2) }],
+    ["no rule against metadata", { dockerUser: ready.dockerUser!.slice(2) }],
+  ])("are made anew on a host with %s", (_, state) => {
+    expect(ids(state)).toEqual(["firewall"]);
+  });
+
+  test("say what they close and what stays open, before anything is done", () => {
+    expect(plan({ firewallFile: undefined }).steps[0]!.does).toBe(
+      "DOCKER-USER: drop what comes in through eth0 for a container's own address or for a port published on loopback; " +
+        "INPUT: refuse what the box's containers ask of the host, but for 11434; " +
+        "refuse them the cloud's metadata addresses",
+    );
+  });
+
+  test("wait for a stack file without mistakes, and say so", () => {
+    const unknown = { ...firewall, reach: undefined };
+    const { steps, notes } = planHost(
+      { ...ready, firewallFile: undefined },
+      { dataDir: "/srv", firewall: unknown },
+    );
+    expect([steps, notes]).toEqual([
+      [],
+      [
+        "Without its firewall rules: what the box's containers may reach is not known before `npm run plan` finds no mistake.",
+      ],
+    ]);
+  });
+
+  test("are taken back once, and then there is nothing to do", () => {
+    expect(firewallRemoval(ready, "test")).toMatchObject({ id: "firewall" });
+    expect(
+      firewallRemoval({ ...ready, firewallScript: undefined, firewallFile: undefined }, "test"),
+    ).toBeUndefined();
+  });
+});
+
+describe("a host that cannot be prepared says what to do", () => {
+  test.each([
+    [{ root: "no sudo" as const }, "there is no sudo", "Log in as root"],
+    [{ root: "sudo wants a password" as const }, "wants a password of ops", "/etc/sudoers.d/ops"],
+    [{ apt: false }, "gpubox prepares Debian and Ubuntu", "docs.docker.com"],
+    [{ daemonJson: "{" }, "is no JSON object", "Correct or remove it"],
+  ])("%j", (state, what, fix) => {
+    const failure = unprepared({ ...bare, ...state }, "ops@gpu1", "gpu1");
+    expect(failure?.what).toContain(what);
+    expect(failure?.fix).toContain(fix);
+  });
+
+  test("one that can be prepared says nothing", () => {
+    expect(unprepared(bare, "ops@gpu1", "gpu1")).toBeUndefined();
+  });
+});
+
+describe("a daemon.json", () => {
+  test("keeps what a person wrote, also where it differs, and gets what is missing", () => {
+    const merged = mergeDaemonJson('{"live-restore": false, "log-opts": {"max-size": "1g"}, "mtu": 1400}', {
+      "live-restore": true,
+      "log-opts": { "max-size": "20m", "max-file": "5" },
+    });
+    expect(merged).toEqual({
+      text: `${JSON.stringify({ "live-restore": false, "log-opts": { "max-size": "1g", "max-file": "5" }, mtu: 1400 }, null, 2)}\n`,
+      added: ["log-opts.max-file"],
+      kept: ["live-restore", "log-opts.max-size"],
+    });
+  });
+
+  const daemon = (state: Partial<HostState>) => plan(state).steps.find(({ id }) => id === "daemon");
+
+  test("is said to stop the containers where live-restore is off and stays off", () => {
+    expect(daemon({ daemonJson: undefined })?.does).toMatch(/restart Docker; its containers run on$/);
+    expect(daemon({ daemonJson: '{"live-restore": false}' })?.does).toMatch(
+      /restart Docker, which stops its containers for that time$/,
+    );
+  });
+
+  test("of a swarm gets no live-restore, with which Docker would not start", () => {
+    const { steps, notes } = plan({ swarm: true, daemonJson: undefined });
+    expect(Object.keys(JSON.parse(steps[0]!.stdin!))).toEqual(["log-opts"]);
+    expect(notes[0]).toContain("Docker is part of a swarm");
+    expect(ids({ swarm: true })).toEqual([]);
+  });
+
+  describe("that is changed", () => {
+    let dir = "";
+    const file = () => join(dir, "etc/daemon.json");
+    /** The step with programs that stand for Docker's and systemd's; Docker starts where its file does not say `broken`. */
+    const change = (text: string) => {
+      const programs = {
+        docker: `! grep -q broken ${file()}`,
+        systemctl: `[ "$1" != restart ] || echo "$(cat ${file()})" >> ${dir}/restarts`,
+        sleep: "",
+      };
+      mkdirSync(join(dir, "bin"), { recursive: true });
+      for (const [name, body] of Object.entries(programs))
+        writeFileSync(join(dir, "bin", name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+      const { script } = daemon({ daemonJson: undefined })!;
+      return spawnSync("sh", ["-c", script.replaceAll("/etc/docker", join(dir, "etc"))], {
+        input: text,
+        encoding: "utf8",
+        env: { PATH: `${join(dir, "bin")}:/usr/bin:/bin:/usr/sbin:/sbin` },
+      });
+    };
+    beforeEach(() => {
+      dir = mkdtempSync(join(tmpdir(), "gpubox-daemon-"));
+      mkdirSync(join(dir, "etc"));
+    });
+    afterEach(() => rmSync(dir, { recursive: true }));
+
+    test("keeps its mode, and is 0644 where there was none", () => {
+      expect(change("new").status).toBe(0);
+      expect(statSync(file()).mode & 0o777).toBe(0o644);
+      chmodSync(file(), 0o600);
+      expect(change("newer").status).toBe(0);
+      expect([readFileSync(file(), "utf8"), statSync(file()).mode & 0o777]).toEqual(["newer", 0o600]);
+      expect(readdirSync(join(dir, "etc"))).toEqual(["daemon.json"]);
+    });
+
+    test("is what it was before where Docker does not start with it, and Docker starts with that", () => {
+      writeFileSync(file(), "old", { mode: 0o640 });
+      const done = change("broken");
+      expect(done.status).toBe(1);
+      expect(done.stderr).toContain("what was there before is there again");
+      expect([readFileSync(file(), "utf8"), statSync(file()).mode & 0o777]).toEqual(["old", 0o640]);
+      expect(readFileSync(join(dir, "restarts"), "utf8")).toBe("broken\nold\n");
+      rmSync(file());
+      expect(change("broken").status).toBe(1);
+      expect(readdirSync(join(dir, "etc"))).toEqual([]);
+    });
+  });
+
+  test("with another log driver gets no options that this driver may not know: Docker would not start", () => {
+    const { stdin } = daemon({ daemonJson: '{"log-driver": "journald"}' })!;
+    expect(JSON.parse(stdin!)).toEqual({ "log-driver": "journald", "live-restore": true });
+  });
+
+  test.each(["{", "[]", '"x"'])("that is no object is broken: %s", (text) => {
+    expect(mergeDaemonJson(text, {})).toBe("broken");
+  });
+});
+
+test("a host's answer is read line by line, and what it left out is not there", () => {
+  const line = (key: string, value: string) => `${key}=${Buffer.from(value).toString("base64")}`;
+  const answer = [
+    line("release", 'ID=ubuntu\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04 LTS"'),
+    line("user", "ops"),
+    line("root", "sudo"),
+    line("docker", "Docker version 28.2.2, build x"),
+    line("daemonJson", '{\n"mtu": 1400}'),
+    line("ntp", "yes"),
+    line("swarm", "yes"),
+  ].join("\n");
+  expect(parseState(answer)).toMatchObject({
+    distribution: { family: "ubuntu", version: 24.04 },
+    root: "sudo",
+    docker: "28.2.2",
+    daemonJson: '{\n"mtu": 1400}',
+    dockerRuns: false,
+    ntp: true,
+    swarm: true,
+    daemonJsonHidden: false,
+    dockerUser: undefined,
+  });
+});

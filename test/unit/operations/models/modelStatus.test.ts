@@ -1,0 +1,75 @@
+import { parseStack } from "../../../../configs/parse";
+import type { ContainerFacts } from "../../../../operations/doctor/facts";
+import { modelStatus, statusTable } from "../../../../operations/models/status";
+import { rawStack, testPlan } from "../../../support/stacks";
+
+const values = {
+  models: {
+    far: { engine: "openai", baseUrl: "http://far:9000/v1" },
+    giant: { engine: "llamacpp", model: "file:///srv/models/giant.gguf", start: "manual" },
+    tiny: {
+      engine: "llamacpp",
+      model: "file:///srv/models/tiny.gguf",
+      aliases: ["small"],
+      instances: [{ weight: 1 }, { weight: 2 }],
+    },
+  },
+};
+const config = parseStack(rawStack(values));
+const box = testPlan(values);
+const container = (role: string, change: Partial<ContainerFacts> = {}): ContainerFacts => ({
+  ...{ name: role, role, state: "running", health: "healthy", exitCode: 0, oomKilled: false, restarts: 0 },
+  ...{ error: "", networks: [] },
+  ...change,
+});
+const facts = {
+  containers: [
+    container("backend-giant", { state: "created", health: undefined }),
+    container("backend-tiny-1"),
+    container("backend-tiny-2", { health: "starting" }),
+  ],
+  valves: {
+    giant: { status: "MAINT (resolution)", running: 0, held: 0 },
+    "tiny-1": { status: "UP", running: 1, held: 0 },
+    "tiny-2": { status: "DOWN", running: 0, held: 2 },
+  },
+  lastMinute: { giant: 0, "tiny-1": 7, "tiny-2": 0 },
+  listed: ["far", "tiny", "small"],
+};
+
+test("each instance of each declared model is up, loaded and asked as it is", () => {
+  const rows = modelStatus(config, box, facts).map((one) => [
+    one.instance,
+    one.listed,
+    one.up,
+    one.loaded,
+    one.state,
+    one.requestsPerMinute,
+    one.requestsNow,
+  ]);
+  expect(rows).toEqual([
+    ["far", true, null, null, "elsewhere", null, null],
+    ["giant", false, false, false, "not started", 0, 0],
+    ["tiny-1", true, true, true, "loaded", 7, 1],
+    ["tiny-2", true, true, false, "loading", 0, 2],
+  ]);
+});
+
+test("a server that is killed, gone, or well but not reached says so", () => {
+  const state = (change: Partial<ContainerFacts>) =>
+    modelStatus(config, box, { ...facts, containers: [container("backend-tiny-2", change)] });
+  expect(state({})[3]?.state).toBe("not reached");
+  expect(state({ state: "exited", oomKilled: true })[3]?.state).toBe("killed, out of memory");
+  expect(state({ state: "exited" })[3]?.state).toBe("exited");
+  expect(state({})[2]?.state).toBe("not brought up");
+});
+
+test("the table names what clients may write, and what is not served yet", () => {
+  const lines = statusTable(modelStatus(config, box, facts)).split("\n");
+  expect(lines[0]).toBe(
+    "MODEL          ENGINE    STATE                        REQUESTS/MIN  NOW  ALSO CALLED",
+  );
+  expect(lines[1]).toBe("far            openai    elsewhere                    –             –");
+  expect(lines[2]).toBe("giant          llamacpp  not started, not served yet  0             0");
+  expect(lines[3]).toBe("tiny (tiny-1)  llamacpp  loaded                       7             1    small");
+});

@@ -1,0 +1,112 @@
+import fc from "fast-check";
+import {
+  type LockedEngine,
+  type Starter,
+  startDeadlines,
+  takingTurns,
+} from "../../../configs/plan/deviceLock";
+import { everyImage, gpuHost } from "../../support/engines";
+import { testPlan, testSecrets } from "../../support/stacks";
+
+const engine: LockedEngine = {
+  gpu: { vendor: "nvidia", ids: ["1", "0"] },
+  entrypoint: ["vllm", "serve"],
+  env: { HOME: "/cache" },
+  mounts: [],
+  healthTest: ["CMD", "curl", "-fsS", "http://127.0.0.1:8000/it's"],
+  readySeconds: 900,
+  assets: { "own.sh": "vllm/own.sh" },
+};
+
+describe("an engine that takes turns", () => {
+  test("takes the locks of the same devices in the same order as everybody", () => {
+    const order = (ids: string[]) =>
+      takingTurns("/srv/gpubox", { ...engine, gpu: { vendor: "amd", ids } }).env.GPUBOX_LOCKS;
+    expect(order(["1", "0"])).toBe("device-0 device-1");
+    expect(order(["0", "1"])).toBe("device-0 device-1");
+    expect(order(["MIG-b", "GPU-a", "2"])).toBe("device-2 device-GPU-a device-MIG-b");
+  });
+
+  test("runs behind the lock, which asks its own health check, and watches its devices", () => {
+    expect(takingTurns("/srv/gpubox", engine)).toEqual({
+      ...engine,
+      entrypoint: ["sh", "/etc/gpubox/device-lock.sh", "vllm", "serve"],
+      env: {
+        HOME: "/cache",
+        GPUBOX_READY_SECONDS: "900",
+        GPUBOX_LOCKS: "device-0 device-1",
+        GPUBOX_PROBE: "'curl' '-fsS' 'http://127.0.0.1:8000/it'\\''s'",
+        GPUBOX_GPUS: "2",
+      },
+      mounts: [
+        { kind: "directory", source: "/srv/gpubox/locks", target: "/run/gpubox/locks", readOnly: true },
+      ],
+      healthTest: ["CMD", "sh", "/etc/gpubox/device-health.sh"],
+      assets: {
+        "own.sh": "vllm/own.sh",
+        "device-lock.sh": "backend/device-lock.sh",
+        "device-health.sh": "backend/device-health.sh",
+        "device.sh": "backend/device.sh",
+      },
+    });
+  });
+
+  test("is left alone on the CPU", () => {
+    const { gpu: _, ...onCpu } = engine;
+    expect(takingTurns("/srv/gpubox", onCpu)).toBe(onCpu);
+  });
+});
+
+test("a box makes a lock for each device in use, and gives each backend the time of all that come before it", () => {
+  const tiny = { engine: "llamacpp", model: "file:///srv/models/tiny.gguf" };
+  const on = (device: number) => ({ ...tiny, readySeconds: 100, gpu: { devices: [device] } });
+  const models = { a: on(0), b: on(0), c: on(2), cpu: { ...tiny, readySeconds: 7 } };
+  const plan = testPlan({ host: gpuHost, models }, testSecrets, everyImage);
+  expect(plan.deviceLocks?.script).toContain("'/srv/gpubox/locks' 'device-0' 'device-2'");
+  expect(plan.backends.map(({ service }) => service.container.readySeconds)).toEqual([200, 200, 100, 7]);
+  const [first] = plan.backends;
+  expect(Object.keys(first!.service.directory.files)).toEqual(
+    expect.arrayContaining(["device-lock.sh", "device-health.sh", "device.sh"]),
+  );
+  expect(testPlan().deviceLocks).toBeUndefined();
+});
+
+describe("deadlines of engines that start in turn", () => {
+  const starter = (name: string, devices: number[], readySeconds: number): Starter => ({
+    name,
+    devices: devices.map(String),
+    readySeconds,
+  });
+
+  test("a backend may have to wait for the others on its devices, and for those that they wait for", () => {
+    const starters = [
+      starter("a", [0], 100),
+      starter("both", [0, 1], 20),
+      starter("b", [1], 3),
+      starter("alone", [2], 1000),
+      starter("cpu", [], 50),
+    ];
+    expect(startDeadlines(starters)).toEqual({ a: 123, both: 123, b: 123, alone: 1000, cpu: 50 });
+  });
+
+  test("no deadline is shorter than the backend's own time or longer than everybody's together", () => {
+    const starters = fc.array(
+      fc.record({
+        devices: fc.array(fc.constantFrom("0", "1", "2"), { maxLength: 3 }),
+        readySeconds: fc.integer({ min: 1 }),
+      }),
+      { maxLength: 8 },
+    );
+    fc.assert(
+      fc.property(starters, (anonymous) => {
+        const named = anonymous.map((one, index) => ({ ...one, name: `b${index}` }));
+        const all = named.reduce((sum, one) => sum + one.readySeconds, 0);
+        const deadlines = startDeadlines(named);
+        for (const one of named) {
+          expect(deadlines[one.name]).toBeGreaterThanOrEqual(one.readySeconds);
+          expect(deadlines[one.name]).toBeLessThanOrEqual(all);
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,211 @@
+import fc from "fast-check";
+import { parse } from "yaml";
+import { goDuration } from "../../../components/arguments";
+import { modelPort } from "../../../configs/kit/names";
+import { hashOf, renderText, shellQuote, stableJson } from "../../../configs/kit/text";
+import type { BoxPlan } from "../../../configs/kit/types";
+import { connectionPool } from "../../../configs/litellm/pool";
+import { servicesOf } from "../../../configs/plan/box";
+import { composeFile } from "../../../operations/compose/composeFile";
+import { recipes, testPlan, testSecrets, tinyModel } from "../../support/stacks";
+
+const spec = (plan: BoxPlan, name: string) =>
+  servicesOf(plan).find((service) => service.container.name === name)?.container.labels["gpubox.spec"];
+
+const litellm = (plan: BoxPlan) =>
+  parse(renderText(plan.gateway.directory.files["config.yaml"]!.text, testSecrets));
+
+test("the same config gives the same plan", () => {
+  expect(testPlan()).toEqual(testPlan());
+});
+
+test("no text of a plan holds a secret", () => {
+  const plan = testPlan(
+    {
+      gateway: { auth: "none" },
+      models: {
+        ...tinyModel,
+        far: { engine: "openai", baseUrl: "http://far/v1", apiKey: { secret: "farKey" } },
+      },
+    },
+    { ...testSecrets, farKey: "PLANTED-far" },
+  );
+  expect(JSON.stringify(plan)).not.toContain("PLANTED");
+  expect(composeFile(plan)).not.toContain("PLANTED");
+});
+
+test("adding a model replaces the gateway and no other container", () => {
+  const before = testPlan();
+  const after = testPlan({ models: { ...tinyModel, far: { engine: "openai", baseUrl: "http://far/v1" } } });
+  const changed = servicesOf(before)
+    .map((service) => service.container.name)
+    .filter((name) => spec(before, name) !== spec(after, name));
+  expect(changed).toEqual(["gateway"]);
+  expect(after.gateway.generation).not.toBe(before.gateway.generation);
+  expect(after.gateway.modelHashes.tiny).toBe(before.gateway.modelHashes.tiny);
+});
+
+test("a flag of one backend replaces that backend and the gateway's proof of it, nothing else", () => {
+  const before = testPlan();
+  const after = testPlan({ models: { tiny: { ...tinyModel.tiny, ctxSize: 8192 } } });
+  const changed = servicesOf(before)
+    .map((service) => service.container.name)
+    .filter((name) => spec(before, name) !== spec(after, name));
+  expect(changed).toEqual(["backend-tiny", "gateway"]);
+});
+
+test("another master key is another generation, and touches no store", () => {
+  const before = testPlan();
+  const after = testPlan(undefined, { ...testSecrets, masterKey: "sk-PLANTED-other-0123456789abcdef" });
+  expect(after.gateway.generation).not.toBe(before.gateway.generation);
+  expect(spec(after, "cache")).toBe(spec(before, "cache"));
+  expect(spec(after, "database")).toBe(spec(before, "database"));
+  expect(spec(after, "edge")).toBe(spec(before, "edge"));
+});
+
+test("an allowed host changes the edge's files and not its container, so that it is reloaded", () => {
+  const before = testPlan();
+  const after = testPlan({ gateway: { hosts: ["framework"] }, models: tinyModel });
+  expect(after.edge.directory.hash).not.toBe(before.edge.directory.hash);
+  expect(spec(after, "edge")).toBe(spec(before, "edge"));
+});
+
+test("a local model is reached through its valve, natively on both protocols", () => {
+  expect(litellm(testPlan()).model_list).toEqual([
+    {
+      model_name: "tiny",
+      litellm_params: {
+        model: "hosted_vllm/tiny",
+        api_base: `http://valve-tiny:${modelPort("tiny")}/v1`,
+        api_key: "os.environ/GPUBOX_BACKEND_KEY",
+        timeout: 600,
+        cooldown_time: 0,
+        num_retries: 0,
+      },
+      model_info: {
+        id: "tiny",
+        mode: "chat",
+        supported_endpoints: ["/v1/chat/completions", "/v1/messages"],
+        max_input_tokens: 2048,
+      },
+    },
+  ]);
+});
+
+test("a gateway built from PyPI has no database URL, and the plan says why", () => {
+  const plan = testPlan();
+  expect(plan.gateway.usesDatabase).toBe(false);
+  expect(Object.keys(litellm(plan).general_settings)).not.toContain("database_url");
+  expect(plan.notes).toEqual([
+    "The gateway runs stateless: its image was built from PyPI, which has no Prisma engines, so it cannot use the database. There are no virtual keys and no spend until the official image can be pulled.",
+  ]);
+});
+
+test("a gateway from the official image uses the bundled database with a percent-encoded password", () => {
+  const official = {
+    ...recipes,
+    images: { ...recipes.images, gateway: { reference: "litellm@sha256:0", source: "digest" as const } },
+  };
+  const plan = testPlan(undefined, testSecrets, official);
+  expect(plan.notes).toEqual([]);
+  expect(renderText(plan.gateway.directory.files["gateway.env"]!.text, testSecrets)).toContain(
+    "DATABASE_URL='postgresql://litellm:PLANTED-database-%27%22%5C%24x%40%2F%3A%25@database:5432/litellm'\n",
+  );
+});
+
+test("answers are cached only when a ttl is set", () => {
+  expect(litellm(testPlan()).litellm_settings.cache).toBeUndefined();
+  const cached = litellm(testPlan({ cache: { ttlSeconds: 60 }, models: tinyModel }));
+  expect(cached.litellm_settings.cache_params).toMatchObject({ type: "redis", ttl: 60 });
+});
+
+test("every container that is read-only and unprivileged has a limit, a grace and a real health check", () => {
+  for (const { container } of servicesOf(testPlan())) {
+    expect(container.memoryMiB).toBeGreaterThanOrEqual(16);
+    expect(container.stopGraceSeconds).toBeGreaterThan(0);
+    expect(container.health.test.length).toBeGreaterThan(1);
+  }
+});
+
+test("a gateway's grace is longer than its drain timeout", () => {
+  const { container } = testPlan({ gateway: { drainTimeout: 1200 } }).gateway;
+  expect(container.stopGraceSeconds).toBeGreaterThan(1200);
+  expect(container.env.GRACEFUL_SHUTDOWN_TIMEOUT).toBe("1200");
+});
+
+test("any secret survives quoting for a shell, and none breaks out of it", () => {
+  fc.assert(
+    fc.property(fc.string(), (word) => {
+      const quoted = shellQuote(word);
+      expect(quoted.slice(1, -1).replaceAll("'\\''", "").includes("'")).toBe(false);
+      expect(quoted.slice(1, -1).replaceAll("'\\''", "'")).toBe(word);
+    }),
+  );
+});
+
+test("a hash depends on values and not on the order of keys", () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (record) => {
+      const turned = Object.fromEntries(Object.entries(record).reverse());
+      expect(stableJson(turned)).toBe(stableJson(record));
+      expect(hashOf(turned)).toBe(hashOf(record));
+    }),
+  );
+});
+
+test.each([
+  [0, "0s"],
+  [5, "5s"],
+  [60, "1m0s"],
+  [300, "5m0s"],
+  [3661, "1h1m1s"],
+])("%i seconds are written %s, as Go reads them back", (seconds, text) => {
+  expect(goDuration(seconds)).toBe(text);
+});
+
+test("the order of models in the file makes no other gateway", () => {
+  const far = { engine: "openai", baseUrl: "http://far/v1" };
+  const one = testPlan({ models: { tiny: tinyModel.tiny, far } });
+  const other = testPlan({ models: { far, tiny: tinyModel.tiny } });
+  expect(one.gateway.generation).toBe(other.gateway.generation);
+});
+
+test.each([
+  [1, 10],
+  [4, 10],
+  [8, 5],
+])("two generations of %i gateways stay below four fifths of Postgres' connections", (replicas, pool) => {
+  expect(connectionPool(replicas)).toBe(pool);
+  expect(2 * replicas * pool).toBeLessThanOrEqual(80);
+});
+
+test("secrets go into these files and into no other configuration", () => {
+  const withSecrets = servicesOf(testPlan()).flatMap(({ container, directory }) =>
+    Object.entries(directory.files)
+      .filter(([, file]) => file.text.some((part) => typeof part !== "string"))
+      .map(([name]) => `${container.name}/${name}`),
+  );
+  expect(withSecrets.sort()).toEqual([
+    "backend-tiny/api-key",
+    "cache/password",
+    "cache/redis.conf",
+    "database/password",
+    "edge/keys.map",
+    "gateway/gateway.env",
+  ]);
+});
+
+test("no two models of a large box share a port, so that none answers for another", () => {
+  const names = Array.from({ length: 40 }, (_, i) => `model-${i}`);
+  expect(new Set(names.map(modelPort)).size).toBe(names.length);
+});
+
+test("a model that people start is made but not started, and its valve says at once how to start it", () => {
+  const plan = testPlan({ models: { tiny: { ...tinyModel.tiny, start: "manual" } } });
+  const { service, valve } = plan.backends[0]!;
+  const config = valve.directory.files["haproxy.cfg"]!.text.join("");
+  expect(service.container.started).toBe(false);
+  expect(valve.container.started).toBe(true);
+  expect(config).toContain("it is started by hand, with `npm run model start tiny -- --stack test`");
+  expect(config).toContain("lua.hold model 0");
+});
