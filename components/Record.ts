@@ -17,7 +17,9 @@ const KEPT = 10;
 export const RECORD = `set -e
 umask 077
 # Pulumi starts steps in the folder of the program, which may lie below the project's.
-while [ ! -e Pulumi.yaml ] && [ "$PWD" != / ]; do cd ..; done
+root=$PWD
+until [ -e "$root/Pulumi.yaml" ] || [ -z "$root" ]; do root=\${root%/*}; done
+cd "\${root:-.}"
 cat > ".gpubox/deployed.$GPUBOX_STACK.json.new"
 mv -f ".gpubox/deployed.$GPUBOX_STACK.json.new" ".gpubox/deployed.$GPUBOX_STACK.json"
 dir=.gpubox/history/$GPUBOX_STACK

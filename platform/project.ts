@@ -63,7 +63,7 @@ const PROJECT_FILE = "Pulumi.yaml";
 /** The folder with the image recipes: a checkout of gpubox brings its own, every other project takes the package's. */
 export function imagesDir(projectDir: string): string {
   const own = join(projectDir, "images");
-  return existsSync(join(own, "official.json")) ? own : join(packageDir, "images");
+  return existsSync(own) ? own : join(packageDir, "images");
 }
 
 /** The nearest folder, from `dir` upwards, that holds `file`. */
