@@ -38,7 +38,7 @@ export async function withChecked<T>(
   trust: Trust,
   action: (checked: CheckedBackup) => Promise<T>,
 ): Promise<T> {
-  const { manifest, signature } = readManifest(from, trust.signingKey);
+  const { parse, signature } = readManifest(from, trust.signingKey);
   if (signature === "wrong")
     throw new UserError(
       `The backup ${from} is not as it was written, or was made with another salt key: its signature is wrong.`,
@@ -49,6 +49,7 @@ export async function withChecked<T>(
       `The backup ${from} is not signed: it is older than signatures, or somebody took its signature away.`,
       "Take another backup. If you know where it has been since it was made, add --unsigned (docs/backup.md).",
     );
+  const manifest = parse();
   const files = Object.entries(manifest.files).flatMap(([name, facts]) =>
     facts ? [{ name, ...facts }] : [],
   );

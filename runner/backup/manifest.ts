@@ -18,6 +18,7 @@ export const FILES: readonly string[] = [MANIFEST, SIGNATURE, DUMP, ...BESIDE];
 
 /** The most that a manifest may have: a table is a line of it. */
 const MANIFEST_BYTES = 4 << 20;
+const SIGNATURE_BYTES = 1024;
 
 const fileSchema = z.strictObject({
   bytes: z.int().min(0),
@@ -66,7 +67,8 @@ export type Manifest = z.infer<typeof manifestSchema>;
 
 /** A manifest as it lies there; whether what it says is so is another question. */
 export interface ReadManifest {
-  manifest: Manifest;
+  /** What it says. @throws UserError where it is none of this program */
+  parse: () => Manifest;
   /** `missing`: it has no signature. `wrong`: it has one that this salt key did not make for it. */
   signature: "right" | "missing" | "wrong";
 }
@@ -91,7 +93,11 @@ export function isBackup(folder: string): boolean {
   return lstatSync(join(folder, MANIFEST), { throwIfNoEntry: false }) !== undefined;
 }
 
-/** @throws UserError where there is none, or one of another program */
+/**
+ * A manifest and who vouches for it.
+ *
+ * @throws UserError where there is none
+ */
 export function readManifest(folder: string, signingKey: string): ReadManifest {
   if (!isBackup(folder))
     throw new UserError(
@@ -101,10 +107,13 @@ export function readManifest(folder: string, signingKey: string): ReadManifest {
   const bytes = readPlainFile(join(folder, MANIFEST), MANIFEST_BYTES);
   const path = join(folder, SIGNATURE);
   const there = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-  const right = there && isSignedBy(bytes, readPlainFile(path, 1024), signingKey);
-  const signature = right ? "right" : there ? "wrong" : "missing";
+  const right = there && isSignedBy(bytes, readPlainFile(path, SIGNATURE_BYTES), signingKey);
+  return { signature: right ? "right" : there ? "wrong" : "missing", parse: () => parse(folder, bytes) };
+}
+
+function parse(folder: string, bytes: Buffer): Manifest {
   try {
-    return { manifest: manifestSchema.parse(JSON.parse(bytes.toString("utf8"))), signature };
+    return manifestSchema.parse(JSON.parse(bytes.toString("utf8")));
   } catch {
     throw new UserError(`${join(folder, MANIFEST)} cannot be read.`, "Take another backup.");
   }

@@ -130,9 +130,10 @@ function inDirectory(store: Store): Kept[] {
 /** One that cannot be read is none: --from says why. */
 function keptIn(name: string, { job }: Store): (Kept & { signed: boolean })[] {
   try {
-    const { manifest, signature } = readManifest(name, job.signingKey);
-    if (manifest.stack !== job.stack) return [];
-    return [{ name, madeAt: manifest.madeAt, signed: signature === "right" }];
+    const { parse, signature } = readManifest(name, job.signingKey);
+    const { stack, madeAt } = parse();
+    if (stack !== job.stack) return [];
+    return [{ name, madeAt, signed: signature === "right" }];
   } catch (error) {
     if (error instanceof UserError) return [];
     throw error;
