@@ -6,7 +6,7 @@ import { parseTables, TABLES, type Tables } from "./tables";
 /** The role that a dump's statements run as: made for one restore, and dropped after it. */
 export const RESTORER = "gpubox_restore";
 
-/** After so long a restore is ended. */
+/** Seconds that a restore may take. */
 const SECONDS = 2 * 3600;
 
 /**
@@ -23,9 +23,8 @@ timeout -k 10 "$2" pg_restore -d "$1" --no-owner --no-privileges --no-publicatio
   --no-security-labels --no-tablespaces --exit-on-error >&2 || exit 1
 printf '%s' "$3" | timeout -k 10 "$2" psql -X -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
 
-/** Statements that make the role anew, without a right and without a way in. */
-export const MAKE_RESTORER = `DROP ROLE IF EXISTS ${RESTORER};
-CREATE ROLE ${RESTORER} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 2;`;
+/** Makes the role, without a right and without a way in. */
+export const MAKE_RESTORER = `CREATE ROLE ${RESTORER} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 2;`;
 
 /** Statements that shut the role out and end what it still runs. */
 const SHUT_OUT = `ALTER ROLE ${RESTORER} NOLOGIN PASSWORD NULL;
@@ -34,12 +33,18 @@ SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = '$
 /**
  * Fills an empty database from a dump, as a role that owns nothing else.
  *
+ * @param seconds after which it is ended
  * @returns what the database holds then
  * @throws UserError when the dump cannot be restored whole
  */
-export async function restoreDump(at: DatabaseAt, database: string, path: string): Promise<Tables> {
+export async function restoreDump(
+  at: DatabaseAt,
+  database: string,
+  path: string,
+  seconds = SECONDS,
+): Promise<Tables> {
   try {
-    const words = [database, String(SECONDS), TABLES];
+    const words = [database, String(seconds), TABLES];
     const { code, stdout, stderr } = await withFile(path, "r", (file) =>
       child(insideDatabase(at, RESTORE, words), [file, "pipe", "pipe"]),
     );

@@ -5,21 +5,25 @@ import { MAKE_RESTORER, RESTORER } from "./restoreRole";
 export const NEXT = `${LITELLM}_next`;
 const BEFORE = `${LITELLM}_before`;
 
+/** psql sends each statement by itself: a database can be made or dropped in no transaction. */
+const DROP_NEXT = `DROP DATABASE IF EXISTS ${NEXT} WITH (FORCE);
+DROP ROLE IF EXISTS ${RESTORER};`;
+
 /**
  * An empty database beside the one that serves, whose schema `public` belongs to a role that is made for it and has no right in
  * any other. The database itself stays the superuser's: its owner could change the settings of all who come into it later.
  * What an interrupted run left is removed.
  */
 export async function makeNext(at: DatabaseAt): Promise<void> {
-  await dropNext(at);
-  await adminSql(at, MAKE_RESTORER);
-  await adminSql(at, `CREATE DATABASE ${NEXT} TEMPLATE template0;`);
   await adminSql(
     at,
-    `REVOKE ALL ON DATABASE ${NEXT} FROM PUBLIC;
+    `${DROP_NEXT}
+${MAKE_RESTORER}
+CREATE DATABASE ${NEXT} TEMPLATE template0;
+REVOKE ALL ON DATABASE ${NEXT} FROM PUBLIC;
 GRANT CONNECT ON DATABASE ${NEXT} TO ${RESTORER};
+\\connect ${NEXT}
 ALTER SCHEMA public OWNER TO ${RESTORER};`,
-    NEXT,
   );
 }
 
@@ -40,9 +44,7 @@ COMMIT;`,
 
 /** Removes the new database, and the role that it was to be filled by. */
 export async function dropNext(at: DatabaseAt): Promise<void> {
-  // DROP DATABASE stands in no transaction, so each is a statement of its own.
-  await adminSql(at, `DROP DATABASE IF EXISTS ${NEXT} WITH (FORCE);`);
-  await adminSql(at, `DROP ROLE IF EXISTS ${RESTORER};`);
+  await adminSql(at, DROP_NEXT);
 }
 
 /**
