@@ -1,5 +1,5 @@
 import { backUp } from "../runner/backup/backup";
-import { makeNext, swapIn } from "../runner/backup/swap";
+import { adoptNext, makeNext, swapIn } from "../runner/backup/swap";
 import { UserError } from "../runner/process";
 import { defaultProjectDir } from "../runner/project";
 import { bringUpToDate, stackDatabase } from "../runner/stackDatabase";
@@ -39,6 +39,7 @@ verb(about, async ({ values: options, positionals }) => {
   say(`reset of the database of ${stack}`);
   await backUp({ projectDir: defaultProjectDir, job }, "before a reset", say);
   await makeNext(job);
+  await adoptNext(job);
   await swapIn(job);
   say("  the database is empty");
   await bringUpToDate(database, say);

@@ -1,6 +1,6 @@
 import { backUp } from "../runner/backup/backup";
 import { rehearse } from "../runner/backup/rehearse";
-import { checkBackup, restoreBackup } from "../runner/backup/restore";
+import { checkSalt, restoreBackup } from "../runner/backup/restore";
 import { type Store, withBackup } from "../runner/backup/store";
 import { defaultProjectDir } from "../runner/project";
 import { bringUpToDate, stackDatabase } from "../runner/stackDatabase";
@@ -23,6 +23,11 @@ const about = {
       default: false,
       help: "only into a scratch container, and compares every table",
     },
+    unsigned: {
+      type: "boolean",
+      default: false,
+      help: "also one without a signature, whose rows and keys nobody vouches for (docs/backup.md)",
+    },
     yes: { type: "boolean", short: "y", default: false, help: "asks nothing" },
   },
 } as const;
@@ -32,12 +37,17 @@ verb(about, async ({ values: options }) => {
   const database = await stackDatabase(defaultProjectDir, stack);
   const { plan, job } = database;
   const store: Store = { projectDir: defaultProjectDir, job };
-  await withBackup(store, options.from, async (folder) => {
+  await withBackup(store, options.from, { unsigned: options.unsigned }, async (backup) => {
+    if (!backup.signed)
+      say(
+        "  This backup is not signed: whoever could write where it lay may have put keys and rows of theirs into it.",
+      );
     if (options.rehearse) {
-      await rehearse(plan.docker, plan.database?.container.image ?? "", folder, say);
+      await rehearse(plan.docker, plan.database?.container.image ?? "", backup, say);
       return;
     }
-    const manifest = await checkBackup(job, folder);
+    await checkSalt(job, backup);
+    const { manifest } = backup;
     const what = `the backup of ${manifest.madeAt} (stack ${manifest.stack}, ${manifest.reason})`;
     if (!options.yes)
       await askFor(
@@ -47,7 +57,7 @@ verb(about, async ({ values: options }) => {
       );
     say(`restoring ${what}`);
     await backUp(store, "before a restore", say);
-    await restoreBackup(job, folder, manifest, say);
+    await restoreBackup(job, backup, say);
     await bringUpToDate(database, say);
   });
   return { stack, restored: !options.rehearse };
