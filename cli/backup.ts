@@ -39,7 +39,7 @@ export const definition = stackCommand("backup")
       const path = await backUp(store, "by hand", say);
       if (options.rehearse) {
         const image = plan.database?.container.image ?? "";
-        await withBackup(store, path, (folder) => rehearse(plan.docker, image, folder, say));
+        await withBackup(store, path, {}, (backup) => rehearse(plan.docker, image, backup, say));
       }
       return { backup: path, rehearsed: options.rehearse === true };
     }),
@@ -47,7 +47,8 @@ export const definition = stackCommand("backup")
 
 async function list(store: Store) {
   const kept = await keptBackups(store);
-  for (const { name, madeAt } of kept) say(`${madeAt}  ${name}`);
+  for (const { name, madeAt, signed } of kept)
+    say(`${madeAt}  ${name}${signed === false ? "  (not signed by this stack)" : ""}`);
   if (kept.length === 0) say("There is no backup yet.");
   return kept;
 }

@@ -1,5 +1,5 @@
 import { backUp } from "../operations/backup/backup";
-import { makeNext, swapIn } from "../operations/backup/swap";
+import { adoptNext, makeNext, swapIn } from "../operations/backup/swap";
 import { bringUpToDate, stackDatabase } from "../operations/database/stackDatabase";
 import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
@@ -28,6 +28,7 @@ const reset = hostCommand("reset")
       say(`reset of the database of ${stack}`);
       await backUp({ projectDir, job }, "before a reset", say);
       await makeNext(job);
+      await adoptNext(job);
       await swapIn(job);
       say("  the database is empty");
       await bringUpToDate(database, say);

@@ -1,6 +1,6 @@
 import { backUp } from "../operations/backup/backup";
 import { rehearse } from "../operations/backup/rehearse";
-import { checkBackup, restoreBackup } from "../operations/backup/restore";
+import { checkSalt, restoreBackup } from "../operations/backup/restore";
 import { type Store, withBackup } from "../operations/backup/store";
 import { bringUpToDate, stackDatabase } from "../operations/database/stackDatabase";
 import { findProject } from "../platform/project";
@@ -11,21 +11,31 @@ import { say } from "./output";
 export const definition = hostCommand("restore")
   .description("Put a backup in the place of a stack's database, which is backed up first (docs/backup.md).")
   .option("--from <which>", "a backup's folder, or a snapshot of the repository; default: the newest")
+  .option(
+    "--unsigned",
+    "also one without a signature, whose rows and keys nobody vouches for (docs/backup.md)",
+    false,
+  )
   .option("--rehearse", "only restore into a scratch container, and compare every table")
   .option("-y, --yes", "ask nothing")
   .addHelpText("after", examples("restore --rehearse", "restore --from .gpubox/backups/dev/…"))
   .action(
-    printing(async ({ stack, from, rehearse: only, yes }) => {
+    printing(async ({ stack, from, unsigned, rehearse: only, yes }) => {
       const projectDir = findProject();
       const database = await stackDatabase(projectDir, stack);
       const { plan, job } = database;
       const store: Store = { projectDir, job };
-      await withBackup(store, from, async (folder) => {
+      await withBackup(store, from, { unsigned }, async (backup) => {
+        if (!backup.signed)
+          say(
+            "  This backup is not signed: whoever could write where it lay may have put keys and rows of theirs into it.",
+          );
         if (only) {
-          await rehearse(plan.docker, plan.database?.container.image ?? "", folder, say);
+          await rehearse(plan.docker, plan.database?.container.image ?? "", backup, say);
           return;
         }
-        const manifest = await checkBackup(job, folder);
+        await checkSalt(job, backup);
+        const { manifest } = backup;
         const what = `the backup of ${manifest.madeAt} (stack ${manifest.stack}, ${manifest.reason})`;
         if (!yes)
           await askFor(
@@ -35,7 +45,7 @@ export const definition = hostCommand("restore")
           );
         say(`restoring ${what}`);
         await backUp(store, "before a restore", say);
-        await restoreBackup(job, folder, manifest, say);
+        await restoreBackup(job, backup, say);
         await bringUpToDate(database, say);
       });
       return { stack, restored: !only };

@@ -22,7 +22,7 @@ refuse() {
 
 # After a crash the lock file names process 1, which is this shell now; Postgres takes it for a live server otherwise.
 single_user() {
-  PG_GRANDPARENT_PID=1 postgres --single -j -D "$1" postgres >/dev/null
+  PG_GRANDPARENT_PID=1 postgres --single -j -D "$1" "${2:-postgres}" >/dev/null
 }
 
 if [ -s "$data/PG_VERSION" ]; then
@@ -49,12 +49,62 @@ fi
 grep -q 'peer$' "$data/pg_hba.conf" || sed -i '1i local all postgres peer' "$data/pg_hba.conf"
 [ -s "$salt_file" ] || printf '%s' "$salt" > "$salt_file"
 [ -e "$marker" ] || date -u +%FT%TZ > "$marker"
-# The file is the truth for the password, so that changing the secret and the container is all a rotation needs.
+# On those volumes the owner's role is the one that initdb made. Postgres lets nobody take its rights, so it goes on under another
+# name, and a new role gets the old name and all that the old one had. What was done in part is done whole at the next start.
+single_user "$data" <<EOF
+DO '
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ''postgres'') THEN CREATE ROLE postgres SUPERUSER LOGIN; END IF;
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = ''$GPUBOX_OWNER'' AND oid = 10) THEN
+    SET SESSION AUTHORIZATION postgres;
+    ALTER ROLE $GPUBOX_OWNER RENAME TO gpubox_initdb;
+    ALTER ROLE gpubox_initdb NOLOGIN PASSWORD NULL;
+    CREATE ROLE $GPUBOX_OWNER LOGIN;
+    ALTER DATABASE $GPUBOX_OWNER OWNER TO $GPUBOX_OWNER;
+  END IF;
+END';
+
+EOF
+single_user "$data" "$GPUBOX_OWNER" <<EOF
+DO '
+DECLARE
+  change text;
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ''gpubox_initdb'') THEN RETURN; END IF;
+  FOR change IN
+    WITH old AS (SELECT oid FROM pg_roles WHERE rolname = ''gpubox_initdb''),
+    here AS (SELECT oid, nspname FROM pg_namespace WHERE nspname !~ ''^pg_'' AND nspname <> ''information_schema''),
+    apart AS (SELECT classid, objid FROM pg_depend WHERE deptype = ''e''
+      UNION SELECT classid, objid FROM pg_depend
+        WHERE classid = ''pg_class''::regclass AND refclassid = ''pg_class''::regclass AND deptype IN (''a'', ''i''))
+    SELECT format(''SCHEMA %I'', nspname) FROM pg_namespace JOIN here USING (oid, nspname) JOIN old ON old.oid = nspowner
+    UNION ALL
+    SELECT format(''TABLE %I.%I'', nspname, relname) FROM pg_class c JOIN here ON here.oid = relnamespace JOIN old ON old.oid = relowner
+      WHERE relkind IN (''r'', ''p'', ''v'', ''m'', ''f'', ''S'')
+      AND NOT EXISTS (SELECT FROM apart WHERE classid = ''pg_class''::regclass AND objid = c.oid)
+    UNION ALL
+    SELECT format(''TYPE %I.%I'', nspname, typname) FROM pg_type t JOIN here ON here.oid = typnamespace JOIN old ON old.oid = typowner
+      WHERE (typtype IN (''e'', ''d'', ''r'') OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = ''c'')
+      AND NOT EXISTS (SELECT FROM apart WHERE classid = ''pg_type''::regclass AND objid = t.oid)
+    UNION ALL
+    SELECT format(''ROUTINE %s'', p.oid::regprocedure) FROM pg_proc p JOIN here ON here.oid = pronamespace JOIN old ON old.oid = proowner
+      WHERE NOT EXISTS (SELECT FROM apart WHERE classid = ''pg_proc''::regclass AND objid = p.oid)
+  LOOP
+    EXECUTE ''ALTER '' || change || '' OWNER TO $GPUBOX_OWNER'';
+  END LOOP;
+END';
+
+EOF
+
+# The file is the truth for the password, so that changing the secret and the container is all a rotation needs. The same holds for
+# rights: whatever was granted meanwhile, the owner has none that reach beyond its database, and no other role comes into it.
 quoted=$(printf '%s' "$password" | sed "s/'/''/g")
 single_user "$data" <<EOF
-DO 'BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ''postgres'') THEN CREATE ROLE postgres SUPERUSER LOGIN; END IF; END';
+ALTER ROLE $GPUBOX_OWNER LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD '$quoted';
 
-ALTER ROLE $GPUBOX_OWNER PASSWORD '$quoted';
+REVOKE pg_execute_server_program, pg_read_server_files, pg_write_server_files, pg_create_subscription FROM $GPUBOX_OWNER;
+
+REVOKE CONNECT, TEMPORARY ON DATABASE $GPUBOX_OWNER, postgres, template1 FROM PUBLIC;
 
 EOF
 

@@ -1,10 +1,11 @@
 import { z } from "zod";
+import type { SecretPart } from "../kit/text";
 import type { StepPlan } from "../kit/types";
 import { engineAddress } from "../network/engine";
 import { imageOf, type PlanContext } from "./context";
 import { writeMetric } from "./observability/textfile";
 
-/** What a backup has to know, as plain data; the only secret in it is the repository's password, and only as it runs. */
+/** What a backup has to know, as plain data. Its secrets, the key that signs and the repository's password, are in it only as it runs. */
 export const backupJobSchema = z.object({
   stack: z.string(),
   /** Address of the Docker engine. */
@@ -17,6 +18,8 @@ export const backupJobSchema = z.object({
   keep: z.number(),
   /** `saltFingerprint()` of the stack's salt key. */
   saltFingerprint: z.string(),
+  /** Made of the salt key: whoever has it can sign a backup as this stack's, and can do nothing else with it. */
+  signingKey: z.string().regex(/^[0-9a-f]{64}$/),
   restic: z.object({ repository: z.string(), password: z.string() }).optional(),
   /** Shell command that tells the monitors of a backup that was made; absent where nobody watches. */
   tell: z.string().optional(),
@@ -42,7 +45,7 @@ export function planBackup(context: PlanContext): StepPlan | undefined {
   const { config, prefix, saltFingerprint } = context;
   const { backup, database, observability, stack } = config;
   if (database.mode !== "bundled") return undefined;
-  const job: Omit<BackupJob, "restic"> = {
+  const job: Omit<BackupJob, "restic" | "signingKey"> = {
     stack,
     docker: engineAddress(config),
     container: `${prefix}-database`,
@@ -53,12 +56,15 @@ export function planBackup(context: PlanContext): StepPlan | undefined {
       ? { tell: writeMetric(imageOf(context, "edge"), context.dataDir, MADE) }
       : {}),
   };
-  const text = JSON.stringify(job);
   const { restic } = backup;
-  const head = `${text.slice(0, -1)},"restic":{"repository":${JSON.stringify(restic?.repository)},"password":`;
+  const begin = `${JSON.stringify(job).slice(0, -1)},"signingKey":"`;
+  const signingKey: SecretPart = { secret: "saltKey", as: "derived", purpose: "signing backups" };
+  const repository = `","restic":{"repository":${JSON.stringify(restic?.repository)},"password":`;
   return {
     name: "backup",
-    script: "npx --no-install gpubox backup --job",
-    stdin: restic ? [head, { secret: restic.password.secret, as: "json" }, "}}"] : [text],
+    script: "node_modules/.bin/tsx scripts/backup.ts --job",
+    stdin: restic
+      ? [begin, signingKey, repository, { secret: restic.password.secret, as: "json" }, "}}"]
+      : [begin, signingKey, '"}'],
   };
 }

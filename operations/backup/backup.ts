@@ -31,16 +31,20 @@ export async function backUp(store: Store, reason: string, log: Log): Promise<st
     if (existsSync(config)) copyFileSync(config, join(folder, "stack.yaml"));
     const gateway = await servingGateway(store);
     if (gateway) writeFileSync(join(folder, "gateway-config.yaml"), gateway.config, { mode: 0o600 });
-    const manifest = await writeManifest(folder, {
-      stack: job.stack,
-      madeAt,
-      reason,
-      saltFingerprint: job.saltFingerprint,
-      postgres: await adminSql(job, "SHOW server_version"),
-      gatewayImage: gateway?.image,
-      tables,
-    });
-    const size = `${Object.keys(tables).length} tables, ${(manifest.bytes / 1e6).toFixed(1)} MB`;
+    const manifest = await writeManifest(
+      folder,
+      {
+        stack: job.stack,
+        madeAt,
+        reason,
+        saltFingerprint: job.saltFingerprint,
+        postgres: await adminSql(job, "SHOW server_version"),
+        gatewayImage: gateway?.image,
+        tables,
+      },
+      job.signingKey,
+    );
+    const size = `${Object.keys(tables).length} tables, ${(manifest.files[DUMP].bytes / 1e6).toFixed(1)} MB`;
     if (directoryOf(store)) {
       const path = settle(folder, manifest);
       log(`  backed up to ${path} (${size})`);

@@ -1,16 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { processesOf } from "../../configs/kit/processes";
-import { adminSql, type DatabaseAt, LITELLM, POSTGRES_PATH } from "../../platform/box/database";
+import { adminSql, type DatabaseAt, POSTGRES_PATH } from "../../platform/box/database";
 import { output, run, UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
-import { checkDump, readManifest } from "./manifest";
-import { restoreAndCompare } from "./restore";
+import type { CheckedBackup } from "./checked";
+import { restoreNext } from "./restore";
 
-/** A server for one rehearsal: no network, no volume of its own name, and no care for a power cut. */
+/** A server for one rehearsal: no network but its own loopback, no volume of its own name, and no care for a power cut. */
 const SCRATCH = `${POSTGRES_PATH} set -e
 cd /var/lib/postgresql/data
-initdb -D scratch -U postgres --encoding=UTF8 --locale=C.UTF-8 --auth=peer >/dev/null
-exec postgres -D scratch -c listen_addresses= -c unix_socket_directories=/tmp -c fsync=off -c full_page_writes=off`;
+initdb -D scratch -U postgres --encoding=UTF8 --locale=C.UTF-8 --auth-local=peer --auth-host=scram-sha-256 >/dev/null
+exec postgres -D scratch -c listen_addresses=127.0.0.1 -c unix_socket_directories=/tmp -c fsync=off -c full_page_writes=off`;
 
 /** Seconds until the scratch server answers. */
 const START_SECONDS = 60;
@@ -21,9 +21,13 @@ const START_SECONDS = 60;
  * @param image the database's image
  * @throws UserError when the backup could not be restored as it was
  */
-export async function rehearse(docker: string, image: string, folder: string, log: Log): Promise<void> {
-  const manifest = readManifest(folder);
-  await checkDump(folder, manifest);
+export async function rehearse(
+  docker: string,
+  image: string,
+  backup: CheckedBackup,
+  log: Log,
+): Promise<void> {
+  const { manifest } = backup;
   const container = `gpubox-${manifest.stack}-rehearsal-${randomBytes(3).toString("hex")}`;
   const at: DatabaseAt = { docker, container };
   await output("docker", [
@@ -45,9 +49,7 @@ export async function rehearse(docker: string, image: string, folder: string, lo
   ]);
   try {
     await started(at);
-    await adminSql(at, `CREATE ROLE ${LITELLM};`, "postgres");
-    await adminSql(at, `CREATE DATABASE ${LITELLM} OWNER ${LITELLM};`, "postgres");
-    await restoreAndCompare(at, LITELLM, folder, manifest.tables);
+    await restoreNext(at, backup);
   } finally {
     await run("docker", ["-H", docker, "rm", "-f", "-v", container]);
   }
@@ -59,7 +61,7 @@ async function started(at: DatabaseAt): Promise<void> {
   const end = Date.now() + START_SECONDS * 1000;
   for (;;) {
     try {
-      await adminSql(at, "SELECT 1", "postgres");
+      await adminSql(at, "SELECT 1");
       return;
     } catch (error) {
       if (!(error instanceof UserError) || Date.now() > end) throw error;

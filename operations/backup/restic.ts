@@ -1,6 +1,8 @@
 import { z } from "zod";
 import type { BackupJob } from "../../configs/plan/backup";
 import { type RunResult, run, UserError } from "../../platform/process";
+import { checkSnapshot } from "./snapshot";
+import { requireSpace } from "./space";
 
 export type Repository = NonNullable<BackupJob["restic"]>;
 
@@ -53,8 +55,18 @@ export async function resticSnapshots(repository: Repository, stack: string): Pr
     .sort((a, b) => (a.madeAt < b.madeAt ? 1 : -1));
 }
 
-/** Brings a snapshot into a folder. */
+/**
+ * Brings a snapshot into a folder.
+ *
+ * @throws UserError before anything is written, where it holds another thing than a backup or more than the disk takes
+ */
 export async function takeFromRestic(repository: Repository, id: string, folder: string): Promise<void> {
+  const { stdout } = await must(
+    restic(repository, ["ls", "--json", id]),
+    `restic could not read the snapshot ${id}`,
+  );
+  // Twice: the copy that is checked lies beside it.
+  requireSpace(folder, 2 * checkSnapshot(id, stdout));
   await must(
     restic(repository, ["restore", id, "--target", folder, "--quiet"]),
     `restic could not read the snapshot ${id}`,

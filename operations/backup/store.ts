@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import type { BackupJob } from "../../configs/plan/backup";
 import { UserError } from "../../platform/process";
 import { ensureProjectFolders, projectPaths } from "../../platform/project";
+import { type CheckedBackup, type Trust, withChecked } from "./checked";
 import { isBackup, type Manifest, readManifest } from "./manifest";
 import { resticSnapshots, takeFromRestic } from "./restic";
 
@@ -19,6 +20,8 @@ export interface Kept {
   /** Folder, or snapshot of the repository. */
   name: string;
   madeAt: string;
+  /** Whether this stack's salt key signed its manifest; absent where that shows only when the repository is read. */
+  signed?: boolean;
 }
 
 /** Absolute path of the directory that backups lie in; undefined where they lie in a repository. */
@@ -34,8 +37,7 @@ export function directoryOf({ projectDir, job, directory }: Store): string | und
  * @throws UserError when the directory cannot be made
  */
 export function newFolder(store: Store): string {
-  const directory = directoryOf(store) ?? join(projectPaths(store.projectDir).root, "staging");
-  ensureProjectFolders(store.projectDir);
+  const directory = directoryOf(store) ?? stagingOf(store);
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     return mkdtempSync(join(directory, ".partial-"));
@@ -45,6 +47,14 @@ export function newFolder(store: Store): string {
       "Name another one: gpubox:backup.directory, or --to.",
     );
   }
+}
+
+/** A directory of this user alone. */
+function stagingOf({ projectDir }: Store): string {
+  ensureProjectFolders(projectDir);
+  const staging = join(projectPaths(projectDir).root, "staging");
+  mkdirSync(staging, { recursive: true, mode: 0o700 });
+  return staging;
 }
 
 /** Gives a whole backup its name: the stack and the moment. Returns its path. */
@@ -57,14 +67,17 @@ export function settle(folder: string, { stack, madeAt }: Manifest): string {
   return path;
 }
 
-/** Removes all but the newest backups of the stack. Returns the paths of those that went. */
+/**
+ * Removes all but the newest backups of the stack. One that is not signed never takes the place of one that is. Returns the paths
+ * of those that went.
+ */
 export function prune(store: Store): string[] {
   const old = inDirectory(store).slice(store.job.keep);
   for (const { name } of old) rmSync(name, { recursive: true });
   return old.map(({ name }) => name);
 }
 
-/** Backups of the stack, newest first. */
+/** Backups of the stack, newest first, those without this stack's signature last. */
 export async function keptBackups(store: Store): Promise<Kept[]> {
   if (directoryOf(store)) return inDirectory(store);
   const found = await resticSnapshots(store.job.restic!, store.job.stack);
@@ -72,17 +85,20 @@ export async function keptBackups(store: Store): Promise<Kept[]> {
 }
 
 /**
- * Does something with a backup's folder.
+ * Does something with a backup, after it was found to be as it was written.
  *
  * @param from folder or snapshot; undefined: the newest
- * @throws UserError where there is none
+ * @throws UserError where there is none, or one that is altered or not to be trusted
  */
 export async function withBackup<T>(
   store: Store,
   from: string | undefined,
-  action: (folder: string) => Promise<T>,
+  { unsigned }: Pick<Trust, "unsigned">,
+  action: (backup: CheckedBackup) => Promise<T>,
 ): Promise<T> {
-  if (from && isBackup(resolve(from))) return action(resolve(from));
+  const trust: Trust = { signingKey: store.job.signingKey, unsigned };
+  const check = (folder: string) => withChecked(stagingOf(store), folder, trust, action);
+  if (from && isBackup(resolve(from))) return check(resolve(from));
   const kept = await keptBackups(store);
   const found = from ? kept.find(({ name }) => name === from) : kept[0];
   if (!found)
@@ -90,11 +106,11 @@ export async function withBackup<T>(
       from ? `There is no backup ${from}.` : `There is no backup of the stack ${store.job.stack}.`,
       "`npm run backup -- --list` shows them, `npm run backup` makes one.",
     );
-  if (directoryOf(store)) return action(found.name);
+  if (directoryOf(store)) return check(found.name);
   const folder = newFolder(store);
   try {
     await takeFromRestic(store.job.restic!, found.name, folder);
-    return await action(backupBelow(folder));
+    return await check(backupBelow(folder));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -107,10 +123,25 @@ function inDirectory(store: Store): Kept[] {
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
     .map((entry) => join(directory, entry.name))
     .filter(isBackup)
-    .map((name) => ({ name, manifest: readManifest(name) }))
-    .filter(({ manifest }) => manifest.stack === store.job.stack)
-    .map(({ name, manifest }) => ({ name, madeAt: manifest.madeAt }))
-    .sort((a, b) => (`${a.madeAt} ${a.name}` < `${b.madeAt} ${b.name}` ? 1 : -1));
+    .flatMap((name) => keptIn(name, store))
+    .sort((a, b) => (rank(a) < rank(b) ? 1 : -1));
+}
+
+/** One that cannot be read is none: --from says why. */
+function keptIn(name: string, { job }: Store): (Kept & { signed: boolean })[] {
+  try {
+    const { parse, signature } = readManifest(name, job.signingKey);
+    const { stack, madeAt } = parse();
+    if (stack !== job.stack) return [];
+    return [{ name, madeAt, signed: signature === "right" }];
+  } catch (error) {
+    if (error instanceof UserError) return [];
+    throw error;
+  }
+}
+
+function rank({ signed, madeAt, name }: Kept): string {
+  return `${signed ? 1 : 0} ${madeAt} ${name}`;
 }
 
 /** restic restores a folder under its whole path. */

@@ -1,14 +1,14 @@
 import { z } from "zod";
-import { adminSql, type DatabaseAt } from "../../platform/box/database";
 
 /** Rows of a table and a sum over them that no order of rows changes. */
-export const tableSchema = z.object({ rows: z.number(), sum: z.string() });
+export const tableSchema = z.strictObject({ rows: z.int().min(0), sum: z.string().regex(/^-?\d{1,40}$/) });
 
 /** Table, with its schema, to what it holds. */
 export type Tables = Record<string, z.infer<typeof tableSchema>>;
 
 /** Statements for psql that print a line for each table: name, rows, sum. */
-export const TABLES = `SET timezone = 'UTC';
+export const TABLES = `SET search_path = pg_catalog;
+SET timezone = 'UTC';
 SELECT format('SELECT %L, count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM %I.%I t',
   nspname || '.' || relname, nspname, relname)
 FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
@@ -23,11 +23,6 @@ export function parseTables(text: string): Tables {
       .filter((fields) => fields.length === 3)
       .map(([name = "", rows, sum = ""]) => [name, { rows: Number(rows), sum }]),
   );
-}
-
-/** What a database holds now. */
-export async function tablesOf(at: DatabaseAt, database: string): Promise<Tables> {
-  return parseTables(await adminSql(at, TABLES, database));
 }
 
 /** How two databases differ, a sentence for each table; none where they hold the same. */

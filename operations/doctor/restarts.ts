@@ -16,10 +16,11 @@ function memoryFindings(box: BoxPlan, { containers }: Facts): Finding[] | undefi
     if (memoryKills && state !== "exited" && state !== "restarting") {
       const { count, lastAt, limit } = memoryKills;
       const healed = restarts > 0 ? "; Docker has started it again" : "";
-      const why = limit === "host" ? "because the machine itself had no memory left" : "at its memory limit";
+      const whose = limit === "host" ? "The machine had no memory left" : `${name} reached its memory limit`;
+      const lost = `${count} process${count === 1 ? "" : "es"}${limit === "host" ? ` of ${name}` : ""}`;
       return [
         {
-          what: `${name} was killed ${why}, ${times(count)}, the last at ${lastAt}${healed}.`,
+          what: `${whose}: the kernel killed ${lost}, the last at ${lastAt}${healed}.`,
           fix:
             limit === "host"
               ? "Stop a model (`npm run model stop MODEL`), or lower memoryMiB of what needs less."

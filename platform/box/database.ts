@@ -31,14 +31,37 @@ export function insideDatabase(at: DatabaseAt, script: string, words: string[] =
 }
 
 /**
- * Runs SQL as the superuser, over the socket of the container.
+ * Start of a shell script inside the container: programs of Postgres then come in as the role that owns LiteLLM's database, with
+ * its password and over TCP, as the gateway does.
+ */
+export const AS_OWNER = `export PGPASSWORD="$(cat /etc/gpubox/password)" PGHOST=127.0.0.1 PGUSER=${LITELLM} PGDATABASE=${LITELLM};`;
+
+/**
+ * Runs SQL in LiteLLM's database, as its owner. Never as the superuser: a function or a cast that a hole in the gateway planted there
+ * runs with the rights of whoever asks.
  *
  * @param sql statements for psql, its `\` commands too; they reach it through standard input
  * @returns unaligned rows, a tab between fields
  * @throws UserError with Postgres' own words
  */
-export async function adminSql(at: DatabaseAt, sql: string, database = LITELLM): Promise<string> {
-  const script = `psql -h /tmp -U postgres -d "$1" -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
+export function ownerSql(at: DatabaseAt, sql: string): Promise<string> {
+  return psql(at, `${AS_OWNER} psql`, LITELLM, sql);
+}
+
+/**
+ * Runs SQL as the superuser, over the socket of the container.
+ *
+ * @param sql as {@link ownerSql} takes it
+ * @param database never one that the gateway has had in its hands
+ * @returns as {@link ownerSql} does
+ * @throws UserError with Postgres' own words
+ */
+export function adminSql(at: DatabaseAt, sql: string, database = "postgres"): Promise<string> {
+  return psql(at, "psql -h /tmp -U postgres", database, sql);
+}
+
+async function psql(at: DatabaseAt, how: string, database: string, sql: string): Promise<string> {
+  const script = `${how} -X -d "$1" -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
   const { code, stdout, stderr } = await run("docker", insideDatabase(at, script, [database]), {
     stdin: sql,
   });
@@ -58,5 +81,5 @@ export async function adminSql(at: DatabaseAt, sql: string, database = LITELLM):
 export async function isEmpty(at: DatabaseAt): Promise<boolean> {
   const tables =
     "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
-  return (await adminSql(at, tables)) === "0";
+  return (await ownerSql(at, tables)) === "0";
 }

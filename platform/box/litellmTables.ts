@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { UserError } from "../process";
-import { adminSql, type DatabaseAt, isEmpty } from "./database";
+import { type DatabaseAt, isEmpty, ownerSql } from "./database";
 
 /**
  * Rows of a SELECT over LiteLLM's tables; nothing can be changed by it.
@@ -14,7 +14,7 @@ export async function litellmRows<T>(at: DatabaseAt, row: z.ZodType<T>, select: 
       "The database holds none of LiteLLM's tables.",
       "A gateway that can use the database makes them: `npm run up` says whether this one can.",
     );
-  const text = await adminSql(
+  const text = await ownerSql(
     at,
     `SET default_transaction_read_only = on; SET timezone = 'UTC';
 SELECT coalesce(json_agg(r), '[]') FROM (${select}) r;`,

@@ -15,9 +15,10 @@ import { join } from "node:path";
 import { renderText } from "../../configs/kit/text";
 import { backupJobSchema } from "../../configs/plan/backup";
 import { backUp } from "../../operations/backup/backup";
-import { type Manifest, readManifest } from "../../operations/backup/manifest";
+import { factsOf, type Manifest } from "../../operations/backup/manifest";
 import { rehearse } from "../../operations/backup/rehearse";
-import { checkBackup, restoreBackup } from "../../operations/backup/restore";
+import { restoreBackup } from "../../operations/backup/restore";
+import { SIGNATURE, signatureOf } from "../../operations/backup/signature";
 import { keptBackups, withBackup } from "../../operations/backup/store";
 import { run } from "../../platform/process";
 import { type DatabaseProject, makeDatabaseProject } from "../support/databaseProject";
@@ -56,12 +57,12 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
   });
   const asConfigured = () => ({ projectDir: project.dir, job: jobOf(project) });
   const quiet = () => {};
-  const restored = (folder: string) =>
-    checkBackup(jobOf(project), folder).then((manifest) =>
-      restoreBackup(jobOf(project), folder, manifest, quiet),
+  const restored = (from: string, trust = {}) =>
+    withBackup(asConfigured(), from, trust, (backup) => restoreBackup(jobOf(project), backup, quiet));
+  const rehearsed = (from: string, trust = {}) =>
+    withBackup(asConfigured(), from, trust, (backup) =>
+      rehearse(project.plan.docker, project.plan.database!.container.image, backup, quiet),
     );
-  const rehearsed = (folder: string) =>
-    rehearse(project.plan.docker, project.plan.database!.container.image, folder, quiet);
   const count = (table: string) => gatewaySql(project.plan, `SELECT count(*) FROM "${table}"`);
   const backups = () => readdirSync(directory).sort();
   const failed = (what: string) => ({ code: 1, stderr: expect.stringContaining(what) });
@@ -162,7 +163,7 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
     expect((await typed(twice)).stdout).toContain("the database is empty");
     const [newest] = await keptBackups(asConfigured());
     expect(newest!.madeAt > kept[0]!.madeAt).toBe(true);
-    await withBackup(asConfigured(), newest!.name, restored);
+    await restored(newest!.name);
     expect(await count("LiteLLM_SpendLogs")).toBe("2000");
   });
 
@@ -174,12 +175,14 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
     });
     afterEach(() => rmSync(join(damaged, ".."), { recursive: true }));
 
-    /** As if the copy had been written so. */
+    /** As if the copy had been written so, by whoever has the salt key. */
     const rewrite = (edit: (manifest: Manifest) => void) => {
       const path = join(damaged, "manifest.json");
-      const manifest = readManifest(damaged);
+      const manifest = JSON.parse(readFileSync(path, "utf8"));
       edit(manifest);
       writeFileSync(path, JSON.stringify(manifest));
+      const signature = signatureOf(readFileSync(path), jobOf(project).signingKey);
+      writeFileSync(join(damaged, SIGNATURE), signature);
     };
     const refused = async (what: string) => {
       await expect(rehearsed(damaged)).rejects.toThrow(what);
@@ -197,9 +200,18 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
     test("from the start, so that their sums fit a dump that cannot be restored, change nothing", async () => {
       const dump = join(damaged, "database.dump");
       truncateSync(dump, statSync(dump).size - 3000);
-      const { stdout } = await run("sha256sum", [dump]);
-      rewrite((manifest) => Object.assign(manifest, { sha256: stdout.split(" ")[0] }));
+      const facts = await factsOf(dump);
+      rewrite(({ files }) => Object.assign(files, { "database.dump": facts }));
       await refused("The dump cannot be restored");
+    });
+
+    test("in their manifest are refused, and so are those that lost their signature", async () => {
+      const path = join(damaged, "manifest.json");
+      writeFileSync(path, readFileSync(path, "utf8").replace("by hand", "by hAnd"));
+      await refused("its signature is wrong");
+      await expect(restored(damaged, { unsigned: true })).rejects.toThrow("its signature is wrong");
+      rmSync(join(damaged, SIGNATURE));
+      await refused("is not signed");
     });
 
     test("in a row that a restore would not notice are found by comparing", async () => {
@@ -242,7 +254,7 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
     const list = await keptBackups(asConfigured());
     expect(list).toHaveLength(3);
     await gatewaySql(project.plan, 'DELETE FROM "LiteLLM_SpendLogs"');
-    await withBackup(asConfigured(), list[1]!.name, restored);
+    await restored(list[1]!.name);
     expect(await count("LiteLLM_SpendLogs")).toBe("2000");
     const staged = join(project.dir, ".gpubox/staging");
     expect(existsSync(staged) ? readdirSync(staged) : []).toEqual([]);

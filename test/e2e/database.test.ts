@@ -94,10 +94,16 @@ const POSTGRES = 999;
   test(
     "the gateway's role owns its database and is no superuser: it runs no program and makes no role",
     async () => {
+      const given = "alter role litellm createdb createrole; grant pg_execute_server_program to litellm";
+      expect((await asAdmin(given)).code).toBe(0);
+      expect((await start("salt-one")).state).toBe("running 0");
       const of = "select rolsuper, rolcreatedb, rolcreaterole from pg_roles where rolname = current_user";
       expect((await sql(of, "first'pass")).stdout.trim()).toBe("f|f|f");
       expect((await sql("copy kept from program 'id'", "first'pass")).stderr).toContain("permission denied");
       expect((await sql("create role other login", "first'pass")).stderr).toContain("permission denied");
+      const others =
+        "select datname from pg_database where has_database_privilege('public', datname, 'connect')";
+      expect((await asAdmin(others)).stdout.trim()).toBe("template0");
     },
     2 * MINUTE,
   );
@@ -188,19 +194,44 @@ const POSTGRES = 999;
   );
 
   test(
-    "a volume of the first versions, where the gateway's role was the only one, starts and gets the other",
+    "a volume of the first versions, where the gateway's role was the superuser, keeps all and the role loses its rights",
     async () => {
       await run("docker", ["rm", "-f", NAME]);
+      const objects = `CREATE SCHEMA more; CREATE TYPE kind AS ENUM ('a'); CREATE DOMAIN word AS text;
+        CREATE TABLE "Ta ble" (n serial PRIMARY KEY, i int GENERATED ALWAYS AS IDENTITY, kind kind, word word);
+        INSERT INTO "Ta ble" (kind) VALUES ('a'), (NULL); CREATE VIEW seen AS SELECT * FROM "Ta ble";
+        CREATE SEQUENCE more.alone; CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';`.replaceAll(
+        ";",
+        ";\n\n",
+      );
       const before = `${ON_PATH}; cd /var/lib/postgresql/data && rm -rf pgdata && echo old > /tmp/pw &&
         initdb -D pgdata -U litellm --pwfile=/tmp/pw --auth-local=scram-sha-256 --auth-host=scram-sha-256 >/dev/null &&
         echo 'host all all all scram-sha-256' >> pgdata/pg_hba.conf &&
-        echo 'CREATE DATABASE litellm;' | postgres --single -D pgdata postgres >/dev/null`;
+        echo 'CREATE DATABASE litellm;' | postgres --single -D pgdata postgres >/dev/null &&
+        echo "$1" | postgres --single -j -D pgdata litellm >/dev/null`;
       const mount = ["--user", `${POSTGRES}:${POSTGRES}`, "-v", `${NAME}:/var/lib/postgresql/data`];
-      await output("docker", ["run", "--rm", ...mount, "--entrypoint", "sh", image, "-c", before]);
+      const prepare = ["run", "--rm", ...mount, "--entrypoint", "sh", image, "-c", before, "sh", objects];
+      await output("docker", prepare);
       for (let starts = 0; starts < 2; starts++) {
         expect((await start("salt-one")).state).toBe("running 0");
         expect((await sql("select current_user", "first'pass")).stdout.trim()).toBe("litellm");
         expect((await asAdmin("select current_user")).stdout.trim()).toBe("postgres");
+        const of = "select rolsuper, rolcanlogin from pg_roles where rolname in ('litellm', 'gpubox_initdb')";
+        expect((await asAdmin(`${of} order by rolname`)).stdout.trim()).toBe("t|f\nf|t");
+        const owners = `select distinct coalesce(r.rolname, d.refobjid::text) from pg_shdepend d left join pg_roles r
+          on r.oid = d.refobjid where deptype = 'o' and dbid = (select oid from pg_database where datname = 'litellm')`;
+        expect((await asAdmin(owners)).stdout.trim()).toBe("litellm");
+        const of10 = `select count(*) from pg_class where relowner = 10 and relnamespace in
+          ('public'::regnamespace, 'more'::regnamespace)`;
+        expect((await asAdmin(of10)).stdout.trim()).toBe("0");
+        expect((await sql("select count(*) from seen", "first'pass")).stdout.trim()).toBe("2");
+        const use = `alter table "Ta ble" add column x${starts} int; alter type kind add value 'b${starts}';
+          alter function one() strict; drop sequence if exists more.alone; create table more.t${starts} ()`;
+        expect(await sql(use, "first'pass")).toMatchObject({
+          code: 0,
+          stderr: expect.not.stringContaining("ERROR"),
+        });
+        expect((await sql("copy seen to program 'id'", "first'pass")).stderr).toContain("permission denied");
       }
     },
     2 * MINUTE,

@@ -155,7 +155,7 @@ async function heal(container: string): Promise<void> {
         const memory = (await named()).filter((one) => one.startsWith("memory: "));
         expect(memory).toEqual([
           expect.stringMatching(
-            /^memory: gpubox-faults-valve-tiny was killed at its memory limit, .*the last at 2\d{3}-.* UTC; Docker has started it again\.$/,
+            /^memory: gpubox-faults-valve-tiny reached its memory limit: the kernel killed \d+ process(es)?, the last at 2\d{3}-.* UTC; Docker has started it again\.$/,
           ),
         ]);
         await docker("update", "--memory", "128m", "--memory-swap", "128m", valve);

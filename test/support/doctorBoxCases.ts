@@ -153,14 +153,14 @@ export const BOX_CASES: Case[] = [
       endedAt: "2026-11-28 22:16:58 UTC",
       memoryKills: { count: 1, lastAt: "2026-11-28 22:16:58 UTC", limit: "own" },
     }),
-    "gpubox-test-cache was killed at its memory limit, once, the last at 2026-11-28 22:16:58 UTC; Docker has started it again.",
+    "gpubox-test-cache reached its memory limit: the kernel killed 1 process, the last at 2026-11-28 22:16:58 UTC; Docker has started it again.",
     /^Raise gpubox:cache.memoryMiB \(now \d+ MiB\), then `npm run up/,
   ],
   [
     "a container that lost a process and went on",
     "memory",
     with_("backend-tiny", { memoryKills: { count: 3, lastAt: "2026-11-28 22:16:58 UTC", limit: "own" } }),
-    "gpubox-test-backend-tiny was killed at its memory limit, 3 times, the last at 2026-11-28 22:16:58 UTC.",
+    "gpubox-test-backend-tiny reached its memory limit: the kernel killed 3 processes, the last at 2026-11-28 22:16:58 UTC.",
     "Raise gpubox:models.tiny.memoryMiB (now 1024 MiB), then `npm run up -- --stack test`.",
   ],
   [
@@ -170,7 +170,7 @@ export const BOX_CASES: Case[] = [
       restarts: 1,
       memoryKills: { count: 1, lastAt: "2026-11-28 22:16:58 UTC", limit: "host" },
     }),
-    /because the machine itself had no memory left/,
+    /^The machine had no memory left: the kernel killed 1 process of gpubox-test-edge, the last at .*; Docker has started it again\.$/,
     /npm run model stop/,
   ],
   [
