@@ -19,8 +19,8 @@ function Body:start_analyze(txn, channel)
 end
 
 function Body:http_payload(txn, message)
-  local bytes = message:input()
-  self.seen = self.seen + bytes
+  -- Not message:input(): that counts the mark of the last chunk, and trailers.
+  self.seen = self.seen + #(message:body() or "")
   self.limit = self.limit or txn:get_var("txn.body_limit")
   if self.limit and self.seen > self.limit then
     txn:set_var("txn.problem", string.format(
@@ -30,7 +30,7 @@ function Body:http_payload(txn, message)
     -- The number that a filter may return for a failure is lost in HAProxy: it compares it as one without a sign.
     error("a request's body is above its limit", 0)
   end
-  message:forward(bytes)
+  message:forward(message:input())
 end
 
 core.register_filter("body", Body, function(body) return body end)

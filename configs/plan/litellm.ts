@@ -132,6 +132,8 @@ function deployment(
     model_info: {
       // Without an id of its own, LiteLLM derives one from the parameters and forgets cooldowns and spend at each edit.
       id,
+      // LiteLLM looks here first, and for /v1/responses and others that it does not translate only here.
+      ...(coolsDown(config, routed) ? {} : { cooldown_time: 0 }),
       mode: route.mode ?? "chat",
       ...(route.supportedEndpoints ? { supported_endpoints: route.supportedEndpoints } : {}),
       // LiteLLM's health checks, where somebody turns them on, would load it again and again.

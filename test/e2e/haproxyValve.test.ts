@@ -11,6 +11,7 @@ describeLab("a valve before a backend", () => {
     ask(lab.clientPort, `/v1/chat/completions${query}`, { method: "POST", body: "{}" });
   const passes = () => eventually(async () => (await post()).status === 200);
   const unavailable = (reason: string) => ({
+    type: "error",
     error: { message: `Model tiny is not available: ${reason}`, type: "service_unavailable", code: 503 },
   });
 

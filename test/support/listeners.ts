@@ -29,6 +29,12 @@ export function runners(): [name: string, runner: Runner][] {
   return [...own, ...(image ? [[image, { image }] as [string, Runner]] : [])];
 }
 
+/** Version 3 and later: those before reset a client that still sends, and end a cut answer over HTTP/2 as a whole one. */
+export function isModern(runner: Runner): boolean {
+  if (runner !== "machine") return true;
+  return Number(/version (\d+)\./.exec(`${spawnSync("haproxy", ["-v"]).stdout}`)?.[1] ?? 0) >= 3;
+}
+
 /** A server that says what reached it, and misbehaves as the query asks: `?as=cut-chunks`. */
 export class Origin {
   readonly requests: { head: string; bytes: number; whole: boolean }[] = [];

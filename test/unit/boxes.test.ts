@@ -30,6 +30,7 @@ describe("a gateway stack", () => {
         },
         model_info: {
           id: "coder-gpu2",
+          cooldown_time: 0,
           mode: "chat",
           // The other gateway speaks both protocols.
           supported_endpoints: ["/v1/chat/completions", "/v1/messages"],

@@ -81,6 +81,7 @@ test("every knob is the engine's own flag", () => {
 test("a reranker is routed as one, a model that sees says so", () => {
   expect(served({ ...tiny, mode: "rerank" }).deployment.model_info).toEqual({
     id: "m",
+    cooldown_time: 0,
     mode: "rerank",
     // Two slots share the context.
     max_input_tokens: 2048,

@@ -31,7 +31,7 @@ describe("a provider in the cloud", () => {
         timeout: 600,
         cooldown_time: 0,
       },
-      model_info: { id: "m", mode: "chat", base_model: "gpt-4o-mini" },
+      model_info: { id: "m", cooldown_time: 0, mode: "chat", base_model: "gpt-4o-mini" },
     });
   });
 

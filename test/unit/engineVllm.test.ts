@@ -106,6 +106,7 @@ test("its route serves both protocols natively and says what the model can", () 
     },
     model_info: {
       id: "m",
+      cooldown_time: 0,
       mode: "chat",
       supported_endpoints: ["/v1/chat/completions", "/v1/messages"],
       max_input_tokens: 32768,
@@ -123,7 +124,7 @@ test("a model for embeddings runs as a pooling model and offers no chat", () => 
   });
   expect(container.command.join(" ")).toContain("--runner pooling");
   expect(container.command).not.toContain("--tool-call-parser");
-  expect(deployment.model_info).toEqual({ id: "m", mode: "embedding" });
+  expect(deployment.model_info).toEqual({ id: "m", cooldown_time: 0, mode: "embedding" });
 });
 
 test("a LoRA adapter is a model of its own for clients, on the same server", () => {

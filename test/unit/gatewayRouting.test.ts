@@ -19,7 +19,11 @@ function mistakes(values: Record<string, unknown>): string[] {
 }
 
 interface Config {
-  model_list: { model_name: string; litellm_params: Record<string, unknown> }[];
+  model_list: {
+    model_name: string;
+    litellm_params: Record<string, unknown>;
+    model_info: Record<string, unknown>;
+  }[];
   litellm_settings: Record<string, unknown>;
   router_settings: Record<string, unknown>;
 }
@@ -94,6 +98,8 @@ test("a model with one server and nobody in its place never cools down", () => {
     models: { a: far, b: far, c: far, d: { engine: "openai", instances } },
   });
   const times = model_list.map((one) => [one.model_name, one.litellm_params.cooldown_time]);
+  // LiteLLM looks there first; for /v1/responses it does not see the parameters.
+  expect(model_list.map((one) => [one.model_name, one.model_info.cooldown_time])).toEqual(times);
   expect(times).toEqual([
     ["a", 0],
     ["b", undefined],

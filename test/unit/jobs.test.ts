@@ -20,6 +20,7 @@ describe("a job of a remote server", () => {
         },
         model_info: {
           id: "GLM-5-FP8",
+          cooldown_time: 0,
           mode: "chat",
           input_cost_per_token: 0.0000021,
           output_cost_per_token: 0.0000084,

@@ -84,6 +84,7 @@ test("a local model is reached through its valve, natively on both protocols", (
       },
       model_info: {
         id: "tiny",
+        cooldown_time: 0,
         mode: "chat",
         supported_endpoints: ["/v1/chat/completions", "/v1/messages"],
         max_input_tokens: 2048,

@@ -33,7 +33,7 @@ describe("a preview says of", () => {
     expect(contained(changes)).toEqual([
       "valve-small created",
       "backend-small created",
-      "gateway replaced: models small added; file config.yaml +15 −0 lines",
+      "gateway replaced: models small added; file config.yaml +16 −0 lines",
     ]);
     expect([changes.gaps, changes.data, changes.downloads]).toEqual([[], [], []]);
   });

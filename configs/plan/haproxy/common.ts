@@ -229,10 +229,10 @@ export function metricsFrontend(backend?: { address: string; path: string }, mor
     `  http-request use-service prometheus-exporter if { path ${METRICS_PATH} }`,
     ...more.map((rule) => `  ${rule}`),
   ];
-  if (!backend) return [...listener, "  http-request return status 404", ""];
+  if (!backend) return [...listener, "  http-request deny deny_status 404", ""];
   return [
     ...listener,
-    `  http-request return status 404 unless { path ${BACKEND_METRICS_PATH} }`,
+    `  http-request deny deny_status 404 unless { path ${BACKEND_METRICS_PATH} }`,
     `  http-request set-path ${backend.path}`,
     "  default_backend backend-metrics",
     "",
@@ -240,7 +240,7 @@ export function metricsFrontend(backend?: { address: string; path: string }, mor
     "  no log",
     "  timeout server 10s",
     "  # Prometheus would go where it leads.",
-    "  http-response return status 502 if { status 300:399 }",
+    "  http-response deny deny_status 502 if { status 300:399 }",
     `  server backend ${backend.address} init-addr none resolvers docker resolve-prefer ipv4 no-check`,
     "",
   ];

@@ -35,8 +35,11 @@ const PLACES = [
 /** Where LiteLLM looks for a key too, in part before it looks at those. */
 const OTHER_PLACES = ["x-litellm-api-key", "x-goog-api-key", "Ocp-Apim-Subscription-Key"];
 
-/** `set-var` for what a request presents in each place, as keys.map names keys. */
-const READ_KEYS = PLACES.map(([, name, fetch]) => `http-request set-var-fmt(${name}) "key:%[${fetch}]"`);
+/** `set-var` for what a request presents in each place, as keys.map names keys, and for a place that holds two. */
+const READ_KEYS = PLACES.flatMap(([header, name, fetch]) => [
+  `http-request set-var-fmt(${name}) "key:%[${fetch}]"`,
+  `http-request set-var(txn.bad_key) bool(true) if { req.fhdr_cnt(${header}) gt 1 }`,
+]);
 
 /** The master key that the serving gateways know. /tmp/knows.map holds its name, see assets/edge/upstream.sh. */
 const KNOWN_KEY = `http-request set-var(txn.known) str(generation),map(/tmp/knows.map),map(${KEYS})`;
@@ -69,10 +72,10 @@ function noValidKey(message: string): string {
  */
 function onlyKnownKeys(refusal: string, places: readonly (typeof PLACES)[number][] = PLACES): string[] {
   return [
-    ...places.flatMap(([header, name]) => [
-      `http-request set-var(txn.bad_key) bool(true) if { req.fhdr_cnt(${header}) gt 0 } !{ var(${name}),map(${KEYS}) -m found }`,
-      `http-request set-var(txn.bad_key) bool(true) if { req.fhdr_cnt(${header}) gt 1 }`,
-    ]),
+    ...places.map(
+      ([header, name]) =>
+        `http-request set-var(txn.bad_key) bool(true) if { req.fhdr_cnt(${header}) gt 0 } !{ var(${name}),map(${KEYS}) -m found }`,
+    ),
     `http-request return ${refusal} if { var(txn.bad_key) -m bool }`,
   ];
 }
@@ -84,9 +87,6 @@ function onlyKnownKeys(refusal: string, places: readonly (typeof PLACES)[number]
 const ONE_KEY = [
   "# With the master key of the gateways in the place of another valid one.",
   ...READ_KEYS,
-  ...PLACES.map(
-    ([header]) => `http-request set-var(txn.bad_key) bool(true) if { req.fhdr_cnt(${header}) gt 1 }`,
-  ),
   "http-request set-var(txn.bad_key) bool(true) if { req.fhdr_cnt(authorization) gt 0 } { var(txn.bearer) -m str key: }",
   ...[
     [0, 1],

@@ -18,7 +18,7 @@ const NO_UPGRADE = jsonError(
 export function frontDefaults(): string[] {
   return [
     `defaults ${FRONT} from base`,
-    `  http-request return ${NO_UPGRADE} if { req.hdr_cnt(upgrade) gt 0 }`,
+    `  http-request return ${NO_UPGRADE} if { req.fhdr_cnt(upgrade) gt 0 }`,
     `  http-request return ${NO_UPGRADE} if { req.fhdr(connection) -m reg -i (^|[^a-z0-9-])upgrade([^a-z0-9-]|$) }`,
     `  http-request return ${NO_UPGRADE} if METH_CONNECT`,
     "  # Nobody asked for it.",
