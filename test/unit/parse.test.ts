@@ -36,6 +36,7 @@ test("an empty stack config is a box with every default and no model", () => {
     },
     limits: { enforce: true, maxBodyMiB: {}, providerBudgets: {} },
     dropParams: true,
+    allowParameters: [],
     logs: { json: true, level: "ERROR" },
     env: {},
     trajectories: false,
