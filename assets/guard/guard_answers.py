@@ -6,6 +6,12 @@ import orjson
 
 CUT = "The answer ended before it was complete: the server or the way to it broke off."
 
+_WORDS = {
+    404: "There is nothing here.",
+    405: "This route does not serve that method.",
+    500: "The gateway failed on this request.",
+}
+
 # A whole stream's end, or an error that came inside it. Text of a model cannot look like it: it holds no line break.
 _ENDS = {
     "chat/completions": re.compile(rb'\ndata: ?(?:\[DONE\]|\{"error")'),
@@ -32,6 +38,56 @@ async def answer(send, api, status, message, param=None, code=None):
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+class Refusal:
+    """Holds an answer that is an error, and writes one anew that its client could not read: FastAPI's own, and a bare text."""
+
+    def __init__(self, api, send):
+        self.api = api
+        self._send = send
+        self._start = None
+        self._body = b""
+
+    async def send(self, message):
+        if message["type"] == "http.response.start":
+            kind = dict(message["headers"]).get(b"content-type", b"")
+            if message["status"] >= 400 and not kind.startswith(b"text/event-stream"):
+                self._start = message
+                return None
+        elif self._start is not None:
+            self._body += message.get("body", b"")
+            if message.get("more_body"):
+                return None
+            start, self._start = self._start, None
+            said = _unreadable(start["status"], self._body)
+            if said is not None:
+                self._body = error_body(self.api, start["status"], said)
+                kept = [pair for pair in start["headers"] if pair[0].lower() not in (b"content-type", b"content-length")]
+                length = str(len(self._body)).encode()
+                start = {**start, "headers": [*kept, (b"content-type", b"application/json"), (b"content-length", length)]}
+            await self._send(start)
+            message = {**message, "body": self._body}
+        return await self._send(message)
+
+
+def _unreadable(status, body):
+    """What an error says that is in no API's form; None for one that is."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        return _WORDS.get(status, "The gateway did not take this request.")
+    error = found.get("error")
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        return None
+    detail = error if isinstance(error, str) else found.get("detail")
+    if isinstance(detail, dict):
+        detail = detail.get("error") or detail.get("message")
+    if isinstance(detail, list):
+        detail = "; ".join(f"{'.'.join(map(str, one.get('loc', [])))}: {one.get('msg')}" for one in detail if isinstance(one, dict))
+    return detail if isinstance(detail, str) and detail else _WORDS.get(status, "The gateway did not take this request.")
 
 
 class Ending:

@@ -1,5 +1,6 @@
 """Looks at each request for a model before LiteLLM does: a layer in front of its web application."""
 
+import base64
 import json
 import re
 from urllib.parse import parse_qsl, urlencode
@@ -7,11 +8,15 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 from starlette.requests import Request
 
-from guard_answers import Ending, answer
+from guard_answers import Ending, Refusal, answer
 from guard_body import Refused, look, look_at_form
 
+# What clients of models use, whatever else a gateway serves.
+_CLIENTS = re.compile(r"/(?:v1/)?(?:chat/completions|completions|embeddings|messages|models|responses|rerank|audio)(?:/|$)")
 # An answer that a server keeps, by its id.
-_KEPT_ANSWER = re.compile(r"(?:^|/)responses/[^/]+(?:/(?:cancel|input_items))?/?$")
+_KEPT_ANSWER = re.compile(r"(?:^|/)responses/([^/]+)(?:/(?:cancel|input_items))?/?$")
+# One segment of a path, whoever reads it.
+_PLAIN = re.compile(r"(?!\.+$)[A-Za-z0-9_.+=-]+")
 _KEPT_QUERY = frozenset(
     ["stream", "starting_after", "include", "include[]", "include_obfuscation", "after", "before", "limit", "order"]
 )
@@ -37,10 +42,14 @@ class Front:
             return await _close(receive, send)
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        if _CLIENTS.match(scope["path"]) and scope["method"] != "HEAD":
+            send = Refusal("anthropic" if "/messages" in scope["path"] else "openai", send).send
         found = self._route.search(scope["path"]) if scope["method"] == "POST" else None
         if found is not None:
             return await self._ask(self.rules.routes[found[1]], scope, receive, send)
-        if _KEPT_ANSWER.search(scope["path"]):
+        if kept := _KEPT_ANSWER.search(scope["path"]):
+            if not _is_plain(kept[1]):
+                return await answer(send, "openai", 404, "There is no answer with this id.", "response_id", "not_found")
             return await self._kept(scope, receive, send)
         return await self.app(scope, receive, send)
 
@@ -114,6 +123,18 @@ class Front:
             kept.append((b"content-type", b"application/json"))
         kept.append((b"content-length", str(length).encode()))
         return kept
+
+
+def _is_plain(given):
+    """LiteLLM decodes an id, and puts what is in it into the address at the server, with the server's key."""
+    if not _PLAIN.fullmatch(given):
+        return False
+    try:
+        inner = base64.b64decode(given.replace("resp_", "")).decode()
+    except ValueError:
+        return True
+    _, *parts = inner.split(";")
+    return not parts or _PLAIN.fullmatch(parts[-1].removeprefix("response_id:")) is not None and len(parts) == 2
 
 
 def _content_type(headers):

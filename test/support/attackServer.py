@@ -119,6 +119,25 @@ def message_events(text):
     return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events]
 
 
+def response_of(text, status="completed"):
+    part = {"type": "output_text", "text": text, "annotations": []}
+    message = {"type": "message", "id": "m", "role": "assistant", "status": status, "content": [part]}
+    usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+    about = {"id": "resp_1", "object": "response", "created_at": 0, "model": "m", "status": status, "tools": []}
+    return {**about, "output": [message], "tool_choice": "auto", "parallel_tool_calls": True, "usage": usage}
+
+
+def response_events(text):
+    place = {"item_id": "m", "output_index": 0, "content_index": 0}
+    events = [
+        {"type": "response.created", "response": {**response_of("", "in_progress"), "output": [], "usage": None}},
+        {"type": "response.output_text.delta", **place, "delta": text},
+        {"type": "response.completed", "response": response_of(text)},
+    ]
+    numbered = [{**event, "sequence_number": number} for number, event in enumerate(events)]
+    return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in numbered]
+
+
 def whole(path, text):
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
     about = {"id": "x", "created": 0, "model": "m", "usage": usage}
@@ -131,6 +150,8 @@ def whole(path, text):
         return {**about, "object": "text_completion", "choices": [choice]}
     if path.endswith("embeddings"):
         return {**about, "object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.25, 0.5]}]}
+    if path.endswith("responses"):
+        return response_of(text)
     if path.endswith("transcriptions"):
         return {"text": text}
     if path.endswith("messages"):
@@ -156,6 +177,8 @@ def answer(connection, record):
     stream = re.search(r'"stream": ?true', record["body"]) is not None
     if stream and path.endswith("messages"):
         data = "".join(message_events(text)).encode()
+    elif stream and path.endswith("responses"):
+        data = "".join(response_events(text)).encode()
     elif stream:
         chunks = chat_chunks(text) if path.endswith("chat/completions") else text_chunks(text)
         data = sse([*chunks, "[DONE]"]).encode()
@@ -166,7 +189,8 @@ def answer(connection, record):
     if cut is None:
         return connection.sendall(head_of(200, kind, f"Content-Length: {len(data)}\r\nConnection: close\r\n") + data)
     # In the middle of an event's line, where what came so far is no JSON.
-    part = data[: data.rindex(b"finish_reason" if b"finish_reason" in data else b"stop_reason") - 40]
+    ends = (b"finish_reason", b"stop_reason", b"annotations", b"object", b"text")
+    part = data[: data.rindex(next(end for end in ends if end in data)) - 40]
     how = {
         "close": "Connection: close\r\n",
         "chunked": "Transfer-Encoding: chunked\r\n",

@@ -21,7 +21,6 @@ const DIRECT_PORT = 4955;
 const JOB_PORT = 4956;
 /** Compose brings a box up sooner; what Pulumi keeps is looked at where it is there. */
 const ENGINE = hasPulumi && !process.env.COMPOSE_NOW ? [] : ["--engine", "compose"];
-const ADMIN_ADDRESS = "127.0.0.2";
 export const HOST = "box.test";
 
 /** Where nothing may ever ask. The names of providers lead there too, so that no attack leaves this machine. */
@@ -82,7 +81,8 @@ const plain: Listener[] = [
 const tls: Wire["tls"] = { alpn: "http/1.1", servername: HOST };
 const encrypted: Listener[] = [
   { ...plain[0]!, name: "clients with TLS", host: HOST, tls },
-  { ...plain[1]!, name: "admin with TLS", host: HOST, address: ADMIN_ADDRESS, tls },
+  // The address is known once there is an engine.
+  { ...plain[1]!, name: "admin with TLS", host: HOST, tls },
 ];
 
 export const PLAIN = plain.map(({ name }) => name);
@@ -184,11 +184,14 @@ export class AttackBox {
   /** From here on the clients' port speaks TLS, and the admin port on a second address. */
   async encrypt(): Promise<void> {
     addSecrets(this.project, { tlsKey: this.pair.key, tlsCertificate: this.pair.certificate });
+    const args = ["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"];
+    const bind = await output("docker", args);
+    this.listener("admin with TLS").address = bind;
     editStack(this.project, (config) => {
       const sections = config as unknown as Record<string, Record<string, unknown>>;
       Object.assign(sections["gpubox:gateway"]!, {
         tls: { certificate: { secret: "tlsCertificate" }, key: { secret: "tlsKey" } },
-        admin: { bind: ADMIN_ADDRESS },
+        admin: { bind },
       });
     });
     const up = await watched(this.seenArgv, () => gpubox(this.project, "up", "--yes", ...ENGINE));
@@ -271,11 +274,17 @@ export function bodyFor(model: string, path: string, text: string, more: Record<
   return { model, prompt: text, max_tokens: 32, ...more };
 }
 
+/**
+ * HAProxy's own page where it could not even read a request, or waited for one in vain: it comes before any setting of a listener
+ * is looked at.
+ */
+const BUILT_IN = /^<html><body><h1>(400 Bad request|408 Request Time-out|422 Unprocessable Content)<\/h1>/;
+
 /** What is wrong with an answer that shall be a refusal in the API's form; nothing when it is one. */
 export function notRefused({ status, headers, body }: RawAnswer): string | undefined {
   const said = `${status} ${body.slice(0, 160)}`;
   if (status < 400 || status > 599) return `not refused: ${said}`;
-  if (status === 500) return `the gateway failed: ${said}`;
+  if (BUILT_IN.test(body)) return undefined;
   return notApiError(headers["content-type"], body) ? `not in the API's form: ${said}` : undefined;
 }
 

@@ -265,7 +265,10 @@ export function pathAttacks(box: () => AttackBox, on: Name[]): void {
     const found = await each(attempts, async (attempt): Promise<[string, string | undefined]> => {
       const answer = await box().ask(to, attempt);
       const why =
-        answer.status === 401 ? notRefused(answer) : `${answer.status} ${answer.body.slice(0, 160)}`;
+        // LiteLLM itself judges a request without any key there.
+        answer.status === 401 || name.startsWith("admin")
+          ? notRefused(answer)
+          : `${answer.status} ${answer.body.slice(0, 160)}`;
       return [`${attempt.path} ${attempt.headers.slice(1)}`, why];
     });
     expect(complaints(found)).toEqual([]);

@@ -72,6 +72,9 @@ export function backendAttacks(box: () => AttackBox, on: Name[]): void {
           const answer = answers[0];
           // A connection that breaks before the answer's end says it too.
           if (!answer || answer.status === 0 || !isWhole(wire)) return [what, undefined];
+          // A stream that failed before it began may say so as an event.
+          if (answer.status >= 400 && stream && /^(event: error\n)?data: ?\{"error"/.test(answer.body))
+            return [what, undefined];
           if (answer.status !== 200) return [what, notRefused(answer)];
           return [what, looksWhole(path, answer.body)];
         },

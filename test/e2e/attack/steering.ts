@@ -435,7 +435,14 @@ export function steeringAttacks(box: () => AttackBox, on: Name[]): void {
   testOn(on, ["clients", "job"], "no crafted id of an answer leads to a provider", async (name) => {
     const to = box().listener(name);
     await box().forget("upstream");
+    const given = await box().post(to, "/v1/responses", bodyFor(to.model, "/v1/responses", `kept ${name}`));
+    const { id: own } = JSON.parse(given.body) as { id: string };
+    // Of the very server that answered, so that it would be asked.
+    const [about, server] = atob(own.replace("resp_", "")).split(";");
     const ids = [
+      ...["../models", "..", "?x", "x/../../y", "x#", "%2e%2e%2fmodels", "x;response_id:../models"].map(
+        (part) => `resp_${btoa(`${about};${server};response_id:${part}`)}`,
+      ),
       ...["openai", "azure", "oobabooga", "anthropic", "baseten", "hosted_vllm", "None"].map((provider) =>
         responseId(provider, "x", "resp_1"),
       ),
@@ -519,6 +526,9 @@ export function steeringAttacks(box: () => AttackBox, on: Name[]): void {
   });
 }
 
+const KNOWN_PATH =
+  /^\/v1\/(chat\/completions|completions|embeddings|audio\/transcriptions|responses(\/[\w=-]+(\/(cancel|input_items))?)?)$/;
+
 /** What the upstream's requests may not have: another's key, a secret, a field or a route of the attacker's. */
 function strange({ path, headers, body, method }: Kept): string[] {
   const { authorization, host, ...others } = headers;
@@ -529,7 +539,7 @@ function strange({ path, headers, body, method }: Kept): string[] {
   return [
     ...(authorization === `Bearer ${planted.farKey}` ? [] : [`${what}: authorization ${authorization}`]),
     ...(host === "gpubox-attack-upstream:8000" ? [] : [`${what}: host ${host}`]),
-    ...(/^\/v1\/(chat\/completions|completions|embeddings|audio\/transcriptions)$/.test(path) ? [] : [what]),
+    ...(KNOWN_PATH.test(path) ? [] : [what]),
     ...(JSON.stringify(others).includes(CANARY) || "x-attack" in headers || "x-stolen" in headers
       ? [`${what}: ${JSON.stringify(others)}`]
       : []),
