@@ -46,7 +46,7 @@ export const definition = stackCommand("connect")
       if (keyed && !secrets[secret])
         throw new UserError(
           `The stack ${stack} has no secret ${secret}.`,
-          "Run `npm run up` first, or name another with --key.",
+          "Run `gpubox up` first, or name another with --key.",
         );
       const endpoint = accepted(endpointAt(endpointOf(config), config, values.host));
       const key = keyed ? keyWord(store, secret, values.showKey ? secrets[secret] : undefined) : "none";

@@ -35,7 +35,7 @@ export const definition = hostCommand("down")
       if (jobs.length > 0)
         throw new UserError(
           `Jobs of the stack ${stack} still use it: ${jobs.join(", ")}.`,
-          `Stop them first: ${jobs.map((job) => `npm run job stop ${job} -- --stack ${stack}`).join(" && ")}.`,
+          `Stop them first: ${jobs.map((job) => `gpubox job stop ${job} --stack ${stack}`).join(" && ")}.`,
         );
       const known = engine && (await pulumi(engine, ["stack", "--stack", stack])).code === 0;
       if (engine && known) {
@@ -46,7 +46,7 @@ export const definition = hostCommand("down")
         if (result.code !== 0)
           throw new UserError(
             "`pulumi destroy` did not finish.",
-            "The lines above say why; run `npm run down` again.",
+            "The lines above say why; run `gpubox down` again.",
           );
       }
       if (await isComposeBox(plan)) {
@@ -67,7 +67,7 @@ export const definition = hostCommand("down")
       const kept = left.stdout.trim().split("\n").filter(Boolean);
       for (const volume of kept)
         say(
-          `  kept the volume ${volume}; \`npm run down -- --stack ${stack} --volume ${volume.slice(plan.prefix.length + 1)}\` removes it`,
+          `  kept the volume ${volume}; \`gpubox down --stack ${stack} --volume ${volume.slice(plan.prefix.length + 1)}\` removes it`,
         );
       return { stack, keptVolumes: kept };
     }),

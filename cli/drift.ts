@@ -18,7 +18,7 @@ export const definition = hostCommand("drift")
       if (await isComposeBox(plan))
         throw new UserError(
           `The stack ${stack} is run by Compose, which keeps to no plan.`,
-          "Compare docker-compose.*.yaml with the host, or run `npm run up` with Pulumi.",
+          "Compare docker-compose.*.yaml with the host, or run `gpubox up` with Pulumi.",
         );
       const facts = await collectDrift({ box: plan, gpus: declaredGpus(config), secrets });
       const report = drift(plan, facts, await recordedJobs(plan.docker, stack));

@@ -18,7 +18,7 @@ export const definition = command("gc")
         say(`${found.length} things are removed, ${total}. Images share layers: the disk gains less.`);
       else
         say(
-          `${found.length} things that no stack of this folder uses, ${total}. \`npm run gc -- --yes\` removes them.`,
+          `${found.length} things that no stack of this folder uses, ${total}. \`gpubox gc --yes\` removes them.`,
         );
       return found.map(({ kind, name, bytes }) => ({ kind, name, bytes }));
     }),

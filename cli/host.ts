@@ -23,10 +23,7 @@ const prepare = stackCommand("prepare")
       ensureStackConfig(projectDir, stack);
       const at = readStackHost(projectDir, stack);
       if (!at)
-        throw new UserError(
-          `gpubox:host of Pulumi.${stack}.yaml has mistakes.`,
-          "`npm run plan` names them.",
-        );
+        throw new UserError(`gpubox:host of Pulumi.${stack}.yaml has mistakes.`, "`gpubox plan` names them.");
       connectSsh(projectDir, at);
       const name = hostName(at.host.docker);
       const did: HostPlan = { steps: [], notes: [] };
@@ -54,7 +51,7 @@ const prepare = stackCommand("prepare")
       // A member of the group docker is one only in a new connection.
       disconnectHost(at);
       connectHost(projectDir, at);
-      say(`${name} is prepared. Now: npm run up -- --stack ${stack}`);
+      say(`${name} is prepared. Now: gpubox up --stack ${stack}`);
       return { stack, steps: did.steps.map(({ id, does }) => ({ id, does })), notes };
     }),
   );

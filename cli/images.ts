@@ -42,7 +42,7 @@ async function resolveTags(which: "missing" | "all", verb: string): Promise<Lock
   if (failed.length === 0) return changes;
   throw new UserError(
     `Not resolved: ${failed.join(", ")}.`,
-    `Run \`npm run images ${verb}\` where the registries answer; until then those with a recipe are built from images/.`,
+    `Run \`gpubox images ${verb}\` where the registries answer; until then those with a recipe are built from images/.`,
   );
 }
 

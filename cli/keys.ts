@@ -34,7 +34,7 @@ export const definition = hostCommand("keys")
       for (const line of table(head, rows)) say(line);
       if (keys.length === 0) say("No key is declared and none is in the database.");
       if (keys.some(({ state }) => state === "missing"))
-        say("Keys are missing in the database: `npm run keys -- --repair` makes them, or says why not.");
+        say("Keys are missing in the database: `gpubox keys --repair` makes them, or says why not.");
       return keys;
     }),
   );

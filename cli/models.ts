@@ -29,7 +29,7 @@ const list = command("list")
     printing(async () => {
       const lock = readModelLock(findProject());
       const entries = Object.entries(lock);
-      if (entries.length === 0) say("No model is locked. Run `npm run models lock`.");
+      if (entries.length === 0) say("No model is locked. Run `gpubox models lock`.");
       for (const [source, model] of entries)
         say(`${source}: ${"unresolved" in model ? `not resolved: ${model.unresolved}` : summary(model)}`);
       return lock;

@@ -19,7 +19,7 @@ export const definition = hostCommand("rollback")
       if (!engine)
         throw new UserError(
           "Only a box that Pulumi brought up has generations.",
-          "Edit the stack config and run `npm run up`.",
+          "Edit the stack config and run `gpubox up`.",
         );
       restoreCheckpoint({ engine, stack, log: say });
       await clearDeadLock({ engine, stack, log: say });

@@ -83,7 +83,7 @@ function ownFolder(stack: string): string {
   if (!existsSync(folder))
     throw new UserError(
       `There is no ${folder}.`,
-      "Name the folder of a log, or set gateway.trajectories and run `npm run up`.",
+      "Name the folder of a log, or set gateway.trajectories and run `gpubox up`.",
     );
   return folder;
 }

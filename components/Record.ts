@@ -6,7 +6,7 @@ import { MODEL_LOCK_FILE } from "../configs/models/lock";
 import { deployedBy } from "../configs/plan/announce";
 import type { BoxFiles } from "../configs/remotes/files";
 
-/** Records of one stack that are kept; `npm run rollback` uses the last but one. */
+/** Records of one stack that are kept; `gpubox rollback` uses the last but one. */
 const KEPT = 10;
 
 /**

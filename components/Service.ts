@@ -50,7 +50,7 @@ export class Service extends pulumi.ComponentResource {
     return new docker.Volume(
       name,
       { name: volumeName },
-      // Data outlives the stack: `npm run down` removes volumes only by name.
+      // Data outlives the stack: `gpubox down` removes volumes only by name.
       { parent: this, provider: host.provider, retainOnDelete: true },
     );
   }

@@ -73,7 +73,7 @@ function above(dir: string, file: string): string | undefined {
   return parent === dir ? undefined : above(parent, file);
 }
 
-/** Where the things lie that `npm run up` makes for itself; git ignores all of them. */
+/** Where the things lie that `gpubox up` makes for itself; git ignores all of them. */
 export function projectPaths(projectDir: string) {
   const root = join(projectDir, ".gpubox");
   return {

@@ -30,7 +30,7 @@ const program = new Command("bench")
       if (!hasDocker || !hasPulumi)
         throw new UserError(
           "The bench needs a Docker engine and Pulumi.",
-          "Run `npm run up` once: it brings both.",
+          "Run `gpubox up` once: it brings both.",
         );
       const unknown = positionals.filter((part) => !parts.includes(part));
       if (unknown.length > 0)

@@ -21,7 +21,7 @@ const program = new Command("load")
       if (!hasDocker || !hasPulumi)
         throw new UserError(
           "The load scenes need a Docker engine and Pulumi.",
-          "Run `npm run up` once: it brings both.",
+          "Run `gpubox up` once: it brings both.",
         );
       const unknown = positionals.filter((name) => !Object.hasOwn(scenes, name));
       if (unknown.length > 0)

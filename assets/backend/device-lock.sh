@@ -89,7 +89,7 @@ holders=
 given_up=
 trap 'exit 143' TERM INT
 gpus_reachable || {
-  say "a GPU that this container was given cannot be reached; remove the container and run npm run up" >&2
+  say "a GPU that this container was given cannot be reached; remove the container and run gpubox up" >&2
   exit 1
 }
 [ -z "$GPUBOX_LOCKS" ] || say "waits for its turn on $GPUBOX_LOCKS"

@@ -1,4 +1,4 @@
-"""Removes cached answers from the Redis of a gateway, asked from inside its container by `npm run cache clear`.
+"""Removes cached answers from the Redis of a gateway, asked from inside its container by `gpubox cache clear`.
 
 LiteLLM keeps limits and the router's state under the same namespace. An answer is told from them by its name, the namespace
 and a SHA-256, and by how its value begins; see _add_namespace_to_cache_key in litellm/caching/caching.py.

@@ -1,4 +1,4 @@
-"""What a gateway can reach, asked from inside its container by `npm run doctor`.
+"""What a gateway can reach, asked from inside its container by `gpubox doctor`.
 
 Takes `host:port` words in GPUBOX_TARGETS, prints {"reach": {target: what it met}, "redis": answer}. Never prints a secret.
 Standard library only: whatever is broken must not keep it from looking.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Written by `npm run host prepare` of gpubox. Keeps neighbours from containers, and the containers of gpubox' boxes from the
+# Written by `gpubox host prepare` of gpubox. Keeps neighbours from containers, and the containers of gpubox' boxes from the
 # host's own ports and from metadata addresses. Safe to repeat. Word: nothing, or "remove".
 #
 # Reads /etc/gpubox/firewall.d/<stack>, a word and its values a line:

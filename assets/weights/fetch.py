@@ -227,7 +227,7 @@ class Download:
             raise Failure(
                 DISK,
                 f"{self.repo} needs {size(needed * DISK_MARGIN)} on the disk of {self.directory} and {size(free)} are free; "
-                "`npm run gc` lists weights that no stack uses",
+                "`gpubox gc` lists weights that no stack uses",
             )
 
     def fetch(self, file, progress):
@@ -262,7 +262,7 @@ class Download:
     def append(self, file, out, progress):
         """Adds what the hub sends to the end of the file."""
         start = out.tell()
-        missing = f"the hub has no {file['path']} in {self.repo} at {self.revision}; run `npm run models lock` again"
+        missing = f"the hub has no {file['path']} in {self.repo} at {self.revision}; run `gpubox models lock` again"
         with self.hub.open_file(self.revision, file["path"], missing, start) as answer:
             if start and answer.status != 206:
                 # It sends the file from its beginning.

@@ -4,7 +4,7 @@ import { explained, size } from "./lines";
 import type { GpuPlan } from "./placement";
 import type { DevicePlan } from "./tenancy";
 
-/** What `npm run plan` prints: model, device, needs, share, left; then each backend that is started by hand. */
+/** What `gpubox plan` prints: model, device, needs, share, left; then each backend that is started by hand. */
 export function planText(plan: GpuPlan, options: { explain?: boolean } = {}): string {
   const parts = [
     table(plan.devices),
@@ -70,7 +70,7 @@ function remarks(devices: DevicePlan[]): string {
 function howToKnow(source: string): string {
   if (!isLockable(source)) return "A name of Ollama's has no lock: load it once and read `ollama ps`.";
   const where = source.startsWith("file://") ? "on the host" : "where the hub answers";
-  return `\`npm run models lock\` finds it out ${where}.`;
+  return `\`gpubox models lock\` finds it out ${where}.`;
 }
 
 function explanations(device: DevicePlan): string[] {

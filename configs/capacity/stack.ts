@@ -78,7 +78,7 @@ function demandOf(
 
 function unknownSize(path: string, { model = "its model" }: ModelConfig, lock: ModelLock): Problem {
   const reason = whyUnresolved(lock, model);
-  const lockIt = isLockable(model) ? ", or run `npm run models lock` where the hub answers" : "";
+  const lockIt = isLockable(model) ? ", or run `gpubox models lock` where the hub answers" : "";
   return {
     path: `${path}.gpu.memoryGiB`,
     what: `Nothing is known of the size of ${model}${reason ? `: ${reason}` : "."}`,

@@ -31,7 +31,7 @@ export function noDatabaseForAccess(): Problem {
   return {
     path: ROOT,
     what: "The gateway's image was built from PyPI and cannot use the database, so there can be no virtual keys.",
-    fix: "Remove this section, or run `npm run up` where the official image can be pulled (docs/images.md).",
+    fix: "Remove this section, or run `gpubox up` where the official image can be pulled (docs/images.md).",
   };
 }
 

@@ -206,7 +206,7 @@ function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
   const certificates = pemSecrets(config);
   for (const { name, path } of requiredSecrets(config)) {
     if (secrets[name]) continue;
-    const make = generated.includes(name) ? " or let `npm run up` make it" : "";
+    const make = generated.includes(name) ? " or let `gpubox up` make it" : "";
     problems.push({
       path,
       what: `The secret ${name} is missing.`,

@@ -42,7 +42,7 @@ function checkEntry(name: string, model: ModelConfig, host: HostConfig): Problem
     problems.push({
       path: `${path}.start`,
       what: "llama-swap has no image for GPUs on arm64.",
-      fix: "Write start: manual, and switch with `npm run model stop` and `start`; or leave `gpu` out.",
+      fix: "Write start: manual, and switch with `gpubox model stop` and `start`; or leave `gpu` out.",
     });
   return [...problems, ...checkMacros(model, path)];
 }

@@ -133,7 +133,7 @@ export interface ContainerPlan {
   /** Seconds between the stop signal and SIGKILL. */
   stopGraceSeconds: number;
   stopSignal?: string;
-  /** False: it is made, but started and stopped by `npm run model` only; `up` leaves it as it is. */
+  /** False: it is made, but started and stopped by `gpubox model` only; `up` leaves it as it is. */
   started: boolean;
   /** `stop-first` containers leave a gap when they are replaced, `start-first` ones overlap. */
   replacement: "stop-first" | "start-first";

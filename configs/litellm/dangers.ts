@@ -34,14 +34,14 @@ export const DANGERS: Danger[] = [
     key: "dangerously_permit_weak_or_unset_master_key",
     when: on,
     why: "LiteLLM would start with sk-1234 or with no master key at all, and everybody is admin.",
-    fix: "Remove it; the secret gpubox:masterKey is made by `npm run up`.",
+    fix: "Remove it; the secret gpubox:masterKey is made by `gpubox up`.",
   },
   {
     section: "env",
     key: "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY",
     when: always,
     why: "LiteLLM would start with sk-1234 or with no master key at all, and everybody is admin.",
-    fix: "Remove it; the secret gpubox:masterKey is made by `npm run up`.",
+    fix: "Remove it; the secret gpubox:masterKey is made by `gpubox up`.",
   },
   ...["max_in_flight_requests_per_worker", "max_queued_requests_per_worker"].map(
     (key): Danger => ({
@@ -72,7 +72,7 @@ export const DANGERS: Danger[] = [
       key,
       when: always,
       why: "A gateway that restarts itself drops the requests that it has.",
-      fix: "Remove it; a new generation (`npm run up` after a change) replaces a gateway without a lost request.",
+      fix: "Remove it; a new generation (`gpubox up` after a change) replaces a gateway without a lost request.",
     }),
   ),
   {

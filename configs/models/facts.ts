@@ -1,5 +1,5 @@
 /**
- * What is known of a model before it is fetched: `npm run models lock` writes it into the committed `models.lock.json`, and
+ * What is known of a model before it is fetched: `gpubox models lock` writes it into the committed `models.lock.json`, and
  * a preview reads only that.
  */
 

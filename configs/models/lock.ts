@@ -83,12 +83,12 @@ export const modelLockSchema: z.ZodType<ModelLock> = z.record(
   z.union([unresolvedSchema, partSchema, modelSchema]),
 );
 
-/** Whether a source is one that `npm run models lock` resolves. Others (`canned`, an engine's own tags) have no entry. */
+/** Whether a source is one that `gpubox models lock` resolves. Others (`canned`, an engine's own tags) have no entry. */
 export function isLockable(source: string): boolean {
   return /^(hf|file):\/\//.test(source);
 }
 
-/** What is locked of a source, or undefined where `npm run models lock` has not seen it or could not resolve it. */
+/** What is locked of a source, or undefined where `gpubox models lock` has not seen it or could not resolve it. */
 export function lockedSource(lock: ModelLock, source: string): Locked | undefined {
   const entry = entryOf(lock, source);
   return entry && "revision" in entry ? entry : undefined;
@@ -138,7 +138,7 @@ export function lockProblems(sources: WantedSource[], lock: ModelLock): Problem[
       {
         path,
         what: `${source} is a ${NAMES[held]}, and this key wants a ${NAMES[holds]}.`,
-        fix: `Name a ${NAMES[holds]} here; \`npm run models list\` says what each source is.`,
+        fix: `Name a ${NAMES[holds]} here; \`gpubox models list\` says what each source is.`,
       },
     ];
   });
@@ -149,6 +149,6 @@ export function notLocked(path: string, source: string): Problem {
   return {
     path,
     what: `${source} is not in ${MODEL_LOCK_FILE}.`,
-    fix: "Run `npm run models lock`, and commit the file.",
+    fix: "Run `gpubox models lock`, and commit the file.",
   };
 }

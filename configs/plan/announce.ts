@@ -61,7 +61,7 @@ export function announcements(before: Deployed | undefined, plan: BoxPlan): stri
 export function lastingSteps(before: Deployed, after: Deployed): string[] {
   if (!after.usesDatabase || !before.usesDatabase || after.gatewayImage === before.gatewayImage) return [];
   return [
-    "The database is backed up and migrated to the schema of the new gateway image. `npm run rollback` brings the old " +
+    "The database is backed up and migrated to the schema of the new gateway image. `gpubox rollback` brings the old " +
       "gateway back and not the old schema: for that, restore the backup (docs/backup.md).",
   ];
 }

@@ -39,7 +39,7 @@ const MADE = {
 
 /**
  * The step that backs the bundled database up before a migration. Its job comes on standard input, so that plain `pulumi up`
- * makes the same backup as `npm run up`. Undefined where there is no bundled database.
+ * makes the same backup as `gpubox up`. Undefined where there is no bundled database.
  */
 export function planBackup(context: PlanContext): StepPlan | undefined {
   const { config, prefix, saltFingerprint } = context;

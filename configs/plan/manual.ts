@@ -3,7 +3,7 @@ import { AWAIT_HEALTHY } from "../kit/steps";
 
 /**
  * Models that people start: `up` makes their containers and neither starts nor stops them. A replaced container would come
- * back stopped, so `npm run model start` leaves a mark on the host, and `model stop` takes it away.
+ * back stopped, so `gpubox model start` leaves a mark on the host, and `model stop` takes it away.
  */
 function markOf(dataDir: string, container: string): string {
   return `${dataDir}/started/${container}`;
@@ -11,12 +11,12 @@ function markOf(dataDir: string, container: string): string {
 
 /** What a person types to start a model. */
 export function startCommand(stack: string, model: string): string {
-  return `npm run model start ${model} -- --stack ${stack}`;
+  return `gpubox model start ${model} --stack ${stack}`;
 }
 
 /** What a person types to stop a model. */
 export function stopCommand(stack: string, model: string): string {
-  return `npm run model stop ${model} -- --stack ${stack}`;
+  return `gpubox model stop ${model} --stack ${stack}`;
 }
 
 /** Remembers that a person started a container. `container` is its logical name. */

@@ -35,7 +35,7 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
   });
   if (unlocked.length > 0)
     notes.push(
-      `No digest is locked yet for ${unlocked.join(", ")}: the plan names a tag. \`npm run up\` locks it where the registry answers.`,
+      `No digest is locked yet for ${unlocked.join(", ")}: the plan names a tag. \`gpubox up\` locks it where the registry answers.`,
     );
   return notes;
 }

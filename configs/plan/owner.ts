@@ -59,16 +59,16 @@ export function misplaced(
   own: { owner: Owner | undefined; dataDir: string; host: string; hostId: string | undefined },
 ): Failure | undefined {
   const { owner, dataDir, host, hostId } = own;
-  const takeOver = "to make it this one's all the same: `npm run up -- --take-over`";
+  const takeOver = "to make it this one's all the same: `gpubox up --take-over`";
   if (hostId !== undefined && place.engineId !== undefined && hostId !== place.engineId)
     return {
       what: `This stack's box is on another Docker engine than the one that answers at ${host}.`,
-      fix: `Correct gpubox:host.docker. If the box is to move, take it down at its old address first (\`npm run down\`); ${takeOver}.`,
+      fix: `Correct gpubox:host.docker. If the box is to move, take it down at its old address first (\`gpubox down\`); ${takeOver}.`,
     };
   if (place.runsHere)
     return {
       what: `This stack's box runs on this machine, and gpubox:host.docker leads to ${host}.`,
-      fix: `Take it down here first (write the old gpubox:host.docker back, then \`npm run down\`); ${takeOver}.`,
+      fix: `Take it down here first (write the old gpubox:host.docker back, then \`gpubox down\`); ${takeOver}.`,
     };
   if (place.unreadable !== undefined && owner)
     return {

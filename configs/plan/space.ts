@@ -17,7 +17,7 @@ const MARGIN_PERCENT = 5;
 const CHECK = `set -u
 dir=$1 floor=$2 margin=$3
 refuse() {
-  echo "$1; nothing was stopped. Make room there (npm run gc lists model files that no stack uses, docker system df shows what Docker holds) and run the same command again." >&2
+  echo "$1; nothing was stopped. Make room there (gpubox gc lists model files that no stack uses, docker system df shows what Docker holds) and run the same command again." >&2
   exit 1
 }
 mib() { echo "$(($1 / 1048576)) MiB"; }

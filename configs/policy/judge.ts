@@ -33,7 +33,7 @@ export function idleWaivers(findings: PolicyFinding[], { waive }: PolicyConfig):
 /** What the plan's notes say already, in words of their own. */
 const TOLD_BY_NOTES: PolicyName[] = ["digests-locked", "weights-locked"];
 
-/** What `up` says of findings: what it is warned of and what is waived, a line for each policy. `npm run preview` says each. */
+/** What `up` says of findings: what it is warned of and what is waived, a line for each policy. `gpubox preview` says each. */
 export function policyWords(findings: PolicyFinding[]): string[] {
   return grouped(findings)
     .filter(({ severity, policy }) => severity !== "warned" || !TOLD_BY_NOTES.includes(policy))
@@ -41,7 +41,7 @@ export function policyWords(findings: PolicyFinding[]): string[] {
       const paths = findings.map(({ path }) => path).join(", ");
       return severity === "waived"
         ? `The policy ${policy} is waived (${reason}): ${paths}.`
-        : `The policy ${policy} warns of ${paths}. \`npm run preview\` says more.`;
+        : `The policy ${policy} warns of ${paths}. \`gpubox preview\` says more.`;
     });
 }
 

@@ -91,7 +91,7 @@ function lockedDigest({ role, image }: ContainerPlan, resolved: Resolved): Viola
       policy: "digests-locked",
       path: `image ${role}`,
       what: `${image} is a tag, which can be another image tomorrow.`,
-      fix: "Run `npm run images lock` where the registry answers, and commit images/lock.json.",
+      fix: "Run `gpubox images lock` where the registry answers, and commit images/lock.json.",
     },
   ];
 }
@@ -139,7 +139,7 @@ function unlockedWeights({ models }: StackConfig, lock: ModelLock): Violation[] 
         policy: "weights-locked" as const,
         path,
         what: `${source} has no locked revision, and is downloaded as the hub has it when first asked.`,
-        fix: "Run `npm run models lock` where the hub answers, and commit models.lock.json.",
+        fix: "Run `gpubox models lock` where the hub answers, and commit models.lock.json.",
       },
     ];
   });

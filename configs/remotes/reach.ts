@@ -61,7 +61,7 @@ function declaredUrl(config: Pick<StackConfig, "stack" | "gateway">): string | B
     return {
       key: "",
       what: `That box listens on its own loopback only: gpubox:gateway.bind is ${bind} in Pulumi.${config.stack}.yaml.`,
-      fix: "Write an address there that this host reaches, its names into gateway.hosts, and run `npm run up` for it; or write here the url of another way to it.",
+      fix: "Write an address there that this host reaches, its names into gateway.hosts, and run `gpubox up` for it; or write here the url of another way to it.",
     };
   if (tls || !isWildcard(bind)) return `${endpointOf(config)}/v1`;
   const host = hosts.find((one) => !LOOPBACK.test(one));

@@ -92,7 +92,7 @@ function mistakes(stack: string): BoxProblem {
   return {
     key: "",
     what: `Pulumi.${stack}.yaml has mistakes, so that nobody can say what that box serves.`,
-    fix: `\`npm run preview -- --stack ${stack}\` lists them.`,
+    fix: `\`gpubox preview --stack ${stack}\` lists them.`,
   };
 }
 

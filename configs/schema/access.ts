@@ -35,7 +35,7 @@ const limits = {
 const teamSchema = z.strictObject(limits);
 
 const keySchema = z.strictObject({
-  key: secretRef.describe("The secret that holds the key, sk-…; `npm run up` makes a missing one."),
+  key: secretRef.describe("The secret that holds the key, sk-…; `gpubox up` makes a missing one."),
   previous: secretRef
     .optional()
     .describe(

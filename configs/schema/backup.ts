@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { absolutePath, secretRef } from "./shared";
 
-/** Backups of the database, by `npm run backup` and before each migration. */
+/** Backups of the database, by `gpubox backup` and before each migration. */
 export const backupSchema = z.strictObject({
   directory: absolutePath
     .optional()

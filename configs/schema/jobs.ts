@@ -140,6 +140,6 @@ export type JobInput = z.input<typeof jobSchema>;
 
 export const jobsSchema = z
   .record(jobName, jobSchema)
-  .describe("Gateways of their own for eval jobs: `npm run job start NAME`. docs/jobs.md.");
+  .describe("Gateways of their own for eval jobs: `gpubox job start NAME`. docs/jobs.md.");
 
 export type JobsConfig = z.infer<typeof jobsSchema>;

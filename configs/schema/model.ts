@@ -42,7 +42,7 @@ const share = {
 };
 
 const NOT_ON_DEMAND =
-  "Only engine: llamacpp is loaded on demand. Serve a GGUF with it, or write manual and switch with `npm run model stop` and `start`.";
+  "Only engine: llamacpp is loaded on demand. Serve a GGUF with it, or write manual and switch with `gpubox model stop` and `start`.";
 /** How a gateway that runs elsewhere reaches a model. */
 const elsewhere = z.union(
   [
@@ -65,7 +65,7 @@ export const modelBase = {
     .enum(["auto", "manual"], { error: ({ input }) => (input === "ondemand" ? NOT_ON_DEMAND : undefined) })
     .default("auto")
     .describe(
-      "`manual`: somebody starts the server when it is needed (`npm run model start NAME`); it may be down, and `up` neither starts, stops nor asks it.",
+      "`manual`: somebody starts the server when it is needed (`gpubox model start NAME`); it may be down, and `up` neither starts, stops nor asks it.",
     ),
   timeoutSeconds: z
     .int()
@@ -97,7 +97,7 @@ export const modelBase = {
     })
     .optional()
     .describe(
-      "Where gateways differ: `false` leaves the model out, on this box too; a `baseUrl` is how a gateway elsewhere reaches it (`npm run gateway-config`).",
+      "Where gateways differ: `false` leaves the model out, on this box too; a `baseUrl` is how a gateway elsewhere reaches it (`gpubox gateway-config`).",
     ),
 };
 

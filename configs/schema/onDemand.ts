@@ -9,7 +9,7 @@ export const onDemand = {
     .enum(["auto", "manual", "ondemand"])
     .default("auto")
     .describe(
-      "`manual`: somebody starts the server when it is needed (`npm run model start NAME`); it may be down, and `up` neither starts, stops nor asks it. `ondemand`: a request loads the model, and it is unloaded when nobody asks any more.",
+      "`manual`: somebody starts the server when it is needed (`gpubox model start NAME`); it may be down, and `up` neither starts, stops nor asks it. `ondemand`: a request loads the model, and it is unloaded when nobody asks any more.",
     ),
   slot: z
     .string()

@@ -37,7 +37,7 @@ export interface StackConfig {
   access: AccessConfig;
   backup: BackupConfig;
   observability: ObservabilityConfig;
-  /** Name to what `npm run job start` starts. */
+  /** Name to what `gpubox job start` starts. */
   jobs: JobsConfig;
   policy: PolicyConfig;
   /** Other boxes; `models` has theirs. */
@@ -46,7 +46,7 @@ export interface StackConfig {
   models: Record<string, ModelConfig>;
 }
 
-/** Secrets that `npm run up` generates when they are missing. */
+/** Secrets that `gpubox up` generates when they are missing. */
 export const generatedSecrets = [
   "masterKey",
   "saltKey",
@@ -74,15 +74,15 @@ export function stackJsonSchema(): object {
   const keys = Object.entries(sections).map(([name, schema]) => [`gpubox:${name}`, input(schema)]);
   const fingerprint = {
     type: "string",
-    description: "Written by `npm run up`: the salt key by its fingerprint.",
+    description: "Written by `gpubox up`: the salt key by its fingerprint.",
   };
   const hostId = {
     type: "string",
-    description: "Written by `npm run up`: the Docker engine behind SSH that the box is on.",
+    description: "Written by `gpubox up`: the Docker engine behind SSH that the box is on.",
   };
   const version = {
     type: "string",
-    description: "Written by `npm run up`: the version of gpubox that brought the box up last.",
+    description: "Written by `gpubox up`: the version of gpubox that brought the box up last.",
   };
   const secrets = generatedSecrets.map((name) => [`gpubox:${name}`, secret]);
   return {

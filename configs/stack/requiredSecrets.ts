@@ -61,7 +61,7 @@ export function virtualKeys({ keys }: AccessConfig): RequiredSecret[] {
   ]);
 }
 
-/** Secrets that `npm run up` makes when they are missing: the keys, but never a key of before. */
+/** Secrets that `gpubox up` makes when they are missing: the keys, but never a key of before. */
 export function generatedKeys({ keys }: AccessConfig): string[] {
   return [...new Set(Object.values(keys).map(({ key }) => key.secret))];
 }

@@ -102,7 +102,7 @@ export function readManifest(folder: string, signingKey: string): ReadManifest {
   if (!isBackup(folder))
     throw new UserError(
       `${folder} holds no backup.`,
-      "Name the folder of a backup: `npm run backup -- --list` shows them.",
+      "Name the folder of a backup: `gpubox backup --list` shows them.",
     );
   const bytes = readPlainFile(join(folder, MANIFEST), MANIFEST_BYTES);
   const path = join(folder, SIGNATURE);

@@ -104,7 +104,7 @@ export async function withBackup<T>(
   if (!found)
     throw new UserError(
       from ? `There is no backup ${from}.` : `There is no backup of the stack ${store.job.stack}.`,
-      "`npm run backup -- --list` shows them, `npm run backup` makes one.",
+      "`gpubox backup --list` shows them, `gpubox backup` makes one.",
     );
   if (directoryOf(store)) return check(found.name);
   const folder = newFolder(store);

@@ -52,7 +52,7 @@ export async function clearAnswers(box: BoxPlan): Promise<number> {
   if (result.code !== 0)
     throw new UserError(
       `Redis did not do it: ${result.stderr.trim().split("\n").at(-1)}.`,
-      `Run \`npm run doctor -- --stack ${box.stack}\`.`,
+      `Run \`gpubox doctor --stack ${box.stack}\`.`,
     );
   return removed.parse(JSON.parse(result.stdout)).removed;
 }
@@ -84,7 +84,7 @@ export async function restartGateways(box: BoxPlan, log: Log): Promise<number> {
     if (healthy.code !== 0 || !(await servesAgain(box, gateway)))
       throw new UserError(
         `${gateway} did not come back: ${healthy.stderr.trim() || "the edge does not see it"}.`,
-        `Run \`npm run doctor -- --stack ${box.stack}\`.`,
+        `Run \`gpubox doctor --stack ${box.stack}\`.`,
       );
   }
   return serving.length;

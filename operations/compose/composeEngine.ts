@@ -118,7 +118,7 @@ async function refusePulumiBox(plan: BoxPlan): Promise<void> {
   if (all.length > 0 && !(await isComposeBox(plan)))
     throw new UserError(
       `The stack ${plan.stack} runs here already, brought up by Pulumi.`,
-      `Run \`npm run down -- --stack ${plan.stack}\` first, or leave --engine compose out.`,
+      `Run \`gpubox down --stack ${plan.stack}\` first, or leave --engine compose out.`,
     );
 }
 
@@ -142,7 +142,7 @@ async function compose({ projectDir, plan }: ComposeOptions, args: string[]): Pr
   if (result.code !== 0)
     throw new UserError(
       `\`${found.program} ${[...found.args, ...args].join(" ")}\` failed with exit code ${result.code}.`,
-      "The lines above say why; correct it and run `npm run up` again.",
+      "The lines above say why; correct it and run `gpubox up` again.",
     );
 }
 
@@ -172,7 +172,7 @@ async function step(
   if (result.code !== 0)
     throw new UserError(
       `The step "${name}" failed: ${result.stderr.trim() || `exit code ${result.code}`}`,
-      "Correct it and run `npm run up` again; what runs goes on.",
+      "Correct it and run `gpubox up` again; what runs goes on.",
     );
   log(`  ${name}`);
 }

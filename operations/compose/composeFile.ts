@@ -15,7 +15,7 @@ export const COMPOSE_LOSES = [
 /**
  * A box as a Compose file: the way out for people who leave Pulumi, and the way in where no Pulumi engine can be had. Valid
  * for docker-compose 1.29 and for the v2 plugin. It holds no secret and never `env_file:`, which leaks into
- * `docker inspect`: secrets stay in the files under `dataDir`, which `npm run up` writes.
+ * `docker inspect`: secrets stay in the files under `dataDir`, which `gpubox up` writes.
  */
 export function composeFile(plan: BoxPlan): string {
   const services = servicesOf(plan);
@@ -39,7 +39,7 @@ export function composeFile(plan: BoxPlan): string {
 function header(plan: BoxPlan): string {
   const lines = [
     `The gpubox stack "${plan.stack}" as a Compose file. Start it: docker-compose -p ${plan.prefix} -f <this file> up -d`,
-    `It needs the files under ${plan.dataDir} (configs, env files, model files), which \`npm run up\` writes.`,
+    `It needs the files under ${plan.dataDir} (configs, env files, model files), which \`gpubox up\` writes.`,
     "Against `pulumi up` it loses:",
     ...COMPOSE_LOSES.map((loss) => `- ${loss}`),
   ];

@@ -1,4 +1,4 @@
-/** Programs that `npm run connect` knows. */
+/** Programs that `gpubox connect` knows. */
 export const clients = ["openai", "anthropic", "claude-code", "openhands", "opencode", "open-webui"] as const;
 
 export type Client = (typeof clients)[number];

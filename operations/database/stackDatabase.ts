@@ -49,7 +49,7 @@ export async function makeAccess(database: StackDatabase, log: Log): Promise<voi
   const running = await run("docker", ["-H", docker, "ps", "-q", ...filters]);
   const container = running.stdout.split("\n")[0];
   if (container) await runStep(database, gateway.access, log, { GPUBOX_CONTAINER: container });
-  else log("  no gateway of this config runs: `npm run up` makes the declared teams and keys");
+  else log("  no gateway of this config runs: `gpubox up` makes the declared teams and keys");
 }
 
 async function runStep(
@@ -63,5 +63,5 @@ async function runStep(
     stdin: stdin && renderText(stdin, secrets),
   });
   for (const line of done.stdout.split("\n").filter(Boolean)) log(`  ${line}`);
-  if (done.code !== 0) throw new UserError(done.stderr.trim(), "Correct it and run `npm run up`.");
+  if (done.code !== 0) throw new UserError(done.stderr.trim(), "Correct it and run `gpubox up`.");
 }

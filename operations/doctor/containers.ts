@@ -67,7 +67,7 @@ export const containerRows: Row[] = [
       const said = facts.docker;
       if (said.state === "answers") return [];
       if (said.state === "no-cli")
-        return [{ what: "There is no `docker` command here.", fix: "Run `npm run up`: it installs Docker." }];
+        return [{ what: "There is no `docker` command here.", fix: "Run `gpubox up`: it installs Docker." }];
       if (said.state === "denied")
         return [
           {

@@ -118,7 +118,7 @@ export interface HostFacts {
   unreachable?: { what: string; fix: string };
   /** What a host behind SSH is like; `here` where the box is on this machine. */
   remote?: RemoteFacts | "here";
-  /** Firewall rules that this machine lacks, as `npm run host prepare` would say. Of a host behind SSH `remote` tells. */
+  /** Firewall rules that this machine lacks, as `gpubox host prepare` would say. Of a host behind SSH `remote` tells. */
   firewall?: string[];
   disks?: { folders: string[]; freeBytes: number }[];
   memory?: { totalBytes: number; availableBytes: number };
@@ -128,7 +128,7 @@ export interface HostFacts {
 
 export interface RemoteFacts {
   state: HostState;
-  /** What `npm run host prepare` would do. */
+  /** What `gpubox host prepare` would do. */
   steps: string[];
   /** Seconds by which its clock is ahead of this machine's. */
   aheadSeconds: number;

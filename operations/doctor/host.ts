@@ -15,13 +15,13 @@ const NAME_ROUNDS_UP = 1.01;
 const firewallRow: Row = {
   id: "firewall",
   symptom: "a container reaches a service of the host, or the cloud's metadata address",
-  cause: "the rules of `npm run host prepare` are not there",
+  cause: "the rules of `gpubox host prepare` are not there",
   level: "note",
   check: ({ stack }, { host }) => {
     if (host.remote !== undefined && host.remote !== "here") return [];
     return host.firewall?.map((does) => ({
       what: `This machine lets the box's containers reach its own ports and metadata addresses; missing is: ${does}.`,
-      fix: `Run \`npm run host prepare -- --stack ${stack}\`; it shows its plan first.`,
+      fix: `Run \`gpubox host prepare --stack ${stack}\`; it shows its plan first.`,
     }));
   },
 };
@@ -37,7 +37,7 @@ export const hostRows: Row[] = [
         ?.filter(({ freeBytes }) => freeBytes < LOW_DISK_GIB * GiB)
         .map(({ folders, freeBytes }) => ({
           what: `Only ${(freeBytes / GiB).toFixed(1)} GiB are free for ${folders.join(" and ")}.`,
-          fix: "Run `npm run gc -- --yes`, then look at `docker system df`.",
+          fix: "Run `gpubox gc --yes`, then look at `docker system df`.",
         })),
   },
   {
@@ -51,7 +51,7 @@ export const hostRows: Row[] = [
       return [
         {
           what: `Of the host's ${(totalBytes / GiB).toFixed(1)} GiB of memory only ${(availableBytes / GiB).toFixed(1)} GiB are available.`,
-          fix: "Stop a model (`npm run model stop MODEL`), or lower memoryMiB of what needs less.",
+          fix: "Stop a model (`gpubox model stop MODEL`), or lower memoryMiB of what needs less.",
         },
       ];
     },

@@ -54,7 +54,7 @@ export const remoteRows: Row[] = [
         const driver = missingDriver(state);
         const missing = steps.map((does) => ({
           what: `The host is not as a prepared one: ${does}.`,
-          fix: `Run \`npm run host prepare -- --stack ${stack}\`; it shows its plan first.`,
+          fix: `Run \`gpubox host prepare --stack ${stack}\`; it shows its plan first.`,
         }));
         return driver ? [driver, ...missing] : missing;
       }),

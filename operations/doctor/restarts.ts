@@ -23,7 +23,7 @@ function memoryFindings(box: BoxPlan, { containers }: Facts): Finding[] | undefi
           what: `${whose}: the kernel killed ${lost}, the last at ${lastAt}${healed}.`,
           fix:
             limit === "host"
-              ? "Stop a model (`npm run model stop MODEL`), or lower memoryMiB of what needs less."
+              ? "Stop a model (`gpubox model stop MODEL`), or lower memoryMiB of what needs less."
               : raise(box, role),
         },
       ];

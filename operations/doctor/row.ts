@@ -55,10 +55,10 @@ export function judge(rows: Row[], box: BoxPlan, facts: Facts): Verdict[] {
 
 /** What a person types to bring a stack into the state of its config. */
 export function upCommand({ stack }: BoxPlan): string {
-  return `\`npm run up -- --stack ${stack}\``;
+  return `\`gpubox up --stack ${stack}\``;
 }
 
 /** What a person types to read the logs of a part of the box. */
 export function logsCommand({ stack }: BoxPlan, of: string): string {
-  return `\`npm run logs ${of} -- --stack ${stack}\``;
+  return `\`gpubox logs ${of} --stack ${stack}\``;
 }

@@ -101,7 +101,7 @@ function reachFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
 
 function rejoin({ prefix, stack }: BoxPlan, role: string, network: string): string {
   const container = `${prefix}-${role}`;
-  return `Run \`docker network connect --alias ${role} ${prefix}-${network} ${container}\`, or \`docker rm -f ${container}\` and \`npm run up -- --stack ${stack}\`.`;
+  return `Run \`docker network connect --alias ${role} ${prefix}-${network} ${container}\`, or \`docker rm -f ${container}\` and \`gpubox up --stack ${stack}\`.`;
 }
 
 function slowFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {

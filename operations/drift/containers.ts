@@ -147,7 +147,7 @@ export function strangers(
             ];
       const job = settings.labels[JOB_LABEL];
       const ours = job === undefined && name.startsWith(`${box.prefix}-`);
-      const byHand = job === undefined ? `docker rm -f ${name}` : `npm run job stop ${job}`;
+      const byHand = job === undefined ? `docker rm -f ${name}` : `gpubox job stop ${job}`;
       return [
         {
           ...{ kind: "undeclared container", subject: name, byUp: ours, affected },

@@ -103,7 +103,7 @@ function volumeDifferences(box: BoxPlan, { volumes }: DriftFacts, up: string): D
         },
         what: `The volume ${volume.name} is missing, and with it what was in it.`,
         fix: guarded
-          ? "Restore a backup, `npm run restore`, or begin anew as docs/data.md says."
+          ? "Restore a backup, `gpubox restore`, or begin anew as docs/data.md says."
           : `Run ${up}: it makes an empty one.`,
       },
     ];

@@ -66,6 +66,6 @@ async function step({ docker }: BoxPlan, what: string, script: string, stdin?: s
   if (code !== 0)
     throw new UserError(
       `${what} could not be put back: ${stderr.trim().split("\n").at(-1)}.`,
-      "Look at the host's disk and rights, and run `npm run up` again.",
+      "Look at the host's disk and rights, and run `gpubox up` again.",
     );
 }

@@ -85,7 +85,7 @@ export async function removeGarbage(item: Garbage): Promise<void> {
   if (result.code !== 0)
     throw new UserError(
       `${item.name} could not be removed: ${result.stderr.trim().split("\n").at(-1)}.`,
-      "Look at what uses it, and run `npm run gc` again.",
+      "Look at what uses it, and run `gpubox gc` again.",
     );
 }
 
@@ -119,7 +119,7 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
       throw error;
     throw new UserError(
       `Nobody can say what generation ${generation} of the stack ${stack} needs: ${error.message}`,
-      `If you will never roll back to it, remove ${folder} and run \`npm run gc\` again.`,
+      `If you will never roll back to it, remove ${folder} and run \`gpubox gc\` again.`,
     );
   } finally {
     rmSync(workdir, { recursive: true });

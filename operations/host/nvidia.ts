@@ -27,7 +27,7 @@ export function missingDriver({ nvidia, nvidiaDriver, distribution }: HostState)
       : "`sudo apt-get install nvidia-driver` (component non-free)";
   return {
     what: "There is an NVIDIA device but no driver.",
-    fix: `There: ${install}, reboot, and \`npm run host prepare\` again.`,
+    fix: `There: ${install}, reboot, and \`gpubox host prepare\` again.`,
   };
 }
 

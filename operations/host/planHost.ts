@@ -20,7 +20,7 @@ const LOG_OPTS = { "max-size": "20m", "max-file": "5" };
 /** Why a host cannot be prepared; undefined where it can. */
 export function unprepared(state: HostState, name: string, stack: string): Failure | undefined {
   const { root, user, distribution } = state;
-  const again = `run \`npm run host prepare -- --stack ${stack}\` again`;
+  const again = `run \`gpubox host prepare --stack ${stack}\` again`;
   if (root === "no sudo")
     return {
       what: `${user} is not root on ${name}, and there is no sudo.`,
@@ -34,7 +34,7 @@ export function unprepared(state: HostState, name: string, stack: string): Failu
   if (!state.apt || !distribution.family)
     return {
       what: `gpubox prepares Debian and Ubuntu; ${name} runs ${distribution.name}.`,
-      fix: "Install Docker as https://docs.docker.com/engine/install/ says; then `npm run up` needs no preparation.",
+      fix: "Install Docker as https://docs.docker.com/engine/install/ says; then `gpubox up` needs no preparation.",
     };
   if (mergeDaemonJson(state.daemonJson, {}) === "broken")
     return {
@@ -85,7 +85,7 @@ export function planHost(state: HostState, options: { dataDir: string; firewall:
   if (firewall) steps.push(firewall);
   if (!options.firewall.reach)
     notes.push(
-      "Without its firewall rules: what the box's containers may reach is not known before `npm run plan` finds no mistake.",
+      "Without its firewall rules: what the box's containers may reach is not known before `gpubox plan` finds no mistake.",
     );
   const hidden = [
     ...(state.daemonJsonHidden ? ["/etc/docker/daemon.json"] : []),

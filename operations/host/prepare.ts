@@ -15,7 +15,7 @@ export async function readHost(at: StackHost): Promise<HostState> {
   if (read.code !== 0)
     throw new UserError(
       `${hostName(at.host.docker)} cannot be read: ${lastLine(read.stderr) || `exit code ${read.code}`}.`,
-      "Run `npm run doctor` to see how far it gets.",
+      "Run `gpubox doctor` to see how far it gets.",
     );
   return parseState(read.stdout);
 }
@@ -50,7 +50,7 @@ export async function prepareStep(at: StackHost, state: HostState, step: HostSte
   if (done.code === 0) return;
   throw new UserError(
     `The step "${step.does}" failed: ${lastLine(done.stderr) || lastLine(done.stdout) || `exit code ${done.code}`}.`,
-    `Correct that on ${hostName(at.host.docker)} and run \`npm run host prepare -- --stack ${at.stack}\` again.`,
+    `Correct that on ${hostName(at.host.docker)} and run \`gpubox host prepare --stack ${at.stack}\` again.`,
   );
 }
 

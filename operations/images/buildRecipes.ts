@@ -95,7 +95,7 @@ async function buildBase(reference: string, options: BuildOptions): Promise<void
   if (process.getuid?.() !== 0)
     throw new UserError(
       "The images' base is made with debootstrap, which needs root.",
-      'Run once: sudo env "PATH=$PATH" npm run images build',
+      'Run once: sudo env "PATH=$PATH" gpubox images build',
     );
   await ensureDebootstrap(options.log);
   // Not /tmp: it is often mounted without devices, which debootstrap refuses.
@@ -121,7 +121,7 @@ async function checkArchitecture(docker: string): Promise<void> {
   if (engine === own) return;
   throw new UserError(
     `The Docker engine runs on ${engine} and this machine is ${own}, so images cannot be built here for it.`,
-    "Run `npm run images build` on the engine's machine.",
+    "Run `gpubox images build` on the engine's machine.",
   );
 }
 

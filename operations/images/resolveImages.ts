@@ -157,7 +157,7 @@ async function pull(role: ImageRole, entry: LockEntry, docker: string, log: Log)
   if (result.code !== 0)
     throw new UserError(
       `The image for ${role} could not be pulled: ${result.stderr.trim().split("\n").at(-1)}.`,
-      "Try again, resolve anew with `npm run images update`, or set GPUBOX_IMAGES=build to build from the recipes.",
+      "Try again, resolve anew with `gpubox images update`, or set GPUBOX_IMAGES=build to build from the recipes.",
     );
   log(`${role}: pulled in ${Math.round((Date.now() - start) / 1000)} s`);
   return reference;

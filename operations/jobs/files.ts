@@ -28,7 +28,7 @@ export async function renderJob(options: StartOptions): Promise<JobFiles> {
   if ("box" in job.upstream)
     throw new UserError(
       `The job ${plan.name} has a model of this box, which only containers on the box's networks reach.`,
-      `Start its gateway: npm run job start ${plan.name} -- --stack ${stack}.`,
+      `Start its gateway: gpubox job start ${plan.name} --stack ${stack}.`,
     );
   const record = readRecord(plan.folder);
   if (record && record.stoppedAt === null)

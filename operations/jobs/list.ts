@@ -45,7 +45,7 @@ export async function showJob(job: string, options: JobsOptions = {}): Promise<L
   if (found) return found;
   throw new UserError(
     `The stack ${options.stack ?? "dev"} has no job "${job}".`,
-    "`npm run job list` shows those that it has.",
+    "`gpubox job list` shows those that it has.",
   );
 }
 

@@ -22,7 +22,7 @@ export function readJobStack(projectDir: string, stack: string): PlanContext {
   if (sshAddress(config.host.docker))
     throw new UserError(
       `Jobs have their folders beside their gateways, and the box of ${stack} is on ${hostName(config.host.docker)}.`,
-      "Run `npm run job` in a checkout on that host, with docker: unix:///var/run/docker.sock.",
+      "Run `gpubox job` in a checkout on that host, with docker: unix:///var/run/docker.sock.",
     );
   const standIns = Object.fromEntries(names.map((name) => [name, standIn(name)]));
   return contextOf({

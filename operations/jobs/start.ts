@@ -57,7 +57,7 @@ async function requireFree(docker: string, stack: string, { name, port }: JobPla
   if (there)
     throw new UserError(
       `The job ${name} is there already (${there.status}).`,
-      `Stop it, \`npm run job stop ${name} -- --stack ${stack}\`, or name this run otherwise: --as NAME.`,
+      `Stop it, \`gpubox job stop ${name} --stack ${stack}\`, or name this run otherwise: --as NAME.`,
     );
   const holder = await holderOf({ bind: "127.0.0.1", port, key: "port" }, docker);
   if (holder === "free" || holder === "unknown") return;
@@ -76,7 +76,7 @@ async function requireBox(docker: string, stack: string, { networks, image, edge
   if (seen.some(({ code }) => code !== 0))
     throw new UserError(
       `The stack ${stack} is not up: a job uses its networks and the images of its gateway and edge.`,
-      `Bring it up first: npm run up -- --stack ${stack}.`,
+      `Bring it up first: gpubox up --stack ${stack}.`,
     );
 }
 
@@ -140,7 +140,7 @@ function refuseForeign({ name, folder }: JobPlan, stack: string): void {
   if (!record || record.stoppedAt !== null || record.stack === stack) return;
   throw new UserError(
     `${folder} belongs to the job ${record.job} of the stack ${record.stack}.`,
-    `Stop that first, or name this run otherwise: npm run job start ${name} -- --as NAME.`,
+    `Stop that first, or name this run otherwise: gpubox job start ${name} --as NAME.`,
   );
 }
 

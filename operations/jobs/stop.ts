@@ -30,7 +30,7 @@ export async function stopJob(job: string, options: JobsOptions = {}): Promise<J
   if (!record || record.stack !== stack)
     throw new UserError(
       `The stack ${stack} has no job "${job}" that runs.`,
-      `\`npm run job list -- --stack ${stack}\` shows those that do.`,
+      `\`gpubox job list --stack ${stack}\` shows those that do.`,
     );
   await removeEdge(docker, stack, job);
   if (record.stoppedAt !== null) log(`${job} is stopped already`);
@@ -59,7 +59,7 @@ export async function pruneJobs(options: JobsOptions = {}): Promise<string[]> {
   if (failed.length > 0)
     throw new UserError(
       `Not every expired job could be ended: ${failed.join("; ")}.`,
-      "Put that right, and run `npm run job prune` again.",
+      "Put that right, and run `gpubox job prune` again.",
     );
   return expired.map(({ job }) => job);
 }
@@ -86,7 +86,7 @@ async function end(
   }
   await gone(["-H", docker, "stop", ...(await grace(docker, id)), id]);
   await gone(["-H", docker, "rm", id]);
-  log(`${job} is stopped; \`npm run trajectory check ${folder}/log -- --stack ${stack}\` proves its log`);
+  log(`${job} is stopped; \`gpubox trajectory check ${folder}/log --stack ${stack}\` proves its log`);
   // The job may have been started anew meanwhile.
   return record && readRecord(folder)?.container === record.container ? endRecord(record) : record;
 }

@@ -124,7 +124,7 @@ function stream(
   };
   for (const out of [child.stdout, child.stderr]) createInterface(out).on("line", read);
   return new Promise((resolve, reject) => {
-    child.on("error", () => reject(new UserError("`docker` cannot be started.", "Run `npm run doctor`.")));
+    child.on("error", () => reject(new UserError("`docker` cannot be started.", "Run `gpubox doctor`.")));
     child.on("close", (code) => {
       if (!code || follow) return resolve();
       reject(

@@ -42,7 +42,7 @@ export async function statusOfModels(
   if (!containers)
     throw new UserError(
       `The Docker engine at ${box.docker} does not answer.`,
-      `Run \`npm run doctor -- --stack ${box.stack}\`.`,
+      `Run \`gpubox doctor --stack ${box.stack}\`.`,
     );
   const counted = minutes.flatMap(([instance, count]) =>
     count === undefined ? [] : [[instance, count] as const],

@@ -74,7 +74,7 @@ async function stopServer(plan: BoxPlan, server: Server, log: Log): Promise<void
   await undrain(plan, server);
   const all = onDemand ? `, and ${names.join(", ")} with it` : "";
   log(`${title} is stopped${all}; ${startCommand(plan.stack, names[0]!)} starts it again`);
-  if (started) log("The next `npm run up` starts it again, because its entry does not say start: manual.");
+  if (started) log("The next `gpubox up` starts it again, because its entry does not say start: manual.");
 }
 
 function serversCalled(plan: BoxPlan, name: string): Server[] {
@@ -99,7 +99,7 @@ async function stateOf(plan: BoxPlan, server: Server): Promise<"running" | "stop
   if (result.code !== 0)
     throw new UserError(
       `The container of ${server.title} is not there: ${result.stderr.trim()}.`,
-      `Bring the stack up first: npm run up -- --stack ${plan.stack}.`,
+      `Bring the stack up first: gpubox up --stack ${plan.stack}.`,
     );
   return ["running", "restarting", "paused"].includes(result.stdout.trim()) ? "running" : "stopped";
 }

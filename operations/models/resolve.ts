@@ -111,7 +111,7 @@ async function onThisMachine(path: string): Promise<Found> {
   if (!entry)
     throw new UserError(
       `${path} is not on this machine.`,
-      "Lock it where it is: run `npm run models lock` on the host, and commit models.lock.json.",
+      "Lock it where it is: run `gpubox models lock` on the host, and commit models.lock.json.",
     );
   if (!entry.isDirectory()) return hostGguf(path);
   const found = await repository(path, "main", filesBelow(path), hubOf(path));

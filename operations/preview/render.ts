@@ -8,11 +8,11 @@ import type { Preview } from "./types";
 /** Characters that a comment on a pull request may have, with some air: GitHub's limit is 65,536. */
 const LONGEST = 60_000;
 
-const NOTHING = "`npm run up` would change nothing.";
+const NOTHING = "`gpubox up` would change nothing.";
 
 const UNFINISHED = "Nothing differs from what is recorded, but the last `up` did not finish.";
 
-/** What `npm run preview` prints. */
+/** What `gpubox preview` prints. */
 export function previewText(preview: Preview): string {
   const parts = sectionsOf(preview).map(({ title, lines }) =>
     [title, ...lines.map((line) => `  ${visible(line)}`)].join("\n"),
@@ -37,7 +37,7 @@ export function previewMarkdown(preview: Preview): string {
     const text = markdownOf(section);
     left -= text.length + 2;
     if (left < 0)
-      return [...parts, "_The rest is too long for a comment: run `npm run preview`._"].join("\n\n");
+      return [...parts, "_The rest is too long for a comment: run `gpubox preview`._"].join("\n\n");
     parts.push(text);
   }
   return `${parts.join("\n\n")}\n`;
@@ -54,7 +54,7 @@ export function mistakesMarkdown(stack: string, problems: Problem[]): string {
 export function removedText(stack: string): string {
   return (
     `Pulumi.${stack}.yaml is removed, which by itself deletes nothing: its box goes on as it is, and nothing brings it up any ` +
-    `more. \`npm run down -- --stack ${stack}\` takes it down, and wants the file.`
+    `more. \`gpubox down --stack ${stack}\` takes it down, and wants the file.`
   );
 }
 

@@ -154,7 +154,7 @@ export function requirePassed(checks: SmokeCheck[]): void {
   if (failures.length === 0) return;
   throw new UserError(
     `${failures.length} of ${checks.length} checks failed:\n${failures.join("\n")}`,
-    "Run `npm run doctor`, read `npm run logs -- MODEL`, then run `npm run smoke` again.",
+    "Run `gpubox doctor`, read `gpubox logs MODEL`, then run `gpubox smoke` again.",
   );
 }
 

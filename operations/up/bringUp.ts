@@ -161,6 +161,6 @@ async function convergeWithPulumi(
   if (result.code !== 0)
     throw new UserError(
       "`pulumi up` did not finish; what served before goes on serving.",
-      "The lines above say why; correct it and run `npm run up` again.",
+      "The lines above say why; correct it and run `gpubox up` again.",
     );
 }

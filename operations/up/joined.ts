@@ -26,6 +26,6 @@ export function checkJoined(config: StackConfig): void {
   if (missing === undefined) return;
   throw new UserError(
     `There is no network ${missing} on the host, which gpubox:gateway.joinNetworks names.`,
-    joinedMissing(missing, `\`npm run up -- --stack ${config.stack}\``),
+    joinedMissing(missing, `\`gpubox up --stack ${config.stack}\``),
   );
 }

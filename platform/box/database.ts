@@ -69,7 +69,7 @@ async function psql(at: DatabaseAt, how: string, database: string, sql: string):
   if (/No such container|is not running/.test(stderr))
     throw new UserError(
       `The database does not run: there is no container ${at.container}.`,
-      "Run `npm run up` first.",
+      "Run `gpubox up` first.",
     );
   throw new UserError(
     `Postgres refused: ${stderr.trim().split("\n").slice(-3).join(" ")}`,

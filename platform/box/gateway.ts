@@ -47,6 +47,6 @@ export async function requireGateway(box: BoxPlan): Promise<string> {
   if (gateway) return gateway;
   throw new UserError(
     `No gateway of the stack ${box.stack} runs.`,
-    `Run \`npm run doctor -- --stack ${box.stack}\`, or \`npm run up -- --stack ${box.stack}\`.`,
+    `Run \`gpubox doctor --stack ${box.stack}\`, or \`gpubox up --stack ${box.stack}\`.`,
   );
 }

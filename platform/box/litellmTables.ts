@@ -12,7 +12,7 @@ export async function litellmRows<T>(at: DatabaseAt, row: z.ZodType<T>, select: 
   if (await isEmpty(at))
     throw new UserError(
       "The database holds none of LiteLLM's tables.",
-      "A gateway that can use the database makes them: `npm run up` says whether this one can.",
+      "A gateway that can use the database makes them: `gpubox up` says whether this one can.",
     );
   const text = await ownerSql(
     at,

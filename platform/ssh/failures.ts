@@ -76,12 +76,12 @@ export function engineFailure(probe: string, host: HostConfig, stack: string): F
   if (seen.has("socket") && !seen.has("writable"))
     return {
       what: `Docker runs on ${name}, but ${user} may not use it.`,
-      fix: `Add ${user} to the group docker: \`npm run host prepare -- --stack ${stack}\`, or there \`sudo usermod -aG docker ${user}\`.`,
+      fix: `Add ${user} to the group docker: \`gpubox host prepare --stack ${stack}\`, or there \`sudo usermod -aG docker ${user}\`.`,
     };
   if (!seen.has("installed") && !seen.has("socket"))
     return {
       what: `There is no Docker on ${name}.`,
-      fix: `Run \`npm run host prepare -- --stack ${stack}\`; it shows what it would do first.`,
+      fix: `Run \`gpubox host prepare --stack ${stack}\`; it shows what it would do first.`,
     };
   if (seen.has("answers"))
     return {

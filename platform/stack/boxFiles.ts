@@ -51,7 +51,7 @@ function readBoxFile(projectDir: string, stack: string): BoxFile {
     return {
       unreadable: {
         what: `${name} is no stack file: it cannot be read.`,
-        fix: `\`npm run preview -- --stack ${stack}\` says why.`,
+        fix: `\`gpubox preview --stack ${stack}\` says why.`,
       },
     };
   }

@@ -59,7 +59,7 @@ export function restorePrevious(projectDir: string, stack: string, now: string):
   if (!previous)
     throw new UserError(
       `No generation before ${now} is recorded here.`,
-      "Put the stack config back that you want and run `npm run up`.",
+      "Put the stack config back that you want and run `gpubox up`.",
     );
   const folder = recordOf(projectDir, stack, previous);
   copyFileSync(join(folder, "stack.yaml"), projectPaths(projectDir).stackConfig(stack));

@@ -68,14 +68,14 @@ export function readLock(projectDir: string): ImageLock {
   const lock = readJson(
     existsSync(own) ? own : join(imagesDir(projectDir), "lock.json"),
     lockSchema,
-    "Restore it from version control, or delete it and run `npm run images lock`.",
+    "Restore it from version control, or delete it and run `gpubox images lock`.",
   );
   return forEachRole((role) => {
     const wanted = officials[role];
     const entry = lock?.[role];
     return entry?.image === wanted.image && entry.tag === wanted.tag
       ? entry
-      : unresolved(wanted, "`npm run images lock` has not resolved this tag yet");
+      : unresolved(wanted, "`gpubox images lock` has not resolved this tag yet");
   });
 }
 

@@ -11,7 +11,7 @@ import { UserError } from "../process";
 export function readModelLock(projectDir: string): ModelLock {
   const path = join(projectDir, MODEL_LOCK_FILE);
   if (!existsSync(path)) return {};
-  const fix = "Restore it from git, or remove it and run `npm run models lock`.";
+  const fix = "Restore it from git, or remove it and run `gpubox models lock`.";
   let json: unknown;
   try {
     json = JSON.parse(readFileSync(path, "utf8"));

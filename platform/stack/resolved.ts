@@ -15,7 +15,7 @@ export const resolvedSchema = z.object({
   knownModels: z.array(z.string()),
 });
 
-/** Where `npm run up` records what this machine could get, so that a preview needs no network. */
+/** Where `gpubox up` records what this machine could get, so that a preview needs no network. */
 export function resolvedPath(projectDir: string, stack: string): string {
   return join(projectDir, ".gpubox", `resolved.${stack}.json`);
 }

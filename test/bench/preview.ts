@@ -24,7 +24,7 @@ export async function benchPreview(
   const box = makeProject(stack, port, { models: models(sizes[0]!) });
   try {
     const up = await gpubox(box, "up", "--yes");
-    if (up.code !== 0) throw new Error(`npm run up failed:\n${up.stdout}\n${up.stderr}`);
+    if (up.code !== 0) throw new Error(`gpubox up failed:\n${up.stdout}\n${up.stderr}`);
     const rows: string[][] = [];
     const points: [number, number][] = [];
     const ratios: number[] = [];

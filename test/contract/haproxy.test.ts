@@ -80,7 +80,7 @@ const PEM = (() => {
 })();
 
 const names = Object.keys(haproxies);
-if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image gpubox/edge (npm run images)");
+if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image gpubox/edge (gpubox images)");
 
 (names.length > 0 ? describe.each(names) : describe.skip.each(["no HAProxy"]))("%s HAProxy", (name) => {
   let dir: string;
@@ -143,7 +143,7 @@ if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image g
 
   test.each([
     ["as it is", {}],
-    ["of a model that is started by hand", { startHint: "npm run model start giant", holdSeconds: 0 }],
+    ["of a model that is started by hand", { startHint: "gpubox model start giant", holdSeconds: 0 }],
     ["of a model that a slot loads", { slot: "big" }],
     ["with a port of its own", { direct: { keyed: true } }],
     ["with a port of its own, before a backend without a key", { direct: { keyed: false } }],

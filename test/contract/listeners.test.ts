@@ -4,7 +4,7 @@ import { isModern, KEY, LIMIT, type Listener, Listeners, type Runner, runners } 
 import { type RawAnswer, sendH2, sendRaw } from "../support/rawClient";
 
 const found = runners();
-if (found.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image gpubox/edge (npm run images)");
+if (found.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image gpubox/edge (gpubox images)");
 
 const MINUTE = 60_000;
 const NAMES: Listener[] = [

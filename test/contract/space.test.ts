@@ -41,7 +41,7 @@ const MiB = 1024 ** 2;
     return code === 0 ? "enough" : stderr.trim();
   };
   const refusal = (what: string) =>
-    `${what}; nothing was stopped. Make room there (npm run gc lists model files that no stack uses, docker system df shows what Docker holds) and run the same command again.`;
+    `${what}; nothing was stopped. Make room there (gpubox gc lists model files that no stack uses, docker system df shows what Docker holds) and run the same command again.`;
 
   beforeAll(async () => {
     const docker = "unix:///var/run/docker.sock";

@@ -50,7 +50,7 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
   let project: DatabaseProject;
   let repository: string;
   let directory: string;
-  /** What `npm run backup -- --to` is about, without a process for each. */
+  /** What `gpubox backup --to` is about, without a process for each. */
   const inDirectory = () => ({
     projectDir: project.dir,
     job: { ...jobOf(project), restic: undefined, directory },
@@ -309,7 +309,7 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
   test("of a database that does not run are refused with what to do", async () => {
     await run("docker", ["stop", "gpubox-bak-database"]);
     await expect(backUp(inDirectory(), "a test", quiet)).rejects.toThrow(
-      "The database does not run: there is no container gpubox-bak-database. Run `npm run up` first.",
+      "The database does not run: there is no container gpubox-bak-database. Run `gpubox up` first.",
     );
   });
 

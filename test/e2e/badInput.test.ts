@@ -79,21 +79,21 @@ const cases: [string, Record<string, unknown>, string][] = [
   [
     "a model that is not in the lock",
     { engine: "vllm", model: "hf://acme/other", gpu: { devices: [2], memoryGiB: 8 } },
-    "x.model: hf://acme/other is not in models.lock.json. Run `npm run models lock`, and commit the file.",
+    "x.model: hf://acme/other is not in models.lock.json. Run `gpubox models lock`, and commit the file.",
   ],
   [
     "a projector that is not in the lock",
     { engine: "llamacpp", model: GGUF, mmproj: "hf://acme/mystery/eyes.gguf" },
-    "x.mmproj: hf://acme/mystery/eyes.gguf is not in models.lock.json. Run `npm run models lock`, and commit the file.",
+    "x.mmproj: hf://acme/mystery/eyes.gguf is not in models.lock.json. Run `gpubox models lock`, and commit the file.",
   ],
   [
     "an adapter that is not in the lock",
     { engine: "vllm", model: SAFETENSORS, loraModules: { sql: "hf://acme/sql" } },
-    "x.loraModules.sql: hf://acme/sql is not in models.lock.json. Run `npm run models lock`, and commit the file.",
+    "x.loraModules.sql: hf://acme/sql is not in models.lock.json. Run `gpubox models lock`, and commit the file.",
   ],
 ];
 
-describe("npm run plan, on the reference box", () => {
+describe("gpubox plan, on the reference box", () => {
   let project: TestProject;
 
   beforeAll(() => {

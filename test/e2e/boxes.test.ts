@@ -91,7 +91,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
       const { code, stderr } = await gpubox(box, "up", "--yes");
       expect(code).toBe(1);
       expect(stderr.replace(/\s+/g, " ")).toContain(
-        `There is no network ${NETWORK} on the host, which gpubox:gateway.joinNetworks names. Bring up what it belongs to, or make it (\`docker network create ${NETWORK}\`), then run \`npm run up -- --stack boxes1\`.`,
+        `There is no network ${NETWORK} on the host, which gpubox:gateway.joinNetworks names. Bring up what it belongs to, or make it (\`docker network create ${NETWORK}\`), then run \`gpubox up --stack boxes1\`.`,
       );
       expect(await containersOf("boxes1")).toEqual({});
     },

@@ -97,7 +97,7 @@ if (why) console.warn(`SKIPPED: a full disk under a box: ${why}`);
   );
 
   test(
-    "fails `npm run up` in the same way",
+    "fails `gpubox up` in the same way",
     async () => {
       const up = await gpubox(project, "up", "--yes");
       expect(up.code).toBe(1);

@@ -11,7 +11,7 @@ const STACK = "routeelse";
 const NETWORK = `gpubox-${STACK}`;
 const KEY = "sk-elsewhere-0123456789abcdef";
 
-/** What `npm run gateway-config` writes, in the hands of the real LiteLLM. */
+/** What `gpubox gateway-config` writes, in the hands of the real LiteLLM. */
 (hasDocker ? describe : describe.skip)("a gateway that runs elsewhere", () => {
   let project: TestProject;
   /** Begun early: it takes as long as a start. */

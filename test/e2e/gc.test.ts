@@ -81,7 +81,7 @@ const STACK = "gc";
       // With --json, what people read goes to standard error.
       expect([listed.code, listed.stderr]).toEqual([
         0,
-        expect.stringContaining("`npm run gc -- --yes` removes them."),
+        expect.stringContaining("`gpubox gc --yes` removes them."),
       ]);
       const bytes = expect.any(Number);
       expect(JSON.parse(listed.stdout)).toEqual(

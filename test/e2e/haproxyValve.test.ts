@@ -144,13 +144,13 @@ describeLab("a valve before a backend", () => {
   test(
     "a model that is started by hand says so at once, after a reload of its own configuration",
     async () => {
-      lab.writeValve("model", { model: "giant", holdSeconds: 0, startHint: "npm run model start giant" });
+      lab.writeValve("model", { model: "giant", holdSeconds: 0, startHint: "gpubox model start giant" });
       expect((await lab.reload("valve")).stdout).toBe("reloaded\n");
       await lab.docker("stop", "--time", "1", lab.name("model"));
       await eventually(async () => (await post()).status === 503);
       const { json, took } = await post();
       expect(json.error?.message).toBe(
-        "Model giant is not available: it is started by hand, with `npm run model start giant`",
+        "Model giant is not available: it is started by hand, with `gpubox model start giant`",
       );
       expect(took).toBeLessThan(2000);
     },

@@ -205,7 +205,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
     [
       "a model that is stopped",
       "sleeping",
-      /It does not serve now: Model sleeper is not available: .*npm run model start sleeper/,
+      /It does not serve now: Model sleeper is not available: .*gpubox model start sleeper/,
       [],
     ],
     ["a name that the upstream does not serve", "unnamed", /It has no model GLM-5; it lists echo\.$/m, []],

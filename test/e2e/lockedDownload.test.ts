@@ -94,7 +94,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       const preview = await shell(`pulumi preview --stack ${STACK}`);
       expect(preview.code).not.toBe(0);
       expect(said(preview)).toContain(
-        `gpubox:models.m.model: ${SOURCE} is not in models.lock.json. Run \`npm run models lock\`, and commit the file.`,
+        `gpubox:models.m.model: ${SOURCE} is not in models.lock.json. Run \`gpubox models lock\`, and commit the file.`,
       );
       const without = await gpubox(project, "models", "lock");
       expect([without.code, said(without)]).toEqual([

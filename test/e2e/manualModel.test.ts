@@ -13,7 +13,7 @@ const MINUTE = 60_000;
 const STACK = "manual";
 const ANSWER = "pong from the gpubox test model";
 const BACKEND = `gpubox-${STACK}-backend-giant`;
-const HINT = `npm run model start giant -- --stack ${STACK}`;
+const HINT = `gpubox model start giant --stack ${STACK}`;
 
 type Sections = Record<string, Record<string, Record<string, unknown>>>;
 
@@ -139,7 +139,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       expect(started.code).toBe(1);
       expect(started.stderr).toContain("giant did not start");
       expect(started.stderr).toContain("no such model file");
-      expect(started.stderr).toContain(`npm run model stop giant -- --stack ${STACK} gives up`);
+      expect(started.stderr).toContain(`gpubox model stop giant --stack ${STACK} gives up`);
       expect((await gpubox(project, "model", "stop", "giant")).code).toBe(0);
     },
     2 * MINUTE,

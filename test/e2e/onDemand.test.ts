@@ -229,15 +229,15 @@ const possible = hasDocker && hasPulumi && hasLlamaSwap;
   );
 
   test(
-    "npm run model stops a slot with all its models, and starts it without loading one",
+    "gpubox model stops a slot with all its models, and starts it without loading one",
     async () => {
-      const command = `npm run model start one -- --stack ${STACK}`;
+      const command = `gpubox model start one --stack ${STACK}`;
       const stopped = await gpubox(project, "model", "stop", "two");
       expect([stopped.code, stopped.stderr, stopped.stdout]).toEqual([
         0,
         "",
         `drained\nthe slot pair is stopped, and one, two with it; ${command} starts it again\n` +
-          "The next `npm run up` starts it again, because its entry does not say start: manual.\n",
+          "The next `gpubox up` starts it again, because its entry does not say start: manual.\n",
       ]);
       const started = await gpubox(project, "model", "start", "two");
       expect([started.code, started.stderr]).toEqual([0, ""]);

@@ -106,7 +106,7 @@ const answers = (url: string) =>
   test(
     "that is bare says so, is prepared once, and then needs nothing",
     async () => {
-      await refused(laptop, ["up"], `There is no Docker on ops@${host.address}.`, "npm run host prepare");
+      await refused(laptop, ["up"], `There is no Docker on ops@${host.address}.`, "gpubox host prepare");
       await refused(laptop, ["host", "prepare"], "Nobody is here to agree to 5 changes", "add --yes");
       const done = await gpubox(laptop, "host", "prepare", "--yes", "--json");
       expect({
@@ -373,7 +373,7 @@ const answers = (url: string) =>
 
     test("a user outside the group docker, without sudo", async () => {
       const project = place({ docker: host.host("plain").docker });
-      await refused(project, ["up"], "but plain may not use it", "npm run host prepare");
+      await refused(project, ["up"], "but plain may not use it", "gpubox host prepare");
       await refused(project, ["host", "prepare", "--yes"], "sudo", "/etc/sudoers.d/plain");
     });
 
@@ -392,7 +392,7 @@ const answers = (url: string) =>
         checkout(),
         ["up"],
         "of another checkout, with another salt key",
-        "npm run up -- --take-over",
+        "gpubox up --take-over",
       );
       const other = makeProject("ssh2", PORT + 10, { ...sections(), gateway: { port: PORT + 10 } });
       try {

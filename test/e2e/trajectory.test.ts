@@ -67,7 +67,7 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
       ])
     ).split("\n");
 
-  /** `npm run trajectory`, as a person types it. */
+  /** `gpubox trajectory`, as a person types it. */
   const trajectory = (...args: string[]) => gpubox(project, "trajectory", ...args);
 
   async function check(): Promise<LogReport & { code: number }> {

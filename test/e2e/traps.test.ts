@@ -120,7 +120,7 @@ type Models = Record<"gpubox:models", Tiny>;
   );
 
   test(
-    "what an interrupted create left behind is removed by the next `npm run up`",
+    "what an interrupted create left behind is removed by the next `gpubox up`",
     async () => {
       const labels = ["--label", `gpubox.stack=${STACK}`, "--label", "gpubox.role=cache"];
       await output("docker", ["rm", "-f", (await containersOf(STACK)).cache!]);

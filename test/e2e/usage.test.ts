@@ -127,14 +127,14 @@ INSERT INTO "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_g
     expect({ code, lines: stdout.trimEnd().split("\n") }).toEqual({
       code: 0,
       lines: [
-        "  no gateway of this config runs: `npm run up` makes the declared teams and keys",
+        "  no gateway of this config runs: `gpubox up` makes the declared teams and keys",
         "key               state       team      spent USD   budget    left  resets      expires     last used",
         "alice             ok          research     4.0000  10.0000  6.0000  2099-02-01              2026-11-01",
         "alice (previous)  used up                 10.0000  10.0000  0.0000",
         "bob               expired                  0.0000                               2026-01-01",
         "carol             missing                  0.0000",
         "by hand           undeclared               0.5000",
-        "Keys are missing in the database: `npm run keys -- --repair` makes them, or says why not.",
+        "Keys are missing in the database: `gpubox keys --repair` makes them, or says why not.",
       ],
     });
   });
@@ -146,10 +146,7 @@ INSERT INTO "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_g
       gpubox(project, "usage", "--by", "user"),
       gpubox(project, "usage", "--since", "1 month"),
     ]);
-    expect([usage?.stdout.slice(0, 13), keys?.stdout.slice(0, 12)]).toEqual([
-      "npm run usage",
-      "npm run keys",
-    ]);
+    expect([usage?.stdout.slice(0, 13), keys?.stdout.slice(0, 12)]).toEqual(["gpubox usage", "gpubox keys"]);
     expect(by).toMatchObject({ code: 1, stderr: expect.stringContaining('Spend is not told by "user".') });
     expect(since).toMatchObject({ code: 1, stderr: expect.stringContaining('"1 month" is no time.') });
   });

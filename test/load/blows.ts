@@ -90,7 +90,7 @@ function harmlessEdit(config: Record<string, Record<string, unknown>>): void {
   (config["gpubox:models"]!.echo as Record<string, unknown>).timeoutSeconds = 600 + edits;
 }
 
-/** `up` is killed when its output shows the moment; `npm run up` then converges. */
+/** `up` is killed when its output shows the moment; `gpubox up` then converges. */
 function interrupted(moment: string, pattern: RegExp): Scene {
   return {
     title: `\`up\` killed ${moment}`,

@@ -220,7 +220,7 @@ export class LoadBox {
     const { stack, dir } = this.project;
     await output("docker", [
       ...["run", "--detach", "--name", this.stub, "--network", `gpubox-${stack}-edge`],
-      // By this label the test's cleaning up finds it; by the other one, `npm run up` leaves it alone.
+      // By this label the test's cleaning up finds it; by the other one, `gpubox up` leaves it alone.
       ...["--label", `gpubox.stack=${stack}`, "--label", "gpubox.role=stub", "--label", "gpubox.keep=test"],
       ...["--restart", "unless-stopped", "--user", "65534:65534", "--entrypoint", "python3"],
       ...["--volume", `${join(dir, "test", "load", "stub.py")}:/stub.py:ro`],

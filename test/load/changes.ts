@@ -179,7 +179,7 @@ function badModel(box: LoadBox, model: string, reason: RegExp) {
 /** A repository of its own: tests that take the newest of `gpubox/gateway` must not find it. */
 const BUMPED = (box: LoadBox) => `gpubox-load/gateway:${box.project.stack}`;
 
-/** Another image, recorded where `npm run up` records what a new digest resolved to. */
+/** Another image, recorded where `gpubox up` records what a new digest resolved to. */
 async function bumpImage(box: LoadBox) {
   const path = resolvedPath(box.project.dir, box.project.stack);
   const resolved = JSON.parse(readFileSync(path, "utf8")) as Resolved;

@@ -53,7 +53,7 @@ export const BOX_CASES: Case[] = [
     "model",
     with_("backend-tiny", { state: "exited", exitCode: 137, oomKilled: true }),
     "Model tiny: its server was killed: it needed more memory than its limit.",
-    "Raise gpubox:models.tiny.memoryMiB (now 1024 MiB), then `npm run up -- --stack test`.",
+    "Raise gpubox:models.tiny.memoryMiB (now 1024 MiB), then `gpubox up --stack test`.",
   ],
   [
     "a server that ends again and again",
@@ -65,7 +65,7 @@ export const BOX_CASES: Case[] = [
       lastWords: "invalid argument: --x",
     }),
     "Model tiny: its server ends again and again, 3 times so far: invalid argument: --x.",
-    /npm run logs tiny -- --stack test/,
+    /gpubox logs tiny --stack test/,
   ],
   [
     "a server that is paused",
@@ -100,7 +100,7 @@ export const BOX_CASES: Case[] = [
     "model",
     with_("backend-giant", { state: "exited", exitCode: 2, lastWords: "no file" }),
     "Model giant: its server ended with status 2: no file.",
-    "Run `npm run model start giant -- --stack test`.",
+    "Run `gpubox model start giant --stack test`.",
   ],
   [
     "a valve that is down",
@@ -154,14 +154,14 @@ export const BOX_CASES: Case[] = [
       memoryKills: { count: 1, lastAt: "2026-11-28 22:16:58 UTC", limit: "own" },
     }),
     "gpubox-test-cache reached its memory limit: the kernel killed 1 process, the last at 2026-11-28 22:16:58 UTC; Docker has started it again.",
-    /^Raise gpubox:cache.memoryMiB \(now \d+ MiB\), then `npm run up/,
+    /^Raise gpubox:cache.memoryMiB \(now \d+ MiB\), then `gpubox up/,
   ],
   [
     "a container that lost a process and went on",
     "memory",
     with_("backend-tiny", { memoryKills: { count: 3, lastAt: "2026-11-28 22:16:58 UTC", limit: "own" } }),
     "gpubox-test-backend-tiny reached its memory limit: the kernel killed 3 processes, the last at 2026-11-28 22:16:58 UTC.",
-    "Raise gpubox:models.tiny.memoryMiB (now 1024 MiB), then `npm run up -- --stack test`.",
+    "Raise gpubox:models.tiny.memoryMiB (now 1024 MiB), then `gpubox up --stack test`.",
   ],
   [
     "a container that the machine's want of memory ended",
@@ -171,14 +171,14 @@ export const BOX_CASES: Case[] = [
       memoryKills: { count: 1, lastAt: "2026-11-28 22:16:58 UTC", limit: "host" },
     }),
     /^The machine had no memory left: the kernel killed 1 process of gpubox-test-edge, the last at .*; Docker has started it again\.$/,
-    /npm run model stop/,
+    /gpubox model stop/,
   ],
   [
     "a container that ended by itself and runs again",
     "restarted",
     with_("gateway", { restarts: 2, endedAt: "2026-11-28 22:16:58 UTC" }),
     "gpubox-test-gateway ended by itself 2 times, the last time at 2026-11-28 22:16:58 UTC, and Docker started it again.",
-    /npm run logs gateway -- --stack test/,
+    /gpubox logs gateway --stack test/,
   ],
   [
     "a gateway that the edge does not reach",
@@ -219,7 +219,7 @@ export const BOX_CASES: Case[] = [
     "key",
     { ...healthy, listed: { status: 401 } },
     "The box does not know the master key of the stack config: it was changed since.",
-    /npm run up/,
+    /gpubox up/,
   ],
   [
     "a client's wrong key",
@@ -261,7 +261,7 @@ export const BOX_CASES: Case[] = [
     "changed",
     { ...healthy, edge: { ...healthy.edge!, generation: "0000000" } },
     /0000000 serves/,
-    /npm run up/,
+    /gpubox up/,
   ],
   [
     "an old gateway with requests",

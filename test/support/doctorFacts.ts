@@ -113,4 +113,4 @@ export const remote = (change: Partial<RemoteFacts>): Facts => ({
     },
   },
 });
-export const up = "Run `npm run up -- --stack test`: it starts what should run.";
+export const up = "Run `gpubox up --stack test`: it starts what should run.";

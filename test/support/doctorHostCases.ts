@@ -33,7 +33,7 @@ export const HOST_CASES: Case[] = [
     "prepared",
     remote({ steps: ["start Docker, now and at boot"] }),
     "The host is not as a prepared one: start Docker, now and at boot.",
-    /npm run host prepare -- --stack test/,
+    /gpubox host prepare --stack test/,
   ],
   [
     "this machine without firewall rules",
@@ -43,7 +43,7 @@ export const HOST_CASES: Case[] = [
       host: { ...healthy.host, firewall: ["INPUT: refuse what the box's containers ask of the host"] },
     },
     /^This machine lets the box's containers reach its own ports and metadata addresses; missing is: INPUT: refuse/,
-    /npm run host prepare -- --stack test/,
+    /gpubox host prepare --stack test/,
   ],
   [
     "a host with a GPU that no driver knows",
@@ -64,7 +64,7 @@ export const HOST_CASES: Case[] = [
     "docker",
     { docker: { state: "no-cli" }, host: {} },
     /no `docker` command/,
-    /npm run up/,
+    /gpubox up/,
   ],
   [
     "a user without the socket",
@@ -78,21 +78,21 @@ export const HOST_CASES: Case[] = [
     "box",
     { docker: { state: "answers" }, containers: [], networks: [], host: {} },
     "The stack test has no container here.",
-    "Run `npm run up -- --stack test`.",
+    "Run `gpubox up --stack test`.",
   ],
   [
     "a full disk",
     "disk",
     { ...healthy, host: { ...healthy.host, disks: [{ folders: ["/srv"], freeBytes: 2 * 2 ** 30 }] } },
     "Only 2.0 GiB are free for /srv.",
-    /npm run gc/,
+    /gpubox gc/,
   ],
   [
     "a machine out of memory",
     "host-memory",
     { ...healthy, host: { ...healthy.host, memory: { totalBytes: 24e9, availableBytes: 1e9 } } },
     /only 0.9 GiB are available/,
-    /npm run model stop/,
+    /gpubox model stop/,
   ],
   [
     "a lost GPU",
@@ -168,6 +168,6 @@ export const HOST_CASES: Case[] = [
     "failed",
     { ...healthy, requests: [logged(200, false), logged(503, false), logged(504)] },
     "2 of the last 3 requests failed (503, 504), the last POST /v1/x.",
-    /npm run logs gateway/,
+    /gpubox logs gateway/,
   ],
 ];

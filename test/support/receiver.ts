@@ -21,7 +21,7 @@ export async function startReceiver({ stack, dir }: TestProject, gateway: string
   await output("docker", [
     ...["run", "--detach", "--name", name, "--network", `gpubox-${stack}-edge`],
     ...["--publish", "127.0.0.1::8000", "--user", "65534:65534", "--entrypoint", "python3"],
-    // By the first label the test's cleaning up finds it; by the last one, `npm run up` leaves it alone.
+    // By the first label the test's cleaning up finds it; by the last one, `gpubox up` leaves it alone.
     ...["--label", `gpubox.stack=${stack}`, "--label", "gpubox.role=receiver", "--label", "gpubox.keep=test"],
     ...["--volume", `${join(dir, "test", "support", "receiver.py")}:/receiver.py:ro`, image, "/receiver.py"],
   ]);

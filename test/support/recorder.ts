@@ -28,7 +28,7 @@ export async function startRecorder({ stack, dir }: TestProject, gateway: string
       "--publish",
       "127.0.0.1::8000",
     ],
-    // By the first label the test's cleaning up finds it; by the last one, `npm run up` leaves it alone.
+    // By the first label the test's cleaning up finds it; by the last one, `gpubox up` leaves it alone.
     ...["--label", `gpubox.stack=${stack}`, "--label", "gpubox.role=recorder", "--label", "gpubox.keep=test"],
     ...["--user", "65534:65534", "--entrypoint", "python3"],
     ...["--volume", `${join(dir, "test", "support", "recorder.py")}:/recorder.py:ro`, image, "/recorder.py"],

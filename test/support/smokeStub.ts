@@ -4,7 +4,7 @@ import { requirePassed, type SmokeCheck, type SmokeOptions, smoke } from "../../
 import type { UserError } from "../../platform/process";
 
 export const KEY = "sk-0123456789abcdef";
-export const FIX = "Run `npm run doctor`, read `npm run logs -- MODEL`, then run `npm run smoke` again.";
+export const FIX = "Run `gpubox doctor`, read `gpubox logs MODEL`, then run `gpubox smoke` again.";
 
 export type Behaviour = (response: ServerResponse) => void;
 export interface Seen {

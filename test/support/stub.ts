@@ -39,7 +39,7 @@ export async function startStub({ stack, dir }: TestProject, gateway: string): P
   await output("docker", [
     ...["run", "--detach", "--name", name, "--network", `gpubox-${stack}-edge`],
     ...["--publish", "127.0.0.1::8000"],
-    // By the first label the test's cleaning up finds it; by the last one, `npm run up` leaves it alone.
+    // By the first label the test's cleaning up finds it; by the last one, `gpubox up` leaves it alone.
     ...["--label", `gpubox.stack=${stack}`, "--label", "gpubox.role=stub", "--label", "gpubox.keep=test"],
     ...["--user", "65534:65534", "--entrypoint", "python3"],
     ...["--volume", `${join(dir, "test", "support", "stub.py")}:/stub.py:ro`, image, "/stub.py"],

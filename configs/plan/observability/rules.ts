@@ -62,15 +62,15 @@ const servingRules: AlertRule[] = [
   ),
   rule("ValveDown", "critical", "2m", 'up{job="valve"} == 0', [
     "The valve of {{ $labels.model }} ({{ $labels.instance }}) does not answer, so nobody reaches the model.",
-    "Run `npm run up`; docker logs of the valve says why it ended.",
+    "Run `gpubox up`; docker logs of the valve says why it ended.",
   ]),
   rule("EdgeDown", "critical", "1m", 'up{job="edge"} == 0', [
     "The edge does not answer, so nobody gets in.",
-    "Run `npm run up`; docker logs of the edge says why it ended.",
+    "Run `gpubox up`; docker logs of the edge says why it ended.",
   ]),
   rule("GatewayDown", "critical", "1m", 'absent(up{job="gateway"} == 1)', [
     "No gateway gives metrics: there is none, or it does not take Prometheus' key.",
-    "Run `npm run smoke`; docker logs of the gateway says why it ended.",
+    "Run `gpubox smoke`; docker logs of the gateway says why it ended.",
   ]),
   rule("ErrorRate", "critical", "5m", `${FAILED} / ${ASKED} > 0.05`, [
     "{{ $value | humanizePercentage }} of the requests for {{ $labels.requested_model }} fail with a status of 500 or more.",
@@ -126,7 +126,7 @@ const hostRules: AlertRule[] = [
     'node_filesystem_avail_bytes{job="host"} / node_filesystem_size_bytes < 0.1',
     [
       "{{ $value | humanizePercentage }} are left of the disk behind {{ $labels.mountpoint }} (/: Docker's; the other: the box's data).",
-      "`npm run gc` lists what nothing needs.",
+      "`gpubox gc` lists what nothing needs.",
     ],
   ),
   rule(
@@ -191,7 +191,7 @@ function storeRules(context: PlanContext): AlertRule[] {
       ? [
           rule("RedisDown", "warning", "2m", "redis_up == 0", [
             "Redis does not answer: gateways count limits each for itself and cache nothing.",
-            "Run `npm run up`; docker logs of the cache says why it ended.",
+            "Run `gpubox up`; docker logs of the cache says why it ended.",
           ]),
         ]
       : []),
@@ -199,7 +199,7 @@ function storeRules(context: PlanContext): AlertRule[] {
       ? [
           rule("PostgresDown", "critical", "2m", "pg_up == 0", [
             "Postgres does not answer: virtual keys that no gateway remembers are refused.",
-            "Run `npm run up`; docker logs of the database says why it ended.",
+            "Run `gpubox up`; docker logs of the database says why it ended.",
           ]),
         ]
       : []),
@@ -207,11 +207,11 @@ function storeRules(context: PlanContext): AlertRule[] {
       ? [
           rule("BackupTooOld", "warning", "0m", "time() - gpubox_backup_timestamp_seconds > 3 * 86400", [
             "The last backup of the database is {{ $value | humanizeDuration }} old.",
-            "Run `npm run backup`, and let a timer do it.",
+            "Run `gpubox backup`, and let a timer do it.",
           ]),
           rule("BackupMissing", "warning", "1d", "absent(gpubox_backup_timestamp_seconds)", [
             "The database has never been backed up.",
-            "Run `npm run backup`, and let a timer do it.",
+            "Run `gpubox backup`, and let a timer do it.",
           ]),
         ]
       : []),

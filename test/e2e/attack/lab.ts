@@ -366,7 +366,7 @@ async function serve(
     ...["run", "--detach", "--name", name, "--network", `gpubox-${STACK}-edge`],
     ...aliases.flatMap((alias) => ["--network-alias", alias]),
     ...["--publish", "127.0.0.1::9000", "--sysctl", "net.ipv4.ip_unprivileged_port_start=0"],
-    // By the first label the test's cleaning up finds it; by the last one, `npm run up` leaves it alone.
+    // By the first label the test's cleaning up finds it; by the last one, `gpubox up` leaves it alone.
     ...["--label", `gpubox.stack=${STACK}`, "--label", `gpubox.role=${role}`, "--label", "gpubox.keep=test"],
     ...["--user", "65534:65534", "--entrypoint", "python3"],
     ...["--volume", `${join(dir, "test", "support", "attackServer.py")}:/server.py:ro`],

@@ -15,7 +15,7 @@ export const describeLocks: jest.Describe =
   spawnSync("docker", ["image", "inspect", engineImage]).status === 0 ? describe : skipped();
 
 function skipped(): jest.Describe {
-  console.warn("SKIPPED: the device lock needs Docker and the image gpubox/llamacpp (npm run images build)");
+  console.warn("SKIPPED: the device lock needs Docker and the image gpubox/llamacpp (gpubox images build)");
   return describe.skip;
 }
 

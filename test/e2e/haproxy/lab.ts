@@ -28,7 +28,7 @@ export const describeLab: jest.Describe = edgeImage && stubImage ? describe : sk
 
 function skipped(): jest.Describe {
   console.warn(
-    "SKIPPED: HAProxy in containers needs Docker and the images gpubox/edge and gpubox/gateway (npm run images)",
+    "SKIPPED: HAProxy in containers needs Docker and the images gpubox/edge and gpubox/gateway (gpubox images)",
   );
   return describe.skip;
 }

@@ -104,7 +104,7 @@ export function doctorRows(operations: () => Operations): void {
       const redis = result.rows.find(({ row }: { row: string }) => row === "redis");
       expect(redis).toMatchObject({
         state: "wrong",
-        findings: [{ fix: expect.stringContaining("npm run up -- --stack ops") }],
+        findings: [{ fix: expect.stringContaining("gpubox up --stack ops") }],
       });
 
       // Its fix for the networks, typed as it stands.

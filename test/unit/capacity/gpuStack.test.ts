@@ -36,7 +36,7 @@ test("a model of a hub that is not locked is refused at preview", () => {
     {
       path: "gpubox:models.coder.model",
       what: `${source} is not in models.lock.json.`,
-      fix: "Run `npm run models lock`, and commit the file.",
+      fix: "Run `gpubox models lock`, and commit the file.",
     },
   ]);
 });
@@ -47,7 +47,7 @@ test("a model that could not be resolved needs a size by hand, and is then plann
     {
       path: "gpubox:models.coder.gpu.memoryGiB",
       what: `Nothing is known of the size of ${source}: The hub does not answer.`,
-      fix: "Say how many GiB it needs on each device, or run `npm run models lock` where the hub answers.",
+      fix: "Say how many GiB it needs on each device, or run `gpubox models lock` where the hub answers.",
     },
   ]);
   expect(refusal({ coder: { ...coder, gpu: { devices: [0], memoryGiB: 20 } } }, lock)).toEqual([]);
@@ -85,7 +85,7 @@ describe("the plan of a stack", () => {
       "coder    0       unknown  20.00 GiB",
       "reserve  0                 1.20 GiB  2.80 GiB",
       "",
-      `coder: the size of ${source} is unknown, so that the plan takes what gpu.memoryGiB says. \`npm run models lock\` finds it out where the hub answers.`,
+      `coder: the size of ${source} is unknown, so that the plan takes what gpu.memoryGiB says. \`gpubox models lock\` finds it out where the hub answers.`,
     ]);
     expect(plan.placements[0]!.knobs).toEqual({ args: {}, env: {}, config: {} });
   });

@@ -129,7 +129,7 @@ describe("refused before anything is done:", () => {
   test("keys where the gateway's image was built from PyPI and cannot use the database", () => {
     expect(() => testPlan({ models: tinyModel, access: { keys: { alice } } }, secrets, recipes)).toThrow(
       "gpubox:access: The gateway's image was built from PyPI and cannot use the database, so there can be no virtual keys. " +
-        "Remove this section, or run `npm run up` where the official image can be pulled (docs/images.md).",
+        "Remove this section, or run `gpubox up` where the official image can be pulled (docs/images.md).",
     );
   });
 });

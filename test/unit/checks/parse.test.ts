@@ -125,7 +125,7 @@ test("a secret that is missing is reported with the command that sets it", () =>
       { masterKey, saltKey },
     ),
   ).toEqual([
-    "gpubox:cache: The secret cachePassword is missing. Set it: pulumi config set --secret gpubox:cachePassword or let `npm run up` make it.",
+    "gpubox:cache: The secret cachePassword is missing. Set it: pulumi config set --secret gpubox:cachePassword or let `gpubox up` make it.",
     "gpubox:database.url: The secret databaseUrl is missing. Set it: pulumi config set --secret gpubox:databaseUrl.",
     "gpubox:models.m.apiKey: The secret groqKey is missing. Set it: pulumi config set --secret gpubox:groqKey.",
   ]);

@@ -196,7 +196,7 @@ describe("a slot on devices", () => {
 
 describe("at the preview", () => {
   const gpu = { devices: [0], memoryGiB: 10 };
-  const manualHint = "switch with `npm run model stop` and `start`";
+  const manualHint = "switch with `gpubox model stop` and `start`";
 
   test.each<[string, Record<string, unknown>, string]>([
     [

@@ -235,7 +235,7 @@ test("a source that was never resolved stands in the lock with the reason", asyn
     {
       path: "gpubox:models.m.model",
       what: "hf://acme/other is not in models.lock.json.",
-      fix: "Run `npm run models lock`, and commit the file.",
+      fix: "Run `gpubox models lock`, and commit the file.",
     },
   ]);
 });
@@ -260,7 +260,7 @@ test("a model that is not in the lock is a problem with a path and a fix", () =>
   expect(notLocked("gpubox:models.a.model", "hf://a/b")).toEqual({
     path: "gpubox:models.a.model",
     what: "hf://a/b is not in models.lock.json.",
-    fix: "Run `npm run models lock`, and commit the file.",
+    fix: "Run `gpubox models lock`, and commit the file.",
   });
 });
 

@@ -116,7 +116,7 @@ test.each([
 describe("a source is refused at preview", () => {
   const known = (source: string) => resolveSource(source, { endpoint: hub.url });
   const llama = { engine: "llamacpp", model: "file:///srv/m.gguf" };
-  const fix = "Run `npm run models lock`, and commit the file.";
+  const fix = "Run `gpubox models lock`, and commit the file.";
 
   test("where it is not in the lock, whatever key names it", async () => {
     const entry = { ...llama, mmproj: "hf://acme/files/eyes.gguf", lora: ["hf://acme/files/lora.gguf"] };
@@ -136,7 +136,7 @@ describe("a source is refused at preview", () => {
       "hf://acme/files/lora.gguf": await known("hf://acme/files/lora.gguf"),
       "hf://acme/whisper": await known("hf://acme/whisper"),
     };
-    const list = "`npm run models list` says what each source is.";
+    const list = "`gpubox models list` says what each source is.";
     expect(refusals({ ...llama, mmproj: "hf://acme/files/lora.gguf" }, { locks })).toEqual([
       `mmproj: hf://acme/files/lora.gguf is a LoRA adapter, and this key wants a projector. Name a projector here; ${list}`,
     ]);

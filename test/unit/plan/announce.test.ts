@@ -51,6 +51,6 @@ test("a new gateway image is announced where it migrates a database", () => {
   plan.gateway.usesDatabase = true;
   expect(announcements(database, plan)).toEqual([]);
   expect(announcements({ ...database, gatewayImage: "gateway@before" }, plan)).toEqual([
-    "The database is backed up and migrated to the schema of the new gateway image. `npm run rollback` brings the old gateway back and not the old schema: for that, restore the backup (docs/backup.md).",
+    "The database is backed up and migrated to the schema of the new gateway image. `gpubox rollback` brings the old gateway back and not the old schema: for that, restore the backup (docs/backup.md).",
   ]);
 });

@@ -24,8 +24,8 @@ describe("a valve's haproxy.cfg", () => {
   });
 
   test("says so when a model is started by hand", () => {
-    const answers = config({ startHint: "npm run model start tiny" });
-    expect(answers).toContain(quoted(body("it is started by hand, with `npm run model start tiny`")));
+    const answers = config({ startHint: "gpubox model start tiny" });
+    expect(answers).toContain(quoted(body("it is started by hand, with `gpubox model start tiny`")));
     expect(answers).not.toContain("is not answering");
   });
 

@@ -105,7 +105,7 @@ describe("drift", () => {
     expect(seen()).toEqual([
       {
         what: "The network a, which gpubox:gateway.joinNetworks names, is missing.",
-        fix: "Bring up what it belongs to, or make it (`docker network create a`), then run `npm run up -- --stack test`.",
+        fix: "Bring up what it belongs to, or make it (`docker network create a`), then run `gpubox up --stack test`.",
         byUp: false,
       },
     ]);

@@ -207,6 +207,6 @@ test("a model that people start is made but not started, and its valve says at o
   const config = valve.directory.files["haproxy.cfg"]!.text.join("");
   expect(service.container.started).toBe(false);
   expect(valve.container.started).toBe(true);
-  expect(config).toContain("it is started by hand, with `npm run model start tiny -- --stack test`");
+  expect(config).toContain("it is started by hand, with `gpubox model start tiny --stack test`");
   expect(config).toContain("lua.hold model 0");
 });

@@ -142,7 +142,7 @@ describe("a connection that fails says what is wrong and what to do", () => {
 describe("an engine that does not answer through SSH", () => {
   test.each([
     ["user=ops\ninstalled=yes\nsocket=yes\n", "but ops may not use it", "usermod -aG docker ops"],
-    ["user=ops\n", "There is no Docker on ops@gpu1.example:2222.", "npm run host prepare -- --stack gpu1"],
+    ["user=ops\n", "There is no Docker on ops@gpu1.example:2222.", "gpubox host prepare --stack gpu1"],
     [
       "user=ops\ninstalled=yes\nsocket=yes\nwritable=yes\nanswers=yes\n",
       "Docker answers on ops@gpu1.example:2222, but not through SSH",

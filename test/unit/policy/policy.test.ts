@@ -186,7 +186,7 @@ describe("a config decides", () => {
       {
         path: "image edge",
         what: "haproxy:3 is a tag, which can be another image tomorrow.",
-        fix: "Run `npm run images lock` where the registry answers, and commit images/lock.json. Policy digests-locked; gpubox:policy.waive can say why it does not count.",
+        fix: "Run `gpubox images lock` where the registry answers, and commit images/lock.json. Policy digests-locked; gpubox:policy.waive can say why it does not count.",
       },
     ]);
   });

@@ -52,7 +52,7 @@ test("a file that is missing or broken is told where its box stands", () => {
   expect(() => parseStack(readStackFile(dir, "gw", { ...testSecrets, boxKey: "x" }))).toThrow(
     [
       "Pulumi.gw.yaml has 2 mistakes:",
-      "  gpubox:boxes.broken.stack: Pulumi.broken.yaml is no stack file: it cannot be read. `npm run preview -- --stack broken` says why.",
+      "  gpubox:boxes.broken.stack: Pulumi.broken.yaml is no stack file: it cannot be read. `gpubox preview --stack broken` says why.",
       '  gpubox:boxes.gpu.stack: There is no Pulumi.gpu.yaml beside this file. Did you mean "gpu2"?',
     ].join("\n"),
   );

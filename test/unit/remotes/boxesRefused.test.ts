@@ -21,7 +21,7 @@ describe("refused with the key of the user's file:", () => {
       box(),
       at({}),
       [
-        "gpubox:boxes.gpu2: That box listens on its own loopback only: gpubox:gateway.bind is 127.0.0.1 in Pulumi.gpu2.yaml. Write an address there that this host reaches, its names into gateway.hosts, and run `npm run up` for it; or write here the url of another way to it.",
+        "gpubox:boxes.gpu2: That box listens on its own loopback only: gpubox:gateway.bind is 127.0.0.1 in Pulumi.gpu2.yaml. Write an address there that this host reaches, its names into gateway.hosts, and run `gpubox up` for it; or write here the url of another way to it.",
       ],
     ],
     [
@@ -65,7 +65,7 @@ describe("refused with the key of the user's file:", () => {
       box(),
       files({ gpu2: { ...gpu2, models: { coder: { ...coder, maxModlLen: 1 } } } }),
       [
-        "gpubox:boxes.gpu2: Pulumi.gpu2.yaml has mistakes, so that nobody can say what that box serves. `npm run preview -- --stack gpu2` lists them.",
+        "gpubox:boxes.gpu2: Pulumi.gpu2.yaml has mistakes, so that nobody can say what that box serves. `gpubox preview --stack gpu2` lists them.",
       ],
     ],
     [
@@ -73,7 +73,7 @@ describe("refused with the key of the user's file:", () => {
       box(),
       files({ gpu2: { ...gpu2, boxes: { gpu3: {} } } }),
       [
-        "gpubox:boxes.gpu2: Pulumi.gpu2.yaml has mistakes, so that nobody can say what that box serves. `npm run preview -- --stack gpu2` lists them.",
+        "gpubox:boxes.gpu2: Pulumi.gpu2.yaml has mistakes, so that nobody can say what that box serves. `gpubox preview --stack gpu2` lists them.",
       ],
     ],
     [

@@ -94,7 +94,7 @@ test("docs/trouble.md holds the table of rows", () => {
       .split("\n")
       .filter((line) => line.startsWith("|"))
       .map((line) => line.replace(/ +/g, " ").replace(/-{3,}/g, "---"));
-  const section = /^## What `npm run doctor` looks for\n([\s\S]*?)^## /m.exec(text)?.[1] ?? "";
+  const section = /^## What `gpubox doctor` looks for\n([\s\S]*?)^## /m.exec(text)?.[1] ?? "";
   expect(plain(section)).toEqual(plain(rowsMarkdown()));
 });
 

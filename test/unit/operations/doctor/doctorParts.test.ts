@@ -61,7 +61,7 @@ const FAULTS: [string, Partial<ContainerFacts> | undefined, RegExp, RegExp][] = 
     "killed by hand",
     { state: "exited", exitCode: 137, probe: undefined },
     /was killed by hand \(status 137, and not for its memory\), and Docker leaves it down/,
-    /npm run up -- --stack test`: it starts what should run/,
+    /gpubox up --stack test`: it starts what should run/,
   ],
   [
     "killed for its memory",
@@ -75,7 +75,7 @@ const FAULTS: [string, Partial<ContainerFacts> | undefined, RegExp, RegExp][] = 
     /ends again and again, 4 times so far/,
     /docker restart -t 10 gpubox-test-/,
   ],
-  ["gone", undefined, /is not there/, /npm run up -- --stack test`: it starts what should run/],
+  ["gone", undefined, /is not there/, /gpubox up --stack test`: it starts what should run/],
 ];
 
 /** The row that a part's trouble belongs to. */

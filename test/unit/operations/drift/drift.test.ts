@@ -137,7 +137,7 @@ describe("drift", () => {
     facts.containers.push(job, stranger("kept", { "gpubox.keep": "test" }));
     expect(drift(box, facts, new Set(["job"])).differences).toEqual([]);
     expect(drift(box, facts).differences).toMatchObject([
-      { subject: "job", byUp: false, fix: "Remove it: `npm run job stop eval`." },
+      { subject: "job", byUp: false, fix: "Remove it: `gpubox job stop eval`." },
     ]);
   });
 

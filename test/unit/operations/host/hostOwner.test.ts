@@ -71,7 +71,7 @@ describe("one stack a host", () => {
     if (what === undefined) expect(failure).toBeUndefined();
     else {
       expect(failure?.what).toContain(what);
-      expect(failure?.fix).toContain("npm run up -- --take-over");
+      expect(failure?.fix).toContain("gpubox up --take-over");
     }
   });
 

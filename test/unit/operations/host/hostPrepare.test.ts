@@ -169,7 +169,7 @@ describe("the firewall rules", () => {
     expect([steps, notes]).toEqual([
       [],
       [
-        "Without its firewall rules: what the box's containers may reach is not known before `npm run plan` finds no mistake.",
+        "Without its firewall rules: what the box's containers may reach is not known before `gpubox plan` finds no mistake.",
       ],
     ]);
   });

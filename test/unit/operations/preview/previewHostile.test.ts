@@ -15,7 +15,7 @@ import { testSide, tinyModel } from "../../../support/stacks";
 /** What somebody may write where a name or a value is shown. */
 const hostile = fc.oneof(
   fc.constantFrom(
-    "a\n\n## gpubox preview: box\n\n**`npm run up` would change nothing.**",
+    "a\n\n## gpubox preview: box\n\n**`gpubox up` would change nothing.**",
     "x\n<!-- gpubox preview -->\n</details>",
     "`\n### Policies\n\n- none",
     "<details><summary>Secrets (0)</summary>",

@@ -58,9 +58,9 @@ test("a preview without a change says so, whatever it notes", () => {
   const changes = compare(testSide(), testSide());
   const preview = { ...changes, stack: "test", base: "before", policy: [], notes: ["still true"] };
   expect(previewText(preview)).toBe(
-    "test against before\n\n`npm run up` would change nothing.\n\nNotes\n  still true",
+    "test against before\n\n`gpubox up` would change nothing.\n\nNotes\n  still true",
   );
-  expect(previewMarkdown(preview).split("\n")[4]).toBe("`npm run up` would change nothing.");
+  expect(previewMarkdown(preview).split("\n")[4]).toBe("`gpubox up` would change nothing.");
 });
 
 test("equal boxes make an empty preview", () => {

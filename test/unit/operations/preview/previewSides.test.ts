@@ -85,7 +85,7 @@ describe("a preview on a laptop", () => {
       return [previewText(preview).split("\n")[2], previewMarkdown(preview).split("\n")[4], preview.notes[0]];
     };
     const finished = await said();
-    expect(finished.slice(0, 2)).toEqual(Array(2).fill("`npm run up` would change nothing."));
+    expect(finished.slice(0, 2)).toEqual(Array(2).fill("`gpubox up` would change nothing."));
     beginUp(dir, "x");
     const words = "Nothing differs from what is recorded, but the last `up` did not finish.";
     expect(await said()).toEqual([
