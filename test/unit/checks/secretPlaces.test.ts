@@ -64,7 +64,8 @@ function placed(config: StackConfig, place: string, name: string, secret: string
   const keys = place.split(".").map((key) => (key === "*" ? name : key));
   const put = (at: unknown, [key, ...rest]: string[]): unknown => {
     if (key === undefined) return { secret };
-    if (key === "[]") return [put({}, rest)];
+    // What another place put into the list stays.
+    if (key === "[]") return [put(Array.isArray(at) ? at[0] : {}, rest)];
     const there = typeof at === "object" && at !== null ? (at as Record<string, unknown>) : {};
     return { ...there, [key]: put(there[key], rest) };
   };
