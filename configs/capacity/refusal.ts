@@ -50,6 +50,11 @@ export function refuse(gpus: GpuConfig[], shortage: Shortage, left: (device: Gpu
     device: device.id,
     missingBytes,
     advice,
-    problem: { path: demand.path, what: `${sentence}\n${explained(need.lines)}\n   `, fix: advice.fix },
+    problem: {
+      path: demand.path,
+      what: sentence,
+      details: explained(need.lines).split("\n"),
+      fix: advice.fix,
+    },
   };
 }

@@ -8,6 +8,8 @@ export interface Problem {
   path: string;
   /** One sentence: what is wrong. */
   what: string;
+  /** Lines between the two that show how it came to that, for example a sum. */
+  details?: string[];
   /** One sentence: what would be right. */
   fix: string;
 }
@@ -62,7 +64,11 @@ export class ConfigError extends Error {
     readonly problems: Problem[],
   ) {
     const count = problems.length === 1 ? "1 mistake" : `${problems.length} mistakes`;
-    const lines = problems.map((p) => visible(`  ${p.path}: ${p.what} ${p.fix}`));
+    const lines = problems.flatMap(({ path, what, details, fix }) =>
+      (details ? [`  ${path}: ${what}`, ...details, `    ${fix}`] : [`  ${path}: ${what} ${fix}`]).map(
+        visible,
+      ),
+    );
     super(`Pulumi.${visible(stack)}.yaml has ${count}:\n${lines.join("\n")}`);
     this.name = "ConfigError";
   }

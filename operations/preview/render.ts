@@ -45,7 +45,10 @@ export function previewMarkdown(preview: Preview): string {
 
 /** A config that no box can be made of, for a comment on a pull request. */
 export function mistakesMarkdown(stack: string, problems: Problem[]): string {
-  const lines = problems.map(({ path, what, fix }) => `- ${code(path)}: ${markdown(`${what} ${fix}`)}`);
+  const lines = problems.flatMap(({ path, what, details = [], fix }) => [
+    `- ${code(path)}: ${markdown(`${what} ${fix}`)}`,
+    ...details.map((line) => `  - ${markdown(line.trim())}`),
+  ]);
   const count = problems.length === 1 ? "a mistake" : `${problems.length} mistakes`;
   return `${heading(stack)}\n\n**${code(`Pulumi.${stack}.yaml`)} has ${count}: \`up\` would refuse it.**\n\n${lines.join("\n")}\n`;
 }

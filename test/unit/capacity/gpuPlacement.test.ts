@@ -203,6 +203,6 @@ describe("a model that is started by hand", () => {
   test("is refused with the sum where not even an empty device holds it", () => {
     const plan = planGpus([gpu(0, 48)], [small("a"), manual("giant", 120)]);
     expect(plan.problems).toHaveLength(1);
-    expect(plan.problems[0]!.what).toContain("120.00 GiB  weights (bfloat16)");
+    expect(plan.problems[0]!.details?.join("\n")).toContain("120.00 GiB  weights (bfloat16)");
   });
 });

@@ -170,9 +170,9 @@ describe("for every host and every stack", () => {
         expect(problem.path).toBe(own.path);
         const missing = (Math.ceil((missingBytes / GIB) * 100) / 100).toFixed(2);
         expect(problem.what).toMatch(
-          new RegExp(`^${own.model} .* on device ${id}, and .*: ${missing} GiB are missing\\.\n`),
+          new RegExp(`^${own.model} .* on device ${id}, and .*: ${missing} GiB are missing\\.$`),
         );
-        expect(problem.what).toMatch(/ {2}together\n/);
+        expect(problem.details?.at(-1)).toMatch(/ {2}together$/);
         expect(problem.fix).toMatch(/\.$/);
       }
     }));

@@ -59,7 +59,7 @@ test("a model that could not be resolved needs a size by hand, and is then plann
   );
   const [problem] = refusal(two);
   expect(problem).toMatchObject({ path: "gpubox:models.b", what: expect.stringContaining("device 0") });
-  expect(problem!.what).toContain("14.00 GiB  what gpu.memoryGiB says: its size is unknown");
+  expect(problem!.details?.join("\n")).toContain("14.00 GiB  what gpu.memoryGiB says: its size is unknown");
   // Not "leave it out": without it nothing could be planned.
   expect(problem!.fix).toBe("Write memoryGiB: 8.79 or less if it needs no more, or use a larger device.");
 });
