@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the image that every recipe starts from: Debian trixie, minimal. Needs root, debootstrap and a Docker engine.
-# Run by `gpubox images build`, which finds out the arguments; WORKDIR is a scratch directory.
+# Run by `npm run images build`, which finds out the arguments; WORKDIR is a scratch directory.
 #
 #   build.sh REFERENCE WORKDIR CA_BUNDLE MIRROR SECURITY_MIRROR
 #
