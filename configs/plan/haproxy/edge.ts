@@ -27,16 +27,17 @@ export const GATEWAY_PORT = 4000;
 /** Clients at a time; the next one waits to be accepted. */
 export const MAX_CLIENTS = 1000;
 /**
- * Bytes of a request that can be sent again after a failure, its header fields included (facts/operations.md, run K). A
- * longer one can still be sent again when the connection itself failed, because nothing of it has left yet. Worst case of
- * memory: twice this for each of {@link MAX_CLIENTS}.
+ * Bytes of a request that HAProxy can send again after a failure, header fields included: it keeps no more of a request than
+ * its buffer holds. It can still send a longer one again when the connection itself failed, because nothing has left yet.
+ * Worst case of memory: twice this for each of {@link MAX_CLIENTS}.
  */
 const BUFFER_BYTES = 131_072;
 /** Seconds that a request waits for a gateway. The slowest measured restart of a LiteLLM container took 15 s. */
 export const HOLD_SECONDS = 60;
 /**
- * Failed checks until a gateway is out. Another LiteLLM that starts on the same cores makes the serving one slow to answer
- * (facts/operations.md, 2a). Death needs no check to be noticed, see {@link defaultServer}; this is for one that hangs.
+ * Failed checks until a gateway is out. Another LiteLLM that starts on the same cores slows the serving one down, and fewer
+ * checks would take it out for that. A dead gateway is noticed without a check, see {@link defaultServer}; these find one that
+ * hangs.
  */
 const FALL = 6;
 
