@@ -41,7 +41,7 @@ const entrySchema = z
     error: "an entry has either a digest or the reason why there is none",
   });
 
-const lockSchema = z.record(z.enum(imageRoles), entrySchema);
+const lockSchema = z.partialRecord(z.enum(imageRoles), entrySchema);
 
 /** The image and tag of each role that a person chose, in `images/official.json`. */
 export type Official = z.infer<typeof officialSchema>[ImageRole];
