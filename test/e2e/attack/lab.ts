@@ -119,6 +119,8 @@ export class AttackBox {
     const project = makeProject(STACK, PORT, {
       gateway: {
         ...{ port: PORT, drainTimeout: 5, trajectories: true, hosts: [HOST] },
+        // What is refused once is not worth another try.
+        routing: { retries: 0 },
         limits: {
           maxParallel: MOST_AT_ONCE,
           maxBodyMiB: { chat: BODY_MIB, embeddings: BODY_MIB, audio: BODY_MIB },
