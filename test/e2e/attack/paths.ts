@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { type Fields, RawH2 } from "../../support/rawHttp2";
 import {
   type AttackBox,
@@ -207,9 +208,7 @@ export function pathAttacks(box: () => AttackBox, on: Name[]): void {
     });
     expect(complaints(found)).toEqual([]);
     const { requests } = await box().kept("upstream");
-    const outside = requests.filter(
-      ({ path }) => !new URL(decoded(path), "http://x").pathname.startsWith("/v1/"),
-    );
+    const outside = requests.filter(({ path }) => !posix.normalize(decoded(path)).startsWith("/v1/"));
     expect(outside.map(({ path }) => path)).toEqual([]);
   });
 
