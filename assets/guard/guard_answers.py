@@ -48,6 +48,12 @@ class Refusal:
         self._send = send
         self._start = None
         self._body = b""
+        self._passed = False
+
+    async def failed(self):
+        """Says so, where nothing has been said yet."""
+        if not self._passed:
+            await answer(self._send, self.api, 500, _WORDS[500])
 
     async def send(self, message):
         if message["type"] == "http.response.start":
@@ -66,8 +72,10 @@ class Refusal:
                 kept = [pair for pair in start["headers"] if pair[0].lower() not in (b"content-type", b"content-length")]
                 length = str(len(self._body)).encode()
                 start = {**start, "headers": [*kept, (b"content-type", b"application/json"), (b"content-length", length)]}
+            self._passed = True
             await self._send(start)
             message = {**message, "body": self._body}
+        self._passed = True
         return await self._send(message)
 
 

@@ -42,8 +42,17 @@ class Front:
             return await _close(receive, send)
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        if _CLIENTS.match(scope["path"]) and scope["method"] != "HEAD":
-            send = Refusal("anthropic" if "/messages" in scope["path"] else "openai", send).send
+        if not _CLIENTS.match(scope["path"]) or scope["method"] == "HEAD":
+            return await self._look(scope, receive, send)
+        refusal = Refusal("anthropic" if "/messages" in scope["path"] else "openai", send)
+        try:
+            await self._look(scope, receive, refusal.send)
+        except Exception:
+            # Also LiteLLM's own handler of exceptions may raise one.
+            await refusal.failed()
+            raise
+
+    async def _look(self, scope, receive, send):
         found = self._route.search(scope["path"]) if scope["method"] == "POST" else None
         if found is not None:
             return await self._ask(self.rules.routes[found[1]], scope, receive, send)

@@ -63,6 +63,7 @@ export function refuseForeign(found: string[], what: string): void {
 /**
  * Statements for the superuser that name what stands in a database and is of another kind. A dump's list says what its maker
  * wrote there; this says what came of it. `pg_catalog` alone is looked into: a name in the database itself could run there.
+ * Below 16384 stands what each database has from the start; the number of a large object is its maker's choice.
  */
 export const FOREIGN_OBJECTS = `SET search_path = pg_catalog, pg_temp;
 WITH extension AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
@@ -109,5 +110,5 @@ ${[
   UNION ALL SELECT 'pg_largeobject'::regclass, oid FROM pg_largeobject_metadata
 )
 SELECT translate(i.type || ' ' || i.identity, E'\\n\\t', '  ') FROM object o, pg_identify_object(o.classid, o.objid, 0) i
-WHERE o.objid >= 16384 AND NOT EXISTS (SELECT FROM extension e WHERE e.classid = o.classid AND e.objid = o.objid) ORDER BY 1;
+WHERE (o.objid >= 16384 OR o.classid = 'pg_largeobject'::regclass) AND NOT EXISTS (SELECT FROM extension e WHERE e.classid = o.classid AND e.objid = o.objid) ORDER BY 1;
 `;

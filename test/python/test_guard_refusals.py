@@ -6,6 +6,7 @@ import pytest
 from guard import Guarded, answer
 from hypothesis import given
 from hypothesis import strategies as st
+from support import Client
 
 JSON = [(b"content-type", b"application/json")]
 
@@ -55,6 +56,21 @@ def test_an_error_that_is_in_it_is_passed_on_byte_for_byte(path):
 def test_what_is_no_client_s_route_keeps_its_own_form(path):
     body = b'{"detail":"Not Found"}'
     assert ask(Guarded(text(404, body)), path, method="GET").body == body
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/models"])
+def test_an_application_that_breaks_is_an_error_in_that_form_too(path):
+    guarded = Guarded()
+
+    async def breaks(scope, receive, send):
+        raise RuntimeError("secret words")
+
+    guarded.front.app = breaks
+    client = Client(path, b'{"model":"m"}', JSON)
+    client.scope.update(query_string=b"", method="POST")
+    with pytest.raises(RuntimeError):
+        asyncio.run(guarded.front(client.scope, client.receive, client.send))
+    assert (client.status, json.loads(client.body)["error"]["message"]) == (500, "The gateway failed on this request.")
 
 
 def kept(inner):

@@ -16,10 +16,10 @@ export async function makeBait(at: DatabaseAt, sql: string): Promise<void> {
   await adminSql(at, `${empty}\n\\connect ${BAIT}\n${sql};`);
 }
 
-/** Dumps the bait's database, as the superuser, without rows. */
-export async function dumpBait(at: DatabaseAt, path: string): Promise<Buffer> {
+/** Dumps the bait's database, as the superuser. */
+export async function dumpBait(at: DatabaseAt, path: string, ...options: string[]): Promise<Buffer> {
   rmSync(path, { force: true });
-  const script = `pg_dump -h /tmp -U postgres -Fc --schema-only --large-objects ${BAIT}`;
+  const script = `pg_dump -h /tmp -U postgres -Fc ${options.join(" ")} ${BAIT}`;
   const { code, stderr } = await withFile(path, "wx", (file) =>
     child(insideDatabase(at, script), ["ignore", file, "pipe"]),
   );

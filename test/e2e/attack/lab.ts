@@ -119,6 +119,8 @@ export class AttackBox {
     const project = makeProject(STACK, PORT, {
       gateway: {
         ...{ port: PORT, drainTimeout: 5, trajectories: true, hosts: [HOST] },
+        // What is refused once is not worth another try.
+        routing: { retries: 0 },
         limits: {
           maxParallel: MOST_AT_ONCE,
           maxBodyMiB: { chat: BODY_MIB, embeddings: BODY_MIB, audio: BODY_MIB },
@@ -184,8 +186,9 @@ export class AttackBox {
   /** From here on the clients' port speaks TLS, and the admin port on a second address. */
   async encrypt(): Promise<void> {
     addSecrets(this.project, { tlsKey: this.pair.key, tlsCertificate: this.pair.certificate });
-    const args = ["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"];
-    const bind = await output("docker", args);
+    // An address of this machine that a container sees, as one of the network would be.
+    const gateway = `{{(index .NetworkSettings.Networks "gpubox-${STACK}-edge").Gateway}}`;
+    const bind = await output("docker", ["inspect", "--format", gateway, this.container("upstream")]);
     this.listener("admin with TLS").address = bind;
     editStack(this.project, (config) => {
       const sections = config as unknown as Record<string, Record<string, unknown>>;
