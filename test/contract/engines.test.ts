@@ -12,7 +12,16 @@ import { environmentOf, render } from "./engines/render";
 
 /** Keys from which no word of the engine follows: they are the box's, or the container's limits. */
 const NOT_THE_ENGINES = new Set([
-  ...["engine", "offlineModel", "memoryMiB", "shmMiB", "pidsLimit", "readySeconds", "holdSeconds", "stopGraceSeconds"],
+  ...[
+    "engine",
+    "offlineModel",
+    "memoryMiB",
+    "shmMiB",
+    "pidsLimit",
+    "readySeconds",
+    "holdSeconds",
+    "stopGraceSeconds",
+  ],
   ...["expose", "instances", ...Object.keys(modelBase), ...Object.keys(onDemand)],
 ]);
 

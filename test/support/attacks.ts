@@ -1,5 +1,5 @@
-import { RESTORER } from "../../runner/backup/restoreRole";
-import { NEXT } from "../../runner/backup/swap";
+import { RESTORER } from "../../operations/backup/restoreRole";
+import { NEXT } from "../../operations/backup/swap";
 
 /** What would be there if a program ran, or a file were written. */
 export const CANARY = "/tmp/canary";
