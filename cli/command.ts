@@ -1,5 +1,5 @@
 import { Command } from "@commander-js/extra-typings";
-import { json } from "./output";
+import { jsonWanted } from "./output";
 
 /** Commands that talk to the stack's host. */
 const onHost = new WeakSet<object>();
@@ -38,7 +38,7 @@ export function printing<Given extends unknown[]>(
 ): (...given: Given) => Promise<void> {
   return async (...given) => {
     const result = await action(...given);
-    if (json() && result !== undefined) console.log(JSON.stringify(result, null, 2));
+    if (jsonWanted() && result !== undefined) console.log(JSON.stringify(result, null, 2));
   };
 }
 

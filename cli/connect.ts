@@ -1,22 +1,22 @@
 import { Argument, Option } from "@commander-js/extra-typings";
 import { endpointOf } from "../configs/network/endpoint";
-import { hostName } from "../configs/network/engine";
+import { dockerHostName } from "../configs/network/engine";
 import {
+  type ChoiceRefusal,
   chatModels,
   chooseModel,
   contextsOf,
   endpointAt,
   keySecret,
-  type Refusal,
 } from "../operations/connect/choice";
-import { clients, connection, script } from "../operations/connect/clients";
+import { clientConnection, clients, script } from "../operations/connect/clients";
 import { UserError } from "../platform/process";
 import { exportsFor } from "../platform/pulumi/engine";
 import { tunnel } from "../platform/ssh/tunnel";
 import { openStack } from "../platform/stack/openStack";
 import type { SecretStore } from "../platform/stack/secrets";
 import { examples, printing, stackCommand } from "./command";
-import { json } from "./output";
+import { jsonWanted } from "./output";
 
 export const definition = stackCommand("connect")
   .description(
@@ -51,7 +51,7 @@ export const definition = stackCommand("connect")
       const endpoint = accepted(endpointAt(endpointOf(config), config, values.host));
       const key = keyed ? keyWord(store, secret, values.showKey ? secrets[secret] : undefined) : "none";
       const contexts = contextsOf(box);
-      const found = connection(client, {
+      const found = clientConnection(client, {
         stack,
         endpoint,
         model,
@@ -67,7 +67,7 @@ export const definition = stackCommand("connect")
         ...found.notes,
         ...(far
           ? [
-              `That address is on ${hostName(config.host.docker)}. For a client here, in the project's folder: ${way}`,
+              `That address is on ${dockerHostName(config.host.docker)}. For a client here, in the project's folder: ${way}`,
             ]
           : []),
         ...(master
@@ -76,12 +76,12 @@ export const definition = stackCommand("connect")
       ];
       const text = script({ ...found, notes }, key);
       // The script is the result for people too: nothing else may stand in it.
-      if (!json()) console.log(text);
+      if (!jsonWanted()) console.log(text);
       return { ...found, notes, endpoint, model, key, script: text };
     }),
   );
 
-function accepted(choice: string | Refusal): string {
+function accepted(choice: string | ChoiceRefusal): string {
   if (typeof choice === "string") return choice;
   throw new UserError(choice.what, choice.fix);
 }

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Option } from "@commander-js/extra-typings";
 import { profiles } from "../configs/stack/profiles";
-import { planElsewhere } from "../operations/gatewayConfig/elsewhere";
+import { planRemoteGateway } from "../operations/gatewayConfig/remoteGateway";
 import { findProject } from "../platform/project";
 import { loadAssets } from "../platform/stack/assets";
 import { readModelLock } from "../platform/stack/modelLock";
@@ -28,7 +28,7 @@ export const definition = stackCommand("gateway-config")
   .action(
     printing(async ({ stack, profile, out: given }) => {
       const projectDir = findProject();
-      const plan = planElsewhere(
+      const plan = planRemoteGateway(
         {
           // The secrets are needed where that gateway runs, not here.
           config: checkStackFile(projectDir, stack, { secrets: namedSecrets(projectDir, stack) }),

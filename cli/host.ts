@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline/promises";
-import { hostName } from "../configs/network/engine";
+import { dockerHostName } from "../configs/network/engine";
 import { firewallInput } from "../operations/host/firewallInput";
 import type { HostPlan } from "../operations/host/planHost";
 import { planPreparation, prepareStep } from "../operations/host/prepare";
@@ -25,7 +25,7 @@ const prepare = stackCommand("prepare")
       if (!at)
         throw new UserError(`gpubox:host of Pulumi.${stack}.yaml has mistakes.`, "`gpubox plan` names them.");
       connectSsh(projectDir, at);
-      const name = hostName(at.host.docker);
+      const name = dockerHostName(at.host.docker);
       const did: HostPlan = { steps: [], notes: [] };
       for (let again = true; again; ) {
         const plan = await planPreparation(at, remove ? "remove" : firewallInput(projectDir, stack));

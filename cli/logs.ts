@@ -3,7 +3,7 @@ import { lineForPeople } from "../operations/logs/logLines";
 import { readLogs } from "../operations/logs/readLogs";
 import { openStack } from "../platform/stack/openStack";
 import { examples, hostCommand, printing } from "./command";
-import { json } from "./output";
+import { jsonWanted } from "./output";
 
 export const definition = hostCommand("logs")
   .description(
@@ -23,7 +23,7 @@ export const definition = hostCommand("logs")
       await readLogs({
         ...{ box, config, secrets, of, since, follow, raw },
         // A document a line: a log may never end.
-        print: (line) => console.log(json() ? JSON.stringify(line) : lineForPeople(line, width)),
+        print: (line) => console.log(jsonWanted() ? JSON.stringify(line) : lineForPeople(line, width)),
       });
     }),
   );

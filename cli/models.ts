@@ -1,7 +1,7 @@
 import type { Locked } from "../configs/models/facts";
 import { HUB_TOKEN } from "../configs/models/weights";
 import { statusOfModels } from "../operations/models/collectStatus";
-import { lockModels, type ModelChange } from "../operations/models/lockModels";
+import { lockModels, type SourceChange } from "../operations/models/lockModels";
 import { statusTable } from "../operations/models/status";
 import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
@@ -80,7 +80,7 @@ async function tokenOf(stack: string, chosen: string | undefined): Promise<strin
   );
 }
 
-function lineOf({ source, before, after, failure }: ModelChange): string {
+function lineOf({ source, before, after, failure }: SourceChange): string {
   if (failure) return `${source}: not resolved${before ? ", keeps what it had" : ""}: ${failure}`;
   if (before === after) return `${source}: unchanged`;
   return `${source}: ${before ? summary(before) : "new"} → ${after ? summary(after) : "none"}`;

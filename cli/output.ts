@@ -9,7 +9,7 @@ export function useJson(): void {
 }
 
 /** True where the command was asked for JSON. */
-export function json(): boolean {
+export function jsonWanted(): boolean {
   return wantsJson;
 }
 

@@ -5,7 +5,7 @@ import { findProject } from "../platform/project";
 import { readModelLock } from "../platform/stack/modelLock";
 import { checkStackFile, namedSecrets } from "../platform/stack/planStack";
 import { printing, stackCommand } from "./command";
-import { json, say } from "./output";
+import { jsonWanted, say } from "./output";
 
 export const definition = stackCommand("plan")
   .description(
@@ -22,7 +22,7 @@ export const definition = stackCommand("plan")
       const plan = planStackGpus(config, lock);
       if (config.host.gpus.length === 0) say(`Pulumi.${stack}.yaml declares no GPU: nothing to plan.`);
       else say(planText(plan, { explain }));
-      if (plan.problems.length > 0 && !json()) throw new ConfigError(stack, plan.problems);
+      if (plan.problems.length > 0 && !jsonWanted()) throw new ConfigError(stack, plan.problems);
       if (plan.problems.length > 0) process.exitCode = 1;
       // What else a preview would refuse: sources that nobody locked, contexts of models on the CPU.
       else checkStackFile(projectDir, stack, { lock, secrets });

@@ -2,7 +2,7 @@ import { type Command, CommanderError } from "commander";
 import { ConfigError } from "../configs/kit/problems";
 import { visible } from "../configs/kit/visible";
 import { inWords } from "./inWords";
-import { json, say } from "./output";
+import { jsonWanted, say } from "./output";
 
 /** Exit code for a command line that is not understood. What a command could not do ends with 1. */
 const USAGE_ERROR = 2;
@@ -43,7 +43,7 @@ function report(error: unknown): void {
     return;
   }
   const { what, fix, defect } = inWords(error, stopped);
-  if (json()) console.log(JSON.stringify({ error: { what, fix } }));
+  if (jsonWanted()) console.log(JSON.stringify({ error: { what, fix } }));
   if (defect) console.error(error);
   else if (error instanceof ConfigError) console.error(`error: ${what}`);
   else console.error(`error: ${lines(what)}\n       ${lines(fix)}`);

@@ -1,9 +1,9 @@
 import { endpointOf } from "../configs/network/endpoint";
 import { requirePassed } from "../operations/smoke/smoke";
-import { checkStack } from "../operations/smoke/stack";
+import { smokeChecks } from "../operations/smoke/stack";
 import { openStack } from "../platform/stack/openStack";
 import { hostCommand, printing } from "./command";
-import { json, say } from "./output";
+import { jsonWanted, say } from "./output";
 
 export const definition = hostCommand("smoke")
   .description("Ask a running box everything that `up` ends with. Exit code 1 when a check fails.")
@@ -12,8 +12,8 @@ export const definition = hostCommand("smoke")
       const { config, secrets } = await openStack(stack);
       const endpoint = endpointOf(config);
       say(`smoke of ${endpoint}`);
-      const checks = await checkStack(config, secrets, say);
-      if (!json()) requirePassed(checks);
+      const checks = await smokeChecks(config, secrets, say);
+      if (!jsonWanted()) requirePassed(checks);
       const ok = checks.every((check) => check.ok);
       if (!ok) process.exitCode = 1;
       return { endpoint, ok, checks };

@@ -11,7 +11,7 @@ import { findProject } from "../platform/project";
 import { checkStackFile, namedSecrets } from "../platform/stack/planStack";
 import { command, examples, printing, stackCommand } from "./command";
 import { countNumber } from "./numbers";
-import { json, say } from "./output";
+import { jsonWanted, say } from "./output";
 
 const FOLDERS = "folders that hold logs, also below them; default: that of the stack's main gateway";
 
@@ -30,7 +30,7 @@ const show = stackCommand("show")
     printing(async (folders, options) => {
       const paths = foldersOf(folders, options.stack);
       // A document a line: a log may never end.
-      const print = (line: TrajectoryLine) => console.log(json() ? JSON.stringify(line) : pretty(line));
+      const print = (line: TrajectoryLine) => console.log(jsonWanted() ? JSON.stringify(line) : pretty(line));
       for (const line of await linesOf(paths, options, options.last)) print(line);
       if (options.follow) for await (const line of newLines(paths, options)) print(line);
     }),

@@ -3,7 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { hashOf } from "../configs/kit/text";
 import type { BoxPlan } from "../configs/kit/types";
 import { MODEL_LOCK_FILE } from "../configs/models/lock";
-import { deployedBy } from "../configs/plan/announce";
+import { deployedBox } from "../configs/plan/changeNotices";
 import type { BoxFiles } from "../configs/remotes/files";
 
 /** Records of one stack that are kept; `gpubox rollback` uses the last but one. */
@@ -48,7 +48,7 @@ export function recordGeneration(
 ): local.Command {
   const { stack, gateway } = plan;
   const others = Object.keys(boxes).sort();
-  const deployed = JSON.stringify(deployedBy(plan));
+  const deployed = JSON.stringify(deployedBox(plan));
   return new local.Command(
     "record",
     {

@@ -7,7 +7,7 @@ import { type EngineName, engineOf, engines, type ModelConfig, wantedSources } f
 import { ConfigError, nearest, type Problem, suggestion } from "./kit/problems";
 import type { ModelLock } from "./models/facts";
 import { lockedModel, lockProblems } from "./models/lock";
-import { judge } from "./policy/judge";
+import { judgeViolations } from "./policy/judge";
 import { plaintextSecrets } from "./policy/plaintext";
 import { asProblem } from "./policy/plan";
 import { expandBoxes } from "./remotes/expand";
@@ -16,7 +16,7 @@ import { atItsBox } from "./remotes/paths";
 import type { HostConfig } from "./schema/host";
 import { modelName } from "./schema/shared";
 import type { SecretFacts } from "./secrets/facts";
-import type { HostFiles } from "./secrets/pem";
+import type { CertificateFiles } from "./secrets/pem";
 import { generatedSecrets, type SectionName, type StackConfig, sections } from "./stack/config";
 import { instancesOf } from "./stack/instances";
 import { modelsOfBox } from "./stack/profiles";
@@ -34,7 +34,7 @@ export interface RawStack {
   /** What is known of the models' files and shapes. */
   lock?: ModelLock;
   /** The certificate files that the config names, as far as this machine can read them. */
-  hostFiles?: HostFiles;
+  hostFiles?: CertificateFiles;
   /** When certificates have to be valid. Default: now. */
   now?: Date;
 }
@@ -159,7 +159,7 @@ function unknownEngine(engine: unknown, path: string): Problem {
 
 /** Secrets in plaintext that no other check has named already. */
 function plaintextProblems(config: StackConfig, known: Problem[]): Problem[] {
-  const refused = judge(plaintextSecrets(config), config.policy).filter(
+  const refused = judgeViolations(plaintextSecrets(config), config.policy).filter(
     ({ severity }) => severity === "refused",
   );
   return refused.filter(({ path }) => !known.some((problem) => problem.path === path)).map(asProblem);

@@ -10,7 +10,7 @@ import type { PulumiEngine } from "./pulumi/engine";
 import { sshArguments } from "./ssh/connection";
 
 /** A port that the plan publishes on the host. */
-export interface PublishedPort {
+export interface WantedPort {
   /** Host address. */
   bind: string;
   port: number;
@@ -26,7 +26,7 @@ export interface MachineOptions {
   /** `compose` when the box is converged without Pulumi because that was asked for; undefined when no engine can be had. */
   pulumi: PulumiEngine | "compose" | undefined;
   dataDir: string;
-  ports: PublishedPort[];
+  ports: WantedPort[];
   /** Sum of the containers' memory limits in MiB; unset is not compared. */
   memoryMiB?: number;
   log: Log;
@@ -76,7 +76,7 @@ export async function freeMemory(docker: string): Promise<number | undefined> {
   const here = connectionOf(docker) ? undefined : freemem();
   try {
     // Node's own figure leaves out what the page cache would give back.
-    const available = /^MemAvailable:\s+(\d+) kB/m.exec(await onHost(docker, "cat /proc/meminfo"))?.[1];
+    const available = /^MemAvailable:\s+(\d+) kB/m.exec(await runOnHost(docker, "cat /proc/meminfo"))?.[1];
     return available ? Number(available) * 1024 : here;
   } catch {
     return here;
@@ -111,7 +111,7 @@ export async function disks(docker: string, folders: string[]): Promise<Disk[]> 
   for (const folder of folders) {
     const quoted = `'${folder.replaceAll("'", "'\\''")}'`;
     const script = `d=${quoted}; while [ ! -e "$d" ]; do d=$(dirname "$d"); done; LC_ALL=C df -Pk "$d"`;
-    const fields = (await onHost(docker, script)).split("\n").at(-1)!.trim().split(/\s+/);
+    const fields = (await runOnHost(docker, script)).split("\n").at(-1)!.trim().split(/\s+/);
     // A device may be mounted twice; what has no device, such as a tmpfs, is told apart by its mount.
     const device = fields[0]!.startsWith("/") ? fields[0]! : fields.slice(5).join(" ");
     const disk = found.get(device) ?? { freeBytes: Number(fields[3]) * 1024, folders: [] };
@@ -122,7 +122,7 @@ export async function disks(docker: string, folders: string[]): Promise<Disk[]> 
 }
 
 /** The output of a script on the machine that the engine runs on. */
-export function onHost(docker: string, script: string): Promise<string> {
+export function runOnHost(docker: string, script: string): Promise<string> {
   const connection = connectionOf(docker);
   return connection ? output("ssh", [...sshArguments(connection), script]) : output("sh", ["-c", script]);
 }
@@ -138,7 +138,7 @@ export type PortHolder =
  * What to say about a port.
  * @throws UserError when it is neither free nor held by this stack: names the holder and the key to change.
  */
-export function portVerdict(port: PublishedPort, holder: PortHolder, stack: string): string {
+export function portVerdict(port: WantedPort, holder: PortHolder, stack: string): string {
   if (holder === "free") return `on ${port.bind} — free`;
   if (holder === "unknown") return `on ${port.bind} — not looked at: the host is another machine`;
   if ("container" in holder && holder.stack === stack) return `on ${port.bind} — held by this box`;
@@ -149,20 +149,20 @@ export function portVerdict(port: PublishedPort, holder: PortHolder, stack: stri
   );
 }
 
-async function portLine(port: PublishedPort, { docker, stack }: MachineOptions): Promise<string> {
+async function portLine(port: WantedPort, { docker, stack }: MachineOptions): Promise<string> {
   return portVerdict(port, await holderOf(port, docker), stack);
 }
 
 /** Who holds a port of the host: a container, else whoever keeps us from opening it. */
-export async function holderOf(port: PublishedPort, docker: string): Promise<PortHolder> {
-  const publisher = (await publishers(docker)).find((one) => clashes(one, port));
+export async function holderOf(port: WantedPort, docker: string): Promise<PortHolder> {
+  const publisher = (await publishers(docker)).find((one) => portsClash(one, port));
   if (publisher) return publisher;
   return connectionOf(docker) ? remotePort(port, docker) : tryPort(port);
 }
 
 /** What listens on a port of a host behind SSH; nobody there can try to open it. */
-async function remotePort({ bind, port, key }: PublishedPort, docker: string): Promise<PortHolder> {
-  const listening = await onHost(docker, "ss -Hltn; echo; ip -brief address").catch(() => undefined);
+async function remotePort({ bind, port, key }: WantedPort, docker: string): Promise<PortHolder> {
+  const listening = await runOnHost(docker, "ss -Hltn; echo; ip -brief address").catch(() => undefined);
   if (listening === undefined) return "unknown";
   const [sockets = "", addresses = ""] = listening.split(/\n\s*\n/);
   const known = [...wildcards, ...[...addresses.matchAll(/ ([0-9a-f.:]+)\/\d+/g)].map(([, one]) => one)];
@@ -170,7 +170,7 @@ async function remotePort({ bind, port, key }: PublishedPort, docker: string): P
   const local = sockets.split("\n").map((line) => line.split(/\s+/)[3] ?? "");
   const taken = local.some((text) => {
     const [, address = "", number] = /^\[?([^\]]*?)\]?:(\d+)$/.exec(text) ?? [];
-    return clashes({ bind: address.replace("*", "0.0.0.0"), port: Number(number) }, { bind, port });
+    return portsClash({ bind: address.replace("*", "0.0.0.0"), port: Number(number) }, { bind, port });
   });
   return taken ? { process: "another process" } : "free";
 }
@@ -178,7 +178,10 @@ async function remotePort({ bind, port, key }: PublishedPort, docker: string): P
 const wildcards = ["0.0.0.0", "::", ""];
 
 /** Two listeners clash on one port when they share an address, and every address is the wildcard's. */
-export function clashes(one: { bind: string; port: number }, other: { bind: string; port: number }): boolean {
+export function portsClash(
+  one: { bind: string; port: number },
+  other: { bind: string; port: number },
+): boolean {
   if (one.port !== other.port) return false;
   return one.bind === other.bind || wildcards.includes(one.bind) || wildcards.includes(other.bind);
 }
@@ -216,7 +219,7 @@ async function publishers(docker: string) {
  * Listens on the port for a moment to learn whether it is free. A port that only root may open counts as free: the engine
  * opens it, not we.
  */
-async function tryPort(port: PublishedPort): Promise<PortHolder> {
+async function tryPort(port: WantedPort): Promise<PortHolder> {
   const code = await new Promise<string | undefined>((resolve) => {
     const server = createServer();
     server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));
@@ -226,7 +229,7 @@ async function tryPort(port: PublishedPort): Promise<PortHolder> {
   return code === "EADDRINUSE" ? { process: await listener(port.port) } : "free";
 }
 
-function noAddress({ bind, port, key }: PublishedPort, who: string): UserError {
+function noAddress({ bind, port, key }: WantedPort, who: string): UserError {
   return new UserError(
     `${who} has no address ${bind} to open port ${port} on.`,
     `Set ${key.replace(/port$/, "bind")} to one of its addresses (\`ip address\`), or to 127.0.0.1.`,

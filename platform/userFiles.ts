@@ -55,7 +55,7 @@ export function readYaml(path: string, about: About = {}): unknown {
 }
 
 /** A file that gpubox has written itself, where somebody may have changed it since. @throws UserError */
-export function readRecord<Value>(path: string, schema: z.ZodType<Value>, about: About = {}): Value {
+export function readJsonFile<Value>(path: string, schema: z.ZodType<Value>, about: About = {}): Value {
   const { name = basename(path), fix = "Restore it, or remove it and run the command again." } = about;
   const text = readText(path, { longest: 64 * 1024 * 1024, ...about });
   let json: unknown;

@@ -1,7 +1,7 @@
 /** Names of a body that somebody looked at, each with the reason. What SDKs and engines define otherwise is generated, *.json. */
 
 /** Routes by the end of their path, with the protocol whose form an answer has. */
-export const ROUTES = {
+export const BODY_ROUTES = {
   "chat/completions": "openai",
   completions: "openai",
   embeddings: "openai",
@@ -16,7 +16,7 @@ export const ROUTES = {
   "audio/translations": "openai",
 } as const;
 
-export type BodyRoute = keyof typeof ROUTES;
+export type BodyRoute = keyof typeof BODY_ROUTES;
 
 /** What engines without a release to read, and providers behind LiteLLM, take besides. */
 export const MORE: Partial<Record<BodyRoute, string[]>> = {

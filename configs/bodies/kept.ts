@@ -1,5 +1,5 @@
 import anthropic from "./anthropic.json";
-import { type BodyRoute, KEPT_OF_LITELLM, MORE, NOT_KEPT, ROUTES, STEERING_PREFIXES } from "./judged";
+import { BODY_ROUTES, type BodyRoute, KEPT_OF_LITELLM, MORE, NOT_KEPT, STEERING_PREFIXES } from "./judged";
 import litellm from "./litellm.json";
 import llamacpp from "./llamacpp.json";
 import openai from "./openai.json";
@@ -26,7 +26,7 @@ export function keptIn(route: BodyRoute): string[] {
 
 /** Names by which LiteLLM would be steered on any route. */
 export function steeringNames(): string[] {
-  const kept = new Set((Object.keys(ROUTES) as BodyRoute[]).flatMap(keptIn));
+  const kept = new Set((Object.keys(BODY_ROUTES) as BodyRoute[]).flatMap(keptIn));
   const read = litellm.read.filter((name) => !kept.has(name));
   return [...new Set([...litellm.own, ...read])].filter((name) => !kept.has(name)).sort();
 }

@@ -1,5 +1,5 @@
 import type { DeviceId, GpuConfig } from "../schema/gpu";
-import { CONTEXT_SETTING, contextOf, type GpuDemand, parallelOf, splitOf } from "./demand";
+import { CONTEXT_SETTING, contextTokens, type GpuDemand, parallelOf, splitOf } from "./demand";
 import { deviceName, isSlice, totalFor } from "./device";
 import { GIB } from "./lines";
 import { memoryNeed } from "./memory";
@@ -55,7 +55,7 @@ type Say = (change: string) => string;
 type Fits = (candidate: GpuDemand) => boolean;
 
 function shorterContext(demand: GpuDemand, fits: Fits, say: Say): Advice | undefined {
-  const now = contextOf(demand);
+  const now = contextTokens(demand);
   const setting = CONTEXT_SETTING[demand.engine.engine];
   let [low, high] = [Math.ceil(LEAST_CONTEXT / CONTEXT_STEP), Math.ceil(now / CONTEXT_STEP) - 1];
   const at = (steps: number) =>

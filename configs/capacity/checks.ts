@@ -1,6 +1,6 @@
 import type { Problem } from "../kit/problems";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
-import { backendOf, CONTEXT_SETTING, contextOf, type GpuDemand, parallelOf, splitOf } from "./demand";
+import { backendOf, CONTEXT_SETTING, contextTokens, type GpuDemand, parallelOf, splitOf } from "./demand";
 import { deviceName, isSlice } from "./device";
 
 /** Mistakes of demands that need no sum: devices, splits, contexts and formats. */
@@ -78,7 +78,8 @@ function contextTooLong(demand: GpuDemand): Problem[] {
   if (engine.engine === "encoder" || engine.engine === "declared" || trained === 0) return [];
   // llama.cpp divides its context among the slots; a shared pool may be longer than any one request.
   const slots = parallelOf(demand)?.value ?? 1;
-  const tokens = engine.engine === "llamacpp" ? Math.floor(contextOf(demand) / slots) : contextOf(demand);
+  const tokens =
+    engine.engine === "llamacpp" ? Math.floor(contextTokens(demand) / slots) : contextTokens(demand);
   const setting = CONTEXT_SETTING[engine.engine];
   if (tokens <= trained) return [];
   const most = engine.engine === "llamacpp" ? trained * slots : trained;

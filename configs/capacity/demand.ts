@@ -190,7 +190,7 @@ export function backendOf(demand: GpuDemand): string {
 }
 
 /** Tokens of the longest request, as the setting or else the model has it. */
-export function contextOf({ engine, locked }: GpuDemand): number {
+export function contextTokens({ engine, locked }: GpuDemand): number {
   const trained = locked.shape.contextLength;
   switch (engine.engine) {
     case "llamacpp":
@@ -210,7 +210,7 @@ export function contextOf({ engine, locked }: GpuDemand): number {
   }
 }
 
-/** Name of the setting that `contextOf` reads. */
+/** Name of the setting that `contextTokens` reads. */
 export const CONTEXT_SETTING = {
   llamacpp: "ctxSize",
   ollama: "contextLength",
@@ -224,7 +224,7 @@ export const CONTEXT_SETTING = {
 /** Tokens that vLLM takes in one batch. A model that embeds or reranks reads a whole request at once. */
 export function batchedTokens(demand: GpuDemand & { engine: VllmMemory }): number {
   const most = MEMORY_DEFAULTS.vllm.maxNumBatchedTokens;
-  const whole = demand.locked.shape.task === "chat" ? 0 : contextOf(demand);
+  const whole = demand.locked.shape.task === "chat" ? 0 : contextTokens(demand);
   return demand.engine.maxNumBatchedTokens ?? Math.max(most, whole);
 }
 

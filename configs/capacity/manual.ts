@@ -1,14 +1,14 @@
 import type { GpuConfig } from "../schema/gpu";
+import { type Allocation, grow } from "./allocation";
 import { backendOf, type GpuDemand } from "./demand";
 import { place } from "./place";
-import type { Refusal } from "./refusal";
-import { grow, type Tenancy } from "./tenancy";
+import type { CapacityRefusal } from "./refusal";
 
 /** A backend that is started by hand, beside those that keep running. */
 export interface ManualStart {
-  own: Tenancy;
+  own: Allocation;
   /** Itself and what stays. */
-  tenancies: Tenancy[];
+  allocations: Allocation[];
   /** Backends that stop for it, in the order of the config. */
   stops: string[];
 }
@@ -22,9 +22,9 @@ export interface ManualStart {
 export function placeManual(
   gpus: GpuConfig[],
   demand: GpuDemand,
-  resident: Tenancy[],
-): { start: ManualStart } | { refusal: Refusal } {
-  const without = (stopped: Tenancy[]) =>
+  resident: Allocation[],
+): { start: ManualStart } | { refusal: CapacityRefusal } {
+  const without = (stopped: Allocation[]) =>
     place(
       gpus,
       [demand],
@@ -53,10 +53,10 @@ export function placeManual(
   }
   const [refusal] = placed.refusals;
   if (refusal) return { refusal };
-  const own = placed.tenancies.at(-1)!;
+  const own = placed.allocations.at(-1)!;
   // The settings of those that stay are fixed by now: only it can grow.
-  grow(gpus, placed.tenancies, [own]);
+  grow(gpus, placed.allocations, [own]);
   return {
-    start: { own, tenancies: placed.tenancies, stops: stopped.map((other) => backendOf(other.demand)) },
+    start: { own, allocations: placed.allocations, stops: stopped.map((other) => backendOf(other.demand)) },
   };
 }

@@ -1,7 +1,7 @@
 import type { GpuConfig } from "../schema/gpu";
 import {
   batchedTokens,
-  contextOf,
+  contextTokens,
   type GpuDemand,
   MEMORY_DEFAULTS,
   type SglangMemory,
@@ -137,7 +137,7 @@ type PagedEngine = VllmMemory | SglangMemory | TensorRtLlmMemory;
 function pagedCache(demand: GpuDemand): PagedCache {
   const engine = demand.engine as PagedEngine;
   const common = {
-    tokens: contextOf(demand),
+    tokens: contextTokens(demand),
     sequences: engine.sequences ?? 1,
     elementBytes: elementBytes(engine.kvCacheDtype),
     ...splitOf(demand),

@@ -1,5 +1,5 @@
 import type { GpuConfig } from "../schema/gpu";
-import { batchedTokens, contextOf, type GpuDemand, MEMORY_DEFAULTS, splitOf } from "./demand";
+import { batchedTokens, contextTokens, type GpuDemand, MEMORY_DEFAULTS, splitOf } from "./demand";
 import { llamaCells } from "./kvCache";
 import { GIB, type Line, line, MIB } from "./lines";
 
@@ -59,7 +59,7 @@ export function overhead(demand: GpuDemand, device: GpuConfig, weightBytes: numb
         cudaGraphs(weightBytes),
       ];
     case "encoder":
-      return [process, ...activations(demand, contextOf(demand), 0)];
+      return [process, ...activations(demand, contextTokens(demand), 0)];
     case "declared":
       return [];
   }

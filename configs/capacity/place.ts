@@ -1,10 +1,9 @@
 import type { GpuConfig } from "../schema/gpu";
+import { type Allocation, allocatedBytes, devicesOf, leftFor, type Pin, pinnedShare } from "./allocation";
 import type { GpuDemand } from "./demand";
 import { totalBytes } from "./device";
 import { memoryNeed } from "./memory";
-import { type Refusal, refuse, type Shortage } from "./refusal";
-import { type Pin, pinnedShare } from "./share";
-import { devicesOf, leftFor, occupied, type Tenancy } from "./tenancy";
+import { type CapacityRefusal, refuse, type Shortage } from "./refusal";
 
 /**
  * Gives each backend what it needs, or the share that its settings fix, in the order of the config. One that does not fit
@@ -15,32 +14,32 @@ import { devicesOf, leftFor, occupied, type Tenancy } from "./tenancy";
 export function place(
   gpus: GpuConfig[],
   demands: GpuDemand[],
-  before: Tenancy[],
-): { tenancies: Tenancy[]; refusals: Refusal[] } {
-  const tenancies = [...before];
+  before: Allocation[],
+): { allocations: Allocation[]; refusals: CapacityRefusal[] } {
+  const allocations = [...before];
   const shortages: Shortage[] = [];
   for (const demand of demands) {
-    const { tenancy, shortage } = claim(gpus, demand, tenancies);
+    const { allocation, shortage } = claim(gpus, demand, allocations);
     if (shortage) shortages.push(shortage);
-    else tenancies.push(tenancy);
+    else allocations.push(allocation);
   }
   // Advice counts all that fits, also what stands later in the config.
   const refusals = shortages.map((shortage) =>
-    refuse(gpus, shortage, (device) => leftFor(tenancies, shortage.demand, device)),
+    refuse(gpus, shortage, (device) => leftFor(allocations, shortage.demand, device)),
   );
-  return { tenancies, refusals };
+  return { allocations, refusals };
 }
 
 /**
  * Refuses backends whose share is a part of the free memory and too small once their neighbours are loaded, which is what a
  * restart after a crash meets.
  */
-export function refuseAtRestart(gpus: GpuConfig[], tenancies: Tenancy[]): Refusal[] {
-  return tenancies.flatMap((tenancy) => {
-    if (!tenancy.pinned?.ofFree) return [];
-    const others = tenancies.filter((other) => other !== tenancy);
-    const { shortage } = claim(gpus, tenancy.demand, others);
-    const left = (device: GpuConfig) => leftFor(others, tenancy.demand, device);
+export function refuseAtRestart(gpus: GpuConfig[], allocations: Allocation[]): CapacityRefusal[] {
+  return allocations.flatMap((allocation) => {
+    if (!allocation.pinned?.ofFree) return [];
+    const others = allocations.filter((other) => other !== allocation);
+    const { shortage } = claim(gpus, allocation.demand, others);
+    const left = (device: GpuConfig) => leftFor(others, allocation.demand, device);
     return shortage ? [refuse(gpus, shortage, left)] : [];
   });
 }
@@ -48,21 +47,21 @@ export function refuseAtRestart(gpus: GpuConfig[], tenancies: Tenancy[]): Refusa
 function claim(
   gpus: GpuConfig[],
   demand: GpuDemand,
-  others: Tenancy[],
-): { tenancy: Tenancy; shortage: Shortage | undefined } {
-  const tenancy: Tenancy = { demand, needs: new Map(), shares: new Map(), pinned: undefined };
+  others: Allocation[],
+): { allocation: Allocation; shortage: Shortage | undefined } {
+  const allocation: Allocation = { demand, needs: new Map(), shares: new Map(), pinned: undefined };
   let shortage: Shortage | undefined;
   let most = 0;
   for (const device of devicesOf(gpus, demand)) {
     const need = memoryNeed(demand, device);
-    const free = totalBytes(device) - occupied(others, device.id);
+    const free = totalBytes(device) - allocatedBytes(others, device.id);
     const pin: Pin | undefined = pinnedShare(demand, need, device, free);
     const wantedBytes = Math.max(need.bytes, pin?.bytes ?? 0);
     const missing = Math.max(wantedBytes - leftFor(others, demand, device), pin ? need.bytes - pin.bytes : 0);
     if (missing > most) [most, shortage] = [missing, { demand, device, wantedBytes, pin }];
-    tenancy.needs.set(device.id, need);
-    tenancy.shares.set(device.id, pin?.bytes ?? need.bytes);
-    tenancy.pinned ??= pin;
+    allocation.needs.set(device.id, need);
+    allocation.shares.set(device.id, pin?.bytes ?? need.bytes);
+    allocation.pinned ??= pin;
   }
-  return { tenancy, shortage };
+  return { allocation, shortage };
 }

@@ -1,14 +1,14 @@
-import type { Knobs } from "../engines/engine";
+import type { MemorySettings } from "../engines/engine";
 import type { Problem } from "../kit/problems";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
+import { type Allocation, allocatedBytes, type DevicePlan, devicePlans, devicesOf, grow } from "./allocation";
 import { demandProblems } from "./checks";
 import { backendOf, type GpuDemand } from "./demand";
 import { reservedBytes, totalBytes } from "./device";
-import { knobsOf } from "./knobs";
 import { type ManualStart, placeManual } from "./manual";
+import { memorySettings } from "./memorySettings";
 import { place, refuseAtRestart } from "./place";
-import type { Refusal } from "./refusal";
-import { type DevicePlan, devicePlans, devicesOf, grow, occupied, type Tenancy } from "./tenancy";
+import type { CapacityRefusal } from "./refusal";
 
 /** A backend's part of the plan. */
 export interface Placement {
@@ -18,7 +18,7 @@ export interface Placement {
   /** On each of its devices. */
   needBytes: number;
   shareBytes: number;
-  knobs: Knobs;
+  knobs: MemorySettings;
 }
 
 /** A backend that is started by hand: what stops for it, and how its devices look while it runs. */
@@ -32,7 +32,7 @@ export interface GpuPlan {
   devices: DevicePlan[];
   placements: Placement[];
   manual: ManualPlacement[];
-  refusals: Refusal[];
+  refusals: CapacityRefusal[];
   /** Every mistake, refusals included. Empty: the plan holds. */
   problems: Problem[];
 }
@@ -51,24 +51,24 @@ export function placementOf({ placements, manual }: GpuPlan, backend: string): P
 export function planGpus(gpus: GpuConfig[], demands: GpuDemand[]): GpuPlan {
   const mistakes = demandProblems(gpus, demands);
   const valid = mistakes.length === 0 ? demands : [];
-  const { tenancies, refusals } = place(
+  const { allocations, refusals } = place(
     gpus,
     valid.filter(({ start }) => start !== "manual"),
     [],
   );
-  grow(gpus, tenancies);
+  grow(gpus, allocations);
   const starts: ManualStart[] = [];
   for (const demand of valid.filter(({ start }) => start === "manual")) {
-    const found = placeManual(gpus, demand, tenancies);
+    const found = placeManual(gpus, demand, allocations);
     if ("start" in found) starts.push(found.start);
     else refusals.push(found.refusal);
   }
-  refusals.push(...refuseAtRestart(gpus, tenancies));
-  const times = [tenancies, ...starts.map((start) => start.tenancies)];
+  refusals.push(...refuseAtRestart(gpus, allocations));
+  const times = [allocations, ...starts.map((start) => start.allocations)];
   return {
-    devices: devicePlans(gpus, tenancies),
-    placements: tenancies.map((tenancy) => placement(gpus, tenancy, times)),
-    manual: starts.map(({ own, tenancies: then, stops }) => ({
+    devices: devicePlans(gpus, allocations),
+    placements: allocations.map((allocation) => placement(gpus, allocation, times)),
+    manual: starts.map(({ own, allocations: then, stops }) => ({
       ...placement(gpus, own, [then]),
       stops,
       running: devicePlans(gpus, then).filter(({ id }) => own.demand.devices.includes(id)),
@@ -79,20 +79,20 @@ export function planGpus(gpus: GpuConfig[], demands: GpuDemand[]): GpuPlan {
 }
 
 /** @param times who is there together, at one time or another: by default, and with each backend that is started by hand */
-function placement(gpus: GpuConfig[], tenancy: Tenancy, times: Tenancy[][]): Placement {
-  const { demand, needs, shares } = tenancy;
+function placement(gpus: GpuConfig[], allocation: Allocation, times: Allocation[][]): Placement {
+  const { demand, needs, shares } = allocation;
   // One set of settings serves all its devices: that of the device of which it has the smallest part.
   const device = devicesOf(gpus, demand).reduce((a, b) =>
     shares.get(a.id)! / totalBytes(a) <= shares.get(b.id)! / totalBytes(b) ? a : b,
   );
   const need = needs.get(device.id)!;
   const shareBytes = shares.get(device.id)!;
-  const isOther = (other: Tenancy) =>
-    other !== tenancy && (demand.group === undefined || other.demand.group !== demand.group);
+  const isOther = (other: Allocation) =>
+    other !== allocation && (demand.group === undefined || other.demand.group !== demand.group);
   const othersBytes = Math.max(
     ...times
-      .filter((time) => time.includes(tenancy))
-      .map((time) => occupied(time.filter(isOther), device.id)),
+      .filter((time) => time.includes(allocation))
+      .map((time) => allocatedBytes(time.filter(isOther), device.id)),
   );
   return {
     model: demand.model,
@@ -100,7 +100,7 @@ function placement(gpus: GpuConfig[], tenancy: Tenancy, times: Tenancy[][]): Pla
     devices: demand.devices,
     needBytes: need.bytes,
     shareBytes,
-    knobs: knobsOf(demand, need, {
+    knobs: memorySettings(demand, need, {
       totalBytes: totalBytes(device),
       reservedBytes: reservedBytes(device),
       shareBytes,

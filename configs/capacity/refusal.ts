@@ -1,14 +1,14 @@
 import type { Problem } from "../kit/problems";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
 import { type Advice, advise } from "./advice";
+import type { Pin } from "./allocation";
 import { backendOf, type GpuDemand } from "./demand";
 import { deviceName, totalBytes } from "./device";
 import { explained, GIB, size } from "./lines";
 import { memoryNeed } from "./memory";
-import type { Pin } from "./share";
 
 /** A backend that does not fit. */
-export interface Refusal {
+export interface CapacityRefusal {
   demand: GpuDemand;
   device: DeviceId;
   missingBytes: number;
@@ -30,7 +30,11 @@ export interface Shortage {
  *
  * @param left bytes that a device has for this backend
  */
-export function refuse(gpus: GpuConfig[], shortage: Shortage, left: (device: GpuConfig) => number): Refusal {
+export function refuse(
+  gpus: GpuConfig[],
+  shortage: Shortage,
+  left: (device: GpuConfig) => number,
+): CapacityRefusal {
   const { demand, device, wantedBytes, pin } = shortage;
   const need = memoryNeed(demand, device);
   const there = left(device);

@@ -1,8 +1,8 @@
 import { isLockable } from "../models/lock";
+import type { DevicePlan } from "./allocation";
 import { deviceName } from "./device";
 import { explained, size } from "./lines";
 import type { GpuPlan } from "./placement";
-import type { DevicePlan } from "./tenancy";
 
 /** What `gpubox plan` prints: model, device, needs, share, left; then each backend that is started by hand. */
 export function planText(plan: GpuPlan, options: { explain?: boolean } = {}): string {

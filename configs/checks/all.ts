@@ -13,8 +13,8 @@ import { adminPort } from "../stack/ports";
 import { checkProfiles } from "../stack/profiles";
 import { generatedKeys, requiredSecrets } from "../stack/requiredSecrets";
 import { checkAccess } from "./access";
+import { checkForeignNetworks } from "./foreignNetworks";
 import { checkJobs } from "./jobs";
-import { checkJoined } from "./joined";
 import { checkLimits } from "./limits";
 import { checkObservability } from "./observability";
 import { checkParameters } from "./parameters";
@@ -37,7 +37,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkLimits(config),
     ...checkProfiles(config),
     ...checkPool(config),
-    ...checkJoined(config),
+    ...checkForeignNetworks(config),
     ...checkStores(config),
     ...checkNames(config),
     ...checkPorts(config),

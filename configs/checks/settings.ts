@@ -7,13 +7,13 @@ import {
   isSecretVariable,
 } from "../litellm/callbacks";
 import { DANGERS } from "../litellm/dangers";
-import { DEAD_KEYS } from "../litellm/dead";
+import { IGNORED_KEYS } from "../litellm/ignoredKeys";
 import known from "../litellm/keys.json";
-import { OWNED_SETTINGS, OWNED_VARIABLES, type Section } from "../litellm/owned";
+import { OWNED_SETTINGS, OWNED_VARIABLES, type SettingsSection } from "../litellm/owned";
 import { loads, steering } from "../litellm/steering";
 import type { StackConfig } from "../stack/config";
 
-const SECTIONS: readonly Section[] = ["litellm", "router", "general"];
+const SECTIONS: readonly SettingsSection[] = ["litellm", "router", "general"];
 
 /** Mistakes in the settings that are passed through to LiteLLM, which itself takes every key without a word. */
 export function checkSettings(config: StackConfig): Problem[] {
@@ -27,7 +27,7 @@ export function checkSettings(config: StackConfig): Problem[] {
   ];
 }
 
-function checkSetting(config: StackConfig, section: Section, key: string, value: unknown): Problem[] {
+function checkSetting(config: StackConfig, section: SettingsSection, key: string, value: unknown): Problem[] {
   const path = `gpubox:gateway.settings.${section}.${key}`;
   if (Object.hasOwn(OWNED_SETTINGS[section], key)) return [owned(path, key, OWNED_SETTINGS[section][key]!)];
   const found = deadOrDangerous(config, section, key, value, path);
@@ -43,23 +43,23 @@ function owned(path: string, key: string, use: string): Problem {
 
 function deadOrDangerous(
   config: StackConfig,
-  section: Section | "env",
+  section: SettingsSection | "env",
   key: string,
   value: unknown,
   path: string,
 ): Problem | undefined {
-  const dead = DEAD_KEYS.find((row) => row.sections.includes(section) && row.key === key.toLowerCase());
+  const dead = IGNORED_KEYS.find((row) => row.sections.includes(section) && row.key === key.toLowerCase());
   if (dead) return { path, what: `${key} does nothing: ${dead.why}.`, fix: `Use ${dead.use}.` };
   const danger = DANGERS.find((row) => row.section === section && row.key === key && row.when(value, config));
   return danger && { path, what: danger.why, fix: danger.fix };
 }
 
 /** The keys of one of LiteLLM's sections, as the pinned version reads them. */
-export function knownIn(section: Section): string[] {
+export function knownIn(section: SettingsSection): string[] {
   return known[`${section}_settings`];
 }
 
-function unknown(section: Section, key: string, path: string): Problem {
+function unknown(section: SettingsSection, key: string, path: string): Problem {
   const what = `LiteLLM ${known.version} has no setting "${key}" in ${section}_settings.`;
   const elsewhere = SECTIONS.find((other) => other !== section && knownIn(other).includes(key));
   if (elsewhere) return { path, what, fix: `It belongs under gpubox:gateway.settings.${elsewhere}.` };

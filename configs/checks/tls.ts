@@ -5,7 +5,7 @@ import type { GatewayConfig } from "../schema/gateway";
 import type { SecretRef } from "../schema/shared";
 import { LETS_ENCRYPT } from "../schema/tls";
 import type { SecretFacts } from "../secrets/facts";
-import { type CertificateFacts, covers, type HostFiles, type PemFacts } from "../secrets/pem";
+import { type CertificateFacts, type CertificateFiles, covers, type PemFacts } from "../secrets/pem";
 import type { StackConfig } from "../stack/config";
 
 const PATH = "gpubox:gateway.tls";
@@ -13,7 +13,7 @@ const PATH = "gpubox:gateway.tls";
 /** What is known of certificates, and when they have to be valid. */
 export interface CertificateSources {
   secrets: SecretFacts;
-  files: HostFiles;
+  files: CertificateFiles;
   now: Date;
 }
 

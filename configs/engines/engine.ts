@@ -93,7 +93,7 @@ export interface EngineContainer
 }
 
 /** Settings by which an engine keeps to its share, in the engine's own names. */
-export interface Knobs {
+export interface MemorySettings {
   /** Flag to value. */
   args: Record<string, string>;
   env: Record<string, string>;
@@ -127,7 +127,7 @@ export interface EngineContext {
   /** What it knows of the model. */
   locked?: LockedModel;
   /** Memory settings by which it keeps to its part of the GPUs; absent where nothing is known of the model's size. */
-  knobs?: Knobs;
+  knobs?: MemorySettings;
 }
 
 /** What a route may know of the box beside its entry. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { onHost } from "../kit/hostFiles";
+import { rootScript } from "../kit/hostFiles";
 import type { Problem } from "../kit/problems";
 import { configFile } from "../kit/text";
 import type { LockedModel } from "../models/facts";
@@ -122,9 +122,9 @@ function weightsOf(source: string, context: EngineContext): Weights {
 
 function cannedWeights({ cannedModel, modelsDir, toolsImage }: EngineContext): Weights {
   const path = `${modelsDir}/canned-${CANNED_VERSION}.gguf`;
-  const test = onHost(toolsImage, modelsDir, 'test -s "$1"', [path]);
+  const test = rootScript(toolsImage, modelsDir, 'test -s "$1"', [path]);
   const write = 'cat > "$1.part" && chmod 0644 "$1.part" && mv -f "$1.part" "$1"';
-  const script = `${test} </dev/null || base64 -d | gunzip | ${onHost(toolsImage, modelsDir, write, [path])}`;
+  const script = `${test} </dev/null || base64 -d | gunzip | ${rootScript(toolsImage, modelsDir, write, [path])}`;
   return { path, mount: readOnly(modelsDir), fetch: [{ ...stored(path, script), stdin: [cannedModel] }] };
 }
 

@@ -51,12 +51,13 @@ type SourceContext = Pick<EngineContext, "modelsDir" | "downloader" | "lock">;
 /** A GGUF: hf://owner/repo/file, or file:///path. */
 export function weightsFile(source: string, context: SourceContext): Weights {
   const parsed = parseSource(source);
-  if (parsed.from === "host") return { path: parsed.path, mount: readOnly(folderOf(parsed.path)), fetch: [] };
+  if (parsed.from === "host")
+    return { path: parsed.path, mount: readOnly(parentFolder(parsed.path)), fetch: [] };
   const { revision, file = "" } = parsed;
   const locked = lockedSource(context.lock, source);
   const { folder, fetch } = download(parsed, locked ?? { revision, paths: shardsOf(file) }, context);
   const path = `${folder}/${locked?.files[0]?.path ?? file}`;
-  return { path, mount: readOnly(folderOf(path)), fetch };
+  return { path, mount: readOnly(parentFolder(path)), fetch };
 }
 
 /** The files of a GGUF in parts, `name-00001-of-00003.gguf`; llama.cpp is given the first and finds the others beside it. */
@@ -103,7 +104,7 @@ export function stored(path: string, script: string): StepPlan {
   return { name: `weights-${id}`, script };
 }
 
-export function folderOf(path: string): string {
+export function parentFolder(path: string): string {
   return path.slice(0, path.lastIndexOf("/"));
 }
 

@@ -22,7 +22,7 @@ import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./p
 import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
 import { checkRepository, isGguf, modelOf, modelSource, weightsDirectory } from "./source";
-import { features, protocols } from "./vllmFeatures";
+import { features, vllmProtocols } from "./vllmFeatures";
 
 const shape = {
   engine: z.literal("vllm"),
@@ -282,7 +282,7 @@ function check(model: VllmModel, path: string, { host, locked }: CheckContext): 
 export const vllm: Engine<VllmModel> = {
   schema,
   keys: Object.keys(shape),
-  protocols,
+  protocols: vllmProtocols,
   features,
   check,
   sources: (model) => [modelOf(model), ...loraSources(model.loraModules, "loraModules")],
@@ -296,7 +296,7 @@ export const vllm: Engine<VllmModel> = {
       mode: model.mode,
       apiBase: `${upstream}/v1`,
       apiKey: "backend",
-      supportedEndpoints: model.mode === "chat" ? nativeEndpoints(protocols) : undefined,
+      supportedEndpoints: model.mode === "chat" ? nativeEndpoints(vllmProtocols) : undefined,
       info: modelInfo(model, context, {
         tools: parsers.tools !== undefined,
         reasoning: parsers.reasoning !== undefined,

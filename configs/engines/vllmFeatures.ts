@@ -2,7 +2,7 @@ import type { Protocol } from "./engine";
 import type { EngineFeatures } from "./features";
 
 /** How each protocol reaches vLLM. */
-export const protocols: Protocol[] = [
+export const vllmProtocols: Protocol[] = [
   { path: "/v1/chat/completions", how: "native", why: "vLLM's own route." },
   { path: "/v1/completions", how: "native", why: "vLLM's own route." },
   {

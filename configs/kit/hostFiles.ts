@@ -7,7 +7,7 @@ import type { WritableDirectoryPlan } from "./types";
  * Runs a script as root on the host, with one directory of it mounted, through the Docker engine alone: whoever may use
  * the engine needs neither sudo nor a second way in. `words` become "$1", "$2", …
  */
-export function onHost(image: string, directory: string, script: string, words: string[] = []): string {
+export function rootScript(image: string, directory: string, script: string, words: string[] = []): string {
   const quoted = [script, "gpubox", ...words].map(shellQuote).join(" ");
   return `docker run --rm -i --network none --user 0 ${STEP_LIMIT} --entrypoint sh -v ${directory}:${directory} ${image} -c ${quoted}`;
 }
@@ -36,7 +36,7 @@ done`;
 
 /** Shell command that brings a directory's files to the host; it expects `directoryInput` on standard input. */
 export function writeDirectory(image: string, dataDir: string, directory: DirectoryPlan): string {
-  return onHost(image, dataDir, WRITE, [directory.path, String(directory.gid)]);
+  return rootScript(image, dataDir, WRITE, [directory.path, String(directory.gid)]);
 }
 
 /** The files of a directory as `writeDirectory` reads them: a line each of name, mode and base64. Holds secrets. */
@@ -52,12 +52,12 @@ export function directoryInput(directory: DirectoryPlan, values: SecretValues): 
 /** Shell command that removes a directory's files, unless a container still mounts it. */
 export function removeDirectory(image: string, dataDir: string, path: string): string {
   const users = `docker ps -aq --filter volume=${path}`;
-  return `[ -n "$(${users})" ] || ${onHost(image, dataDir, 'rm -rf "$1"', [path])}`;
+  return `[ -n "$(${users})" ] || ${rootScript(image, dataDir, 'rm -rf "$1"', [path])}`;
 }
 
 /** Shell command that makes a directory which a container writes to. It is never emptied. */
 export function makeWritable(image: string, dataDir: string, directory: WritableDirectoryPlan): string {
   const mode = directory.sharesGroup ? "2750" : "0750";
   const script = `install -d -m ${mode} -o "$2" -g "$3" "$1"`;
-  return onHost(image, dataDir, script, [directory.path, String(directory.uid), String(directory.gid)]);
+  return rootScript(image, dataDir, script, [directory.path, String(directory.uid), String(directory.gid)]);
 }

@@ -1,7 +1,7 @@
-import type { BoxPlan, ModelServer } from "./types";
+import type { BoxPlan, ModelServerPlan } from "./types";
 
 /** What answers for each model that the box runs itself; a slot once for each of its models. */
-export function modelServers({ backends, slots }: Pick<BoxPlan, "backends" | "slots">): ModelServer[] {
+export function modelServers({ backends, slots }: Pick<BoxPlan, "backends" | "slots">): ModelServerPlan[] {
   const loaded = slots.flatMap(({ service, members }) =>
     members.map((member) => ({ ...member, instance: member.model, start: "ondemand" as const, service })),
   );

@@ -42,10 +42,10 @@ export type NetworkRole =
   | "metrics"
   | "dashboards"
   | "langfuse"
-  | JoinedRole;
+  | ForeignNetworkRole;
 
 /** A network of others, by its name. */
-export type JoinedRole = `joined-${string}`;
+export type ForeignNetworkRole = `joined-${string}`;
 
 export interface VolumePlan {
   /** Name on the host. Volumes hold data and are kept by every replacement and by `down`. */
@@ -166,7 +166,7 @@ export interface ServicePlan {
 }
 
 /** What answers for a model: a server of its own, or the slot that loads it at a request. */
-export interface ModelServer extends Omit<BackendPlan, "start" | "needs"> {
+export interface ModelServerPlan extends Omit<BackendPlan, "start" | "needs"> {
   start: "auto" | "manual" | "ondemand";
 }
 

@@ -1,10 +1,10 @@
 import { isLoopback, isPrivate } from "../network/addresses";
 import type { GatewayConfig } from "../schema/gateway";
-import type { Section } from "./owned";
+import type { SettingsSection } from "./owned";
 
 interface Danger {
   /** `env`: gpubox:gateway.env. */
-  section: Section | "env";
+  section: SettingsSection | "env";
   key: string;
   /** True where this value is one in this stack. */
   when: (value: unknown, config: { gateway: GatewayConfig }) => boolean;

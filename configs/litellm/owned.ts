@@ -1,5 +1,5 @@
 /** The sections of LiteLLM's config that people may write into. */
-export type Section = "litellm" | "router" | "general";
+export type SettingsSection = "litellm" | "router" | "general";
 
 const ROUTING = {
   routing_strategy: "gpubox:gateway.routing.strategy",
@@ -22,7 +22,7 @@ const REDIS = {
 };
 
 /** LiteLLM settings that gpubox sets, each with the key of a stack config that it is made from. */
-export const OWNED_SETTINGS: Record<Section, Record<string, string>> = {
+export const OWNED_SETTINGS: Record<SettingsSection, Record<string, string>> = {
   litellm: {
     ...ROUTING,
     ...REDIS,

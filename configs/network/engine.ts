@@ -20,7 +20,7 @@ export function connectionOf(docker: string): string | undefined {
 }
 
 /** The host as a person writes it: `ssh://user@box:2222` without its socket. */
-export function hostName(docker: string): string {
+export function dockerHostName(docker: string): string {
   const address = sshAddress(docker);
   if (!address) return "this machine";
   return `${address.user ? `${address.user}@` : ""}${address.host}${address.port ? `:${address.port}` : ""}`;

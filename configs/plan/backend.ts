@@ -2,7 +2,7 @@ import { placementOf } from "../capacity/placement";
 import { modelSlug } from "../kit/names";
 import { directory } from "../kit/text";
 import type { BackendPlan, DeviceNeed, ServicePlan } from "../kit/types";
-import type { PlannedBackend } from "./context";
+import type { BackendSpec } from "./context";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { takingTurns } from "./deviceLock";
 import { holdSeconds, planValve } from "./valve";
@@ -27,7 +27,7 @@ export function cacheDirectory(dataDir: string, instance: string): string {
  */
 export function planBackend(
   context: PlanContext,
-  backend: PlannedBackend,
+  backend: BackendSpec,
   deadlineSeconds: number,
 ): BackendPlan {
   return {
@@ -56,7 +56,7 @@ export function needsOf({ gpus }: PlanContext, instance: string): DeviceNeed[] |
   }));
 }
 
-function planServer(context: PlanContext, backend: PlannedBackend, deadlineSeconds: number): ServicePlan {
+function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds: number): ServicePlan {
   const name = backendName(backend.instance);
   const engine = takingTurns(context.dataDir, backend.engine);
   const { image, user = NOBODY, port, mounts, readySeconds: _____, ...rest } = engine;

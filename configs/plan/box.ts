@@ -12,17 +12,17 @@ import { planBackend } from "./backend";
 import { planBackup } from "./backup";
 import { planCache } from "./cache";
 import { planCertificates } from "./certificates";
-import { imageOf, type PlanContext, type PlanInput, type PlannedBackend } from "./context";
+import { type BackendSpec, imageOf, type PlanContext, type PlanInput } from "./context";
 import { planDatabase } from "./database";
-import { lockFiles, startDeadlines } from "./deviceLock";
+import { planDeviceLockFiles, startDeadlines } from "./deviceLock";
 import { planEdge } from "./edge";
 import { planGateway } from "./gateway";
 import { planModel } from "./model";
-import { networksOf } from "./networks";
+import { planNetworks } from "./networks";
 import { planNotes } from "./notes";
 import { planObservability } from "./observability";
 import { ownerOf, planOwner } from "./owner";
-import { type PlannedSlot, planSlot, slotsOf } from "./slots";
+import { planSlot, type SlotSpec, slotSpecs } from "./slots";
 import { planSpace } from "./space";
 
 export { modelServers, servicesOf } from "../kit/services";
@@ -32,12 +32,12 @@ export { modelServers, servicesOf } from "../kit/services";
  * @throws ConfigError with what the policies refuse
  */
 export function planBox(input: PlanInput): BoxPlan {
-  const context = contextOf(input);
+  const context = planContext(input);
   const { config } = context;
   const models = Object.entries(config.models).map(([name, model]) => planModel(context, name, model));
   const backends = models.flatMap(({ backends }) => backends);
   const alone = backends.filter(({ slot }) => !slot);
-  const slots = slotsOf(backends);
+  const slots = slotSpecs(backends);
   const deadlines = deadlinesOf(alone, slots);
   const changing = {
     backends: alone.map((backend) => planBackend(context, backend, deadlines[backend.instance]!)),
@@ -55,7 +55,7 @@ export function planBox(input: PlanInput): BoxPlan {
     prefix: context.prefix,
     docker: engineAddress(config),
     dataDir: context.dataDir,
-    networks: networksOf(config),
+    networks: planNetworks(config),
     owner: planOwner(imageOf(context, "edge"), context.dataDir, ownerOf(config.stack, input.saltFingerprint)),
     cache: planCache(context),
     database: planDatabase(context),
@@ -80,7 +80,7 @@ export function planBox(input: PlanInput): BoxPlan {
 }
 
 /** What the parts of a plan share. */
-export function contextOf(input: PlanInput): PlanContext {
+export function planContext(input: PlanInput): PlanContext {
   const config = withoutLeftOut(input.config, input.secrets);
   return {
     ...input,
@@ -92,7 +92,7 @@ export function contextOf(input: PlanInput): PlanContext {
 }
 
 /** Instance to the seconds that it may take when all start at once. A slot counts too: a request may come at any time. */
-function deadlinesOf(backends: PlannedBackend[], slots: PlannedSlot[]): Record<string, number> {
+function deadlinesOf(backends: BackendSpec[], slots: SlotSpec[]): Record<string, number> {
   const starter = (name: string, engines: EngineContainer[]) => ({
     name,
     devices: engines[0]?.gpu?.ids ?? [],
@@ -110,7 +110,7 @@ function deadlinesOf(backends: PlannedBackend[], slots: PlannedSlot[]): Record<s
 }
 
 /** No instance has a name with a space. */
-function slotKey({ name }: PlannedSlot): string {
+function slotKey({ name }: SlotSpec): string {
   return `slot ${name}`;
 }
 
@@ -118,7 +118,9 @@ function sumOf(values: number[]): number {
   return values.reduce((sum, value) => sum + value, 0);
 }
 
-function planLocks(context: PlanContext, backends: PlannedBackend[]): StepPlan | undefined {
+function planLocks(context: PlanContext, backends: BackendSpec[]): StepPlan | undefined {
   const devices = new Set(backends.flatMap(({ engine }) => engine.gpu?.ids ?? []));
-  return devices.size > 0 ? lockFiles(imageOf(context, "edge"), context.dataDir, [...devices]) : undefined;
+  return devices.size > 0
+    ? planDeviceLockFiles(imageOf(context, "edge"), context.dataDir, [...devices])
+    : undefined;
 }

@@ -36,7 +36,7 @@ export interface PlanContext extends PlanInput {
 }
 
 /** A model server that the box runs: one for each instance of a model. */
-export interface PlannedBackend {
+export interface BackendSpec {
   /** Public name of the model. */
   model: string;
   /** The instance's identity: names of containers, its port. */
@@ -44,7 +44,7 @@ export interface PlannedBackend {
   engine: EngineContainer;
   start: "auto" | "manual" | "ondemand";
   /** The slot that loads it, for `start: ondemand`. */
-  slot?: SlotShare;
+  slot?: SlotMembership;
   /** True where another instance can take a request that this one cannot. */
   siblings: boolean;
   holdSeconds?: number;
@@ -56,7 +56,7 @@ export interface PlannedBackend {
 }
 
 /** A model's part in the slot that loads it. */
-export interface SlotShare {
+export interface SlotMembership {
   name: string;
   /** Seconds without a request until it is unloaded; 0: it stays until another one wants the slot. */
   idleSeconds: number;

@@ -1,4 +1,4 @@
-import { onHost } from "../kit/hostFiles";
+import { rootScript } from "../kit/hostFiles";
 import { shellQuote } from "../kit/text";
 import type { MountPlan, StepPlan } from "../kit/types";
 
@@ -87,11 +87,11 @@ for name in "$@"; do
 done`;
 
 /** Makes the lock files; comes before every backend. A container needs no more than to read one to lock it. */
-export function lockFiles(image: string, dataDir: string, devices: string[]): StepPlan {
+export function planDeviceLockFiles(image: string, dataDir: string, devices: string[]): StepPlan {
   const names = devices.map(lockName).sort();
   return {
     name: "device-locks",
-    script: onHost(image, dataDir, MAKE_LOCKS, [lockDirectory(dataDir), ...names]),
+    script: rootScript(image, dataDir, MAKE_LOCKS, [lockDirectory(dataDir), ...names]),
   };
 }
 

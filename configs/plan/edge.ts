@@ -5,12 +5,12 @@ import { acceptedHosts } from "../network/endpoint";
 import { adminPort, edgePorts } from "../stack/ports";
 import { bodyLimits } from "./bodyLimits";
 import { assetFiles, container, health, type PlanContext } from "./context";
+import { edgeForeignNetworks } from "./foreignNetworks";
 import { usesDatabase } from "./gateway";
 import { CONFIG_DIR } from "./haproxy/common";
 import { ADMIN_PORT, CLIENT_PORT, EDGE_ASSETS, edgeConfig } from "./haproxy/edge";
 import { edgeKeys } from "./haproxy/edgeKeys";
 import { ADMIN_TLS_PORT, CERTIFICATES_DIR, type EdgeTls, HTTP_PORT } from "./haproxy/tls";
-import { joinedByEdge } from "./joined";
 
 /** uid and gid of `haproxy` in the official image; the recipe uses the same. */
 export const HAPROXY = 99;
@@ -73,7 +73,7 @@ export function planEdge(context: PlanContext): ServicePlan {
         entrypoint: ["bash"],
         command: ["/etc/gpubox/entrypoint.sh"],
         user: `${HAPROXY}:${HAPROXY}`,
-        networks: { edge: ["edge"], ...joinedByEdge(config) },
+        networks: { edge: ["edge"], ...edgeForeignNetworks(config) },
         mounts: [
           { kind: "directory", source: files.path, target: "/etc/gpubox", readOnly: true },
           { kind: "directory", source: state.path, target: "/var/lib/gpubox", readOnly: false },

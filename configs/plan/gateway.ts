@@ -8,8 +8,8 @@ import type { GatewayConfig } from "../schema/gateway";
 import type { StackConfig } from "../stack/config";
 import { planAccess } from "./access";
 import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
+import { gatewayForeignNetworks } from "./foreignNetworks";
 import { guardFiles } from "./guard";
-import { joinedByGateways } from "./joined";
 import { BACKEND_KEY, litellmConfig, secretVariable } from "./litellm";
 import { planMigration } from "./migration";
 import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
@@ -93,7 +93,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     ...trajectoryFiles(context),
   };
   const draft = directory("", NOBODY, files, context.secrets);
-  const joined = joinedByGateways(config);
+  const joined = gatewayForeignNetworks(config);
   const generation = hashOf({
     files: draft.hash,
     image: imageOf(context, "gateway"),

@@ -1,8 +1,8 @@
 import {
+  BODY_ROUTES,
   type BodyRoute,
   KEPT_HEADERS,
   KEPT_METADATA,
-  ROUTES,
   STEERING_METADATA,
   STEERING_PREFIXES,
 } from "../bodies/judged";
@@ -42,9 +42,9 @@ export interface GuardRules {
 /** The rules of a stack's gateways. */
 export function guardRules({ gateway, cache }: Pick<StackConfig, "gateway" | "cache">): GuardRules {
   const routes = Object.fromEntries(
-    (Object.keys(ROUTES) as BodyRoute[]).map((route) => [
+    (Object.keys(BODY_ROUTES) as BodyRoute[]).map((route) => [
       route,
-      { api: ROUTES[route], keep: [...new Set([...keptIn(route), ...gateway.allowParameters])].sort() },
+      { api: BODY_ROUTES[route], keep: [...new Set([...keptIn(route), ...gateway.allowParameters])].sort() },
     ]),
   );
   const metadata = [...litellm.metadata, ...litellm.own, ...STEERING_METADATA].filter(

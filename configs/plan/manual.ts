@@ -1,4 +1,4 @@
-import { onHost } from "../kit/hostFiles";
+import { rootScript } from "../kit/hostFiles";
 import { AWAIT_HEALTHY } from "../kit/steps";
 
 /**
@@ -22,12 +22,12 @@ export function stopCommand(stack: string, model: string): string {
 /** Remembers that a person started a container. `container` is its logical name. */
 export function rememberStarted(image: string, dataDir: string, container: string): string {
   const script = 'install -d -m 0755 "$(dirname "$1")" && : > "$1"';
-  return onHost(image, dataDir, script, [markOf(dataDir, container)]);
+  return rootScript(image, dataDir, script, [markOf(dataDir, container)]);
 }
 
 /** Forgets it again. */
 export function forgetStarted(image: string, dataDir: string, container: string): string {
-  return onHost(image, dataDir, 'rm -f "$1"', [markOf(dataDir, container)]);
+  return rootScript(image, dataDir, 'rm -f "$1"', [markOf(dataDir, container)]);
 }
 
 /**
@@ -35,7 +35,7 @@ export function forgetStarted(image: string, dataDir: string, container: string)
  * Takes GPUBOX_CONTAINER, GPUBOX_NAME and GPUBOX_SECONDS from the environment, as every step does.
  */
 export function restoreStarted(image: string, dataDir: string, container: string): string {
-  const started = onHost(image, dataDir, '[ ! -e "$1" ] || echo yes', [markOf(dataDir, container)]);
+  const started = rootScript(image, dataDir, '[ ! -e "$1" ] || echo yes', [markOf(dataDir, container)]);
   return `started=$(${started}) || exit 1
 if [ -z "$started" ]; then
   echo "$GPUBOX_NAME is left as it is: people start it"

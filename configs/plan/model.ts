@@ -7,7 +7,7 @@ import { HUB_TOKEN } from "../models/weights";
 import { IDLE_SECONDS } from "../schema/onDemand";
 import { type Instance, instancesOf, slotOf } from "../stack/instances";
 import { cacheDirectory } from "./backend";
-import { assetText, imageOf, type PlanContext, type PlannedBackend, type SlotShare } from "./context";
+import { assetText, type BackendSpec, imageOf, type PlanContext, type SlotMembership } from "./context";
 import type { Deployment, RoutedModel } from "./routing";
 import { valveUrl } from "./valve";
 
@@ -15,7 +15,7 @@ export interface PlannedModel {
   /** The model as the gateway knows it, and its LoRA adapters as models of their own. */
   routed: RoutedModel[];
   /** Empty for models that others run. */
-  backends: PlannedBackend[];
+  backends: BackendSpec[];
 }
 
 /** What one entry asks of the box: a container and a deployment for each of its instances. */
@@ -28,7 +28,7 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
     const about = engineContext(context, name, instance);
     const container = engine.container?.(model, about);
     const route = engine.route(model, about, valveUrl(id));
-    const backend: PlannedBackend | undefined = container && {
+    const backend: BackendSpec | undefined = container && {
       model: name,
       instance: id,
       engine: container,
@@ -57,7 +57,7 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
   };
 }
 
-function slotShare(name: string, model: ModelConfig): SlotShare | undefined {
+function slotShare(name: string, model: ModelConfig): SlotMembership | undefined {
   const slot = slotOf(name, model);
   const idleSeconds = "idleSeconds" in model ? model.idleSeconds : undefined;
   return slot === undefined ? undefined : { name: slot, idleSeconds: idleSeconds ?? IDLE_SECONDS };

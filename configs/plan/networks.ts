@@ -1,10 +1,10 @@
 import type { NetworkPlan, NetworkRole } from "../kit/types";
 import type { StackConfig } from "../stack/config";
 import { bridgeName } from "./bridges";
-import { joinedNetworks } from "./joined";
+import { foreignNetworks } from "./foreignNetworks";
 
 /** The networks that a box has: its own, and those of others that it joins. */
-export function networksOf(config: StackConfig): NetworkPlan[] {
+export function planNetworks(config: StackConfig): NetworkPlan[] {
   const { mode, langfuse } = config.observability;
   const network = (role: NetworkRole, internal: boolean): NetworkPlan => {
     const name = `gpubox-${config.stack}-${role}`;
@@ -18,6 +18,6 @@ export function networksOf(config: StackConfig): NetworkPlan[] {
     network("backends", true),
     ...(mode === "bundled" ? [network("metrics", true), network("dashboards", false)] : []),
     ...(langfuse?.mode === "bundled" ? [network("langfuse", true)] : []),
-    ...joinedNetworks(config),
+    ...foreignNetworks(config),
   ];
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { onHost } from "../kit/hostFiles";
+import { rootScript } from "../kit/hostFiles";
 import type { Failure } from "../kit/problems";
 import type { OwnerPlan } from "../kit/types";
 import { saltFingerprint } from "../secrets/facts";
@@ -44,8 +44,8 @@ export function planOwner(image: string, dataDir: string, owner: Owner | undefin
   return {
     ...owner,
     name: "owner",
-    script: onHost(image, dataDir, write, words),
-    remove: onHost(image, dataDir, remove, words),
+    script: rootScript(image, dataDir, write, words),
+    remove: rootScript(image, dataDir, remove, words),
   };
 }
 

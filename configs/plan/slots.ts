@@ -4,7 +4,7 @@ import { SERVER_PROCESSES } from "../kit/processes";
 import { configFile, directory } from "../kit/text";
 import type { DeviceNeed, ServicePlan, SlotPlan } from "../kit/types";
 import { NOBODY, needsOf } from "./backend";
-import { assetFiles, container, health, type PlanContext, type PlannedBackend } from "./context";
+import { assetFiles, type BackendSpec, container, health, type PlanContext } from "./context";
 import { type LockedEngine, takingTurns } from "./deviceLock";
 import { DRAIN_SECONDS, llamaSwapCommand, llamaSwapFile, type OnDemandModel } from "./llamaSwap";
 import { holdSeconds, planValve } from "./valve";
@@ -21,13 +21,13 @@ const STOP_SECONDS = DRAIN_SECONDS + 10;
 const CONFIG_DIR = "/etc/gpubox";
 
 /** Models that are loaded on demand and share a slot. */
-export interface PlannedSlot {
+export interface SlotSpec {
   name: string;
-  members: PlannedBackend[];
+  members: BackendSpec[];
 }
 
 /** The slots of models that are loaded on demand, in the order of the config. */
-export function slotsOf(backends: PlannedBackend[]): PlannedSlot[] {
+export function slotSpecs(backends: BackendSpec[]): SlotSpec[] {
   const names = new Set(backends.flatMap(({ slot }) => slot?.name ?? []));
   return [...names].map((name) => ({
     name,
@@ -40,7 +40,7 @@ export function slotsOf(backends: PlannedBackend[]): PlannedSlot[] {
  *
  * @param loadSeconds that the slowest of them may take to load, its turn on shared devices included
  */
-export function planSlot(context: PlanContext, slot: PlannedSlot, loadSeconds: number): SlotPlan {
+export function planSlot(context: PlanContext, slot: SlotSpec, loadSeconds: number): SlotPlan {
   const container = `slot-${slot.name}`;
   const port = slotPort(slot.name);
   return {
@@ -58,7 +58,7 @@ export function planSlot(context: PlanContext, slot: PlannedSlot, loadSeconds: n
 
 function planServer(
   context: PlanContext,
-  { members }: PlannedSlot,
+  { members }: SlotSpec,
   name: string,
   port: number,
   loadSeconds: number,
@@ -122,7 +122,7 @@ function planServer(
 
 function onDemandModel(
   context: PlanContext,
-  { model, engine, slot }: PlannedBackend,
+  { model, engine, slot }: BackendSpec,
   loadSeconds: number,
 ): OnDemandModel {
   const { entrypoint, env } = takingTurns(context.dataDir, engine);

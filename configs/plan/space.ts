@@ -1,4 +1,4 @@
-import { onHost } from "../kit/hostFiles";
+import { rootScript } from "../kit/hostFiles";
 import { modelServers, servicesOf } from "../kit/services";
 import { hashOf } from "../kit/text";
 import type { BoxPlan, SpacePlan } from "../kit/types";
@@ -48,7 +48,7 @@ export function planSpace(plan: Omit<BoxPlan, "policy" | "space">): SpacePlan {
   const sizes = new Map(files.map(({ path, bytes }) => [path, bytes]));
   return {
     name: "space",
-    script: onHost(plan.edge.container.image, plan.dataDir, CHECK, [
+    script: rootScript(plan.edge.container.image, plan.dataDir, CHECK, [
       plan.dataDir,
       String(SPACE_MIB * 1024 ** 2),
       String(MARGIN_PERCENT),

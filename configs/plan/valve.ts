@@ -3,7 +3,7 @@ import { modelPort, modelSlug } from "../kit/names";
 import { configFile, directory } from "../kit/text";
 import type { ServicePlan } from "../kit/types";
 import { modelBodyBytes } from "./bodyLimits";
-import type { PlannedBackend } from "./context";
+import type { BackendSpec } from "./context";
 import { assetFiles, container, health, type PlanContext } from "./context";
 import { HAPROXY } from "./edge";
 import { DIRECT_PORT, directKeys, VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
@@ -29,7 +29,7 @@ export function valveUrl(instance: string): string {
 }
 
 /** The listener between the gateway and a model server: passes, holds for a bounded time, or answers 503. */
-export function planValve(context: PlanContext, backend: PlannedBackend, target: ValveTarget): ServicePlan {
+export function planValve(context: PlanContext, backend: BackendSpec, target: ValveTarget): ServicePlan {
   const { instance, engine, expose } = backend;
   const { slot, ...server } = target;
   const name = `valve-${modelSlug(instance)}`;
@@ -91,7 +91,7 @@ export function planValve(context: PlanContext, backend: PlannedBackend, target:
  * Seconds that a request waits at the valve while the backend is away. One that may be down for days is not waited for, and
  * neither is one whose sibling can take the request.
  */
-export function holdSeconds({ start, siblings, holdSeconds }: PlannedBackend): number {
+export function holdSeconds({ start, siblings, holdSeconds }: BackendSpec): number {
   if (start === "manual") return 0;
   return holdSeconds ?? (siblings ? 0 : HOLD_SECONDS);
 }

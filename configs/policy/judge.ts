@@ -16,7 +16,7 @@ export const DEFAULT_SEVERITY: Record<PolicyName, "refused" | "warned"> = {
 };
 
 /** Decides what becomes of each violation. A waiver wins over `refuse`. */
-export function judge(violations: Violation[], { waive, refuse }: PolicyConfig): PolicyFinding[] {
+export function judgeViolations(violations: Violation[], { waive, refuse }: PolicyConfig): PolicyFinding[] {
   return violations.map(({ mild, ...violation }) => {
     const reason = waive[violation.policy];
     if (reason !== undefined) return { ...violation, severity: "waived", reason };

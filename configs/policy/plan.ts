@@ -7,7 +7,7 @@ import type { ModelLock } from "../models/facts";
 import { whyUnresolved } from "../models/lock";
 import { isLoopback } from "../network/addresses";
 import type { StackConfig } from "../stack/config";
-import { judge } from "./judge";
+import { judgeViolations } from "./judge";
 import { plaintextSecrets } from "./plaintext";
 
 /** Containers that are there to be reached from outside: the edge, and with observability what a person looks at. */
@@ -47,7 +47,7 @@ export function policyFindings({ config, plan, resolved, lock }: Judged): Policy
     const key = `${policy} ${path}`;
     return !seen.has(key) && seen.add(key);
   });
-  return judge(once, config.policy);
+  return judgeViolations(once, config.policy);
 }
 
 /** @throws ConfigError with every finding that is refused */

@@ -9,7 +9,7 @@ export interface Clashes {
 }
 
 /** Names that would lead to two models, and boxes that say different things of what they call the same. */
-export function clashes(own: unknown, borrowed: ReadonlyMap<string, Borrowed[]>): Clashes {
+export function nameClashes(own: unknown, borrowed: ReadonlyMap<string, Borrowed[]>): Clashes {
   const taken = ownNames(own);
   const problems: Problem[] = [];
   const refused = new Set<string>();

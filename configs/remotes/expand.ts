@@ -1,7 +1,7 @@
 import type { Problem } from "../kit/problems";
 import { suggestion } from "../kit/problems";
 import { type BoxConfig, boxesSchema } from "../schema/boxes";
-import { clashes } from "./clashes";
+import { nameClashes } from "./clashes";
 import { type Borrowed, entryOf } from "./entry";
 import type { Surroundings } from "./files";
 import { type BoxProblem, baseUrlOf } from "./reach";
@@ -46,7 +46,7 @@ export function expandBoxes(raw: Unexpanded, trail = [raw.stack]): Expanded {
       borrowed.set(name, [...(borrowed.get(name) ?? []), model]);
     }
   }
-  const { problems: clashing, refused } = clashes(raw.values.models, borrowed);
+  const { problems: clashing, refused } = nameClashes(raw.values.models, borrowed);
   problems.push(...clashing);
   const own = raw.values.models;
   const good = [...borrowed].filter(([name]) => !refused.has(name));

@@ -54,7 +54,7 @@ const ofServer = z.strictObject({
     .describe("/v1/messages: `native` where the server has that route itself."),
 });
 
-export const protocols = ["openai_compatible", "anthropic_compatible"] as const;
+export const jobProtocols = ["openai_compatible", "anthropic_compatible"] as const;
 
 export const jobSchema = z.strictObject({
   upstream: z
@@ -71,9 +71,9 @@ export const jobSchema = z.strictObject({
     .optional()
     .describe("What clients send. Default: one is made at each start; it lies in the job's litellm.env."),
   protocols: z
-    .array(z.enum(protocols))
+    .array(z.enum(jobProtocols))
     .min(1)
-    .default([...protocols])
+    .default([...jobProtocols])
     .describe("What clients speak: the upstream is tried on each before the start."),
   price: z
     .strictObject({

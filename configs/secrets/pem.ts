@@ -23,7 +23,7 @@ export interface CertificateFacts {
 }
 
 /** Path to what a file of the host holds; `missing` where its directory is there and the file is not. */
-export type HostFiles = Record<string, PemFacts | "missing">;
+export type CertificateFiles = Record<string, PemFacts | "missing">;
 
 /** Reads certificates and a private key. Never throws; nothing of the private key is in the answer. */
 export function pemFacts(text: string): PemFacts {

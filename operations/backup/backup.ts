@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { adminSql, isEmpty } from "../../platform/box/database";
+import { adminSql, hasNoTables } from "../../platform/box/database";
 import { run } from "../../platform/process";
 import { type Log, projectPaths } from "../../platform/project";
 import { dump } from "./dump";
@@ -18,7 +18,7 @@ import { directoryOf, newFolder, prune, type Store, settle } from "./store";
  */
 export async function backUp(store: Store, reason: string, log: Log): Promise<string | undefined> {
   const { job, projectDir } = store;
-  if (await isEmpty(job)) {
+  if (await hasNoTables(job)) {
     log("  the database holds nothing yet: no backup is needed");
     return undefined;
   }

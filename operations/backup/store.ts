@@ -16,7 +16,7 @@ export interface Store {
 }
 
 /** A backup that can be restored. */
-export interface Kept {
+export interface StoredBackup {
   /** Folder, or snapshot of the repository. */
   name: string;
   madeAt: string;
@@ -78,7 +78,7 @@ export function prune(store: Store): string[] {
 }
 
 /** Backups of the stack, newest first, those without this stack's signature last. */
-export async function keptBackups(store: Store): Promise<Kept[]> {
+export async function keptBackups(store: Store): Promise<StoredBackup[]> {
   if (directoryOf(store)) return inDirectory(store);
   const found = await resticSnapshots(store.job.restic!, store.job.stack);
   return found.map(({ id, madeAt }) => ({ name: id, madeAt }));
@@ -116,7 +116,7 @@ export async function withBackup<T>(
   }
 }
 
-function inDirectory(store: Store): Kept[] {
+function inDirectory(store: Store): StoredBackup[] {
   const directory = directoryOf(store);
   if (!directory || !existsSync(directory)) return [];
   return readdirSync(directory, { withFileTypes: true })
@@ -128,7 +128,7 @@ function inDirectory(store: Store): Kept[] {
 }
 
 /** One that cannot be read is none: --from says why. */
-function keptIn(name: string, { job }: Store): (Kept & { signed: boolean })[] {
+function keptIn(name: string, { job }: Store): (StoredBackup & { signed: boolean })[] {
   try {
     const { parse, signature } = readManifest(name, job.signingKey);
     const { stack, madeAt } = parse();
@@ -140,7 +140,7 @@ function keptIn(name: string, { job }: Store): (Kept & { signed: boolean })[] {
   }
 }
 
-function rank({ signed, madeAt, name }: Kept): string {
+function rank({ signed, madeAt, name }: StoredBackup): string {
   return `${signed ? 1 : 0} ${madeAt} ${name}`;
 }
 

@@ -39,13 +39,13 @@ export function contextsOf(box: BoxPlan): Record<string, number> {
 }
 
 /** What is wrong with a choice of host or model, and what to do. */
-export interface Refusal {
+export interface ChoiceRefusal {
   what: string;
   fix: string;
 }
 
 /** The model that a client starts with: the one named, else the first that suits it. */
-export function chooseModel(config: StackConfig, client: Client, wanted?: string): string | Refusal {
+export function chooseModel(config: StackConfig, client: Client, wanted?: string): string | ChoiceRefusal {
   const all = chatModels(config);
   const slash = (name: string) => client === "claude-code" && name.includes("/");
   if (wanted === undefined)
@@ -85,7 +85,11 @@ export function keySecret({ access }: StackConfig, model: string, wanted?: strin
 }
 
 /** The base URL for clients that reach the box under another host name. */
-export function endpointAt(endpoint: string, { gateway }: StackConfig, host?: string): string | Refusal {
+export function endpointAt(
+  endpoint: string,
+  { gateway }: StackConfig,
+  host?: string,
+): string | ChoiceRefusal {
   const loopback = ["localhost", "127.0.0.1", "::1"];
   const wildcard = isWildcard(gateway.bind);
   const known = [...gateway.hosts, ...(wildcard ? [] : [gateway.bind]), ...loopback];

@@ -36,7 +36,7 @@ export interface Connection {
 const AGENT_TOKENS = 20_000;
 
 /** How a client is pointed at a box. */
-export function connection(client: Client, way: Way): Connection {
+export function clientConnection(client: Client, way: Way): Connection {
   const v1 = `${way.endpoint}/v1`;
   const { model, language } = way;
   const context = way.contexts[model];

@@ -4,7 +4,7 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { sshAddress } from "../../configs/schema/address";
 import type { StackConfig } from "../../configs/stack/config";
 import { findDocker } from "../../platform/docker/engine";
-import { disks, freeMemory, holderOf, onHost } from "../../platform/machine";
+import { disks, freeMemory, holderOf, runOnHost } from "../../platform/machine";
 import { UserError } from "../../platform/process";
 import { connectHost } from "../../platform/ssh/connection";
 import { reachEndpoint } from "../../platform/ssh/reach";
@@ -15,7 +15,7 @@ import { firewallInput } from "../host/firewallInput";
 import { planHost } from "../host/planHost";
 import { readHost } from "../host/prepare";
 import { ANSWER_SECONDS } from "./ailments";
-import { containersOf, networksOf } from "./collectContainers";
+import { collectContainers, collectNetworks } from "./collectContainers";
 import { edgeOf, gatewaysLook, postgresSays, valvesOf } from "./collectInsides";
 import { lately } from "./collectRequests";
 import type { Answer, ContainerFacts, Facts, FoundGpus, PortFacts, RemoteFacts } from "./facts";
@@ -64,8 +64,8 @@ export async function collect(options: CollectOptions): Promise<Facts> {
   const ownKey = config.gateway.auth === "key" ? secrets.masterKey : undefined;
   // First without a look into any container: what doctor itself runs there would count as the container's own load.
   const [containers, networks, ports, host, listed, theirs, databaseSeen] = await Promise.all([
-    containersOf(box, memoryKills(box)),
-    networksOf(box),
+    collectContainers(box, memoryKills(box)),
+    collectNetworks(box),
     portsOf(box, config),
     looked,
     ask(endpoint, ownKey),
@@ -235,7 +235,7 @@ const GPU_SCRIPT =
 
 async function nvidiaDevices(docker: string): Promise<FoundGpus | { failed: string }> {
   try {
-    const [list = "", table = ""] = (await onHost(docker, GPU_SCRIPT)).split(/^--$/m);
+    const [list = "", table = ""] = (await runOnHost(docker, GPU_SCRIPT)).split(/^--$/m);
     const ids = [...list.matchAll(/^GPU (\d+):|UUID: ((?:GPU|MIG)-[0-9A-Za-z/-]+)/gm)].map(
       ([, index, uuid]) => index ?? uuid!,
     );

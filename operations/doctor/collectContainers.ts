@@ -34,7 +34,7 @@ const health = z.enum(["healthy", "unhealthy", "starting"]);
  *
  * @param kills what the kernel killed for want of memory. Default: nothing
  */
-export async function containersOf(
+export async function collectContainers(
   box: BoxPlan,
   kills: Promise<Kill[]> = Promise.resolve([]),
 ): Promise<ContainerFacts[] | undefined> {
@@ -119,7 +119,7 @@ async function statsOf(box: BoxPlan, ids: string[]) {
 }
 
 /** Names of the host's networks. */
-export async function networksOf(box: Pick<BoxPlan, "docker">): Promise<string[] | undefined> {
+export async function collectNetworks(box: Pick<BoxPlan, "docker">): Promise<string[] | undefined> {
   const list = await ask(box, ["network", "ls", "--format", "{{.Name}}"]);
   return list.code === 0 ? list.stdout.split("\n").filter(Boolean) : undefined;
 }

@@ -1,6 +1,6 @@
-import type { BoxPlan, ModelServer } from "../../configs/kit/types";
+import type { BoxPlan, ModelServerPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
-import { joinedMissing } from "../../configs/plan/joined";
+import { missingNetworkFix } from "../../configs/plan/foreignNetworks";
 import { startCommand } from "../../configs/plan/manual";
 import { ailment, containerOf, endedByHand, remedy } from "./ailments";
 import type { ContainerFacts, Facts } from "./facts";
@@ -8,17 +8,17 @@ import { gatewayRow } from "./gateways";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
 
 /** A person stopped it, or has not started it yet. */
-function restsOnPurpose({ start }: ModelServer, container: ContainerFacts | undefined): boolean {
+function restsOnPurpose({ start }: ModelServerPlan, container: ContainerFacts | undefined): boolean {
   if (start !== "manual" || !container || container.oomKilled) return false;
   return container.state === "created" || endedByHand(container);
 }
 
 /** What is wrong with a model's server, and with the valve before it: either alone keeps requests waiting. */
-function modelFindings(box: BoxPlan, facts: Facts, backend: ModelServer): Finding[] {
+function modelFindings(box: BoxPlan, facts: Facts, backend: ModelServerPlan): Finding[] {
   return [...serverFindings(box, facts, backend), ...valveFindings(box, facts, backend)];
 }
 
-function serverFindings(box: BoxPlan, facts: Facts, backend: ModelServer): Finding[] {
+function serverFindings(box: BoxPlan, facts: Facts, backend: ModelServerPlan): Finding[] {
   const role = backend.service.container.name;
   const container = containerOf(facts, role);
   if (restsOnPurpose(backend, container)) return [];
@@ -37,7 +37,7 @@ function serverFindings(box: BoxPlan, facts: Facts, backend: ModelServer): Findi
   return [{ what: `${server} is loading.`, fix }];
 }
 
-function valveFindings(box: BoxPlan, facts: Facts, { instance, valve }: ModelServer): Finding[] {
+function valveFindings(box: BoxPlan, facts: Facts, { instance, valve }: ModelServerPlan): Finding[] {
   const role = valve.container.name;
   const container = containerOf(facts, role);
   const ails = ailment(container);
@@ -104,7 +104,7 @@ export const containerRows: Row[] = [
         ({ name, external }) => ({
           what: `The network ${name} is missing.`,
           fix: external
-            ? joinedMissing(name, upCommand(box))
+            ? missingNetworkFix(name, upCommand(box))
             : `Run \`pulumi up --refresh --stack ${box.stack}\`, or ${upCommand(box)}: it makes the network again.`,
         }),
       ),

@@ -5,7 +5,7 @@ import { hostRows } from "./host";
 import { remoteRows } from "./remote";
 import { requestRows } from "./requests";
 import { restartRows } from "./restarts";
-import { configRow, judge, type Row, type Verdict } from "./row";
+import { configRow, judgeRows, type Row, type Verdict } from "./row";
 import { wayRows } from "./ways";
 
 /** Every row, from what everything depends on to what single clients do. */
@@ -20,7 +20,7 @@ export const rows: Row[] = [
 
 /** What each row says of a box. */
 export function diagnose(box: BoxPlan, facts: Facts): Verdict[] {
-  return judge(rows, box, facts);
+  return judgeRows(rows, box, facts);
 }
 
 /** The rows as the table of docs/trouble.md: id, what one notices, what it usually is. */

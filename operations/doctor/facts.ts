@@ -1,4 +1,4 @@
-import type { SlotFacts } from "../../platform/box/edge";
+import type { UpstreamFacts } from "../../platform/box/edge";
 import type { HostState } from "../host/state";
 
 /** What was seen of a box, as plain data. What could not be looked at is undefined: no row is judged by it. */
@@ -23,7 +23,7 @@ export interface Facts {
   /** What `/health/readiness` says of the database: `connected`. */
   databaseSeen?: string;
   /** From inside a serving gateway: `host:port` to what a connection there met. */
-  reach?: Record<string, Reach>;
+  reach?: Record<string, Reachability>;
   /** What Redis answered to the gateway's password: `PONG`, or why not. Undefined without a cache. */
   redis?: string;
   /** What Postgres said in its own container: `ready`, or why not. */
@@ -31,7 +31,7 @@ export interface Facts {
   /** Instance to what its valve says. */
   valves?: Record<string, ValveFacts>;
   /** The generation that the edge serves, and its view of each gateway. */
-  edge?: { generation?: string; gateways: SlotFacts[] };
+  edge?: { generation?: string; gateways: UpstreamFacts[] };
   /** Requests that the edge logged lately. */
   requests?: LoggedRequest[];
   /** Names that clients asked for lately and the gateway did not know. */
@@ -90,7 +90,7 @@ export interface PortFacts {
 /** A status, or why there was none. */
 export type Answer = { status: number } | { failed: string };
 
-export type Reach = "open" | "refused" | "unknown name" | "no answer";
+export type Reachability = "open" | "refused" | "unknown name" | "no answer";
 
 export interface ValveFacts {
   /** HAProxy's word for the backend: `UP`, `DOWN`, `MAINT (resolution)`, `DRAIN`. */

@@ -1,5 +1,5 @@
 import type { BoxPlan } from "../../configs/kit/types";
-import type { SlotFacts } from "../../platform/box/edge";
+import type { UpstreamFacts } from "../../platform/box/edge";
 import { ailment, remedy } from "./ailments";
 import type { ContainerFacts, Facts } from "./facts";
 import type { Finding, Row } from "./row";
@@ -8,7 +8,7 @@ import type { Finding, Row } from "./row";
 interface Expected {
   name: string;
   container?: ContainerFacts;
-  slot?: SlotFacts;
+  slot?: UpstreamFacts;
 }
 
 /**

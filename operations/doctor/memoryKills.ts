@@ -1,5 +1,5 @@
 import type { BoxPlan } from "../../configs/kit/types";
-import { onHost } from "../../platform/machine";
+import { runOnHost } from "../../platform/machine";
 import type { MemoryKills } from "./facts";
 import { ask, within } from "./look";
 
@@ -39,7 +39,7 @@ export async function memoryKills(box: BoxPlan): Promise<Kill[]> {
 async function kernelKills(box: BoxPlan): Promise<Kill[]> {
   const own = await within(
     LOG_MS,
-    onHost(box.docker, KERNEL_LOG).catch(() => undefined),
+    runOnHost(box.docker, KERNEL_LOG).catch(() => undefined),
   );
   if (own !== undefined) return parseKernelLog(own);
   const rights = ["--network", "none", "--read-only", "--cap-drop", "ALL", "--cap-add", "SYSLOG"];

@@ -45,7 +45,7 @@ export function configVerdict(problems: Problem[]): Verdict {
 }
 
 /** Judges every row, in its order. */
-export function judge(rows: Row[], box: BoxPlan, facts: Facts): Verdict[] {
+export function judgeRows(rows: Row[], box: BoxPlan, facts: Facts): Verdict[] {
   return rows.map(({ id, symptom, level = "wrong", check }) => {
     const findings = check(box, facts);
     const state = findings === undefined ? "not looked at" : findings.length > 0 ? level : "ok";

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { nearest } from "../../configs/kit/problems";
-import type { BoxPlan, ModelServer } from "../../configs/kit/types";
+import type { BoxPlan, ModelServerPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import { gatewayYaml } from "../../configs/plan/gatewayYaml";
 import { valveUrl } from "../../configs/plan/valve";
 import { ailment, containerOf } from "./ailments";
-import type { Answer, Facts, Reach } from "./facts";
+import type { Answer, Facts, Reachability } from "./facts";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
 
 /** Of one core, in percent: a gateway has one worker, so this is all that it can do. */
@@ -25,7 +25,7 @@ interface Way {
   /** `host:port`. */
   target: string;
   /** The backend, where the way leads to a valve of this box. */
-  backend?: ModelServer;
+  backend?: ModelServerPlan;
   /** True where a person starts the server: it may be away. */
   manual: boolean;
 }
@@ -51,14 +51,14 @@ export function targetsOf(box: BoxPlan): string[] {
   return [...new Set(waysOf(box).map(({ target }) => target))];
 }
 
-const MET: Record<Exclude<Reach, "open">, string> = {
+const MET: Record<Exclude<Reachability, "open">, string> = {
   refused: "the connection is refused",
   "unknown name": "nobody knows that name",
   "no answer": "nothing answers",
 };
 
 /** Requests that a server works on at the same time, where its command line says so. */
-export function slotsOf({ service }: ModelServer): number | undefined {
+export function parallelLimit({ service }: ModelServerPlan): number | undefined {
   const { command } = service.container;
   const flags = ["--parallel", "--max-num-seqs", "--max-running-requests"];
   const index = command.findIndex((word) => flags.includes(word));
@@ -108,7 +108,7 @@ function slowFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
   if (!facts.valves) return undefined;
   const queues = modelServers(box).flatMap((backend) => {
     const { running = 0, held = 0 } = facts.valves?.[backend.instance] ?? {};
-    const slots = slotsOf(backend);
+    const slots = parallelLimit(backend);
     if (slots === undefined || running + held <= slots) return [];
     return [
       {

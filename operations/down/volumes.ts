@@ -1,4 +1,4 @@
-import { onHost } from "../../configs/kit/hostFiles";
+import { rootScript } from "../../configs/kit/hostFiles";
 import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
 import { output } from "../../platform/process";
@@ -16,7 +16,7 @@ export async function removeVolume(plan: BoxPlan, name: string, log: Log): Promi
   if (!service?.volume) return;
   await output("docker", ["-H", plan.docker, "volume", "rm", "-f", service.volume.name]);
   for (const { path } of service.writable) {
-    const script = onHost(plan.edge.container.image, plan.dataDir, 'rm -rf "$1"', [path]);
+    const script = rootScript(plan.edge.container.image, plan.dataDir, 'rm -rf "$1"', [path]);
     await output("sh", ["-c", script], { env: { DOCKER_HOST: plan.docker } });
   }
   log(`  deleted the volume ${service.volume.name}`);

@@ -3,7 +3,7 @@ import type { SecretValues } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/stack/config";
-import { onHost } from "../../platform/machine";
+import { runOnHost } from "../../platform/machine";
 import { output, run } from "../../platform/process";
 import { edgeOf } from "../doctor/collectInsides";
 import { hostContainers, presentImages } from "./collectContainers";
@@ -52,7 +52,7 @@ export async function collectDrift({ box, gpus, secrets }: DriftOptions): Promis
       generation: edge.generation,
       gateways: edge.gateways.filter(({ state }) => state === "serving").map(({ gateway }) => gateway),
     },
-    gpus: gpus.length > 0 ? await gpuProcesses((script) => onHost(box.docker, script), gpus) : undefined,
+    gpus: gpus.length > 0 ? await gpuProcesses((script) => runOnHost(box.docker, script), gpus) : undefined,
   };
 }
 

@@ -3,7 +3,7 @@ import { stableJson } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
 import { output, run } from "../../platform/process";
 import type { HostContainer } from "./facts";
-import { healthText, mountText, portText, type Settings } from "./settings";
+import { healthText, mountText, publishText, type Settings } from "./settings";
 
 const MiB = 1024 ** 2;
 const NANOSECONDS = 1e9;
@@ -183,7 +183,7 @@ function settingsOf(one: Inspected, image: Image | undefined): Settings {
     ports: Object.entries(HostConfig.PortBindings ?? {})
       .flatMap(([inside, bindings]) =>
         (bindings ?? []).map(({ HostIp, HostPort }) =>
-          portText(HostIp, Number(HostPort), Number.parseInt(inside, 10)),
+          publishText(HostIp, Number(HostPort), Number.parseInt(inside, 10)),
         ),
       )
       .sort(),

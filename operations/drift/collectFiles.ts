@@ -1,4 +1,4 @@
-import { onHost } from "../../configs/kit/hostFiles";
+import { rootScript } from "../../configs/kit/hostFiles";
 import type { BoxPlan } from "../../configs/kit/types";
 import { output } from "../../platform/process";
 import type { HostDirectory, HostEntry } from "./facts";
@@ -36,7 +36,7 @@ export async function hostDirectories(
   const words = [
     ...new Set([...planned.map((path) => `read:${path}`), ...writable.map((path) => `look:${path}`)]),
   ];
-  const script = onHost(box.edge.container.image, box.dataDir, LIST, words);
+  const script = rootScript(box.edge.container.image, box.dataDir, LIST, words);
   return parseList(await output("sh", ["-c", script], { env: { DOCKER_HOST: box.docker } }));
 }
 

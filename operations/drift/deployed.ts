@@ -1,7 +1,7 @@
 import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
 
 /** A resource of the state, as far as repairs need it. */
-export interface Deployed {
+export interface DeployedResource {
   urn: string;
   type: string;
   id?: string;
@@ -11,7 +11,11 @@ export interface Deployed {
 const CONTAINER = "docker:index/container:Container";
 
 /** The state's containers of a service. */
-export function containersOf(service: ServicePlan, box: BoxPlan, state: Deployed[]): Deployed[] {
+export function deployedContainers(
+  service: ServicePlan,
+  box: BoxPlan,
+  state: DeployedResource[],
+): DeployedResource[] {
   const all = state.filter(({ type }) => type === CONTAINER);
   if (service === box.gateway)
     return all.filter((one) => labelOf(one, "gpubox.role") === service.container.name);
@@ -19,8 +23,8 @@ export function containersOf(service: ServicePlan, box: BoxPlan, state: Deployed
 }
 
 /** True where the last `up` made the service by the plan that holds now: what differs was changed on the host, and not in the config. */
-export function isUnchanged(service: ServicePlan, box: BoxPlan, state: Deployed[]): boolean {
-  const containers = containersOf(service, box, state);
+export function isUnchanged(service: ServicePlan, box: BoxPlan, state: DeployedResource[]): boolean {
+  const containers = deployedContainers(service, box, state);
   const spec = service.container.labels["gpubox.spec"];
   if (containers.length === 0 || containers.some((one) => labelOf(one, "gpubox.spec") !== spec)) return false;
   if (!service.reloads && !service.gate) return true;
@@ -29,12 +33,15 @@ export function isUnchanged(service: ServicePlan, box: BoxPlan, state: Deployed[
 }
 
 /** The gate behind a container: it waits for it, and has it read its files anew. */
-export function readyOf(container: Deployed, state: Deployed[]): Deployed | undefined {
+export function readyOf(
+  container: DeployedResource,
+  state: DeployedResource[],
+): DeployedResource | undefined {
   return state.find(({ urn }) => nameOf(urn) === `${nameOf(container.urn)}-ready`);
 }
 
 /** The step that sends the edge to the gateways. */
-export function switchOf(state: Deployed[]): Deployed | undefined {
+export function switchOf(state: DeployedResource[]): DeployedResource | undefined {
   return state.find(({ urn }) => nameOf(urn).endsWith("-gateway-switch"));
 }
 
@@ -42,7 +49,7 @@ function nameOf(urn: string): string {
   return urn.split("::").at(-1)!;
 }
 
-function labelOf({ inputs }: Deployed, label: string): unknown {
+function labelOf({ inputs }: DeployedResource, label: string): unknown {
   const labels = Array.isArray(inputs?.labels)
     ? (inputs.labels as { label?: unknown; value?: unknown }[])
     : [];

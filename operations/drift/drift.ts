@@ -1,6 +1,6 @@
 import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
-import { joinedMissing } from "../../configs/plan/joined";
+import { missingNetworkFix } from "../../configs/plan/foreignNetworks";
 import { upCommand } from "../doctor/row";
 import { type Affected, affectedBy, clientsOf, everybody, nobody } from "./affected";
 import { containerDifferences, pairs, strangers } from "./containers";
@@ -61,7 +61,7 @@ function networkDifferences(box: BoxPlan, { networks }: DriftFacts, up: string):
           ...about,
           byUp: false,
           what: `The network ${name}, which gpubox:gateway.joinNetworks names, is missing.`,
-          fix: joinedMissing(name, up),
+          fix: missingNetworkFix(name, up),
         },
       ];
     if (!found)

@@ -1,4 +1,4 @@
-import { directoryInput, makeWritable, onHost, writeDirectory } from "../../configs/kit/hostFiles";
+import { directoryInput, makeWritable, rootScript, writeDirectory } from "../../configs/kit/hostFiles";
 import type { SecretValues } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
 import { output, run, UserError } from "../../platform/process";
@@ -39,7 +39,7 @@ export async function repairDrift(
   const { dataDir } = box;
   const image = box.edge.container.image;
   if (repairs.clear.length > 0)
-    await step(box, "clear", onHost(image, dataDir, 'rm -rf -- "$@"', repairs.clear));
+    await step(box, "clear", rootScript(image, dataDir, 'rm -rf -- "$@"', repairs.clear));
   for (const directory of repairs.write)
     await step(
       box,

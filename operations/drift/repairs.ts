@@ -2,7 +2,7 @@ import type { DirectoryPlan } from "../../configs/kit/text";
 import type { BoxPlan, ServicePlan, WritableDirectoryPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
 import { pairs } from "./containers";
-import { containersOf, type Deployed, isUnchanged, readyOf, switchOf } from "./deployed";
+import { type DeployedResource, deployedContainers, isUnchanged, readyOf, switchOf } from "./deployed";
 import type { Difference, DriftReport, Repair } from "./difference";
 import type { DriftFacts } from "./facts";
 
@@ -35,7 +35,7 @@ export function planRepairs(
   box: BoxPlan,
   facts: DriftFacts,
   report: DriftReport,
-  state: Deployed[],
+  state: DeployedResource[],
 ): Repairs {
   const each = report.differences.flatMap((difference): Partial<Repairs>[] => {
     const { repair, what } = difference;
@@ -64,7 +64,7 @@ export function planRepairs(
 interface Known {
   box: BoxPlan;
   facts: DriftFacts;
-  state: Deployed[];
+  state: DeployedResource[];
 }
 
 /** Nothing where another part of `up` sees to it, or where the plan has changed. */
@@ -134,14 +134,14 @@ function urnsOf(service: ServicePlan, { box, facts, state }: Known): string[] {
     const found = facts.containers.find((one) => one.id === id);
     return !found || (!THERE.includes(found.state) && service.container.started);
   };
-  return containersOf(service, box, state)
+  return deployedContainers(service, box, state)
     .filter(({ id }) => !rests(id))
     .map(({ urn }) => urn);
 }
 
 /** What has a service read its files anew: a reload where it can, else a new container. */
 function rereads(service: ServicePlan, whole: boolean, known: Known): string[] {
-  const [container] = containersOf(service, known.box, known.state);
+  const [container] = deployedContainers(service, known.box, known.state);
   const ready = container && readyOf(container, known.state);
   return service.reloads && ready && !whole ? [ready.urn] : urnsOf(service, known);
 }

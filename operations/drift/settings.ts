@@ -58,7 +58,7 @@ export function plannedSettings(plan: ContainerPlan, { networks }: BoxPlan): Set
     ),
     mounts: plan.mounts.map(({ source, target, readOnly }) => mountText(source, target, readOnly)).sort(),
     tmpfs: plan.tmpfs,
-    ports: plan.ports.map(({ bind, port, containerPort }) => portText(bind, port, containerPort)).sort(),
+    ports: plan.ports.map(({ bind, port, containerPort }) => publishText(bind, port, containerPort)).sort(),
     hosts: plan.hostGateway ? ["host.docker.internal:host-gateway"] : [],
     memoryMiB: plan.memoryMiB,
     memorySwapMiB: plan.memoryMiB,
@@ -88,7 +88,7 @@ export function mountText(source: string, target: string, readOnly: boolean): st
   return `${source} -> ${target}, ${readOnly ? "read-only" : "writable"}`;
 }
 
-export function portText(bind: string, port: number, containerPort: number): string {
+export function publishText(bind: string, port: number, containerPort: number): string {
   return `${bind}:${port} -> ${containerPort}`;
 }
 

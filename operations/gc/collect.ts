@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { onHost } from "../../configs/kit/hostFiles";
+import { rootScript } from "../../configs/kit/hostFiles";
 import { ConfigError } from "../../configs/kit/problems";
 import type { Resolved } from "../../configs/kit/resolved";
 import type { BoxPlan } from "../../configs/kit/types";
@@ -22,7 +22,7 @@ import { recipeReference, recipeRoles } from "../../platform/stack/recipes";
 import { readResolved, resolvedPath, resolvedSchema } from "../../platform/stack/resolved";
 import { encryptedNames } from "../../platform/stack/secrets";
 import { readStackFile } from "../../platform/stack/stackConfig";
-import { garbage, type HostImage, type HostItem, type Inventory, type Kept } from "./garbage";
+import { garbage, type HostImage, type HostItem, type Inventory, type KeepList } from "./garbage";
 
 /** Recorded generations that stay: the one that serves, and the one that a rollback brings back. */
 const KEPT_GENERATIONS = 2;
@@ -46,7 +46,7 @@ export interface Garbage extends HostItem {
 export async function findGarbage(projectDir: string): Promise<Garbage[]> {
   const stacks = stackNames(projectDir).filter((stack) => existsSync(resolvedPath(projectDir, stack)));
   const plans = stacks.map((stack) => plansOf(projectDir, stack));
-  const kept: Kept = {
+  const kept: KeepList = {
     plans: plans.flat(),
     generations: stacks.flatMap((stack) => recordedGenerations(projectDir, stack).slice(0, KEPT_GENERATIONS)),
     // Those of jobs are kept by their containers, stopped ones too.
@@ -79,7 +79,7 @@ export async function removeGarbage(item: Garbage): Promise<void> {
   const result =
     item.kind === "image"
       ? await run("docker", ["-H", item.docker, "image", "rm", item.name])
-      : await run("sh", ["-c", onHost(item.toolsImage, item.dataDir, 'rm -rf "$1"', [item.name])], {
+      : await run("sh", ["-c", rootScript(item.toolsImage, item.dataDir, 'rm -rf "$1"', [item.name])], {
           env: { DOCKER_HOST: item.docker },
         });
   if (result.code !== 0)
@@ -150,7 +150,7 @@ async function inventoryOf(
   const [images, containers, files] = await Promise.all([
     imagesOf(projectDir, docker),
     containersOf(docker),
-    output("sh", ["-c", onHost(toolsImage, dataDir, LIST, [dataDir])], { env: { DOCKER_HOST: docker } }),
+    output("sh", ["-c", rootScript(toolsImage, dataDir, LIST, [dataDir])], { env: { DOCKER_HOST: docker } }),
   ]);
   const items = files
     .split("\n")

@@ -24,7 +24,7 @@ export interface Inventory {
 }
 
 /** What must stay, whatever runs. */
-export interface Kept {
+export interface KeepList {
   /** Plans of every stack's present config, of what serves and of what a rollback would bring back. */
   plans: unknown[];
   /** Generations by name: those that serve, and those that a rollback would bring back. */
@@ -37,7 +37,7 @@ export interface Kept {
  * What nothing uses any more, in the order of the inventory. A path or reference that any kept plan so much as mentions
  * stays: a mistake here may cost disk space, never a model.
  */
-export function garbage(inventory: Inventory, kept: Kept): HostItem[] {
+export function garbage(inventory: Inventory, kept: KeepList): HostItem[] {
   const texts = kept.plans.map((plan) => JSON.stringify(plan));
   const mentioned = (name: string) => texts.some((text) => text.includes(name));
   const mounted = (path: string) =>

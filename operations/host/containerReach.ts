@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { networksOf } from "../../configs/plan/networks";
+import { planNetworks } from "../../configs/plan/networks";
 import type { StackConfig } from "../../configs/stack/config";
 
 /** What of the host the containers of a box may connect to. */
@@ -44,7 +44,7 @@ export function containerReach(config: StackConfig): ContainerReach {
   return {
     open: [...distinct.keys()].sort().map((key) => distinct.get(key)!),
     metadata: Object.values(config.models).some((model) => usesRole(model)),
-    bridges: networksOf(config).flatMap(({ bridge }) => bridge ?? []),
+    bridges: planNetworks(config).flatMap(({ bridge }) => bridge ?? []),
   };
 }
 

@@ -1,4 +1,4 @@
-import { hostName } from "../../configs/network/engine";
+import { dockerHostName } from "../../configs/network/engine";
 import { UserError } from "../../platform/process";
 import type { StackHost } from "../../platform/ssh/connection";
 import { hostShell, rootShell } from "../../platform/ssh/shell";
@@ -14,7 +14,7 @@ export async function readHost(at: StackHost): Promise<HostState> {
   const read = await hostShell(at, root, [STATE_PROBE, dataDir, at.stack]);
   if (read.code !== 0)
     throw new UserError(
-      `${hostName(at.host.docker)} cannot be read: ${lastLine(read.stderr) || `exit code ${read.code}`}.`,
+      `${dockerHostName(at.host.docker)} cannot be read: ${lastLine(read.stderr) || `exit code ${read.code}`}.`,
       "Run `gpubox doctor` to see how far it gets.",
     );
   return parseState(read.stdout);
@@ -35,7 +35,8 @@ export async function planPreparation(
     firewall === "remove"
       ? planUnprepare(state, at.stack)
       : planHost(state, { dataDir: at.host.dataDir, firewall });
-  const refused = plan.steps.length > 0 ? unprepared(state, hostName(at.host.docker), at.stack) : undefined;
+  const refused =
+    plan.steps.length > 0 ? unprepared(state, dockerHostName(at.host.docker), at.stack) : undefined;
   if (refused) throw new UserError(refused.what, refused.fix);
   return { ...plan, state };
 }
@@ -50,7 +51,7 @@ export async function prepareStep(at: StackHost, state: HostState, step: HostSte
   if (done.code === 0) return;
   throw new UserError(
     `The step "${step.does}" failed: ${lastLine(done.stderr) || lastLine(done.stdout) || `exit code ${done.code}`}.`,
-    `Correct that on ${hostName(at.host.docker)} and run \`gpubox host prepare --stack ${at.stack}\` again.`,
+    `Correct that on ${dockerHostName(at.host.docker)} and run \`gpubox host prepare --stack ${at.stack}\` again.`,
   );
 }
 

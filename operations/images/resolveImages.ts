@@ -9,7 +9,7 @@ import { buildRecipes, imageExists } from "./buildRecipes";
 import { resolveEntry } from "./lockImages";
 import { imageName, registryFailure } from "./registry";
 
-export interface ResolveOptions {
+export interface ResolveImagesOptions {
   /** Folder that holds `images/`. */
   projectDir: string;
   /** Address of the Docker engine that gets the images. */
@@ -32,7 +32,7 @@ export interface ResolveOptions {
  * @throws UserError when the engine does not answer, the lock is not valid, a pull or a build fails, a registry that
  *   answers has no such tag, or none answers and there is no recipe.
  */
-export async function resolveImages(options: ResolveOptions): Promise<Resolved["images"]> {
+export async function resolveImages(options: ResolveImagesOptions): Promise<Resolved["images"]> {
   const { projectDir, docker, log, needed, mode = modeOfEnvironment() } = options;
   await requireEngine(docker);
   const images: Resolved["images"] = {};

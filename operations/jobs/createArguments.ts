@@ -5,7 +5,7 @@ import type { JobPlan } from "./plan";
 import { EDGE_LABEL, EXPIRES_LABEL, FOLDER_LABEL, JOB_LABEL } from "./record";
 
 /** Who a job's gateway runs as: whoever started it, so that its log is theirs to read. */
-export interface Owner {
+export interface FileOwner {
   uid: number;
   gid: number;
 }
@@ -13,7 +13,7 @@ export interface Owner {
 /** What a container of a job gets beside its plan. */
 export interface JobLimits {
   stack: string;
-  owner: Owner;
+  owner: FileOwner;
   expiresAt: string | null;
   cores: number;
   memoryMiB: number;
@@ -72,7 +72,7 @@ export function edgeArguments(plan: JobPlan, { stack, owner }: JobLimits): strin
 function hardened(
   name: string,
   labels: Record<string, string>,
-  { uid, gid }: Owner,
+  { uid, gid }: FileOwner,
   memoryMiB: number,
   processes: number,
 ): string[] {

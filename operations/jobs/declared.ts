@@ -10,7 +10,7 @@ import { UserError } from "../../platform/process";
 import { findProject, type Log } from "../../platform/project";
 import { readText } from "../../platform/userFiles";
 import { type JobPlan, planJob } from "./plan";
-import { artifactsFolder, folderOf } from "./recordFiles";
+import { artifactsFolder, jobFolder } from "./recordFiles";
 import { readJobStack } from "./stack";
 
 export interface StartOptions {
@@ -49,7 +49,7 @@ export function planRun(options: StartOptions): DeclaredRun {
   const { stack = "dev", projectDir = findProject() } = options;
   const context = readJobStack(projectDir, stack);
   const { name, job, definition } = declared(context, options);
-  const folder = folderOf(artifactsFolder(projectDir, options.artifacts), name);
+  const folder = jobFolder(artifactsFolder(projectDir, options.artifacts), name);
   const path = definition === null ? "job" : `gpubox:jobs.${definition}`;
   const template = templateOf(projectDir, name, job);
   const plan = planJob(context, { name, job, folder, path, template });

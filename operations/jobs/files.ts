@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { renderText, type SecretValues } from "../../configs/kit/text";
 import { UserError } from "../../platform/process";
-import type { Owner } from "./createArguments";
+import type { FileOwner } from "./createArguments";
 import { planRun, type StartOptions } from "./declared";
 import { CONFIG_FILE, ENV_FILE, JOB_KEY, type JobPlan } from "./plan";
-import { makeFolder, owner, readRecord, writeOwnFile } from "./recordFiles";
+import { makeFolder, owner, readJobRecord, writeOwnFile } from "./recordFiles";
 import { secretValues } from "./stack";
 
 /** Files that a harness may take. */
@@ -30,7 +30,7 @@ export async function renderJob(options: StartOptions): Promise<JobFiles> {
       `The job ${plan.name} has a model of this box, which only containers on the box's networks reach.`,
       `Start its gateway: gpubox job start ${plan.name} --stack ${stack}.`,
     );
-  const record = readRecord(plan.folder);
+  const record = readJobRecord(plan.folder);
   if (record && record.stoppedAt === null)
     throw new UserError(
       `The files of ${plan.name} are in use by its gateway.`,
@@ -60,7 +60,7 @@ export async function valuesOf(
   return { ...values, [JOB_KEY]: own };
 }
 
-export function writeFiles({ folder, files }: JobPlan, values: SecretValues, to: Owner): void {
+export function writeFiles({ folder, files }: JobPlan, values: SecretValues, to: FileOwner): void {
   for (const [file, { text }] of Object.entries(files))
     writeOwnFile(join(folder, file), renderText(text, values), to);
 }

@@ -3,7 +3,7 @@ import { UserError } from "../../platform/process";
 import { findProject } from "../../platform/project";
 import { jobContainers, memoryOf } from "./containers";
 import { type JobRecord, type JobState, jobState } from "./record";
-import { artifactsFolder, readRecord, readRecords } from "./recordFiles";
+import { artifactsFolder, readJobRecord, readRecords } from "./recordFiles";
 import { readJobStack } from "./stack";
 import type { JobsOptions } from "./stop";
 
@@ -24,7 +24,7 @@ export async function listJobs(options: JobsOptions = {}): Promise<ListedJob[]> 
   const containers = await jobContainers(docker, stack);
   const live = await Promise.all(
     containers.map(async ({ id, job, folder, status }) => {
-      const record = readRecord(folder);
+      const record = readJobRecord(folder);
       return { job, state: jobState(status, record), record, folder, memoryMiB: await memoryOf(docker, id) };
     }),
   );
@@ -55,7 +55,7 @@ export async function recordedJobs(docker: string, stack: string): Promise<Set<s
   const meant = containers.filter(({ folder }) => {
     // Another user's folder is closed: whoever cannot read the record cannot say that there is none.
     if (!isReadable(folder)) return true;
-    const record = readRecord(folder);
+    const record = readJobRecord(folder);
     return record !== undefined && !record.stoppedAt;
   });
   return new Set(meant.map(({ id }) => id));

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { jobName, protocols } from "../../configs/schema/jobs";
+import { jobName, jobProtocols } from "../../configs/schema/jobs";
 
 /** What lies in a job's folder as job.json. It holds no secret. */
 export const recordSchema = z.strictObject({
@@ -16,7 +16,7 @@ export const recordSchema = z.strictObject({
   /** What clients use, without /v1. */
   endpoint: z.string(),
   model: z.string(),
-  protocols: z.array(z.enum(protocols)),
+  protocols: z.array(z.enum(jobProtocols)),
   upstream: z.string(),
   startedAt: z.iso.datetime(),
   /** When `job prune` ends it; null: never. */

@@ -2,7 +2,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync,
 import { isAbsolute, join, resolve } from "node:path";
 import { UserError } from "../../platform/process";
 import { writePrivateFile } from "../../platform/project";
-import type { Owner } from "./createArguments";
+import type { FileOwner } from "./createArguments";
 import { EDGE_FOLDER } from "./edge";
 import { ENV_FILE } from "./plan";
 import { type JobRecord, recordSchema } from "./record";
@@ -20,7 +20,7 @@ export function artifactsFolder(projectDir: string, artifacts?: string): string 
  *
  * @throws UserError for a path that cannot be mounted
  */
-export function folderOf(artifacts: string, job: string): string {
+export function jobFolder(artifacts: string, job: string): string {
   const folder = join(artifacts, job);
   if (isAbsolute(folder) && /^[A-Za-z0-9._/+@-]+$/.test(folder)) return folder;
   throw new UserError(
@@ -30,13 +30,13 @@ export function folderOf(artifacts: string, job: string): string {
 }
 
 /** Whom a job's files and gateway belong to. */
-export function owner(): Owner {
+export function owner(): FileOwner {
   const uid = process.getuid?.() ?? 0;
   return uid === 0 ? { uid: NOBODY, gid: NOBODY } : { uid, gid: process.getgid?.() ?? uid };
 }
 
 /** Makes the folder, its log's and its edge's, for the owner alone. Logs of earlier runs stay. */
-export function makeFolder(folder: string, { uid, gid }: Owner): void {
+export function makeFolder(folder: string, { uid, gid }: FileOwner): void {
   for (const path of [folder, join(folder, "log"), join(folder, EDGE_FOLDER)]) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     // One that is there already may be open to others.
@@ -46,16 +46,16 @@ export function makeFolder(folder: string, { uid, gid }: Owner): void {
 }
 
 /** Writes a file of the owner's, mode 0600. */
-export function writeOwnFile(path: string, text: string, to: Owner): void {
+export function writeOwnFile(path: string, text: string, to: FileOwner): void {
   writePrivateFile(path, text);
   own(path, to);
 }
 
-function own(path: string, { uid, gid }: Owner): void {
+function own(path: string, { uid, gid }: FileOwner): void {
   if (process.getuid?.() === 0) chownSync(path, uid, gid);
 }
 
-export function writeRecord(record: JobRecord, to: Owner): void {
+export function writeRecord(record: JobRecord, to: FileOwner): void {
   writeOwnFile(join(record.folder, "job.json"), `${JSON.stringify(record, null, 2)}\n`, to);
 }
 
@@ -73,7 +73,7 @@ export function endRecord(record: JobRecord): JobRecord {
  *
  * @throws UserError when it is none of ours
  */
-export function readRecord(folder: string): JobRecord | undefined {
+export function readJobRecord(folder: string): JobRecord | undefined {
   const path = join(folder, "job.json");
   if (!existsSync(path)) return undefined;
   try {
@@ -98,5 +98,5 @@ export function readRecords(artifacts: string): JobRecord[] {
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name)
     .sort()
-    .flatMap((name) => readRecord(join(artifacts, name)) ?? []);
+    .flatMap((name) => readJobRecord(join(artifacts, name)) ?? []);
 }

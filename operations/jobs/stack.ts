@@ -1,5 +1,5 @@
-import { hostName } from "../../configs/network/engine";
-import { contextOf } from "../../configs/plan/box";
+import { dockerHostName } from "../../configs/network/engine";
+import { planContext } from "../../configs/plan/box";
 import type { PlanContext } from "../../configs/plan/context";
 import { sshAddress } from "../../configs/schema/address";
 import { standIn } from "../../configs/secrets/facts";
@@ -21,11 +21,11 @@ export function readJobStack(projectDir: string, stack: string): PlanContext {
   const config = checkStackFile(projectDir, stack, { secrets: names });
   if (sshAddress(config.host.docker))
     throw new UserError(
-      `Jobs have their folders beside their gateways, and the box of ${stack} is on ${hostName(config.host.docker)}.`,
+      `Jobs have their folders beside their gateways, and the box of ${stack} is on ${dockerHostName(config.host.docker)}.`,
       "Run `gpubox job` in a checkout on that host, with docker: unix:///var/run/docker.sock.",
     );
   const standIns = Object.fromEntries(names.map((name) => [name, standIn(name)]));
-  return contextOf({
+  return planContext({
     config,
     secrets: readStackFile(projectDir, stack, standIns).secrets,
     saltFingerprint: "",

@@ -14,7 +14,7 @@ import { filesOf, type JobFiles, valuesOf, writeFiles } from "./files";
 import { JOB_KEY, type JobPlan } from "./plan";
 import { inPlace } from "./queue";
 import { expiry, type JobRecord } from "./record";
-import { endRecord, makeFolder, owner, readRecord, writeRecord } from "./recordFiles";
+import { endRecord, makeFolder, owner, readJobRecord, writeRecord } from "./recordFiles";
 
 /** Seconds until a job's gateway is ready, on a machine that is busy. */
 const READY_SECONDS = 300;
@@ -119,7 +119,7 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
     await run("docker", ["-H", host.docker, "rm", "--force", id]);
     await removeEdge(host.docker, stack, plan.name);
     // It may have been stopped and started anew meanwhile: the files are then the next run's.
-    if (readRecord(plan.folder)?.container === id) endRecord(record);
+    if (readJobRecord(plan.folder)?.container === id) endRecord(record);
     throw error;
   }
   const startSeconds = Math.round((Date.now() - began) / 100) / 10;
@@ -136,7 +136,7 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
 
 /** The folder may be of a job that runs in another stack. */
 function refuseForeign({ name, folder }: JobPlan, stack: string): void {
-  const record = readRecord(folder);
+  const record = readJobRecord(folder);
   if (!record || record.stoppedAt !== null || record.stack === stack) return;
   throw new UserError(
     `${folder} belongs to the job ${record.job} of the stack ${record.stack}.`,

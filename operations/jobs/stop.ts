@@ -3,7 +3,7 @@ import { run, UserError } from "../../platform/process";
 import { findProject, type Log } from "../../platform/project";
 import { type JobContainer, jobContainers, jobEdges, removeEdge } from "./containers";
 import { isExpired, type JobRecord } from "./record";
-import { artifactsFolder, endRecord, folderOf, readRecord, readRecords } from "./recordFiles";
+import { artifactsFolder, endRecord, jobFolder, readJobRecord, readRecords } from "./recordFiles";
 import { readJobStack } from "./stack";
 
 export interface JobsOptions {
@@ -26,7 +26,7 @@ export async function stopJob(job: string, options: JobsOptions = {}): Promise<J
   const { docker } = readJobStack(projectDir, stack).config.host;
   const [container] = await jobContainers(docker, stack, job);
   if (container) return end(docker, stack, container, log);
-  const record = readRecord(folderOf(artifactsFolder(projectDir, options.artifacts), job));
+  const record = readJobRecord(jobFolder(artifactsFolder(projectDir, options.artifacts), job));
   if (!record || record.stack !== stack)
     throw new UserError(
       `The stack ${stack} has no job "${job}" that runs.`,
@@ -71,7 +71,7 @@ async function end(
   log: Log,
 ): Promise<JobRecord | undefined> {
   const { job, folder, id } = container;
-  const record = existsSync(folder) ? readRecord(folder) : undefined;
+  const record = existsSync(folder) ? readJobRecord(folder) : undefined;
   if (record && record.stoppedAt === null && record.container !== id)
     throw new UserError(
       `${folder}/job.json names another container than the one labelled as the job ${job}.`,
@@ -88,7 +88,7 @@ async function end(
   await gone(["-H", docker, "rm", id]);
   log(`${job} is stopped; \`gpubox trajectory check ${folder}/log --stack ${stack}\` proves its log`);
   // The job may have been started anew meanwhile.
-  return record && readRecord(folder)?.container === record.container ? endRecord(record) : record;
+  return record && readJobRecord(folder)?.container === record.container ? endRecord(record) : record;
 }
 
 /** A step on the way out of a container. Somebody else may have gone it at the same time. */

@@ -5,7 +5,7 @@ import type { StackConfig } from "../../configs/stack/config";
 import { run, UserError } from "../../platform/process";
 import { reachEndpoint } from "../../platform/ssh/reach";
 import type { Secrets } from "../../platform/stack/secrets";
-import { containersOf } from "../doctor/collectContainers";
+import { collectContainers } from "../doctor/collectContainers";
 import { valvesOf } from "../doctor/collectInsides";
 import { parseRequest } from "../doctor/requests";
 import { type ModelStatus, modelStatus } from "./status";
@@ -27,7 +27,7 @@ export async function statusOfModels(
   secrets: Secrets,
 ): Promise<ModelStatus[]> {
   const [containers, valves, minutes, listed] = await Promise.all([
-    containersOf(box),
+    collectContainers(box),
     valvesOf(box),
     Promise.all(
       modelServers(box).map(

@@ -37,7 +37,7 @@ export function hubFetch(access: HubAccess): typeof fetch {
 }
 
 /** What the hub library takes beside the repository. */
-export function connection(access: HubAccess): { hubUrl: string; fetch: typeof fetch } {
+export function hubConnection(access: HubAccess): { hubUrl: string; fetch: typeof fetch } {
   return { hubUrl: hubUrl(access), fetch: hubFetch(access) };
 }
 
@@ -48,7 +48,7 @@ export function connection(access: HubAccess): { hubUrl: string; fetch: typeof f
 export async function resolveRevision(repo: string, revision: string, access: HubAccess): Promise<string> {
   if (/^[0-9a-f]{40}$/.test(revision)) return revision;
   const info = await asked(repo, access, () =>
-    modelInfo({ name: repo, revision, additionalFields: ["sha"], ...connection(access) }),
+    modelInfo({ name: repo, revision, additionalFields: ["sha"], ...hubConnection(access) }),
   );
   if (info.sha) return info.sha;
   throw new UserError(`The hub names no commit for ${repo}@${revision}.`, "Give the commit in the source.");
@@ -59,7 +59,7 @@ export async function filesAt(repo: string, commit: string, access: HubAccess): 
   const files = await asked(repo, access, async () => {
     const found: LockedFile[] = [];
     const query = { repo: { type: "model" as const, name: repo }, revision: commit, recursive: true };
-    for await (const entry of listFiles({ ...query, ...connection(access) }))
+    for await (const entry of listFiles({ ...query, ...hubConnection(access) }))
       if (entry.type === "file")
         found.push({
           path: entry.path,

@@ -6,7 +6,7 @@ import type { HubAccess } from "./hub";
 import { currentRevision, readSource, resolveSource } from "./resolve";
 
 /** What became of one source. */
-export interface ModelChange {
+export interface SourceChange {
   source: string;
   before: Locked | undefined;
   /** The entry from now on: `before` itself where nothing changed or the source could not be resolved. */
@@ -23,9 +23,9 @@ export async function lockModels(
   projectDir: string,
   sources: string[],
   access: HubAccess,
-): Promise<ModelChange[]> {
+): Promise<SourceChange[]> {
   const lock = readModelLock(projectDir);
-  const changes: ModelChange[] = [];
+  const changes: SourceChange[] = [];
   for (const source of [...new Set(sources)]) {
     const before = lockedSource(lock, source);
     const change = await resolveChange(source, before, access);
@@ -42,7 +42,7 @@ async function resolveChange(
   source: string,
   before: Locked | undefined,
   access: HubAccess,
-): Promise<ModelChange> {
+): Promise<SourceChange> {
   try {
     const parsed = readSource(source);
     if (before?.revision && (await currentRevision(parsed, access)) === before.revision)

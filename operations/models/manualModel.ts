@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { noRoom } from "../../configs/capacity/room";
 import { type Server, serversOf } from "../../configs/capacity/servers";
+import { deviceShortage } from "../../configs/capacity/shortage";
 import { AWAIT_HEALTHY } from "../../configs/kit/steps";
 import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
 import { connectionOf } from "../../configs/network/engine";
@@ -110,7 +110,7 @@ async function requireRoom(plan: BoxPlan, server: Server): Promise<void> {
   const others = serversOf(plan).filter((one) => one.title !== server.title && one.needs);
   const states = await Promise.all(others.map((one) => stateOf(plan, one)));
   const running = others.filter((_, index) => states[index] === "running");
-  const missing = noRoom(
+  const missing = deviceShortage(
     server.needs,
     running.map(({ names, needs = [] }) => ({ model: names[0]!, needs })),
     plan.devices,

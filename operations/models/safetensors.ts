@@ -9,7 +9,7 @@ import { quantizationOfConfig, shapeOfConfig } from "../../configs/models/config
 import type { LockedFile, LockedModel } from "../../configs/models/facts";
 import { isPartOf, TRANSFORMERS } from "../../configs/models/repository";
 import { UserError } from "../../platform/process";
-import { asked, connection, type HubAccess } from "./hub";
+import { asked, type HubAccess, hubConnection } from "./hub";
 
 type Weights = Pick<LockedModel, "weightBytes" | "layerBytes" | "inputBytes" | "quantization" | "shape">;
 
@@ -27,7 +27,7 @@ export async function readSafetensors(
   all: LockedFile[],
   access: HubAccess,
 ): Promise<Weights & { files: LockedFile[] }> {
-  const query = { repo: { type: "model" as const, name: repo }, revision: commit, ...connection(access) };
+  const query = { repo: { type: "model" as const, name: repo }, revision: commit, ...hubConnection(access) };
   const config = await asked(repo, access, async () => {
     const file = await downloadFile({ ...query, path: "config.json" });
     return file && configSchema.parse(JSON.parse(await file.text()));

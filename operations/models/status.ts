@@ -1,4 +1,4 @@
-import type { BoxPlan, ModelServer } from "../../configs/kit/types";
+import type { BoxPlan, ModelServerPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/stack/config";
 import { instancesOf, namesOf } from "../../configs/stack/instances";
@@ -70,7 +70,7 @@ export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts
   );
 }
 
-function stateOf(container: ContainerFacts | undefined, start: ModelServer["start"]): string {
+function stateOf(container: ContainerFacts | undefined, start: ModelServerPlan["start"]): string {
   if (!container) return "not brought up";
   if (container.state === "running") return container.health === "healthy" ? "not reached" : "loading";
   if (start === "manual" && !container.oomKilled) return "not started";

@@ -1,15 +1,15 @@
-import { crowdedDevices, gpuTenants } from "../../configs/capacity/crowding";
+import { gpuTenants, overlapShortages } from "../../configs/capacity/shortage";
 import { wantedSources } from "../../configs/engines";
 import { lockedSource } from "../../configs/models/lock";
-import { deployedBy, lastingSteps, replacedBetween } from "../../configs/plan/announce";
-import { gapsOf } from "../../configs/plan/gaps";
+import { deployedBox, lastingSteps, replacedBetween } from "../../configs/plan/changeNotices";
+import { interruptionsOf } from "../../configs/plan/interruptions";
 import { textWithoutSecrets } from "../../configs/policy/plaintext";
-import { dataChanges, isElsewhere, portChanges, secretChanges } from "./belongings";
 import { diffSettings, diffValues } from "./configDiff";
 import { containerChanges, type Identity } from "./containers";
 import { destinationChanges } from "./destinations";
 import { downloads, short, weightsOf } from "./downloads";
 import { gpuChanges } from "./gpus";
+import { dataChanges, isElsewhere, portChanges, secretChanges } from "./resources";
 import type { Changes, ModelChange, Side } from "./types";
 
 /**
@@ -21,7 +21,7 @@ import type { Changes, ModelChange, Side } from "./types";
 export function compare(before: Side | undefined, after: Side, known?: Identity): Changes {
   // A box at another host is another box: nothing of the old one is replaced, and nothing that it has is there.
   const old = before && isElsewhere(before, after) ? undefined : before;
-  const identity = old && (known ?? { before: deployedBy(old.plan), after: deployedBy(after.plan) });
+  const identity = old && (known ?? { before: deployedBox(old.plan), after: deployedBox(after.plan) });
   const containers = containerChanges(old, after, identity);
   const replaced = identity ? replacedBetween(identity.before, identity.after) : new Set<string>();
   return {
@@ -29,10 +29,10 @@ export function compare(before: Side | undefined, after: Side, known?: Identity)
     models: modelChanges(before, after),
     destinations: destinationChanges(before, after),
     containers,
-    gaps: gapsOf(after.plan, replaced, weightsOf(after)),
+    gaps: interruptionsOf(after.plan, replaced, weightsOf(after)),
     steps: identity ? lastingSteps(identity.before, identity.after) : [],
     gpus: gpuChanges(old, after),
-    crowded: old ? crowdedDevices(gpuTenants(old.plan), after.plan) : [],
+    crowded: old ? overlapShortages(gpuTenants(old.plan), after.plan) : [],
     downloads: downloads(old, after),
     ports: portChanges(old, after),
     secrets: secretChanges(before, after),
@@ -41,7 +41,7 @@ export function compare(before: Side | undefined, after: Side, known?: Identity)
 }
 
 /** True where `up` would change nothing. A preview has more than changes: notes and policies stand there all the same. */
-export function isEmpty(changes: Changes): boolean {
+export function changesNothing(changes: Changes): boolean {
   const { settings, models, destinations, containers, gaps, steps, gpus, downloads, ports, secrets, data } =
     changes;
   const lists = [settings, models, destinations, containers, gaps, steps, gpus, downloads, secrets, data];

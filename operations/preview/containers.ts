@@ -1,13 +1,13 @@
 import { servicesOf } from "../../configs/kit/services";
 import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
-import type { Deployed } from "../../configs/plan/announce";
+import type { DeployedBox } from "../../configs/plan/changeNotices";
 import { fileReasons, inputReasons } from "./inputs";
 import type { ContainerChange, Reason, Side } from "./types";
 
 /** What decides whether a container or its files are the same: hashes of everything that goes into them. */
 export interface Identity {
-  before: Deployed;
-  after: Deployed;
+  before: DeployedBox;
+  after: DeployedBox;
 }
 
 /** Every container of which something changes, in the order in which a box is made. */

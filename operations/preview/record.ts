@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MODEL_LOCK_FILE } from "../../configs/models/lock";
-import { type Deployed, deployedBy } from "../../configs/plan/announce";
+import { type DeployedBox, deployedBox } from "../../configs/plan/changeNotices";
 import { UserError } from "../../platform/process";
 import { stackFilesIn } from "../../platform/stack/boxFiles";
 import { readDeployed, recordedGenerations, recordOf } from "../../platform/stack/history";
@@ -51,11 +51,11 @@ export async function realIdentity(
   stack: string,
   { resolved, standIns }: Pick<PlannedSide, "resolved" | "standIns">,
 ): Promise<{ identity?: Identity; reason?: string }> {
-  const before: Deployed | undefined = readDeployed(projectDir, stack);
+  const before: DeployedBox | undefined = readDeployed(projectDir, stack);
   if (!before) return {};
   try {
     const secrets = { ...standIns, ...(await readSecrets(await findSecretStore(projectDir, stack))) };
-    return { identity: { before, after: deployedBy(planStack(projectDir, stack, secrets, resolved)) } };
+    return { identity: { before, after: deployedBox(planStack(projectDir, stack, secrets, resolved)) } };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { reason: error.what };

@@ -1,8 +1,8 @@
 import type { Problem } from "../../configs/kit/problems";
 import { visible } from "../../configs/kit/visible";
-import { isEmpty } from "./compare";
+import { changesNothing } from "./compare";
 import { code, markdown } from "./markdown";
-import { headline, type Section, sectionsOf } from "./sections";
+import { headline, type PreviewSection, sectionsOf } from "./sections";
 import type { Preview } from "./types";
 
 /** Characters that a comment on a pull request may have, with some air: GitHub's limit is 65,536. */
@@ -24,7 +24,7 @@ export function previewText(preview: Preview): string {
 /** The whole in one line; `strong` renders one of changes. */
 function summaryOf(preview: Preview, strong: (text: string) => string): string {
   const { unfinished } = preview;
-  if (isEmpty(preview)) return unfinished ? strong(UNFINISHED) : NOTHING;
+  if (changesNothing(preview)) return unfinished ? strong(UNFINISHED) : NOTHING;
   return strong([headline(preview), ...(unfinished ? ["the last `up` did not finish"] : [])].join("; "));
 }
 
@@ -73,7 +73,7 @@ function heading(stack: string): string {
 /** Sections that a reviewer should see without a click. */
 const OPEN = ["Where requests go", "Models", "Who waits, and how long", "Data", "Policies"];
 
-function markdownOf({ title, lines }: Section): string {
+function markdownOf({ title, lines }: PreviewSection): string {
   const list = lines
     .map((line) => (line.startsWith("  ") ? `  - ${markdown(line.trimStart())}` : `- ${markdown(line)}`))
     .join("\n");

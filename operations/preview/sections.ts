@@ -17,17 +17,17 @@ import type {
 } from "./types";
 
 /** A heading and what stands below it; lines of a second depth begin with two spaces. */
-export interface Section {
+export interface PreviewSection {
   title: string;
   lines: string[];
 }
 
 /** A preview as headings and lines, the same for people and for Markdown. Sections without a line are left out. */
-export function sectionsOf(preview: Preview): Section[] {
+export function sectionsOf(preview: Preview): PreviewSection[] {
   const { opened, closed } = preview.ports;
   const lost = preview.data.filter(({ fate }) => fate === "lost");
   const kept = preview.data.filter(({ fate }) => fate === "kept");
-  const all: Section[] = [
+  const all: PreviewSection[] = [
     // First, so that nothing can be so long that it is cut off.
     { title: "Where requests go", lines: preview.destinations.map(destinationLine) },
     { title: "Models", lines: preview.models.flatMap(modelLines) },

@@ -1,9 +1,9 @@
-import type { Crowded } from "../../configs/capacity/crowding";
+import type { OverlapShortage } from "../../configs/capacity/shortage";
 import type { PolicyFinding } from "../../configs/kit/problems";
 import type { Resolved } from "../../configs/kit/resolved";
 import type { BoxPlan, PortPlan } from "../../configs/kit/types";
 import type { ModelLock } from "../../configs/models/facts";
-import type { Gap } from "../../configs/plan/gaps";
+import type { Interruption } from "../../configs/plan/interruptions";
 import type { SecretFacts } from "../../configs/secrets/facts";
 import type { StackConfig } from "../../configs/stack/config";
 
@@ -76,7 +76,7 @@ export interface ContainerChange {
   reasons: Reason[];
 }
 
-export interface Tenant {
+export interface BackendUse {
   backend: string;
   mib: number;
 }
@@ -91,7 +91,7 @@ export interface GpuChange {
 export interface GpuUse {
   totalMiB: number;
   usedMiB: number;
-  tenants: Tenant[];
+  tenants: BackendUse[];
 }
 
 export interface Download {
@@ -129,12 +129,12 @@ export interface Changes {
   /** Of what leaves the box: to whom, with which keys. */
   destinations: DestinationChange[];
   containers: ContainerChange[];
-  gaps: Gap[];
+  gaps: Interruption[];
   /** What is done once and cannot be undone by a rollback, a sentence each. */
   steps: string[];
   gpus: GpuChange[];
   /** Devices on which something has to be stopped before `up`. */
-  crowded: Crowded[];
+  crowded: OverlapShortage[];
   downloads: Download[];
   ports: { opened: PortUse[]; closed: PortUse[] };
   secrets: SecretChange[];

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { SseEvent } from "./sse";
 
 /** A way of asking a model, for example `/v1/chat/completions` or Anthropic's `/v1/messages`. */
-export type Protocol = "chat" | "completions" | "messages" | "embeddings" | "rerank";
+export type SmokeProtocol = "chat" | "completions" | "messages" | "embeddings" | "rerank";
 
 // A model that thinks first may spend all 32 tokens on that: its thoughts count as text, they prove the path as well.
 const said = z.string().nullish();
@@ -30,7 +30,7 @@ export const ErrorBody = z
   .transform(({ error }) => error);
 
 /** How one protocol asks and answers. */
-export interface Route {
+export interface SmokeRoute {
   path: string;
   anthropic: boolean;
   prompt: (question: string) => Record<string, unknown>;
@@ -50,7 +50,7 @@ const small = { max_tokens: 32 };
 const asMessages = (question: string) => ({ ...small, messages: [{ role: "user", content: question }] });
 const openAiMarks = ["a finish_reason", "[DONE]"];
 
-export const ROUTES: Record<Protocol, Route> = {
+export const SMOKE_ROUTES: Record<SmokeProtocol, SmokeRoute> = {
   chat: {
     path: "/v1/chat/completions",
     anthropic: false,
@@ -114,7 +114,7 @@ export const ROUTES: Record<Protocol, Route> = {
 };
 
 /** A text as JSON; undefined where it is none. */
-export function json(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -124,7 +124,7 @@ export function json(text: string): unknown {
 
 /** @throws Error that says how the text differs from the shape */
 export function parsed<T>(schema: z.ZodType<T>, text: string): T {
-  const value = json(text);
+  const value = parseJson(text);
   if (value === undefined) throw new Error(`the answer is not JSON: ${text}`);
   const result = schema.safeParse(value);
   if (result.success) return result.data;
@@ -134,6 +134,6 @@ export function parsed<T>(schema: z.ZodType<T>, text: string): T {
 
 /** The message in a server's error body, or the body itself where it has none. */
 export function serverMessage(body: string): string {
-  const error = ErrorBody.safeParse(json(body));
+  const error = ErrorBody.safeParse(parseJson(body));
   return error.success ? error.data : body.trim() || "no message";
 }

@@ -4,13 +4,13 @@ import { PROBE } from "../../configs/kit/names";
 import { UserError } from "../../platform/process";
 import {
   ErrorBody,
-  json,
   ModelList,
-  type Protocol,
   parsed,
+  parseJson,
   Readiness,
-  ROUTES,
-  type Route,
+  SMOKE_ROUTES,
+  type SmokeProtocol,
+  type SmokeRoute,
   serverMessage,
 } from "./routes";
 import { sseEvents } from "./sse";
@@ -19,7 +19,7 @@ export interface SmokeModel {
   /** A name that `/v1/models` must list. */
   name: string;
   /** Which protocols are asked, plain and, where they stream, streamed. Default: the three of chat; `[]`: only the name is looked for. */
-  protocols?: Protocol[];
+  protocols?: SmokeProtocol[];
 }
 
 export interface SmokeOptions {
@@ -111,7 +111,7 @@ export async function smoke(options: SmokeOptions): Promise<SmokeCheck[]> {
   }
 
   for (const { name, protocols = ["chat", "completions", "messages"] as const } of models) {
-    for (const route of protocols.map((protocol) => ROUTES[protocol])) {
+    for (const route of protocols.map((protocol) => SMOKE_ROUTES[protocol])) {
       const question = (stream: boolean) =>
         send(route.path, {
           method: "POST",
@@ -174,13 +174,13 @@ function compareNames(declared: string[], listed: string[]): string {
   return declared.join(", ");
 }
 
-async function readStream(route: NonNullable<Route["stream"]>, body: AsyncIterable<Uint8Array>) {
+async function readStream(route: NonNullable<SmokeRoute["stream"]>, body: AsyncIterable<Uint8Array>) {
   const marks = new Set<string>();
   let text = "";
   let chunks = 0;
   let firstAt = 0;
   for await (const event of sseEvents(body)) {
-    const error = ErrorBody.safeParse(json(event.data));
+    const error = ErrorBody.safeParse(parseJson(event.data));
     if (error.success) throw new Error(`an error in the stream: ${error.data}`);
     const piece = route.piece(event);
     if (piece.mark) marks.add(piece.mark);

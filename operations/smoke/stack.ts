@@ -5,12 +5,12 @@ import { namesOf } from "../../configs/stack/instances";
 import type { Log } from "../../platform/project";
 import { reachBox, reachEndpoint } from "../../platform/ssh/reach";
 import type { Secrets } from "../../platform/stack/secrets";
-import type { Protocol } from "./routes";
+import type { SmokeProtocol } from "./routes";
 import { requirePassed, type SmokeCheck, smoke } from "./smoke";
 import { lookAtCertificate, tlsFetch } from "./tlsBox";
 
 /** Speech wants a voice that only its model knows, and a transcription wants speech: neither can be made up here. */
-const PROTOCOLS: Record<Mode, Protocol[]> = {
+const PROTOCOLS: Record<Mode, SmokeProtocol[]> = {
   chat: ["chat", "completions", "messages"],
   completion: ["completions"],
   embedding: ["embeddings"],
@@ -23,7 +23,7 @@ const PROTOCOLS: Record<Mode, Protocol[]> = {
  * Asks a box for everything that its stack declares: each model by the protocols of its mode. An alias and a model that is
  * started by hand only have to be listed.
  */
-export async function checkStack(config: StackConfig, secrets: Secrets, log: Log): Promise<SmokeCheck[]> {
+export async function smokeChecks(config: StackConfig, secrets: Secrets, log: Log): Promise<SmokeCheck[]> {
   const models = Object.entries(config.models).flatMap(([name, model]) =>
     namesOf(name, model).map((listed) => ({
       name: listed,
@@ -42,7 +42,7 @@ export async function checkStack(config: StackConfig, secrets: Secrets, log: Log
  * @throws UserError that lists every failed check with the server's own words
  */
 export async function smokeStack(config: StackConfig, secrets: Secrets, log: Log): Promise<SmokeCheck[]> {
-  const checks = await checkStack(config, secrets, log);
+  const checks = await smokeChecks(config, secrets, log);
   requirePassed(checks);
   return checks;
 }

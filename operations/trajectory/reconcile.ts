@@ -53,7 +53,7 @@ export interface LogFacts {
 }
 
 /** A request with the reason why it is on a list. */
-export interface Finding {
+export interface ListedRequest {
   id: string;
   at?: string;
   path?: string;
@@ -68,12 +68,12 @@ export interface LogReport {
   lines: number;
   /** Outcome to the number of requests that ended so. */
   outcomes: Record<string, number>;
-  missing: Finding[];
+  missing: ListedRequest[];
   /** Lines whose body is not the one that came. */
-  different: Finding[];
-  duplicate: Finding[];
+  different: ListedRequest[];
+  duplicate: ListedRequest[];
   /** Lines of requests that the counter did not see. */
-  uncounted: Finding[];
+  uncounted: ListedRequest[];
   broken: BrokenLine[];
   /** WebSocket connections, which are not logged. */
   websockets: number;
@@ -108,7 +108,12 @@ export function reconcile(facts: LogFacts): LogReport {
   };
   const counted = new Set<string>();
   for (const request of facts.requests) {
-    const finding = (why: string): Finding => ({ id: request.id, at: request.at, path: request.path, why });
+    const finding = (why: string): ListedRequest => ({
+      id: request.id,
+      at: request.at,
+      path: request.path,
+      why,
+    });
     if (counted.has(request.id)) report.duplicate.push(finding("the counter has it twice"));
     counted.add(request.id);
     const lines = linesOf.get(request.id) ?? [];
@@ -166,7 +171,7 @@ function inGap({ reason, since, until }: GapRecord): string {
 }
 
 /** Records that were lost without room for their requests' names. */
-function unnamed(gap: GapRecord): Finding[] {
+function unnamed(gap: GapRecord): ListedRequest[] {
   const records = gap.dropped + (gap.process === null || gap.until === undefined ? gap.held : 0);
   // A request has three records at most.
   const more = Math.ceil(records / 3) - gap.requests.length;

@@ -1,9 +1,9 @@
 import type { BoxPlan } from "../../configs/kit/types";
-import { hostName } from "../../configs/network/engine";
+import { dockerHostName } from "../../configs/network/engine";
 import type { StackConfig } from "../../configs/stack/config";
 import { exportsFor, type PulumiEngine } from "../../platform/pulumi/engine";
 import { tunnel } from "../../platform/ssh/tunnel";
-import { portsOf } from "../preview/belongings";
+import { portsOf } from "../preview/resources";
 
 /** The lines that `up` ends with: where the box serves, and how to go on from there. */
 export function farewell(plan: BoxPlan, engine: PulumiEngine | undefined, config: StackConfig): string[] {
@@ -29,7 +29,7 @@ function ofPulumi(engine: PulumiEngine, stack: string): string[] {
 function ofTunnel(config: StackConfig, plan: BoxPlan): string[] {
   const way = tunnel(config, portsOf(plan));
   if (!way) return [];
-  const host = hostName(config.host.docker);
+  const host = dockerHostName(config.host.docker);
   return [
     `All these addresses are on ${host}. In this folder, while it runs, they answer here too:`,
     `  ${way}`,

@@ -78,7 +78,7 @@ async function psql(at: DatabaseAt, how: string, database: string, sql: string):
 }
 
 /** True while LiteLLM's database holds no table. */
-export async function isEmpty(at: DatabaseAt): Promise<boolean> {
+export async function hasNoTables(at: DatabaseAt): Promise<boolean> {
   const tables =
     "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
   return (await ownerSql(at, tables)) === "0";

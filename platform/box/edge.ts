@@ -5,7 +5,7 @@ import { run } from "../process";
 const slotState = z.enum(["serving", "down", "draining"]);
 
 /** A gateway as the edge sees it. */
-export interface SlotFacts {
+export interface UpstreamFacts {
   gateway: string;
   state: "serving" | "down" | "draining";
   requests: number;
@@ -15,7 +15,7 @@ export interface SlotFacts {
 export async function edgeGateways(
   { docker, prefix, edge }: BoxPlan,
   timeoutMs = 20_000,
-): Promise<SlotFacts[] | undefined> {
+): Promise<UpstreamFacts[] | undefined> {
   const container = `${prefix}-${edge.container.name}`;
   const args = ["-H", docker, "exec", container, "bash", "/etc/gpubox/switch.sh", "--status"];
   const { code, stdout } = await run("docker", args, { timeoutMs });

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { UserError } from "../process";
-import { type DatabaseAt, isEmpty, ownerSql } from "./database";
+import { type DatabaseAt, hasNoTables, ownerSql } from "./database";
 
 /**
  * Rows of a SELECT over LiteLLM's tables; nothing can be changed by it.
@@ -9,7 +9,7 @@ import { type DatabaseAt, isEmpty, ownerSql } from "./database";
  * @throws UserError where LiteLLM never made its tables
  */
 export async function litellmRows<T>(at: DatabaseAt, row: z.ZodType<T>, select: string): Promise<T[]> {
-  if (await isEmpty(at))
+  if (await hasNoTables(at))
     throw new UserError(
       "The database holds none of LiteLLM's tables.",
       "A gateway that can use the database makes them: `gpubox up` says whether this one can.",

@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync
 import { join } from "node:path";
 import { UserError } from "../process";
 import { pulumiProject } from "../project";
-import { lockFiles, refuseHeldLocks, type StackState } from "./state";
+import { refuseHeldLocks, type StackState, stackLockFiles } from "./state";
 
 /**
  * Puts back the last whole checkpoint of a stack whose file was cut short: Pulumi's file backend writes it in place, so a
@@ -20,7 +20,7 @@ export function restoreCheckpoint({ engine, stack, log }: StackState): void {
   // Without a file there is no stack; a backup then only tells that there was one.
   const broken = existsSync(file) && !isWhole(file);
   if (!broken && attributes.length === 0) return;
-  refuseHeldLocks(lockFiles(engine.projectDir, stack), stack);
+  refuseHeldLocks(stackLockFiles(engine.projectDir, stack), stack);
   for (const path of attributes) rmSync(path);
   if (!broken) return;
   const backup = `${file}.bak`;

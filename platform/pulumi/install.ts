@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { run } from "../process";
 import { packageDir } from "../project";
-import { readRecord } from "../userFiles";
+import { readJsonFile } from "../userFiles";
 
 /** The version that is installed, and the checksums of its archives that somebody has looked at: platform to SHA-256. */
 const lock = z.object({
@@ -18,7 +18,7 @@ const LOCK_FILE = "pulumi.lock.json";
 export type PulumiLock = z.infer<typeof lock>;
 
 export function readPulumiLock(): PulumiLock {
-  return readRecord(join(packageDir, LOCK_FILE), lock, { fix: "Restore it from git." });
+  return readJsonFile(join(packageDir, LOCK_FILE), lock, { fix: "Restore it from git." });
 }
 
 /** Where Pulumi is fetched from. The two are not kept by the same machines: who changes one archive has to change both. */

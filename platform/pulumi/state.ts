@@ -52,7 +52,7 @@ export function lockHolder(
  * @throws UserError when a lock's process is alive, or when another host made it.
  */
 export async function clearDeadLock({ engine, stack, log }: StackState): Promise<void> {
-  const files = lockFiles(engine.projectDir, stack);
+  const files = stackLockFiles(engine.projectDir, stack);
   if (files.length === 0) return;
   refuseHeldLocks(files, stack);
   await pulumiOutput(engine, ["cancel", "--yes", "--stack", stack]);
@@ -60,7 +60,7 @@ export async function clearDeadLock({ engine, stack, log }: StackState): Promise
 }
 
 /** Paths of a stack's locks; none where the state is not in a folder. */
-export function lockFiles(projectDir: string, stack: string): string[] {
+export function stackLockFiles(projectDir: string, stack: string): string[] {
   const { name, stateDir } = pulumiProject(projectDir);
   if (!stateDir) return [];
   const folder = join(stateDir, ".pulumi", "locks", "organization", name, stack);

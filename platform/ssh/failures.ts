@@ -1,11 +1,11 @@
 import type { Failure } from "../../configs/kit/problems";
-import { hostName } from "../../configs/network/engine";
+import { dockerHostName } from "../../configs/network/engine";
 import { sshAddress } from "../../configs/schema/address";
 import type { HostConfig } from "../../configs/schema/host";
 
 /** The way in which ssh itself failed, from its last words on standard error. */
 export function sshFailure(words: string, host: HostConfig): Failure {
-  const name = hostName(host.docker);
+  const name = dockerHostName(host.docker);
   const { machine, port } = whoAnswered(words, host);
   const last = lastWords(words);
   const found = (pattern: RegExp) => pattern.test(words);
@@ -71,7 +71,7 @@ true`;
 /** Why the engine of a host that SSH reaches does not answer. */
 export function engineFailure(probe: string, host: HostConfig, stack: string): Failure {
   const seen = new Map(probe.split("\n").map((line) => line.split("=") as [string, string]));
-  const name = hostName(host.docker);
+  const name = dockerHostName(host.docker);
   const user = seen.get("user") ?? "this user";
   if (seen.has("socket") && !seen.has("writable"))
     return {

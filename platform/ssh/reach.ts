@@ -9,15 +9,15 @@ import { run, UserError } from "../process";
 import { sshArguments } from "./connection";
 
 /** Where this machine reaches the clients' port of a box. */
-export interface Reach {
+export interface ReachTarget {
   address: string;
   port: number;
 }
 
-const made = new Map<string, Promise<Reach>>();
+const made = new Map<string, Promise<ReachTarget>>();
 
 /** The address and port for clients as this machine reaches them; for a host behind SSH, a port that leads through the connection. */
-export function reachBox(config: StackConfig): Promise<Reach> {
+export function reachBox(config: StackConfig): Promise<ReachTarget> {
   const direct = { address: bindHost(config), port: config.gateway.port };
   if (!sshAddress(config.host.docker)) return Promise.resolve(direct);
   const key = `${config.stack} ${direct.address} ${direct.port}`;
@@ -34,7 +34,7 @@ export async function reachEndpoint(config: StackConfig, endpoint: string): Prom
 }
 
 /** It ends with this process: the next one makes its own. */
-async function forward({ stack }: StackConfig, { address, port }: Reach): Promise<Reach> {
+async function forward({ stack }: StackConfig, { address, port }: ReachTarget): Promise<ReachTarget> {
   const here = await freePort();
   const spec = `127.0.0.1:${here}:${bracketed(address)}:${port}`;
   const folder = connectionFolder(stack);

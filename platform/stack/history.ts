@@ -4,19 +4,19 @@ import { z } from "zod";
 import type { BoxPlan } from "../../configs/kit/types";
 import type { ModelLock } from "../../configs/models/facts";
 import { lockedSource } from "../../configs/models/lock";
-import { type Deployed, deployedSchema } from "../../configs/plan/announce";
+import { type DeployedBox, deployedBoxSchema } from "../../configs/plan/changeNotices";
 import { output, UserError } from "../process";
 import { projectPaths } from "../project";
-import { readRecord } from "../userFiles";
+import { readJsonFile } from "../userFiles";
 import { readModelLock, writeModelLock } from "./modelLock";
 import { sourcesOfStack } from "./modelSources";
 import { resolvedPath } from "./resolved";
 
 /** What the last `up` from this folder brought up; undefined where there was none. */
-export function readDeployed(projectDir: string, stack: string): Deployed | undefined {
+export function readDeployed(projectDir: string, stack: string): DeployedBox | undefined {
   const path = join(projectPaths(projectDir).root, `deployed.${stack}.json`);
   if (!existsSync(path)) return undefined;
-  return deployedSchema.safeParse(readRecord(path, z.unknown())).data;
+  return deployedBoxSchema.safeParse(readJsonFile(path, z.unknown())).data;
 }
 
 const serving = z.object({ generation: z.string() });

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { sshAddress } from "../../configs/schema/address";
-import { type HostFiles, pemFacts } from "../../configs/secrets/pem";
+import { type CertificateFiles, pemFacts } from "../../configs/secrets/pem";
 
 const named = z.object({
   tls: z.object({ certificate: z.unknown(), key: z.unknown() }).partial().optional(),
@@ -17,10 +17,10 @@ const elsewhere = z.object({ docker: z.string() });
  * @param gateway the section of the config as it stands in the file
  * @param host the same of its host: the files of one behind SSH are not here
  */
-export function readHostFiles(gateway: unknown, host?: unknown): HostFiles {
+export function readHostFiles(gateway: unknown, host?: unknown): CertificateFiles {
   if (sshAddress(elsewhere.safeParse(host).data?.docker ?? "")) return {};
   const tls = named.safeParse(gateway).data?.tls;
-  const files: HostFiles = {};
+  const files: CertificateFiles = {};
   for (const path of [tls?.certificate, tls?.key]) {
     if (typeof path !== "string" || !path.startsWith("/")) continue;
     try {

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { posix } from "node:path";
-import { connectionFolder, engineAddress, hostName } from "../../configs/network/engine";
+import { connectionFolder, dockerHostName, engineAddress } from "../../configs/network/engine";
 import { misplaced, type Owner, ownerFile, type Place } from "../../configs/plan/owner";
 import { sshAddress } from "../../configs/schema/address";
 import { hostSchema } from "../../configs/schema/host";
@@ -20,7 +20,12 @@ const ANSWER_MS = 30_000;
  */
 export function checkPlace(at: StackHost, owner: Owner | undefined, hostId: string | undefined): void {
   const { dataDir, docker } = at.host;
-  const wrong = misplaced(lookAt(at, owner, hostId), { owner, dataDir, hostId, host: hostName(docker) });
+  const wrong = misplaced(lookAt(at, owner, hostId), {
+    owner,
+    dataDir,
+    hostId,
+    host: dockerHostName(docker),
+  });
   if (wrong) throw new UserError(wrong.what, wrong.fix);
 }
 

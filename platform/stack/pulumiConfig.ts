@@ -6,7 +6,7 @@ import { sections } from "../../configs/stack/config";
 import { refuseNewerStack } from "../versions";
 import { readBoxFiles } from "./boxFiles";
 import { readHostFiles } from "./hostCertificates";
-import { plaintextSecrets } from "./stackConfig";
+import { plaintextValues } from "./stackConfig";
 
 const PREFIX = "gpubox:";
 
@@ -33,7 +33,7 @@ export function readPulumiConfig(projectDir: string): StackInput {
   const secrets = Object.fromEntries(named(true));
   const values = Object.fromEntries(named(false).map(([key, value]) => [key, structured(key, value)]));
   refuseNewerStack(pulumi.getStack(), values.version);
-  const all = { ...secrets, ...plaintextSecrets(values) };
+  const all = { ...secrets, ...plaintextValues(values) };
   return {
     raw: {
       stack: pulumi.getStack(),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type ImageRole, imageRoles } from "../../configs/kit/imageRoles";
 import type { Resolved, ResolvedImage } from "../../configs/kit/resolved";
-import { readRecord as readRecordFile } from "../userFiles";
+import { readJsonFile as readRecordFile } from "../userFiles";
 import { type ImageLock, readLock } from "./imageLock";
 import { hasRecipe, recipeReference } from "./recipes";
 

@@ -24,7 +24,7 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
     throw new UserError(`There is no ${name}.`, `Copy Pulumi.dev.example.yaml to ${name} and edit it.`);
   const { values } = stackValues(name, readYaml(path) ?? {});
   refuseNewerStack(stack, values.version);
-  const all = { ...secrets, ...plaintextSecrets(values) };
+  const all = { ...secrets, ...plaintextValues(values) };
   return {
     stack,
     values,
@@ -90,7 +90,7 @@ function keyOf(name: string): string[] {
 }
 
 /** String values at the top level can only be meant as secrets: every section is a map. */
-export function plaintextSecrets(values: Record<string, unknown>): Record<string, string> {
+export function plaintextValues(values: Record<string, unknown>): Record<string, string> {
   const text = Object.entries(values).filter(
     (entry): entry is [string, string] =>
       typeof entry[1] === "string" && /(key|password|token|secret|url)$/i.test(entry[0]),

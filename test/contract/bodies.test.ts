@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import anthropic from "../../configs/bodies/anthropic.json";
 import {
+  BODY_ROUTES,
   type BodyRoute,
   KEPT_METADATA,
   KEPT_OF_LITELLM,
   NOT_KEPT,
-  ROUTES,
 } from "../../configs/bodies/judged";
 import { keptIn, steeringNames } from "../../configs/bodies/kept";
 import litellm from "../../configs/bodies/litellm.json";
@@ -16,7 +16,7 @@ import sglang from "../../configs/bodies/sglang.json";
 import vllm from "../../configs/bodies/vllm.json";
 
 // That the lists are what the pinned releases say is checked by engineSources.test.ts.
-const routes = Object.keys(ROUTES) as BodyRoute[];
+const routes = Object.keys(BODY_ROUTES) as BodyRoute[];
 const releases: { routes: Record<string, string[]> }[] = [openai, anthropic, vllm, sglang, llamacpp, litellm];
 const defined = new Set(releases.flatMap((release) => Object.values(release.routes).flat()));
 

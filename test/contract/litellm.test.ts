@@ -4,12 +4,12 @@ import { parse } from "yaml";
 import { knownIn } from "../../configs/checks/settings";
 import { renderText } from "../../configs/kit/text";
 import { DANGERS } from "../../configs/litellm/dangers";
-import { DEAD_KEYS } from "../../configs/litellm/dead";
+import { IGNORED_KEYS } from "../../configs/litellm/ignoredKeys";
 import known from "../../configs/litellm/keys.json";
 import { OWNED_SETTINGS } from "../../configs/litellm/owned";
 import { STEERING } from "../../configs/litellm/steering";
 import { parseStack } from "../../configs/parse";
-import { contextOf } from "../../configs/plan/box";
+import { planContext } from "../../configs/plan/box";
 import { CONFIG_FILE, planJob } from "../../operations/jobs/plan";
 import { packageDir } from "../../platform/project";
 import { loadAssets } from "../../platform/stack/assets";
@@ -89,7 +89,7 @@ test("every key of a job's configuration is one that LiteLLM reads", () => {
   };
   const raw = rawStack({ models: tinyModel, jobs: { eval: job } });
   const parsed = parseStack(raw);
-  const context = contextOf({
+  const context = planContext({
     ...{ config: parsed, secrets: raw.secrets, saltFingerprint: "", resolved: everyImage },
     assets: loadAssets(packageDir),
   });
@@ -156,7 +156,7 @@ test("every setting that is refused because it steers is one that LiteLLM reads"
 });
 
 test("a dead key is one that LiteLLM does not read, or says why not", () => {
-  const read = DEAD_KEYS.flatMap(({ sections, key }) =>
+  const read = IGNORED_KEYS.flatMap(({ sections, key }) =>
     sections.flatMap((section) =>
       section !== "env" && knownIn(section).includes(key) ? [`${section}.${key}`] : [],
     ),

@@ -10,7 +10,7 @@ import { restoreNext } from "../../operations/backup/restore";
 import { RESTORER, restoreDump } from "../../operations/backup/restoreRole";
 import { withBackup } from "../../operations/backup/store";
 import { adoptNext, dropNext, makeNext, NEXT } from "../../operations/backup/swap";
-import { adminSql, isEmpty } from "../../platform/box/database";
+import { adminSql, hasNoTables } from "../../platform/box/database";
 import { BAIT, dumpBait, insteadOfTable, makeBait, TABLE, unsignedBackup } from "../support/attackDumps";
 import { CANARY, DENIED, MADE_BY_SUPERUSERS, REACHING, STAYING } from "../support/attacks";
 import { type DatabaseProject, makeDatabaseProject } from "../support/databaseProject";
@@ -164,7 +164,7 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
       await expect(backUp(store(), "a test", quiet)).rejects.toThrow(
         /permission denied to alter role|The database holds what LiteLLM's schema does not: "/,
       );
-      expect(await isEmpty(job()).catch((error: Error) => error.message)).toEqual(expect.anything());
+      expect(await hasNoTables(job()).catch((error: Error) => error.message)).toEqual(expect.anything());
       expect(await cluster()).toBe(before);
       await gatewaySql(project.plan, undo);
     }

@@ -1,5 +1,5 @@
 import { servicesOf } from "../../configs/plan/box";
-import type { Deployed } from "../../operations/drift/deployed";
+import type { DeployedResource } from "../../operations/drift/deployed";
 import type { DriftFacts, HostContainer, HostDirectory } from "../../operations/drift/facts";
 import { plannedHashes } from "../../operations/drift/files";
 import { plannedSettings } from "../../operations/drift/settings";
@@ -59,9 +59,9 @@ export function asPlanned(): DriftFacts {
 }
 
 /** The state after an `up` of the plan. */
-export function deployed(): Deployed[] {
+export function deployed(): DeployedResource[] {
   const urn = (name: string) => `urn:pulumi:test::gpubox::x::${name}`;
-  const containers = asPlanned().containers.flatMap(({ id, name, settings }): Deployed[] => {
+  const containers = asPlanned().containers.flatMap(({ id, name, settings }): DeployedResource[] => {
     const labels = Object.entries(settings.labels).map(([label, value]) => ({ label, value }));
     const { directory } = serviceOf(settings.labels["gpubox.role"]!);
     return [

@@ -2,7 +2,7 @@ import { parse } from "yaml";
 import type { ConfigError } from "../../configs/kit/problems";
 import { renderText } from "../../configs/kit/text";
 import { parseStack } from "../../configs/parse";
-import { contextOf } from "../../configs/plan/box";
+import { planContext } from "../../configs/plan/box";
 import { type JobPlan, planJob } from "../../operations/jobs/plan";
 import { packageDir } from "../../platform/project";
 import { loadAssets } from "../../platform/stack/assets";
@@ -18,7 +18,7 @@ export const remote = {
 export function contextWith(jobs: Record<string, unknown>, more: Record<string, unknown> = {}) {
   const raw = rawStack({ models: tinyModel, jobs, ...more }, SECRETS);
   const config = parseStack(raw);
-  return contextOf({
+  return planContext({
     ...{ config, secrets: raw.secrets, saltFingerprint: "", resolved: recipes },
     assets: loadAssets(packageDir),
   });

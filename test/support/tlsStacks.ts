@@ -1,6 +1,6 @@
 import type { ConfigError, Problem } from "../../configs/kit/problems";
 import { parseStack } from "../../configs/parse";
-import type { HostFiles } from "../../configs/secrets/pem";
+import type { CertificateFiles } from "../../configs/secrets/pem";
 import { rawStack, testSecrets } from "./stacks";
 
 export const FILES = {
@@ -14,7 +14,11 @@ export const PUBLIC = { bind: "203.0.113.5", port: 443, adminPort: 4001, hosts: 
 /** What a stack with this `gateway` is refused for. */
 export function problems(
   gateway: Record<string, unknown>,
-  { secrets = {}, files = {}, now }: { secrets?: Record<string, string>; files?: HostFiles; now?: Date } = {},
+  {
+    secrets = {},
+    files = {},
+    now,
+  }: { secrets?: Record<string, string>; files?: CertificateFiles; now?: Date } = {},
 ): Problem[] {
   const raw = rawStack({ gateway }, { ...testSecrets, ...secrets });
   try {

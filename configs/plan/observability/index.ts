@@ -7,7 +7,7 @@ import type {
   SlotPlan,
   StepPlan,
 } from "../../kit/types";
-import type { PlannedBackend } from "../context";
+import type { BackendSpec } from "../context";
 import { imageOf, type PlanContext } from "../context";
 import { planAlertmanager } from "./alertmanager";
 import { planGpuExporter, planHostExporter, planPostgresExporter, planRedisExporter } from "./exporters";
@@ -28,7 +28,7 @@ export interface Changing {
 /** Prometheus, Alertmanager, the exporters, Grafana and Langfuse; undefined where all of them are off. */
 export function planObservability(
   context: PlanContext,
-  backends: PlannedBackend[],
+  backends: BackendSpec[],
   changing: Changing,
 ): ObservabilityPlan | undefined {
   const { langfuse, mode } = context.config.observability;
@@ -37,7 +37,7 @@ export function planObservability(
   return { services: [...monitors(context, backends), ...traces], change: changeStep(context, changing) };
 }
 
-function monitors(context: PlanContext, backends: PlannedBackend[]): ServicePlan[] {
+function monitors(context: PlanContext, backends: BackendSpec[]): ServicePlan[] {
   const { cache, database } = context.config;
   const exporters = [
     planHostExporter(context),

@@ -3,7 +3,7 @@ import { modelSlug } from "../../kit/names";
 import type { FilePlan } from "../../kit/text";
 import { configFile, directory } from "../../kit/text";
 import type { ServicePlan } from "../../kit/types";
-import type { PlannedBackend } from "../context";
+import type { BackendSpec } from "../context";
 import { container, type PlanContext } from "../context";
 import { BACKEND_METRICS_PATH, METRICS_PORT } from "../haproxy/common";
 import { GATEWAY_PORT } from "../haproxy/edge";
@@ -26,7 +26,7 @@ const RETENTION_GB = 20;
  */
 export function planPrometheus(
   context: PlanContext,
-  backends: PlannedBackend[],
+  backends: BackendSpec[],
   exporters: ServicePlan[],
 ): ServicePlan {
   const { observability } = context.config;
@@ -135,7 +135,7 @@ function prometheusConfig({ config }: PlanContext, exporters: ServicePlan[]): st
 }
 
 /** Prometheus' file_sd format: the valve of every instance, and its backend where that has metrics. */
-function targets(backends: PlannedBackend[]) {
+function targets(backends: BackendSpec[]) {
   return backends.flatMap(({ instance, model, start, engine }) => {
     const labels = { instance, model, start };
     const target = [`valve-${modelSlug(instance)}:${METRICS_PORT}`];

@@ -1,4 +1,4 @@
-import { onHost } from "../../kit/hostFiles";
+import { rootScript } from "../../kit/hostFiles";
 
 /** Directory on the host whose `*.prom` files the exporter of the host reads out: metrics that a step or a verb writes. */
 export function metricsDirectory(dataDir: string): string {
@@ -25,5 +25,5 @@ export interface HostMetric {
 
 /** Shell command that writes a metric which survives everything but the loss of the host's data directory. */
 export function writeMetric(image: string, dataDir: string, { file, text, unless = "" }: HostMetric): string {
-  return onHost(image, dataDir, WRITE, [metricsDirectory(dataDir), file, text, unless]);
+  return rootScript(image, dataDir, WRITE, [metricsDirectory(dataDir), file, text, unless]);
 }

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type LockedEngine, lockFiles, takingTurns } from "../../../configs/plan/deviceLock";
+import { type LockedEngine, planDeviceLockFiles, takingTurns } from "../../../configs/plan/deviceLock";
 import { output, run } from "../../../platform/process";
 import { packageDir } from "../../../platform/project";
 import { recipeReference } from "../../../platform/stack/recipes";
@@ -63,7 +63,7 @@ export class LockLab {
   }
 
   async makeLocks(devices: string[]): Promise<void> {
-    await output("sh", ["-c", lockFiles(engineImage, this.dir, devices).script]);
+    await output("sh", ["-c", planDeviceLockFiles(engineImage, this.dir, devices).script]);
   }
 
   /** A file beside the entrypoint, at /etc/gpubox inside. */

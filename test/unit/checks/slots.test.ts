@@ -2,8 +2,8 @@ import { parse } from "yaml";
 import { serversOf } from "../../../configs/capacity/servers";
 import { renderText } from "../../../configs/kit/text";
 import type { BoxPlan } from "../../../configs/kit/types";
-import { announcements, deployedBy } from "../../../configs/plan/announce";
 import { servicesOf } from "../../../configs/plan/box";
+import { changeNotices, deployedBox } from "../../../configs/plan/changeNotices";
 import { composeFile } from "../../../operations/compose/composeFile";
 import { amdHost, everyImage, gpuHost, refusals } from "../../support/engines";
 import { testPlan, testSecrets } from "../../support/stacks";
@@ -79,8 +79,8 @@ describe("models that share a slot", () => {
   test("are announced together when their container is replaced", () => {
     const before = planned(pair);
     const after = planned({ ...pair, small: { ...pair.small, ctxSize: 8192 } });
-    expect(announcements(deployedBy(before), before)).toEqual([]);
-    expect(announcements(deployedBy(before), after)).toEqual([
+    expect(changeNotices(deployedBox(before), before)).toEqual([]);
+    expect(changeNotices(deployedBox(before), after)).toEqual([
       "The slot big is replaced in place: what it has loaded is unloaded, and what still runs after 30 s is cut. Requests to large, small wait for it, and load their model again.",
     ]);
   });

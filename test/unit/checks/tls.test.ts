@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseStack } from "../../../configs/parse";
 import { secretFacts, standIn } from "../../../configs/secrets/facts";
-import { covers, type HostFiles, pemFacts } from "../../../configs/secrets/pem";
+import { type CertificateFiles, covers, pemFacts } from "../../../configs/secrets/pem";
 import { readHostFiles } from "../../../platform/stack/hostCertificates";
 import { hasOpenssl, makeAuthority, makeCertificate } from "../../support/certificates";
 import { rawStack, testSecrets } from "../../support/stacks";
@@ -125,7 +125,7 @@ describeTls("a certificate that is known at preview", () => {
   const pair = hasOpenssl
     ? makeCertificate({ names: ["box.example", "*.lan.example", "192.0.2.7"], by: authority })
     : authority;
-  const asFiles = (certificate: string, key: string): HostFiles => ({
+  const asFiles = (certificate: string, key: string): CertificateFiles => ({
     [FILES.certificate]: pemFacts(certificate),
     [FILES.key]: pemFacts(key),
   });

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { parseStack } from "../../../configs/parse";
 import { bodyLimits, modelBodyBytes } from "../../../configs/plan/bodyLimits";
-import { contextOf } from "../../../configs/plan/box";
+import { planContext } from "../../../configs/plan/box";
 import { packageDir } from "../../../platform/project";
 import { loadAssets } from "../../../platform/stack/assets";
 import { everyImage } from "../../support/engines";
@@ -13,7 +13,7 @@ const tiny = { engine: "llamacpp", model: "file:///srv/tiny.gguf", memoryMiB: 20
 function contextWith(models: Record<string, unknown>, gateway: Record<string, unknown> = {}) {
   const raw = rawStack({ models, gateway });
   const config = parseStack(raw);
-  return contextOf({
+  return planContext({
     ...{ config, secrets: raw.secrets, saltFingerprint: "", resolved: everyImage },
     assets: loadAssets(packageDir),
   });

@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { parse } from "yaml";
-import { NOT_KEPT, ROUTES } from "../../../configs/bodies/judged";
+import { BODY_ROUTES, NOT_KEPT } from "../../../configs/bodies/judged";
 import { isSteering, steeringNames } from "../../../configs/bodies/kept";
 import type { ConfigError } from "../../../configs/kit/problems";
 import { renderText } from "../../../configs/kit/text";
@@ -42,7 +42,7 @@ test("parameters that nobody knows go by dropParams, and are kept where they are
   expect(rules().unknown).toBe("drop");
   expect(rules({ dropParams: false }).unknown).toBe("refuse");
   const { routes } = rules({ allowParameters: ["colour", "chat_template"] });
-  for (const route of Object.keys(ROUTES))
+  for (const route of Object.keys(BODY_ROUTES))
     expect(routes[route]!.keep).toEqual(expect.arrayContaining(["colour", "chat_template"]));
   expect(rules().routes["chat/completions"]!.keep).not.toContain("chat_template");
 });

@@ -1,4 +1,4 @@
-import { clashes, diskLine, memoryLine, portVerdict } from "../../../platform/machine";
+import { diskLine, memoryLine, portsClash, portVerdict } from "../../../platform/machine";
 import { UserError } from "../../../platform/process";
 import { machineLine } from "../../../platform/project";
 
@@ -60,10 +60,10 @@ describe("the lines about the machine", () => {
   });
 
   test("two listeners clash on one port unless both name an address of their own", () => {
-    expect(clashes(port, { bind: "127.0.0.1", port: 4000 })).toBe(true);
-    expect(clashes(port, { bind: "0.0.0.0", port: 4000 })).toBe(true);
-    expect(clashes({ bind: "::", port: 4000 }, port)).toBe(true);
-    expect(clashes(port, { bind: "10.0.0.1", port: 4000 })).toBe(false);
-    expect(clashes(port, { bind: "0.0.0.0", port: 4001 })).toBe(false);
+    expect(portsClash(port, { bind: "127.0.0.1", port: 4000 })).toBe(true);
+    expect(portsClash(port, { bind: "0.0.0.0", port: 4000 })).toBe(true);
+    expect(portsClash({ bind: "::", port: 4000 }, port)).toBe(true);
+    expect(portsClash(port, { bind: "10.0.0.1", port: 4000 })).toBe(false);
+    expect(portsClash(port, { bind: "0.0.0.0", port: 4001 })).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import { connectionOf, engineAddress, hostName } from "../../../configs/network/engine";
+import { connectionOf, dockerHostName, engineAddress } from "../../../configs/network/engine";
 import { sshAddress } from "../../../configs/schema/address";
 import { hostSchema } from "../../../configs/schema/host";
 import { engineFailure, sshFailure } from "../../../platform/ssh/failures";
@@ -43,7 +43,7 @@ describe("the address of a host behind SSH", () => {
   });
 
   test("is what a person knows the host by", () => {
-    expect(hostName("ssh://ops@gpu1.example:2222/run/docker.sock")).toBe("ops@gpu1.example:2222");
+    expect(dockerHostName("ssh://ops@gpu1.example:2222/run/docker.sock")).toBe("ops@gpu1.example:2222");
   });
 });
 

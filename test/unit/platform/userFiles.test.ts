@@ -15,7 +15,7 @@ import { loadAssets } from "../../../platform/stack/assets";
 import { repositoryResolved } from "../../../platform/stack/resolved";
 import { encryptedNames } from "../../../platform/stack/secrets";
 import { readStackFile, rememberedHost } from "../../../platform/stack/stackConfig";
-import { readRecord, readText } from "../../../platform/userFiles";
+import { readJsonFile, readText } from "../../../platform/userFiles";
 import { testSecrets } from "../../support/stacks";
 
 let folder: string;
@@ -181,10 +181,10 @@ test("a record that somebody broke is said in words that do not quote it", () =>
   const path = join(folder, "record.json");
   const said = (text: string) => {
     writeFileSync(path, text);
-    expect(() => readRecord(path, z.object({ a: z.string() }))).toThrow(UserError);
-    expect(() => readRecord(path, z.object({ a: z.string() }))).not.toThrow(/PLANTED/);
+    expect(() => readJsonFile(path, z.object({ a: z.string() }))).toThrow(UserError);
+    expect(() => readJsonFile(path, z.object({ a: z.string() }))).not.toThrow(/PLANTED/);
   };
   for (const text of ["", "PLANTED", '{"a": PLANTED}', '{"a": 1, "b": "PLANTED"}', "[1]"]) said(text);
   writeFileSync(path, '{"a":"b"}');
-  expect(readRecord(path, z.object({ a: z.string() }))).toEqual({ a: "b" });
+  expect(readJsonFile(path, z.object({ a: z.string() }))).toEqual({ a: "b" });
 });

@@ -3,7 +3,7 @@ import { ConfigError } from "../../../configs/kit/problems";
 import { parseStack } from "../../../configs/parse";
 import { modelPorts } from "../../../configs/stack/ports";
 import type { Profile } from "../../../configs/stack/profiles";
-import { planElsewhere } from "../../../operations/gatewayConfig/elsewhere";
+import { planRemoteGateway } from "../../../operations/gatewayConfig/remoteGateway";
 import { packageDir } from "../../../platform/project";
 import { loadAssets } from "../../../platform/stack/assets";
 import { rawStack, recipes, testPlan, testSecrets, tinyModel } from "../../support/stacks";
@@ -29,7 +29,7 @@ const publicUrl = "https://llama.example.com/v1";
 
 function elsewhere(values: Record<string, unknown>, profile: Profile = "stateless") {
   const config = parseStack(rawStack(values, secrets));
-  const plan = planElsewhere({ config, resolved: recipes, assets: loadAssets(packageDir) }, profile);
+  const plan = planRemoteGateway({ config, resolved: recipes, assets: loadAssets(packageDir) }, profile);
   const read: {
     model_list: { model_name: string; litellm_params: Record<string, unknown> }[];
     litellm_settings: Record<string, unknown>;

@@ -6,7 +6,7 @@ import {
   endpointAt,
   keySecret,
 } from "../../../../operations/connect/choice";
-import { clients, connection, script } from "../../../../operations/connect/clients";
+import { clientConnection, clients, script } from "../../../../operations/connect/clients";
 import { rawStack, testPlan, testSecrets } from "../../../support/stacks";
 
 const model = (more = {}) => ({ engine: "llamacpp", model: "file:///srv/models/m.gguf", ...more });
@@ -98,24 +98,24 @@ const way = {
 };
 
 test("agents learn how much the model takes, so that they compact in time", () => {
-  expect(connection("claude-code", way).env).toMatchObject({
+  expect(clientConnection("claude-code", way).env).toMatchObject({
     ANTHROPIC_BASE_URL: "http://box:4000",
     ANTHROPIC_MODEL: "tiny",
     CLAUDE_CODE_MAX_CONTEXT_TOKENS: "65536",
   });
-  const { models } = JSON.parse(connection("opencode", way).file!.text).provider.gpubox;
+  const { models } = JSON.parse(clientConnection("opencode", way).file!.text).provider.gpubox;
   expect(models).toEqual({
     tiny: { name: "tiny", limit: { context: 65536, output: 8192 } },
     far: { name: "far" },
   });
-  expect(connection("claude-code", way).notes).toEqual([]);
-  expect(connection("claude-code", { ...way, contexts: { tiny: 4096 } }).notes[0]).toMatch(
+  expect(clientConnection("claude-code", way).notes).toEqual([]);
+  expect(clientConnection("claude-code", { ...way, contexts: { tiny: 4096 } }).notes[0]).toMatch(
     /^NOTE: .* 4096 tokens/,
   );
 });
 
 test.each(clients)("the script for %s has the key by its command, once, and says where to go", (client) => {
-  const text = script(connection(client, way), way.key);
+  const text = script(clientConnection(client, way), way.key);
   expect(text.split('"$(reveal)"')).toHaveLength(2);
   expect(text).toMatch(
     client === "anthropic" || client === "claude-code" ? /=http:\/\/box:4000$/m : /http:\/\/box:4000\/v1/,
@@ -123,6 +123,6 @@ test.each(clients)("the script for %s has the key by its command, once, and says
 });
 
 test("a value that the shell would read otherwise is quoted", () => {
-  const odd = { ...connection("openhands", way), env: { LLM_MODEL: "it's $HOME" }, notes: [] };
+  const odd = { ...clientConnection("openhands", way), env: { LLM_MODEL: "it's $HOME" }, notes: [] };
   expect(script(odd, "x").split("\n")[0]).toBe("export LLM_MODEL='it'\\''s $HOME'");
 });

@@ -4,7 +4,7 @@ import { parseStat } from "../../../../operations/doctor/collectInsides";
 import { diagnose, rows, rowsMarkdown } from "../../../../operations/doctor/diagnose";
 import { parseRequest } from "../../../../operations/doctor/requests";
 import { configVerdict, type Verdict } from "../../../../operations/doctor/row";
-import { slotsOf } from "../../../../operations/doctor/ways";
+import { parallelLimit } from "../../../../operations/doctor/ways";
 import { packageDir } from "../../../../platform/project";
 import { BOX_CASES } from "../../../support/doctorBoxCases";
 import { box, findings, healthy, logged, with_ } from "../../../support/doctorFacts";
@@ -83,7 +83,7 @@ test("HAProxy's statistics are read by the names of their fields", () => {
 });
 
 test("how many requests a server works on is what its command line says", () => {
-  expect(slotsOf(box.backends[0]!)).toBe(2);
+  expect(parallelLimit(box.backends[0]!)).toBe(2);
 });
 
 test("docs/trouble.md holds the table of rows", () => {

@@ -1,12 +1,12 @@
 import fc from "fast-check";
-import { garbage, type Inventory, type Kept } from "../../../../operations/gc/garbage";
+import { garbage, type Inventory, type KeepList } from "../../../../operations/gc/garbage";
 
 const image = (name: string) => ({ kind: "image" as const, name, id: `sha256:${name}`, bytes: 1 });
 const weights = (name: string) => ({ kind: "weights" as const, name, bytes: 1 });
 const generation = (name: string) => ({ kind: "generation" as const, name, bytes: 1 });
 const host: Inventory = { images: [], weights: [], generations: [], usedImages: [], mounted: [] };
-const nothing: Kept = { plans: [], generations: [], images: [] };
-const names = (inventory: Partial<Inventory>, kept: Partial<Kept> = {}) =>
+const nothing: KeepList = { plans: [], generations: [], images: [] };
+const names = (inventory: Partial<Inventory>, kept: Partial<KeepList> = {}) =>
   garbage({ ...host, ...inventory }, { ...nothing, ...kept }).map(({ name }) => name);
 
 describe("what no stack uses", () => {

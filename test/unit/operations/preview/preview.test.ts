@@ -1,4 +1,4 @@
-import { deployedBy } from "../../../../configs/plan/announce";
+import { deployedBox } from "../../../../configs/plan/changeNotices";
 import { compare } from "../../../../operations/preview/compare";
 import { previewMarkdown, previewText } from "../../../../operations/preview/render";
 import { headline } from "../../../../operations/preview/sections";
@@ -222,7 +222,7 @@ describe("a preview says of", () => {
     const changes = compare(undefined, before);
     expect(changes.containers.every(({ action }) => action === "created")).toBe(true);
     expect([changes.gaps, changes.data, changes.ports.closed]).toEqual([[], [], []]);
-    expect(changes.containers).toHaveLength(Object.keys(deployedBy(before.plan).containers).length);
+    expect(changes.containers).toHaveLength(Object.keys(deployedBox(before.plan).containers).length);
   });
 
   test("another host that all is made there, that nobody waits for it, and what stays at the old one", () => {
@@ -231,14 +231,14 @@ describe("a preview says of", () => {
     const on = (docker: string, more = {}) =>
       testSide({ host: { docker }, models: { tiny: { ...entry, ...more } } }, { lock });
     const old = on("ssh://ada@gpu1");
-    const known = { before: deployedBy(old.plan), after: deployedBy(on("ssh://gpu2").plan) };
+    const known = { before: deployedBox(old.plan), after: deployedBox(on("ssh://gpu2").plan) };
     const changes = compare(old, on("ssh://gpu2:2222", { ctxSize: 8192 }), known);
     expect(changes.settings).toEqual([
       { path: "gpubox:host.docker", before: "ssh://ada@gpu1", after: "ssh://gpu2:2222" },
     ]);
     expect(changes.models.map(({ change }) => change)).toEqual(["changed"]);
     expect([...new Set(changes.containers.map(({ action }) => action))]).toEqual(["created"]);
-    expect(changes.containers).toHaveLength(Object.keys(deployedBy(old.plan).containers).length);
+    expect(changes.containers).toHaveLength(Object.keys(deployedBox(old.plan).containers).length);
     expect([changes.gaps, changes.steps, changes.ports.closed]).toEqual([[], [], []]);
     expect(changes.ports.opened.map(({ port }) => port)).toEqual([4000, 4001]);
     expect(changes.downloads.map(({ kind }) => kind)).toContain("image");

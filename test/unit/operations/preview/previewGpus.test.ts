@@ -1,4 +1,4 @@
-import { announcements, deployedBy } from "../../../../configs/plan/announce";
+import { changeNotices, deployedBox } from "../../../../configs/plan/changeNotices";
 import { compare } from "../../../../operations/preview/compare";
 import { previewText } from "../../../../operations/preview/render";
 import { headline } from "../../../../operations/preview/sections";
@@ -71,7 +71,7 @@ describe("a preview says of", () => {
         `Who waits, and how long\n  ${device?.notice}`,
       );
       // Pulumi's own preview says it in the same words.
-      expect(announcements(deployedBy(old.plan), now.plan)).toContain(device?.notice);
+      expect(changeNotices(deployedBox(old.plan), now.plan)).toContain(device?.notice);
     });
 
     test("the same of one model that becomes two instances", () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { deployedBy } from "../../../../configs/plan/announce";
-import { compare, isEmpty } from "../../../../operations/preview/compare";
+import { deployedBox } from "../../../../configs/plan/changeNotices";
+import { changesNothing, compare } from "../../../../operations/preview/compare";
 import { previewMarkdown, previewText } from "../../../../operations/preview/render";
 import type { Side } from "../../../../operations/preview/types";
 import { recipes, testSecrets, testSide, tinyModel } from "../../../support/stacks";
@@ -66,7 +66,7 @@ test("a preview without a change says so, whatever it notes", () => {
 test("equal boxes make an empty preview", () => {
   fc.assert(
     fc.property(box, (values) => {
-      expect(isEmpty(compare(sideOf(values), sideOf(structuredClone(values))))).toBe(true);
+      expect(changesNothing(compare(sideOf(values), sideOf(structuredClone(values))))).toBe(true);
     }),
     { numRuns: 40 },
   );
@@ -77,7 +77,7 @@ test("every container whose hash, files or existence differs is announced with a
     fc.property(box, box, (a, b) => {
       const [before, after] = [sideOf(a), sideOf(b)];
       const changes = compare(before, after);
-      const [old, now] = [deployedBy(before.plan), deployedBy(after.plan)];
+      const [old, now] = [deployedBox(before.plan), deployedBox(after.plan)];
       const names = [...new Set([...Object.keys(old.containers), ...Object.keys(now.containers)])];
       const differing = names.filter(
         (name) => old.containers[name] !== now.containers[name] || old.files[name] !== now.files[name],

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { deployedBy } from "../../../../configs/plan/announce";
+import { deployedBox } from "../../../../configs/plan/changeNotices";
 import { previewStack } from "../../../../operations/preview/preview";
 import { previewMarkdown, previewText } from "../../../../operations/preview/render";
 import type { Preview } from "../../../../operations/preview/types";
@@ -196,7 +196,7 @@ describe("where the secrets can be read, hashes of what was deployed decide", ()
     writeFileSync(join(dir, ".gpubox/history/x/0123456789ab/stack.yaml"), plain(config));
     writeFileSync(join(dir, "Pulumi.x.yaml"), plain(config));
     writeFileSync(join(dir, ".gpubox/secrets.x.json"), JSON.stringify(real));
-    const deployed = deployedBy(planStack(dir, "x", real, expectedResolved(dir, "x")));
+    const deployed = deployedBox(planStack(dir, "x", real, expectedResolved(dir, "x")));
     if (forget) deployed.containers[forget] = "another";
     writeFileSync(join(dir, ".gpubox/deployed.x.json"), JSON.stringify(deployed));
   }

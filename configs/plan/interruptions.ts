@@ -3,7 +3,7 @@ import type { BackendPlan, BoxPlan, ContainerPlan, ServicePlan, SlotPlan } from 
 import { DRAIN_SECONDS } from "./llamaSwap";
 
 /** Time in which something does not answer, because its container is replaced in place. */
-export interface Gap {
+export interface Interruption {
   /** The container whose replacement makes it. */
   container: string;
   /** Public names that wait or fail meanwhile; `all` for the edge; none where others take the requests. */
@@ -36,11 +36,11 @@ const READ_RATE = 1_000_000_000;
  *
  * @param replaced names of the containers that are not what they were
  */
-export function gapsOf(
+export function interruptionsOf(
   plan: BoxPlan,
   replaced: ReadonlySet<string>,
   weights: WeightsOf = () => undefined,
-): Gap[] {
+): Interruption[] {
   const isReplaced = ({ container }: ServicePlan) => replaced.has(container.name);
   return [
     ...(isReplaced(plan.edge) ? [edgeGap(plan.edge.container)] : []),
@@ -56,7 +56,7 @@ export function gapsOf(
   ];
 }
 
-function edgeGap(container: ContainerPlan): Gap {
+function edgeGap(container: ContainerPlan): Interruption {
   const grace = container.stopGraceSeconds;
   return {
     ...timesOf(
@@ -71,7 +71,7 @@ function edgeGap(container: ContainerPlan): Gap {
   };
 }
 
-function storeGap({ container }: ServicePlan): Gap {
+function storeGap({ container }: ServicePlan): Interruption {
   const notice =
     container.name === "cache"
       ? "Redis is replaced in place: cached answers and the counters of limits begin anew. Models answer meanwhile."
@@ -79,7 +79,7 @@ function storeGap({ container }: ServicePlan): Gap {
   return { ...timesOf(container, START_SECONDS, `${START_SECONDS} s for its start`), models: [], notice };
 }
 
-function valveGap(model: string, { container }: ServicePlan): Gap {
+function valveGap(model: string, { container }: ServicePlan): Interruption {
   const grace = container.stopGraceSeconds;
   return {
     ...timesOf(container, START_SECONDS, `${START_SECONDS} s for its start, after what runs has ended`),
@@ -95,7 +95,7 @@ function backendGap(
   { model, instance, service, holdSeconds, start }: BackendPlan,
   isReplaced: (service: ServicePlan) => boolean,
   weights: WeightsOf,
-): Gap {
+): Interruption {
   const { container } = service;
   const bytes = weights(instance);
   const about = bytes === undefined ? undefined : ENGINE_SECONDS + Math.ceil(bytes / READ_RATE);
@@ -118,7 +118,7 @@ function backendGap(
   };
 }
 
-function slotGap({ name, service, members }: SlotPlan): Gap {
+function slotGap({ name, service, members }: SlotPlan): Interruption {
   const models = members.map(({ model }) => model);
   return {
     ...timesOf(
@@ -137,7 +137,7 @@ function timesOf(
   { name, stopGraceSeconds, readySeconds }: ContainerPlan,
   aboutSeconds: number | undefined,
   source: string,
-): Pick<Gap, "container" | "aboutSeconds" | "mostSeconds" | "source"> {
+): Pick<Interruption, "container" | "aboutSeconds" | "mostSeconds" | "source"> {
   return {
     container: name,
     ...(aboutSeconds === undefined ? {} : { aboutSeconds }),

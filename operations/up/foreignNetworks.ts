@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { engineAddress } from "../../configs/network/engine";
-import { joinedMissing, joinedNetworks } from "../../configs/plan/joined";
+import { foreignNetworks, missingNetworkFix } from "../../configs/plan/foreignNetworks";
 import type { StackConfig } from "../../configs/stack/config";
 import { UserError } from "../../platform/process";
 
@@ -13,8 +13,8 @@ const ANSWER_MS = 30_000;
  *
  * @throws UserError that names the networks
  */
-export function checkJoined(config: StackConfig): void {
-  const wanted = joinedNetworks(config).map(({ name }) => name);
+export function refuseMissingNetworks(config: StackConfig): void {
+  const wanted = foreignNetworks(config).map(({ name }) => name);
   if (wanted.length === 0) return;
   const said = spawnSync("docker", ["-H", engineAddress(config), "network", "ls", "--format", "{{.Name}}"], {
     encoding: "utf8",
@@ -26,6 +26,6 @@ export function checkJoined(config: StackConfig): void {
   if (missing === undefined) return;
   throw new UserError(
     `There is no network ${missing} on the host, which gpubox:gateway.joinNetworks names.`,
-    joinedMissing(missing, `\`gpubox up --stack ${config.stack}\``),
+    missingNetworkFix(missing, `\`gpubox up --stack ${config.stack}\``),
   );
 }

@@ -1,7 +1,7 @@
 import { servicesOf } from "../../configs/kit/services";
 import { stableJson } from "../../configs/kit/text";
 import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
-import { hostName } from "../../configs/network/engine";
+import { dockerHostName } from "../../configs/network/engine";
 import { sshAddress } from "../../configs/schema/address";
 import { portText, secretsIn } from "./inputs";
 import type { ContainerChange, DataChange, PortUse, SecretChange, Side } from "./types";
@@ -107,7 +107,7 @@ export function isElsewhere(before: Side, after: Side): boolean {
 }
 
 function placeOf({ config: { host } }: Side): string {
-  return sshAddress(host.docker) ? hostName(host.docker) : `this machine (${host.docker})`;
+  return sshAddress(host.docker) ? dockerHostName(host.docker) : `this machine (${host.docker})`;
 }
 
 function volumesOf(plan: BoxPlan): string[] {

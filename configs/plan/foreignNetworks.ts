@@ -1,27 +1,29 @@
 import { isIP } from "node:net";
-import type { ContainerPlan, JoinedRole, NetworkPlan } from "../kit/types";
+import type { ContainerPlan, ForeignNetworkRole, NetworkPlan } from "../kit/types";
 import type { GatewayConfig } from "../schema/gateway";
 
 type Joining = { gateway: Pick<GatewayConfig, "joinNetworks" | "hosts" | "tls"> };
 
 /** The networks of others that the box's containers join. Whether one leads out of the host is for its owner to say. */
-export function joinedNetworks({ gateway: { joinNetworks } }: Joining): NetworkPlan[] {
+export function foreignNetworks({ gateway: { joinNetworks } }: Joining): NetworkPlan[] {
   const names = [...new Set([...joinNetworks.upstreams, ...joinNetworks.clients])].sort();
   return names.map((name) => ({ role: roleOf(name), name, internal: false, external: true }));
 }
 
 /** Where gateways reach servers of others. They answer to no name there: nobody there should ask them. */
-export function joinedByGateways({ gateway: { joinNetworks } }: Joining): ContainerPlan["networks"] {
+export function gatewayForeignNetworks({ gateway: { joinNetworks } }: Joining): ContainerPlan["networks"] {
   return joined(joinNetworks.upstreams, []);
 }
 
 /** Where containers of others reach the edge: by its container's name, with TLS also by the names of the certificate. */
-export function joinedByEdge({ gateway: { joinNetworks, hosts, tls } }: Joining): ContainerPlan["networks"] {
+export function edgeForeignNetworks({
+  gateway: { joinNetworks, hosts, tls },
+}: Joining): ContainerPlan["networks"] {
   return joined(joinNetworks.clients, tls ? hosts.filter((host) => isIP(host) === 0) : []);
 }
 
 /** What to do about a network of others that is not there. `up`: the command that brings the box up. */
-export function joinedMissing(name: string, up: string): string {
+export function missingNetworkFix(name: string, up: string): string {
   return `Bring up what it belongs to, or make it (\`docker network create ${name}\`), then run ${up}.`;
 }
 
@@ -29,6 +31,6 @@ function joined(names: string[], aliases: string[]): ContainerPlan["networks"] {
   return Object.fromEntries([...new Set(names)].sort().map((name) => [roleOf(name), aliases]));
 }
 
-function roleOf(name: string): JoinedRole {
+function roleOf(name: string): ForeignNetworkRole {
   return `joined-${name}`;
 }

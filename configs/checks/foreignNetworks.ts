@@ -2,7 +2,7 @@ import type { Problem } from "../kit/problems";
 import type { StackConfig } from "../stack/config";
 
 /** Mistakes in which networks of others the box joins. */
-export function checkJoined({ stack, gateway }: StackConfig): Problem[] {
+export function checkForeignNetworks({ stack, gateway }: StackConfig): Problem[] {
   const problems: Problem[] = [];
   for (const key of ["upstreams", "clients"] as const)
     for (const [index, name] of gateway.joinNetworks[key].entries())

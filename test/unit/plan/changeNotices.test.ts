@@ -1,11 +1,11 @@
-import { announcements, deployedBy } from "../../../configs/plan/announce";
+import { changeNotices, deployedBox } from "../../../configs/plan/changeNotices";
 import { testPlan, tinyModel } from "../../support/stacks";
 
 const said = (before: ReturnType<typeof testPlan>, after: ReturnType<typeof testPlan>) =>
-  announcements(deployedBy(before), after);
+  changeNotices(deployedBox(before), after);
 
 test("a first `up` interrupts nobody", () => {
-  expect(announcements(undefined, testPlan())).toEqual([]);
+  expect(changeNotices(undefined, testPlan())).toEqual([]);
 });
 
 test.each([
@@ -46,11 +46,11 @@ test("each instance that is replaced is announced, not the last one alone", () =
 });
 
 test("a new gateway image is announced where it migrates a database", () => {
-  const database = { ...deployedBy(testPlan()), usesDatabase: true };
+  const database = { ...deployedBox(testPlan()), usesDatabase: true };
   const plan = testPlan();
   plan.gateway.usesDatabase = true;
-  expect(announcements(database, plan)).toEqual([]);
-  expect(announcements({ ...database, gatewayImage: "gateway@before" }, plan)).toEqual([
+  expect(changeNotices(database, plan)).toEqual([]);
+  expect(changeNotices({ ...database, gatewayImage: "gateway@before" }, plan)).toEqual([
     "The database is backed up and migrated to the schema of the new gateway image. `gpubox rollback` brings the old gateway back and not the old schema: for that, restore the backup (docs/backup.md).",
   ]);
 });

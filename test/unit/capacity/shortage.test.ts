@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { noRoom } from "../../../configs/capacity/room";
+import { deviceShortage } from "../../../configs/capacity/shortage";
 
 const devices = [
   { device: "0", mib: 100 },
@@ -10,12 +10,12 @@ const runs = (model: string, mib: number, device = "0") => ({ model, needs: [{ d
 describe("room for a model that is started by hand", () => {
   test("is there when it fits beside what runs on its own devices", () => {
     const running = [runs("a", 40), runs("elsewhere", 50, "1")];
-    expect(noRoom([{ device: "0", mib: 60 }], running, devices)).toBeUndefined();
+    expect(deviceShortage([{ device: "0", mib: 60 }], running, devices)).toBeUndefined();
   });
 
   test("names the device, what is missing, and the smallest single model that would make room", () => {
     const running = [runs("large", 50), runs("middle", 20), runs("small", 10)];
-    expect(noRoom([{ device: "0", mib: 35 }], running, devices)).toEqual({
+    expect(deviceShortage([{ device: "0", mib: 35 }], running, devices)).toEqual({
       device: "0",
       missingMib: 15,
       stop: ["middle"],
@@ -24,11 +24,15 @@ describe("room for a model that is started by hand", () => {
 
   test("names several where one is not enough", () => {
     const running = [runs("large", 50), runs("middle", 20), runs("small", 10)];
-    expect(noRoom([{ device: "0", mib: 85 }], running, devices)?.stop).toEqual(["large", "middle"]);
+    expect(deviceShortage([{ device: "0", mib: 85 }], running, devices)?.stop).toEqual(["large", "middle"]);
   });
 
   test("says nothing to stop where even an empty device is too small", () => {
-    expect(noRoom([{ device: "1", mib: 51 }], [], devices)).toEqual({ device: "1", missingMib: 1, stop: [] });
+    expect(deviceShortage([{ device: "1", mib: 51 }], [], devices)).toEqual({
+      device: "1",
+      missingMib: 1,
+      stop: [],
+    });
   });
 
   test("is there after what it named was stopped, for any loads", () => {
@@ -37,9 +41,9 @@ describe("room for a model that is started by hand", () => {
       fc.property(mib, fc.array(mib, { maxLength: 6 }), (wanted, loads) => {
         const running = loads.map((load, index) => runs(`m${index}`, load));
         const need = [{ device: "0", mib: wanted }];
-        const refused = noRoom(need, running, devices);
+        const refused = deviceShortage(need, running, devices);
         const left = running.filter(({ model }) => !refused?.stop.includes(model));
-        if (refused?.stop.length !== 0) expect(noRoom(need, left, devices)).toBeUndefined();
+        if (refused?.stop.length !== 0) expect(deviceShortage(need, left, devices)).toBeUndefined();
       }),
     );
   });

@@ -1,10 +1,10 @@
-import type { Knobs } from "../engines/engine";
-import { batchedTokens, contextOf, type GpuDemand, MEMORY_DEFAULTS } from "./demand";
+import type { MemorySettings } from "../engines/engine";
+import { batchedTokens, contextTokens, type GpuDemand, MEMORY_DEFAULTS } from "./demand";
 import type { MemoryNeed } from "./memory";
 import { PROCESS_BYTES } from "./overhead";
 
 /** What a backend has on the tightest of its devices. */
-export interface Room {
+export interface DeviceBudget {
   totalBytes: number;
   reservedBytes: number;
   shareBytes: number;
@@ -17,69 +17,69 @@ export interface Room {
  * it can meet: a restart after a crash finds all neighbours loaded. A cap in tokens keeps it from taking more at a first
  * start, when they are not.
  */
-export function knobsOf(demand: GpuDemand, need: MemoryNeed, room: Room): Knobs {
+export function memorySettings(demand: GpuDemand, need: MemoryNeed, budget: DeviceBudget): MemorySettings {
   const { engine } = demand;
   const fixed = need.bytes - need.kvBytes;
-  const kvBytes = room.shareBytes - fixed;
-  const knobs: Knobs = { args: {}, env: {}, config: {} };
+  const kvBytes = budget.shareBytes - fixed;
+  const settings: MemorySettings = { args: {}, env: {}, config: {} };
   switch (engine.engine) {
     case "llamacpp":
-      knobs.args = {
+      settings.args = {
         "--ctx-size": String(engine.ctxSize),
         "--n-gpu-layers": String(engine.nGpuLayers ?? "all"),
         // Left on, it would lower unset values to what is free at that moment.
         "--fit": "off",
         ...(demand.devices.length > 1 ? { "--tensor-split": demand.devices.map(() => "1").join(",") } : {}),
       };
-      return knobs;
+      return settings;
     case "ollama":
-      knobs.env = {
+      settings.env = {
         OLLAMA_CONTEXT_LENGTH: String(engine.contextLength),
         OLLAMA_NUM_PARALLEL: String(engine.numParallel ?? 1),
         OLLAMA_MAX_LOADED_MODELS: "1",
-        OLLAMA_GPU_OVERHEAD: String(room.reservedBytes),
+        OLLAMA_GPU_OVERHEAD: String(budget.reservedBytes),
       };
-      return knobs;
+      return settings;
     case "vllm":
       // With bytes given vLLM profiles nothing; the share of the total is what it wants to find free when it starts.
-      knobs.args = {
-        "--gpu-memory-utilization": fraction((room.shareBytes - PROCESS_BYTES) / room.totalBytes, "down"),
+      settings.args = {
+        "--gpu-memory-utilization": fraction((budget.shareBytes - PROCESS_BYTES) / budget.totalBytes, "down"),
         "--kv-cache-memory-bytes": String(kvBytes),
         // Its own defaults grow with the device, and what they take was not planned.
         "--max-num-seqs": String(engine.maxNumSeqs ?? MEMORY_DEFAULTS.vllm.maxNumSeqs),
         "--max-num-batched-tokens": String(batchedTokens({ ...demand, engine })),
       };
-      return knobs;
+      return settings;
     case "sglang": {
-      const free = room.totalBytes - room.othersBytes - PROCESS_BYTES;
-      knobs.args = {
+      const free = budget.totalBytes - budget.othersBytes - PROCESS_BYTES;
+      settings.args = {
         "--mem-fraction-static": fraction((need.weightBytes + kvBytes) / free, "up"),
         "--max-total-tokens": String(tokens(demand, need, kvBytes)),
         "--chunked-prefill-size": String(
           engine.chunkedPrefillSize ?? MEMORY_DEFAULTS.sglang.chunkedPrefillSize,
         ),
       };
-      return knobs;
+      return settings;
     }
     case "tensorrt-llm": {
-      const free = room.totalBytes - room.othersBytes - fixed;
-      knobs.args = {
+      const free = budget.totalBytes - budget.othersBytes - fixed;
+      settings.args = {
         "--kv_cache_free_gpu_memory_fraction": fraction(kvBytes / free, "up"),
         "--max_batch_size": String(engine.maxBatchSize ?? MEMORY_DEFAULTS["tensorrt-llm"].maxBatchSize),
         "--max_num_tokens": String(engine.maxNumTokens ?? MEMORY_DEFAULTS["tensorrt-llm"].maxNumTokens),
       };
-      knobs.config = { kv_cache_config: { max_tokens: tokens(demand, need, kvBytes) } };
-      return knobs;
+      settings.config = { kv_cache_config: { max_tokens: tokens(demand, need, kvBytes) } };
+      return settings;
     }
     case "encoder":
     case "declared":
-      return knobs;
+      return settings;
   }
 }
 
 /** Tokens that a cache of so many bytes holds: at least one context, which the need is made of. */
 function tokens(demand: GpuDemand, need: MemoryNeed, kvBytes: number): number {
-  const least = contextOf(demand);
+  const least = contextTokens(demand);
   return need.tokenBytes > 0
     ? Math.max(least, Math.floor((kvBytes - need.stateBytes) / need.tokenBytes))
     : least;

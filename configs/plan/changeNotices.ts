@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { crowdedDevices, gpuTenantSchema, gpuTenants } from "../capacity/crowding";
+import { gpuTenantSchema, gpuTenants, overlapShortages } from "../capacity/shortage";
 import { servicesOf } from "../kit/services";
 import type { BoxPlan, ContainerPlan } from "../kit/types";
-import { gapsOf } from "./gaps";
+import { interruptionsOf } from "./interruptions";
 
 /** What a box was when it was last brought up: enough to say what a change interrupts. */
-export const deployedSchema = z.object({
+export const deployedBoxSchema = z.object({
   containers: z.record(z.string(), z.string()).describe("Name of a container to its spec hash."),
   files: z.record(z.string(), z.string()).describe("Name of a container to the hash of its files."),
   replicas: z.int().describe("Copies of the gateway."),
@@ -17,9 +17,9 @@ export const deployedSchema = z.object({
     .describe("Who has how much of which device. Absent without GPUs."),
 });
 
-export type Deployed = z.infer<typeof deployedSchema>;
+export type DeployedBox = z.infer<typeof deployedBoxSchema>;
 
-export function deployedBy(plan: BoxPlan): Deployed {
+export function deployedBox(plan: BoxPlan): DeployedBox {
   const services = servicesOf(plan);
   const gpus = gpuTenants(plan);
   return {
@@ -33,7 +33,7 @@ export function deployedBy(plan: BoxPlan): Deployed {
 }
 
 /** Names of the containers that are there before and after, and are not the same. */
-export function replacedBetween(before: Deployed, after: Deployed): Set<string> {
+export function replacedBetween(before: DeployedBox, after: DeployedBox): Set<string> {
   const names = Object.keys(after.containers);
   return new Set(
     names.filter((name) => {
@@ -49,16 +49,16 @@ export function replacedBetween(before: Deployed, after: Deployed): Set<string> 
  *
  * @param before what runs; undefined at the first `up`, and where another machine brought the box up
  */
-export function announcements(before: Deployed | undefined, plan: BoxPlan): string[] {
+export function changeNotices(before: DeployedBox | undefined, plan: BoxPlan): string[] {
   if (!before) return [];
-  const now = deployedBy(plan);
-  const gaps = gapsOf(plan, replacedBetween(before, now));
-  const crowded = crowdedDevices(before.gpus ?? [], plan);
+  const now = deployedBox(plan);
+  const gaps = interruptionsOf(plan, replacedBetween(before, now));
+  const crowded = overlapShortages(before.gpus ?? [], plan);
   return [...lastingSteps(before, now), ...[...crowded, ...gaps].map(({ notice }) => notice)];
 }
 
 /** What a change does once and no rollback undoes. */
-export function lastingSteps(before: Deployed, after: Deployed): string[] {
+export function lastingSteps(before: DeployedBox, after: DeployedBox): string[] {
   if (!after.usesDatabase || !before.usesDatabase || after.gatewayImage === before.gatewayImage) return [];
   return [
     "The database is backed up and migrated to the schema of the new gateway image. `gpubox rollback` brings the old " +

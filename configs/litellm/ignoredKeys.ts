@@ -1,8 +1,8 @@
-import type { Section } from "./owned";
+import type { SettingsSection } from "./owned";
 
-interface DeadKey {
+interface IgnoredKey {
   /** Where people write it. `env`: gpubox:gateway.env. */
-  sections: (Section | "env")[];
+  sections: (SettingsSection | "env")[];
   key: string;
   why: string;
   /** What does it today. */
@@ -13,7 +13,7 @@ interface DeadKey {
  * Keys of guides and of older versions that LiteLLM 1.106 reads nowhere, or reads and does not act on. It takes every one of
  * them without a word. Their names count in any case.
  */
-export const DEAD_KEYS: DeadKey[] = [
+export const IGNORED_KEYS: IgnoredKey[] = [
   {
     sections: ["litellm"],
     key: "cache_kwargs",

@@ -9,7 +9,7 @@ import { type Instance, instancesOf } from "../../configs/stack/instances";
 import type { Profile } from "../../configs/stack/profiles";
 
 /** A gateway that runs elsewhere: its config.yaml, and the names of what its environment must hold. */
-export interface ElsewherePlan {
+export interface RemoteGatewayPlan {
   config: string;
   /** `NAME=` lines for secrets, `NAME=value` lines for the rest. */
   env: string;
@@ -30,10 +30,10 @@ interface Reached {
  *
  * @param input as for the box; secrets are not looked at
  */
-export function planElsewhere(
+export function planRemoteGateway(
   input: Omit<PlanInput, "secrets" | "saltFingerprint">,
   profile: Profile,
-): ElsewherePlan {
+): RemoteGatewayPlan {
   // How many gateways there will be is not known here.
   const config: StackConfig = { ...input.config, gateway: { ...input.config.gateway, replicas: 1 } };
   const context: PlanContext = {

@@ -1,0 +1,185 @@
+import type { DeviceId, GpuConfig } from "../schema/gpu";
+import { backendOf, type GpuDemand } from "./demand";
+import { reservedBytes, totalBytes } from "./device";
+import { GIB, type Line } from "./lines";
+import type { MemoryNeed } from "./memory";
+import { PROCESS_BYTES } from "./overhead";
+
+/** A backend with what it has of each of its devices. */
+export interface Allocation {
+  demand: GpuDemand;
+  needs: Map<DeviceId, MemoryNeed>;
+  shares: Map<DeviceId, number>;
+  pinned: Pin | undefined;
+}
+
+/** A backend on one device, as a plan shows it. */
+export interface DeviceTenant {
+  model: string;
+  backend: string;
+  /** Of backends with the same group one is loaded at a time. */
+  group?: string;
+  needBytes: number;
+  shareBytes: number;
+  /** The need, line by line. */
+  lines: Line[];
+  /** Sources whose size nobody knows. */
+  unknown?: string[];
+  /** The model is one of them: the need is what its entry says. */
+  declared?: boolean;
+}
+
+export interface DevicePlan {
+  id: DeviceId;
+  totalBytes: number;
+  reservedBytes: number;
+  /** In the order in which they start: the config's. */
+  tenants: DeviceTenant[];
+  /** What no backend has, without the reserve. */
+  leftBytes: number;
+}
+
+export function devicesOf(gpus: GpuConfig[], demand: GpuDemand): GpuConfig[] {
+  return gpus.filter(({ id }) => demand.devices.includes(id));
+}
+
+/** Bytes of a device that backends have: each its share, of a group the largest. */
+export function allocatedBytes(allocations: Allocation[], id: DeviceId): number {
+  const groups = new Map<string, number>();
+  let bytes = 0;
+  for (const { demand, shares } of allocations) {
+    const share = shares.get(id) ?? 0;
+    if (demand.group === undefined) bytes += share;
+    else groups.set(demand.group, Math.max(groups.get(demand.group) ?? 0, share));
+  }
+  return [...groups.values()].reduce((total, share) => total + share, bytes);
+}
+
+export function leftBytes(allocations: Allocation[], device: GpuConfig): number {
+  return totalBytes(device) - reservedBytes(device) - allocatedBytes(allocations, device.id);
+}
+
+/** What a backend can have of a device: the room of its own group is its to use. */
+export function leftFor(allocations: Allocation[], { group }: GpuDemand, device: GpuConfig): number {
+  const others =
+    group === undefined ? allocations : allocations.filter(({ demand }) => demand.group !== group);
+  return leftBytes(others, device);
+}
+
+/**
+ * Gives what is left of each device to engines that make cache of it: in equal parts, and as much on all devices of a model.
+ *
+ * @param growing those that may grow; others keep what they have
+ */
+export function grow(
+  gpus: GpuConfig[],
+  allocations: Allocation[],
+  growing: Allocation[] = allocations,
+): void {
+  const byId = new Map(gpus.map((device) => [device.id, device]));
+  // A share of the free memory was worked out from its neighbours as they are: they must stay so.
+  const settled = new Set(
+    allocations.filter(({ pinned }) => pinned?.ofFree).flatMap(({ demand }) => demand.devices),
+  );
+  const able = growing.filter(
+    ({ demand, pinned }) =>
+      !pinned && demand.devices.every((id) => !settled.has(id) && canGrow(demand, byId.get(id)!)),
+  );
+  const parts = new Map(
+    gpus.map((device) => {
+      const claimants = able.filter(({ demand }) => demand.devices.includes(device.id)).length;
+      return [device.id, Math.floor(leftBytes(allocations, device) / Math.max(1, claimants))];
+    }),
+  );
+  for (const { demand, needs, shares } of able) {
+    const part = Math.min(...demand.devices.map((id) => parts.get(id) ?? 0));
+    for (const [id, need] of needs)
+      shares.set(id, need.bytes + Math.max(0, Math.min(part, need.kvMostBytes - need.kvBytes)));
+  }
+}
+
+/** The devices as people read them. */
+export function devicePlans(gpus: GpuConfig[], allocations: Allocation[]): DevicePlan[] {
+  return gpus.map((device) => ({
+    id: device.id,
+    totalBytes: totalBytes(device),
+    reservedBytes: reservedBytes(device),
+    tenants: allocations
+      .filter(({ demand }) => demand.devices.includes(device.id))
+      .map(({ demand, needs, shares }) => ({
+        model: demand.model,
+        backend: backendOf(demand),
+        ...(demand.group === undefined ? {} : { group: demand.group }),
+        needBytes: needs.get(device.id)!.bytes,
+        shareBytes: shares.get(device.id)!,
+        lines: needs.get(device.id)!.lines,
+        ...(demand.unknown ? { unknown: demand.unknown, declared: demand.engine.engine === "declared" } : {}),
+      })),
+    leftBytes: leftBytes(allocations, device),
+  }));
+}
+
+/** A share that the config fixes, and the setting that does it. */
+export interface Pin {
+  setting: string;
+  bytes: number;
+  /** It is a part of what is free when the engine loads, so it shrinks with its neighbours. */
+  ofFree: boolean;
+}
+
+/**
+ * The share of a device that an entry's own settings fix.
+ *
+ * @param free bytes that are free when it loads: the device without the backends before it
+ * @returns undefined where the planner chooses
+ */
+export function pinnedShare(
+  demand: GpuDemand,
+  need: MemoryNeed,
+  device: GpuConfig,
+  free: number,
+): Pin | undefined {
+  const { engine, memoryGiB } = demand;
+  const fixed = need.bytes - need.kvBytes;
+  const pin = (setting: string, bytes: number, ofFree = false): Pin => ({
+    setting,
+    bytes: Math.floor(bytes),
+    ofFree,
+  });
+  const tokens = (count: number) => fixed + need.stateBytes + count * need.tokenBytes;
+  if (memoryGiB !== undefined) return pin("gpu.memoryGiB", memoryGiB * GIB);
+  if (engine.engine === "vllm") {
+    if (engine.kvCacheMemoryBytes !== undefined)
+      return pin("kvCacheMemoryBytes", fixed + engine.kvCacheMemoryBytes);
+    // vLLM's budget begins after the process has its CUDA context.
+    if (engine.gpuMemoryUtilization !== undefined)
+      return pin("gpuMemoryUtilization", engine.gpuMemoryUtilization * totalBytes(device) + PROCESS_BYTES);
+  }
+  if (engine.engine === "sglang") {
+    if (engine.maxTotalTokens !== undefined) return pin("maxTotalTokens", tokens(engine.maxTotalTokens));
+    // The fraction covers weights and KV cache, of what is free once the process has its context.
+    if (engine.memFractionStatic !== undefined)
+      return pin(
+        "memFractionStatic",
+        engine.memFractionStatic * (free - PROCESS_BYTES) + fixed - need.weightBytes,
+        true,
+      );
+  }
+  if (engine.engine === "tensorrt-llm") {
+    if (engine.maxTokens !== undefined) return pin("maxTokens", tokens(engine.maxTokens));
+    if (engine.kvCacheFreeGpuMemoryFraction !== undefined)
+      return pin(
+        "kvCacheFreeGpuMemoryFraction",
+        fixed + engine.kvCacheFreeGpuMemoryFraction * Math.max(0, free - fixed),
+        true,
+      );
+  }
+  return undefined;
+}
+
+/** Whether an engine turns more memory into more cache, and may do so here. */
+export function canGrow(demand: GpuDemand, device: GpuConfig): boolean {
+  const paged = ["vllm", "sglang", "tensorrt-llm"].includes(demand.engine.engine);
+  // On unified memory what is left over is the host's page cache, which loads every model.
+  return paged && !device.unified && demand.group === undefined && demand.locked.shape.task === "chat";
+}
