@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { freemem } from "node:os";
-import { z } from "zod";
 import { connectionOf } from "../configs/network/engine";
+import { dockerAt } from "./docker/client";
 import type { DockerEngine } from "./docker/engine";
 import { output, run, UserError } from "./process";
 import type { Log } from "./project";
@@ -183,30 +183,15 @@ export function clashes(one: { bind: string; port: number }, other: { bind: stri
   return one.bind === other.bind || wildcards.includes(one.bind) || wildcards.includes(other.bind);
 }
 
-const running = z.array(
-  z.object({
-    Name: z.string(),
-    Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }),
-    NetworkSettings: z.object({
-      Ports: z
-        .record(z.string(), z.array(z.object({ HostIp: z.string(), HostPort: z.string() })).nullish())
-        .nullish(),
-    }),
-  }),
-);
-
 async function publishers(docker: string) {
-  const ids = await output("docker", ["-H", docker, "ps", "--quiet"]);
-  if (ids === "") return [];
-  const containers = await run("docker", ["-H", docker, "inspect", ...ids.split("\n")]);
-  // A container that ended since it was listed makes the command fail, and still prints the others.
-  return running.parse(JSON.parse(containers.stdout)).flatMap(({ Name, Config, NetworkSettings }) =>
-    Object.values(NetworkSettings.Ports ?? {}).flatMap((bindings) =>
+  const containers = await dockerAt(docker).containers();
+  return containers.flatMap(({ Name, Config, NetworkSettings }) =>
+    Object.values(NetworkSettings.Ports).flatMap((bindings) =>
       (bindings ?? []).map(({ HostIp, HostPort }) => ({
         bind: HostIp,
         port: Number(HostPort),
-        container: Name.replace(/^\//, ""),
-        stack: Config.Labels?.["gpubox.stack"],
+        container: Name,
+        stack: Config.Labels["gpubox.stack"],
       })),
     ),
   );

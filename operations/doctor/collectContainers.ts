@@ -1,5 +1,7 @@
 import { z } from "zod";
 import type { BoxPlan } from "../../configs/kit/types";
+import { labelFilters } from "../../platform/docker/client";
+import { containerSchema } from "../../platform/docker/inspect";
 import type { ContainerFacts } from "./facts";
 import { ask } from "./look";
 import { endedOf, type Kill, killsOf, type Life } from "./memoryKills";
@@ -7,25 +9,6 @@ import { haltedIn } from "./probes";
 
 /** Lines of a log that say why something ended. */
 const LAST_LINES = 4;
-
-const inspected = z.array(
-  z.object({
-    Id: z.string(),
-    Name: z.string(),
-    RestartCount: z.number(),
-    State: z.object({
-      Status: z.enum(["created", "running", "paused", "restarting", "removing", "exited", "dead"]),
-      ExitCode: z.number(),
-      OOMKilled: z.boolean(),
-      Error: z.string(),
-      StartedAt: z.string(),
-      FinishedAt: z.string(),
-      Health: z.object({ Status: z.string() }).nullish(),
-    }),
-    Config: z.object({ Labels: z.record(z.string(), z.string()) }),
-    NetworkSettings: z.object({ Networks: z.record(z.string(), z.unknown()).nullish() }),
-  }),
-);
 
 const health = z.enum(["healthy", "unhealthy", "starting"]);
 
@@ -38,7 +21,8 @@ export async function containersOf(
   box: BoxPlan,
   kills: Promise<Kill[]> = Promise.resolve([]),
 ): Promise<ContainerFacts[] | undefined> {
-  const list = await ask(box, ["ps", "-aq", "--no-trunc", "--filter", `label=gpubox.stack=${box.stack}`]);
+  const filters = labelFilters([`gpubox.stack=${box.stack}`]);
+  const list = await ask(box, ["ps", "-aq", "--no-trunc", ...filters]);
   if (list.code !== 0) return undefined;
   const ids = list.stdout.split("\n").filter(Boolean);
   if (ids.length === 0) return [];
@@ -49,11 +33,11 @@ export async function containersOf(
     kills,
   ]);
   // One that went away since it was listed makes the command fail, and the others are still printed.
-  const seen = inspected.safeParse(parseJson(details.stdout));
+  const seen = z.array(containerSchema).safeParse(parseJson(details.stdout));
   if (!seen.success) return undefined;
   const now = Date.now() / 1000;
   const found = seen.data.map(({ State, ...one }) => {
-    const name = one.Name.replace(/^\//, "");
+    const name = one.Name;
     const life: Life = {
       id: one.Id,
       startedAt: Date.parse(State.StartedAt) / 1000,
@@ -70,7 +54,7 @@ export async function containersOf(
       oomKilled: State.OOMKilled,
       restarts: one.RestartCount,
       error: State.Error,
-      networks: Object.keys(one.NetworkSettings.Networks ?? {}),
+      networks: Object.keys(one.NetworkSettings.Networks),
       generation: one.Config.Labels["gpubox.generation"],
       memoryKills: killsOf(life, killed, now),
       endedAt: endedOf(life, now),

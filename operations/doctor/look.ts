@@ -1,5 +1,6 @@
 import type { BoxPlan } from "../../configs/kit/types";
-import { type RunResult, run } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
+import type { RunResult } from "../../platform/process";
 import { ANSWER_SECONDS } from "./ailments";
 
 /** Milliseconds for a question to the engine that asks no container. */
@@ -13,7 +14,7 @@ const TIMED_OUT = 124;
 
 /** A command of the Docker CLI that ends soon, whatever the engine does. */
 export function ask({ docker }: Pick<BoxPlan, "docker">, args: string[], timeoutMs = ENGINE_MS) {
-  return run("docker", ["-H", docker, ...args], { timeoutMs });
+  return dockerAt(docker).run(args, { timeoutMs });
 }
 
 /**

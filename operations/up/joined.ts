@@ -1,7 +1,7 @@
-import { spawnSync } from "node:child_process";
 import { engineAddress } from "../../configs/network/engine";
 import { joinedMissing, joinedNetworks } from "../../configs/plan/joined";
 import type { StackConfig } from "../../configs/stack/config";
+import { dockerAt } from "../../platform/docker/client";
 import { UserError } from "../../platform/process";
 
 /** Milliseconds for an answer of the engine. */
@@ -16,12 +16,10 @@ const ANSWER_MS = 30_000;
 export function checkJoined(config: StackConfig): void {
   const wanted = joinedNetworks(config).map(({ name }) => name);
   if (wanted.length === 0) return;
-  const said = spawnSync("docker", ["-H", engineAddress(config), "network", "ls", "--format", "{{.Name}}"], {
-    encoding: "utf8",
-    timeout: ANSWER_MS,
-  });
-  if (said.status !== 0) return;
-  const there = said.stdout.split("\n");
+  const list = ["network", "ls", "--format", "{{.Name}}"];
+  const { code, stdout } = dockerAt(engineAddress(config)).runSync(list, ANSWER_MS);
+  if (code !== 0) return;
+  const there = stdout.split("\n");
   const [missing] = wanted.filter((name) => !there.includes(name));
   if (missing === undefined) return;
   throw new UserError(

@@ -1,4 +1,5 @@
-import { run, UserError } from "../process";
+import { dockerAt } from "../docker/client";
+import { UserError } from "../process";
 
 /** Postgres of a box, or of a rehearsal: a container on an engine. */
 export interface DatabaseAt {
@@ -14,20 +15,9 @@ export const LITELLM = "litellm";
 /** Start of a shell script inside the container: the official image and the recipe have the programs in different places. */
 export const POSTGRES_PATH = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)";';
 
-/** Arguments of `docker` that run a script inside the container, `words` as "$1", "$2", …. */
+/** Arguments of `docker` that run a script inside the container, `words` as "$1", "$2", …. It reads standard input. */
 export function insideDatabase(at: DatabaseAt, script: string, words: string[] = []): string[] {
-  return [
-    "-H",
-    at.docker,
-    "exec",
-    "-i",
-    at.container,
-    "sh",
-    "-c",
-    `${POSTGRES_PATH} ${script}`,
-    "sh",
-    ...words,
-  ];
+  return ["exec", "-i", at.container, "sh", "-c", `${POSTGRES_PATH} ${script}`, "sh", ...words];
 }
 
 /**
@@ -62,9 +52,8 @@ export function adminSql(at: DatabaseAt, sql: string, database = "postgres"): Pr
 
 async function psql(at: DatabaseAt, how: string, database: string, sql: string): Promise<string> {
   const script = `${how} -X -d "$1" -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
-  const { code, stdout, stderr } = await run("docker", insideDatabase(at, script, [database]), {
-    stdin: sql,
-  });
+  const docker = dockerAt(at.docker);
+  const { code, stdout, stderr } = await docker.run(insideDatabase(at, script, [database]), { stdin: sql });
   if (code === 0) return stdout.trimEnd();
   if (/No such container|is not running/.test(stderr))
     throw new UserError(

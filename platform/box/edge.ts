@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { BoxPlan } from "../../configs/kit/types";
-import { run } from "../process";
+import { dockerAt } from "../docker/client";
 
 const slotState = z.enum(["serving", "down", "draining"]);
 
@@ -17,8 +17,8 @@ export async function edgeGateways(
   timeoutMs = 20_000,
 ): Promise<SlotFacts[] | undefined> {
   const container = `${prefix}-${edge.container.name}`;
-  const args = ["-H", docker, "exec", container, "bash", "/etc/gpubox/switch.sh", "--status"];
-  const { code, stdout } = await run("docker", args, { timeoutMs });
+  const status = ["bash", "/etc/gpubox/switch.sh", "--status"];
+  const { code, stdout } = await dockerAt(docker).exec(container, status, { timeoutMs });
   if (code !== 0) return undefined;
   return stdout.split("\n").flatMap((line) => {
     const [, gateway, word, requests] = line.split(" ");

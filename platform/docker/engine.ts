@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { run, UserError } from "../process";
 import { ensureProjectFolders, type Log, machineLine, projectPaths } from "../project";
+import { dockerAt } from "./client";
 import { dockerPackages, parseOsRelease } from "./packages";
 
 export interface DockerEngine {
@@ -39,7 +40,7 @@ const localEngine = /^unix:\/\/(\/var)?\/run\/docker\.sock$/;
 
 /** Asks the engine at `host` (`unix://…`, `ssh://…`, `tcp://…`) who it is; waits at most 30 s by default. */
 export async function findDocker(host: string, timeoutMs = 30_000): Promise<DockerSearch> {
-  const result = await run("docker", ["-H", host, "info", "--format", "{{json .}}"], { timeoutMs });
+  const result = await dockerAt(host).run(["info", "--format", "{{json .}}"], { timeoutMs });
   if (result.code === 127 && result.stdout === "" && result.stderr === "") return { state: "no-cli" };
   const info = dockerInfo.safeParse(parseJson(result.stdout));
   // Newer CLIs exit with 1 for an engine that does not answer, older ones with 0 and an empty description of it.

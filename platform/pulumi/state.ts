@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { output, run, UserError } from "../process";
+import { dockerAt } from "../docker/client";
+import { UserError } from "../process";
 import { type Log, pulumiProject } from "../project";
 import { type PulumiEngine, pulumiOutput } from "./engine";
 
@@ -186,51 +187,37 @@ function unknown(objects: HostObject[], known: Set<string>, prefix: string): Hos
  * @param prefix start of every name of this stack, `gpubox-<stack>`
  */
 export async function removeOrphans(options: StackState & { docker: string; prefix: string }): Promise<void> {
-  const { docker, log, prefix, stack } = options;
+  const { log, prefix, stack } = options;
+  const docker = dockerAt(options.docker);
   const { resources } = await readState(options);
   const kinds = ["docker:index/container:Container", "docker:index/network:Network"];
   const known = new Set(
     resources.filter((entry) => kinds.includes(entry.type)).flatMap((entry) => entry.id ?? []),
   );
-  const containers = await hostObjects(docker, stack, "container");
+  const labels = [`gpubox.stack=${stack}`];
+  const containers = (await docker.containers({ all: true, labels })).map(({ Id, Name, Config, State }) => ({
+    id: Id,
+    name: Name,
+    labels: Config.Labels,
+    running: isRunning(State.Status),
+  }));
   for (const { id, name } of orphanContainers(containers, known, prefix)) {
     // An orphan may be a database at work on the volume: it gets the time to close it.
-    await output("docker", ["-H", docker, "stop", "-t", "60", id]);
-    await output("docker", ["-H", docker, "rm", id]);
+    await docker.output(["stop", "-t", "60", id]);
+    await docker.output(["rm", id]);
     log(`  removed the container ${name}, which the stack's state does not know`);
   }
-  const networks = await hostObjects(docker, stack, "network");
+  const networks = (await docker.networks({ labels })).map(({ Id, Name, Labels }) => ({
+    ...{ id: Id, name: Name, labels: Labels, running: false },
+  }));
   for (const { id, name } of unknown(networks, known, prefix)) {
-    const removed = await run("docker", ["-H", docker, "network", "rm", id]);
+    const removed = await docker.run(["network", "rm", id]);
     if (removed.code === 0) log(`  removed the network ${name}, which the stack's state does not know`);
     else log(`  kept the network ${name}, which the stack's state does not know: a container uses it`);
   }
 }
 
-const inspected = z.array(
-  z.object({
-    Id: z.string(),
-    Name: z.string(),
-    Labels: z.record(z.string(), z.string()).nullish(),
-    Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).optional(),
-    State: z.object({ Running: z.boolean() }).optional(),
-  }),
-);
-
-async function hostObjects(
-  docker: string,
-  stack: string,
-  kind: "container" | "network",
-): Promise<HostObject[]> {
-  const all = kind === "container" ? ["--all"] : [];
-  const filter = ["--no-trunc", "--quiet", "--filter", `label=gpubox.stack=${stack}`];
-  const ids = await output("docker", ["-H", docker, kind, "ls", ...all, ...filter]);
-  if (ids === "") return [];
-  const text = await output("docker", ["-H", docker, kind, "inspect", ...ids.split("\n")]);
-  return inspected.parse(JSON.parse(text)).map(({ Id, Name, Labels, Config, State }) => ({
-    id: Id,
-    name: Name.replace(/^\//, ""),
-    labels: Config?.Labels ?? Labels ?? {},
-    running: State?.Running ?? false,
-  }));
+/** The engine counts a container that is paused or between two starts as running. */
+function isRunning(status: string): boolean {
+  return ["running", "paused", "restarting"].includes(status);
 }

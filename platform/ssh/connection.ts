@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { connectionFolder, engineAddress } from "../../configs/network/engine";
 import { sshAddress } from "../../configs/schema/address";
 import type { HostConfig } from "../../configs/schema/host";
+import { dockerAt } from "../docker/client";
 import { UserError } from "../process";
 import { writePrivateFile } from "../project";
 import { ENGINE_PROBE, engineFailure, sshFailure } from "./failures";
@@ -129,11 +130,11 @@ function isOpen(folder: string): boolean {
 }
 
 function engineAnswers(at: StackHost): boolean {
-  const ask = ["-H", engineAddress(at), "version", "--format", "{{.Server.Version}}"];
-  const { status, error } = spawnSync("docker", ask, { timeout: ANSWER_MS });
-  if (error && "code" in error && error.code === "ENOENT")
+  const ask = ["version", "--format", "{{.Server.Version}}"];
+  const { code } = dockerAt(engineAddress(at)).runSync(ask, ANSWER_MS);
+  if (code === 127)
     throw new UserError("The program `docker` is missing here.", "Install the Docker CLI on this machine.");
-  return status === 0;
+  return code === 0;
 }
 
 function ssh(folder: string, options: string[], { command = "", stdin = "" } = {}) {

@@ -5,7 +5,8 @@ import type { BoxPlan } from "../../configs/kit/types";
 import type { ModelLock } from "../../configs/models/facts";
 import { lockedSource } from "../../configs/models/lock";
 import { type Deployed, deployedSchema } from "../../configs/plan/announce";
-import { output, UserError } from "../process";
+import { dockerAt } from "../docker/client";
+import { UserError } from "../process";
 import { projectPaths } from "../project";
 import { readRecord } from "../userFiles";
 import { readModelLock, writeModelLock } from "./modelLock";
@@ -23,8 +24,8 @@ const serving = z.object({ generation: z.string() });
 
 /** The generation that the edge serves now. */
 export async function servingGeneration(plan: BoxPlan): Promise<string> {
-  const args = ["-H", plan.docker, "exec", `${plan.prefix}-edge`, "cat", "/var/lib/gpubox/serving.json"];
-  return serving.parse(JSON.parse(await output("docker", args))).generation;
+  const args = ["exec", `${plan.prefix}-edge`, "cat", "/var/lib/gpubox/serving.json"];
+  return serving.parse(JSON.parse(await dockerAt(plan.docker).output(args))).generation;
 }
 
 /** Recorded generations of a stack, the newest first. */

@@ -1,10 +1,10 @@
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { connectionFolder, engineAddress, hostName } from "../../configs/network/engine";
 import { misplaced, type Owner, ownerFile, type Place } from "../../configs/plan/owner";
 import { sshAddress } from "../../configs/schema/address";
 import { hostSchema } from "../../configs/schema/host";
+import { dockerAt } from "../docker/client";
 import { UserError } from "../process";
 import { onConnection, type StackHost } from "../ssh/connection";
 
@@ -61,12 +61,8 @@ function runsHere({ stack, identity }: Owner): boolean {
 }
 
 function dockerSays(engine: string, args: string[]): string {
-  const said = spawnSync("docker", ["-H", engine, ...args], {
-    encoding: "utf8",
-    env: { ...process.env },
-    timeout: ANSWER_MS,
-  });
-  return said.status === 0 ? said.stdout.trim() : "";
+  const { code, stdout } = dockerAt(engine).runSync(args, ANSWER_MS);
+  return code === 0 ? stdout.trim() : "";
 }
 
 function readOnHost({ stack, host }: StackHost, path: string): Pick<Place, "owner" | "unreadable"> {
