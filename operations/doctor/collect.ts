@@ -14,14 +14,14 @@ import { firewallStep, rulesHidden } from "../host/firewall";
 import { firewallInput } from "../host/firewallInput";
 import { planHost } from "../host/planHost";
 import { readHost } from "../host/prepare";
-import { ANSWER_SECONDS } from "./ailments";
 import { containersOf, networksOf } from "./collectContainers";
-import { edgeOf, gatewaysLook, postgresSays, valvesOf } from "./collectInsides";
-import { lately } from "./collectRequests";
+import { readRecentLogs } from "./collectRequests";
+import { edgeOf, gatewayConnections, postgresReadiness, valvesOf } from "./collectServices";
+import { ANSWER_SECONDS } from "./containerHealth";
 import type { Answer, ContainerFacts, Facts, FoundGpus, PortFacts, RemoteFacts } from "./facts";
-import { within } from "./look";
 import { memoryKills } from "./memoryKills";
 import { probed } from "./probes";
+import { withTimeout } from "./timeLimits";
 
 /** Milliseconds for an answer of the box: the edge holds a request for a minute when no gateway is there. */
 const ANSWER_MS = ANSWER_SECONDS * 1_000;
@@ -89,9 +89,9 @@ export async function collect(options: CollectOptions): Promise<Facts> {
     probed(box, containers),
     valvesOf(box),
     edgeOf(box),
-    postgresSays(box),
-    lately(box, gateways, since),
-    gatewaysLook(box, gateways),
+    postgresReadiness(box),
+    readRecentLogs(box, gateways, since),
+    gatewayConnections(box, gateways),
   ]);
   return {
     ...{ docker, networks, containers: asked, ports, valves, edge, postgres, listed, databaseSeen },
@@ -192,7 +192,7 @@ async function portsOf(box: BoxPlan, config: StackConfig): Promise<PortFacts[]> 
     box.edge.container.ports.map(async ({ bind, port }) => {
       const key = `gpubox:gateway.${port === config.gateway.port ? "port" : "adminPort"}`;
       // It throws for an address that this machine does not have.
-      const found = within(HOST_MS, holderOf({ bind, port, key }, box.docker));
+      const found = withTimeout(HOST_MS, holderOf({ bind, port, key }, box.docker));
       const holder = (await found.catch(() => "no address" as const)) ?? "unknown";
       if (holder === "no address") return { bind, port, key, holder };
       if (holder === "free" || holder === "unknown") return { bind, port, key, holder: "free" };
@@ -214,12 +214,12 @@ async function hostFacts(
     .map(({ id, memoryGiB }) => ({ id: String(id), memoryMiB: Math.round(memoryGiB * 1024) }));
   const late = { failed: `no answer within ${HOST_MS / 1000} s` };
   const [space, free, found] = await Promise.all([
-    within(
+    withTimeout(
       HOST_MS,
       disks(docker, folders).catch(() => undefined),
     ),
-    engine && within(HOST_MS, freeMemory(docker)),
-    declared.length > 0 ? within(HOST_MS, nvidiaDevices(docker)) : undefined,
+    engine && withTimeout(HOST_MS, freeMemory(docker)),
+    declared.length > 0 ? withTimeout(HOST_MS, nvidiaDevices(docker)) : undefined,
   ]);
   return {
     disks: space,

@@ -3,9 +3,9 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { labelFilters } from "../../platform/docker/client";
 import { containerSchema } from "../../platform/docker/inspect";
 import type { ContainerFacts } from "./facts";
-import { ask } from "./look";
 import { endedOf, type Kill, killsOf, type Life } from "./memoryKills";
 import { haltedIn } from "./probes";
+import { ask } from "./timeLimits";
 
 /** Lines of a log that say why something ended. */
 const LAST_LINES = 4;
@@ -75,9 +75,9 @@ function parseJson(text: string): unknown {
 
 /** What a container that does not run well says of itself. */
 async function withWords(box: BoxPlan, one: ContainerFacts): Promise<ContainerFacts> {
-  const ails =
+  const problem =
     one.state === "restarting" || one.health === "unhealthy" || (one.state === "exited" && one.exitCode);
-  if (!ails) return one;
+  if (!problem) return one;
   const { stdout, stderr } = await ask(box, ["logs", "--tail", String(LAST_LINES), one.name]);
   const lastWords = `${stdout}${stderr}`
     .replace(/[\p{Cc}\s]+/gu, " ")

@@ -5,15 +5,15 @@ import { hostRows } from "./host";
 import { remoteRows } from "./remote";
 import { requestRows } from "./requests";
 import { restartRows } from "./restarts";
+import { routingRows } from "./routing";
 import { configRow, judge, type Row, type Verdict } from "./row";
-import { wayRows } from "./ways";
 
 /** Every row, from what everything depends on to what single clients do. */
 export const rows: Row[] = [
   ...remoteRows,
   ...containerRows,
   ...restartRows,
-  ...wayRows,
+  ...routingRows,
   ...hostRows,
   ...requestRows,
 ];

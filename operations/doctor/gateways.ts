@@ -1,6 +1,6 @@
 import type { BoxPlan } from "../../configs/kit/types";
-import type { SlotFacts } from "../../platform/box/edge";
-import { ailment, remedy } from "./ailments";
+import type { GatewayStatus } from "../../platform/box/edge";
+import { fixFor, problemOf } from "./containerHealth";
 import type { ContainerFacts, Facts } from "./facts";
 import type { Finding, Row } from "./row";
 
@@ -8,7 +8,7 @@ import type { Finding, Row } from "./row";
 interface Expected {
   name: string;
   container?: ContainerFacts;
-  slot?: SlotFacts;
+  slot?: GatewayStatus;
 }
 
 /**
@@ -35,8 +35,8 @@ function expectedGateways(box: BoxPlan, facts: Facts): Expected[] {
 
 /** What is wrong with a gateway, in words. */
 function trouble({ container, slot }: Expected): string | undefined {
-  const ails = ailment(container);
-  if (ails) return ails;
+  const problem = problemOf(container);
+  if (problem) return problem;
   if (container?.health === "starting") return "is starting";
   // The edge notices one that came back within a second.
   return slot?.state === "down" && container?.probe !== undefined
@@ -45,7 +45,7 @@ function trouble({ container, slot }: Expected): string | undefined {
 }
 
 function fix(box: BoxPlan, { name, container, slot }: Expected): string {
-  if (ailment(container)) return remedy(box, container, "gateway");
+  if (problemOf(container)) return fixFor(box, container, "gateway");
   if (container?.health === "starting") return "Wait; LiteLLM takes 7 to 15 s.";
   const network = `${box.prefix}-edge`;
   return slot
@@ -57,7 +57,7 @@ function gatewayFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
   if (!facts.containers?.length) return facts.containers && [];
   const expected = expectedGateways(box, facts);
   if (expected.length === 0)
-    return [{ what: "The gateway is not there.", fix: remedy(box, undefined, "gateway") }];
+    return [{ what: "The gateway is not there.", fix: fixFor(box, undefined, "gateway") }];
   const serving = expected.filter((one) => !trouble(one) && one.slot?.state !== "draining").length;
   return expected.flatMap((one) => {
     const what = trouble(one);

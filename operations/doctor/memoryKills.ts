@@ -1,7 +1,7 @@
 import type { BoxPlan } from "../../configs/kit/types";
 import { onHost } from "../../platform/machine";
 import type { MemoryKills } from "./facts";
-import { ask, within } from "./look";
+import { ask, withTimeout } from "./timeLimits";
 
 /** A process that the kernel killed for want of memory, in the container with that id. */
 export interface Kill {
@@ -37,7 +37,7 @@ export async function memoryKills(box: BoxPlan): Promise<Kill[]> {
 
 /** Where this user may not read the kernel's log, a container with that one right reads it. */
 async function kernelKills(box: BoxPlan): Promise<Kill[]> {
-  const own = await within(
+  const own = await withTimeout(
     LOG_MS,
     onHost(box.docker, KERNEL_LOG).catch(() => undefined),
   );

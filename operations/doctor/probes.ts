@@ -1,7 +1,7 @@
 import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
 import type { ContainerFacts } from "./facts";
-import { ask, inside, tookTooLong } from "./look";
+import { ask, execWithin, timedOut } from "./timeLimits";
 
 /** Exit codes of `docker exec` for a command that cannot be run: nothing is known then. */
 const NOT_RUN = [125, 126, 127];
@@ -31,12 +31,12 @@ async function probe(
   { name, lastWords }: ContainerFacts,
   test: string[],
 ): Promise<Partial<ContainerFacts>> {
-  const result = await inside(box, name, test);
+  const result = await execWithin(box, name, test);
   if (result.code === 0) return { probe: "answers" };
   // It was looked at a moment before.
   if (/ is paused/.test(result.stderr)) return { state: "paused" };
   if (/ is not running| is restarting|No such container/.test(result.stderr)) return {};
-  if (tookTooLong(result)) return { probe: "silent" };
+  if (timedOut(result)) return { probe: "silent" };
   if (NOT_RUN.includes(result.code)) return {};
   return { probe: "fails", lastWords: lastWords ?? lineOf(result.stderr || result.stdout) };
 }

@@ -1,5 +1,5 @@
 import type { BoxPlan } from "../../configs/kit/types";
-import { limitOf, memoryKey } from "./ailments";
+import { limitOf, memoryKey } from "./containerHealth";
 import type { ContainerFacts, Facts } from "./facts";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
 

@@ -4,7 +4,7 @@ import { servicesOf } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/stack/config";
 import { dockerAt } from "../../platform/docker/client";
 import { onHost } from "../../platform/machine";
-import { edgeOf } from "../doctor/collectInsides";
+import { edgeOf } from "../doctor/collectServices";
 import { hostContainers, presentImages } from "./collectContainers";
 import { hostDirectories } from "./collectFiles";
 import { gpuProcesses } from "./collectGpus";

@@ -7,7 +7,7 @@ import { UserError } from "../../platform/process";
 import { reachEndpoint } from "../../platform/ssh/reach";
 import type { Secrets } from "../../platform/stack/secrets";
 import { containersOf } from "../doctor/collectContainers";
-import { valvesOf } from "../doctor/collectInsides";
+import { valvesOf } from "../doctor/collectServices";
 import { parseRequest } from "../doctor/requests";
 import { type ModelStatus, modelStatus } from "./status";
 

@@ -4,12 +4,12 @@ import { lockedSource } from "../../configs/models/lock";
 import { deployedBy, lastingSteps, replacedBetween } from "../../configs/plan/announce";
 import { gapsOf } from "../../configs/plan/gaps";
 import { textWithoutSecrets } from "../../configs/policy/plaintext";
-import { dataChanges, isElsewhere, portChanges, secretChanges } from "./belongings";
 import { diffSettings, diffValues } from "./configDiff";
 import { containerChanges, type Identity } from "./containers";
 import { destinationChanges } from "./destinations";
 import { downloads, short, weightsOf } from "./downloads";
 import { gpuChanges } from "./gpus";
+import { dataChanges, isOtherHost, portChanges, secretChanges } from "./resources";
 import type { Changes, ModelChange, Side } from "./types";
 
 /**
@@ -20,7 +20,7 @@ import type { Changes, ModelChange, Side } from "./types";
  */
 export function compare(before: Side | undefined, after: Side, known?: Identity): Changes {
   // A box at another host is another box: nothing of the old one is replaced, and nothing that it has is there.
-  const old = before && isElsewhere(before, after) ? undefined : before;
+  const old = before && isOtherHost(before, after) ? undefined : before;
   const identity = old && (known ?? { before: deployedBy(old.plan), after: deployedBy(after.plan) });
   const containers = containerChanges(old, after, identity);
   const replaced = identity ? replacedBetween(identity.before, identity.after) : new Set<string>();

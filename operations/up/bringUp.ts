@@ -31,7 +31,7 @@ import { COMPOSE_LOSES } from "../compose/composeFile";
 import { repairDrift } from "../drift/repair";
 import { smokeStack } from "../smoke/stack";
 import { farewell } from "./farewell";
-import { checkJoined } from "./joined";
+import { checkJoinedNetworks } from "./joinedNetworks";
 import { resolve } from "./resolve";
 
 export interface UpOptions {
@@ -74,7 +74,7 @@ export async function bringUp(options: UpOptions) {
   rememberVersion(projectDir, stack);
   const config = readStack(projectDir, stack, secrets);
   if (!options.takeOver) checkPlace(config, ownerIn(config, secrets), rememberedHost(projectDir, stack));
-  checkJoined(config);
+  checkJoinedNetworks(config);
 
   log("\nimages and models");
   const resolved = await resolve({ projectDir, stack, config, log });

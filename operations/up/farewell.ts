@@ -3,7 +3,7 @@ import { hostName } from "../../configs/network/engine";
 import type { StackConfig } from "../../configs/stack/config";
 import { exportsFor, type PulumiEngine } from "../../platform/pulumi/engine";
 import { tunnel } from "../../platform/ssh/tunnel";
-import { portsOf } from "../preview/belongings";
+import { portsOf } from "../preview/resources";
 
 /** The lines that `up` ends with: where the box serves, and how to go on from there. */
 export function farewell(plan: BoxPlan, engine: PulumiEngine | undefined, config: StackConfig): string[] {

@@ -2,10 +2,10 @@ import { z } from "zod";
 import type { BoxPlan } from "../../configs/kit/types";
 import { dockerAt } from "../docker/client";
 
-const slotState = z.enum(["serving", "down", "draining"]);
+const gatewayState = z.enum(["serving", "down", "draining"]);
 
 /** A gateway as the edge sees it. */
-export interface SlotFacts {
+export interface GatewayStatus {
   gateway: string;
   state: "serving" | "down" | "draining";
   requests: number;
@@ -15,14 +15,14 @@ export interface SlotFacts {
 export async function edgeGateways(
   { docker, prefix, edge }: BoxPlan,
   timeoutMs = 20_000,
-): Promise<SlotFacts[] | undefined> {
+): Promise<GatewayStatus[] | undefined> {
   const container = `${prefix}-${edge.container.name}`;
   const status = ["bash", "/etc/gpubox/switch.sh", "--status"];
   const { code, stdout } = await dockerAt(docker).exec(container, status, { timeoutMs });
   if (code !== 0) return undefined;
   return stdout.split("\n").flatMap((line) => {
     const [, gateway, word, requests] = line.split(" ");
-    const known = slotState.safeParse(word);
+    const known = gatewayState.safeParse(word);
     return gateway && known.success ? [{ gateway, state: known.data, requests: Number(requests) }] : [];
   });
 }

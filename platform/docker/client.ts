@@ -79,10 +79,11 @@ export interface DockerClient {
  * @param host address of the engine, for example `unix:///var/run/docker.sock`
  */
 export function dockerAt(host: string): DockerClient {
-  /** A thing that is gone makes `inspect` fail, which still prints the others: only silence is a failure. */
+  /** A thing that is gone makes `inspect` fail, which still prints the others. A lost engine makes it print an empty list. */
   const printed = async (args: string[]) => {
     const result = await client.run(args);
-    if (result.stdout.trim() === "") throw failed(args, result);
+    const nothing = ["", "[]"].includes(result.stdout.trim());
+    if (result.code !== 0 && nothing && !/no such/i.test(result.stderr)) throw failed(args, result);
     return result.stdout;
   };
   const client: DockerClient = {

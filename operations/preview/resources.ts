@@ -63,7 +63,7 @@ export function dataChanges(
   containers: ContainerChange[],
 ): DataChange[] {
   if (!before) return [];
-  if (isElsewhere(before, after))
+  if (isOtherHost(before, after))
     return [
       {
         what: `The whole box on ${placeOf(before)}, which goes on as it is: the box on ${placeOf(after)} is another, with volumes and weights of its own.`,
@@ -98,7 +98,7 @@ export function dataChanges(
 }
 
 /** True where the two are on different engines. Who logs in there is no matter. */
-export function isElsewhere(before: Side, after: Side): boolean {
+export function isOtherHost(before: Side, after: Side): boolean {
   const engine = ({ config: { host } }: Side) => {
     const { user: _, ...address } = sshAddress(host.docker) ?? { socket: host.docker };
     return stableJson(address);

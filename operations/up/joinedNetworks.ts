@@ -13,7 +13,7 @@ const ANSWER_MS = 30_000;
  *
  * @throws UserError that names the networks
  */
-export function checkJoined(config: StackConfig): void {
+export function checkJoinedNetworks(config: StackConfig): void {
   const wanted = joinedNetworks(config).map(({ name }) => name);
   if (wanted.length === 0) return;
   const list = ["network", "ls", "--format", "{{.Name}}"];

@@ -29,28 +29,28 @@ export function containerOf(facts: Facts, role: string): ContainerFacts | undefi
 }
 
 /** A container that was ended by a person or a program, and not by itself or for its memory. */
-export function endedByHand({ state, exitCode, oomKilled }: ContainerFacts): boolean {
+export function stoppedByHand({ state, exitCode, oomKilled }: ContainerFacts): boolean {
   return state === "exited" && !oomKilled && BY_HAND.includes(exitCode);
 }
 
 /** A container that does not run well, in words. Undefined for one that does. */
-export function ailment(container: ContainerFacts | undefined): string | undefined {
+export function problemOf(container: ContainerFacts | undefined): string | undefined {
   if (!container) return "is not there";
   const { state, oomKilled, error } = container;
   if (state === "paused") return "is paused";
-  if (state === "running") return runningAilment(container);
+  if (state === "running") return runningProblem(container);
   if (oomKilled) return "was killed: it needed more memory than its limit";
   if (state === "created") return error ? `did not start: ${error}` : "was made and never started";
   if (state === "restarting")
     return `ends again and again, ${container.restarts} times so far${last(container)}`;
-  if (!endedByHand(container)) return `ended with status ${container.exitCode}${last(container)}`;
+  if (!stoppedByHand(container)) return `ended with status ${container.exitCode}${last(container)}`;
   // What ends by itself is started again: by Docker's rule only what was ended by hand stays down.
   return container.exitCode === KILLED
     ? "was killed by hand (status 137, and not for its memory), and Docker leaves it down"
     : `was stopped (status ${container.exitCode})`;
 }
 
-function runningAilment(container: ContainerFacts): string | undefined {
+function runningProblem(container: ContainerFacts): string | undefined {
   const { health, probe, halted = [] } = container;
   if (halted.length > 0) return `has a process that is stopped by a signal (${halted.join(", ")})`;
   if (health === "starting" || probe === "answers") return undefined;
@@ -64,7 +64,7 @@ function last({ lastWords }: ContainerFacts): string {
 }
 
 /** What to do about an ailing container that `up` starts. */
-export function remedy(box: BoxPlan, container: ContainerFacts | undefined, role: string): string {
+export function fixFor(box: BoxPlan, container: ContainerFacts | undefined, role: string): string {
   if (container?.state === "paused") return `Run \`docker unpause ${container.name}\`.`;
   if (container?.oomKilled && container.state !== "running")
     return `Raise ${memoryKey(box, role)} (now ${limitOf(box, role)} MiB), then ${upCommand(box)}.`;

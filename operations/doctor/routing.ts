@@ -4,7 +4,7 @@ import type { BoxPlan, ModelServer } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import { gatewayYaml } from "../../configs/plan/gatewayYaml";
 import { valveUrl } from "../../configs/plan/valve";
-import { ailment, containerOf } from "./ailments";
+import { containerOf, problemOf } from "./containerHealth";
 import type { Answer, Facts, Reach } from "./facts";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
 
@@ -20,7 +20,7 @@ const deployments = z.object({
 const described = z.object({ models: z.record(z.string(), z.object({ prove: z.boolean() })) });
 
 /** A place that the gateway sends a model's requests to. */
-interface Way {
+interface Upstream {
   model: string;
   /** `host:port`. */
   target: string;
@@ -31,7 +31,7 @@ interface Way {
 }
 
 /** Where the gateway's requests go, apart from providers whose address only LiteLLM knows. */
-export function waysOf(box: BoxPlan): Way[] {
+export function upstreamsOf(box: BoxPlan): Upstream[] {
   const { models } = described.parse(JSON.parse(box.gateway.description));
   return deployments.parse(gatewayYaml(box)).model_list.flatMap(({ model_name, litellm_params }) => {
     if (!litellm_params.api_base || !URL.canParse(litellm_params.api_base)) return [];
@@ -47,8 +47,8 @@ function hostPort(address: string): string {
 }
 
 /** Everything that a gateway has to reach. */
-export function targetsOf(box: BoxPlan): string[] {
-  return [...new Set(waysOf(box).map(({ target }) => target))];
+export function upstreamAddresses(box: BoxPlan): string[] {
+  return [...new Set(upstreamsOf(box).map(({ target }) => target))];
 }
 
 const MET: Record<Exclude<Reach, "open">, string> = {
@@ -58,7 +58,7 @@ const MET: Record<Exclude<Reach, "open">, string> = {
 };
 
 /** Requests that a server works on at the same time, where its command line says so. */
-export function slotsOf({ service }: ModelServer): number | undefined {
+export function concurrencyOf({ service }: ModelServer): number | undefined {
   const { command } = service.container;
   const flags = ["--parallel", "--max-num-seqs", "--max-running-requests"];
   const index = command.findIndex((word) => flags.includes(word));
@@ -69,11 +69,11 @@ export function slotsOf({ service }: ModelServer): number | undefined {
 function reachFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
   const { reach, valves = {} } = facts;
   const outside = reach
-    ? waysOf(box).flatMap(({ model, target, backend, manual }) => {
+    ? upstreamsOf(box).flatMap(({ model, target, backend, manual }) => {
         const met = reach[target];
         if (!met || met === "open") return [];
         // A valve that does not run is the model's own row.
-        if (backend ? ailment(containerOf(facts, backend.valve.container.name)) : manual) return [];
+        if (backend ? problemOf(containerOf(facts, backend.valve.container.name)) : manual) return [];
         return [
           {
             what: `Model ${model}: the gateway cannot reach ${target}: ${MET[met]}.`,
@@ -88,7 +88,7 @@ function reachFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
     const { name } = backend.service.container;
     const container = containerOf(facts, name);
     const away = /^(DOWN|MAINT)/.test(valves[backend.instance]?.status ?? "");
-    if (!away || ailment(container) || container?.health !== "healthy") return [];
+    if (!away || problemOf(container) || container?.health !== "healthy") return [];
     return [
       {
         what: `Model ${backend.instance}: its server is well, but its valve cannot reach ${name}.`,
@@ -108,7 +108,7 @@ function slowFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
   if (!facts.valves) return undefined;
   const queues = modelServers(box).flatMap((backend) => {
     const { running = 0, held = 0 } = facts.valves?.[backend.instance] ?? {};
-    const slots = slotsOf(backend);
+    const slots = concurrencyOf(backend);
     if (slots === undefined || running + held <= slots) return [];
     return [
       {
@@ -130,7 +130,7 @@ function status(answer: Answer | undefined): number | undefined {
   return answer && "status" in answer ? answer.status : undefined;
 }
 
-export const wayRows: Row[] = [
+export const routingRows: Row[] = [
   {
     id: "reach",
     symptom: "`connection refused` or `cannot connect to host` from LiteLLM",
