@@ -13,9 +13,9 @@ const LAST_LINES = 4;
 const health = z.enum(["healthy", "unhealthy", "starting"]);
 
 /**
- * The stack's containers, stopped ones too; undefined where the engine does not say.
+ * The stack's containers, including stopped ones; undefined where the engine does not answer.
  *
- * @param kills what the kernel killed for want of memory. Default: nothing
+ * @param kills processes that the kernel killed because memory ran out. Default: none
  */
 export async function containersOf(
   box: BoxPlan,
@@ -32,7 +32,7 @@ export async function containersOf(
     Promise.all(ids.map((id) => haltedIn(box, id))),
     kills,
   ]);
-  // One that went away since it was listed makes the command fail, and the others are still printed.
+  // A container that has gone meanwhile makes the command fail, which still prints the others.
   const seen = z.array(containerSchema).safeParse(parseJson(details.stdout));
   if (!seen.success) return undefined;
   const now = Date.now() / 1000;
@@ -73,7 +73,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** What a container that does not run well says of itself. */
+/** Adds the last log lines of a container that does not run well. */
 async function withWords(box: BoxPlan, one: ContainerFacts): Promise<ContainerFacts> {
   const problem =
     one.state === "restarting" || one.health === "unhealthy" || (one.state === "exited" && one.exitCode);

@@ -4,10 +4,10 @@ import type { Facts } from "./facts";
 import { parseRequest } from "./requests";
 import { ask } from "./timeLimits";
 
-/** What a gateway says of a name that it does not know; see LiteLLM's route_llm_request.py. */
+/** How a gateway refuses an unknown model; see LiteLLM's route_llm_request.py. */
 const UNKNOWN_MODEL = /Invalid model name passed in model=([^\s"\\]{1,128}?)\. Call/g;
 
-/** What the logs of edge and gateways say of the time since `since`, in Docker's words: `15m`, a date. */
+/** Reads the logs of edge and gateways from `since` on, which is a duration (`15m`) or a date, as Docker takes them. */
 export async function readRecentLogs(
   box: BoxPlan,
   gateways: string[],

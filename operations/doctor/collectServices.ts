@@ -20,7 +20,7 @@ export function parseStat(csv: string): Record<string, string>[] {
     .map((line) => Object.fromEntries(line.split(",").map((value, index) => [head[index] ?? "", value])));
 }
 
-/** What each valve says of its backend; valves that do not answer are left out. */
+/** How each valve sees its backend, without the valves that do not answer. */
 export async function valvesOf(box: BoxPlan): Promise<Record<string, ValveFacts>> {
   const ask = 'source /etc/gpubox/control.sh; ask "@1 show stat model 4 -1"';
   const looks = modelServers(box).map(async ({ instance, valve }) => {
@@ -41,7 +41,7 @@ export async function valvesOf(box: BoxPlan): Promise<Record<string, ValveFacts>
 
 const serving = z.object({ generation: z.string() });
 
-/** The edge's own view: which generation serves, and what each gateway has. Undefined where the edge does not answer. */
+/** Asks the edge which generation serves, and for the state of each gateway. Undefined where it does not answer. */
 export async function edgeOf(box: BoxPlan): Promise<Facts["edge"]> {
   const [gateways, written] = await Promise.all([
     edgeGateways(box, LOOK_MS),
@@ -57,10 +57,10 @@ const looked = z.object({
   redis: z.string().nullable(),
 });
 
-/** Gateways that are asked what they reach: one may be paused or hang, and each costs the host a Python process. */
+/** Most gateways to ask. One of them may hang, and each costs the host a Python process. */
 const MOST_ASKED = 3;
 
-/** What the first of the gateways reaches that can be asked. */
+/** Which upstreams, and whether Redis, the first gateway that answers can reach. */
 export async function gatewayConnections(
   box: BoxPlan,
   gateways: string[],
@@ -79,7 +79,7 @@ async function connectionsFrom(box: BoxPlan, gateway: string): Promise<Pick<Fact
   return { reach: answer.data.reach, redis: answer.data.redis ?? undefined };
 }
 
-/** `ready`, or why Postgres is not; undefined without one of the box's own. */
+/** `ready`, or why Postgres is not ready; undefined for a box without its own. */
 export async function postgresReadiness(box: BoxPlan): Promise<string | undefined> {
   if (!box.database) return undefined;
   const container = `${box.prefix}-${box.database.container.name}`;

@@ -8,7 +8,7 @@ import { restartRows } from "./restarts";
 import { routingRows } from "./routing";
 import { configRow, judge, type Row, type Verdict } from "./row";
 
-/** Every row, from what everything depends on to what single clients do. */
+/** Every row. Those that everything depends on come first, mistakes of single clients last. */
 export const rows: Row[] = [
   ...remoteRows,
   ...containerRows,
@@ -18,7 +18,7 @@ export const rows: Row[] = [
   ...requestRows,
 ];
 
-/** What each row says of a box. */
+/** Checks a box with every row. */
 export function diagnose(box: BoxPlan, facts: Facts): Verdict[] {
   return judge(rows, box, facts);
 }

@@ -4,7 +4,7 @@ import { fixFor, problemOf } from "./containerHealth";
 import type { ContainerFacts, Facts } from "./facts";
 import type { Finding, Row } from "./row";
 
-/** A gateway that should answer requests: its container, and the edge's view of it. */
+/** A gateway that should answer requests, with its container and the edge's view of it. */
 interface Expected {
   name: string;
   container?: ContainerFacts;
@@ -12,8 +12,8 @@ interface Expected {
 }
 
 /**
- * The gateways that requests go to: those that the edge sends to or still has requests of. Where the edge does not say, those of
- * the planned generation, or whatever is there.
+ * The gateways that should answer: those that the edge sends requests to or that still have some. Where the edge does not
+ * answer, those of the planned generation, or else all of them.
  */
 function expectedGateways(box: BoxPlan, facts: Facts): Expected[] {
   const containers = (facts.containers ?? []).filter(({ role }) => role === "gateway");
@@ -33,12 +33,12 @@ function expectedGateways(box: BoxPlan, facts: Facts): Expected[] {
   }));
 }
 
-/** What is wrong with a gateway, in words. */
+/** What is wrong with a gateway, as the end of a sentence. */
 function trouble({ container, slot }: Expected): string | undefined {
   const problem = problemOf(container);
   if (problem) return problem;
   if (container?.health === "starting") return "is starting";
-  // The edge notices one that came back within a second.
+  // The edge notices within a second when a gateway comes back.
   return slot?.state === "down" && container?.probe !== undefined
     ? "answers in its own container, and the edge does not reach it"
     : undefined;

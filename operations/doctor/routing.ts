@@ -19,18 +19,18 @@ const deployments = z.object({
 
 const described = z.object({ models: z.record(z.string(), z.object({ prove: z.boolean() })) });
 
-/** A place that the gateway sends a model's requests to. */
+/** An address that the gateway sends a model's requests to. */
 interface Upstream {
   model: string;
   /** `host:port`. */
   target: string;
-  /** The backend, where the way leads to a valve of this box. */
+  /** The backend, where the address is a valve of this box. */
   backend?: ModelServer;
-  /** True where a person starts the server: it may be away. */
+  /** True where a person starts the server, which may be down. */
   manual: boolean;
 }
 
-/** Where the gateway's requests go, apart from providers whose address only LiteLLM knows. */
+/** Where the gateway sends requests, without providers whose address only LiteLLM knows. */
 export function upstreamsOf(box: BoxPlan): Upstream[] {
   const { models } = described.parse(JSON.parse(box.gateway.description));
   return deployments.parse(gatewayYaml(box)).model_list.flatMap(({ model_name, litellm_params }) => {
@@ -46,7 +46,7 @@ function hostPort(address: string): string {
   return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
 }
 
-/** Everything that a gateway has to reach. */
+/** Addresses that a gateway must reach, as `host:port`. */
 export function upstreamAddresses(box: BoxPlan): string[] {
   return [...new Set(upstreamsOf(box).map(({ target }) => target))];
 }
@@ -57,7 +57,7 @@ const MET: Record<Exclude<Reach, "open">, string> = {
   "no answer": "nothing answers",
 };
 
-/** Requests that a server works on at the same time, where its command line says so. */
+/** How many requests a server handles at the same time, where its command line says so. */
 export function concurrencyOf({ service }: ModelServer): number | undefined {
   const { command } = service.container;
   const flags = ["--parallel", "--max-num-seqs", "--max-running-requests"];
@@ -72,7 +72,7 @@ function reachFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
     ? upstreamsOf(box).flatMap(({ model, target, backend, manual }) => {
         const met = reach[target];
         if (!met || met === "open") return [];
-        // A valve that does not run is the model's own row.
+        // The row `model` reports a valve that does not run.
         if (backend ? problemOf(containerOf(facts, backend.valve.container.name)) : manual) return [];
         return [
           {

@@ -4,12 +4,12 @@ import type { StackConfig } from "../../configs/stack/config";
 import { dockerAt } from "../../platform/docker/client";
 import { UserError } from "../../platform/process";
 
-/** Milliseconds for an answer of the engine. */
+/** Timeout in milliseconds for the engine's answer. */
 const ANSWER_MS = 30_000;
 
 /**
- * Refuses a stack whose containers are to join a network that is not there, before anything of it is changed. Like
- * `checkPlace` it waits without giving the event loop back, and says nothing of a host whose engine does not answer.
+ * Refuses a stack whose containers should join a network that does not exist, before anything changes. Like `checkPlace` it
+ * blocks the event loop, and it accepts a host whose engine does not answer.
  *
  * @throws UserError that names the networks
  */

@@ -4,10 +4,10 @@ import { type RunResult, UserError } from "../process";
 import { loadAssets } from "../stack/assets";
 import { edgeGateways } from "./edge";
 
-/** Milliseconds for a script inside a gateway. */
+/** Timeout in milliseconds for a script inside a gateway. */
 const SCRIPT_MS = 120_000;
 
-/** Container of a gateway that serves; else of one that runs. */
+/** Name of the container of a serving gateway, or else of a running one. */
 export async function servingGateway(box: BoxPlan): Promise<string | undefined> {
   const serving = (await edgeGateways(box))?.find(({ state }) => state === "serving");
   if (serving) return serving.gateway;
@@ -17,8 +17,8 @@ export async function servingGateway(box: BoxPlan): Promise<string | undefined> 
 }
 
 /**
- * Runs a Python script of assets/gateway/ inside a gateway, with the environment that LiteLLM has there: secrets stay where
- * they are. `env` must hold none.
+ * Runs a Python script of assets/gateway/ inside a gateway, with the environment that LiteLLM has there. Secrets stay in the
+ * container; `env` must hold none.
  */
 export function inGateway(
   { box, gateway }: { box: BoxPlan; gateway: string },

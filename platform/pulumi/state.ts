@@ -101,7 +101,7 @@ function processStat(pid: number): string | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return undefined;
   }
-  // Without /proc nothing tells whose number it is by now: whatever runs is taken for the holder.
+  // Without /proc nothing shows whether the PID has been reused, so any running process counts as the holder.
   return `${pid} (pulumi) S`;
 }
 
@@ -112,7 +112,7 @@ const resource = z.object({
   inputs: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** A resource as the state has it. What is secret in its inputs is encrypted there. */
+/** A resource as the state has it, with the secrets among its inputs encrypted. */
 export type StateResource = z.infer<typeof resource>;
 
 const exported = z.object({
@@ -122,7 +122,7 @@ const exported = z.object({
   }),
 });
 
-/** What the stack's state holds, without looking at the host. */
+/** Reads a stack's state, without asking the host. */
 export async function readState({ engine, stack }: StackState) {
   const text = await pulumiOutput(engine, ["stack", "export", "--stack", stack]);
   const { deployment } = exported.parse(JSON.parse(text));
@@ -138,7 +138,7 @@ export async function resolvePending(state: StackState): Promise<void> {
   const creates = pending.filter((operation) => operation.type === "creating");
   const root = resources.find((entry) => entry.type === "pulumi:pulumi:Stack");
   if (creates.length === 0) return;
-  // With the stack itself as the only target no resource is read again, so this works also while the host is down.
+  // With the stack as the only target Pulumi reads no resource again, so this works while the host is down.
   const target = root ? ["--target", root.urn] : [];
   const args = ["refresh", "--clear-pending-creates", "--yes", "--skip-preview", "--stack", state.stack];
   await pulumiOutput(state.engine, [...args, ...target]);
@@ -155,9 +155,9 @@ export interface HostObject {
 }
 
 /**
- * Which of a stack's containers are to be removed: unknown to the state, with a name of this stack, and not labelled
- * `gpubox.keep`. While the state's edge runs and none of its gateways does, the edge may send to an unknown gateway, which
- * then stays.
+ * Picks the containers of a stack to remove: those that the state does not know, that have a name of this stack and no label
+ * `gpubox.keep`. If the state's edge runs and none of its gateways does, the edge may be using an unknown gateway. Unknown
+ * gateways then stay.
  *
  * @param known docker ids in the state
  * @param prefix start of every name of this stack, `gpubox-<stack>`
@@ -180,8 +180,9 @@ function unknown(objects: HostObject[], known: Set<string>, prefix: string): Hos
 }
 
 /**
- * Removes containers and networks that carry the label `gpubox.stack=<stack>` and are unknown to the state: what a killed
- * `up` created and did not write down, what Compose runs of this stack, and everything after the state was lost. Volumes are never removed. Logs one line for each.
+ * Removes containers and networks that carry the label `gpubox.stack=<stack>` and that the state does not know: those that a
+ * killed `up` created and did not record, those that Compose runs for this stack, and all of them after the state was lost.
+ * Never removes volumes. Logs one line for each.
  *
  * @param docker address of the host's engine
  * @param prefix start of every name of this stack, `gpubox-<stack>`
@@ -202,7 +203,7 @@ export async function removeOrphans(options: StackState & { docker: string; pref
     running: isRunning(State.Status),
   }));
   for (const { id, name } of orphanContainers(containers, known, prefix)) {
-    // An orphan may be a database at work on the volume: it gets the time to close it.
+    // An orphan may be a database with an open volume, so it gets time to close it.
     await docker.output(["stop", "-t", "60", id]);
     await docker.output(["rm", id]);
     log(`  removed the container ${name}, which the stack's state does not know`);
