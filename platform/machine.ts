@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { freemem } from "node:os";
-import { z } from "zod";
 import { connectionOf } from "../configs/network/engine";
+import { dockerAt } from "./docker/client";
 import type { DockerEngine } from "./docker/engine";
 import { output, run, UserError } from "./process";
 import type { Log } from "./project";
@@ -32,13 +32,13 @@ export interface MachineOptions {
   log: Log;
 }
 
-/** Below this much free disk, in GiB, `up` warns: images and a small model need about as much. */
+/** `up` warns below this much free disk, in GiB: images and a small model need about as much. */
 export const warnDiskGiB = 15;
-/** Below this much free disk, in GiB, `up` refuses: the first pull would fill the disk. */
+/** `up` refuses below this much free disk, in GiB, because the first pull would fill it. */
 export const refuseDiskGiB = 3;
 
 /**
- * Says in a line each what the machine is like and whether a box can be brought up on it. Changes nothing.
+ * Describes the machine, one line for each part, and checks whether it can run a box. Changes nothing.
  * @throws UserError for a disk with less than `refuseDiskGiB` free, and for a port that somebody else holds.
  */
 export async function checkMachine(options: MachineOptions): Promise<void> {
@@ -71,11 +71,11 @@ export function memoryLine(total: number, free: number | undefined, neededMiB: n
   return `${found} — WARNING: the containers' limits add up to ${gib(neededMiB * 1024 ** 2)}`;
 }
 
-/** Bytes that programs could still get; undefined where the host is another machine. */
+/** Bytes of memory that programs can still get; undefined for a remote host. */
 export async function freeMemory(docker: string): Promise<number | undefined> {
   const here = connectionOf(docker) ? undefined : freemem();
   try {
-    // Node's own figure leaves out what the page cache would give back.
+    // Node's own figure leaves out memory that the page cache would release.
     const available = /^MemAvailable:\s+(\d+) kB/m.exec(await runOnHost(docker, "cat /proc/meminfo"))?.[1];
     return available ? Number(available) * 1024 : here;
   } catch {
@@ -85,7 +85,7 @@ export async function freeMemory(docker: string): Promise<number | undefined> {
 
 export interface Disk {
   freeBytes: number;
-  /** The folders of the box that lie on it. */
+  /** The box's folders on it. */
   folders: string[];
 }
 
@@ -112,7 +112,7 @@ export async function disks(docker: string, folders: string[]): Promise<Disk[]> 
     const quoted = `'${folder.replaceAll("'", "'\\''")}'`;
     const script = `d=${quoted}; while [ ! -e "$d" ]; do d=$(dirname "$d"); done; LC_ALL=C df -Pk "$d"`;
     const fields = (await runOnHost(docker, script)).split("\n").at(-1)!.trim().split(/\s+/);
-    // A device may be mounted twice; what has no device, such as a tmpfs, is told apart by its mount.
+    // A device may be mounted twice. File systems without a device, such as a tmpfs, differ by their mount point.
     const device = fields[0]!.startsWith("/") ? fields[0]! : fields.slice(5).join(" ");
     const disk = found.get(device) ?? { freeBytes: Number(fields[3]) * 1024, folders: [] };
     disk.folders.push(folder);
@@ -153,14 +153,14 @@ async function portLine(port: WantedPort, { docker, stack }: MachineOptions): Pr
   return portVerdict(port, await holderOf(port, docker), stack);
 }
 
-/** Who holds a port of the host: a container, else whoever keeps us from opening it. */
+/** Finds the holder of a host's port: a container, or the process that keeps us from opening it. */
 export async function holderOf(port: WantedPort, docker: string): Promise<PortHolder> {
   const publisher = (await publishers(docker)).find((one) => portsClash(one, port));
   if (publisher) return publisher;
   return connectionOf(docker) ? remotePort(port, docker) : tryPort(port);
 }
 
-/** What listens on a port of a host behind SSH; nobody there can try to open it. */
+/** Finds what listens on a port of a host behind SSH, where we cannot try to open it. */
 async function remotePort({ bind, port, key }: WantedPort, docker: string): Promise<PortHolder> {
   const listening = await runOnHost(docker, "ss -Hltn; echo; ip -brief address").catch(() => undefined);
   if (listening === undefined) return "unknown";
@@ -177,7 +177,7 @@ async function remotePort({ bind, port, key }: WantedPort, docker: string): Prom
 
 const wildcards = ["0.0.0.0", "::", ""];
 
-/** Two listeners clash on one port when they share an address, and every address is the wildcard's. */
+/** Two listeners clash on one port when they share an address; the wildcard includes every address. */
 export function portsClash(
   one: { bind: string; port: number },
   other: { bind: string; port: number },
@@ -186,38 +186,23 @@ export function portsClash(
   return one.bind === other.bind || wildcards.includes(one.bind) || wildcards.includes(other.bind);
 }
 
-const running = z.array(
-  z.object({
-    Name: z.string(),
-    Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }),
-    NetworkSettings: z.object({
-      Ports: z
-        .record(z.string(), z.array(z.object({ HostIp: z.string(), HostPort: z.string() })).nullish())
-        .nullish(),
-    }),
-  }),
-);
-
 async function publishers(docker: string) {
-  const ids = await output("docker", ["-H", docker, "ps", "--quiet"]);
-  if (ids === "") return [];
-  const containers = await run("docker", ["-H", docker, "inspect", ...ids.split("\n")]);
-  // A container that ended since it was listed makes the command fail, and still prints the others.
-  return running.parse(JSON.parse(containers.stdout)).flatMap(({ Name, Config, NetworkSettings }) =>
-    Object.values(NetworkSettings.Ports ?? {}).flatMap((bindings) =>
+  const containers = await dockerAt(docker).containers();
+  return containers.flatMap(({ Name, Config, NetworkSettings }) =>
+    Object.values(NetworkSettings.Ports).flatMap((bindings) =>
       (bindings ?? []).map(({ HostIp, HostPort }) => ({
         bind: HostIp,
         port: Number(HostPort),
-        container: Name.replace(/^\//, ""),
-        stack: Config.Labels?.["gpubox.stack"],
+        container: Name,
+        stack: Config.Labels["gpubox.stack"],
       })),
     ),
   );
 }
 
 /**
- * Listens on the port for a moment to learn whether it is free. A port that only root may open counts as free: the engine
- * opens it, not we.
+ * Listens on the port for a moment to learn whether it is free. A port that only root may open counts as free, because the
+ * engine opens it.
  */
 async function tryPort(port: WantedPort): Promise<PortHolder> {
   const code = await new Promise<string | undefined>((resolve) => {

@@ -1,14 +1,14 @@
 import { spawn } from "node:child_process";
 
 export interface RunOptions {
-  /** Written to the child's standard input, then closed. The only way in which a secret may reach a child. */
+  /** Written to the child's standard input, which is then closed. Secrets reach a child only this way. */
   stdin?: string | Buffer;
   /** Added to this process' environment. */
   env?: Record<string, string | undefined>;
   cwd?: string;
-  /** Let the child write to the terminal as it goes; `stdout` and `stderr` of the result are then empty. */
+  /** The child writes to the terminal while it runs; `stdout` and `stderr` of the result are then empty. */
   inherit?: boolean;
-  /** Milliseconds after which the child is killed; no limit by default. */
+  /** Kills the child after this many milliseconds. Default: no limit. */
   timeoutMs?: number;
 }
 
@@ -19,15 +19,15 @@ export interface RunResult {
   stderr: string;
 }
 
-/** Where a child writes that may use the terminal. */
+/** Where a child with `inherit` writes its standard output. */
 let terminal: "inherit" | 2 = "inherit";
 
-/** From now on children that inherit the terminal write to standard error: standard output holds JSON and nothing else. */
+/** From now on children with `inherit` write to standard error, so that standard output holds nothing but JSON. */
 export function keepOutputForJson(): void {
   terminal = 2;
 }
 
-/** Runs a program without a shell and waits for it. Never rejects: the caller judges `code`. */
+/** Runs a program without a shell and waits for it. Never rejects; the caller checks `code`. */
 export function run(program: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
   return new Promise((resolve) => {
     const child = spawn(program, args, {
@@ -50,13 +50,13 @@ export function run(program: string, args: string[], options: RunOptions = {}): 
     };
     child.on("error", () => finish(127));
     child.on("close", (code) => finish(code ?? 137));
-    // A child that exits before it read its input closes the pipe; its exit code tells that better than EPIPE does.
+    // A child that exits before it has read its input closes the pipe. Its exit code says more than EPIPE.
     child.stdin?.on("error", () => {});
     child.stdin?.end(options.stdin);
   });
 }
 
-/** The output of a program that has to succeed, trimmed. Throws a `UserError` with its last words otherwise. */
+/** Runs a program that must succeed and returns its output, trimmed. Otherwise throws a `UserError` with its last lines. */
 export async function output(program: string, args: string[], options: RunOptions = {}): Promise<string> {
   const result = await run(program, args, options);
   if (result.code !== 0) {
@@ -66,7 +66,7 @@ export async function output(program: string, args: string[], options: RunOption
   return result.stdout.trim();
 }
 
-/** An error whose text is meant for the person at the terminal: what is wrong and what to do, no stack trace. */
+/** An error for the person at the terminal: it says what is wrong and what to do, without a stack trace. */
 export class UserError extends Error {
   constructor(
     /** One sentence: what is wrong. */

@@ -17,7 +17,7 @@ import { z } from "zod";
 import { UserError } from "./process";
 import { readYaml } from "./userFiles";
 
-/** Says one line to the person at the terminal. */
+/** Prints one line for the person at the terminal. */
 export type Log = (line: string) => void;
 
 /** One line about one part of the machine. */
@@ -73,7 +73,7 @@ function above(dir: string, file: string): string | undefined {
   return parent === dir ? undefined : above(parent, file);
 }
 
-/** Where the things lie that `gpubox up` makes for itself; git ignores all of them. */
+/** Paths of the files that `gpubox up` makes for itself. Git ignores all of them. */
 export function projectPaths(projectDir: string) {
   const root = join(projectDir, ".gpubox");
   return {

@@ -4,16 +4,16 @@ import type { z } from "zod";
 import { yamlValue } from "../configs/kit/yamlText";
 import { UserError } from "./process";
 
-/** Bytes of the longest file that a person writes by hand. */
+/** Upper limit in bytes for a file that a person writes by hand. */
 const LONGEST = 4 * 1024 * 1024;
 
-/** What a file of somebody's is called where something is wrong with it, and what to do then. */
+/** How an error names a file, and what it tells the person to do. */
 interface About {
   /** Default: the file's own name. */
   name?: string;
   /** Default: to correct it. */
   fix?: string;
-  /** Bytes that it may have. */
+  /** Most bytes that it may have. */
   longest?: number;
 }
 
@@ -30,7 +30,7 @@ export function readText(
   let bytes: Buffer;
   try {
     const stats = statSync(path);
-    // A pipe or a device would be waited for, without an end.
+    // Reading a pipe or a device could wait forever.
     if (!stats.isFile()) throw refused("is no file", "Put a file there.");
     if (stats.size > longest)
       throw refused(`has ${stats.size} bytes, more than ${longest}`, "Look at what wrote it.");
@@ -62,7 +62,7 @@ export function readJsonFile<Value>(path: string, schema: z.ZodType<Value>, abou
   try {
     json = JSON.parse(text);
   } catch {
-    // The parser's own message quotes the text that it could not read.
+    // The parser's own message would quote the text, which may hold a secret.
     throw new UserError(`${name} is not JSON.`, fix);
   }
   const parsed = schema.safeParse(json);

@@ -6,7 +6,7 @@ import { planBox } from "../configs/plan/box";
 import { ownerOf } from "../configs/plan/owner";
 import { saltFingerprint } from "../configs/secrets/facts";
 import type { StackConfig } from "../configs/stack/config";
-import { refuseMissingNetworks } from "../operations/up/foreignNetworks";
+import { checkJoinedNetworks } from "../operations/up/foreignNetworks";
 import { UserError } from "../platform/process";
 import { standInForEngine } from "../platform/ssh/absentEngine";
 import { connectHost } from "../platform/ssh/connection";
@@ -40,7 +40,7 @@ export function prepared(
   const fingerprint = saltFingerprint(secrets.saltKey ?? "");
   const reached = reachHost(projectDir, config, () => {
     checkPlace(config, ownerOf(config.stack, fingerprint), hostId);
-    refuseMissingNetworks(config);
+    checkJoinedNetworks(config);
   });
   const plan = planBox({
     config,

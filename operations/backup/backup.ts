@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { adminSql, hasNoTables } from "../../platform/box/database";
-import { run } from "../../platform/process";
+import { dockerAt, labelFilters } from "../../platform/docker/client";
 import { type Log, projectPaths } from "../../platform/project";
 import { dump } from "./dump";
 import { DUMP, writeManifest } from "./manifest";
@@ -69,26 +69,17 @@ export async function backUp(store: Store, reason: string, log: Log): Promise<st
 /** A backup that nobody hears of is still a backup. */
 async function tellMonitors({ job }: Store, log: Log): Promise<void> {
   if (!job.tell) return;
-  const { code, stderr } = await run("sh", ["-c", job.tell], {
-    env: { DOCKER_HOST: job.docker },
-  });
+  const { code, stderr } = await dockerAt(job.docker).script(job.tell);
   if (code !== 0) log(`  the monitors were not told of it: ${stderr.trim()}`);
 }
 
 /** Image and rendered config of a gateway that runs; undefined where none does. */
 async function servingGateway({ job }: Store): Promise<{ image: string; config: string } | undefined> {
-  const labels = [`gpubox.stack=${job.stack}`, "gpubox.role=gateway"];
-  const filters = labels.flatMap((label) => ["--filter", `label=${label}`]);
-  const list = await run("docker", ["-H", job.docker, "ps", ...filters, "--format", "{{.ID}} {{.Image}}"]);
+  const docker = dockerAt(job.docker);
+  const filters = labelFilters([`gpubox.stack=${job.stack}`, "gpubox.role=gateway"]);
+  const list = await docker.run(["ps", ...filters, "--format", "{{.ID}} {{.Image}}"]);
   const [id, image] = list.stdout.split("\n")[0]?.split(" ") ?? [];
   if (!id || !image) return undefined;
-  const { code, stdout } = await run("docker", [
-    "-H",
-    job.docker,
-    "exec",
-    id,
-    "cat",
-    "/etc/gpubox/config.yaml",
-  ]);
+  const { code, stdout } = await docker.exec(id, ["cat", "/etc/gpubox/config.yaml"]);
   return code === 0 ? { image, config: stdout } : undefined;
 }

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
+import { dockerArguments } from "../../platform/docker/client";
 
 /** Characters that are kept of errors, and that output may have: a dump has a say in how much there is. */
 const KEPT = { stdout: 64 << 20, stderr: 1 << 20 };
@@ -11,9 +12,14 @@ interface Ended {
 }
 
 /** `docker` with a file in place of a pipe: a dump may be larger than this process should hold. */
-export function child(args: string[], stdio: ("pipe" | "ignore" | number)[], stdin?: string): Promise<Ended> {
+export function child(
+  docker: string,
+  args: string[],
+  stdio: ("pipe" | "ignore" | number)[],
+  stdin?: string,
+): Promise<Ended> {
   return new Promise((resolve) => {
-    const process = spawn("docker", args, { stdio });
+    const process = spawn("docker", dockerArguments(docker, args), { stdio });
     const said = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"] as const)
       process[name]?.setEncoding("utf8").on("data", (chunk: string) => {

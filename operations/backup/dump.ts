@@ -26,7 +26,7 @@ COMMIT;
 export async function dump(at: DatabaseAt, path: string): Promise<Tables> {
   const script = `${AS_OWNER} psql -X -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
   const { code, stderr } = await withFile(path, "wx", (file) =>
-    child(insideDatabase(at, script), ["pipe", file, "pipe"], SNAPSHOT),
+    child(at.docker, insideDatabase(at, script), ["pipe", file, "pipe"], SNAPSHOT),
   );
   if (code === 0) {
     await checkList(at, path, "The database");
@@ -47,7 +47,7 @@ export async function dump(at: DatabaseAt, path: string): Promise<Tables> {
  */
 export async function checkList(at: DatabaseAt, path: string, what: string): Promise<void> {
   const { code, stdout, stderr } = await withFile(path, "r", (file) =>
-    child(insideDatabase(at, "pg_restore --list"), [file, "pipe", "pipe"]),
+    child(at.docker, insideDatabase(at, "pg_restore --list"), [file, "pipe", "pipe"]),
   );
   if (code !== 0)
     throw new UserError(`The dump cannot be read: ${lastWords(stderr, code)}`, "Take another backup.");

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { processesOf } from "../../configs/kit/processes";
 import { adminSql, type DatabaseAt, POSTGRES_PATH } from "../../platform/box/database";
-import { output, run, UserError } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
 import type { CheckedBackup } from "./checked";
 import { restoreNext } from "./restore";
@@ -30,8 +31,9 @@ export async function rehearse(
   const { manifest } = backup;
   const container = `gpubox-${manifest.stack}-rehearsal-${randomBytes(3).toString("hex")}`;
   const at: DatabaseAt = { docker, container };
-  await output("docker", [
-    ...["-H", docker, "run", "-d", "--name", container, "--network", "none", "--user", "999:999"],
+  const engine = dockerAt(docker);
+  await engine.output([
+    ...["run", "-d", "--name", container, "--network", "none", "--user", "999:999"],
     ...[
       "--cap-drop",
       "ALL",
@@ -51,7 +53,7 @@ export async function rehearse(
     await started(at);
     await restoreNext(at, backup);
   } finally {
-    await run("docker", ["-H", docker, "rm", "-f", "-v", container]);
+    await engine.run(["rm", "-f", "-v", container]);
   }
   const rows = Object.values(manifest.tables).reduce((sum, table) => sum + table.rows, 0);
   log(`  rehearsed: ${Object.keys(manifest.tables).length} tables with ${rows} rows, each as it was`);

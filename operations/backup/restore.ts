@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { adminSql, type DatabaseAt, insideDatabase } from "../../platform/box/database";
-import { output, UserError } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
 import type { CheckedBackup } from "./checked";
 import { FOREIGN_OBJECTS, refuseForeign } from "./contents";
@@ -16,7 +17,9 @@ import { differences } from "./tables";
  * @throws UserError where it is not so
  */
 export async function checkSalt(at: DatabaseAt, { manifest }: CheckedBackup): Promise<void> {
-  const salt = await output("docker", insideDatabase(at, "cat /var/lib/postgresql/data/gpubox-salt"));
+  const salt = await dockerAt(at.docker).output(
+    insideDatabase(at, "cat /var/lib/postgresql/data/gpubox-salt"),
+  );
   if (salt !== manifest.saltFingerprint)
     throw new UserError(
       "The backup was made with another salt key, so what is encrypted in it could not be read.",

@@ -46,7 +46,7 @@ export async function restoreDump(
   try {
     const words = [database, String(seconds), TABLES];
     const { code, stdout, stderr } = await withFile(path, "r", (file) =>
-      child(insideDatabase(at, RESTORE, words), [file, "pipe", "pipe"]),
+      child(at.docker, insideDatabase(at, RESTORE, words), [file, "pipe", "pipe"]),
     );
     if (code === 0) return parseTables(stdout);
     throw new UserError(`The dump cannot be restored: ${lastWords(stderr, code)}`, "Take another backup.");

@@ -5,7 +5,8 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { gatewayYaml } from "../../configs/plan/gatewayYaml";
 import { edgeGateways } from "../../platform/box/edge";
 import { inGateway, requireGateway } from "../../platform/box/gateway";
-import { output, run, UserError } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
 
 const settings = z.object({
@@ -69,13 +70,13 @@ const NOTICED_SECONDS = 60;
  */
 export async function restartGateways(box: BoxPlan, log: Log): Promise<number> {
   const serving = ((await edgeGateways(box)) ?? []).filter(({ state }) => state === "serving");
+  const docker = dockerAt(box.docker);
   for (const { gateway } of serving) {
     const { stopGraceSeconds, readySeconds } = box.gateway.container;
     log(`restarting ${gateway} after its requests have finished`);
-    await output("docker", ["-H", box.docker, "restart", "--time", String(stopGraceSeconds), gateway]);
-    const healthy = await run("sh", ["-c", AWAIT_HEALTHY], {
+    await docker.output(["restart", "--time", String(stopGraceSeconds), gateway]);
+    const healthy = await docker.script(AWAIT_HEALTHY, {
       env: {
-        DOCKER_HOST: box.docker,
         GPUBOX_CONTAINER: gateway,
         GPUBOX_NAME: gateway,
         GPUBOX_SECONDS: String(readySeconds),

@@ -1,11 +1,11 @@
 import { renderText } from "../../configs/kit/text";
 import type { BoxPlan, StepPlan } from "../../configs/kit/types";
 import { type BackupJob, backupJobSchema } from "../../configs/plan/backup";
-import { run, UserError } from "../../platform/process";
+import { dockerAt, labelFilters } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
-import { planStack } from "../../platform/stack/planStack";
-import { readResolved } from "../../platform/stack/resolved";
-import { findSecretStore, readSecrets, type Secrets } from "../../platform/stack/secrets";
+import { openStack } from "../../platform/stack/openStack";
+import type { Secrets } from "../../platform/stack/secrets";
 
 /** A stack whose database is on this host. */
 export interface StackDatabase {
@@ -20,8 +20,7 @@ export interface StackDatabase {
  * @throws UserError where the stack has no database on this host
  */
 export async function stackDatabase(projectDir: string, stack: string): Promise<StackDatabase> {
-  const secrets = await readSecrets(await findSecretStore(projectDir, stack));
-  const plan = planStack(projectDir, stack, secrets, readResolved(projectDir, stack));
+  const { secrets, plan } = await openStack(stack, projectDir);
   if (!plan.backup?.stdin)
     throw new UserError(
       `The stack ${stack} has no database on this host.`,
@@ -44,9 +43,8 @@ export async function bringUpToDate(database: StackDatabase, log: Log): Promise<
 export async function makeAccess(database: StackDatabase, log: Log): Promise<void> {
   const { stack, docker, gateway } = database.plan;
   if (!gateway.access) return;
-  const labels = [`gpubox.stack=${stack}`, `gpubox.generation=${gateway.generation}`];
-  const filters = labels.flatMap((label) => ["--filter", `label=${label}`]);
-  const running = await run("docker", ["-H", docker, "ps", "-q", ...filters]);
+  const filters = labelFilters([`gpubox.stack=${stack}`, `gpubox.generation=${gateway.generation}`]);
+  const running = await dockerAt(docker).run(["ps", "-q", ...filters]);
   const container = running.stdout.split("\n")[0];
   if (container) await runStep(database, gateway.access, log, { GPUBOX_CONTAINER: container });
   else log("  no gateway of this config runs: `gpubox up` makes the declared teams and keys");
@@ -58,8 +56,8 @@ async function runStep(
   log: Log,
   env: Record<string, string> = {},
 ): Promise<void> {
-  const done = await run("sh", ["-c", script], {
-    env: { DOCKER_HOST: plan.docker, ...env },
+  const done = await dockerAt(plan.docker).script(script, {
+    env,
     stdin: stdin && renderText(stdin, secrets),
   });
   for (const line of done.stdout.split("\n").filter(Boolean)) log(`  ${line}`);

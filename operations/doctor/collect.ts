@@ -14,22 +14,22 @@ import { firewallStep, rulesHidden } from "../host/firewall";
 import { firewallInput } from "../host/firewallInput";
 import { planHost } from "../host/planHost";
 import { readHost } from "../host/prepare";
-import { ANSWER_SECONDS } from "./ailments";
-import { collectContainers, collectNetworks } from "./collectContainers";
-import { edgeOf, gatewaysLook, postgresSays, valvesOf } from "./collectInsides";
-import { lately } from "./collectRequests";
+import { collectNetworks, containersOf } from "./collectContainers";
+import { readRecentLogs } from "./collectRequests";
+import { edgeOf, gatewayConnections, postgresReadiness, valvesOf } from "./collectServices";
+import { ANSWER_SECONDS } from "./containerHealth";
 import type { Answer, ContainerFacts, Facts, FoundGpus, PortFacts, RemoteFacts } from "./facts";
-import { within } from "./look";
 import { memoryKills } from "./memoryKills";
 import { probed } from "./probes";
+import { withTimeout } from "./timeLimits";
 
-/** Milliseconds for an answer of the box: the edge holds a request for a minute when no gateway is there. */
+/** Timeout in milliseconds for a request to the box. Without a gateway the edge would hold it for a minute. */
 const ANSWER_MS = ANSWER_SECONDS * 1_000;
 
-/** Milliseconds for an engine on this machine, and for one behind SSH. */
+/** Timeouts in milliseconds for an engine on this machine, and for one behind SSH. */
 const ENGINE_MS = { here: 8_000, away: 30_000 };
 
-/** Milliseconds for what is asked of the host itself: a file system or a driver may hang. */
+/** Timeout in milliseconds for questions to the host, whose file system or driver may hang. */
 const HOST_MS = 6_000;
 
 export interface CollectOptions {
@@ -45,7 +45,7 @@ export interface CollectOptions {
   clientModel?: string;
 }
 
-/** Looks at everything that the rows of the doctor judge. Changes nothing; what cannot be looked at is left out. */
+/** Collects everything that the doctor's rows check. Changes nothing, and leaves out what it cannot read. */
 export async function collect(options: CollectOptions): Promise<Facts> {
   const { box, config, secrets, since, clientKey, clientModel, projectDir } = options;
   const unreachable = reachHost(projectDir, config);
@@ -62,7 +62,7 @@ export async function collect(options: CollectOptions): Promise<Facts> {
 
   const endpoint = await reachEndpoint(config, box.endpoint);
   const ownKey = config.gateway.auth === "key" ? secrets.masterKey : undefined;
-  // First without a look into any container: what doctor itself runs there would count as the container's own load.
+  // No command runs in a container yet, because it would count as the container's own load.
   const [containers, networks, ports, host, listed, theirs, databaseSeen] = await Promise.all([
     collectContainers(box, memoryKills(box)),
     collectNetworks(box),
@@ -82,16 +82,16 @@ export async function collect(options: CollectOptions): Promise<Facts> {
   if (containers.length === 0) return { docker, networks, containers, clientModel, host };
 
   const running = containers.filter(({ role, state }) => role === "gateway" && state === "running");
-  // What an old generation reaches on its way out says little.
+  // An old generation that is about to end says little about connections.
   const isOld = ({ generation }: ContainerFacts) => Number(generation !== box.gateway.generation);
   const gateways = running.sort((one, other) => isOld(one) - isOld(other)).map(({ name }) => name);
   const [asked, valves, edge, postgres, logs, look] = await Promise.all([
     probed(box, containers),
     valvesOf(box),
     edgeOf(box),
-    postgresSays(box),
-    lately(box, gateways, since),
-    gatewaysLook(box, gateways),
+    postgresReadiness(box),
+    readRecentLogs(box, gateways, since),
+    gatewayConnections(box, gateways),
   ]);
   return {
     ...{ docker, networks, containers: asked, ports, valves, edge, postgres, listed, databaseSeen },
@@ -110,13 +110,13 @@ async function lookAtHost(
   const [facts, remote, firewall] = await Promise.all([
     hostFacts(config, docker, engine),
     remoteFacts(projectDir, config),
-    // A remote host's missing rules are among the steps that would prepare it.
+    // The missing rules of a remote host are among its preparation steps.
     sshAddress(config.host.docker) ? undefined : missingRules(projectDir, config),
   ]);
   return { ...facts, remote, firewall };
 }
 
-/** Why a host behind SSH cannot be looked at. */
+/** Connects to a host behind SSH. Returns why it cannot. */
 function reachHost(projectDir: string, config: StackConfig): Facts["host"]["unreachable"] {
   try {
     connectHost(projectDir, config);
@@ -132,7 +132,7 @@ async function remoteFacts(projectDir: string, config: StackConfig): Promise<Rem
   const state = await readHost(config);
   const before = Date.now();
   const clock = Number((await hostShell(config, "date +%s")).stdout);
-  // Halfway between question and answer, as NTP has it.
+  // The time halfway between question and answer, as in NTP.
   const asked = (before + Date.now()) / 2 / 1000;
   const firewall = firewallInput(projectDir, config.stack, config);
   const { steps } = planHost(state, { dataDir: config.host.dataDir, firewall });
@@ -144,7 +144,7 @@ async function remoteFacts(projectDir: string, config: StackConfig): Promise<Rem
   };
 }
 
-/** Rules that this machine lacks; undefined where only root may say so. */
+/** Firewall rules that this machine lacks; undefined where only root can read them. */
 async function missingRules(projectDir: string, config: StackConfig): Promise<string[] | undefined> {
   const state = await readHost(config);
   const firewall = firewallInput(projectDir, config.stack, config);
@@ -171,7 +171,7 @@ async function readiness(endpoint: string): Promise<string | undefined> {
   }
 }
 
-/** The timer of `AbortSignal.timeout` would let this process end while it waits. */
+/** `AbortSignal.timeout` would not keep this process alive while it waits. */
 async function get(
   url: string,
   headers: Record<string, string> = {},
@@ -191,8 +191,8 @@ async function portsOf(box: BoxPlan, config: StackConfig): Promise<PortFacts[]> 
   return Promise.all(
     box.edge.container.ports.map(async ({ bind, port }) => {
       const key = `gpubox:gateway.${port === config.gateway.port ? "port" : "adminPort"}`;
-      // It throws for an address that this machine does not have.
-      const found = within(HOST_MS, holderOf({ bind, port, key }, box.docker));
+      // `holderOf` throws for an address that this machine does not have.
+      const found = withTimeout(HOST_MS, holderOf({ bind, port, key }, box.docker));
       const holder = (await found.catch(() => "no address" as const)) ?? "unknown";
       if (holder === "no address") return { bind, port, key, holder };
       if (holder === "free" || holder === "unknown") return { bind, port, key, holder: "free" };
@@ -214,12 +214,12 @@ async function hostFacts(
     .map(({ id, memoryGiB }) => ({ id: String(id), memoryMiB: Math.round(memoryGiB * 1024) }));
   const late = { failed: `no answer within ${HOST_MS / 1000} s` };
   const [space, free, found] = await Promise.all([
-    within(
+    withTimeout(
       HOST_MS,
       disks(docker, folders).catch(() => undefined),
     ),
-    engine && within(HOST_MS, freeMemory(docker)),
-    declared.length > 0 ? within(HOST_MS, nvidiaDevices(docker)) : undefined,
+    engine && withTimeout(HOST_MS, freeMemory(docker)),
+    declared.length > 0 ? withTimeout(HOST_MS, nvidiaDevices(docker)) : undefined,
   ]);
   return {
     disks: space,
@@ -229,7 +229,7 @@ async function hostFacts(
   };
 }
 
-/** One call for both: a driver that is lost may take its time for each. */
+/** One call for both, because a lost driver may hang in each. */
 const GPU_SCRIPT =
   "nvidia-smi -L && echo -- && nvidia-smi --query-gpu=index,uuid,memory.total --format=csv,noheader,nounits";
 
@@ -239,7 +239,7 @@ async function nvidiaDevices(docker: string): Promise<FoundGpus | { failed: stri
     const ids = [...list.matchAll(/^GPU (\d+):|UUID: ((?:GPU|MIG)-[0-9A-Za-z/-]+)/gm)].map(
       ([, index, uuid]) => index ?? uuid!,
     );
-    // A device that shares the host's memory says [N/A].
+    // A device that shares the host's memory prints [N/A].
     const sizes = [...table.matchAll(/^(\d+), (\S+), (\d+)$/gm)].flatMap(([, index, uuid, mib]) => [
       [index!, Number(mib)],
       [uuid!, Number(mib)],

@@ -1,44 +1,28 @@
 import { z } from "zod";
 import type { BoxPlan } from "../../configs/kit/types";
+import { labelFilters } from "../../platform/docker/client";
+import { containerSchema } from "../../platform/docker/inspect";
 import type { ContainerFacts } from "./facts";
-import { ask } from "./look";
 import { endedOf, type Kill, killsOf, type Life } from "./memoryKills";
 import { haltedIn } from "./probes";
+import { ask } from "./timeLimits";
 
 /** Lines of a log that say why something ended. */
 const LAST_LINES = 4;
 
-const inspected = z.array(
-  z.object({
-    Id: z.string(),
-    Name: z.string(),
-    RestartCount: z.number(),
-    State: z.object({
-      Status: z.enum(["created", "running", "paused", "restarting", "removing", "exited", "dead"]),
-      ExitCode: z.number(),
-      OOMKilled: z.boolean(),
-      Error: z.string(),
-      StartedAt: z.string(),
-      FinishedAt: z.string(),
-      Health: z.object({ Status: z.string() }).nullish(),
-    }),
-    Config: z.object({ Labels: z.record(z.string(), z.string()) }),
-    NetworkSettings: z.object({ Networks: z.record(z.string(), z.unknown()).nullish() }),
-  }),
-);
-
 const health = z.enum(["healthy", "unhealthy", "starting"]);
 
 /**
- * The stack's containers, stopped ones too; undefined where the engine does not say.
+ * The stack's containers, including stopped ones; undefined where the engine does not answer.
  *
- * @param kills what the kernel killed for want of memory. Default: nothing
+ * @param kills processes that the kernel killed because memory ran out. Default: none
  */
 export async function collectContainers(
   box: BoxPlan,
   kills: Promise<Kill[]> = Promise.resolve([]),
 ): Promise<ContainerFacts[] | undefined> {
-  const list = await ask(box, ["ps", "-aq", "--no-trunc", "--filter", `label=gpubox.stack=${box.stack}`]);
+  const filters = labelFilters([`gpubox.stack=${box.stack}`]);
+  const list = await ask(box, ["ps", "-aq", "--no-trunc", ...filters]);
   if (list.code !== 0) return undefined;
   const ids = list.stdout.split("\n").filter(Boolean);
   if (ids.length === 0) return [];
@@ -48,12 +32,12 @@ export async function collectContainers(
     Promise.all(ids.map((id) => haltedIn(box, id))),
     kills,
   ]);
-  // One that went away since it was listed makes the command fail, and the others are still printed.
-  const seen = inspected.safeParse(parseJson(details.stdout));
+  // A container that has gone meanwhile makes the command fail, which still prints the others.
+  const seen = z.array(containerSchema).safeParse(parseJson(details.stdout));
   if (!seen.success) return undefined;
   const now = Date.now() / 1000;
   const found = seen.data.map(({ State, ...one }) => {
-    const name = one.Name.replace(/^\//, "");
+    const name = one.Name;
     const life: Life = {
       id: one.Id,
       startedAt: Date.parse(State.StartedAt) / 1000,
@@ -70,7 +54,7 @@ export async function collectContainers(
       oomKilled: State.OOMKilled,
       restarts: one.RestartCount,
       error: State.Error,
-      networks: Object.keys(one.NetworkSettings.Networks ?? {}),
+      networks: Object.keys(one.NetworkSettings.Networks),
       generation: one.Config.Labels["gpubox.generation"],
       memoryKills: killsOf(life, killed, now),
       endedAt: endedOf(life, now),
@@ -89,11 +73,11 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** What a container that does not run well says of itself. */
+/** Adds the last log lines of a container that does not run well. */
 async function withWords(box: BoxPlan, one: ContainerFacts): Promise<ContainerFacts> {
-  const ails =
+  const problem =
     one.state === "restarting" || one.health === "unhealthy" || (one.state === "exited" && one.exitCode);
-  if (!ails) return one;
+  if (!problem) return one;
   const { stdout, stderr } = await ask(box, ["logs", "--tail", String(LAST_LINES), one.name]);
   const lastWords = `${stdout}${stderr}`
     .replace(/[\p{Cc}\s]+/gu, " ")

@@ -1,14 +1,14 @@
 import { PROBE } from "../../configs/kit/names";
 import type { BoxPlan } from "../../configs/kit/types";
 import type { Facts } from "./facts";
-import { ask } from "./look";
 import { parseRequest } from "./requests";
+import { ask } from "./timeLimits";
 
-/** What a gateway says of a name that it does not know; see LiteLLM's route_llm_request.py. */
+/** How a gateway refuses an unknown model; see LiteLLM's route_llm_request.py. */
 const UNKNOWN_MODEL = /Invalid model name passed in model=([^\s"\\]{1,128}?)\. Call/g;
 
-/** What the logs of edge and gateways say of the time since `since`, in Docker's words: `15m`, a date. */
-export async function lately(
+/** Reads the logs of edge and gateways from `since` on, which is a duration (`15m`) or a date, as Docker takes them. */
+export async function readRecentLogs(
   box: BoxPlan,
   gateways: string[],
   since: string,

@@ -2,7 +2,7 @@ import type { BoxPlan, ModelServerPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import { missingNetworkFix } from "../../configs/plan/foreignNetworks";
 import { startCommand } from "../../configs/plan/manual";
-import { ailment, containerOf, endedByHand, remedy } from "./ailments";
+import { containerOf, fixFor, problemOf, stoppedByHand } from "./containerHealth";
 import type { ContainerFacts, Facts } from "./facts";
 import { gatewayRow } from "./gateways";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
@@ -10,7 +10,7 @@ import { type Finding, logsCommand, type Row, upCommand } from "./row";
 /** A person stopped it, or has not started it yet. */
 function restsOnPurpose({ start }: ModelServerPlan, container: ContainerFacts | undefined): boolean {
   if (start !== "manual" || !container || container.oomKilled) return false;
-  return container.state === "created" || endedByHand(container);
+  return container.state === "created" || stoppedByHand(container);
 }
 
 /** What is wrong with a model's server, and with the valve before it: either alone keeps requests waiting. */
@@ -23,13 +23,13 @@ function serverFindings(box: BoxPlan, facts: Facts, backend: ModelServerPlan): F
   const container = containerOf(facts, role);
   if (restsOnPurpose(backend, container)) return [];
   const server = `Model ${backend.instance}: its server`;
-  const ails = ailment(container);
-  if (ails) {
+  const problem = problemOf(container);
+  if (problem) {
     const manual = backend.start === "manual" && !container?.oomKilled && container?.state !== "paused";
     const fix = manual
       ? `Run \`${startCommand(box.stack, backend.instance)}\`.`
-      : remedy(box, container, role);
-    return [{ what: `${server} ${ails}.`, fix }];
+      : fixFor(box, container, role);
+    return [{ what: `${server} ${problem}.`, fix }];
   }
   if (container?.health !== "starting") return [];
   const { readySeconds } = backend.service.container;
@@ -40,10 +40,10 @@ function serverFindings(box: BoxPlan, facts: Facts, backend: ModelServerPlan): F
 function valveFindings(box: BoxPlan, facts: Facts, { instance, valve }: ModelServerPlan): Finding[] {
   const role = valve.container.name;
   const container = containerOf(facts, role);
-  const ails = ailment(container);
-  if (!ails) return [];
+  const problem = problemOf(container);
+  if (!problem) return [];
   return [
-    { what: `Model ${instance}: the valve before its server ${ails}.`, fix: remedy(box, container, role) },
+    { what: `Model ${instance}: the valve before its server ${problem}.`, fix: fixFor(box, container, role) },
   ];
 }
 
@@ -52,8 +52,8 @@ function single(role: "cache" | "database" | "edge", called: string) {
   return (box: BoxPlan, facts: Facts): Finding[] | undefined => {
     if (!facts.containers?.length || !box[role]) return facts.containers && [];
     const container = containerOf(facts, role);
-    const ails = ailment(container);
-    return ails ? [{ what: `${called} ${ails}.`, fix: remedy(box, container, role) }] : [];
+    const problem = problemOf(container);
+    return problem ? [{ what: `${called} ${problem}.`, fix: fixFor(box, container, role) }] : [];
   };
 }
 
@@ -196,21 +196,21 @@ export const containerRows: Row[] = [
     },
   },
   {
-    id: "beside",
+    id: "auxiliary",
     symptom: "no new certificate, no metrics, no dashboards, no traces",
-    cause: "a container beside the way of the requests does not run",
+    cause: "a container that no request passes through does not run",
     check: (box, facts) =>
       facts.containers &&
-      (facts.containers.length === 0 ? [] : besides(box)).flatMap((role) => {
+      (facts.containers.length === 0 ? [] : auxiliaryRoles(box)).flatMap((role) => {
         const container = containerOf(facts, role);
-        const ails = ailment(container);
-        return ails ? [{ what: `${role} ${ails}.`, fix: remedy(box, container, role) }] : [];
+        const problem = problemOf(container);
+        return problem ? [{ what: `${role} ${problem}.`, fix: fixFor(box, container, role) }] : [];
       }),
   },
 ];
 
 /** Roles of the containers that no request goes through. */
-function besides({ certificates, observability }: BoxPlan): string[] {
+function auxiliaryRoles({ certificates, observability }: BoxPlan): string[] {
   const services = [...(certificates ? [certificates] : []), ...(observability?.services ?? [])];
   return services.map(({ container }) => container.name);
 }

@@ -5,20 +5,20 @@ import { hostRows } from "./host";
 import { remoteRows } from "./remote";
 import { requestRows } from "./requests";
 import { restartRows } from "./restarts";
+import { routingRows } from "./routing";
 import { configRow, judgeRows, type Row, type Verdict } from "./row";
-import { wayRows } from "./ways";
 
-/** Every row, from what everything depends on to what single clients do. */
+/** Every row. Those that everything depends on come first, mistakes of single clients last. */
 export const rows: Row[] = [
   ...remoteRows,
   ...containerRows,
   ...restartRows,
-  ...wayRows,
+  ...routingRows,
   ...hostRows,
   ...requestRows,
 ];
 
-/** What each row says of a box. */
+/** Checks a box with every row. */
 export function diagnose(box: BoxPlan, facts: Facts): Verdict[] {
   return judgeRows(rows, box, facts);
 }

@@ -1,4 +1,4 @@
-import type { UpstreamFacts } from "../../platform/box/edge";
+import type { GatewayStatus } from "../../platform/box/edge";
 import type { HostState } from "../host/state";
 
 /** What was seen of a box, as plain data. What could not be looked at is undefined: no row is judged by it. */
@@ -31,7 +31,7 @@ export interface Facts {
   /** Instance to what its valve says. */
   valves?: Record<string, ValveFacts>;
   /** The generation that the edge serves, and its view of each gateway. */
-  edge?: { generation?: string; gateways: UpstreamFacts[] };
+  edge?: { generation?: string; gateways: GatewayStatus[] };
   /** Requests that the edge logged lately. */
   requests?: LoggedRequest[];
   /** Names that clients asked for lately and the gateway did not know. */

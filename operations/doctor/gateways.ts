@@ -1,19 +1,19 @@
 import type { BoxPlan } from "../../configs/kit/types";
-import type { UpstreamFacts } from "../../platform/box/edge";
-import { ailment, remedy } from "./ailments";
+import type { GatewayStatus } from "../../platform/box/edge";
+import { fixFor, problemOf } from "./containerHealth";
 import type { ContainerFacts, Facts } from "./facts";
 import type { Finding, Row } from "./row";
 
-/** A gateway that should answer requests: its container, and the edge's view of it. */
+/** A gateway that should answer requests, with its container and the edge's view of it. */
 interface Expected {
   name: string;
   container?: ContainerFacts;
-  slot?: UpstreamFacts;
+  slot?: GatewayStatus;
 }
 
 /**
- * The gateways that requests go to: those that the edge sends to or still has requests of. Where the edge does not say, those of
- * the planned generation, or whatever is there.
+ * The gateways that should answer: those that the edge sends requests to or that still have some. Where the edge does not
+ * answer, those of the planned generation, or else all of them.
  */
 function expectedGateways(box: BoxPlan, facts: Facts): Expected[] {
   const containers = (facts.containers ?? []).filter(({ role }) => role === "gateway");
@@ -33,19 +33,19 @@ function expectedGateways(box: BoxPlan, facts: Facts): Expected[] {
   }));
 }
 
-/** What is wrong with a gateway, in words. */
+/** What is wrong with a gateway, as the end of a sentence. */
 function trouble({ container, slot }: Expected): string | undefined {
-  const ails = ailment(container);
-  if (ails) return ails;
+  const problem = problemOf(container);
+  if (problem) return problem;
   if (container?.health === "starting") return "is starting";
-  // The edge notices one that came back within a second.
+  // The edge notices within a second when a gateway comes back.
   return slot?.state === "down" && container?.probe !== undefined
     ? "answers in its own container, and the edge does not reach it"
     : undefined;
 }
 
 function fix(box: BoxPlan, { name, container, slot }: Expected): string {
-  if (ailment(container)) return remedy(box, container, "gateway");
+  if (problemOf(container)) return fixFor(box, container, "gateway");
   if (container?.health === "starting") return "Wait; LiteLLM takes 7 to 15 s.";
   const network = `${box.prefix}-edge`;
   return slot
@@ -57,7 +57,7 @@ function gatewayFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
   if (!facts.containers?.length) return facts.containers && [];
   const expected = expectedGateways(box, facts);
   if (expected.length === 0)
-    return [{ what: "The gateway is not there.", fix: remedy(box, undefined, "gateway") }];
+    return [{ what: "The gateway is not there.", fix: fixFor(box, undefined, "gateway") }];
   const serving = expected.filter((one) => !trouble(one) && one.slot?.state !== "draining").length;
   return expected.flatMap((one) => {
     const what = trouble(one);

@@ -2,16 +2,16 @@ import type { Finding, Row } from "./row";
 
 const GiB = 1024 ** 3;
 
-/** Below this much free disk an image or a model does not fit any more; `up` refuses there too. */
+/** Below this much free disk no image or model fits any more, and `up` refuses. */
 const LOW_DISK_GIB = 3;
 
 /** Share of the host's memory below which the kernel begins to kill, in percent. */
 const LOW_MEMORY_PERCENT = 5;
 
-/** Names of products round up by less than this: "80 GB" are 81,559 MiB. Declaring less than there is may be meant. */
+/** Product names round up by less than this: an "80 GB" GPU has 81,559 MiB. Somebody may declare less on purpose. */
 const NAME_ROUNDS_UP = 1.01;
 
-/** Of a host behind SSH the row `prepared` says the same. */
+/** For a host behind SSH, the row `prepared` covers this. */
 const firewallRow: Row = {
   id: "firewall",
   symptom: "a container reaches a service of the host, or the cloud's metadata address",
@@ -26,7 +26,7 @@ const firewallRow: Row = {
   },
 };
 
-/** Rows about the machine under the box. Further ones on its state (driver, Docker, clocks, drift) belong here. */
+/** Rows about the host. Add rows on its driver, Docker or clock here. */
 export const hostRows: Row[] = [
   {
     id: "disk",

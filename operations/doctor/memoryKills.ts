@@ -1,9 +1,9 @@
 import type { BoxPlan } from "../../configs/kit/types";
 import { runOnHost } from "../../platform/machine";
 import type { MemoryKills } from "./facts";
-import { ask, within } from "./look";
+import { ask, withTimeout } from "./timeLimits";
 
-/** A process that the kernel killed for want of memory, in the container with that id. */
+/** A process in a container that the kernel killed because memory ran out. */
 export interface Kill {
   id: string;
   /** Seconds since 1970. */
@@ -11,21 +11,22 @@ export interface Kill {
   limit: "own" | "host";
 }
 
-/** Milliseconds for the kernel's log. */
+/** Timeout in milliseconds for reading the kernel's log. */
 const LOG_MS = 5_000;
 
-/** Seconds back from now in which a kill still matters. */
+/** A kill matters for this many seconds. */
 const DAY = 24 * 3600;
 
-/** The kernel and Docker tell one kill with times that differ by less. */
+/** The kernel's and Docker's times of one kill differ by less than this many seconds. */
 const SAME_SECONDS = 3;
 
-/** The kernel counts from its start. */
+/** The log's times count from the kernel's start. */
 const KERNEL_LOG = "date +%s && cat /proc/uptime && dmesg";
 
 /**
- * Kills of the last day. Docker forgets: some versions take the mark of a kill off with the restart, and the engine keeps 256
- * events, which the health checks of a box fill within a minute. The kernel's log names the container, whose id stays.
+ * Kills of the last day. Docker alone does not remember them: some versions clear a container's mark at its restart, and the
+ * engine keeps 256 events, which the health checks of a box fill within a minute. The kernel's log names the container by its
+ * id, which does not change.
  */
 export async function memoryKills(box: BoxPlan): Promise<Kill[]> {
   const [kernel, docker] = await Promise.all([kernelKills(box), dockerKills(box)]);
@@ -35,9 +36,9 @@ export async function memoryKills(box: BoxPlan): Promise<Kill[]> {
   return [...kernel, ...more];
 }
 
-/** Where this user may not read the kernel's log, a container with that one right reads it. */
+/** If this user may not read the kernel's log, a container with that single capability reads it. */
 async function kernelKills(box: BoxPlan): Promise<Kill[]> {
-  const own = await within(
+  const own = await withTimeout(
     LOG_MS,
     runOnHost(box.docker, KERNEL_LOG).catch(() => undefined),
   );
@@ -76,7 +77,7 @@ async function dockerKills(box: BoxPlan): Promise<Kill[]> {
   }));
 }
 
-/** What a container was like when it was looked at. Times are seconds since 1970; not a number where there is none. */
+/** The state of a container when it was inspected. Times are seconds since 1970, and NaN where there is none. */
 export interface Life {
   id: string;
   startedAt: number;
@@ -86,8 +87,8 @@ export interface Life {
 }
 
 /**
- * The kills that say something of a container as it runs now: in its present run, or before a restart of Docker's. A start by
- * hand sets the count of restarts to 0, and what came before it is over.
+ * The kills that matter for a container as it runs now: those of its present run, and those before a restart by Docker. A start
+ * by hand sets the count of restarts to 0, and earlier kills no longer matter.
  */
 export function killsOf(life: Life, kills: Kill[], now: number): MemoryKills | undefined {
   const own = kills.filter(
@@ -99,7 +100,7 @@ export function killsOf(life: Life, kills: Kill[], now: number): MemoryKills | u
   return last && { count: all.length, lastAt: moment(last.at), limit: last.limit };
 }
 
-/** When Docker last started it again by itself, in words; undefined where that was never or longer ago than a day. */
+/** When it last ended before Docker started it again, as text; undefined if never or more than a day ago. */
 export function endedOf({ restarts, endedAt }: Life, now: number): string | undefined {
   return restarts > 0 && now - endedAt < DAY ? moment(endedAt) : undefined;
 }

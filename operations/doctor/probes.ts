@@ -1,12 +1,12 @@
 import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
 import type { ContainerFacts } from "./facts";
-import { ask, inside, tookTooLong } from "./look";
+import { ask, execWithin, timedOut } from "./timeLimits";
 
-/** Exit codes of `docker exec` for a command that cannot be run: nothing is known then. */
+/** Exit codes of `docker exec` for a command that could not run, which says nothing about the container. */
 const NOT_RUN = [125, 126, 127];
 
-/** Asks every container that runs by its own health check, all at the same time, and once. */
+/** Runs the health check of every running container once, all at the same time. */
 export async function probed(box: BoxPlan, containers: ContainerFacts[]): Promise<ContainerFacts[]> {
   const tests = Object.fromEntries(
     servicesOf(box).map(({ container }) => [container.name, commandOf(container.health.test)]),
@@ -31,12 +31,12 @@ async function probe(
   { name, lastWords }: ContainerFacts,
   test: string[],
 ): Promise<Partial<ContainerFacts>> {
-  const result = await inside(box, name, test);
+  const result = await execWithin(box, name, test);
   if (result.code === 0) return { probe: "answers" };
-  // It was looked at a moment before.
+  // Its state may have changed since it was listed.
   if (/ is paused/.test(result.stderr)) return { state: "paused" };
   if (/ is not running| is restarting|No such container/.test(result.stderr)) return {};
-  if (tookTooLong(result)) return { probe: "silent" };
+  if (timedOut(result)) return { probe: "silent" };
   if (NOT_RUN.includes(result.code)) return {};
   return { probe: "fails", lastWords: lastWords ?? lineOf(result.stderr || result.stdout) };
 }
@@ -46,7 +46,7 @@ function lineOf(text: string): string | undefined {
   return words ? words.slice(-300) : undefined;
 }
 
-/** Names of a container's processes that a signal stopped; undefined where the engine does not say. */
+/** Names of a container's processes that a signal has stopped; undefined where the engine does not answer. */
 export async function haltedIn(
   box: Pick<BoxPlan, "docker">,
   container: string,

@@ -2,10 +2,10 @@ import { missingDriver } from "../host/nvidia";
 import type { HostFacts, RemoteFacts } from "./facts";
 import { type Finding, type Row, upCommand } from "./row";
 
-/** Seconds between the clocks of two machines from which on tokens and certificates begin to be refused. */
+/** From this difference of two clocks on, in seconds, tokens and certificates may be refused. */
 const SKEW_SECONDS = 5;
 
-/** Rows about a host behind SSH. On this machine they have nothing to say. */
+/** Rows about a host behind SSH. They find nothing on this machine. */
 export const remoteRows: Row[] = [
   {
     id: "ssh",

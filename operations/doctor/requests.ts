@@ -15,7 +15,7 @@ export function parseRequest(line: string): LoggedRequest | undefined {
   return { frontend: frontend!, status: Number(status), byEdge, method: method!, path: path! };
 }
 
-/** What the edge answers by itself, and what its client should do about it. */
+/** An answer of the edge's own, and what the client should do about it. */
 interface EdgeAnswer {
   id: string;
   status: number;
@@ -88,8 +88,8 @@ function edgeRow({ id, status, message, cause, fix }: EdgeAnswer): Row {
 }
 
 /**
- * Asked by smoke, by doctor or by a monitor, and no request of a client: what asks whether the box is well is answered with
- * a 503 where it is not.
+ * True for a request of smoke, doctor or a monitor instead of a client. A health check of a box that is down is answered with
+ * a 503, which is no failed request.
  */
 function isProbe({ path }: LoggedRequest): boolean {
   return path.endsWith(`/${PROBE}`) || path.startsWith("/health/");
@@ -99,7 +99,7 @@ function said(count: number, status: number): string {
   return `The edge answered ${count} request${count === 1 ? "" : "s"} with ${status}`;
 }
 
-/** A path as one short word: clients write it. */
+/** A path as one short word, because it comes from clients. */
 function shown({ method, path }: LoggedRequest): string {
   return `${method} ${path.replace(/[^\x21-\x7e]/g, "?").slice(0, 80)}`;
 }

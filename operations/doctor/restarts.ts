@@ -1,16 +1,16 @@
 import type { BoxPlan } from "../../configs/kit/types";
-import { limitOf, memoryKey } from "./ailments";
+import { limitOf, memoryKey } from "./containerHealth";
 import type { ContainerFacts, Facts } from "./facts";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
 
-/** Share of its limit, in percent, at which a container is about to be killed. */
+/** A container that uses this share of its limit, in percent, is about to be killed. */
 const FULL_PERCENT = 90;
 
 function raise(box: BoxPlan, role: string): string {
   return `Raise ${memoryKey(box, role)} (now ${limitOf(box, role)} MiB), then ${upCommand(box)}.`;
 }
 
-/** A running container that lost a process for want of memory. One that is down now is told by its own row. */
+/** Running containers that lost a process because memory ran out. A container that is down now has its own row. */
 function memoryFindings(box: BoxPlan, { containers }: Facts): Finding[] | undefined {
   return containers?.flatMap(({ name, role, state, memoryPercent = 0, memoryKills, restarts }) => {
     if (memoryKills && state !== "exited" && state !== "restarting") {
@@ -35,7 +35,7 @@ function memoryFindings(box: BoxPlan, { containers }: Facts): Finding[] | undefi
   });
 }
 
-/** Ended by itself not long ago, runs again, and not for want of memory. */
+/** True for a container that ended by itself recently and runs again, unless it ran out of memory. */
 function restarted({ state, restarts, endedAt, memoryKills }: ContainerFacts): boolean {
   return state === "running" && restarts > 0 && endedAt !== undefined && !memoryKills;
 }
@@ -44,7 +44,7 @@ function times(count: number): string {
   return count === 1 ? "once" : `${count} times`;
 }
 
-/** What Docker has healed already. */
+/** Rows about containers that Docker has started again. */
 export const restartRows: Row[] = [
   {
     id: "memory",

@@ -2,7 +2,7 @@ import type { Problem } from "../../configs/kit/problems";
 import type { BoxPlan } from "../../configs/kit/types";
 import type { Facts } from "./facts";
 
-/** One row that applies: what was found and what to do. */
+/** A problem that a row found, and its fix. */
 export interface Finding {
   /** One sentence: what is wrong. */
   what: string;
@@ -13,17 +13,17 @@ export interface Finding {
 /** A row of the table in docs/trouble.md. */
 export interface Row {
   id: string;
-  /** What a person notices, in a few words. */
+  /** What the user sees, in a few words. */
   symptom: string;
-  /** What it usually is. */
+  /** The usual cause. */
   cause: string;
-  /** `note`: the box is well, and somebody should know. Default: `wrong`. */
+  /** `note`: the box is healthy, and somebody should know. Default: `wrong`. */
   level?: "wrong" | "note";
-  /** Nothing where the row does not apply; undefined where it could not be looked at. */
+  /** Empty where the row does not apply; undefined where the doctor could not look. */
   check: (box: BoxPlan, facts: Facts) => Finding[] | undefined;
 }
 
-/** What a row says of a box. */
+/** The result of one row. */
 export interface Verdict {
   row: string;
   symptom: string;
@@ -31,20 +31,20 @@ export interface Verdict {
   findings: Finding[];
 }
 
-/** The row of a stack config that cannot be planned: nothing else can be judged by it. */
+/** The row of a stack config that cannot be planned. No other row can be checked then. */
 export const configRow = {
   id: "config",
   symptom: "`Pulumi.<stack>.yaml has N mistakes`",
   cause: "the stack config is wrong, or needs a secret that is not set",
 };
 
-/** Its verdict. */
+/** The result of that row. */
 export function configVerdict(problems: Problem[]): Verdict {
   const findings = problems.map(({ path, what, fix }) => ({ what: `${path}: ${what}`, fix }));
   return { row: configRow.id, symptom: configRow.symptom, state: "wrong", findings };
 }
 
-/** Judges every row, in its order. */
+/** Checks every row, in order. */
 export function judgeRows(rows: Row[], box: BoxPlan, facts: Facts): Verdict[] {
   return rows.map(({ id, symptom, level = "wrong", check }) => {
     const findings = check(box, facts);
@@ -53,12 +53,12 @@ export function judgeRows(rows: Row[], box: BoxPlan, facts: Facts): Verdict[] {
   });
 }
 
-/** What a person types to bring a stack into the state of its config. */
+/** The command that deploys a stack's config. */
 export function upCommand({ stack }: BoxPlan): string {
   return `\`gpubox up --stack ${stack}\``;
 }
 
-/** What a person types to read the logs of a part of the box. */
+/** The command that prints the logs of a part of the box. */
 export function logsCommand({ stack }: BoxPlan, of: string): string {
   return `\`gpubox logs ${of} --stack ${stack}\``;
 }

@@ -1,7 +1,7 @@
 import { rootScript } from "../../configs/kit/hostFiles";
 import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
-import { output } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
 import type { Log } from "../../platform/project";
 
 /** Services that keep something in a volume; `down` deletes one only by its name. */
@@ -14,10 +14,11 @@ export const VOLUMES = ["database", "prometheus", "alertmanager", "grafana"];
 export async function removeVolume(plan: BoxPlan, name: string, log: Log): Promise<void> {
   const service = servicesOf(plan).find(({ container }) => container.name === name);
   if (!service?.volume) return;
-  await output("docker", ["-H", plan.docker, "volume", "rm", "-f", service.volume.name]);
+  const docker = dockerAt(plan.docker);
+  await docker.output(["volume", "rm", "-f", service.volume.name]);
   for (const { path } of service.writable) {
     const script = rootScript(plan.edge.container.image, plan.dataDir, 'rm -rf "$1"', [path]);
-    await output("sh", ["-c", script], { env: { DOCKER_HOST: plan.docker } });
+    await docker.scriptOutput(script);
   }
   log(`  deleted the volume ${service.volume.name}`);
 }

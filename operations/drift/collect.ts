@@ -1,11 +1,10 @@
-import { z } from "zod";
 import type { SecretValues } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/stack/config";
+import { dockerAt } from "../../platform/docker/client";
 import { runOnHost } from "../../platform/machine";
-import { output, run } from "../../platform/process";
-import { edgeOf } from "../doctor/collectInsides";
+import { edgeOf } from "../doctor/collectServices";
 import { hostContainers, presentImages } from "./collectContainers";
 import { hostDirectories } from "./collectFiles";
 import { gpuProcesses } from "./collectGpus";
@@ -28,14 +27,14 @@ export async function collectDrift({ box, gpus, secrets }: DriftOptions): Promis
   const [containers, networks, volumes, images, edge] = await Promise.all([
     hostContainers(box),
     hostNetworks(box.docker),
-    output("docker", ["-H", box.docker, "volume", "ls", "--quiet"]),
+    dockerAt(box.docker).lines(["volume", "ls", "--quiet"]),
     presentImages(box.docker, [...new Set(services.map(({ container }) => container.image))]),
     edgeOf(box),
   ]);
   return {
     containers,
     networks,
-    volumes: volumes.split("\n").filter(Boolean),
+    volumes,
     images,
     // Read by a container of the edge's image: without that nothing can be said, and `up` brings it first.
     directories: images.includes(box.edge.container.image)
@@ -61,23 +60,11 @@ export function declaredGpus({ host }: StackConfig): string[] {
   return host.gpus.filter(({ vendor }) => vendor === "nvidia").map(({ id }) => String(id));
 }
 
-const networkSchema = z.array(
-  z.object({
-    Name: z.string(),
-    Internal: z.boolean(),
-    Driver: z.string(),
-    Labels: z.record(z.string(), z.string()).nullish(),
-  }),
-);
-
 async function hostNetworks(docker: string): Promise<HostNetwork[]> {
-  const ids = await output("docker", ["-H", docker, "network", "ls", "--quiet"]);
-  // One that goes meanwhile makes the command fail, and the others are still printed.
-  const { stdout } = await run("docker", ["-H", docker, "network", "inspect", ...ids.split("\n")]);
-  return networkSchema.parse(JSON.parse(stdout)).map(({ Name, Internal, Driver, Labels }) => ({
+  return (await dockerAt(docker).networks()).map(({ Name, Internal, Driver, Labels }) => ({
     name: Name,
     internal: Internal,
     driver: Driver,
-    stack: Labels?.["gpubox.stack"],
+    stack: Labels["gpubox.stack"],
   }));
 }

@@ -1,129 +1,36 @@
-import { z } from "zod";
 import { stableJson } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
-import { output, run } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
+import type { InspectedContainer, InspectedImage } from "../../platform/docker/inspect";
 import type { HostContainer } from "./facts";
 import { healthText, mountText, publishText, type Settings } from "./settings";
 
 const MiB = 1024 ** 2;
 const NANOSECONDS = 1e9;
-const words = z
-  .array(z.string())
-  .nullish()
-  .transform((list) => list ?? []);
-const table = z
-  .record(z.string(), z.string())
-  .nullish()
-  .transform((record) => record ?? {});
-
-const containerSchema = z.object({
-  Id: z.string(),
-  Name: z.string(),
-  Image: z.string(),
-  State: z.object({
-    Status: z.enum(["created", "running", "paused", "restarting", "removing", "exited", "dead"]),
-  }),
-  Config: z.object({
-    Image: z.string(),
-    Entrypoint: words,
-    Cmd: words,
-    User: z.string().default(""),
-    Env: words,
-    Labels: table,
-    StopSignal: z.string().optional(),
-    StopTimeout: z.number().nullish(),
-    Healthcheck: z
-      .object({
-        Test: words,
-        Interval: z.number().default(0),
-        Timeout: z.number().default(0),
-        StartPeriod: z.number().default(0),
-        Retries: z.number().default(0),
-      })
-      .nullish(),
-  }),
-  HostConfig: z.object({
-    Tmpfs: table,
-    PortBindings: z
-      .record(z.string(), z.array(z.object({ HostIp: z.string(), HostPort: z.string() })).nullish())
-      .nullish(),
-    ExtraHosts: words,
-    Memory: z.number().default(0),
-    MemorySwap: z.number().default(0),
-    ShmSize: z.number().default(0),
-    NanoCpus: z.number().default(0),
-    CpuShares: z.number().default(0),
-    CpuQuota: z.number().default(0),
-    CpusetCpus: z.string().default(""),
-    PidsLimit: z.number().nullish(),
-    MemoryReservation: z.number().default(0),
-    ReadonlyRootfs: z.boolean().default(false),
-    Init: z.boolean().nullish(),
-    Privileged: z.boolean().default(false),
-    CapAdd: words,
-    CapDrop: words,
-    SecurityOpt: words,
-    Ulimits: z.array(z.object({ Name: z.string(), Soft: z.number(), Hard: z.number() })).nullish(),
-    IpcMode: z.string().default(""),
-    PidMode: z.string().default(""),
-    UTSMode: z.string().default(""),
-    NetworkMode: z.string().default(""),
-    GroupAdd: words,
-    Devices: z.array(z.object({ PathOnHost: z.string() })).nullish(),
-    DeviceRequests: z.array(z.object({ DeviceIDs: words })).nullish(),
-    RestartPolicy: z.object({ Name: z.string() }),
-    LogConfig: z.object({ Type: z.string(), Config: table }),
-  }),
-  Mounts: z.array(
-    z.object({
-      Type: z.string(),
-      Name: z.string().optional(),
-      Source: z.string().default(""),
-      Destination: z.string(),
-      RW: z.boolean(),
-    }),
-  ),
-  NetworkSettings: z.object({
-    Networks: z.record(z.string(), z.object({ Aliases: words })).nullish(),
-  }),
-});
-
-type Inspected = z.infer<typeof containerSchema>;
-
-const imageSchema = z.object({
-  Id: z.string(),
-  Config: z.object({ Env: words, Labels: table }),
-});
-
-type Image = z.infer<typeof imageSchema>;
 
 /** Containers that are the box's, say so, or are on one of its own networks; stopped ones too. */
 export async function hostContainers(box: BoxPlan): Promise<HostContainer[]> {
   const { docker, prefix, stack } = box;
-  const ids = (await output("docker", ["-H", docker, "ps", "-aq", "--no-trunc"])).split("\n").filter(Boolean);
-  if (ids.length === 0) return [];
-  // One that ends meanwhile makes the command fail, and the others are still printed.
-  const { stdout } = await run("docker", ["-H", docker, "inspect", ...ids]);
   const networks = new Set(box.networks.filter(({ external }) => !external).map(({ name }) => name));
-  const found = z
-    .array(containerSchema)
-    .parse(JSON.parse(stdout))
-    .filter(
-      ({ Name, Config, NetworkSettings }) =>
-        Config.Labels["gpubox.stack"] === stack ||
-        Name.startsWith(`/${prefix}-`) ||
-        Object.keys(NetworkSettings.Networks ?? {}).some((name) => networks.has(name)),
-    );
-  const images = await imagesById(docker, [...found.flatMap(({ Image, Config }) => [Image, Config.Image])]);
+  const found = (await dockerAt(docker).containers({ all: true })).filter(
+    ({ Name, Config, NetworkSettings }) =>
+      Config.Labels["gpubox.stack"] === stack ||
+      Name.startsWith(`${prefix}-`) ||
+      Object.keys(NetworkSettings.Networks).some((name) => networks.has(name)),
+  );
+  const images = await imagesById(
+    docker,
+    found.flatMap(({ Image, Config }) => [Image, Config.Image]),
+  );
   return found.map((one) => hostContainer(one, images));
 }
 
 /** What an image brings of its own is no difference. By id and by reference. */
-async function imagesById(docker: string, references: string[]): Promise<Map<string, Image>> {
-  const images = new Map<string, Image>();
+async function imagesById(docker: string, references: string[]): Promise<Map<string, InspectedImage>> {
+  const images = new Map<string, InspectedImage>();
   for (const reference of new Set(references)) {
-    const { code, stdout } = await run("docker", ["-H", docker, "image", "inspect", reference]);
-    if (code === 0) images.set(reference, z.array(imageSchema).min(1).parse(JSON.parse(stdout))[0]!);
+    const image = await dockerAt(docker).image(reference);
+    if (image) images.set(reference, image);
   }
   return images;
 }
@@ -133,21 +40,20 @@ export async function presentImages(docker: string, references: string[]): Promi
   return [...(await imagesById(docker, references)).keys()];
 }
 
-function hostContainer(one: Inspected, images: Map<string, Image>): HostContainer {
+function hostContainer(one: InspectedContainer, images: Map<string, InspectedImage>): HostContainer {
   const meant = images.get(one.Config.Image);
   return {
     id: one.Id,
-    name: one.Name.replace(/^\//, ""),
+    name: one.Name,
     state: one.State.Status,
     staleImage: meant !== undefined && meant.Id !== one.Image,
     settings: settingsOf(one, images.get(one.Image)),
   };
 }
 
-function settingsOf(one: Inspected, image: Image | undefined): Settings {
+function settingsOf(one: InspectedContainer, image: InspectedImage | undefined): Settings {
   const { Config, HostConfig, Mounts, NetworkSettings } = one;
-  const name = one.Name.replace(/^\//, "");
-  const own = new Set([one.Id.slice(0, 12), name]);
+  const own = new Set([one.Id.slice(0, 12), one.Name]);
   const brought = new Set(image?.Config.Env ?? []);
   const health = Config.Healthcheck;
   return {
@@ -166,7 +72,7 @@ function settingsOf(one: Inspected, image: Image | undefined): Settings {
     ),
     // A container without a network is in the one that is called none.
     networks: Object.fromEntries(
-      Object.entries(NetworkSettings.Networks ?? {})
+      Object.entries(NetworkSettings.Networks)
         .filter(([network]) => network !== "none")
         .map(([network, { Aliases }]) => [network, Aliases.filter((alias) => !own.has(alias)).sort()]),
     ),
@@ -180,7 +86,7 @@ function settingsOf(one: Inspected, image: Image | undefined): Settings {
       )
       .sort(),
     tmpfs: HostConfig.Tmpfs,
-    ports: Object.entries(HostConfig.PortBindings ?? {})
+    ports: Object.entries(HostConfig.PortBindings)
       .flatMap(([inside, bindings]) =>
         (bindings ?? []).map(({ HostIp, HostPort }) =>
           publishText(HostIp, Number(HostPort), Number.parseInt(inside, 10)),
@@ -227,7 +133,7 @@ function capability(name: string): string {
   return name.startsWith("CAP_") ? name : `CAP_${name}`;
 }
 
-function otherLimits(host: Inspected["HostConfig"]): string {
+function otherLimits(host: InspectedContainer["HostConfig"]): string {
   const set = [
     ...(host.NanoCpus > 0 ? [`${host.NanoCpus / NANOSECONDS} CPUs`] : []),
     ...(host.CpuShares > 0 ? [`CPU shares ${host.CpuShares}`] : []),

@@ -1,6 +1,6 @@
 import { rootScript } from "../../configs/kit/hostFiles";
 import type { BoxPlan } from "../../configs/kit/types";
-import { output } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
 import type { HostDirectory, HostEntry } from "./facts";
 
 /**
@@ -37,7 +37,7 @@ export async function hostDirectories(
     ...new Set([...planned.map((path) => `read:${path}`), ...writable.map((path) => `look:${path}`)]),
   ];
   const script = rootScript(box.edge.container.image, box.dataDir, LIST, words);
-  return parseList(await output("sh", ["-c", script], { env: { DOCKER_HOST: box.docker } }));
+  return parseList(await dockerAt(box.docker).scriptOutput(script));
 }
 
 const LINE = /^(dir|file|directory|link|other) (\S+) (\d+) (\d+) (\d+) (.+)$/;

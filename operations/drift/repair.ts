@@ -1,7 +1,8 @@
 import { directoryInput, makeWritable, rootScript, writeDirectory } from "../../configs/kit/hostFiles";
 import type { SecretValues } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
-import { output, run, UserError } from "../../platform/process";
+import { type DockerClient, dockerAt } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import { readState, type StackState } from "../../platform/pulumi/state";
 import { collectDrift } from "./collect";
 import { drift } from "./drift";
@@ -27,13 +28,13 @@ export async function repairDrift(
   const repairs = planRepairs(box, facts, drift(box, facts), resources);
   for (const what of repairs.said) log(`  repairs: ${what}`);
 
-  const docker = (...args: string[]) => output("docker", ["-H", box.docker, ...args]);
-  for (const id of repairs.unpause) await docker("unpause", id);
+  const docker = dockerAt(box.docker);
+  for (const id of repairs.unpause) await docker.output(["unpause", id]);
   for (const { container, processes } of repairs.limits)
-    await docker("update", "--pids-limit", String(processes), container);
+    await docker.output(["update", "--pids-limit", String(processes), container]);
   for (const id of repairs.remove) {
-    await docker("stop", "--time", STOP_SECONDS, id);
-    await docker("rm", "--force", id);
+    await docker.output(["stop", "--time", STOP_SECONDS, id]);
+    await docker.output(["rm", "--force", id]);
   }
   for (const network of repairs.networks) await removeNetwork(docker, network);
   const { dataDir } = box;
@@ -52,17 +53,16 @@ export async function repairDrift(
 }
 
 /** A network goes only when nothing is on it; what was on it is made anew. */
-async function removeNetwork(docker: (...args: string[]) => Promise<string>, network: string): Promise<void> {
+async function removeNetwork(docker: DockerClient, network: string): Promise<void> {
   const format = "{{range $id, $_ := .Containers}}{{$id}} {{end}}";
-  const members = (await docker("network", "inspect", "--format", format, network))
-    .split(" ")
-    .filter(Boolean);
-  for (const id of members) await docker("network", "disconnect", "--force", network, id);
-  await docker("network", "rm", network);
+  const members = await docker.output(["network", "inspect", "--format", format, network]);
+  for (const id of members.split(" ").filter(Boolean))
+    await docker.output(["network", "disconnect", "--force", network, id]);
+  await docker.output(["network", "rm", network]);
 }
 
 async function step({ docker }: BoxPlan, what: string, script: string, stdin?: string): Promise<void> {
-  const { code, stderr } = await run("sh", ["-c", script], { stdin, env: { DOCKER_HOST: docker } });
+  const { code, stderr } = await dockerAt(docker).script(script, { stdin });
   if (code !== 0)
     throw new UserError(
       `${what} could not be put back: ${stderr.trim().split("\n").at(-1)}.`,

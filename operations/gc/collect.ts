@@ -10,7 +10,8 @@ import type { ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
 import { generatedSecrets } from "../../configs/stack/config";
-import { output, run, UserError } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import { stackNames } from "../../platform/project";
 import { loadAssets } from "../../platform/stack/assets";
 import { stackFilesIn } from "../../platform/stack/boxFiles";
@@ -61,7 +62,7 @@ export async function findGarbage(projectDir: string): Promise<Garbage[]> {
     connectStack(projectDir, current.stack);
     const toolsImage = current.edge.container.image;
     // One engine has several addresses: another socket, or the connection of another stack.
-    const engine = await output("docker", ["-H", docker, "info", "--format", "{{.ID}}"]);
+    const engine = await dockerAt(docker).output(["info", "--format", "{{.ID}}"]);
     const seen = new Set(found.filter((item) => item.engine === engine).map(({ name }) => name));
     const inventory = await inventoryOf(projectDir, docker, dataDir, toolsImage);
     const items = garbage(inventory, kept).filter(({ name }) => !seen.has(name));
@@ -76,12 +77,11 @@ export async function findGarbage(projectDir: string): Promise<Garbage[]> {
  * @throws UserError when the host refuses
  */
 export async function removeGarbage(item: Garbage): Promise<void> {
+  const docker = dockerAt(item.docker);
   const result =
     item.kind === "image"
-      ? await run("docker", ["-H", item.docker, "image", "rm", item.name])
-      : await run("sh", ["-c", rootScript(item.toolsImage, item.dataDir, 'rm -rf "$1"', [item.name])], {
-          env: { DOCKER_HOST: item.docker },
-        });
+      ? await docker.run(["image", "rm", item.name])
+      : await docker.script(rootScript(item.toolsImage, item.dataDir, 'rm -rf "$1"', [item.name]));
   if (result.code !== 0)
     throw new UserError(
       `${item.name} could not be removed: ${result.stderr.trim().split("\n").at(-1)}.`,
@@ -150,7 +150,7 @@ async function inventoryOf(
   const [images, containers, files] = await Promise.all([
     imagesOf(projectDir, docker),
     containersOf(docker),
-    output("sh", ["-c", rootScript(toolsImage, dataDir, LIST, [dataDir])], { env: { DOCKER_HOST: docker } }),
+    dockerAt(docker).scriptOutput(rootScript(toolsImage, dataDir, LIST, [dataDir])),
   ]);
   const items = files
     .split("\n")
@@ -188,8 +188,8 @@ const imageLine = z.object({ Repository: z.string(), Tag: z.string(), Digest: z.
 /** Images that gpubox built, and those that it pulled: by digest, so that they have no tag. */
 async function imagesOf(projectDir: string, docker: string): Promise<HostImage[]> {
   const pulled = Object.values(readLock(projectDir)).map(({ image }) => image);
-  const args = ["-H", docker, "image", "ls", "--no-trunc", "--digests", "--format", "{{json .}}"];
-  const lines = (await output("docker", args)).split("\n").filter(Boolean);
+  const list = ["image", "ls", "--no-trunc", "--digests", "--format", "{{json .}}"];
+  const lines = await dockerAt(docker).lines(list);
   const found = lines
     .map((line) => imageLine.parse(JSON.parse(line)))
     .flatMap(({ Repository, Tag, Digest, ID }) => {
@@ -201,22 +201,14 @@ async function imagesOf(projectDir: string, docker: string): Promise<HostImage[]
     });
   if (found.length === 0) return [];
   const size = ["image", "inspect", "--format", "{{.Size}}", ...found.map(({ name }) => name)];
-  const sizes = (await output("docker", ["-H", docker, ...size])).split("\n");
+  const sizes = (await dockerAt(docker).output(size)).split("\n");
   return found.map((image, index) => ({ ...image, kind: "image", bytes: Number(sizes[index]) }));
 }
 
-const containerLine = z.object({
-  Image: z.string(),
-  Mounts: z.array(z.object({ Source: z.string().default("") })),
-});
-
 async function containersOf(docker: string): Promise<{ image: string; mounts: string[] }[]> {
-  const ids = (await output("docker", ["-H", docker, "ps", "-aq"])).split("\n").filter(Boolean);
-  if (ids.length === 0) return [];
-  // One that ends between the two calls is no reason to fail; the others are still told.
-  const { stdout } = await run("docker", ["-H", docker, "inspect", ...ids]);
-  return z
-    .array(containerLine)
-    .parse(JSON.parse(stdout))
-    .map(({ Image, Mounts }) => ({ image: Image, mounts: Mounts.map(({ Source }) => Source) }));
+  const containers = await dockerAt(docker).containers({ all: true });
+  return containers.map(({ Image, Mounts }) => ({
+    image: Image,
+    mounts: Mounts.map(({ Source }) => Source),
+  }));
 }

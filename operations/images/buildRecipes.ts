@@ -1,7 +1,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { ImageRole } from "../../configs/kit/imageRoles";
-import { output, run, UserError } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
+import { run, UserError } from "../../platform/process";
 import { ensureProjectFolders, imagesDir, type Log, projectPaths } from "../../platform/project";
 import { type Recipe, recipeReference, STARTS_FROM } from "../../platform/stack/recipes";
 import { aptMirrors } from "./aptMirrors";
@@ -51,18 +52,19 @@ export async function buildRecipes(
   roles: readonly ImageRole[],
   options: BuildOptions,
 ): Promise<Record<string, string>> {
-  const { projectDir, docker, log } = options;
+  const { projectDir, log } = options;
+  const docker = dockerAt(options.docker);
   const references = Object.fromEntries(roles.map((role) => [role, recipeReference(projectDir, role)]));
   const missing: ImageRole[] = [];
   for (const role of roles) {
-    if (await imageExists(docker, references[role]!)) log(`${role}: ${references[role]}, built before`);
+    if (await docker.hasImages(references[role]!)) log(`${role}: ${references[role]}, built before`);
     else missing.push(role);
   }
   if (missing.length === 0) return references;
 
   ensureProjectFolders(projectDir);
   const base = recipeReference(projectDir, "base");
-  if (!(await imageExists(docker, base))) await buildBase(base, options);
+  if (!(await docker.hasImages(base))) await buildBase(base, options);
   const builds = new Map<ImageRole, Promise<void>>();
   const buildOnce = (role: ImageRole): Promise<void> => {
     const building = builds.get(role) ?? buildRole(role);
@@ -72,7 +74,7 @@ export async function buildRecipes(
   const buildRole = async (role: ImageRole): Promise<void> => {
     const from = STARTS_FROM[role];
     const start = from ? recipeReference(projectDir, from) : base;
-    if (from && !(await imageExists(docker, start))) await buildOnce(from);
+    if (from && !(await docker.hasImages(start))) await buildOnce(from);
     const reference = recipeReference(projectDir, role);
     const args = ["build", "--force-rm", "--network", "host", "--build-arg", `BASE=${start}`];
     const context = join(imagesDir(projectDir), role);
@@ -82,12 +84,6 @@ export async function buildRecipes(
   const results = await Promise.allSettled(missing.map(buildOnce));
   for (const result of results) if (result.status === "rejected") throw result.reason;
   return references;
-}
-
-/** True when the engine has an image under this reference. */
-export async function imageExists(docker: string, reference: string): Promise<boolean> {
-  const { code } = await run("docker", ["image", "inspect", reference], { env: { DOCKER_HOST: docker } });
-  return code === 0;
 }
 
 async function buildBase(reference: string, options: BuildOptions): Promise<void> {
@@ -114,9 +110,7 @@ async function buildBase(reference: string, options: BuildOptions): Promise<void
 
 /** debootstrap makes a system of this machine's architecture, whatever the engine's is. */
 async function checkArchitecture(docker: string): Promise<void> {
-  const engine = await output("docker", ["version", "--format", "{{.Server.Arch}}"], {
-    env: { DOCKER_HOST: docker },
-  });
+  const engine = await dockerAt(docker).output(["version", "--format", "{{.Server.Arch}}"]);
   const own = process.arch === "x64" ? "amd64" : process.arch;
   if (engine === own) return;
   throw new UserError(

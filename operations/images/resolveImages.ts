@@ -1,11 +1,12 @@
 import type { ImageRole } from "../../configs/kit/imageRoles";
 import type { Resolved } from "../../configs/kit/resolved";
 import type { NeededImage } from "../../configs/stack/neededImages";
-import { run, UserError } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
 import { type ImageLock, type LockEntry, readLock, writeLock } from "../../platform/stack/imageLock";
 import { hasRecipe } from "../../platform/stack/recipes";
-import { buildRecipes, imageExists } from "./buildRecipes";
+import { buildRecipes } from "./buildRecipes";
 import { resolveEntry } from "./lockImages";
 import { imageName, registryFailure } from "./registry";
 
@@ -42,7 +43,8 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
   const lock = readLock(projectDir);
   for (const role of pulled) {
     const reference = lockedReference(lock[role]);
-    if (reference && (await imageExists(docker, reference))) images[role] = { reference, source: "digest" };
+    if (reference && (await dockerAt(docker).hasImages(reference)))
+      images[role] = { reference, source: "digest" };
   }
   const absent = pulled.filter((role) => !images[role]);
   const failures = await registryFailures(lock, absent);
@@ -89,9 +91,7 @@ function modeOfEnvironment(): "auto" | "build" {
 }
 
 async function requireEngine(docker: string): Promise<void> {
-  const result = await run("docker", ["version", "--format", "{{.Server.Version}}"], {
-    env: { DOCKER_HOST: docker },
-  });
+  const result = await dockerAt(docker).run(["version", "--format", "{{.Server.Version}}"]);
   if (result.code === 0) return;
   const why =
     result.code === 127 ? "the docker command is not installed" : result.stderr.trim().split("\n")[0];
@@ -153,7 +153,7 @@ async function pull(role: ImageRole, entry: LockEntry, docker: string, log: Log)
   const reference = lockedReference(entry)!;
   log(`${role}: pulling ${entry.image}:${entry.tag} as ${entry.digest}`);
   const start = Date.now();
-  const result = await run("docker", ["pull", "--quiet", reference], { env: { DOCKER_HOST: docker } });
+  const result = await dockerAt(docker).run(["pull", "--quiet", reference]);
   if (result.code !== 0)
     throw new UserError(
       `The image for ${role} could not be pulled: ${result.stderr.trim().split("\n").at(-1)}.`,

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { STEP_PROCESSES } from "../../configs/kit/processes";
 import { renderText, type SecretValues } from "../../configs/kit/text";
 import type { Assets } from "../../configs/plan/context";
-import { run, UserError } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import type { JobPlan, UpstreamQuestion } from "./plan";
 
 /** Seconds in which an upstream has to answer all that it is asked; a model that is loaded on demand may take minutes. */
@@ -43,10 +44,9 @@ async function ask(
   { probe, values, assets }: { probe: boolean; values: SecretValues; assets: Assets },
 ): Promise<void> {
   const secret = renderText(key, values);
-  const result = await run(
-    "docker",
+  const result = await dockerAt(docker).run(
     [
-      ...["-H", docker, "run", "--rm", "--interactive", "--network", network],
+      ...["run", "--rm", "--interactive", "--network", network],
       // It is on a network of the box for a while, and no guest.
       ...["--label", "gpubox.keep=probe"],
       ...["--add-host", "host.docker.internal:host-gateway", "--user", "65534:65534", "--read-only"],

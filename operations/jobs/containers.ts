@@ -1,5 +1,4 @@
-import { z } from "zod";
-import { output, run } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
 import { EDGE_LABEL, EXPIRES_LABEL, FOLDER_LABEL, JOB_LABEL } from "./record";
 
 /** A job's container as the engine has it. */
@@ -14,26 +13,13 @@ export interface JobContainer {
   image: string;
 }
 
-const inspected = z.array(
-  z.object({
-    Id: z.string(),
-    Name: z.string(),
-    State: z.object({ Status: z.string() }),
-    Config: z.object({ Image: z.string(), Labels: z.record(z.string(), z.string()) }),
-  }),
-);
-
 /** The containers of a stack's jobs, by their labels; of one job where it is named. Stopped ones too. */
 export async function jobContainers(docker: string, stack: string, job?: string): Promise<JobContainer[]> {
   const label = job === undefined ? JOB_LABEL : `${JOB_LABEL}=${job}`;
-  const filters = [`label=gpubox.stack=${stack}`, `label=${label}`].flatMap((one) => ["--filter", one]);
-  const ids = await output("docker", ["-H", docker, "ps", "--all", "--quiet", "--no-trunc", ...filters]);
-  if (ids === "") return [];
-  // One that went away since it was listed makes the command fail, and the others are still printed.
-  const { stdout } = await run("docker", ["-H", docker, "inspect", ...ids.split("\n")]);
-  return inspected.parse(JSON.parse(stdout)).map(({ Id, Name, State, Config }) => ({
+  const found = await dockerAt(docker).containers({ all: true, labels: [`gpubox.stack=${stack}`, label] });
+  return found.map(({ Id, Name, State, Config }) => ({
     id: Id,
-    name: Name.replace(/^\//, ""),
+    name: Name,
     job: Config.Labels[JOB_LABEL]!,
     folder: Config.Labels[FOLDER_LABEL] ?? "",
     expiresAt: Config.Labels[EXPIRES_LABEL] ?? null,
@@ -43,19 +29,15 @@ export async function jobContainers(docker: string, stack: string, job?: string)
 }
 
 /** The containers of a job's edge, by their label; one at most, unless somebody made another. */
-export async function jobEdges(docker: string, stack: string, job: string): Promise<string[]> {
-  const filters = [`label=gpubox.stack=${stack}`, `label=${EDGE_LABEL}=${job}`];
-  const ids = await output("docker", [
-    ...["-H", docker, "ps", "--all", "--quiet", "--no-trunc"],
-    ...filters.flatMap((one) => ["--filter", one]),
-  ]);
-  return ids.split("\n").filter(Boolean);
+export function jobEdges(docker: string, stack: string, job: string): Promise<string[]> {
+  const labels = [`gpubox.stack=${stack}`, `${EDGE_LABEL}=${job}`];
+  return dockerAt(docker).containerIds({ all: true, labels });
 }
 
 /** Removes a job's edge, with what it has. */
 export async function removeEdge(docker: string, stack: string, job: string): Promise<void> {
   const ids = await jobEdges(docker, stack, job);
-  if (ids.length > 0) await run("docker", ["-H", docker, "rm", "--force", ...ids]);
+  if (ids.length > 0) await dockerAt(docker).run(["rm", "--force", ...ids]);
 }
 
 /**
@@ -63,7 +45,7 @@ export async function removeEdge(docker: string, stack: string, job: string): Pr
  * seconds, counts files that were read, and knows nothing where the kernel counts no memory.
  */
 export async function memoryOf(docker: string, id: string): Promise<number | undefined> {
-  const { code, stdout } = await run("docker", ["-H", docker, "top", id, "-eo", "pid,rss"]);
+  const { code, stdout } = await dockerAt(docker).run(["top", id, "-eo", "pid,rss"]);
   if (code !== 0) return undefined;
   const kib = stdout
     .trim()

@@ -3,8 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { SecretValues } from "../../configs/kit/text";
 import type { PlanContext } from "../../configs/plan/context";
 import type { JobConfig } from "../../configs/schema/jobs";
+import { dockerAt } from "../../platform/docker/client";
 import { holderOf } from "../../platform/machine";
-import { output, run, UserError } from "../../platform/process";
+import { UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
 import { askUpstream } from "./askUpstream";
 import { jobContainers, memoryOf, removeEdge } from "./containers";
@@ -69,11 +70,12 @@ async function requireFree(docker: string, stack: string, { name, port }: JobPla
 }
 
 async function requireBox(docker: string, stack: string, { networks, image, edge }: JobPlan): Promise<void> {
-  const seen = await Promise.all([
-    run("docker", ["-H", docker, "network", "inspect", ...networks]),
-    run("docker", ["-H", docker, "image", "inspect", image, edge.image]),
+  const engine = dockerAt(docker);
+  const [found, hasImages] = await Promise.all([
+    engine.run(["network", "inspect", ...networks]),
+    engine.hasImages(image, edge.image),
   ]);
-  if (seen.some(({ code }) => code !== 0))
+  if (found.code !== 0 || !hasImages)
     throw new UserError(
       `The stack ${stack} is not up: a job uses its networks and the images of its gateway and edge.`,
       `Bring it up first: gpubox up --stack ${stack}.`,
@@ -90,6 +92,7 @@ interface Prepared {
 async function start(context: PlanContext, prepared: Prepared, log: Log): Promise<StartedJob> {
   const { plan, job, definition, values } = prepared;
   const { stack, host } = context.config;
+  const docker = dockerAt(host.docker);
   const to = owner();
   const began = Date.now();
   const expiresAt = expiry(new Date(began), job.lifetimeSeconds);
@@ -97,7 +100,7 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
   refuseForeign(plan, stack);
   // Docker lets one container have the name: of two starts at once, one gets it, and only that one writes.
   const limits = { stack, owner: to, expiresAt, cores: job.cores, memoryMiB: job.memoryMiB };
-  const id = await output("docker", ["-H", host.docker, ...createArguments(plan, limits)]);
+  const id = await docker.output(createArguments(plan, limits));
   const record: JobRecord = {
     ...{ schema: 1, job: plan.name, stack, definition, container: id, containerName: plan.containerName },
     ...{ image: plan.image, folder: plan.folder, endpoint: plan.endpoint, model: plan.model },
@@ -107,16 +110,15 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
   try {
     writeFiles(plan, values, to);
     writeRecord(record, to);
-    for (const network of plan.networks.slice(1))
-      await output("docker", ["-H", host.docker, "network", "connect", network, id]);
-    await output("docker", ["-H", host.docker, "start", id]);
+    for (const network of plan.networks.slice(1)) await docker.output(["network", "connect", network, id]);
+    await docker.output(["start", id]);
     // One that outlived its gateway would have the name.
     await removeEdge(host.docker, stack, plan.name);
-    const edge = await output("docker", ["-H", host.docker, ...edgeArguments(plan, limits)]);
-    await output("docker", ["-H", host.docker, "start", edge]);
+    const edge = await docker.output(edgeArguments(plan, limits));
+    await docker.output(["start", edge]);
     await awaitReady(host.docker, id, plan, values[JOB_KEY]!);
   } catch (error) {
-    await run("docker", ["-H", host.docker, "rm", "--force", id]);
+    await docker.run(["rm", "--force", id]);
     await removeEdge(host.docker, stack, plan.name);
     // It may have been stopped and started anew meanwhile: the files are then the next run's.
     if (readJobRecord(plan.folder)?.container === id) endRecord(record);
@@ -156,7 +158,7 @@ async function awaitReady(docker: string, id: string, plan: JobPlan, key: string
     // Looking at the container costs more than a refused connection.
     const ended = look % 10 === 0 && (await hasEnded(docker, id));
     if (ended || Date.now() > deadline) {
-      const { stdout, stderr } = await run("docker", ["-H", docker, "logs", "--tail", "40", id]);
+      const { stdout, stderr } = await dockerAt(docker).run(["logs", "--tail", "40", id]);
       const words = `${stdout}\n${stderr}`.trim().split("\n").slice(-3).join(" ").slice(-600);
       throw new UserError(
         `The gateway of ${plan.name} ${ended ? "ended at its start" : `was not ready within ${READY_SECONDS} s`}: ${words}`,
@@ -169,6 +171,6 @@ async function awaitReady(docker: string, id: string, plan: JobPlan, key: string
 
 async function hasEnded(docker: string, id: string): Promise<boolean> {
   const format = "{{.State.Status}} {{.RestartCount}}";
-  const { stdout } = await run("docker", ["-H", docker, "inspect", "--format", format, id]);
+  const { stdout } = await dockerAt(docker).run(["inspect", "--format", format, id]);
   return stdout.trim() !== "running 0";
 }

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { run, UserError } from "../../platform/process";
+import { type DockerClient, dockerAt } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import { findProject, type Log } from "../../platform/project";
 import { type JobContainer, jobContainers, jobEdges, removeEdge } from "./containers";
 import { isExpired, type JobRecord } from "./record";
@@ -80,20 +81,21 @@ async function end(
   log(`${job} finishes what it has`);
   // The edge first: it closes the door, and ends once what went through it is answered. Docker waits as long as the container
   // was made to be waited for.
+  const engine = dockerAt(docker);
   for (const edge of await jobEdges(docker, stack, job)) {
-    await gone(["-H", docker, "stop", ...(await grace(docker, edge)), edge]);
-    await gone(["-H", docker, "rm", edge]);
+    await gone(engine, ["stop", ...(await grace(engine, edge)), edge]);
+    await gone(engine, ["rm", edge]);
   }
-  await gone(["-H", docker, "stop", ...(await grace(docker, id)), id]);
-  await gone(["-H", docker, "rm", id]);
+  await gone(engine, ["stop", ...(await grace(engine, id)), id]);
+  await gone(engine, ["rm", id]);
   log(`${job} is stopped; \`gpubox trajectory check ${folder}/log --stack ${stack}\` proves its log`);
   // The job may have been started anew meanwhile.
   return record && readJobRecord(folder)?.container === record.container ? endRecord(record) : record;
 }
 
 /** A step on the way out of a container. Somebody else may have gone it at the same time. */
-async function gone(args: string[]): Promise<void> {
-  const { code, stderr } = await run("docker", args);
+async function gone(docker: DockerClient, args: string[]): Promise<void> {
+  const { code, stderr } = await docker.run(args);
   if (code !== 0 && !/No such container|already in progress/.test(stderr))
     throw new UserError(`Docker said: ${stderr.trim().split("\n").at(-1)}.`, "Look at the container.");
 }
@@ -103,14 +105,7 @@ function wordsOf(error: unknown): string {
 }
 
 /** Engines before version 23 take the client's 10 s instead of the container's own time. */
-async function grace(docker: string, id: string): Promise<string[]> {
-  const { stdout } = await run("docker", [
-    "-H",
-    docker,
-    "inspect",
-    "--format",
-    "{{.Config.StopTimeout}}",
-    id,
-  ]);
+async function grace(docker: DockerClient, id: string): Promise<string[]> {
+  const { stdout } = await docker.run(["inspect", "--format", "{{.Config.StopTimeout}}", id]);
   return /^\d+$/.test(stdout.trim()) ? ["--time", stdout.trim()] : [];
 }

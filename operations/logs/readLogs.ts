@@ -6,7 +6,8 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { modelServers, servicesOf } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/stack/config";
 import { namesOf } from "../../configs/stack/instances";
-import { output, UserError } from "../../platform/process";
+import { dockerArguments, dockerAt, labelFilters } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import type { Secrets } from "../../platform/stack/secrets";
 import { type LogLine, mentions, parseLogLine, redactor } from "./logLines";
 
@@ -90,8 +91,8 @@ async function sourcesOf({ box, config, of }: LogsOptions): Promise<Source[]> {
 
 async function containers({ docker, stack }: BoxPlan): Promise<Source[]> {
   const format = '{{.Names}} {{.Label "gpubox.role"}}';
-  const args = ["ps", "-a", "--filter", `label=gpubox.stack=${stack}`, "--format", format];
-  const lines = (await output("docker", ["-H", docker, ...args])).split("\n").filter(Boolean);
+  const args = ["ps", "-a", ...labelFilters([`gpubox.stack=${stack}`]), "--format", format];
+  const lines = await dockerAt(docker).lines(args);
   return lines.map((line) => {
     const [container, role] = line.split(" ");
     return { container: container!, role: role ?? "" };
@@ -105,17 +106,8 @@ function stream(
   { since, follow, raw }: LogsOptions,
   emit: (line: LogLine) => void,
 ): Promise<void> {
-  const args = [
-    "-H",
-    docker,
-    "logs",
-    "--timestamps",
-    "--since",
-    since,
-    ...(follow ? ["--follow"] : []),
-    container,
-  ];
-  const child = spawn("docker", args, { stdio: ["ignore", "pipe", "pipe"] });
+  const args = ["logs", "--timestamps", "--since", since, ...(follow ? ["--follow"] : []), container];
+  const child = spawn("docker", dockerArguments(docker, args), { stdio: ["ignore", "pipe", "pipe"] });
   let failure = "";
   const read = (line: string) => {
     const found = parseLogLine(line, { container, role, raw });

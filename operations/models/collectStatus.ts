@@ -2,11 +2,12 @@ import { z } from "zod";
 import type { BoxPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/stack/config";
-import { run, UserError } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import { reachEndpoint } from "../../platform/ssh/reach";
 import type { Secrets } from "../../platform/stack/secrets";
 import { collectContainers } from "../doctor/collectContainers";
-import { valvesOf } from "../doctor/collectInsides";
+import { valvesOf } from "../doctor/collectServices";
 import { parseRequest } from "../doctor/requests";
 import { type ModelStatus, modelStatus } from "./status";
 
@@ -52,14 +53,7 @@ export async function statusOfModels(
 
 /** Requests that a valve logged in the last 60 s; undefined where it is not there. */
 async function lastMinute({ docker, prefix }: BoxPlan, valve: string): Promise<number | undefined> {
-  const { code, stdout } = await run("docker", [
-    "-H",
-    docker,
-    "logs",
-    "--since",
-    "60s",
-    `${prefix}-${valve}`,
-  ]);
+  const { code, stdout } = await dockerAt(docker).run(["logs", "--since", "60s", `${prefix}-${valve}`]);
   if (code !== 0) return undefined;
   return stdout.split("\n").filter((line) => parseRequest(line)?.method === "POST").length;
 }

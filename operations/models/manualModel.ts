@@ -6,7 +6,8 @@ import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
 import { connectionOf } from "../../configs/network/engine";
 import { modelServers } from "../../configs/plan/box";
 import { forgetStarted, rememberStarted, startCommand, stopCommand } from "../../configs/plan/manual";
-import { output, run, UserError } from "../../platform/process";
+import { dockerAt } from "../../platform/docker/client";
+import { UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
 
 /** Seconds that running requests get when a model is stopped: as long as LiteLLM lets one take. */
@@ -49,7 +50,7 @@ async function startServer(plan: BoxPlan, server: Server, log: Log): Promise<voi
     log(`${server.title} runs already`);
   } else {
     await requireRoom(plan, server);
-    await output("docker", ["-H", plan.docker, "start", containerName(plan, server)]);
+    await dockerAt(plan.docker).output(["start", containerName(plan, server)]);
   }
   if (!server.service.container.started) await mark(plan, server, rememberStarted);
   await undrain(plan, server);
@@ -70,7 +71,7 @@ async function stopServer(plan: BoxPlan, server: Server, log: Log): Promise<void
   );
   for (const line of new Set(said)) log(line);
   const stop = ["stop", "--time", String(stopGraceSeconds), containerName(plan, server)];
-  await output("docker", ["-H", plan.docker, ...stop]);
+  await dockerAt(plan.docker).output(stop);
   await undrain(plan, server);
   const all = onDemand ? `, and ${names.join(", ")} with it` : "";
   log(`${title} is stopped${all}; ${startCommand(plan.stack, names[0]!)} starts it again`);
@@ -94,8 +95,8 @@ function containerName(plan: BoxPlan, { service }: Server): string {
 
 /** Docker's word for a container's state. One that is restarting counts as running: Docker means it to run. */
 async function stateOf(plan: BoxPlan, server: Server): Promise<"running" | "stopped"> {
-  const args = ["-H", plan.docker, "inspect", "--format", "{{.State.Status}}", containerName(plan, server)];
-  const result = await run("docker", args);
+  const args = ["inspect", "--format", "{{.State.Status}}", containerName(plan, server)];
+  const result = await dockerAt(plan.docker).run(args);
   if (result.code !== 0)
     throw new UserError(
       `The container of ${server.title} is not there: ${result.stderr.trim()}.`,
@@ -129,12 +130,12 @@ type Marker = (image: string, dataDir: string, container: string) => string;
 
 async function mark(plan: BoxPlan, { service }: Server, marker: Marker): Promise<void> {
   const script = marker(plan.edge.container.image, plan.dataDir, service.container.name);
-  await output("sh", ["-c", script], { env: { DOCKER_HOST: plan.docker } });
+  await dockerAt(plan.docker).scriptOutput(script);
 }
 
 function drain(plan: BoxPlan, valve: ServicePlan, argument: number | "--undo") {
   const name = `${plan.prefix}-${valve.container.name}`;
-  return run("docker", ["-H", plan.docker, "exec", name, "bash", "/etc/gpubox/drain.sh", String(argument)]);
+  return dockerAt(plan.docker).exec(name, ["bash", "/etc/gpubox/drain.sh", String(argument)]);
 }
 
 /** A valve that is gone has nothing to undo: it begins open. */
@@ -145,9 +146,8 @@ async function undrain(plan: BoxPlan, { valves }: Server): Promise<void> {
 async function awaitHealthy(plan: BoxPlan, server: Server, log: Log): Promise<void> {
   const { readySeconds, name } = server.service.container;
   const from = Date.now();
-  const waiting = run("sh", ["-c", AWAIT_HEALTHY], {
+  const waiting = dockerAt(plan.docker).script(AWAIT_HEALTHY, {
     env: {
-      DOCKER_HOST: plan.docker,
       GPUBOX_CONTAINER: containerName(plan, server),
       GPUBOX_NAME: name,
       GPUBOX_SECONDS: String(readySeconds),

@@ -9,7 +9,7 @@ import { containerChanges, type Identity } from "./containers";
 import { destinationChanges } from "./destinations";
 import { downloads, short, weightsOf } from "./downloads";
 import { gpuChanges } from "./gpus";
-import { dataChanges, isElsewhere, portChanges, secretChanges } from "./resources";
+import { dataChanges, isOtherHost, portChanges, secretChanges } from "./resources";
 import type { Changes, ModelChange, Side } from "./types";
 
 /**
@@ -20,7 +20,7 @@ import type { Changes, ModelChange, Side } from "./types";
  */
 export function compare(before: Side | undefined, after: Side, known?: Identity): Changes {
   // A box at another host is another box: nothing of the old one is replaced, and nothing that it has is there.
-  const old = before && isElsewhere(before, after) ? undefined : before;
+  const old = before && isOtherHost(before, after) ? undefined : before;
   const identity = old && (known ?? { before: deployedBox(old.plan), after: deployedBox(after.plan) });
   const containers = containerChanges(old, after, identity);
   const replaced = identity ? replacedBetween(identity.before, identity.after) : new Set<string>();

@@ -6,8 +6,7 @@ import { sshAddress } from "../../configs/schema/address";
 import { portText, secretsIn } from "./inputs";
 import type { ContainerChange, DataChange, PortUse, SecretChange, Side } from "./types";
 
-/** What a box has beside its containers: ports, secrets and data. */
-
+/** Ports of the host that open and close. */
 export function portChanges(before: Side | undefined, after: Side): { opened: PortUse[]; closed: PortUse[] } {
   const [a, b] = [before ? portsOf(before.plan) : [], portsOf(after.plan)];
   const texts = (ports: PortUse[]) => new Set(ports.map(portText));
@@ -18,14 +17,14 @@ export function portChanges(before: Side | undefined, after: Side): { opened: Po
   };
 }
 
-/** Ports of the host that a box publishes, and by which container. */
+/** Ports of the host that a box publishes, each with its container. */
 export function portsOf(plan: BoxPlan): PortUse[] {
   return servicesOf(plan).flatMap(({ container }) =>
     container.ports.map((port) => ({ ...port, container: container.name })),
   );
 }
 
-/** Secrets that come, go, get another value, or another use. By name: a preview knows no value. */
+/** Secrets that are added, removed, changed, or used differently. A preview knows their names and no values. */
 export function secretChanges(before: Side | undefined, after: Side): SecretChange[] {
   const [old, now] = [before ? usersOf(before.plan) : {}, usersOf(after.plan)];
   const names = new Set([
@@ -56,14 +55,14 @@ function usersOf(plan: BoxPlan): Record<string, string[]> {
   return users;
 }
 
-/** Data that is lost, or stays on the host without use. */
+/** Data that is lost, or that stays on the host unused. */
 export function dataChanges(
   before: Side | undefined,
   after: Side,
   containers: ContainerChange[],
 ): DataChange[] {
   if (!before) return [];
-  if (isElsewhere(before, after))
+  if (isOtherHost(before, after))
     return [
       {
         what: `The whole box on ${placeOf(before)}, which goes on as it is: the box on ${placeOf(after)} is another, with volumes and weights of its own.`,
@@ -97,8 +96,8 @@ export function dataChanges(
   return changes;
 }
 
-/** True where the two are on different engines. Who logs in there is no matter. */
-export function isElsewhere(before: Side, after: Side): boolean {
+/** True where the two are on different engines. The login name does not matter. */
+export function isOtherHost(before: Side, after: Side): boolean {
   const engine = ({ config: { host } }: Side) => {
     const { user: _, ...address } = sshAddress(host.docker) ?? { socket: host.docker };
     return stableJson(address);

@@ -8,9 +8,10 @@ import { generatedSecrets, type StackConfig } from "../../configs/stack/config";
 import { publishedPorts } from "../../configs/stack/ports";
 import { modelsOfBox } from "../../configs/stack/profiles";
 import { generatedKeys, requiredSecrets } from "../../configs/stack/requiredSecrets";
+import { dockerAt } from "../../platform/docker/client";
 import { ensureDocker } from "../../platform/docker/engine";
 import { checkMachine } from "../../platform/machine";
-import { output, UserError } from "../../platform/process";
+import { UserError } from "../../platform/process";
 import { ensureStackConfig, type Log } from "../../platform/project";
 import { restoreCheckpoint } from "../../platform/pulumi/checkpoint";
 import { ensurePulumi, type PulumiEngine, pulumi, selectStack } from "../../platform/pulumi/engine";
@@ -30,7 +31,7 @@ import { COMPOSE_LOSES } from "../compose/composeFile";
 import { repairDrift } from "../drift/repair";
 import { smokeStack } from "../smoke/stack";
 import { farewell } from "./farewell";
-import { refuseMissingNetworks } from "./foreignNetworks";
+import { checkJoinedNetworks } from "./foreignNetworks";
 import { resolve } from "./resolve";
 
 export interface UpOptions {
@@ -73,7 +74,7 @@ export async function bringUp(options: UpOptions) {
   rememberVersion(projectDir, stack);
   const config = readStack(projectDir, stack, secrets);
   if (!options.takeOver) checkPlace(config, ownerIn(config, secrets), rememberedHost(projectDir, stack));
-  refuseMissingNetworks(config);
+  checkJoinedNetworks(config);
 
   log("\nimages and models");
   const resolved = await resolve({ projectDir, stack, config, log });
@@ -102,7 +103,7 @@ function ownerIn({ stack }: StackConfig, { saltKey }: Secrets): Owner | undefine
 /** From here on the host is this stack's, also for plain Pulumi and for another checkout. */
 async function own(plan: BoxPlan, config: StackConfig, projectDir: string): Promise<void> {
   const { owner, docker, stack } = plan;
-  if (owner) await output("sh", ["-c", owner.script], { env: { DOCKER_HOST: docker } });
+  if (owner) await dockerAt(docker).scriptOutput(owner.script);
   const id = engineIdOf(config, rememberedHost(projectDir, stack));
   if (id) rememberHost(projectDir, stack, id);
 }

@@ -1,6 +1,7 @@
-import { run, UserError } from "../process";
+import { dockerAt } from "../docker/client";
+import { UserError } from "../process";
 
-/** Postgres of a box, or of a rehearsal: a container on an engine. */
+/** A Postgres container, of a box or of a rehearsal. */
 export interface DatabaseAt {
   /** Address of the Docker engine. */
   docker: string;
@@ -11,34 +12,23 @@ export interface DatabaseAt {
 /** Name of LiteLLM's database and of the role that owns it. */
 export const LITELLM = "litellm";
 
-/** Start of a shell script inside the container: the official image and the recipe have the programs in different places. */
+/** Start of a shell script inside the container. The official image and the recipe keep the programs in different folders. */
 export const POSTGRES_PATH = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)";';
 
-/** Arguments of `docker` that run a script inside the container, `words` as "$1", "$2", …. */
+/** Arguments of `docker` that run a script inside the container, `words` as "$1", "$2", …. It reads standard input. */
 export function insideDatabase(at: DatabaseAt, script: string, words: string[] = []): string[] {
-  return [
-    "-H",
-    at.docker,
-    "exec",
-    "-i",
-    at.container,
-    "sh",
-    "-c",
-    `${POSTGRES_PATH} ${script}`,
-    "sh",
-    ...words,
-  ];
+  return ["exec", "-i", at.container, "sh", "-c", `${POSTGRES_PATH} ${script}`, "sh", ...words];
 }
 
 /**
- * Start of a shell script inside the container: programs of Postgres then come in as the role that owns LiteLLM's database, with
+ * Start of a shell script inside the container that makes Postgres programs log in as the owner of LiteLLM's database, with
  * its password and over TCP, as the gateway does.
  */
 export const AS_OWNER = `export PGPASSWORD="$(cat /etc/gpubox/password)" PGHOST=127.0.0.1 PGUSER=${LITELLM} PGDATABASE=${LITELLM};`;
 
 /**
- * Runs SQL in LiteLLM's database, as its owner. Never as the superuser: a function or a cast that a hole in the gateway planted there
- * runs with the rights of whoever asks.
+ * Runs SQL in LiteLLM's database as its owner, never as the superuser. An attacker who got through the gateway could have planted
+ * a function or a cast there, which would run with the rights of the caller.
  *
  * @param sql statements for psql, its `\` commands too; they reach it through standard input
  * @returns unaligned rows, a tab between fields
@@ -52,7 +42,7 @@ export function ownerSql(at: DatabaseAt, sql: string): Promise<string> {
  * Runs SQL as the superuser, over the socket of the container.
  *
  * @param sql as {@link ownerSql} takes it
- * @param database never one that the gateway has had in its hands
+ * @param database never one that the gateway could write to
  * @returns as {@link ownerSql} does
  * @throws UserError with Postgres' own words
  */
@@ -62,9 +52,8 @@ export function adminSql(at: DatabaseAt, sql: string, database = "postgres"): Pr
 
 async function psql(at: DatabaseAt, how: string, database: string, sql: string): Promise<string> {
   const script = `${how} -X -d "$1" -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
-  const { code, stdout, stderr } = await run("docker", insideDatabase(at, script, [database]), {
-    stdin: sql,
-  });
+  const docker = dockerAt(at.docker);
+  const { code, stdout, stderr } = await docker.run(insideDatabase(at, script, [database]), { stdin: sql });
   if (code === 0) return stdout.trimEnd();
   if (/No such container|is not running/.test(stderr))
     throw new UserError(

@@ -1,28 +1,28 @@
 import { z } from "zod";
 import type { BoxPlan } from "../../configs/kit/types";
-import { run } from "../process";
+import { dockerAt } from "../docker/client";
 
-const slotState = z.enum(["serving", "down", "draining"]);
+const gatewayState = z.enum(["serving", "down", "draining"]);
 
 /** A gateway as the edge sees it. */
-export interface UpstreamFacts {
+export interface GatewayStatus {
   gateway: string;
   state: "serving" | "down" | "draining";
   requests: number;
 }
 
-/** The edge's own view of each gateway; undefined where the edge does not answer in time, by default 20 s. */
+/** Each gateway as the edge sees it; undefined where the edge does not answer in time, by default 20 s. */
 export async function edgeGateways(
   { docker, prefix, edge }: BoxPlan,
   timeoutMs = 20_000,
-): Promise<UpstreamFacts[] | undefined> {
+): Promise<GatewayStatus[] | undefined> {
   const container = `${prefix}-${edge.container.name}`;
-  const args = ["-H", docker, "exec", container, "bash", "/etc/gpubox/switch.sh", "--status"];
-  const { code, stdout } = await run("docker", args, { timeoutMs });
+  const status = ["bash", "/etc/gpubox/switch.sh", "--status"];
+  const { code, stdout } = await dockerAt(docker).exec(container, status, { timeoutMs });
   if (code !== 0) return undefined;
   return stdout.split("\n").flatMap((line) => {
     const [, gateway, word, requests] = line.split(" ");
-    const known = slotState.safeParse(word);
+    const known = gatewayState.safeParse(word);
     return gateway && known.success ? [{ gateway, state: known.data, requests: Number(requests) }] : [];
   });
 }

@@ -1,31 +1,24 @@
 import type { BoxPlan } from "../../configs/kit/types";
-import { type RunResult, run, UserError } from "../process";
+import { dockerAt, labelFilters } from "../docker/client";
+import { type RunResult, UserError } from "../process";
 import { loadAssets } from "../stack/assets";
 import { edgeGateways } from "./edge";
 
-/** Milliseconds for a script inside a gateway. */
+/** Timeout in milliseconds for a script inside a gateway. */
 const SCRIPT_MS = 120_000;
 
-/** Container of a gateway that serves; else of one that runs. */
+/** Name of the container of a serving gateway, or else of a running one. */
 export async function servingGateway(box: BoxPlan): Promise<string | undefined> {
   const serving = (await edgeGateways(box))?.find(({ state }) => state === "serving");
   if (serving) return serving.gateway;
-  const filters = [`label=gpubox.stack=${box.stack}`, "label=gpubox.role=gateway"];
-  const args = [
-    "-H",
-    box.docker,
-    "ps",
-    "--format",
-    "{{.Names}}",
-    ...filters.flatMap((one) => ["--filter", one]),
-  ];
-  const { stdout } = await run("docker", args);
+  const filters = labelFilters([`gpubox.stack=${box.stack}`, "gpubox.role=gateway"]);
+  const { stdout } = await dockerAt(box.docker).run(["ps", "--format", "{{.Names}}", ...filters]);
   return stdout.split("\n").find(Boolean);
 }
 
 /**
- * Runs a Python script of assets/gateway/ inside a gateway, with the environment that LiteLLM has there: secrets stay where
- * they are. `env` must hold none.
+ * Runs a Python script of assets/gateway/ inside a gateway, with the environment that LiteLLM has there. Secrets stay in the
+ * container; `env` must hold none.
  */
 export function inGateway(
   { box, gateway }: { box: BoxPlan; gateway: string },
@@ -35,10 +28,8 @@ export function inGateway(
 ): Promise<RunResult> {
   const text = loadAssets()[`gateway/${script}`];
   if (text === undefined) throw new Error(`asset gateway/${script} is missing`);
-  const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
   const command = "set -a; . /etc/gpubox/gateway.env; set +a; exec python3 -";
-  const args = ["-H", box.docker, "exec", "-i", ...variables, gateway, "sh", "-c", command];
-  return run("docker", args, { stdin: text, timeoutMs });
+  return dockerAt(box.docker).exec(gateway, ["sh", "-c", command], { stdin: text, timeoutMs, env });
 }
 
 /** @throws UserError where none runs */

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { run, UserError } from "../process";
 import { ensureProjectFolders, type Log, machineLine, projectPaths } from "../project";
+import { dockerAt } from "./client";
 import { dockerPackages, parseOsRelease } from "./packages";
 
 export interface DockerEngine {
@@ -19,7 +20,7 @@ export interface DockerEngine {
   cpus: number;
 }
 
-/** What a look for the engine found. `silent`: the CLI is there, no engine answers it. */
+/** What a search for the engine found. `silent`: the CLI is there, and no engine answers it. */
 export type DockerSearch =
   | { state: "answers"; engine: DockerEngine }
   | { state: "no-cli" }
@@ -37,9 +38,9 @@ const dockerInfo = z.object({
 /** The one place where a distribution puts the socket; /var/run is a link to /run. */
 const localEngine = /^unix:\/\/(\/var)?\/run\/docker\.sock$/;
 
-/** Asks the engine at `host` (`unix://…`, `ssh://…`, `tcp://…`) who it is; waits at most 30 s by default. */
+/** Asks the engine at `host` (`unix://…`, `ssh://…`, `tcp://…`) for its description; waits at most 30 s by default. */
 export async function findDocker(host: string, timeoutMs = 30_000): Promise<DockerSearch> {
-  const result = await run("docker", ["-H", host, "info", "--format", "{{json .}}"], { timeoutMs });
+  const result = await dockerAt(host).run(["info", "--format", "{{json .}}"], { timeoutMs });
   if (result.code === 127 && result.stdout === "" && result.stderr === "") return { state: "no-cli" };
   const info = dockerInfo.safeParse(parseJson(result.stdout));
   // Newer CLIs exit with 1 for an engine that does not answer, older ones with 0 and an empty description of it.
@@ -52,7 +53,7 @@ export async function findDocker(host: string, timeoutMs = 30_000): Promise<Dock
   if (/permission denied/i.test(words) && host.startsWith("unix:")) return { state: "denied" };
   const silence = result.code === 137 ? `no answer within ${timeoutMs / 1000} s` : `exit code ${result.code}`;
   const last = result.stderr.trim().split("\n").at(-1) || silence;
-  // Over ssh the CLI wraps what ssh said in a sentence that is wrong more often than right.
+  // Over ssh the CLI wraps ssh's message in a sentence that is usually wrong.
   const reason = last.replace(/^.*stderr=/, "").replace(/[.?!\s]+$/, "");
   return { state: "silent", reason };
 }
@@ -79,7 +80,7 @@ export interface EnsureDockerOptions {
   projectDir: string;
   /** Install without asking. */
   yes: boolean;
-  /** A person sits at a terminal; without one there is nobody to ask, and nothing is asked. */
+  /** A person is at the terminal. Without one nothing is asked. */
   interactive: boolean;
   /** Compose is needed too. Default: false. */
   compose?: boolean;

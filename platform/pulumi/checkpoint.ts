@@ -17,7 +17,7 @@ export function restoreCheckpoint({ engine, stack, log }: StackState): void {
   if (!stateDir) return;
   const file = join(stateDir, ".pulumi", "stacks", name, `${stack}.json`);
   const attributes = brokenAttributes(join(stateDir, ".pulumi"));
-  // Without a file there is no stack; a backup then only tells that there was one.
+  // Without a file there is no stack. A backup then only shows that there once was one.
   const broken = existsSync(file) && !isWhole(file);
   if (!broken && attributes.length === 0) return;
   refuseHeldLocks(stackLockFiles(engine.projectDir, stack), stack);

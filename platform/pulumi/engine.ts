@@ -8,7 +8,7 @@ import { installPulumi, type PulumiLock, type PulumiSources, readPulumiLock } fr
 
 /** Older engines lose state with --run-program (fixed up to this version). */
 export const minimumPulumi = "3.244.0";
-/** What is installed where there is none. */
+/** The version to install where there is none. */
 export const pinnedPulumi = readPulumiLock().version;
 
 export interface PulumiEngine {
@@ -55,7 +55,7 @@ export async function ensurePulumi(
   return { engine: undefined, reason: `Pulumi ${lock.version} cannot be installed: ${why}.` };
 }
 
-/** True when the person brings a passphrase of their own; an empty one counts, as it does for Pulumi. */
+/** True when the environment sets a passphrase. An empty one counts, as it does for Pulumi. */
 function bringsPassphrase(): boolean {
   return (
     process.env.PULUMI_CONFIG_PASSPHRASE !== undefined ||
@@ -70,7 +70,7 @@ function bringsPassphrase(): boolean {
 export function pulumiEnv(engine: PulumiEngine): Record<string, string> {
   const env: Record<string, string> = { PULUMI_SKIP_UPDATE_CHECK: "true" };
   if (!bringsPassphrase()) env.PULUMI_CONFIG_PASSPHRASE_FILE = ensurePassphrase(engine.projectDir);
-  // The language host lies beside the engine, and the engine looks for it on PATH.
+  // The engine looks for its language host on PATH, and the two are in the same folder.
   if (engine.program !== "pulumi")
     env.PATH = `${dirname(engine.program)}${delimiter}${process.env.PATH ?? ""}`;
   return env;
@@ -86,7 +86,7 @@ export function exportsFor(engine: PulumiEngine): string[] {
   return lines;
 }
 
-/** Runs a Pulumi command in the project's folder without prompts. Never rejects: the caller judges `code`. */
+/** Runs a Pulumi command in the project's folder without prompts. Never rejects; the caller checks `code`. */
 export function pulumi(engine: PulumiEngine, args: string[], options: RunOptions = {}): Promise<RunResult> {
   return run(engine.program, [...args, "--non-interactive"], {
     ...options,
@@ -140,6 +140,6 @@ export async function selectStack(engine: PulumiEngine, stack: string): Promise<
     "--secrets-provider",
     provider,
   ]);
-  // Selecting does not look at the passphrase; the first command that does would fail in the middle of the work.
+  // `pulumi stack select` does not check the passphrase. Without this check a later command would fail halfway.
   await pulumiOutput(engine, ["config", "--show-secrets", "--json", "--stack", stack]);
 }

@@ -21,7 +21,7 @@ export function readPulumiLock(): PulumiLock {
   return readJsonFile(join(packageDir, LOCK_FILE), lock, { fix: "Restore it from git." });
 }
 
-/** Where Pulumi is fetched from. The two are not kept by the same machines: who changes one archive has to change both. */
+/** Where Pulumi is downloaded from. Different servers hold the two, so an attacker would have to change both. */
 export interface PulumiSources {
   /** URL of the folder with the archives. */
   archives: string;
@@ -93,7 +93,7 @@ async function fetchTo(path: string, url: string, timeoutSeconds: number): Promi
   return answer.code === 0 ? undefined : failure(url, answer);
 }
 
-/** curl and not fetch: it knows the machine's proxy and certificates. */
+/** curl instead of fetch, because curl knows the machine's proxy and certificates. */
 function curlOptions(url: string, timeoutSeconds: number): string[] {
   const encrypted = url.startsWith("https:") ? ["--proto", "=https", "--proto-redir", "=https"] : [];
   return ["-fsSL", "--max-time", String(timeoutSeconds), "--connect-timeout", "10", ...encrypted];

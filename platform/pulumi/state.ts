@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { output, run, UserError } from "../process";
+import { dockerAt } from "../docker/client";
+import { UserError } from "../process";
 import { type Log, pulumiProject } from "../project";
 import { type PulumiEngine, pulumiOutput } from "./engine";
 
@@ -100,7 +101,7 @@ function processStat(pid: number): string | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return undefined;
   }
-  // Without /proc nothing tells whose number it is by now: whatever runs is taken for the holder.
+  // Without /proc nothing shows whether the PID has been reused, so any running process counts as the holder.
   return `${pid} (pulumi) S`;
 }
 
@@ -111,7 +112,7 @@ const resource = z.object({
   inputs: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** A resource as the state has it. What is secret in its inputs is encrypted there. */
+/** A resource as the state has it, with the secrets among its inputs encrypted. */
 export type StateResource = z.infer<typeof resource>;
 
 const exported = z.object({
@@ -121,7 +122,7 @@ const exported = z.object({
   }),
 });
 
-/** What the stack's state holds, without looking at the host. */
+/** Reads a stack's state, without asking the host. */
 export async function readState({ engine, stack }: StackState) {
   const text = await pulumiOutput(engine, ["stack", "export", "--stack", stack]);
   const { deployment } = exported.parse(JSON.parse(text));
@@ -137,7 +138,7 @@ export async function resolvePending(state: StackState): Promise<void> {
   const creates = pending.filter((operation) => operation.type === "creating");
   const root = resources.find((entry) => entry.type === "pulumi:pulumi:Stack");
   if (creates.length === 0) return;
-  // With the stack itself as the only target no resource is read again, so this works also while the host is down.
+  // With the stack as the only target Pulumi reads no resource again, so this works while the host is down.
   const target = root ? ["--target", root.urn] : [];
   const args = ["refresh", "--clear-pending-creates", "--yes", "--skip-preview", "--stack", state.stack];
   await pulumiOutput(state.engine, [...args, ...target]);
@@ -154,9 +155,9 @@ export interface HostObject {
 }
 
 /**
- * Which of a stack's containers are to be removed: unknown to the state, with a name of this stack, and not labelled
- * `gpubox.keep`. While the state's edge runs and none of its gateways does, the edge may send to an unknown gateway, which
- * then stays.
+ * Picks the containers of a stack to remove: those that the state does not know, that have a name of this stack and no label
+ * `gpubox.keep`. If the state's edge runs and none of its gateways does, the edge may be using an unknown gateway. Unknown
+ * gateways then stay.
  *
  * @param known docker ids in the state
  * @param prefix start of every name of this stack, `gpubox-<stack>`
@@ -179,58 +180,45 @@ function unknown(objects: HostObject[], known: Set<string>, prefix: string): Hos
 }
 
 /**
- * Removes containers and networks that carry the label `gpubox.stack=<stack>` and are unknown to the state: what a killed
- * `up` created and did not write down, what Compose runs of this stack, and everything after the state was lost. Volumes are never removed. Logs one line for each.
+ * Removes containers and networks that carry the label `gpubox.stack=<stack>` and that the state does not know: those that a
+ * killed `up` created and did not record, those that Compose runs for this stack, and all of them after the state was lost.
+ * Never removes volumes. Logs one line for each.
  *
  * @param docker address of the host's engine
  * @param prefix start of every name of this stack, `gpubox-<stack>`
  */
 export async function removeOrphans(options: StackState & { docker: string; prefix: string }): Promise<void> {
-  const { docker, log, prefix, stack } = options;
+  const { log, prefix, stack } = options;
+  const docker = dockerAt(options.docker);
   const { resources } = await readState(options);
   const kinds = ["docker:index/container:Container", "docker:index/network:Network"];
   const known = new Set(
     resources.filter((entry) => kinds.includes(entry.type)).flatMap((entry) => entry.id ?? []),
   );
-  const containers = await hostObjects(docker, stack, "container");
+  const labels = [`gpubox.stack=${stack}`];
+  const containers = (await docker.containers({ all: true, labels })).map(({ Id, Name, Config, State }) => ({
+    id: Id,
+    name: Name,
+    labels: Config.Labels,
+    running: isRunning(State.Status),
+  }));
   for (const { id, name } of orphanContainers(containers, known, prefix)) {
-    // An orphan may be a database at work on the volume: it gets the time to close it.
-    await output("docker", ["-H", docker, "stop", "-t", "60", id]);
-    await output("docker", ["-H", docker, "rm", id]);
+    // An orphan may be a database with an open volume, so it gets time to close it.
+    await docker.output(["stop", "-t", "60", id]);
+    await docker.output(["rm", id]);
     log(`  removed the container ${name}, which the stack's state does not know`);
   }
-  const networks = await hostObjects(docker, stack, "network");
+  const networks = (await docker.networks({ labels })).map(({ Id, Name, Labels }) => ({
+    ...{ id: Id, name: Name, labels: Labels, running: false },
+  }));
   for (const { id, name } of unknown(networks, known, prefix)) {
-    const removed = await run("docker", ["-H", docker, "network", "rm", id]);
+    const removed = await docker.run(["network", "rm", id]);
     if (removed.code === 0) log(`  removed the network ${name}, which the stack's state does not know`);
     else log(`  kept the network ${name}, which the stack's state does not know: a container uses it`);
   }
 }
 
-const inspected = z.array(
-  z.object({
-    Id: z.string(),
-    Name: z.string(),
-    Labels: z.record(z.string(), z.string()).nullish(),
-    Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).optional(),
-    State: z.object({ Running: z.boolean() }).optional(),
-  }),
-);
-
-async function hostObjects(
-  docker: string,
-  stack: string,
-  kind: "container" | "network",
-): Promise<HostObject[]> {
-  const all = kind === "container" ? ["--all"] : [];
-  const filter = ["--no-trunc", "--quiet", "--filter", `label=gpubox.stack=${stack}`];
-  const ids = await output("docker", ["-H", docker, kind, "ls", ...all, ...filter]);
-  if (ids === "") return [];
-  const text = await output("docker", ["-H", docker, kind, "inspect", ...ids.split("\n")]);
-  return inspected.parse(JSON.parse(text)).map(({ Id, Name, Labels, Config, State }) => ({
-    id: Id,
-    name: Name.replace(/^\//, ""),
-    labels: Config?.Labels ?? Labels ?? {},
-    running: State?.Running ?? false,
-  }));
+/** The engine counts a container that is paused or between two starts as running. */
+function isRunning(status: string): boolean {
+  return ["running", "paused", "restarting"].includes(status);
 }

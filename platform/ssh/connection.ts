@@ -4,22 +4,23 @@ import { join } from "node:path";
 import { connectionFolder, engineAddress } from "../../configs/network/engine";
 import { sshAddress } from "../../configs/schema/address";
 import type { HostConfig } from "../../configs/schema/host";
+import { dockerAt } from "../docker/client";
 import { UserError } from "../process";
 import { writePrivateFile } from "../project";
 import { ENGINE_PROBE, engineFailure, sshFailure } from "./failures";
 import { locked } from "./lock";
 import { sshConfig } from "./sshConfig";
 
-/** A stack's host, as far as a connection needs to know it. */
+/** The part of a stack config that a connection needs. */
 export interface StackHost {
   stack: string;
   host: HostConfig;
 }
 
-/** Milliseconds for a handshake through a jump host on a bad line. */
+/** Timeout in milliseconds for a handshake, long enough for a jump host on a slow line. */
 const OPEN_MS = 60_000;
 
-/** Milliseconds for an answer of the engine through an open connection. */
+/** Timeout in milliseconds for the engine's answer over an open connection. */
 const ANSWER_MS = 30_000;
 
 /**
@@ -37,7 +38,7 @@ export function connectHost(projectDir: string, at: StackHost): void {
   if (!address) return;
   connectSsh(projectDir, at);
   if (engineAnswers(at)) return;
-  // A line that was lost without a word counts as open, and a new member of the group docker is one only in a new connection.
+  // A connection that broke silently still counts as open, and a new member of the group docker needs a new connection.
   disconnectHost(at);
   connectSsh(projectDir, at);
   if (engineAnswers(at)) return;
@@ -60,10 +61,10 @@ export function connectSsh(projectDir: string, at: StackHost): void {
   process.chdir(projectDir);
   const folder = connectionFolder(stack);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  // Of two connections that are made at once, one would have neither an end nor a use.
+  // If two processes connected at once, one of the connections would be unused and never end.
   const words = locked(join(folder, "lock"), () => {
     const text = sshConfig(stack, host);
-    // A connection to where the config pointed before is not this one.
+    // The connection may lead to the host that the config named before.
     if (text !== read(join(folder, "config"))) disconnectHost(at);
     writePrivateFile(join(folder, "config"), text);
     if (isOpen(folder)) return undefined;
@@ -98,11 +99,11 @@ export function sshArguments(folder: string): string[] {
   return ["-F", join(folder, "config"), name];
 }
 
-/** Standard error of an attempt that failed; undefined when the connection is there. */
+/** Opens the connection. Returns the standard error of a failed attempt, undefined on success. */
 function openMaster(folder: string, socket: string): string | undefined {
   const log = join(folder, "log");
   rmSync(log, { force: true });
-  // A file and no pipe: the connection goes to the background and would hold a pipe open.
+  // A file instead of a pipe: the connection goes to the background and would keep a pipe open.
   const file = openSync(log, "w", 0o600);
   const forward = `${join(folder, "docker.sock")}:${socket}`;
   const opened = spawnSync(
@@ -115,7 +116,7 @@ function openMaster(folder: string, socket: string): string | undefined {
   if (opened.error && "code" in opened.error && opened.error.code === "ENOENT")
     throw new UserError("The program `ssh` is missing here.", "Type `sudo apt-get install openssh-client`.");
   if (opened.error) return "Connection timed out";
-  // A connection that persists swallows what its jump host's client says; one that does not repeats it.
+  // A persistent connection hides what its jump host's client says; one that does not persist shows it.
   const words = read(log);
   return /UNKNOWN port/.test(words) ? sayAgain(folder) : words;
 }
@@ -129,11 +130,11 @@ function isOpen(folder: string): boolean {
 }
 
 function engineAnswers(at: StackHost): boolean {
-  const ask = ["-H", engineAddress(at), "version", "--format", "{{.Server.Version}}"];
-  const { status, error } = spawnSync("docker", ask, { timeout: ANSWER_MS });
-  if (error && "code" in error && error.code === "ENOENT")
+  const ask = ["version", "--format", "{{.Server.Version}}"];
+  const { code } = dockerAt(engineAddress(at)).runSync(ask, ANSWER_MS);
+  if (code === 127)
     throw new UserError("The program `docker` is missing here.", "Install the Docker CLI on this machine.");
-  return status === 0;
+  return code === 0;
 }
 
 function ssh(folder: string, options: string[], { command = "", stdin = "" } = {}) {

@@ -3,7 +3,7 @@ import { dockerHostName } from "../../configs/network/engine";
 import { sshAddress } from "../../configs/schema/address";
 import type { HostConfig } from "../../configs/schema/host";
 
-/** The way in which ssh itself failed, from its last words on standard error. */
+/** How ssh itself failed, from the end of its standard error. */
 export function sshFailure(words: string, host: HostConfig): Failure {
   const name = dockerHostName(host.docker);
   const { machine, port } = whoAnswered(words, host);
@@ -57,7 +57,7 @@ export function sshFailure(words: string, host: HostConfig): Failure {
   };
 }
 
-/** What a look at the host over SSH found when its engine did not answer: lines of `key=value`, from `ENGINE_PROBE`. */
+/** What `ENGINE_PROBE` found on a host whose engine did not answer: lines of `key=value`. */
 export const ENGINE_PROBE = `
 s=$1
 printf 'user=%s\\n' "$(id -un)"
@@ -94,7 +94,7 @@ export function engineFailure(probe: string, host: HostConfig, stack: string): F
   };
 }
 
-/** ssh names the machine that failed: with a jump host it is one of two. */
+/** ssh names the machine that failed, which matters with a jump host. */
 function whoAnswered(words: string, host: HostConfig): { machine: string; port: number } {
   const own = sshAddress(host.docker)!;
   const [, connected, port] = /connect to host (\S+) port (\d+)/i.exec(words) ?? [];

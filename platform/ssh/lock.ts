@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 
-/** Milliseconds after which a lock is nobody's: two handshakes at their longest, and the number of a process may be another's by then. */
+/** A lock expires after this many milliseconds, the time of two slow handshakes. By then another process may have the holder's PID. */
 const STALE_MS = 180_000;
 
 /** Milliseconds between two tries. */
@@ -35,7 +35,7 @@ function isStale(path: string): boolean {
     const holder = Number(readFileSync(path, "utf8"));
     return Date.now() - statSync(path).mtimeMs > STALE_MS || (holder > 0 && !lives(holder));
   } catch {
-    // It was given back meanwhile.
+    // The holder has released it meanwhile.
     return false;
   }
 }

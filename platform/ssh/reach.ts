@@ -33,7 +33,7 @@ export async function reachEndpoint(config: StackConfig, endpoint: string): Prom
   return `http://${address}:${port}`;
 }
 
-/** It ends with this process: the next one makes its own. */
+/** It ends with this process; the next process makes its own. */
 async function forward({ stack }: StackConfig, { address, port }: ReachTarget): Promise<ReachTarget> {
   const here = await freePort();
   const spec = `127.0.0.1:${here}:${bracketed(address)}:${port}`;
@@ -49,7 +49,7 @@ async function forward({ stack }: StackConfig, { address, port }: ReachTarget): 
 }
 
 function cancel(folder: string, spec: string): void {
-  // The exit of a process waits for nothing: the child goes on alone.
+  // This process must be able to exit, so the child runs on its own.
   void run("ssh", ["-O", "cancel", "-L", spec, ...sshArguments(folder)]);
 }
 

@@ -2,10 +2,10 @@ import { connectionFolder } from "../../configs/network/engine";
 import { sshAddress } from "../../configs/schema/address";
 import type { HostConfig } from "../../configs/schema/host";
 
-/** Seconds that a connection without any channel stays open: the next command of the same change finds it. */
+/** An unused connection stays open for this many seconds, so that the next command can use it. */
 const PERSIST_SECONDS = 600;
 
-/** Seconds without an answer after which the connection counts as lost: three checks, 15 s apart. */
+/** A connection counts as lost after this many seconds without an answer: three checks, 15 s apart. */
 const ALIVE = ["ServerAliveInterval 15", "ServerAliveCountMax 3"];
 
 /**

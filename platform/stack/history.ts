@@ -5,14 +5,15 @@ import type { BoxPlan } from "../../configs/kit/types";
 import type { ModelLock } from "../../configs/models/facts";
 import { lockedSource } from "../../configs/models/lock";
 import { type DeployedBox, deployedBoxSchema } from "../../configs/plan/changeNotices";
-import { output, UserError } from "../process";
+import { dockerAt } from "../docker/client";
+import { UserError } from "../process";
 import { projectPaths } from "../project";
 import { readJsonFile } from "../userFiles";
 import { readModelLock, writeModelLock } from "./modelLock";
 import { sourcesOfStack } from "./modelSources";
 import { resolvedPath } from "./resolved";
 
-/** What the last `up` from this folder brought up; undefined where there was none. */
+/** What the last `up` from this folder deployed; undefined where there was none. */
 export function readDeployed(projectDir: string, stack: string): DeployedBox | undefined {
   const path = join(projectPaths(projectDir).root, `deployed.${stack}.json`);
   if (!existsSync(path)) return undefined;
@@ -21,10 +22,10 @@ export function readDeployed(projectDir: string, stack: string): DeployedBox | u
 
 const serving = z.object({ generation: z.string() });
 
-/** The generation that the edge serves now. */
+/** Asks the edge which generation serves now. */
 export async function servingGeneration(plan: BoxPlan): Promise<string> {
-  const args = ["-H", plan.docker, "exec", `${plan.prefix}-edge`, "cat", "/var/lib/gpubox/serving.json"];
-  return serving.parse(JSON.parse(await output("docker", args))).generation;
+  const args = ["exec", `${plan.prefix}-edge`, "cat", "/var/lib/gpubox/serving.json"];
+  return serving.parse(JSON.parse(await dockerAt(plan.docker).output(args))).generation;
 }
 
 /** Recorded generations of a stack, the newest first. */
@@ -35,13 +36,13 @@ export function recordedGenerations(projectDir: string, stack: string): string[]
   return readdirSync(folder).sort((a, b) => age(b) - age(a));
 }
 
-/** Where the files lie that a generation was made from. */
+/** Folder with the files that a generation was made from. */
 export function recordOf(projectDir: string, stack: string, generation: string): string {
   return join(projectPaths(projectDir).root, "history", stack, generation);
 }
 
 /**
- * What the models of a recorded generation were locked to. A model that was not locked then has the entry that it has now.
+ * The model lock of a recorded generation. A model that was not locked then has its present entry.
  *
  * @throws UserError when one of the locks is not valid
  */
@@ -50,7 +51,7 @@ export function recordedModelLock(projectDir: string, stack: string, generation:
 }
 
 /**
- * Puts the config back that made the generation before `now`, and what its models were locked to. Returns that generation.
+ * Restores the config and the model lock of the generation before `now`. Returns that generation.
  *
  * @throws UserError when none is recorded
  */

@@ -1,19 +1,19 @@
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { connectionFolder, dockerHostName, engineAddress } from "../../configs/network/engine";
 import { misplaced, type Owner, ownerFile, type Place } from "../../configs/plan/owner";
 import { sshAddress } from "../../configs/schema/address";
 import { hostSchema } from "../../configs/schema/host";
+import { dockerAt } from "../docker/client";
 import { UserError } from "../process";
 import { onConnection, type StackHost } from "../ssh/connection";
 
-/** Milliseconds for an answer of the engine. */
+/** Timeout in milliseconds for the engine's answer. */
 const ANSWER_MS = 30_000;
 
 /**
- * Refuses a stack that would touch what is another's, or that was moved without a word. Like `connectHost` it waits
- * without giving the event loop back. A host whose engine does not answer is nobody's.
+ * Refuses a stack that would change another stack's box, or that now points to another host. Like `connectHost` it blocks
+ * the event loop. A host whose engine does not answer counts as free.
  *
  * @param hostId the engine that the stack's file remembers
  * @throws UserError that says whose it is
@@ -30,7 +30,7 @@ export function checkPlace(at: StackHost, owner: Owner | undefined, hostId: stri
 }
 
 /**
- * Id of the engine that a stack's box is on; undefined for one of this machine, unless the stack was on another before.
+ * Id of the engine that runs a stack's box; undefined for this machine's engine, unless the stack was on another before.
  *
  * @param hostId the engine that the stack's file remembers
  */
@@ -51,14 +51,14 @@ function lookAt(at: StackHost, owner: Owner | undefined, hostId: string | undefi
   };
 }
 
-/** Directory on the host that a stack's running box has its files below, where there is such a box. */
+/** The data directory of a stack's running box; undefined where no such box runs. */
 function dataDirOf(engine: string, stack: string): string | undefined {
   const mounted = '{{range .Mounts}}{{if eq .Destination "/etc/gpubox"}}{{.Source}}{{end}}{{end}}';
   const files = dockerSays(engine, ["inspect", "--format", mounted, `gpubox-${stack}-edge`]);
   return files === "" ? undefined : posix.dirname(files);
 }
 
-/** A box of another checkout may have the same name, so the salt key's fingerprint has to be the same too. */
+/** A box of another checkout may have the same name, so the salt key's fingerprint must match too. */
 function runsHere({ stack, identity }: Owner): boolean {
   const dataDir = dataDirOf(hostSchema.parse({}).docker, stack);
   const found = dataDir === undefined ? {} : readHere(ownerFile(dataDir));
@@ -66,12 +66,8 @@ function runsHere({ stack, identity }: Owner): boolean {
 }
 
 function dockerSays(engine: string, args: string[]): string {
-  const said = spawnSync("docker", ["-H", engine, ...args], {
-    encoding: "utf8",
-    env: { ...process.env },
-    timeout: ANSWER_MS,
-  });
-  return said.status === 0 ? said.stdout.trim() : "";
+  const { code, stdout } = dockerAt(engine).runSync(args, ANSWER_MS);
+  return code === 0 ? stdout.trim() : "";
 }
 
 function readOnHost({ stack, host }: StackHost, path: string): Pick<Place, "owner" | "unreadable"> {

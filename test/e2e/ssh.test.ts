@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DriftReport } from "../../operations/drift/difference";
-import { buildRecipes, imageExists } from "../../operations/images/buildRecipes";
+import { buildRecipes } from "../../operations/images/buildRecipes";
+import { dockerAt } from "../../platform/docker/client";
 import { run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
 import { editStack } from "../support/box";
@@ -137,7 +138,7 @@ const answers = (url: string) =>
       const roles = ["gateway", "edge", "llamacpp"] as const;
       const images = [...roles, "base" as const].map((role) => recipeReference(laptop.dir, role));
       for (const image of images)
-        if (!(await imageExists(LOCAL, image)))
+        if (!(await dockerAt(LOCAL).hasImages(image)))
           await buildRecipes([...roles], { projectDir: laptop.dir, docker: LOCAL, log: () => {} });
       await host.copyImages(images);
       const up = await gpubox(laptop, "up");

@@ -21,7 +21,7 @@ export async function dumpBait(at: DatabaseAt, path: string, ...options: string[
   rmSync(path, { force: true });
   const script = `pg_dump -h /tmp -U postgres -Fc ${options.join(" ")} ${BAIT}`;
   const { code, stderr } = await withFile(path, "wx", (file) =>
-    child(insideDatabase(at, script), ["ignore", file, "pipe"]),
+    child(at.docker, insideDatabase(at, script), ["ignore", file, "pipe"]),
   );
   if (code !== 0) throw new Error(stderr);
   return readFileSync(path);

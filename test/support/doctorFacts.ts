@@ -2,7 +2,7 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
 import { diagnose } from "../../operations/doctor/diagnose";
 import type { ContainerFacts, Facts, RemoteFacts } from "../../operations/doctor/facts";
-import { targetsOf } from "../../operations/doctor/ways";
+import { upstreamAddresses } from "../../operations/doctor/routing";
 import { parseState } from "../../operations/host/state";
 import { testPlan } from "./stacks";
 
@@ -17,7 +17,7 @@ export const box = testPlan({
     lent: { engine: "openai", baseUrl: "http://lent:9000/v1", start: "manual" },
   },
 });
-export const valveTiny = targetsOf(box).find((target) => target.startsWith("valve-tiny:"))!;
+export const valveTiny = upstreamAddresses(box).find((target) => target.startsWith("valve-tiny:"))!;
 
 export const well = (role: string): ContainerFacts => ({
   name: `gpubox-test-${role}`,
@@ -54,7 +54,7 @@ export const healthy: Facts = {
   ports: [{ port: 4000, bind: "127.0.0.1", key: "gpubox:gateway.port", holder: "this box" }],
   listed: { status: 404 },
   databaseSeen: "Not connected",
-  reach: Object.fromEntries(targetsOf(box).map((target) => [target, "open"])),
+  reach: Object.fromEntries(upstreamAddresses(box).map((target) => [target, "open"])),
   redis: "PONG",
   postgres: "ready",
   valves: {

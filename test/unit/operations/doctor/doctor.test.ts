@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseStat } from "../../../../operations/doctor/collectInsides";
+import { parseStat } from "../../../../operations/doctor/collectServices";
 import { diagnose, rows, rowsMarkdown } from "../../../../operations/doctor/diagnose";
 import { parseRequest } from "../../../../operations/doctor/requests";
+import { concurrencyOf } from "../../../../operations/doctor/routing";
 import { configVerdict, type Verdict } from "../../../../operations/doctor/row";
-import { parallelLimit } from "../../../../operations/doctor/ways";
 import { packageDir } from "../../../../platform/project";
 import { BOX_CASES } from "../../../support/doctorBoxCases";
 import { box, findings, healthy, logged, with_ } from "../../../support/doctorFacts";
@@ -31,7 +31,7 @@ test.each(CASES)("%s is row %s and no other", (_, row, facts, what, fix) => {
 
 test("every row has a case", () => {
   // This box has nothing beside the way of its requests: doctorParts.test.ts has one that does.
-  const covered = new Set(["beside", ...CASES.map(([, row]) => row)]);
+  const covered = new Set(["auxiliary", ...CASES.map(([, row]) => row)]);
   expect(rows.map(({ id }) => id).filter((id) => !covered.has(id))).toEqual([]);
 });
 
@@ -83,7 +83,7 @@ test("HAProxy's statistics are read by the names of their fields", () => {
 });
 
 test("how many requests a server works on is what its command line says", () => {
-  expect(parallelLimit(box.backends[0]!)).toBe(2);
+  expect(concurrencyOf(box.backends[0]!)).toBe(2);
 });
 
 test("docs/trouble.md holds the table of rows", () => {

@@ -87,11 +87,11 @@ const ROWS: Record<string, string> = {
 };
 const models = modelServers(plan).flatMap(({ service, valve }) => [service, valve]);
 const rowOf = (role: string) =>
-  models.some(({ container }) => container.name === role) ? "model" : (ROWS[role] ?? "beside");
+  models.some(({ container }) => container.name === role) ? "model" : (ROWS[role] ?? "auxiliary");
 
 test("the box of these tests has every kind of part", () => {
   expect([...new Set(containers.map(({ role }) => rowOf(role)))].sort()).toEqual(
-    ["beside", "edge", "gateway", "model", "postgres", "redis"].sort(),
+    ["auxiliary", "edge", "gateway", "model", "postgres", "redis"].sort(),
   );
   expect(findings(well, plan)).toEqual([]);
 });

@@ -4,8 +4,8 @@ import { modelServers } from "../../configs/plan/box";
 import { edgeGateways } from "../../platform/box/edge";
 import { inGateway } from "../../platform/box/gateway";
 import type { Facts, ValveFacts } from "./facts";
-import { inside, LOOK_MS } from "./look";
-import { targetsOf } from "./ways";
+import { upstreamAddresses } from "./routing";
+import { execWithin, LOOK_MS } from "./timeLimits";
 
 /** One table of HAProxy's statistics: field name to value, a row for each server. */
 export function parseStat(csv: string): Record<string, string>[] {
@@ -20,11 +20,11 @@ export function parseStat(csv: string): Record<string, string>[] {
     .map((line) => Object.fromEntries(line.split(",").map((value, index) => [head[index] ?? "", value])));
 }
 
-/** What each valve says of its backend; valves that do not answer are left out. */
+/** How each valve sees its backend, without the valves that do not answer. */
 export async function valvesOf(box: BoxPlan): Promise<Record<string, ValveFacts>> {
   const ask = 'source /etc/gpubox/control.sh; ask "@1 show stat model 4 -1"';
   const looks = modelServers(box).map(async ({ instance, valve }) => {
-    const { stdout } = await inside(box, `${box.prefix}-${valve.container.name}`, ["bash", "-c", ask]);
+    const { stdout } = await execWithin(box, `${box.prefix}-${valve.container.name}`, ["bash", "-c", ask]);
     const servers = parseStat(stdout);
     const backend = servers.find(({ svname }) => svname === "backend");
     const waiting = servers.find(({ svname }) => svname === "waiting");
@@ -41,11 +41,11 @@ export async function valvesOf(box: BoxPlan): Promise<Record<string, ValveFacts>
 
 const serving = z.object({ generation: z.string() });
 
-/** The edge's own view: which generation serves, and what each gateway has. Undefined where the edge does not answer. */
+/** Asks the edge which generation serves, and for the state of each gateway. Undefined where it does not answer. */
 export async function edgeOf(box: BoxPlan): Promise<Facts["edge"]> {
   const [gateways, written] = await Promise.all([
     edgeGateways(box, LOOK_MS),
-    inside(box, `${box.prefix}-edge`, ["cat", "/var/lib/gpubox/serving.json"]),
+    execWithin(box, `${box.prefix}-edge`, ["cat", "/var/lib/gpubox/serving.json"]),
   ]);
   if (!gateways) return undefined;
   const generation = written.code === 0 ? serving.safeParse(parseJson(written.stdout)).data : undefined;
@@ -57,32 +57,34 @@ const looked = z.object({
   redis: z.string().nullable(),
 });
 
-/** Gateways that are asked what they reach: one may be paused or hang, and each costs the host a Python process. */
+/** Most gateways to ask. One of them may hang, and each costs the host a Python process. */
 const MOST_ASKED = 3;
 
-/** What the first of the gateways reaches that can be asked. */
-export async function gatewaysLook(
+/** Which upstreams, and whether Redis, the first gateway that answers can reach. */
+export async function gatewayConnections(
   box: BoxPlan,
   gateways: string[],
 ): Promise<Pick<Facts, "reach" | "redis">> {
-  const looks = await Promise.all(gateways.slice(0, MOST_ASKED).map((gateway) => gatewayLook(box, gateway)));
+  const looks = await Promise.all(
+    gateways.slice(0, MOST_ASKED).map((gateway) => connectionsFrom(box, gateway)),
+  );
   return looks.find(({ reach }) => reach) ?? {};
 }
 
-async function gatewayLook(box: BoxPlan, gateway: string): Promise<Pick<Facts, "reach" | "redis">> {
-  const targets = { GPUBOX_TARGETS: targetsOf(box).join(" ") };
+async function connectionsFrom(box: BoxPlan, gateway: string): Promise<Pick<Facts, "reach" | "redis">> {
+  const targets = { GPUBOX_TARGETS: upstreamAddresses(box).join(" ") };
   const result = await inGateway({ box, gateway }, "look.py", targets, LOOK_MS);
   const answer = looked.safeParse(parseJson(result.stdout));
   if (!answer.success) return {};
   return { reach: answer.data.reach, redis: answer.data.redis ?? undefined };
 }
 
-/** `ready`, or why Postgres is not; undefined without one of the box's own. */
-export async function postgresSays(box: BoxPlan): Promise<string | undefined> {
+/** `ready`, or why Postgres is not ready; undefined for a box without its own. */
+export async function postgresReadiness(box: BoxPlan): Promise<string | undefined> {
   if (!box.database) return undefined;
   const container = `${box.prefix}-${box.database.container.name}`;
   const ask = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" pg_isready -h 127.0.0.1 -U litellm -d litellm';
-  const { code, stdout, stderr } = await inside(box, container, ["sh", "-c", ask]);
+  const { code, stdout, stderr } = await execWithin(box, container, ["sh", "-c", ask]);
   return code === 0 ? "ready" : `${stdout}${stderr}`.trim().split("\n").at(-1) || undefined;
 }
 

@@ -4,7 +4,7 @@ import type { BoxPlan, ModelServerPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import { gatewayYaml } from "../../configs/plan/gatewayYaml";
 import { valveUrl } from "../../configs/plan/valve";
-import { ailment, containerOf } from "./ailments";
+import { containerOf, problemOf } from "./containerHealth";
 import type { Answer, Facts, Reachability } from "./facts";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
 
@@ -19,19 +19,19 @@ const deployments = z.object({
 
 const described = z.object({ models: z.record(z.string(), z.object({ prove: z.boolean() })) });
 
-/** A place that the gateway sends a model's requests to. */
-interface Way {
+/** An address that the gateway sends a model's requests to. */
+interface Upstream {
   model: string;
   /** `host:port`. */
   target: string;
-  /** The backend, where the way leads to a valve of this box. */
+  /** The backend, where the address is a valve of this box. */
   backend?: ModelServerPlan;
-  /** True where a person starts the server: it may be away. */
+  /** True where a person starts the server, which may be down. */
   manual: boolean;
 }
 
-/** Where the gateway's requests go, apart from providers whose address only LiteLLM knows. */
-export function waysOf(box: BoxPlan): Way[] {
+/** Where the gateway sends requests, without providers whose address only LiteLLM knows. */
+export function upstreamsOf(box: BoxPlan): Upstream[] {
   const { models } = described.parse(JSON.parse(box.gateway.description));
   return deployments.parse(gatewayYaml(box)).model_list.flatMap(({ model_name, litellm_params }) => {
     if (!litellm_params.api_base || !URL.canParse(litellm_params.api_base)) return [];
@@ -46,9 +46,9 @@ function hostPort(address: string): string {
   return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
 }
 
-/** Everything that a gateway has to reach. */
-export function targetsOf(box: BoxPlan): string[] {
-  return [...new Set(waysOf(box).map(({ target }) => target))];
+/** Addresses that a gateway must reach, as `host:port`. */
+export function upstreamAddresses(box: BoxPlan): string[] {
+  return [...new Set(upstreamsOf(box).map(({ target }) => target))];
 }
 
 const MET: Record<Exclude<Reachability, "open">, string> = {
@@ -57,8 +57,8 @@ const MET: Record<Exclude<Reachability, "open">, string> = {
   "no answer": "nothing answers",
 };
 
-/** Requests that a server works on at the same time, where its command line says so. */
-export function parallelLimit({ service }: ModelServerPlan): number | undefined {
+/** How many requests a server handles at the same time, where its command line says so. */
+export function concurrencyOf({ service }: ModelServerPlan): number | undefined {
   const { command } = service.container;
   const flags = ["--parallel", "--max-num-seqs", "--max-running-requests"];
   const index = command.findIndex((word) => flags.includes(word));
@@ -69,11 +69,11 @@ export function parallelLimit({ service }: ModelServerPlan): number | undefined 
 function reachFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
   const { reach, valves = {} } = facts;
   const outside = reach
-    ? waysOf(box).flatMap(({ model, target, backend, manual }) => {
+    ? upstreamsOf(box).flatMap(({ model, target, backend, manual }) => {
         const met = reach[target];
         if (!met || met === "open") return [];
-        // A valve that does not run is the model's own row.
-        if (backend ? ailment(containerOf(facts, backend.valve.container.name)) : manual) return [];
+        // The row `model` reports a valve that does not run.
+        if (backend ? problemOf(containerOf(facts, backend.valve.container.name)) : manual) return [];
         return [
           {
             what: `Model ${model}: the gateway cannot reach ${target}: ${MET[met]}.`,
@@ -88,7 +88,7 @@ function reachFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
     const { name } = backend.service.container;
     const container = containerOf(facts, name);
     const away = /^(DOWN|MAINT)/.test(valves[backend.instance]?.status ?? "");
-    if (!away || ailment(container) || container?.health !== "healthy") return [];
+    if (!away || problemOf(container) || container?.health !== "healthy") return [];
     return [
       {
         what: `Model ${backend.instance}: its server is well, but its valve cannot reach ${name}.`,
@@ -108,7 +108,7 @@ function slowFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
   if (!facts.valves) return undefined;
   const queues = modelServers(box).flatMap((backend) => {
     const { running = 0, held = 0 } = facts.valves?.[backend.instance] ?? {};
-    const slots = parallelLimit(backend);
+    const slots = concurrencyOf(backend);
     if (slots === undefined || running + held <= slots) return [];
     return [
       {
@@ -130,7 +130,7 @@ function status(answer: Answer | undefined): number | undefined {
   return answer && "status" in answer ? answer.status : undefined;
 }
 
-export const wayRows: Row[] = [
+export const routingRows: Row[] = [
   {
     id: "reach",
     symptom: "`connection refused` or `cannot connect to host` from LiteLLM",

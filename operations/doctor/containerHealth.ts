@@ -3,23 +3,23 @@ import { modelServers, servicesOf } from "../../configs/plan/box";
 import type { ContainerFacts, Facts } from "./facts";
 import { logsCommand, upCommand } from "./row";
 
-/** Seconds that a part of the box gets to answer when it is asked by its own health check. */
+/** A container gets this many seconds to answer its own health check. */
 export const ANSWER_SECONDS = 3;
 
-/** Exit status of a process that got SIGKILL: the kernel's, where it ran out of memory. */
+/** Exit status after SIGKILL, which the kernel sends when memory runs out. */
 const KILLED = 137;
 
-/** Statuses of a container that somebody ended: it left by itself at a signal, or was killed. */
+/** Exit statuses of a container that somebody stopped or killed. */
 const BY_HAND = [0, KILLED, 143];
 
-/** A container's own memory setting in the stack config. */
+/** The config key that sets a container's memory limit. */
 export function memoryKey(box: BoxPlan, role: string): string {
   const backend = modelServers(box).find(({ service }) => service.container.name === role);
   if (backend) return `gpubox:models.${backend.model}.memoryMiB`;
   return ["gateway", "cache", "database"].includes(role) ? `gpubox:${role}.memoryMiB` : "its memory limit";
 }
 
-/** The memory limit that the config plans for a container. */
+/** The memory limit of a container in the plan, in MiB. */
 export function limitOf(box: BoxPlan, role: string): number | string {
   return servicesOf(box).find(({ container }) => container.name === role)?.container.memoryMiB ?? "?";
 }
@@ -28,29 +28,29 @@ export function containerOf(facts: Facts, role: string): ContainerFacts | undefi
   return facts.containers?.find((one) => one.role === role);
 }
 
-/** A container that was ended by a person or a program, and not by itself or for its memory. */
-export function endedByHand({ state, exitCode, oomKilled }: ContainerFacts): boolean {
+/** True for a container that a person or a program stopped: it neither ended by itself nor ran out of memory. */
+export function stoppedByHand({ state, exitCode, oomKilled }: ContainerFacts): boolean {
   return state === "exited" && !oomKilled && BY_HAND.includes(exitCode);
 }
 
-/** A container that does not run well, in words. Undefined for one that does. */
-export function ailment(container: ContainerFacts | undefined): string | undefined {
+/** What is wrong with a container, as the end of a sentence; undefined for a healthy one. */
+export function problemOf(container: ContainerFacts | undefined): string | undefined {
   if (!container) return "is not there";
   const { state, oomKilled, error } = container;
   if (state === "paused") return "is paused";
-  if (state === "running") return runningAilment(container);
+  if (state === "running") return runningProblem(container);
   if (oomKilled) return "was killed: it needed more memory than its limit";
   if (state === "created") return error ? `did not start: ${error}` : "was made and never started";
   if (state === "restarting")
     return `ends again and again, ${container.restarts} times so far${last(container)}`;
-  if (!endedByHand(container)) return `ended with status ${container.exitCode}${last(container)}`;
-  // What ends by itself is started again: by Docker's rule only what was ended by hand stays down.
+  if (!stoppedByHand(container)) return `ended with status ${container.exitCode}${last(container)}`;
+  // Docker restarts a container that ends by itself. Only one that was stopped by hand stays down.
   return container.exitCode === KILLED
     ? "was killed by hand (status 137, and not for its memory), and Docker leaves it down"
     : `was stopped (status ${container.exitCode})`;
 }
 
-function runningAilment(container: ContainerFacts): string | undefined {
+function runningProblem(container: ContainerFacts): string | undefined {
   const { health, probe, halted = [] } = container;
   if (halted.length > 0) return `has a process that is stopped by a signal (${halted.join(", ")})`;
   if (health === "starting" || probe === "answers") return undefined;
@@ -63,8 +63,8 @@ function last({ lastWords }: ContainerFacts): string {
   return lastWords ? `: ${lastWords}` : "";
 }
 
-/** What to do about an ailing container that `up` starts. */
-export function remedy(box: BoxPlan, container: ContainerFacts | undefined, role: string): string {
+/** What to do about an unhealthy container of those that `up` starts. */
+export function fixFor(box: BoxPlan, container: ContainerFacts | undefined, role: string): string {
   if (container?.state === "paused") return `Run \`docker unpause ${container.name}\`.`;
   if (container?.oomKilled && container.state !== "running")
     return `Raise ${memoryKey(box, role)} (now ${limitOf(box, role)} MiB), then ${upCommand(box)}.`;
@@ -73,12 +73,12 @@ export function remedy(box: BoxPlan, container: ContainerFacts | undefined, role
   return `Run ${upCommand(box)}: it starts what should run.`;
 }
 
-/** A process that hangs does not take its stop signal, and a gateway has a quarter of an hour to finish. */
+/** A hanging process ignores its stop signal, and Docker would wait 15 minutes for a gateway. */
 function restart({ name }: ContainerFacts): string {
   return `docker restart -t 10 ${name}`;
 }
 
-/** What a person calls the part of the box that a container belongs to. */
+/** The name by which `gpubox logs` knows a container's part of the box. */
 function roleWord(box: BoxPlan, role: string): string {
   const backend = modelServers(box).find(({ service, valve }) =>
     [service, valve].some(({ container }) => container.name === role),

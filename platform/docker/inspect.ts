@@ -1,0 +1,125 @@
+import { z } from "zod";
+
+const words = z
+  .array(z.string())
+  .nullish()
+  .transform((list) => list ?? []);
+
+const table = z
+  .record(z.string(), z.string())
+  .nullish()
+  .transform((record) => record ?? {});
+
+const number = z.number().default(0);
+const flag = z.boolean().default(false);
+const text = z.string().default("");
+
+/** The engine writes names with a slash in front. */
+const containerName = z.string().transform((name) => name.replace(/^\//, ""));
+
+const ports = z
+  .record(z.string(), z.array(z.object({ HostIp: z.string(), HostPort: z.string() })).nullish())
+  .nullish()
+  .transform((bindings) => bindings ?? {});
+
+/**
+ * What gpubox reads of `docker container inspect`. The names are the engine's, which leaves out many of them, depending on its
+ * version. `Name` has no slash in front.
+ */
+export const containerSchema = z.object({
+  Id: z.string(),
+  Name: containerName,
+  /** Id of the image that it runs; `Config.Image` is the reference that it was made with. */
+  Image: z.string(),
+  RestartCount: number,
+  State: z.object({
+    Status: z.enum(["created", "running", "paused", "restarting", "removing", "exited", "dead"]),
+    ExitCode: number,
+    OOMKilled: flag,
+    Error: text,
+    StartedAt: text,
+    FinishedAt: text,
+    Health: z.object({ Status: z.string() }).nullish(),
+  }),
+  Config: z.object({
+    Image: z.string(),
+    Entrypoint: words,
+    Cmd: words,
+    User: text,
+    Env: words,
+    Labels: table,
+    StopSignal: z.string().optional(),
+    StopTimeout: z.number().nullish(),
+    Healthcheck: z
+      .object({ Test: words, Interval: number, Timeout: number, StartPeriod: number, Retries: number })
+      .nullish(),
+  }),
+  HostConfig: z.object({
+    Tmpfs: table,
+    PortBindings: ports,
+    ExtraHosts: words,
+    Memory: number,
+    MemorySwap: number,
+    ShmSize: number,
+    NanoCpus: number,
+    CpuShares: number,
+    CpuQuota: number,
+    CpusetCpus: text,
+    PidsLimit: z.number().nullish(),
+    MemoryReservation: number,
+    ReadonlyRootfs: flag,
+    Init: z.boolean().nullish(),
+    Privileged: flag,
+    CapAdd: words,
+    CapDrop: words,
+    SecurityOpt: words,
+    Ulimits: z.array(z.object({ Name: z.string(), Soft: z.number(), Hard: z.number() })).nullish(),
+    IpcMode: text,
+    PidMode: text,
+    UTSMode: text,
+    NetworkMode: text,
+    GroupAdd: words,
+    Devices: z.array(z.object({ PathOnHost: z.string() })).nullish(),
+    DeviceRequests: z.array(z.object({ DeviceIDs: words })).nullish(),
+    RestartPolicy: z.object({ Name: z.string() }),
+    LogConfig: z.object({ Type: z.string(), Config: table }),
+  }),
+  Mounts: z.array(
+    z.object({
+      Type: z.string(),
+      Name: z.string().optional(),
+      Source: text,
+      Destination: z.string(),
+      RW: z.boolean(),
+    }),
+  ),
+  NetworkSettings: z.object({
+    /** Ports that are published now; `HostConfig.PortBindings` are those that it was made with. */
+    Ports: ports,
+    Networks: z
+      .record(z.string(), z.object({ Aliases: words }))
+      .nullish()
+      .transform((networks) => networks ?? {}),
+  }),
+});
+
+export type InspectedContainer = z.infer<typeof containerSchema>;
+
+/** What gpubox reads of `docker image inspect`. */
+export const imageSchema = z.object({
+  Id: z.string(),
+  Config: z.object({ Env: words, Labels: table }),
+});
+
+export type InspectedImage = z.infer<typeof imageSchema>;
+
+/** What gpubox reads of `docker network inspect`. */
+export const networkSchema = z.object({
+  Id: z.string(),
+  Name: z.string(),
+  Driver: z.string(),
+  Internal: z.boolean(),
+  Labels: table,
+});
+
+export type InspectedNetwork = z.infer<typeof networkSchema>;
