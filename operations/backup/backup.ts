@@ -24,7 +24,7 @@ export async function backUp(store: Store, reason: string, log: Log): Promise<st
   }
   const folder = newFolder(store);
   try {
-    // Before the dump: nothing in it may be younger than its name says.
+    // Taken before the dump, so that nothing in it is newer than its name says.
     const madeAt = new Date().toISOString();
     const tables = await dump(job, join(folder, DUMP));
     const config = projectPaths(projectDir).stackConfig(job.stack);
@@ -66,7 +66,7 @@ export async function backUp(store: Store, reason: string, log: Log): Promise<st
   }
 }
 
-/** A backup that nobody hears of is still a backup. */
+/** A failure here does not fail the backup. */
 async function tellMonitors({ job }: Store, log: Log): Promise<void> {
   if (!job.tell) return;
   const { code, stderr } = await dockerAt(job.docker).script(job.tell);

@@ -18,7 +18,7 @@ export interface CheckedBackup {
   signed: boolean;
 }
 
-/** How a backup is looked at. */
+/** How to check a backup. */
 export interface Trust {
   signingKey: string;
   /** Take a backup without a signature; a wrong one is refused all the same. */
@@ -71,7 +71,7 @@ export async function withChecked<T>(
   }
 }
 
-/** A backup of the first format names its dump only; the files beside it are nobody's business then. */
+/** A manifest of the first format names only the dump, so other files are ignored. */
 function refuseOthers(from: string, { format, files }: Manifest): void {
   const known = [MANIFEST, SIGNATURE, ...Object.keys(files)];
   const others = readdirSync(from).filter((name) => !known.includes(name));

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { dockerArguments } from "../../platform/docker/client";
 
-/** Characters that are kept of errors, and that output may have: a dump has a say in how much there is. */
+/** Limits in characters for errors and output, because a hostile dump could make them endless. */
 const KEPT = { stdout: 64 << 20, stderr: 1 << 20 };
 
 interface Ended {
@@ -11,7 +11,7 @@ interface Ended {
   stderr: string;
 }
 
-/** `docker` with a file in place of a pipe: a dump may be larger than this process should hold. */
+/** Runs `docker` with a file instead of a pipe, because a dump may be too large for this process' memory. */
 export function child(
   docker: string,
   args: string[],
@@ -24,7 +24,7 @@ export function child(
     for (const name of ["stdout", "stderr"] as const)
       process[name]?.setEncoding("utf8").on("data", (chunk: string) => {
         said[name] = (said[name] + chunk).slice(-KEPT[name]);
-        // The beginning of a list must not get lost: what cannot be kept whole has failed.
+        // A list must not lose its beginning, so output that is too long is a failure.
         if (name === "stdout" && said.stdout.length === KEPT.stdout) process.kill("SIGKILL");
       });
     const end = (code: number | null) => resolve({ code: code ?? 137, ...said });
@@ -49,7 +49,7 @@ export async function withFile<T>(
   }
 }
 
-/** The end of what a program said, without what would steer a terminal: a dump has a say in it. */
+/** The last lines of a program's errors without control characters, because a hostile dump can put some there. */
 export function lastWords(stderr: string, code: number): string {
   const lines = stderr.trim().split("\n").slice(-3);
   return (

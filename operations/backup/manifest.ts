@@ -31,7 +31,7 @@ const filesSchema = z.strictObject({
   [BESIDE[1]]: fileSchema.optional(),
 });
 
-/** Some of it reaches a terminal or names a container. */
+/** Restricted, because some of it reaches a terminal or names a container. */
 const line = z
   .string()
   .max(400)
@@ -51,7 +51,7 @@ const known = {
 
 const signedSchema = z.strictObject({ format: z.literal(2), ...known, files: filesSchema });
 
-/** What was written before backups were signed: it knows the dump only. */
+/** The format from before backups were signed, which has only the dump. */
 const unsignedSchema = z
   .object({ ...known, sha256: fileSchema.shape.sha256, bytes: fileSchema.shape.bytes })
   .transform(({ sha256, bytes, ...rest }) => ({
@@ -62,7 +62,7 @@ const unsignedSchema = z
 
 const manifestSchema = z.union([signedSchema, unsignedSchema]);
 
-/** What is known of a backup. */
+/** A backup's manifest. */
 export type Manifest = z.infer<typeof manifestSchema>;
 
 /** A manifest as it lies there; whether what it says is so is another question. */
@@ -88,7 +88,7 @@ export async function writeManifest(
   return manifest;
 }
 
-/** True for a folder that a whole backup lies in. */
+/** True for a folder with a complete backup. */
 export function isBackup(folder: string): boolean {
   return lstatSync(join(folder, MANIFEST), { throwIfNoEntry: false }) !== undefined;
 }

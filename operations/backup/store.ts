@@ -11,7 +11,7 @@ import { resticSnapshots, takeFromRestic } from "./restic";
 export interface Store {
   projectDir: string;
   job: BackupJob;
-  /** A directory named at the command line; relative to where the command was typed. */
+  /** A directory from the command line, relative to the working directory. */
   directory?: string;
 }
 
@@ -49,7 +49,7 @@ export function newFolder(store: Store): string {
   }
 }
 
-/** A directory of this user alone. */
+/** Folder for copies in the making, which only this user can read. */
 function stagingOf({ projectDir }: Store): string {
   ensureProjectFolders(projectDir);
   const staging = join(projectPaths(projectDir).root, "staging");
@@ -57,7 +57,7 @@ function stagingOf({ projectDir }: Store): string {
   return staging;
 }
 
-/** Gives a whole backup its name: the stack and the moment. Returns its path. */
+/** Gives a complete backup its final name, the stack and the time. Returns its path. */
 export function settle(folder: string, { stack, madeAt }: Manifest): string {
   const moment = madeAt.replace(/[-:]|\.\d+/g, "");
   const base = resolve(folder, "..", `${stack}-${moment}`);
@@ -127,7 +127,7 @@ function inDirectory(store: Store): StoredBackup[] {
     .sort((a, b) => (rank(a) < rank(b) ? 1 : -1));
 }
 
-/** One that cannot be read is none: --from says why. */
+/** Unreadable ones are left out; --from says why. */
 function keptIn(name: string, { job }: Store): (StoredBackup & { signed: boolean })[] {
   try {
     const { parse, signature } = readManifest(name, job.signingKey);

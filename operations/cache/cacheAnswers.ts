@@ -39,8 +39,8 @@ export function answersNamespace(box: BoxPlan): string {
 }
 
 /**
- * Removes every answer from Redis, and nothing else: limits and the router's state stay. Returns how many there were. Gateways remember some
- * themselves: see {@link restartGateways}.
+ * Removes every answer from Redis, and nothing else: limits and the router's state stay. Returns the number of answers. Gateways
+ * also cache some in memory: see {@link restartGateways}.
  *
  * @throws UserError where there is no cache of answers, or it cannot be reached
  */
@@ -58,7 +58,7 @@ export async function clearAnswers(box: BoxPlan): Promise<number> {
   return removed.parse(JSON.parse(result.stdout)).removed;
 }
 
-/** Seconds from a healthy gateway to the edge's own look at it. */
+/** The edge gets this many seconds to notice a healthy gateway. */
 const NOTICED_SECONDS = 60;
 
 /**

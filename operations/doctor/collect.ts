@@ -14,7 +14,7 @@ import { firewallStep, rulesHidden } from "../host/firewall";
 import { firewallInput } from "../host/firewallInput";
 import { planHost } from "../host/planHost";
 import { readHost } from "../host/prepare";
-import { collectNetworks, containersOf } from "./collectContainers";
+import { collectContainers, collectNetworks } from "./collectContainers";
 import { readRecentLogs } from "./collectRequests";
 import { edgeOf, gatewayConnections, postgresReadiness, valvesOf } from "./collectServices";
 import { ANSWER_SECONDS } from "./containerHealth";

@@ -1,7 +1,7 @@
 import type { BoxPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 
-/** Whose requests a part of the box matters to. */
+/** Which clients depend on a part of the box. */
 export interface Affected {
   /** Public names of models; empty where it is none in particular. */
   models: string[];
@@ -12,7 +12,7 @@ export interface Affected {
 export const everybody: Affected = { models: [], who: "all clients" };
 export const nobody: Affected = { models: [], who: "nobody's requests" };
 
-/** Who notices when a container, by its logical name, is not as planned. */
+/** Which clients notice when a container, named by its role, is not as planned. */
 export function affectedBy(box: BoxPlan, container: string): Affected {
   const models = modelServers(box)
     .filter(({ service, valve }) => [service, valve].some((one) => one.container.name === container))

@@ -15,11 +15,11 @@ export interface DriftOptions {
   box: BoxPlan;
   /** NVIDIA devices that the config declares. */
   gpus: string[];
-  /** Values, for the hashes of the files that hold them; they go nowhere else. */
+  /** Values of secrets, used only to hash the files that hold them. */
   secrets: SecretValues;
 }
 
-/** Looks at everything that `drift` compares. Changes nothing. */
+/** Collects everything that `drift` compares. Changes nothing. */
 export async function collectDrift({ box, gpus, secrets }: DriftOptions): Promise<DriftFacts> {
   const services = servicesOf(box);
   const directories = services.map(({ directory }) => directory);
@@ -36,7 +36,7 @@ export async function collectDrift({ box, gpus, secrets }: DriftOptions): Promis
     networks,
     volumes,
     images,
-    // Read by a container of the edge's image: without that nothing can be said, and `up` brings it first.
+    // A container of the edge's image reads them. Without that image they stay unknown, and `up` gets the image first.
     directories: images.includes(box.edge.container.image)
       ? await hostDirectories(
           box,

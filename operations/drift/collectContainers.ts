@@ -8,7 +8,7 @@ import { healthText, mountText, publishText, type Settings } from "./settings";
 const MiB = 1024 ** 2;
 const NANOSECONDS = 1e9;
 
-/** Containers that are the box's, say so, or are on one of its own networks; stopped ones too. */
+/** Containers with the stack's label, with a name of the box, or on one of its networks; stopped ones too. */
 export async function hostContainers(box: BoxPlan): Promise<HostContainer[]> {
   const { docker, prefix, stack } = box;
   const networks = new Set(box.networks.filter(({ external }) => !external).map(({ name }) => name));
@@ -25,7 +25,7 @@ export async function hostContainers(box: BoxPlan): Promise<HostContainer[]> {
   return found.map((one) => hostContainer(one, images));
 }
 
-/** What an image brings of its own is no difference. By id and by reference. */
+/** Images by id and by reference. What a container has from its image is no difference. */
 async function imagesById(docker: string, references: string[]): Promise<Map<string, InspectedImage>> {
   const images = new Map<string, InspectedImage>();
   for (const reference of new Set(references)) {
@@ -70,14 +70,14 @@ function settingsOf(one: InspectedContainer, image: InspectedImage | undefined):
     labels: Object.fromEntries(
       Object.entries(Config.Labels).filter(([label, value]) => image?.Config.Labels[label] !== value),
     ),
-    // A container without a network is in the one that is called none.
+    // Docker reports a container without a network as one on the network `none`.
     networks: Object.fromEntries(
       Object.entries(NetworkSettings.Networks)
         .filter(([network]) => network !== "none")
         .map(([network, { Aliases }]) => [network, Aliases.filter((alias) => !own.has(alias)).sort()]),
     ),
     mounts: Mounts
-      // Volumes without a name are an image's own.
+      // An anonymous volume comes from the image.
       .filter(
         ({ Type, Name = "" }) => Type !== "tmpfs" && !(Type === "volume" && /^[0-9a-f]{64}$/.test(Name)),
       )

@@ -1,6 +1,6 @@
 import type { GpuProcess } from "./facts";
 
-/** Runs a command on the host and gives what it printed; rejects where it cannot. */
+/** Runs a command on the host and returns its output; rejects when it fails. */
 export type OnHost = (script: string) => Promise<string>;
 
 /**
@@ -12,7 +12,7 @@ nvidia-smi --query-compute-apps=gpu_uuid,pid,used_memory,process_name --format=c
 for pid in $(nvidia-smi --query-compute-apps=pid --format=csv,noheader | sort -u); do echo "=$pid"; cat "/proc/$pid/cgroup" 2>/dev/null; done; true`;
 
 /**
- * Which processes have memory of the declared GPUs, or why nobody knows.
+ * Which processes use memory of the declared GPUs, or why that is unknown.
  *
  * @param declared indexes or UUIDs of the config; of a slice of a GPU all processes are told, as its UUID is not in the list
  */

@@ -6,15 +6,15 @@ import type { Difference } from "./difference";
 import type { DriftFacts, HostContainer } from "./facts";
 import { plannedSettings, settingDifferences } from "./settings";
 
-/** A planned container, and the one on the host that stands for it. */
+/** A planned container and its counterpart on the host. */
 export interface Pair {
   service: ServicePlan;
-  /** Name on the host; of a gateway that is missing, the start of it. */
+  /** Name on the host; for a missing gateway, the start of its name. */
   name: string;
   found?: HostContainer;
 }
 
-/** Each planned container with what is on the host for it. Gateways are known by their generation: their names are random. */
+/** Each planned container with its counterpart on the host. Gateways have random names and are matched by generation. */
 export function pairs(box: BoxPlan, { containers }: DriftFacts): Pair[] {
   return servicesOf(box).flatMap((service): Pair[] => {
     const name = `${box.prefix}-${service.container.name}`;
@@ -32,7 +32,7 @@ export function pairs(box: BoxPlan, { containers }: DriftFacts): Pair[] {
   });
 }
 
-/** What of the planned containers is missing, rests, or was made otherwise. */
+/** Planned containers that are missing, do not run, or have other settings. */
 export function containerDifferences(box: BoxPlan, facts: DriftFacts, up: string): Difference[] {
   return pairs(box, facts).flatMap((pair): Difference[] => {
     const { service, name, found } = pair;

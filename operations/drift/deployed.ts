@@ -1,6 +1,6 @@
 import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
 
-/** A resource of the state, as far as repairs need it. */
+/** The part of a resource in the state that repairs need. */
 export interface DeployedResource {
   urn: string;
   type: string;
@@ -22,7 +22,7 @@ export function deployedContainers(
   return all.filter(({ inputs }) => inputs?.name === `${box.prefix}-${service.container.name}`);
 }
 
-/** True where the last `up` made the service by the plan that holds now: what differs was changed on the host, and not in the config. */
+/** True where the plan of the service has not changed since the last `up`: any difference was made on the host. */
 export function isUnchanged(service: ServicePlan, box: BoxPlan, state: DeployedResource[]): boolean {
   const containers = deployedContainers(service, box, state);
   const spec = service.container.labels["gpubox.spec"];
@@ -32,7 +32,7 @@ export function isUnchanged(service: ServicePlan, box: BoxPlan, state: DeployedR
   return Array.isArray(triggers) && triggers.includes(service.directory.hash);
 }
 
-/** The gate behind a container: it waits for it, and has it read its files anew. */
+/** The resource that waits for a container to be healthy, and that reloads its files. */
 export function readyOf(
   container: DeployedResource,
   state: DeployedResource[],

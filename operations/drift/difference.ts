@@ -13,7 +13,7 @@ export type DriftKind =
   | "edge"
   | "gpu";
 
-/** One thing on the host that is not as planned. */
+/** One difference of the host from the plan. */
 export interface Difference {
   kind: DriftKind;
   /** Name or path on the host. */
@@ -22,36 +22,36 @@ export interface Difference {
   what: string;
   /** One sentence: what to do. */
   fix: string;
-  /** False: only a person can put it right, because it is not the box's. */
+  /** False: only a person can repair it, because it does not belong to the box. */
   byUp: boolean;
   affected: Affected;
-  /** How `up` repairs it. Absent where a refresh of the state and what follows from it does. */
+  /** How `up` repairs it. Absent where Pulumi's refresh is enough. */
   repair?: Repair;
 }
 
 export type Repair =
-  /** Make the container anew. */
+  /** Replace the container. */
   | { do: "replace"; container: string }
-  /** A running container takes another limit of its processes. */
+  /** Change the process limit of the running container. */
   | { do: "limit"; container: string; processes: number }
-  /** It has only to go on. */
+  /** Unpause it. */
   | { do: "unpause"; container: string }
-  /** It has the place of one of the box's, and the state does not know it. */
+  /** Remove it: it has the name of one of the box's containers, and the state does not know it. */
   | { do: "remove container"; container: string }
   | { do: "remove network"; network: string }
-  /** Write the directory's files again after `paths` are gone; who read them has to read them anew if `reread`. */
+  /** Remove `paths` and write the directory's files again. With `reread` their readers must reload them. */
   | { do: "write"; directory: string; paths: string[]; reread: boolean }
-  /** Make a directory that a container writes to, with its owner and mode. */
+  /** Create a directory that a container writes to, with its owner and mode. */
   | { do: "make"; directory: string; reread: boolean }
-  /** Send to the planned gateways again. */
+  /** Switch the edge back to the planned gateways. */
   | { do: "switch" };
 
-/** What `drift` says. */
+/** The result of `drift`. */
 export interface DriftReport {
   stack: string;
   differences: Difference[];
   /** True: the stack config is not the one of the last `up`, and what it changes counts as a difference. */
   configChanged: boolean;
-  /** What could not be looked at, with the reason. */
+  /** What could not be checked, with the reason. */
   notChecked: string[];
 }

@@ -1,6 +1,6 @@
 import type { Settings } from "./settings";
 
-/** What was seen of a host, as plain data. It holds hashes of files and no content. */
+/** What was found on a host, as plain data, with hashes of files and without their content. */
 export interface DriftFacts {
   /** Containers that carry the label of this stack, have a name of it, or are on one of its networks. */
   containers: HostContainer[];
@@ -11,7 +11,7 @@ export interface DriftFacts {
   images: string[];
   /** Path to what lies there; a path without a directory is left out. */
   directories: Record<string, HostDirectory>;
-  /** Directory to its files' hashes as planned, which only who knows the secrets can tell. */
+  /** Directory to the planned hashes of its files, which depend on the secrets. */
   planned: Record<string, Record<string, string>>;
   /** The generation that the edge serves, and how it sees each gateway. Undefined where the edge does not say. */
   serving?: { generation?: string; gateways: string[] };
@@ -24,7 +24,7 @@ export interface HostContainer {
   /** Name on the host. */
   name: string;
   state: "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
-  /** What it runs is not what the image's reference means by now. */
+  /** The image's reference points to another image by now. */
   staleImage: boolean;
   settings: Settings;
 }
@@ -54,7 +54,7 @@ export interface HostEntry {
   sha256?: string;
 }
 
-/** A process that has memory of a GPU. */
+/** A process that uses memory of a GPU. */
 export interface GpuProcess {
   /** UUID. */
   gpu: string;

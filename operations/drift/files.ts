@@ -14,17 +14,17 @@ export function plannedHashes({ files }: DirectoryPlan, secrets: SecretValues): 
   );
 }
 
-/** One thing about a directory that is not as planned. */
+/** One difference of a directory from its plan. */
 export interface FileDifference {
   /** Absolute path. */
   path: string;
-  /** Behind the path in a sentence: `is missing`. */
+  /** Follows the path in a sentence: `is missing`. */
   what: string;
-  /** True: what stands in the files is another, so that who reads them may have read that. */
+  /** True: the files' content differs, so their readers may have read the wrong content. */
   content: boolean;
 }
 
-/** How a directory of planned files differs from its plan. Content is compared by hash and never told. */
+/** How a directory of planned files differs from its plan. Content is compared by hash and never shown. */
 export function fileDifferences(
   plan: DirectoryPlan,
   hashes: Record<string, string>,

@@ -8,7 +8,7 @@ import { collectDrift } from "./collect";
 import { drift } from "./drift";
 import { planRepairs } from "./repairs";
 
-/** Seconds that a container gets to end: it may be a database at work on the volume. */
+/** A container gets this many seconds to stop, because it may be a database with an open volume. */
 const STOP_SECONDS = "60";
 
 /**
@@ -52,7 +52,7 @@ export async function repairDrift(
   return repairs.replace.flatMap((urn) => ["--replace", urn]);
 }
 
-/** A network goes only when nothing is on it; what was on it is made anew. */
+/** Disconnects every container first, as Docker requires. Pulumi replaces those containers. */
 async function removeNetwork(docker: DockerClient, network: string): Promise<void> {
   const format = "{{range $id, $_ := .Containers}}{{$id}} {{end}}";
   const members = await docker.output(["network", "inspect", "--format", format, network]);

@@ -6,7 +6,7 @@ import { type DeployedResource, deployedContainers, isUnchanged, readyOf, switch
 import type { Difference, DriftReport, Repair } from "./difference";
 import type { DriftFacts } from "./facts";
 
-/** What `up` does before Pulumi converges, and what Pulumi is told to make anew. */
+/** What `up` repairs before Pulumi runs, and what Pulumi must replace. */
 export interface Repairs {
   /** Sentences of what is repaired. */
   said: string[];
@@ -14,10 +14,10 @@ export interface Repairs {
   unpause: string[];
   /** Limits of processes, by the ids of their containers. */
   limits: { container: string; processes: number }[];
-  /** Ids of containers that have the place of one of the box's. */
+  /** Ids of containers that have the name of one of the box's. */
   remove: string[];
   networks: string[];
-  /** Paths that have to go before their directory is written. */
+  /** Paths to remove before their directory is written. */
   clear: string[];
   write: DirectoryPlan[];
   make: WritableDirectoryPlan[];
@@ -67,7 +67,7 @@ interface Known {
   state: DeployedResource[];
 }
 
-/** Nothing where another part of `up` sees to it, or where the plan has changed. */
+/** Nothing where another part of `up` repairs it, or where the plan has changed. */
 function repairOf(repair: Repair, owners: ServicePlan[], known: Known): Partial<Repairs> | undefined {
   const { box, state } = known;
   switch (repair.do) {
@@ -92,7 +92,7 @@ function repairOf(repair: Repair, owners: ServicePlan[], known: Known): Partial<
     case "write": {
       if (!owners[0]) return undefined;
       const { path } = owners[0].directory;
-      // A directory that is made anew is not the one that the container sees.
+      // The container would still see the old directory.
       const whole = repair.paths.includes(path);
       return {
         clear: repair.paths.filter((one) => one !== path),
@@ -125,7 +125,7 @@ function ownersOf({ subject, repair }: Difference, box: BoxPlan, facts: DriftFac
   );
 }
 
-/** What a refresh takes for a container that is there. A paused one runs by then: it was unpaused. */
+/** States of a container that a refresh keeps. A paused one has been unpaused by then. */
 const THERE = ["running", "paused", "restarting"];
 
 /** URNs of a service's containers. Of one that does not run, a refresh makes another anyway. */

@@ -1,7 +1,7 @@
 import { stableJson } from "../../configs/kit/text";
 import type { BoxPlan, ContainerPlan } from "../../configs/kit/types";
 
-/** What a container was made with, in the same words whether it is planned or read from the host. Lists are sorted where their order says nothing. */
+/** The settings of a container, in one form for planned and for inspected ones. Lists whose order does not matter are sorted. */
 export interface Settings {
   image: string;
   entrypoint: string[];
@@ -9,7 +9,7 @@ export interface Settings {
   user: string;
   env: Record<string, string>;
   labels: Record<string, string>;
-  /** Network's name to the names that the container answers to there. */
+  /** Network name to the container's aliases there. */
   networks: Record<string, string[]>;
   /** `/srv/a -> /etc/a, read-only`. */
   mounts: string[];
@@ -19,7 +19,7 @@ export interface Settings {
   hosts: string[];
   memoryMiB: number;
   memorySwapMiB: number;
-  /** 0: the engine's own. */
+  /** 0: the engine's default. */
   shmMiB: number;
   /** Processes and threads at most; 0: no limit. */
   processes: number;
@@ -43,7 +43,7 @@ export interface Settings {
   log: string;
 }
 
-/** What the Docker provider is told of a container, as the engine should know it. */
+/** The settings of a planned container, as the engine should report them. */
 export function plannedSettings(plan: ContainerPlan, { networks }: BoxPlan): Settings {
   const nameOf = (role: string) => networks.find((network) => network.role === role)?.name ?? role;
   return {
@@ -100,7 +100,7 @@ export function healthText(
   return stableJson({ test, intervalSeconds, timeoutSeconds, retries, startPeriodSeconds });
 }
 
-/** How settings are called in a sentence, where their key does not say it. */
+/** Names of settings in a sentence, where they differ from their keys. */
 const NAMES: Partial<Record<keyof Settings, string>> = {
   env: "environment",
   hosts: "host names",
@@ -122,7 +122,7 @@ const NAMES: Partial<Record<keyof Settings, string>> = {
   restart: "restart policy",
 };
 
-/** How a container differs from its plan: a phrase for each setting. Values of the environment are never told. */
+/** How a container differs from its plan: a phrase for each setting. Values of environment variables never appear. */
 export function settingDifferences(planned: Settings, found: Settings): string[] {
   return (Object.keys(planned) as (keyof Settings)[]).flatMap((key) => {
     if (stableJson(planned[key]) === stableJson(found[key]) || isEnginesOwn(key, planned, found)) return [];
@@ -130,12 +130,12 @@ export function settingDifferences(planned: Settings, found: Settings): string[]
   });
 }
 
-/** What nobody planned, and an engine, its settings or an image bring: to replace the container would not change it. */
+/** Differences that come from the engine, its settings or an image. Replacing the container would not change them. */
 function isEnginesOwn(key: keyof Settings, planned: Settings, found: Settings): boolean {
   if (key === "stopSignal") return planned.stopSignal === "";
   if (key === "shmMiB") return planned.shmMiB === 0;
   if (key === "ulimits") return planned.ulimits.every((one) => found.ulimits.includes(one));
-  // A kernel that cannot limit swap.
+  // The kernel cannot limit swap.
   return key === "memorySwapMiB" && found.memorySwapMiB < 0;
 }
 

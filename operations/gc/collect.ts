@@ -28,11 +28,11 @@ import { garbage, type HostImage, type HostItem, type Inventory, type KeepList }
 /** Recorded generations that stay: the one that serves, and the one that a rollback brings back. */
 const KEPT_GENERATIONS = 2;
 
-/** A thing that nothing uses, and the host that it is on. */
+/** An unused thing, and the host that it is on. */
 export interface Garbage extends HostItem {
   /** Address of the Docker engine. */
   docker: string;
-  /** The box's directory, for what lies in it. */
+  /** The box's data directory. */
   dataDir: string;
   /** An image of the host with a shell. */
   toolsImage: string;
@@ -61,7 +61,7 @@ export async function findGarbage(projectDir: string): Promise<Garbage[]> {
     const { docker, dataDir } = current;
     connectStack(projectDir, current.stack);
     const toolsImage = current.edge.container.image;
-    // One engine has several addresses: another socket, or the connection of another stack.
+    // Several addresses may lead to one engine: another socket, or another stack's connection.
     const engine = await dockerAt(docker).output(["info", "--format", "{{.ID}}"]);
     const seen = new Set(found.filter((item) => item.engine === engine).map(({ name }) => name));
     const inventory = await inventoryOf(projectDir, docker, dataDir, toolsImage);
@@ -72,7 +72,7 @@ export async function findGarbage(projectDir: string): Promise<Garbage[]> {
 }
 
 /**
- * Removes one thing. An image that came to be used in the meantime stays.
+ * Removes one thing. An image that is in use by now stays.
  *
  * @throws UserError when the host refuses
  */
@@ -130,7 +130,7 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
 function planFile(folder: string, stack: string, known: { resolved: Resolved; lock: ModelLock }): BoxPlan {
   const names = [...generatedSecrets, ...encryptedNames(folder, stack)];
   const standIns = Object.fromEntries(names.map((name) => [name, `sk-stands-in-for-${name}`]));
-  // Checked without the lock: what is to be kept does not depend on whether it would be refused today.
+  // Parsed without the lock: a config that would be refused today still needs its files.
   const raw = { ...readStackFile(folder, stack, standIns), saltFingerprint: undefined };
   return planBox({
     config: parseStack(raw),

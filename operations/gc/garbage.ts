@@ -1,4 +1,4 @@
-/** Something on the host that gpubox once brought there. */
+/** Something that gpubox once put on the host. */
 export interface HostItem {
   kind: "image" | "weights" | "generation";
   /** Reference of an image, absolute path of the others. */
@@ -12,7 +12,7 @@ export interface HostImage extends HostItem {
   id: string;
 }
 
-/** What lies on one host. */
+/** What is on one host. */
 export interface Inventory {
   images: HostImage[];
   weights: HostItem[];
@@ -23,7 +23,7 @@ export interface Inventory {
   mounted: string[];
 }
 
-/** What must stay, whatever runs. */
+/** What must stay, whether it runs or not. */
 export interface KeepList {
   /** Plans of every stack's present config, of what serves and of what a rollback would bring back. */
   plans: unknown[];

@@ -7,7 +7,7 @@ import { ensureProjectFolders, imagesDir, type Log, projectPaths } from "../../p
 import { type Recipe, recipeReference, STARTS_FROM } from "../../platform/stack/recipes";
 import { aptMirrors } from "./aptMirrors";
 
-/** What a build takes on two cores and an ordinary line; a person who waits wants to know for how long. */
+/** Usual duration of a build on two cores with an ordinary connection, shown to whoever waits. */
 const USUAL_TIME: Partial<Record<Recipe, string>> = {
   base: "40 s",
   gateway: "1 min",
@@ -38,7 +38,7 @@ export interface BuildOptions {
   log: Log;
 }
 
-/** What the default stack runs; the other recipes are built when a stack needs them, or by name. */
+/** The recipes of the default stack. Others are built by name, or when a stack needs them. */
 export const defaultRecipes: readonly ImageRole[] = ["gateway", "edge", "cache", "database", "llamacpp"];
 
 /**
@@ -147,7 +147,7 @@ async function build(
     `${recipe}: building from images/${recipe} (about ${USUAL_TIME[recipe] ?? "a minute"}), log in ${shown}`,
   );
   const start = Date.now();
-  // Through a shell for the redirection alone: the log can be followed while the build runs.
+  // A shell redirects the output, so that the log can be followed while the build runs.
   const result = await run("sh", ["-c", 'exec "$@" >"$GPUBOX_BUILD_LOG" 2>&1', "sh", program, ...args], {
     // The classic builder takes a local base image and needs no plugin, which Debian does not package.
     env: { DOCKER_HOST: docker, DOCKER_BUILDKIT: "0", GPUBOX_BUILD_LOG: logFile },

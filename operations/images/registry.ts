@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Architecture, architectures } from "../../configs/schema/host";
 
-/** Why a digest could not be had. The message is one sentence for a person and becomes the lock's `reason`. */
+/** Why a digest could not be resolved. The message is one sentence and becomes the lock's `reason`. */
 export class UnresolvedImage extends Error {
   override name = "UnresolvedImage";
 }
@@ -191,7 +191,7 @@ function request(
   method: "GET" | "HEAD",
   { timeoutMs, token }: RequestOptions,
 ): Promise<Response> {
-  // Docker, too, speaks plain HTTP to a registry on this machine, and to no other without being told.
+  // Like Docker, use plain HTTP only for a registry on this machine.
   const scheme = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(host) ? "http" : "https";
   return fetched(new URL(`${scheme}://${host}${path}`), {
     method,

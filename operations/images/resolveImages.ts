@@ -101,7 +101,7 @@ async function requireEngine(docker: string): Promise<void> {
   );
 }
 
-/** Without the tag: Docker ignores it beside a digest, and `docker-compose` 1.29 stumbles over both. */
+/** Without the tag: Docker ignores it next to a digest, and `docker-compose` 1.29 fails with both. */
 function lockedReference({ image, digest }: LockEntry): string | undefined {
   return digest ? `${image}@${digest}` : undefined;
 }
@@ -126,7 +126,7 @@ async function registryFailures(
   );
 }
 
-/** Fills in the digests that the lock lacks, now that a registry answers; the reviewer of the lock's change decides. */
+/** Adds the digests that the lock lacks, now that a registry answers. The reviewer of the lock's change decides. */
 async function resolveMissing(
   projectDir: string,
   lock: ImageLock,

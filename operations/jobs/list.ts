@@ -53,7 +53,7 @@ export async function showJob(job: string, options: JobsOptions = {}): Promise<L
 export async function recordedJobs(docker: string, stack: string): Promise<Set<string>> {
   const containers = await jobContainers(docker, stack);
   const meant = containers.filter(({ folder }) => {
-    // Another user's folder is closed: whoever cannot read the record cannot say that there is none.
+    // Another user's folder may be closed. Without reading the record nobody can say that there is none.
     if (!isReadable(folder)) return true;
     const record = readJobRecord(folder);
     return record !== undefined && !record.stoppedAt;
@@ -61,7 +61,7 @@ export async function recordedJobs(docker: string, stack: string): Promise<Set<s
   return new Set(meant.map(({ id }) => id));
 }
 
-/** Jobs that run, or are meant to. */
+/** Names of jobs that have a container. */
 export async function livingJobs(docker: string, stack: string): Promise<string[]> {
   return (await jobContainers(docker, stack)).map(({ job }) => job);
 }

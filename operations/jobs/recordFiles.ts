@@ -10,7 +10,7 @@ import { type JobRecord, recordSchema } from "./record";
 /** `nobody` of the gateway's image: root's own jobs run as it. */
 const NOBODY = 65534;
 
-/** Where jobs have their folders: artifacts/litellm of the project unless somebody says otherwise. */
+/** Folder of the jobs' folders. Default: artifacts/litellm of the project. */
 export function artifactsFolder(projectDir: string, artifacts?: string): string {
   return artifacts === undefined ? join(projectDir, "artifacts", "litellm") : resolve(artifacts);
 }
@@ -29,7 +29,7 @@ export function jobFolder(artifacts: string, job: string): string {
   );
 }
 
-/** Whom a job's files and gateway belong to. */
+/** The user that owns a job's files and runs its gateway. */
 export function owner(): FileOwner {
   const uid = process.getuid?.() ?? 0;
   return uid === 0 ? { uid: NOBODY, gid: NOBODY } : { uid, gid: process.getgid?.() ?? uid };
@@ -39,7 +39,7 @@ export function owner(): FileOwner {
 export function makeFolder(folder: string, { uid, gid }: FileOwner): void {
   for (const path of [folder, join(folder, "log"), join(folder, EDGE_FOLDER)]) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
-    // One that is there already may be open to others.
+    // An existing folder may be open to others.
     chmodSync(path, 0o700);
     own(path, { uid, gid });
   }
@@ -59,7 +59,7 @@ export function writeRecord(record: JobRecord, to: FileOwner): void {
   writeOwnFile(join(record.folder, "job.json"), `${JSON.stringify(record, null, 2)}\n`, to);
 }
 
-/** A job that is over: its end stands in its record, and its keys are gone. */
+/** Ends a job: writes its end into its record and removes its keys. */
 export function endRecord(record: JobRecord): JobRecord {
   const stopped = { ...record, stoppedAt: new Date().toISOString() };
   for (const file of [ENV_FILE, join(EDGE_FOLDER, "keys.map")])
@@ -83,7 +83,7 @@ export function readJobRecord(folder: string): JobRecord | undefined {
   }
 }
 
-/** What clients of a job send, from the file that only its owner reads. */
+/** The key that clients of a job send, from a file that only its owner can read. */
 export function readJobKey(folder: string): string {
   const text = readFileSync(join(folder, ENV_FILE), "utf8");
   const [, word] = /^LITELLM_MASTER_KEY='(.*)'$/m.exec(text) ?? [];

@@ -83,18 +83,18 @@ async function end(
   // was made to be waited for.
   const engine = dockerAt(docker);
   for (const edge of await jobEdges(docker, stack, job)) {
-    await gone(engine, ["stop", ...(await grace(engine, edge)), edge]);
-    await gone(engine, ["rm", edge]);
+    await unlessGone(engine, ["stop", ...(await grace(engine, edge)), edge]);
+    await unlessGone(engine, ["rm", edge]);
   }
-  await gone(engine, ["stop", ...(await grace(engine, id)), id]);
-  await gone(engine, ["rm", id]);
+  await unlessGone(engine, ["stop", ...(await grace(engine, id)), id]);
+  await unlessGone(engine, ["rm", id]);
   log(`${job} is stopped; \`gpubox trajectory check ${folder}/log --stack ${stack}\` proves its log`);
   // The job may have been started anew meanwhile.
   return record && readJobRecord(folder)?.container === record.container ? endRecord(record) : record;
 }
 
-/** A step on the way out of a container. Somebody else may have gone it at the same time. */
-async function gone(docker: DockerClient, args: string[]): Promise<void> {
+/** Stops or removes a container. Accepts that somebody else has done it at the same time. */
+async function unlessGone(docker: DockerClient, args: string[]): Promise<void> {
   const { code, stderr } = await docker.run(args);
   if (code !== 0 && !/No such container|already in progress/.test(stderr))
     throw new UserError(`Docker said: ${stderr.trim().split("\n").at(-1)}.`, "Look at the container.");

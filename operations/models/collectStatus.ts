@@ -11,7 +11,7 @@ import { valvesOf } from "../doctor/collectServices";
 import { parseRequest } from "../doctor/requests";
 import { type ModelStatus, modelStatus } from "./status";
 
-/** Milliseconds for the list of models: the edge holds a request for a minute when no gateway is there. */
+/** Timeout in milliseconds for the list of models. Without a gateway the edge would hold the request for a minute. */
 const LIST_MS = 8_000;
 
 const list = z.object({ data: z.array(z.object({ id: z.string() })) });

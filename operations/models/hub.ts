@@ -2,7 +2,7 @@ import { HubApiError, listFiles, modelInfo } from "@huggingface/hub";
 import type { LockedFile } from "../../configs/models/facts";
 import { UserError } from "../../platform/process";
 
-/** How a hub is reached. */
+/** How to reach a hub. */
 export interface HubAccess {
   /** Base URL; default Hugging Face. */
   endpoint?: string;
@@ -36,13 +36,13 @@ export function hubFetch(access: HubAccess): typeof fetch {
   };
 }
 
-/** What the hub library takes beside the repository. */
+/** Arguments of the hub library, in addition to the repository. */
 export function hubConnection(access: HubAccess): { hubUrl: string; fetch: typeof fetch } {
   return { hubUrl: hubUrl(access), fetch: hubFetch(access) };
 }
 
 /**
- * The commit that a revision points to now. A full commit is its own answer and asks nobody.
+ * The commit that a revision points to now. A full commit needs no request.
  * @throws UserError where the hub does not answer, or has no such repository or revision
  */
 export async function resolveRevision(repo: string, revision: string, access: HubAccess): Promise<string> {
@@ -71,7 +71,7 @@ export async function filesAt(repo: string, commit: string, access: HubAccess): 
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Runs a request to the hub and says its failures as a person needs them. */
+/** Runs a request to the hub and turns its failures into user errors. */
 export async function asked<Answer>(
   repo: string,
   access: HubAccess,

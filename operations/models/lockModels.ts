@@ -5,7 +5,7 @@ import { readModelLock, writeModelLock } from "../../platform/stack/modelLock";
 import type { HubAccess } from "./hub";
 import { currentRevision, readSource, resolveSource } from "./resolve";
 
-/** What became of one source. */
+/** The result for one source. */
 export interface SourceChange {
   source: string;
   before: Locked | undefined;
@@ -48,7 +48,7 @@ async function resolveChange(
     if (before?.revision && (await currentRevision(parsed, access)) === before.revision)
       return { source, before, after: before };
     const after = await resolveSource(source, access);
-    // A file of the host has no revision: it is the same when all but the date is.
+    // A file of the host has no revision. It is unchanged when everything but the date is equal.
     const same =
       before && JSON.stringify({ ...after, resolvedAt: before.resolvedAt }) === JSON.stringify(before);
     return { source, before, after: same ? before : after };

@@ -93,7 +93,7 @@ function containerName(plan: BoxPlan, { service }: Server): string {
   return `${plan.prefix}-${service.container.name}`;
 }
 
-/** Docker's word for a container's state. One that is restarting counts as running: Docker means it to run. */
+/** Whether a container runs. One that is restarting counts, because Docker starts it again. */
 async function stateOf(plan: BoxPlan, server: Server): Promise<"running" | "stopped"> {
   const args = ["inspect", "--format", "{{.State.Status}}", containerName(plan, server)];
   const result = await dockerAt(plan.docker).run(args);
@@ -105,7 +105,7 @@ async function stateOf(plan: BoxPlan, server: Server): Promise<"running" | "stop
   return ["running", "restarting", "paused"].includes(result.stdout.trim()) ? "running" : "stopped";
 }
 
-/** A slot that runs may load its largest model at any time, so it counts with that. */
+/** Refuses a start that does not fit. A running slot counts with its largest model, which it may load at any time. */
 async function requireRoom(plan: BoxPlan, server: Server): Promise<void> {
   if (!server.needs) return;
   const others = serversOf(plan).filter((one) => one.title !== server.title && one.needs);
@@ -138,7 +138,7 @@ function drain(plan: BoxPlan, valve: ServicePlan, argument: number | "--undo") {
   return dockerAt(plan.docker).exec(name, ["bash", "/etc/gpubox/drain.sh", String(argument)]);
 }
 
-/** A valve that is gone has nothing to undo: it begins open. */
+/** A missing valve needs nothing: it starts open. */
 async function undrain(plan: BoxPlan, { valves }: Server): Promise<void> {
   for (const valve of valves) await drain(plan, valve, "--undo");
 }

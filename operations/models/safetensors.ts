@@ -59,7 +59,7 @@ export async function readSafetensors(
   };
 }
 
-/** The index of the shards, else the one file. Other weights beside them (an adapter, a consolidated copy) are not the model. */
+/** The index of the shards, else the single file. Other weights in the folder (an adapter, a consolidated copy) are not the model. */
 function weightsOf(all: LockedFile[]): string | undefined {
   const paths = all.map(({ path }) => path).filter((path) => !path.includes("/"));
   return (

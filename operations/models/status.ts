@@ -17,15 +17,15 @@ export interface ModelStatus {
   up: boolean | null;
   /** Whether its server takes requests; null for one that is loaded on demand and may be asked. */
   loaded: boolean | null;
-  /** In a word or two, for people. */
+  /** The state in a word or two, for people. */
   state: string;
   /** Requests that ended in the last minute; null where nobody counts them. */
   requestsPerMinute: number | null;
-  /** Requests that it has now, those included that wait for it. */
+  /** Requests that it has now, including waiting ones. */
   requestsNow: number | null;
 }
 
-/** What was seen of the box. */
+/** What was found on the box. */
 export interface ModelFacts {
   containers: ContainerFacts[];
   /** Instance to what its valve says. */
@@ -60,7 +60,7 @@ export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts
       return {
         ...common,
         up,
-        // Whether it is in memory just now, only its slot knows.
+        // Only its slot knows whether it is in memory.
         loaded: serves && onDemand ? null : serves,
         state: serves ? (onDemand ? "loads on demand" : "loaded") : stateOf(container, backend.start),
         requestsPerMinute: facts.lastMinute[instance] ?? null,

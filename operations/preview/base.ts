@@ -5,7 +5,7 @@ import { z } from "zod";
 import { MODEL_LOCK_FILE } from "../../configs/models/lock";
 import { output, run, UserError } from "../../platform/process";
 
-/** What a plan is made from beside the planner itself. */
+/** The files that a plan is made from. */
 const INPUTS = [MODEL_LOCK_FILE, "images", "assets"];
 
 /** Files of a commit in a folder of their own. */
@@ -61,7 +61,7 @@ export function hadStack(folder: string, stack: string): boolean {
   return existsSync(join(folder, `Pulumi.${stack}.yaml`));
 }
 
-/** True where a stack's file was there at the base and is not any more. */
+/** True where the stack had a file at the base and has none now. */
 export async function isRemoved(projectDir: string, stack: string, ref: string): Promise<boolean> {
   if (hadStack(projectDir, stack)) return false;
   const object = `${await mergeBase(projectDir, ref)}:./Pulumi.${stack}.yaml`;

@@ -19,7 +19,7 @@ import type { Changes, ModelChange, Side } from "./types";
  * @param known what really was deployed and what would be, with the secrets' real fingerprints. Default: what the two plans say
  */
 export function compare(before: Side | undefined, after: Side, known?: Identity): Changes {
-  // A box at another host is another box: nothing of the old one is replaced, and nothing that it has is there.
+  // A box on another host is a new box: it replaces nothing of the old one and has none of its data.
   const old = before && isOtherHost(before, after) ? undefined : before;
   const identity = old && (known ?? { before: deployedBox(old.plan), after: deployedBox(after.plan) });
   const containers = containerChanges(old, after, identity);
@@ -40,7 +40,7 @@ export function compare(before: Side | undefined, after: Side, known?: Identity)
   };
 }
 
-/** True where `up` would change nothing. A preview has more than changes: notes and policies stand there all the same. */
+/** True where `up` would change nothing. The preview may still show notes and policies. */
 export function changesNothing(changes: Changes): boolean {
   const { settings, models, destinations, containers, gaps, steps, gpus, downloads, ports, secrets, data } =
     changes;

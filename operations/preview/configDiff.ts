@@ -3,7 +3,7 @@ import { textWithoutSecrets, withoutSecrets } from "../../configs/policy/plainte
 import { sections } from "../../configs/stack/config";
 import type { ConfigChange } from "./types";
 
-/** Characters of a value that a reviewer is shown. */
+/** Most characters of a value to show. */
 const LONGEST = 80;
 
 type Values = Record<string, unknown>;
@@ -32,7 +32,7 @@ export function diffValues(before: unknown, after: unknown, path: string): Confi
   ];
 }
 
-/** What differs in the sections beside the models. Keys at the top that are no sections are secrets: only their names count. */
+/** Differences outside the models. Top-level keys that are no sections are secrets, of which only the names count. */
 export function diffSettings(before: Values, after: Values): ConfigChange[] {
   return Object.keys(sections).flatMap((name) =>
     diffValues(before[name] ?? {}, after[name] ?? {}, `gpubox:${name}`),

@@ -9,10 +9,10 @@ import { secretsOf } from "../../configs/stack/optionalModels";
 import { code } from "./markdown";
 import type { Destination, DestinationChange, Side } from "./types";
 
-/** Characters of an address that a reviewer is shown beside its host. */
+/** Most characters of an address to show next to its host. */
 const LONGEST = 200;
 
-/** To whom requests go, and with which keys, wherever that is not what it was. */
+/** Changes of where requests go, and with which keys. */
 export function destinationChanges(before: Side | undefined, after: Side): DestinationChange[] {
   const [a, b] = [before ? destinationsOf(before) : {}, destinationsOf(after)];
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((who): DestinationChange[] => {
@@ -96,7 +96,7 @@ function namesOf(secrets: { name: string }[]): string[] {
   return [...new Set(secrets.map(({ name }) => name))].sort();
 }
 
-/** The host first: an address may be long, and begin with what looks like the host of somebody else. */
+/** The host first, because a long address may begin with something that looks like another host. */
 function addressOf(url: string): string {
   const shown = cut(visible(textWithoutSecrets(url)), LONGEST);
   return URL.canParse(url) ? `${new URL(url).host} (${shown})` : shown;

@@ -5,7 +5,7 @@ import { lockedSource } from "../../configs/models/lock";
 import { instancesOf } from "../../configs/stack/instances";
 import type { Download, Side } from "./types";
 
-/** What has to come to the host that it does not have by then: images and weights, with the sizes that the locks know. */
+/** Images and weights that the host must download, with the sizes that the locks know. */
 export function downloads(before: Side | undefined, after: Side): Download[] {
   return [...images(before, after), ...weights(before, after)];
 }

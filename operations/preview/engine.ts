@@ -3,7 +3,7 @@ import { findPulumi, pulumi } from "../../platform/pulumi/engine";
 
 const previewed = z.object({ changeSummary: z.record(z.string(), z.number()).default({}) });
 
-/** What Pulumi's own preview counts, or why there is none. It needs the stack's state and passphrase. */
+/** The counts of Pulumi's own preview, or why there is none. It needs the stack's state and passphrase. */
 export type EngineView = { counts: Record<string, number> } | { reason: string };
 
 /** Asks the engine what it would do: operation to the number of resources. Never throws: a reviewer has the plan anyway. */

@@ -2,7 +2,7 @@ import { MIB } from "../../configs/capacity/lines";
 import { planStackGpus } from "../../configs/capacity/stack";
 import type { GpuChange, GpuUse, Side } from "./types";
 
-/** The devices of which somebody gets another share. */
+/** Devices on which a model's share of memory changes. */
 export function gpuChanges(before: Side | undefined, after: Side): GpuChange[] {
   const [a, b] = [before ? usesOf(before) : {}, usesOf(after)];
   return [...new Set([...Object.keys(a), ...Object.keys(b)])]
@@ -10,7 +10,7 @@ export function gpuChanges(before: Side | undefined, after: Side): GpuChange[] {
     .map((device) => ({ device, before: a[device], after: b[device] }));
 }
 
-/** Device to who has how much of it while everything runs that starts by itself. */
+/** Device to the memory of each model on it, while everything runs that starts by itself. */
 export function usesOf({ config, lock }: Pick<Side, "config" | "lock">): Record<string, GpuUse> {
   const mib = (bytes: number) => Math.round(bytes / MIB);
   return Object.fromEntries(

@@ -11,10 +11,10 @@ export function markdown(line: string): string {
   return atStart(text.replaceAll("``", "`&#8203;`"));
 }
 
-/** A value of somebody's as code: it has no backtick, which would end it. */
+/** A foreign value as code. Backticks are removed, because one would end it. */
 export function code(text: string): string {
   const line = visible(text).replaceAll("`", "'");
-  // Of spaces alone there is no code in Markdown.
+  // Markdown has no code of spaces alone.
   return line.trim() === "" ? "`(empty)`" : `\`${line}\``;
 }
 

@@ -15,7 +15,7 @@ import { openRecord, realIdentity } from "./record";
 import { type PlannedSide, planSide } from "./side";
 import type { Preview, Side } from "./types";
 
-/** One of the two boxes, and what a reader has to know of it. */
+/** One of the two boxes, with notes for the reader. */
 interface Before {
   side?: Side;
   /** As words: what the preview compares with. */
@@ -95,7 +95,7 @@ async function fromRecord(projectDir: string, stack: string, after: PlannedSide)
   }
 }
 
-/** A base that this gpubox cannot plan must not hide what the change makes. */
+/** Even if this gpubox cannot plan the base, the preview shows the result of the change. */
 function attempt(plan: () => Side): { side?: Side; notes: string[] } {
   try {
     return { side: plan(), notes: [] };
@@ -111,7 +111,7 @@ function attempt(plan: () => Side): { side?: Side; notes: string[] } {
 
 const wrapped = z.object({ encryptionsalt: z.string().optional() });
 
-/** Another passphrase encrypts every secret anew, whatever its value. */
+/** With another passphrase every secret has new encrypted text, whatever its value. */
 function rewrapped(before: string, after: string, stack: string): string[] {
   const salt = (folder: string) =>
     wrapped.safeParse(readYaml(join(folder, `Pulumi.${stack}.yaml`))).data?.encryptionsalt;

@@ -21,14 +21,14 @@ export function previewText(preview: Preview): string {
   return [...head.map(visible), ...parts].join("\n\n");
 }
 
-/** The whole in one line; `strong` renders one of changes. */
+/** The preview in one line; `strong` renders it when there are changes. */
 function summaryOf(preview: Preview, strong: (text: string) => string): string {
   const { unfinished } = preview;
   if (changesNothing(preview)) return unfinished ? strong(UNFINISHED) : NOTHING;
   return strong([headline(preview), ...(unfinished ? ["the last `up` did not finish"] : [])].join("; "));
 }
 
-/** The same for a comment on a pull request: what clients notice is open, the rest folded. */
+/** The preview as a comment on a pull request: what clients notice is open, the rest is folded. */
 export function previewMarkdown(preview: Preview): string {
   const summary = summaryOf(preview, (text) => `**${markdown(text)}**`);
   const parts = [heading(preview.stack), markdown(`Against ${preview.base}.`), summary];
@@ -43,7 +43,7 @@ export function previewMarkdown(preview: Preview): string {
   return `${parts.join("\n\n")}\n`;
 }
 
-/** A config that no box can be made of, for a comment on a pull request. */
+/** A config that cannot be planned, for a comment on a pull request. */
 export function mistakesMarkdown(stack: string, problems: Problem[]): string {
   const lines = problems.flatMap(({ path, what, details = [], fix }) => [
     `- ${code(path)}: ${markdown(`${what} ${fix}`)}`,
