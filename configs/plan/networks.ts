@@ -5,7 +5,7 @@ import { joinedNetworks } from "./joined";
 
 /** The networks that a box has: its own, and those of others that it joins. */
 export function networksOf(config: StackConfig): NetworkPlan[] {
-  const { mode, langfuse } = config.observability;
+  const { mode } = config.observability;
   const network = (role: NetworkRole, internal: boolean): NetworkPlan => {
     const name = `gpubox-${config.stack}-${role}`;
     return { role, name, internal, bridge: bridgeName(name) };
@@ -17,7 +17,6 @@ export function networksOf(config: StackConfig): NetworkPlan[] {
     network("models", true),
     network("backends", true),
     ...(mode === "bundled" ? [network("metrics", true), network("dashboards", false)] : []),
-    ...(langfuse?.mode === "bundled" ? [network("langfuse", true)] : []),
     ...joinedNetworks(config),
   ];
 }

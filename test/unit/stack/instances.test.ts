@@ -171,7 +171,6 @@ describe("the devices of a container", () => {
     backends: "b",
     metrics: "x",
     dashboards: "y",
-    langfuse: "l",
   };
   const nvidia = { engine: "sglang", model: "hf://Qwen/Qwen3-8B", gpu: { devices: [0, 1] } };
 
