@@ -1,7 +1,7 @@
+import { GIB } from "../kit/sizes";
 import type { GpuConfig } from "../schema/gpu";
 import type { GpuDemand } from "./demand";
 import { totalBytes } from "./device";
-import { GIB } from "./lines";
 import type { MemoryNeed } from "./memory";
 import { PROCESS_BYTES } from "./overhead";
 

@@ -1,3 +1,4 @@
+import { GIB, MIB } from "../kit/sizes";
 import type { LockedModel } from "../models/facts";
 import type { ModelGpu } from "../schema/gpu";
 import type { HostConfig } from "../schema/host";
@@ -7,9 +8,6 @@ const BASE_SECONDS = 240;
 
 /** Bytes a second of a slow disk: a hard disk or a network share. An NVMe disk reads twenty times as fast. */
 const SLOW_DISK = 150_000_000;
-
-const MIB = 1024 ** 2;
-const GIB = 1024 ** 3;
 
 /**
  * Seconds that a start may take. It grows with what has to be read, so that a 235B model is not given up while it loads and

@@ -1,5 +1,5 @@
-import { MIB } from "../../configs/capacity/lines";
 import { planStackGpus } from "../../configs/capacity/stack";
+import { MIB } from "../../configs/kit/sizes";
 import type { GpuChange, GpuUse, Side } from "./types";
 
 /** The devices of which somebody gets another share. */
