@@ -3,11 +3,17 @@ import { onHost } from "../kit/hostFiles";
 import type { Problem } from "../kit/problems";
 import { configFile } from "../kit/text";
 import type { LockedModel } from "../models/facts";
-import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
-import { modeOption } from "../schema/model";
-import { onDemand } from "../schema/onDemand";
-import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
+import { backendBase, modeOption, onDemand } from "../schema/model";
+import {
+  acceleratorOf,
+  checkDevices,
+  checkExtraArgs,
+  deviceAccess,
+  flags,
+  flagsOf,
+  readySeconds,
+} from "./container";
 import {
   type CheckContext,
   type Engine,
@@ -18,9 +24,7 @@ import {
   type Protocol,
 } from "./engine";
 import type { EngineFeatures } from "./features";
-import { checkExtraArgs, flags, flagsOf } from "./flags";
 import { modelInfo } from "./info";
-import { readySeconds } from "./readiness";
 import { checkContext } from "./shape";
 import { isGguf, modelOf, modelSource, readOnly, stored, type Weights, weightsFile } from "./source";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { parse } from "yaml";
 import { containerArgs } from "../../../components/arguments";
-import { readyDeadline } from "../../../configs/engines/readiness";
+import { readyDeadline } from "../../../configs/engines/container";
 import { renderText } from "../../../configs/kit/text";
 import { parseStack } from "../../../configs/parse";
 import { instancesOf } from "../../../configs/stack/instances";
