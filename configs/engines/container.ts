@@ -1,5 +1,6 @@
 /** What containers of engines have in common: devices, command lines, health checks, deadlines. */
 
+import type { z } from "zod";
 import type { Problem } from "../kit/problems";
 import { GIB, MIB } from "../kit/sizes";
 import type { ContainerPlan } from "../kit/types";
@@ -114,6 +115,61 @@ export function flags(values: Record<string, Value | string[]>): string[] {
     if (value === true) return [flag];
     return Array.isArray(value) ? (value.length > 0 ? [flag, ...value] : []) : [flag, String(value)];
   });
+}
+
+/** A row of an engine's table of options. */
+export interface Option {
+  /** The flag that gpubox writes, then its other names. */
+  names: string[];
+  /** What the entry's key of the row's name may hold. Absent where the plan decides. */
+  type?: z.ZodType;
+  /** The key of the entry that decides; an empty text: none does; absent: `extraArgs` may hold the flag too. */
+  owner?: string;
+}
+
+/** A row for a key of the entry. `names` are words: the flag that gpubox writes, then its other names. */
+export function option<Type extends z.ZodType>(names: string, type: Type): Option & { type: Type } {
+  return { names: names.split(" "), type };
+}
+
+/** A row for what the plan decides. */
+export function planned(names: string, owner?: string): { names: string[]; owner?: string } {
+  return { names: names.split(" "), owner };
+}
+
+type Keys<Options> = {
+  [Key in keyof Options as Options[Key] extends { type: z.ZodType } ? Key : never]: Options[Key] extends {
+    type: infer Type;
+  }
+    ? Type
+    : never;
+};
+
+/** The keys that a table of options gives an entry. */
+export function keysOf<const Options extends Record<string, Option>>(options: Options): Keys<Options> {
+  const keys = Object.entries(options).flatMap(([key, { type }]) => (type ? [[key, type]] : []));
+  return Object.fromEntries(keys) as Keys<Options>;
+}
+
+/** The command line of a table of options, in its order. What the plan decides has to have a value, if only undefined. */
+export function commandOf<Options extends Record<string, Option>>(
+  options: Options,
+  values: Record<Exclude<keyof Options, keyof Keys<Options>>, Value | string[]> &
+    Partial<Record<keyof Keys<Options>, Value | string[]>>,
+): string[] {
+  return flags(
+    Object.fromEntries(
+      Object.entries(options).map(([key, row]) => [row.names[0], values[key as keyof typeof values]]),
+    ),
+  );
+}
+
+/** What {@link checkExtraArgs} refuses: the flags of a table of options, and those that nobody may set. */
+export function ownedFlags(options: Record<string, Option>, nobodys: string[]): Record<string, string> {
+  const owned = Object.entries(options).flatMap(([key, { names, type, owner = type && key }]) =>
+    owner === undefined ? [] : names.map((name) => [name, owner]),
+  );
+  return Object.fromEntries([...owned, ...nobodys.map((flag) => [flag, ""])]);
 }
 
 /** The flag of each key of an entry: keys are the engine's own names, `maxModelLen` for `--max-model-len`. */

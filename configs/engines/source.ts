@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { onHost } from "../kit/hostFiles";
 import type { Problem } from "../kit/problems";
 import type { MountPlan, StepPlan } from "../kit/types";
 import type { LockedModel } from "../models/facts";
@@ -85,6 +86,18 @@ export function weightsFile(source: string, context: SourceContext): Weights {
   const { folder, fetch } = download(parsed, locked ?? { revision, paths: shardsOf(file) }, context);
   const path = `${folder}/${locked?.files[0]?.path ?? file}`;
   return { path, mount: readOnly(folderOf(path)), fetch };
+}
+
+/** The canned model's file carries a version: another answer or layout is another file. */
+const CANNED_VERSION = "1";
+
+/** The stub model that comes with this package. */
+export function cannedWeights({ cannedModel, modelsDir, toolsImage }: EngineContext): Weights {
+  const path = `${modelsDir}/canned-${CANNED_VERSION}.gguf`;
+  const test = onHost(toolsImage, modelsDir, 'test -s "$1"', [path]);
+  const write = 'cat > "$1.part" && chmod 0644 "$1.part" && mv -f "$1.part" "$1"';
+  const script = `${test} </dev/null || base64 -d | gunzip | ${onHost(toolsImage, modelsDir, write, [path])}`;
+  return { path, mount: readOnly(modelsDir), fetch: [{ ...stored(path, script), stdin: [cannedModel] }] };
 }
 
 /** The files of a GGUF in parts, `name-00001-of-00003.gguf`; llama.cpp is given the first and finds the others beside it. */
