@@ -1,4 +1,5 @@
 import { Argument, Option } from "@commander-js/extra-typings";
+import { shellQuote } from "../configs/kit/text";
 import { endpointOf } from "../configs/network/endpoint";
 import { dockerHostName } from "../configs/network/engine";
 import {
@@ -92,9 +93,9 @@ function keyWord(
   secret: string,
   shown: string | undefined,
 ): string {
-  if (shown !== undefined) return `'${shown.replaceAll("'", "'\\''")}'`;
+  if (shown !== undefined) return shellQuote(shown);
   // From whatever folder the client is started in.
-  const there = `cd '${projectDir.replaceAll("'", "'\\''")}'`;
+  const there = `cd ${shellQuote(projectDir)}`;
   if (!engine) return `"$(${there}; node -p 'require("./.gpubox/secrets.${stack}.json").${secret}')"`;
   const steps = [
     there,

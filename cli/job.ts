@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { table } from "../configs/kit/table";
 import {
   type JobFiles,
   listJobs,
@@ -11,7 +12,6 @@ import {
 import { command, examples, printing, stackCommand } from "./command";
 import { portNumber } from "./numbers";
 import { say } from "./output";
-import { table } from "./table";
 
 const jobCommand = (name: string) =>
   stackCommand(name).option("--artifacts <dir>", "where jobs have their folders; default: artifacts/litellm");

@@ -1,10 +1,11 @@
+import { table } from "../configs/kit/table";
 import { makeAccess, stackDatabase } from "../operations/database/stackDatabase";
 import { virtualKeyStates } from "../operations/keys/virtualKeys";
 import { findProject } from "../platform/project";
 import { readStack } from "../platform/stack/planStack";
 import { hostCommand, printing } from "./command";
 import { say } from "./output";
-import { table, usd } from "./table";
+import { usd } from "./usd";
 
 export const definition = hostCommand("keys")
   .description(

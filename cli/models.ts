@@ -1,3 +1,4 @@
+import { gibibytes } from "../configs/kit/sizes";
 import type { Locked } from "../configs/models/facts";
 import { HUB_TOKEN } from "../configs/models/weights";
 import { statusOfModels } from "../operations/models/collectStatus";
@@ -87,9 +88,9 @@ function lineOf({ source, before, after, failure }: SourceChange): string {
 }
 
 function summary(locked: Locked): string {
-  const gibibytes = (locked.files.reduce((sum, file) => sum + file.bytes, 0) / 2 ** 30).toFixed(1);
+  const bytes = gibibytes(locked.files.reduce((sum, file) => sum + file.bytes, 0));
   const revision = locked.revision ? `${locked.revision.slice(0, 12)}, ` : "";
-  if ("holds" in locked) return `${revision}${locked.holds}, ${gibibytes} GiB`;
+  if ("holds" in locked) return `${revision}${locked.holds}, ${bytes}`;
   const { shape, quantization } = locked;
-  return `${revision}${shape.architecture} ${quantization}, ${gibibytes} GiB, ${shape.contextLength} tokens`;
+  return `${revision}${shape.architecture} ${quantization}, ${bytes}, ${shape.contextLength} tokens`;
 }

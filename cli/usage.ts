@@ -1,10 +1,11 @@
 import { Option } from "@commander-js/extra-typings";
+import { table } from "../configs/kit/table";
 import { stackDatabase } from "../operations/database/stackDatabase";
 import { GROUPS, type Group, sinceDay, type Usage, usageBy } from "../operations/usage/usage";
 import { findProject } from "../platform/project";
 import { examples, hostCommand, printing } from "./command";
 import { say } from "./output";
-import { table, usd } from "./table";
+import { usd } from "./usd";
 
 export const definition = hostCommand("usage")
   .description("Show who spent what: requests, tokens and US dollars (docs/keys.md).")

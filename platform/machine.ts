@@ -1,5 +1,7 @@
 import { createServer } from "node:net";
 import { freemem } from "node:os";
+import { GIB, gibibytes, MIB } from "../configs/kit/sizes";
+import { shellQuote } from "../configs/kit/text";
 import { connectionOf } from "../configs/network/engine";
 import { dockerAt } from "./docker/client";
 import type { DockerEngine } from "./docker/engine";
@@ -58,17 +60,11 @@ function pulumiLine(pulumi: MachineOptions["pulumi"]): string {
   return "not found — converging through Compose";
 }
 
-const GiB = 1024 ** 3;
-
-function gib(bytes: number): string {
-  return `${(bytes / GiB).toFixed(1)} GiB`;
-}
-
 /** @param neededMiB sum of the containers' limits; more than the machine has is a warning, since limits are rarely reached */
 export function memoryLine(total: number, free: number | undefined, neededMiB: number | undefined): string {
-  const found = `${gib(total)}${free === undefined ? "" : `, ${gib(free)} available`}`;
-  if (neededMiB === undefined || neededMiB * 1024 ** 2 <= total) return `${found} — enough`;
-  return `${found} — WARNING: the containers' limits add up to ${gib(neededMiB * 1024 ** 2)}`;
+  const found = `${gibibytes(total)}${free === undefined ? "" : `, ${gibibytes(free)} available`}`;
+  if (neededMiB === undefined || neededMiB * MIB <= total) return `${found} — enough`;
+  return `${found} — WARNING: the containers' limits add up to ${gibibytes(neededMiB * MIB)}`;
 }
 
 /** Bytes of memory that programs can still get; undefined for a remote host. */
@@ -94,13 +90,13 @@ export interface Disk {
  * @throws UserError when less than `refuseDiskGiB` are free on it.
  */
 export function diskLine({ folders, freeBytes }: Disk): string {
-  const found = `${gib(freeBytes)} free for ${folders.join(" and ")}`;
-  if (freeBytes < refuseDiskGiB * GiB)
+  const found = `${gibibytes(freeBytes)} free for ${folders.join(" and ")}`;
+  if (freeBytes < refuseDiskGiB * GIB)
     throw new UserError(
-      `The disk has only ${gib(freeBytes)} free for ${folders.join(" and ")}.`,
+      `The disk has only ${gibibytes(freeBytes)} free for ${folders.join(" and ")}.`,
       `Make room for at least ${refuseDiskGiB} GiB, better ${warnDiskGiB}; \`docker system df\` shows what Docker holds.`,
     );
-  if (freeBytes < warnDiskGiB * GiB)
+  if (freeBytes < warnDiskGiB * GIB)
     return `${found} — WARNING: less than ${warnDiskGiB} GiB, large images or models will not fit`;
   return `${found} — enough`;
 }
@@ -109,10 +105,9 @@ export function diskLine({ folders, freeBytes }: Disk): string {
 export async function disks(docker: string, folders: string[]): Promise<Disk[]> {
   const found = new Map<string, Disk>();
   for (const folder of folders) {
-    const quoted = `'${folder.replaceAll("'", "'\\''")}'`;
-    const script = `d=${quoted}; while [ ! -e "$d" ]; do d=$(dirname "$d"); done; LC_ALL=C df -Pk "$d"`;
+    const script = `d=${shellQuote(folder)}; while [ ! -e "$d" ]; do d=$(dirname "$d"); done; LC_ALL=C df -Pk "$d"`;
     const fields = (await runOnHost(docker, script)).split("\n").at(-1)!.trim().split(/\s+/);
-    // A device may be mounted twice. File systems without a device, such as a tmpfs, differ by their mount point.
+    // A device may be mounted twice; what has no device, such as a tmpfs, is told apart by its mount.
     const device = fields[0]!.startsWith("/") ? fields[0]! : fields.slice(5).join(" ");
     const disk = found.get(device) ?? { freeBytes: Number(fields[3]) * 1024, folders: [] };
     disk.folders.push(folder);

@@ -1,7 +1,7 @@
+import { hundredthsOfGiB } from "../kit/sizes";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
 import { CONTEXT_SETTING, contextTokens, type GpuDemand, parallelOf, splitOf } from "./demand";
 import { deviceName, isSlice, totalFor } from "./device";
-import { GIB } from "./lines";
 import { memoryNeed } from "./memory";
 
 /** The smallest change by which a refused backend fits. */
@@ -97,7 +97,9 @@ function anotherDevice(
   if (!better) return undefined;
   const devices: DeviceId[] = [better.id];
   return {
-    fix: say(`Move it to ${deviceName(better.id)}, which has ${gibibytes(left(better))} GiB left.`),
+    fix: say(
+      `Move it to ${deviceName(better.id)}, which has ${hundredthsOfGiB(left(better), "down")} GiB left.`,
+    ),
     changed: { ...demand, devices },
   };
 }
@@ -109,7 +111,9 @@ function lessDeclared(
 ): Advice | undefined {
   const most = Math.min(...own.map(left));
   if (engine.engine !== "declared" || most <= 0) return undefined;
-  return { fix: `Write memoryGiB: ${gibibytes(most)} or less if it needs no more, or use a larger device.` };
+  return {
+    fix: `Write memoryGiB: ${hundredthsOfGiB(most, "down")} or less if it needs no more, or use a larger device.`,
+  };
 }
 
 function fewerBits(
@@ -137,7 +141,7 @@ function fewerBits(
 function largerDevice(demand: GpuDemand, own: GpuConfig[]): Advice {
   const memory = Math.max(...own.map((device) => totalFor(device, memoryNeed(demand, device).bytes)));
   const where = own.some(({ id }) => isSlice(id)) ? "a larger slice" : "a device";
-  return { fix: `It needs ${where} of ${gibibytes(memory, "up")} GiB for itself, or a smaller model.` };
+  return { fix: `It needs ${where} of ${hundredthsOfGiB(memory, "up")} GiB for itself, or a smaller model.` };
 }
 
 /** The demand with the planner's own share, and the settings that had to go for it. */
@@ -161,11 +165,6 @@ function withoutPins(demand: GpuDemand): { demand: GpuDemand; pins: string[] } {
     demand: { ...demand, memoryGiB: undefined, engine: engine as unknown as GpuDemand["engine"] },
     pins,
   };
-}
-
-function gibibytes(bytes: number, round: "up" | "down" = "down"): string {
-  const hundredths = (bytes / GIB) * 100;
-  return ((round === "up" ? Math.ceil(hundredths) : Math.floor(hundredths)) / 100).toFixed(2);
 }
 
 function lowerFirst(text: string): string {

@@ -1,7 +1,8 @@
+import { GIB } from "../kit/sizes";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
 import { backendOf, type GpuDemand } from "./demand";
 import { reservedBytes, totalBytes } from "./device";
-import { GIB, type Line } from "./lines";
+import type { Line } from "./lines";
 import type { MemoryNeed } from "./memory";
 import { PROCESS_BYTES } from "./overhead";
 

@@ -1,5 +1,5 @@
+import { GIB } from "../kit/sizes";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
-import { GIB } from "./lines";
 
 /** Part of a device that is never planned: engines that share it may take 95 % together (vLLM's accounting of co-tenants). */
 const RESERVE = 0.05;

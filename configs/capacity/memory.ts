@@ -1,3 +1,4 @@
+import { GIB } from "../kit/sizes";
 import type { GpuConfig } from "../schema/gpu";
 import {
   batchedTokens,
@@ -10,7 +11,7 @@ import {
   type VllmMemory,
 } from "./demand";
 import { elementBytes, llamaKvCache, type PagedCache, pagedKvCache, tokenBytes } from "./kvCache";
-import { GIB, type Line, line, sum } from "./lines";
+import { type Line, line, sum } from "./lines";
 import { overhead } from "./overhead";
 
 /** What a backend takes of one device, explained. */

@@ -1,7 +1,8 @@
+import { GIB, MIB } from "../kit/sizes";
 import type { GpuConfig } from "../schema/gpu";
 import { batchedTokens, contextTokens, type GpuDemand, MEMORY_DEFAULTS, splitOf } from "./demand";
 import { llamaCells } from "./kvCache";
-import { GIB, type Line, line, MIB } from "./lines";
+import { type Line, line } from "./lines";
 
 /** CUDA context (and NCCL) of a process on a device: about 0.5 GiB. Source: vLLM's own accounting of co-tenants. */
 export const PROCESS_BYTES = GIB / 2;

@@ -1,10 +1,11 @@
 import type { Problem } from "../kit/problems";
+import { hundredthsOfGiB, size } from "../kit/sizes";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
 import { type Advice, advise } from "./advice";
 import type { Pin } from "./allocation";
 import { backendOf, type GpuDemand } from "./demand";
 import { deviceName, totalBytes } from "./device";
-import { explained, GIB, size } from "./lines";
+import { explained } from "./lines";
 import { memoryNeed } from "./memory";
 
 /** A backend that does not fit. */
@@ -46,7 +47,7 @@ export function refuse(
     tooSmall && need.bytes <= there
       ? `${pin.setting} gives it ${size(pin.bytes)}`
       : `${size(there)} of ${size(totalBytes(device))} are left`;
-  const missing = (Math.ceil((missingBytes / GIB) * 100) / 100).toFixed(2);
+  const missing = hundredthsOfGiB(missingBytes, "up");
   const sentence = `${backendOf(demand)} ${takes} on ${deviceName(device.id)}, and ${gives}: ${missing} GiB are missing.`;
   const advice = advise(demand, gpus, left);
   return {

@@ -1,16 +1,18 @@
+import { size } from "../kit/sizes";
+import { table } from "../kit/table";
 import { isLockable } from "../models/lock";
 import type { DevicePlan } from "./allocation";
 import { deviceName } from "./device";
-import { explained, size } from "./lines";
+import { explained } from "./lines";
 import type { GpuPlan } from "./placement";
 
 /** What `gpubox plan` prints: model, device, needs, share, left; then each backend that is started by hand. */
 export function planText(plan: GpuPlan, options: { explain?: boolean } = {}): string {
   const parts = [
-    table(plan.devices),
+    deviceTable(plan.devices),
     ...plan.manual.map(({ backend, stops, running }) => {
       const stop = stops.length > 0 ? `stop ${stops.join(", ")} first` : "nothing has to stop";
-      return `${backend} is started by hand; ${stop}. Its devices then:\n${table(running)}`;
+      return `${backend} is started by hand; ${stop}. Its devices then:\n${deviceTable(running)}`;
     }),
     remarks([...plan.devices, ...plan.manual.flatMap(({ running }) => running)]),
     ...(options.explain ? plan.devices.flatMap(explanations) : []),
@@ -30,7 +32,7 @@ export function planData({ devices, placements, manual, problems }: GpuPlan) {
   return { devices, placements, manual, problems };
 }
 
-function table(devices: DevicePlan[]): string {
+function deviceTable(devices: DevicePlan[]): string {
   const rows = devices.flatMap((device) => {
     const name = deviceName(device.id).replace(/^device /, "");
     const tenants = device.tenants.map(({ backend, group, needBytes, shareBytes, declared }) => [
@@ -42,16 +44,8 @@ function table(devices: DevicePlan[]): string {
     ]);
     return [...tenants, ["reserve", name, "", size(device.reservedBytes), size(device.leftBytes)]];
   });
-  const all = [["MODEL", "DEVICE", "NEEDS", "SHARE", "LEFT"], ...rows];
-  const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  return all
-    .map((row) =>
-      row
-        .map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  const head = ["MODEL", "DEVICE", "NEEDS", "SHARE", "LEFT"];
+  return table(head, rows, (column) => column >= 2).join("\n");
 }
 
 /** What the plan does not know, and what to do: a line for each backend and source. */

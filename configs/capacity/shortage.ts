@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { gibibytes, MIB } from "../kit/sizes";
 import type { BoxPlan, DeviceNeed } from "../kit/types";
 import { serversOf } from "./servers";
 
@@ -51,7 +52,7 @@ export function overlapShortages(before: GpuTenant[], plan: BoxPlan): OverlapSho
     const command = `docker stop ${containers.map((name) => `${plan.prefix}-${name}`).join(" ")}`;
     const notice =
       `Device ${device} has no room for what starts beside what goes, which is deleted last: ` +
-      `${(missingMib / 1024).toFixed(1)} GiB are missing, and \`up\` would not come to its end. ` +
+      `${gibibytes(missingMib * MIB)} are missing, and \`up\` would not come to its end. ` +
       `Stop ${stop.join(" and ")} before it, on the host: \`${command}\`.`;
     return [{ device, missingMib, stop, notice }];
   });

@@ -1,5 +1,4 @@
 import { engineOf } from "../engines";
-import { modelSlug } from "../kit/names";
 import type { Problem } from "../kit/problems";
 import { pointers } from "../litellm/pointers";
 import { POOLED_CONNECTIONS } from "../litellm/pool";
@@ -7,7 +6,7 @@ import { isLoopback, isWildcard } from "../network/addresses";
 import { sshAddress } from "../schema/address";
 import type { SecretFacts } from "../secrets/facts";
 import { generatedSecrets, type StackConfig } from "../stack/config";
-import { instancesOf } from "../stack/instances";
+import { instancesOf, modelSlug } from "../stack/instances";
 import { optionalSecrets } from "../stack/optionalModels";
 import { adminPort } from "../stack/ports";
 import { checkProfiles } from "../stack/profiles";

@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../engines";
-import { acceleratorOf } from "../engines/accelerator";
+import { acceleratorOf } from "../engines/container";
 import type { Problem } from "../kit/problems";
 import type { HostConfig } from "../schema/host";
 import type { StackConfig } from "../stack/config";

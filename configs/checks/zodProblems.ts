@@ -77,11 +77,11 @@ const NO_CHOICE = "Invalid";
 const NO_MESSAGE = "Invalid input";
 
 function unionExpectation(issue: Extract<Issue, { code: "invalid_union" }>, found: unknown): string {
+  if (issue.message !== NO_MESSAGE) return issue.message;
   if ("options" in issue && Array.isArray(issue.options)) {
     const options = issue.options.filter((option) => option !== undefined).map(String);
     return typeof found === "string" ? suggestion(found, options) : `Use one of: ${options.join(", ")}.`;
   }
-  if (issue.message !== NO_MESSAGE) return issue.message;
   const choices = issue.errors.map((errors) => errors[0]).filter((first) => first !== undefined);
   return [...new Set(choices.map((first) => expectation(first)))].join(" Or: ");
 }

@@ -1,13 +1,22 @@
 import { z } from "zod";
-import { rootScript } from "../kit/hostFiles";
 import type { Problem } from "../kit/problems";
 import { configFile } from "../kit/text";
 import type { LockedModel } from "../models/facts";
-import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
-import { modeOption } from "../schema/model";
-import { onDemand } from "../schema/onDemand";
-import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
+import { backendBase, modeOption, onDemand } from "../schema/model";
+import {
+  acceleratorOf,
+  checkDevices,
+  checkExtraArgs,
+  commandOf,
+  deviceAccess,
+  flagsOf,
+  keysOf,
+  option,
+  ownedFlags,
+  planned,
+  readySeconds,
+} from "./container";
 import {
   type CheckContext,
   type Engine,
@@ -18,53 +27,95 @@ import {
   type Protocol,
 } from "./engine";
 import type { EngineFeatures } from "./features";
-import { checkExtraArgs, flags, flagsOf } from "./flags";
 import { modelInfo } from "./info";
-import { readySeconds } from "./readiness";
 import { checkContext } from "./shape";
-import { isGguf, modelOf, modelSource, readOnly, stored, type Weights, weightsFile } from "./source";
+import { cannedWeights, isGguf, modelOf, modelSource, type Weights, weightsFile } from "./source";
 
 const file = modelSource.describe("hf://owner/repo[@revision]/file.gguf or file:///path/on/the/host.gguf.");
 const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]).optional();
 
+/** Every flag of llama-server that gpubox writes, in the order of the command line. */
+const options = {
+  model: option(
+    "--model -m",
+    z
+      .union([z.literal("canned"), modelSource], {
+        error: "Write hf://owner/repo[@revision]/file.gguf, file:///path/on/the/host.gguf, or canned.",
+      })
+      .describe("The GGUF: hf://owner/repo[@revision]/file.gguf, file:///path/on/the/host.gguf, or canned."),
+  ),
+  alias: planned("--alias -a", ""),
+  host: planned("--host", ""),
+  port: planned("--port", ""),
+  apiKey: planned("--api-key-file --api-key", ""),
+  ctxSize: option(
+    "--ctx-size -c",
+    z.int().positive().default(4096).describe("--ctx-size: tokens shared by all slots."),
+  ),
+  parallel: option(
+    "--parallel -np",
+    z.int().positive().default(2).describe("--parallel: requests served at the same time."),
+  ),
+  threads: option(
+    "--threads",
+    z.int().positive().optional().describe("--threads: CPU threads. Default: llama.cpp's choice."),
+  ),
+  fit: planned("--fit"),
+  nGpuLayers: option(
+    "--n-gpu-layers -ngl --gpu-layers",
+    z
+      .union([z.int().min(0), z.literal("all")])
+      .optional()
+      .describe("--n-gpu-layers: layers on the GPU. Default: all of them, with gpu.devices."),
+  ),
+  tensorSplit: planned("--tensor-split"),
+  cacheTypeK: option(
+    "--cache-type-k -ctk",
+    cacheType.describe("--cache-type-k: type of the keys in the KV cache. Default: f16."),
+  ),
+  cacheTypeV: option(
+    "--cache-type-v -ctv",
+    cacheType.describe("--cache-type-v: type of the values in the KV cache. Default: f16."),
+  ),
+  flashAttn: option(
+    "--flash-attn -fa",
+    z.enum(["on", "off", "auto"]).optional().describe("--flash-attn. Default: auto."),
+  ),
+  cacheRam: option(
+    "--cache-ram -cram",
+    z
+      .int()
+      .min(0)
+      .optional()
+      .describe("--cache-ram: MiB of memoryMiB for prompts seen before. Default: an eighth of memoryMiB."),
+  ),
+  mmproj: option(
+    "--mmproj -mm",
+    file.optional().describe("--mmproj: the projector of a model that sees or hears, a file like `model`."),
+  ),
+  lora: option(
+    "--lora",
+    z.array(file).default([]).describe("--lora: adapters in GGUF that are always on, files like `model`."),
+  ),
+  embeddings: planned("--embeddings --embedding", "mode"),
+  rerank: planned("--rerank --reranking", "mode"),
+  pooling: option(
+    "--pooling",
+    z
+      .enum(["none", "mean", "cls", "last", "rank"])
+      .optional()
+      .describe("--pooling: how an embedding is made of its tokens. Default: the model's."),
+  ),
+};
+
 const shape = {
   engine: z.literal("llamacpp"),
-  model: z
-    .union([z.literal("canned"), modelSource], {
-      error: "Write hf://owner/repo[@revision]/file.gguf, file:///path/on/the/host.gguf, or canned.",
-    })
-    .describe("The GGUF: hf://owner/repo[@revision]/file.gguf, file:///path/on/the/host.gguf, or canned."),
+  ...keysOf(options),
   offlineModel: z
     .literal("canned")
     .optional()
     .describe("What serves under this name where no model hub answers: a tiny model with one fixed answer."),
   mode: modeOption(["chat", "completion", "embedding", "rerank"]),
-  ctxSize: z.int().positive().default(4096).describe("--ctx-size: tokens shared by all slots."),
-  parallel: z.int().positive().default(2).describe("--parallel: requests served at the same time."),
-  threads: z.int().positive().optional().describe("--threads: CPU threads. Default: llama.cpp's choice."),
-  nGpuLayers: z
-    .union([z.int().min(0), z.literal("all")])
-    .optional()
-    .describe("--n-gpu-layers: layers on the GPU. Default: all of them, with gpu.devices."),
-  cacheTypeK: cacheType.describe("--cache-type-k: type of the keys in the KV cache. Default: f16."),
-  cacheTypeV: cacheType.describe("--cache-type-v: type of the values in the KV cache. Default: f16."),
-  flashAttn: z.enum(["on", "off", "auto"]).optional().describe("--flash-attn. Default: auto."),
-  cacheRam: z
-    .int()
-    .min(0)
-    .optional()
-    .describe("--cache-ram: MiB of memoryMiB for prompts seen before. Default: an eighth of memoryMiB."),
-  mmproj: file
-    .optional()
-    .describe("--mmproj: the projector of a model that sees or hears, a file like `model`."),
-  lora: z
-    .array(file)
-    .default([])
-    .describe("--lora: adapters in GGUF that are always on, files like `model`."),
-  pooling: z
-    .enum(["none", "mean", "cls", "last", "rank"])
-    .optional()
-    .describe("--pooling: how an embedding is made of its tokens. Default: the model's."),
   ...backendBase(8192),
   ...onDemand,
 };
@@ -72,33 +123,8 @@ const shape = {
 const schema = z.strictObject(shape);
 type LlamaCppModel = z.infer<typeof schema>;
 
-/** Flags that the plan sets, and the key for each. */
-const OWNED: Record<string, string> = {
-  ...flagsOf(shape),
-  "-m": "model",
-  "-c": "ctxSize",
-  "-np": "parallel",
-  "-ngl": "nGpuLayers",
-  "--gpu-layers": "nGpuLayers",
-  "-ctk": "cacheTypeK",
-  "-ctv": "cacheTypeV",
-  "-fa": "flashAttn",
-  "-cram": "cacheRam",
-  "-mm": "mmproj",
-  "--embedding": "mode",
-  "--embeddings": "mode",
-  "--rerank": "mode",
-  "--reranking": "mode",
-  "-a": "",
-  "--alias": "",
-  "--host": "",
-  "--port": "",
-  "--api-key": "",
-  "--api-key-file": "",
-  // They run a shell for whoever asks.
-  "--tools": "",
-  "--agent": "",
-};
+/** Flags that `extraArgs` may not set. `--tools` and `--agent` run a shell for whoever asks. */
+const OWNED = { ...flagsOf(shape), ...ownedFlags(options, ["--tools", "--agent"]) };
 
 const protocols: Protocol[] = [
   { path: "/v1/chat/completions", how: "native", why: "llama-server's own route." },
@@ -113,19 +139,8 @@ const protocols: Protocol[] = [
   { path: "/v1/rerank", how: "native", why: "With mode: rerank (--rerank)." },
 ];
 
-/** The canned model's file carries a version: another answer or layout is another file. */
-const CANNED_VERSION = "1";
-
 function weightsOf(source: string, context: EngineContext): Weights {
   return source === "canned" ? cannedWeights(context) : weightsFile(source, context);
-}
-
-function cannedWeights({ cannedModel, modelsDir, toolsImage }: EngineContext): Weights {
-  const path = `${modelsDir}/canned-${CANNED_VERSION}.gguf`;
-  const test = rootScript(toolsImage, modelsDir, 'test -s "$1"', [path]);
-  const write = 'cat > "$1.part" && chmod 0644 "$1.part" && mv -f "$1.part" "$1"';
-  const script = `${test} </dev/null || base64 -d | gunzip | ${rootScript(toolsImage, modelsDir, write, [path])}`;
-  return { path, mount: readOnly(modelsDir), fetch: [{ ...stored(path, script), stdin: [cannedModel] }] };
 }
 
 /** llama-swap's images hold llama-server too, and have the same variants. */
@@ -155,30 +170,24 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
     image: image(model, context.host),
     entrypoint: ["/app/llama-server"],
     command: [
-      ...flags({
-        "--model": main.path,
-        "--alias": context.name,
+      ...commandOf(options, {
+        ...model,
+        model: main.path,
+        alias: context.name,
         // On demand, llama-swap runs beside it and is the only one that may ask it.
-        "--host": model.start === "ondemand" ? "127.0.0.1" : "0.0.0.0",
+        host: model.start === "ondemand" ? "127.0.0.1" : "0.0.0.0",
         // Always explicit: llama.cpp announces another default port.
-        "--port": context.port,
-        "--api-key-file": "/etc/gpubox/api-key",
-        "--ctx-size": model.ctxSize,
-        "--parallel": model.parallel,
-        "--threads": model.threads,
+        port: context.port,
+        apiKey: "/etc/gpubox/api-key",
         // Without it llama.cpp fits itself to what is free now, which depends on who started first.
-        "--fit": model.gpu ? "off" : undefined,
-        "--n-gpu-layers": model.nGpuLayers ?? (model.gpu ? "all" : undefined),
-        "--tensor-split": context.knobs?.args["--tensor-split"],
-        "--cache-type-k": model.cacheTypeK,
-        "--cache-type-v": model.cacheTypeV,
-        "--flash-attn": model.flashAttn,
-        "--cache-ram": cacheRamOf(model),
-        "--mmproj": projector?.path,
-        "--lora": adapters.map(({ path }) => path).join(",") || undefined,
-        "--embeddings": model.mode === "embedding",
-        "--rerank": model.mode === "rerank",
-        "--pooling": model.pooling,
+        fit: model.gpu ? "off" : undefined,
+        nGpuLayers: model.nGpuLayers ?? (model.gpu ? "all" : undefined),
+        tensorSplit: context.knobs?.args["--tensor-split"],
+        cacheRam: cacheRamOf(model),
+        mmproj: projector?.path,
+        lora: adapters.map(({ path }) => path).join(",") || undefined,
+        embeddings: model.mode === "embedding",
+        rerank: model.mode === "rerank",
       }),
       "--jinja",
       "--no-webui",

@@ -2,10 +2,9 @@ import { z } from "zod";
 import type { Problem } from "../kit/problems";
 import type { MountPlan, StepPlan } from "../kit/types";
 import { ADAPTER } from "../models/repository";
-import { parseSource, SOURCE } from "../models/source";
 import { modelName } from "../schema/shared";
 import type { EngineContext, NamedSource } from "./engine";
-import { weightsDirectory } from "./source";
+import { parseSource, SOURCE, weightsDirectory } from "./source";
 
 /** Adapters by the public names that clients write. */
 export const loraOption = z

@@ -3,16 +3,13 @@ import type { Problem } from "../kit/problems";
 import { STEP_LIMIT } from "../kit/processes";
 import { shellQuote } from "../kit/text";
 import type { StepPlan } from "../kit/types";
-import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
-import { modeOption } from "../schema/model";
-import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
+import { backendBase, modeOption } from "../schema/model";
+import { acceleratorOf, checkDevices, checkEnv, deviceAccess, readySeconds } from "./container";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import type { EngineFeatures } from "./features";
-import { checkEnv } from "./flags";
 import { modelInfo } from "./info";
 import { CACHE } from "./python";
-import { readySeconds } from "./readiness";
 import { checkContext } from "./shape";
 import { stored } from "./source";
 

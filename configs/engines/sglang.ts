@@ -1,10 +1,19 @@
 import { z } from "zod";
 import type { Problem } from "../kit/problems";
 import { configFile } from "../kit/text";
-import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
-import { modeOption } from "../schema/model";
-import { acceleratorOf, checkDevices, declaredShare, deviceAccess } from "./accelerator";
+import { backendBase, modeOption } from "../schema/model";
+import {
+  acceleratorOf,
+  bashHealth,
+  checkDevices,
+  checkExtraArgs,
+  declaredShare,
+  deviceAccess,
+  flags,
+  flagsOf,
+  readySeconds,
+} from "./container";
 import {
   type CheckContext,
   type Engine,
@@ -15,13 +24,10 @@ import {
 } from "./engine";
 import { checkParsers, parserOptions, parsersOf } from "./families";
 import type { EngineFeatures } from "./features";
-import { checkExtraArgs, flags, flagsOf } from "./flags";
-import { bashHealth } from "./health";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraOption, loraSources } from "./lora";
 import { sglangParsers } from "./parsers/sglang";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
-import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
 import { checkRepository, isGguf, modelOf, modelSource, weightsDirectory } from "./source";
 

@@ -1,6 +1,6 @@
 import type { Problem } from "../kit/problems";
 import type { LockedModel } from "../models/facts";
-import type { ModelGpu } from "../schema/gpu";
+import type { ModelGpu } from "../schema/model";
 
 /** Refuses a context longer than the model's own: engines fail at the start, or answer nonsense beyond it. */
 export function checkContext(

@@ -1,13 +1,42 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { rootScript } from "../kit/hostFiles";
 import type { Problem } from "../kit/problems";
 import type { MountPlan, StepPlan } from "../kit/types";
 import type { LockedModel } from "../models/facts";
 import { lockedSource } from "../models/lock";
 import { type RepositoryFiles, TRANSFORMERS } from "../models/repository";
-import { type HubSource, parseSource, SOURCE } from "../models/source";
 import { type Wanted, weightsFolder, weightsStep } from "../models/weights";
 import type { EngineContext, NamedSource } from "./engine";
+
+const HUB = /^hf:\/\/([\w.-]+\/[\w.-]+)(?:@([\w.-]+))?(?:\/([\w./-]+))?$/;
+const HOST = /^file:\/\/(\/[\w./-]+)$/;
+
+/** Both kinds of a source's text. */
+export const SOURCE = new RegExp(`${HUB.source}|${HOST.source}`);
+
+/** What a source says: a repository or a file of the model hub, or a path on the host. */
+export type Source = HubSource | { from: "host"; path: string };
+
+export interface HubSource {
+  from: "hub";
+  repo: string;
+  /** A branch, a tag or a commit. Default: `main`. */
+  revision: string;
+  file?: string;
+}
+
+/**
+ * Reads `hf://owner/repo[@revision][/path/file.gguf]` or `file:///path`.
+ * @throws Error for a text that `SOURCE` does not match
+ */
+export function parseSource(text: string): Source {
+  const path = HOST.exec(text)?.[1];
+  if (path) return { from: "host", path };
+  const [, repo, revision = "main", file] = HUB.exec(text) ?? [];
+  if (!repo) throw new Error(`model source ${text} passed the schema but has no rule`);
+  return { from: "hub", repo, revision, file };
+}
 
 /** Weights by where they come from. */
 export const modelSource = z
@@ -58,6 +87,18 @@ export function weightsFile(source: string, context: SourceContext): Weights {
   const { folder, fetch } = download(parsed, locked ?? { revision, paths: shardsOf(file) }, context);
   const path = `${folder}/${locked?.files[0]?.path ?? file}`;
   return { path, mount: readOnly(parentFolder(path)), fetch };
+}
+
+/** The canned model's file carries a version: another answer or layout is another file. */
+const CANNED_VERSION = "1";
+
+/** The stub model that comes with this package. */
+export function cannedWeights({ cannedModel, modelsDir, toolsImage }: EngineContext): Weights {
+  const path = `${modelsDir}/canned-${CANNED_VERSION}.gguf`;
+  const test = rootScript(toolsImage, modelsDir, 'test -s "$1"', [path]);
+  const write = 'cat > "$1.part" && chmod 0644 "$1.part" && mv -f "$1.part" "$1"';
+  const script = `${test} </dev/null || base64 -d | gunzip | ${rootScript(toolsImage, modelsDir, write, [path])}`;
+  return { path, mount: readOnly(modelsDir), fetch: [{ ...stored(path, script), stdin: [cannedModel] }] };
 }
 
 /** The files of a GGUF in parts, `name-00001-of-00003.gguf`; llama.cpp is given the first and finds the others beside it. */

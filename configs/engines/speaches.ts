@@ -2,19 +2,22 @@ import { z } from "zod";
 import type { Problem } from "../kit/problems";
 import { envFile } from "../kit/text";
 import { SPEECH } from "../models/repository";
-import { parseSource } from "../models/source";
-import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
-import { modeOption } from "../schema/model";
-import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
+import { backendBase, modeOption } from "../schema/model";
+import {
+  acceleratorOf,
+  bashHealth,
+  checkDevices,
+  checkEnv,
+  checkExtraArgs,
+  deviceAccess,
+  readySeconds,
+} from "./container";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import type { EngineFeatures } from "./features";
-import { checkEnv, checkExtraArgs } from "./flags";
-import { bashHealth } from "./health";
 import { modelInfo } from "./info";
 import { CACHE, WITH_ENV } from "./python";
-import { readySeconds } from "./readiness";
-import { checkRepository, isGguf, modelOf, modelSource, weightsDirectory } from "./source";
+import { checkRepository, isGguf, modelOf, modelSource, parseSource, weightsDirectory } from "./source";
 
 const shape = {
   engine: z.literal("speaches"),

@@ -2,17 +2,22 @@ import { z } from "zod";
 import type { ImageRole } from "../kit/imageRoles";
 import type { Problem } from "../kit/problems";
 import { envFile } from "../kit/text";
-import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
-import { modeOption } from "../schema/model";
-import { acceleratorOf, checkDevices, deviceAccess } from "./accelerator";
+import { backendBase, modeOption } from "../schema/model";
+import {
+  acceleratorOf,
+  bashHealth,
+  checkDevices,
+  checkExtraArgs,
+  deviceAccess,
+  flags,
+  flagsOf,
+  readySeconds,
+} from "./container";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import type { EngineFeatures } from "./features";
-import { checkExtraArgs, flags, flagsOf } from "./flags";
-import { bashHealth } from "./health";
 import { modelInfo } from "./info";
 import { WITH_ENV, WITH_ENV_COMMAND } from "./python";
-import { readySeconds } from "./readiness";
 import { checkRepository, isGguf, modelSource, weightsDirectory } from "./source";
 
 const shape = {

@@ -1,10 +1,20 @@
 import { z } from "zod";
 import type { Problem } from "../kit/problems";
 import { envFile } from "../kit/text";
-import { backendBase } from "../schema/backend";
 import type { HostConfig } from "../schema/host";
-import { modeOption } from "../schema/model";
-import { acceleratorOf, checkDevices, declaredShare, deviceAccess } from "./accelerator";
+import { backendBase, modeOption } from "../schema/model";
+import {
+  acceleratorOf,
+  bashHealth,
+  checkDevices,
+  checkEnv,
+  checkExtraArgs,
+  declaredShare,
+  deviceAccess,
+  flags,
+  flagsOf,
+  readySeconds,
+} from "./container";
 import {
   type CheckContext,
   type Engine,
@@ -13,13 +23,10 @@ import {
   nativeEndpoints,
 } from "./engine";
 import { checkParsers, parserOptions, parsersOf } from "./families";
-import { checkEnv, checkExtraArgs, flags, flagsOf } from "./flags";
-import { bashHealth } from "./health";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraOption, loraSources } from "./lora";
 import { vllmParsers } from "./parsers/vllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./python";
-import { readySeconds } from "./readiness";
 import { checkContext, checkTensorParallel } from "./shape";
 import { checkRepository, isGguf, modelOf, modelSource, weightsDirectory } from "./source";
 import { features, vllmProtocols } from "./vllmFeatures";

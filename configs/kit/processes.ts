@@ -19,10 +19,6 @@ const PROCESSES: Partial<Record<ImageRole, number>> = {
   "redis-exporter": 512,
   "postgres-exporter": 512,
   "dcgm-exporter": 1024,
-  langfuse: 1024,
-  "langfuse-worker": 1024,
-  clickhouse: 4096,
-  minio: 2048,
   acme: 256,
 };
 

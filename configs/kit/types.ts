@@ -31,8 +31,7 @@ export interface NetworkPlan {
 /**
  * `edge`: edge and gateways, with a way out. `data`: gateways, Redis, Postgres. `models`: gateways, valves. `backends`: valves,
  * backends. Only with observability: `metrics`: Prometheus, exporters, Alertmanager, Grafana. `dashboards`: Grafana and
- * Alertmanager, with a way out. Only with a Langfuse of the box's own: `langfuse`: it and its stores. `joined-…`: gateways or the
- * edge, and containers of others.
+ * Alertmanager, with a way out. `joined-…`: gateways or the edge, and containers of others.
  */
 export type NetworkRole =
   | "edge"
@@ -41,7 +40,6 @@ export type NetworkRole =
   | "backends"
   | "metrics"
   | "dashboards"
-  | "langfuse"
   | ForeignNetworkRole;
 
 /** A network of others, by its name. */

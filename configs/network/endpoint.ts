@@ -25,3 +25,6 @@ export function acceptedHosts({ stack, gateway }: Bound & { stack: string }): st
   const joined = gateway.joinNetworks.clients.length > 0 ? [`gpubox-${stack}-edge`] : [];
   return [...new Set([...bound, ...gateway.hosts, ...joined])];
 }
+
+/** Last part of the paths that smoke and doctor ask to see how the gate answers, so that its log tells them from clients'. */
+export const PROBE = "gpubox-probe";

@@ -1,9 +1,8 @@
 import { placementOf } from "../capacity/placement";
-import { modelSlug } from "../kit/names";
 import { directory } from "../kit/text";
 import type { BackendPlan, DeviceNeed, ServicePlan } from "../kit/types";
-import type { BackendSpec } from "./context";
-import { assetFiles, container, health, type PlanContext } from "./context";
+import { modelSlug } from "../stack/instances";
+import { assetFiles, type BackendSpec, container, health, type PlanContext } from "./context";
 import { takingTurns } from "./deviceLock";
 import { holdSeconds, planValve } from "./valve";
 

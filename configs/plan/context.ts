@@ -3,11 +3,10 @@ import type { EngineContainer } from "../engines/engine";
 import type { ImageRole } from "../kit/imageRoles";
 import { processesOf } from "../kit/processes";
 import type { Resolved } from "../kit/resolved";
-import type { FilePlan } from "../kit/text";
-import { hashOf } from "../kit/text";
+import { type FilePlan, hashOf } from "../kit/text";
 import type { ContainerPlan } from "../kit/types";
 import type { ModelLock } from "../models/facts";
-import type { ExposeConfig } from "../schema/backend";
+import type { ExposeConfig } from "../schema/model";
 import type { SecretFacts } from "../secrets/facts";
 import type { StackConfig } from "../stack/config";
 

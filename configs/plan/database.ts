@@ -1,42 +1,27 @@
-import { configFile, directory, type SecretPart } from "../kit/text";
-import type { NetworkRole, ServicePlan } from "../kit/types";
+import { configFile, directory } from "../kit/text";
+import type { ServicePlan } from "../kit/types";
 import { assetFile, container, health, type PlanContext } from "./context";
 
 /** uid and gid of `postgres` in the official Debian image; the recipe uses the same. */
 const POSTGRES = 999;
 
-/** Postgres for virtual keys and spend. */
+/** The role that owns the database of the same name, and nothing else. */
+const OWNER = "litellm";
+
+/**
+ * Postgres for virtual keys and spend. Its volume outlives every replacement, `down` and the loss of Pulumi's state.
+ */
 export function planDatabase(context: PlanContext): ServicePlan | undefined {
   const { database } = context.config;
   if (database.mode !== "bundled") return undefined;
-  return planPostgres(context, {
-    name: "database",
-    owner: "litellm",
-    password: { secret: "databasePassword", as: "raw" },
-    network: "data",
-    memoryMiB: database.memoryMiB,
-  });
-}
-
-interface PostgresChoices {
-  /** Of the container, and on its network. */
-  name: string;
-  /** The role that owns the database of the same name, and nothing else. */
-  owner: string;
-  password: SecretPart;
-  network: NetworkRole;
-  memoryMiB: number;
-}
-
-/** A Postgres. Its volume outlives every replacement, `down` and the loss of Pulumi's state. */
-export function planPostgres(context: PlanContext, choices: PostgresChoices): ServicePlan {
-  const { memoryMiB, name, network, owner, password } = choices;
+  const { memoryMiB } = database;
+  const name = "database";
   const files = directory(
     `${context.dataDir}/${name}`,
     POSTGRES,
     {
       "entrypoint.sh": assetFile(context, "database/entrypoint.sh"),
-      password: configFile(password),
+      password: configFile({ secret: "databasePassword", as: "raw" }),
       "salt-fingerprint": configFile(context.saltFingerprint),
     },
     context.secrets,
@@ -51,12 +36,12 @@ export function planPostgres(context: PlanContext, choices: PostgresChoices): Se
       context,
       {
         name,
-        role: "database",
+        role: name,
         entrypoint: ["sh"],
         command: ["/etc/gpubox/entrypoint.sh"],
         user: `${POSTGRES}:${POSTGRES}`,
-        env: { GPUBOX_OWNER: owner },
-        networks: { [network]: [name] },
+        env: { GPUBOX_OWNER: OWNER },
+        networks: { data: [name] },
         mounts: [
           { kind: "directory", source: files.path, target: "/etc/gpubox", readOnly: true },
           { kind: "directory", source: state.path, target: "/var/lib/gpubox", readOnly: false },
@@ -68,7 +53,7 @@ export function planPostgres(context: PlanContext, choices: PostgresChoices): Se
         // Over TCP and with the password: the socket answers before the database is whole.
         health: health(
           "CMD-SHELL",
-          `PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" PGPASSWORD="$(cat /etc/gpubox/password)" psql -h 127.0.0.1 -U ${owner} -d ${owner} -qtc "select 1"`,
+          `PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" PGPASSWORD="$(cat /etc/gpubox/password)" psql -h 127.0.0.1 -U ${OWNER} -d ${OWNER} -qtc "select 1"`,
         ),
         readySeconds: 120,
         // SIGINT is Postgres' fast shutdown; the image's own text calls 10 and even 90 seconds too short.

@@ -1,4 +1,4 @@
-import { size } from "../capacity/lines";
+import { size } from "../kit/sizes";
 import type { BackendPlan, BoxPlan, ContainerPlan, ServicePlan, SlotPlan } from "../kit/types";
 import { DRAIN_SECONDS } from "./llamaSwap";
 

@@ -1,11 +1,10 @@
 import { placementOf } from "../capacity/placement";
 import { engineOf, type ModelConfig } from "../engines";
 import type { EngineContext, Route } from "../engines/engine";
-import { modelPort } from "../kit/names";
 import { lockedModel } from "../models/lock";
 import { HUB_TOKEN } from "../models/weights";
-import { IDLE_SECONDS } from "../schema/onDemand";
-import { type Instance, instancesOf, slotOf } from "../stack/instances";
+import { IDLE_SECONDS } from "../schema/model";
+import { type Instance, instancesOf, modelPort, slotOf } from "../stack/instances";
 import { cacheDirectory } from "./backend";
 import { assetText, type BackendSpec, imageOf, type PlanContext, type SlotMembership } from "./context";
 import type { Deployment, RoutedModel } from "./routing";

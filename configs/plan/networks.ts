@@ -5,7 +5,7 @@ import { foreignNetworks } from "./foreignNetworks";
 
 /** The networks that a box has: its own, and those of others that it joins. */
 export function planNetworks(config: StackConfig): NetworkPlan[] {
-  const { mode, langfuse } = config.observability;
+  const { mode } = config.observability;
   const network = (role: NetworkRole, internal: boolean): NetworkPlan => {
     const name = `gpubox-${config.stack}-${role}`;
     return { role, name, internal, bridge: bridgeName(name) };
@@ -17,7 +17,6 @@ export function planNetworks(config: StackConfig): NetworkPlan[] {
     network("models", true),
     network("backends", true),
     ...(mode === "bundled" ? [network("metrics", true), network("dashboards", false)] : []),
-    ...(langfuse?.mode === "bundled" ? [network("langfuse", true)] : []),
     ...foreignNetworks(config),
   ];
 }

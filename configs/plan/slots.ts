@@ -1,8 +1,8 @@
 import type { EngineContainer } from "../engines/engine";
-import { slotPort } from "../kit/names";
 import { SERVER_PROCESSES } from "../kit/processes";
 import { configFile, directory } from "../kit/text";
 import type { DeviceNeed, ServicePlan, SlotPlan } from "../kit/types";
+import { slotPort } from "../stack/instances";
 import { NOBODY, needsOf } from "./backend";
 import { assetFiles, type BackendSpec, container, health, type PlanContext } from "./context";
 import { type LockedEngine, takingTurns } from "./deviceLock";

@@ -1,10 +1,9 @@
 import type { EngineContainer } from "../engines/engine";
-import { modelPort, modelSlug } from "../kit/names";
 import { configFile, directory } from "../kit/text";
 import type { ServicePlan } from "../kit/types";
+import { modelPort, modelSlug } from "../stack/instances";
 import { modelBodyBytes } from "./bodyLimits";
-import type { BackendSpec } from "./context";
-import { assetFiles, container, health, type PlanContext } from "./context";
+import { assetFiles, type BackendSpec, container, health, type PlanContext } from "./context";
 import { HAPROXY } from "./edge";
 import { DIRECT_PORT, directKeys, VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
 import { startCommand } from "./manual";

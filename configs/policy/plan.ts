@@ -11,7 +11,7 @@ import { judgeViolations } from "./judge";
 import { plaintextSecrets } from "./plaintext";
 
 /** Containers that are there to be reached from outside: the edge, and with observability what a person looks at. */
-const PUBLISHES = ["edge", "prometheus", "grafana", "alertmanager", "langfuse"];
+const PUBLISHES = ["edge", "prometheus", "grafana", "alertmanager"];
 
 /** Seconds. A server that is killed at once loses what it was asked. */
 const SHORTEST_GRACE_SECONDS = 1;

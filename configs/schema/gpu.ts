@@ -1,12 +1,5 @@
 import { z } from "zod";
-
-/** Index (`0`), UUID (`GPU-…`), or a MIG slice (`MIG-…`). */
-export const deviceId = z.union([
-  z.int().min(0),
-  z
-    .string()
-    .regex(/^(GPU|MIG)-[0-9A-Za-z-]+$/, "Write an index, a GPU's UUID (GPU-…) or a MIG slice's (MIG-…)."),
-]);
+import { deviceId } from "./shared";
 
 /** A GPU of the host, as it is declared: a preview asks no host. */
 export const gpuSchema = z.strictObject({
@@ -29,18 +22,5 @@ export const gpuSchema = z.strictObject({
     .describe("Memory is shared with the host (GB10, Strix Halo): the operating system's part is kept free."),
 });
 
-/** What a model's backend asks of the host's GPUs. */
-export const modelGpuSchema = z.strictObject({
-  devices: z.array(deviceId).min(1).describe("Devices of gpubox:host.gpus that this backend runs on."),
-  memoryGiB: z
-    .number()
-    .positive()
-    .optional()
-    .describe(
-      "GiB on each device. Default: what the planner finds from weights, context and the engine's overhead.",
-    ),
-});
-
 export type DeviceId = z.infer<typeof deviceId>;
 export type GpuConfig = z.infer<typeof gpuSchema>;
-export type ModelGpu = z.infer<typeof modelGpuSchema>;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { budget } from "./limits";
-import { keyRef, modelName } from "./shared";
+import { deviceId, keyRef, memoryMiB, modelName, pidsLimit, port, secretRef } from "./shared";
 
 /** What one server of a model may be asked, each with its own count. */
 const limits = {
@@ -120,3 +120,95 @@ export function modeOption<const Modes extends readonly [Mode, ...Mode[]]>(modes
     .default(modes[0] as never)
     .describe("What it is asked for; clients use other routes for each.");
 }
+
+/** What a model's backend asks of the host's GPUs. */
+const modelGpu = z.strictObject({
+  devices: z.array(deviceId).min(1).describe("Devices of gpubox:host.gpus that this backend runs on."),
+  memoryGiB: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      "GiB on each device. Default: what the planner finds from weights, context and the engine's overhead.",
+    ),
+});
+
+const expose = z.strictObject({
+  port: port.describe("Port of this host."),
+  bind: z
+    .union([z.ipv4(), z.ipv6()])
+    .default("127.0.0.1")
+    .describe(
+      "Host address of that port. Another than loopback is for networks that you trust: it is plain HTTP.",
+    ),
+  key: secretRef.describe("The key that clients of this port send, as Authorization: Bearer or x-api-key."),
+});
+
+const gpu = modelGpu.optional().describe("The GPUs that it runs on. Default: none, it runs on the CPU.");
+const exposed = expose
+  .optional()
+  .describe("A port of its own for clients that go past the gateway: no limits, no spend, no virtual keys.");
+
+/** What every entry has whose engine runs as a container of this box. `memoryDefault`: MiB. */
+export function backendBase(memoryDefault: number) {
+  return {
+    memoryMiB: memoryMiB
+      .default(memoryDefault)
+      .describe("Limit of the container's main memory in MiB, shared memory and /tmp included."),
+    pidsLimit: pidsLimit
+      .optional()
+      .describe("Processes and threads that its container may have at most. Default: 8192."),
+    readySeconds: z
+      .int()
+      .positive()
+      .optional()
+      .describe("Seconds from start to a loaded model. Default: what the model's size asks for."),
+    holdSeconds: z
+      .int()
+      .min(0)
+      .max(600)
+      .optional()
+      .describe(
+        "Seconds that a request waits while the backend restarts; then it is answered 503 with Retry-After. Default: 30, and 0 where another instance can take it.",
+      ),
+    extraArgs: z.array(z.string()).default([]).describe("More flags of the engine, one word each."),
+    env: z.record(z.string(), z.string()).default({}).describe("Environment of the container. No secrets."),
+    gpu,
+    expose: exposed,
+    instances: instancesOption({ gpu, expose: exposed }),
+    ...modelBase,
+  };
+}
+
+export type ExposeConfig = z.infer<typeof expose>;
+export type ModelGpu = z.infer<typeof modelGpu>;
+
+/** Seconds without a request until a model that is loaded on demand is unloaded, unless its entry says otherwise. */
+export const IDLE_SECONDS = 300;
+
+/** What an entry has whose engine can be loaded on demand. `start` takes the place of that of every entry. */
+export const onDemand = {
+  start: z
+    .enum(["auto", "manual", "ondemand"])
+    .default("auto")
+    .describe(
+      "`manual`: somebody starts the server when it is needed (`gpubox model start NAME`); it may be down, and `up` neither starts, stops nor asks it. `ondemand`: a request loads the model, and it is unloaded when nobody asks any more.",
+    ),
+  slot: z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/,
+      "A slot's name is lower-case letters, digits and dashes, at most 40 characters.",
+    )
+    .optional()
+    .describe(
+      "With `start: ondemand`: of the models with the same slot one is loaded at a time; a request to another takes its place. Default: a slot of its own.",
+    ),
+  idleSeconds: z
+    .int()
+    .min(0)
+    .optional()
+    .describe(
+      "With `start: ondemand`: seconds without a request until it is unloaded; 0: it stays until another one wants the slot. Default: 300.",
+    ),
+};

@@ -10,16 +10,6 @@ const externalLangfuse = z.strictObject({
   secretKey: secretRef,
 });
 
-const bundledLangfuse = z.strictObject({
-  mode: z.literal("bundled").describe("Langfuse with its database, stores and worker on this host: 10 GiB."),
-  port: port.default(3001).describe("Port of Langfuse's pages, which ask for a password."),
-  bind: portBind,
-  email: z
-    .email({ error: "Write an address, for example me@example.com." })
-    .default("admin@gpubox.local")
-    .describe("The first person's name at Langfuse; the password is the secret langfusePassword."),
-});
-
 /** Metrics, alerts, dashboards, and traces for Langfuse. */
 export const observabilitySchema = z.strictObject({
   mode: z
@@ -45,7 +35,13 @@ export const observabilitySchema = z.strictObject({
     .prefault({})
     .describe("Where alerts go. Without a webhook, Prometheus and the dashboards show them."),
   langfuse: z
-    .discriminatedUnion("mode", [externalLangfuse, bundledLangfuse])
+    .discriminatedUnion("mode", [externalLangfuse], {
+      // A box once ran Langfuse itself, with mode: bundled.
+      error: ({ code }) =>
+        code === "invalid_union"
+          ? "Run Langfuse elsewhere, and write mode: external with its host and keys."
+          : undefined,
+    })
     .optional()
     .describe("Sends a trace of every request, prompt and answer included, to Langfuse. Needs no `mode`."),
 });

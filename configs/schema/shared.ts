@@ -33,6 +33,14 @@ export const memoryMiB = z.int().min(16);
 /** Processes and threads of a container. Below this many the engines themselves do not start. */
 export const pidsLimit = z.int().min(64).max(4_194_304);
 
+/** Index (`0`), UUID (`GPU-…`), or a MIG slice (`MIG-…`). */
+export const deviceId = z.union([
+  z.int().min(0),
+  z
+    .string()
+    .regex(/^(GPU|MIG)-[0-9A-Za-z-]+$/, "Write an index, a GPU's UUID (GPU-…) or a MIG slice's (MIG-…)."),
+]);
+
 export const absolutePath = z
   .string()
   .regex(

@@ -53,7 +53,6 @@ export const generatedSecrets = [
   "cachePassword",
   "databasePassword",
   "grafanaPassword",
-  "langfusePassword",
 ] as const;
 
 export type GeneratedSecret = (typeof generatedSecrets)[number];

@@ -1,5 +1,5 @@
+import { createHash } from "node:crypto";
 import { engineOf, type ModelConfig } from "../engines";
-import { modelSlug } from "../kit/names";
 
 /** One deployment of a model: a container of its own, or a server or an account elsewhere. */
 export interface Instance {
@@ -36,4 +36,26 @@ export function slotOf(name: string, model: ModelConfig): string | undefined {
 /** Every name that clients may write for an entry: its own, its aliases, its LoRA adapters. */
 export function namesOf(name: string, model: ModelConfig): string[] {
   return [name, ...model.aliases, ...(engineOf(model).adapters?.(model) ?? [])];
+}
+
+/**
+ * Port of a model's valve and backend, 10000 to 29999, made from its name. Docker gives the address of a removed container
+ * to the next one at once: with a port of its own, a request that still goes there is refused instead of answered by another
+ * model.
+ */
+export function modelPort(name: string): number {
+  return 10_000 + (Number.parseInt(createHash("sha256").update(name).digest("hex").slice(0, 8), 16) % 20_000);
+}
+
+/** Port of a slot, 6000 to 9999: of its own too, and none of the models' in it. */
+export function slotPort(slot: string): number {
+  return 6_000 + (modelPort(slot) % 4_000);
+}
+
+/** A model's public name as a part of container names: lower case, runs of other characters as one dash. */
+export function modelSlug(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");
 }

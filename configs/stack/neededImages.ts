@@ -18,8 +18,6 @@ export function imageRolesOf(config: StackConfig): NeededImage[] {
   if (config.cache.mode === "bundled") needed.push({ role: "cache" });
   if (config.database.mode === "bundled") needed.push({ role: "database" });
   needed.push(...observabilityRoles(config));
-  if (config.observability.langfuse?.mode === "bundled")
-    for (const role of langfuseRoles) needed.push({ role });
   if (config.gateway.tls?.acme) needed.push({ role: "acme" });
   for (const [name, entry] of Object.entries(config.models))
     for (const { model } of instancesOf(name, entry)) {
@@ -28,8 +26,6 @@ export function imageRolesOf(config: StackConfig): NeededImage[] {
     }
   return needed.filter(({ role }, index) => needed.findIndex((other) => other.role === role) === index);
 }
-
-const langfuseRoles = ["langfuse", "langfuse-worker", "clickhouse", "minio", "cache", "database"] as const;
 
 function observabilityRoles({ host, cache, database, observability }: StackConfig): NeededImage[] {
   if (observability.mode === "none") return [];

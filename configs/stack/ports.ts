@@ -46,17 +46,11 @@ export function edgePorts(config: StackConfig): EdgePort[] {
 
 /** Nothing where it is off. Prometheus asks nobody for a password, so that it is on loopback whatever `bind` says. */
 export function observabilityPorts({ observability }: StackConfig): PublishedPort[] {
-  const { bind, langfuse, mode, port, prometheusPort } = observability;
+  const { bind, mode, port, prometheusPort } = observability;
+  if (mode === "none") return [];
   return [
-    ...(mode === "bundled"
-      ? [
-          { bind, port, key: "gpubox:observability.port" },
-          { bind: "127.0.0.1", port: prometheusPort, key: "gpubox:observability.prometheusPort" },
-        ]
-      : []),
-    ...(langfuse?.mode === "bundled"
-      ? [{ bind: langfuse.bind, port: langfuse.port, key: "gpubox:observability.langfuse.port" }]
-      : []),
+    { bind, port, key: "gpubox:observability.port" },
+    { bind: "127.0.0.1", port: prometheusPort, key: "gpubox:observability.prometheusPort" },
   ];
 }
 

@@ -20,8 +20,6 @@ export function requiredSecrets(config: StackConfig): RequiredSecret[] {
     required.push({ name: "databasePassword", path: "gpubox:database" });
   const { mode: observes, alerts, langfuse } = config.observability;
   if (observes === "bundled") required.push({ name: "grafanaPassword", path: "gpubox:observability" });
-  if (langfuse?.mode === "bundled")
-    required.push({ name: "langfusePassword", path: "gpubox:observability.langfuse" });
   for (const { name, path } of secretsOf({ alerts, langfuse }))
     required.push({ name, path: `gpubox:observability${path}` });
   for (const section of ["cache", "database"] as const) {

@@ -1,3 +1,5 @@
+import { shellQuote } from "../../configs/kit/text";
+
 /** Programs that `gpubox connect` knows. */
 export const clients = ["openai", "anthropic", "claude-code", "openhands", "opencode", "open-webui"] as const;
 
@@ -116,8 +118,7 @@ export function clientConnection(client: Client, way: Way): Connection {
 
 /** The connection as a script for sh, with comments for people. */
 export function script({ env, keyVariable, file, run, notes }: Connection, key: string): string {
-  const quoted = (value: string) =>
-    /^[A-Za-z0-9_./:-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
+  const quoted = (value: string) => (/^[A-Za-z0-9_./:-]+$/.test(value) ? value : shellQuote(value));
   return [
     ...notes.map((note) => `# ${note}`),
     ...Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}`),

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { PROBE } from "../../configs/kit/names";
 import type { BoxPlan } from "../../configs/kit/types";
+import { PROBE } from "../../configs/network/endpoint";
 import { sshAddress } from "../../configs/schema/address";
 import type { StackConfig } from "../../configs/stack/config";
 import { findDocker } from "../../platform/docker/engine";

@@ -1,5 +1,5 @@
-import { PROBE } from "../../configs/kit/names";
 import type { BoxPlan } from "../../configs/kit/types";
+import { PROBE } from "../../configs/network/endpoint";
 import type { Facts } from "./facts";
 import { parseRequest } from "./requests";
 import { ask } from "./timeLimits";

@@ -1,6 +1,5 @@
+import { GIB, gibibytes } from "../../configs/kit/sizes";
 import type { Finding, Row } from "./row";
-
-const GiB = 1024 ** 3;
 
 /** Below this much free disk no image or model fits any more, and `up` refuses. */
 const LOW_DISK_GIB = 3;
@@ -34,9 +33,9 @@ export const hostRows: Row[] = [
     cause: "the disk of Docker or of the data directory is full",
     check: (_, { host }) =>
       host.disks
-        ?.filter(({ freeBytes }) => freeBytes < LOW_DISK_GIB * GiB)
+        ?.filter(({ freeBytes }) => freeBytes < LOW_DISK_GIB * GIB)
         .map(({ folders, freeBytes }) => ({
-          what: `Only ${(freeBytes / GiB).toFixed(1)} GiB are free for ${folders.join(" and ")}.`,
+          what: `Only ${gibibytes(freeBytes)} are free for ${folders.join(" and ")}.`,
           fix: "Run `gpubox gc --yes`, then look at `docker system df`.",
         })),
   },
@@ -50,7 +49,7 @@ export const hostRows: Row[] = [
       if (availableBytes >= (totalBytes * LOW_MEMORY_PERCENT) / 100) return [];
       return [
         {
-          what: `Of the host's ${(totalBytes / GiB).toFixed(1)} GiB of memory only ${(availableBytes / GiB).toFixed(1)} GiB are available.`,
+          what: `Of the host's ${gibibytes(totalBytes)} of memory only ${gibibytes(availableBytes)} are available.`,
           fix: "Stop a model (`gpubox model stop MODEL`), or lower memoryMiB of what needs less.",
         },
       ];

@@ -1,5 +1,5 @@
-import { PROBE } from "../../configs/kit/names";
 import type { BoxPlan } from "../../configs/kit/types";
+import { PROBE } from "../../configs/network/endpoint";
 import type { LoggedRequest } from "./facts";
 import { logsCommand, type Row } from "./row";
 

@@ -56,14 +56,9 @@ export function planRemoteGateway(
   const database = profile === "stateful";
   const redis = database && config.cache.mode !== "none";
   const { budget, ...limits } = config.gateway.limits;
-  const { langfuse } = config.observability;
   const kept = {
     ...config,
     models,
-    observability: {
-      ...config.observability,
-      langfuse: langfuse?.mode === "external" ? langfuse : undefined,
-    },
     // The log's files lie beside the box's own config.
     gateway: {
       ...config.gateway,
@@ -88,7 +83,6 @@ export function planRemoteGateway(
         ? ["gateway.limits.maxParallel is the edge's: in front of it, nothing counts."]
         : []),
       ...(config.gateway.trajectories ? ["It keeps no trajectory log; the box does."] : []),
-      ...(langfuse?.mode === "bundled" ? ["This box's Langfuse is for this box only: no traces."] : []),
     ],
   };
 }
@@ -165,7 +159,7 @@ function environment(
     ...Object.values(secrets).map(({ secret }) => secret),
   ]);
   const own = Object.entries(gateway.env);
-  const langfuse = observability.langfuse?.mode === "external" ? observability.langfuse : undefined;
+  const { langfuse } = observability;
   const lines = [
     "# Names only. Fill in the values where the gateway runs, and keep the file out of every repository.",
     "# Clients' key and admin's; starts with sk-.",

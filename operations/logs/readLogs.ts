@@ -46,7 +46,7 @@ export async function readLogs(options: LogsOptions): Promise<void> {
   const sources = await sourcesOf(options);
   const redact = redactor([
     ...Object.values(secrets),
-    // What is derived from them and goes over the wire: the backends' key, the drain token, Langfuse's.
+    // What is derived from them and goes over the wire: the backends' key and the drain token.
     ...derivedParts(box)
       .filter(({ secret }) => secrets[secret])
       .map((part) => renderText([{ ...part, as: "derived" }], secrets)),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Server, serversOf } from "../../configs/capacity/servers";
 import { deviceShortage } from "../../configs/capacity/shortage";
+import { gibibytes, MIB } from "../../configs/kit/sizes";
 import { AWAIT_HEALTHY } from "../../configs/kit/steps";
 import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
 import { connectionOf } from "../../configs/network/engine";
@@ -117,9 +118,8 @@ async function requireRoom(plan: BoxPlan, server: Server): Promise<void> {
     plan.devices,
   );
   if (!missing) return;
-  const gib = (missing.missingMib / 1024).toFixed(1);
   throw new UserError(
-    `${server.title} does not fit on device ${missing.device}: ${gib} GiB are missing beside what runs there.`,
+    `${server.title} does not fit on device ${missing.device}: ${gibibytes(missing.missingMib * MIB)} are missing beside what runs there.`,
     missing.stop.length > 0
       ? `Stop what is in its way: ${missing.stop.map((model) => stopCommand(plan.stack, model)).join(" && ")}.`
       : "Even with everything else stopped it would not fit: give it less context, or another device.",

@@ -1,8 +1,8 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { parseSource, SOURCE, type Source } from "../../configs/engines/source";
 import type { Locked, LockedFile, LockedModel, LockedPart } from "../../configs/models/facts";
 import { ADAPTER, isPartOf, type RepositoryFiles, SPEECH } from "../../configs/models/repository";
-import { parseSource, SOURCE, type Source } from "../../configs/models/source";
 import { UserError } from "../../platform/process";
 import { readGguf } from "./gguf";
 import { filesBelow, hubOf } from "./hostDirectory";

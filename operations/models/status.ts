@@ -1,3 +1,4 @@
+import { table } from "../../configs/kit/table";
 import type { BoxPlan, ModelServerPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/stack/config";
@@ -91,15 +92,5 @@ export function statusTable(all: ModelStatus[]): string {
     ],
   );
   const head = ["MODEL", "ENGINE", "STATE", "REQUESTS/MIN", "NOW", "ALSO CALLED"];
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
-  );
-  return [head, ...rows]
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return table(head, rows, () => false).join("\n");
 }

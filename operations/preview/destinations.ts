@@ -62,7 +62,7 @@ function otherDestinations({ config, secrets }: Side): Record<string, Destinatio
   const { gateway, observability, cache, database, host, jobs } = config;
   const found: Record<string, Destination> = {};
   const { langfuse, alerts } = observability;
-  if (langfuse?.mode === "external")
+  if (langfuse)
     found["traces with prompts and answers"] = {
       to: addressOf(langfuse.host),
       keys: namesOf(secretsOf(langfuse)),

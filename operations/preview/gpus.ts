@@ -1,5 +1,5 @@
-import { MIB } from "../../configs/capacity/lines";
 import { planStackGpus } from "../../configs/capacity/stack";
+import { MIB } from "../../configs/kit/sizes";
 import type { GpuChange, GpuUse, Side } from "./types";
 
 /** Devices on which a model's share of memory changes. */

@@ -1,4 +1,4 @@
-import { size } from "../../configs/capacity/lines";
+import { size } from "../../configs/kit/sizes";
 import { grouped } from "../../configs/policy/judge";
 import { portText } from "./inputs";
 import { code } from "./markdown";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { PROBE } from "../../configs/kit/names";
+import { PROBE } from "../../configs/network/endpoint";
 import { UserError } from "../../platform/process";
 import {
   ErrorBody,

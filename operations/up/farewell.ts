@@ -54,7 +54,7 @@ function ofFirstRequest(plan: BoxPlan, engine: PulumiEngine | undefined, config:
   ];
 }
 
-/** Where a person looks at metrics, dashboards and traces. */
+/** Where a person looks at metrics and dashboards. */
 function ofMonitors({ observability }: StackConfig, plan: BoxPlan): string[] {
   const runs = (name: string) =>
     plan.observability?.services.some(({ container }) => container.name === name) ?? false;
@@ -63,10 +63,6 @@ function ofMonitors({ observability }: StackConfig, plan: BoxPlan): string[] {
   if (runs("grafana"))
     lines.push(
       `Dashboards: http://127.0.0.1:${observability.port} (admin, \`pulumi config get gpubox:grafanaPassword\` shows the password)`,
-    );
-  if (observability.langfuse?.mode === "bundled")
-    lines.push(
-      `Traces: http://127.0.0.1:${observability.langfuse.port} (${observability.langfuse.email}, \`pulumi config get gpubox:langfusePassword\` shows the password)`,
     );
   return lines;
 }

@@ -1,5 +1,6 @@
 import { delimiter, dirname, join } from "node:path";
 import { z } from "zod";
+import { shellQuote } from "../../configs/kit/text";
 import { type RunOptions, type RunResult, run, UserError } from "../process";
 import { ensurePassphrase, ensureProjectFolders, type Log, projectPaths } from "../project";
 import { readYaml } from "../userFiles";
@@ -78,11 +79,12 @@ export function pulumiEnv(engine: PulumiEngine): Record<string, string> {
 
 /** Lines of POSIX sh after which plain `pulumi preview`, typed in the project's folder, works. None when it works as it is. */
 export function exportsFor(engine: PulumiEngine): string[] {
-  const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines: string[] = [];
-  if (engine.program !== "pulumi") lines.push(`export PATH=${quote(dirname(engine.program))}:"$PATH"`);
+  if (engine.program !== "pulumi") lines.push(`export PATH=${shellQuote(dirname(engine.program))}:"$PATH"`);
   if (!bringsPassphrase())
-    lines.push(`export PULUMI_CONFIG_PASSPHRASE_FILE=${quote(projectPaths(engine.projectDir).passphrase)}`);
+    lines.push(
+      `export PULUMI_CONFIG_PASSPHRASE_FILE=${shellQuote(projectPaths(engine.projectDir).passphrase)}`,
+    );
   return lines;
 }
 

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { shellQuote } from "../../configs/kit/text";
 import { connectionFolder, engineAddress } from "../../configs/network/engine";
 import { sshAddress } from "../../configs/schema/address";
 import type { HostConfig } from "../../configs/schema/host";
@@ -89,7 +90,7 @@ export function onConnection(
   words: string[] = [],
   stdin = "",
 ): { code: number; stdout: string; stderr: string } {
-  const command = ["sh", "-c", script, "gpubox", ...words].map(quote).join(" ");
+  const command = ["sh", "-c", script, "gpubox", ...words].map(shellQuote).join(" ");
   return ssh(folder, [], { command, stdin });
 }
 
@@ -142,10 +143,6 @@ function ssh(folder: string, options: string[], { command = "", stdin = "" } = {
   const args = [...options, flag!, config!, name!, ...(command ? [command] : [])];
   const { status, stdout, stderr } = spawnSync("ssh", args, { encoding: "utf8", input: stdin });
   return { code: status ?? 255, stdout: stdout ?? "", stderr: stderr ?? "" };
-}
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function read(path: string): string {

@@ -1,3 +1,5 @@
+import { markdownTable } from "../../tools/markdown";
+
 /** The value in the middle; of an even number the lower one. */
 export function median(values: number[]): number {
   return quantile(values, 0.5);
@@ -22,15 +24,7 @@ export function slope(points: [x: number, y: number][]): number {
 
 /** A Markdown table; every column but the first holds figures. */
 export function table(head: string[], rows: string[][]): string {
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length)),
-  );
-  const line = (cells: string[]) =>
-    `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join(" | ")} |`;
-  const rule = widths.map((width, column) =>
-    column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
-  );
-  return [line(head), line(rule), ...rows.map(line)].join("\n");
+  return markdownTable(head, rows, { figures: true });
 }
 
 /** Milliseconds as seconds with two decimals. */

@@ -1,10 +1,9 @@
 import http from "node:http";
-import { modelPort } from "../../configs/kit/names";
 import { renderText } from "../../configs/kit/text";
 import { valveUrl } from "../../configs/plan/valve";
+import { modelPort } from "../../configs/stack/instances";
 import { output } from "../../platform/process";
-import type { LoadBox } from "../load/box";
-import { setModel } from "../load/box";
+import { type LoadBox, setModel } from "../load/box";
 import { exchange, type Target } from "../load/exchange";
 import { complete, containersOf } from "../support/box";
 import { median, quantile, table } from "./figures";

@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bashHealth } from "../../configs/engines/health";
+import { bashHealth } from "../../configs/engines/container";
 import { envFile, renderText } from "../../configs/kit/text";
 
 const assets = join(__dirname, "../../assets");

@@ -10,7 +10,6 @@ import { rawStack, recipes, testSecrets, tinyModel } from "./stacks";
 export const secrets = {
   ...testSecrets,
   grafanaPassword: "PLANTED-grafana-0123456789",
-  langfusePassword: "PLANTED-langfuse-0123456789",
   hook: "http://PLANTED-hook.example/x",
   langfusePublic: "pk-PLANTED-langfuse",
   langfuseSecret: "sk-PLANTED-langfuse",
@@ -45,10 +44,6 @@ export const online: Resolved = {
     ...offline.images,
     grafana: { reference: "grafana/grafana@sha256:1", source: "digest" },
     "dcgm-exporter": { reference: "nvidia/dcgm@sha256:2", source: "digest" },
-    langfuse: { reference: "langfuse/langfuse@sha256:3", source: "digest" },
-    "langfuse-worker": { reference: "langfuse/langfuse-worker@sha256:4", source: "digest" },
-    clickhouse: { reference: "clickhouse/clickhouse-server@sha256:5", source: "digest" },
-    minio: { reference: "minio/minio@sha256:6", source: "digest" },
   },
 };
 

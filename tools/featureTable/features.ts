@@ -1,5 +1,6 @@
 import { engines } from "../../configs/engines";
 import type { Feature, KnownFrom } from "../../configs/engines/features";
+import { markdownTable } from "../markdown";
 import { type AnyEngine, COLUMNS, type Column, type Facts, factsOf, TABLES } from "./featureColumns";
 
 /** A cell of the matrix; `test`: the path of the test that ran it. */
@@ -70,12 +71,12 @@ export function featuresMarkdown(registry: Record<string, unknown> = engines): s
     const note = TABLES[title].containers
       ? "\nOnly engines that run as containers of the box. [images/official.json](../images/official.json) says what each image's name stands for.\n"
       : "";
-    return `## ${title}\n${note}\n${table([["engine", ...columns.map((one) => COLUMNS[one].title)], ...rows])}`;
+    return `## ${title}\n${note}\n${markdownTable(["engine", ...columns.map((one) => COLUMNS[one].title)], rows)}\n`;
   });
   return [
     INTRODUCTION,
     ...tables,
-    `## Why\n\n${table([["engine", "path", "how", "why"], ...reasons(registry)])}`,
+    `## Why\n\n${markdownTable(["engine", "path", "how", "why"], reasons(registry))}\n`,
   ].join("\n");
 }
 
@@ -89,13 +90,4 @@ function reasons(registry: Record<string, unknown>): string[][] {
   return Object.entries(registry as Record<string, AnyEngine>).flatMap(([name, { protocols = [] }]) =>
     protocols.map(({ path, how, why }) => [name, path, how === "none" ? "no" : how, why]),
   );
-}
-
-/** Rows of Markdown, padded as the formatter has it; the first is the head. */
-function table([head = [], ...rows]: string[][]): string {
-  const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]!.length)));
-  const rule = widths.map((width) => "-".repeat(width));
-  return [head, rule, ...rows]
-    .map((row) => `| ${row.map((text, at) => text.padEnd(widths[at]!)).join(" | ")} |\n`)
-    .join("");
 }

@@ -1,3 +1,5 @@
+import { shellQuote } from "../../kit/text";
+
 /** What HAProxy answers itself: JSON that clients of both protocols parse, whatever went wrong and wherever. */
 
 /** Seconds that a 503 tells its client to wait. A gateway starts in 7 to 15 s, so one or two tries meet it. */
@@ -13,7 +15,8 @@ export function quoted(text: string): string {
   if (/[\u0000-\u001f\u007f]/.test(text)) {
     throw new Error(`haproxy.cfg cannot hold a control character: ${JSON.stringify(text)}`);
   }
-  return `'${text.replaceAll("'", "'\\''")}'`;
+  // HAProxy reads single quotes as sh does.
+  return shellQuote(text);
 }
 
 /** An error in one shape for both protocols: OpenAI's clients read `error`, Anthropic's its `type` outside and inside. */

@@ -1,6 +1,5 @@
-import { bashHealth } from "../../engines/health";
-import type { FilePlan } from "../../kit/text";
-import { configFile, directory, envFile } from "../../kit/text";
+import { bashHealth } from "../../engines/container";
+import { configFile, directory, envFile, type FilePlan } from "../../kit/text";
 import type { ContainerPlan, GpuRequest, ServicePlan } from "../../kit/types";
 import { container, health, type PlanContext } from "../context";
 import { nvidiaDevices } from "./optional";

@@ -2,7 +2,6 @@ import { shellQuote, type TextPart } from "../../kit/text";
 import type { StackConfig } from "../../stack/config";
 import { GUARD_CALLBACK } from "../guard";
 import { TRAJECTORY_CALLBACK } from "../trajectories";
-import { LANGFUSE_URL, PROJECT_KEYS } from "./langfuse";
 
 /** Name by which Prometheus finds every gateway that runs, whichever generation it is of. */
 export const GATEWAYS_ALIAS = "gateways";
@@ -30,12 +29,6 @@ export function callbackSettings(
 export function langfuseVariables({ observability }: StackConfig): Record<string, TextPart[]> {
   const { langfuse } = observability;
   if (!langfuse) return {};
-  if (langfuse.mode === "bundled")
-    return {
-      LANGFUSE_OTEL_HOST: [shellQuote(LANGFUSE_URL)],
-      LANGFUSE_PUBLIC_KEY: PROJECT_KEYS.public,
-      LANGFUSE_SECRET_KEY: PROJECT_KEYS.secret,
-    };
   return {
     LANGFUSE_OTEL_HOST: [shellQuote(langfuse.host)],
     LANGFUSE_PUBLIC_KEY: [{ secret: langfuse.publicKey.secret, as: "shell" }],

@@ -12,7 +12,6 @@ import { imageOf, type PlanContext } from "../context";
 import { planAlertmanager } from "./alertmanager";
 import { planGpuExporter, planHostExporter, planPostgresExporter, planRedisExporter } from "./exporters";
 import { planGrafana } from "./grafana";
-import { planLangfuse } from "./langfuse";
 import { isHad, nvidiaDevices } from "./optional";
 import { planPrometheus } from "./prometheus";
 import { writeMetric } from "./textfile";
@@ -25,16 +24,14 @@ export interface Changing {
   slots: SlotPlan[];
 }
 
-/** Prometheus, Alertmanager, the exporters, Grafana and Langfuse; undefined where all of them are off. */
+/** Prometheus, Alertmanager, the exporters and Grafana; undefined where they are off. */
 export function planObservability(
   context: PlanContext,
   backends: BackendSpec[],
   changing: Changing,
 ): ObservabilityPlan | undefined {
-  const { langfuse, mode } = context.config.observability;
-  const traces = langfuse?.mode === "bundled" ? planLangfuse(context, langfuse) : [];
-  if (mode === "none") return traces.length > 0 ? { services: traces } : undefined;
-  return { services: [...monitors(context, backends), ...traces], change: changeStep(context, changing) };
+  if (context.config.observability.mode === "none") return undefined;
+  return { services: monitors(context, backends), change: changeStep(context, changing) };
 }
 
 function monitors(context: PlanContext, backends: BackendSpec[]): ServicePlan[] {

@@ -1,10 +1,8 @@
 import { stringify } from "yaml";
-import { modelSlug } from "../../kit/names";
-import type { FilePlan } from "../../kit/text";
-import { configFile, directory } from "../../kit/text";
+import { configFile, directory, type FilePlan } from "../../kit/text";
 import type { ServicePlan } from "../../kit/types";
-import type { BackendSpec } from "../context";
-import { container, type PlanContext } from "../context";
+import { modelSlug } from "../../stack/instances";
+import { type BackendSpec, container, type PlanContext } from "../context";
 import { BACKEND_METRICS_PATH, METRICS_PORT } from "../haproxy/common";
 import { GATEWAY_PORT } from "../haproxy/edge";
 import { EXPIRY_PATH } from "../haproxy/tls";

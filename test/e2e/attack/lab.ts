@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { modelPort } from "../../../configs/kit/names";
+import { modelPort } from "../../../configs/stack/instances";
 import { output, type RunResult } from "../../../platform/process";
 import { recipeReference } from "../../../platform/stack/recipes";
 import { editStack } from "../../support/box";

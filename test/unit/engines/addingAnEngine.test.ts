@@ -1,16 +1,19 @@
 import { z } from "zod";
 import { engines } from "../../../configs/engines";
-import { checkDevices, deviceAccess } from "../../../configs/engines/accelerator";
+import {
+  bashHealth,
+  checkDevices,
+  checkExtraArgs,
+  deviceAccess,
+  flags,
+  readySeconds,
+} from "../../../configs/engines/container";
 import type { Engine } from "../../../configs/engines/engine";
-import { checkExtraArgs, flags } from "../../../configs/engines/flags";
-import { bashHealth } from "../../../configs/engines/health";
 import { modelInfo } from "../../../configs/engines/info";
-import { readySeconds } from "../../../configs/engines/readiness";
 import { modelSource, weightsDirectory } from "../../../configs/engines/source";
-import { modelPort } from "../../../configs/kit/names";
-import { backendBase } from "../../../configs/schema/backend";
-import { modeOption } from "../../../configs/schema/model";
+import { backendBase, modeOption } from "../../../configs/schema/model";
 import { stackJsonSchema } from "../../../configs/stack/config";
+import { modelPort } from "../../../configs/stack/instances";
 import { boxOf, refusals, served } from "../../support/engines";
 
 // The file that docs/adding-an-engine.md shows.

@@ -1,6 +1,6 @@
 import { shardsOf } from "../../../configs/engines/source";
-import { modelPort } from "../../../configs/kit/names";
 import { renderText } from "../../../configs/kit/text";
+import { modelPort } from "../../../configs/stack/instances";
 import { amdHost, gpuHost, locked, refusals, served } from "../../support/engines";
 import { testSecrets } from "../../support/stacks";
 

@@ -1,5 +1,5 @@
-import { modelPort } from "../../../configs/kit/names";
 import { renderText } from "../../../configs/kit/text";
+import { modelPort } from "../../../configs/stack/instances";
 import { amdHost, gpuHost, refusals, served } from "../../support/engines";
 
 const entry = { engine: "ollama", model: "qwen3-coder:30b", gpu: { devices: [2] } };

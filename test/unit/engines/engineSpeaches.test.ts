@@ -1,6 +1,6 @@
-import { modelPort } from "../../../configs/kit/names";
 import { renderText } from "../../../configs/kit/text";
 import { SPEECH } from "../../../configs/models/repository";
+import { modelPort } from "../../../configs/stack/instances";
 import { boxOf, refusals, served } from "../../support/engines";
 import { testPlan } from "../../support/stacks";
 

@@ -1,4 +1,4 @@
-import { modelPort } from "../../../configs/kit/names";
+import { modelPort } from "../../../configs/stack/instances";
 import { gpuHost, refusals, served } from "../../support/engines";
 
 const entry = { engine: "text-embeddings-inference", model: "hf://BAAI/bge-m3", gpu: { devices: [2] } };

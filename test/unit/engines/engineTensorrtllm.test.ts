@@ -1,5 +1,5 @@
-import { modelPort } from "../../../configs/kit/names";
 import { renderText } from "../../../configs/kit/text";
+import { modelPort } from "../../../configs/stack/instances";
 import { amdHost, refusals, served } from "../../support/engines";
 
 const entry = { engine: "tensorrt-llm", model: "hf://Qwen/Qwen3-8B", gpu: { devices: [0] } };

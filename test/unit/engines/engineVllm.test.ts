@@ -1,5 +1,5 @@
-import { modelPort } from "../../../configs/kit/names";
 import { renderText } from "../../../configs/kit/text";
+import { modelPort } from "../../../configs/stack/instances";
 import { amdHost, boxOf, gpuHost, locked, refusals, served } from "../../support/engines";
 import { testSecrets } from "../../support/stacks";
 

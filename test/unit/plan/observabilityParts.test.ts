@@ -1,4 +1,5 @@
 import { parse } from "yaml";
+import { parseStack } from "../../../configs/parse";
 import {
   fileOf,
   gpuHost,
@@ -10,7 +11,7 @@ import {
   secrets,
   serviceOf,
 } from "../../support/observed";
-import { testPlan, tinyModel } from "../../support/stacks";
+import { rawStack, testPlan, tinyModel } from "../../support/stacks";
 
 describe("GPUs", () => {
   test("NVIDIA's exporter gets every declared device, and the loss of one is an alert", () => {
@@ -73,6 +74,16 @@ describe("Langfuse", () => {
     ]);
   });
 });
+
+test.each([{}, { email: "me@example.com", port: 3002 }])(
+  "a Langfuse of the box's own, as once, is refused with what to do: %j",
+  (more) => {
+    const observability = { langfuse: { mode: "bundled", ...more } };
+    expect(() => parseStack(rawStack({ models: tinyModel, observability }, secrets))).toThrow(
+      /1 mistake:\n {2}gpubox:observability\.langfuse\.mode: "bundled" is not valid\. Run Langfuse elsewhere, and write mode: external with its host and keys\.$/,
+    );
+  },
+);
 
 describe("mistakes", () => {
   const { grafanaPassword: _, ...noPassword } = secrets;

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { parse } from "yaml";
 import { goDuration } from "../../../components/arguments";
-import { modelPort } from "../../../configs/kit/names";
 import { hashOf, renderText, shellQuote, stableJson } from "../../../configs/kit/text";
 import type { BoxPlan } from "../../../configs/kit/types";
 import { connectionPool } from "../../../configs/litellm/pool";
 import { servicesOf } from "../../../configs/plan/box";
+import { modelPort } from "../../../configs/stack/instances";
 import { composeFile } from "../../../operations/compose/composeFile";
 import { recipes, testPlan, testSecrets, tinyModel } from "../../support/stacks";
 

@@ -15,12 +15,9 @@ import { planOf, remote } from "../../support/jobPlans";
 import { observed, online, secrets } from "../../support/observed";
 import { testPlan, tinyModel } from "../../support/stacks";
 
-/** Every container that a box can have: monitors, Langfuse with its stores, models that are loaded on demand. */
+/** Every container that a box can have: monitors, models that are loaded on demand. */
 const everything = testPlan(
-  observed(
-    { models: { ...tinyModel, big: { ...tinyModel.tiny, start: "ondemand" } } },
-    { langfuse: { mode: "bundled" } },
-  ),
+  observed({ models: { ...tinyModel, big: { ...tinyModel.tiny, start: "ondemand" } } }),
   secrets,
   { ...online, images: { ...online.images, "llama-swap": { reference: "llama-swap:1", source: "recipe" } } },
 );

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { parse } from "yaml";
 import { containerArgs } from "../../../components/arguments";
-import { readyDeadline } from "../../../configs/engines/readiness";
+import { readyDeadline } from "../../../configs/engines/container";
 import { renderText } from "../../../configs/kit/text";
 import { parseStack } from "../../../configs/parse";
 import { instancesOf } from "../../../configs/stack/instances";
@@ -171,7 +171,6 @@ describe("the devices of a container", () => {
     backends: "b",
     metrics: "x",
     dashboards: "y",
-    langfuse: "l",
   };
   const nvidia = { engine: "sglang", model: "hf://Qwen/Qwen3-8B", gpu: { devices: [0, 1] } };
 

@@ -1,0 +1,258 @@
+/** What containers of engines have in common: devices, command lines, health checks, deadlines. */
+
+import type { z } from "zod";
+import type { Problem } from "../kit/problems";
+import { GIB, MIB } from "../kit/sizes";
+import type { ContainerPlan } from "../kit/types";
+import type { LockedModel } from "../models/facts";
+import type { GpuConfig } from "../schema/gpu";
+import type { HostConfig } from "../schema/host";
+import type { ModelGpu } from "../schema/model";
+
+/** What an entry computes on. */
+export interface Accelerator {
+  kind: "nvidia" | "amd" | "cpu";
+  /** The declared devices, in the entry's order. */
+  devices: GpuConfig[];
+}
+
+export function acceleratorOf(gpu: ModelGpu | undefined, host: HostConfig): Accelerator {
+  const devices = (gpu?.devices ?? []).flatMap((id) => host.gpus.find((device) => device.id === id) ?? []);
+  return { kind: devices[0]?.vendor ?? "cpu", devices };
+}
+
+/** `gpu.memoryGiB` as a share of the smallest of its devices, three digits, rounded down; undefined where it is not said. */
+export function declaredShare(gpu: ModelGpu | undefined, host: HostConfig): number | undefined {
+  if (!gpu?.memoryGiB) return undefined;
+  const smallest = Math.min(...acceleratorOf(gpu, host).devices.map(({ memoryGiB }) => memoryGiB));
+  return Math.floor((gpu.memoryGiB / smallest) * 1000) / 1000;
+}
+
+/** A container's part of a plan that gives it these devices, and no other. */
+export function deviceAccess(
+  gpu: ModelGpu | undefined,
+  host: HostConfig,
+): Pick<ContainerPlan, "gpu" | "devices" | "groupAdd" | "env"> {
+  const { kind } = acceleratorOf(gpu, host);
+  const ids = (gpu?.devices ?? []).map(String);
+  switch (kind) {
+    case "nvidia":
+      return { gpu: { vendor: kind, ids }, env: {} };
+    case "amd":
+      return {
+        gpu: { vendor: kind, ids },
+        devices: ["/dev/dri", "/dev/kfd"],
+        groupAdd: host.gpuGroups.map(String),
+        env: { ROCR_VISIBLE_DEVICES: ids.join(",") },
+      };
+    case "cpu":
+      // Images that ask for every GPU get none, also where NVIDIA's runtime is the engine's default.
+      return {
+        env: host.gpus.some(({ vendor }) => vendor === "nvidia") ? { NVIDIA_VISIBLE_DEVICES: "void" } : {},
+      };
+  }
+}
+
+/** Mistakes in the devices of an entry. `kinds`: what the engine has an image for. */
+export function checkDevices(
+  engine: string,
+  gpu: ModelGpu | undefined,
+  host: HostConfig,
+  path: string,
+  kinds: Accelerator["kind"][],
+): Problem[] {
+  if (!gpu)
+    return kinds.includes("cpu")
+      ? []
+      : [{ path, what: `${engine} has no image for the CPU.`, fix: "Name its GPUs: gpu: { devices: [0] }." }];
+  const declared = host.gpus.map(({ id }) => String(id));
+  const unknown = gpu.devices.filter((id) => !declared.includes(String(id)));
+  if (unknown.length > 0)
+    return [
+      {
+        path: `${path}.gpu.devices`,
+        what: `The host declares no device ${unknown.join(", ")}.`,
+        fix:
+          declared.length > 0
+            ? `Use one of: ${declared.join(", ")}, or add it to gpubox:host.gpus.`
+            : "Declare it: gpubox:host gpus: [{ id: 0, memoryGiB: 24 }].",
+      },
+    ];
+  const { kind, devices } = acceleratorOf(gpu, host);
+  const problems: Problem[] = [];
+  if (new Set(devices.map(({ vendor }) => vendor)).size > 1)
+    problems.push({
+      path: `${path}.gpu.devices`,
+      what: "The devices are of two vendors.",
+      fix: "Name devices of one vendor; each has images of its own.",
+    });
+  if (new Set(gpu.devices.map(String)).size < gpu.devices.length)
+    problems.push({ path: `${path}.gpu.devices`, what: "A device stands twice.", fix: "Name each once." });
+  if (!kinds.includes(kind))
+    problems.push({
+      path: `${path}.gpu`,
+      what: `${engine} has no image for ${kind === "amd" ? "AMD" : "NVIDIA"} GPUs${host.arch === "arm64" ? " on arm64" : ""}.`,
+      fix: "Use an engine that has one (llamacpp, vllm, ollama), or leave `gpu` out where the engine runs on the CPU.",
+    });
+  if (kind === "amd" && host.gpuGroups.length === 0)
+    problems.push({
+      path: "gpubox:host.gpuGroups",
+      what: "The groups of AMD's device files are not known, and a container without them finds no GPU.",
+      fix: "Write the numbers that stat -c %g /dev/kfd /dev/dri/renderD128 prints on the host.",
+    });
+  return problems;
+}
+
+type Value = string | number | boolean | undefined;
+
+/**
+ * Flags of a command line, in the order of the record. `true` is the bare flag; `false` and undefined leave it out; a list
+ * gives the flag several words.
+ */
+export function flags(values: Record<string, Value | string[]>): string[] {
+  return Object.entries(values).flatMap(([flag, value]) => {
+    if (value === undefined || value === false) return [];
+    if (value === true) return [flag];
+    return Array.isArray(value) ? (value.length > 0 ? [flag, ...value] : []) : [flag, String(value)];
+  });
+}
+
+/** A row of an engine's table of options. */
+export interface Option {
+  /** The flag that gpubox writes, then its other names. */
+  names: string[];
+  /** What the entry's key of the row's name may hold. Absent where the plan decides. */
+  type?: z.ZodType;
+  /** The key of the entry that decides; an empty text: none does; absent: `extraArgs` may hold the flag too. */
+  owner?: string;
+}
+
+/** A row for a key of the entry. `names` are words: the flag that gpubox writes, then its other names. */
+export function option<Type extends z.ZodType>(names: string, type: Type): Option & { type: Type } {
+  return { names: names.split(" "), type };
+}
+
+/** A row for what the plan decides. */
+export function planned(names: string, owner?: string): { names: string[]; owner?: string } {
+  return { names: names.split(" "), owner };
+}
+
+type Keys<Options> = {
+  [Key in keyof Options as Options[Key] extends { type: z.ZodType } ? Key : never]: Options[Key] extends {
+    type: infer Type;
+  }
+    ? Type
+    : never;
+};
+
+/** The keys that a table of options gives an entry. */
+export function keysOf<const Options extends Record<string, Option>>(options: Options): Keys<Options> {
+  const keys = Object.entries(options).flatMap(([key, { type }]) => (type ? [[key, type]] : []));
+  return Object.fromEntries(keys) as Keys<Options>;
+}
+
+/** The command line of a table of options, in its order. What the plan decides has to have a value, if only undefined. */
+export function commandOf<Options extends Record<string, Option>>(
+  options: Options,
+  values: Record<Exclude<keyof Options, keyof Keys<Options>>, Value | string[]> &
+    Partial<Record<keyof Keys<Options>, Value | string[]>>,
+): string[] {
+  return flags(
+    Object.fromEntries(
+      Object.entries(options).map(([key, row]) => [row.names[0], values[key as keyof typeof values]]),
+    ),
+  );
+}
+
+/** What {@link checkExtraArgs} refuses: the flags of a table of options, and those that nobody may set. */
+export function ownedFlags(options: Record<string, Option>, nobodys: string[]): Record<string, string> {
+  const owned = Object.entries(options).flatMap(([key, { names, type, owner = type && key }]) =>
+    owner === undefined ? [] : names.map((name) => [name, owner]),
+  );
+  return Object.fromEntries([...owned, ...nobodys.map((flag) => [flag, ""])]);
+}
+
+/** The flag of each key of an entry: keys are the engine's own names, `maxModelLen` for `--max-model-len`. */
+export function flagsOf(shape: object): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(shape).map((key) => [
+      `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+      key,
+    ]),
+  );
+}
+
+/**
+ * Refuses flags in `extraArgs` that the plan sets: a second value would silently win, or break the health check.
+ *
+ * @param owned flag to the key that sets it; an empty text where nobody may
+ */
+export function checkExtraArgs(extraArgs: string[], owned: Record<string, string>, path: string): Problem[] {
+  return extraArgs
+    .map((argument) => argument.split("=")[0] ?? "")
+    .filter((flag) => Object.hasOwn(owned, flag))
+    .map((flag) => ({
+      path: `${path}.extraArgs`,
+      // Without its value, which may be a key.
+      what: `"${flag}" is set by gpubox.`,
+      fix: owned[flag] ? `Use the entry's own key for it: ${owned[flag]}.` : "Leave it out.",
+    }));
+}
+
+/** Refuses variables in `env` that the plan sets. */
+export function checkEnv(env: Record<string, string>, owned: string[], path: string): Problem[] {
+  return Object.keys(env)
+    .filter((name) => owned.includes(name))
+    .map((name) => ({
+      path: `${path}.env.${name}`,
+      what: `${name} is set by gpubox.`,
+      fix: "Use the entry's own key for it, or leave it out.",
+    }));
+}
+
+/**
+ * Docker's health check by HTTP with bash alone: most engines' images have neither curl nor wget, and a Python interpreter
+ * every few seconds is a cost of its own. Exit code 0 only for a 200.
+ */
+export function bashHealth(port: number, path: string): string[] {
+  const request = `GET ${path} HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n`;
+  return [
+    "CMD",
+    "bash",
+    "-c",
+    `exec 3<>/dev/tcp/127.0.0.1/${port} && printf '${request}' >&3 && read -r status <&3 && [[ $status == *' 200'* ]]`,
+  ];
+}
+
+/** Seconds for the container, its interpreter and the GPU's driver on a busy host. */
+const BASE_SECONDS = 240;
+
+/** Bytes a second of a slow disk: a hard disk or a network share. An NVMe disk reads twenty times as fast. */
+const SLOW_DISK = 150_000_000;
+
+/**
+ * Seconds that a start may take. It grows with what has to be read, so that a 235B model is not given up while it loads and
+ * a small one that hangs is noticed within minutes.
+ *
+ * @param compileSeconds what the engine spends on compilation and warm-up beside reading
+ */
+export function readyDeadline(weightBytes: number, compileSeconds: number): number {
+  return BASE_SECONDS + Math.ceil(weightBytes / SLOW_DISK) + compileSeconds;
+}
+
+/**
+ * The deadline of an entry: its own `readySeconds`, else from the locked size. A model that is not locked cannot be bigger
+ * than the memory that it is given.
+ */
+export function readySeconds(
+  model: { readySeconds?: number; memoryMiB: number; gpu?: ModelGpu },
+  { host, locked }: { host: HostConfig; locked?: LockedModel },
+  compileSeconds: number,
+): number {
+  if (model.readySeconds) return model.readySeconds;
+  const onDevices = host.gpus
+    .filter(({ id }) => model.gpu?.devices.includes(id))
+    .reduce((sum, { memoryGiB }) => sum + (model.gpu?.memoryGiB ?? memoryGiB), 0);
+  const most = model.gpu ? onDevices * GIB : model.memoryMiB * MIB;
+  return readyDeadline(locked?.weightBytes ?? most, compileSeconds);
+}
