@@ -14,8 +14,8 @@ Examples:
   $ gpubox preview --stack box  say what "up" would change
   $ gpubox doctor               say what is wrong with a box, and what to do
 
-Exit codes: 0 done, 1 failed (the last lines say why and what to do), 2 the command line is not understood.
-"doctor" ends with 1 when something is wrong, "drift" and "trajectory check" with 2 when something differs.`;
+Exit codes: 0 done, 1 failed (the last lines say why and what to do), 2 the command line is not understood,
+130 stopped by Ctrl-C. "doctor" ends with 1 when something is wrong, "drift" and "trajectory check" with 2 when something differs.`;
 
 /**
  * The program with its tree of commands. Only the command that `words` name is loaded, because a command's imports cost more

@@ -3,6 +3,7 @@ import { bringUp } from "../operations/up/bringUp";
 import { findProject } from "../platform/project";
 import { examples, printing, stackCommand } from "./command";
 import { say } from "./output";
+import { withProgress } from "./progress";
 
 export const definition = stackCommand("up")
   .description(
@@ -20,4 +21,8 @@ export const definition = stackCommand("up")
       .default("pulumi" as const),
   )
   .addHelpText("after", examples("up", "up --stack gpu1 --yes"))
-  .action(printing((options) => bringUp({ ...options, projectDir: findProject(), log: say })));
+  .action(
+    printing((options) =>
+      withProgress(say, (log) => bringUp({ ...options, projectDir: findProject(), log })),
+    ),
+  );

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { renderText, type SecretValues } from "../configs/kit/text";
 import type { ServicePlan, StepPlan } from "../configs/kit/types";
 import type { Host } from "./Host";
-import { Service } from "./Service";
+import { Server, Valve } from "./Service";
 
 /** Long enough for the largest models on a slow line; the download itself gives up when nothing comes any more. */
 const DOWNLOAD_LIMIT = "24h";
@@ -38,17 +38,11 @@ export class Backend extends pulumi.ComponentResource {
   constructor(name: string, args: BackendArgs, opts?: pulumi.ComponentResourceOptions) {
     super("gpubox:index:Backend", name, {}, opts);
     const { host, plan, secrets } = args;
-    const valve = new Service(
-      "Valve",
-      `${name}-valve`,
-      { host, plan: plan.valve, secrets },
-      { parent: this },
-    );
+    const valve = new Valve(`${name}-valve`, { host, plan: plan.valve, secrets }, { parent: this });
     this.stored = plan.weights.flatMap(({ name }) => args.weights.get(name) ?? []);
     const server =
       plan.service &&
-      new Service(
-        "Server",
+      new Server(
         `${name}-server`,
         { host, plan: plan.service, secrets, after: [...this.stored, ...(args.after ?? [])] },
         { parent: this },

@@ -5,11 +5,10 @@ import type { SecretValues } from "../configs/kit/text";
 import type { BoxPlan } from "../configs/kit/types";
 import { backendName } from "../configs/plan/backend";
 import { Backend, type ServerPlan, weightSteps } from "./Backend";
-import { Edge } from "./Edge";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
 import { Observability } from "./Observability";
-import { Cache, Certificates, Database, Slot } from "./Service";
+import { Cache, Certificates, Database, Edge, Slot } from "./Service";
 
 export interface BoxArgs {
   plan: BoxPlan;

@@ -5,9 +5,9 @@ import { DRAIN, limited, PROVE, SWITCH } from "../configs/kit/steps";
 import { renderText, type SecretValues } from "../configs/kit/text";
 import type { GatewayPlan, StepPlan } from "../configs/kit/types";
 import { containerArgs } from "./arguments";
-import type { Edge } from "./Edge";
 import type { Host } from "./Host";
 import { HostFiles } from "./HostFiles";
+import type { Edge } from "./Service";
 
 export interface GatewayArgs {
   host: Host;

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { SecretValues } from "../configs/kit/text";
 import type { ObservabilityPlan } from "../configs/kit/types";
 import type { Host } from "./Host";
-import { Service } from "./Service";
+import { Monitor } from "./Service";
 
 export interface ObservabilityArgs {
   host: Host;
@@ -20,8 +20,7 @@ export class Observability extends pulumi.ComponentResource {
     const { host, plan, secrets, after } = args;
     const services = plan.services.map(
       (service) =>
-        new Service(
-          "Monitor",
+        new Monitor(
           `${name}-${service.container.name}`,
           { host, plan: service, secrets, after: [after] },
           { parent: this },

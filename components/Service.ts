@@ -16,15 +16,18 @@ export interface ServiceArgs {
   after?: pulumi.Resource[];
 }
 
-/** A stop-first container with its files, its volume and a gate that opens when it is healthy. */
-export class Service extends pulumi.ComponentResource {
+/**
+ * A stop-first container with its files, its volume and a gate that opens when it is healthy. Each kind of container is a
+ * class below, with a type token of its own: the token is a part of every URN and never changes.
+ */
+export abstract class Service extends pulumi.ComponentResource {
   readonly container: docker.Container;
   /** Depend on this to come after the container's first healthy answer. */
   readonly ready: local.Command;
   readonly files: HostFiles;
 
-  constructor(type: string, name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
-    super(`gpubox:index:${type}`, name, {}, opts);
+  constructor(token: string, name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super(token, name, {}, opts);
     const { host, plan } = args;
     this.files = new HostFiles(
       `${name}-files`,
@@ -44,6 +47,7 @@ export class Service extends pulumi.ComponentResource {
       },
     );
     this.ready = ready(`${name}-ready`, host, plan, this.container, { parent: this });
+    this.registerOutputs({});
   }
 
   private volume(name: string, volumeName: string, host: Host): docker.Volume {
@@ -56,34 +60,58 @@ export class Service extends pulumi.ComponentResource {
   }
 }
 
+/** HAProxy: owns the port, sends traffic to the proven gateway only, closes every route that is not for clients. */
+export class Edge extends Service {
+  constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:Edge", name, args, opts);
+  }
+}
+
 /** Redis: the gateways' shared router state and cached answers. */
 export class Cache extends Service {
   constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("Cache", name, args, opts);
-    this.registerOutputs({});
+    super("gpubox:index:Cache", name, args, opts);
   }
 }
 
 /** Postgres: virtual keys and spend. */
 export class Database extends Service {
   constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("Database", name, args, opts);
-    this.registerOutputs({});
+    super("gpubox:index:Database", name, args, opts);
+  }
+}
+
+/** HAProxy in front of one backend: passes, holds or refuses its requests. */
+export class Valve extends Service {
+  constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:Valve", name, args, opts);
+  }
+}
+
+/** A model server with one model. */
+export class Server extends Service {
+  constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:Server", name, args, opts);
   }
 }
 
 /** llama-swap: loads the model of its slot that a request asks for. */
 export class Slot extends Service {
   constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("Slot", name, args, opts);
-    this.registerOutputs({});
+    super("gpubox:index:Slot", name, args, opts);
   }
 }
 
 /** Keeps the edge's certificate up to date. */
 export class Certificates extends Service {
   constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("Certificates", name, args, opts);
-    this.registerOutputs({});
+    super("gpubox:index:Certificates", name, args, opts);
+  }
+}
+
+/** Prometheus, Alertmanager, an exporter, Grafana, or a part of Langfuse. */
+export class Monitor extends Service {
+  constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:Monitor", name, args, opts);
   }
 }

@@ -27,9 +27,18 @@ export function keepOutputForJson(): void {
   terminal = 2;
 }
 
+/** Children that write to the terminal now. */
+let borrowers = 0;
+
+/** True while a child has the terminal: what is drawn meanwhile would be in its lines. */
+export function terminalIsLent(): boolean {
+  return borrowers > 0;
+}
+
 /** Runs a program without a shell and waits for it. Never rejects; the caller checks `code`. */
 export function run(program: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
   return new Promise((resolve) => {
+    if (options.inherit) borrowers += 1;
     const child = spawn(program, args, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
@@ -44,7 +53,10 @@ export function run(program: string, args: string[], options: RunOptions = {}): 
     child.stdout?.on("data", (chunk: Buffer) => out.push(chunk));
     child.stderr?.on("data", (chunk: Buffer) => err.push(chunk));
     const timer = options.timeoutMs ? setTimeout(() => child.kill("SIGKILL"), options.timeoutMs) : undefined;
+    let finished = false;
     const finish = (code: number) => {
+      if (options.inherit && !finished) borrowers -= 1;
+      finished = true;
       clearTimeout(timer);
       resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() });
     };

@@ -21,7 +21,7 @@ export function requireBuiltImages(plan: BoxPlan): void {
   const built = [...new Set(all)].filter((image) => image.startsWith(BUILT));
   if (built.length === 0) return;
   const args = ["-H", plan.docker, "image", "inspect", "--format", "{{.Id}}", ...built];
-  const { stderr } = spawnSync("docker", args, { encoding: "utf8", timeout: ANSWER_MS });
+  const { stderr } = spawnSync("docker", args, { encoding: "utf8", timeout: ANSWER_MS, env: process.env });
   const missing = built.filter((image) => stderr?.includes(`No such image: ${image}`));
   if (missing.length === 0) return;
   throw new UserError(

@@ -7,11 +7,11 @@ const target = join(root, "dist", "gpubox.cjs");
 /** What the program is made of. */
 const SOURCES = ["cli", "components", "configs", "operations", "platform", "program", "package.json"];
 
-/** Writes dist/gpubox.cjs, the program, and dist/index.cjs, which Pulumi programs import. */
+/** Writes the program, dist/gpubox.cjs, and what others import: dist/index.cjs for Pulumi programs, dist/jobs.cjs for harnesses. */
 function bundle() {
   require("esbuild").buildSync({
     absWorkingDir: root,
-    entryPoints: { gpubox: "cli/main.ts", index: "program/index.ts" },
+    entryPoints: { gpubox: "cli/main.ts", index: "program/index.ts", jobs: "operations/jobs/index.ts" },
     outdir: "dist",
     outExtension: { ".js": ".cjs" },
     bundle: true,

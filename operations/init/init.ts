@@ -7,7 +7,10 @@ import { packageVersion } from "../../platform/versions";
 import { inTheWay, manifestOf, TEMPLATE } from "./template";
 
 const manifest = z.looseObject({ dependencies: z.record(z.string(), z.string()).optional() });
-const ownManifest = z.object({ devDependencies: z.record(z.string(), z.string()) });
+const ownManifest = z.object({
+  dependencies: z.record(z.string(), z.string()),
+  devDependencies: z.record(z.string(), z.string()),
+});
 
 export interface NewProject {
   dir: string;
@@ -20,9 +23,10 @@ export interface NewProject {
  * pull requests.
  *
  * @param dir made where it is missing; it may hold what npm and git put there, and nothing else
- * @throws UserError for a folder that holds something else; nothing is written then
+ * @param from folder of the package, whose templates are copied
+ * @throws UserError for a folder that holds something else or an unreadable package.json; nothing is written then
  */
-export function initProject(dir: string): NewProject {
+export function initProject(dir: string, from = packageDir): NewProject {
   const root = resolve(dir);
   const there = existsSync(root) ? entriesOf(root) : [];
   const packed = (name: string) => name.endsWith(".tgz");
@@ -32,11 +36,11 @@ export function initProject(dir: string): NewProject {
       `${root} is not empty: it holds ${others.slice(0, 3).join(", ")}${others.length > 3 ? " and more" : ""}.`,
       "Name an empty folder, or one that does not exist yet.",
     );
-  const templates = join(packageDir, "templates/project");
+  const templates = join(from, "templates/project");
   const files = Object.fromEntries(
-    Object.entries(TEMPLATE).map(([name, from]) => [name, readFileSync(join(templates, from), "utf8")]),
+    Object.entries(TEMPLATE).map(([name, file]) => [name, readFileSync(join(templates, file), "utf8")]),
   );
-  files["package.json"] = `${JSON.stringify(newManifest(root), null, 2)}\n`;
+  files["package.json"] = `${JSON.stringify(newManifest(root, from), null, 2)}\n`;
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(root, name)), { recursive: true });
     writeFileSync(join(root, name), text);
@@ -52,34 +56,46 @@ function entriesOf(root: string): string[] {
   }
 }
 
-function newManifest(root: string) {
+function newManifest(root: string, from: string) {
   const path = join(root, "package.json");
-  const present = existsSync(path) ? manifest.parse(JSON.parse(readFileSync(path, "utf8"))) : {};
-  const named = existsSync(path)
-    ? {}
-    : {
-        name: basename(root)
-          .toLowerCase()
-          .replace(/[^a-z0-9-]+/g, "-"),
-      };
-  return manifestOf({ ...named, ...present }, { ...pulumiPackages(), gpubox: installedAs(root) });
+  const present = existsSync(path) ? readManifest(path) : { name: packageName(root) };
+  return manifestOf(present, { ...runtimePackages(from), gpubox: installedAs(root, from) });
 }
 
-/** Pulumi's packages at the versions that this one was tested with: newer ones may want a newer Node. */
-function pulumiPackages(): Record<string, string> {
-  const { devDependencies } = ownManifest.parse(
-    JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")),
-  );
-  return Object.fromEntries(Object.entries(devDependencies).filter(([name]) => name.startsWith("@pulumi/")));
+function readManifest(path: string) {
+  try {
+    return manifest.parse(JSON.parse(readFileSync(path, "utf8")));
+  } catch {
+    throw new UserError(`${path} is not the JSON of a package.`, "Correct it, or remove it.");
+  }
 }
 
-/** How the project gets gpubox: as the folder has it that this program was installed in, else by its version. */
-function installedAs(root: string): string {
-  const host = dirname(dirname(packageDir));
+/** A folder's name as npm accepts it. */
+function packageName(root: string): string {
+  const name = basename(root)
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, "-")
+    .replace(/^-+|-+$/g, "");
+  return name || "model-server";
+}
+
+/**
+ * What the project's program needs beside gpubox, at the versions that gpubox was tested with: newer ones may want a newer
+ * Node. Pulumi starts the program with `--import tsx`, which Node looks up from the project.
+ */
+function runtimePackages(from: string): Record<string, string> {
+  const own = ownManifest.parse(JSON.parse(readFileSync(join(from, "package.json"), "utf8")));
+  const all = Object.entries({ ...own.dependencies, ...own.devDependencies });
+  return Object.fromEntries(all.filter(([name]) => name.startsWith("@pulumi/") || name === "tsx"));
+}
+
+/** How the project gets gpubox: as the folder declares it that `from` was installed in, else by its version. */
+function installedAs(root: string, from: string): string {
+  const host = dirname(dirname(from));
   const version = `^${packageVersion()}`;
   const path = join(host, "package.json");
-  if (basename(dirname(packageDir)) !== "node_modules" || !existsSync(path)) return version;
-  const spec = manifest.parse(JSON.parse(readFileSync(path, "utf8"))).dependencies?.gpubox ?? version;
+  if (basename(dirname(from)) !== "node_modules" || !existsSync(path)) return version;
+  const spec = readManifest(path).dependencies?.gpubox ?? version;
   const file = /^file:(.+)$/.exec(spec)?.[1];
   if (file === undefined || isAbsolute(file)) return spec;
   return `file:${relative(root, join(host, file))}`;

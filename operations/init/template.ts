@@ -1,8 +1,11 @@
-/** Name in the new project to name under templates/project. npm packs no file that is called .gitignore. */
+/**
+ * Name in the new project to name under templates/project. npm packs no file that is called .gitignore, and git ignores a
+ * Pulumi.dev.yaml.
+ */
 export const TEMPLATE: Record<string, string> = {
   "Pulumi.yaml": "Pulumi.yaml",
   "index.ts": "index.ts",
-  "Pulumi.dev.yaml": "Pulumi.dev.yaml",
+  "Pulumi.dev.yaml": "stack.yaml",
   "models.lock.json": "models.lock.json",
   ".gitignore": "gitignore",
   ".github/workflows/preview.yml": "preview.yml",

@@ -123,7 +123,7 @@ test("a pull request's plan needs no secret, no state, no host and no network", 
     "",
   ]);
   expect(lines[5]).toMatch(
-    /^\*\*models: 1 changed, 1 added; settings: 1 changed; containers: 3 replaced; everybody waits about 10 s; kimi-linear waits at most \d+ s; no data is lost\*\*$/,
+    /^\*\*models: 1 changed, 1 added; settings: 1 changed; containers: 1 reloaded, 3 replaced; everybody waits about 10 s; kimi-linear waits at most \d+ s; no data is lost\*\*$/,
   );
   expect(lines).toEqual(
     expect.arrayContaining([
