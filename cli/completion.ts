@@ -7,7 +7,7 @@ import { readYaml } from "../platform/userFiles";
 import { command, examples, printing } from "./command";
 import { candidates } from "./complete";
 import { completionScript, SHELLS } from "./completionScripts";
-import { json, say } from "./output";
+import { jsonWanted, say } from "./output";
 
 /**
  * Completion of our own, because it is the program's tree and three short scripts. `@bomb.sh/tab` has an adapter for
@@ -32,7 +32,7 @@ In config.fish:  npx gpubox completion fish | source`,
         return found;
       }
       const script = completionScript(shell, [process.execPath, join(packageDir, "bin/gpubox.cjs")]);
-      if (!json()) process.stdout.write(script);
+      if (!jsonWanted()) process.stdout.write(script);
       return { shell, script };
     }),
   );
