@@ -9,12 +9,12 @@ export function modelPort(name: string): number {
   return 10_000 + (Number.parseInt(createHash("sha256").update(name).digest("hex").slice(0, 8), 16) % 20_000);
 }
 
-/** Port of a slot, 6000 to 9999: of its own too, and none of the models' in it. */
+/** Port of a slot, 6000 to 9999. It has its own, which differs from the ports of the models in it. */
 export function slotPort(slot: string): number {
   return 6_000 + (modelPort(slot) % 4_000);
 }
 
-/** Last part of the paths that smoke and doctor ask to see how the gate answers, so that its log tells them from clients'. */
+/** Last part of the paths by which smoke and doctor test the edge's checks. It marks their requests in the log. */
 export const PROBE = "gpubox-probe";
 
 /** A model's public name as a part of container names: lower case, runs of other characters as one dash. */

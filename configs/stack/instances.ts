@@ -1,7 +1,7 @@
 import { engineOf, type ModelConfig } from "../engines";
 import { modelSlug } from "../kit/names";
 
-/** One deployment of a model: a container of its own, or a server or an account elsewhere. */
+/** One deployment of a model: a container on this box, an external server, or a provider account. */
 export interface Instance {
   /** Identity: the public name, or that and the instance's own name (`-1`, `-2`, … for those without) where the entry lists instances. */
   id: string;

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { BoxPlan } from "../../configs/kit/types";
 import { run } from "../process";
 
-const slotState = z.enum(["serving", "down", "draining"]);
+const upstreamState = z.enum(["serving", "down", "draining"]);
 
 /** A gateway as the edge sees it. */
 export interface UpstreamFacts {
@@ -22,7 +22,7 @@ export async function edgeGateways(
   if (code !== 0) return undefined;
   return stdout.split("\n").flatMap((line) => {
     const [, gateway, word, requests] = line.split(" ");
-    const known = slotState.safeParse(word);
+    const known = upstreamState.safeParse(word);
     return gateway && known.success ? [{ gateway, state: known.data, requests: Number(requests) }] : [];
   });
 }
