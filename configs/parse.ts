@@ -31,9 +31,9 @@ export interface RawStack {
   saltFingerprint?: string;
   /** The files of the stacks that `boxes` leads to. Default: none is there. */
   boxFiles?: BoxFiles;
-  /** What is known of the models' files and shapes. */
+  /** The locked facts about the models' files and shapes. */
   lock?: ModelLock;
-  /** The certificate files that the config names, as far as this machine can read them. */
+  /** The certificate files that the config names and this machine can read. */
   hostFiles?: CertificateFiles;
   /** When certificates have to be valid. Default: now. */
   now?: Date;
@@ -72,13 +72,13 @@ export function parseStack(raw: RawStack): StackConfig {
     models: parseModels(expanded.values.models, { host, lock: raw.lock }, problems),
   };
   problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));
-  // At once, because `up` builds images before it plans.
+  // Checked here and not only with the plan, because `up` builds images before it plans.
   problems.push(...plaintextProblems(config, problems));
   const certificates = { secrets: raw.secrets, files: raw.hostFiles ?? {}, now: raw.now ?? new Date() };
   problems.push(...checkTls(config, certificates), ...checkAdmin(config, certificates));
   if (raw.lock) {
     problems.push(...lockProblems(wantedSources(config.models), raw.lock));
-    // Sums mean something only for entries that are right by themselves.
+    // Adding up memory makes sense only when every entry is valid by itself.
     if (problems.length === 0)
       problems.push(...planStackGpus({ ...config, models: modelsOfBox(config) }, raw.lock).problems);
   }
@@ -90,7 +90,7 @@ export function parseStack(raw: RawStack): StackConfig {
   return config;
 }
 
-/** What an entry is checked against. */
+/** The host and lock that each entry is checked against. */
 interface Surroundings {
   host: HostConfig;
   lock?: ModelLock;
@@ -108,7 +108,7 @@ function parseModels(value: unknown, around: Surroundings, problems: Problem[]):
     return {};
   }
   const models: Record<string, ModelConfig> = {};
-  // Sorted, because Pulumi hands maps over sorted, and the order must not make another gateway.
+  // Pulumi sorts maps before it hands them over. The order must not change the gateway's generation.
   for (const [name, entry] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const model = parseModel(name, entry, around, problems);
     if (model) models[name] = model;
@@ -157,7 +157,7 @@ function unknownEngine(engine: unknown, path: string): Problem {
   return { path, what: `There is no engine "${engine}".`, fix: suggestion(engine, known) };
 }
 
-/** Secrets in plaintext that no other check has named already. */
+/** Plaintext secrets that no other check has reported. */
 function plaintextProblems(config: StackConfig, known: Problem[]): Problem[] {
   const refused = judgeViolations(plaintextSecrets(config), config.policy).filter(
     ({ severity }) => severity === "refused",
@@ -165,7 +165,7 @@ function plaintextProblems(config: StackConfig, known: Problem[]): Problem[] {
   return refused.filter(({ path }) => !known.some((problem) => problem.path === path)).map(asProblem);
 }
 
-/** The config remembers the salt key by its fingerprint: another one would make what the database holds unreadable. */
+/** The config records the salt key's fingerprint. With another salt key, the database's encrypted values would be unreadable. */
 function saltChanged({ values, saltFingerprint }: RawStack): Problem[] {
   const known = values.saltFingerprint;
   if (known === undefined || saltFingerprint === undefined || known === saltFingerprint) return [];
@@ -178,7 +178,7 @@ function saltChanged({ values, saltFingerprint }: RawStack): Problem[] {
   ];
 }
 
-/** Keys that are neither a section nor a secret are typos, or secrets that somebody stored in plaintext. */
+/** A key that is neither a section nor a secret is a typo or a secret stored in plaintext. */
 function unknownKeys(raw: RawStack): Problem[] {
   const known = [...Object.keys(sections), "models", "saltFingerprint", "hostId", "version"];
   const secretNames = new Set(Object.keys(raw.secrets));

@@ -1,4 +1,4 @@
-/** Names of a body that somebody looked at, each with the reason. What SDKs and engines define otherwise is generated, *.json. */
+/** Manually reviewed body parameters, each with a reason. The *.json files are generated from SDKs and engines. */
 
 /** Routes by the end of their path, with the protocol whose form an answer has. */
 export const BODY_ROUTES = {
@@ -18,7 +18,7 @@ export const BODY_ROUTES = {
 
 export type BodyRoute = keyof typeof BODY_ROUTES;
 
-/** What engines without a release to read, and providers behind LiteLLM, take besides. */
+/** Further parameters of providers behind LiteLLM, and of engines whose releases cannot be read. */
 export const MORE: Partial<Record<BodyRoute, string[]>> = {
   "chat/completions": [
     // OpenAI's, in models and SDKs before the pinned one, and Anthropic's through the same route.
@@ -68,7 +68,7 @@ export const MORE: Partial<Record<BodyRoute, string[]>> = {
   ],
 };
 
-/** Defined by an API or an engine, and not kept. `allowParameters` lets one through, unless LiteLLM itself obeys it. */
+/** Parameters that an API or engine defines and the guard drops. `allowParameters` can allow one unless LiteLLM itself obeys it. */
 export const NOT_KEPT: Record<string, string> = {
   fallbacks: "LiteLLM obeys it before Anthropic sees it",
   workspace_id: "LiteLLM obeys it before Anthropic sees it",
@@ -102,7 +102,7 @@ export const NOT_KEPT: Record<string, string> = {
   sse_ping_interval: "it is an answer's form, and a gateway between would time out",
 };
 
-/** Of LiteLLM's own keywords, those that the APIs define and that stay; their values are looked at in the guard. */
+/** LiteLLM keywords that the APIs also define, and that stay. The guard checks their values. */
 export const KEPT_OF_LITELLM: Record<string, string> = {
   model: "a name of the list; lists and commas are refused",
   metadata: "the client's notes; the keys that steer are left out",
@@ -111,7 +111,7 @@ export const KEPT_OF_LITELLM: Record<string, string> = {
   litellm_trace_id: "the trace that the request is logged under",
 };
 
-/** Of the keys that LiteLLM reads in `metadata`, those that a client may say. */
+/** Keys that LiteLLM reads in `metadata` and a client may set. */
 export const KEPT_METADATA: Record<string, string> = {
   tags: "picks among a model's instances, and labels spend",
   session_id: "the session of the trajectory log and of sticky routing",
@@ -119,10 +119,10 @@ export const KEPT_METADATA: Record<string, string> = {
   user_id: "Anthropic defines it",
 };
 
-/** Keys of `metadata` that only integrations read, where they change what others logged. */
+/** Keys of `metadata` that only integrations read, and that could change other clients' logs. */
 export const STEERING_METADATA = ["existing_trace_id", "update_trace_keys", "parent_observation_id"];
 
-/** Beginnings of names that are always LiteLLM's. */
+/** Prefixes of names that always belong to LiteLLM. */
 export const STEERING_PREFIXES = [
   ...["_", "litellm_", "mock_", "user_api_key", "langfuse_", "langsmith_", "aws_", "azure_", "vertex_"],
   ...["metadata[", "cache["],

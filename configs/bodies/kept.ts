@@ -10,28 +10,28 @@ const GENERATED: { routes: Partial<Record<string, string[]>> }[] = [
   ...[openai, anthropic, vllm, sglang, llamacpp, litellm],
 ];
 
-/** What an API, an engine or a person has defined for a route's body. */
+/** Parameters of a route's body that an API, an engine or `MORE` defines. */
 function defined(route: BodyRoute): string[] {
   return [...GENERATED.flatMap(({ routes }) => routes[route] ?? []), ...(MORE[route] ?? [])];
 }
 
-/** Whatever an API says of them. */
+/** Kept on every route, whatever its API defines. */
 const ALWAYS_KEPT = Object.keys(KEPT_OF_LITELLM).filter((name) => name !== "metadata");
 
-/** What a route's body may say in every stack. */
+/** Parameters that a route's body may contain in every stack. */
 export function keptIn(route: BodyRoute): string[] {
   const names = defined(route).filter((name) => !Object.hasOwn(NOT_KEPT, name));
   return [...new Set([...names, ...ALWAYS_KEPT])].sort();
 }
 
-/** Names by which LiteLLM would be steered on any route. */
+/** Parameters that would steer LiteLLM on any route. */
 export function steeringNames(): string[] {
   const kept = new Set((Object.keys(BODY_ROUTES) as BodyRoute[]).flatMap(keptIn));
   const read = litellm.read.filter((name) => !kept.has(name));
   return [...new Set([...litellm.own, ...read])].filter((name) => !kept.has(name)).sort();
 }
 
-/** True where LiteLLM obeys a parameter itself: nobody may let it through. */
+/** True when LiteLLM itself obeys a parameter, so that no stack may allow it. */
 export function isSteering(name: string): boolean {
   return (
     litellm.own.includes(name) ||

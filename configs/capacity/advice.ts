@@ -12,7 +12,7 @@ export interface Advice {
   changed?: GpuDemand;
 }
 
-/** Contexts below this serve nobody; another change is better advice. */
+/** A shorter context is useless, so another change is better advice. */
 const LEAST_CONTEXT = 1024;
 
 /** Contexts are advised in steps of a llama.cpp cell block. */
@@ -25,17 +25,17 @@ const QUANTIZATIONS = {
 };
 
 /**
- * The smallest change that fits, tried in this order: a shorter context, fewer requests at a time, another device, fewer
- * bits a weight, a larger device. Of a model of unknown size, less than its entry says in place of fewer bits.
+ * The smallest change that fits. It tries a shorter context, fewer parallel requests, another device, fewer bits per weight and
+ * a larger device, in this order. For a model of unknown size it advises a smaller declared size instead of fewer bits.
  *
- * @param left bytes that a device still has for this backend
+ * @param left free bytes of a device for this backend
  */
 export function advise(demand: GpuDemand, gpus: GpuConfig[], left: (device: GpuConfig) => number): Advice {
   const own = gpus.filter(({ id }) => demand.devices.includes(id));
   const fits = (candidate: GpuDemand) =>
     own.every((device) => memoryNeed(candidate, device).bytes <= left(device));
   const unpinned = withoutPins(demand);
-  // The planner's own choice would fit: it is only the fixed share that does not.
+  // Only the fixed share may be too large; the planner's own choice would fit.
   const pinned = unpinned.pins.length > 0;
   const first = pinned ? `Leave ${unpinned.pins.join(" and ")} out` : "";
   if (pinned && fits(unpinned.demand))
@@ -144,7 +144,7 @@ function largerDevice(demand: GpuDemand, own: GpuConfig[]): Advice {
   return { fix: `It needs ${where} of ${hundredthsOfGiB(memory, "up")} GiB for itself, or a smaller model.` };
 }
 
-/** The demand with the planner's own share, and the settings that had to go for it. */
+/** The demand without settings that fix its share, and the names of those settings. */
 function withoutPins(demand: GpuDemand): { demand: GpuDemand; pins: string[] } {
   const pins: string[] = [];
   const engine: Record<string, unknown> = { ...demand.engine };

@@ -6,7 +6,7 @@ import type { Line } from "./lines";
 import type { MemoryNeed } from "./memory";
 import { PROCESS_BYTES } from "./overhead";
 
-/** A backend with what it has of each of its devices. */
+/** A backend with its share of each of its devices. */
 export interface Allocation {
   demand: GpuDemand;
   needs: Map<DeviceId, MemoryNeed>;
@@ -14,11 +14,11 @@ export interface Allocation {
   pinned: Pin | undefined;
 }
 
-/** A backend on one device, as a plan shows it. */
+/** A backend on one device, as the plan shows it. */
 export interface DeviceTenant {
   model: string;
   backend: string;
-  /** Of backends with the same group one is loaded at a time. */
+  /** Only one backend of a group is loaded at a time. */
   group?: string;
   needBytes: number;
   shareBytes: number;
@@ -26,7 +26,7 @@ export interface DeviceTenant {
   lines: Line[];
   /** Sources whose size nobody knows. */
   unknown?: string[];
-  /** The model is one of them: the need is what its entry says. */
+  /** True when the model's own size is unknown: the need is the size that its entry declares. */
   declared?: boolean;
 }
 
@@ -36,7 +36,7 @@ export interface DevicePlan {
   reservedBytes: number;
   /** In the order in which they start: the config's. */
   tenants: DeviceTenant[];
-  /** What no backend has, without the reserve. */
+  /** Bytes that no backend has, without the reserve. */
   leftBytes: number;
 }
 
@@ -44,7 +44,7 @@ export function devicesOf(gpus: GpuConfig[], demand: GpuDemand): GpuConfig[] {
   return gpus.filter(({ id }) => demand.devices.includes(id));
 }
 
-/** Bytes of a device that backends have: each its share, of a group the largest. */
+/** Allocated bytes of a device: the sum of all shares, where a group counts once with its largest share. */
 export function allocatedBytes(allocations: Allocation[], id: DeviceId): number {
   const groups = new Map<string, number>();
   let bytes = 0;
@@ -60,7 +60,7 @@ export function leftBytes(allocations: Allocation[], device: GpuConfig): number 
   return totalBytes(device) - reservedBytes(device) - allocatedBytes(allocations, device.id);
 }
 
-/** What a backend can have of a device: the room of its own group is its to use. */
+/** Bytes of a device that a backend can have, including those of its own group. */
 export function leftFor(allocations: Allocation[], { group }: GpuDemand, device: GpuConfig): number {
   const others =
     group === undefined ? allocations : allocations.filter(({ demand }) => demand.group !== group);
@@ -68,9 +68,9 @@ export function leftFor(allocations: Allocation[], { group }: GpuDemand, device:
 }
 
 /**
- * Gives what is left of each device to engines that make cache of it: in equal parts, and as much on all devices of a model.
+ * Divides the free bytes of each device equally among engines that use them as cache. A model gets the same on all its devices.
  *
- * @param growing those that may grow; others keep what they have
+ * @param growing allocations that may grow; all others keep their shares
  */
 export function grow(
   gpus: GpuConfig[],
@@ -78,7 +78,7 @@ export function grow(
   growing: Allocation[] = allocations,
 ): void {
   const byId = new Map(gpus.map((device) => [device.id, device]));
-  // A share of the free memory was worked out from its neighbours as they are: they must stay so.
+  // A share of the free memory was computed from its neighbours' present shares, so they must not change.
   const settled = new Set(
     allocations.filter(({ pinned }) => pinned?.ofFree).flatMap(({ demand }) => demand.devices),
   );
@@ -99,7 +99,7 @@ export function grow(
   }
 }
 
-/** The devices as people read them. */
+/** The devices as a plan shows them. */
 export function devicePlans(gpus: GpuConfig[], allocations: Allocation[]): DevicePlan[] {
   return gpus.map((device) => ({
     id: device.id,
@@ -124,7 +124,7 @@ export function devicePlans(gpus: GpuConfig[], allocations: Allocation[]): Devic
 export interface Pin {
   setting: string;
   bytes: number;
-  /** It is a part of what is free when the engine loads, so it shrinks with its neighbours. */
+  /** True when it is a part of the memory that is free when the engine loads, so that it depends on the neighbours. */
   ofFree: boolean;
 }
 

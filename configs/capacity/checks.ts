@@ -3,7 +3,7 @@ import type { DeviceId, GpuConfig } from "../schema/gpu";
 import { backendOf, CONTEXT_SETTING, contextTokens, type GpuDemand, parallelOf, splitOf } from "./demand";
 import { deviceName, isSlice } from "./device";
 
-/** Mistakes of demands that need no sum: devices, splits, contexts and formats. */
+/** Mistakes in demands that need no calculation of memory: devices, splits, contexts and formats. */
 export function demandProblems(gpus: GpuConfig[], demands: GpuDemand[]): Problem[] {
   return [
     ...demands.flatMap((demand) => [
@@ -76,13 +76,13 @@ function contextTooLong(demand: GpuDemand): Problem[] {
   const { engine, locked, path } = demand;
   const trained = locked.shape.contextLength;
   if (engine.engine === "encoder" || engine.engine === "declared" || trained === 0) return [];
-  // llama.cpp divides its context among the slots; a shared pool may be longer than any one request.
-  const slots = parallelOf(demand)?.value ?? 1;
+  // llama.cpp divides its context among its parallel requests; a shared pool may be longer than any one request.
+  const parallel = parallelOf(demand)?.value ?? 1;
   const tokens =
-    engine.engine === "llamacpp" ? Math.floor(contextTokens(demand) / slots) : contextTokens(demand);
+    engine.engine === "llamacpp" ? Math.floor(contextTokens(demand) / parallel) : contextTokens(demand);
   const setting = CONTEXT_SETTING[engine.engine];
   if (tokens <= trained) return [];
-  const most = engine.engine === "llamacpp" ? trained * slots : trained;
+  const most = engine.engine === "llamacpp" ? trained * parallel : trained;
   return [
     {
       path: `${path}.${setting}`,

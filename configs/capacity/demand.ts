@@ -40,7 +40,7 @@ export interface GpuDemand {
   devices: DeviceId[];
   /** `auto`: resident. `manual`: started by hand, may want others stopped. `ondemand`: loaded by a request. */
   start: "auto" | "manual" | "ondemand";
-  /** Of backends with the same group at most one is loaded at a time: their device keeps room for the largest. */
+  /** Of backends with the same group at most one is loaded at a time: their device keeps memory for the largest. */
   group?: string;
   /** `manual` only: backends that stop while it runs. Absent: the planner finds the fewest, last in the config first. */
   excludes?: string[];
@@ -54,7 +54,7 @@ export interface GpuDemand {
   engine: EngineMemory;
 }
 
-/** What of an engine's settings decides its memory. Absent settings have the defaults named, which the engine file renders. */
+/** The engine settings that determine its memory. An absent setting has the default named here, which the engine file renders. */
 export type EngineMemory =
   | LlamaCppMemory
   | OllamaMemory
@@ -66,11 +66,11 @@ export type EngineMemory =
 
 export interface LlamaCppMemory {
   engine: "llamacpp";
-  /** `--ctx-size`: tokens of all slots together. */
+  /** `--ctx-size`: tokens of all parallel requests together. */
   ctxSize: number;
-  /** `--parallel`: slots. Default 1. */
+  /** `--parallel`: requests at a time, llama.cpp's slots. Default 1. */
   parallel?: number;
-  /** `--kv-unified`: one pool for all slots. Default false. */
+  /** `--kv-unified`: one pool for all parallel requests. Default false. */
   kvUnified?: boolean;
   /** `--cache-type-k`, `--cache-type-v`. Default f16. */
   cacheTypeK?: string;

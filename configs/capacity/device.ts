@@ -1,7 +1,7 @@
 import { GIB } from "../kit/sizes";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
 
-/** Part of a device that is never planned: engines that share it may take 95 % together (vLLM's accounting of co-tenants). */
+/** Part of a device that is never allocated: engines that share it may take 95 % together (vLLM's accounting of co-tenants). */
 const RESERVE = 0.05;
 
 /** On unified memory: what the operating system, the gateway and the stores keep, at least this and at least a tenth. */

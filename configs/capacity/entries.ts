@@ -4,7 +4,7 @@ import type { EngineMemory } from "./demand";
 
 const kvCacheDtype = z.string().optional();
 
-/** The settings of an entry that decide memory; all others are passed over. The keys are the entries' own. */
+/** The settings of an entry that affect its memory, under the entry's own keys; all others are ignored. */
 const memorySchema = z.discriminatedUnion("engine", [
   z.object({
     engine: z.literal("llamacpp"),

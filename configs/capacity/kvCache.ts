@@ -22,7 +22,7 @@ export function tokenBytes(
     .reduce((total, elements) => total + elements * cache.elementBytes, 0);
 }
 
-/** Cells of llama.cpp's cache: each slot has a stream of its own, or all share one. */
+/** Cells of llama.cpp's cache: each parallel request has its own stream, or all share one. */
 export function llamaCells({ ctxSize, parallel = 1, kvUnified = false }: LlamaCache) {
   const context = padded(ctxSize, CELL_PADDING);
   return kvUnified
@@ -47,7 +47,7 @@ export function llamaKvCache(shape: ModelShape, cache: LlamaCache, layerShare = 
         `state of ${layers} recurrent layers × ${parallel} slots`,
         (group.stateBytes ?? 0) * parallel * layerShare,
       );
-    // A window must hold a batch on top; one pool needs a window for each slot.
+    // A window must hold a batch on top; one pool needs a window for each parallel request.
     const sliding = padded(Math.min(cells, window * (cache.kvUnified ? parallel : 1) + ubatch), CELL_PADDING);
     const here = kind === "sliding" && !cache.swaFull ? sliding : cells;
     const row = rowBytes(typeK, kvHeads * keyLength) + rowBytes(typeV, kvHeads * valueLength);

@@ -14,8 +14,8 @@ export interface ManualStart {
 }
 
 /**
- * Finds room for a backend that is started by hand: with nothing stopped, else with as few stopped as it takes, the last of
- * the config first. `excludes` says instead what stops.
+ * Places a backend that is started by hand: with nothing stopped if possible, else with as few backends stopped as necessary,
+ * the last in the config first. `excludes` names the backends to stop instead.
  *
  * @param resident what runs by default, with its final shares
  */
@@ -44,7 +44,7 @@ export function placeManual(
       placed = without(stopped);
     }
     if (placed.refusals.length === 0)
-      // Some of them may have stopped for nothing: on another of its devices, or too small to matter.
+      // Some need not stop after all: they are on another device, or too small to matter.
       for (const kept of stopped) {
         const fewer = stopped.filter((other) => other !== kept);
         const tried = without(fewer);
@@ -54,7 +54,7 @@ export function placeManual(
   const [refusal] = placed.refusals;
   if (refusal) return { refusal };
   const own = placed.allocations.at(-1)!;
-  // The settings of those that stay are fixed by now: only it can grow.
+  // The settings of the remaining backends are already fixed, so only this one can grow.
   grow(gpus, placed.allocations, [own]);
   return {
     start: { own, allocations: placed.allocations, stops: stopped.map((other) => backendOf(other.demand)) },

@@ -14,7 +14,7 @@ import { elementBytes, llamaKvCache, type PagedCache, pagedKvCache, tokenBytes }
 import { type Line, line, sum } from "./lines";
 import { overhead } from "./overhead";
 
-/** What a backend takes of one device, explained. */
+/** The memory that a backend needs on one device, with an explanation. */
 export interface MemoryNeed {
   /** Weights first, then KV cache, then overhead. */
   lines: Line[];
@@ -122,7 +122,7 @@ function kvCache(demand: GpuDemand): KvNeed {
   };
 }
 
-/** Ollama starts a llama-server whose context is multiplied by its slots. */
+/** Ollama starts a llama-server whose context is multiplied by its parallel requests. */
 function asLlamaCpp(engine: Extract<GpuDemand["engine"], { engine: "ollama" }>) {
   const parallel = engine.numParallel ?? 1;
   return {

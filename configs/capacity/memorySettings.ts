@@ -3,19 +3,19 @@ import { batchedTokens, contextTokens, type GpuDemand, MEMORY_DEFAULTS } from ".
 import type { MemoryNeed } from "./memory";
 import { PROCESS_BYTES } from "./overhead";
 
-/** What a backend has on the tightest of its devices. */
+/** A backend's memory on the device of which it has the smallest part. */
 export interface DeviceBudget {
   totalBytes: number;
   reservedBytes: number;
   shareBytes: number;
-  /** What all its neighbours have together, whichever of them started first. */
+  /** Bytes of all its neighbours together, in whichever order they start. */
   othersBytes: number;
 }
 
 /**
- * The memory settings of a backend. Where an engine sizes itself from what is free, the smallest free memory is assumed that
- * it can meet: a restart after a crash finds all neighbours loaded. A cap in tokens keeps it from taking more at a first
- * start, when they are not.
+ * The memory settings of a backend. An engine that sizes itself from the free memory gets settings for the smallest amount it
+ * can find: after a crash it restarts beside all its neighbours. A limit in tokens keeps it from taking more at its first
+ * start, before they have loaded.
  */
 export function memorySettings(demand: GpuDemand, need: MemoryNeed, budget: DeviceBudget): MemorySettings {
   const { engine } = demand;

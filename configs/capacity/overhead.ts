@@ -101,7 +101,7 @@ function activations(demand: GpuDemand, tokens: number, sequences: number): Line
   ];
 }
 
-/** Between 0.3 and 3 GiB are seen; 5 % of the weights is the planning rule in between. */
+/** Measured graphs take 0.3 to 3 GiB; within these bounds the plan assumes 5 % of the weights. */
 function cudaGraphs(weightBytes: number): Line {
   const bytes = Math.min(3 * GIB, Math.max(0.3 * GIB, 0.05 * weightBytes));
   return line("CUDA graphs: 5 % of the weights, 0.3 to 3 GiB", bytes);

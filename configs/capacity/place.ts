@@ -6,10 +6,10 @@ import { memoryNeed } from "./memory";
 import { type CapacityRefusal, refuse, type Shortage } from "./refusal";
 
 /**
- * Gives each backend what it needs, or the share that its settings fix, in the order of the config. One that does not fit
- * is refused and takes nothing.
+ * Allocates to each backend what it needs, or the share that its settings fix, in the order of the config. A backend that does
+ * not fit is refused and gets nothing.
  *
- * @param before backends that are there already
+ * @param before existing allocations
  */
 export function place(
   gpus: GpuConfig[],
@@ -23,7 +23,7 @@ export function place(
     if (shortage) shortages.push(shortage);
     else allocations.push(allocation);
   }
-  // Advice counts all that fits, also what stands later in the config.
+  // The advice takes every backend that fits into account, also those later in the config.
   const refusals = shortages.map((shortage) =>
     refuse(gpus, shortage, (device) => leftFor(allocations, shortage.demand, device)),
   );

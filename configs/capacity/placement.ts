@@ -21,7 +21,7 @@ export interface Placement {
   knobs: MemorySettings;
 }
 
-/** A backend that is started by hand: what stops for it, and how its devices look while it runs. */
+/** A backend that is started by hand, with the backends that stop for it and the state of its devices while it runs. */
 export interface ManualPlacement extends Placement {
   stops: string[];
   running: DevicePlan[];
@@ -78,10 +78,10 @@ export function planGpus(gpus: GpuConfig[], demands: GpuDemand[]): GpuPlan {
   };
 }
 
-/** @param times who is there together, at one time or another: by default, and with each backend that is started by hand */
+/** @param times allocations that exist together: the default ones, and those while each manual backend runs */
 function placement(gpus: GpuConfig[], allocation: Allocation, times: Allocation[][]): Placement {
   const { demand, needs, shares } = allocation;
-  // One set of settings serves all its devices: that of the device of which it has the smallest part.
+  // One set of settings must work on all its devices: that of the device of which it has the smallest part.
   const device = devicesOf(gpus, demand).reduce((a, b) =>
     shares.get(a.id)! / totalBytes(a) <= shares.get(b.id)! / totalBytes(b) ? a : b,
   );

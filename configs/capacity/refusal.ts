@@ -17,7 +17,7 @@ export interface CapacityRefusal {
   problem: Problem;
 }
 
-/** Where a backend misses most. */
+/** The device on which a backend lacks the most memory. */
 export interface Shortage {
   demand: GpuDemand;
   device: GpuConfig;
@@ -27,9 +27,9 @@ export interface Shortage {
 }
 
 /**
- * Says what is missing, the sum line by line, and the smallest change that fits.
+ * Explains how much memory is missing, line by line, with the smallest change that fits.
  *
- * @param left bytes that a device has for this backend
+ * @param left free bytes of a device for this backend
  */
 export function refuse(
   gpus: GpuConfig[],

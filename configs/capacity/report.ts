@@ -27,7 +27,7 @@ export function planText(plan: GpuPlan, options: { explain?: boolean } = {}): st
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-/** The plan for programs: bytes, no text that is made for people but the problems. */
+/** The plan for programs: numbers in bytes; only the problems are text for people. */
 export function planData({ devices, placements, manual, problems }: GpuPlan) {
   return { devices, placements, manual, problems };
 }
@@ -48,7 +48,7 @@ function deviceTable(devices: DevicePlan[]): string {
   return table(head, rows, (column) => column >= 2).join("\n");
 }
 
-/** What the plan does not know, and what to do: a line for each backend and source. */
+/** Unknown sizes and how to find them out, one line per backend and source. */
 function remarks(devices: DevicePlan[]): string {
   const lines = devices.flatMap(({ tenants }) =>
     tenants.flatMap(({ backend, unknown = [], declared }) =>

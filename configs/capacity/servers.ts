@@ -1,7 +1,7 @@
 import type { BoxPlan, DeviceNeed, ServicePlan } from "../kit/types";
 
 /** A container that serves models: one instance of one, or a slot. */
-export interface Server {
+export interface ModelContainer {
   /** What people call it: `qwen3`, `qwen3-1`, `the slot big`. */
   title: string;
   /** Names that lead to it: its models' public names, and the instance's own. */
@@ -15,7 +15,7 @@ export interface Server {
 }
 
 /** Every container of a box that serves models. */
-export function serversOf({ backends, slots }: BoxPlan): Server[] {
+export function serversOf({ backends, slots }: BoxPlan): ModelContainer[] {
   return [
     ...backends.map(({ model, instance, service, valve, needs }) => ({
       title: instance,

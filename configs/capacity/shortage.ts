@@ -3,7 +3,7 @@ import { gibibytes, MIB } from "../kit/sizes";
 import type { BoxPlan, DeviceNeed } from "../kit/types";
 import { serversOf } from "./servers";
 
-/** What a container that serves models has of each of its devices. */
+/** A container that serves models, with its share of each of its devices. */
 export const gpuTenantSchema = z.object({
   container: z.string(),
   title: z.string().describe("What people call it."),
@@ -12,18 +12,18 @@ export const gpuTenantSchema = z.object({
 
 export type GpuTenant = z.infer<typeof gpuTenantSchema>;
 
-/** A device on which what starts has no room beside what goes, because containers that go are deleted last. */
+/** A device that cannot hold the new containers beside the old ones, which `up` deletes last. */
 export interface OverlapShortage {
   device: string;
-  /** While both run. */
+  /** Missing while both run. */
   missingMib: number;
-  /** What has to be stopped before `up`, as people call it. */
+  /** Titles of the containers to stop before `up`. */
   stop: string[];
-  /** The same with what to type, as sentences. */
+  /** The same as sentences, with the command to type. */
   notice: string;
 }
 
-/** Who has how much of which device while everything runs that starts by itself. */
+/** Device shares of all containers that start by themselves. */
 export function gpuTenants(plan: BoxPlan): GpuTenant[] {
   return serversOf(plan).flatMap(({ title, service: { container }, needs = [] }) =>
     container.started && needs.length > 0 ? [{ container: container.name, title, needs }] : [],
@@ -31,10 +31,10 @@ export function gpuTenants(plan: BoxPlan): GpuTenant[] {
 }
 
 /**
- * The devices that keep an `up` from coming to its end: a container that is no longer planned is deleted when everything else
- * serves, and on a full device something cannot serve until that is deleted.
+ * The devices on which an `up` would get stuck. It deletes a container that is no longer planned only after everything else
+ * serves, but on a full device a new container cannot serve until the old one is deleted.
  *
- * @param before who has what now
+ * @param before the present shares
  */
 export function overlapShortages(before: GpuTenant[], plan: BoxPlan): OverlapShortage[] {
   const after = gpuTenants(plan);
@@ -42,7 +42,7 @@ export function overlapShortages(before: GpuTenant[], plan: BoxPlan): OverlapSho
   const gone = before.filter(({ container }) => !stay.has(container));
   return plan.devices.flatMap(({ device, mib: total }) => {
     const shares = after.flatMap(({ needs }) => needs.filter((need) => need.device === device));
-    // Each share is rounded up to a whole MiB, so that those of a full device are a few more than it has.
+    // Each share is rounded up to a whole MiB, so the shares of a full device may add up to a few MiB more than it has.
     const taken = shares.reduce((sum, { mib }) => sum + mib, 0) - shares.length - gone.length;
     const running = gone.map(({ title, needs }) => ({ model: title, needs }));
     const missing = deviceShortage([{ device, mib: taken }], running, [{ device, mib: total }]);
@@ -51,8 +51,8 @@ export function overlapShortages(before: GpuTenant[], plan: BoxPlan): OverlapSho
     const containers = gone.filter(({ title }) => stop.includes(title)).map(({ container }) => container);
     const command = `docker stop ${containers.map((name) => `${plan.prefix}-${name}`).join(" ")}`;
     const notice =
-      `Device ${device} has no room for what starts beside what goes, which is deleted last: ` +
-      `${gibibytes(missingMib * MIB)} are missing, and \`up\` would not come to its end. ` +
+      `Device ${device} cannot hold the new containers beside the old ones, which \`up\` deletes last: ` +
+      `${gibibytes(missingMib * MIB)} are missing, and \`up\` could not finish. ` +
       `Stop ${stop.join(" and ")} before it, on the host: \`${command}\`.`;
     return [{ device, missingMib, stop, notice }];
   });
@@ -63,7 +63,7 @@ export interface RunningModel {
   needs: DeviceNeed[];
 }
 
-/** The device on which a model does not fit, how much is missing there, and what frees enough. */
+/** A device on which a model does not fit, the missing memory, and the models to stop. */
 export interface DeviceShortage {
   device: string;
   missingMib: number;
@@ -72,7 +72,7 @@ export interface DeviceShortage {
 }
 
 /**
- * Whether a model fits beside those that run, by what the plan says that each needs.
+ * Checks whether a model fits beside the running ones, by their planned needs.
  *
  * @returns the first device where it does not, or undefined
  */
@@ -101,7 +101,7 @@ function sumOf(usages: DeviceUsage[]): number {
   return usages.reduce((sum, { mib }) => sum + mib, 0);
 }
 
-/** The largest ones first until it is enough; then each is exchanged for the smallest that still is. */
+/** Picks the largest models until the rest fits, then the smallest model that frees that rest. */
 function fewest(usages: DeviceUsage[], missing: number): string[] {
   if (sumOf(usages) < missing) return [];
   const left = [...usages].sort((a, b) => b.mib - a.mib);

@@ -10,7 +10,7 @@ import { type GpuPlan, planGpus } from "./placement";
 
 type ModelGpu = NonNullable<Extract<ModelConfig, { gpu?: unknown }>["gpu"]>;
 
-/** What stands for a model whose files nobody has seen. */
+/** Stands for a model whose files are unknown. */
 const UNKNOWN: LockedModel = {
   revision: "",
   format: "safetensors",
@@ -36,7 +36,7 @@ const UNKNOWN: LockedModel = {
   resolvedAt: "",
 };
 
-/** How a stack's backends share the host's GPUs, from the config and the lock alone. */
+/** Plans how a stack's backends share the host's GPUs, from the config and the lock alone. */
 export function planStackGpus(config: StackConfig, lock: ModelLock): GpuPlan {
   const demands: GpuDemand[] = [];
   const problems: Problem[] = [];
@@ -81,7 +81,7 @@ function unknownSize(path: string, { model = "its model" }: ModelConfig, lock: M
   const lockIt = isLockable(model) ? ", or run `gpubox models lock` where the hub answers" : "";
   return {
     path: `${path}.gpu.memoryGiB`,
-    what: `Nothing is known of the size of ${model}${reason ? `: ${reason}` : "."}`,
+    what: `The size of ${model} is unknown${reason ? `: ${reason}` : "."}`,
     fix: `Say how many GiB it needs on each device${lockIt}.`,
   };
 }

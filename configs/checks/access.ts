@@ -26,7 +26,7 @@ export function declaresAccess({ access }: StackConfig): boolean {
   return access.ui !== undefined || Object.keys({ ...access.teams, ...access.keys }).length > 0;
 }
 
-/** A gateway whose image cannot talk to the declared database: known only once the images are. */
+/** A gateway image that cannot use the declared database. This is known only once the images are resolved. */
 export function noDatabaseForAccess(): Problem {
   return {
     path: ROOT,
@@ -51,7 +51,7 @@ function checkLimits(config: StackConfig, path: string, limited: TeamConfig | Ke
   if (limited.budgetDuration && limited.budgetUsd === undefined)
     problems.push({
       path: `${path}.budgetDuration`,
-      what: "There is no budget that could begin anew.",
+      what: "There is no budget to reset.",
       fix: "Write budgetUsd too, or remove this.",
     });
   const names = Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model));
@@ -65,7 +65,7 @@ function checkLimits(config: StackConfig, path: string, limited: TeamConfig | Ke
   return problems;
 }
 
-/** What a key has beyond its team could never be used. */
+/** A key cannot use more than its team allows. */
 function checkTeam(config: StackConfig, path: string, key: KeyConfig): Problem[] {
   if (!key.team) return [];
   const { teams } = config.access;
@@ -94,7 +94,7 @@ function checkTeam(config: StackConfig, path: string, key: KeyConfig): Problem[]
   return problems;
 }
 
-/** The values of the keys, by what is known of them. */
+/** Mistakes in the keys' values, judged by the facts about their secrets. */
 function checkValues(config: StackConfig, secrets: SecretFacts): Problem[] {
   const keys = virtualKeys(config.access);
   const problems: Problem[] = [];

@@ -24,7 +24,7 @@ import { checkEnvironment, checkSettings } from "./settings";
 import { checkSlots } from "./slots";
 import { pemSecrets } from "./tls";
 
-/** Mistakes that only show when the whole config is seen. */
+/** Mistakes that need the whole config to be found. */
 export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[] {
   return [
     ...checkHost(config),
@@ -50,7 +50,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
   ];
 }
 
-/** Wherever a text stands: most of them reach LiteLLM's config, and the others have no use for such a one. */
+/** Checks every text: most texts reach LiteLLM's config, and no other text needs such a reference. */
 function checkPointers({ stack: _, ...sections }: StackConfig): Problem[] {
   return pointers(sections, "gpubox:");
 }
@@ -106,7 +106,7 @@ function checkGateway(config: StackConfig): Problem[] {
   return problems;
 }
 
-/** Two generations live side by side during a change, each replica with a pool of its own. */
+/** During a change two generations run side by side, and each replica has its own pool. */
 function checkPool({ gateway }: StackConfig): Problem[] {
   const pool = gateway.settings.general.database_connection_pool_limit;
   const most = Math.floor(POOLED_CONNECTIONS / (2 * gateway.replicas));
@@ -217,7 +217,7 @@ function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
     const set = `pulumi config set --secret gpubox:${name}`;
     if (!fact.encrypted)
       problems.push({ path, what: "The secret stands in plaintext.", fix: `Set it anew: ${set}.` });
-    // A certificate or a key has lines; whether it is a good one is checkTls' to say.
+    // A certificate or key has several lines; checkTls judges its content.
     if (fact.pem && certificates.includes(name)) continue;
     if (fact.flaw && !(fact.flaw === "is empty" && mayBeBlank.includes(name)))
       problems.push({ path, what: `The secret ${fact.flaw}.`, fix: `Set another value: ${set}.` });

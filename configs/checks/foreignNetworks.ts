@@ -1,7 +1,7 @@
 import type { Problem } from "../kit/problems";
 import type { StackConfig } from "../stack/config";
 
-/** Mistakes in which networks of others the box joins. */
+/** Mistakes in the foreign networks that the box joins. */
 export function checkForeignNetworks({ stack, gateway }: StackConfig): Problem[] {
   const problems: Problem[] = [];
   for (const key of ["upstreams", "clients"] as const)

@@ -3,7 +3,7 @@ import { type Problem, suggestion } from "../kit/problems";
 import type { StackConfig } from "../stack/config";
 import { instancesOf } from "../stack/instances";
 
-/** Limits that contradict each other, or that nothing would ever count towards. */
+/** Limits that contradict each other, or that no request could ever reach. */
 export function checkLimits(config: StackConfig): Problem[] {
   return [
     ...Object.entries(config.models).flatMap(([name, entry]) =>
@@ -95,7 +95,7 @@ function checkProviderBudgets({ gateway, models }: StackConfig): Problem[] {
   });
 }
 
-/** The prefix by which LiteLLM knows whose model it is; none for servers that the box runs. */
+/** LiteLLM's provider prefix; undefined for servers that the box runs. */
 function providerOf(model: ModelConfig): string[] {
   if (model.engine === "cloud") return [model.model.slice(0, model.model.indexOf("/"))];
   return model.engine === "openai" ? [model.provider] : [];

@@ -7,7 +7,7 @@ export function checkObservability({ observability }: StackConfig): Problem[] {
     return [
       {
         path: "gpubox:observability.alerts.webhook",
-        what: "Nobody raises an alert with mode: none.",
+        what: "With mode: none nothing raises alerts.",
         fix: "Write mode: bundled, or remove it.",
       },
     ];

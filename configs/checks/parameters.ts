@@ -2,7 +2,7 @@ import { isSteering } from "../bodies/kept";
 import type { Problem } from "../kit/problems";
 import type { StackConfig } from "../stack/config";
 
-/** Mistakes in what bodies may say besides. */
+/** Mistakes in the extra parameters that request bodies may contain. */
 export function checkParameters({ gateway }: StackConfig): Problem[] {
   return gateway.allowParameters.filter(isSteering).map((name) => ({
     path: "gpubox:gateway.allowParameters",

@@ -2,9 +2,9 @@ import type { Problem } from "../kit/problems";
 import type { StackConfig } from "../stack/config";
 import { edgePorts, modelPorts, observabilityPorts, type PublishedPort } from "../stack/ports";
 
-/** Ports that two parts of the box want: each port of a host belongs to one. */
+/** Ports that two parts of the box both claim. */
 export function checkPorts(config: StackConfig): Problem[] {
-  // Mistakes among the edge's own are told by the check of the gateway.
+  // The gateway's check reports clashes between the edge's own ports.
   const taken = new Map(edgePorts(config).map(({ port, key }) => [port, key]));
   const problems: Problem[] = [];
   for (const { port, key } of [...observabilityPorts(config), ...modelPorts(config)]) {
@@ -17,7 +17,7 @@ export function checkPorts(config: StackConfig): Problem[] {
   return problems;
 }
 
-/** The mistake of a port that has an owner already. `taken`: port to the key that sets it. */
+/** The mistake of a port that is already taken. `taken` maps each port to the key that sets it. */
 export function portClash(
   taken: Map<number, string>,
   { port, key }: Pick<PublishedPort, "port" | "key">,

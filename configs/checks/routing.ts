@@ -26,7 +26,7 @@ function notDeclared(path: string, name: string, names: Iterable<string>): Probl
   };
 }
 
-/** A fallback to a model that is not there fails only when it is needed. */
+/** A fallback to a missing model would fail only when it is needed. */
 function checkFallbacks(config: StackConfig): Problem[] {
   const entries = entriesByName(config);
   return (Object.keys(FALLBACKS) as (keyof typeof FALLBACKS)[]).flatMap((kind) => {
@@ -42,7 +42,7 @@ function checkFallbacks(config: StackConfig): Problem[] {
   });
 }
 
-/** A chat model cannot take an embedding. */
+/** A fallback must serve the same mode: a chat model cannot answer an embedding request. */
 function otherModes(
   { models }: StackConfig,
   entries: Map<string, string>,
@@ -88,7 +88,7 @@ function circles(entries: Map<string, string>, map: Record<string, string[]>, ro
   return problems;
 }
 
-/** LiteLLM's own list, which is passed through: models that stand in for every other. */
+/** LiteLLM's `default_fallbacks`, passed through: models that stand in for all others. */
 function checkDefaultFallbacks(config: StackConfig): Problem[] {
   const entries = entriesByName(config);
   return (["litellm", "router"] as const).flatMap((section) => {

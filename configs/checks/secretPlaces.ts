@@ -3,10 +3,10 @@ import type { SecretFacts } from "../secrets/facts";
 import { generatedSecrets, type StackConfig } from "../stack/config";
 import { secretsOf } from "../stack/optionalModels";
 
-/** Secrets that are the box's own whatever the config says: no place names them. */
+/** Secrets that always belong to the box itself; no place in the config names them. */
 export const RESERVED = [...generatedSecrets, "previousMasterKey"] as const;
 
-/** A place whose secret the box keeps for itself, or sends to the one address that it is for. */
+/** A place whose secret stays in the box, or goes only to the address that it is meant for. */
 interface OwnPlace {
   /** Of the place, without the section's `gpubox:`. */
   path: RegExp;
@@ -17,8 +17,8 @@ interface OwnPlace {
 }
 
 /**
- * Every place that takes `{ secret: name }` is one that sends it to a foreign address, but for these: a place that is added is
- * guarded before anybody thinks of it.
+ * The only places whose secret is not sent to a foreign address. Every other place that takes `{ secret: name }` counts as
+ * sending it away, so that a newly added place is guarded by default.
  */
 const OWN_PLACES: OwnPlace[] = [
   { path: /^access\.keys\..+\.(key|previous)$/, is: "a virtual key of this box" },
@@ -38,7 +38,7 @@ interface Named {
   own?: OwnPlace;
 }
 
-/** Secrets of the box itself where the config would send them to an address of somebody else. */
+/** Secrets of the box that the config would send to a foreign address. */
 export function checkSecretPlaces(config: StackConfig, secrets: SecretFacts): Problem[] {
   const named = placesOf(config);
   return named.flatMap((place) => {
@@ -65,7 +65,7 @@ function placesOf({ stack: _, ...sections }: StackConfig): Named[] {
   });
 }
 
-/** What a secret is to the box, beside what it is at `place`; undefined for one that is only for others. */
+/** The secret's role in the box, other than at `place`; undefined when only foreign servers use it. */
 function ownUse(name: string, place: Named, named: Named[]): string | undefined {
   if (RESERVED.some((one) => one === name)) return "one that the box makes for itself";
   return named.find(
@@ -73,7 +73,7 @@ function ownUse(name: string, place: Named, named: Named[]): string | undefined 
   )?.own?.is;
 }
 
-/** How a gateway elsewhere reaches a model may be its published port, with that port's key. */
+/** A gateway outside the box may reach a model on its published port, with that port's key. */
 function servesItself(place: Named, other: Named): boolean {
   const [, model] = /^(models\..+)\.profiles\.[^.]+\.apiKey$/.exec(place.path) ?? [];
   if (model === undefined || !other.path.startsWith(model)) return false;

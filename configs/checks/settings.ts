@@ -15,7 +15,7 @@ import type { StackConfig } from "../stack/config";
 
 const SECTIONS: readonly SettingsSection[] = ["litellm", "router", "general"];
 
-/** Mistakes in the settings that are passed through to LiteLLM, which itself takes every key without a word. */
+/** Mistakes in the settings passed through to LiteLLM, which accepts unknown keys silently. */
 export function checkSettings(config: StackConfig): Problem[] {
   return [
     ...SECTIONS.flatMap((section) =>
@@ -88,7 +88,7 @@ export function checkEnvironment(config: StackConfig): Problem[] {
   });
 }
 
-/** Why a variable may not stand in the environment of a gateway, a job's too: by it, something else than the router steers. */
+/** Why a variable is refused in the environment of a gateway or job: it would bypass the router. */
 export function steeringVariable(name: string, value: unknown, path: string): Problem | undefined {
   const [found] = steering(value, path, name);
   if (found) return found;
@@ -107,7 +107,7 @@ function variablesOf(callback: unknown): string[] {
   return CALLBACK_VARIABLES[callback]!;
 }
 
-/** A callback that is none, and one without its key, which fails at the first request, far from here. */
+/** Unknown callbacks, and callbacks without their key, which would fail only at the first request. */
 function checkCallbacks({ gateway }: StackConfig): Problem[] {
   return CALLBACK_LISTS.flatMap((list) => {
     const callbacks = gateway.settings.litellm[list];

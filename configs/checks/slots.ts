@@ -34,7 +34,7 @@ function checkEntry(name: string, model: ModelConfig, host: HostConfig): Problem
   if ("expose" in model && model.expose)
     problems.push({
       path: `${path}.expose`,
-      what: "Whoever has its key could load the other models of its slot too.",
+      what: "Anybody with its key could also load the other models of its slot.",
       fix: "Remove it and ask the model at the gateway, or write start: auto or manual.",
     });
   const gpu = "gpu" in model ? model.gpu : undefined;
@@ -47,7 +47,7 @@ function checkEntry(name: string, model: ModelConfig, host: HostConfig): Problem
   return [...problems, ...checkMacros(model, path)];
 }
 
-/** llama-swap reads its configuration for macros, and knows no way to write one that is none. */
+/** llama-swap expands macros in its configuration and has no escape for them. */
 function checkMacros(model: ModelConfig, path: string): Problem[] {
   const { extraArgs = [], env = {} } = model as { extraArgs?: string[]; env?: Record<string, string> };
   const values: [string, string][] = [

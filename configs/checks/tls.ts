@@ -10,7 +10,7 @@ import type { StackConfig } from "../stack/config";
 
 const PATH = "gpubox:gateway.tls";
 
-/** What is known of certificates, and when they have to be valid. */
+/** The facts about certificates, and the time at which they must be valid. */
 export interface CertificateSources {
   secrets: SecretFacts;
   files: CertificateFiles;
@@ -138,7 +138,7 @@ function isPrivate(host: string): boolean {
   return !name.includes(".") || PRIVATE_ENDS.some((end) => name.endsWith(`.${end}`));
 }
 
-/** Mistakes in the opening of the admin port: it is for people who were let in, and never in clear by accident. */
+/** Mistakes in publishing the admin port: it must be on a chosen network, and unencrypted only on purpose. */
 export function checkAdmin({ gateway }: StackConfig, sources: CertificateSources): Problem[] {
   const { admin, tls } = gateway;
   if (!admin) return [];
@@ -173,11 +173,11 @@ export function checkAdmin({ gateway }: StackConfig, sources: CertificateSources
 
 type Source = string | SecretRef;
 
-/** What is known of a source's text: undefined where only `up` can read it. */
+/** The facts about a source's text; undefined when only `up` can read it. */
 function textOf(source: Source, { secrets, files }: CertificateSources): PemFacts | "missing" | undefined {
   if (typeof source === "string") return files[source];
   const fact = secrets[source.secret];
-  // That a secret is not there at all, requiredSecrets says.
+  // requiredSecrets reports a missing secret.
   return !fact || fact.standIn ? undefined : (fact.pem ?? {});
 }
 

@@ -70,10 +70,10 @@ function expectation(issue: Issue, found?: unknown): string {
   }
 }
 
-/** The start of zod's own text for a value that is not one of a choice. */
+/** The start of zod's default message for a value outside an enumeration. */
 const NO_CHOICE = "Invalid";
 
-/** zod's own text where a schema gives no better one. */
+/** zod's default message when the schema gives none. */
 const NO_MESSAGE = "Invalid input";
 
 function unionExpectation(issue: Extract<Issue, { code: "invalid_union" }>, found: unknown): string {
@@ -102,7 +102,7 @@ function at(value: unknown, path: PropertyKey[]): unknown {
   );
 }
 
-/** Values of a config are shown in errors, but never a key or a long one: somebody may have pasted a key into the wrong place. */
+/** A config value for an error message, shortened and without secrets: a key may have been pasted into the wrong place. */
 function show(value: unknown, key: string): string {
   if (typeof value === "string" && value.startsWith("sk-")) return "A key in plain text";
   if (typeof value === "string" && /\/\/[^/\s]*@/.test(value)) return "An address with a login in it";

@@ -4,8 +4,8 @@ import { renderText, type SecretValues, shellQuote } from "./text";
 import type { WritableDirectoryPlan } from "./types";
 
 /**
- * Runs a script as root on the host, with one directory of it mounted, through the Docker engine alone: whoever may use
- * the engine needs neither sudo nor a second way in. `words` become "$1", "$2", …
+ * Shell command that runs a script as root on the host, with one host directory mounted. It needs only the Docker engine, no
+ * sudo and no other access. `words` become "$1", "$2", …
  */
 export function rootScript(image: string, directory: string, script: string, words: string[] = []): string {
   const quoted = [script, "gpubox", ...words].map(shellQuote).join(" ");
@@ -13,8 +13,8 @@ export function rootScript(image: string, directory: string, script: string, wor
 }
 
 /**
- * All files appear under their names, or none does: written beside them, then renamed, so that a disk which fills up on the
- * way leaves what was there. Files not named are removed.
+ * Writes all files or none: it writes them under temporary names and then renames them, so that a full disk leaves the old
+ * files intact. It removes files that are not listed.
  */
 const WRITE = `set -eu
 umask 077

@@ -14,13 +14,13 @@ export interface Problem {
   fix: string;
 }
 
-/** What is wrong and what to do, a sentence each. */
+/** What went wrong and what to do about it, one sentence each. */
 export interface Failure {
   what: string;
   fix: string;
 }
 
-/** Something in a config or a plan that a policy does not want. */
+/** A part of a config or plan that breaks a policy. */
 export interface Violation {
   policy: PolicyName;
   /** Key of the stack config, or the container. */
@@ -29,11 +29,11 @@ export interface Violation {
   what: string;
   /** One sentence: what would be right. */
   fix: string;
-  /** True: declared in the config and lawful, so that it warns where others of its policy are refused. */
+  /** True when the config declares it on purpose: it causes a warning even if the policy refuses other violations. */
   mild?: true;
 }
 
-/** A violation, and what becomes of it. */
+/** A violation with its severity. */
 export interface PolicyFinding extends Violation {
   severity: "refused" | "warned" | "waived";
   /** Why it is waived, as the config says. */

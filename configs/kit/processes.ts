@@ -1,12 +1,12 @@
 import type { ImageRole } from "./imageRoles";
 
-/** What a model server may have: some start several threads for each core of the host and for each GPU. */
+/** Limit for a model server: some start several threads per core and per GPU. */
 export const SERVER_PROCESSES = 8192;
 
-/** What a short-lived container may have that writes files, downloads, migrates or asks. */
+/** Limit for a short-lived container that writes files, downloads, migrates or queries. */
 export const STEP_PROCESSES = 1024;
 
-/** The box's own containers, one to three orders of magnitude above what each was seen to take. */
+/** Limits for the box's own containers, one to three orders of magnitude above their measured use. */
 const PROCESSES: Partial<Record<ImageRole, number>> = {
   gateway: 2048,
   edge: 512,

@@ -10,7 +10,7 @@ export interface ResolvedImage {
   bytes?: Partial<Record<Architecture, number>>;
 }
 
-/** What this machine could get; recorded by `gpubox up` in `.gpubox/resolved.<stack>.json` and read by every preview. */
+/** What this machine could obtain. `gpubox up` records it in `.gpubox/resolved.<stack>.json`; every preview reads it. */
 export interface Resolved {
   /** Only of the roles that the stack needs. */
   images: Partial<Record<ImageRole, ResolvedImage>>;

@@ -1,6 +1,6 @@
 import type { BoxPlan, ModelServerPlan } from "./types";
 
-/** What answers for each model that the box runs itself; a slot once for each of its models. */
+/** The server of each model that the box runs. A slot appears once for each of its models. */
 export function modelServers({ backends, slots }: Pick<BoxPlan, "backends" | "slots">): ModelServerPlan[] {
   const loaded = slots.flatMap(({ service, members }) =>
     members.map((member) => ({ ...member, instance: member.model, start: "ondemand" as const, service })),

@@ -7,9 +7,9 @@ import type { ServicePlan } from "./types";
  */
 
 /**
- * Waits for Docker's health check, ends early when the container does, and shows its last words. A kill for lack of memory is
- * said in words: nothing that is killed so leaves any of its own. It is remembered from look to look, because whether Docker
- * still tells of it after the restart differs between versions.
+ * Waits for Docker's health check, ends early when the container exits, and shows its last log lines. It names an out-of-memory
+ * kill itself, because a killed process logs nothing. It keeps that fact between checks, because some Docker versions no longer
+ * report it after the restart.
  */
 export const AWAIT_HEALTHY = `end=$(($(date +%s) + GPUBOX_SECONDS)) killed=
 while :; do
@@ -29,10 +29,10 @@ while :; do
 done`;
 
 /**
- * The generation that serves now goes in on standard input: only what is new or changed against it is proven by a request.
- * Where it never became ready, LiteLLM's own validation is asked for the reason, which it says in one sentence, and the
- * gateway's last words are shown: LiteLLM logs a traceback as one line of JSON, whose reason comes last. After that the proof
- * itself knows the reason.
+ * Proves a new generation. The serving generation's description comes on standard input, so that only new or changed models
+ * are proven by a request. If the gateway never becomes ready, LiteLLM's own validation gives the reason in one sentence, and
+ * the step shows the gateway's last log lines: LiteLLM logs a traceback as one line of JSON that ends with the reason. Once the
+ * gateway is ready, the proof reports its own reason.
  */
 export const PROVE = `serving=$(docker exec "$GPUBOX_EDGE" cat /var/lib/gpubox/serving.json 2>/dev/null)
 said=$(printf %s "$serving" | docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/prove.py --deadline "$GPUBOX_SECONDS" 2>&1)
@@ -50,16 +50,16 @@ docker logs --tail 40 "$GPUBOX_CONTAINER" 2>&1 | sed 's/\\\\n/\\n/g' | grep -v '
 exit 1`;
 
 /**
- * Moves the edge to the proven gateways and records there what it serves: the generation's description on standard input.
- * GPUBOX_GATEWAYS: their names.
+ * Switches the edge to the proven gateways, whose names are in GPUBOX_GATEWAYS, and records the generation's description, which
+ * comes on standard input.
  */
 export const SWITCH = `docker exec -i "$GPUBOX_EDGE" sh -c \\
   'bash /etc/gpubox/switch.sh "$@" < /dev/null && umask 027 && cd /var/lib/gpubox && cat > serving.json.new && mv -f serving.json.new serving.json' \\
   switch $GPUBOX_GATEWAYS`;
 
 /**
- * Waits until the gateways that served before have answered everything, and says how much is left. What is left after
- * GPUBOX_SECONDS is counted and cut. It never fails: draining is no reason to undo a change that serves.
+ * Waits until the previous gateways have answered all their requests, and reports how many are left. After GPUBOX_SECONDS it
+ * counts and cuts the rest. It never fails, because a slow drain is no reason to undo a change that already serves.
  */
 export const DRAIN = `end=$(($(date +%s) + GPUBOX_SECONDS)) before=
 draining() { docker exec "$GPUBOX_EDGE" bash /etc/gpubox/switch.sh --status | awk '$3 == "draining" && $4 > 0 { print $2, $4 }'; }
@@ -77,7 +77,7 @@ while :; do
   sleep 1
 done`;
 
-/** Lets an edge or a valve take its present files without losing a connection. */
+/** Makes an edge or a valve load its current files without losing a connection. */
 export const RELOAD = 'docker exec "$GPUBOX_CONTAINER" bash /etc/gpubox/reload.sh';
 
 /** Both in turn, for a container that stays when only its files change. */
@@ -90,9 +90,9 @@ export const AWAIT_HEALTHY_AND_RELOAD = `( ${AWAIT_HEALTHY} ) && ${RELOAD}`;
 export const RENEW_AND_AWAIT_HEALTHY = `docker exec "$GPUBOX_CONTAINER" sh /etc/gpubox/renew.sh && ( ${AWAIT_HEALTHY} )`;
 
 /**
- * Bounds the processes of a container before a step waits for it. Compose does that as it makes the container; the Docker
- * provider has no input for it. Docker keeps the bound over restarts. It refuses while the container restarts, so that one
- * which only got up at the second try is bounded after the step.
+ * Limits a container's processes before a step waits for it. Compose sets the limit when it creates the container; the Docker
+ * provider has no input for it. Docker keeps the limit over restarts. It refuses to set one while the container restarts, so a
+ * container that came up only at its second try gets its limit after the step.
  */
 export function limited(step: string): string {
   const limit = 'docker update --pids-limit "$GPUBOX_PROCESSES" "$GPUBOX_CONTAINER"';

@@ -17,14 +17,14 @@ export interface WritableDirectoryPlan {
 }
 
 export interface NetworkPlan {
-  /** Name on the host, `gpubox-<stack>-<role>`; of one that is somebody else's, its own. */
+  /** Name on the host: `gpubox-<stack>-<role>`, or the given name of a foreign network. */
   name: string;
   role: NetworkRole;
-  /** Name of its bridge on the host; absent for somebody else's. */
+  /** Name of its bridge on the host; absent for a foreign network. */
   bridge?: string;
   /** True for networks that have no way out of the host. */
   internal: boolean;
-  /** True: it has to be there already, and stays when the box goes. */
+  /** True for a foreign network: it must exist already, and `down` leaves it. */
   external?: true;
 }
 
@@ -42,7 +42,7 @@ export type NetworkRole =
   | "dashboards"
   | ForeignNetworkRole;
 
-/** A network of others, by its name. */
+/** A foreign network, made outside gpubox, by its name. */
 export type ForeignNetworkRole = `joined-${string}`;
 
 export interface VolumePlan {
@@ -131,7 +131,7 @@ export interface ContainerPlan {
   /** Seconds between the stop signal and SIGKILL. */
   stopGraceSeconds: number;
   stopSignal?: string;
-  /** False: it is made, but started and stopped by `gpubox model` only; `up` leaves it as it is. */
+  /** False: it is created, but only `gpubox model` starts and stops it; `up` leaves its state alone. */
   started: boolean;
   /** `stop-first` containers leave a gap when they are replaced, `start-first` ones overlap. */
   replacement: "stop-first" | "start-first";
@@ -151,7 +151,7 @@ export interface StepPlan {
   fetches?: { path: string; bytes: number }[];
 }
 
-/** A service of its own: its files, its container, and what it keeps. */
+/** A service: its files, its container, and its persistent data. */
 export interface ServicePlan {
   container: ContainerPlan;
   directory: DirectoryPlan;
@@ -159,11 +159,11 @@ export interface ServicePlan {
   volume?: VolumePlan;
   /** True: new files are taken by a reload that loses no connection, and the container stays. */
   reloads?: boolean;
-  /** What has to succeed until it counts as ready, instead of Docker's health check alone; again whenever files change. */
+  /** Command that must succeed before the service counts as ready, beyond Docker's health check. It runs again when files change. */
   gate?: string;
 }
 
-/** What answers for a model: a server of its own, or the slot that loads it at a request. */
+/** The server of one model: its own backend, or the slot that loads it on request. */
 export interface ModelServerPlan extends Omit<BackendPlan, "start" | "needs"> {
   start: "auto" | "manual" | "ondemand";
 }
@@ -245,16 +245,16 @@ export interface ObservabilityPlan {
   change?: StepPlan;
 }
 
-/** Whose the data directory of a host is. */
+/** The stack that owns a host's data directory. */
 export interface OwnerPlan extends StepPlan {
   stack: string;
   /** The salt key's fingerprint: two checkouts of one stack have the same. */
   identity: string;
-  /** POSIX sh that takes it back, when the box goes. */
+  /** POSIX sh that gives up ownership when the box is removed. */
   remove: string;
 }
 
-/** Looks whether there is space for everything that a change writes. */
+/** Checks that the disks have space for everything that a change writes. */
 export interface SpacePlan extends StepPlan {
   /** Hash of what is stopped after it. */
   before: string;
@@ -267,7 +267,7 @@ export interface BoxPlan {
   /** Address of the Docker engine. */
   docker: string;
   dataDir: string;
-  /** Says on the host whose the data directory is; absent without a salt key. */
+  /** Records on the host which stack owns the data directory; absent without a salt key. */
   owner?: OwnerPlan;
   networks: NetworkPlan[];
   /** Comes before anything is stopped. */
@@ -295,8 +295,8 @@ export interface BoxPlan {
   adminEndpoint: string;
   /** Public names, in the order of the config: what /v1/models must list. */
   models: string[];
-  /** Sentences for the person who runs `up`: what this plan does without and why. */
+  /** Sentences for the person who runs `up`: what this plan leaves out, and why. */
   notes: string[];
-  /** What the policies warn of, and what the config waives. What they refuse makes no plan. */
+  /** Policy warnings and waivers. A refused finding leaves no plan. */
   policy: PolicyFinding[];
 }

@@ -3,7 +3,7 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 const NAMED: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** A text of somebody's on one line, with everything in it that a reader would not see: a line break is `\n`. */
+/** Untrusted text on one line, with invisible characters shown as escapes: a line break becomes `\n`. */
 export function visible(text: string): string {
   return text.replace(UNSEEN, (character) => {
     const code = character.codePointAt(0)!.toString(16).padStart(4, "0");
@@ -11,7 +11,7 @@ export function visible(text: string): string {
   });
 }
 
-/** A text that is not longer than `most` characters but for the mark that says how much of it is missing. */
+/** The first `most` characters of a text, followed by a mark that gives the number of the rest. */
 export function cut(text: string, most: number): string {
   const characters = [...text];
   if (characters.length <= most) return text;

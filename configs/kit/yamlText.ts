@@ -21,7 +21,7 @@ export function yamlValue(text: string): { value: unknown } | { flaw: string } {
   }
 }
 
-/** Why data would be too much for whoever walks through it; an alias may also stand inside of what it names. */
+/** Why data is too deep or too large to walk through; an alias may even contain itself. */
 function tooMuch(root: unknown): string | undefined {
   let values = 0;
   const open: { value: unknown; depth: number }[] = [{ value: root, depth: 0 }];

@@ -20,7 +20,7 @@ export const CALLBACK_VARIABLES: Record<string, string[]> = {
   generic_api: ["GENERIC_LOGGER_ENDPOINT"],
 };
 
-/** Of those, what is a key or a password: it has to come from a secret. */
+/** The variables among them that hold a key or password, and so must come from a secret. */
 export function isSecretVariable(name: string): boolean {
   return /(KEY|SECRET|TOKEN|PASSWORD|DSN)$/.test(name) && !name.endsWith("PUBLIC_KEY");
 }
@@ -36,7 +36,7 @@ export const CALLBACK_LISTS = [
   "cold_storage_custom_logger",
 ];
 
-/** What LiteLLM counts of its services, beside its callbacks. */
+/** Callbacks for LiteLLM's own service metrics. */
 const SERVICES = ["prometheus_system"];
 
 /** The names in one of the lists of `CALLBACK_LISTS`. LiteLLM takes a single one too. */
@@ -44,7 +44,7 @@ export function callbacksIn(list: unknown): unknown[] {
   return Array.isArray(list) ? list : list === undefined || list === null ? [] : [list];
 }
 
-/** Callbacks that are none of LiteLLM's own, which it would import as Python code and call: `os.system`. */
+/** Callbacks that are not LiteLLM's own. It would import and call them as Python code, for example `os.system`. */
 export function foreignCallbacks(list: unknown, path: string): Problem[] {
   const names = [...known.callbacks, ...SERVICES];
   return callbacksIn(list).flatMap((callback, index) => {

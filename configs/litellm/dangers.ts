@@ -15,12 +15,12 @@ interface Danger {
 const always = () => true;
 const on = (value: unknown) => isOn(value);
 
-/** LiteLLM takes variables as text. */
+/** LiteLLM reads environment variables as text. */
 function isOn(value: unknown): boolean {
   return value === true || (typeof value === "string" && ["true", "1", "yes"].includes(value.toLowerCase()));
 }
 
-/** Settings that LiteLLM takes and that break what a box promises. One row a danger. */
+/** Settings that LiteLLM accepts and that break what a box promises, one per row. */
 export const DANGERS: Danger[] = [
   {
     section: "general",
@@ -71,7 +71,7 @@ export const DANGERS: Danger[] = [
       section: key === key.toUpperCase() ? "env" : "general",
       key,
       when: always,
-      why: "A gateway that restarts itself drops the requests that it has.",
+      why: "A gateway that restarts itself drops its running requests.",
       fix: "Remove it; a new generation (`gpubox up` after a change) replaces a gateway without a lost request.",
     }),
   ),
@@ -93,7 +93,7 @@ export const DANGERS: Danger[] = [
     section: "env",
     key: "LITELLM_USE_CHAT_COMPLETIONS_URL_FOR_ANTHROPIC_MESSAGES",
     when: (value) => !isOn(value),
-    why: 'LiteLLM takes any text for yes, "false" too.',
+    why: 'LiteLLM takes any text as true, even "false".',
     fix: "Remove it, or write true.",
   },
 ];

@@ -1,17 +1,17 @@
 import type { SettingsSection } from "./owned";
 
 interface IgnoredKey {
-  /** Where people write it. `env`: gpubox:gateway.env. */
+  /** Sections where people write it. `env` is gpubox:gateway.env. */
   sections: (SettingsSection | "env")[];
   key: string;
   why: string;
-  /** What does it today. */
+  /** The setting to use instead. */
   use: string;
 }
 
 /**
- * Keys of guides and of older versions that LiteLLM 1.106 reads nowhere, or reads and does not act on. It takes every one of
- * them without a word. Their names count in any case.
+ * Keys from guides and older versions that LiteLLM 1.106 never reads, or reads and ignores. It accepts all of them silently.
+ * Upper and lower case make no difference.
  */
 export const IGNORED_KEYS: IgnoredKey[] = [
   {

@@ -1,12 +1,12 @@
 import type { Problem } from "../kit/problems";
 
 /**
- * Texts that LiteLLM reads as a place to get the value from: a variable of its environment, where every key of the box is, or a
- * token of the machine. It looks for the first at the start of most values and in the midst of some.
+ * Texts that LiteLLM replaces with a value from elsewhere: an environment variable (which may hold any key of the box) or a
+ * token of the machine. It looks for variables at the start of most values, and inside some.
  */
 const POINTER = /os\.environ\/|^\s*oidc\//i;
 
-/** Every text at or below `value`, names of keys too, in which LiteLLM would look up something else. */
+/** Every text at or below `value`, key names included, that LiteLLM would replace with another value. */
 export function pointers(value: unknown, path: string): Problem[] {
   if (typeof value === "string") return POINTER.test(value) ? [pointer(path)] : [];
   if (Array.isArray(value)) return value.flatMap((inner, index) => pointers(inner, `${path}[${index}]`));

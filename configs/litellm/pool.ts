@@ -1,4 +1,4 @@
-/** Connections for gateways: four fifths of the 100 that Postgres takes, by default and in the bundled one. */
+/** Connections for gateways: four fifths of 100, the limit of the bundled Postgres and Postgres' default. */
 export const POOLED_CONNECTIONS = 80;
 
 /** LiteLLM's own pool of connections. */

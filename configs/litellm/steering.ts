@@ -1,6 +1,6 @@
 import type { Problem } from "../kit/problems";
 
-/** A setting by which somebody besides the router decides where a request goes, who may send it, or what code runs. */
+/** A setting that lets something other than the router decide where a request goes, who may send it, or which code runs. */
 interface Steering {
   keys: string[];
   /** True where this value is one. */
@@ -9,7 +9,7 @@ interface Steering {
   fix: string;
 }
 
-/** LiteLLM takes variables as text, and any text but a few for yes. */
+/** LiteLLM reads environment variables as text, and takes nearly every text as true. */
 const on = (value: unknown) => value === true || (typeof value === "string" && !isNo(value));
 const off = (value: unknown) =>
   value !== true && !(typeof value === "string" && /^(true|1|yes)$/i.test(value));
@@ -20,8 +20,8 @@ function isNo(text: string): boolean {
 }
 
 /**
- * What steers a gateway past its router. LiteLLM reads some of them in several sections, in the parameters of a model, and
- * deep inside of others, so they count wherever they stand and in any case.
+ * Settings that let requests bypass a gateway's router. LiteLLM reads some of them in several sections, in a model's parameters
+ * and deep inside other values, so they are refused wherever they stand, in upper or lower case.
  */
 export const STEERING: Steering[] = [
   {
@@ -63,7 +63,7 @@ export const STEERING: Steering[] = [
   {
     keys: ["enable_oauth2_proxy_auth", "enable_oauth2_auth", "oauth2_config_mappings", "allow_user_auth"],
     when: (value) => (typeof value === "object" && value !== null ? true : on(value)),
-    why: "It lets requests in by something else than a key of this box.",
+    why: "It admits requests without a key of this box.",
     fix: "Remove it and use keys.",
   },
   {
@@ -136,7 +136,7 @@ export const STEERING: Steering[] = [
 const LOADERS =
   /^(PYTHON[A-Z0-9_]*|LD_[A-Z0-9_]*|BASH_ENV|ENV|IFS|SHELLOPTS|NODE_OPTIONS|OPENSSL_CONF|OPENSSL_MODULES|OPENSSL_ENGINES|GCONV_PATH|LITELLM_CONFIG_BUCKET_[A-Z_]*|LITELLM_CONFIG|WORKER_CONFIG|LITELLM_OIDC_ALLOWED_CREDENTIAL_DIRS|LITELLM_CONTENT_FILTER_ALLOW_EXTERNAL_PATHS)$/;
 
-/** Why a gateway's environment may not have a variable of this name, if it may not. */
+/** Why a variable of this name is refused in a gateway's environment; undefined when it is allowed. */
 export function loads(name: string): Pick<Problem, "what" | "fix"> | undefined {
   if (!LOADERS.test(name)) return undefined;
   return { what: `${name} decides what code or which config the gateway loads.`, fix: "Remove it." };

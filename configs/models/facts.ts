@@ -1,6 +1,6 @@
 /**
- * What is known of a model before it is fetched: `gpubox models lock` writes it into the committed `models.lock.json`, and
- * a preview reads only that.
+ * Facts about a model before it is fetched. `gpubox models lock` writes them into the committed `models.lock.json`, the only
+ * source that a preview reads.
  */
 
 /** Attention of layers that are alike. A layer that has both attention and a recurrent state is counted in two groups. */
@@ -83,10 +83,10 @@ export interface LockedModel extends LockedSource {
   shape: ModelShape;
 }
 
-/** What is known of a source that was resolved. */
+/** The facts about a resolved source. */
 export type Locked = LockedModel | LockedPart;
 
-/** A source that is named and could not be resolved where the lock was written, as an image without a digest. */
+/** A source that could not be resolved when the lock was written, like an image without a digest. */
 export interface UnresolvedModel {
   /** Why, in a sentence. */
   unresolved: string;

@@ -53,7 +53,7 @@ const source = {
   resolvedAt: z.iso.datetime().describe("When it was resolved."),
 };
 
-// The order of the keys is that of the file, so that an entry that is read and written stays to the letter.
+// The keys have the file's order, so that reading and writing an entry leaves its text unchanged.
 const modelSchema = z.strictObject({
   revision: source.revision,
   format: z.enum(["gguf", "safetensors"]).describe("Format of the weights."),
@@ -94,7 +94,7 @@ export function lockedSource(lock: ModelLock, source: string): Locked | undefine
   return entry && "revision" in entry ? entry : undefined;
 }
 
-/** The same of a model in safetensors or GGUF. */
+/** The same, for a model in safetensors or GGUF. */
 export function lockedModel(lock: ModelLock, source: string): LockedModel | undefined {
   const entry = lockedSource(lock, source);
   return entry && "shape" in entry ? entry : undefined;
@@ -118,7 +118,7 @@ export interface WantedSource {
   holds: Holds;
 }
 
-/** What a person calls each. */
+/** Each kind as people call it. */
 const NAMES: Record<Holds, string> = {
   model: "model in safetensors or GGUF",
   projector: "projector",
@@ -126,7 +126,7 @@ const NAMES: Record<Holds, string> = {
   speech: "model of CTranslate2 or ONNX",
 };
 
-/** Sources of a hub that nobody has locked, since what they are may be another thing tomorrow; and sources of the wrong kind. */
+/** Hub sources that are not locked, whose content may change at any time, and sources of the wrong kind. */
 export function lockProblems(sources: WantedSource[], lock: ModelLock): Problem[] {
   return sources.flatMap(({ path, source, holds }) => {
     const entry = entryOf(lock, source);

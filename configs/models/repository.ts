@@ -19,7 +19,7 @@ export const ADAPTER: RepositoryFiles = { keep: TRANSFORMERS.keep, skip: "/" };
 /** A model of speech, in whatever format, with the card that says what it is for. */
 export const SPEECH: RepositoryFiles = { keep: "", skip: "^\\.git" };
 
-/** Whether one of these files. */
+/** True for a file that matches one of these patterns. */
 export function isPartOf({ keep, skip }: RepositoryFiles, path: string): boolean {
   return new RegExp(keep).test(path) && !new RegExp(skip).test(path);
 }

@@ -20,8 +20,8 @@ export interface Downloader {
 }
 
 /**
- * What to bring: the files of the lock, each with its size; or, of a revision that no lock knows, these paths or all files of
- * this kind, as the hub has them when it is first asked.
+ * The files to download: those in the lock, with their sizes; or, for an unlocked revision, these paths or all files of this
+ * kind as the hub has them at the first download.
  */
 export type Wanted =
   | { revision: string; files: LockedFile[] }
@@ -38,7 +38,7 @@ export interface WeightsOptions extends Downloader {
   progressSeconds?: number;
 }
 
-/** Pulumi shows the command of a step that fails. The program comes on standard input, so that the reason is not buried in it. */
+/** Pulumi shows a failed step's command. The program comes on standard input, so that it does not bury the reason. */
 const RUN_FIRST_LINE = "import json, sys; exec(json.loads(sys.stdin.readline()))";
 
 /** Where a model of the hub lies on the host. A locked one is named by its commit, so that nothing in it ever changes. */
@@ -47,8 +47,8 @@ export function weightsFolder(modelsDir: string, repo: string, revision: string)
 }
 
 /**
- * The step that brings files of a repository to the host: bytes, speed and time left are its output, and the disk is looked at
- * before. Models of one repository and commit that need the same files share the step by its name.
+ * The step that downloads a repository's files to the host. It checks the disk's free space first, and prints bytes, speed and
+ * time left. Models that need the same files of one repository and commit share the step by its name.
  */
 export function weightsStep(options: WeightsOptions): StepPlan {
   const { modelsDir, repo, image, hasToken } = options;

@@ -20,12 +20,12 @@ export function isPrivate(address: string): boolean {
   return PRIVATE.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }
 
-/** True for an address that means every one of the host. */
+/** True for a wildcard address, which stands for every address of the host. */
 export function isWildcard(address: string): boolean {
   return address === "0.0.0.0" || address === "::";
 }
 
-/** An address as it stands before a port: that of IPv6 in brackets. */
+/** An address as written before a port: IPv6 in brackets. */
 export function bracketed(address: string): string {
   return address.includes(":") ? `[${address}]` : address;
 }

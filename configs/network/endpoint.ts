@@ -19,12 +19,12 @@ export function bindHost({ gateway }: Bound): string {
   return isWildcard(gateway.bind) ? "127.0.0.1" : gateway.bind;
 }
 
-/** Host names that the edge accepts from clients: what the config says, and its own name on the networks that it joined. */
+/** Host names that the edge accepts from clients: the configured ones, and its own name on the foreign networks that it joins. */
 export function acceptedHosts({ stack, gateway }: Bound & { stack: string }): string[] {
   const bound = isIP(gateway.bind) && !isWildcard(gateway.bind) ? [gateway.bind] : [];
   const joined = gateway.joinNetworks.clients.length > 0 ? [`gpubox-${stack}-edge`] : [];
   return [...new Set([...bound, ...gateway.hosts, ...joined])];
 }
 
-/** Last part of the paths that smoke and doctor ask to see how the gate answers, so that its log tells them from clients'. */
+/** Last part of the paths by which smoke and doctor test the edge's checks. It marks their requests in the log. */
 export const PROBE = "gpubox-probe";

@@ -14,7 +14,7 @@ export function engineAddress({ stack, host }: { stack: string; host: HostConfig
   return sshAddress(host.docker) ? `unix://${connectionFolder(stack)}/docker.sock` : host.docker;
 }
 
-/** The folder of the connection that an engine's address leads through; undefined for an engine of this machine. */
+/** The SSH connection's folder that an engine address goes through; undefined for a local engine. */
 export function connectionOf(docker: string): string | undefined {
   return /^unix:\/\/(\.gpubox\/ssh\/[^/]+)\/docker\.sock$/.exec(docker)?.[1];
 }

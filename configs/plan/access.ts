@@ -4,12 +4,12 @@ import type { KeyConfig, TeamConfig } from "../schema/access";
 import type { StackConfig } from "../stack/config";
 import type { PlanContext } from "./context";
 
-/** Brings the declared teams and keys into LiteLLM's database, from inside the gateway that GPUBOX_CONTAINER names. */
+/** Writes the declared teams and keys to LiteLLM's database, from inside the gateway that GPUBOX_CONTAINER names. */
 export const ACCESS = 'docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/access.py';
 
 /**
- * The step that makes the database hold the declared teams and keys. It is there without any too: what was declared before has
- * to go. Its input says what `assets/gateway/access.py` reads, in LiteLLM's own words, and holds the keys.
+ * The step that makes the database match the declared teams and keys. It exists even without any, to remove those declared
+ * before. Its input is what `assets/gateway/access.py` reads, with LiteLLM's field names, and contains the keys.
  */
 export function planAccess({ config, prefix }: PlanContext): StepPlan {
   const teamId = (team: string) => `${prefix}-${team}`;
@@ -50,13 +50,13 @@ function limits(config: StackConfig, limited: TeamConfig | KeyConfig) {
   };
 }
 
-/** A model by its name and its aliases: LiteLLM compares the name that the client wrote. An adapter stands for itself. */
+/** A model by its name and its aliases: LiteLLM compares the name that the client wrote. An adapter has only its own name. */
 function everyName({ models }: StackConfig, name: string): string[] {
   const names = Object.entries(models).map(([one, { aliases }]) => [one, ...aliases]);
   return names.find((own) => own.includes(name)) ?? [name];
 }
 
-/** Pulumi hands maps over sorted, and the order must make no difference. */
+/** Pulumi sorts maps before it hands them over, and the order must make no difference. */
 function sorted<T>(map: Record<string, T>): [string, T][] {
   return Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -22,7 +22,7 @@ export function cacheDirectory(dataDir: string, instance: string): string {
 /**
  * A model server on this host and the valve in front of it.
  *
- * @param deadlineSeconds until it must be healthy when all backends start at once: it may have to wait for its turn
+ * @param deadlineSeconds time until it must be healthy when all backends start at once, its wait for the device included
  */
 export function planBackend(
   context: PlanContext,
@@ -46,7 +46,7 @@ export function planBackend(
   };
 }
 
-/** What the planner gave it on each of its devices. */
+/** Its planned share of each of its devices. */
 export function needsOf({ gpus }: PlanContext, instance: string): DeviceNeed[] | undefined {
   const placement = placementOf(gpus, instance);
   return placement?.devices.map((device) => ({

@@ -5,7 +5,7 @@ import { engineAddress } from "../network/engine";
 import { imageOf, type PlanContext } from "./context";
 import { writeMetric } from "./observability/textfile";
 
-/** What a backup has to know, as plain data. Its secrets, the key that signs and the repository's password, are in it only as it runs. */
+/** The input of a backup as plain data. Its secrets, the signing key and the repository's password, are added only when it runs. */
 export const backupJobSchema = z.object({
   stack: z.string(),
   /** Address of the Docker engine. */
@@ -14,20 +14,20 @@ export const backupJobSchema = z.object({
   container: z.string(),
   /** Absolute path; absent: `.gpubox/backups` of the project. */
   directory: z.string().optional(),
-  /** Backups of the stack that stay. */
+  /** Number of the stack's backups to keep. */
   keep: z.number(),
   /** `saltFingerprint()` of the stack's salt key. */
   saltFingerprint: z.string(),
-  /** Made of the salt key: whoever has it can sign a backup as this stack's, and can do nothing else with it. */
+  /** Derived from the salt key. It can sign backups of this stack and do nothing else. */
   signingKey: z.string().regex(/^[0-9a-f]{64}$/),
   restic: z.object({ repository: z.string(), password: z.string() }).optional(),
-  /** Shell command that tells the monitors of a backup that was made; absent where nobody watches. */
+  /** Shell command that reports a finished backup to the monitors; absent without monitors. */
   tell: z.string().optional(),
 });
 
 export type BackupJob = z.infer<typeof backupJobSchema>;
 
-/** What the alert rules look at. */
+/** The metric that the alert rules read. */
 const MADE = {
   file: "backup",
   text: [

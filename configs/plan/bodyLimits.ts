@@ -9,18 +9,18 @@ const MIB = 1024 ** 2;
 
 /** Bytes of JSON for a token: a word of text has about five, and a character may be written in six. */
 const TOKEN_BYTES = 16;
-/** Room for what is no prompt: tools, schemas, the JSON itself. */
+/** Allowance for everything but the prompt: tools, schemas, the JSON itself. */
 const BASE_BYTES = MIB;
-/** Room for images in a request: what Anthropic's own API takes. */
+/** Allowance for images in a request: as much as Anthropic's own API accepts. */
 const IMAGE_BYTES = 32 * MIB;
 /** Texts of the longest context that a request for embeddings may carry. */
 const BATCH = 32;
 /** A request for embeddings may carry many short texts, whatever the model's context is. */
 const LEAST_BATCH_BYTES = 4 * MIB;
-/** Where nothing says how long a context is: none of those on offer is longer. */
+/** Assumed context when none is known: no available model has a longer one. */
 const UNKNOWN_TOKENS = 1_048_576;
 
-/** Bytes that bodies may have at the edge: what is declared, else what the largest of the models can use. */
+/** Maximum body sizes at the edge in bytes: the declared ones, else what the largest of the models can use. */
 export function bodyLimits(context: Pick<PlanContext, "config" | "lock">): BodyLimits {
   const { models, gateway } = context.config;
   const of = (kind: keyof BodyLimits) =>
@@ -65,7 +65,7 @@ function modelBytes({ lock }: Pick<PlanContext, "lock">, name: string, model: Mo
     const { max_input_tokens: said, supports_vision: sees } = info;
     const tokens = typeof said === "number" ? said : locked?.shape.contextLength || UNKNOWN_TOKENS;
     if (kind === "embeddings") return Math.max(LEAST_BATCH_BYTES, roundUp(tokens * TOKEN_BYTES * BATCH));
-    // Nobody knows whether a model sees of which nothing is locked, but llama.cpp never does without a projector.
+    // Without a lock it is unknown whether a model takes images, but llama.cpp never does without a projector.
     const images = sees === true || (locked === undefined && model.engine !== "llamacpp");
     return roundUp(BASE_BYTES + tokens * TOKEN_BYTES) + (images ? IMAGE_BYTES : 0);
   });
@@ -73,7 +73,7 @@ function modelBytes({ lock }: Pick<PlanContext, "lock">, name: string, model: Mo
   return Math.min(Math.max(...needs), most);
 }
 
-/** To a power of two, so that few edits of a model change the files of the edge and of its valve. */
+/** Rounds up to a power of two, so that few edits of a model change the files of the edge and its valve. */
 function roundUp(bytes: number): number {
   return 2 ** Math.ceil(Math.log2(bytes));
 }

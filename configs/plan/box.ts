@@ -79,7 +79,7 @@ export function planBox(input: PlanInput): BoxPlan {
   return { ...plan, policy };
 }
 
-/** What the parts of a plan share. */
+/** The input that all parts of a plan share. */
 export function planContext(input: PlanInput): PlanContext {
   const config = withoutLeftOut(input.config, input.secrets);
   return {
@@ -91,7 +91,7 @@ export function planContext(input: PlanInput): PlanContext {
   };
 }
 
-/** Instance to the seconds that it may take when all start at once. A slot counts too: a request may come at any time. */
+/** Instance to its deadline in seconds when all start at once. Slots count too, since a request may load a model at any time. */
 function deadlinesOf(backends: BackendSpec[], slots: SlotSpec[]): Record<string, number> {
   const starter = (name: string, engines: EngineContainer[]) => ({
     name,

@@ -1,6 +1,6 @@
 import { hashOf } from "../kit/text";
 
-/** Start of the names of all bridges that boxes make; the firewall rules of `host prepare` know them by it. */
+/** Prefix of all bridge names of boxes, which the firewall rules of `host prepare` match. */
 const BRIDGE_PREFIX = "br-gpubox";
 
 /**

@@ -20,8 +20,8 @@ const ACME_SECONDS = 43_200;
 const ACME_RETRY_SECONDS = 3600;
 
 /**
- * The container that keeps the edge's certificate up to date, where it is neither a secret nor none: it copies files of the
- * host, or speaks ACME.
+ * The container that keeps the edge's certificate up to date by copying files of the host or by ACME. Undefined without TLS, and
+ * when the certificate is a secret.
  */
 export function planCertificates(context: PlanContext): CertificatesPlan | undefined {
   const { tls } = context.config.gateway;
@@ -57,7 +57,7 @@ function planCopy(context: PlanContext, certificate: string, key: string): Certi
   });
 }
 
-/** A directory and not a file is mounted: a renewal makes another file. certbot's `live` holds links into `archive`. */
+/** Mounts the directory instead of the file, because a renewal replaces the file. certbot's `live` holds links into `archive`. */
 function directoryOf(path: string): string {
   const certbots = /^(\/.+)\/live\/[^/]+\/[^/]+$/.exec(path);
   return certbots?.[1] ?? path.slice(0, path.lastIndexOf("/"));

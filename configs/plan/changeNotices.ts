@@ -4,7 +4,7 @@ import { servicesOf } from "../kit/services";
 import type { BoxPlan, ContainerPlan } from "../kit/types";
 import { interruptionsOf } from "./interruptions";
 
-/** What a box was when it was last brought up: enough to say what a change interrupts. */
+/** The box as the last `up` left it, with enough detail to tell what a change interrupts. */
 export const deployedBoxSchema = z.object({
   containers: z.record(z.string(), z.string()).describe("Name of a container to its spec hash."),
   files: z.record(z.string(), z.string()).describe("Name of a container to the hash of its files."),
@@ -14,7 +14,7 @@ export const deployedBoxSchema = z.object({
   gpus: z
     .array(gpuTenantSchema)
     .optional()
-    .describe("Who has how much of which device. Absent without GPUs."),
+    .describe("Device shares of the model servers. Absent without GPUs."),
 });
 
 export type DeployedBox = z.infer<typeof deployedBoxSchema>;
@@ -32,7 +32,7 @@ export function deployedBox(plan: BoxPlan): DeployedBox {
   };
 }
 
-/** Names of the containers that are there before and after, and are not the same. */
+/** Names of the containers that exist before and after a change and differ. */
 export function replacedBetween(before: DeployedBox, after: DeployedBox): Set<string> {
   const names = Object.keys(after.containers);
   return new Set(
@@ -44,10 +44,10 @@ export function replacedBetween(before: DeployedBox, after: DeployedBox): Set<st
 }
 
 /**
- * What clients notice of a change, and what cannot be taken back, a sentence each. Everything that is not in here is a new
- * generation or a reload, and nobody notices.
+ * What clients notice of a change and what cannot be undone, one sentence each. Every other change is a new generation or a
+ * reload, which clients do not notice.
  *
- * @param before what runs; undefined at the first `up`, and where another machine brought the box up
+ * @param before the running box; undefined at the first `up`, and when another machine brought the box up
  */
 export function changeNotices(before: DeployedBox | undefined, plan: BoxPlan): string[] {
   if (!before) return [];
@@ -57,7 +57,7 @@ export function changeNotices(before: DeployedBox | undefined, plan: BoxPlan): s
   return [...lastingSteps(before, now), ...[...crowded, ...gaps].map(({ notice }) => notice)];
 }
 
-/** What a change does once and no rollback undoes. */
+/** The parts of a change that no rollback undoes. */
 export function lastingSteps(before: DeployedBox, after: DeployedBox): string[] {
   if (!after.usesDatabase || !before.usesDatabase || after.gatewayImage === before.gatewayImage) return [];
   return [

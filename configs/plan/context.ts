@@ -10,7 +10,7 @@ import type { ExposeConfig } from "../schema/model";
 import type { SecretFacts } from "../secrets/facts";
 import type { StackConfig } from "../stack/config";
 
-/** Name under `assets/` to text: what runs on the host but is not TypeScript. */
+/** Name under `assets/` to its text: the code on the host that is not TypeScript. */
 export type Assets = Record<string, string>;
 
 /** Everything that a plan is made from. */
@@ -20,7 +20,7 @@ export interface PlanInput {
   /** `saltFingerprint()` of the salt key. */
   saltFingerprint: string;
   resolved: Resolved;
-  /** What is known of the models' files and shapes; absent models are planned without it. */
+  /** The locked facts about the models' files and shapes; models that are not in it are planned without them. */
   lock?: ModelLock;
   assets: Assets;
 }
@@ -34,7 +34,7 @@ export interface PlanContext extends PlanInput {
   dataDir: string;
 }
 
-/** A model server that the box runs: one for each instance of a model. */
+/** The input for one backend: a model server that the box runs for one instance of a model. */
 export interface BackendSpec {
   /** Public name of the model. */
   model: string;
@@ -54,10 +54,10 @@ export interface BackendSpec {
   expose?: ExposeConfig;
 }
 
-/** A model's part in the slot that loads it. */
+/** A model's membership in the slot that loads it. */
 export interface SlotMembership {
   name: string;
-  /** Seconds without a request until it is unloaded; 0: it stays until another one wants the slot. */
+  /** Seconds without a request until it is unloaded; 0: it stays until another model needs the slot. */
   idleSeconds: number;
 }
 

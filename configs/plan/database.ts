@@ -50,7 +50,7 @@ export function planDatabase(context: PlanContext): ServicePlan | undefined {
         memoryMiB,
         // Docker's 64 MB is too little for parallel queries.
         shmMiB: 256,
-        // Over TCP and with the password: the socket answers before the database is whole.
+        // Over TCP and with the password, because the socket answers before the database is ready.
         health: health(
           "CMD-SHELL",
           `PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" PGPASSWORD="$(cat /etc/gpubox/password)" psql -h 127.0.0.1 -U ${OWNER} -d ${OWNER} -qtc "select 1"`,

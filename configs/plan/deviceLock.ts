@@ -8,7 +8,7 @@ const CONFIG_DIR = "/etc/gpubox";
 /** Where assets/backend/device-lock.sh expects the lock files. */
 const LOCK_DIR = "/run/gpubox/locks";
 
-/** What stands before an engine's own entrypoint. */
+/** The program that wraps an engine's own entrypoint. */
 export const LOCK_COMMAND = ["sh", `${CONFIG_DIR}/device-lock.sh`];
 
 /** Files beside an engine's own: name there to path under assets/. */
@@ -66,7 +66,7 @@ export function takingTurns<T extends LockedEngine>(dataDir: string, engine: T):
   };
 }
 
-/** Directory on the host with a file a device. A box has one `dataDir`, and so all of its engines one set of locks. */
+/** Directory on the host with one file per device. A box has one `dataDir`, so all its engines share one set of locks. */
 function lockDirectory(dataDir: string): string {
   return `${dataDir}/locks`;
 }
@@ -76,7 +76,7 @@ function lockName(device: string): string {
   return `device-${device}`;
 }
 
-/** A new file under an old name would be another lock: existing ones stay, also those of devices that are gone. */
+/** Keeps existing files, even for devices that are gone: a new file under an old name would be another lock. */
 const MAKE_LOCKS = `set -eu
 dir=$1
 shift
@@ -86,7 +86,7 @@ for name in "$@"; do
   chmod 0644 "$dir/$name"
 done`;
 
-/** Makes the lock files; comes before every backend. A container needs no more than to read one to lock it. */
+/** The step that creates the lock files before any backend starts. Read access is enough to lock a file. */
 export function planDeviceLockFiles(image: string, dataDir: string, devices: string[]): StepPlan {
   const names = devices.map(lockName).sort();
   return {
@@ -104,8 +104,8 @@ export interface Starter {
 }
 
 /**
- * Seconds from the start of all backends until each must be healthy: the last one in a row waits for every other that it
- * shares a device with, and for those that these wait for.
+ * Seconds from the start of all backends until each must be healthy. The last in a queue waits for all others that share a
+ * device with it, and for those that they wait for.
  *
  * @returns name to seconds, for `ContainerPlan.readySeconds` and the health check's start period
  */

@@ -16,8 +16,8 @@ import { ADMIN_TLS_PORT, CERTIFICATES_DIR, type EdgeTls, HTTP_PORT } from "./hap
 export const HAPROXY = 99;
 
 /**
- * Seconds that the edge gives running requests when it is itself replaced. Nobody gets in meanwhile, because only one
- * container can own the port: short requests end, long streams are cut, and the interruption stays short.
+ * Seconds that the edge gives running requests when it is itself replaced. No new request gets in meanwhile, because only one
+ * container can own the port. So short requests finish, long streams are cut, and the interruption stays short.
  */
 const EDGE_GRACE_SECONDS = 5;
 
@@ -29,7 +29,7 @@ const CONTAINER_PORTS = {
   plain: HTTP_PORT,
 };
 
-/** HAProxy in front: owns the ports and sends traffic to the proven gateway only. */
+/** The HAProxy that owns the box's ports and sends traffic only to the proven gateway. */
 export function planEdge(context: PlanContext): ServicePlan {
   const { config } = context;
   const { admin } = config.gateway;
@@ -101,7 +101,7 @@ export function certificatesPath(dataDir: string): string {
   return `${dataDir}/certificates`;
 }
 
-/** How the edge takes its certificate; undefined without TLS. */
+/** How the edge gets its certificate; undefined without TLS. */
 function edgeTls({ gateway }: PlanContext["config"]): EdgeTls | undefined {
   if (!gateway.tls) return undefined;
   if (gateway.tls.acme)

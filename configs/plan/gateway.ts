@@ -115,7 +115,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       user: `${NOBODY}:${NOBODY}`,
       env: {
         ...environment(config.gateway),
-        // The job of the plan migrates, once and before; a gateway that starts only compares.
+        // The plan's migration step runs once, beforehand; a starting gateway only compares the schema.
         ...(database ? { DISABLE_SCHEMA_UPDATE: "true" } : {}),
       },
       networks: {
@@ -182,7 +182,7 @@ function listed(models: RoutedModel[], hashes: Record<string, string>) {
   return Object.fromEntries(entries) as Record<string, { hash: string; mode: string; prove: boolean }>;
 }
 
-/** Nothing secret: `docker inspect` shows it. Every path that LiteLLM writes to lies on the tmpfs. */
+/** The public environment, which `docker inspect` shows. Every path that LiteLLM writes to lies on the tmpfs. */
 function environment({ drainTimeout, logs }: GatewayConfig): Record<string, string> {
   return {
     HOME: "/tmp",
@@ -202,7 +202,7 @@ function environment({ drainTimeout, logs }: GatewayConfig): Record<string, stri
   };
 }
 
-/** Variables that the config adds. All of them go into the file, so that nobody has to tell secrets from others. */
+/** Variables that the config adds. All go into the env file, so that secrets need no special treatment. */
 function ownVariables({ gateway }: StackConfig): Record<string, TextPart[]> {
   return Object.fromEntries(
     Object.entries(gateway.env).map(([name, value]) => [

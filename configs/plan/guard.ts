@@ -23,17 +23,17 @@ export const GUARD_ASSETS: Record<string, string> = Object.fromEntries(
 /** The guard, as LiteLLM's `callbacks` name it. */
 export const GUARD_CALLBACK = "gpubox_guard.instance";
 
-/** What guard.json says. */
+/** The content of guard.json. */
 export interface GuardRules {
-  /** Route to what its body may say. */
+  /** Route to the parameters that its body may contain. */
   routes: Record<string, { api: string; keep: string[] }>;
-  /** Names by which LiteLLM itself would be steered: refused. */
+  /** Parameters that would steer LiteLLM itself; the guard refuses them. */
   steering: string[];
   prefixes: string[];
-  /** Keys of `metadata` by which it would be. */
+  /** Keys of `metadata` that would steer LiteLLM. */
   metadata: string[];
   headers: string[];
-  /** Of what nobody defines: left out, or refused. */
+  /** What happens to unknown parameters: they are dropped, or the request is refused. */
   unknown: "drop" | "refuse";
   /** Null: no answer is cached. */
   cache: { scope: string; ttlSeconds: number } | null;

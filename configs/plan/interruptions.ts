@@ -2,19 +2,19 @@ import { size } from "../kit/sizes";
 import type { BackendPlan, BoxPlan, ContainerPlan, ServicePlan, SlotPlan } from "../kit/types";
 import { DRAIN_SECONDS } from "./llamaSwap";
 
-/** Time in which something does not answer, because its container is replaced in place. */
+/** A time during which a part of the box does not answer, because its container is replaced in place. */
 export interface Interruption {
-  /** The container whose replacement makes it. */
+  /** The replaced container. */
   container: string;
-  /** Public names that wait or fail meanwhile; `all` for the edge; none where others take the requests. */
+  /** Public names whose requests wait or fail; `all` for the edge; none when other instances take the requests. */
   models: string[] | "all";
   /** What clients notice, as a sentence. */
   notice: string;
-  /** Seconds that are usual. Undefined: nothing is known that they follow from. */
+  /** Usual duration in seconds; undefined when nothing is known to estimate it from. */
   aboutSeconds?: number;
   /** Seconds after which `up` gives up on it. */
   mostSeconds: number;
-  /** What both numbers come from. */
+  /** How both numbers were derived. */
   source: string;
 }
 
@@ -24,17 +24,17 @@ export type WeightsOf = (instance: string) => number | undefined;
 /** Seconds from the stop of a small server to the healthy answer of the next one, beyond its grace; measured 2 to 4. */
 const START_SECONDS = 5;
 
-/** The same of a model server without weights: its engine's own start. */
+/** The same for a model server without its weights: the start of its engine. */
 const ENGINE_SECONDS = 10;
 
 /** Bytes a second that weights are read with: between a hard disk's 150 MB and an NVMe disk's 3 GB. */
 const READ_RATE = 1_000_000_000;
 
 /**
- * The gaps that a change makes. Everything that is not in here is a new generation, a reload or a new container, and nobody
- * notices.
+ * The interruptions that a change causes. Every other change is a new generation, a reload or a new container, which clients do
+ * not notice.
  *
- * @param replaced names of the containers that are not what they were
+ * @param replaced names of the containers that the change replaces
  */
 export function interruptionsOf(
   plan: BoxPlan,

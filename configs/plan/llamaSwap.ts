@@ -26,7 +26,7 @@ export interface OnDemandModel {
   healthPath: string;
   /** Seconds that it may load, its turn on shared devices included. */
   readySeconds: number;
-  /** Seconds without a request until it is unloaded; 0: it stays until another one wants the slot. */
+  /** Seconds without a request until it is unloaded; 0: it stays until another model needs the slot. */
   idleSeconds: number;
 }
 
@@ -35,7 +35,7 @@ export function llamaSwapCommand(configPath: string, port: number): string[] {
   return ["/app/llama-swap", "-config", configPath, "-listen", `:${port}`];
 }
 
-/** Its configuration with the key that it asks for: the same as the models', to which it passes requests as they are. */
+/** Its configuration with its API key: the same key as the models', since it passes requests on unchanged. */
 export function llamaSwapFile(models: OnDemandModel[]): TextPart[] {
   return ['apiKeys: ["', { secret: "saltKey", as: "derived" }, '"]\n', llamaSwapConfig(models)];
 }

@@ -3,7 +3,7 @@ import type { StackConfig } from "../stack/config";
 import { bridgeName } from "./bridges";
 import { foreignNetworks } from "./foreignNetworks";
 
-/** The networks that a box has: its own, and those of others that it joins. */
+/** The networks of a box: its own, and the foreign ones that it joins. */
 export function planNetworks(config: StackConfig): NetworkPlan[] {
   const { mode } = config.observability;
   const network = (role: NetworkRole, internal: boolean): NetworkPlan => {

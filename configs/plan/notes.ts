@@ -5,7 +5,7 @@ import type { PlanContext } from "./context";
 import { usesDatabase } from "./gateway";
 import { isHad, nvidiaDevices } from "./observability/optional";
 
-/** Sentences for the person who runs `up`: what the plan does without, and why. */
+/** Sentences for the person who runs `up`: what the plan leaves out, and why. */
 export function planNotes(context: PlanContext, leftOut: Record<string, string[]>): string[] {
   const { config, resolved } = context;
   const notes: string[] = [];
@@ -40,7 +40,7 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
   return notes;
 }
 
-/** What the observability section does without. */
+/** What the observability section leaves out. */
 function observabilityNotes(context: PlanContext): string[] {
   const { host, observability } = context.config;
   if (observability.mode === "none") return [];

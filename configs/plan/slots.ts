@@ -20,7 +20,7 @@ const STOP_SECONDS = DRAIN_SECONDS + 10;
 
 const CONFIG_DIR = "/etc/gpubox";
 
-/** Models that are loaded on demand and share a slot. */
+/** The input for one slot: the models that it loads on demand. */
 export interface SlotSpec {
   name: string;
   members: BackendSpec[];
@@ -137,7 +137,7 @@ function onDemandModel(
   };
 }
 
-/** One model is loaded at a time: of each device what the largest needs. Nothing is known where one is not known. */
+/** One model is loaded at a time, so each device needs the largest of their needs. Undefined when one need is unknown. */
 function largestNeeds(all: DeviceNeed[][]): DeviceNeed[] | undefined {
   if (all.some((needs) => needs.length === 0)) return undefined;
   const devices = [...new Set(all.flat().map(({ device }) => device))];
@@ -147,7 +147,7 @@ function largestNeeds(all: DeviceNeed[][]): DeviceNeed[] | undefined {
   }));
 }
 
-/** The variables on which all agree: those that decide which devices the container gets are among them. */
+/** The variables that are equal for all models, among them those that select the container's devices. */
 function inCommon(all: Record<string, string>[]): Record<string, string> {
   const [first = {}, ...rest] = all;
   return Object.fromEntries(

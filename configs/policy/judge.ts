@@ -2,8 +2,8 @@ import type { PolicyFinding, Violation } from "../kit/problems";
 import type { PolicyConfig, PolicyName } from "../schema/policy";
 
 /**
- * What happens without a word in the config. Only what a new machine without a registry and a hub cannot have is a warning;
- * the rest holds of every plan, or is a mistake of the person who wrote it. docs/decisions/0024 has the reasons.
+ * Severities when the config sets none. Only what a new machine without a registry and a hub cannot satisfy is a warning;
+ * every other violation is a mistake that the author can correct. docs/decisions/0024 has the reasons.
  */
 export const DEFAULT_SEVERITY: Record<PolicyName, "refused" | "warned"> = {
   "published-ports": "refused",
@@ -15,7 +15,7 @@ export const DEFAULT_SEVERITY: Record<PolicyName, "refused" | "warned"> = {
   "no-plaintext-secrets": "refused",
 };
 
-/** Decides what becomes of each violation. A waiver wins over `refuse`. */
+/** Gives each violation its severity. A waiver wins over `refuse`. */
 export function judgeViolations(violations: Violation[], { waive, refuse }: PolicyConfig): PolicyFinding[] {
   return violations.map(({ mild, ...violation }) => {
     const reason = waive[violation.policy];
@@ -25,15 +25,15 @@ export function judgeViolations(violations: Violation[], { waive, refuse }: Poli
   });
 }
 
-/** Waivers that waive nothing: somebody corrected the cause and forgot the waiver. */
+/** Waivers that match nothing: the cause was corrected and the waiver left behind. */
 export function idleWaivers(findings: PolicyFinding[], { waive }: PolicyConfig): string[] {
   return Object.keys(waive).filter((name) => !findings.some(({ policy }) => policy === name));
 }
 
-/** What the plan's notes say already, in words of their own. */
+/** Policies whose warnings the plan's notes already report. */
 const TOLD_BY_NOTES: PolicyName[] = ["digests-locked", "weights-locked"];
 
-/** What `up` says of findings: what it is warned of and what is waived, a line for each policy. `gpubox preview` says each. */
+/** Warnings and waivers as `up` prints them, one line per policy. `gpubox preview` lists every finding. */
 export function policyWords(findings: PolicyFinding[]): string[] {
   return grouped(findings)
     .filter(({ severity, policy }) => severity !== "warned" || !TOLD_BY_NOTES.includes(policy))
@@ -45,7 +45,7 @@ export function policyWords(findings: PolicyFinding[]): string[] {
     });
 }
 
-/** Findings of one policy together: they have one severity and one reason, but for what is mild. */
+/** Findings grouped by policy and severity. */
 export function grouped(findings: PolicyFinding[]) {
   const keys = [...new Set(findings.map(({ severity, policy }) => `${severity} ${policy}`))];
   return keys.map((key) => {

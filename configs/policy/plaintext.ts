@@ -2,7 +2,7 @@ import type { Violation } from "../kit/problems";
 import { isSecretVariable } from "../litellm/callbacks";
 import type { StackConfig } from "../stack/config";
 
-/** Beginnings by which providers' keys are known, and texts that are keys in themselves. */
+/** Prefixes of providers' keys, and patterns that identify a key by themselves. */
 const KEYS = [
   /^sk-[A-Za-z0-9_-]{16,}/,
   /^(gsk|hf|ghp|gho|ghs|glpat|xai|pplx|r8|nvapi)[_-][A-Za-z0-9_-]{16,}/,
@@ -16,23 +16,23 @@ const KEYS = [
   /^Bearer\s+\S{12,}/,
 ];
 
-/** A setting's or flag's name that says that its value is a secret. `maxTokens` and `tokenizer` are none. */
+/** Names of settings or flags whose values are secrets; not `maxTokens` or `tokenizer`. */
 const NAMED = /(^|[^a-z])(api[-_]?key|secret|password|passwd|access[-_]?token|auth[-_]?token|bearer)$/i;
 
 /** Shorter values are words: none, EMPTY, dummy. */
 const SHORTEST = 12;
 
-/** True for a text that is a key or a password by its looks, whatever it is called. */
+/** True for a text that looks like a key or password, whatever its setting is called. */
 export function looksLikeSecret(text: string): boolean {
   return KEYS.some((pattern) => pattern.test(text));
 }
 
-/** What stands where a value would. */
+/** Replaces a hidden value. */
 const HIDDEN = "(hidden)";
 
 /**
- * A value of a config as it may be shown: whatever in it looks like a secret is hidden, in the midst of a text too. It hides
- * more than `no-plaintext-secrets` refuses, because a policy may be waived, and a word too many costs nobody an `up`.
+ * A config value that is safe to show: everything that looks like a secret is hidden, also inside a longer text. It hides more
+ * than `no-plaintext-secrets` refuses, because that policy may be waived and hiding a harmless word does no damage.
  *
  * @param key the setting, variable or flag that the value belongs to, which may say that it is a secret
  */
@@ -46,7 +46,7 @@ export function withoutSecrets(value: unknown, key = ""): unknown {
   );
 }
 
-/** The same of a text. */
+/** The same, for a text. */
 export function textWithoutSecrets(text: string, key = ""): string {
   const [, name, rest] = /^([\w-]+)=(.*)$/s.exec(text) ?? [];
   if (name !== undefined && rest !== undefined) return `${name}=${textWithoutSecrets(rest, name)}`;
@@ -61,13 +61,13 @@ export function textWithoutSecrets(text: string, key = ""): string {
     .join("");
 }
 
-/** Values that stand readable in the stack config and look like a secret. Names and paths only, never a value. */
+/** Readable values of the stack config that look like secrets. Returns paths only, never a value. */
 export function plaintextSecrets(config: StackConfig): Violation[] {
   const { stack: _, ...sections } = config;
   return findIn(sections, "gpubox:", "").map((path) => ({
     policy: "no-plaintext-secrets",
     path,
-    what: "This value looks like a key or a password, and everybody who reads the config or the container can read it.",
+    what: "This value looks like a key or a password, and anybody who can read the config or the container can read it.",
     fix: "Put it into a secret of the stack and name it where the key takes { secret: name }; else take it out.",
   }));
 }

@@ -10,16 +10,16 @@ import type { StackConfig } from "../stack/config";
 import { judgeViolations } from "./judge";
 import { plaintextSecrets } from "./plaintext";
 
-/** Containers that are there to be reached from outside: the edge, and with observability what a person looks at. */
+/** Containers that may publish ports: the edge, and the observability services that people open. */
 const PUBLISHES = ["edge", "prometheus", "grafana", "alertmanager"];
 
-/** Seconds. A server that is killed at once loses what it was asked. */
+/** Seconds. A server that is killed at once loses its running requests. */
 const SHORTEST_GRACE_SECONDS = 1;
 
-/** Images that are documented for root only, so that nothing better is to be had. */
+/** Images whose documentation supports only root. */
 const ROOT_IMAGES = ["tensorrt-llm", "vllm-cpu", "vllm-rocm", "sglang", "sglang-rocm", "sglang-spark"];
 
-/** Reads private keys of the host's root, with no network and a file system that it cannot write to. */
+/** Containers that must read root's private keys; they have no network and a read-only file system. */
 const ROOT_CONTAINERS = ["certificates"];
 
 export interface Judged {
@@ -29,7 +29,7 @@ export interface Judged {
   lock: ModelLock;
 }
 
-/** What the policies say of a plan, and of the config that it was made from. */
+/** Policy findings for a plan and its config. */
 export function policyFindings({ config, plan, resolved, lock }: Judged): PolicyFinding[] {
   const containers = servicesOf(plan).map(({ container }) => container);
   const violations = [
@@ -56,7 +56,7 @@ export function refuseFindings(stack: string, findings: PolicyFinding[]): void {
   if (refused.length > 0) throw new ConfigError(stack, refused.map(asProblem));
 }
 
-/** A refused finding as a mistake of the config. It says how to waive it, so that nobody has to look that up. */
+/** A refused finding as a mistake in the config, with a hint how to waive it. */
 export function asProblem({ policy, path, what, fix }: Violation) {
   return { path, what, fix: `${fix} Policy ${policy}; gpubox:policy.waive can say why it does not count.` };
 }

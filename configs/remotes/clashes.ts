@@ -8,7 +8,7 @@ export interface Clashes {
   refused: Set<string>;
 }
 
-/** Names that would lead to two models, and boxes that say different things of what they call the same. */
+/** Names that would lead to two models, and boxes that disagree about a model of the same name. */
 export function nameClashes(own: unknown, borrowed: ReadonlyMap<string, Borrowed[]>): Clashes {
   const taken = ownNames(own);
   const problems: Problem[] = [];
@@ -64,7 +64,7 @@ function nameTaken(box: string, name: string, owner: string): Problem {
   };
 }
 
-/** Servers behind one name have to be the same to clients, and to the bill. */
+/** Servers behind one name must look the same to clients and cost the same. */
 function disagreements(name: string, [first, ...others]: Borrowed[]): Problem[] {
   const say = ({ served: { mode, price, baseModel } }: Borrowed) => ({ mode, price, baseModel });
   return others.flatMap((other) =>

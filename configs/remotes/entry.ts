@@ -2,17 +2,17 @@ import type { BoxConfig } from "../schema/boxes";
 import type { Mode } from "../schema/model";
 import type { ServedModel } from "./served";
 
-/** A model that another box serves, and how that box is reached. */
+/** A model that another box serves, and that box's address. */
 export interface Borrowed {
   /** Name of the box in this config. */
   box: string;
   config: BoxConfig;
-  /** Up to and with /v1. */
+  /** Base URL, including /v1. */
   baseUrl: string;
   served: ServedModel;
 }
 
-/** Seconds that this gateway waits longer than the other one, so that clients get its answer and no timeout of this one. */
+/** Seconds that this gateway waits longer than the remote one, so that clients get the remote answer and not a local timeout. */
 const MARGIN_SECONDS = 30;
 
 /** What `timeoutSeconds` may be at most: the edge ends a request after 15 minutes without a byte. */
@@ -27,7 +27,7 @@ const PROVIDERS: Partial<Record<Mode, string>> = {
 /**
  * An entry for a model of other boxes, as a person would write it: one instance for each box.
  *
- * @param refused aliases that lead elsewhere
+ * @param refused aliases that another model has taken
  */
 export function entryOf(models: Borrowed[], refused: ReadonlySet<string>): Record<string, unknown> {
   const served = models.map(({ served }) => served);
@@ -49,7 +49,7 @@ export function entryOf(models: Borrowed[], refused: ReadonlySet<string>): Recor
     ...(contexts.every((tokens) => tokens !== undefined)
       ? { contextLength: Math.min(...(contexts as number[])) }
       : {}),
-    // Also where there is one: its id, by which LiteLLM counts, stays when a second box gets the model.
+    // Even for a single box: LiteLLM counts by the instance's id, which must stay when a second box gets the model.
     instances: models.map(({ box, config: { key, weight, order }, baseUrl }) => ({
       ...{ name: box, baseUrl, apiKey: key },
       ...(weight === undefined ? {} : { weight }),

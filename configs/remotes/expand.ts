@@ -19,24 +19,24 @@ export interface Expanded {
   /** Model to the boxes that serve it, in the order of its instances. Only models of boxes. */
   origins: Record<string, string[]>;
   problems: Problem[];
-  /** The problem that a circle of boxes is, for whoever is in it. */
+  /** The problem to report when boxes serve each other in a circle. */
   loop?: BoxProblem;
 }
 
 /**
- * Puts the models of other boxes into a config, as `engine: openai` entries with an instance for each box. The only place
- * that does; everything after it sees models.
+ * Adds the models of other boxes to a config, as `engine: openai` entries with one instance per box. Only this function knows
+ * about other boxes; everything after it sees ordinary models.
  *
  * @param trail stacks whose models are being asked for
  */
 export function expandBoxes(raw: Unexpanded, trail = [raw.stack]): Expanded {
   const parsed = boxesSchema.safeParse(raw.values.boxes ?? {});
-  // What is wrong with the section itself, `parseStack` says.
+  // `parseStack` reports mistakes in the section itself.
   if (!parsed.success) return { values: raw.values, origins: {}, problems: [] };
   const problems: Problem[] = [];
   const borrowed = new Map<string, Borrowed[]>();
   let loop: BoxProblem | undefined;
-  // Sorted, because Pulumi hands maps over sorted, and the order must not make another gateway.
+  // Pulumi sorts maps before it hands them over. The order must not change the gateway's generation.
   for (const [box, config] of Object.entries(parsed.data).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const found = modelsOf(box, config, raw, trail);
     problems.push(...found.problems.map((problem) => atBox(box, problem)));

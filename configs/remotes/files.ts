@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ModelLock } from "../models/facts";
 
-/** The stack file of another box, as far as anybody may read it: its secrets are names. */
+/** The readable part of another box's stack file: its secrets appear by name only. */
 export type BoxFile =
   | {
       /** Plain values, keys of the namespace without prefix. */
@@ -17,7 +17,7 @@ export type BoxFile =
 /** Stack to its file. */
 export type BoxFiles = Record<string, BoxFile>;
 
-/** What the boxes of a config are looked up in. */
+/** The stack files and locks in which a config's boxes are looked up. */
 export interface Surroundings {
   /** Every stack file that a box leads to. */
   boxFiles: BoxFiles;
@@ -27,7 +27,7 @@ export interface Surroundings {
 
 const named = z.record(z.string(), z.looseObject({ stack: z.string().optional() }).catch({}));
 
-/** Stacks whose models a config serves, as its `boxes` name them. What is no box there, `parseStack` reports. */
+/** Stacks that a config's `boxes` name. `parseStack` reports entries that are not valid boxes. */
 export function stacksNamed(values: Record<string, unknown>): string[] {
   const boxes = named.safeParse(values.boxes ?? {});
   return Object.entries(boxes.data ?? {}).map(([name, { stack }]) => stack ?? name);

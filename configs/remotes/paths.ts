@@ -4,7 +4,7 @@ import type { Problem } from "../kit/problems";
 const KEYS: Record<string, string> = { apiKey: ".key", baseUrl: ".url" };
 
 /**
- * Puts a problem of an entry that was made of a box's model where the user can correct it.
+ * Moves a problem in an entry made from a box's model to the path where the user can correct it.
  *
  * @param origins model to the boxes that serve it
  * @param models names of all entries

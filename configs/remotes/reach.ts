@@ -3,10 +3,10 @@ import { acceptedHosts, endpointOf } from "../network/endpoint";
 import type { BoxConfig } from "../schema/boxes";
 import type { StackConfig } from "../stack/config";
 
-/** Names by which a container means itself. */
+/** Names by which a container addresses itself. */
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|0\.0\.0\.0|\[::1?\])$/;
 
-/** A mistake that is told at a key of the box's entry: `.url`, or `` for the entry itself. */
+/** A mistake in a box's entry, with its key: `.url`, or `` for the whole entry. */
 export interface BoxProblem {
   key: string;
   what: string;
@@ -48,13 +48,13 @@ function givenUrl(
   if (!accepted.includes(hostname))
     return {
       key,
-      what: `That box does not answer to the name ${hostname}.`,
+      what: `That box does not accept the name ${hostname}.`,
       fix: `Add it to gpubox:gateway.hosts in Pulumi.${stack}.yaml.`,
     };
   return `${url.replace(/\/+$/, "")}/v1`;
 }
 
-/** By the address that it listens on: a container may not know the names of a tailnet. With TLS by the certificate's name. */
+/** Uses the listening address, since a container may not resolve a tailnet's names; with TLS, the certificate's name. */
 function declaredUrl(config: Pick<StackConfig, "stack" | "gateway">): string | BoxProblem {
   const { bind, hosts, port, tls } = config.gateway;
   if (isLoopback(bind))

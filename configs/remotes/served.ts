@@ -12,12 +12,12 @@ import { modelsOfBox } from "../stack/profiles";
 import type { BoxFile, Surroundings } from "./files";
 import type { BoxProblem } from "./reach";
 
-/** A model of a box as its clients know it. */
+/** A model of a box as clients see it. */
 export interface ServedModel {
   name: string;
   aliases: string[];
   mode: Mode;
-  /** `manual`: it may be away, or has to be loaded first, so that nobody should ask it unasked. */
+  /** `manual`: it may not be running or may have to be loaded first, so automatic requests must not go to it. */
   start: "auto" | "manual";
   /** Seconds after which that box gives up. */
   timeoutSeconds: number;
@@ -91,12 +91,12 @@ function loop(stack: string, trail: string[]): BoxProblem {
 function mistakes(stack: string): BoxProblem {
   return {
     key: "",
-    what: `Pulumi.${stack}.yaml has mistakes, so that nobody can say what that box serves.`,
+    what: `Pulumi.${stack}.yaml has mistakes, so the models of that box are unknown.`,
     fix: `\`gpubox preview --stack ${stack}\` lists them.`,
   };
 }
 
-/** The entries of a file that is somebody else's to check; undefined where one of them is not valid. */
+/** The model entries of another box's file, which its own stack checks; undefined when one is invalid. */
 function modelsIn(values: unknown): Record<string, ModelConfig> | undefined {
   if (values === undefined) return {};
   if (typeof values !== "object" || values === null || Array.isArray(values)) return undefined;
@@ -145,7 +145,7 @@ function asServed(
   return [served, ...adapters.map((adapter) => ({ ...served, name: adapter, aliases: [] }))];
 }
 
-/** The smallest of its servers: a request may come to any. */
+/** The smallest context among its servers, because a request may reach any of them. */
 function contextOf(name: string, model: ModelConfig, lock: ModelLock | undefined): number | undefined {
   const contexts = instancesOf(name, model).map((instance) => {
     const locked = lock && lockedModel(lock, instance.model.model ?? "");

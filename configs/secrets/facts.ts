@@ -1,7 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { type PemFacts, pemFacts } from "./pem";
 
-/** What the plan may know of a secret: that it is there, and a fingerprint that changes with its value. */
+/** What the plan may know about a secret: that it exists, and a fingerprint that changes with its value. */
 export interface SecretFact {
   /** Keyed with the salt key, so that it says nothing about the value to somebody without it. 12 hex digits. */
   fingerprint: string;
@@ -62,7 +62,7 @@ export function secretFacts(
   return facts;
 }
 
-/** LiteLLM takes 16 characters; what clients send over the network should not be guessed. */
+/** LiteLLM accepts keys of 16 characters. Keys that travel over the network should be harder to guess. */
 function unfitAsKey(value: string): string | undefined {
   if (!value.startsWith("sk-")) return "does not start with sk-";
   if (value.length < 20) return "is shorter than 20 characters";

@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 
-/** What is public of a PEM text. */
+/** The public facts in a PEM text. */
 export interface PemFacts {
   /** Its first certificate. */
   certificate?: CertificateFacts;
@@ -13,7 +13,7 @@ export interface PemFacts {
 export interface CertificateFacts {
   /** Host names and addresses that it is for; a name may begin with `*.`. */
   names: string[];
-  /** When it begins and ends to be valid, ISO 8601. */
+  /** Start and end of its validity, ISO 8601. */
   from: string;
   until: string;
   /** Fingerprint of the key that it is for. */
@@ -22,7 +22,7 @@ export interface CertificateFacts {
   otherKeys: string[];
 }
 
-/** Path to what a file of the host holds; `missing` where its directory is there and the file is not. */
+/** Path of a certificate file on the host to its facts; `missing` when its directory exists and the file does not. */
 export type CertificateFiles = Record<string, PemFacts | "missing">;
 
 /** Reads certificates and a private key. Never throws; nothing of the private key is in the answer. */
@@ -48,7 +48,7 @@ export function pemFacts(text: string): PemFacts {
   }
 }
 
-/** True if a certificate for these names is one for `host`: `*` stands for one label, addresses match as they are. */
+/** True if a certificate with these names covers `host`. `*` stands for one label; addresses must match exactly. */
 export function covers(names: string[], host: string): boolean {
   const wanted = host.toLowerCase();
   const parent = wanted.slice(wanted.indexOf(".") + 1);

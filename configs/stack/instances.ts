@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { engineOf, type ModelConfig } from "../engines";
 
-/** One deployment of a model: a container of its own, or a server or an account elsewhere. */
+/** One deployment of a model: a container on this box, an external server, or a provider account. */
 export interface Instance {
   /** Identity: the public name, or that and the instance's own name (`-1`, `-2`, … for those without) where the entry lists instances. */
   id: string;
@@ -47,7 +47,7 @@ export function modelPort(name: string): number {
   return 10_000 + (Number.parseInt(createHash("sha256").update(name).digest("hex").slice(0, 8), 16) % 20_000);
 }
 
-/** Port of a slot, 6000 to 9999: of its own too, and none of the models' in it. */
+/** Port of a slot, 6000 to 9999. It has its own, which differs from the ports of the models in it. */
 export function slotPort(slot: string): number {
   return 6_000 + (modelPort(slot) % 4_000);
 }

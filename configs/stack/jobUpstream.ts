@@ -20,7 +20,7 @@ export function publicName({ upstream, model }: JobConfig): string {
   return model ?? ("box" in upstream ? upstream.box : upstream.model);
 }
 
-/** What answers, in words. */
+/** The upstream as people read it. */
 export function upstreamText({ upstream }: JobConfig): string {
   return "box" in upstream ? `${upstream.box} of this box` : `${upstream.model} at ${upstream.baseUrl}`;
 }

@@ -3,12 +3,12 @@ import type { ImageRole } from "../kit/imageRoles";
 import type { StackConfig } from "./config";
 import { instancesOf } from "./instances";
 
-/** An image that a stack needs, and who needs it. */
+/** An image that a stack needs, with the model that needs it. */
 export interface NeededImage {
   role: ImageRole;
   /** Public name of the first model that needs it; absent for the box's own. */
   model?: string;
-  /** True for an image that the box comes up without where nobody gives it. */
+  /** True when the box can come up without this image. */
   optional?: boolean;
 }
 

@@ -12,12 +12,12 @@ export function secretsOf(entry: unknown, path = ""): { name: string; path: stri
   return Object.entries(entry).flatMap(([key, inner]) => secretsOf(inner, `${path}.${key}`));
 }
 
-/** True for entries that are left out while a secret of theirs is not set. */
+/** True for entries that the plan leaves out while one of their secrets is missing. */
 export function isOptional(model: ModelConfig): boolean {
   return "optional" in model && model.optional;
 }
 
-/** Secrets that only optional models name: blank is as good as not set. */
+/** Secrets that only optional models name. A blank value counts as not set. */
 export function optionalSecrets({ models }: Pick<StackConfig, "models">): string[] {
   const named = (optional: boolean) =>
     Object.values(models)
@@ -49,7 +49,7 @@ export function leftOut(
   );
 }
 
-/** The config without the optional models that lack a secret and without those that only gateways elsewhere have. */
+/** The config without optional models that lack a secret, and without models that only gateways outside the box serve. */
 export function withoutLeftOut(config: StackConfig, secrets: SecretFacts): StackConfig {
   const out = leftOut(config, secrets);
   const models = Object.entries(modelsOfBox(config)).filter(([name]) => !Object.hasOwn(out, name));

@@ -10,7 +10,7 @@ export interface PublishedPort {
   key: string;
 }
 
-/** One of the edge's. */
+/** A port that the edge publishes. */
 export interface EdgePort extends PublishedPort {
   listener: "clients" | "admin" | "admin-tls" | "plain";
 }
@@ -44,7 +44,7 @@ export function edgePorts(config: StackConfig): EdgePort[] {
   return ports;
 }
 
-/** Nothing where it is off. Prometheus asks nobody for a password, so that it is on loopback whatever `bind` says. */
+/** Ports of the observability services; none when they are off. Prometheus has no login, so it always binds to loopback. */
 export function observabilityPorts({ observability }: StackConfig): PublishedPort[] {
   const { bind, mode, port, prometheusPort } = observability;
   if (mode === "none") return [];
@@ -54,7 +54,7 @@ export function observabilityPorts({ observability }: StackConfig): PublishedPor
   ];
 }
 
-/** The ports that models publish past the gateway. */
+/** Ports on which models can be reached directly, without the gateway. */
 export function modelPorts({ models }: Pick<StackConfig, "models">): PublishedPort[] {
   return Object.entries(models).flatMap(([name, entry]) =>
     instancesOf(name, entry).flatMap(({ path, model }) => {

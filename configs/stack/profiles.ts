@@ -1,7 +1,7 @@
 import type { Problem } from "../kit/problems";
 import type { StackConfig } from "./config";
 
-/** What a gateway is: with a database, or without. */
+/** A gateway runs with a database (`stateful`) or without one (`stateless`). */
 export const profiles = ["stateful", "stateless"] as const;
 
 export type Profile = (typeof profiles)[number];
@@ -12,7 +12,7 @@ export function profileOf({ database }: Pick<StackConfig, "database">): Profile 
 }
 
 /**
- * The models of the box's own gateway. What they are elsewhere is left out: its change is none of the box.
+ * The models of the box's own gateway, without `profiles`: a change for other gateways must not change this box.
  */
 export function modelsOfBox(config: Pick<StackConfig, "database" | "models">): StackConfig["models"] {
   const profile = profileOf(config);
@@ -23,7 +23,7 @@ export function modelsOfBox(config: Pick<StackConfig, "database" | "models">): S
   );
 }
 
-/** Mistakes in how gateways elsewhere reach the models. */
+/** Mistakes in how gateways outside the box reach the models. */
 export function checkProfiles({ models }: StackConfig): Problem[] {
   return Object.entries(models).flatMap(([name, model]) => {
     const path = `gpubox:models.${name}.profiles`;
@@ -32,7 +32,7 @@ export function checkProfiles({ models }: StackConfig): Problem[] {
     if (profiles.every((profile) => model.profiles?.[profile] === false))
       problems.push({
         path,
-        what: "No gateway would have it.",
+        what: "No gateway would serve this model.",
         fix: "Let one of the two be true, or remove the model.",
       });
     for (const profile of profiles) {
@@ -42,7 +42,7 @@ export function checkProfiles({ models }: StackConfig): Problem[] {
       if (model.engine === "cloud")
         problems.push({
           path: at,
-          what: "A provider is reached in the same way from everywhere.",
+          what: "Every gateway reaches a provider at the same address.",
           fix: `Write ${profile}: true or false.`,
         });
       else if (!/\/v\d+\/?$/.test(new URL(differs.baseUrl).pathname))

@@ -9,7 +9,7 @@ export interface RequiredSecret {
   path: string;
 }
 
-/** Secrets that this config cannot do without, each with the key that needs it. */
+/** Secrets that this config requires, each with the key that needs it. */
 export function requiredSecrets(config: StackConfig): RequiredSecret[] {
   const required: RequiredSecret[] = [
     { name: "masterKey", path: "gpubox:gateway" },
@@ -51,7 +51,7 @@ function accessSecrets(access: AccessConfig): RequiredSecret[] {
   ];
 }
 
-/** The secrets whose values are virtual keys, those of before too. */
+/** The secrets whose values are virtual keys, including previous keys that are still accepted. */
 export function virtualKeys({ keys }: AccessConfig): RequiredSecret[] {
   return Object.entries(keys).flatMap(([name, { key, previous }]) => [
     { name: key.secret, path: `gpubox:access.keys.${name}.key` },
@@ -59,7 +59,7 @@ export function virtualKeys({ keys }: AccessConfig): RequiredSecret[] {
   ]);
 }
 
-/** Secrets that `gpubox up` makes when they are missing: the keys, but never a key of before. */
+/** Secrets that `gpubox up` generates when they are missing: current keys, but never previous ones. */
 export function generatedKeys({ keys }: AccessConfig): string[] {
   return [...new Set(Object.values(keys).map(({ key }) => key.secret))];
 }

@@ -9,7 +9,7 @@ const NOT_RUN = [125, 126, 127];
 /** Runs the health check of every running container once, all at the same time. */
 export async function probed(box: BoxPlan, containers: ContainerFacts[]): Promise<ContainerFacts[]> {
   const tests = Object.fromEntries(
-    servicesOf(box).map(({ container }) => [container.name, commandOf(container.health.test)]),
+    servicesOf(box).map(({ container }) => [container.name, probeCommand(container.health.test)]),
   );
   return Promise.all(
     containers.map(async (one) => {
@@ -21,7 +21,7 @@ export async function probed(box: BoxPlan, containers: ContainerFacts[]): Promis
 }
 
 /** A health check of Docker's as a command. */
-export function commandOf([kind, ...words]: string[]): string[] | undefined {
+export function probeCommand([kind, ...words]: string[]): string[] | undefined {
   if (kind === "CMD") return words;
   return kind === "CMD-SHELL" ? ["sh", "-c", ...words] : undefined;
 }

@@ -62,8 +62,8 @@ export function concurrencyOf({ service }: ModelServerPlan): number | undefined 
   const { command } = service.container;
   const flags = ["--parallel", "--max-num-seqs", "--max-running-requests"];
   const index = command.findIndex((word) => flags.includes(word));
-  const slots = Number(command[index + 1]);
-  return index >= 0 && Number.isInteger(slots) ? slots : undefined;
+  const parallel = Number(command[index + 1]);
+  return index >= 0 && Number.isInteger(parallel) ? parallel : undefined;
 }
 
 function reachFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
@@ -108,11 +108,11 @@ function slowFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
   if (!facts.valves) return undefined;
   const queues = modelServers(box).flatMap((backend) => {
     const { running = 0, held = 0 } = facts.valves?.[backend.instance] ?? {};
-    const slots = concurrencyOf(backend);
-    if (slots === undefined || running + held <= slots) return [];
+    const parallel = concurrencyOf(backend);
+    if (parallel === undefined || running + held <= parallel) return [];
     return [
       {
-        what: `Requests queue: ${backend.instance} has ${running + held} and works on ${slots} at a time.`,
+        what: `Requests queue: ${backend.instance} has ${running + held} and works on ${parallel} at a time.`,
         fix: `Cache answers (gpubox:cache.ttlSeconds), let it work on more at a time if its memory allows it, or add an instance to gpubox:models.${backend.model}.`,
       },
     ];

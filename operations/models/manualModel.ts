@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Server, serversOf } from "../../configs/capacity/servers";
+import { type ModelContainer, serversOf } from "../../configs/capacity/servers";
 import { deviceShortage } from "../../configs/capacity/shortage";
 import { gibibytes, MIB } from "../../configs/kit/sizes";
 import { AWAIT_HEALTHY } from "../../configs/kit/steps";
@@ -46,7 +46,7 @@ export async function stopModel(plan: BoxPlan, name: string, log: Log): Promise<
   for (const server of serversCalled(plan, name)) await stopServer(plan, server, log);
 }
 
-async function startServer(plan: BoxPlan, server: Server, log: Log): Promise<void> {
+async function startServer(plan: BoxPlan, server: ModelContainer, log: Log): Promise<void> {
   if ((await stateOf(plan, server)) === "running") {
     log(`${server.title} runs already`);
   } else {
@@ -58,7 +58,7 @@ async function startServer(plan: BoxPlan, server: Server, log: Log): Promise<voi
   await awaitHealthy(plan, server, log);
 }
 
-async function stopServer(plan: BoxPlan, server: Server, log: Log): Promise<void> {
+async function stopServer(plan: BoxPlan, server: ModelContainer, log: Log): Promise<void> {
   const { title, names, onDemand } = server;
   const { started, stopGraceSeconds } = server.service.container;
   if (!started) await mark(plan, server, forgetStarted);
@@ -79,7 +79,7 @@ async function stopServer(plan: BoxPlan, server: Server, log: Log): Promise<void
   if (started) log("The next `gpubox up` starts it again, because its entry does not say start: manual.");
 }
 
-function serversCalled(plan: BoxPlan, name: string): Server[] {
+function serversCalled(plan: BoxPlan, name: string): ModelContainer[] {
   const servers = serversOf(plan);
   const found = servers.filter(({ names }) => names.includes(name));
   if (found.length > 0) return found;
@@ -90,12 +90,12 @@ function serversCalled(plan: BoxPlan, name: string): Server[] {
   );
 }
 
-function containerName(plan: BoxPlan, { service }: Server): string {
+function containerName(plan: BoxPlan, { service }: ModelContainer): string {
   return `${plan.prefix}-${service.container.name}`;
 }
 
 /** Whether a container runs. One that is restarting counts, because Docker starts it again. */
-async function stateOf(plan: BoxPlan, server: Server): Promise<"running" | "stopped"> {
+async function stateOf(plan: BoxPlan, server: ModelContainer): Promise<"running" | "stopped"> {
   const args = ["inspect", "--format", "{{.State.Status}}", containerName(plan, server)];
   const result = await dockerAt(plan.docker).run(args);
   if (result.code !== 0)
@@ -107,7 +107,7 @@ async function stateOf(plan: BoxPlan, server: Server): Promise<"running" | "stop
 }
 
 /** Refuses a start that does not fit. A running slot counts with its largest model, which it may load at any time. */
-async function requireRoom(plan: BoxPlan, server: Server): Promise<void> {
+async function requireRoom(plan: BoxPlan, server: ModelContainer): Promise<void> {
   if (!server.needs) return;
   const others = serversOf(plan).filter((one) => one.title !== server.title && one.needs);
   const states = await Promise.all(others.map((one) => stateOf(plan, one)));
@@ -128,7 +128,7 @@ async function requireRoom(plan: BoxPlan, server: Server): Promise<void> {
 
 type Marker = (image: string, dataDir: string, container: string) => string;
 
-async function mark(plan: BoxPlan, { service }: Server, marker: Marker): Promise<void> {
+async function mark(plan: BoxPlan, { service }: ModelContainer, marker: Marker): Promise<void> {
   const script = marker(plan.edge.container.image, plan.dataDir, service.container.name);
   await dockerAt(plan.docker).scriptOutput(script);
 }
@@ -139,11 +139,11 @@ function drain(plan: BoxPlan, valve: ServicePlan, argument: number | "--undo") {
 }
 
 /** A missing valve needs nothing: it starts open. */
-async function undrain(plan: BoxPlan, { valves }: Server): Promise<void> {
+async function undrain(plan: BoxPlan, { valves }: ModelContainer): Promise<void> {
   for (const valve of valves) await drain(plan, valve, "--undo");
 }
 
-async function awaitHealthy(plan: BoxPlan, server: Server, log: Log): Promise<void> {
+async function awaitHealthy(plan: BoxPlan, server: ModelContainer, log: Log): Promise<void> {
   const { readySeconds, name } = server.service.container;
   const from = Date.now();
   const waiting = dockerAt(plan.docker).script(AWAIT_HEALTHY, {

@@ -175,7 +175,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
       backend: "gateways",
       seconds: options.holdSeconds ?? HOLD_SECONDS,
       message: `No gateway was up for ${options.holdSeconds ?? HOLD_SECONDS} seconds.`,
-      // What knew the other key when the request came may have been switched while it waited.
+      // A switch may have changed the valid key while the request waited.
       rules: KEY_RULES,
     }),
     "",

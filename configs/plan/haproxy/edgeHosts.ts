@@ -15,7 +15,7 @@ const CLAIMED = [
   "X-Real-IP",
 ];
 
-/** Rules of both ports: a known Host, a path that means one thing only, and nothing of what clients claim to be. */
+/** Rules of both ports: require a known Host and an unambiguous path, and remove headers in which clients claim an identity. */
 export function requestRules(hosts: string[]): string[] {
   return [
     ...knownHost(hosts),

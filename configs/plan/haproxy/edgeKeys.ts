@@ -25,14 +25,14 @@ export function edgeKeys(options: { previousMasterKey: boolean }): TextPart[] {
 
 const KEYS = `${CONFIG_DIR}/keys.map`;
 
-/** Where clients of the two protocols put a key: header field, variable, and how the key is taken out of it. */
+/** Places where clients of the two protocols put a key: header field, variable, and how to extract the key. */
 const PLACES = [
   ["authorization", "txn.bearer", "http_auth_bearer"],
   ["x-api-key", "txn.xkey", "req.fhdr(x-api-key)"],
   ["api-key", "txn.akey", "req.fhdr(api-key)"],
 ] as const;
 
-/** Where LiteLLM looks for a key too, in part before it looks at those. */
+/** Further places where LiteLLM looks for a key, some of them first. */
 const OTHER_PLACES = ["x-litellm-api-key", "x-goog-api-key", "Ocp-Apim-Subscription-Key"];
 
 /** `set-var` for what a request presents in each place, as keys.map names keys, and for a place that holds two. */
@@ -124,7 +124,7 @@ export function askForKnownKey(message: string, places: ("x-api-key" | "api-key"
   ];
 }
 
-/** A key that nobody here judges must not decide at the gateway. */
+/** A key that the edge does not check must not reach the gateway. */
 export function withoutOtherPlaces(): string[] {
   return OTHER_PLACES.map((header) => `http-request del-header ${header}`);
 }

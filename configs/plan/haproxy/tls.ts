@@ -16,7 +16,7 @@ const CHALLENGES = "certificates:8080";
 export interface EdgeTls {
   /** A PEM file with certificate, chain and key, or a directory of such files. */
   certificate: string;
-  /** True: it starts without any certificate, and refuses connections that name no host of one. */
+  /** True: the edge starts without a certificate, and refuses connections for hosts that have none. */
   strictSni?: boolean;
   /** Plain HTTP at {@link HTTP_PORT} answers challenges and leads all others to this port of the host. */
   challenges?: { httpsPort: number };
@@ -28,7 +28,7 @@ const CIPHERS = ["ECDSA", "RSA"].flatMap((kind) =>
 );
 const CIPHERSUITES = ["AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256"];
 
-/** What follows the address of a `bind` line; nothing without TLS. */
+/** The TLS options after the address of a `bind` line; empty without TLS. */
 export function tlsBind(tls: EdgeTls | undefined): string {
   if (!tls) return "";
   const strict = tls.strictSni ? " strict-sni" : "";
@@ -51,8 +51,8 @@ export function expiryRule(hosts: string[]): string {
 }
 
 /**
- * The sections that answer on plain HTTP; none without challenges. A request with a key is no longer secret: it gets an
- * error, because a client that is led on would go on sending its key in clear.
+ * The sections that answer on plain HTTP; none without challenges. A request that carries a key gets an error instead of a
+ * redirect, because a redirected client would keep sending its key in clear.
  *
  * @param knownHost the rules that leave only known hosts
  */

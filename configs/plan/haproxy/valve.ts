@@ -62,7 +62,7 @@ export interface ValveOptions {
   holdSeconds: number;
   /** Command that starts the model, for one that a person starts: the answer names it. Default: none, it starts by itself. */
   startHint?: string;
-  /** The slot that the backend is, where it loads the model at a request. */
+  /** Name of the slot, for a model that is loaded on demand. */
   slot?: string;
   /** Requests that the backend gets at the same time, whoever they come from; the next one is answered 429. Default: no limit. */
   maxParallel?: number;
@@ -75,11 +75,11 @@ export interface ValveOptions {
 }
 
 /**
- * haproxy.cfg of a valve: passes, holds a request while its backend is away, or answers 503 with Retry-After and a body
- * that names model and reason.
+ * haproxy.cfg of a valve. It passes a request, holds it while the backend is away, or answers 503 with Retry-After and a body
+ * that names the model and the reason.
  *
- * A request reaches the backend at most once: what failed after it was sent is answered, not repeated, because nobody here
- * knows what it did. Without an answer that is a 503 too, as LiteLLM would make a 500 of other errors.
+ * A request reaches the backend at most once. If it fails after it was sent, the valve answers instead of repeating it, because
+ * it cannot know what the request did. It answers 503 then too, since LiteLLM turns other errors into a 500.
  *
  * @throws Error if a name or path cannot stand in a configuration file.
  */
@@ -164,7 +164,7 @@ export function valveConfig(options: ValveOptions): TextPart[] {
 }
 
 /**
- * What llama-swap itself says in place of a model. It answers 500 when a load failed, and 502 without a body when the server
+ * Replaces llama-swap's own error answers. It answers 500 when a load failed, and 502 without a body when the server
  * ended under a request; llama-server names itself in its own answers.
  */
 function slotAnswers(slot: string, error: (reason: string) => string): string[] {
@@ -187,8 +187,8 @@ function indent(lines: string[]): string[] {
 const KEYS = `${CONFIG_DIR}/keys.map`;
 
 /**
- * The listener of a published port. Engines guard only a part of their routes with their key, so that what clients may use is
- * named here, and the key is asked here.
+ * The listener of a published port. Engines protect only some of their routes with their key, so the valve itself lists the
+ * allowed routes and checks the key.
  */
 function directFrontend(keyed: boolean, limits: string[]): string[] {
   return [

@@ -1,13 +1,13 @@
-import type { Dashboard, Panel, Query, Unit } from "./panels";
+import type { Dashboard, Panel, PanelQuery, Unit } from "./panels";
 import { RUNNING, WAITING } from "./rules";
 
 type Kind = Panel["kind"];
 
-function panel(kind: Kind, unit: Unit, title: string, help: string, ...queries: Query[]): Panel {
+function panel(kind: Kind, unit: Unit, title: string, help: string, ...queries: PanelQuery[]): Panel {
   return { title, help, kind, unit, queries };
 }
 
-function query(expr: string, legend: string): Query {
+function query(expr: string, legend: string): PanelQuery {
   return { expr, legend };
 }
 

@@ -12,7 +12,7 @@ export type Unit =
   | "currencyUSD"
   | "dateTimeAsIso";
 
-export interface Query {
+export interface PanelQuery {
   /** PromQL. `$__rate_interval` and `$__range` are Grafana's. */
   expr: string;
   /** Legend with labels in double braces, `{{model}}`. */
@@ -26,7 +26,7 @@ export interface Panel {
   /** `graph`: over time. `now`: one value a series. `table`: the last values by label. */
   kind: "graph" | "now" | "table";
   unit: Unit;
-  queries: Query[];
+  queries: PanelQuery[];
   /** Whose exporter answers it, where that is not part of every box. */
   needs?: "gpu" | "postgres" | "redis";
 }

@@ -46,7 +46,7 @@ test("a model that could not be resolved needs a size by hand, and is then plann
   expect(refusal({ coder }, lock)).toEqual([
     {
       path: "gpubox:models.coder.gpu.memoryGiB",
-      what: `Nothing is known of the size of ${source}: The hub does not answer.`,
+      what: `The size of ${source} is unknown: The hub does not answer.`,
       fix: "Say how many GiB it needs on each device, or run `gpubox models lock` where the hub answers.",
     },
   ]);
@@ -68,7 +68,7 @@ test("an Ollama name, which nothing locks, is not sent to the lock", () => {
   expect(refusal({ a: { engine: "ollama", model: "a:1b", gpu: { devices: [0] } } })).toEqual([
     {
       path: "gpubox:models.a.gpu.memoryGiB",
-      what: "Nothing is known of the size of a:1b.",
+      what: "The size of a:1b is unknown.",
       fix: "Say how many GiB it needs on each device.",
     },
   ]);

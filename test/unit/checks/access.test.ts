@@ -58,7 +58,7 @@ describe("refused before anything is done:", () => {
     [
       "a period without a budget",
       { teams: { t: { budgetDuration: "30d" } } },
-      "gpubox:access.teams.t.budgetDuration: There is no budget that could begin anew. Write budgetUsd too, or remove this.",
+      "gpubox:access.teams.t.budgetDuration: There is no budget to reset. Write budgetUsd too, or remove this.",
     ],
     [
       "a period that LiteLLM does not read",

@@ -227,7 +227,7 @@ describe("at the preview", () => {
     [
       "a port of its own",
       { ...onDemand, expose: { port: 9000, key: { secret: "portKey" } } },
-      "expose: Whoever has its key could load the other models of its slot too. Remove it and ask the model at the gateway, or write start: auto or manual.",
+      "expose: Anybody with its key could also load the other models of its slot. Remove it and ask the model at the gateway, or write start: auto or manual.",
     ],
     [
       "what llama-swap would replace",

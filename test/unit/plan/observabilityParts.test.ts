@@ -99,7 +99,7 @@ describe("mistakes", () => {
     ],
     [
       { observability: { alerts: { webhook: { secret: "hook" } } } },
-      ["gpubox:observability.alerts.webhook: Nobody raises an alert with mode: none."],
+      ["gpubox:observability.alerts.webhook: With mode: none nothing raises alerts."],
     ],
     [
       { observability: { mode: "bundled", alerts: { webhook: { secret: "nowhere" } } } },

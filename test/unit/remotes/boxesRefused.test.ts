@@ -51,7 +51,7 @@ describe("refused with the key of the user's file:", () => {
       box({ url: "http://proxy.lan" }),
       at(reachable),
       [
-        "gpubox:boxes.gpu2.url: That box does not answer to the name proxy.lan. Add it to gpubox:gateway.hosts in Pulumi.gpu2.yaml.",
+        "gpubox:boxes.gpu2.url: That box does not accept the name proxy.lan. Add it to gpubox:gateway.hosts in Pulumi.gpu2.yaml.",
       ],
     ],
     [
@@ -65,7 +65,7 @@ describe("refused with the key of the user's file:", () => {
       box(),
       files({ gpu2: { ...gpu2, models: { coder: { ...coder, maxModlLen: 1 } } } }),
       [
-        "gpubox:boxes.gpu2: Pulumi.gpu2.yaml has mistakes, so that nobody can say what that box serves. `gpubox preview --stack gpu2` lists them.",
+        "gpubox:boxes.gpu2: Pulumi.gpu2.yaml has mistakes, so the models of that box are unknown. `gpubox preview --stack gpu2` lists them.",
       ],
     ],
     [
@@ -73,7 +73,7 @@ describe("refused with the key of the user's file:", () => {
       box(),
       files({ gpu2: { ...gpu2, boxes: { gpu3: {} } } }),
       [
-        "gpubox:boxes.gpu2: Pulumi.gpu2.yaml has mistakes, so that nobody can say what that box serves. `gpubox preview --stack gpu2` lists them.",
+        "gpubox:boxes.gpu2: Pulumi.gpu2.yaml has mistakes, so the models of that box are unknown. `gpubox preview --stack gpu2` lists them.",
       ],
     ],
     [

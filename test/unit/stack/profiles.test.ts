@@ -186,7 +186,7 @@ test("the template names every variable that the config reads, and no value of a
 test.each([
   [
     { ...far, profiles: { stateful: false, stateless: false } },
-    "gpubox:models.m.profiles: No gateway would have it. Let one of the two be true, or remove the model.",
+    "gpubox:models.m.profiles: No gateway would serve this model. Let one of the two be true, or remove the model.",
   ],
   [
     { ...far, profiles: { stateless: { baseUrl: "https://x.example.com" } } },
@@ -194,7 +194,7 @@ test.each([
   ],
   [
     { ...gpt, apiKey: "none", profiles: { stateless: { baseUrl: publicUrl } } },
-    "gpubox:models.m.profiles.stateless.baseUrl: A provider is reached in the same way from everywhere. Write stateless: true or false.",
+    "gpubox:models.m.profiles.stateless.baseUrl: Every gateway reaches a provider at the same address. Write stateless: true or false.",
   ],
   [
     { ...far, profiles: { serverless: true } },

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { modelServers } from "../../../../configs/plan/box";
 import type { ContainerFacts, Facts } from "../../../../operations/doctor/facts";
 import { killsOf, type Life, parseKernelLog } from "../../../../operations/doctor/memoryKills";
-import { commandOf, parseTop } from "../../../../operations/doctor/probes";
+import { parseTop, probeCommand } from "../../../../operations/doctor/probes";
 import { findings, healthy, wellContainers } from "../../../support/doctorFacts";
 import { observed, online, secrets } from "../../../support/observed";
 import { testPlan } from "../../../support/stacks";
@@ -170,9 +170,9 @@ describe("processes that a signal stopped", () => {
 });
 
 test("a health check is asked as Docker asks it", () => {
-  expect(commandOf(["CMD", "curl", "-fsS", "http://x"])).toEqual(["curl", "-fsS", "http://x"]);
-  expect(commandOf(["CMD-SHELL", "a | b"])).toEqual(["sh", "-c", "a | b"]);
-  expect(commandOf(["NONE"])).toBeUndefined();
+  expect(probeCommand(["CMD", "curl", "-fsS", "http://x"])).toEqual(["curl", "-fsS", "http://x"]);
+  expect(probeCommand(["CMD-SHELL", "a | b"])).toEqual(["sh", "-c", "a | b"]);
+  expect(probeCommand(["NONE"])).toBeUndefined();
 });
 
 const ID = "0051cb8d1132666f18e3bdda3b97518da33f443d67499f58bfd9f8fdc4c180cd";

@@ -62,7 +62,7 @@ describe("a preview says of", () => {
       expect(device?.missingMib).toBeGreaterThanOrEqual(4096);
       expect(device?.missingMib).toBeLessThan(6144);
       expect(device?.notice).toMatch(
-        /^Device 0 has no room for what starts beside what goes, which is deleted last: \d\.\d GiB are missing, .* Stop qwen before it, on the host: `docker stop gpubox-test-backend-qwen`\.$/,
+        /^Device 0 cannot hold the new containers beside the old ones, which `up` deletes last: \d\.\d GiB are missing, .* Stop qwen before it, on the host: `docker stop gpubox-test-backend-qwen`\.$/,
       );
       expect(headline(changes)).toBe(
         "models: 1 removed, 1 added; containers: 2 created, 1 replaced, 2 deleted; qwen has to stop before `up` on device 0; no data is lost",
