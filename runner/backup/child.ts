@@ -43,13 +43,17 @@ export async function withFile<T>(
   }
 }
 
-/** The end of what a program said, without what would steer a terminal: a dump has a say in it. */
+/**
+ * What a program said when it failed, from its last error on, without what would steer a terminal: a dump has a say in it.
+ */
 export function lastWords(stderr: string, code: number): string {
-  const lines = stderr.trim().split("\n").slice(-3);
+  const lines = stderr.trim().split("\n");
+  const error = lines.findLastIndex((line) => /error:/i.test(line));
+  const words = error < 0 ? lines.slice(-3) : lines.slice(error, error + 3);
   return (
-    lines
+    words
       .join(" ")
       .replace(/[\p{Cc}\p{Cf}]/gu, "")
-      .slice(-600) || `exit code ${code}`
+      .slice(0, 600) || `exit code ${code}`
   );
 }
