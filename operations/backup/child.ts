@@ -49,13 +49,17 @@ export async function withFile<T>(
   }
 }
 
-/** The last lines of a program's errors without control characters, because a hostile dump can put some there. */
+/**
+ * The words of a failed program from its last error on, without control characters, because a hostile dump can put some there.
+ */
 export function lastWords(stderr: string, code: number): string {
-  const lines = stderr.trim().split("\n").slice(-3);
+  const lines = stderr.trim().split("\n");
+  const error = lines.findLastIndex((line) => /error:/i.test(line));
+  const words = error < 0 ? lines.slice(-3) : lines.slice(error, error + 3);
   return (
-    lines
+    words
       .join(" ")
       .replace(/[\p{Cc}\p{Cf}]/gu, "")
-      .slice(-600) || `exit code ${code}`
+      .slice(0, 600) || `exit code ${code}`
   );
 }

@@ -97,7 +97,7 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
       const can =
         "SELECT rolsuper, rolcanlogin, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolpassword FROM pg_authid";
       expect(await adminSql(job(), `${into} AND datname <> '${BAIT}'; ${owned};`)).toBe(`${NEXT}\n0`);
-      expect(await adminSql(job(), `${can} WHERE rolname = '${RESTORER}'`)).toBe("f\tf\tf\tf\tf\tf\t");
+      expect(await adminSql(job(), `${can} WHERE rolname = '${RESTORER}'`)).toBe("f\tf\tf\tf\tf\tf");
       await adoptNext(job());
       expect(await adminSql(job(), `SELECT count(*) FROM pg_roles WHERE rolname = '${RESTORER}'`)).toBe("0");
       await dropNext(job());
@@ -148,7 +148,7 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
 
   test("is no way up either for what a hole in the gateway planted in its own database", async () => {
     const evil = (head: string, back: string) =>
-      `CREATE FUNCTION public.${head} LANGUAGE plpgsql AS $$BEGIN EXECUTE 'ALTER ROLE litellm SUPERUSER'; RETURN ${back}; END$$;`;
+      `CREATE FUNCTION public.${head} LANGUAGE plpgsql AS $$BEGIN COPY (SELECT 1) TO PROGRAM 'touch ${CANARY}'; RETURN ${back}; END$$;`;
     // Each fits better than what our own statements mean, so that it runs in its place where public is looked into.
     const planted = [
       evil("hashtextextended(text, integer) RETURNS bigint", "0"),
@@ -162,7 +162,7 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
     for (const sql of planted) {
       await gatewaySql(project.plan, sql);
       await expect(backUp(store(), "a test", quiet)).rejects.toThrow(
-        /permission denied to alter role|The database holds what LiteLLM's schema does not: "/,
+        /permission denied to COPY to or from an external program|The database holds what LiteLLM's schema does not: "/,
       );
       expect(await hasNoTables(job()).catch((error: Error) => error.message)).toEqual(expect.anything());
       expect(await cluster()).toBe(before);

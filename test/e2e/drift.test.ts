@@ -167,7 +167,7 @@ async function remake(network: string, roles: string[]): Promise<void> {
         },
         {
           ...{ kind: "container", subject: () => `${PREFIX}-backend-tiny`, affects: "clients of tiny" },
-          what: /limits of CPU and processes: 1 CPUs instead of none/,
+          what: /other limits: 1 CPUs instead of none/,
           change: () => docker("update", "--cpus", "1", `${PREFIX}-backend-tiny`),
         },
         {

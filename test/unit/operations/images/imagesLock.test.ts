@@ -79,10 +79,14 @@ describe("reading the lock", () => {
     expect(what).toContain("database: an entry has either a digest or the reason");
   });
 
-  test("a missing role, an unknown role and a broken file are refused", () => {
+  test("a role that is new counts as not resolved, and the others keep their digests", () => {
     const { edge: _, ...without } = everyRole(entry(first));
     write("lock.json", without);
-    expect(whatOf(() => readLock(projectDir))).toContain("edge: ");
+    const { edge, cache } = readLock(projectDir);
+    expect([edge.digest, cache.digest]).toEqual([null, entry(first).digest]);
+  });
+
+  test("an unknown role and a broken file are refused", () => {
     write("lock.json", { ...everyRole(entry(first)), web: entry(first) });
     expect(whatOf(() => readLock(projectDir))).toContain("web");
     write("lock.json", "{");

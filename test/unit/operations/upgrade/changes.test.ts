@@ -29,8 +29,9 @@ const part = fc.nat({ max: 30 });
 const version = fc.tuple(part, part, part).map((parts) => parts.join("."));
 /** Lines that begin no section of their own. */
 const text = fc
-  .array(fc.stringMatching(/^[-a-z`# ]{0,20}$/).filter((line) => !line.startsWith("## ")))
-  .map((lines) => lines.join("\n").trim());
+  .array(fc.stringMatching(/^[-a-z`# ]{0,20}$/))
+  .map((lines) => lines.join("\n").trim())
+  .filter((lines) => !/^## /m.test(lines));
 const sections: fc.Arbitrary<Change[]> = fc.array(fc.record({ version, text }), { maxLength: 8 });
 const written = (changes: Change[]) =>
   `# Changelog\n\n${changes.map(({ version, text }) => `## ${version}\n\n${text}\n`).join("\n")}`;
