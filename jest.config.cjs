@@ -7,6 +7,25 @@ const project = (name, extra = {}) => ({
   transform: { "\\.ts$": swc },
   ...extra,
 });
+/** Test files that need the machine to themselves, and why. */
+const ALONE = {
+  attack: "its floods and its time limits",
+  deviceLock: "the seconds that engines wait for each other",
+  doctor: "the ten seconds within which it names a fault",
+  gc: "it lists what nothing on this engine uses",
+  haproxySwitch: "it claims that no request is lost, at the rate that the machine can",
+  hostFirewall: "the second host, of which there is one",
+  images: "it removes images that other boxes run",
+  imagesOllama: "a build that takes all cores for minutes",
+  imagesRecipes: "it builds and removes the images that other boxes run",
+  operations: "the seconds within which a fault shows",
+  short: "it claims that no request is lost while a box changes",
+  ssh: "the second host, of which there is one",
+};
+
+const e2e = { setupFilesAfterEnv: ["<rootDir>/test/support/secondTry.ts"] };
+const files = (names) => names.map((name) => `<rootDir>/test/{e2e,load}/${name}.test.ts`);
+
 module.exports = {
   // What is slow is slow on two busy cores; tests that take minutes say so themselves.
   testTimeout: 60_000,
@@ -15,8 +34,10 @@ module.exports = {
     project("component"),
     project("contract"),
     project("e2e", {
-      testMatch: ["<rootDir>/test/{e2e,load}/**/*.test.ts"],
-      setupFilesAfterEnv: ["<rootDir>/test/support/secondTry.ts"],
+      ...e2e,
+      testMatch: files(["**/*"]),
+      testPathIgnorePatterns: Object.keys(ALONE).map((name) => `/(e2e|load)/${name}\\.test\\.ts$`),
     }),
+    project("alone", { ...e2e, testMatch: files(Object.keys(ALONE)) }),
   ],
 };

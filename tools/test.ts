@@ -32,10 +32,12 @@ const report = z.object({
 
 type Report = z.infer<typeof report>;
 
-/** Suites that may run beside each other; the others own ports and containers and run alone. */
-const SUITES = [
-  { projects: ["unit", "component", "contract"], alone: false },
-  { projects: ["e2e"], alone: true },
+/** Stages, one after another; `lanes` is how many test files of a stage run at the same time. Default: one a core. */
+const STAGES: { projects: string[]; lanes?: number }[] = [
+  { projects: ["unit", "component", "contract"] },
+  // Each has a box, ports and a directory of its own. More than two at once starve each other on small machines.
+  { projects: ["e2e"], lanes: 2 },
+  { projects: ["alone"], lanes: 1 },
 ];
 
 const program = new Command("test")
@@ -46,7 +48,7 @@ const program = new Command("test")
     printing(async (positionals) => {
       await engineForTests();
       const reports: Report[] = [];
-      for (const suite of SUITES) reports.push(await jest(suite.projects, suite.alone, positionals));
+      for (const stage of STAGES) reports.push(await jest(stage.projects, stage.lanes, positionals));
       const sum = (count: (one: Report) => number) => reports.reduce((total, one) => total + count(one), 0);
       const tests = reports.flatMap((one) => one.testResults.flatMap((file) => file.assertionResults));
       const skipped = tests.filter(({ status }) => status === "pending");
@@ -85,14 +87,14 @@ async function engineForTests(): Promise<void> {
   }
 }
 
-async function jest(projects: string[], alone: boolean, wanted: string[]): Promise<Report> {
+async function jest(projects: string[], lanes: number | undefined, wanted: string[]): Promise<Report> {
   const file = join(mkdtempSync(join(tmpdir(), "gpubox-jest-")), "report.json");
   const args = [
     "--selectProjects",
     ...projects,
     "--json",
     `--outputFile=${file}`,
-    ...(alone ? ["--runInBand"] : []),
+    ...(lanes === undefined ? [] : [`--maxWorkers=${lanes}`]),
   ];
   const patterns = wanted.flatMap((pattern) => ["--testPathPatterns", pattern]);
   // The report goes to the file; what people read goes to standard error.
