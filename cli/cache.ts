@@ -1,6 +1,6 @@
 import { clearAnswers, restartGateways } from "../operations/cache/cacheAnswers";
 import { openStack } from "../platform/stack/openStack";
-import { command, hostCommand, printing } from "./command";
+import { group, hostCommand, printing } from "./command";
 import { say } from "./output";
 
 const clear = hostCommand("clear")
@@ -22,4 +22,4 @@ const clear = hostCommand("clear")
     }),
   );
 
-export const definition = command("cache").description("Cached answers.").addCommand(clear);
+export const definition = group("cache", "Cached answers.", clear);

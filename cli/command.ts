@@ -1,4 +1,4 @@
-import { Command } from "@commander-js/extra-typings";
+import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { jsonWanted } from "./output";
 
 /** Commands that talk to the stack's host. */
@@ -10,6 +10,17 @@ export function command(name: string) {
     "--json",
     "print one JSON document on standard output, and everything else on standard error",
   );
+}
+
+/**
+ * A command that only holds others. It has no options: commander would take theirs for its own.
+ *
+ * @param does one sentence: what its commands are about
+ */
+export function group(name: string, does: string, ...commands: CommandUnknownOpts[]) {
+  const made = new Command(name).description(does);
+  for (const one of commands) made.addCommand(one);
+  return made;
 }
 
 /** A command that works on one stack of the project. */

@@ -4,7 +4,7 @@ import { bringUpToDate, stackDatabase } from "../operations/database/stackDataba
 import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
 import { askFor } from "./ask";
-import { command, hostCommand, printing } from "./command";
+import { group, hostCommand, printing } from "./command";
 import { say } from "./output";
 
 const reset = hostCommand("reset")
@@ -36,6 +36,4 @@ const reset = hostCommand("reset")
     }),
   );
 
-export const definition = command("database")
-  .description("The database of a stack (docs/backup.md).")
-  .addCommand(reset);
+export const definition = group("database", "The database of a stack (docs/backup.md).", reset);

@@ -7,7 +7,7 @@ import { UserError } from "../platform/process";
 import { ensureStackConfig, findProject } from "../platform/project";
 import { connectHost, connectSsh, disconnectHost } from "../platform/ssh/connection";
 import { readStackHost } from "../platform/stack/host";
-import { command, examples, printing, stackCommand } from "./command";
+import { examples, group, printing, stackCommand } from "./command";
 import { say } from "./output";
 
 const prepare = stackCommand("prepare")
@@ -56,9 +56,7 @@ const prepare = stackCommand("prepare")
     }),
   );
 
-export const definition = command("host")
-  .description("The host of a stack (docs/hosts.md).")
-  .addCommand(prepare);
+export const definition = group("host", "The host of a stack (docs/hosts.md).", prepare);
 
 async function agree(name: string, count: number): Promise<void> {
   const add = "Look at the plan above; add --yes to do it.";

@@ -3,7 +3,7 @@ import { type LockChange, updateLock } from "../operations/images/lockImages";
 import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
 import { recipeRoles } from "../platform/stack/recipes";
-import { command, printing } from "./command";
+import { command, group, printing } from "./command";
 import { say } from "./output";
 
 const lock = command("lock")
@@ -29,11 +29,13 @@ const build = command("build")
     }),
   );
 
-export const definition = command("images")
-  .description("Tags, digests and recipes of the images (docs/images.md).")
-  .addCommand(lock)
-  .addCommand(update)
-  .addCommand(build);
+export const definition = group(
+  "images",
+  "Tags, digests and recipes of the images (docs/images.md).",
+  lock,
+  update,
+  build,
+);
 
 async function resolveTags(which: "missing" | "all", verb: string): Promise<LockChange[]> {
   const changes = await updateLock(findProject(), which);

@@ -9,7 +9,7 @@ import {
   startJob,
   stopJob,
 } from "../operations/jobs";
-import { command, examples, printing, stackCommand } from "./command";
+import { examples, group, printing, stackCommand } from "./command";
 import { portNumber } from "./numbers";
 import { say } from "./output";
 
@@ -76,15 +76,16 @@ const prune = jobCommand("prune")
     }),
   );
 
-export const definition = command("job")
-  .description("Gateways of their own for eval jobs (docs/jobs.md).")
-  .addHelpText("after", examples("job start nightly --as nightly-7", "job list", "job stop nightly-7"))
-  .addCommand(start)
-  .addCommand(render)
-  .addCommand(stop)
-  .addCommand(show)
-  .addCommand(list)
-  .addCommand(prune);
+export const definition = group(
+  "job",
+  "Gateways of their own for eval jobs (docs/jobs.md).",
+  start,
+  render,
+  stop,
+  show,
+  list,
+  prune,
+).addHelpText("after", examples("job start nightly --as nightly-7", "job list", "job stop nightly-7"));
 
 function told<Files extends JobFiles>(files: Files): Files {
   say(`  config  ${here(files.configFile)}`);

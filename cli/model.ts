@@ -1,6 +1,6 @@
 import { startModel, stopModel } from "../operations/models/manualModel";
 import { openStack } from "../platform/stack/openStack";
-import { command, hostCommand, printing } from "./command";
+import { group, hostCommand, printing } from "./command";
 import { say } from "./output";
 
 const start = hostCommand("start")
@@ -23,7 +23,9 @@ const stop = hostCommand("stop")
     }),
   );
 
-export const definition = command("model")
-  .description("Start or stop one model by hand (docs/starting-models.md).")
-  .addCommand(start)
-  .addCommand(stop);
+export const definition = group(
+  "model",
+  "Start or stop one model by hand (docs/starting-models.md).",
+  start,
+  stop,
+);

@@ -10,7 +10,7 @@ import { readModelLock } from "../platform/stack/modelLock";
 import { hubOfStack, sourcesOfStack } from "../platform/stack/modelSources";
 import { openStack } from "../platform/stack/openStack";
 import { encryptedNames, findSecretStore, readSecrets } from "../platform/stack/secrets";
-import { command, examples, hostCommand, printing, stackCommand } from "./command";
+import { command, examples, group, hostCommand, printing, stackCommand } from "./command";
 import { say } from "./output";
 
 const status = hostCommand("status")
@@ -61,12 +61,13 @@ const lock = stackCommand("lock")
     }),
   );
 
-export const definition = command("models")
-  .description("The models of a stack (docs/adding-a-model.md).")
-  .addHelpText("after", examples("models status", "models lock --stack box"))
-  .addCommand(status)
-  .addCommand(list)
-  .addCommand(lock);
+export const definition = group(
+  "models",
+  "The models of a stack (docs/adding-a-model.md).",
+  status,
+  list,
+  lock,
+).addHelpText("after", examples("models status", "models lock --stack box"));
 
 async function tokenOf(stack: string, chosen: string | undefined): Promise<string | undefined> {
   const projectDir = findProject();

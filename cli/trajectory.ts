@@ -9,7 +9,7 @@ import { linesOf, newLines } from "../operations/trajectory/readLines";
 import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
 import { checkStackFile, namedSecrets } from "../platform/stack/planStack";
-import { command, examples, printing, stackCommand } from "./command";
+import { examples, group, printing, stackCommand } from "./command";
 import { countNumber } from "./numbers";
 import { jsonWanted, say } from "./output";
 
@@ -64,12 +64,13 @@ const convert = stackCommand("convert")
     }),
   );
 
-export const definition = command("trajectory")
-  .description("Read trajectory logs: what a gateway was asked and answered (docs/trajectory.md).")
-  .addHelpText("after", examples("trajectory show --last 5", "trajectory convert --out ./conversations"))
-  .addCommand(show)
-  .addCommand(check)
-  .addCommand(convert);
+export const definition = group(
+  "trajectory",
+  "Read trajectory logs: what a gateway was asked and answered (docs/trajectory.md).",
+  show,
+  check,
+  convert,
+).addHelpText("after", examples("trajectory show --last 5", "trajectory convert --out ./conversations"));
 
 function foldersOf(named: string[], stack: string): string[] {
   return named.length > 0 ? named : [ownFolder(stack)];

@@ -79,13 +79,17 @@ const ANSWER = "pong from the gpubox test model";
     expect(passed.filter((line) => line.startsWith("false"))).toEqual([]);
   });
 
-  test("of a box that was just brought up, the doctor finds nothing", async () => {
+  test("of a box that was just brought up, the doctor finds nothing wrong, and notes a host without rules", async () => {
     const { code, stdout, stderr } = await gpubox(project, "doctor");
     expect([code, stderr]).toEqual([0, ""]);
-    expect(stdout).toMatch(
-      /^doctor of the stack ops at http:\/\/127\.0\.0\.1:4890\n {2}ok: ssh, clock, arch, prepared, docker, box, [^\n]*\n/,
-    );
-    expect(stdout.split("\n").slice(2)).toEqual(["  not looked at: gpu", ""]);
+    expect(stdout.split("\n")).toEqual([
+      "doctor of the stack ops at http://127.0.0.1:4890",
+      expect.stringMatching(/^ {2}note {3}firewall /),
+      expect.stringContaining("Run `gpubox host prepare --stack ops`"),
+      expect.stringMatching(/^ {2}ok: ssh, clock, arch, prepared, docker, box, /),
+      "  not looked at: gpu",
+      "",
+    ]);
   });
 
   test(

@@ -66,13 +66,15 @@ export class Ward {
     return planStack(dir, stack, this.secrets, readResolved(dir, stack));
   }
 
-  /** Every finding as `row: what`, of the time since `since`. */
+  /** Every finding as `row: what`, of the time since `since`; but for the firewall, as nobody prepared this host. */
   async findings(since: string, more: { clientKey?: string; clientModel?: string } = {}): Promise<string[]> {
     const { dir, stack } = this.project;
     const config = readStack(dir, stack, this.secrets);
     const box = this.plan();
     const facts = await collect({ projectDir: dir, box, config, secrets: this.secrets, since, ...more });
-    return diagnose(box, facts).flatMap(({ row, findings }) => findings.map(({ what }) => `${row}: ${what}`));
+    return diagnose(box, facts)
+      .filter(({ row }) => row !== "firewall")
+      .flatMap(({ row, findings }) => findings.map(({ what }) => `${row}: ${what}`));
   }
 
   /** Status of a request with exactly these header fields: fetch would set Host itself. */
