@@ -45,7 +45,8 @@ export function bodyAttacks(box: () => AttackBox, on: Name[], limitBytes: number
             ["content-length", String(limitBytes + 1)],
           ] as [string, string][]),
         ],
-        "x",
+        "",
+        { ends: false },
       );
       client.close();
       expect([status, notRefused({ status, headers: {}, body })]).toEqual([413, undefined]);

@@ -20,7 +20,7 @@ const PORT = 4950;
 const DIRECT_PORT = 4955;
 const JOB_PORT = 4956;
 /** Compose brings a box up sooner; what Pulumi keeps is looked at where it is there. */
-const ENGINE = hasPulumi && !process.env.COMPOSE_NOW ? [] : ["--engine", "compose"];
+const ENGINE = hasPulumi ? [] : ["--engine", "compose"];
 export const HOST = "box.test";
 
 /** Where nothing may ever ask. The names of providers lead there too, so that no attack leaves this machine. */

@@ -133,6 +133,12 @@ export function secretAttacks(box: () => AttackBox): void {
 
   test("neither has a backup, nor what backing up says", async () => {
     const to = join(box().project.dir, "backups");
+    // An empty database is not backed up.
+    const sql = "CREATE TABLE attack AS SELECT 1 AS one";
+    const psql = `PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" PGPASSWORD="$(cat /etc/gpubox/password)" psql -h 127.0.0.1`;
+    await output("docker", [
+      ...["exec", box().container("database"), "sh", "-c", `${psql} -U litellm -d litellm -c '${sql}'`],
+    ]);
     const { code, stdout, stderr } = await npmRun(box().project, "backup", "--to", to, "--json");
     expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
     expect([...leaks("backup", filesBelow(to)), ...leaks("output", stdout + stderr)]).toEqual([]);
