@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { modelPort } from "../../../configs/plan/names";
 import { output, type RunResult } from "../../../runner/process";
 import { recipeReference } from "../../../runner/recipes";
-import { editStack } from "../../support/box";
+import { containersOf, editStack } from "../../support/box";
 import { makeCertificate, type Pair } from "../../support/certificates";
 import { commandLines } from "../../support/leaks";
 import { hasPulumi, makeProject, npmRun, removeProject, type TestProject } from "../../support/project";
@@ -106,6 +106,7 @@ export class AttackBox {
   /** What `up` said. */
   readonly said: RunResult[] = [];
   readonly began = new Date().toISOString();
+  private running: Record<string, string> = {};
 
   private constructor(
     readonly project: TestProject,
@@ -172,6 +173,7 @@ export class AttackBox {
       const job = await watched(box.seenArgv, () => npmRun(project, "job", "start", "eval"));
       if (job.code !== 0) throw new Error(`job start: ${job.stdout}${job.stderr}`);
       box.said.push(job);
+      box.running = await containersOf(STACK);
       return box;
     } catch (error) {
       removeProject(project);
@@ -200,15 +202,17 @@ export class AttackBox {
     const up = await watched(this.seenArgv, () => npmRun(this.project, "up", "--yes", ...ENGINE));
     if (up.code !== 0) throw new Error(`up with TLS: ${up.stdout}${up.stderr}`);
     this.said.push(up);
-    await output("docker", ["stop", this.container("backend-bent")]);
+    await output("docker", ["stop", `gpubox-${STACK}-backend-bent`]);
+    this.running = await containersOf(STACK);
   }
 
   listener(name: Name): Listener {
     return [...plain, ...encrypted].find((one) => one.name === name)!;
   }
 
+  /** By its role: under Pulumi a gateway's name has its generation in it. */
   container(role: string): string {
-    return `gpubox-${STACK}-${role}`;
+    return this.running[role] ?? `gpubox-${STACK}-${role}`;
   }
 
   docker(...args: string[]): Promise<string> {
