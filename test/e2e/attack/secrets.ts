@@ -4,7 +4,8 @@ import { output, run } from "../../../runner/process";
 import { exportsIn, inShell } from "../../support/box";
 import { engineTexts, filesBelow, leaksIn } from "../../support/leaks";
 import { npmRun } from "../../support/project";
-import { type AttackBox, each, planted, STACK } from "./lab";
+import { each } from "./answers";
+import { type AttackBox, planted, STACK } from "./lab";
 
 /** Files below `dataDir` that docs/secrets.md says hold secrets. */
 const DOCUMENTED = [
