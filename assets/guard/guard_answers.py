@@ -43,8 +43,9 @@ async def answer(send, api, status, message, param=None, code=None):
 class Refusal:
     """Holds an answer that is an error, and writes one anew that its client could not read: FastAPI's own, and a bare text."""
 
-    def __init__(self, api, send):
+    def __init__(self, api, send, writes=True):
         self.api = api
+        self.writes = writes
         self._send = send
         self._start = None
         self._body = b""
@@ -58,7 +59,7 @@ class Refusal:
     async def send(self, message):
         if message["type"] == "http.response.start":
             kind = dict(message["headers"]).get(b"content-type", b"")
-            if message["status"] >= 400 and not kind.startswith(b"text/event-stream"):
+            if self.writes and message["status"] >= 400 and not kind.startswith(b"text/event-stream"):
                 self._start = message
                 return None
         elif self._start is not None:

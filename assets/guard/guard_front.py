@@ -42,9 +42,9 @@ class Front:
             return await _close(receive, send)
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        if not _CLIENTS.match(scope["path"]) or scope["method"] == "HEAD":
-            return await self._look(scope, receive, send)
-        refusal = Refusal("anthropic" if "/messages" in scope["path"] else "openai", send)
+        # The UI reads the errors of its own routes as LiteLLM writes them.
+        writes = _CLIENTS.match(scope["path"]) is not None and scope["method"] != "HEAD"
+        refusal = Refusal("anthropic" if "/messages" in scope["path"] else "openai", send, writes)
         try:
             await self._look(scope, receive, refusal.send)
         except Exception:

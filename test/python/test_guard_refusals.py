@@ -58,7 +58,7 @@ def test_what_is_no_client_s_route_keeps_its_own_form(path):
     assert ask(Guarded(text(404, body)), path, method="GET").body == body
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/models"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/models", "/model/info"])
 def test_an_application_that_breaks_is_an_error_in_that_form_too(path):
     guarded = Guarded()
 

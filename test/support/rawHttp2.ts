@@ -43,8 +43,8 @@ export class RawH2 {
     return client;
   }
 
-  /** One request; its answer once it is whole. */
-  request(fields: Fields, body = "", { limitMs = 20_000 } = {}): Promise<H2Answer> {
+  /** One request; its answer once it is whole. `ends` false: its body does not come. */
+  request(fields: Fields, body = "", { limitMs = 20_000, ends = true } = {}): Promise<H2Answer> {
     const id = this.next;
     this.next += 2;
     const answer: H2Answer = { status: 0, body: "" };
@@ -57,7 +57,7 @@ export class RawH2 {
       };
       this.streams.set(id, { answer, done });
       if (this.socket.destroyed) return done(answer);
-      const flags = END_HEADERS | (body === "" ? END_STREAM : 0);
+      const flags = END_HEADERS | (body === "" && ends ? END_STREAM : 0);
       this.socket.write(frame(FRAME.headers, flags, id, encoded(fields)));
       if (body !== "") this.socket.write(frame(FRAME.data, END_STREAM, id, Buffer.from(body)));
     });

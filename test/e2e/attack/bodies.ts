@@ -1,6 +1,7 @@
 import { answersIn, openSocket, type RawAnswer } from "../../support/rawHttp";
 import { RawH2 } from "../../support/rawHttp2";
-import { type AttackBox, type Listener, type Name, notRefused, testOn } from "./lab";
+import { notRefused } from "./answers";
+import { type AttackBox, type Listener, type Name, testOn } from "./lab";
 
 const ROUTES = ["/v1/chat/completions", "/v1/messages", "/v1/embeddings", "/v1/responses", "/v1/completions"];
 
@@ -45,7 +46,8 @@ export function bodyAttacks(box: () => AttackBox, on: Name[], limitBytes: number
             ["content-length", String(limitBytes + 1)],
           ] as [string, string][]),
         ],
-        "x",
+        "",
+        { ends: false },
       );
       client.close();
       expect([status, notRefused({ status, headers: {}, body })]).toEqual([413, undefined]);

@@ -33,7 +33,7 @@ export function containerAttacks(box: () => AttackBox): void {
 
   test("every container runs without rights, without a writable root, and within limits", async () => {
     const containers = await own();
-    expect(containers.map(({ Name }) => Name.replace(`/gpubox-${STACK}-`, "")).sort()).toEqual(
+    expect(containers.map(({ Config }) => Config.Labels["gpubox.role"]).sort()).toEqual(
       expect.arrayContaining([
         "backend-tiny",
         "cache",
@@ -80,7 +80,9 @@ export function containerAttacks(box: () => AttackBox): void {
   test("a backend that was taken over reaches neither gateway, nor edge, nor stores, nor another network", async () => {
     const containers = await own();
     const targets = containers
-      .filter(({ Name }) => /-(gateway|edge|cache|database|job-eval)$/.test(Name))
+      .filter(({ Config }) =>
+        /^(gateway|edge|cache|database|job-eval)$/.test(Config.Labels["gpubox.role"] ?? ""),
+      )
       .flatMap(({ Name, NetworkSettings }) =>
         Object.values(NetworkSettings.Networks)
           .filter(({ IPAddress }) => IPAddress)

@@ -1,6 +1,7 @@
 import { openSocket } from "../../support/rawHttp";
 import { type Fields, RawH2 } from "../../support/rawHttp2";
-import { type AttackBox, chat, type Listener, type Name, notRefused, testOn } from "./lab";
+import { chat, notRefused } from "./answers";
+import { type AttackBox, type Listener, type Name, testOn } from "./lab";
 
 /** Requests that a flood sends, over loopback. */
 const FLOOD = 400;

@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+
 import { modelPort } from "../../../configs/stack/instances";
 import { output, type RunResult } from "../../../platform/process";
 import { recipeReference } from "../../../platform/stack/recipes";
-import { editStack } from "../../support/box";
+import { containersOf, editStack } from "../../support/box";
+
 import { makeCertificate, type Pair } from "../../support/certificates";
 import { commandLines } from "../../support/leaks";
 import { gpubox, hasPulumi, makeProject, removeProject, type TestProject } from "../../support/project";
@@ -20,7 +22,7 @@ const PORT = 4950;
 const DIRECT_PORT = 4955;
 const JOB_PORT = 4956;
 /** Compose brings a box up sooner; what Pulumi keeps is looked at where it is there. */
-const ENGINE = hasPulumi && !process.env.COMPOSE_NOW ? [] : ["--engine", "compose"];
+const ENGINE = hasPulumi ? [] : ["--engine", "compose"];
 export const HOST = "box.test";
 
 /** Where nothing may ever ask. The names of providers lead there too, so that no attack leaves this machine. */
@@ -106,6 +108,7 @@ export class AttackBox {
   /** What `up` said. */
   readonly said: RunResult[] = [];
   readonly began = new Date().toISOString();
+  private running: Record<string, string> = {};
 
   private constructor(
     readonly project: TestProject,
@@ -172,6 +175,7 @@ export class AttackBox {
       const job = await watched(box.seenArgv, () => gpubox(project, "job", "start", "eval"));
       if (job.code !== 0) throw new Error(`job start: ${job.stdout}${job.stderr}`);
       box.said.push(job);
+      box.running = await containersOf(STACK);
       return box;
     } catch (error) {
       removeProject(project);
@@ -200,15 +204,17 @@ export class AttackBox {
     const up = await watched(this.seenArgv, () => gpubox(this.project, "up", "--yes", ...ENGINE));
     if (up.code !== 0) throw new Error(`up with TLS: ${up.stdout}${up.stderr}`);
     this.said.push(up);
-    await output("docker", ["stop", this.container("backend-bent")]);
+    await output("docker", ["stop", `gpubox-${STACK}-backend-bent`]);
+    this.running = await containersOf(STACK);
   }
 
   listener(name: Name): Listener {
     return [...plain, ...encrypted].find((one) => one.name === name)!;
   }
 
+  /** By its role: under Pulumi a gateway's name has its generation in it. */
   container(role: string): string {
-    return `gpubox-${STACK}-${role}`;
+    return this.running[role] ?? `gpubox-${STACK}-${role}`;
   }
 
   docker(...args: string[]): Promise<string> {
@@ -264,53 +270,6 @@ export function requestText(to: Listener, attempt: Attempt): string {
   return `${lines.join("\r\n")}\r\n\r\n${body ?? ""}`;
 }
 
-/** The body of a chat request. */
-export function chat(model: string, content: string, more: Record<string, unknown> = {}) {
-  return { model, messages: [{ role: "user", content }], max_tokens: 32, ...more };
-}
-
-/** A body that is fine for the route. */
-export function bodyFor(model: string, path: string, text: string, more: Record<string, unknown> = {}) {
-  if (path.endsWith("embeddings")) return { model: "vectors", input: text, ...more };
-  if (path.endsWith("responses")) return { model, input: text, max_output_tokens: 32, ...more };
-  if (path.endsWith("/chat/completions") || path.endsWith("messages")) return chat(model, text, more);
-  return { model, prompt: text, max_tokens: 32, ...more };
-}
-
-/**
- * HAProxy's own page where it could not even read a request, or waited for one in vain: it comes before any setting of a listener
- * is looked at.
- */
-const BUILT_IN = /^<html><body><h1>(400 Bad request|408 Request Time-out|422 Unprocessable Content)<\/h1>/;
-
-/** What is wrong with an answer that shall be a refusal in the API's form; nothing when it is one. */
-export function notRefused({ status, headers, body }: RawAnswer): string | undefined {
-  const said = `${status} ${body.slice(0, 160)}`;
-  if (status < 400 || status > 599) return `not refused: ${said}`;
-  if (BUILT_IN.test(body)) return undefined;
-  return notApiError(headers["content-type"], body) ? `not in the API's form: ${said}` : undefined;
-}
-
-/** The same for an answer that may be one of success too. */
-export function notAnswered(answer: RawAnswer): string | undefined {
-  return answer.status === 200 ? undefined : notRefused(answer);
-}
-
-function notApiError(type: string | undefined, body: string): boolean {
-  if (type !== undefined && !type.startsWith("application/json")) return true;
-  try {
-    const { error } = JSON.parse(body) as { error?: { message?: unknown } };
-    return typeof error?.message !== "string" || error.message === "";
-  } catch {
-    return true;
-  }
-}
-
-/** `what: why` for each that has a why. */
-export function complaints(found: [what: string, why: string | undefined][]): string[] {
-  return found.flatMap(([what, why]) => (why === undefined ? [] : [`${what}: ${why}`]));
-}
-
 /** A test for each of these listeners that is one of those which are up. */
 export function testOn(
   on: readonly Name[],
@@ -321,22 +280,6 @@ export function testOn(
 ): void {
   for (const name of names.filter((one) => on.includes(one)))
     test(`${name}: ${claim}`, () => act(name), timeoutMs);
-}
-
-/** Does something with each, some at a time, in order of the list. */
-export async function each<Item, Result>(
-  items: readonly Item[],
-  act: (item: Item, index: number) => Promise<Result>,
-  atATime = 8,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  let next = 0;
-  const worker = async () => {
-    for (let index = next++; index < items.length; index = next++)
-      results[index] = await act(items[index]!, index);
-  };
-  await Promise.all(Array.from({ length: atATime }, worker));
-  return results;
 }
 
 /** `up` takes them from this file into the config where it has an engine. */

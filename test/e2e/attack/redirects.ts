@@ -1,4 +1,5 @@
-import { type AttackBox, bodyFor, CANARY, complaints, each, type Name, notRefused, testOn } from "./lab";
+import { bodyFor, complaints, each, notRefused } from "./answers";
+import { type AttackBox, CANARY, type Name, testOn } from "./lab";
 
 const STATUSES = [301, 302, 303, 307, 308];
 

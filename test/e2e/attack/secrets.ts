@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { output, run } from "../../../platform/process";
 import { exportsIn, inShell } from "../../support/box";
 import { engineTexts, filesBelow, leaksIn } from "../../support/leaks";
+
 import { gpubox } from "../../support/project";
+import { each } from "./answers";
+
 import { type AttackBox, planted, STACK } from "./lab";
 
 /** Files below `dataDir` that docs/secrets.md says hold secrets. */
@@ -84,12 +87,15 @@ export function secretAttacks(box: () => AttackBox): void {
   });
 
   test("neither has what the verbs print for programs", async () => {
-    const found: unknown[] = [];
-    for (const [name, ...args] of VERBS) {
-      const { stdout, stderr } = await gpubox(box().project, name!, ...args);
-      found.push(...leaks([name, ...args].join(" "), stdout + stderr));
-    }
-    expect(found).toEqual([]);
+    const found = await each(
+      VERBS,
+      async ([name, ...args]) => {
+        const { stdout, stderr } = await gpubox(box().project, name!, ...args);
+        return leaks([name, ...args].join(" "), stdout + stderr);
+      },
+      3,
+    );
+    expect(found.flat()).toEqual([]);
   }, 120_000);
 
   test("neither has what is kept in the project: config, Compose file, records, and the state with its history", async () => {
@@ -133,6 +139,12 @@ export function secretAttacks(box: () => AttackBox): void {
 
   test("neither has a backup, nor what backing up says", async () => {
     const to = join(box().project.dir, "backups");
+    // An empty database is not backed up.
+    const sql = "CREATE TABLE attack AS SELECT 1 AS one";
+    const psql = `PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" PGPASSWORD="$(cat /etc/gpubox/password)" psql -h 127.0.0.1`;
+    await output("docker", [
+      ...["exec", box().container("database"), "sh", "-c", `${psql} -U litellm -d litellm -c '${sql}'`],
+    ]);
     const { code, stdout, stderr } = await gpubox(box().project, "backup", "--to", to, "--json");
     expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
     expect([...leaks("backup", filesBelow(to)), ...leaks("output", stdout + stderr)]).toEqual([]);

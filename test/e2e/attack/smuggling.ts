@@ -1,5 +1,6 @@
 import { exchange } from "../../support/rawHttp";
-import { type AttackBox, chat, complaints, each, type Listener, type Name, notAnswered, testOn } from "./lab";
+import { chat, complaints, each, notAnswered } from "./answers";
+import { type AttackBox, type Listener, type Name, testOn } from "./lab";
 
 /** What must never reach a model server. */
 const MARK = "SMUGGLED";

@@ -1,15 +1,7 @@
 import { exchange } from "../../support/rawHttp";
 import { type Fields, RawH2 } from "../../support/rawHttp2";
-import {
-  type AttackBox,
-  CANARY,
-  complaints,
-  each,
-  type Listener,
-  type Name,
-  notRefused,
-  testOn,
-} from "./lab";
+import { complaints, each, notRefused } from "./answers";
+import { type AttackBox, CANARY, type Listener, type Name, testOn } from "./lab";
 
 const MODELS = [`oobabooga/http://${CANARY}:8000`, "baseten/abcd1234", "openai/gpt-5", "far"];
 const WEBSOCKET = [
