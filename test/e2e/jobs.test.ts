@@ -13,6 +13,7 @@ import {
   hasDocker,
   hasPulumi,
   makeProject,
+  programOf,
   removeProject,
   type TestProject,
 } from "../support/project";
@@ -301,7 +302,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
         expect.stringContaining(`Jobs of the stack ${STACK} still use it: local, remote.`),
       ]);
       const before = await startTimes(STACK);
-      const found = JSON.parse((await gpubox(project, "gc", "--json")).stdout);
+      const found = JSON.parse((await run(process.execPath, programOf(project, ["gc", "--json"]))).stdout);
       expect(JSON.stringify(found)).not.toContain(recipeReference(project.dir, "gateway"));
       expect(await startTimes(STACK)).toEqual(before);
     },
