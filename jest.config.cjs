@@ -14,13 +14,8 @@ const ALONE = {
   doctor: "the ten seconds within which it names a fault",
   gc: "it lists what nothing on this engine uses",
   haproxySwitch: "it claims that no request is lost, at the rate that the machine can",
-  hostFirewall: "the second host, of which there is one",
-  images: "it removes images that other boxes run",
-  imagesOllama: "a build that takes all cores for minutes",
-  imagesRecipes: "it builds and removes the images that other boxes run",
-  operations: "the seconds within which a fault shows",
+  hostFirewall: "the second host, of which there is one, and which the test of SSH uses beside the others",
   short: "it claims that no request is lost while a box changes",
-  ssh: "the second host, of which there is one",
 };
 
 const e2e = { setupFilesAfterEnv: ["<rootDir>/test/support/secondTry.ts"] };
