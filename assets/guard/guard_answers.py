@@ -1,6 +1,7 @@
 """The guard's own answers, in the form of the API that the request speaks."""
 
 import re
+import zlib
 
 import orjson
 
@@ -40,6 +41,22 @@ async def answer(send, api, status, message, param=None, code=None):
     await send({"type": "http.response.body", "body": body})
 
 
+# Header fields that are wrong for another body.
+_OF_THE_BODY = (b"content-type", b"content-length", b"content-encoding")
+
+
+def _plain(headers, body):
+    """A body as it was before LiteLLM's web application compressed it, which it does with gzip alone."""
+    encoding = dict(headers).get(b"content-encoding", b"").lower()
+    if encoding != b"gzip":
+        return body
+    try:
+        # 16: with gzip's header.
+        return zlib.decompress(body, wbits=zlib.MAX_WBITS | 16)
+    except zlib.error:
+        return b""
+
+
 class Refusal:
     """Holds an answer that is an error, and writes one anew that its client could not read: FastAPI's own, and a bare text."""
 
@@ -67,10 +84,10 @@ class Refusal:
             if message.get("more_body"):
                 return None
             start, self._start = self._start, None
-            said = _unreadable(start["status"], self._body)
+            said = _unreadable(start["status"], _plain(start["headers"], self._body))
             if said is not None:
                 self._body = error_body(self.api, start["status"], said)
-                kept = [pair for pair in start["headers"] if pair[0].lower() not in (b"content-type", b"content-length")]
+                kept = [pair for pair in start["headers"] if pair[0].lower() not in _OF_THE_BODY]
                 length = str(len(self._body)).encode()
                 start = {**start, "headers": [*kept, (b"content-type", b"application/json"), (b"content-length", length)]}
             self._passed = True

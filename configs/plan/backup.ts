@@ -62,7 +62,7 @@ export function planBackup(context: PlanContext): StepPlan | undefined {
   const repository = `","restic":{"repository":${JSON.stringify(restic?.repository)},"password":`;
   return {
     name: "backup",
-    script: "node_modules/.bin/tsx scripts/backup.ts --job",
+    script: "npx --no-install gpubox backup --job",
     stdin: restic
       ? [begin, signingKey, repository, { secret: restic.password.secret, as: "json" }, "}}"]
       : [begin, signingKey, '"}'],

@@ -147,7 +147,7 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
     const alone = await gpubox(project, "database", "reset", "--yes");
     expect(alone).toMatchObject(failed("Deleting a database wants its stack's name."));
     const typed = (answers: [string, string][]) => {
-      const command = ["npm", "run", "--silent", "database", "--", "reset", "--stack", "bak"];
+      const command = ["npx", "--no-install", "gpubox", "database", "reset", "--stack", "bak"];
       return atTerminal(command, answers, { cwd: project.dir, env: project.env });
     };
     const once: [string, string][] = [

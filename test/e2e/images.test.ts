@@ -86,6 +86,7 @@ describeWithEngine("images from a real registry", () => {
       });
     }
     dir = mkdtempSync(join(tmpdir(), "gpubox-registry-"));
+    writeFileSync(join(dir, "Pulumi.yaml"), "name: gpubox\n");
     host = `127.0.0.1:${await freePort()}`;
     const config = {
       version: "0.1",
@@ -147,7 +148,7 @@ describeWithEngine("images from a real registry", () => {
   test("`images update` prints old and new digest and writes the new one", async () => {
     const printed = await output(
       process.execPath,
-      programOf({ dir: packageDir }, ["images", "update", "--project", dir]),
+      programOf({ dir: packageDir }, ["--project", dir, "images", "update"]),
     );
     expect(printed).toMatch(new RegExp(`^edge .*${digests[0]} -> ${digests[1]}`, "m"));
     expect(readLock(dir).edge.digest).toBe(digests[1]);

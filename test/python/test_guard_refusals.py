@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import gzip
 import json
 
 import pytest
@@ -50,6 +51,23 @@ def test_every_error_is_in_the_form_of_the_api(messages, said, path):
 def test_an_error_that_is_in_it_is_passed_on_byte_for_byte(path):
     body = b'{"error":  {"message": "no", "code": "x"}}'
     assert ask(Guarded(text(429, body, b"application/json")), path, b'{"model":"m"}', JSON).body == body
+
+
+@pytest.mark.parametrize(
+    "body,passed",
+    [(b'{"error": {"message": "no"}}', True), (b'{"detail": "Not Found"}', False), (b"Internal Server Error" * 50, False)],
+)
+def test_an_error_that_was_compressed_is_read_as_it_was_and_goes_out_as_its_header_says(body, passed):
+    packed = gzip.compress(body)
+    headers = [(b"content-type", b"application/json"), (b"content-encoding", b"gzip")]
+    messages = [
+        {"type": "http.response.start", "status": 404, "headers": headers},
+        {"type": "http.response.body", "body": packed},
+    ]
+    client = ask(Guarded(messages), "/v1/chat/completions", b'{"model":"m"}', JSON)
+    said = dict(client.got[0]["headers"]).get(b"content-encoding")
+    assert (said, client.body == packed) == ((b"gzip", True) if passed else (None, False))
+    assert "error" in json.loads(gzip.decompress(client.body) if said else client.body)
 
 
 @pytest.mark.parametrize("path", ["/key/list", "/ui/x", "/model/info"])
