@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
 import { editStack, exportsIn, inShell } from "../support/box";
@@ -41,9 +42,10 @@ if (!able)
   const seen = (port = 4880) => handshake(port, { servername: HOST, address });
 
   beforeAll(async () => {
-    address = await output("docker", [
-      ...["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"],
-    ]);
+    // Docker does not name the gateway of its default bridge before its second start.
+    const bridge = networkInterfaces().docker0?.find(({ family }) => family === "IPv4");
+    if (!bridge) throw new Error("Docker's default bridge has no address");
+    address = bridge.address;
     project = makeProject(STACK, 4880, { cache: { mode: "none" }, database: { mode: "none" } });
     const pebble = pebbleFiles(
       join(project.dir, "pebble"),
