@@ -1,6 +1,5 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
 import { editStack, exportsIn, inShell } from "../support/box";
@@ -43,9 +42,8 @@ if (!able)
 
   beforeAll(async () => {
     // Docker does not name the gateway of its default bridge before its second start.
-    const bridge = networkInterfaces().docker0?.find(({ family }) => family === "IPv4");
-    if (!bridge) throw new Error("Docker's default bridge has no address");
-    address = bridge.address;
+    const bridge = await output("ip", ["-4", "-oneline", "address", "show", "docker0"]);
+    address = /inet ([\d.]+)/.exec(bridge)![1]!;
     project = makeProject(STACK, 4880, { cache: { mode: "none" }, database: { mode: "none" } });
     const pebble = pebbleFiles(
       join(project.dir, "pebble"),
