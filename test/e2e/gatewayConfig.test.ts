@@ -100,11 +100,12 @@ const KEY = "sk-elsewhere-0123456789abcdef";
     2 * MINUTE,
   );
 
-  test("a profile that is none is refused with the nearest one", async () => {
+  test("a profile that is none is refused with those that there are", async () => {
     const said = await gpubox(project, "gateway-config", "--profile", "stateles");
     expect([said.code, said.stderr]).toEqual([
-      1,
-      'error: There is no profile "stateles".\n       Did you mean "stateless"?\n',
+      2,
+      "error: option '--profile <profile>' argument 'stateles' is invalid. Allowed choices are stateful, stateless.\n" +
+        "Add --help to see how it is used.\n",
     ]);
   });
 });

@@ -146,8 +146,11 @@ INSERT INTO "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_g
       gpubox(project, "usage", "--by", "user"),
       gpubox(project, "usage", "--since", "1 month"),
     ]);
-    expect([usage?.stdout.slice(0, 13), keys?.stdout.slice(0, 12)]).toEqual(["gpubox usage", "gpubox keys"]);
-    expect(by).toMatchObject({ code: 1, stderr: expect.stringContaining('Spend is not told by "user".') });
+    expect([usage?.stdout.slice(0, 19), keys?.stdout.slice(0, 18)]).toEqual([
+      "Usage: gpubox usage",
+      "Usage: gpubox keys",
+    ]);
+    expect(by).toMatchObject({ code: 2, stderr: expect.stringContaining("argument 'user' is invalid") });
     expect(since).toMatchObject({ code: 1, stderr: expect.stringContaining('"1 month" is no time.') });
   });
 
