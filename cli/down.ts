@@ -2,7 +2,8 @@ import { createInterface } from "node:readline/promises";
 import { composeDown, isComposeBox } from "../operations/compose/composeEngine";
 import { removeVolume, VOLUMES } from "../operations/down/volumes";
 import { livingJobs } from "../operations/jobs/list";
-import { output, run, UserError } from "../platform/process";
+import { dockerAt } from "../platform/docker/client";
+import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
 import { restoreCheckpoint } from "../platform/pulumi/checkpoint";
 import { findPulumi, pulumi } from "../platform/pulumi/engine";
@@ -49,21 +50,14 @@ export const definition = hostCommand("down")
             "The lines above say why; run `gpubox down` again.",
           );
       }
+      const docker = dockerAt(plan.docker);
       if (await isComposeBox(plan)) {
         await composeDown({ projectDir, plan, log: say });
         // Pulumi does this itself: the owner is one of its resources.
-        if (plan.owner) await output("sh", ["-c", plan.owner.remove], { env: { DOCKER_HOST: plan.docker } });
+        if (plan.owner) await docker.scriptOutput(plan.owner.remove);
       }
       for (const name of options.volume) await removeVolume(plan, name, say);
-      const left = await run("docker", [
-        "-H",
-        plan.docker,
-        "volume",
-        "ls",
-        "-q",
-        "--filter",
-        `name=^${plan.prefix}-`,
-      ]);
+      const left = await docker.run(["volume", "ls", "-q", "--filter", `name=^${plan.prefix}-`]);
       const kept = left.stdout.trim().split("\n").filter(Boolean);
       for (const volume of kept)
         say(

@@ -1,6 +1,6 @@
-import { spawnSync } from "node:child_process";
 import type { BoxPlan } from "../configs/kit/types";
 import { servicesOf } from "../configs/plan/box";
+import { dockerAt } from "../platform/docker/client";
 import { UserError } from "../platform/process";
 
 /** Milliseconds for an answer of the engine. */
@@ -20,9 +20,9 @@ export function requireBuiltImages(plan: BoxPlan): void {
   const all = [...servicesOf(plan), plan.gateway].map(({ container }) => container.image);
   const built = [...new Set(all)].filter((image) => image.startsWith(BUILT));
   if (built.length === 0) return;
-  const args = ["-H", plan.docker, "image", "inspect", "--format", "{{.Id}}", ...built];
-  const { stderr } = spawnSync("docker", args, { encoding: "utf8", timeout: ANSWER_MS, env: process.env });
-  const missing = built.filter((image) => stderr?.includes(`No such image: ${image}`));
+  const args = ["image", "inspect", "--format", "{{.Id}}", ...built];
+  const { stderr } = dockerAt(plan.docker).runSync(args, ANSWER_MS);
+  const missing = built.filter((image) => stderr.includes(`No such image: ${image}`));
   if (missing.length === 0) return;
   throw new UserError(
     `The host lacks images that no registry has: ${missing.join(", ")}.`,

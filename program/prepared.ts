@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ConfigError } from "../configs/kit/problems";
 import type { BoxPlan } from "../configs/kit/types";
+import type { ModelLock } from "../configs/models/facts";
 import { parseStack, type RawStack } from "../configs/parse";
 import { planBox } from "../configs/plan/box";
 import { ownerOf } from "../configs/plan/owner";
@@ -19,6 +20,8 @@ import { requireBuiltImages } from "./builtImages";
 export interface Prepared {
   config: StackConfig;
   plan: BoxPlan;
+  /** What is known of the models, as the plan was made from it. */
+  lock: ModelLock;
 }
 
 /**
@@ -51,7 +54,7 @@ export function prepared(
     assets: loadAssets(),
   });
   if (reached && !pulumi.runtime.isDryRun()) requireBuiltImages(plan);
-  return { config, plan };
+  return { config, plan, lock };
 }
 
 /** A preview is of the state and needs no host: on a runner that cannot reach it, it says so. Returns whether it was reached. */

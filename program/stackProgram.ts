@@ -9,7 +9,6 @@ import { gpuWords } from "../operations/preview/gpus";
 import { portText } from "../operations/preview/inputs";
 import { portsOf } from "../operations/preview/resources";
 import { readDeployed } from "../platform/stack/history";
-import { readModelLock } from "../platform/stack/modelLock";
 import { readPulumiConfig } from "../platform/stack/pulumiConfig";
 import { beginUp, endUp, unfinishedUp, unfinishedWords } from "../platform/stack/unfinished";
 import { prepared, withoutStackTrace } from "./prepared";
@@ -48,7 +47,7 @@ export function stackProgram(projectDir: string): StackOutputs {
 
 function run(projectDir: string): StackOutputs {
   const { raw, secrets } = readPulumiConfig(projectDir);
-  const { config, plan } = prepared(projectDir, raw, secrets, hostId.safeParse(raw.values.hostId).data);
+  const { config, plan, lock } = prepared(projectDir, raw, secrets, hostId.safeParse(raw.values.hostId).data);
   const unfinished = unfinishedUp(projectDir, plan.stack);
   if (unfinished) pulumi.log.warn(unfinishedWords(unfinished));
   for (const sentence of changeNotices(readDeployed(projectDir, plan.stack), plan)) pulumi.log.warn(sentence);
@@ -63,7 +62,7 @@ function run(projectDir: string): StackOutputs {
     endpoint: plan.endpoint,
     adminEndpoint: plan.adminEndpoint,
     models: plan.models,
-    gpus: gpuWords({ config: withoutLeftOut(config, raw.secrets), lock: readModelLock(projectDir) }),
+    gpus: gpuWords({ config: withoutLeftOut(config, raw.secrets), lock }),
     ports: Object.fromEntries(portsOf(plan).map((port) => [portText(port), port.container])),
     policy: policyWords(plan.policy),
     notes: plan.notes,
