@@ -23,18 +23,20 @@ export interface SecretStore {
  * Generates those of `names` that are missing and stores them: in the stack's config through the engine, or in a file of
  * mode 0600 without one. A file from the time before the engine is taken over first, then removed: the salt key must never
  * change. Logs one line for each step that did something, never a value.
+ *
+ * @returns every secret of the stack, as `readSecrets` does
  * @throws UserError where file and stack config contradict each other, and where only an engine can read the stack's secrets.
  */
 export async function ensureSecrets(
   options: SecretStore & { names: readonly string[]; log: Log },
-): Promise<void> {
+): Promise<Secrets> {
   const { engine, names, projectDir, stack, log } = options;
   if (engine) await takeOverFile({ ...options, engine });
   const present = await readSecrets(options);
   // A key that stands in the config in plain text is the validation's to report, not ours to overwrite.
   const configured = Object.keys(stackConfig(projectDir, stack));
   const missing = names.filter((name) => present[name] === undefined && !configured.includes(name));
-  if (missing.length === 0) return;
+  if (missing.length === 0) return present;
   const fresh = Object.fromEntries(missing.map((name) => [name, generate(name)]));
   if (engine) await store(engine, stack, fresh);
   else writeFile(projectDir, stack, { ...present, ...fresh });
@@ -42,6 +44,7 @@ export async function ensureSecrets(
     ? `\`pulumi config get ${namespace}${missing[0]}\` shows one`
     : `they lie in .gpubox/secrets.${stack}.json`;
   log(`  made the secrets ${missing.join(", ")}; ${howToRead}`);
+  return { ...present, ...fresh };
 }
 
 /**
