@@ -24,6 +24,12 @@ export const hasDocker = spawnSync("docker", ["version"]).status === 0;
 /** True where a Pulumi CLI is on PATH. */
 export const hasPulumi = spawnSync("pulumi", ["version"]).status === 0;
 
+/** What a test's project is made of. */
+export interface Parts {
+  program?: "bundled" | "sources";
+  gateway?: "litellm" | "stub";
+}
+
 /** The program, and what an index.ts imports. */
 const BUNDLES = ["dist/gpubox.cjs", "dist/index.cjs"];
 
@@ -33,6 +39,7 @@ const made = new Set<string>();
 /**
  * Makes the copy and its stack config. `port` and the next one have to be free.
  *
+ * @param gateway `stub`: a stand-in that is ready at once, where LiteLLM is not the subject. Default: `litellm`.
  * @param program `bundled`: the stack runs what the package brings, as a user's own repository does. `sources`: it runs the
  *   checkout's own index.ts, which takes 1.5 s of CPU longer at each `up` and preview. Default: `bundled`.
  */
@@ -40,7 +47,7 @@ export function makeProject(
   stack: string,
   port: number,
   config: Record<string, unknown> = {},
-  program: "bundled" | "sources" = "bundled",
+  { program = "bundled", gateway = "litellm" }: Parts = {},
 ): TestProject {
   const dir = mkdtempSync(join(tmpdir(), `gpubox-${stack}-`));
   const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: packageDir });
@@ -51,6 +58,10 @@ export function makeProject(
     cpSync(join(packageDir, file), join(dir, file), { preserveTimestamps: true });
   }
   symlinkSync(join(packageDir, "node_modules"), join(dir, "node_modules"));
+  if (gateway === "stub") {
+    rmSync(join(dir, "images/gateway"), { recursive: true });
+    cpSync(join(packageDir, "test/support/stubGateway"), join(dir, "images/gateway"), { recursive: true });
+  }
   if (program === "bundled") {
     const index = readFileSync(join(dir, "templates/project/index.ts"), "utf8");
     writeFileSync(join(dir, "index.ts"), index.replace('"gpubox"', '"./dist/index.cjs"'));
