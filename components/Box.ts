@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { modelServers } from "../configs/kit/services";
 import type { SecretValues } from "../configs/kit/text";
 import type { BoxPlan } from "../configs/kit/types";
-import { backendName } from "../configs/plan/backend";
+import { backendName } from "../configs/plan/model";
 import { Backend, type ServerPlan, weightSteps } from "./Backend";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
