@@ -1,14 +1,16 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { modelServers } from "../configs/kit/services";
-import type { SecretValues } from "../configs/kit/text";
-import type { BoxPlan } from "../configs/kit/types";
-import { backendName } from "../configs/plan/backend";
-import { Backend, type ServerPlan, weightSteps } from "./Backend";
+import { renderText, type SecretValues } from "../configs/kit/text";
+import type { BoxPlan, ServicePlan, StepPlan } from "../configs/kit/types";
+import { backendName } from "../configs/plan/model";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
 import { Observability } from "./Observability";
-import { Cache, Certificates, Database, Edge, Slot } from "./Service";
+import { Cache, Certificates, Database, Edge, Server, Slot, Valve } from "./Service";
+
+/** Long enough for the largest models on a slow line; the download itself gives up when nothing comes any more. */
+const DOWNLOAD_LIMIT = "24h";
 
 export interface BoxArgs {
   plan: BoxPlan;
@@ -90,4 +92,78 @@ export class Box extends pulumi.ComponentResource {
     this.endpoint = pulumi.output(plan.endpoint);
     this.registerOutputs({ endpoint: this.endpoint });
   }
+}
+
+/** What a plan says of a model's part of the box. */
+interface ServerPlan {
+  valve: ServicePlan;
+  /** Absent for a model that a slot loads. */
+  service?: ServicePlan;
+  weights: StepPlan[];
+}
+
+export interface BackendArgs {
+  host: Host;
+  plan: ServerPlan;
+  secrets: pulumi.Output<SecretValues>;
+  /** Steps that bring model files to the host, by name. */
+  weights: Map<string, local.Command>;
+  /** What has to be on the host before any backend starts. */
+  after?: pulumi.Resource[];
+}
+
+/** A model on this host: the valve that the gateway reaches it through, its files, and its server where it has one of its own. */
+export class Backend extends pulumi.ComponentResource {
+  /** Opens when the model is loaded and the valve passes. */
+  readonly ready: pulumi.Resource[];
+  /** A gateway that routes here has to be gone before these may be. */
+  readonly containers: pulumi.Resource[];
+  /** Opens when the model's files are on the host. */
+  readonly stored: pulumi.Resource[];
+
+  constructor(name: string, args: BackendArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:Backend", name, {}, opts);
+    const { host, plan, secrets } = args;
+    const valve = new Valve(`${name}-valve`, { host, plan: plan.valve, secrets }, { parent: this });
+    this.stored = plan.weights.flatMap(({ name }) => args.weights.get(name) ?? []);
+    const server =
+      plan.service &&
+      new Server(
+        `${name}-server`,
+        { host, plan: plan.service, secrets, after: [...this.stored, ...(args.after ?? [])] },
+        { parent: this },
+      );
+    const services = server ? [valve, server] : [valve];
+    this.ready = services.map(({ ready }) => ready);
+    this.containers = services.map(({ container }) => container);
+    this.registerOutputs({});
+  }
+}
+
+/** The steps that bring model files to the host, by name: models that share a file share the step. */
+function weightSteps(
+  host: Host,
+  plans: StepPlan[],
+  secrets: pulumi.Output<SecretValues>,
+): Map<string, local.Command> {
+  const distinct = new Map(plans.map((plan) => [plan.name, plan]));
+  return new Map(
+    [...distinct.values()].map(({ name, script, stdin }) => [
+      name,
+      new local.Command(
+        name,
+        {
+          create: script,
+          stdin: stdin && pulumi.secret(secrets.apply((values) => renderText(stdin, values))),
+          environment: host.environment,
+          addPreviousOutputInEnv: false,
+        },
+        {
+          parent: host,
+          dependsOn: [host.space],
+          customTimeouts: { create: DOWNLOAD_LIMIT, update: DOWNLOAD_LIMIT },
+        },
+      ),
+    ]),
+  );
 }

@@ -4,10 +4,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { DRAIN, limited, PROVE, SWITCH } from "../configs/kit/steps";
 import { renderText, type SecretValues } from "../configs/kit/text";
 import type { GatewayPlan, StepPlan } from "../configs/kit/types";
-import { containerArgs } from "./arguments";
 import type { Host } from "./Host";
 import { HostFiles } from "./HostFiles";
-import type { Edge } from "./Service";
+import { containerArgs, type Edge } from "./Service";
 
 export interface GatewayArgs {
   host: Host;

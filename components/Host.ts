@@ -3,8 +3,17 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { servicesOf } from "../configs/kit/services";
 import { renderText } from "../configs/kit/text";
-import type { BoxPlan, ContainerPlan, NetworkPlan, OwnerPlan, SpacePlan } from "../configs/kit/types";
-import type { NetworkNames } from "./arguments";
+import type {
+  BoxPlan,
+  ContainerPlan,
+  NetworkPlan,
+  NetworkRole,
+  OwnerPlan,
+  SpacePlan,
+} from "../configs/kit/types";
+
+/** Network role to the name of the network on the host. */
+export type NetworkNames = Record<NetworkRole, string>;
 
 /** The machine that a box runs on: its Docker engine, the box's private networks, and the images on it. Networks of others are known by name. */
 export class Host extends pulumi.ComponentResource {

@@ -5,7 +5,7 @@ import { saltFingerprint, secretFacts } from "../configs/secrets/facts";
 import type { sections } from "../configs/stack/config";
 import { readBoxFiles } from "../platform/stack/boxFiles";
 import { readHostFiles } from "../platform/stack/hostCertificates";
-import { prepared, withoutStackTrace } from "./prepared";
+import { prepared, withoutStackTrace } from "./stackProgram";
 
 type Section<Name extends keyof typeof sections> = z.input<(typeof sections)[Name]>;
 

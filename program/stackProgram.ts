@@ -1,17 +1,34 @@
+import "../platform/pulumi/stackTraces";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { Box } from "../components/Box";
 import { recordGeneration } from "../components/Record";
+import { ConfigError } from "../configs/kit/problems";
+import type { BoxPlan } from "../configs/kit/types";
+import type { ModelLock } from "../configs/models/facts";
+import { parseStack, type RawStack } from "../configs/parse";
+import { planBox } from "../configs/plan/box";
 import { changeNotices } from "../configs/plan/changeNotices";
+import { ownerOf } from "../configs/plan/owner";
 import { policyWords } from "../configs/policy/judge";
+import { saltFingerprint } from "../configs/secrets/facts";
+import type { StackConfig } from "../configs/stack/config";
 import { withoutLeftOut } from "../configs/stack/optionalModels";
 import { gpuWords } from "../operations/preview/gpus";
 import { portText } from "../operations/preview/inputs";
 import { portsOf } from "../operations/preview/resources";
+import { checkJoinedNetworks } from "../operations/up/foreignNetworks";
+import { UserError } from "../platform/process";
+import { standInForEngine } from "../platform/ssh/absentEngine";
+import { connectHost } from "../platform/ssh/connection";
+import { loadAssets } from "../platform/stack/assets";
 import { readDeployed } from "../platform/stack/history";
+import { readModelLock } from "../platform/stack/modelLock";
+import { checkPlace } from "../platform/stack/owner";
 import { readPulumiConfig } from "../platform/stack/pulumiConfig";
+import { readResolved } from "../platform/stack/resolved";
 import { beginUp, endUp, unfinishedUp, unfinishedWords } from "../platform/stack/unfinished";
-import { prepared, withoutStackTrace } from "./prepared";
+import { requireBuiltImages } from "./builtImages";
 
 const hostId = z.string();
 
@@ -67,4 +84,68 @@ function run(projectDir: string): StackOutputs {
     policy: policyWords(plan.policy),
     notes: plan.notes,
   };
+}
+
+export interface Prepared {
+  config: StackConfig;
+  plan: BoxPlan;
+  /** What is known of the models, as the plan was made from it. */
+  lock: ModelLock;
+}
+
+/**
+ * What has to be done before the first resource: parses the config, connects the host, sees that the box there is this
+ * stack's, makes the plan, and sees that its images can be had.
+ *
+ * @param secrets values by name
+ * @param hostId the engine that the stack's file remembers
+ * @throws ConfigError with every mistake of the config; UserError where the host is not ready for it
+ */
+export function prepared(
+  projectDir: string,
+  raw: RawStack,
+  secrets: Record<string, string>,
+  hostId: string | undefined,
+): Prepared {
+  const lock = readModelLock(projectDir);
+  const config = parseStack({ ...raw, lock });
+  const fingerprint = saltFingerprint(secrets.saltKey ?? "");
+  const reached = reachHost(projectDir, config, () => {
+    checkPlace(config, ownerOf(config.stack, fingerprint), hostId);
+    checkJoinedNetworks(config);
+  });
+  const plan = planBox({
+    config,
+    lock,
+    secrets: raw.secrets,
+    saltFingerprint: fingerprint,
+    resolved: readResolved(projectDir, raw.stack),
+    assets: loadAssets(),
+  });
+  if (reached && !pulumi.runtime.isDryRun()) requireBuiltImages(plan);
+  return { config, plan, lock };
+}
+
+/** A preview is of the state and needs no host: on a runner that cannot reach it, it says so. Returns whether it was reached. */
+function reachHost(projectDir: string, { stack, host }: StackConfig, then: () => void): boolean {
+  try {
+    connectHost(projectDir, { stack, host });
+  } catch (error) {
+    if (!pulumi.runtime.isDryRun() || !(error instanceof UserError)) throw error;
+    pulumi.log.warn(`Preview without the host: ${error.message}`);
+    standInForEngine(projectDir, stack);
+    return false;
+  }
+  then();
+  return true;
+}
+
+/** Pulumi shows a RunError without a stack trace: these are mistakes of a config, not of the program. */
+export function withoutStackTrace<Made>(make: () => Made): Made {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof UserError) throw new pulumi.RunError(error.message);
+    throw error;
+  }
 }

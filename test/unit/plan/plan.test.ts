@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { parse } from "yaml";
-import { goDuration } from "../../../components/arguments";
+import { goDuration } from "../../../components/Service";
 import { hashOf, renderText, shellQuote, stableJson } from "../../../configs/kit/text";
 import type { BoxPlan } from "../../../configs/kit/types";
 import { connectionPool } from "../../../configs/litellm/pool";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { parse } from "yaml";
-import { containerArgs } from "../../../components/arguments";
+import { containerArgs } from "../../../components/Service";
 import { readyDeadline } from "../../../configs/engines/container";
 import { renderText } from "../../../configs/kit/text";
 import { parseStack } from "../../../configs/parse";

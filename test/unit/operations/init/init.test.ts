@@ -149,5 +149,5 @@ test("what a template copies is the same as in this repository", () => {
   const [project, ours] = [template("Pulumi.yaml"), own("Pulumi.yaml")].map((text) => parse(text));
   expect({ ...project, description: "" }).toEqual({ ...ours, description: "" });
   // One program in a checkout and in a project: only the place that it imports from differs.
-  expect(template("index.ts").replace('"gpubox"', '"./program"')).toBe(own("index.ts"));
+  expect(template("index.ts").replace('"gpubox"', '"./program/stackProgram"')).toBe(own("index.ts"));
 });
