@@ -171,7 +171,7 @@ test("it is compared with what it merges into, and a stack's file that goes is n
   expect(text).toContain("`gpubox:gateway.drainTimeout`: not set → `61`");
   expect(text).not.toContain("maxModelLen");
   expect(text).toContain(
-    "## gpubox preview: old\n\n**Pulumi.old.yaml is removed, which by itself deletes nothing: its box goes on as it is, ",
+    "## gpubox preview: old\n\n**Pulumi.old.yaml is removed. That alone deletes nothing: its box keeps running, ",
   );
 });
 

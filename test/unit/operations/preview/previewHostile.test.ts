@@ -40,6 +40,8 @@ const hostile = fc.oneof(
     "$x^2$",
     "",
     " ",
+    "  two spaces",
+    "      code to Markdown",
     "*a* _b_ ~~c~~",
   ),
   fc.string({ unit: fc.constantFrom(..."`<>&*_#[]()!|~\\\n\r\t-+=1.:/@$ ax") }),
@@ -100,6 +102,15 @@ describe("whatever stands in a config, a comment on a pull request", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  test("stays at its depth when it begins with spaces", () => {
+    const preview = {
+      ...previewWith(Array(9).fill("x")),
+      destinations: [{ who: "  pod", after: undefined }],
+    };
+    expect(previewMarkdown(preview)).toContain("\n- pod: nothing");
+    expect(previewText(preview)).toContain("\n  pod: nothing");
   });
 
   test("names every mistake on one line", () => {
