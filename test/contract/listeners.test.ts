@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { hasOpenssl } from "../support/certificates";
 import { isModern, KEY, LIMIT, type Listener, Listeners, type Runner, runners } from "../support/listeners";
-import { type RawAnswer, sendH2, sendRaw } from "../support/rawClient";
+import { sendRaw, type UndecodedAnswer } from "../support/rawHttp";
+import { sendH2 } from "../support/rawHttp2";
 
 const found = runners();
 if (found.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image gpubox/edge (gpubox images)");
@@ -24,11 +25,17 @@ describeHaproxy("%s HAProxy", (_, runner) => {
   const box = new Listeners(runner as Runner);
   const modern = isModern(runner as Runner) ? test : test.skip;
   const raw = (name: Listener, ...pieces: (string | Buffer)[]) =>
-    sendRaw(box.ports[name], pieces, { tls: name.includes("TLS") });
+    sendRaw(
+      {
+        port: box.ports[name],
+        ...(name.includes("TLS") ? { tls: { alpn: "http/1.1", servername: "localhost" } } : {}),
+      },
+      pieces,
+    );
   const head = (lines: string[], method = "GET", path = PATH) =>
     `${[`${method} ${path} HTTP/1.1`, "Host: localhost", ...lines].join("\r\n")}\r\n\r\n`;
   const keyed = [`Authorization: Bearer ${KEY}`];
-  const errorOf = ({ body }: Pick<RawAnswer, "body">) =>
+  const errorOf = ({ body }: Pick<UndecodedAnswer, "body">) =>
     JSON.parse(body.replace(/^[0-9a-f]+\r\n/, "").split("\r\n")[0]!);
 
   beforeAll(() => box.open(), MINUTE);
@@ -139,7 +146,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
     async function isBounded(
       name: Listener,
       bytes: number,
-      answer: RawAnswer | { status: number; text: string },
+      answer: UndecodedAnswer | { status: number; text: string },
     ) {
       const expected = bytes > limitOf(name) ? 413 : 200;
       expect(answer.status).toBe(expected);
