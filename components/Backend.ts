@@ -5,13 +5,13 @@ import type { ServicePlan, StepPlan } from "../configs/kit/types";
 import type { Host } from "./Host";
 import { Server, Valve } from "./Service";
 
-/** Long enough for the largest models on a slow line; the download itself gives up when nothing comes any more. */
+/** Long enough for the largest models on a slow line. The download itself gives up when no more data arrives. */
 const DOWNLOAD_LIMIT = "24h";
 
-/** What a plan says of a model's part of the box. */
+/** The plan's values for a model's part of the box. */
 export interface ServerPlan {
   valve: ServicePlan;
-  /** Absent for a model that a slot loads. */
+  /** Absent for a model in a slot. */
   service?: ServicePlan;
   weights: StepPlan[];
 }
@@ -26,11 +26,11 @@ export interface BackendArgs {
   after?: pulumi.Resource[];
 }
 
-/** A model on this host: the valve that the gateway reaches it through, its files, and its server where it has one of its own. */
+/** A model on this host: the gateway's valve to it, its files, and its server unless a slot loads it. */
 export class Backend extends pulumi.ComponentResource {
-  /** Opens when the model is loaded and the valve passes. */
+  /** Opens when the model is loaded and the valve passes requests. */
   readonly ready: pulumi.Resource[];
-  /** A gateway that routes here has to be gone before these may be. */
+  /** Pulumi deletes gateways that route here before it deletes these. */
   readonly containers: pulumi.Resource[];
   /** Opens when the model's files are on the host. */
   readonly stored: pulumi.Resource[];

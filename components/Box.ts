@@ -12,7 +12,7 @@ import { Cache, Certificates, Database, Edge, Slot } from "./Service";
 
 export interface BoxArgs {
   plan: BoxPlan;
-  /** Secret values by name; they go into files on the host and nowhere else. */
+  /** Secret values by name. They go only into files on the host. */
   secrets: pulumi.Output<SecretValues>;
 }
 
@@ -43,7 +43,7 @@ export class Box extends pulumi.ComponentResource {
       new Backend(`${name}-${backendName(instance)}`, { host, plan, secrets, weights, after: locks }, within);
     const backends = plan.backends.map((one) => backend(one.instance, one));
     const slots = plan.slots.map(({ service, members }) => {
-      // Under the same names as with servers of their own: a model that changes its start keeps its valve.
+      // The same resource names for models with and without a slot: a model that changes its start keeps its valve.
       const models = members.map((member) => backend(member.model, member));
       const after = [...models.flatMap(({ stored }) => stored), ...(locks ?? [])];
       const server = new Slot(
@@ -57,7 +57,7 @@ export class Box extends pulumi.ComponentResource {
     const certificates = (after: pulumi.Resource[]) =>
       plan.certificates &&
       new Certificates(`${name}-certificates`, { host, plan: plan.certificates, secrets, after }, within);
-    // A certificate that cannot be had must not cost the edge that runs.
+    // A certificate that cannot be obtained must not stop the running edge.
     const first = plan.certificates?.order === "before-edge" ? certificates([]) : undefined;
     const edge = new Edge(
       `${name}-edge`,

@@ -12,13 +12,13 @@ export interface ServiceArgs {
   host: Host;
   plan: ServicePlan;
   secrets: pulumi.Output<SecretValues>;
-  /** What has to be done before the present container may be stopped for a new one. */
+  /** What has to be done before the present container may stop for a new one. */
   after?: pulumi.Resource[];
 }
 
 /**
- * A stop-first container with its files, its volume and a gate that opens when it is healthy. Each kind of container is a
- * class below, with a type token of its own: the token is a part of every URN and never changes.
+ * A stop-first container with its files, its volume and a gate that opens when it is healthy. Each kind of container is
+ * a class below with its own type token: the token is part of every URN and never changes.
  */
 export abstract class Service extends pulumi.ComponentResource {
   readonly container: docker.Container;
@@ -60,7 +60,9 @@ export abstract class Service extends pulumi.ComponentResource {
   }
 }
 
-/** HAProxy: owns the port, sends traffic to the proven gateway only, closes every route that is not for clients. */
+/**
+ * HAProxy: owns the ports, sends traffic only to the proven gateway, and closes every route that is not for clients.
+ */
 export class Edge extends Service {
   constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("gpubox:index:Edge", name, args, opts);

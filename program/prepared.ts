@@ -20,17 +20,17 @@ import { requireBuiltImages } from "./builtImages";
 export interface Prepared {
   config: StackConfig;
   plan: BoxPlan;
-  /** What is known of the models, as the plan was made from it. */
+  /** The model lock that the plan was made from. */
   lock: ModelLock;
 }
 
 /**
- * What has to be done before the first resource: parses the config, connects the host, sees that the box there is this
- * stack's, makes the plan, and sees that its images can be had.
+ * Everything before the first resource: parses the config, connects the host, checks that the box there belongs to this
+ * stack, makes the plan, and checks that its images are available.
  *
  * @param secrets values by name
- * @param hostId the engine that the stack's file remembers
- * @throws ConfigError with every mistake of the config; UserError where the host is not ready for it
+ * @param hostId the engine recorded in the stack's file
+ * @throws ConfigError with every mistake of the config; UserError when the host is not ready for it
  */
 export function prepared(
   projectDir: string,
@@ -57,7 +57,10 @@ export function prepared(
   return { config, plan, lock };
 }
 
-/** A preview is of the state and needs no host: on a runner that cannot reach it, it says so. Returns whether it was reached. */
+/**
+ * A preview compares with the state and needs no host. It warns when this machine cannot reach it. Returns whether it
+ * did.
+ */
 function reachHost(projectDir: string, { stack, host }: StackConfig, then: () => void): boolean {
   try {
     connectHost(projectDir, { stack, host });
@@ -71,7 +74,7 @@ function reachHost(projectDir: string, { stack, host }: StackConfig, then: () =>
   return true;
 }
 
-/** Pulumi shows a RunError without a stack trace: these are mistakes of a config, not of the program. */
+/** Pulumi shows a RunError without a stack trace, because these are mistakes in a config, not in the program. */
 export function withoutStackTrace<Made>(make: () => Made): Made {
   try {
     return make();

@@ -23,18 +23,18 @@ export interface StackOutputs {
   adminEndpoint: string;
   /** Public names of the models. */
   models: string[];
-  /** Device to what runs on it, in words. */
+  /** What runs on each device, in words. */
   gpus: Record<string, string>;
-  /** Published port to the container that has it. */
+  /** Container of each published port. */
   ports: Record<string, string>;
-  /** What policies say of the stack. */
+  /** What policies say about the stack. */
   policy: string[];
   notes: string[];
 }
 
 /**
- * The whole program of a project whose stack configs have everything under `gpubox:`. Call it once, and export what it
- * returns.
+ * The whole program of a project whose stack configs keep everything under `gpubox:`. Call it once, and export its
+ * result.
  *
  * @param projectDir folder of the project's Pulumi.yaml
  * @throws pulumi.RunError with every mistake of the stack config, each with its path and a fix
@@ -56,7 +56,7 @@ function run(projectDir: string): StackOutputs {
   if (changes) beginUp(projectDir, plan.stack);
   const box = new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
   const record = recordGeneration(plan, box, { values: raw.values, boxes: raw.boxFiles });
-  // Known when the record is written, or needs not be: that is after everything else.
+  // Known when the record is written, after everything else.
   if (changes) record.id.apply(() => endUp(projectDir, plan.stack));
   return {
     endpoint: plan.endpoint,

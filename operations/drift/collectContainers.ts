@@ -8,7 +8,7 @@ import { healthText, mountText, publishText, type Settings } from "./settings";
 const MiB = 1024 ** 2;
 const NANOSECONDS = 1e9;
 
-/** Containers with the stack's label, with a name of the box, or on one of its networks; stopped ones too. */
+/** Containers with the stack's label, with a name of the box, or on one of its networks. Includes stopped ones. */
 export async function hostContainers(box: BoxPlan): Promise<HostContainer[]> {
   const { docker, prefix, stack } = box;
   const networks = new Set(box.networks.filter(({ external }) => !external).map(({ name }) => name));
@@ -25,7 +25,7 @@ export async function hostContainers(box: BoxPlan): Promise<HostContainer[]> {
   return found.map((one) => hostContainer(one, images));
 }
 
-/** Images by id and by reference. What a container has from its image is no difference. */
+/** Images by id and by reference, to tell settings that come from the image. */
 async function imagesById(docker: string, references: string[]): Promise<Map<string, InspectedImage>> {
   const images = new Map<string, InspectedImage>();
   for (const reference of new Set(references)) {
@@ -128,7 +128,7 @@ function settingsOf(one: InspectedContainer, image: InspectedImage | undefined):
   };
 }
 
-/** Capabilities as the plan writes them: newer engines leave the prefix out. */
+/** Capabilities as the plan writes them: newer engines omit the prefix. */
 function capability(name: string): string {
   return name.startsWith("CAP_") ? name : `CAP_${name}`;
 }

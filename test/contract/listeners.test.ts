@@ -45,7 +45,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
   });
 
   test.each(LEADING)(
-    "%s lead on, so that what is refused below is refused for its own sake",
+    "%s: a plain request passes, so that each refusal below has its own reason",
     async (name) => {
       const { status, body } = await raw(name, head([...keyed, "Content-Length: 2"], "POST"), "{}");
       expect([status, body]).toEqual([200, "2"]);
@@ -107,7 +107,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
       expect(box.origin.requests).toEqual([]);
     });
 
-    test.each(LEADING)("%s pass no 101 on that nobody asked for", async (name) => {
+    test.each(LEADING)("%s: an unrequested 101 does not pass", async (name) => {
       const answer = await raw(name, head(keyed, "GET", `${PATH}?as=101`));
       expect([502, 503]).toContain(answer.status);
       expect(answer.text).not.toContain("frames");
@@ -258,7 +258,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
       },
     );
 
-    test.each(LEADING)("%s: one that is cut looks cut", async (name) => {
+    test.each(LEADING)("%s: a truncated one looks truncated", async (name) => {
       expect((await raw(name, head(keyed, "POST", `${PATH}?as=whole`))).body.endsWith("\r\n0\r\n\r\n")).toBe(
         true,
       );
@@ -295,7 +295,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
     ];
     const asking = ["clients", "clients by TLS", "admin", "admin by TLS", "job"] as const;
 
-    test.each(asking)("%s: a bad one beside a good one is a 401, wherever they are", async (name) => {
+    test.each(asking)("%s: a bad one next to a good one is a 401, in any place", async (name) => {
       for (const [, good] of places)
         for (const [, bad] of places) {
           if (good === bad) continue;
@@ -317,7 +317,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
     });
 
     test.each(["clients", "admin", "job"] as const)(
-      "%s: one that nobody judges does not reach the gateway",
+      "%s: one in an unchecked place does not reach the gateway",
       async (name) => {
         const others = ["x-litellm-api-key", "x-goog-api-key", "Ocp-Apim-Subscription-Key"];
         const { status } = await raw(
@@ -329,7 +329,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
       },
     );
 
-    test("the port of a model asks for its key alone", async () => {
+    test("the port of a model accepts only its own key", async () => {
       expect((await raw("direct", head([places[0]![1](BAD), places[1]![1](GOOD)]))).status).toBe(401);
       expect((await raw("direct", head([places[0]![1](GOOD), places[1]![1](GOOD)]))).status).toBe(200);
     });
