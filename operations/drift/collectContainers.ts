@@ -18,26 +18,14 @@ export async function hostContainers(box: BoxPlan): Promise<HostContainer[]> {
       Name.startsWith(`${prefix}-`) ||
       Object.keys(NetworkSettings.Networks).some((name) => networks.has(name)),
   );
-  const images = await imagesById(
-    docker,
-    found.flatMap(({ Image, Config }) => [Image, Config.Image]),
-  );
+  // What a container has from its image is no difference.
+  const images = await dockerAt(docker).images(found.flatMap(({ Image, Config }) => [Image, Config.Image]));
   return found.map((one) => hostContainer(one, images));
-}
-
-/** Images by id and by reference, to tell settings that come from the image. */
-async function imagesById(docker: string, references: string[]): Promise<Map<string, InspectedImage>> {
-  const images = new Map<string, InspectedImage>();
-  for (const reference of new Set(references)) {
-    const image = await dockerAt(docker).image(reference);
-    if (image) images.set(reference, image);
-  }
-  return images;
 }
 
 /** References of images that are on the host. */
 export async function presentImages(docker: string, references: string[]): Promise<string[]> {
-  return [...(await imagesById(docker, references)).keys()];
+  return [...(await dockerAt(docker).images(references)).keys()];
 }
 
 function hostContainer(one: InspectedContainer, images: Map<string, InspectedImage>): HostContainer {

@@ -3,7 +3,8 @@ import type { SecretValues } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
 import { type DockerClient, dockerAt } from "../../platform/docker/client";
 import { UserError } from "../../platform/process";
-import { readState, type StackState } from "../../platform/pulumi/state";
+import type { Log } from "../../platform/project";
+import type { StateResource } from "../../platform/pulumi/state";
 import { collectDrift } from "./collect";
 import { drift } from "./drift";
 import { planRepairs } from "./repairs";
@@ -18,11 +19,14 @@ const STOP_SECONDS = "60";
  * @returns options for `pulumi up` with the resources to replace, in its own order
  * @throws UserError when the host refuses a step
  */
-export async function repairDrift(
-  options: StackState & { box: BoxPlan; secrets: SecretValues },
-): Promise<string[]> {
-  const { box, secrets, log } = options;
-  const { resources } = await readState(options);
+export async function repairDrift(options: {
+  box: BoxPlan;
+  /** What the stack's state knows. */
+  resources: StateResource[];
+  secrets: SecretValues;
+  log: Log;
+}): Promise<string[]> {
+  const { box, resources, secrets, log } = options;
   if (!resources.some(({ type }) => type === "docker:index/container:Container")) return [];
   const facts = await collectDrift({ box, gpus: [], secrets });
   const repairs = planRepairs(box, facts, drift(box, facts), resources);

@@ -19,7 +19,7 @@ import { clearDeadLock, removeOrphans, resolvePending } from "../../platform/pul
 import { connectHost } from "../../platform/ssh/connection";
 import { checkPlace, engineIdOf } from "../../platform/stack/owner";
 import { checkStackFile, planStack, readStack } from "../../platform/stack/planStack";
-import { ensureSecrets, findSecretStore, readSecrets, type Secrets } from "../../platform/stack/secrets";
+import { ensureSecrets, findSecretStore, type Secrets } from "../../platform/stack/secrets";
 import {
   rememberedHost,
   rememberHost,
@@ -66,8 +66,7 @@ export async function bringUp(options: UpOptions) {
     await selectStack(engine, stack);
     await clearDeadLock({ engine, stack, log });
   }
-  await ensureSecrets({ ...store, names: neededSecrets(early), log });
-  const secrets = await readSecrets(store);
+  const secrets = await ensureSecrets({ ...store, names: neededSecrets(early), log });
   if (secrets.saltKey) rememberSalt(projectDir, stack, secrets.saltKey);
   rememberVersion(projectDir, stack);
   const config = readStack(projectDir, stack, secrets);
@@ -148,9 +147,9 @@ async function convergeWithPulumi(
   log: Log,
 ): Promise<void> {
   const state = { engine, stack: plan.stack, log };
-  await resolvePending(state);
-  await removeOrphans({ ...state, docker: plan.docker, prefix: plan.prefix });
-  const anew = await repairDrift({ ...state, box: plan, secrets });
+  const { resources } = await resolvePending(state);
+  await removeOrphans({ stack: plan.stack, docker: plan.docker, prefix: plan.prefix, resources, log });
+  const anew = await repairDrift({ box: plan, resources, secrets, log });
   log(`\ncontainers, by Pulumi ${engine.version} (${servicesOf(plan).length} containers)`);
   const result = await pulumi(
     engine,

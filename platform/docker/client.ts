@@ -69,8 +69,8 @@ export interface DockerClient {
    * @throws UserError when the engine does not answer
    */
   networks(query?: Query): Promise<InspectedNetwork[]>;
-  /** An image by its reference or id; undefined when the engine does not have it. */
-  image(reference: string): Promise<InspectedImage | undefined>;
+  /** Images by the reference or id that was asked for, without those that the engine does not have. */
+  images(references: Iterable<string>): Promise<Map<string, InspectedImage>>;
   /** Whether the engine has every one of these images. */
   hasImages(...references: string[]): Promise<boolean>;
 }
@@ -125,9 +125,18 @@ export function dockerAt(host: string): DockerClient {
       if (ids.length === 0) return [];
       return z.array(networkSchema).parse(JSON.parse(await printed(["network", "inspect", ...ids])));
     },
-    async image(reference) {
-      const { code, stdout } = await client.run(["image", "inspect", reference]);
-      return code === 0 ? z.array(imageSchema).min(1).parse(JSON.parse(stdout))[0] : undefined;
+    async images(references) {
+      const asked = [...new Set(references)];
+      if (asked.length === 0) return new Map();
+      const { stdout, stderr } = await client.run(["image", "inspect", ...asked]);
+      const missing = new Set([...stderr.matchAll(/no such image: (\S+)/gi)].map(([, name]) => name));
+      const found = z.array(imageSchema).parse(JSON.parse(stdout || "[]"));
+      // The engine prints what it has in the order of the question.
+      const present = asked.filter((reference) => !missing.has(reference));
+      if (present.length === found.length) return new Map(present.map((one, at) => [one, found[at]!]));
+      const one =
+        asked.length === 1 ? [] : await Promise.all(asked.map((reference) => client.images([reference])));
+      return new Map(one.flatMap((image) => [...image]));
     },
     hasImages: async (...references) => (await client.run(["image", "inspect", ...references])).code === 0,
   };

@@ -126,9 +126,8 @@ const stackFile = z.object({ secretsprovider: z.string().optional() }).nullable(
 
 /**
  * Selects a stack and creates it in the state backend when it is new. From then on plain `pulumi` means this stack. An
- * existing `Pulumi.<stack>.yaml` keeps its text and gets an `encryptionsalt`.
- *
- * @throws UserError when the passphrase does not open the stack's secrets
+ * existing `Pulumi.<stack>.yaml` keeps its text and gets an `encryptionsalt`. Does not check the passphrase: read the
+ * secrets next, before anything that could fail halfway.
  */
 export async function selectStack(engine: PulumiEngine, stack: string): Promise<void> {
   // Pulumi does not create the folder of its file backend.
@@ -144,6 +143,4 @@ export async function selectStack(engine: PulumiEngine, stack: string): Promise<
     "--secrets-provider",
     provider,
   ]);
-  // `pulumi stack select` does not check the passphrase. Without this check a later command would fail halfway.
-  await pulumiOutput(engine, ["config", "--show-secrets", "--json", "--stack", stack]);
 }

@@ -126,8 +126,14 @@ const exported = z.object({
   }),
 });
 
+/** What the state has: resources, and operations that a killed run left open. */
+export interface KnownState {
+  resources: StateResource[];
+  pending: { type: string; resource: StateResource }[];
+}
+
 /** Reads a stack's state, without asking the host. */
-export async function readState({ engine, stack }: StackState) {
+export async function readState({ engine, stack }: StackState): Promise<KnownState> {
   const text = await pulumiOutput(engine, ["stack", "export", "--stack", stack]);
   const { deployment } = exported.parse(JSON.parse(text));
   return { resources: deployment.resources ?? [], pending: deployment.pending_operations ?? [] };
@@ -136,18 +142,22 @@ export async function readState({ engine, stack }: StackState) {
 /**
  * Forgets creates that a killed run left open in the state. Writes only the state: `removeOrphans` finds what such a
  * create left on the host. Other open operations need nothing, because the next `up` repeats them.
+ *
+ * @returns the state afterwards
  */
-export async function resolvePending(state: StackState): Promise<void> {
-  const { resources, pending } = await readState(state);
+export async function resolvePending(state: StackState): Promise<KnownState> {
+  const known = await readState(state);
+  const { resources, pending } = known;
   const creates = pending.filter((operation) => operation.type === "creating");
   const root = resources.find((entry) => entry.type === "pulumi:pulumi:Stack");
-  if (creates.length === 0) return;
+  if (creates.length === 0) return known;
   // With the stack as the only target Pulumi refreshes no resource, so this works while the host is down.
   const target = root ? ["--target", root.urn] : [];
   const args = ["refresh", "--clear-pending-creates", "--yes", "--skip-preview", "--stack", state.stack];
   await pulumiOutput(state.engine, [...args, ...target]);
   for (const { resource } of creates)
     state.log(`  forgot the interrupted create of ${resource.urn.split("::").at(-1)}`);
+  return readState(state);
 }
 
 /** A container or network on the host. */
@@ -190,11 +200,17 @@ function unknown(objects: HostObject[], known: Set<string>, prefix: string): Hos
  *
  * @param docker address of the host's engine
  * @param prefix start of every name of this stack, `gpubox-<stack>`
+ * @param resources what the stack's state knows
  */
-export async function removeOrphans(options: StackState & { docker: string; prefix: string }): Promise<void> {
-  const { log, prefix, stack } = options;
+export async function removeOrphans(options: {
+  stack: string;
+  docker: string;
+  prefix: string;
+  resources: StateResource[];
+  log: Log;
+}): Promise<void> {
+  const { log, prefix, resources, stack } = options;
   const docker = dockerAt(options.docker);
-  const { resources } = await readState(options);
   const kinds = ["docker:index/container:Container", "docker:index/network:Network"];
   const known = new Set(
     resources.filter((entry) => kinds.includes(entry.type)).flatMap((entry) => entry.id ?? []),

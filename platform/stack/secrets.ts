@@ -24,19 +24,20 @@ export interface SecretStore {
  * file of mode 0600. First moves secrets from such an older file into the config and removes the file, because the salt
  * key must never change. Logs one line for each step that did something, never a value.
  *
+ * @returns every secret of the stack, like `readSecrets`
  * @throws UserError when file and stack config contradict each other, and when only an engine can read the stack's
  * secrets
  */
 export async function ensureSecrets(
   options: SecretStore & { names: readonly string[]; log: Log },
-): Promise<void> {
+): Promise<Secrets> {
   const { engine, names, projectDir, stack, log } = options;
   if (engine) await takeOverFile({ ...options, engine });
   const present = await readSecrets(options);
   // Validation reports a plain-text key in the config; overwriting it is not our task.
   const configured = Object.keys(stackConfig(projectDir, stack));
   const missing = names.filter((name) => present[name] === undefined && !configured.includes(name));
-  if (missing.length === 0) return;
+  if (missing.length === 0) return present;
   const fresh = Object.fromEntries(missing.map((name) => [name, generate(name)]));
   if (engine) await store(engine, stack, fresh);
   else writeFile(projectDir, stack, { ...present, ...fresh });
@@ -44,6 +45,7 @@ export async function ensureSecrets(
     ? `\`pulumi config get ${namespace}${missing[0]}\` shows one`
     : `they are in .gpubox/secrets.${stack}.json`;
   log(`  made the secrets ${missing.join(", ")}; ${howToRead}`);
+  return { ...present, ...fresh };
 }
 
 /**

@@ -176,6 +176,6 @@ test.each(["../../etc/x", "a/b", "--base", "a b", "a\n## b", ""])(
   (name) => {
     const { status, stderr } = gpubox(["plan", `--stack=${name}`]);
     expect(status).toBe(1);
-    expect(stderr).toContain("cannot be a stack's name.\n       Write what stands in Pulumi.<stack>.yaml");
+    expect(stderr).toContain("cannot be a stack's name.\n       Write the <stack> of Pulumi.<stack>.yaml");
   },
 );

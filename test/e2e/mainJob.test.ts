@@ -33,7 +33,7 @@ const SMOKE = [
   const seenArgv: string[] = [];
 
   beforeAll(() => {
-    project = makeProject("e2e", 4310);
+    project = makeProject("e2e", 4310, {}, { program: "sources" });
   });
   afterAll(() => removeProject(project));
 

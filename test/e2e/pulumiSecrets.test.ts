@@ -77,7 +77,8 @@ withPulumi("selecting a stack", () => {
     writeFileSync(passphrase, right);
     await make("saltKey");
     writeFileSync(passphrase, "another");
-    await expect(project.select()).rejects.toThrow(refusal);
+    await project.select();
+    await expect(readSecrets(store())).rejects.toThrow(refusal);
   });
 });
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../../platform/process";
 import { restoreCheckpoint } from "../../platform/pulumi/checkpoint";
 import { pulumiEnv } from "../../platform/pulumi/engine";
-import { clearDeadLock, removeOrphans, resolvePending } from "../../platform/pulumi/state";
+import { clearDeadLock, readState, removeOrphans, resolvePending } from "../../platform/pulumi/state";
 import { ScratchProject, withPulumi } from "../support/scratchProject";
 
 jest.setTimeout(180_000);
@@ -200,7 +200,8 @@ withDocker("what a killed run left on the host", () => {
     cli("network", "create", "--label", label, `${prefix}-orphan`);
     cli("volume", "create", "--label", label, `${prefix}-data`);
 
-    await removeOrphans({ ...state(), docker, prefix });
+    const { resources } = await readState(state());
+    await removeOrphans({ ...state(), docker, prefix, resources });
     expect(project.lines).toEqual([
       `  removed the container ${prefix}-orphan, which the stack's state does not know`,
       `  removed the network ${prefix}-orphan, which the stack's state does not know`,
