@@ -9,12 +9,12 @@ import { Host } from "./Host";
 import { Observability } from "./Observability";
 import { Cache, Certificates, Database, Edge, Server, Slot, Valve } from "./Service";
 
-/** Long enough for the largest models on a slow line; the download itself gives up when nothing comes any more. */
+/** Long enough for the largest models on a slow line. The download itself gives up when no more data arrives. */
 const DOWNLOAD_LIMIT = "24h";
 
 export interface BoxArgs {
   plan: BoxPlan;
-  /** Secret values by name; they go into files on the host and nowhere else. */
+  /** Secret values by name. They go only into files on the host. */
   secrets: pulumi.Output<SecretValues>;
 }
 
@@ -45,7 +45,7 @@ export class Box extends pulumi.ComponentResource {
       new Backend(`${name}-${backendName(instance)}`, { host, plan, secrets, weights, after: locks }, within);
     const backends = plan.backends.map((one) => backend(one.instance, one));
     const slots = plan.slots.map(({ service, members }) => {
-      // Under the same names as with servers of their own: a model that changes its start keeps its valve.
+      // The same resource names for models with and without a slot: a model that changes its start keeps its valve.
       const models = members.map((member) => backend(member.model, member));
       const after = [...models.flatMap(({ stored }) => stored), ...(locks ?? [])];
       const server = new Slot(
@@ -59,7 +59,7 @@ export class Box extends pulumi.ComponentResource {
     const certificates = (after: pulumi.Resource[]) =>
       plan.certificates &&
       new Certificates(`${name}-certificates`, { host, plan: plan.certificates, secrets, after }, within);
-    // A certificate that cannot be had must not cost the edge that runs.
+    // A certificate that cannot be obtained must not stop the running edge.
     const first = plan.certificates?.order === "before-edge" ? certificates([]) : undefined;
     const edge = new Edge(
       `${name}-edge`,
@@ -94,10 +94,10 @@ export class Box extends pulumi.ComponentResource {
   }
 }
 
-/** What a plan says of a model's part of the box. */
+/** The plan's values for a model's part of the box. */
 interface ServerPlan {
   valve: ServicePlan;
-  /** Absent for a model that a slot loads. */
+  /** Absent for a model in a slot. */
   service?: ServicePlan;
   weights: StepPlan[];
 }
@@ -112,11 +112,11 @@ export interface BackendArgs {
   after?: pulumi.Resource[];
 }
 
-/** A model on this host: the valve that the gateway reaches it through, its files, and its server where it has one of its own. */
+/** A model on this host: the gateway's valve to it, its files, and its server unless a slot loads it. */
 export class Backend extends pulumi.ComponentResource {
-  /** Opens when the model is loaded and the valve passes. */
+  /** Opens when the model is loaded and the valve passes requests. */
   readonly ready: pulumi.Resource[];
-  /** A gateway that routes here has to be gone before these may be. */
+  /** Pulumi deletes gateways that route here before it deletes these. */
   readonly containers: pulumi.Resource[];
   /** Opens when the model's files are on the host. */
   readonly stored: pulumi.Resource[];

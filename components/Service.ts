@@ -11,13 +11,13 @@ export interface ServiceArgs {
   host: Host;
   plan: ServicePlan;
   secrets: pulumi.Output<SecretValues>;
-  /** What has to be done before the present container may be stopped for a new one. */
+  /** What has to be done before the present container may stop for a new one. */
   after?: pulumi.Resource[];
 }
 
 /**
- * A stop-first container with its files, its volume and a gate that opens when it is healthy. Each kind of container is a
- * class below, with a type token of its own: the token is a part of every URN and never changes.
+ * A stop-first container with its files, its volume and a gate that opens when it is healthy. Each kind of container is
+ * a class below with its own type token: the token is part of every URN and never changes.
  */
 export abstract class Service extends pulumi.ComponentResource {
   readonly container: docker.Container;
@@ -59,7 +59,9 @@ export abstract class Service extends pulumi.ComponentResource {
   }
 }
 
-/** HAProxy: owns the port, sends traffic to the proven gateway only, closes every route that is not for clients. */
+/**
+ * HAProxy: owns the ports, sends traffic only to the proven gateway, and closes every route that is not for clients.
+ */
 export class Edge extends Service {
   constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("gpubox:index:Edge", name, args, opts);
@@ -116,8 +118,8 @@ export class Monitor extends Service {
 }
 
 /**
- * The docker provider's arguments for a planned container. Every value is written as the engine reads it back, so that a
- * refresh shows no difference that is none: sorted lists, `CAP_` prefixes, `memorySwap` always set.
+ * The docker provider's arguments for a planned container. Every value has the form in which the engine returns it, so
+ * that a refresh shows no false difference: sorted lists, `CAP_` prefixes, `memorySwap` always set.
  */
 export function containerArgs(plan: ContainerPlan, networks: NetworkNames): docker.ContainerArgs {
   return {
@@ -133,7 +135,7 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
       name: networks[role as NetworkRole]!,
       aliases,
     })),
-    // Without any, Docker would put it into its default bridge, which leads to the internet.
+    // Without any network, Docker would use its default bridge, which leads to the internet.
     networkMode: Object.keys(plan.networks).length === 0 ? "none" : undefined,
     hosts: plan.hostGateway ? [{ host: "host.docker.internal", ip: "host-gateway" }] : [],
     mounts: plan.mounts.map((mount) => ({
@@ -149,7 +151,7 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
       internal: containerPort,
     })),
     memory: plan.memoryMiB,
-    // Equal to `memory`: no swap. Left out, the engine doubles it and every refresh shows a difference.
+    // Equal to `memory` means no swap. When it is missing, the engine doubles it and every refresh shows a difference.
     memorySwap: plan.memoryMiB,
     shmSize: plan.shmMiB,
     readOnly: plan.readOnly,
@@ -169,20 +171,20 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
     },
     stopSignal: plan.stopSignal,
     stopTimeout: plan.stopGraceSeconds,
-    // The provider kills at once without it, whatever `stopTimeout` says.
+    // Without it the provider kills at once, whatever `stopTimeout` says.
     destroyGraceSeconds: plan.stopGraceSeconds,
     restart: "unless-stopped",
     logDriver: "json-file",
     logOpts: { "max-size": "20m", "max-file": "5" },
     start: plan.started,
-    // For one that people start, a refresh takes it as it is, running or not.
+    // A container that people start is accepted by a refresh whether it runs or not.
     mustRun: plan.started,
   };
 }
 
 /**
- * Never `gpus`, which takes one device only and reads "0,1" as the first. AMD's come as device files: its driver cannot be
- * named in a request.
+ * Never `gpus`, which accepts only one device and reads "0,1" as the first. AMD's GPUs are device files, because a
+ * request cannot name their driver.
  */
 function gpuArgs({ gpu, devices }: ContainerPlan): Pick<docker.ContainerArgs, "deviceRequests" | "devices"> {
   return {
@@ -195,7 +197,7 @@ function gpuArgs({ gpu, devices }: ContainerPlan): Pick<docker.ContainerArgs, "d
   };
 }
 
-/** A duration as Go prints it, `2m0s`: the provider compares what it wrote with what the engine reads back as text. */
+/** A duration as Go prints it, `2m0s`: the provider compares its input with the engine's value as text. */
 export function goDuration(seconds: number): string {
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
   const [hours, minutes] = parts as [number, number];

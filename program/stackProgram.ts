@@ -40,18 +40,18 @@ export interface StackOutputs {
   adminEndpoint: string;
   /** Public names of the models. */
   models: string[];
-  /** Device to what runs on it, in words. */
+  /** What runs on each device, in words. */
   gpus: Record<string, string>;
-  /** Published port to the container that has it. */
+  /** Container of each published port. */
   ports: Record<string, string>;
-  /** What policies say of the stack. */
+  /** What policies say about the stack. */
   policy: string[];
   notes: string[];
 }
 
 /**
- * The whole program of a project whose stack configs have everything under `gpubox:`. Call it once, and export what it
- * returns.
+ * The whole program of a project whose stack configs keep everything under `gpubox:`. Call it once, and export its
+ * result.
  *
  * @param projectDir folder of the project's Pulumi.yaml
  * @throws pulumi.RunError with every mistake of the stack config, each with its path and a fix
@@ -73,7 +73,7 @@ function run(projectDir: string): StackOutputs {
   if (changes) beginUp(projectDir, plan.stack);
   const box = new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
   const record = recordGeneration(plan, box, { values: raw.values, boxes: raw.boxFiles });
-  // Known when the record is written, or needs not be: that is after everything else.
+  // Known when the record is written, after everything else.
   if (changes) record.id.apply(() => endUp(projectDir, plan.stack));
   return {
     endpoint: plan.endpoint,
@@ -89,17 +89,17 @@ function run(projectDir: string): StackOutputs {
 export interface Prepared {
   config: StackConfig;
   plan: BoxPlan;
-  /** What is known of the models, as the plan was made from it. */
+  /** The model lock that the plan was made from. */
   lock: ModelLock;
 }
 
 /**
- * What has to be done before the first resource: parses the config, connects the host, sees that the box there is this
- * stack's, makes the plan, and sees that its images can be had.
+ * Everything before the first resource: parses the config, connects the host, checks that the box there belongs to this
+ * stack, makes the plan, and checks that its images are available.
  *
  * @param secrets values by name
- * @param hostId the engine that the stack's file remembers
- * @throws ConfigError with every mistake of the config; UserError where the host is not ready for it
+ * @param hostId the engine recorded in the stack's file
+ * @throws ConfigError with every mistake of the config; UserError when the host is not ready for it
  */
 export function prepared(
   projectDir: string,
@@ -126,7 +126,10 @@ export function prepared(
   return { config, plan, lock };
 }
 
-/** A preview is of the state and needs no host: on a runner that cannot reach it, it says so. Returns whether it was reached. */
+/**
+ * A preview compares with the state and needs no host. It warns when this machine cannot reach it. Returns whether it
+ * did.
+ */
 function reachHost(projectDir: string, { stack, host }: StackConfig, then: () => void): boolean {
   try {
     connectHost(projectDir, { stack, host });
@@ -140,7 +143,7 @@ function reachHost(projectDir: string, { stack, host }: StackConfig, then: () =>
   return true;
 }
 
-/** Pulumi shows a RunError without a stack trace: these are mistakes of a config, not of the program. */
+/** Pulumi shows a RunError without a stack trace, because these are mistakes in a config, not in the program. */
 export function withoutStackTrace<Made>(make: () => Made): Made {
   try {
     return make();

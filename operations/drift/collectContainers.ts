@@ -8,7 +8,7 @@ import { healthText, mountText, publishText, type Settings } from "./settings";
 const MiB = 1024 ** 2;
 const NANOSECONDS = 1e9;
 
-/** Containers with the stack's label, with a name of the box, or on one of its networks; stopped ones too. */
+/** Containers with the stack's label, with a name of the box, or on one of its networks. Includes stopped ones. */
 export async function hostContainers(box: BoxPlan): Promise<HostContainer[]> {
   const { docker, prefix, stack } = box;
   const networks = new Set(box.networks.filter(({ external }) => !external).map(({ name }) => name));
@@ -116,7 +116,7 @@ function settingsOf(one: InspectedContainer, image: InspectedImage | undefined):
   };
 }
 
-/** Capabilities as the plan writes them: newer engines leave the prefix out. */
+/** Capabilities as the plan writes them: newer engines omit the prefix. */
 function capability(name: string): string {
   return name.startsWith("CAP_") ? name : `CAP_${name}`;
 }
