@@ -110,12 +110,17 @@ async function remake(network: string, roles: string[]): Promise<void> {
 
   beforeAll(async () => {
     const model = { engine: "llamacpp", model: "canned", memoryMiB: 1024 };
-    project = makeProject(STACK, PORT, {
-      gateway: { port: PORT, drainTimeout: 20, replicas: 2, trajectories: true },
-      cache: { mode: "bundled" },
-      database: { mode: "bundled" },
-      models: { tiny: model, small: model },
-    });
+    project = makeProject(
+      STACK,
+      PORT,
+      {
+        gateway: { port: PORT, drainTimeout: 20, replicas: 2, trajectories: true },
+        cache: { mode: "bundled" },
+        database: { mode: "bundled" },
+        models: { tiny: model, small: model },
+      },
+      { gateway: "stub" },
+    );
     const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
     const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;

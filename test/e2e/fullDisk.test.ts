@@ -54,12 +54,17 @@ if (why) console.warn(`SKIPPED: a full disk under a box: ${why}`);
     must("truncate", "-s", "5G", join(folder, "disk"));
     must("mkfs.ext4", "-q", "-m", "0", join(folder, "disk"));
     must("mount", "-o", "loop", join(folder, "disk"), data);
-    project = makeProject(STACK, PORT, {
-      host: { dataDir: data },
-      gateway: { port: PORT, drainTimeout: 10 },
-      cache: { mode: "none" },
-      database: { mode: "none" },
-    });
+    project = makeProject(
+      STACK,
+      PORT,
+      {
+        host: { dataDir: data },
+        gateway: { port: PORT, drainTimeout: 10 },
+        cache: { mode: "none" },
+        database: { mode: "none" },
+      },
+      { gateway: "stub" },
+    );
     project.dataDir = join(data, "nothing");
     const up = await gpubox(project, "up", "--yes");
     expect(up.code === 0 ? "" : up.stdout + up.stderr).toBe("");

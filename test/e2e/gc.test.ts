@@ -54,7 +54,7 @@ const STACK = "gc";
   };
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4700);
+    project = makeProject(STACK, 4700, {}, { gateway: "stub" });
     ["first", "second", "third"].forEach(bringUp);
     const resolved = join(project.dir, `.gpubox/resolved.${STACK}.json`);
     mkdirSync(dirname(resolved), { recursive: true });

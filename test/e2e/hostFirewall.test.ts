@@ -45,13 +45,18 @@ if (why) console.warn(`SKIPPED: the firewall of a host with Docker: ${why}`);
     image = (await buildRecipes(["edge"], { projectDir: packageDir, docker, log: () => {} })).edge!;
     host = new SecondHost(STACK, 68);
     await host.start();
-    laptop = makeProject(STACK, PORT, {
-      host: { dataDir: `/srv/gpubox-${STACK}`, ...host.host() },
-      gateway: { port: PORT },
-      models: {
-        tiny: { engine: "openai", baseUrl: "http://host.docker.internal:11434/v1", apiKey: "none" },
+    laptop = makeProject(
+      STACK,
+      PORT,
+      {
+        host: { dataDir: `/srv/gpubox-${STACK}`, ...host.host() },
+        gateway: { port: PORT },
+        models: {
+          tiny: { engine: "openai", baseUrl: "http://host.docker.internal:11434/v1", apiKey: "none" },
+        },
       },
-    });
+      { gateway: "stub" },
+    );
     expect(await prepare()).toEqual(["packages", "daemon", "group", "directory", "firewall"]);
     await host.copyImages([image]);
     // A server that owns the address, behind the host and nowhere else.

@@ -62,13 +62,18 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
     });
     size = statSync(content).size;
     hub = await startHubContainer(images.gateway!, content);
-    project = makeProject(STACK, 4790, {
-      host: { dataDir: `/srv/gpubox-${STACK}`, modelHub: hub.endpoint },
-      gateway: { port: 4790, drainTimeout: 10 },
-      cache: { mode: "none" },
-      database: { mode: "none" },
-      models: { m: { engine: "llamacpp", model: "canned", memoryMiB: 2048 } },
-    });
+    project = makeProject(
+      STACK,
+      4790,
+      {
+        host: { dataDir: `/srv/gpubox-${STACK}`, modelHub: hub.endpoint },
+        gateway: { port: 4790, drainTimeout: 10 },
+        cache: { mode: "none" },
+        database: { mode: "none" },
+        models: { m: { engine: "llamacpp", model: "canned", memoryMiB: 2048 } },
+      },
+      { gateway: "stub" },
+    );
     project.env.HF_TOKEN = undefined;
     const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);

@@ -38,11 +38,16 @@ const canned = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 
   const models = (config: Sections) => config["gpubox:models"] as Record<string, Record<string, unknown>>;
 
   beforeAll(async () => {
-    project = makeProject(STACK, PORT, {
-      gateway: { port: PORT, drainTimeout: 10 },
-      database: { mode: "none" },
-      models: { steady: canned, tiny: { ...canned, ctxSize: 2048 } },
-    });
+    project = makeProject(
+      STACK,
+      PORT,
+      {
+        gateway: { port: PORT, drainTimeout: 10 },
+        database: { mode: "none" },
+        models: { steady: canned, tiny: { ...canned, ctxSize: 2048 } },
+      },
+      { gateway: "stub" },
+    );
     const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
     exports = exportsIn(up.stdout);

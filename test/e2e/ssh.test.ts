@@ -62,7 +62,7 @@ const answers = (url: string) =>
   const edit = (project: TestProject, config: Record<string, unknown>) =>
     editStack(project, (present) => Object.assign(present, namespaced(config)));
   const checkout = (config = sections()) => {
-    const copy = makeProject(STACK, PORT, config);
+    const copy = makeProject(STACK, PORT, config, { gateway: "stub" });
     copies.push(copy);
     return copy;
   };

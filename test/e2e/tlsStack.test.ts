@@ -44,7 +44,12 @@ if (!able)
     // Docker does not name the gateway of its default bridge before its second start.
     const bridge = await output("ip", ["-4", "-oneline", "address", "show", "docker0"]);
     address = /inet ([\d.]+)/.exec(bridge)![1]!;
-    project = makeProject(STACK, 4880, { cache: { mode: "none" }, database: { mode: "none" } });
+    project = makeProject(
+      STACK,
+      4880,
+      { cache: { mode: "none" }, database: { mode: "none" } },
+      { gateway: "stub" },
+    );
     const pebble = pebbleFiles(
       join(project.dir, "pebble"),
       makeCertificate({ names: [address], by: authority }),
