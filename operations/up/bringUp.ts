@@ -45,6 +45,8 @@ export interface UpOptions {
   takeOver: boolean;
   /** What converges the box. Where no Pulumi engine can be had, `pulumi` falls back to Compose and says so. */
   engine: "pulumi" | "compose";
+  /** Asks the person at the terminal to agree. Absent without one: then nothing is asked. */
+  confirm?: (question: string) => Promise<boolean>;
   log: Log;
 }
 
@@ -116,7 +118,7 @@ async function machine(config: StackConfig, options: UpOptions): Promise<PulumiE
     host: engineAddress(config),
     projectDir,
     yes: options.yes,
-    interactive: process.stdin.isTTY === true,
+    confirm: options.confirm,
     log,
   };
   const docker = await ensureDocker({ ...engineOptions, compose: byCompose });
