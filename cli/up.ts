@@ -24,12 +24,13 @@ export const definition = stackCommand("up")
   .addHelpText("after", examples("up", "up --stack gpu1 --yes"))
   .action(
     printing((options) =>
-      withProgress(say, (log) =>
+      withProgress(say, (log, report) =>
         bringUp({
           ...options,
           projectDir: findProject(),
           confirm: process.stdin.isTTY ? (question) => agrees(question, true) : undefined,
           log,
+          report,
         }),
       ),
     ),
