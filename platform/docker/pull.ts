@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Duplex } from "node:stream";
 import { z } from "zod";
+import { UserError } from "../process";
 import { dockerArguments } from "./client";
 import { PullMeter, type PullState, parsePullEvent } from "./pullEvents";
 
@@ -14,6 +15,7 @@ import { PullMeter, type PullState, parsePullEvent } from "./pullEvents";
  * The CLI carries the connection, so every address works that works for it.
  *
  * @param reference `IMAGE@DIGEST`
+ * @throws UserError after Ctrl-C
  * @returns false where this way is not possible or the pull failed: `docker pull` then gives the reason, or does it
  */
 export async function pullThroughApi(
@@ -26,37 +28,42 @@ export async function pullThroughApi(
   const child = spawn("docker", dockerArguments(host, ["system", "dial-stdio"]), {
     stdio: ["pipe", "pipe", "ignore"],
   });
-  child.on("error", () => {});
+  const stopped = new Promise<boolean>((resolve) => {
+    child.on("error", () => resolve(false));
+    // Newer CLIs turn the signal into an exit code.
+    child.on("exit", (code, signal) => resolve(signal === "SIGINT" || code === 130));
+  });
   const query = new URLSearchParams({ fromImage: image, tag: digest });
   const meter = new PullMeter();
-  try {
-    return await new Promise<boolean>((resolve) => {
-      const fail = () => resolve(false);
-      child.on("error", fail);
-      const call = request({
-        method: "POST",
-        path: `/images/create?${query}`,
-        headers: { host: "docker", "content-length": 0, connection: "close" },
-        createConnection: () => Duplex.from({ readable: child.stdout, writable: child.stdin }) as never,
-      });
-      call.on("error", fail);
-      call.on("response", (answer) => {
-        let failed = answer.statusCode !== 200;
-        answer.on("error", fail);
-        const lines = createInterface(answer);
-        lines.on("line", (line) => {
-          const event = parsePullEvent(line);
-          if (!event) return;
-          failed ||= event.error !== undefined;
-          if (!failed) onState(meter.take(event));
-        });
-        lines.on("close", () => resolve(!failed && answer.complete));
-      });
-      call.end();
+  const pulled = await new Promise<boolean>((resolve) => {
+    const fail = () => resolve(false);
+    child.on("error", fail);
+    const call = request({
+      method: "POST",
+      path: `/images/create?${query}`,
+      headers: { host: "docker", "content-length": 0, connection: "close" },
+      createConnection: () => Duplex.from({ readable: child.stdout, writable: child.stdin }) as never,
     });
-  } finally {
-    child.kill();
-  }
+    call.on("error", fail);
+    call.on("response", (answer) => {
+      let failed = answer.statusCode !== 200;
+      const lines = createInterface(answer);
+      // Each of the two has an error of its own when the engine goes away.
+      for (const one of [answer, lines]) one.on("error", fail);
+      lines.on("line", (line) => {
+        const event = parsePullEvent(line);
+        if (!event) return;
+        failed ||= event.error !== undefined;
+        if (!failed) onState(meter.take(event));
+      });
+      lines.on("close", () => resolve(!failed && answer.complete));
+    });
+    call.end();
+  });
+  child.kill();
+  if (!pulled && (await stopped))
+    throw new UserError("The pull was stopped.", "Run it again: the layers that have come are kept.");
+  return pulled;
 }
 
 const cliConfig = z.object({

@@ -36,7 +36,11 @@ test.each<[string, Meter, string]>([
   ["more than the total", after([0, pull(12, 10)]), "edge: pulling  100 %  12 B of 10 B"],
   ["all", after([0, pull(0, 10)], [1_000, pull(10, 10)]), "edge: pulling  100 %  10 B of 10 B  10 B/s"],
   ["a measured rate of 0", after([0, { ...pull(5, 10), rate: 0 }]), "edge: pulling  50 %  5 B of 10 B"],
-  ["a measured rate", after([0, { ...pull(5, 10), rate: 1 }]), "edge: pulling  50 %  5 B of 10 B  1 B/s  ETA 5 s"],
+  [
+    "a measured rate",
+    after([0, { ...pull(5, 10), rate: 1 }]),
+    "edge: pulling  50 %  5 B of 10 B  1 B/s  ETA 5 s",
+  ],
 ])("with %s nothing is made up", (_, meter, text) => {
   expect(stepText(meter, meter.samples.at(-1)!.at)).toBe(text);
 });
