@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { showOutputTo, terminalIsLent } from "../platform/process";
 import type { Report } from "../platform/progress";
 import type { Log } from "../platform/project";
@@ -11,6 +12,9 @@ const FRAME_MS = 200;
 
 /** Milliseconds between two lines about one step where there is no terminal. */
 const LINE_MS = 30_000;
+
+/** What Pulumi writes while nothing happens, one dot a second. */
+const PULUMI_WAITS = /^@ \w+ing\.*$/;
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
@@ -76,6 +80,7 @@ export async function withProgress<Result>(
     else steps.set(progress.what, metered(steps.get(progress.what), progress, Date.now()));
   };
   const keepOutput = showOutputTo((line, stream) => {
+    if (PULUMI_WAITS.test(stripVTControlCharacters(line))) return;
     clear();
     since = Date.now();
     if (stream === "stdout") log(line);

@@ -23,5 +23,5 @@ export function cut(text: string, most: number): string {
 /** The last line with words of what a program wrote, without colours and with other invisible characters shown as escapes. */
 export function lastLine(text: string): string {
   const lines = stripVTControlCharacters(text).split(/[\r\n]+/);
-  return visible(lines.findLast((line) => line.trim() !== "")?.trim() ?? "");
+  return visible(lines.findLast((line) => /[\p{L}\p{N}]/u.test(line))?.trim() ?? "");
 }

@@ -122,7 +122,7 @@ test("what a child writes comes above the step that runs", async () => {
       report({ what: "waiting for the model tiny" });
       await wait(200);
       jest.useRealTimers();
-      await run("sh", ["-c", "echo one; printf two"], { inherit: true });
+      await run("sh", ["-c", "echo one; echo @ updating......; printf two"], { inherit: true });
     },
     screen,
   );
