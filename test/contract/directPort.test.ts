@@ -122,7 +122,7 @@ async function freePort(): Promise<number> {
   });
 
   test.each(["/v1/../pause", "/v1/%2e%2e/pause", "/v1//x"])(
-    "%s is refused as no normal path",
+    "%s is refused because its path is not normalised",
     async (path) => {
       expect((await ask(path, keyed)).status).toBe(400);
     },

@@ -86,12 +86,12 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
   }, MINUTE);
 
   test(
-    "`up` refuses to join a network that is not there, and starts nothing",
+    "`up` refuses to join a missing network, and starts nothing",
     async () => {
       const { code, stderr } = await gpubox(box, "up", "--yes");
       expect(code).toBe(1);
       expect(stderr.replace(/\s+/g, " ")).toContain(
-        `There is no network ${NETWORK} on the host, which gpubox:gateway.joinNetworks names. Bring up what it belongs to, or make it (\`docker network create ${NETWORK}\`), then run \`gpubox up --stack boxes1\`.`,
+        `The host has no network ${NETWORK}, which gpubox:gateway.joinNetworks names. Bring up what it belongs to, or make it (\`docker network create ${NETWORK}\`), then run \`gpubox up --stack boxes1\`.`,
       );
       expect(await containersOf("boxes1")).toEqual({});
     },
@@ -99,7 +99,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
   );
 
   test(
-    "a container of others reaches the edge by its name on the network that both are on",
+    "a foreign container reaches the edge by name on their common network",
     async () => {
       await output("docker", ["network", "create", NETWORK]);
       exports = exportsIn(await mustUp(box));
@@ -117,7 +117,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
   );
 
   test(
-    "the key of the other box has to be set, and the message says where it is wanted",
+    "the other box's key has to be set, and the message says where it is needed",
     async () => {
       const { code, stderr } = await gpubox(gateway, "up", "--yes");
       expect(code).toBe(1);
@@ -130,7 +130,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
   );
 
   test(
-    "a request goes through both gateways, on both protocols, and to a server in a container of others",
+    "a request goes through both gateways, on both protocols, and to a server in a foreign container",
     async () => {
       const set = await shell(
         `pulumi stack init boxes2 --secrets-provider passphrase && printf %s ${boxKey} | pulumi config set --secret gpubox:oneKey --stack boxes2`,
@@ -165,7 +165,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
   );
 
   test(
-    "neither the network of others nor who is on it is drift",
+    "neither the foreign network nor its containers are drift",
     async () => {
       for (const project of [box, gateway]) {
         const { code, stdout } = await gpubox(project, "drift");
@@ -200,7 +200,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
   );
 
   test(
-    "the network of others stays when the box goes",
+    "the foreign network stays when the box goes",
     async () => {
       const { code, stderr } = await gpubox(gateway, "down", "--yes");
       expect([code, stderr]).toEqual([0, ""]);

@@ -169,7 +169,7 @@ const POSTGRES = 999;
   );
 
   test(
-    "a first start that was killed half-way is begun anew",
+    "a first start that was killed halfway starts again",
     async () => {
       await run("docker", ["rm", "-f", NAME]);
       await run("docker", ["volume", "rm", "-f", NAME]);
@@ -194,7 +194,7 @@ const POSTGRES = 999;
   );
 
   test(
-    "a volume of the first versions, where the gateway's role was the superuser, keeps all and the role loses its rights",
+    "a volume of the first versions, where the gateway's role was the superuser, keeps its data, and the role loses its rights",
     async () => {
       await run("docker", ["rm", "-f", NAME]);
       const objects = `CREATE SCHEMA more; CREATE TYPE kind AS ENUM ('a'); CREATE DOMAIN word AS text;

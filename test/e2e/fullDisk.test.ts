@@ -108,7 +108,7 @@ if (why) console.warn(`SKIPPED: a full disk under a box: ${why}`);
   );
 
   test(
-    "is no hindrance any more once there is room",
+    "does not matter any more once there is room",
     async () => {
       rmSync(ballast());
       const up = await pulumi("up", "--yes", "--skip-preview");

@@ -136,7 +136,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   );
 
   test(
-    "have a log each, complete, and none has a line of another or of the box's gateway",
+    "each have a complete log, without a line of another job or of the box's gateway",
     async () => {
       const models = async (folder: string) => {
         const lines: TrajectoryLine[] = await linesOf([folder], {}, 1000);
@@ -157,7 +157,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
     2 * MINUTE,
   );
 
-  test("keep what they are made of in a folder that only their owner reads, and no key in Docker", async () => {
+  test("keep their files in a folder that only their owner can read, and no key in Docker", async () => {
     const folder = jobFolder(project, "local");
     for (const file of readdirSync(folder).filter((name) => !["log", "edge"].includes(name)))
       expect([file, (statSync(join(folder, file)).mode & 0o777).toString(8)]).toEqual([file, "600"]);
@@ -171,7 +171,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
     );
   });
 
-  test("are told by their state, their memory and where their things lie", async () => {
+  test("are listed with their state, memory and folders", async () => {
     const listed = JSON.parse((await job("list", "--json")).stdout) as Record<string, unknown>[];
     expect(listed).toEqual([
       expect.objectContaining({ job: "local", state: "running", memoryMiB: expect.any(Number) }),
@@ -182,7 +182,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   });
 
   test.each<[string, string, RegExp, string[]]>([
-    ["a job that runs already", "remote", /^error: The job remote is there already \(running\)\.$/m, []],
+    ["a job that runs already", "remote", /^error: The job remote exists already \(running\)\.$/m, []],
     [
       "a name that is no safe path",
       "remote",
@@ -229,7 +229,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   );
 
   test(
-    "are refused where another program has the port, or the template is no YAML",
+    "are refused when another program uses the port, or the template is not YAML",
     async () => {
       const other = createServer();
       await new Promise<void>((resolve) => other.listen(6116, "127.0.0.1", resolve));
@@ -310,7 +310,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   );
 
   test(
-    "finish a stream when they are stopped, log it, and nothing else is touched",
+    "finish a stream when they are stopped, log it, and touch nothing else",
     async () => {
       const { rest } = await longStream(client("remote", 6110, "echo"), 8);
       const before = await startTimes(STACK);
@@ -406,7 +406,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   );
 
   test(
-    "end by prune once they are past their lifetime, and others do not",
+    "end by prune only when their lifetime is over",
     async () => {
       await mustStart("short");
       const before = await startTimes(STACK);
@@ -425,7 +425,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   );
 
   test(
-    "are declared by harnesses in code, several runs at once, each in a folder of its own",
+    "can be declared in code by harnesses, several runs at once, each in its own folder",
     async () => {
       const artifacts = join(project.dir, "runs");
       mkdirSync(artifacts);
@@ -463,7 +463,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   );
 
   test(
-    "come back when the host does, as they were",
+    "come back unchanged when the host does",
     async () => {
       // What a reboot does to a container: it is killed without being stopped, and Docker starts it again.
       const name = `gpubox-${STACK}-job-local`;

@@ -87,12 +87,12 @@ const PORT = 8080;
   }, MINUTE);
   afterAll(() => lab.close(), MINUTE);
 
-  test("none is loaded before somebody asks", async () => {
+  test("no model is loaded before the first request", async () => {
     expect(await loaded()).toEqual([]);
   });
 
   test(
-    "a request loads its model, and one to the other takes the slot over",
+    "a request loads its model, and a request for the other one takes over the slot",
     async () => {
       expect(await ask("one")).toBe("this is one");
       expect(await loaded()).toEqual(["one"]);
@@ -112,7 +112,7 @@ const PORT = 8080;
   );
 
   test(
-    "a model that nobody asks is unloaded, and its server is gone",
+    "an idle model is unloaded, and its server is gone",
     async () => {
       await ask("one");
       await eventually(async () => (await loaded()).length === 0, "nothing is loaded");

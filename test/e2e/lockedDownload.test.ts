@@ -115,7 +115,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
   );
 
   test(
-    "is downloaded while the old one serves; a download that is killed fails `up`, and the old one serves on",
+    "is downloaded while the old one serves; a killed download fails `up`, and the old one keeps serving",
     async () => {
       const before = await backend();
       const watch = setInterval(() => (seen.argv += commandLines()), 100);
@@ -139,7 +139,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       await output("docker", ["kill", id]);
       const result = await up;
       expect(result.code).not.toBe(0);
-      expect(said(result)).toContain("what served before goes on serving");
+      expect(said(result)).toContain("What served before keeps serving");
       // Pulumi shows a failed step's command: that has to leave room for the reason.
       const shown = /error: exit status 137: running (.*)/.exec(result.stdout)?.[1] ?? "";
       expect([shown.includes(`gpubox.weights=${REPO}`), shown.length < 400]).toEqual([true, true]);
@@ -150,7 +150,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
   );
 
   test(
-    "goes on where it was cut, tells bytes, speed and time left, and only then takes the old one's place",
+    "continues where it stopped, shows bytes, speed and time left, and only then replaces the old one",
     async () => {
       const before = await backend();
       // As they come: the engine remembers a few hundred events only, and health checks make many.
@@ -178,7 +178,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
   );
 
   test(
-    "its token is found nowhere: no command line, inspect, log, state, file on the host, preview or output",
+    "its token appears nowhere: no command line, inspect, log, state, file on the host, preview or output",
     async () => {
       const { inspect, logs } = await engineTexts(STACK);
       const preview = await shell(`pulumi preview --stack ${STACK} --diff --show-sames`);

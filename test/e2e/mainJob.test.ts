@@ -33,7 +33,7 @@ const SMOKE = [
   const seenArgv: string[] = [];
 
   beforeAll(() => {
-    project = makeProject("e2e", 4310);
+    project = makeProject("e2e", 4310, {}, { program: "sources" });
   });
   afterAll(() => removeProject(project));
 
@@ -139,7 +139,7 @@ const SMOKE = [
   );
 
   test(
-    "a config with mistakes is refused at preview without a stack trace, and the box serves on",
+    "a config with mistakes is refused at preview without a stack trace, and the box keeps serving",
     async () => {
       const good = readFileSync(join(project.dir, "Pulumi.e2e.yaml"), "utf8");
       editStack(project, (config: Record<string, { tiny: { engine: string } }>) => {
@@ -163,7 +163,7 @@ const SMOKE = [
   );
 
   test(
-    "down takes containers and networks away and keeps the database's volume until it is named",
+    "down removes containers and networks and keeps the database's volume until it is named",
     async () => {
       const down = await gpubox(project, "down");
       expect(down.code).toBe(0);
@@ -198,7 +198,7 @@ const SMOKE = [
   );
 
   test(
-    "its secrets lie in a file of its owner only, and nowhere in the Compose file, inspect or logs",
+    "its secrets are in a file that only the owner can read, and not in the Compose file, inspect or logs",
     async () => {
       const path = join(project.dir, ".gpubox", "secrets.e2ecompose.json");
       expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -223,7 +223,7 @@ const SMOKE = [
   );
 
   test(
-    "a config with mistakes is refused with exit code 1, and the box serves on",
+    "a config with mistakes is refused with exit code 1, and the box keeps serving",
     async () => {
       editStack(project, (config: Record<string, { port: number | string }>) => {
         config["gpubox:gateway"]!.port = "four thousand";
@@ -239,7 +239,7 @@ const SMOKE = [
   );
 
   test(
-    "goes again, and the host is nobody's then",
+    "is removed, and the host belongs to nobody afterwards",
     async () => {
       editStack(project, (config: Record<string, { port: number | string }>) => {
         config["gpubox:gateway"]!.port = 4320;

@@ -126,7 +126,7 @@ const TABLES =
   );
 
   test(
-    "a job that an interrupted `up` left running is waited for",
+    "`up` waits for a job that an interrupted run left behind",
     async () => {
       const left = [
         "run",
@@ -162,7 +162,7 @@ const TABLES =
   );
 
   test(
-    "the gateway's URL opens the database as its role from its own network, and from no other",
+    "the gateway's URL opens the database as its role, and only from its own network",
     async () => {
       const url = renderText(plan.gateway.directory.files["gateway.env"]!.text, testSecrets);
       const word = /^DATABASE_URL='(.*)'$/m.exec(url)?.[1];

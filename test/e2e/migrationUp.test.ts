@@ -41,7 +41,7 @@ const MINUTE = 60_000;
   afterAll(() => removeProject(project));
 
   test(
-    "fails `pulumi up` with LiteLLM's reason after a backup, and what served goes on",
+    "fails `pulumi up` with LiteLLM's reason after a backup, and what served keeps serving",
     async () => {
       const before = await containersOf("keysup");
       const up = () =>

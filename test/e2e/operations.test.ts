@@ -79,7 +79,7 @@ const ANSWER = "pong from the gpubox test model";
     expect(passed.filter((line) => line.startsWith("false"))).toEqual([]);
   });
 
-  test("of a box that was just brought up, the doctor finds nothing wrong, and notes a host without rules", async () => {
+  test("the doctor finds nothing wrong with a new box, and notes a host without rules", async () => {
     const { code, stdout, stderr } = await gpubox(project, "doctor");
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout.split("\n")).toEqual([
@@ -124,7 +124,7 @@ const ANSWER = "pong from the gpubox test model";
     3 * MINUTE,
   );
 
-  test("models status tells what is declared, up, loaded and asked", async () => {
+  test("models status shows what is declared, up, loaded and requested", async () => {
     await ward.chat("tiny", "counted");
     const { code, result } = await verb("models", "status");
     expect(code).toBe(0);
@@ -137,7 +137,7 @@ const ANSWER = "pong from the gpubox test model";
     expect((rows.tiny as unknown as { requestsPerMinute: number }).requestsPerMinute).toBeGreaterThan(0);
   });
 
-  test("logs are of what a person means by a model, and are followed", async () => {
+  test("logs show what belongs to a model, and can be followed", async () => {
     const lines = (await gpubox(project, "logs", "small", "--json")).stdout.trim().split("\n");
     const roles = new Set(lines.map((line) => JSON.parse(line).role));
     expect([...roles].sort()).toEqual(["backend-tiny", "valve-tiny"]);

@@ -56,7 +56,7 @@ type Models = Record<"gpubox:models", Tiny>;
   );
 
   test(
-    "a changed health check is a replacement and not a silent no-op",
+    "a changed health check replaces the container instead of being ignored silently",
     async () => {
       const before = await containersOf(STACK);
       editTiny((tiny) => {
@@ -98,7 +98,7 @@ type Models = Record<"gpubox:models", Tiny>;
   );
 
   test(
-    "a backend that never gets healthy fails every `up` until it is mended, and the old gateway serves on",
+    "a backend that never gets healthy fails every `up` until it is repaired, and the old gateway keeps serving",
     async () => {
       const before = await containersOf(STACK);
       editTiny((tiny) => {
@@ -192,7 +192,7 @@ type Models = Record<"gpubox:models", Tiny>;
     5 * MINUTE,
   );
 
-  test("nobody but root and its container's group can read a file of the box, but model files and whose box it is", async () => {
+  test("nobody but root and its container's group can read a file of the box, except model files and the owner file", async () => {
     const find = ["find", project.dataDir, "-type", "f", "-readable"];
     const nobody = await run("setpriv", ["--reuid=12345", "--regid=12345", "--clear-groups", ...find]);
     const readable = nobody.stdout.split("\n").filter(Boolean).sort();
