@@ -13,9 +13,10 @@ function refuse(what, fix) {
   process.exit(1);
 }
 
-if (Number(process.versions.node.split(".")[0]) < 20)
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 12))
   refuse(
-    `gpubox needs Node 20 or newer; this is Node ${process.versions.node}.`,
+    `gpubox needs Node 20.12 or newer; this is Node ${process.versions.node}.`,
     "Install a newer Node (https://nodejs.org/en/download) and run the command again.",
   );
 const isCheckout = fs.existsSync(path.join(root, "cli", "main.ts"));

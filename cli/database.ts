@@ -20,9 +20,10 @@ const reset = hostCommand("reset")
       const { job } = database;
       const instead = `Add --yes --confirm ${stack} if you mean it.`;
       if (!yes) {
-        const question = `This deletes every virtual key and all spend of the stack ${stack}. Type the stack's name: `;
-        await askFor(stack, question, instead);
-        await askFor("reset", "They remain only in a backup. Type reset:  ", instead);
+        const loss = `This deletes every virtual key and all spend of the stack ${stack}.`;
+        await askFor({ word: stack, loss, instead });
+        const last = "They remain only in a backup.";
+        await askFor({ word: "reset", loss: last, question: "Type reset:", instead });
       } else if (confirm !== stack)
         throw new UserError("Deleting a database needs its stack's name.", instead);
       say(`reset of the database of ${stack}`);

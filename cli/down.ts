@@ -1,4 +1,3 @@
-import { createInterface } from "node:readline/promises";
 import { composeDown, isComposeBox } from "../operations/compose/composeEngine";
 import { removeVolume, VOLUMES } from "../operations/down/volumes";
 import { livingJobs } from "../operations/jobs/list";
@@ -9,6 +8,7 @@ import { restoreCheckpoint } from "../platform/pulumi/checkpoint";
 import { findPulumi, pulumi } from "../platform/pulumi/engine";
 import { clearDeadLock } from "../platform/pulumi/state";
 import { openStack } from "../platform/stack/openStack";
+import { askFor } from "./ask";
 import { examples, hostCommand, printing } from "./command";
 import { say } from "./output";
 
@@ -69,11 +69,10 @@ export const definition = hostCommand("down")
 
 async function askForVolumes(stack: string, volumes: string[]): Promise<void> {
   const loss = volumes.includes("database") ? ": every virtual key and all spend" : "";
-  const question = `This deletes the ${volumes.join(", ")} of the stack ${stack} for good${loss}. Type the stack's name: `;
-  if (!process.stdin.isTTY)
-    throw new UserError("Nobody is here to confirm that data is deleted.", "Add --yes if you mean it.");
-  const reader = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await reader.question(question);
-  reader.close();
-  if (answer.trim() !== stack) throw new UserError("Nothing was done.", "The name was not typed.");
+  await askFor({
+    word: stack,
+    loss: `This deletes the ${volumes.join(", ")} of the stack ${stack} for good${loss}.`,
+    fate: "deleted",
+    instead: "Add --yes if you mean it.",
+  });
 }

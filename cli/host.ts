@@ -1,4 +1,3 @@
-import { createInterface } from "node:readline/promises";
 import { dockerHostName } from "../configs/network/engine";
 import { firewallInput } from "../operations/host/firewallInput";
 import type { HostPlan } from "../operations/host/planHost";
@@ -7,6 +6,7 @@ import { UserError } from "../platform/process";
 import { ensureStackConfig, findProject } from "../platform/project";
 import { connectHost, connectSsh, disconnectHost } from "../platform/ssh/connection";
 import { readStackHost } from "../platform/stack/host";
+import { agrees } from "./ask";
 import { examples, group, printing, stackCommand } from "./command";
 import { say } from "./output";
 
@@ -62,8 +62,5 @@ async function agree(name: string, count: number): Promise<void> {
   const add = "Look at the plan above; add --yes to do it.";
   if (!process.stdin.isTTY)
     throw new UserError(`Nobody is here to agree to ${count} changes of ${name}.`, add);
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await terminal.question(`Do this on ${name}? [y/N] `);
-  terminal.close();
-  if (!/^\s*y(es)?\s*$/i.test(answer)) throw new UserError("Nothing was done.", add);
+  if (!(await agrees(`Do this on ${name}?`, false))) throw new UserError("Nothing was done.", add);
 }

@@ -5,6 +5,7 @@ import { findProject } from "../platform/project";
 import { recipeRoles } from "../platform/stack/recipes";
 import { command, group, printing } from "./command";
 import { say } from "./output";
+import { withProgress } from "./progress";
 
 const lock = command("lock")
   .description("Resolve the tags that have no digest yet.")
@@ -20,11 +21,14 @@ const build = command("build")
   .action(
     printing(async (names) => {
       const roles = names.length > 0 ? names.map(recipeRole) : defaultRecipes;
-      await buildRecipes(roles, {
-        docker: process.env.DOCKER_HOST || "unix:///var/run/docker.sock",
-        projectDir: findProject(),
-        log: say,
-      });
+      await withProgress(say, (log, report) =>
+        buildRecipes(roles, {
+          docker: process.env.DOCKER_HOST || "unix:///var/run/docker.sock",
+          projectDir: findProject(),
+          log,
+          report,
+        }),
+      );
       return { built: roles };
     }),
   );

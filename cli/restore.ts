@@ -38,11 +38,11 @@ export const definition = hostCommand("restore")
         const { manifest } = backup;
         const what = `the backup of ${manifest.madeAt} (stack ${manifest.stack}, ${manifest.reason})`;
         if (!yes)
-          await askFor(
-            stack,
-            `This replaces the database of ${stack} with ${what}. Type the stack's name: `,
-            "Add --yes if you mean it.",
-          );
+          await askFor({
+            word: stack,
+            loss: `This replaces the database of ${stack} with ${what}.`,
+            instead: "Add --yes if you mean it.",
+          });
         say(`restoring ${what}`);
         await backUp(store, "before a restore", say);
         await restoreBackup(job, backup, say);

@@ -1,3 +1,4 @@
+import { watchingHost } from "../operations/up/watchHost";
 import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
 import { restoreCheckpoint } from "../platform/pulumi/checkpoint";
@@ -7,6 +8,7 @@ import { restorePrevious, servingGeneration } from "../platform/stack/history";
 import { openStack } from "../platform/stack/openStack";
 import { hostCommand, printing } from "./command";
 import { say } from "./output";
+import { withProgress } from "./progress";
 
 export const definition = hostCommand("rollback")
   .description("Restore the stack config of the previous generation, and serve that generation.")
@@ -21,16 +23,17 @@ export const definition = hostCommand("rollback")
         );
       restoreCheckpoint({ engine, stack, log: say });
       await clearDeadLock({ engine, stack, log: say });
-      const { plan } = await openStack(stack);
+      const { plan, secrets } = await openStack(stack);
       const now = await servingGeneration(plan);
       const previous = restorePrevious(projectDir, stack, now);
       say(`from generation ${now} back to ${previous}; Pulumi.${stack}.yaml is restored`);
       if (plan.gateway.usesDatabase)
         say("note: the database keeps its schema and data; a rollback does not undo a migration.");
       await resolvePending({ engine, stack, log: say });
-      const result = await pulumi(engine, ["up", "--yes", "--skip-preview", "--stack", stack], {
-        inherit: true,
-      });
+      const args = ["up", "--yes", "--skip-preview", "--stack", stack];
+      const result = await withProgress(say, (_, report) =>
+        watchingHost({ plan, secrets, report }, () => pulumi(engine, args, { inherit: true })),
+      );
       if (result.code !== 0)
         throw new UserError(
           "The rollback did not finish. What served before keeps serving.",

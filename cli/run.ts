@@ -1,12 +1,13 @@
 import { type Command, CommanderError } from "commander";
 import { ConfigError } from "../configs/kit/problems";
 import { visible } from "../configs/kit/visible";
+import { Cancelled } from "./ask";
 import { inWords } from "./inWords";
 import { jsonWanted, say } from "./output";
 
 /** Exit code for a command line that cannot be parsed. A command that fails ends with 1. */
 const USAGE_ERROR = 2;
-/** Exit code after Ctrl-C, as in shells. */
+/** Exit code after Ctrl-C, also at a question, as in shells. */
 const INTERRUPTED = 130;
 
 /** True once somebody has pressed Ctrl-C. */
@@ -47,7 +48,7 @@ function report(error: unknown): void {
   if (defect) console.error(error);
   else if (error instanceof ConfigError) console.error(`error: ${what}`);
   else console.error(`error: ${lines(what)}\n       ${lines(fix)}`);
-  process.exitCode = stopped ? INTERRUPTED : 1;
+  process.exitCode = stopped || error instanceof Cancelled ? INTERRUPTED : 1;
 }
 
 /** Words of a program or a file may have several lines. Anything else that moves the cursor is shown as text. */

@@ -1,6 +1,7 @@
 import { Option } from "@commander-js/extra-typings";
 import { bringUp } from "../operations/up/bringUp";
 import { findProject } from "../platform/project";
+import { agrees } from "./ask";
 import { examples, printing, stackCommand } from "./command";
 import { say } from "./output";
 import { withProgress } from "./progress";
@@ -23,6 +24,14 @@ export const definition = stackCommand("up")
   .addHelpText("after", examples("up", "up --stack gpu1 --yes"))
   .action(
     printing((options) =>
-      withProgress(say, (log) => bringUp({ ...options, projectDir: findProject(), log })),
+      withProgress(say, (log, report) =>
+        bringUp({
+          ...options,
+          projectDir: findProject(),
+          confirm: process.stdin.isTTY ? (question) => agrees(question, true) : undefined,
+          log,
+          report,
+        }),
+      ),
     ),
   );

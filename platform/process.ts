@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
 
 export interface RunOptions {
   /** Written to the child's standard input, which is then closed. Secrets reach a child only this way. */
@@ -38,27 +39,55 @@ export function terminalIsLent(): boolean {
   return borrowers > 0;
 }
 
+/** Takes a line that a child wrote. */
+export type LineSink = (line: string, stream: "stdout" | "stderr") => void;
+
+let sink: LineSink | undefined;
+
+/** From now on lines of children with `inherit` go to `to` instead of the terminal. Returns what ends that. */
+export function showOutputTo(to: LineSink): () => void {
+  const before = sink;
+  sink = to;
+  return () => {
+    sink = before;
+  };
+}
+
+/** True where lines of children with `inherit` reach a terminal that is not theirs, and that shows colours. */
+export function colorsForTerminal(): boolean {
+  return sink !== undefined && !process.env.NO_COLOR;
+}
+
 /** Runs a program without a shell and waits for it. Never rejects; the caller checks `code`. */
 export function run(program: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
   return new Promise((resolve) => {
-    if (options.inherit) borrowers += 1;
+    const shown = options.inherit ? sink : undefined;
+    const inherits = options.inherit === true && !shown;
+    if (inherits) borrowers += 1;
     const child = spawn(program, args, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
       stdio: [
         options.stdin === undefined ? "ignore" : "pipe",
-        options.inherit ? terminal : "pipe",
-        options.inherit ? "inherit" : "pipe",
+        inherits ? terminal : "pipe",
+        inherits ? "inherit" : "pipe",
       ],
     });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
-    child.stdout?.on("data", (chunk: Buffer) => out.push(chunk));
-    child.stderr?.on("data", (chunk: Buffer) => err.push(chunk));
+    for (const [stream, chunks] of [
+      ["stdout", out],
+      ["stderr", err],
+    ] as const) {
+      const readable = child[stream];
+      if (!readable) continue;
+      if (shown) createInterface(readable).on("line", (line) => shown(line, stream));
+      else readable.on("data", (chunk: Buffer) => chunks.push(chunk));
+    }
     const timer = options.timeoutMs ? setTimeout(() => child.kill("SIGKILL"), options.timeoutMs) : undefined;
     let finished = false;
     const finish = (code: number) => {
-      if (options.inherit && !finished) borrowers -= 1;
+      if (inherits && !finished) borrowers -= 1;
       finished = true;
       clearTimeout(timer);
       resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() });

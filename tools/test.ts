@@ -77,7 +77,6 @@ async function engineForTests(): Promise<void> {
       host,
       projectDir: packageDir,
       yes: true,
-      interactive: false,
       compose: true,
       log: say,
     });

@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from "node:util";
+
 /** Characters that end a line, move the cursor, change colours or turn the direction of writing. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
@@ -16,4 +18,10 @@ export function cut(text: string, most: number): string {
   const characters = [...text];
   if (characters.length <= most) return text;
   return `${characters.slice(0, most).join("")}… (${characters.length - most} more characters)`;
+}
+
+/** The last line with words of what a program wrote, without colours and with other invisible characters shown as escapes. */
+export function lastLine(text: string): string {
+  const lines = stripVTControlCharacters(text).split(/[\r\n]+/);
+  return visible(lines.findLast((line) => /[\p{L}\p{N}]/u.test(line))?.trim() ?? "");
 }

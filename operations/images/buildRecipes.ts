@@ -3,9 +3,11 @@ import { join, relative } from "node:path";
 import type { ImageRole } from "../../configs/kit/imageRoles";
 import { dockerAt } from "../../platform/docker/client";
 import { run, UserError } from "../../platform/process";
+import { type Report, unreported } from "../../platform/progress";
 import { ensureProjectFolders, imagesDir, type Log, projectPaths } from "../../platform/project";
 import { type Recipe, recipeReference, STARTS_FROM } from "../../platform/stack/recipes";
 import { aptMirrors } from "./aptMirrors";
+import { followBuild } from "./buildLog";
 
 /** Usual duration of a build on two cores with an ordinary connection, shown to whoever waits. */
 const USUAL_TIME: Partial<Record<Recipe, string>> = {
@@ -36,6 +38,8 @@ export interface BuildOptions {
   /** Address of the Docker engine that gets the images. */
   docker: string;
   log: Log;
+  /** Gets how far each build is. */
+  report?: Report;
 }
 
 /** The recipes of the default stack. Others are built by name, or when a stack needs them. */
@@ -139,7 +143,7 @@ async function build(
   reference: string,
   program: string,
   args: string[],
-  { projectDir, docker, log }: BuildOptions,
+  { projectDir, docker, log, report = unreported }: BuildOptions,
 ): Promise<void> {
   const logFile = join(projectPaths(projectDir).log, `image-${recipe}.log`);
   const shown = relative(projectDir, logFile);
@@ -147,11 +151,14 @@ async function build(
     `${recipe}: building from images/${recipe} (about ${USUAL_TIME[recipe] ?? "a minute"}), log in ${shown}`,
   );
   const start = Date.now();
+  const stopFollowing = followBuild(logFile, (state) => report({ what: `${recipe}: building`, ...state }));
   // A shell redirects the output, so that the log can be followed while the build runs.
   const result = await run("sh", ["-c", 'exec "$@" >"$GPUBOX_BUILD_LOG" 2>&1', "sh", program, ...args], {
     // The classic builder takes a local base image and needs no plugin, which Debian does not package.
     env: { DOCKER_HOST: docker, DOCKER_BUILDKIT: "0", GPUBOX_BUILD_LOG: logFile },
   });
+  stopFollowing();
+  report({ what: `${recipe}: building`, ended: true });
   if (result.code !== 0) {
     for (const line of readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-12))
       log(`${recipe}: | ${line}`);

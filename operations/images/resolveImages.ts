@@ -2,7 +2,9 @@ import type { ImageRole } from "../../configs/kit/imageRoles";
 import type { Resolved } from "../../configs/kit/resolved";
 import type { NeededImage } from "../../configs/stack/neededImages";
 import { dockerAt } from "../../platform/docker/client";
+import { pullThroughApi } from "../../platform/docker/pull";
 import { UserError } from "../../platform/process";
+import { type Report, unreported } from "../../platform/progress";
 import type { Log } from "../../platform/project";
 import { type ImageLock, type LockEntry, readLock, writeLock } from "../../platform/stack/imageLock";
 import { hasRecipe } from "../../platform/stack/recipes";
@@ -16,6 +18,8 @@ export interface ResolveImagesOptions {
   /** Address of the Docker engine that gets the images. */
   docker: string;
   log: Log;
+  /** Gets how far pulls and builds are. */
+  report?: Report;
   /** What the stack needs, from `imageRolesOf`. */
   needed: NeededImage[];
   /**
@@ -34,7 +38,7 @@ export interface ResolveImagesOptions {
  * registry has no such tag, or none answers and there is no recipe.
  */
 export async function resolveImages(options: ResolveImagesOptions): Promise<Resolved["images"]> {
-  const { projectDir, docker, log, needed, mode = modeOfEnvironment() } = options;
+  const { projectDir, docker, log, report = unreported, needed, mode = modeOfEnvironment() } = options;
   await requireEngine(docker);
   const images: Resolved["images"] = {};
   const buildable = (role: ImageRole) => hasRecipe(projectDir, role);
@@ -62,9 +66,9 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
   const reachable = absent.filter((role) => !failures[role]);
   await resolveMissing(projectDir, lock, reachable, log);
   for (const role of reachable)
-    images[role] = { reference: await pull(role, lock[role], docker, log), source: "digest" };
+    images[role] = { reference: await pull(role, lock[role], docker, { log, report }), source: "digest" };
   const rest = roles.filter((role) => !images[role]);
-  const built = rest.length > 0 ? await buildRecipes(rest, { projectDir, docker, log }) : {};
+  const built = rest.length > 0 ? await buildRecipes(rest, { projectDir, docker, log, report }) : {};
   for (const role of rest) images[role] = { reference: built[role]!, source: "recipe" };
   return images;
 }
@@ -149,12 +153,23 @@ async function resolveMissing(
   log("images/lock.json has new digests: review and commit it");
 }
 
-async function pull(role: ImageRole, entry: LockEntry, docker: string, log: Log): Promise<string> {
+async function pull(
+  role: ImageRole,
+  entry: LockEntry,
+  docker: string,
+  { log, report }: { log: Log; report: Report },
+): Promise<string> {
   const reference = lockedReference(entry)!;
   log(`${role}: pulling ${entry.image}:${entry.tag} as ${entry.digest}`);
   const start = Date.now();
-  const result = await dockerAt(docker).run(["pull", "--quiet", reference]);
-  if (result.code !== 0)
+  const what = `${role}: pulling`;
+  const pulled = await pullThroughApi(docker, reference, ({ done, total, layers, ready }) =>
+    report({ what, done, total, unit: "bytes", detail: `${ready} of ${layers} layers unpacked` }),
+  );
+  if (!pulled) report({ what });
+  const result = pulled ? undefined : await dockerAt(docker).run(["pull", "--quiet", reference]);
+  report({ what, ended: true });
+  if (result && result.code !== 0)
     throw new UserError(
       `The image for ${role} could not be pulled: ${result.stderr.trim().split("\n").at(-1)}.`,
       "Try again, resolve it again with `gpubox images update`, or set GPUBOX_IMAGES=build to build from the recipes.",

@@ -12,6 +12,7 @@ import { dockerAt } from "../../platform/docker/client";
 import { ensureDocker } from "../../platform/docker/engine";
 import { checkMachine } from "../../platform/machine";
 import { UserError } from "../../platform/process";
+import type { Report } from "../../platform/progress";
 import { ensureStackConfig, type Log } from "../../platform/project";
 import { restoreCheckpoint } from "../../platform/pulumi/checkpoint";
 import { ensurePulumi, type PulumiEngine, pulumi, selectStack } from "../../platform/pulumi/engine";
@@ -33,6 +34,7 @@ import { smokeStack } from "../smoke/stack";
 import { farewell } from "./farewell";
 import { checkJoinedNetworks } from "./foreignNetworks";
 import { resolve } from "./resolve";
+import { watchingHost } from "./watchHost";
 
 export interface UpOptions {
   stack: string;
@@ -43,7 +45,11 @@ export interface UpOptions {
   takeOver: boolean;
   /** What converges the box. Without a Pulumi engine, `pulumi` falls back to Compose and says so. */
   engine: "pulumi" | "compose";
+  /** Asks the person at the terminal to agree. Absent without one: then nothing is asked. */
+  confirm?: (question: string) => Promise<boolean>;
   log: Log;
+  /** Gets how far long steps are. */
+  report?: Report;
 }
 
 /**
@@ -52,7 +58,7 @@ export interface UpOptions {
  * @throws ConfigError with every mistake of the stack config; UserError when the machine or the change fails
  */
 export async function bringUp(options: UpOptions) {
-  const { stack, projectDir, log } = options;
+  const { stack, projectDir, log, report } = options;
   ensureStackConfig(projectDir, stack);
   const early = checkStackFile(projectDir, stack);
 
@@ -74,16 +80,16 @@ export async function bringUp(options: UpOptions) {
   checkJoinedNetworks(config);
 
   log("\nimages and models");
-  const resolved = await resolve({ projectDir, stack, config, log });
+  const resolved = await resolve({ projectDir, stack, config, log, report });
   const plan = planStack(projectDir, stack, secrets, resolved);
   for (const note of [...plan.notes, ...policyWords(plan.policy)]) log(`  note: ${note}`);
   await own(plan, config, projectDir);
 
-  if (engine) await convergeWithPulumi(engine, plan, secrets, log);
+  if (engine) await convergeWithPulumi(engine, plan, secrets, { log, report });
   else {
     log("\ncontainers, by Compose");
     for (const loss of COMPOSE_LOSES) log(`  note: ${loss}`);
-    await composeUp({ projectDir, plan, secrets, log });
+    await watchingHost({ plan, secrets, report }, () => composeUp({ projectDir, plan, secrets, log }));
   }
 
   log("\nsmoke");
@@ -113,7 +119,7 @@ async function machine(config: StackConfig, options: UpOptions): Promise<PulumiE
     host: engineAddress(config),
     projectDir,
     yes: options.yes,
-    interactive: process.stdin.isTTY === true,
+    confirm: options.confirm,
     log,
   };
   const docker = await ensureDocker({ ...engineOptions, compose: byCompose });
@@ -144,18 +150,15 @@ async function convergeWithPulumi(
   engine: PulumiEngine,
   plan: BoxPlan,
   secrets: Secrets,
-  log: Log,
+  { log, report }: { log: Log; report: Report | undefined },
 ): Promise<void> {
   const state = { engine, stack: plan.stack, log };
   const { resources } = await resolvePending(state);
   await removeOrphans({ stack: plan.stack, docker: plan.docker, prefix: plan.prefix, resources, log });
   const anew = await repairDrift({ box: plan, resources, secrets, log });
   log(`\ncontainers, by Pulumi ${engine.version} (${servicesOf(plan).length} containers)`);
-  const result = await pulumi(
-    engine,
-    ["up", "--yes", "--skip-preview", "--refresh", "--stack", plan.stack, ...anew],
-    { inherit: true },
-  );
+  const args = ["up", "--yes", "--skip-preview", "--refresh", "--stack", plan.stack, ...anew];
+  const result = await watchingHost({ plan, secrets, report }, () => pulumi(engine, args, { inherit: true }));
   if (result.code !== 0)
     throw new UserError(
       "`pulumi up` did not finish. What served before keeps serving.",

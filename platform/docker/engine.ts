@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { accessSync, constants, existsSync, openSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { run, UserError } from "../process";
@@ -79,8 +78,8 @@ export interface EnsureDockerOptions {
   projectDir: string;
   /** Install without asking. */
   yes: boolean;
-  /** A person is at the terminal. Without one nothing is asked. */
-  interactive: boolean;
+  /** Asks the person at the terminal to agree. Absent without one: then nothing is asked. */
+  confirm?: (question: string) => Promise<boolean>;
   /** Compose is needed too. Default: false. */
   compose?: boolean;
   log: Log;
@@ -138,7 +137,7 @@ async function install(
   const byHand = `Type \`sudo apt-get update && sudo ${installing}\`, and run the command again.`;
   if (process.getuid?.() !== 0)
     throw new UserError(`${what} is missing, and only root can install it.`, byHand);
-  if (options.interactive && !options.yes && !(await agrees(`Install ${packages} with apt now?`)))
+  if (options.confirm && !options.yes && !(await options.confirm(`Install ${packages} with apt now?`)))
     throw new UserError(`${what} is missing.`, byHand);
   ensureProjectFolders(options.projectDir);
   const logFile = join(projectPaths(options.projectDir).log, "docker-install.log");
@@ -151,15 +150,6 @@ async function install(
   });
   if (result.code !== 0)
     throw new UserError(`Installing ${what} failed: ${lastLine(logFile)} (log: ${logFile}).`, byHand);
-}
-
-async function agrees(question: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return /^\s*(y|yes)?\s*$/i.test(await terminal.question(`${question} [Y/n] `));
-  } finally {
-    terminal.close();
-  }
 }
 
 async function start({ projectDir, log }: EnsureDockerOptions): Promise<void> {

@@ -1,7 +1,7 @@
 import { delimiter, dirname, join } from "node:path";
 import { z } from "zod";
 import { shellQuote } from "../../configs/kit/text";
-import { type RunOptions, type RunResult, run, UserError } from "../process";
+import { colorsForTerminal, type RunOptions, type RunResult, run, UserError } from "../process";
 import { ensurePassphrase, ensureProjectFolders, type Log, projectPaths } from "../project";
 import { readYaml } from "../userFiles";
 import { versionAtLeast } from "../versions";
@@ -90,7 +90,9 @@ export function exportsFor(engine: PulumiEngine): string[] {
 
 /** Runs a Pulumi command in the project's folder without prompts. Never rejects; the caller checks `code`. */
 export function pulumi(engine: PulumiEngine, args: string[], options: RunOptions = {}): Promise<RunResult> {
-  return run(engine.program, [...args, "--non-interactive"], {
+  // What Pulumi writes passes through this program, so it does not see the terminal itself.
+  const color = options.inherit && colorsForTerminal() ? ["--color", "always"] : [];
+  return run(engine.program, [...args, "--non-interactive", ...color], {
     ...options,
     cwd: engine.projectDir,
     env: { ...pulumiEnv(engine), ...options.env },

@@ -1,6 +1,6 @@
 import { type RunResult, run } from "../../platform/process";
 
-/** Types each answer when its question has been asked, and prints what the terminal showed. */
+/** Types each answer when its question has been asked, with the Enter key, and prints what the terminal showed. */
 const TYPIST = `import json, os, pty, sys
 answers = json.loads(sys.argv[1])
 pid, terminal = pty.fork()
@@ -16,7 +16,7 @@ while True:
         break
     text += data.decode(errors="replace")
     if answers and answers[0][0] in text:
-        os.write(terminal, (answers.pop(0)[1] + "\\n").encode())
+        os.write(terminal, (answers.pop(0)[1] + "\\r").encode())
 print(text)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 `;

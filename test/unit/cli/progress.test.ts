@@ -93,3 +93,58 @@ test("a child that has the terminal has it alone", async () => {
   expect(terminalIsLent()).toBe(false);
   await silent;
 });
+
+test("the step that runs is shown until it ends, with the number of the others", async () => {
+  const { shown, screen, log } = terminal(true);
+  await withProgress(
+    log,
+    async (_, report) => {
+      report({ what: "edge: building", done: 1, total: 4, unit: "steps" });
+      report({ what: "cache: building" });
+      await wait(200);
+      expect(shown).toEqual(["⠋ edge: building  █████░░░░░░░░░░░░░░░  25 %  1 of 4 steps  (and 1 more)"]);
+      report({ what: "edge: building", ended: true });
+      await wait(200);
+      expect(shown.slice(1)).toEqual([CLEAR, "⠙ cache: building  0 s"]);
+      report({ what: "cache: building", ended: true });
+      await wait(200);
+      expect(shown.slice(3)).toEqual([CLEAR]);
+    },
+    screen,
+  );
+});
+
+test("what a child writes comes above the step that runs", async () => {
+  const { shown, screen, log } = terminal(true);
+  await withProgress(
+    log,
+    async (_, report) => {
+      report({ what: "waiting for the model tiny" });
+      await wait(200);
+      jest.useRealTimers();
+      await run("sh", ["-c", "echo one; echo @ updating......; printf two"], { inherit: true });
+    },
+    screen,
+  );
+  expect(shown).toEqual([expect.stringContaining("waiting"), CLEAR, "one\n", "two\n"]);
+});
+
+test("without a terminal a long step adds one line each 30 seconds, and a short one none", async () => {
+  const { shown, screen, log } = terminal(false);
+  await withProgress(
+    log,
+    async (_, report) => {
+      for (let second = 0; second <= 65; second++) {
+        report({ what: "edge: pulling", done: second, total: 100, unit: "bytes" });
+        await wait(1_000);
+      }
+      report({ what: "edge: pulling", ended: true });
+      report({ what: "cache: pulling", done: 1, total: 2, unit: "bytes" });
+    },
+    screen,
+  );
+  expect(shown).toEqual([
+    "  edge: pulling  30 %  30 B of 100 B  1 B/s  ETA 1 min 10 s\n",
+    "  edge: pulling  60 %  60 B of 100 B  1 B/s  ETA 40 s\n",
+  ]);
+});

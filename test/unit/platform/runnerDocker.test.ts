@@ -57,7 +57,7 @@ describe("an engine that does not answer", () => {
   });
 
   test("is never installed or started on another machine or socket", async () => {
-    const options = { projectDir: "/nowhere", yes: true, interactive: false, log: () => {} };
+    const options = { projectDir: "/nowhere", yes: true, log: () => {} };
     await expect(ensureDocker({ ...options, host: "unix:///nowhere.sock" })).rejects.toMatchObject({
       what: expect.stringMatching(/^Docker at unix:\/\/\/nowhere\.sock does not answer \(.+\)\.$/),
       fix: "Make `docker -H unix:///nowhere.sock version` work first; gpubox installs Docker on the machine it runs on only.",

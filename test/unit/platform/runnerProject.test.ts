@@ -271,7 +271,7 @@ describe("the program's start", () => {
     expect(spawnSync(process.execPath, ["-e", old], { encoding: "utf8" })).toMatchObject({
       status: 1,
       stderr:
-        "error: gpubox needs Node 20 or newer; this is Node 18.20.1.\n" +
+        "error: gpubox needs Node 20.12 or newer; this is Node 18.20.1.\n" +
         "       Install a newer Node (https://nodejs.org/en/download) and run the command again.\n",
     });
   });
