@@ -16,6 +16,7 @@ const ALONE = {
   haproxySwitch: "it claims that no request is lost, at the rate that the machine can",
   hostFirewall: "the second host, of which there is one, and which the test of SSH uses beside the others",
   short: "it claims that no request is lost while a box changes",
+  upgrade: "it claims that no request is lost while this version takes over a box of the previous release",
 };
 
 const e2e = { setupFilesAfterEnv: ["<rootDir>/test/support/secondTry.ts"] };

@@ -149,8 +149,7 @@ export interface NamedSource {
 }
 
 /**
- * An engine: everything that one kind of model server needs, in one file. Adding one means that file and a line in
- * `configs/engines/index.ts`; docs/adding-an-engine.md shows it.
+ * An engine: everything that one kind of model server needs, in one file. CONTRIBUTING.md adds one, step by step.
  */
 export interface Engine<Model extends { engine: string }> {
   schema: z.ZodType<Model>;

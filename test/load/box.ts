@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { output, type RunResult, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
 import { editStack, exportsIn } from "../support/box";
-import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { gpubox, makeProject, placeProject, removeProject, type TestProject } from "../support/project";
 import { Load, type LoadOptions } from "./client";
 
 /** The stack's config as an editor sees it. */
@@ -23,6 +23,14 @@ export interface Change extends RunResult {
   served?: number;
 }
 
+/** A version of this project. */
+export interface Release {
+  place: (dir: string) => void;
+  up: (project: TestProject) => Promise<RunResult>;
+}
+
+const THIS_RELEASE: Release = { place: placeProject, up: (project) => gpubox(project, "up", "--yes") };
+
 /** A box of its own with the stub behind it as the model `echo`. */
 export class LoadBox {
   key = "";
@@ -33,12 +41,22 @@ export class LoadBox {
     private readonly stub: string,
   ) {}
 
-  /** Brings the box up; `port` and the next one have to be free. */
-  static async open(stack: string, port: number, models: Record<string, unknown> = {}): Promise<LoadBox> {
+  /**
+   * Brings the box up; `port` and the next one have to be free.
+   *
+   * @param release fills the project's folder and brings it up; default: this project
+   */
+  static async open(
+    stack: string,
+    port: number,
+    models: Record<string, unknown> = {},
+    release: Release = THIS_RELEASE,
+  ): Promise<LoadBox> {
     const gateway = { port, drainTimeout: DRAIN_TIMEOUT };
-    const box = new LoadBox(makeProject(stack, port, { gateway, models }), `gpubox-${stack}-stub`);
+    const project = makeProject(stack, port, { gateway, models }, {}, release.place);
+    const box = new LoadBox(project, `gpubox-${stack}-stub`);
     try {
-      const up = await gpubox(box.project, "up", "--yes");
+      const up = await release.up(box.project);
       mustSucceed(up);
       box.exports = exportsIn(up.stdout);
       box.key = (await box.shell(`pulumi config get gpubox:masterKey --stack ${stack}`)).stdout.trim();

@@ -5,6 +5,10 @@ export interface Registered {
   type: string;
   name: string;
   parent: string;
+  /** What Pulumi knows it by in a stack's state: the types of the components around it, as far as mocks tell them, its own, its name. */
+  identity: string;
+  /** Identities that it takes over from a state. */
+  aliases: string[];
   inputs: Record<string, unknown>;
   dependsOn: string[];
   /** Undefined: the provider decides. */
@@ -23,6 +27,14 @@ interface RegisterRequest {
   getDeletebeforereplacedefined(): boolean;
   getRetainondelete(): boolean;
   getProvider(): string;
+  getAliasesList(): { getUrn(): string; getSpec(): AliasSpec | undefined }[];
+}
+
+/** What is empty is the resource's own. */
+interface AliasSpec {
+  getName(): string;
+  getType(): string;
+  getParenturn(): string;
 }
 
 interface Monitor {
@@ -32,6 +44,30 @@ interface Monitor {
 /** The last part of a URN: the logical name. */
 export function nameOf(urn: string): string {
   return urn.split("::").at(-1) ?? "";
+}
+
+/** The part of a URN that is the same in every stack and project. */
+function identityOf(urn: string): string {
+  return urn.split("::").slice(2).join("::").replace("pulumi:pulumi:Stack$", "");
+}
+
+function identityIn(parent: string, type: string, name: string): string {
+  const types = identityOf(parent).split("::")[0]!;
+  const around = types === "" || types === "pulumi:pulumi:Stack" ? "" : `${types}$`;
+  return `${around}${type}::${name}`;
+}
+
+function aliasesOf(request: RegisterRequest): string[] {
+  return request.getAliasesList().map((alias) => {
+    const spec = alias.getSpec();
+    return spec
+      ? identityIn(
+          spec.getParenturn() || request.getParent(),
+          spec.getType() || request.getType(),
+          spec.getName() || request.getName(),
+        )
+      : identityOf(alias.getUrn());
+  });
 }
 
 /**
@@ -57,6 +93,8 @@ export async function registered(program: () => unknown, isPreview = false): Pro
       type: request.getType(),
       name: request.getName(),
       parent: nameOf(request.getParent()),
+      identity: identityIn(request.getParent(), request.getType(), request.getName()),
+      aliases: aliasesOf(request),
       inputs: request.getObject()?.toJavaScript() ?? {},
       dependsOn: request.getDependenciesList().map(nameOf),
       deleteBeforeReplace: request.getDeletebeforereplacedefined()

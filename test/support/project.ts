@@ -26,7 +26,12 @@ export const hasPulumi = spawnSync("pulumi", ["version"]).status === 0;
 
 /** What a test's project is made of. */
 export interface Parts {
+  /**
+   * `bundled`: the stack runs what the package brings, as a user's own repository does. `sources`: it runs the checkout's own
+   * index.ts, which takes 1.5 s of CPU longer at each `up` and preview. Default: `bundled`.
+   */
   program?: "bundled" | "sources";
+  /** `stub`: a stand-in that is ready at once, where LiteLLM is not the subject. Default: `litellm`. */
   gateway?: "litellm" | "stub";
 }
 
@@ -36,20 +41,8 @@ const BUNDLES = ["dist/gpubox.cjs", "dist/index.cjs"];
 /** Stacks of this test file so far: a second project of one is another checkout beside its box. */
 const made = new Set<string>();
 
-/**
- * Makes the copy and its stack config. `port` and the next one have to be free.
- *
- * @param gateway `stub`: a stand-in that is ready at once, where LiteLLM is not the subject. Default: `litellm`.
- * @param program `bundled`: the stack runs what the package brings, as a user's own repository does. `sources`: it runs the
- *   checkout's own index.ts, which takes 1.5 s of CPU longer at each `up` and preview. Default: `bundled`.
- */
-export function makeProject(
-  stack: string,
-  port: number,
-  config: Record<string, unknown> = {},
-  { program = "bundled", gateway = "litellm" }: Parts = {},
-): TestProject {
-  const dir = mkdtempSync(join(tmpdir(), `gpubox-${stack}-`));
+/** Copies this project's files, its bundles included, and lends the folder the packages. */
+export function placeProject(dir: string, { program = "bundled", gateway = "litellm" }: Parts = {}): void {
   const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: packageDir });
   bundleIfStale();
   for (const file of [...files.stdout.toString().split("\n").filter(Boolean), ...BUNDLES]) {
@@ -66,6 +59,22 @@ export function makeProject(
     const index = readFileSync(join(dir, "templates/project/index.ts"), "utf8");
     writeFileSync(join(dir, "index.ts"), index.replace('"gpubox"', '"./dist/index.cjs"'));
   }
+}
+
+/**
+ * Makes the copy and its stack config. `port` and the next one have to be free.
+ *
+ * @param place fills the folder in another way, and takes no `parts` then. Default: {@link placeProject}.
+ */
+export function makeProject(
+  stack: string,
+  port: number,
+  config: Record<string, unknown> = {},
+  parts: Parts = {},
+  place: (dir: string, parts: Parts) => void = placeProject,
+): TestProject {
+  const dir = mkdtempSync(join(tmpdir(), `gpubox-${stack}-`));
+  place(dir, parts);
   const project = {
     dir,
     stack,
