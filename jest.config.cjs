@@ -18,7 +18,7 @@ const ALONE = {
   short: "it claims that no request is lost while a box changes",
 };
 
-const e2e = { setupFilesAfterEnv: ["<rootDir>/test/support/secondTry.ts"] };
+const e2e = { setupFilesAfterEnv: ["<rootDir>/test/support/secondTry.ts", "<rootDir>/test/support/afterFile.ts"] };
 const files = (names) => names.map((name) => `<rootDir>/test/{e2e,load}/${name}.test.ts`);
 
 module.exports = {

@@ -1,12 +1,12 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate, scratch } from "../support/allocate";
 import { hasDocker } from "../support/project";
 
-const NAME = "gpubox-test-database";
+const NAME = `gpubox-${allocate("database").stack}-database`;
 const MINUTE = 60_000;
 const POSTGRES = 999;
 
@@ -16,7 +16,7 @@ const POSTGRES = 999;
   let host: string;
 
   beforeAll(() => {
-    host = mkdtempSync(join(tmpdir(), "gpubox-database-"));
+    host = scratch("database");
     mkdirSync(join(host, "config"), { mode: 0o750 });
     mkdirSync(join(host, "state"), { mode: 0o750 });
     cpSync(join(packageDir, "assets/database/entrypoint.sh"), join(host, "config/entrypoint.sh"));

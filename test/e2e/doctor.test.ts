@@ -1,4 +1,5 @@
 import { run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import {
   gpubox,
   hasDocker,
@@ -10,8 +11,7 @@ import {
 import { until, Ward } from "./operations/lab";
 
 const MINUTE = 60_000;
-const STACK = "faults";
-const PORT = 4896;
+const { stack: STACK, port: PORT } = allocate("faults");
 
 /** Milliseconds after a fault until the doctor has named it. */
 const NAMED_MS = 10_000;
@@ -155,7 +155,9 @@ async function heal(container: string): Promise<void> {
         const memory = (await named()).filter((one) => one.startsWith("memory: "));
         expect(memory).toEqual([
           expect.stringMatching(
-            /^memory: gpubox-faults-valve-tiny reached its memory limit: the kernel killed \d+ process(es)?, the last at 2\d{3}-.* UTC; Docker has started it again\.$/,
+            new RegExp(
+              `^memory: gpubox-${STACK}-valve-tiny reached its memory limit: the kernel killed \\d+ process(es)?, the last at 2\\d{3}-.* UTC; Docker has started it again\\.$`,
+            ),
           ),
         ]);
         await docker("update", "--memory", "128m", "--memory-swap", "128m", valve);
@@ -178,7 +180,9 @@ async function heal(container: string): Promise<void> {
         await until("that is all it says", async () => (await ward.findings(now())).length === 1);
         expect(await ward.findings(now())).toEqual([
           expect.stringMatching(
-            /^restarted: gpubox-faults-backend-tiny ended by itself once, the last time at 2\d{3}-/,
+            new RegExp(
+              `^restarted: gpubox-${STACK}-backend-tiny ended by itself once, the last time at 2\\d{3}-`,
+            ),
           ),
         ]);
       },

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { mkdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
+import { allocate, scratch } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { processLimits } from "../support/processes";
 import {
@@ -13,8 +14,7 @@ import {
 } from "../support/project";
 
 const MINUTE = 60_000;
-const PORT = 6760;
-const STACK = "full";
+const { stack: STACK, port: PORT } = allocate("full");
 /** Less than the box needs, and enough for a file or two: nothing else fails first. */
 const LEFT_BYTES = 100 * 1024 ** 2;
 
@@ -48,7 +48,7 @@ if (why) console.warn(`SKIPPED: a full disk under a box: ${why}`);
 
   beforeAll(async () => {
     // A file with holes: the disk that it stands for takes no space here.
-    folder = mkdtempSync("/var/tmp/gpubox-full-");
+    folder = scratch("full", "/var/tmp");
     data = join(folder, "data");
     mkdirSync(data);
     must("truncate", "-s", "5G", join(folder, "disk"));

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { output, type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate } from "../support/allocate";
 import { complete, modelsAt } from "../support/box";
 import { gpubox, hasDocker, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "routeelse";
+const { stack: STACK, port: PORT } = allocate("else");
 const NETWORK = `gpubox-${STACK}`;
 const KEY = "sk-elsewhere-0123456789abcdef";
 
@@ -22,7 +23,7 @@ const KEY = "sk-elsewhere-0123456789abcdef";
   const written = (profile: string, name: string) => readFileSync(join(project.dir, profile, name), "utf8");
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4826, {
+    project = makeProject(STACK, PORT, {
       cache: { ttlSeconds: 60 },
       models: {
         "llama-local": {
@@ -68,12 +69,12 @@ const KEY = "sk-elsewhere-0123456789abcdef";
       writeFileSync(join(project.dir, "filled.env"), env);
       await docker(
         ...["run", "--detach", "--name", `${NETWORK}-gateway`, ...label, "--network", NETWORK],
-        ...["--publish", "127.0.0.1:4826:4000", "--env-file", join(project.dir, "filled.env")],
+        ...["--publish", `127.0.0.1:${PORT}:4000`, "--env-file", join(project.dir, "filled.env")],
         ...["--env", "LITELLM_LOCAL_MODEL_COST_MAP=True", "--env", "HOME=/tmp"],
         ...["--volume", `${join(project.dir, "stateless")}:/etc/gateway:ro`, image],
         ...["--config", "/etc/gateway/config.yaml", "--port", "4000"],
       );
-      const url = "http://127.0.0.1:4826";
+      const url = `http://127.0.0.1:${PORT}`;
       for (;;) {
         const signal = AbortSignal.timeout(5_000);
         const up = await fetch(`${url}/health/liveliness`, { signal }).catch(() => undefined);

@@ -12,6 +12,7 @@ import { findGarbage, removeGarbage } from "../../operations/gc/collect";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { readResolved } from "../../platform/stack/resolved";
+import { allocate } from "../support/allocate";
 import {
   hasDocker,
   makeProject,
@@ -22,7 +23,7 @@ import {
 } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "gc";
+const { stack: STACK, port: PORT } = allocate("gc");
 
 (hasDocker ? describe : describe.skip)("gpubox gc", () => {
   // No role's name: other tests take the newest image of a role.
@@ -54,7 +55,7 @@ const STACK = "gc";
   };
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4700);
+    project = makeProject(STACK, PORT);
     ["first", "second", "third"].forEach(bringUp);
     const resolved = join(project.dir, `.gpubox/resolved.${STACK}.json`);
     mkdirSync(dirname(resolved), { recursive: true });

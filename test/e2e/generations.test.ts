@@ -1,4 +1,5 @@
 import { output } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import {
   gpubox,
@@ -10,7 +11,7 @@ import {
 } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "gen";
+const { stack: STACK, port: PORT } = allocate("gen");
 const ANSWER = "pong from the gpubox test model";
 const HOLD_SECONDS = 6;
 
@@ -27,7 +28,7 @@ type Sections = Record<string, Record<string, unknown>>;
     editStack(project, (config) => change(config as unknown as Sections));
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4350, {
+    project = makeProject(STACK, PORT, {
       database: { mode: "none" },
       models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 1024, holdSeconds: HOLD_SECONDS } },
     });
@@ -147,12 +148,12 @@ type Sections = Record<string, Record<string, unknown>>;
       expect(seconds).toBeLessThan(HOLD_SECONDS - 1);
       await output("docker", ["start", before["backend-tiny"]!]);
       edit((config) => {
-        config["gpubox:gateway"]!.port = 4358;
+        config["gpubox:gateway"]!.port = PORT + 8;
       });
       const preview = await shell(`pulumi preview --stack ${STACK}`);
       expect(preview.stdout).toContain("The edge is replaced: for about 10 s nobody gets in");
       edit((config) => {
-        config["gpubox:gateway"]!.port = 4350;
+        config["gpubox:gateway"]!.port = PORT;
       });
     },
     3 * MINUTE,

@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, cpSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildRecipes, defaultRecipes } from "../../operations/images/buildRecipes";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
+import { scratch } from "../support/allocate";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 // The base image is made with debootstrap, which needs root.
@@ -58,7 +58,7 @@ describeWithEngine("images from the recipes", () => {
 
   beforeAll(async () => {
     references = await build();
-    dir = mkdtempSync(join(tmpdir(), "gpubox-recipes-"));
+    dir = scratch("recipes");
     chmodSync(dir, 0o755);
     writeFileSync(join(dir, "canned.gguf"), cannedModel());
     const settings = { general_settings: { master_key: "os.environ/LITELLM_MASTER_KEY" }, model_list: [] };

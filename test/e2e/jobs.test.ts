@@ -6,6 +6,7 @@ import { linesOf } from "../../operations/trajectory/readLines";
 import type { LogReport } from "../../operations/trajectory/reconcile";
 import { output, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate } from "../support/allocate";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { type JobClient, jobFolder, jobKey, longStream, startTimes, talk } from "../support/jobs";
 import {
@@ -19,8 +20,7 @@ import {
 } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "jobs1";
-const PORT = 6100;
+const { stack: STACK, port: PORT } = allocate("jobs");
 const STUB = `gpubox-${STACK}-stub`;
 const SERVER = `http://${STUB}:8000/v1`;
 const ASK = "nonce=one chunks=2 interval=0 fault=none";
@@ -130,7 +130,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
         expect(await complete(near.endpoint, key, "policy")).toMatch(/^401 /);
       const bound = await output("docker", ["port", `gpubox-${STACK}-job-remote-edge`]);
       expect(await output("docker", ["port", `gpubox-${STACK}-job-remote`])).toBe("");
-      expect(bound).toBe("4000/tcp -> 127.0.0.1:6110");
+      expect(bound).toBe(`4000/tcp -> 127.0.0.1:${PORT + 10}`);
     },
     5 * MINUTE,
   );
@@ -178,7 +178,10 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       expect.objectContaining({ job: "remote", state: "running", memoryMiB: expect.any(Number) }),
     ]);
     const shown = JSON.parse((await job("show", "remote", "--json")).stdout);
-    expect(shown.record).toMatchObject({ endpoint: "http://127.0.0.1:6110", upstream: `echo at ${SERVER}` });
+    expect(shown.record).toMatchObject({
+      endpoint: `http://127.0.0.1:${PORT + 10}`,
+      upstream: `echo at ${SERVER}`,
+    });
   });
 
   test.each<[string, string, RegExp, string[]]>([
@@ -348,7 +351,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       await output("docker", [
         ...["run", "--detach", "--name", `gpubox-${STACK}-own`, "--network", `gpubox-${STACK}-edge`],
         ...["--label", `gpubox.stack=${STACK}`, "--label", "gpubox.role=own", "--label", "gpubox.keep=test"],
-        ...["--publish", "127.0.0.1:6118:4111", "--user", "65534:65534", "--env", "HOME=/tmp"],
+        ...["--publish", `127.0.0.1:${PORT + 18}:4111`, "--user", "65534:65534", "--env", "HOME=/tmp"],
         ...["--env", "LITELLM_LOCAL_MODEL_COST_MAP=True", "--volume", `${folder}:${folder}`],
         ...["--entrypoint", "sh", recipeReference(project.dir, "gateway"), "-c", script],
       ]);
@@ -455,7 +458,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       expect([status, stderr]).toEqual([0, ""]);
       expect(JSON.parse(stdout)).toEqual({
         states: ["local running", "run-1 running", "run-2 running"],
-        ends: ["http://127.0.0.1:6120", "http://127.0.0.1:6121"],
+        ends: [`http://127.0.0.1:${PORT + 20}`, `http://127.0.0.1:${PORT + 21}`],
       });
       expect(readdirSync(artifacts).sort()).toEqual(["run-1", "run-2"]);
     },

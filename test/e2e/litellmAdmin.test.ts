@@ -4,10 +4,11 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import contract from "../contract/litellm/admin.json";
+import { allocate } from "../support/allocate";
 import { hasDocker } from "../support/project";
 
 const MINUTE = 60_000;
-const NAME = "gpubox-test-admin";
+const NAME = `gpubox-${allocate("admin").stack}-admin`;
 const KEY = "sk-admin-0123456789abcdef";
 
 /** Bodies as `assets/gateway/access.py` sends them; `test/contract/access.test.ts` shows that it sends no other fields. */

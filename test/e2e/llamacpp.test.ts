@@ -1,9 +1,9 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { output, type RunResult, run } from "../../platform/process";
 import { type CannedModelOptions, cannedModel } from "../../tools/cannedModel";
+import { allocate, scratch } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";
 import {
@@ -18,7 +18,7 @@ import { IMAGE_TOKENS, PIXEL, tinyProjector } from "../support/projector";
 import { type Recorder, recorderModel, startRecorder } from "../support/recorder";
 
 const MINUTE = 60_000;
-const STACK = "eng";
+const { stack: STACK, port: PORT } = allocate("eng");
 // Filling this much takes a second or two: long enough to be met while it loads.
 const SLOW_CONTEXT = 4_000_000;
 
@@ -55,7 +55,7 @@ type Sections = Record<string, Record<string, unknown>>;
   }
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), `gpubox-${STACK}-models-`));
+    folder = scratch(`${STACK}-models`);
     chmodSync(folder, 0o755);
     const tools = onHost("tools", {
       answer: ANSWER,
@@ -64,7 +64,7 @@ type Sections = Record<string, Record<string, unknown>>;
       context: SLOW_CONTEXT,
     });
     writeFileSync(join(folder, "mmproj.gguf"), tinyProjector(), { mode: 0o644 });
-    project = makeProject(STACK, 4750, {
+    project = makeProject(STACK, PORT, {
       database: { mode: "none" },
       models: {
         tools: { engine: "llamacpp", model: tools, ctxSize: SLOW_CONTEXT, memoryMiB: 2048 },

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { output, type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
+import { allocate, scratch } from "../support/allocate";
 import { complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { type HubContainer, startHubContainer } from "../support/hubContainer";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
@@ -20,7 +20,7 @@ import {
 } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "locked";
+const { stack: STACK, port: PORT } = allocate("locked");
 const TOKEN = "hf_PLANTED-token";
 const OLD = "pong from the gpubox test model";
 const NEW = "this came from the hub";
@@ -54,7 +54,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
   beforeAll(async () => {
     const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
     const images = await buildRecipes(["gateway"], { projectDir: packageDir, docker, log: () => {} });
-    folder = mkdtempSync(join(tmpdir(), `gpubox-${STACK}-hub-`));
+    folder = scratch(`${STACK}-hub`);
     chmodSync(folder, 0o755);
     const content = join(folder, "content.gguf");
     writeFileSync(content, Buffer.concat([cannedModel({ answer: NEW }), Buffer.alloc(PADDING)]), {
@@ -62,9 +62,9 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
     });
     size = statSync(content).size;
     hub = await startHubContainer(images.gateway!, content);
-    project = makeProject(STACK, 4790, {
+    project = makeProject(STACK, PORT, {
       host: { dataDir: `/srv/gpubox-${STACK}`, modelHub: hub.endpoint },
-      gateway: { port: 4790, drainTimeout: 10 },
+      gateway: { port: PORT, drainTimeout: 10 },
       cache: { mode: "none" },
       database: { mode: "none" },
       models: { m: { engine: "llamacpp", model: "canned", memoryMiB: 2048 } },

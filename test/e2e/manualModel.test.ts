@@ -1,4 +1,5 @@
 import { output, run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import {
   gpubox,
@@ -10,7 +11,7 @@ import {
 } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "manual";
+const { stack: STACK, port: PORT } = allocate("manual");
 const ANSWER = "pong from the gpubox test model";
 const BACKEND = `gpubox-${STACK}-backend-giant`;
 const HINT = `gpubox model start giant --stack ${STACK}`;
@@ -29,8 +30,8 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
     editStack(project, (config) => change((config as unknown as Sections)["gpubox:models"]!.giant!));
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4700, {
-      gateway: { port: 4700, drainTimeout: 10, auth: "none" },
+    project = makeProject(STACK, PORT, {
+      gateway: { port: PORT, drainTimeout: 10, auth: "none" },
       cache: { mode: "none" },
       database: { mode: "none" },
       models: { giant: { engine: "llamacpp", model: "canned", memoryMiB: 2048, start: "manual" } },

@@ -5,13 +5,14 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate } from "../support/allocate";
 import { gatewaySql, litellmSql, startPostgres, writeFiles } from "../support/postgres";
 import { hasDocker } from "../support/project";
 import { recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
 
 const MINUTE = 60_000;
-const STAND_IN = "gpubox-test/keysmig:stand-in";
-const DATA_DIR = "/srv/gpubox-keysmig";
+const { stack: STACK, dataDir: DATA_DIR } = allocate("keysmig");
+const STAND_IN = `gpubox-test/${STACK}:stand-in`;
 
 /**
  * Prisma's engines cannot be had everywhere. The stand-in is what LiteLLM calls in their place: it applies LiteLLM's own SQL
@@ -53,7 +54,7 @@ const TABLES =
       testSecrets,
       resolved,
       undefined,
-      "keysmig",
+      STACK,
     );
   }
 
@@ -107,7 +108,7 @@ const TABLES =
       expect(Number(await gatewaySql(plan, TABLES))).toBeGreaterThan(50);
       const owners = "select distinct tableowner from pg_tables where schemaname = 'public'";
       expect(await gatewaySql(plan, owners)).toBe("litellm");
-      expect((await run("docker", ["ps", "-aq", "--filter", "name=gpubox-keysmig-migration"])).stdout).toBe(
+      expect((await run("docker", ["ps", "-aq", "--filter", `name=gpubox-${STACK}-migration`])).stdout).toBe(
         "",
       );
     },

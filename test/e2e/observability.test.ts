@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import { dashboards } from "../../configs/plan/observability/dashboards";
 import { output } from "../../platform/process";
 import { packageDir } from "../../platform/project";
+import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { engineTexts, leaksIn } from "../support/leaks";
 import {
@@ -18,8 +19,8 @@ import { metricNames, namesIn, query, type Series } from "../support/prometheus"
 import { type Receiver, receiverName, startReceiver } from "../support/receiver";
 
 const MINUTE = 60_000;
-const STACK = "watch";
-const PROMETHEUS = "http://127.0.0.1:4863";
+const { stack: STACK, port: PORT } = allocate("watch");
+const PROMETHEUS = `http://127.0.0.1:${PORT + 3}`;
 
 /** Engines that do not run here; their names are those of their documentation. */
 const OTHER_ENGINES = [
@@ -91,7 +92,7 @@ async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => b
   }
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4860, { cache: { mode: "bundled", ttlSeconds: 600 }, models: { tiny } });
+    project = makeProject(STACK, PORT, { cache: { mode: "bundled", ttlSeconds: 600 }, models: { tiny } });
     const first = await gpubox(project, "up", "--yes");
     expect(first.stderr).toBe("");
     exports = exportsIn(first.stdout);
@@ -102,8 +103,8 @@ async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => b
     editStack(project, (config) => {
       (config as Record<string, unknown>)["gpubox:observability"] = {
         mode: "bundled",
-        port: 4862,
-        prometheusPort: 4863,
+        port: PORT + 2,
+        prometheusPort: PORT + 3,
         scrapeSeconds: 1,
         alerts: { webhook: { secret: "alertWebhook" } },
         langfuse: {

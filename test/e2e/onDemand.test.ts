@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
 import { cannedModel } from "../../tools/cannedModel";
+import { allocate, scratch } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { commandLines, engineTexts, leaksIn } from "../support/leaks";
 import { hasLlamaSwap, llamaSwapProgram } from "../support/llamaSwap";
@@ -20,8 +20,7 @@ import { ask, type Protocol, protocols } from "../support/protocols";
 import { eventually } from "./deviceLock/lab";
 
 const MINUTE = 60_000;
-const STACK = "swap";
-const PORT = 4780;
+const { stack: STACK, port: PORT } = allocate("swap");
 const SLOT = `gpubox-${STACK}-slot-pair`;
 const IDLE_SECONDS = 3;
 
@@ -96,7 +95,7 @@ const possible = hasDocker && hasPulumi && hasLlamaSwap;
   }
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "gpubox-swap-models-"));
+    folder = scratch("swap-models");
     chmodSync(folder, 0o755);
     project = makeProject(STACK, PORT, {
       gateway: { port: PORT, drainTimeout: 10, auth: "none" },
@@ -242,7 +241,10 @@ const possible = hasDocker && hasPulumi && hasLlamaSwap;
       const started = await gpubox(project, "model", "start", "two");
       expect([started.code, started.stderr]).toEqual([0, ""]);
       expect(started.stdout).toMatch(
-        /^the slot pair answers after \d+ s\ntwo is loaded by the first request to it, at http:\/\/127\.0\.0\.1:4780\n$/m,
+        new RegExp(
+          `^the slot pair answers after \\d+ s\\ntwo is loaded by the first request to it, at http://127\\.0\\.0\\.1:${PORT}\\n$`,
+          "m",
+        ),
       );
       expect(await running()).toEqual({});
       expect(await text("two")).toBe("this is two");

@@ -1,4 +1,5 @@
 import { run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { editStack } from "../support/box";
 import {
   gpubox,
@@ -12,8 +13,7 @@ import { doctorRows, type Sections } from "./operations/doctorRows";
 import { beginRequest, Clients, hasClients, linesUntil, until, Ward } from "./operations/lab";
 
 const MINUTE = 60_000;
-const STACK = "ops";
-const PORT = 4890;
+const { stack: STACK, port: PORT } = allocate("ops");
 // Their own instructions are longer than the canned model's context, in which every byte is a token.
 const CLAUDE = '\nclaude -p "say hello" --system-prompt "Be brief." --tools ""';
 const BRIEF = '{"agent":{"build":{"prompt":"Be brief.","tools":{"*":false}}}}';
@@ -83,7 +83,7 @@ const ANSWER = "pong from the gpubox test model";
     const { code, stdout, stderr } = await gpubox(project, "doctor");
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout.split("\n")).toEqual([
-      "doctor of the stack ops at http://127.0.0.1:4890",
+      `doctor of the stack ${STACK} at http://127.0.0.1:${PORT}`,
       expect.stringMatching(/^ {2}note {3}firewall /),
       expect.stringContaining("Run `gpubox host prepare --stack ops`"),
       expect.stringMatching(/^ {2}ok: ssh, clock, arch, prepared, docker, box, /),

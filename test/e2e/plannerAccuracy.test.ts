@@ -1,6 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GpuDemand, LlamaCppMemory } from "../../configs/capacity/demand";
 import { memoryNeed } from "../../configs/capacity/memory";
@@ -8,6 +7,7 @@ import { lockedModel } from "../../configs/models/lock";
 import { gpuSchema } from "../../configs/schema/gpu";
 import { resolveSource } from "../../operations/models/resolve";
 import { run } from "../../platform/process";
+import { scratch } from "../support/allocate";
 import { zeroGguf } from "../support/gguf";
 import { ggufOf, type TestShape } from "../support/shapes";
 
@@ -70,7 +70,7 @@ const CASES: [string, TestShape, Settings][] = [
 if (!image) console.warn("no image gpubox/llamacpp: the planner is not compared with llama-server's log");
 
 (image ? describe : describe.skip)("the planner, against llama-server's own load log", () => {
-  const directory = mkdtempSync(join(tmpdir(), "gpubox-planner-"));
+  const directory = scratch("planner");
   afterAll(() => rmSync(directory, { recursive: true }));
 
   test.each(CASES)(

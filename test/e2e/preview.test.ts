@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Preview } from "../../operations/preview/types";
 import { output } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import {
   gpubox,
@@ -17,8 +18,7 @@ import {
 } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "preview1";
-const PORT = 6500;
+const { stack: STACK, port: PORT } = allocate("preview");
 /** How many times `about` a gap may take where other work has the processors at the same time. */
 const SLOWER = 3;
 const ANSWER = "pong from the gpubox test model";

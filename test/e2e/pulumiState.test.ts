@@ -7,7 +7,7 @@ import { UserError } from "../../platform/process";
 import { restoreCheckpoint } from "../../platform/pulumi/checkpoint";
 import { pulumiEnv } from "../../platform/pulumi/engine";
 import { clearDeadLock, removeOrphans, resolvePending } from "../../platform/pulumi/state";
-import { ScratchProject, withPulumi } from "../support/scratchProject";
+import { SCRATCH, ScratchProject, withPulumi } from "../support/scratchProject";
 
 jest.setTimeout(180_000);
 
@@ -23,9 +23,9 @@ if (process.env.SLEEP) new command.local.Command("slow", { create: "sleep " + pr
 if (process.env.IMAGE) {
   const provider = new docker.Provider("host", { host: ${JSON.stringify(docker)} });
   const label = (label, value) => ({ label, value });
-  const labels = [label("gpubox.stack", "scratch")];
-  new docker.Network("network", { name: "gpubox-scratch-known", labels }, { provider });
-  new docker.Container("container", { name: "gpubox-scratch-known", image: process.env.IMAGE, stopSignal: "SIGKILL",
+  const labels = [label("gpubox.stack", "${SCRATCH}")];
+  new docker.Network("network", { name: "gpubox-${SCRATCH}-known", labels }, { provider });
+  new docker.Container("container", { name: "gpubox-${SCRATCH}-known", image: process.env.IMAGE, stopSignal: "SIGKILL",
     labels: [...labels, label("gpubox.role", "edge")], command: ["sleep", "600"], networkMode: "none" }, { provider });
 }
 `;
@@ -163,9 +163,9 @@ function descendants(pid: number): number[] {
 }
 
 withDocker("what a killed run left on the host", () => {
-  const image = "gpubox-scratch-image";
-  const prefix = "gpubox-scratch";
-  const label = "gpubox.stack=scratch";
+  const image = `gpubox-test/${SCRATCH}:sleep`;
+  const prefix = `gpubox-${SCRATCH}`;
+  const label = `gpubox.stack=${SCRATCH}`;
   const cli = (...args: string[]) =>
     execFileSync("docker", ["-H", docker, ...args], { encoding: "utf8" }).trim();
   const labelled = (kind: string, field: string, ...all: string[]) =>

@@ -1,6 +1,7 @@
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { containersOf, exportsIn, inShell } from "../support/box";
 import {
   gpubox,
@@ -14,8 +15,7 @@ import { hasPython, pythonWithSdks } from "../support/pythonSdks";
 import { type Stub, startStub, stubModel, stubUrl } from "../support/stub";
 
 const MINUTE = 60_000;
-const STACK = "route";
-const PORT = 4810;
+const { stack: STACK, port: PORT } = allocate("route");
 
 interface Answer {
   status: number;

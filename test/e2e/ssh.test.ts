@@ -6,6 +6,7 @@ import { buildRecipes } from "../../operations/images/buildRecipes";
 import { dockerAt } from "../../platform/docker/client";
 import { run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate } from "../support/allocate";
 import { editStack } from "../support/box";
 import { changesOfWhatIsGone, changesOfWhatIsThere } from "../support/changesOnHost";
 import {
@@ -19,8 +20,7 @@ import {
 import { noSecondHost, SecondHost } from "../support/secondHost";
 
 const MINUTE = 60_000;
-const STACK = "ssh1";
-const PORT = 6700;
+const { stack: STACK, port: PORT, net: NET } = allocate("ssh");
 const DATA = `/srv/gpubox-${STACK}`;
 const LOCAL = "unix:///var/run/docker.sock";
 
@@ -90,7 +90,7 @@ const answers = (url: string) =>
   };
 
   beforeAll(async () => {
-    host = new SecondHost(STACK, 67);
+    host = new SecondHost(STACK, NET);
     await host.start();
     laptop = checkout();
   }, 10 * MINUTE);
@@ -395,7 +395,7 @@ const answers = (url: string) =>
         "of another checkout, with another salt key",
         "gpubox up --take-over",
       );
-      const other = makeProject("ssh2", PORT + 10, { ...sections(), gateway: { port: PORT + 10 } });
+      const other = makeProject(`${STACK}2`, PORT + 10, { ...sections(), gateway: { port: PORT + 10 } });
       try {
         await refused(
           other,
@@ -404,7 +404,9 @@ const answers = (url: string) =>
           "a gpubox:host.dataDir and ports of its own",
         );
       } finally {
-        await run("ssh", ["-F", ".gpubox/ssh/ssh2/config", "-O", "exit", host.address], { cwd: other.dir });
+        await run("ssh", ["-F", `.gpubox/ssh/${STACK}2/config`, "-O", "exit", host.address], {
+          cwd: other.dir,
+        });
         removeProject(other);
       }
     });

@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { LocalSshd, noSshd } from "../support/localSshd";
 import { hasDocker } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "line1";
+const { stack: STACK, port: PORT } = allocate("line");
 
 const why = noSshd ?? (hasDocker ? undefined : "no Docker engine here");
 if (why) console.warn(`SKIPPED: the connection to a host: ${why}`);
@@ -15,7 +16,7 @@ if (why) console.warn(`SKIPPED: the connection to a host: ${why}`);
   const file = (name: string) => join(host.dir, ".gpubox/ssh", STACK, name);
 
   beforeEach(async () => {
-    host = new LocalSshd(STACK, 6790);
+    host = new LocalSshd(STACK, PORT);
     await host.start();
   });
   afterEach(() => host.remove());

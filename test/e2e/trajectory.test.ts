@@ -1,5 +1,4 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TrajectoryLine } from "../../operations/trajectory/line";
@@ -8,6 +7,7 @@ import type { LogReport } from "../../operations/trajectory/reconcile";
 import { output, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
 import { cannedModel } from "../../tools/cannedModel";
+import { allocate, scratch } from "../support/allocate";
 import { complete, containersOf, exportsIn, inShell } from "../support/box";
 import { filesBelow, leaksIn } from "../support/leaks";
 import {
@@ -21,7 +21,7 @@ import {
 import { inParallel, TrajectoryClients } from "../support/trajectoryClients";
 
 const MINUTE = 60_000;
-const STACK = "traj";
+const { stack: STACK, port: PORT } = allocate("traj");
 const STUB = `gpubox-${STACK}-stub`;
 const TOOL = "get_weather";
 /** Numeric group that may read the log; it needs no name. */
@@ -99,7 +99,7 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
   }
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), `gpubox-${STACK}-models-`));
+    folder = scratch(`${STACK}-models`);
     chmodSync(folder, 0o755);
     const model = join(folder, "tools.gguf");
     writeFileSync(
@@ -109,9 +109,9 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
         mode: 0o644,
       },
     );
-    project = makeProject(STACK, 4900, {
+    project = makeProject(STACK, PORT, {
       gateway: {
-        ...{ port: 4900, drainTimeout: 30, replicas: 2 },
+        ...{ port: PORT, drainTimeout: 30, replicas: 2 },
         // Files are closed after each MiB, so that there are several.
         trajectories: { onLogFailure: "refuse", rotateMiB: 1, compress: "zstd", group: READERS },
       },

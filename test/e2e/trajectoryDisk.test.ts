@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LogReport } from "../../operations/trajectory/reconcile";
 import { output, run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { containersOf, editStack, exportsIn, inShell } from "../support/box";
 import {
   gpubox,
@@ -15,8 +16,7 @@ import {
 } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "trajdisk";
-const PORT = 4920;
+const { stack: STACK, port: PORT } = allocate("trajdisk");
 const PATHS = ["/v1/chat/completions", "/v1/messages"] as const;
 /** The disk of the log: room for thousands of requests, and soon filled. */
 const DISK_MIB = 4;

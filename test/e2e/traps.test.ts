@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { output, run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { changed, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import {
   gpubox,
@@ -12,7 +13,7 @@ import {
 } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "traps";
+const { stack: STACK, port: PORT } = allocate("traps");
 
 type Tiny = { tiny: Record<string, unknown> };
 type Models = Record<"gpubox:models", Tiny>;
@@ -28,7 +29,7 @@ type Models = Record<"gpubox:models", Tiny>;
     editStack(project, (config) => edit((config as unknown as Models)["gpubox:models"].tiny));
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4330);
+    project = makeProject(STACK, PORT);
     const up = await gpubox(project, "up", "--yes");
     expect(up.stderr).toBe("");
     exports = exportsIn(up.stdout);
@@ -102,7 +103,7 @@ type Models = Record<"gpubox:models", Tiny>;
     async () => {
       const before = await containersOf(STACK);
       editTiny((tiny) => {
-        tiny.model = "file:///srv/gpubox-traps/models/missing.gguf";
+        tiny.model = `file://${project.dataDir}/models/missing.gguf`;
         tiny.readySeconds = 15;
       });
       for (const attempt of ["first", "second"]) {

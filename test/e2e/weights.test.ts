@@ -1,7 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { renderText } from "../../configs/kit/text";
 import { TRANSFORMERS } from "../../configs/models/repository";
@@ -9,6 +8,7 @@ import { type Wanted, weightsFolder, weightsStep } from "../../configs/models/we
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
+import { scratch } from "../support/allocate";
 import { type HubContainer, startHubContainer } from "../support/hubContainer";
 import { commandLines } from "../support/leaks";
 
@@ -62,7 +62,7 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
   const requests = (repo: string) => hub.requests(repo);
 
   beforeAll(async () => {
-    modelsDir = mkdtempSync(join(tmpdir(), "gpubox-weights-"));
+    modelsDir = scratch("weights");
     hub = await startHubContainer(image);
   }, MINUTE);
   afterAll(async () => {

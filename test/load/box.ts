@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { output, type RunResult, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
+import { scratch } from "../support/allocate";
 import { editStack, exportsIn } from "../support/box";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { Load, type LoadOptions } from "./client";
@@ -124,7 +124,7 @@ export class LoadBox {
 
   /** Copies every container's log to a folder of its own and returns its path. */
   async keepLogs(name: string): Promise<string> {
-    const folder = mkdtempSync(join(tmpdir(), `gpubox-load-${name}-`));
+    const folder = scratch(`load-${name}`);
     const list = [
       "ps",
       "-a",

@@ -1,5 +1,6 @@
 import http from "node:http";
 import { output } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { hasDocker, hasPulumi } from "../support/project";
 import { LoadBox, setModel } from "./box";
 import type { Load } from "./client";
@@ -7,6 +8,7 @@ import { exchange, type Protocol, type Question } from "./exchange";
 import { goodChange } from "./scene";
 
 const MINUTE = 60_000;
+const { stack: STACK, port: PORT } = allocate("load");
 const PROTOCOLS: Protocol[] = ["openai", "anthropic"];
 
 if (!hasDocker || !hasPulumi) console.warn("SKIPPED: a box under load needs a Docker engine and Pulumi");
@@ -17,7 +19,7 @@ if (!hasDocker || !hasPulumi) console.warn("SKIPPED: a box under load needs a Do
   let load: Load | undefined;
 
   beforeAll(async () => {
-    box = await LoadBox.open("load9", 4490);
+    box = await LoadBox.open(STACK, PORT);
   }, 20 * MINUTE);
   afterEach(() => load?.stop());
   afterAll(() => box.close());

@@ -1,7 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
-  chmodSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -18,11 +17,13 @@ import { removeFolder, removeLeftovers } from "./leftovers";
 
 /** Below the ports that the kernel hands out by itself. */
 const FIRST_PORT = 20_000;
-const PORTS = 20;
+const PORTS = 40;
 /** One a subnet 10.231.x.0/24. */
 const SLOTS = 250;
-/** Where {@link scratch} may make folders. The second is for what cannot lie in a tmpfs. */
-const SCRATCH = [tmpdir(), "/var/tmp"];
+/** Where second hosts lie; {@link scratch}. */
+export const SECOND_HOSTS = "/var/tmp/gpubox-second-host";
+/** Where {@link scratch} may make folders. All but the first are for what cannot lie in a tmpfs. */
+const SCRATCH = [tmpdir(), "/var/tmp", SECOND_HOSTS];
 
 /** What one suite has of this machine, and no other suite of this run or of another one. */
 export interface Allocation {
@@ -30,7 +31,7 @@ export interface Allocation {
   net: number;
   /** Name of its stack; the names of its resources begin with `gpubox-<stack>`. */
   stack: string;
-  /** Twenty ports in a row that nothing listened on. */
+  /** Forty ports in a row that nothing listened on. */
   port: number;
   /** Directory of its box on this host. */
   dataDir: string;
@@ -196,11 +197,4 @@ export function sweepDead(): void {
  */
 export function scratch(name: string, root = tmpdir()): string {
   return mkdtempSync(join(root, `gpubox-t${process.pid}-${name}-`));
-}
-
-/** The same for containers of another user: mkdtemp's folders are closed to them. */
-export function openScratch(name: string, root = tmpdir()): string {
-  const folder = scratch(name, root);
-  chmodSync(folder, 0o755);
-  return folder;
 }

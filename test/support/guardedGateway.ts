@@ -1,11 +1,11 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { renderText } from "../../configs/kit/text";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate, scratch } from "./allocate";
 import { testPlan, testSecrets } from "./stacks";
 
 /** What came to the server behind a gateway, or to where it sends elsewhere. */
@@ -53,8 +53,8 @@ export const PROVIDERS = [
 
 /** A real LiteLLM with the files of a planned gateway, and a server behind it; without edge, valves, database and Redis. */
 export class GuardedGateway {
-  private readonly name = `gpubox-test-guard-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
-  private readonly directory = mkdtempSync(join(tmpdir(), "gpubox-guard-"));
+  private readonly name = `gpubox-${allocate("guard").stack}`;
+  private readonly directory = scratch("guard");
   private gateway = "";
   private upstream = "";
 

@@ -6,7 +6,7 @@ function lines(program: string, ...args: string[]): string[] {
   return (spawnSync(program, args).stdout?.toString() ?? "").split("\n").filter(Boolean);
 }
 
-/** Removes a stack's containers, networks and volumes from this machine's engine, by its label and by its names. */
+/** Removes a stack's containers, networks, volumes and images from this machine's engine, by its label and by its names. */
 export function removeFromEngine(stack: string): void {
   const label = ["--filter", `label=gpubox.stack=${stack}`];
   const names = ["--filter", `name=^/?gpubox-${stack}(-|$)`];
@@ -19,6 +19,8 @@ export function removeFromEngine(stack: string): void {
   if (networks.length > 0) spawnSync("docker", ["network", "rm", ...networks]);
   const volumes = both("volume", "ls", "-q");
   if (volumes.length > 0) spawnSync("docker", ["volume", "rm", "--force", ...volumes]);
+  const images = lines("docker", "image", "ls", "-q", `gpubox-test/${stack}`);
+  if (images.length > 0) spawnSync("docker", ["image", "rm", "--force", ...images]);
 }
 
 /** Removes a folder, and before it every file system that a test mounted in it. */

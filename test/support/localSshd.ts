@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir, userInfo } from "node:os";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { packageDir } from "../../platform/project";
+import { scratch } from "./allocate";
 
 const SSHD = "/usr/sbin/sshd";
 
@@ -14,7 +15,7 @@ export const noSshd = existsSync(SSHD) ? undefined : `no ${SSHD} here`;
 /** An sshd of this machine's, on a port of loopback, that lets the present user in with a key of its own. */
 export class LocalSshd {
   /** A project folder that connections are made from. */
-  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-sshd-"));
+  readonly dir = scratch("sshd");
   private daemon?: ChildProcess;
 
   constructor(

@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { bundleIfStale } from "../../tools/bundle.cjs";
+import { scratch } from "./allocate";
+import { removeFolder, removeFromEngine } from "./leftovers";
 
 /** A copy of this project as a fresh clone has it, with a stack of its own. */
 export interface TestProject {
@@ -29,7 +30,7 @@ const made = new Set<string>();
 
 /** Makes the copy and its stack config. `port` and the next one have to be free. */
 export function makeProject(stack: string, port: number, config: Record<string, unknown> = {}): TestProject {
-  const dir = mkdtempSync(join(tmpdir(), `gpubox-${stack}-`));
+  const dir = scratch(stack);
   const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: packageDir });
   bundleIfStale();
   for (const file of [...files.stdout.toString().split("\n").filter(Boolean), "dist/gpubox.cjs"]) {
@@ -91,14 +92,6 @@ export function removeProject(project: TestProject): void {
 
 /** The same without the copy. */
 export function removeBox({ stack, dataDir }: Pick<TestProject, "stack" | "dataDir">): void {
-  const label = `label=gpubox.stack=${stack}`;
-  const list = (args: string[]) =>
-    spawnSync("docker", args).stdout?.toString().split("\n").filter(Boolean) ?? [];
-  const containers = list(["ps", "-aq", "--filter", label]);
-  if (containers.length > 0) spawnSync("docker", ["rm", "-f", ...containers]);
-  for (const network of list(["network", "ls", "-q", "--filter", label]))
-    spawnSync("docker", ["network", "rm", network]);
-  for (const volume of list(["volume", "ls", "-q", "--filter", `name=^gpubox-${stack}-`]))
-    spawnSync("docker", ["volume", "rm", "-f", volume]);
-  rmSync(dataDir, { recursive: true, force: true });
+  removeFromEngine(stack);
+  removeFolder(dataDir);
 }

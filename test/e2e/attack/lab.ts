@@ -5,22 +5,21 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { modelPort } from "../../../configs/stack/instances";
 import { output, type RunResult } from "../../../platform/process";
 import { recipeReference } from "../../../platform/stack/recipes";
+import { allocate } from "../../support/allocate";
 import { containersOf, editStack } from "../../support/box";
-
 import { makeCertificate, type Pair } from "../../support/certificates";
 import { commandLines } from "../../support/leaks";
 import { gpubox, hasPulumi, makeProject, removeProject, type TestProject } from "../../support/project";
 import { type Exchange, exchange, type Patience, type RawAnswer, type Wire } from "../../support/rawHttp";
 
-export const STACK = "attack";
+export const { stack: STACK, port: PORT } = allocate("attack");
 const BODY_MIB = 2;
 /** What the stack says of bodies, in bytes. */
 export const BODY_LIMIT = BODY_MIB * 1024 ** 2;
 /** What the stack says of requests at the same time. */
 export const MOST_AT_ONCE = 100;
-const PORT = 4950;
-const DIRECT_PORT = 4955;
-const JOB_PORT = 4956;
+const DIRECT_PORT = PORT + 5;
+const JOB_PORT = PORT + 6;
 /** Compose brings a box up sooner; what Pulumi keeps is looked at where it is there. */
 const ENGINE = hasPulumi ? [] : ["--engine", "compose"];
 export const HOST = "box.test";

@@ -1,4 +1,4 @@
-import { type AttackBox, CANARY, type Kept, planted } from "./lab";
+import { type AttackBox, CANARY, type Kept, planted, STACK } from "./lab";
 
 const KNOWN_PATH =
   /^\/v1\/(chat\/completions|completions|embeddings|audio\/transcriptions|responses(\/[\w=-]+(\/(cancel|input_items))?)?)$/;
@@ -12,7 +12,7 @@ export function strange({ path, headers, body, method }: Kept): string[] {
   );
   return [
     ...(authorization === `Bearer ${planted.farKey}` ? [] : [`${what}: authorization ${authorization}`]),
-    ...(host === "gpubox-attack-upstream:8000" ? [] : [`${what}: host ${host}`]),
+    ...(host === `gpubox-${STACK}-upstream:8000` ? [] : [`${what}: host ${host}`]),
     ...(KNOWN_PATH.test(path) ? [] : [what]),
     ...(JSON.stringify(others).includes(CANARY) || "x-attack" in headers || "x-stolen" in headers
       ? [`${what}: ${JSON.stringify(others)}`]

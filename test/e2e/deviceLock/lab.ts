@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LockedEngine, planDeviceLockFiles, takingTurns } from "../../../configs/plan/deviceLock";
 import { output, run } from "../../../platform/process";
 import { packageDir } from "../../../platform/project";
 import { recipeReference } from "../../../platform/stack/recipes";
+import { allocate, scratch } from "../../support/allocate";
 
 /** An image with sh, python3 and llama-server. */
 export const engineImage = recipeReference(packageDir, "llamacpp");
@@ -47,12 +47,12 @@ export interface Event {
 
 /** Backends on one set of device locks, hardened as real ones. */
 export class LockLab {
-  readonly prefix = `gpubox-lock-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+  readonly prefix = `gpubox-${allocate("lock").stack}`;
   dir = "";
   private containers = new Set<string>();
 
   async open(devices: string[]): Promise<void> {
-    this.dir = mkdtempSync(join(tmpdir(), "gpubox-lock-"));
+    this.dir = scratch("lock");
     chmodSync(this.dir, 0o755);
     mkdirSync(join(this.dir, "backend"));
     const { assets = {} } = this.plan({ devices });

@@ -1,7 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { chmodSync, cpSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { renderText, type SecretValues } from "../../../configs/kit/text";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig } from "../../../configs/plan/haproxy/edge";
@@ -15,6 +13,7 @@ import {
 } from "../../../configs/plan/haproxy/valve";
 import { output, type RunResult, run } from "../../../platform/process";
 import { recipeReference } from "../../../platform/stack/recipes";
+import { allocate, scratch } from "../../support/allocate";
 
 const ROOT = join(__dirname, "../../..");
 
@@ -53,8 +52,9 @@ export interface LabEdge extends Partial<EdgeOptions> {
 
 /** A Docker network with an edge or a valve and stubs on it. Everything in it carries one prefix and goes at the end. */
 export class Lab {
-  readonly prefix = `gpubox-test-haproxy-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
-  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-haproxy-"));
+  private readonly own = allocate("haproxy");
+  readonly prefix = `gpubox-${this.own.stack}`;
+  readonly dir = scratch("haproxy");
   /** Ports on this machine's loopback. */
   clientPort = 0;
   adminPort = 0;
@@ -137,7 +137,13 @@ export class Lab {
   /** Starts an edge, hardened as a real one, and waits until it is healthy. */
   async edge(options: LabEdge = {}): Promise<void> {
     this.writeEdge(options);
-    [this.clientPort, this.adminPort, this.adminTlsPort, this.plainPort] = await freePorts(4);
+    const { port } = this.own;
+    [this.clientPort, this.adminPort, this.adminTlsPort, this.plainPort] = [
+      port,
+      port + 1,
+      port + 2,
+      port + 3,
+    ];
     const state = `${this.prefix}-state`;
     await this.docker(
       "run",
@@ -186,7 +192,7 @@ export class Lab {
   /** Starts a valve before the stub `short`. */
   async valve(short: string, options: Omit<ValveOptions, "backend">): Promise<void> {
     this.writeValve(short, options);
-    [this.clientPort] = await freePorts(1);
+    this.clientPort = this.own.port + 4;
     await this.hardened("valve", VALVE_COMMAND, ["--publish", `127.0.0.1:${this.clientPort}:8080`]);
   }
 
@@ -248,13 +254,4 @@ export async function eventually(check: () => Promise<boolean>): Promise<void> {
 
 export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-/** Fixed for a container's life, unlike the ones that Docker would choose at each start. */
-export async function freePorts(count: number): Promise<[number, number, number, number]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.once("listening", resolve))));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports as [number, number, number, number];
 }

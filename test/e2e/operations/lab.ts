@@ -1,8 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BoxPlan } from "../../../configs/kit/types";
@@ -12,6 +11,7 @@ import { output, run } from "../../../platform/process";
 import { planStack, readStack } from "../../../platform/stack/planStack";
 import { readResolved } from "../../../platform/stack/resolved";
 import { findSecretStore, readSecrets, type Secrets } from "../../../platform/stack/secrets";
+import { scratch } from "../../support/allocate";
 import { programOf, type TestProject } from "../../support/project";
 
 const CLAUDE = "@anthropic-ai/claude-code@2.1.330";
@@ -25,7 +25,7 @@ if (!hasClients) console.warn("SKIPPED: no npm registry, or no python3-venv, to 
 
 /** The real clients in a folder of their own, which is their home too. */
 export class Clients {
-  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-clients-"));
+  readonly dir = scratch("clients");
 
   async install(): Promise<void> {
     await output("python3", ["-m", "venv", join(this.dir, "venv")]);

@@ -54,7 +54,7 @@ test("names of a slot stand apart, and its ports are those that nobody listens o
   expect(first).toEqual({
     net: expect.any(Number),
     stack: expect.stringMatching(/^drift-[0-9a-f]{4}$/),
-    port: 20_000 + first.net * 20,
+    port: 20_000 + first.net * 40,
     dataDir: `/srv/gpubox-${first.stack}`,
   });
   few.release(first.stack);
