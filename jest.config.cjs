@@ -18,10 +18,13 @@ const ALONE = {
   short: "it claims that no request is lost while a box changes",
 };
 
-const e2e = { setupFilesAfterEnv: ["<rootDir>/test/support/secondTry.ts", "<rootDir>/test/support/afterFile.ts"] };
+const e2e = {
+  setupFilesAfterEnv: ["<rootDir>/test/support/secondTry.ts", "<rootDir>/test/support/afterFile.ts"],
+};
 const files = (names) => names.map((name) => `<rootDir>/test/{e2e,load}/${name}.test.ts`);
 
 module.exports = {
+  testSequencer: "<rootDir>/tools/test/sequencer.cjs",
   // What is slow is slow on two busy cores; tests that take minutes say so themselves.
   testTimeout: 60_000,
   projects: [
@@ -34,5 +37,7 @@ module.exports = {
       testPathIgnorePatterns: Object.keys(ALONE).map((name) => `/(e2e|load)/${name}\\.test\\.ts$`),
     }),
     project("alone", { ...e2e, testMatch: files(Object.keys(ALONE)) }),
+    // What proves a claim once more, longer or under load: `npm run test:soak`.
+    project("soak", { setupFilesAfterEnv: ["<rootDir>/test/support/afterFile.ts"] }),
   ],
 };
