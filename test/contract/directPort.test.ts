@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
@@ -6,12 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { renderText } from "../../configs/kit/text";
 import { DIRECT_PORT, directKeys, valveConfig } from "../../configs/plan/haproxy/valve";
+import { needs } from "../support/needs";
 
 const SECRETS = { exposeKey: "sk-direct-0123456789", saltKey: "sk-salt-0123456789" };
 const MODEL = "qwen3-coder:30b";
-
-const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
-if (!hasHaproxy) console.warn("SKIPPED: no haproxy on PATH");
 
 async function freePort(): Promise<number> {
   const server = createTcpServer().listen(0, "127.0.0.1");
@@ -21,7 +19,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-(hasHaproxy ? describe : describe.skip)("the published port of a model", () => {
+needs("haproxy")("the published port of a model", () => {
   let dir: string;
   let backend: Server;
   let haproxy: ChildProcess;

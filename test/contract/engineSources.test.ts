@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { has, needs, sayMissing } from "../support/needs";
 
 const folder = join(__dirname, "engines");
 const python = (...args: string[]) =>
@@ -11,8 +12,7 @@ const python = (...args: string[]) =>
     env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
   });
 
-const hasPython = python("--version").status === 0;
-if (!hasPython) console.warn("SKIPPED: no python3, which reads the releases");
+const hasPython = has("python3");
 
 const pinned = Object.keys(JSON.parse(readFileSync(join(folder, "versions.json"), "utf8")));
 
@@ -20,9 +20,9 @@ const pinned = Object.keys(JSON.parse(readFileSync(join(folder, "versions.json")
 const checked = hasPython ? python("extract.py", "--check") : undefined;
 const states = new Map(checked?.stdout.split("\n").map((line) => line.split(/: (.*)/) as [string, string]));
 const unreachable = pinned.filter((engine) => states.get(engine)?.startsWith("unreachable"));
-for (const engine of unreachable) console.warn(`SKIPPED: ${engine}: ${states.get(engine)}`);
+for (const engine of unreachable) sayMissing(`the release of ${engine} (${states.get(engine)})`);
 
-(hasPython ? describe : describe.skip)("released code", () => {
+needs("python3")("released code", () => {
   for (const engine of pinned) {
     (unreachable.includes(engine) ? test.skip : test)(
       `of ${engine} accepts what the committed contract says`,

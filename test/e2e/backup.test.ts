@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -22,17 +21,17 @@ import { run } from "../../platform/process";
 import { allocate, scratch } from "../support/allocate";
 import { type DatabaseProject, makeDatabaseProject } from "../support/databaseProject";
 import { commandLines, leaksIn } from "../support/leaks";
+import { has, needs, testNeeds } from "../support/needs";
 import { gatewaySql } from "../support/postgres";
-import { gpubox, hasDocker, removeProject } from "../support/project";
+import { gpubox, removeProject } from "../support/project";
 import { atTerminal } from "../support/terminal";
 
 jest.setTimeout(120_000);
 
 const { stack: STACK, port: PORT } = allocate("bak");
 
-const hasRestic = spawnSync("restic", ["version"]).status === 0;
-if (!hasRestic) console.warn("SKIPPED: no restic");
-const withRestic = hasRestic ? test : test.skip;
+const hasRestic = has("restic");
+const withRestic = testNeeds("restic");
 
 const RESTIC_PASSWORD = "PLANTED-restic-'\"\\$x y";
 
@@ -47,7 +46,7 @@ const DATABASES = "SELECT datname FROM pg_database WHERE datname LIKE 'litellm%'
 const jobOf = ({ plan, secrets }: DatabaseProject) =>
   backupJobSchema.parse(JSON.parse(renderText(plan.backup!.stdin!, secrets)));
 
-(hasDocker ? describe : describe.skip)("a stack's backups", () => {
+needs("docker")("a stack's backups", () => {
   let project: DatabaseProject;
   let repository: string;
   let directory: string;

@@ -14,14 +14,15 @@ import { allocate, scratch } from "../support/allocate";
 import { BAIT, dumpBait, insteadOfTable, makeBait, TABLE, unsignedBackup } from "../support/attackDumps";
 import { CANARY, DENIED, MADE_BY_SUPERUSERS, REACHING, STAYING } from "../support/attacks";
 import { type DatabaseProject, makeDatabaseProject } from "../support/databaseProject";
+import { needs } from "../support/needs";
 import { gatewaySql } from "../support/postgres";
-import { gpubox, hasDocker, removeProject } from "../support/project";
+import { gpubox, removeProject } from "../support/project";
 
 jest.setTimeout(120_000);
 
 const { stack: STACK, port: PORT } = allocate("baka");
 
-(hasDocker ? describe : describe.skip)("an altered backup that somebody restores all the same", () => {
+needs("docker")("an altered backup that somebody restores all the same", () => {
   let project: DatabaseProject;
   let root: string;
   const job = () =>

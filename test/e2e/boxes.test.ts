@@ -3,10 +3,9 @@ import type { Preview } from "../../operations/preview/types";
 import { output, run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
+import { needs } from "../support/needs";
 import {
   gpubox,
-  hasDocker,
-  hasPulumi,
   makeProject,
   removeBox,
   removeProject,
@@ -24,7 +23,7 @@ const EDGE = `gpubox-${ONE.stack}-edge`;
 const ANSWER = "pong from the gpubox test model";
 const small = { cache: { mode: "none" }, database: { mode: "none" } };
 
-(hasDocker && hasPulumi ? describe : describe.skip)("a gateway stack over another box", () => {
+needs("docker", "pulumi")("a gateway stack over another box", () => {
   let box: TestProject;
   let gateway: TestProject;
   let exports: string[];

@@ -4,14 +4,14 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import { allocate, scratch } from "../support/allocate";
-import { hasDocker } from "../support/project";
+import { needs } from "../support/needs";
 
 const NAME = `gpubox-${allocate("database").stack}-database`;
 const MINUTE = 60_000;
 const POSTGRES = 999;
 
 /** The database's own entrypoint on the real image, without the rest of a box. */
-(hasDocker ? describe : describe.skip)("the database guards its data", () => {
+needs("docker")("the database guards its data", () => {
   const image = recipeReference(packageDir, "database");
   let host: string;
 

@@ -12,14 +12,8 @@ import type { DriftReport } from "../../operations/drift/difference";
 import { output } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { complete, exportsIn, inShell } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("drift");
@@ -64,7 +58,7 @@ async function remake(network: string, roles: string[]): Promise<void> {
     await docker("network", "connect", ...aliases[index]!.flatMap((one) => ["--alias", one]), network, name);
 }
 
-(hasDocker && hasPulumi ? describe : describe.skip)("drift of a box", () => {
+needs("docker", "pulumi")("drift of a box", () => {
   let project: TestProject;
   let key: string;
   let gateways: string[];

@@ -7,14 +7,8 @@ import { recipeReference } from "../../platform/stack/recipes";
 import { cannedModel } from "../../tools/cannedModel";
 import { allocate } from "../support/allocate";
 import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("gw");
@@ -37,7 +31,7 @@ function ask(url: string, headers: Record<string, string> = {}): Promise<{ statu
   });
 }
 
-(hasDocker && hasPulumi ? describe : describe.skip)("the gateway and its edge", () => {
+needs("docker", "pulumi")("the gateway and its edge", () => {
   let project: TestProject;
   let exports: string[];
   let masterKey: string;

@@ -5,7 +5,8 @@ import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import { allocate } from "../support/allocate";
 import { complete, modelsAt } from "../support/box";
-import { gpubox, hasDocker, makeProject, removeProject, type TestProject } from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("else");
@@ -13,7 +14,7 @@ const NETWORK = `gpubox-${STACK}`;
 const KEY = "sk-elsewhere-0123456789abcdef";
 
 /** What `gpubox gateway-config` writes, in the hands of the real LiteLLM. */
-(hasDocker ? describe : describe.skip)("a gateway that runs elsewhere", () => {
+needs("docker")("a gateway that runs elsewhere", () => {
   let project: TestProject;
   /** Begun early: it takes as long as a start. */
   let validated: Promise<RunResult>;

@@ -13,19 +13,13 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { readResolved } from "../../platform/stack/resolved";
 import { allocate } from "../support/allocate";
-import {
-  hasDocker,
-  makeProject,
-  programOf,
-  removeProject,
-  type TestProject,
-  writeStack,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { makeProject, programOf, removeProject, type TestProject, writeStack } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("gc");
 
-(hasDocker ? describe : describe.skip)("gpubox gc", () => {
+needs("docker")("gpubox gc", () => {
   // No role's name: other tests take the newest image of a role.
   const unused = `gpubox/test-unused:${process.pid}`;
   let project: TestProject;

@@ -1,14 +1,8 @@
 import { output } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("gen");
@@ -17,7 +11,7 @@ const HOLD_SECONDS = 6;
 
 type Sections = Record<string, Record<string, unknown>>;
 
-(hasDocker && hasPulumi ? describe : describe.skip)("generations of a gateway", () => {
+needs("docker", "pulumi")("generations of a gateway", () => {
   let project: TestProject;
   let exports: string[];
   let key: string;

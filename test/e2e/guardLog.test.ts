@@ -1,12 +1,12 @@
 import { GuardedGateway } from "../support/guardedGateway";
-import { hasDocker } from "../support/project";
+import { needs } from "../support/needs";
 
 const MINUTE = 60_000;
 jest.setTimeout(2 * MINUTE);
 
 const messages = [{ role: "user", content: "hi" }];
 
-(hasDocker ? describe : describe.skip)("the trajectory log in front of the guard", () => {
+needs("docker")("the trajectory log in front of the guard", () => {
   const gateway = new GuardedGateway();
   beforeAll(() => gateway.start({ gateway: { trajectories: true } }), 3 * MINUTE);
   afterAll(() => gateway.stop());

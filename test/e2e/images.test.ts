@@ -10,12 +10,12 @@ import { packageDir } from "../../platform/project";
 import { readLock } from "../../platform/stack/imageLock";
 import { recipeReference } from "../../platform/stack/recipes";
 import { allocate, scratch } from "../support/allocate";
+import { needs } from "../support/needs";
 import { programOf } from "../support/project";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 const works = (program: string, ...args: string[]) => spawnSync(program, args).status === 0;
-const engine = process.getuid?.() === 0 && works("docker", "version");
-const describeWithEngine = engine ? describe : describe.skip;
+const describeWithEngine = needs("root", "docker");
 
 const MINUTES = 60_000;
 

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildRecipes } from "../../operations/images/buildRecipes";
@@ -6,15 +5,15 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { cannedModel, DEFAULT_ANSWER } from "../../tools/cannedModel";
 import { scratch } from "../support/allocate";
+import { needs } from "../support/needs";
 import { ask, protocols } from "../support/protocols";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 // The base image is made with debootstrap, which needs root.
-const engine = process.getuid?.() === 0 && spawnSync("docker", ["version"]).status === 0;
 
 const MINUTES = 60_000;
 
-(engine ? describe : describe.skip)("Ollama from its recipe", () => {
+needs("root", "docker")("Ollama from its recipe", () => {
   let folder: string;
   let container: string;
   let endpoint: string;

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildRecipes, defaultRecipes } from "../../operations/images/buildRecipes";
@@ -6,11 +5,11 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
 import { scratch } from "../support/allocate";
+import { needs } from "../support/needs";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 // The base image is made with debootstrap, which needs root.
-const engine = process.getuid?.() === 0 && spawnSync("docker", ["version"]).status === 0;
-const describeWithEngine = engine ? describe : describe.skip;
+const describeWithEngine = needs("root", "docker");
 
 const MINUTES = 60_000;
 

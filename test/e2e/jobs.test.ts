@@ -9,15 +9,8 @@ import { recipeReference } from "../../platform/stack/recipes";
 import { allocate } from "../support/allocate";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { type JobClient, jobFolder, jobKey, longStream, startTimes, talk } from "../support/jobs";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  programOf,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, programOf, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("jobs");
@@ -33,7 +26,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   ...more,
 });
 
-(hasDocker && hasPulumi ? describe : describe.skip)("jobs on a box that logs its own gateway too", () => {
+needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   let project: TestProject;
   let boxKey: string;
 

@@ -5,7 +5,7 @@ import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import contract from "../contract/litellm/admin.json";
 import { allocate } from "../support/allocate";
-import { hasDocker } from "../support/project";
+import { needs } from "../support/needs";
 
 const MINUTE = 60_000;
 const NAME = `gpubox-${allocate("admin").stack}-admin`;
@@ -65,7 +65,7 @@ for method, path, *body in json.load(sys.stdin):
         print(json.dumps([method, path, error.code, error.read().decode()]))
 `;
 
-(hasDocker ? describe : describe.skip)("the real LiteLLM", () => {
+needs("docker")("the real LiteLLM", () => {
   const image = recipeReference(packageDir, "gateway");
   const env = ["--env", "HOME=/tmp", "--env", "LITELLM_LOCAL_MODEL_COST_MAP=True"];
   afterAll(() => run("docker", ["rm", "-f", NAME]));

@@ -6,14 +6,8 @@ import { type CannedModelOptions, cannedModel } from "../../tools/cannedModel";
 import { allocate, scratch } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { IMAGE_TOKENS, PIXEL, tinyProjector } from "../support/projector";
 import { type Recorder, recorderModel, startRecorder } from "../support/recorder";
 
@@ -24,7 +18,7 @@ const SLOW_CONTEXT = 4_000_000;
 
 type Sections = Record<string, Record<string, unknown>>;
 
-(hasDocker && hasPulumi ? describe : describe.skip)("models of llama.cpp", () => {
+needs("docker", "pulumi")("models of llama.cpp", () => {
   let project: TestProject;
   let folder: string;
   let exports: string[];

@@ -10,14 +10,8 @@ import { allocate, scratch } from "../support/allocate";
 import { complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { type HubContainer, startHubContainer } from "../support/hubContainer";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("locked");
@@ -32,7 +26,7 @@ const PADDING = 16_000_000;
 
 type Sections = Record<string, Record<string, Record<string, unknown>>>;
 
-(hasDocker && hasPulumi ? describe : describe.skip)("a locked, gated model of a hub", () => {
+needs("docker", "pulumi")("a locked, gated model of a hub", () => {
   let folder: string;
   let hub: HubContainer;
   let project: TestProject;

@@ -3,14 +3,8 @@ import { join } from "node:path";
 import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("main");
@@ -29,7 +23,7 @@ const SMOKE = [
   /ok {4}tiny {2}\/v1\/messages {10}streamed/,
 ];
 
-(hasDocker && hasPulumi ? describe : describe.skip)("the main job, through Pulumi", () => {
+needs("docker", "pulumi")("the main job, through Pulumi", () => {
   let project: TestProject;
   let exports: string[];
   let secrets: Record<string, string>;
@@ -181,7 +175,7 @@ const SMOKE = [
   );
 });
 
-(hasDocker ? describe : describe.skip)("the main job, through Compose", () => {
+needs("docker")("the main job, through Compose", () => {
   let project: TestProject;
 
   beforeAll(() => {

@@ -1,14 +1,8 @@
 import { output, run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("manual");
@@ -18,7 +12,7 @@ const HINT = `gpubox model start giant --stack ${STACK}`;
 
 type Sections = Record<string, Record<string, Record<string, unknown>>>;
 
-(hasDocker && hasPulumi ? describe : describe.skip)("a model that people start", () => {
+needs("docker", "pulumi")("a model that people start", () => {
   let project: TestProject;
   let exports: string[];
 

@@ -6,8 +6,8 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import { allocate } from "../support/allocate";
+import { needs } from "../support/needs";
 import { gatewaySql, litellmSql, startPostgres, writeFiles } from "../support/postgres";
-import { hasDocker } from "../support/project";
 import { recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
 
 const MINUTE = 60_000;
@@ -33,7 +33,7 @@ with psycopg.connect(os.environ["DATABASE_URL"].partition("?")[0], autocommit=Tr
 const TABLES =
   "select count(*) from information_schema.tables where table_schema = 'public' and table_name like 'LiteLLM%'";
 
-(hasDocker ? describe : describe.skip)("the migration job", () => {
+needs("docker")("the migration job", () => {
   let plan: BoxPlan;
   const image = (role: "gateway" | "edge" | "cache" | "database" | "llamacpp") =>
     recipeReference(packageDir, role);

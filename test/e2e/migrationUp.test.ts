@@ -2,21 +2,15 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { allocate } from "../support/allocate";
 import { complete, containersOf, exportsIn, inShell } from "../support/box";
+import { needs } from "../support/needs";
 import { gatewaySql, litellmSql } from "../support/postgres";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("keysup");
 
 /** LiteLLM from PyPI counts as the official image here; that it cannot migrate is the failure that is wanted. */
-(hasDocker && hasPulumi ? describe : describe.skip)("a gateway image whose migration fails", () => {
+needs("docker", "pulumi")("a gateway image whose migration fails", () => {
   let project: TestProject;
   let exports: string[];
   const key = async () =>

@@ -7,14 +7,8 @@ import { packageDir } from "../../platform/project";
 import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { engineTexts, leaksIn } from "../support/leaks";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { metricNames, namesIn, query, type Series } from "../support/prometheus";
 import { type Receiver, receiverName, startReceiver } from "../support/receiver";
 
@@ -51,7 +45,7 @@ async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => b
   }
 }
 
-(hasDocker && hasPulumi ? describe : describe.skip)("the observability section", () => {
+needs("docker", "pulumi")("the observability section", () => {
   let project: TestProject;
   let exports: string[];
   let masterKey: string;

@@ -7,8 +7,8 @@ import { buildRecipes } from "../../operations/images/buildRecipes";
 import { run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { scratch } from "../support/allocate";
+import { needs } from "../support/needs";
 import { fileOf, gpuHost, image, observed, online, secrets, serviceOf } from "../support/observed";
-import { hasDocker } from "../support/project";
 import { testPlan } from "../support/stacks";
 
 const GIB = 1024 ** 3;
@@ -240,7 +240,7 @@ const calm: Record<string, Record<string, string>> = {
   },
 };
 
-(hasDocker ? describe : describe.skip)("alert rules, by promtool", () => {
+needs("docker")("alert rules, by promtool", () => {
   let dir: string;
   let promtool: (...args: string[]) => Promise<{ code: number; text: string }>;
   const rules: AlertRule[] = parse(fileOf(plan, "prometheus", "rules.yml")).groups[0].rules;

@@ -7,14 +7,8 @@ import { cannedModel } from "../../tools/cannedModel";
 import { allocate, scratch } from "../support/allocate";
 import { exportsIn, inShell } from "../support/box";
 import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { IMAGE_TOKENS, PIXEL, tinyProjector } from "../support/projector";
 
 const MINUTE = 60_000;
@@ -40,7 +34,11 @@ for name in tools vectors eyes; do ollama create "$name:tiny" -f "/mnt/$name" ||
   ]);
 }
 
-(hasDocker && hasPulumi && process.getuid?.() === 0 ? describe : describe.skip)("models of Ollama", () => {
+needs(
+  "docker",
+  "pulumi",
+  "root",
+)("models of Ollama", () => {
   let folder: string;
   let project: TestProject;
   let key: string;

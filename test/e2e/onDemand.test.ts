@@ -7,15 +7,9 @@ import { cannedModel } from "../../tools/cannedModel";
 import { allocate, scratch } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { commandLines, engineTexts, leaksIn } from "../support/leaks";
-import { hasLlamaSwap, llamaSwapProgram } from "../support/llamaSwap";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { llamaSwapProgram } from "../support/llamaSwap";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { ask, type Protocol, protocols } from "../support/protocols";
 import { eventually } from "./deviceLock/lab";
 
@@ -40,9 +34,11 @@ COPY llama-server /app/
 
 type Models = Record<string, Record<string, unknown>>;
 
-const possible = hasDocker && hasPulumi && hasLlamaSwap;
-
-(possible ? describe : describe.skip)("models that are loaded on demand", () => {
+needs(
+  "docker",
+  "pulumi",
+  "llama-swap",
+)("models that are loaded on demand", () => {
   let project: TestProject;
   let folder: string;
   let exports: string[];

@@ -4,7 +4,8 @@ import { type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { allocate, scratch } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
-import { hasDocker, hasPulumi, removeBox, type TestProject } from "../support/project";
+import { needs } from "../support/needs";
+import { removeBox, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("pkg");
@@ -27,7 +28,7 @@ export const { models } = stackProgram(__dirname);
 export const endpoint = new ModelServer("box", { secrets: {}, gateway: { port: 4100 } }).endpoint;
 `;
 
-(hasDocker && hasPulumi ? describe : describe.skip)("the packed package in an empty folder", () => {
+needs("docker", "pulumi")("the packed package in an empty folder", () => {
   let home: string;
   let project: TestProject;
   let exports: string[];

@@ -9,6 +9,7 @@ import { resolveSource } from "../../operations/models/resolve";
 import { run } from "../../platform/process";
 import { scratch } from "../support/allocate";
 import { zeroGguf } from "../support/gguf";
+import { orSkip } from "../support/needs";
 import { ggufOf, type TestShape } from "../support/shapes";
 
 const images = spawnSync("docker", [
@@ -67,33 +68,38 @@ const CASES: [string, TestShape, Settings][] = [
   ],
 ];
 
-if (!image) console.warn("no image gpubox/llamacpp: the planner is not compared with llama-server's log");
+orSkip(describe, image ? "" : "the image gpubox/llamacpp")(
+  "the planner, against llama-server's own load log",
+  () => {
+    const directory = scratch("planner");
+    afterAll(() => rmSync(directory, { recursive: true }));
 
-(image ? describe : describe.skip)("the planner, against llama-server's own load log", () => {
-  const directory = scratch("planner");
-  afterAll(() => rmSync(directory, { recursive: true }));
+    test.each(CASES)(
+      "%s: weights and KV cache within 1 %, the compute buffer not above the plan",
+      async (name, shape, settings) => {
+        const file = `${name.replace(/\W+/g, "-")}.gguf`;
+        const { metadata, tensors } = ggufOf(shape);
+        writeFileSync(join(directory, file), zeroGguf(metadata, tensors));
+        const log = await loadLog(directory, file, settings);
+        const { lines, weightBytes, kvBytes } = await predicted(join(directory, file), settings);
 
-  test.each(CASES)(
-    "%s: weights and KV cache within 1 %, the compute buffer not above the plan",
-    async (name, shape, settings) => {
-      const file = `${name.replace(/\W+/g, "-")}.gguf`;
-      const { metadata, tensors } = ggufOf(shape);
-      writeFileSync(join(directory, file), zeroGguf(metadata, tensors));
-      const log = await loadLog(directory, file, settings);
-      const { lines, weightBytes, kvBytes } = await predicted(join(directory, file), settings);
+        expect(within(weightBytes, mebibytes(log, /file size += +([\d.]+) MiB/g))).toBeLessThan(0.01);
+        // The CPU keeps a second copy of 4-bit weights in another order; a GPU does not.
+        if (!log.includes("CPU_REPACK model buffer"))
+          expect(within(weightBytes, mebibytes(log, /model buffer size = +([\d.]+) MiB/g))).toBeLessThan(
+            0.01,
+          );
+        expect(within(kvBytes, mebibytes(log, /KV buffer size = +([\d.]+) MiB/g))).toBeLessThan(0.01);
 
-      expect(within(weightBytes, mebibytes(log, /file size += +([\d.]+) MiB/g))).toBeLessThan(0.01);
-      // The CPU keeps a second copy of 4-bit weights in another order; a GPU does not.
-      if (!log.includes("CPU_REPACK model buffer"))
-        expect(within(weightBytes, mebibytes(log, /model buffer size = +([\d.]+) MiB/g))).toBeLessThan(0.01);
-      expect(within(kvBytes, mebibytes(log, /KV buffer size = +([\d.]+) MiB/g))).toBeLessThan(0.01);
-
-      const compute = lines.find(({ label }) => label.startsWith("compute buffer"))!;
-      expect(mebibytes(log, /compute buffer size = +([\d.]+) MiB/g) * MIB).toBeLessThanOrEqual(compute.bytes);
-    },
-    60_000,
-  );
-});
+        const compute = lines.find(({ label }) => label.startsWith("compute buffer"))!;
+        expect(mebibytes(log, /compute buffer size = +([\d.]+) MiB/g) * MIB).toBeLessThanOrEqual(
+          compute.bytes,
+        );
+      },
+      60_000,
+    );
+  },
+);
 
 /** What the planner says, where weights that stay on the host count too. */
 async function predicted(path: string, settings: Settings) {

@@ -8,14 +8,8 @@ import type { Preview } from "../../operations/preview/types";
 import { output } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("preview");
@@ -27,7 +21,7 @@ type Sections = Record<string, Record<string, unknown>>;
 
 const canned = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 1, parallel: 1 };
 
-(hasDocker && hasPulumi ? describe : describe.skip)("what a preview says is what `up` then does", () => {
+needs("docker", "pulumi")("what a preview says is what `up` then does", () => {
   let project: TestProject;
   let exports: string[];
   let key: string;

@@ -7,14 +7,14 @@ import { UserError } from "../../platform/process";
 import { restoreCheckpoint } from "../../platform/pulumi/checkpoint";
 import { pulumiEnv } from "../../platform/pulumi/engine";
 import { clearDeadLock, removeOrphans, resolvePending } from "../../platform/pulumi/state";
+import { orSkip } from "../support/needs";
 import { SCRATCH, ScratchProject, withPulumi } from "../support/scratchProject";
 
 jest.setTimeout(180_000);
 
 const docker = "unix:///var/run/docker.sock";
-const hasDocker = spawnSync("docker", ["-H", docker, "info"]).status === 0;
-if (!hasDocker) console.warn("SKIPPED: no Docker engine; the test of orphans did not run");
-const withDocker = hasDocker ? withPulumi : describe.skip;
+const engine = spawnSync("docker", ["-H", docker, "info"]).status === 0;
+const withDocker = orSkip(withPulumi, engine ? "" : "docker");
 
 const program = `
 const command = require("@pulumi/command");

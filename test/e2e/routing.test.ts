@@ -3,15 +3,9 @@ import OpenAI from "openai";
 import { run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { containersOf, exportsIn, inShell } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
-import { hasPython, pythonWithSdks } from "../support/pythonSdks";
+import { needs, testNeeds } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { pythonWithSdks } from "../support/pythonSdks";
 import { type Stub, startStub, stubModel, stubUrl } from "../support/stub";
 
 const MINUTE = 60_000;
@@ -27,7 +21,7 @@ interface Answer {
 /** Cost of an answer of the stub: 1000 tokens in and 1000 out, at a dollar for a thousand. */
 const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
 
-(hasDocker && hasPulumi ? describe : describe.skip)("two gateways and their Redis", () => {
+needs("docker", "pulumi")("two gateways and their Redis", () => {
   let project: TestProject;
   let stub: Stub;
   let key: string;
@@ -413,7 +407,7 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
       await expect(stranger.messages.create(question)).rejects.toMatchObject({ status: 401 });
     });
 
-    (hasPython ? test : test.skip)(
+    testNeeds("python3 with venv")(
       "openai and anthropic in Python: the same",
       async () => {
         const python = await pythonWithSdks();

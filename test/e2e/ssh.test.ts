@@ -9,23 +9,14 @@ import { recipeReference } from "../../platform/stack/recipes";
 import { allocate } from "../support/allocate";
 import { editStack } from "../support/box";
 import { changesOfWhatIsGone, changesOfWhatIsThere } from "../support/changesOnHost";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
-import { noSecondHost, SecondHost } from "../support/secondHost";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { SECOND_HOST, SecondHost } from "../support/secondHost";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT, net: NET } = allocate("ssh");
 const DATA = `/srv/gpubox-${STACK}`;
 const LOCAL = "unix:///var/run/docker.sock";
-
-const why = noSecondHost ?? (hasDocker && hasPulumi ? undefined : "no Docker engine or no pulumi here");
-if (why) console.warn(`SKIPPED: a host behind SSH: ${why}`);
 
 const namespaced = (config: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(config).map(([name, value]) => [`gpubox:${name}`, value]));
@@ -45,7 +36,11 @@ const answers = (url: string) =>
     () => false,
   );
 
-(why ? describe.skip : describe)("a host behind SSH", () => {
+needs(
+  "docker",
+  "pulumi",
+  ...SECOND_HOST,
+)("a host behind SSH", () => {
   let host: SecondHost;
   let laptop: TestProject;
   let key = "";

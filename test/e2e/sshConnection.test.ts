@@ -2,16 +2,13 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
 import { allocate } from "../support/allocate";
-import { LocalSshd, noSshd } from "../support/localSshd";
-import { hasDocker } from "../support/project";
+import { LocalSshd, SSHD } from "../support/localSshd";
+import { needs } from "../support/needs";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("line");
 
-const why = noSshd ?? (hasDocker ? undefined : "no Docker engine here");
-if (why) console.warn(`SKIPPED: the connection to a host: ${why}`);
-
-(why ? describe.skip : describe)("the connection to a host", () => {
+needs("docker", SSHD)("the connection to a host", () => {
   let host: LocalSshd;
   const file = (name: string) => join(host.dir, ".gpubox/ssh", STACK, name);
 

@@ -1,8 +1,8 @@
-import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CERTIFICATES_DIR, HTTP_PORT } from "../../configs/plan/haproxy/tls";
 import { hasOpenssl, makeAuthority, makeCertificate, type Pair } from "../support/certificates";
+import { needs } from "../support/needs";
 import { ask, shortRequests, stream } from "./haproxy/client";
 import { describeLab, eventually, Lab, type LabEdge, MASTER_KEY, sleep } from "./haproxy/lab";
 import { buildAcme, handshake, pebbleFiles, planFor, startCertificates } from "./tls/certificates";
@@ -12,14 +12,10 @@ const MINUTE = 60_000;
 const HOST = "box.example";
 const NAMES = [HOST, "127.0.0.1"];
 
-const [describeFiles, describeAcme] = choose();
-
-function choose(): [jest.Describe, jest.Describe] {
-  const pebble = spawnSync("pebble", ["-h"]).error === undefined;
-  if (!hasOpenssl) console.warn("SKIPPED: certificates are made with openssl");
-  if (!pebble) console.warn("SKIPPED: certificates by ACME need Debian's pebble");
-  return [hasOpenssl ? describeLab : describe.skip, hasOpenssl && pebble ? describeLab : describe.skip];
-}
+/** Both need the lab as well, which says by itself what it lacks. */
+const inLab = (...more: string[]) => (describeLab === describe ? needs(...more) : describeLab);
+const describeFiles = inLab("openssl");
+const describeAcme = inLab("openssl", "pebble");
 
 describeFiles("own certificate files", () => {
   const lab = new Lab();

@@ -1,19 +1,11 @@
-import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { editStack, exportsIn, inShell } from "../support/box";
 import { hasOpenssl, makeAuthority, makeCertificate } from "../support/certificates";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
-import { stubImage } from "./haproxy/lab";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { handshake, pebbleFiles } from "./tls/certificates";
 
 const MINUTE = 60_000;
@@ -23,18 +15,19 @@ const PEBBLE = `gpubox-${STACK}-pebble`;
 
 type Sections = Record<string, Record<string, unknown>>;
 
-const able =
-  hasDocker && hasPulumi && hasOpenssl && stubImage && spawnSync("pebble", ["-h"]).error === undefined;
-if (!able)
-  console.warn("SKIPPED: a stack with TLS needs Docker, Pulumi, openssl, pebble and the gateway's image");
-
-(able ? describe : describe.skip)("a stack with TLS", () => {
+needs(
+  "docker",
+  "pulumi",
+  "openssl",
+  "pebble",
+  "the image gpubox/gateway",
+)("a stack with TLS", () => {
   let project: TestProject;
   let exports: string[];
   /** An address of this machine that containers reach too. */
   let address: string;
-  const authority = able ? makeAuthority() : { certificate: "", key: "" };
-  const own = able ? makeCertificate({ names: [HOST, "*.box.test"], by: authority }) : authority;
+  const authority = hasOpenssl ? makeAuthority() : { certificate: "", key: "" };
+  const own = hasOpenssl ? makeCertificate({ names: [HOST, "*.box.test"], by: authority }) : authority;
 
   const pulumi = (command: string) => inShell(project, exports, `pulumi ${command} --stack ${STACK}`);
   const edit = (change: (gateway: Record<string, unknown>) => void) =>

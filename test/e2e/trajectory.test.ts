@@ -10,14 +10,8 @@ import { cannedModel } from "../../tools/cannedModel";
 import { allocate, scratch } from "../support/allocate";
 import { complete, containersOf, exportsIn, inShell } from "../support/box";
 import { filesBelow, leaksIn } from "../support/leaks";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { inParallel, TrajectoryClients } from "../support/trajectoryClients";
 
 const MINUTE = 60_000;
@@ -52,7 +46,7 @@ function asksTiny(path: Path, stream: boolean): object {
 
 const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, stream })));
 
-(hasDocker && hasPulumi ? describe : describe.skip)("the trajectory log of a box with two gateways", () => {
+needs("docker", "pulumi")("the trajectory log of a box with two gateways", () => {
   let project: TestProject;
   let folder: string;
   let key: string;

@@ -6,14 +6,8 @@ import type { LogReport } from "../../operations/trajectory/reconcile";
 import { output, run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { containersOf, editStack, exportsIn, inShell } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("trajdisk");
@@ -26,7 +20,7 @@ const ENOUGH = 12;
 
 type Checked = LogReport & { code: number };
 
-(hasDocker && hasPulumi ? describe : describe.skip)("a gateway whose log is on a disk that fills up", () => {
+needs("docker", "pulumi")("a gateway whose log is on a disk that fills up", () => {
   let project: TestProject;
   let logs: string;
   let key: string;

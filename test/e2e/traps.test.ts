@@ -2,15 +2,8 @@ import { spawn } from "node:child_process";
 import { output, run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { changed, containersOf, editStack, exportsIn, inShell } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  programOf,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, programOf, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("traps");
@@ -19,7 +12,7 @@ type Tiny = { tiny: Record<string, unknown> };
 type Models = Record<"gpubox:models", Tiny>;
 
 /** The traps of the docker and command providers that a box has to be safe from, each shown on a real engine. */
-(hasDocker && hasPulumi ? describe : describe.skip)("traps of the providers", () => {
+needs("docker", "pulumi")("traps of the providers", () => {
   let project: TestProject;
   let exports: string[];
 

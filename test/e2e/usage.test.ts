@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { allocate } from "../support/allocate";
 import { type DatabaseProject, makeDatabaseProject } from "../support/databaseProject";
+import { needs } from "../support/needs";
 import { gatewaySql } from "../support/postgres";
-import { gpubox, hasDocker, removeProject } from "../support/project";
+import { gpubox, removeProject } from "../support/project";
 
 jest.setTimeout(120_000);
 
@@ -33,7 +34,7 @@ INSERT INTO "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_g
   ('5', NULL, '${day(5)}', 'dead', 'gpt', 'gpt', 2, 0, 10, 10, 0.125, now()),
   ('6', NULL, '${day(40)}', 'feedface', 'gpt', 'gpt', 100, 0, 1, 1, 100, now());`;
 
-(hasDocker ? describe : describe.skip)("a stack's spend and keys", () => {
+needs("docker")("a stack's spend and keys", () => {
   let project: DatabaseProject;
 
   beforeAll(async () => {

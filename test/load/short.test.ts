@@ -1,7 +1,7 @@
 import http from "node:http";
 import { output } from "../../platform/process";
 import { allocate } from "../support/allocate";
-import { hasDocker, hasPulumi } from "../support/project";
+import { needs } from "../support/needs";
 import { LoadBox, setModel } from "./box";
 import type { Load } from "./client";
 import { exchange, type Protocol, type Question } from "./exchange";
@@ -11,10 +11,8 @@ const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("load");
 const PROTOCOLS: Protocol[] = ["openai", "anthropic"];
 
-if (!hasDocker || !hasPulumi) console.warn("SKIPPED: a box under load needs a Docker engine and Pulumi");
-
 /** A short version of `npm run load`, which plays every scene. */
-(hasDocker && hasPulumi ? describe : describe.skip)("a box that changes under load", () => {
+needs("docker", "pulumi")("a box that changes under load", () => {
   let box: LoadBox;
   let load: Load | undefined;
 

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
@@ -7,10 +7,7 @@ import { stringify } from "yaml";
 import { packageDir } from "../../platform/project";
 import { scratch } from "./allocate";
 
-const SSHD = "/usr/sbin/sshd";
-
-/** Why this machine can start no sshd of its own; undefined where it can. */
-export const noSshd = existsSync(SSHD) ? undefined : `no ${SSHD} here`;
+export const SSHD = "/usr/sbin/sshd";
 
 /** An sshd of this machine's, on a port of loopback, that lets the present user in with a key of its own. */
 export class LocalSshd {

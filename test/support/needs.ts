@@ -1,6 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { appendFileSync } from "node:fs";
+import type { ImageRole } from "../../configs/kit/imageRoles";
+import { packageDir } from "../../platform/project";
+import { recipeReference } from "../../platform/stack/recipes";
 import { versionAtLeast } from "../../platform/versions";
+import { llamaSwapProgram } from "./llamaSwap";
 
 /** Names the file to which a run's suites write why they skip; {@link sayMissing}. */
 export const SKIPS_FILE = "GPUBOX_TEST_SKIPS";
@@ -21,6 +25,9 @@ const WAYS: Record<string, () => boolean> = {
   restic: () => exists("restic"),
   haproxy: () => runs("haproxy", "-v"),
   root: () => process.getuid?.() === 0,
+  "a loop device": () => runs("losetup", "--find"),
+  "llama-swap": () => llamaSwapProgram !== "",
+  "an npm registry": () => runs("npm", "view", "npm", "version"),
 };
 
 const answers = new Map<string, boolean>();
@@ -29,7 +36,9 @@ const answers = new Map<string, boolean>();
 export function has(name: string): boolean {
   const known = answers.get(name);
   if (known !== undefined) return known;
-  const answer = (WAYS[name] ?? (() => exists(name)))();
+  const [, role] = name.match(/^the image gpubox\/(\w+)$/) ?? [];
+  const image = () => runs("docker", "image", "inspect", recipeReference(packageDir, role as ImageRole));
+  const answer = (role ? image : (WAYS[name] ?? (() => exists(name))))();
   answers.set(name, answer);
   return answer;
 }

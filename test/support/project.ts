@@ -19,12 +19,6 @@ export interface TestProject {
   env: Record<string, string | undefined>;
 }
 
-/** True where a Docker engine answers. */
-export const hasDocker = spawnSync("docker", ["version"]).status === 0;
-
-/** True where a Pulumi CLI is on PATH. */
-export const hasPulumi = spawnSync("pulumi", ["version"]).status === 0;
-
 /** Stacks of this test file so far: a second project of one is another checkout beside its box. */
 const made = new Set<string>();
 

@@ -10,16 +10,8 @@ import { SECOND_HOSTS, scratch } from "./allocate";
 const BASE = join(SECOND_HOSTS, "bookworm");
 const PACKAGES = ["openssh-server", "sudo", "iproute2", "ca-certificates", "procps"];
 
-const tools = ["debootstrap", "ip", "iptables", "unshare", "nsenter", "ssh"];
-const missing = tools.filter((tool) => spawnSync("sh", ["-c", `command -v ${tool}`]).status !== 0);
-
-/** Why this machine can make no second host; undefined where it can. */
-export const noSecondHost =
-  process.getuid?.() !== 0
-    ? "only root makes namespaces"
-    : missing.length > 0
-      ? `no ${missing.join(", ")} here`
-      : undefined;
+/** What this machine needs to make a second host. */
+export const SECOND_HOST = ["root", "debootstrap", "ip", "iptables", "unshare", "nsenter", "ssh"];
 
 /**
  * A bare Debian behind SSH on this machine: a root file system, processes, and a network of its own, made of namespaces, with

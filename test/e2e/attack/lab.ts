@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-
 import { modelPort } from "../../../configs/stack/instances";
 import { output, type RunResult } from "../../../platform/process";
 import { recipeReference } from "../../../platform/stack/recipes";
@@ -9,7 +8,8 @@ import { allocate } from "../../support/allocate";
 import { containersOf, editStack } from "../../support/box";
 import { makeCertificate, type Pair } from "../../support/certificates";
 import { commandLines } from "../../support/leaks";
-import { gpubox, hasPulumi, makeProject, removeProject, type TestProject } from "../../support/project";
+import { has } from "../../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../../support/project";
 import { type Exchange, exchange, type Patience, type RawAnswer, type Wire } from "../../support/rawHttp";
 
 export const { stack: STACK, port: PORT } = allocate("attack");
@@ -21,7 +21,7 @@ export const MOST_AT_ONCE = 100;
 const DIRECT_PORT = PORT + 5;
 const JOB_PORT = PORT + 6;
 /** Compose brings a box up sooner; what Pulumi keeps is looked at where it is there. */
-const ENGINE = hasPulumi ? [] : ["--engine", "compose"];
+const ENGINE = has("pulumi") ? [] : ["--engine", "compose"];
 export const HOST = "box.test";
 
 /** Where nothing may ever ask. The names of providers lead there too, so that no attack leaves this machine. */

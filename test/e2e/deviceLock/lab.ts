@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LockedEngine, planDeviceLockFiles, takingTurns } from "../../../configs/plan/deviceLock";
@@ -6,18 +5,12 @@ import { output, run } from "../../../platform/process";
 import { packageDir } from "../../../platform/project";
 import { recipeReference } from "../../../platform/stack/recipes";
 import { allocate, scratch } from "../../support/allocate";
+import { needs } from "../../support/needs";
 
 /** An image with sh, python3 and llama-server. */
 export const engineImage = recipeReference(packageDir, "llamacpp");
 
-/** `describe`, or a loud skip where the image is not there. */
-export const describeLocks: jest.Describe =
-  spawnSync("docker", ["image", "inspect", engineImage]).status === 0 ? describe : skipped();
-
-function skipped(): jest.Describe {
-  console.warn("SKIPPED: the device lock needs Docker and the image gpubox/llamacpp (gpubox images build)");
-  return describe.skip;
-}
+export const describeLocks = needs("the image gpubox/llamacpp");
 
 export interface LabEngine {
   devices: string[];

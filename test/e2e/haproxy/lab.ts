@@ -14,6 +14,7 @@ import {
 import { output, type RunResult, run } from "../../../platform/process";
 import { recipeReference } from "../../../platform/stack/recipes";
 import { allocate, scratch } from "../../support/allocate";
+import { missing, orSkip } from "../../support/needs";
 
 const ROOT = join(__dirname, "../../..");
 
@@ -22,15 +23,9 @@ export const edgeImage = process.env.GPUBOX_TEST_EDGE_IMAGE ?? builtImage("edge"
 /** Any image with python3. */
 export const stubImage = builtImage("gateway");
 
-/** `describe`, or a loud skip where the images are not there. */
-export const describeLab: jest.Describe = edgeImage && stubImage ? describe : skipped();
-
-function skipped(): jest.Describe {
-  console.warn(
-    "SKIPPED: HAProxy in containers needs Docker and the images gpubox/edge and gpubox/gateway (gpubox images)",
-  );
-  return describe.skip;
-}
+/** What is missing of the images. */
+const wants = [...(edgeImage ? [] : ["the image gpubox/edge"]), ...missing("the image gpubox/gateway")];
+export const describeLab: jest.Describe = orSkip(describe, wants.join(", "));
 
 function builtImage(role: "edge" | "gateway"): string | undefined {
   const reference = recipeReference(ROOT, role);

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
@@ -16,12 +16,6 @@ import { programOf, type TestProject } from "../../support/project";
 
 const CLAUDE = "@anthropic-ai/claude-code@2.1.330";
 const OPENCODE = "opencode-ai@1.18.33";
-
-/** True where npm answers and Python can make a virtual environment: the clients themselves can then be tried. */
-export const hasClients =
-  spawnSync("npm", ["view", CLAUDE, "version"]).status === 0 &&
-  spawnSync("python3", ["-c", "import ensurepip, venv"]).status === 0;
-if (!hasClients) console.warn("SKIPPED: no npm registry, or no python3-venv, to try the clients with");
 
 /** The real clients in a folder of their own, which is their home too. */
 export class Clients {
