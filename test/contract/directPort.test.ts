@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { renderText } from "../../configs/kit/text";
 import { DIRECT_PORT, directKeys, valveConfig } from "../../configs/plan/haproxy/valve";
 import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
 const SECRETS = { exposeKey: "sk-direct-0123456789", saltKey: "sk-salt-0123456789" };
 const MODEL = "qwen3-coder:30b";
@@ -88,11 +89,7 @@ needs("haproxy")("the published port of a model", () => {
     });
   const keyed = { authorization: `Bearer ${SECRETS.exposeKey}` };
   async function eventually(status: number) {
-    for (let tries = 0; tries < 100; tries++) {
-      if ((await ask("/v1/models", keyed)).status === status) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`never answered ${status}`);
+    await until(`it answers ${status}`, async () => (await ask("/v1/models", keyed)).status === status);
   }
 
   test("its key opens it in either header, and the backend sees its own key and never the client's", async () => {

@@ -5,6 +5,7 @@ import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import { allocate, scratch } from "../support/allocate";
 import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
 const NAME = `gpubox-${allocate("database").stack}-database`;
 const MINUTE = 60_000;
@@ -44,19 +45,13 @@ needs("docker")("the database guards its data", () => {
       ...["-v", `${host}/config:/etc/gpubox:ro`, "-v", `${host}/state:/var/lib/gpubox`],
       ...["-v", `${NAME}:/var/lib/postgresql/data`, "--entrypoint", "sh", image, "/etc/gpubox/entrypoint.sh"],
     ]);
-    for (let tries = 0; tries < 120; tries++) {
-      const state = await output("docker", [
-        "inspect",
-        "--format",
-        "{{.State.Status}} {{.State.ExitCode}}",
-        NAME,
-      ]);
+    return until("the database has started or ended", async () => {
+      const format = "{{.State.Status}} {{.State.ExitCode}}";
+      const state = await output("docker", ["inspect", "--format", format, NAME]);
       const { stdout, stderr } = await run("docker", ["logs", NAME]);
       const logs = stdout + stderr;
-      if (state !== "running 0" || logs.includes("database system is ready")) return { state, logs };
-      await new Promise((resolve) => setTimeout(resolve, 250));
-    }
-    throw new Error("the database neither started nor ended within 30 s");
+      return (state !== "running 0" || logs.includes("database system is ready")) && { state, logs };
+    });
   }
 
   const ON_PATH = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)"';

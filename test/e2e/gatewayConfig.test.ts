@@ -7,6 +7,7 @@ import { allocate } from "../support/allocate";
 import { complete, modelsAt } from "../support/box";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("else");
@@ -76,15 +77,19 @@ needs("docker")("a gateway that runs elsewhere", () => {
         ...["--config", "/etc/gateway/config.yaml", "--port", "4000"],
       );
       const url = `http://127.0.0.1:${PORT}`;
-      for (;;) {
-        const signal = AbortSignal.timeout(5_000);
-        const up = await fetch(`${url}/health/liveliness`, { signal }).catch(() => undefined);
-        if (up?.ok) break;
-        const state = await docker("inspect", "--format", "{{.State.Status}}", `${NETWORK}-gateway`);
-        if (state !== "running")
-          throw new Error((await run("docker", ["logs", `${NETWORK}-gateway`])).stderr);
-        await new Promise((resolve) => setTimeout(resolve, 500));
-      }
+      await until(
+        "the gateway answers",
+        async () => {
+          const signal = AbortSignal.timeout(5_000);
+          const up = await fetch(`${url}/health/liveliness`, { signal }).catch(() => undefined);
+          if (up?.ok) return true;
+          const state = await docker("inspect", "--format", "{{.State.Status}}", `${NETWORK}-gateway`);
+          if (state !== "running")
+            throw new Error((await run("docker", ["logs", `${NETWORK}-gateway`])).stderr);
+          return false;
+        },
+        { seconds: 300, everyMs: 500 },
+      );
       expect(await modelsAt(url, KEY)).toEqual(["llama-local", "small", "tiny"]);
       expect(await complete(url, KEY, "llama-local")).toBe("said by far");
       expect(await complete(url, KEY, "small")).toBe("said by tiny");

@@ -3,6 +3,7 @@ import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { pause } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("gen");
@@ -77,7 +78,7 @@ needs("docker", "pulumi")("generations of a gateway", () => {
     async () => {
       const { "backend-tiny": backend } = await containersOf(STACK);
       const stopped = output("docker", ["restart", "-t", "1", backend!]);
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await pause(500, "the backend is on its way down");
       expect(await complete(project.endpoint, key, "tiny")).toBe(ANSWER);
       await stopped;
     },

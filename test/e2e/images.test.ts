@@ -12,6 +12,7 @@ import { recipeReference } from "../../platform/stack/recipes";
 import { allocate, scratch } from "../support/allocate";
 import { needs } from "../support/needs";
 import { programOf } from "../support/project";
+import { until } from "../support/wait";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 const works = (program: string, ...args: string[]) => spawnSync(program, args).status === 0;
@@ -19,14 +20,8 @@ const describeWithEngine = needs("root", "docker");
 
 const MINUTES = 60_000;
 
-async function eventually<Value>(what: () => Promise<Value | undefined>, seconds: number): Promise<Value> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
-    const value = await what();
-    if (value !== undefined) return value;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  throw new Error(`not within ${seconds} s`);
-}
+const eventually = <Value>(what: () => Promise<Value | undefined>, seconds: number) =>
+  until(`${what}`, what, { seconds, everyMs: 200 });
 
 /** The images of a box without GPUs. */
 const OWN = ["gateway", "edge", "cache", "database", "llamacpp"] as const;

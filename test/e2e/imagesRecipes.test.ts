@@ -6,6 +6,7 @@ import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
 import { scratch } from "../support/allocate";
 import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 // The base image is made with debootstrap, which needs root.
@@ -13,14 +14,8 @@ const describeWithEngine = needs("root", "docker");
 
 const MINUTES = 60_000;
 
-async function eventually<Value>(what: () => Promise<Value | undefined>, seconds: number): Promise<Value> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
-    const value = await what();
-    if (value !== undefined) return value;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  throw new Error(`not within ${seconds} s`);
-}
+const eventually = <Value>(what: () => Promise<Value | undefined>, seconds: number) =>
+  until(`${what}`, what, { seconds, everyMs: 200 });
 
 describeWithEngine("images from the recipes", () => {
   const lines: string[] = [];

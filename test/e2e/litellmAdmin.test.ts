@@ -6,6 +6,7 @@ import { recipeReference } from "../../platform/stack/recipes";
 import contract from "../contract/litellm/admin.json";
 import { allocate } from "../support/allocate";
 import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 const NAME = `gpubox-${allocate("admin").stack}-admin`;
@@ -101,8 +102,8 @@ needs("docker")("the real LiteLLM", () => {
       ];
       await output("docker", args);
       const ready = "import urllib.request as r; r.urlopen('http://127.0.0.1:4000/health/liveliness')";
-      while ((await run("docker", ["exec", NAME, "python3", "-c", ready])).code !== 0)
-        await new Promise((resolve) => setTimeout(resolve, 500));
+      const ask = () => run("docker", ["exec", NAME, "python3", "-c", ready]);
+      await until("LiteLLM is ready", async () => (await ask()).code === 0, { seconds: 300, everyMs: 500 });
       const said = await output("docker", ["exec", "-i", NAME, "python3", "-c", ASK], {
         stdin: JSON.stringify(CALLS),
       });

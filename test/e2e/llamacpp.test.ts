@@ -1,6 +1,5 @@
 import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { output, type RunResult, run } from "../../platform/process";
 import { type CannedModelOptions, cannedModel } from "../../tools/cannedModel";
 import { allocate, scratch } from "../support/allocate";
@@ -10,6 +9,7 @@ import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { IMAGE_TOKENS, PIXEL, tinyProjector } from "../support/projector";
 import { type Recorder, recorderModel, startRecorder } from "../support/recorder";
+import { pause, until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("eng");
@@ -147,12 +147,11 @@ needs("docker", "pulumi")("models of llama.cpp", () => {
       await output("docker", ["stop", "-t", "1", backend!]);
       // A request that came before the valve noticed would be sent to the backend as soon as that listens again, not held.
       const servers = 'source /etc/gpubox/control.sh; ask "@1 show stat model 4 -1"';
-      while (
-        !/^model,backend,.*,DOWN,/m.test(await output("docker", ["exec", valve!, "bash", "-c", servers]))
-      )
-        await sleep(100);
+      await until("the valve has noticed", async () =>
+        /^model,backend,.*,DOWN,/m.test(await output("docker", ["exec", valve!, "bash", "-c", servers])),
+      );
       const waiting = complete(project.endpoint, key, "tools");
-      await sleep(500);
+      await pause(500, "the request is at the valve");
       await output("docker", ["start", backend!]);
       let status = "";
       while (status !== "503") {

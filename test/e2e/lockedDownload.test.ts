@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { output, type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
@@ -12,6 +11,7 @@ import { type HubContainer, startHubContainer } from "../support/hubContainer";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("locked");
@@ -119,10 +119,14 @@ needs("docker", "pulumi")("a locked, gated model of a hub", () => {
       const half = Math.floor(size / 2);
       let ended: RunResult | undefined;
       void up.then((result) => (ended = result));
-      while (statSync(part, { throwIfNoEntry: false })?.size !== half) {
-        if (ended) throw new Error(`up ended before the download began: ${said(ended)}`);
-        await sleep(100);
-      }
+      await until(
+        "half of the file is there",
+        () => {
+          if (ended) throw new Error(`up ended before the download began: ${said(ended)}`);
+          return statSync(part, { throwIfNoEntry: false })?.size === half;
+        },
+        { seconds: 600 },
+      );
       const [id = ""] = (
         await output("docker", ["ps", "-q", "--filter", `label=gpubox.weights=${REPO}`])
       ).split("\n");

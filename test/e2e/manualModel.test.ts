@@ -75,7 +75,7 @@ needs("docker", "pulumi")("a model that people start", () => {
       const started = await gpubox(project, "model", "start", "giant");
       expect([started.code, started.stderr]).toEqual([0, ""]);
       expect(started.stdout).toMatch(
-        /^giant is loaded after \d+ s\ngiant serves at http:\/\/127\.0\.0\.1:4700\n$/m,
+        new RegExp(`^giant is loaded after \\d+ s\\ngiant serves at http://127\\.0\\.0\\.1:${PORT}\\n$`, "m"),
       );
       expect(await ask()).toBe(ANSWER);
       const id = await inspect("{{.Id}} {{.State.StartedAt}}");

@@ -9,6 +9,7 @@ import { allocate } from "../support/allocate";
 import { needs } from "../support/needs";
 import { gatewaySql, litellmSql, startPostgres, writeFiles } from "../support/postgres";
 import { recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
+import { pause } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, dataDir: DATA_DIR } = allocate("keysmig");
@@ -143,7 +144,7 @@ needs("docker")("the migration job", () => {
       const job = migrate(plan);
       const running = async () => (await run("docker", ["ps", "--format", "{{.Names}}"])).stdout;
       expect(
-        await Promise.race([job, new Promise((resolve) => setTimeout(() => resolve("waits"), 5000))]),
+        await Promise.race([job, pause(5000, "a job that did not wait would be done").then(() => "waits")]),
       ).toBe("waits");
       expect(await running()).toContain(`${plan.prefix}-migration`);
       spawnSync("docker", ["kill", `${plan.prefix}-migration`]);

@@ -11,6 +11,7 @@ import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { metricNames, namesIn, query, type Series } from "../support/prometheus";
 import { type Receiver, receiverName, startReceiver } from "../support/receiver";
+import { pause, until as untilState } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("watch");
@@ -37,13 +38,15 @@ const tiny = {
 };
 
 /** Asks until it is so. The test's own limit is what ends it. */
-async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => boolean): Promise<Value> {
-  for (;;) {
-    const value = await ask();
-    if (isSo(value)) return value;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
-}
+const until = <Value>(ask: () => Promise<Value>, isSo: (value: Value) => boolean): Promise<Value> =>
+  untilState(
+    `${isSo}`,
+    async () => {
+      const value = await ask();
+      return isSo(value) && { value };
+    },
+    { seconds: 1200, everyMs: 500 },
+  ).then(({ value }) => value);
 
 needs("docker", "pulumi")("the observability section", () => {
   let project: TestProject;
@@ -81,7 +84,7 @@ needs("docker", "pulumi")("the observability section", () => {
         ask("tiny", { messages: [{ role: "user", content: "the same again" }] }),
         ask("nobody"),
       ]);
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await pause(300, "clients between two rounds");
     }
   }
 

@@ -11,6 +11,7 @@ import { llamaSwapProgram } from "../support/llamaSwap";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { ask, type Protocol, protocols } from "../support/protocols";
+import { pause } from "../support/wait";
 import { eventually } from "./deviceLock/lab";
 
 const MINUTE = 60_000;
@@ -148,8 +149,7 @@ needs(
     async () => {
       expect(await text("one")).toBe("this is one");
       expect(await running()).toEqual({ one: "ready" });
-      // It would be gone by then if it had the other's idleSeconds.
-      await new Promise((resolve) => setTimeout(resolve, 2 * IDLE_SECONDS * 1000));
+      await pause(2 * IDLE_SECONDS * 1000, "it would be gone by then if it had the other's idleSeconds");
       expect(await running()).toEqual({ one: "ready" });
       expect(await text("two")).toBe("this is two");
       await eventually(async () => Object.keys(await running()).length === 0, "nothing is loaded");

@@ -11,6 +11,7 @@ import { scratch } from "../support/allocate";
 import { zeroGguf } from "../support/gguf";
 import { orSkip } from "../support/needs";
 import { ggufOf, type TestShape } from "../support/shapes";
+import { until } from "../support/wait";
 
 const images = spawnSync("docker", [
   "images",
@@ -148,14 +149,13 @@ async function loadLog(directory: string, file: string, settings: Settings): Pro
   const started = await run("docker", ["run", ...options, image!, ...flags]);
   if (started.code !== 0) throw new Error(started.stderr);
   try {
-    for (let waited = 0; waited < 300; waited++) {
+    return await until("llama-server serves", async () => {
       const { stdout, stderr, code } = await run("docker", ["logs", container]);
       const log = stdout + stderr;
       if (log.includes("llama-server: serving")) return log;
       if (code !== 0) throw new Error(`llama-server ended: ${log}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error("llama-server did not serve");
+      return undefined;
+    });
   } finally {
     await run("docker", ["rm", "--force", container]);
   }

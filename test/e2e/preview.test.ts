@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Preview } from "../../operations/preview/types";
 import { output } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { pause } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("preview");
@@ -64,7 +64,7 @@ needs("docker", "pulumi")("what a preview says is what `up` then does", () => {
           String(error),
         );
         if (answer !== ANSWER) failures.push(answer);
-        await sleep(50);
+        await pause(50, "a client between two requests");
       }
     })();
     return {
@@ -85,8 +85,7 @@ needs("docker", "pulumi")("what a preview says is what `up` then does", () => {
     const failures = await steady.stop();
     expect([result.code, result.stderr]).toEqual([0, ""]);
     const after = await containersOf(STACK);
-    // `docker events` comes after the command that waited for the same thing.
-    await sleep(1000);
+    await pause(1000, "`docker events` comes after the command that waited for the same thing");
     return { containers: changed(before, after), failures, gaps: watch.gaps() };
   }
 

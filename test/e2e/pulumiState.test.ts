@@ -2,13 +2,13 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../../platform/process";
 import { restoreCheckpoint } from "../../platform/pulumi/checkpoint";
 import { pulumiEnv } from "../../platform/pulumi/engine";
 import { clearDeadLock, removeOrphans, resolvePending } from "../../platform/pulumi/state";
 import { orSkip } from "../support/needs";
 import { SCRATCH, ScratchProject, withPulumi } from "../support/scratchProject";
+import { until } from "../support/wait";
 
 jest.setTimeout(180_000);
 
@@ -50,10 +50,7 @@ withPulumi("a run that was killed", () => {
     const args = ["up", "--yes", "--skip-preview", "--non-interactive", "--stack", project.stack];
     const env = { ...process.env, ...pulumiEnv(project.engine), SLEEP: "600" };
     child = spawn("pulumi", args, { cwd: project.dir, env, stdio: "ignore" });
-    for (let tries = 0; (await pending()).length === 0; tries++) {
-      if (tries > 100) throw new Error("the create never began");
-      await sleep(200);
-    }
+    await until("the create has begun", async () => (await pending()).length > 0, { seconds: 60 });
     family = descendants(child.pid!);
   });
   afterEach(() => {

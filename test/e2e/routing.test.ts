@@ -7,6 +7,7 @@ import { needs, testNeeds } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { pythonWithSdks } from "../support/pythonSdks";
 import { type Stub, startStub, stubModel, stubUrl } from "../support/stub";
+import { pause, until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("route");
@@ -107,7 +108,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
       const first = await chat("plain", text);
       expect(first.status).toBe(200);
       // Written behind the answer.
-      await until(async () => {
+      await eventually(async () => {
         const again = await chat("plain", text);
         return again.text === first.text && again.headers.has("x-litellm-cache-key");
       });
@@ -138,7 +139,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
 
     /** Asks until the answer comes from the cache. */
     async function cached(text: string): Promise<void> {
-      await until(async () => (await chat("plain", text)).headers.has("x-litellm-cache-key"));
+      await eventually(async () => (await chat("plain", text)).headers.has("x-litellm-cache-key"));
     }
   });
 
@@ -161,7 +162,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
       await freshMinute();
       // 2000 tokens each.
       expect((await chat("wordy", fresh())).status).toBe(200);
-      await until(async () => (await chat("wordy", fresh())).status === 429);
+      await eventually(async () => (await chat("wordy", fresh())).status === 429);
       expect(await requests("wordy")).toBe(2);
     });
 
@@ -178,7 +179,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
       const first = await chat("paid", fresh());
       expect([first.status, first.text]).toEqual([200, expect.stringContaining("said by paid")]);
       // Each gateway learns from Redis what the other one has spent, a moment later.
-      await until(async () => {
+      await eventually(async () => {
         await stub.forget();
         const refused = await together(4, () => chat("paid", fresh()));
         return refused.every(({ status }) => status === 429);
@@ -190,7 +191,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
     });
 
     test("a model's budget stops its spending, and no other model's", async () => {
-      await until(async () => {
+      await eventually(async () => {
         await stub.forget();
         const refused = await together(4, () => chat("capped", fresh()));
         return refused.every(({ status }) => status === 429);
@@ -205,7 +206,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
     test("least-busy sends to the instance that is idle", async () => {
       const long = chat("pair", fresh("sleep 8"));
       let busy = "";
-      await until(async () => {
+      await eventually(async () => {
         busy = Object.keys(await stub.seen())[0] ?? "";
         return busy !== "";
       });
@@ -440,16 +441,10 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
 });
 
 /** Asks again until it is so, for half a minute. */
-async function until(check: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error(`not within 30 seconds: ${check}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
+const eventually = (check: () => Promise<boolean>) => until(`${check}`, check);
 
 /** LiteLLM counts by the minute of the clock: what begins late in one would be counted in two. */
 async function freshMinute(): Promise<void> {
   const left = 60_000 - (Date.now() % 60_000);
-  if (left < 20_000) await new Promise((resolve) => setTimeout(resolve, left + 500));
+  if (left < 20_000) await pause(left + 500, "a new minute of the clock");
 }

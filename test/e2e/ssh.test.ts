@@ -12,6 +12,7 @@ import { changesOfWhatIsGone, changesOfWhatIsThere } from "../support/changesOnH
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { SECOND_HOST, SecondHost } from "../support/secondHost";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT, net: NET } = allocate("ssh");
@@ -22,13 +23,8 @@ const namespaced = (config: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(config).map(([name, value]) => [`gpubox:${name}`, value]));
 
 /** Waits for a state of the host, up to five minutes. */
-async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 5 * MINUTE;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`not within five minutes: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
+const eventually = (what: string, holds: () => boolean | Promise<boolean>) =>
+  until(what, holds, { seconds: 300, everyMs: 200 });
 
 const answers = (url: string) =>
   fetch(url).then(

@@ -4,6 +4,7 @@ import { output, run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { LocalSshd, SSHD } from "../support/localSshd";
 import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("line");
@@ -37,8 +38,7 @@ needs("docker", SSHD)("the connection to a host", () => {
     async () => {
       expect(await host.connect()).toBeUndefined();
       host.signal("KILL");
-      while (host.ssh("-O", "check", "127.0.0.1").status === 0)
-        await new Promise((resolve) => setTimeout(resolve, 50));
+      await until("the connection is gone", () => host.ssh("-O", "check", "127.0.0.1").status !== 0);
       expect(host.ssh("127.0.0.1", "echo there").stdout).toBe("there\n");
       expect(existsSync(file("master"))).toBe(false);
       expect(await host.connect()).toBeUndefined();

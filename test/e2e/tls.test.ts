@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { CERTIFICATES_DIR, HTTP_PORT } from "../../configs/plan/haproxy/tls";
 import { hasOpenssl, makeAuthority, makeCertificate, type Pair } from "../support/certificates";
 import { needs } from "../support/needs";
+import { pause } from "../support/wait";
 import { ask, shortRequests, stream } from "./haproxy/client";
-import { describeLab, eventually, Lab, type LabEdge, MASTER_KEY, sleep } from "./haproxy/lab";
+import { describeLab, eventually, Lab, type LabEdge, MASTER_KEY } from "./haproxy/lab";
 import { buildAcme, handshake, pebbleFiles, planFor, startCertificates } from "./tls/certificates";
 import { H2Client } from "./tls/h2";
 
@@ -114,10 +115,10 @@ describeFiles("own certificate files", () => {
       ];
       let ended = 0;
       for (const one of streams) void one.then(() => ended++);
-      const done = sleep(25_000);
+      const done = pause(25_000, "the load runs across the renewal");
       const load = shortRequests(lab.clientPort, 4, done, () => ({ tls }));
       const quickLoad = quick.short(done);
-      await sleep(1000);
+      await pause(1000, "some requests have been answered before it");
       // Half a renewal is none: the key does not belong to the new certificate.
       await renew(next, async () => {
         const { code, stderr } = await renewed();
@@ -268,7 +269,12 @@ describeAcme("certificates by ACME", () => {
       const streams = Array.from({ length: 8 }, () => stream(lab.clientPort, 30, trusted));
       let ended = 0;
       for (const one of streams) void one.then(() => ended++);
-      const load = shortRequests(lab.clientPort, 4, sleep(30_000), () => ({ tls: trusted }));
+      const load = shortRequests(
+        lab.clientPort,
+        4,
+        pause(30_000, "the load runs across the renewal"),
+        () => ({ tls: trusted }),
+      );
       // As if two months had gone by: it is due for certbot's own rule.
       await lab.exec(
         "certificates",

@@ -1,6 +1,5 @@
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { TrajectoryLine } from "../../operations/trajectory/line";
 import { linesOf } from "../../operations/trajectory/readLines";
 import type { LogReport } from "../../operations/trajectory/reconcile";
@@ -13,6 +12,7 @@ import { filesBelow, leaksIn } from "../support/leaks";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { inParallel, TrajectoryClients } from "../support/trajectoryClients";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("traj");
@@ -73,12 +73,15 @@ needs("docker", "pulumi")("the trajectory log of a box with two gateways", () =>
 
   /** Waits until nothing is in the work: LiteLLM tells of some answers later than the client has them. */
   async function settled(): Promise<LogReport & { code: number }> {
-    for (;;) {
-      const report = await check();
-      const waiting = report.missing.filter(({ why }) => why.includes("about to write"));
-      if (report.open === 0 && waiting.length === 0) return report;
-      await sleep(500);
-    }
+    return until(
+      "nothing is in the work",
+      async () => {
+        const report = await check();
+        const waiting = report.missing.filter(({ why }) => why.includes("about to write"));
+        return report.open === 0 && waiting.length === 0 && report;
+      },
+      { seconds: 600, everyMs: 500 },
+    );
   }
 
   const finals = () => linesOf([logs()], {}, Number.MAX_SAFE_INTEGER);
@@ -130,7 +133,13 @@ needs("docker", "pulumi")("the trajectory log of a box with two gateways", () =>
       ...["--volume", `${join(project.dir, "test", "load", "stub.py")}:/stub.py:ro`],
       ...[recipeReference(project.dir, "gateway"), "/stub.py"],
     ]);
-    while ((await complete(project.endpoint, key, "echo")) !== "pong:0 ") await sleep(200);
+    await until(
+      "the stub answers",
+      async () => (await complete(project.endpoint, key, "echo")) === "pong:0 ",
+      {
+        seconds: 300,
+      },
+    );
   }, 15 * MINUTE);
   afterAll(() => {
     removeProject(project);
@@ -275,7 +284,7 @@ needs("docker", "pulumi")("the trajectory log of a box with two gateways", () =>
         return clients.single(path, asksStub(path, stream, "chunks=10 interval=0.05 fault=none"));
       });
       const load = inParallel(WORKERS, jobs);
-      while (clients.sent.length < before + 40) await sleep(20);
+      await until("a third is sent", () => clients.sent.length >= before + 40, { seconds: 300, everyMs: 20 });
       await output("docker", ["stop", "--time", "120", first!]);
       await load;
       const report = await settled();
@@ -300,7 +309,7 @@ needs("docker", "pulumi")("the trajectory log of a box with two gateways", () =>
         return clients.daring(path, asksStub(path, stream, "chunks=10 interval=0.1 fault=none"));
       });
       const load = inParallel(WORKERS, jobs);
-      while (clients.sent.length < before + 60) await sleep(20);
+      await until("half is sent", () => clients.sent.length >= before + 60, { seconds: 300, everyMs: 20 });
       await output("docker", ["kill", "--signal", "KILL", second!]);
       await load;
       const report = await settled();

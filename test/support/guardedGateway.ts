@@ -7,6 +7,7 @@ import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import { allocate, scratch } from "./allocate";
 import { testPlan, testSecrets } from "./stacks";
+import { until } from "./wait";
 
 /** What came to the server behind a gateway, or to where it sends elsewhere. */
 export interface Seen {
@@ -86,11 +87,10 @@ export class GuardedGateway {
     ]);
     this.upstream = await this.address("upstream", 8000);
     this.gateway = await this.address("gateway", 4000);
-    const until = Date.now() + 150_000;
-    while (!(await answers(`${this.gateway}/health/liveliness`))) {
-      if (Date.now() > until) throw new Error(await output("docker", ["logs", `${this.name}-gateway`]));
-      await new Promise((resolve) => setTimeout(resolve, 300));
-    }
+    const alive = () => answers(`${this.gateway}/health/liveliness`);
+    await until("the gateway answers", alive, { seconds: 150, everyMs: 300 }).catch(async () => {
+      throw new Error(await output("docker", ["logs", `${this.name}-gateway`]));
+    });
     return this;
   }
 

@@ -9,6 +9,7 @@ import { JOB_EDGE_ASSETS, jobEdgeConfig, jobEdgeKeys } from "../../configs/plan/
 import { directKeys, VALVE_ASSETS, valveConfig } from "../../configs/plan/haproxy/valve";
 import { scratch } from "./allocate";
 import { makeCertificate } from "./certificates";
+import { until } from "./wait";
 
 export const KEY = "sk-listeners-0123456789";
 const SECRETS = { masterKey: KEY, previousMasterKey: "sk-previous-0123456789", saltKey: "sk-salt", key: KEY };
@@ -235,13 +236,8 @@ export class Listeners {
   }
 
   private async ready(): Promise<void> {
-    const deadline = Date.now() + 15_000;
-    for (const [name, port] of Object.entries(this.ports)) {
-      while (!(await isOpen(port))) {
-        if (Date.now() > deadline) throw new Error(`${name} does not listen`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    }
+    for (const [name, port] of Object.entries(this.ports))
+      await until(`${name} listens`, () => isOpen(port), { seconds: 15, everyMs: 50 });
   }
 }
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import { packageDir } from "../../platform/project";
 import { scratch } from "./allocate";
+import { until } from "./wait";
 
 export const SSHD = "/usr/sbin/sshd";
 
@@ -51,13 +52,13 @@ export class LocalSshd {
     this.daemon = spawn(SSHD, ["-D", "-f", "/dev/null", "-p", String(this.port), ...flags(all)], {
       stdio: "ignore",
     });
-    while (!(await this.listens())) await new Promise((resolve) => setTimeout(resolve, 50));
+    await until("sshd listens", () => this.listens(), { everyMs: 50 });
   }
 
   async stop(): Promise<void> {
     this.signal("KILL");
     this.daemon?.kill("SIGKILL");
-    while (await this.listens()) await new Promise((resolve) => setTimeout(resolve, 50));
+    await until("sshd is gone", async () => !(await this.listens()), { everyMs: 50 });
   }
 
   /** Sends a signal to every session; sshd goes on listening. */

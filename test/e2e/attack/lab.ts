@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { modelPort } from "../../../configs/stack/instances";
 import { output, type RunResult } from "../../../platform/process";
 import { recipeReference } from "../../../platform/stack/recipes";
@@ -11,6 +10,7 @@ import { commandLines } from "../../support/leaks";
 import { has } from "../../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../../support/project";
 import { type Exchange, exchange, type Patience, type RawAnswer, type Wire } from "../../support/rawHttp";
+import { until } from "../../support/wait";
 
 export const { stack: STACK, port: PORT } = allocate("attack");
 const BODY_MIB = 2;
@@ -318,9 +318,15 @@ async function serve(
     ...[recipeReference(dir, "gateway"), "/server.py", role, ...ports],
   ]);
   const url = `http://${await output("docker", ["port", name, "9000/tcp"])}`;
-  for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(100)) {
-    const up = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
-    if (up?.ok) return url;
-  }
-  throw new Error(`${name} does not listen`);
+  const asked = () => fetch(url, { signal: AbortSignal.timeout(5_000) });
+  await until(
+    `${name} listens`,
+    () =>
+      asked().then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    { seconds: 20 },
+  );
+  return url;
 }

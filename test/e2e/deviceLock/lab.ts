@@ -6,6 +6,7 @@ import { packageDir } from "../../../platform/project";
 import { recipeReference } from "../../../platform/stack/recipes";
 import { allocate, scratch } from "../../support/allocate";
 import { needs } from "../../support/needs";
+import { until } from "../../support/wait";
 
 /** An image with sh, python3 and llama-server. */
 export const engineImage = recipeReference(packageDir, "llamacpp");
@@ -146,11 +147,7 @@ export class LockLab {
   }
 }
 
-/** Waits until `check` is true, at most 40 seconds. */
+/** Waits until `check` is true. */
 export async function eventually(check: () => Promise<boolean>, what: string): Promise<void> {
-  const deadline = Date.now() + 40_000;
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error(`not within 40 seconds: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  await until(what, check, { seconds: 40 });
 }

@@ -15,6 +15,7 @@ import { output, type RunResult, run } from "../../../platform/process";
 import { recipeReference } from "../../../platform/stack/recipes";
 import { allocate, scratch } from "../../support/allocate";
 import { missing, orSkip } from "../../support/needs";
+import { until } from "../../support/wait";
 
 const ROOT = join(__dirname, "../../..");
 
@@ -238,15 +239,7 @@ export class Lab {
   }
 }
 
-/** Waits until `check` is true, at most 20 seconds. */
+/** Waits until `check` is true. */
 export async function eventually(check: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error(`not within 20 seconds: ${check}`);
-    await sleep(100);
-  }
-}
-
-export function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+  await until(`${check}`, check, { seconds: 20 });
 }

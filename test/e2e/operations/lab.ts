@@ -3,7 +3,6 @@ import { rmSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { BoxPlan } from "../../../configs/kit/types";
 import { collect } from "../../../operations/doctor/collect";
 import { diagnose } from "../../../operations/doctor/diagnose";
@@ -13,6 +12,7 @@ import { readResolved } from "../../../platform/stack/resolved";
 import { findSecretStore, readSecrets, type Secrets } from "../../../platform/stack/secrets";
 import { scratch } from "../../support/allocate";
 import { programOf, type TestProject } from "../../support/project";
+import { pause, until as untilState } from "../../support/wait";
 
 const CLAUDE = "@anthropic-ai/claude-code@2.1.330";
 const OPENCODE = "opencode-ai@1.18.33";
@@ -137,7 +137,7 @@ export async function linesUntil(
     });
     for (let attempt = 0; attempt < 60; attempt++) {
       await meanwhile();
-      await sleep(500);
+      await pause(500, "the child writes its line meanwhile");
       const found = text.split("\n").find((line) => line && holds(line));
       if (found) return found;
     }
@@ -149,7 +149,5 @@ export async function linesUntil(
 
 /** Asks until the answer is true. */
 export async function until(what: string, holds: () => Promise<boolean>, seconds = 60): Promise<void> {
-  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; await sleep(300))
-    if (await holds()) return;
-  throw new Error(`${what}: not within ${seconds} s`);
+  await untilState(what, holds, { seconds, everyMs: 300 });
 }
