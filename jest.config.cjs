@@ -5,6 +5,7 @@ const project = (name, extra = {}) => ({
   rootDir: __dirname,
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
   transform: { "\\.ts$": swc },
+  setupFiles: process.env.GPUBOX_SOAK ? ["<rootDir>/test/support/soak.ts"] : [],
   ...extra,
 });
 /** Test files that need the machine to themselves, and why. */
@@ -26,7 +27,7 @@ const files = (names) => names.map((name) => `<rootDir>/test/{e2e,load}/${name}.
 module.exports = {
   testSequencer: "<rootDir>/tools/test/sequencer.cjs",
   // What is slow is slow on two busy cores; tests that take minutes say so themselves.
-  testTimeout: 60_000,
+  testTimeout: process.env.GPUBOX_SOAK ? 20 * 60_000 : 60_000,
   projects: [
     project("unit"),
     project("component"),

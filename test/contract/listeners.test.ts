@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { isModern, KEY, LIMIT, type Listener, Listeners, type Runner, runners } from "../support/listeners";
 import { missing, orSkip } from "../support/needs";
 import { type RawAnswer, sendH2, sendRaw } from "../support/rawClient";
+import { runs } from "../support/runs";
 
 const found = runners();
 
@@ -176,7 +177,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
               await isBounded(name, bytes, answer);
             },
           ),
-          { numRuns: 25 },
+          runs(25),
         );
       },
       MINUTE,
@@ -194,7 +195,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
             };
             await isBounded(name, bytes, await sendH2(box.ports[name], headers, Buffer.alloc(bytes, "a")));
           }),
-          { numRuns: 15 },
+          runs(15),
         );
       },
       MINUTE,

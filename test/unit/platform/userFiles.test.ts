@@ -16,6 +16,7 @@ import { repositoryResolved } from "../../../platform/stack/resolved";
 import { encryptedNames } from "../../../platform/stack/secrets";
 import { readStackFile, rememberedHost } from "../../../platform/stack/stackConfig";
 import { readJsonFile, readText } from "../../../platform/userFiles";
+import { runs } from "../../support/runs";
 import { testSecrets } from "../../support/stacks";
 
 let folder: string;
@@ -127,7 +128,7 @@ test("nothing that YAML can say of a stack is anything but a config or a person'
   });
   fc.assert(
     fc.property(file, (text) => void outcome(text)),
-    { numRuns: 400 },
+    runs(60),
   );
 });
 
@@ -143,7 +144,7 @@ test("no text at all is read as anything but a file or a mistake", () => {
       const said = parseTemplate(String(written), "x");
       expect("problem" in said || typeof said.settings === "object").toBe(true);
     }),
-    { numRuns: 400 },
+    runs(60),
   );
 });
 
