@@ -8,15 +8,10 @@ const project = (name, extra = {}) => ({
   setupFiles: process.env.GPUBOX_SOAK ? ["<rootDir>/test/support/soak.ts"] : [],
   ...extra,
 });
-/** Test files that need the machine to themselves, and why. */
+/** Test files that need the machine to themselves, and why. All others run beside any other. */
 const ALONE = {
-  attack: "its floods and its time limits",
-  deviceLock: "the seconds that engines wait for each other",
   doctor: "the ten seconds within which it names a fault",
-  gc: "it lists what nothing on this engine uses",
-  haproxySwitch: "it claims that no request is lost, at the rate that the machine can",
-  hostFirewall: "the second host, of which there is one, and which the test of SSH uses beside the others",
-  short: "it claims that no request is lost while a box changes",
+  short: "the two minutes within which a change serves, at the load that it makes itself",
 };
 
 const e2e = {
