@@ -4,7 +4,7 @@ import { jsonWanted } from "./output";
 /** Commands that talk to the stack's host. */
 const onHost = new WeakSet<object>();
 
-/** A command with the option that all have. */
+/** A command with the options that every command has. */
 export function command(name: string) {
   return new Command(name).option(
     "--json",
@@ -13,9 +13,9 @@ export function command(name: string) {
 }
 
 /**
- * A command that only holds others. It has no options: commander would take theirs for its own.
+ * A command that only groups others. It has no options, because commander would take theirs for its own.
  *
- * @param does one sentence: what its commands are about
+ * @param does one sentence about its commands
  */
 export function group(name: string, does: string, ...commands: CommandUnknownOpts[]) {
   const made = new Command(name).description(does);
@@ -28,22 +28,19 @@ export function stackCommand(name: string) {
   return command(name).option("-s, --stack <name>", "the stack, Pulumi.<name>.yaml", "dev");
 }
 
-/** A command that works on one stack and talks to its host: one behind SSH is connected before the action runs. */
+/** A command for one stack that contacts its host. A host behind SSH is connected before the action runs. */
 export function hostCommand(name: string) {
   const made = stackCommand(name);
   onHost.add(made);
   return made;
 }
 
-/** True for what {@link hostCommand} made. */
+/** True for a command made by {@link hostCommand}. */
 export function needsHost(one: object): boolean {
   return onHost.has(one);
 }
 
-/**
- * Makes an action of one whose result is what `--json` prints. An action that prints a line as each thing happens returns
- * nothing.
- */
+/** Makes an action whose result `--json` prints. An action that prints a line as each thing happens returns nothing. */
 export function printing<Given extends unknown[]>(
   action: (...given: Given) => Promise<unknown>,
 ): (...given: Given) => Promise<void> {

@@ -5,7 +5,7 @@ export interface Entry {
   name: string;
   /** A few words for the list of commands. */
   summary: string;
-  /** Heading that it stands under in the list. */
+  /** Heading in the list of commands. */
   group: string;
   load: () => Promise<{ definition: CommandUnknownOpts }>;
 }
@@ -15,12 +15,12 @@ type Row = [name: string, summary: string, load: Entry["load"]];
 /** Every command by heading, in the order of the help. */
 const TREE: Record<string, Row[]> = {
   "Bring a box up and change it:": [
-    ["init", "write a project of your own", () => import("./init.ts")],
+    ["init", "write your own project", () => import("./init.ts")],
     ["up", "bring a box up, or converge it to its stack config, and prove it", () => import("./up.ts")],
-    ["preview", "say in terms of models what `up` would change", () => import("./preview.ts")],
-    ["down", "take a box away; data stays unless you name it", () => import("./down.ts")],
+    ["preview", "show what `up` would change, in terms of models", () => import("./preview.ts")],
+    ["down", "remove a box; data stays unless you name it", () => import("./down.ts")],
     ["rollback", "return to the previous generation and its stack config", () => import("./rollback.ts")],
-    ["upgrade", "tell what a new version of gpubox changes", () => import("./upgrade.ts")],
+    ["upgrade", "show what a new version of gpubox changes", () => import("./upgrade.ts")],
     ["host", "prepare a bare Debian or Ubuntu behind SSH", () => import("./host.ts")],
   ],
   "Look at a box:": [
@@ -39,13 +39,13 @@ const TREE: Record<string, Row[]> = {
     ["cache", "remove cached answers", () => import("./cache.ts")],
   ],
   "Jobs and trajectories:": [
-    ["job", "run a gateway of its own for an eval job", () => import("./job.ts")],
-    ["trajectory", "read what a gateway was asked and answered", () => import("./trajectory.ts")],
+    ["job", "run a separate gateway for an eval job", () => import("./job.ts")],
+    ["trajectory", "read a gateway's requests and answers", () => import("./trajectory.ts")],
   ],
   "Data:": [
     ["backup", "back up the database", () => import("./backup.ts")],
-    ["restore", "put a backup in the database's place", () => import("./restore.ts")],
-    ["database", "begin with an empty database", () => import("./database.ts")],
+    ["restore", "replace the database with a backup", () => import("./restore.ts")],
+    ["database", "start with an empty database", () => import("./database.ts")],
     ["gc", "remove images, weights and generations that nothing needs", () => import("./gc.ts")],
   ],
   "Files for other tools:": [

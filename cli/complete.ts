@@ -1,20 +1,20 @@
 import type { Command, Option } from "commander";
 
-/** What may be typed next. */
+/** A word that may be typed next. */
 export interface Candidate {
   word: string;
-  /** A few words on it; empty where the word says it all. */
+  /** A short description; empty when the word says it all. */
   summary: string;
 }
 
 /** What only the project knows, by the name of an argument or an option: `stack`, `model`, `job`. */
 export type Names = (kind: string, stack: string) => string[];
 
-/** Names that a shell and its completion take as they stand. Others are not offered. */
+/** Names that need no quoting in a shell. Others are not offered. */
 const PLAIN = /^[A-Za-z0-9][A-Za-z0-9._@/-]*$/;
 
 /**
- * What the last of `words` can become, by the program's own tree. Nothing where a file or free text stands.
+ * Possible completions for the last of `words`, from the program's own tree. None for a file or free text.
  *
  * @param words the command line after the program's name; the last one is being typed, and may be empty
  */
@@ -36,7 +36,7 @@ export function candidates(program: Command, words: readonly string[], names: Na
   }
 }
 
-/** Where a command line has come to. */
+/** The position in a command line. */
 interface Place {
   at: Command;
   /** The option whose value comes next. */

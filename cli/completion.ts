@@ -10,13 +10,13 @@ import { completionScript, SHELLS } from "./completionScripts";
 import { jsonWanted, say } from "./output";
 
 /**
- * Completion of our own, because it is the program's tree and three short scripts. `@bomb.sh/tab` has an adapter for
- * commander, but is at 0.0.x, and would load every command at each Tab where this loads the one that is being typed.
+ * Our own completion, because it needs only the program's tree and three short scripts. `@bomb.sh/tab` has an adapter
+ * for commander, but it is at 0.0.x and would load every command at each Tab. This loads only the one being typed.
  */
 export const definition = command("completion")
   .description("Print a script that completes commands, options, stacks and models in your shell.")
   .addArgument(new Argument("<shell>").choices(SHELLS))
-  .argument("[words...]", "for the script itself: what is typed so far, after `--`")
+  .argument("[words...]", "for the script itself: the command line so far, after `--`")
   .addHelpText(
     "after",
     `${examples("completion bash")}
@@ -44,7 +44,10 @@ function oneLine(text: string): string {
 const stackFile = z.object({ config: z.record(z.string(), z.unknown()) });
 const section = z.record(z.string(), z.unknown());
 
-/** Names from the project's files. Outside a project, and where a file has mistakes, there are none: Tab is no place to say so. */
+/**
+ * Names from the project's files. There are none outside a project or when a file has mistakes, because Tab is no place
+ * for errors.
+ */
 function namesOfProject(kind: string, stack: string): string[] {
   try {
     const project = findProject();

@@ -3,8 +3,8 @@ export const SHELLS = ["bash", "zsh", "fish"] as const;
 type Shell = (typeof SHELLS)[number];
 
 /**
- * A script to be sourced. It asks the program that printed it, which need not be on PATH; where there is no `gpubox` on PATH
- * it makes one of `npx`.
+ * A script to be sourced. It calls the program that printed it, which need not be on PATH. Without a `gpubox` on PATH
+ * it defines one through `npx`.
  *
  * @param program the words that start the program
  */
@@ -12,7 +12,7 @@ export function completionScript(shell: Shell, program: string[]): string {
   return SCRIPTS[shell](program);
 }
 
-// Nothing that the program prints is evaluated: `compgen -W` would run what a name says.
+// Nothing that the program prints is evaluated: `compgen -W` would run commands in a name.
 const SCRIPTS: Record<Shell, (program: string[]) => string> = {
   bash: (program) => `# Completion of gpubox for bash.
 _gpubox() {
@@ -58,7 +58,7 @@ end
 `,
 };
 
-/** Words of a command, each as one literal of the shell. */
+/** Words of a command, each quoted for the shell. */
 function quoted(words: string[], shell?: "fish"): string {
   const literal = (word: string) =>
     shell === "fish" ? word.replace(/[\\']/g, "\\$&") : word.replaceAll("'", "'\\''");

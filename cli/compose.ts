@@ -10,7 +10,7 @@ export const definition = stackCommand("compose")
     printing(async ({ stack }) => {
       const { plan, projectDir } = await openStack(stack);
       const path = writeComposeFile(projectDir, plan);
-      say(`${path} holds the box; it has no secrets in it. Against \`pulumi up\` it loses:`);
+      say(`${path} describes the box and contains no secrets. Compared with \`pulumi up\` it loses:`);
       for (const loss of COMPOSE_LOSES) say(`- ${loss}`);
       return { path, loses: COMPOSE_LOSES };
     }),

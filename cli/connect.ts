@@ -21,14 +21,14 @@ import { jsonWanted } from "./output";
 
 export const definition = stackCommand("connect")
   .description(
-    "Print a script that points a client at the box: base URL, model, and the key by the command that reveals it.",
+    "Print a script that points a client at the box: base URL, model, and the command that reveals the key.",
   )
   .addArgument(new Argument("<client>").choices(clients))
   .option("--model <name>", "the model; default: the first chat model that starts by itself")
   .option("--host <name>", "the host name that the client uses, one of gateway.hosts")
   .option(
     "--key <name>",
-    "a virtual key of gpubox:access, or a secret; default: the first key that may ask the model, else masterKey",
+    "a virtual key of gpubox:access, or a secret; default: the first key that may use the model, or masterKey",
   )
   .addOption(
     new Option("--language <language>", "of the openai and anthropic programs")
@@ -68,7 +68,7 @@ export const definition = stackCommand("connect")
         ...found.notes,
         ...(far
           ? [
-              `That address is on ${dockerHostName(config.host.docker)}. For a client here, in the project's folder: ${way}`,
+              `That address is on ${dockerHostName(config.host.docker)}. For a client on this machine, run in the project's folder: ${way}`,
             ]
           : []),
         ...(master
@@ -76,7 +76,7 @@ export const definition = stackCommand("connect")
           : []),
       ];
       const text = script({ ...found, notes }, key);
-      // The script is the result for people too: nothing else may stand in it.
+      // The script is the result for people too, so nothing else may be on standard output.
       if (!jsonWanted()) console.log(text);
       return { ...found, notes, endpoint, model, key, script: text };
     }),
@@ -87,14 +87,14 @@ function accepted(choice: string | ChoiceRefusal): string {
   throw new UserError(choice.what, choice.fix);
 }
 
-/** A word of sh that becomes the key when it is used. */
+/** A shell word that expands to the key. */
 function keyWord(
   { engine, stack, projectDir }: SecretStore,
   secret: string,
   shown: string | undefined,
 ): string {
   if (shown !== undefined) return shellQuote(shown);
-  // From whatever folder the client is started in.
+  // The client may start in any folder.
   const there = `cd ${shellQuote(projectDir)}`;
   if (!engine) return `"$(${there}; node -p 'require("./.gpubox/secrets.${stack}.json").${secret}')"`;
   const steps = [

@@ -9,7 +9,7 @@ import { say } from "./output";
 
 const reset = hostCommand("reset")
   .description(
-    "Put an empty database in the place of a stack's. Keys and spend are gone but for a backup that is made first. Asks twice.",
+    "Replace a stack's database with an empty one. Keys and spend remain only in a backup, which is made first. Asks twice.",
   )
   .option("-y, --yes", "ask nothing; only together with --confirm")
   .option("--confirm <name>", "the stack's name once more")
@@ -22,9 +22,9 @@ const reset = hostCommand("reset")
       if (!yes) {
         const question = `This deletes every virtual key and all spend of the stack ${stack}. Type the stack's name: `;
         await askFor(stack, question, instead);
-        await askFor("reset", "They are gone but for a backup. Type reset: ", instead);
+        await askFor("reset", "They remain only in a backup. Type reset:  ", instead);
       } else if (confirm !== stack)
-        throw new UserError("Deleting a database wants its stack's name.", instead);
+        throw new UserError("Deleting a database needs its stack's name.", instead);
       say(`reset of the database of ${stack}`);
       await backUp({ projectDir, job }, "before a reset", say);
       await makeNext(job);

@@ -8,12 +8,14 @@ import { openStack } from "../platform/stack/openStack";
 import { examples, printing, stackCommand } from "./command";
 import { say } from "./output";
 
-/** Milliseconds after the verdict until what still hangs on this machine, such as a driver's tool, is left alone. */
+/**
+ * Milliseconds after the verdict until the doctor abandons what still hangs on this machine, such as a driver's tool.
+ */
 const LEAVE_MS = 1_000;
 
 export const definition = stackCommand("doctor")
   .description(
-    "Walk the table of docs/trouble.md and say which rows apply, each with what to do. Exit code 1 when one is wrong.",
+    "Check every row of docs/trouble.md and say which apply, each with what to do. Exit code 1 when one is wrong.",
   )
   .option("--since <time>", "how far back logs are read", "15m")
   .option("--model <name>", "also check a model's name as a client writes it")

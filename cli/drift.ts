@@ -10,14 +10,14 @@ import { say } from "./output";
 
 export const definition = hostCommand("drift")
   .description(
-    "Compare a host with its plan in full: containers, networks, volumes, images, files, strangers, GPUs (docs/drift.md). Changes nothing. Exit code 2 when something differs.",
+    "Compare a host with its whole plan: containers, networks, volumes, images, files, strangers, GPUs (docs/drift.md). Changes nothing. Exit code 2 when something differs.",
   )
   .action(
     printing(async ({ stack }) => {
       const { config, plan, secrets } = await openStack(stack);
       if (await isComposeBox(plan))
         throw new UserError(
-          `The stack ${stack} is run by Compose, which keeps to no plan.`,
+          `The stack ${stack} is run by Compose, which follows no plan.`,
           "Compare docker-compose.*.yaml with the host, or run `gpubox up` with Pulumi.",
         );
       const facts = await collectDrift({ box: plan, gpus: declaredGpus(config), secrets });

@@ -13,7 +13,7 @@ import { say } from "./output";
 
 export const definition = stackCommand("gateway-config")
   .description(
-    "Write config.yaml and env.template for a LiteLLM gateway that runs elsewhere. The template names secrets and holds none.",
+    "Write config.yaml and env.template for a LiteLLM gateway on another machine. The template names secrets but contains none.",
   )
   .addOption(
     new Option(
@@ -30,7 +30,7 @@ export const definition = stackCommand("gateway-config")
       const projectDir = findProject();
       const plan = planRemoteGateway(
         {
-          // The secrets are needed where that gateway runs, not here.
+          // The secrets are needed on that gateway's machine, not here.
           config: checkStackFile(projectDir, stack, { secrets: namedSecrets(projectDir, stack) }),
           lock: readModelLock(projectDir),
           resolved: readResolved(projectDir, stack),
@@ -42,9 +42,7 @@ export const definition = stackCommand("gateway-config")
       mkdirSync(out, { recursive: true });
       writeFileSync(join(out, "config.yaml"), plan.config);
       writeFileSync(join(out, "env.template"), plan.env);
-      say(
-        `${out} holds config.yaml and env.template for a ${profile} gateway; there are no secrets in them.`,
-      );
+      say(`${out} contains config.yaml and env.template for a ${profile} gateway, without secrets.`);
       for (const [name, why] of Object.entries(plan.leftOut)) say(`- ${name} is left out: ${why}`);
       for (const note of plan.notes) say(`- ${note}`);
       return { profile, out, leftOut: plan.leftOut, notes: plan.notes };

@@ -15,7 +15,9 @@ export const definition = command("gc")
       const total = size(found.reduce((sum, { bytes }) => sum + bytes, 0));
       if (found.length === 0) say("Everything here is used by a stack.");
       else if (yes)
-        say(`${found.length} things are removed, ${total}. Images share layers: the disk gains less.`);
+        say(
+          `${found.length} things were removed, ${total}. Images share layers, so less disk space is freed.`,
+        );
       else
         say(
           `${found.length} things that no stack of this folder uses, ${total}. \`gpubox gc --yes\` removes them.`,

@@ -11,11 +11,11 @@ const lock = command("lock")
   .action(printing(() => resolveTags("missing", "lock")));
 
 const update = command("update")
-  .description("Resolve every tag anew.")
+  .description("Resolve every tag again.")
   .action(printing(() => resolveTags("all", "update")));
 
 const build = command("build")
-  .description("Build recipes now, where no registry answers.")
+  .description("Build recipes now, for hosts that reach no registry.")
   .argument("[role...]", "default: what the default stack needs")
   .action(
     printing(async (names) => {
@@ -44,7 +44,7 @@ async function resolveTags(which: "missing" | "all", verb: string): Promise<Lock
   if (failed.length === 0) return changes;
   throw new UserError(
     `Not resolved: ${failed.join(", ")}.`,
-    `Run \`gpubox images ${verb}\` where the registries answer; until then those with a recipe are built from images/.`,
+    `Run \`gpubox images ${verb}\` where the registries answer. Until then, images with a recipe are built from images/.`,
   );
 }
 

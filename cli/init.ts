@@ -5,7 +5,7 @@ import { say } from "./output";
 
 export const definition = command("init")
   .description(
-    "Write a project of your own: the stack config, a program of three lines, the preview of pull requests.",
+    "Write your own project: the stack config, a program of three lines, and a workflow that previews pull requests.",
   )
   .argument("<dir>", "an empty folder, or a new one")
   .addHelpText("after", examples("init my-box", "init ."))

@@ -24,14 +24,14 @@ const start = jobCommand("start")
   .action(printing(async (job, options) => told(await startJob({ ...options, job, log: say }))));
 
 const render = jobCommand("render")
-  .description("Write a job's files for a LiteLLM of your own, and start nothing.")
+  .description("Write a job's files for your own LiteLLM, and start nothing.")
   .argument("<job>", "a job of gpubox:jobs")
   .option("--as <run>", "name of this run; default: the job's")
   .option("--port <port>", "another loopback port than the declared one", portNumber)
   .action(printing(async (job, options) => told(await renderJob({ ...options, job, log: say }))));
 
 const stop = jobCommand("stop")
-  .description("Stop a run once it has answered and logged what it has.")
+  .description("Stop a run once it has answered and logged every request.")
   .argument("<run>")
   .action(printing(async (job, options) => (await stopJob(job, { ...options, log: say })) ?? { job }));
 
@@ -78,7 +78,7 @@ const prune = jobCommand("prune")
 
 export const definition = group(
   "job",
-  "Gateways of their own for eval jobs (docs/jobs.md).",
+  "Separate gateways for eval jobs (docs/jobs.md).",
   start,
   render,
   stop,

@@ -9,9 +9,9 @@ import { usd } from "./usd";
 
 export const definition = hostCommand("keys")
   .description(
-    "Show the virtual keys: what is declared, and what the database says. Never shows a key (docs/keys.md).",
+    "Show the virtual keys: the declared ones and their state in the database. Never shows a key (docs/keys.md).",
   )
-  .option("--repair", "first make the declared teams and keys again, where somebody changed them by hand")
+  .option("--repair", "first restore declared teams and keys that somebody changed by hand")
   .action(
     printing(async ({ stack, repair }) => {
       const database = await stackDatabase(findProject(), stack);
@@ -33,9 +33,9 @@ export const definition = hostCommand("keys")
       ]);
       const head = ["key", "state", "team", "spent USD", "budget", "left", "resets", "expires", "last used"];
       for (const line of table(head, rows)) say(line);
-      if (keys.length === 0) say("No key is declared and none is in the database.");
+      if (keys.length === 0) say("No key is declared, and the database has none.");
       if (keys.some(({ state }) => state === "missing"))
-        say("Keys are missing in the database: `gpubox keys --repair` makes them, or says why not.");
+        say("Keys are missing in the database: `gpubox keys --repair` creates them, or says why it cannot.");
       return keys;
     }),
   );

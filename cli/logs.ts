@@ -7,11 +7,11 @@ import { jsonWanted } from "./output";
 
 export const definition = hostCommand("logs")
   .description(
-    "Print the logs of a model (its valve, its server, what the gateways say of it), or of a part: gateway, edge, cache, database. Secrets are blotted out.",
+    "Print the logs of a model (its valve, its server, and the gateways' lines about it), or of a part: gateway, edge, cache, database. Hides secrets.",
   )
   .argument("[model|part]", "default: everything")
   .option("--since <time>", "how far back: 15m, 2h, a date", "15m")
-  .option("-f, --follow", "go on as lines come, until Ctrl-C", false)
+  .option("-f, --follow", "continue with new lines until Ctrl-C", false)
   .option("--raw", "lines as the programs wrote them, with LiteLLM's stack traces", false)
   .addHelpText("after", examples("logs qwen3-coder --follow", "logs edge --since 2h"))
   .action(
@@ -22,7 +22,7 @@ export const definition = hostCommand("logs")
       process.stdout.on("error", () => process.exit(0));
       await readLogs({
         ...{ box, config, secrets, of, since, follow, raw },
-        // A document a line: a log may never end.
+        // One document per line, because a log may never end.
         print: (line) => console.log(jsonWanted() ? JSON.stringify(line) : lineForPeople(line, width)),
       });
     }),

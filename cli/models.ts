@@ -14,7 +14,7 @@ import { command, examples, group, hostCommand, printing, stackCommand } from ".
 import { say } from "./output";
 
 const status = hostCommand("status")
-  .description("Show each declared model as it is now: up, loaded, requests a minute.")
+  .description("Show the state of each declared model: up, loaded, requests a minute.")
   .action(
     printing(async ({ stack }) => {
       const { plan, config, secrets } = await openStack(stack);
@@ -25,7 +25,7 @@ const status = hostCommand("status")
   );
 
 const list = command("list")
-  .description("Show what models.lock.json holds.")
+  .description("Show the content of models.lock.json.")
   .action(
     printing(async () => {
       const lock = readModelLock(findProject());
@@ -39,18 +39,18 @@ const list = command("list")
 
 const lock = stackCommand("lock")
   .description(
-    "Resolve revision, files, sizes and shape of the stack's models, or of the sources given, into models.lock.json. The hub is HF_ENDPOINT of the environment, else the stack's.",
+    "Resolve revision, files, sizes and shape of the stack's models, or of the sources given, into models.lock.json. The hub is HF_ENDPOINT of the environment, or the stack's.",
   )
   .argument("[source...]", "for example hf://Qwen/Qwen3-Coder-30B-A3B-Instruct")
   .option(
     "--token <secret>",
-    `the stack's secret that holds the hub's token; default: HF_TOKEN of the environment, else ${HUB_TOKEN}`,
+    `the stack's secret with the hub's token; default: HF_TOKEN of the environment, or ${HUB_TOKEN}`,
   )
   .action(
     printing(async (sources, { stack, token }) => {
       const projectDir = findProject();
       const wanted = sources.length > 0 ? sources : sourcesOfStack(projectDir, stack);
-      if (wanted.length === 0) say(`Pulumi.${stack}.yaml names no model of a hub or a file of the host.`);
+      if (wanted.length === 0) say(`Pulumi.${stack}.yaml names no model from a hub or a file of the host.`);
       const changes = await lockModels(projectDir, wanted, {
         endpoint: process.env.HF_ENDPOINT || hubOfStack(projectDir, stack),
         token: await tokenOf(stack, token),
@@ -83,7 +83,7 @@ async function tokenOf(stack: string, chosen: string | undefined): Promise<strin
 }
 
 function lineOf({ source, before, after, failure }: SourceChange): string {
-  if (failure) return `${source}: not resolved${before ? ", keeps what it had" : ""}: ${failure}`;
+  if (failure) return `${source}: not resolved${before ? ", keeps its old entry" : ""}: ${failure}`;
   if (before === after) return `${source}: unchanged`;
   return `${source}: ${before ? summary(before) : "new"} → ${after ? summary(after) : "none"}`;
 }

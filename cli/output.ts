@@ -8,12 +8,12 @@ export function useJson(): void {
   keepOutputForJson();
 }
 
-/** True where the command was asked for JSON. */
+/** True when the user asked for JSON. */
 export function jsonWanted(): boolean {
   return wantsJson;
 }
 
-/** One line to the person at the terminal. */
+/** Prints a line for the person at the terminal. */
 export function say(line = ""): void {
   if (wantsJson) console.error(line);
   else console.log(line);

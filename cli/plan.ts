@@ -9,13 +9,13 @@ import { jsonWanted, say } from "./output";
 
 export const definition = stackCommand("plan")
   .description(
-    "Show how a stack's models share its GPUs, from the config and the lock alone (docs/gpu.md). Exit code 1 where they do not fit.",
+    "Show how a stack's models share its GPUs, from the config and the lock alone (docs/gpu.md). Exit code 1 when they do not fit.",
   )
   .option("--explain", "each model's sum, line by line")
   .action(
     printing(async ({ stack, explain = false }) => {
       const projectDir = findProject();
-      // Without the lock, so that what does not fit is shown as a table too; and sums need no secret.
+      // Without the lock, so that an overcommitted stack gets its table too. Sums need no secret.
       const secrets = namedSecrets(projectDir, stack);
       const lock = readModelLock(projectDir);
       const config = checkStackFile(projectDir, stack, { secrets });
@@ -24,7 +24,7 @@ export const definition = stackCommand("plan")
       else say(planText(plan, { explain }));
       if (plan.problems.length > 0 && !jsonWanted()) throw new ConfigError(stack, plan.problems);
       if (plan.problems.length > 0) process.exitCode = 1;
-      // What else a preview would refuse: sources that nobody locked, contexts of models on the CPU.
+      // Other mistakes that a preview would refuse: unlocked sources, contexts of models on the CPU.
       else checkStackFile(projectDir, stack, { lock, secrets });
       return planData(plan);
     }),

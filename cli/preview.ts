@@ -17,14 +17,14 @@ import { say } from "./output";
 
 export const definition = stackCommand("preview")
   .description(
-    "Say what `up` would change in terms of models: what is replaced and why, who waits, what is downloaded or lost (docs/preview.md).",
+    "Show what `up` would change, in terms of models: what is replaced and why, who waits, what is downloaded or lost (docs/preview.md).",
   )
   .option(
     "--base <ref>",
-    "compare with the merge base of this git ref; default: with what the last `up` from here made",
+    "compare with the merge base of this git ref; default: with the last `up` from here",
   )
-  .option("--markdown", "print Markdown, for a comment on a pull request")
-  .option("--engine", "add what `pulumi preview` counts; needs the stack's state and passphrase")
+  .option("--markdown", "print Markdown for a pull request comment")
+  .option("--engine", "add the counts of `pulumi preview`; needs the stack's state and passphrase")
   .addHelpText("after", examples("preview --stack box", "preview --stack box --base origin/main --markdown"))
   .action(
     printing(async (options) => {
@@ -42,7 +42,7 @@ export const definition = stackCommand("preview")
         return { ...preview, ...(engine ? { engine } : {}) };
       } catch (error) {
         if (!markdown || !(error instanceof ConfigError)) throw error;
-        // The mistakes are what a reviewer has to read, so they go where the preview would.
+        // A reviewer has to read the mistakes, so they go where the preview would.
         say(mistakesMarkdown(stack, error.problems));
         process.exitCode = 1;
         return { stack, problems: error.problems };
@@ -51,7 +51,7 @@ export const definition = stackCommand("preview")
   );
 
 function engineWords(view: EngineView): string {
-  if ("reason" in view) return `Pulumi's own preview is not here: ${view.reason}.`;
+  if ("reason" in view) return `Pulumi's own preview is missing: ${view.reason}.`;
   const counts = Object.entries(view.counts).map(([operation, count]) => `${count} ${operation}`);
   return `Pulumi's own preview counts: ${counts.join(", ") || "nothing"}.`;
 }

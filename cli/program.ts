@@ -18,8 +18,8 @@ Exit codes: 0 done, 1 failed (the last lines say why and what to do), 2 the comm
 130 stopped by Ctrl-C. "doctor" ends with 1 when something is wrong, "drift" and "trajectory check" with 2 when something differs.`;
 
 /**
- * The program with its tree of commands. Only the command that `words` name is loaded, because a command's imports cost more
- * time than everything else that a start does.
+ * The program with its tree of commands. Loads only the command in `words`, because a command's imports cost more time
+ * than the rest of a start.
  *
  * @param words the command line after the program's name; undefined loads every command
  */
@@ -27,7 +27,10 @@ export async function buildProgram(version: string, words: readonly string[] | u
   const program = new Command("gpubox")
     .description("One GPU box as code: a model server on a plain host, from one stack config.")
     .version(version)
-    .option("-C, --project <dir>", "the project's folder; default: the nearest one above with a Pulumi.yaml")
+    .option(
+      "-C, --project <dir>",
+      "the project's folder; default: the nearest folder upwards with a Pulumi.yaml",
+    )
     .addHelpText("after", EPILOGUE)
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
@@ -47,7 +50,7 @@ async function loaded({ load, summary, group }: Entry): Promise<Command> {
   return (definition as unknown as Command).summary(summary).helpGroup(group);
 }
 
-/** What has to be so before any action. */
+/** Checks before any action. */
 function prepare(program: Command, action: Command): void {
   const { project } = program.opts<{ project?: string }>();
   if (project !== undefined) chooseProject(project);
@@ -57,11 +60,11 @@ function prepare(program: Command, action: Command): void {
   if (needsHost(action) && stack !== undefined) connectStack(findProject(), stack);
 }
 
-/** A stack's name becomes a part of paths, of containers' names, and of what a preview shows. */
+/** A stack's name becomes part of paths and container names, and previews show it. */
 function checkStackName(stack: string | undefined): void {
   if (stack === undefined || /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(stack)) return;
   throw new UserError(
     `"${stack}" cannot be a stack's name.`,
-    "Write what stands in Pulumi.<stack>.yaml: letters, digits and . _ -.",
+    "Write the <stack> of Pulumi.<stack>.yaml: letters, digits and . _ -.",
   );
 }

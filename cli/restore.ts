@@ -9,11 +9,11 @@ import { examples, hostCommand, printing } from "./command";
 import { say } from "./output";
 
 export const definition = hostCommand("restore")
-  .description("Put a backup in the place of a stack's database, which is backed up first (docs/backup.md).")
+  .description("Replace a stack's database with a backup, after backing it up (docs/backup.md).")
   .option("--from <which>", "a backup's folder, or a snapshot of the repository; default: the newest")
   .option(
     "--unsigned",
-    "also one without a signature, whose rows and keys nobody vouches for (docs/backup.md)",
+    "accept a backup without a signature, whose rows and keys nobody vouches for (docs/backup.md)",
     false,
   )
   .option("--rehearse", "only restore into a scratch container, and compare every table")
@@ -28,7 +28,7 @@ export const definition = hostCommand("restore")
       await withBackup(store, from, { unsigned }, async (backup) => {
         if (!backup.signed)
           say(
-            "  This backup is not signed: whoever could write where it lay may have put keys and rows of theirs into it.",
+            "  This backup is not signed: whoever could write to its folder may have added their own keys and rows.",
           );
         if (only) {
           await rehearse(plan.docker, plan.database?.container.image ?? "", backup, say);
@@ -40,7 +40,7 @@ export const definition = hostCommand("restore")
         if (!yes)
           await askFor(
             stack,
-            `This puts ${what} in the place of the database of ${stack}. Type the stack's name: `,
+            `This replaces the database of ${stack} with ${what}. Type the stack's name: `,
             "Add --yes if you mean it.",
           );
         say(`restoring ${what}`);

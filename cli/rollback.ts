@@ -9,9 +9,7 @@ import { hostCommand, printing } from "./command";
 import { say } from "./output";
 
 export const definition = hostCommand("rollback")
-  .description(
-    "Put back the stack config of the generation before the serving one, and serve that generation.",
-  )
+  .description("Restore the stack config of the previous generation, and serve that generation.")
   .action(
     printing(async ({ stack }) => {
       const projectDir = findProject();
@@ -26,7 +24,7 @@ export const definition = hostCommand("rollback")
       const { plan } = await openStack(stack);
       const now = await servingGeneration(plan);
       const previous = restorePrevious(projectDir, stack, now);
-      say(`from generation ${now} back to ${previous}; Pulumi.${stack}.yaml is what it was then`);
+      say(`from generation ${now} back to ${previous}; Pulumi.${stack}.yaml is restored`);
       if (plan.gateway.usesDatabase)
         say("note: the database keeps its schema and data; a rollback does not undo a migration.");
       await resolvePending({ engine, stack, log: say });
@@ -35,7 +33,7 @@ export const definition = hostCommand("rollback")
       });
       if (result.code !== 0)
         throw new UserError(
-          "The rollback did not finish; what served before goes on serving.",
+          "The rollback did not finish. What served before keeps serving.",
           "The lines above say why.",
         );
       return { from: now, to: previous };

@@ -4,12 +4,12 @@ import { visible } from "../configs/kit/visible";
 import { inWords } from "./inWords";
 import { jsonWanted, say } from "./output";
 
-/** Exit code for a command line that is not understood. What a command could not do ends with 1. */
+/** Exit code for a command line that cannot be parsed. A command that fails ends with 1. */
 const USAGE_ERROR = 2;
-/** Exit code after Ctrl-C, as shells have it. */
+/** Exit code after Ctrl-C, as in shells. */
 const INTERRUPTED = 130;
 
-/** True from the moment that somebody has pressed Ctrl-C. */
+/** True once somebody has pressed Ctrl-C. */
 let stopped = false;
 
 /**
@@ -22,9 +22,9 @@ export async function runProgram(build: () => Promise<Command> | Command, words:
   // Ctrl-C reaches Pulumi, Compose and Docker too, which finish their step. Leaving before them would leave a live lock.
   process.on("SIGINT", () => {
     stopped = true;
-    say("\nstopping after the step that runs");
+    say("\nstopping after the running step");
   });
-  // A reader that has seen enough, as `| head` has, is no reason to leave work half done.
+  // A reader that closes the pipe, such as `| head`, is no reason to leave work half done.
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
@@ -37,7 +37,7 @@ export async function runProgram(build: () => Promise<Command> | Command, words:
 }
 
 function report(error: unknown): void {
-  // Commander has written its own words by now.
+  // Commander has printed its own message by now.
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : USAGE_ERROR;
     return;
@@ -50,14 +50,14 @@ function report(error: unknown): void {
   process.exitCode = stopped ? INTERRUPTED : 1;
 }
 
-/** What a program or a file said may have lines; whatever else moves the cursor is shown as text. */
+/** Words of a program or a file may have several lines. Anything else that moves the cursor is shown as text. */
 function lines(text: string): string {
   return text.split("\n").map(visible).join("\n");
 }
 
-/** Errors are thrown instead of ending the process, in each command of the tree. */
+/** Makes every command of the tree throw errors instead of ending the process. */
 export function strict(one: Command): Command {
-  one.exitOverride().showHelpAfterError("Add --help to see how it is used.");
+  one.exitOverride().showHelpAfterError("Add --help to see the usage.");
   for (const child of one.commands) strict(child);
   return one;
 }

@@ -6,7 +6,7 @@ import { hostCommand, printing } from "./command";
 import { jsonWanted, say } from "./output";
 
 export const definition = hostCommand("smoke")
-  .description("Ask a running box everything that `up` ends with. Exit code 1 when a check fails.")
+  .description("Run the final checks of `up` on a running box. Exit code 1 when a check fails.")
   .action(
     printing(async ({ stack }) => {
       const { config, secrets } = await openStack(stack);

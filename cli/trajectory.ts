@@ -13,14 +13,14 @@ import { examples, group, printing, stackCommand } from "./command";
 import { countNumber } from "./numbers";
 import { jsonWanted, say } from "./output";
 
-const FOLDERS = "folders that hold logs, also below them; default: that of the stack's main gateway";
+const FOLDERS = "folders with logs, searched recursively; default: that of the stack's main gateway";
 
 const show = stackCommand("show")
   .description("Print the lines of logs.")
   .argument("[folder...]", FOLDERS)
   .option("--last <count>", "how many lines", countNumber, 20)
-  .option("-f, --follow", "go on as lines come, until Ctrl-C")
-  .option("--attempts", "attempts that were tried again, too", false)
+  .option("-f, --follow", "continue with new lines until Ctrl-C")
+  .option("--attempts", "include attempts that were retried", false)
   .option("--conversation <id>", "only this conversation")
   .option("--job <name>", "only this job")
   .option("--model <name>", "only this model")
@@ -29,7 +29,7 @@ const show = stackCommand("show")
   .action(
     printing(async (folders, options) => {
       const paths = foldersOf(folders, options.stack);
-      // A document a line: a log may never end.
+      // One document per line, because a log may never end.
       const print = (line: TrajectoryLine) => console.log(jsonWanted() ? JSON.stringify(line) : pretty(line));
       for (const line of await linesOf(paths, options, options.last)) print(line);
       if (options.follow) for await (const line of newLines(paths, options)) print(line);
@@ -37,7 +37,7 @@ const show = stackCommand("show")
   );
 
 const check = stackCommand("check")
-  .description("Compare logs with what was counted. Exit code 2 when something is missing.")
+  .description("Compare logs with the requests counted. Exit code 2 when something is missing.")
   .argument("[folder...]", FOLDERS)
   .action(
     printing(async (folders, { stack }) => {
@@ -66,7 +66,7 @@ const convert = stackCommand("convert")
 
 export const definition = group(
   "trajectory",
-  "Read trajectory logs: what a gateway was asked and answered (docs/trajectory.md).",
+  "Read trajectory logs: a gateway's requests and answers (docs/trajectory.md).",
   show,
   check,
   convert,
@@ -76,7 +76,7 @@ function foldersOf(named: string[], stack: string): string[] {
   return named.length > 0 ? named : [ownFolder(stack)];
 }
 
-/** Where the main gateway of a stack logs, on this host. */
+/** The log folder of a stack's main gateway on this host. */
 function ownFolder(stack: string): string {
   const projectDir = findProject();
   const config = checkStackFile(projectDir, stack, { secrets: namedSecrets(projectDir, stack) });

@@ -12,7 +12,7 @@ export const definition = stackCommand("up")
   .option("-y, --yes", "ask nothing, for example before Docker is installed", false)
   .option(
     "--take-over",
-    "make the host this stack's, although it was another's or the box was elsewhere",
+    "take over the host, even if it was another stack's or the box was on another host",
     false,
   )
   .addOption(

@@ -8,9 +8,7 @@ import { printing, stackCommand } from "./command";
 import { say } from "./output";
 
 export const definition = stackCommand("upgrade")
-  .description(
-    "Tell what this version of gpubox changes for a stack since its box was brought up. Changes nothing.",
-  )
+  .description("Show what changed in gpubox since a stack's box was brought up. Changes nothing.")
   .action(
     printing(async ({ stack }) => {
       const projectDir = findProject();
@@ -25,7 +23,7 @@ export const definition = stackCommand("upgrade")
       );
       for (const { version, text } of changes) say(`\n${version}\n\n${text}`);
       say(
-        `\n\`gpubox preview --stack ${stack}\` says what it means for the box, \`gpubox up --stack ${stack}\` does it.`,
+        `\n\`gpubox preview --stack ${stack}\` shows what that means for the box, \`gpubox up --stack ${stack}\` applies it.`,
       );
       return { stack, from: from ?? null, to, changes };
     }),

@@ -1,4 +1,4 @@
-/** US dollars with as many digits as a cent of a cent has. */
+/** US dollars with as many digits as a hundredth of a cent has. */
 export function usd(amount: number | undefined): string {
   return amount === undefined ? "" : amount.toFixed(4);
 }

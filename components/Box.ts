@@ -1,18 +1,20 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { modelServers } from "../configs/kit/services";
-import type { SecretValues } from "../configs/kit/text";
-import type { BoxPlan } from "../configs/kit/types";
-import { backendName } from "../configs/plan/backend";
-import { Backend, type ServerPlan, weightSteps } from "./Backend";
+import { renderText, type SecretValues } from "../configs/kit/text";
+import type { BoxPlan, ServicePlan, StepPlan } from "../configs/kit/types";
+import { backendName } from "../configs/plan/model";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
 import { Observability } from "./Observability";
-import { Cache, Certificates, Database, Edge, Slot } from "./Service";
+import { Cache, Certificates, Database, Edge, Server, Slot, Valve } from "./Service";
+
+/** Long enough for the largest models on a slow line. The download itself gives up when no more data arrives. */
+const DOWNLOAD_LIMIT = "24h";
 
 export interface BoxArgs {
   plan: BoxPlan;
-  /** Secret values by name; they go into files on the host and nowhere else. */
+  /** Secret values by name. They go only into files on the host. */
   secrets: pulumi.Output<SecretValues>;
 }
 
@@ -43,7 +45,7 @@ export class Box extends pulumi.ComponentResource {
       new Backend(`${name}-${backendName(instance)}`, { host, plan, secrets, weights, after: locks }, within);
     const backends = plan.backends.map((one) => backend(one.instance, one));
     const slots = plan.slots.map(({ service, members }) => {
-      // Under the same names as with servers of their own: a model that changes its start keeps its valve.
+      // The same resource names for models with and without a slot: a model that changes its start keeps its valve.
       const models = members.map((member) => backend(member.model, member));
       const after = [...models.flatMap(({ stored }) => stored), ...(locks ?? [])];
       const server = new Slot(
@@ -57,7 +59,7 @@ export class Box extends pulumi.ComponentResource {
     const certificates = (after: pulumi.Resource[]) =>
       plan.certificates &&
       new Certificates(`${name}-certificates`, { host, plan: plan.certificates, secrets, after }, within);
-    // A certificate that cannot be had must not cost the edge that runs.
+    // A certificate that cannot be obtained must not stop the running edge.
     const first = plan.certificates?.order === "before-edge" ? certificates([]) : undefined;
     const edge = new Edge(
       `${name}-edge`,
@@ -90,4 +92,78 @@ export class Box extends pulumi.ComponentResource {
     this.endpoint = pulumi.output(plan.endpoint);
     this.registerOutputs({ endpoint: this.endpoint });
   }
+}
+
+/** The plan's values for a model's part of the box. */
+interface ServerPlan {
+  valve: ServicePlan;
+  /** Absent for a model in a slot. */
+  service?: ServicePlan;
+  weights: StepPlan[];
+}
+
+export interface BackendArgs {
+  host: Host;
+  plan: ServerPlan;
+  secrets: pulumi.Output<SecretValues>;
+  /** Steps that bring model files to the host, by name. */
+  weights: Map<string, local.Command>;
+  /** What has to be on the host before any backend starts. */
+  after?: pulumi.Resource[];
+}
+
+/** A model on this host: the gateway's valve to it, its files, and its server unless a slot loads it. */
+export class Backend extends pulumi.ComponentResource {
+  /** Opens when the model is loaded and the valve passes requests. */
+  readonly ready: pulumi.Resource[];
+  /** Pulumi deletes gateways that route here before it deletes these. */
+  readonly containers: pulumi.Resource[];
+  /** Opens when the model's files are on the host. */
+  readonly stored: pulumi.Resource[];
+
+  constructor(name: string, args: BackendArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:Backend", name, {}, opts);
+    const { host, plan, secrets } = args;
+    const valve = new Valve(`${name}-valve`, { host, plan: plan.valve, secrets }, { parent: this });
+    this.stored = plan.weights.flatMap(({ name }) => args.weights.get(name) ?? []);
+    const server =
+      plan.service &&
+      new Server(
+        `${name}-server`,
+        { host, plan: plan.service, secrets, after: [...this.stored, ...(args.after ?? [])] },
+        { parent: this },
+      );
+    const services = server ? [valve, server] : [valve];
+    this.ready = services.map(({ ready }) => ready);
+    this.containers = services.map(({ container }) => container);
+    this.registerOutputs({});
+  }
+}
+
+/** The steps that bring model files to the host, by name: models that share a file share the step. */
+function weightSteps(
+  host: Host,
+  plans: StepPlan[],
+  secrets: pulumi.Output<SecretValues>,
+): Map<string, local.Command> {
+  const distinct = new Map(plans.map((plan) => [plan.name, plan]));
+  return new Map(
+    [...distinct.values()].map(({ name, script, stdin }) => [
+      name,
+      new local.Command(
+        name,
+        {
+          create: script,
+          stdin: stdin && pulumi.secret(secrets.apply((values) => renderText(stdin, values))),
+          environment: host.environment,
+          addPreviousOutputInEnv: false,
+        },
+        {
+          parent: host,
+          dependsOn: [host.space],
+          customTimeouts: { create: DOWNLOAD_LIMIT, update: DOWNLOAD_LIMIT },
+        },
+      ),
+    ]),
+  );
 }

@@ -4,10 +4,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { DRAIN, limited, PROVE, SWITCH } from "../configs/kit/steps";
 import { renderText, type SecretValues } from "../configs/kit/text";
 import type { GatewayPlan, StepPlan } from "../configs/kit/types";
-import { containerArgs } from "./arguments";
 import type { Host } from "./Host";
 import { HostFiles } from "./HostFiles";
-import type { Edge } from "./Service";
+import { containerArgs, type Edge } from "./Service";
 
 export interface GatewayArgs {
   host: Host;
@@ -16,19 +15,19 @@ export interface GatewayArgs {
   edge: Edge;
   /** What has to be up before a gateway may start: Redis and Postgres. */
   startsAfter: pulumi.Resource[];
-  /** What has to outlive a gateway: the containers that it routes to. Their replacement does not replace it. */
+  /** The containers that a gateway routes to, which have to outlive it. Replacing them does not replace it. */
   routesTo: pulumi.Resource[];
   /** What has to be up before a gateway can be proven: the backends. */
   provenAfter: pulumi.Resource[];
 }
 
 /**
- * LiteLLM as an immutable generation. A change makes a new container beside the old one, proves it, moves the edge to it,
- * and only then is the old one drained and removed. Any step that fails leaves the old one serving, and is tried again at
- * the next `up`.
+ * LiteLLM as an immutable generation. A change makes a new container next to the old one, proves it, switches the edge
+ * to it, and only then drains and removes the old one. When a step fails, the old one keeps serving, and the next `up`
+ * tries again.
  */
 export class Gateway extends pulumi.ComponentResource {
-  /** Opens when the edge sends to this generation; the old one may still drain. */
+  /** Opens when the edge sends requests to this generation. The old one may still drain. */
   readonly switched: pulumi.Resource;
 
   constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -73,7 +72,7 @@ export class Gateway extends pulumi.ComponentResource {
     this.registerOutputs({});
   }
 
-  /** Backup and migration, one after the other, each only when the gateway's image is another. */
+  /** Backup and migration, in this order, each only when the gateway's image changes. */
   private before(name: string, { host, plan, secrets, startsAfter }: GatewayArgs, files: HostFiles) {
     const steps: local.Command[] = [];
     for (const step of plan.before)
@@ -82,7 +81,8 @@ export class Gateway extends pulumi.ComponentResource {
           `${name}-${step.name}`,
           {
             create: step.script,
-            // The script names the generation's directory, which is another with each: no reason to run again.
+            // The script names the generation's directory, which changes each time: that alone is no reason to run
+            // again.
             update: "true",
             stdin: stdinOf(step, secrets),
             environment: host.environment,
@@ -95,7 +95,7 @@ export class Gateway extends pulumi.ComponentResource {
     return steps;
   }
 
-  /** Last of all, through the gateway that serves: without it the box would serve, but not everybody. */
+  /** Last, through the serving gateway: without this step the box would serve, but not everybody. */
   private access(
     name: string,
     { host, plan, secrets }: GatewayArgs,
@@ -118,8 +118,8 @@ export class Gateway extends pulumi.ComponentResource {
   /** One container of the generation, and its proof. */
   private replica(name: string, args: GatewayArgs, after: pulumi.Resource[]) {
     const { host, plan, edge } = args;
-    // Without a fixed name the provider names each copy anew: old and new live side by side, and what a failed run left
-    // behind blocks no later one.
+    // Without a fixed name the provider gives each copy a new name: old and new containers coexist, and leftovers of a
+    // failed run block no later one.
     const container = new docker.Container(name, containerArgs(plan.container, host.networkNames), {
       parent: this,
       provider: host.provider,
@@ -147,7 +147,7 @@ export class Gateway extends pulumi.ComponentResource {
   }
 }
 
-/** A step's input with its secrets put in; secret as a whole. */
+/** A step's input with its secrets filled in; the whole text is secret. */
 function stdinOf(
   { stdin }: StepPlan,
   secrets: pulumi.Output<SecretValues>,

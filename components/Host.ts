@@ -3,21 +3,33 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { servicesOf } from "../configs/kit/services";
 import { renderText } from "../configs/kit/text";
-import type { BoxPlan, ContainerPlan, NetworkPlan, OwnerPlan, SpacePlan } from "../configs/kit/types";
-import type { NetworkNames } from "./arguments";
+import type {
+  BoxPlan,
+  ContainerPlan,
+  NetworkPlan,
+  NetworkRole,
+  OwnerPlan,
+  SpacePlan,
+} from "../configs/kit/types";
 
-/** The machine that a box runs on: its Docker engine, the box's private networks, and the images on it. Networks of others are known by name. */
+/** Name on the host of each network, by its role. */
+export type NetworkNames = Record<NetworkRole, string>;
+
+/**
+ * The machine that a box runs on: its Docker engine, the box's private networks, and the images on it. Foreign networks
+ * are known by name.
+ */
 export class Host extends pulumi.ComponentResource {
   readonly provider: docker.Provider;
   readonly networkNames: NetworkNames;
   /** Where the steps' shell commands find the Docker engine. */
   readonly environment: Record<string, string>;
   readonly dataDir: string;
-  /** Start of every name on the host. */
+  /** Prefix of every name on the host. */
   readonly prefix: string;
-  /** Image with a shell that writes files to the host: every box has the edge's. */
+  /** Image with a shell that writes files to the host. Every box has the edge's. */
   readonly toolsImage: string;
-  /** Depend on this to come after a look at the host's disks. */
+  /** Depend on this to run after the check of the host's disk space. */
   readonly space: local.Command;
   private readonly networks: Record<string, docker.Network>;
   private readonly firsts: pulumi.Resource[];
@@ -44,7 +56,7 @@ export class Host extends pulumi.ComponentResource {
     this.registerOutputs({});
   }
 
-  /** Says on the host whose its data directory is; the program has looked that it is nobody else's. */
+  /** Records on the host who owns its data directory. The program has already checked that nobody else does. */
   private own({ script, remove }: OwnerPlan, tools: ContainerPlan): void {
     new local.Command(
       `${this.name}-owner`,
@@ -60,7 +72,7 @@ export class Host extends pulumi.ComponentResource {
     );
   }
 
-  /** A full disk fails this step, and not one that comes when a container is gone already. */
+  /** A full disk fails this step instead of a later one, when a container may already be gone. */
   private lookForSpace({ script, stdin = [], before }: SpacePlan, tools: ContainerPlan): local.Command {
     return new local.Command(
       `${this.name}-space`,
@@ -75,14 +87,14 @@ export class Host extends pulumi.ComponentResource {
   }
 
   /**
-   * What no container may be stopped before: a step that fails makes Pulumi give up everywhere, also between the end of a
-   * container and the start of the one in its place.
+   * What must be done before any container stops. A failing step makes Pulumi give up everywhere, even between the end
+   * of a container and the start of its replacement.
    */
   comesFirst(steps: pulumi.Resource[]): void {
     this.firsts.push(...steps);
   }
 
-  /** The resources that a container needs before it: all that can fail without it, and its networks. */
+  /** The resources that a container needs: everything that can fail without it, and its networks. */
   needs(container: ContainerPlan): pulumi.Resource[] {
     const networks = Object.keys(container.networks).map((role) => this.networks[role]);
     return [...this.firsts, ...networks.filter((network) => network !== undefined)];
@@ -97,12 +109,12 @@ export class Host extends pulumi.ComponentResource {
         labels: [{ label: "gpubox.stack", value: stack }],
         options: plan.bridge ? { "com.docker.network.bridge.name": plan.bridge } : undefined,
       },
-      // A network that was made without the name keeps its own: to replace it would take every container of the box down.
+      // An existing network without the name keeps its own: replacing it would stop every container of the box.
       { parent: this, provider: this.provider, ignoreChanges: ["options"] },
     );
   }
 
-  /** One image a role; kept on the host when it goes, so that a rollback needs no registry. */
+  /** One image per role. It stays on the host when it is no longer used, so that a rollback needs no registry. */
   private image(container: ContainerPlan): docker.RemoteImage {
     const known = this.images.get(container.image);
     if (known) return known;

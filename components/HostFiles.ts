@@ -11,13 +11,16 @@ export interface HostFilesArgs {
   writable: WritableDirectoryPlan[];
   secrets: pulumi.Output<SecretValues>;
   /**
-   * True: another hash is another directory, written beside the old one, which goes only after everything that used it.
+   * True: every hash has its own directory, written next to the old one, which goes only after everything that used it.
    * False: the files are replaced in place.
    */
   immutable?: boolean;
 }
 
-/** A directory of files on the host, written atomically through standard input, so that no secret stands in a command line. */
+/**
+ * A directory of files on the host. It is written atomically through standard input, so that no secret appears in a
+ * command line.
+ */
 export class HostFiles extends pulumi.ComponentResource {
   constructor(name: string, args: HostFilesArgs, opts?: pulumi.ComponentResourceOptions) {
     super("gpubox:index:HostFiles", name, {}, opts);

@@ -9,7 +9,7 @@ export interface ObservabilityArgs {
   host: Host;
   plan: ObservabilityPlan;
   secrets: pulumi.Output<SecretValues>;
-  /** What has to serve first: a monitor that does not come up holds nobody's change up. */
+  /** What has to serve first, so that a monitor that does not start delays nobody's change. */
   after: pulumi.Resource;
 }
 

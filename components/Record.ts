@@ -6,13 +6,13 @@ import { MODEL_LOCK_FILE } from "../configs/models/lock";
 import { deployedBox } from "../configs/plan/changeNotices";
 import type { BoxFiles } from "../configs/remotes/files";
 
-/** Records of one stack that are kept; `gpubox rollback` uses the last but one. */
+/** Number of records per stack to keep. `gpubox rollback` uses the last but one. */
 const KEPT = 10;
 
 /**
- * Copies what a generation was made from, beside the project, the locks of images and models and the files of other boxes
- * too; the configs' secrets are encrypted in them. Standard input says what runs now, for the announcements of the next
- * preview.
+ * Copies a generation's inputs next to the project, including the locks of images and models and the files of other
+ * boxes. Secrets in the configs stay encrypted. Standard input says what runs now, which the next preview compares
+ * with.
  */
 export const RECORD = `set -e
 umask 077
@@ -35,11 +35,11 @@ cd "$dir"
 ls -t | tail -n +${KEPT + 1} | while read -r old; do rm -rf "./$old"; done`;
 
 /**
- * Remembers the config of a generation once it serves.
+ * Records the config of a generation once it serves.
  *
- * @param box what has to be done before that is so
- * @param made the config and those of other boxes, as the files have them: another one is recorded too where no container
- *   notices it
+ * @param box what has to be done before
+ * @param made the config and those of other boxes, as in their files: a change is recorded even when no container
+ * notices it
  */
 export function recordGeneration(
   plan: BoxPlan,

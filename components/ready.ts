@@ -7,9 +7,9 @@ import { forgetStarted, restoreStarted } from "../configs/plan/manual";
 import type { Host } from "./Host";
 
 /**
- * A gate that opens when a container is healthy and has taken its present files. A command that failed is not recorded, so
- * the gate is tried again at the next `up`; the provider's own `wait` forgets its failure. For a container that people start
- * it opens at once, unless they had started the one that this one replaces.
+ * A gate that opens when a container is healthy and has read its present files. A failed command is not recorded, so
+ * the next `up` tries the gate again, while the provider's own `wait` forgets its failure. For a container that people
+ * start it opens at once, unless somebody had started the one that this one replaces.
  */
 export function ready(
   name: string,

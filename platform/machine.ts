@@ -13,7 +13,6 @@ import { sshArguments } from "./ssh/connection";
 
 /** A port that the plan publishes on the host. */
 export interface WantedPort {
-  /** Host address. */
   bind: string;
   port: number;
   /** The key that sets it, for example `gpubox:gateway.port`. */
@@ -25,11 +24,11 @@ export interface MachineOptions {
   /** Address of the engine, as in the stack's config. */
   docker: string;
   engine: DockerEngine;
-  /** `compose` when the box is converged without Pulumi because that was asked for; undefined when no engine can be had. */
+  /** `compose` when the user asked to converge without Pulumi; undefined when no engine is available. */
   pulumi: PulumiEngine | "compose" | undefined;
   dataDir: string;
   ports: WantedPort[];
-  /** Sum of the containers' memory limits in MiB; unset is not compared. */
+  /** Sum of the containers' memory limits in MiB; unset skips the comparison. */
   memoryMiB?: number;
   log: Log;
 }
@@ -41,7 +40,8 @@ export const refuseDiskGiB = 3;
 
 /**
  * Describes the machine, one line for each part, and checks whether it can run a box. Changes nothing.
- * @throws UserError for a disk with less than `refuseDiskGiB` free, and for a port that somebody else holds.
+ *
+ * @throws UserError for a disk with less than `refuseDiskGiB` free, and for a port that another program uses
  */
 export async function checkMachine(options: MachineOptions): Promise<void> {
   const { docker, engine, log, pulumi } = options;
@@ -60,7 +60,10 @@ function pulumiLine(pulumi: MachineOptions["pulumi"]): string {
   return "not found — converging through Compose";
 }
 
-/** @param neededMiB sum of the containers' limits; more than the machine has is a warning, since limits are rarely reached */
+/**
+ * @param neededMiB sum of the containers' limits. More than the machine has is only a warning, since limits are rarely
+ * reached
+ */
 export function memoryLine(total: number, free: number | undefined, neededMiB: number | undefined): string {
   const found = `${gibibytes(total)}${free === undefined ? "" : `, ${gibibytes(free)} available`}`;
   if (neededMiB === undefined || neededMiB * MIB <= total) return `${found} — enough`;
@@ -87,27 +90,28 @@ export interface Disk {
 
 /**
  * The line for a file system.
- * @throws UserError when less than `refuseDiskGiB` are free on it.
+ *
+ * @throws UserError when less than `refuseDiskGiB` are free on it
  */
 export function diskLine({ folders, freeBytes }: Disk): string {
   const found = `${gibibytes(freeBytes)} free for ${folders.join(" and ")}`;
   if (freeBytes < refuseDiskGiB * GIB)
     throw new UserError(
       `The disk has only ${gibibytes(freeBytes)} free for ${folders.join(" and ")}.`,
-      `Make room for at least ${refuseDiskGiB} GiB, better ${warnDiskGiB}; \`docker system df\` shows what Docker holds.`,
+      `Free at least ${refuseDiskGiB} GiB, better ${warnDiskGiB}; \`docker system df\` shows what Docker holds.`,
     );
   if (freeBytes < warnDiskGiB * GIB)
     return `${found} — WARNING: less than ${warnDiskGiB} GiB, large images or models will not fit`;
   return `${found} — enough`;
 }
 
-/** Free space below each folder, or below the nearest parent that exists; folders of one file system are one entry. */
+/** Free space below each folder, or below the nearest existing parent. Folders of one file system are one entry. */
 export async function disks(docker: string, folders: string[]): Promise<Disk[]> {
   const found = new Map<string, Disk>();
   for (const folder of folders) {
     const script = `d=${shellQuote(folder)}; while [ ! -e "$d" ]; do d=$(dirname "$d"); done; LC_ALL=C df -Pk "$d"`;
     const fields = (await runOnHost(docker, script)).split("\n").at(-1)!.trim().split(/\s+/);
-    // A device may be mounted twice; what has no device, such as a tmpfs, is told apart by its mount.
+    // A device may be mounted twice. The mount identifies what has no device, such as a tmpfs.
     const device = fields[0]!.startsWith("/") ? fields[0]! : fields.slice(5).join(" ");
     const disk = found.get(device) ?? { freeBytes: Number(fields[3]) * 1024, folders: [] };
     disk.folders.push(folder);
@@ -116,13 +120,13 @@ export async function disks(docker: string, folders: string[]): Promise<Disk[]> 
   return [...found.values()];
 }
 
-/** The output of a script on the machine that the engine runs on. */
+/** The output of a script on the engine's machine. */
 export function runOnHost(docker: string, script: string): Promise<string> {
   const connection = connectionOf(docker);
   return connection ? output("ssh", [...sshArguments(connection), script]) : output("sh", ["-c", script]);
 }
 
-/** Who holds a port of the host. */
+/** Who uses a port of the host. */
 export type PortHolder =
   | "free"
   | "unknown"
@@ -130,12 +134,13 @@ export type PortHolder =
   | { process: string };
 
 /**
- * What to say about a port.
- * @throws UserError when it is neither free nor held by this stack: names the holder and the key to change.
+ * Describes a port.
+ *
+ * @throws UserError when it is neither free nor used by this stack; it names the holder and the key to change
  */
 export function portVerdict(port: WantedPort, holder: PortHolder, stack: string): string {
   if (holder === "free") return `on ${port.bind} — free`;
-  if (holder === "unknown") return `on ${port.bind} — not looked at: the host is another machine`;
+  if (holder === "unknown") return `on ${port.bind} — not checked: the host is another machine`;
   if ("container" in holder && holder.stack === stack) return `on ${port.bind} — held by this box`;
   const who = "container" in holder ? `the container ${holder.container}` : holder.process;
   throw new UserError(
@@ -148,14 +153,14 @@ async function portLine(port: WantedPort, { docker, stack }: MachineOptions): Pr
   return portVerdict(port, await holderOf(port, docker), stack);
 }
 
-/** Finds the holder of a host's port: a container, or the process that keeps us from opening it. */
+/** Finds the holder of a host's port: a container, or the process that prevents us from opening it. */
 export async function holderOf(port: WantedPort, docker: string): Promise<PortHolder> {
   const publisher = (await publishers(docker)).find((one) => portsClash(one, port));
   if (publisher) return publisher;
   return connectionOf(docker) ? remotePort(port, docker) : tryPort(port);
 }
 
-/** Finds what listens on a port of a host behind SSH, where we cannot try to open it. */
+/** Finds the listener on a port of a host behind SSH, where we cannot try to open it. */
 async function remotePort({ bind, port, key }: WantedPort, docker: string): Promise<PortHolder> {
   const listening = await runOnHost(docker, "ss -Hltn; echo; ip -brief address").catch(() => undefined);
   if (listening === undefined) return "unknown";
@@ -196,8 +201,8 @@ async function publishers(docker: string) {
 }
 
 /**
- * Listens on the port for a moment to learn whether it is free. A port that only root may open counts as free, because the
- * engine opens it.
+ * Listens on the port for a moment to learn whether it is free. A port that only root may open counts as free, because
+ * the engine opens it.
  */
 async function tryPort(port: WantedPort): Promise<PortHolder> {
   const code = await new Promise<string | undefined>((resolve) => {

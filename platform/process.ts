@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 export interface RunOptions {
   /** Written to the child's standard input, which is then closed. Secrets reach a child only this way. */
   stdin?: string | Buffer;
-  /** Added to this process' environment. */
+  /** Added to this process's environment. */
   env?: Record<string, string | undefined>;
   cwd?: string;
   /** The child writes to the terminal while it runs; `stdout` and `stderr` of the result are then empty. */
@@ -22,15 +22,18 @@ export interface RunResult {
 /** Where a child with `inherit` writes its standard output. */
 let terminal: "inherit" | 2 = "inherit";
 
-/** From now on children with `inherit` write to standard error, so that standard output holds nothing but JSON. */
+/**
+ * Sends the output of children with `inherit` to standard error from now on, so that standard output contains only
+ * JSON.
+ */
 export function keepOutputForJson(): void {
   terminal = 2;
 }
 
-/** Children that write to the terminal now. */
+/** Number of children that write to the terminal now. */
 let borrowers = 0;
 
-/** True while a child has the terminal: what is drawn meanwhile would be in its lines. */
+/** True while a child uses the terminal: drawing now would garble its lines. */
 export function terminalIsLent(): boolean {
   return borrowers > 0;
 }
@@ -68,7 +71,9 @@ export function run(program: string, args: string[], options: RunOptions = {}): 
   });
 }
 
-/** Runs a program that must succeed and returns its output, trimmed. Otherwise throws a `UserError` with its last lines. */
+/**
+ * Runs a program that must succeed and returns its output, trimmed. Otherwise throws a `UserError` with its last lines.
+ */
 export async function output(program: string, args: string[], options: RunOptions = {}): Promise<string> {
   const result = await run(program, args, options);
   if (result.code !== 0) {

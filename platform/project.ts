@@ -32,7 +32,8 @@ let chosen: string | undefined;
 
 /**
  * Makes `dir` the project of every later {@link findProject}.
- * @throws UserError where it holds no Pulumi.yaml
+ *
+ * @throws UserError when it has no Pulumi.yaml
  */
 export function chooseProject(dir: string): void {
   const path = resolve(dir);
@@ -45,28 +46,29 @@ export function chooseProject(dir: string): void {
 }
 
 /**
- * The project that the working directory lies in: the nearest folder above it with a Pulumi.yaml, unless
- * {@link chooseProject} chose another.
+ * The project of the working directory: the nearest folder above it with a Pulumi.yaml, unless {@link chooseProject}
+ * chose another.
+ *
  * @throws UserError outside any project
  */
 export function findProject(): string {
   const found = chosen ?? above(process.cwd(), PROJECT_FILE);
   if (found) return found;
   throw new UserError(
-    `${process.cwd()} lies in no gpubox project: no folder above it holds a ${PROJECT_FILE}.`,
+    `${process.cwd()} is not in a gpubox project: no folder above it has a ${PROJECT_FILE}.`,
     "Go to your project's folder, or make one: `gpubox init DIR`.",
   );
 }
 
 const PROJECT_FILE = "Pulumi.yaml";
 
-/** The folder with the image recipes: a checkout of gpubox brings its own, every other project takes the package's. */
+/** The folder with the image recipes: a checkout of gpubox has its own, every other project uses the package's. */
 export function imagesDir(projectDir: string): string {
   const own = join(projectDir, "images");
   return existsSync(own) ? own : join(packageDir, "images");
 }
 
-/** The nearest folder, from `dir` upwards, that holds `file`. */
+/** The nearest folder, from `dir` upwards, that contains `file`. */
 function above(dir: string, file: string): string | undefined {
   if (existsSync(join(dir, file))) return dir;
   const parent = dirname(dir);
@@ -82,12 +84,12 @@ export function projectPaths(projectDir: string) {
     state: join(root, "state"),
     /** Passphrase of the stacks' secrets, mode 0600. */
     passphrase: join(root, "passphrase"),
-    /** Engine from the official installer; its programs lie in `bin/`. */
+    /** Engine from the official installer, with its programs in `bin/`. */
     pulumi: join(root, "pulumi"),
     log: join(root, "log"),
     /** Secrets of a box that was converged without Pulumi, mode 0600. */
     secrets: (stack: string) => join(root, `secrets.${stack}.json`),
-    /** What this machine could get: images and models. */
+    /** The images and models that this machine resolved. */
     resolved: (stack: string) => join(root, `resolved.${stack}.json`),
     /** The stack's config, which users edit. */
     stackConfig: (stack: string) => join(projectDir, `Pulumi.${stack}.yaml`),
@@ -102,8 +104,8 @@ export function ensureProjectFolders(projectDir: string): void {
 }
 
 /**
- * Path of the passphrase file. A missing one is made: 32 random bytes in base64url, mode 0600. An existing one is kept, its
- * mode tightened.
+ * Path of the passphrase file. Creates a missing one: 32 random bytes in base64url, mode 0600. Keeps an existing one
+ * and tightens its mode.
  */
 export function ensurePassphrase(projectDir: string): string {
   ensureProjectFolders(projectDir);
@@ -115,7 +117,7 @@ export function ensurePassphrase(projectDir: string): string {
   const fresh = `${passphrase}.${process.pid}`;
   writeFileSync(fresh, randomBytes(32).toString("base64url"), { mode: 0o600, flag: "wx" });
   try {
-    // A link fails where a rename would overwrite: of two first runs at once, both use the passphrase of one.
+    // A link fails where a rename would overwrite: of two simultaneous first runs, both use the same passphrase.
     linkSync(fresh, passphrase);
   } catch (error) {
     if (!existsSync(passphrase)) throw error;
@@ -125,7 +127,7 @@ export function ensurePassphrase(projectDir: string): string {
   return passphrase;
 }
 
-/** Writes a file that only this user can read, mode 0600; a reader sees the old text or the new one, never a part. */
+/** Writes a file that only this user can read, mode 0600. Readers see the old text or the new one, never a part. */
 export function writePrivateFile(path: string, text: string): void {
   const fresh = `${path}.${process.pid}`;
   rmSync(fresh, { force: true });
@@ -134,8 +136,9 @@ export function writePrivateFile(path: string, text: string): void {
 }
 
 /**
- * Path of `Pulumi.<stack>.yaml`; made from the tracked `Pulumi.<stack>.example.yaml` when it is missing.
- * @throws UserError for a name that no stack can have, and where there is neither file: says which stacks exist.
+ * Path of `Pulumi.<stack>.yaml`. Creates a missing one from the tracked `Pulumi.<stack>.example.yaml`.
+ *
+ * @throws UserError for an impossible stack name, and when neither file exists; it lists the existing stacks
  */
 export function ensureStackConfig(projectDir: string, stack: string): string {
   if (!/^[a-z0-9][a-z0-9-]*$/.test(stack))
@@ -168,13 +171,13 @@ export function stackNames(projectDir: string): string[] {
 const projectFile = z.object({ name: z.string(), backend: z.object({ url: z.string() }).optional() });
 
 /**
- * The Pulumi project's name, and the folder of its state where that is a folder: `PULUMI_BACKEND_URL`, else Pulumi.yaml.
- * Pulumi resolves a relative `file://` against its working directory, which for us is always the project.
+ * The Pulumi project's name, and the folder of its state if it is a folder: from `PULUMI_BACKEND_URL`, or from
+ * Pulumi.yaml. Pulumi resolves a relative `file://` against its working directory, which for us is always the project.
  */
 export function pulumiProject(projectDir: string): { name: string; stateDir: string | undefined } {
   const project = projectFile.safeParse(readYaml(join(projectDir, "Pulumi.yaml")));
   if (!project.success)
-    throw new UserError("Pulumi.yaml is no project file: it has no `name`.", "Restore it from git.");
+    throw new UserError("Pulumi.yaml is not a project file: it has no `name`.", "Restore it from git.");
   const { name, backend } = project.data;
   const url = process.env.PULUMI_BACKEND_URL || backend?.url;
   if (!url?.startsWith("file://")) return { name, stateDir: undefined };

@@ -7,7 +7,7 @@ import { UserError } from "./process";
 /** Upper limit in bytes for a file that a person writes by hand. */
 const LONGEST = 4 * 1024 * 1024;
 
-/** How an error names a file, and what it tells the person to do. */
+/** How an error names a file, and its advice. */
 interface About {
   /** Default: the file's own name. */
   name?: string;
@@ -18,9 +18,9 @@ interface About {
 }
 
 /**
- * The text of a file that a person has written or may have changed.
+ * The text of a file that a person wrote or may have changed.
  *
- * @throws UserError for whatever keeps it from being read: it is missing, a folder, too long, no text, or not readable
+ * @throws UserError for anything that prevents reading it: it is missing, a folder, too long, not text, or not readable
  */
 export function readText(
   path: string,
@@ -31,30 +31,30 @@ export function readText(
   try {
     const stats = statSync(path);
     // Reading a pipe or a device could wait forever.
-    if (!stats.isFile()) throw refused("is no file", "Put a file there.");
+    if (!stats.isFile()) throw refused("is not a file", "Put a file there.");
     if (stats.size > longest)
-      throw refused(`has ${stats.size} bytes, more than ${longest}`, "Look at what wrote it.");
+      throw refused(`has ${stats.size} bytes, more than ${longest}`, "Find out what wrote it.");
     bytes = readFileSync(path);
   } catch (error) {
     if (error instanceof UserError) throw error;
     const { code = "unknown" } = error as NodeJS.ErrnoException;
-    throw refused(`cannot be read (${code})`, "Look whether it is there, and who may read it.");
+    throw refused(`cannot be read (${code})`, "Check whether it exists, and who may read it.");
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw refused("is no text in UTF-8", "Save it as UTF-8.");
+    throw refused("is not text in UTF-8", "Save it as UTF-8.");
   }
 }
 
-/** A YAML file of somebody's as plain data. @throws UserError */
+/** A person's YAML file as plain data. @throws UserError */
 export function readYaml(path: string, about: About = {}): unknown {
   const read = yamlValue(readText(path, about));
   if ("value" in read) return read.value;
   throw new UserError(`${about.name ?? basename(path)} ${read.flaw}.`, about.fix ?? "Correct it there.");
 }
 
-/** A file that gpubox has written itself, where somebody may have changed it since. @throws UserError */
+/** A file that gpubox wrote itself, but that somebody may have changed. @throws UserError */
 export function readJsonFile<Value>(path: string, schema: z.ZodType<Value>, about: About = {}): Value {
   const { name = basename(path), fix = "Restore it, or remove it and run the command again." } = about;
   const text = readText(path, { longest: 64 * 1024 * 1024, ...about });
@@ -62,7 +62,7 @@ export function readJsonFile<Value>(path: string, schema: z.ZodType<Value>, abou
   try {
     json = JSON.parse(text);
   } catch {
-    // The parser's own message would quote the text, which may hold a secret.
+    // The parser's own message would quote the text, which may contain a secret.
     throw new UserError(`${name} is not JSON.`, fix);
   }
   const parsed = schema.safeParse(json);
@@ -70,5 +70,5 @@ export function readJsonFile<Value>(path: string, schema: z.ZodType<Value>, abou
   const places = parsed.error.issues
     .slice(0, 5)
     .map(({ path: at, message }) => `${at.join(".") || "file"}: ${message}`);
-  throw new UserError(`${name} is not what it should be: ${places.join("; ")}.`, fix);
+  throw new UserError(`${name} has mistakes: ${places.join("; ")}.`, fix);
 }

@@ -12,7 +12,7 @@ export function packageVersion(): string {
 }
 
 /**
- * Refuses a stack that a newer package brought up: this one may not know what its file says.
+ * Refuses a stack that a newer package brought up: this one may not understand its file.
  *
  * @param written `gpubox:version` of the stack's file, which `up` writes; anything but a text counts as none
  * @throws UserError that names both versions and the command which updates the package
@@ -22,7 +22,7 @@ export function refuseNewerStack(stack: string, written: unknown): void {
   if (typeof written !== "string" || versionAtLeast(own, written)) return;
   if (!/^v?\d+\.\d+\.\d+/.test(written))
     throw new UserError(
-      `gpubox:version of Pulumi.${stack}.yaml is "${written}", which is no version.`,
+      `gpubox:version of Pulumi.${stack}.yaml is "${written}", which is not a version.`,
       "Remove that line; `gpubox up` writes it again.",
     );
   throw new UserError(

@@ -5,11 +5,11 @@ import { saltFingerprint, secretFacts } from "../configs/secrets/facts";
 import type { sections } from "../configs/stack/config";
 import { readBoxFiles } from "../platform/stack/boxFiles";
 import { readHostFiles } from "../platform/stack/hostCertificates";
-import { prepared, withoutStackTrace } from "./prepared";
+import { prepared, withoutStackTrace } from "./stackProgram";
 
 type Section<Name extends keyof typeof sections> = z.input<(typeof sections)[Name]>;
 
-/** What a {@link ModelServer} is made of: the sections of a stack config, as plain values. */
+/** The arguments of a {@link ModelServer}: the sections of a stack config, as plain values. */
 export interface ModelServerArgs {
   /** Public name to model: engine, source, devices, aliases. docs/adding-a-model.md has every key. Default: no model. */
   models?: Record<string, Record<string, unknown>>;
@@ -23,7 +23,7 @@ export interface ModelServerArgs {
   database?: Section<"database">;
   /** Teams, keys and budgets. */
   access?: Section<"access">;
-  /** Where backups go, and how many are kept. */
+  /** Where backups go, and how many to keep. */
   backup?: Section<"backup">;
   /** Prometheus, alerts and dashboards. Default: none. */
   observability?: Section<"observability">;
@@ -34,10 +34,10 @@ export interface ModelServerArgs {
   /** Other boxes whose models this gateway serves too. */
   boxes?: Section<"boxes">;
   /**
-   * Secret values by the names that the sections use; `masterKey` and `saltKey` always, `cachePassword` and
-   * `databasePassword` where Redis and Postgres are bundled. They must be plain strings, for example from
-   * `config.require`, because the plan needs to know which of them are there. They become Pulumi secrets at once and reach
-   * the host in files only.
+   * Secret values by the names that the sections use: always `masterKey` and `saltKey`, and `cachePassword` and
+   * `databasePassword` with bundled Redis and Postgres. They must be plain strings, for example from `config.require`,
+   * because the plan depends on which of them are set. They become Pulumi secrets at once and reach the host only in
+   * files.
    */
   secrets: Record<string, string>;
   /** Name of the box on its host: containers are called `gpubox-<box>-…`. Default: the name of the Pulumi stack. */

@@ -3,16 +3,16 @@ import { servicesOf } from "../configs/plan/box";
 import { dockerAt } from "../platform/docker/client";
 import { UserError } from "../platform/process";
 
-/** Milliseconds for an answer of the engine. */
+/** Timeout in milliseconds for an answer of the engine. */
 const ANSWER_MS = 30_000;
 
-/** Start of the name of an image that a recipe makes; no registry has one. */
+/** Prefix of the images that recipes make. No registry has them. */
 const BUILT = "gpubox/";
 
 /**
  * Refuses a plan whose images have to be built first: the docker provider would try to pull names that no registry has.
- * Waits for the engine without giving the event loop back, since no resource may be made before. An engine that does not
- * answer is the provider's to report.
+ * Blocks the event loop while it waits for the engine, because no resource may be created before. The provider reports
+ * an engine that does not answer.
  *
  * @throws UserError that names the images and the command which builds them
  */

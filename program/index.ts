@@ -1,4 +1,4 @@
-/** What a Pulumi program imports from `gpubox`. */
+/** The exports of the package `gpubox` for Pulumi programs. */
 import "../platform/pulumi/stackTraces";
 
 export { ModelServer, type ModelServerArgs } from "./ModelServer";

@@ -1,17 +1,34 @@
+import "../platform/pulumi/stackTraces";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { Box } from "../components/Box";
 import { recordGeneration } from "../components/Record";
+import { ConfigError } from "../configs/kit/problems";
+import type { BoxPlan } from "../configs/kit/types";
+import type { ModelLock } from "../configs/models/facts";
+import { parseStack, type RawStack } from "../configs/parse";
+import { planBox } from "../configs/plan/box";
 import { changeNotices } from "../configs/plan/changeNotices";
+import { ownerOf } from "../configs/plan/owner";
 import { policyWords } from "../configs/policy/judge";
+import { saltFingerprint } from "../configs/secrets/facts";
+import type { StackConfig } from "../configs/stack/config";
 import { withoutLeftOut } from "../configs/stack/optionalModels";
 import { gpuWords } from "../operations/preview/gpus";
 import { portText } from "../operations/preview/inputs";
 import { portsOf } from "../operations/preview/resources";
+import { checkJoinedNetworks } from "../operations/up/foreignNetworks";
+import { UserError } from "../platform/process";
+import { standInForEngine } from "../platform/ssh/absentEngine";
+import { connectHost } from "../platform/ssh/connection";
+import { loadAssets } from "../platform/stack/assets";
 import { readDeployed } from "../platform/stack/history";
+import { readModelLock } from "../platform/stack/modelLock";
+import { checkPlace } from "../platform/stack/owner";
 import { readPulumiConfig } from "../platform/stack/pulumiConfig";
+import { readResolved } from "../platform/stack/resolved";
 import { beginUp, endUp, unfinishedUp, unfinishedWords } from "../platform/stack/unfinished";
-import { prepared, withoutStackTrace } from "./prepared";
+import { requireBuiltImages } from "./builtImages";
 
 const hostId = z.string();
 
@@ -23,18 +40,18 @@ export interface StackOutputs {
   adminEndpoint: string;
   /** Public names of the models. */
   models: string[];
-  /** Device to what runs on it, in words. */
+  /** What runs on each device, in words. */
   gpus: Record<string, string>;
-  /** Published port to the container that has it. */
+  /** Container of each published port. */
   ports: Record<string, string>;
-  /** What policies say of the stack. */
+  /** What policies say about the stack. */
   policy: string[];
   notes: string[];
 }
 
 /**
- * The whole program of a project whose stack configs have everything under `gpubox:`. Call it once, and export what it
- * returns.
+ * The whole program of a project whose stack configs keep everything under `gpubox:`. Call it once, and export its
+ * result.
  *
  * @param projectDir folder of the project's Pulumi.yaml
  * @throws pulumi.RunError with every mistake of the stack config, each with its path and a fix
@@ -56,7 +73,7 @@ function run(projectDir: string): StackOutputs {
   if (changes) beginUp(projectDir, plan.stack);
   const box = new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
   const record = recordGeneration(plan, box, { values: raw.values, boxes: raw.boxFiles });
-  // Known when the record is written, or needs not be: that is after everything else.
+  // Known when the record is written, after everything else.
   if (changes) record.id.apply(() => endUp(projectDir, plan.stack));
   return {
     endpoint: plan.endpoint,
@@ -67,4 +84,71 @@ function run(projectDir: string): StackOutputs {
     policy: policyWords(plan.policy),
     notes: plan.notes,
   };
+}
+
+export interface Prepared {
+  config: StackConfig;
+  plan: BoxPlan;
+  /** The model lock that the plan was made from. */
+  lock: ModelLock;
+}
+
+/**
+ * Everything before the first resource: parses the config, connects the host, checks that the box there belongs to this
+ * stack, makes the plan, and checks that its images are available.
+ *
+ * @param secrets values by name
+ * @param hostId the engine recorded in the stack's file
+ * @throws ConfigError with every mistake of the config; UserError when the host is not ready for it
+ */
+export function prepared(
+  projectDir: string,
+  raw: RawStack,
+  secrets: Record<string, string>,
+  hostId: string | undefined,
+): Prepared {
+  const lock = readModelLock(projectDir);
+  const config = parseStack({ ...raw, lock });
+  const fingerprint = saltFingerprint(secrets.saltKey ?? "");
+  const reached = reachHost(projectDir, config, () => {
+    checkPlace(config, ownerOf(config.stack, fingerprint), hostId);
+    checkJoinedNetworks(config);
+  });
+  const plan = planBox({
+    config,
+    lock,
+    secrets: raw.secrets,
+    saltFingerprint: fingerprint,
+    resolved: readResolved(projectDir, raw.stack),
+    assets: loadAssets(),
+  });
+  if (reached && !pulumi.runtime.isDryRun()) requireBuiltImages(plan);
+  return { config, plan, lock };
+}
+
+/**
+ * A preview compares with the state and needs no host. It warns when this machine cannot reach it. Returns whether it
+ * did.
+ */
+function reachHost(projectDir: string, { stack, host }: StackConfig, then: () => void): boolean {
+  try {
+    connectHost(projectDir, { stack, host });
+  } catch (error) {
+    if (!pulumi.runtime.isDryRun() || !(error instanceof UserError)) throw error;
+    pulumi.log.warn(`Preview without the host: ${error.message}`);
+    standInForEngine(projectDir, stack);
+    return false;
+  }
+  then();
+  return true;
+}
+
+/** Pulumi shows a RunError without a stack trace, because these are mistakes in a config, not in the program. */
+export function withoutStackTrace<Made>(make: () => Made): Made {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof UserError) throw new pulumi.RunError(error.message);
+    throw error;
+  }
 }

@@ -117,24 +117,38 @@ export function flags(values: Record<string, Value | string[]>): string[] {
   });
 }
 
-/** A row of an engine's table of options. */
+/** A row of an engine's table of options: flags of its command line, or variables of its environment. */
 export interface Option {
-  /** The flag that gpubox writes, then its other names. */
+  /** The flag or variable that gpubox writes. Absent for a key that becomes none. */
+  flag?: string;
+  /** Every name that sets the same thing, `flag` included. */
   names: string[];
   /** What the entry's key of the row's name may hold. Absent where the plan decides. */
   type?: z.ZodType;
-  /** The key of the entry that decides; an empty text: none does; absent: `extraArgs` may hold the flag too. */
-  owner?: string;
+  /**
+   * The key of the entry that decides. Default: the row's own. An empty text: nobody may set it. `null`: `extraArgs` and
+   * `env` may hold it too.
+   */
+  owner?: string | null;
 }
 
-/** A row for a key of the entry. `names` are words: the flag that gpubox writes, then its other names. */
-export function option<Type extends z.ZodType>(names: string, type: Type): Option & { type: Type } {
-  return { names: names.split(" "), type };
+/** A row for a key of the entry. `names` are words: the one that gpubox writes, then others that set the same thing. */
+export function option<Type extends z.ZodType>(names: string, type: Type, owner?: null) {
+  return { ...planned(names), type, owner };
 }
 
 /** A row for what the plan decides. */
-export function planned(names: string, owner?: string): { names: string[]; owner?: string } {
-  return { names: names.split(" "), owner };
+export function planned(names: string, owner: string | null = null): Option & { flag: string } {
+  const words = names.split(" ");
+  return { flag: words[0]!, names: words, owner };
+}
+
+/** A row for a key of the entry that is no flag. `names`: flags that would set the same thing all the same. */
+export function setting<Type extends z.ZodType>(
+  type: Type,
+  names = "",
+): { names: string[]; type: Type; owner?: string } {
+  return { names: names.split(" ").filter(Boolean), type };
 }
 
 type Keys<Options> = {
@@ -145,41 +159,48 @@ type Keys<Options> = {
     : never;
 };
 
+/** What the rows with a flag hold. What the plan decides has to have a value, if only undefined. */
+type Values<Options, Type> = {
+  [Key in keyof Options as Options[Key] extends { type: z.ZodType } ? never : Key]: Type;
+} & {
+  [Key in keyof Options as Options[Key] extends { flag: string; type: z.ZodType } ? Key : never]?: Type;
+};
+
 /** The keys that a table of options gives an entry. */
 export function keysOf<const Options extends Record<string, Option>>(options: Options): Keys<Options> {
   const keys = Object.entries(options).flatMap(([key, { type }]) => (type ? [[key, type]] : []));
   return Object.fromEntries(keys) as Keys<Options>;
 }
 
-/** The command line of a table of options, in its order. What the plan decides has to have a value, if only undefined. */
+function written(options: Record<string, Option>, values: Record<string, Value | string[]>) {
+  return Object.entries(options).flatMap(([key, { flag }]) =>
+    flag === undefined ? [] : [{ flag, value: values[key] }],
+  );
+}
+
+/** The command line of a table of options, in its order. */
 export function commandOf<Options extends Record<string, Option>>(
   options: Options,
-  values: Record<Exclude<keyof Options, keyof Keys<Options>>, Value | string[]> &
-    Partial<Record<keyof Keys<Options>, Value | string[]>>,
+  values: Values<Options, Value | string[]>,
 ): string[] {
-  return flags(
-    Object.fromEntries(
-      Object.entries(options).map(([key, row]) => [row.names[0], values[key as keyof typeof values]]),
-    ),
-  );
+  return written(options, values).flatMap(({ flag, value }) => flags({ [flag]: value }));
 }
 
-/** What {@link checkExtraArgs} refuses: the flags of a table of options, and those that nobody may set. */
-export function ownedFlags(options: Record<string, Option>, nobodys: string[]): Record<string, string> {
-  const owned = Object.entries(options).flatMap(([key, { names, type, owner = type && key }]) =>
-    owner === undefined ? [] : names.map((name) => [name, owner]),
-  );
-  return Object.fromEntries([...owned, ...nobodys.map((flag) => [flag, ""])]);
+/** The environment of a table of options, in its order. `true` is 1; `false` and undefined leave the variable out. */
+export function environmentOf<Options extends Record<string, Option>>(
+  options: Options,
+  values: Values<Options, Value>,
+): Record<string, string> {
+  const variables = written(options, values).filter(({ value }) => value !== undefined && value !== false);
+  return Object.fromEntries(variables.map(({ flag, value }) => [flag, value === true ? "1" : String(value)]));
 }
 
-/** The flag of each key of an entry: keys are the engine's own names, `maxModelLen` for `--max-model-len`. */
-export function flagsOf(shape: object): Record<string, string> {
-  return Object.fromEntries(
-    Object.keys(shape).map((key) => [
-      `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
-      key,
-    ]),
+/** The names that {@link checkExtraArgs} and {@link checkEnv} refuse: those of a table, and `nobodys`. */
+export function ownedNames(options: Record<string, Option>, nobodys: string[] = []): Record<string, string> {
+  const owned = Object.entries(options).flatMap(([key, { names, owner = key }]) =>
+    owner === null ? [] : names.map((name) => [name, owner]),
   );
+  return Object.fromEntries([...owned, ...nobodys.map((name) => [name, ""])]);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { nearest, type Problem, suggestion } from "../kit/problems";
 import type { Mode } from "../schema/model";
+import { option, setting } from "./container";
 
 /**
  * Model families by the names that their publishers give them, the more special ones first. Tool and reasoning parsers belong
@@ -73,11 +74,16 @@ export interface ParserChoice {
   reasoningParser?: string;
 }
 
-/** The keys of an entry that choose its parsers, by the engine's own flags. */
+/** The rows of a table of options that choose an entry's parsers, by the engine's own flags. */
 export const parserOptions = (toolFlag: string, reasoningFlag: string) => ({
-  tools: z.boolean().optional().describe("Tool calls. Default: on where the model's family has a parser."),
-  toolCallParser: z.string().optional().describe(`${toolFlag}. Default: the family's.`),
-  reasoningParser: z.string().optional().describe(`${reasoningFlag}, or none. Default: the family's.`),
+  tools: setting(
+    z.boolean().optional().describe("Tool calls. Default: on where the model's family has a parser."),
+  ),
+  toolCallParser: option(toolFlag, z.string().optional().describe(`${toolFlag}. Default: the family's.`)),
+  reasoningParser: option(
+    reasoningFlag,
+    z.string().optional().describe(`${reasoningFlag}, or none. Default: the family's.`),
+  ),
 });
 
 /** The parsers that an entry runs with: its own, else its family's. */

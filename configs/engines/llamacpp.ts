@@ -10,10 +10,9 @@ import {
   checkExtraArgs,
   commandOf,
   deviceAccess,
-  flagsOf,
   keysOf,
   option,
-  ownedFlags,
+  ownedNames,
   planned,
   readySeconds,
 } from "./container";
@@ -24,10 +23,9 @@ import {
   type EngineContext,
   type NamedSource,
   nativeEndpoints,
-  type Protocol,
 } from "./engine";
-import type { EngineFeatures } from "./features";
 import { modelInfo } from "./info";
+import { features, llamacppProtocols } from "./llamacppFeatures";
 import { checkContext } from "./shape";
 import { cannedWeights, isGguf, modelOf, modelSource, type Weights, weightsFile } from "./source";
 
@@ -124,20 +122,7 @@ const schema = z.strictObject(shape);
 type LlamaCppModel = z.infer<typeof schema>;
 
 /** Flags that `extraArgs` may not set. `--tools` and `--agent` run a shell for whoever asks. */
-const OWNED = { ...flagsOf(shape), ...ownedFlags(options, ["--tools", "--agent"]) };
-
-const protocols: Protocol[] = [
-  { path: "/v1/chat/completions", how: "native", why: "llama-server's own route." },
-  { path: "/v1/completions", how: "native", why: "llama-server's own route." },
-  {
-    path: "/v1/messages",
-    how: "native",
-    why: "llama-server serves it, and LiteLLM sends Bearer there by hosted_vllm/.",
-  },
-  { path: "/v1/responses", how: "native", why: "llama-server serves it without storing answers." },
-  { path: "/v1/embeddings", how: "native", why: "With mode: embedding (--embeddings)." },
-  { path: "/v1/rerank", how: "native", why: "With mode: rerank (--rerank)." },
-];
+const OWNED = ownedNames(options, ["--tools", "--agent"]);
 
 function weightsOf(source: string, context: EngineContext): Weights {
   return source === "canned" ? cannedWeights(context) : weightsFile(source, context);
@@ -252,27 +237,6 @@ function check(model: LlamaCppModel, path: string, { host, locked }: CheckContex
   ];
 }
 
-const features: EngineFeatures = {
-  example: "file:///srv/models/model.gguf",
-  known: "contract",
-  ran: {
-    "test/e2e/llamacpp.test.ts": [
-      ...(["chat", "streaming", "messages", "embeddings", "tools", "vision", "weights", "cpu"] as const),
-    ],
-    "test/e2e/imagesRecipes.test.ts": ["completions", "apiKey", "metrics"],
-    "test/e2e/plannerAccuracy.test.ts": ["quantization", "kvCache"],
-  },
-  says: {
-    tools: { cell: "by the model's chat template", known: "vendor" },
-    reasoning: { cell: "by the model's chat template; `--reasoning-format`", known: "contract" },
-    quantization: { cell: "in the GGUF", known: "vendor" },
-    tensorParallel: { cell: "layers over devices; rows by `--split-mode`", known: "contract" },
-    speculative: { cell: "`--spec-type`", known: "contract" },
-    metrics: { cell: "`GET /metrics`, with the key", known: "contract" },
-    drain: { cell: "no: streams are cut", known: "vendor" },
-  },
-};
-
 /** A model that embeds names its pooling in its GGUF, and llama.cpp takes that; of one that chats it would take none. */
 function checkPooling(
   { mode, pooling }: LlamaCppModel,
@@ -292,7 +256,7 @@ function checkPooling(
 export const llamacpp: Engine<LlamaCppModel> = {
   schema,
   keys: Object.keys(shape),
-  protocols,
+  protocols: llamacppProtocols,
   features,
   check,
   sources,
@@ -304,7 +268,7 @@ export const llamacpp: Engine<LlamaCppModel> = {
     mode: model.mode,
     apiBase: `${upstream}/v1`,
     apiKey: "backend",
-    supportedEndpoints: model.mode === "chat" ? nativeEndpoints(protocols) : undefined,
+    supportedEndpoints: model.mode === "chat" ? nativeEndpoints(llamacppProtocols) : undefined,
     info: modelInfo(model, context, {
       vision: model.mmproj !== undefined,
       // What one request may have: the slots share the rest.

@@ -5,7 +5,19 @@ import { shellQuote } from "../kit/text";
 import type { StepPlan } from "../kit/types";
 import type { HostConfig } from "../schema/host";
 import { backendBase, modeOption } from "../schema/model";
-import { acceleratorOf, checkDevices, checkEnv, deviceAccess, readySeconds } from "./container";
+import {
+  acceleratorOf,
+  checkDevices,
+  checkEnv,
+  deviceAccess,
+  environmentOf,
+  keysOf,
+  option,
+  ownedNames,
+  planned,
+  readySeconds,
+  setting,
+} from "./container";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import type { EngineFeatures } from "./features";
 import { modelInfo } from "./info";
@@ -13,44 +25,70 @@ import { CACHE } from "./python";
 import { checkContext } from "./shape";
 import { stored } from "./source";
 
-const shape = {
-  engine: z.literal("ollama"),
-  model: z
-    .string()
-    .regex(
-      /^[A-Za-z0-9][\w.-]*(\/[\w.-]+)*:[\w.-]+$/,
-      "Write Ollama's name and tag, for example qwen3-coder:30b, or hf.co/owner/repo:Q4_K_M.",
-    )
-    .describe("Ollama's name and tag: qwen3-coder:30b, or hf.co/owner/repo:Q4_K_M."),
-  mode: modeOption(["chat", "completion", "embedding"]),
-  contextLength: z
-    .int()
-    .positive()
-    .default(8192)
-    .describe(
-      "OLLAMA_CONTEXT_LENGTH in tokens. Ollama's own choice depends on the memory and goes up to 262144.",
-    ),
-  numParallel: z
-    .int()
-    .positive()
-    .default(1)
-    .describe("OLLAMA_NUM_PARALLEL: requests at a time, each with a context of its own."),
-  flashAttention: z.boolean().optional().describe("OLLAMA_FLASH_ATTENTION. Default: Ollama's choice."),
-  kvCacheType: z
-    .enum(["f16", "q8_0", "q4_0"])
-    .optional()
-    .describe("OLLAMA_KV_CACHE_TYPE; other than f16 wants flash attention."),
-  schedSpread: z
-    .boolean()
-    .default(false)
-    .describe("OLLAMA_SCHED_SPREAD: over all devices, also where one would do."),
-  gpuOverhead: z
-    .int()
-    .min(0)
-    .optional()
-    .describe("OLLAMA_GPU_OVERHEAD: bytes of each device that are left alone."),
-  ...backendBase(16_384),
+/** Every variable of Ollama that gpubox writes, in the order of the environment. */
+const options = {
+  model: setting(
+    z
+      .string()
+      .regex(
+        /^[A-Za-z0-9][\w.-]*(\/[\w.-]+)*:[\w.-]+$/,
+        "Write Ollama's name and tag, for example qwen3-coder:30b, or hf.co/owner/repo:Q4_K_M.",
+      )
+      .describe("Ollama's name and tag: qwen3-coder:30b, or hf.co/owner/repo:Q4_K_M."),
+  ),
+  mode: setting(modeOption(["chat", "completion", "embedding"])),
+  // It makes a key pair at the first start, also where it never goes anywhere.
+  home: planned("HOME"),
+  host: planned("OLLAMA_HOST", ""),
+  models: planned("OLLAMA_MODELS", ""),
+  noPrune: planned("OLLAMA_NOPRUNE"),
+  // Else names that end in -cloud leave the box.
+  noCloud: planned("OLLAMA_NO_CLOUD"),
+  keepAlive: planned("OLLAMA_KEEP_ALIVE", ""),
+  maxLoadedModels: planned("OLLAMA_MAX_LOADED_MODELS", ""),
+  loadTimeout: planned("OLLAMA_LOAD_TIMEOUT", "readySeconds"),
+  contextLength: option(
+    "OLLAMA_CONTEXT_LENGTH",
+    z
+      .int()
+      .positive()
+      .default(8192)
+      .describe(
+        "OLLAMA_CONTEXT_LENGTH in tokens. Ollama's own choice depends on the memory and goes up to 262144.",
+      ),
+  ),
+  numParallel: option(
+    "OLLAMA_NUM_PARALLEL",
+    z
+      .int()
+      .positive()
+      .default(1)
+      .describe("OLLAMA_NUM_PARALLEL: requests at a time, each with a context of its own."),
+  ),
+  flashAttention: option(
+    "OLLAMA_FLASH_ATTENTION",
+    z.boolean().optional().describe("OLLAMA_FLASH_ATTENTION. Default: Ollama's choice."),
+  ),
+  kvCacheType: option(
+    "OLLAMA_KV_CACHE_TYPE",
+    z
+      .enum(["f16", "q8_0", "q4_0"])
+      .optional()
+      .describe("OLLAMA_KV_CACHE_TYPE; other than f16 wants flash attention."),
+  ),
+  schedSpread: option(
+    "OLLAMA_SCHED_SPREAD",
+    z.boolean().default(false).describe("OLLAMA_SCHED_SPREAD: over all devices, also where one would do."),
+    null,
+  ),
+  gpuOverhead: option(
+    "OLLAMA_GPU_OVERHEAD",
+    z.int().min(0).optional().describe("OLLAMA_GPU_OVERHEAD: bytes of each device that are left alone."),
+    null,
+  ),
 };
+
+const shape = { engine: z.literal("ollama"), ...keysOf(options), ...backendBase(16_384) };
 
 const schema = z.strictObject(shape);
 type OllamaModel = z.infer<typeof schema>;
@@ -72,18 +110,6 @@ const protocols: Protocol[] = [
   { path: "/v1/responses", how: "native", why: "Ollama serves it without storing answers." },
   { path: "/v1/embeddings", how: "native", why: "With mode: embedding." },
   { path: "/v1/rerank", how: "none", why: "Ollama has no such route." },
-];
-
-const OWNED_ENV = [
-  "OLLAMA_HOST",
-  "OLLAMA_MODELS",
-  "OLLAMA_KEEP_ALIVE",
-  "OLLAMA_CONTEXT_LENGTH",
-  "OLLAMA_NUM_PARALLEL",
-  "OLLAMA_MAX_LOADED_MODELS",
-  "OLLAMA_FLASH_ATTENTION",
-  "OLLAMA_KV_CACHE_TYPE",
-  "OLLAMA_LOAD_TIMEOUT",
 ];
 
 /** Pulls the model by a server that lives only for that; Ollama resumes and shares layers by itself. */
@@ -117,24 +143,19 @@ function container(model: OllamaModel, context: EngineContext): EngineContainer 
     entrypoint: ["bash", "/etc/gpubox/entrypoint.sh"],
     command: [model.model, ...(model.mode === "embedding" ? ["load"] : [])],
     env: {
-      // It makes a key pair at the first start, also where it never goes anywhere.
-      HOME: CACHE,
-      OLLAMA_HOST: `0.0.0.0:${context.port}`,
-      OLLAMA_MODELS: "/models",
-      OLLAMA_NOPRUNE: "1",
-      // Else names that end in -cloud leave the box.
-      OLLAMA_NO_CLOUD: "1",
-      OLLAMA_KEEP_ALIVE: "-1",
-      OLLAMA_MAX_LOADED_MODELS: "1",
-      OLLAMA_LOAD_TIMEOUT: `${ready}s`,
-      OLLAMA_CONTEXT_LENGTH: String(model.contextLength),
-      OLLAMA_NUM_PARALLEL: String(model.numParallel),
-      ...(model.flashAttention === undefined
-        ? {}
-        : { OLLAMA_FLASH_ATTENTION: model.flashAttention ? "1" : "0" }),
-      ...(model.kvCacheType ? { OLLAMA_KV_CACHE_TYPE: model.kvCacheType } : {}),
-      ...(model.schedSpread ? { OLLAMA_SCHED_SPREAD: "1" } : {}),
-      ...(model.gpuOverhead ? { OLLAMA_GPU_OVERHEAD: String(model.gpuOverhead) } : {}),
+      ...environmentOf(options, {
+        ...model,
+        home: CACHE,
+        host: `0.0.0.0:${context.port}`,
+        models: "/models",
+        noPrune: true,
+        noCloud: true,
+        keepAlive: -1,
+        maxLoadedModels: 1,
+        loadTimeout: `${ready}s`,
+        flashAttention: model.flashAttention === undefined ? undefined : Number(model.flashAttention),
+        gpuOverhead: model.gpuOverhead || undefined,
+      }),
       ...env,
       ...model.env,
     },
@@ -175,7 +196,7 @@ function check(model: OllamaModel, path: string, { host, locked }: CheckContext)
           },
         ]
       : []),
-    ...checkEnv(model.env, OWNED_ENV, path),
+    ...checkEnv(model.env, Object.keys(ownedNames(options)), path),
     ...(model.kvCacheType && model.kvCacheType !== "f16" && model.flashAttention === false
       ? [
           {

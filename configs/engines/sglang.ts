@@ -8,10 +8,13 @@ import {
   bashHealth,
   checkDevices,
   checkExtraArgs,
+  commandOf,
   declaredShare,
   deviceAccess,
-  flags,
-  flagsOf,
+  keysOf,
+  option,
+  ownedNames,
+  planned,
   readySeconds,
 } from "./container";
 import {
@@ -31,57 +34,93 @@ import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { checkContext, checkTensorParallel } from "./shape";
 import { checkRepository, isGguf, modelOf, modelSource, weightsDirectory } from "./source";
 
-const shape = {
-  engine: z.literal("sglang"),
-  model: modelSource.describe("Safetensors: hf://owner/repo[@revision], or file:///directory/on/the/host."),
-  mode: modeOption(["chat", "completion", "embedding"]),
-  contextLength: z
-    .int()
-    .positive()
-    .optional()
-    .describe("--context-length in tokens. Default: the model's own."),
-  tensorParallelSize: z
-    .int()
-    .positive()
-    .optional()
-    .describe("--tensor-parallel-size. Default: the number of gpu.devices."),
-  memFractionStatic: z
-    .number()
-    .positive()
-    .max(0.98)
-    .optional()
-    .describe(
-      "--mem-fraction-static: share, for weights and KV cache, of the memory that is free when it starts. Default: gpu.memoryGiB by the device's, else SGLang's own.",
-    ),
-  maxTotalTokens: z
-    .int()
-    .positive()
-    .optional()
-    .describe("--max-total-tokens: tokens in the KV cache, a hard limit."),
-  maxRunningRequests: z.int().positive().optional().describe("--max-running-requests."),
-  chunkedPrefillSize: z.int().optional().describe("--chunked-prefill-size; -1 turns it off."),
-  kvCacheDtype: z.string().optional().describe("--kv-cache-dtype: auto, fp8_e5m2, fp8_e4m3, …"),
-  dtype: z.enum(["auto", "half", "float16", "bfloat16", "float", "float32"]).optional().describe("--dtype."),
-  quantization: z.string().optional().describe("--quantization. Default: what the model's config says."),
-  disableRadixCache: z
-    .boolean()
-    .default(false)
-    .describe("--disable-radix-cache: no reuse of shared beginnings."),
-  disableCudaGraph: z
-    .boolean()
-    .default(false)
-    .describe(
+const count = z.int().positive().optional();
+const off = z.boolean().default(false);
+
+/** Every flag of SGLang's server that gpubox writes, in the order of the command line. */
+const options = {
+  config: planned("--config", ""),
+  model: option(
+    "--model-path --model --revision",
+    modelSource.describe("Safetensors: hf://owner/repo[@revision], or file:///directory/on/the/host."),
+  ),
+  servedModelName: planned("--served-model-name", ""),
+  host: planned("--host", ""),
+  port: planned("--port", ""),
+  enableMetrics: planned("--enable-metrics", ""),
+  mode: option("--is-embedding", modeOption(["chat", "completion", "embedding"])),
+  contextLength: option(
+    "--context-length",
+    count.describe("--context-length in tokens. Default: the model's own."),
+  ),
+  tensorParallelSize: option(
+    "--tensor-parallel-size --tp-size",
+    count.describe("--tensor-parallel-size. Default: the number of gpu.devices."),
+  ),
+  memFractionStatic: option(
+    "--mem-fraction-static",
+    z
+      .number()
+      .positive()
+      .max(0.98)
+      .optional()
+      .describe(
+        "--mem-fraction-static: share, for weights and KV cache, of the memory that is free when it starts. Default: gpu.memoryGiB by the device's, else SGLang's own.",
+      ),
+  ),
+  maxTotalTokens: option(
+    "--max-total-tokens",
+    count.describe("--max-total-tokens: tokens in the KV cache, a hard limit."),
+  ),
+  maxRunningRequests: option("--max-running-requests", count.describe("--max-running-requests.")),
+  chunkedPrefillSize: option(
+    "--chunked-prefill-size",
+    z.int().optional().describe("--chunked-prefill-size; -1 turns it off."),
+  ),
+  kvCacheDtype: option(
+    "--kv-cache-dtype",
+    z.string().optional().describe("--kv-cache-dtype: auto, fp8_e5m2, fp8_e4m3, …"),
+  ),
+  dtype: option(
+    "--dtype",
+    z.enum(["auto", "half", "float16", "bfloat16", "float", "float32"]).optional().describe("--dtype."),
+  ),
+  quantization: option(
+    "--quantization",
+    z.string().optional().describe("--quantization. Default: what the model's config says."),
+  ),
+  disableRadixCache: option(
+    "--disable-radix-cache",
+    off.describe("--disable-radix-cache: no reuse of shared beginnings."),
+  ),
+  disableCudaGraph: option(
+    "--disable-decode-cuda-graph --disable-cuda-graph",
+    off.describe(
       "--disable-decode-cuda-graph, --disable-prefill-cuda-graph: slower, starts sooner, takes less.",
     ),
-  enableMultimodal: z.boolean().default(false).describe("--enable-multimodal: images, for models that see."),
-  trustRemoteCode: z
-    .boolean()
-    .default(false)
-    .describe("--trust-remote-code: runs Python of the model's repository."),
+  ),
+  disablePrefillCudaGraph: planned("--disable-prefill-cuda-graph", "disableCudaGraph"),
+  enableMultimodal: option(
+    "--enable-multimodal",
+    off.describe("--enable-multimodal: images, for models that see."),
+  ),
+  trustRemoteCode: option(
+    "--trust-remote-code",
+    off.describe("--trust-remote-code: runs Python of the model's repository."),
+  ),
   ...parserOptions("--tool-call-parser", "--reasoning-parser"),
-  loraPaths: loraOption,
-  maxLorasPerBatch: z.int().positive().optional().describe("--max-loras-per-batch."),
-  speculativeAlgorithm: z.string().optional().describe("--speculative-algorithm: EAGLE3, NEXTN, NGRAM, …"),
+  enableLora: planned("--enable-lora", "loraPaths"),
+  loraPaths: option("--lora-paths", loraOption),
+  maxLorasPerBatch: option("--max-loras-per-batch", count.describe("--max-loras-per-batch.")),
+  speculativeAlgorithm: option(
+    "--speculative-algorithm",
+    z.string().optional().describe("--speculative-algorithm: EAGLE3, NEXTN, NGRAM, …"),
+  ),
+};
+
+const shape = {
+  engine: z.literal("sglang"),
+  ...keysOf(options),
   stopGraceSeconds: z
     .int()
     .min(30)
@@ -98,23 +137,8 @@ type SglangModel = z.infer<typeof schema>;
 /** Compilation, CUDA graphs and the first generation. */
 const COMPILE_SECONDS = 300;
 
-const OWNED: Record<string, string> = {
-  ...flagsOf(shape),
-  "--model-path": "model",
-  "--revision": "model",
-  "--is-embedding": "mode",
-  "--tp-size": "tensorParallelSize",
-  "--disable-decode-cuda-graph": "disableCudaGraph",
-  "--disable-prefill-cuda-graph": "disableCudaGraph",
-  "--enable-lora": "loraPaths",
-  "--config": "",
-  "--host": "",
-  "--port": "",
-  "--served-model-name": "",
-  "--api-key": "",
-  "--admin-api-key": "",
-  "--enable-metrics": "",
-};
+/** Flags that `extraArgs` may not set. */
+const OWNED = ownedNames(options, ["--api-key", "--admin-api-key"]);
 
 const protocols: Protocol[] = [
   { path: "/v1/chat/completions", how: "native", why: "SGLang's own route." },
@@ -139,7 +163,7 @@ function container(model: SglangModel, context: EngineContext): EngineContainer 
   const lora = loraModules(model.loraPaths, context);
   const parsers = parsersOf(model, sglangParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
-  const planned = declaredShare(model.gpu, context.host);
+  const knobs = context.knobs?.args;
   const ranks = model.tensorParallelSize ?? model.gpu?.devices.length ?? 1;
   const role = image(model, context.host);
   return {
@@ -153,35 +177,27 @@ function container(model: SglangModel, context: EngineContext): EngineContainer 
     readOnly: false,
     entrypoint: ["python3", "-m", "sglang.launch_server"],
     command: [
-      ...flags({
-        "--config": "/etc/gpubox/sglang.yaml",
-        "--model-path": weights.path,
-        "--served-model-name": context.name,
-        "--host": "0.0.0.0",
-        "--port": context.port,
-        "--enable-metrics": true,
-        "--is-embedding": model.mode === "embedding",
-        "--context-length": model.contextLength,
-        "--tensor-parallel-size": ranks > 1 ? ranks : undefined,
-        "--mem-fraction-static":
-          model.memFractionStatic ?? context.knobs?.args["--mem-fraction-static"] ?? planned,
-        "--max-total-tokens": model.maxTotalTokens ?? context.knobs?.args["--max-total-tokens"],
-        "--max-running-requests": model.maxRunningRequests,
-        "--chunked-prefill-size": model.chunkedPrefillSize ?? context.knobs?.args["--chunked-prefill-size"],
-        "--kv-cache-dtype": model.kvCacheDtype,
-        "--dtype": model.dtype,
-        "--quantization": model.quantization,
-        "--disable-radix-cache": model.disableRadixCache,
-        "--disable-decode-cuda-graph": model.disableCudaGraph,
-        "--disable-prefill-cuda-graph": model.disableCudaGraph,
-        "--enable-multimodal": model.enableMultimodal,
-        "--trust-remote-code": model.trustRemoteCode,
-        "--tool-call-parser": parsers.tools,
-        "--reasoning-parser": parsers.reasoning,
-        "--enable-lora": lora.modules.length > 0,
-        "--lora-paths": lora.modules,
-        "--max-loras-per-batch": model.maxLorasPerBatch,
-        "--speculative-algorithm": model.speculativeAlgorithm,
+      ...commandOf(options, {
+        ...model,
+        config: "/etc/gpubox/sglang.yaml",
+        model: weights.path,
+        servedModelName: context.name,
+        host: "0.0.0.0",
+        port: context.port,
+        enableMetrics: true,
+        mode: model.mode === "embedding",
+        tensorParallelSize: ranks > 1 ? ranks : undefined,
+        memFractionStatic:
+          model.memFractionStatic ??
+          knobs?.["--mem-fraction-static"] ??
+          declaredShare(model.gpu, context.host),
+        maxTotalTokens: model.maxTotalTokens ?? knobs?.["--max-total-tokens"],
+        chunkedPrefillSize: model.chunkedPrefillSize ?? knobs?.["--chunked-prefill-size"],
+        disablePrefillCudaGraph: model.disableCudaGraph,
+        toolCallParser: parsers.tools,
+        reasoningParser: parsers.reasoning,
+        enableLora: lora.modules.length > 0,
+        loraPaths: lora.modules,
       }),
       ...model.extraArgs,
     ],

@@ -10,8 +10,15 @@ import {
   checkDevices,
   checkEnv,
   checkExtraArgs,
+  commandOf,
   deviceAccess,
+  environmentOf,
+  keysOf,
+  option,
+  ownedNames,
+  planned,
   readySeconds,
+  setting,
 } from "./container";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import type { EngineFeatures } from "./features";
@@ -19,20 +26,36 @@ import { modelInfo } from "./info";
 import { CACHE, WITH_ENV } from "./python";
 import { checkRepository, isGguf, modelOf, modelSource, parseSource, weightsDirectory } from "./source";
 
-const shape = {
-  engine: z.literal("speaches"),
-  model: modelSource.describe(
-    "hf://owner/repo[@revision]: a faster-whisper model, or Kokoro or Piper for speech.",
+/** Every flag of uvicorn that gpubox writes after the program's name. */
+const flagOptions = { host: planned("--host", ""), port: planned("--port", "") };
+
+/** Every variable of speaches that gpubox writes, in the order of the environment. */
+const options = {
+  model: setting(
+    modelSource.describe(
+      "hf://owner/repo[@revision]: a faster-whisper model, or Kokoro or Piper for speech.",
+    ),
   ),
-  mode: modeOption(["audio_transcription", "audio_speech"]),
-  computeType: z.string().optional().describe("WHISPER__COMPUTE_TYPE: default, float16, int8, …"),
-  modelTtl: z
-    .int()
-    .min(-1)
-    .default(-1)
-    .describe("Seconds without a request until the model is unloaded; -1: never."),
-  ...backendBase(8192),
+  mode: setting(modeOption(["audio_transcription", "audio_speech"])),
+  home: planned("HOME"),
+  hubCache: planned("HF_HUB_CACHE", ""),
+  hubOffline: planned("HF_HUB_OFFLINE"),
+  doNotTrack: planned("DO_NOT_TRACK"),
+  enableUi: planned("ENABLE_UI", ""),
+  speechToTextTtl: planned("STT_MODEL_TTL"),
+  textToSpeechTtl: planned("TTS_MODEL_TTL"),
+  inferenceDevice: planned("WHISPER__INFERENCE_DEVICE"),
+  computeType: option(
+    "WHISPER__COMPUTE_TYPE",
+    z.string().optional().describe("WHISPER__COMPUTE_TYPE: default, float16, int8, …"),
+    null,
+  ),
+  modelTtl: setting(
+    z.int().min(-1).default(-1).describe("Seconds without a request until the model is unloaded; -1: never."),
+  ),
 };
+
+const shape = { engine: z.literal("speaches"), ...keysOf(options), ...backendBase(8192) };
 
 const schema = z.strictObject(shape);
 type SpeachesModel = z.infer<typeof schema>;
@@ -40,7 +63,10 @@ type SpeachesModel = z.infer<typeof schema>;
 /** `ubuntu` in the image. */
 const UBUNTU = "1000:1000";
 
-const OWNED_ENV = ["API_KEY", "PRELOAD_MODELS", "ENABLE_UI", "UVICORN_HOST", "UVICORN_PORT", "HF_HUB_CACHE"];
+/** Variables that `env` may not set: those of the table, the key, and what would load other models or listen elsewhere. */
+const OWNED_ENV = Object.keys(
+  ownedNames(options, ["API_KEY", "PRELOAD_MODELS", "UVICORN_HOST", "UVICORN_PORT"]),
+);
 
 const protocols: Protocol[] = [
   {
@@ -58,7 +84,6 @@ function image(model: SpeachesModel, host: HostConfig) {
 function container(model: SpeachesModel, context: EngineContext): EngineContainer {
   const weights = weightsDirectory(model.model, context, SPEECH);
   const { env: deviceEnv, ...devices } = deviceAccess(model.gpu, context.host);
-  const ttl = String(model.modelTtl);
   return {
     ...devices,
     image: image(model, context.host),
@@ -73,19 +98,21 @@ function container(model: SpeachesModel, context: EngineContext): EngineContaine
     ],
     command: [
       ...["uvicorn", "--factory", "speaches.main:create_app"],
-      ...["--host", "0.0.0.0", "--port", String(context.port)],
+      ...commandOf(flagOptions, { host: "0.0.0.0", port: context.port }),
       ...model.extraArgs,
     ],
     env: {
-      HOME: CACHE,
-      HF_HUB_CACHE: "/tmp/hub",
-      HF_HUB_OFFLINE: "1",
-      DO_NOT_TRACK: "1",
-      ENABLE_UI: "false",
-      STT_MODEL_TTL: ttl,
-      TTS_MODEL_TTL: ttl,
-      WHISPER__INFERENCE_DEVICE: model.gpu ? "cuda" : "cpu",
-      ...(model.computeType ? { WHISPER__COMPUTE_TYPE: model.computeType } : {}),
+      ...environmentOf(options, {
+        home: CACHE,
+        hubCache: "/tmp/hub",
+        hubOffline: true,
+        doNotTrack: true,
+        enableUi: "false",
+        speechToTextTtl: model.modelTtl,
+        textToSpeechTtl: model.modelTtl,
+        inferenceDevice: model.gpu ? "cuda" : "cpu",
+        computeType: model.computeType || undefined,
+      }),
       ...deviceEnv,
       ...model.env,
     },
@@ -137,7 +164,7 @@ function check(model: SpeachesModel, path: string, { host }: CheckContext): Prob
       : []),
     ...checkRepository(model.model, path),
     ...checkDevices("speaches", model.gpu, host, path, ["cpu", "nvidia"]),
-    ...checkExtraArgs(model.extraArgs, { "--host": "", "--port": "", "--factory": "" }, path),
+    ...checkExtraArgs(model.extraArgs, ownedNames(flagOptions, ["--factory"]), path),
     ...checkEnv(model.env, OWNED_ENV, path),
   ];
 }

@@ -9,10 +9,14 @@ import {
   bashHealth,
   checkDevices,
   checkExtraArgs,
+  commandOf,
   deviceAccess,
-  flags,
-  flagsOf,
+  keysOf,
+  option,
+  ownedNames,
+  planned,
   readySeconds,
+  setting,
 } from "./container";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import type { EngineFeatures } from "./features";
@@ -20,29 +24,51 @@ import { modelInfo } from "./info";
 import { WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { checkRepository, isGguf, modelSource, weightsDirectory } from "./source";
 
+const count = z.int().positive().optional();
+
+/** Every flag of the router that gpubox writes, in the order of the command line. */
+const options = {
+  model: option(
+    "--model-id --revision",
+    modelSource.describe("Safetensors: hf://owner/repo[@revision], or file:///directory/on/the/host."),
+  ),
+  mode: setting(modeOption(["embedding", "rerank"])),
+  servedModelName: planned("--served-model-name", ""),
+  hostname: planned("--hostname", ""),
+  port: planned("--port -p", ""),
+  dtype: option(
+    "--dtype",
+    z
+      .enum(["float16", "float32"])
+      .optional()
+      .describe("--dtype. Default: float16 on a GPU, float32 on the CPU."),
+  ),
+  pooling: option(
+    "--pooling",
+    z
+      .enum(["cls", "mean", "splade", "last-token"])
+      .optional()
+      .describe("--pooling: how an embedding is made of its tokens. Default: the model's."),
+  ),
+  maxConcurrentRequests: option(
+    "--max-concurrent-requests",
+    count.describe("--max-concurrent-requests. Default: 512."),
+  ),
+  maxBatchTokens: option("--max-batch-tokens", count.describe("--max-batch-tokens. Default: 16384.")),
+  maxClientBatchSize: option(
+    "--max-client-batch-size",
+    count.describe("--max-client-batch-size: texts a request. Default: 32."),
+  ),
+  autoTruncate: option(
+    "--auto-truncate",
+    z.boolean().default(false).describe("--auto-truncate: cuts texts that are too long, else refuses them."),
+  ),
+  jsonOutput: planned("--json-output"),
+};
+
 const shape = {
   engine: z.literal("text-embeddings-inference"),
-  model: modelSource.describe("Safetensors: hf://owner/repo[@revision], or file:///directory/on/the/host."),
-  mode: modeOption(["embedding", "rerank"]),
-  dtype: z
-    .enum(["float16", "float32"])
-    .optional()
-    .describe("--dtype. Default: float16 on a GPU, float32 on the CPU."),
-  pooling: z
-    .enum(["cls", "mean", "splade", "last-token"])
-    .optional()
-    .describe("--pooling: how an embedding is made of its tokens. Default: the model's."),
-  maxConcurrentRequests: z.int().positive().optional().describe("--max-concurrent-requests. Default: 512."),
-  maxBatchTokens: z.int().positive().optional().describe("--max-batch-tokens. Default: 16384."),
-  maxClientBatchSize: z
-    .int()
-    .positive()
-    .optional()
-    .describe("--max-client-batch-size: texts a request. Default: 32."),
-  autoTruncate: z
-    .boolean()
-    .default(false)
-    .describe("--auto-truncate: cuts texts that are too long, else refuses them."),
+  ...keysOf(options),
   ...backendBase(4096),
 };
 
@@ -64,16 +90,8 @@ const IMAGES: Record<string, ImageRole> = {
   "12.1": "tei-121",
 };
 
-const OWNED: Record<string, string> = {
-  ...flagsOf(shape),
-  "--model-id": "model",
-  "--revision": "model",
-  "--served-model-name": "",
-  "--hostname": "",
-  "--port": "",
-  "-p": "",
-  "--api-key": "",
-};
+/** Flags that `extraArgs` may not set. */
+const OWNED = ownedNames(options, ["--api-key"]);
 
 const protocols: Protocol[] = [
   { path: "/v1/chat/completions", how: "none", why: "It embeds and reranks only." },
@@ -102,18 +120,14 @@ function container(model: TeiModel, context: EngineContext): EngineContainer {
     entrypoint: WITH_ENV_COMMAND,
     command: [
       "text-embeddings-router",
-      ...flags({
-        "--model-id": weights.path,
-        "--served-model-name": context.name,
-        "--hostname": "0.0.0.0",
-        "--port": context.port,
-        "--dtype": model.dtype,
-        "--pooling": model.mode === "embedding" ? model.pooling : undefined,
-        "--max-concurrent-requests": model.maxConcurrentRequests,
-        "--max-batch-tokens": model.maxBatchTokens,
-        "--max-client-batch-size": model.maxClientBatchSize,
-        "--auto-truncate": model.autoTruncate,
-        "--json-output": true,
+      ...commandOf(options, {
+        ...model,
+        model: weights.path,
+        servedModelName: context.name,
+        hostname: "0.0.0.0",
+        port: context.port,
+        pooling: model.mode === "embedding" ? model.pooling : undefined,
+        jsonOutput: true,
       }),
       ...model.extraArgs,
     ],

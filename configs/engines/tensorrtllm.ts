@@ -3,7 +3,19 @@ import { z } from "zod";
 import type { Problem } from "../kit/problems";
 import { configFile } from "../kit/text";
 import { backendBase, modeOption } from "../schema/model";
-import { bashHealth, checkDevices, checkExtraArgs, deviceAccess, flags, readySeconds } from "./container";
+import {
+  bashHealth,
+  checkDevices,
+  checkExtraArgs,
+  commandOf,
+  deviceAccess,
+  keysOf,
+  option,
+  ownedNames,
+  planned,
+  readySeconds,
+  setting,
+} from "./container";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import { checkParsers, parserOptions, parsersOf } from "./families";
 import type { EngineFeatures } from "./features";
@@ -13,36 +25,59 @@ import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { checkContext, checkTensorParallel } from "./shape";
 import { checkRepository, isGguf, modelSource, weightsDirectory } from "./source";
 
+const count = z.int().positive().optional();
+const off = z.boolean().default(false);
+
+/** Every flag of trtllm-serve that gpubox writes, in the order of the command line. */
+const options = {
+  // The command names it before its flags.
+  model: setting(
+    modelSource.describe("Safetensors: hf://owner/repo[@revision], or file:///directory/on/the/host."),
+    "--revision",
+  ),
+  mode: setting(modeOption(["chat", "completion"])),
+  servedModelName: planned("--served_model_name", ""),
+  host: planned("--host", ""),
+  port: planned("--port", ""),
+  backend: planned("--backend", ""),
+  tpSize: option("--tp_size", count.describe("--tp_size. Default: the number of gpu.devices.")),
+  maxSeqLen: option(
+    "--max_seq_len",
+    count.describe("--max_seq_len: longest context in tokens. Default: the model's own."),
+  ),
+  maxBatchSize: option("--max_batch_size", count.describe("--max_batch_size: requests in one batch.")),
+  maxNumTokens: option("--max_num_tokens", count.describe("--max_num_tokens: tokens in one batch.")),
+  kvCacheFreeGpuMemoryFraction: option(
+    "--kv_cache_free_gpu_memory_fraction --free_gpu_memory_fraction",
+    z
+      .number()
+      .positive()
+      .max(0.98)
+      .optional()
+      .describe(
+        "--kv_cache_free_gpu_memory_fraction: share, for the KV cache, of what is free after the weights. Default: 0.9.",
+      ),
+  ),
+  enableChunkedPrefill: option("--enable_chunked_prefill", off.describe("--enable_chunked_prefill.")),
+  trustRemoteCode: option(
+    "--trust_remote_code",
+    off.describe("--trust_remote_code: runs Python of the model's repository."),
+  ),
+  ...parserOptions("--tool_parser", "--reasoning_parser"),
+  config: option(
+    "--config --extra_llm_api_options",
+    z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe(
+        "--config: TensorRT-LLM's own YAML: kv_cache_config, speculative_config, cuda_graph_config, …",
+      ),
+  ),
+};
+
 const shape = {
   engine: z.literal("tensorrt-llm"),
-  model: modelSource.describe("Safetensors: hf://owner/repo[@revision], or file:///directory/on/the/host."),
-  mode: modeOption(["chat", "completion"]),
-  maxSeqLen: z
-    .int()
-    .positive()
-    .optional()
-    .describe("--max_seq_len: longest context in tokens. Default: the model's own."),
-  tpSize: z.int().positive().optional().describe("--tp_size. Default: the number of gpu.devices."),
-  maxBatchSize: z.int().positive().optional().describe("--max_batch_size: requests in one batch."),
-  maxNumTokens: z.int().positive().optional().describe("--max_num_tokens: tokens in one batch."),
-  kvCacheFreeGpuMemoryFraction: z
-    .number()
-    .positive()
-    .max(0.98)
-    .optional()
-    .describe(
-      "--kv_cache_free_gpu_memory_fraction: share, for the KV cache, of what is free after the weights. Default: 0.9.",
-    ),
-  enableChunkedPrefill: z.boolean().default(false).describe("--enable_chunked_prefill."),
-  trustRemoteCode: z
-    .boolean()
-    .default(false)
-    .describe("--trust_remote_code: runs Python of the model's repository."),
-  ...parserOptions("--tool_parser", "--reasoning_parser"),
-  config: z
-    .record(z.string(), z.unknown())
-    .optional()
-    .describe("--config: TensorRT-LLM's own YAML: kv_cache_config, speculative_config, cuda_graph_config, …"),
+  ...keysOf(options),
   shmMiB: z.int().min(64).default(16_384).describe("Shared memory in MiB."),
   ...backendBase(32_768),
 };
@@ -53,25 +88,8 @@ type TensorRtLlmModel = z.infer<typeof schema>;
 /** Warm-up, autotuning and CUDA graphs. */
 const COMPILE_SECONDS = 600;
 
-const OWNED: Record<string, string> = {
-  "--host": "",
-  "--port": "",
-  "--backend": "",
-  "--served_model_name": "",
-  "--revision": "model",
-  "--config": "config",
-  "--extra_llm_api_options": "config",
-  "--tp_size": "tpSize",
-  "--max_seq_len": "maxSeqLen",
-  "--max_batch_size": "maxBatchSize",
-  "--max_num_tokens": "maxNumTokens",
-  "--kv_cache_free_gpu_memory_fraction": "kvCacheFreeGpuMemoryFraction",
-  "--free_gpu_memory_fraction": "kvCacheFreeGpuMemoryFraction",
-  "--enable_chunked_prefill": "enableChunkedPrefill",
-  "--trust_remote_code": "trustRemoteCode",
-  "--tool_parser": "toolCallParser",
-  "--reasoning_parser": "reasoningParser",
-};
+/** Flags that `extraArgs` may not set. */
+const OWNED = ownedNames(options);
 
 const protocols: Protocol[] = [
   { path: "/v1/chat/completions", how: "native", why: "trtllm-serve's own route." },
@@ -98,6 +116,8 @@ function container(model: TensorRtLlmModel, context: EngineContext): EngineConta
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const ranks = model.tpSize ?? model.gpu?.devices.length ?? 1;
   const config = configOf(model, context);
+  // An entry that sizes its cache itself keeps its own settings.
+  const knobs = model.kvCacheFreeGpuMemoryFraction ? undefined : context.knobs?.args;
   return {
     ...devices,
     image: "tensorrt-llm",
@@ -107,22 +127,20 @@ function container(model: TensorRtLlmModel, context: EngineContext): EngineConta
     entrypoint: ["trtllm-serve"],
     command: [
       weights.path,
-      ...flags({
-        "--served_model_name": context.name,
-        "--host": "0.0.0.0",
-        "--port": context.port,
-        "--backend": "pytorch",
-        "--tp_size": ranks > 1 ? ranks : undefined,
-        "--max_seq_len": model.maxSeqLen,
-        "--max_batch_size": model.maxBatchSize,
-        "--max_num_tokens": model.maxNumTokens,
-        "--kv_cache_free_gpu_memory_fraction": model.kvCacheFreeGpuMemoryFraction,
-        ...(model.kvCacheFreeGpuMemoryFraction ? {} : context.knobs?.args),
-        "--enable_chunked_prefill": model.enableChunkedPrefill,
-        "--trust_remote_code": model.trustRemoteCode,
-        "--tool_parser": parsers.tools,
-        "--reasoning_parser": parsers.reasoning,
-        "--config": config ? `/etc/gpubox/${CONFIG}` : undefined,
+      ...commandOf(options, {
+        ...model,
+        servedModelName: context.name,
+        host: "0.0.0.0",
+        port: context.port,
+        backend: "pytorch",
+        tpSize: ranks > 1 ? ranks : undefined,
+        maxBatchSize: knobs?.["--max_batch_size"] ?? model.maxBatchSize,
+        maxNumTokens: knobs?.["--max_num_tokens"] ?? model.maxNumTokens,
+        kvCacheFreeGpuMemoryFraction:
+          knobs?.["--kv_cache_free_gpu_memory_fraction"] ?? model.kvCacheFreeGpuMemoryFraction,
+        toolCallParser: parsers.tools,
+        reasoningParser: parsers.reasoning,
+        config: config ? `/etc/gpubox/${CONFIG}` : undefined,
       }),
       ...model.extraArgs,
     ],

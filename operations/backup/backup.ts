@@ -9,22 +9,22 @@ import { putIntoRestic } from "./restic";
 import { directoryOf, newFolder, prune, type Store, settle } from "./store";
 
 /**
- * Backs a stack up: its database, the salt key's fingerprint, its config with the secrets encrypted, and the config of the
- * gateway that serves. What is kept too long goes afterwards.
+ * Backs up a stack: its database, the salt key's fingerprint, its config with encrypted secrets, and the serving
+ * gateway's config. Then removes backups beyond the number to keep.
  *
- * @param reason for people who choose one later
- * @returns its folder; undefined where the database holds nothing, and where it went into a repository
- * @throws UserError when any part of it cannot be written; nothing of it is left then
+ * @param reason shown to people who choose a backup later
+ * @returns its folder; undefined when the database is empty, and for a backup in a repository
+ * @throws UserError when any part cannot be written; the unfinished backup is removed
  */
 export async function backUp(store: Store, reason: string, log: Log): Promise<string | undefined> {
   const { job, projectDir } = store;
   if (await hasNoTables(job)) {
-    log("  the database holds nothing yet: no backup is needed");
+    log("  the database is empty: no backup is needed");
     return undefined;
   }
   const folder = newFolder(store);
   try {
-    // Taken before the dump, so that nothing in it is newer than its name says.
+    // Before the dump, so that the backup contains nothing newer than its name says.
     const madeAt = new Date().toISOString();
     const tables = await dump(job, join(folder, DUMP));
     const config = projectPaths(projectDir).stackConfig(job.stack);
@@ -70,10 +70,10 @@ export async function backUp(store: Store, reason: string, log: Log): Promise<st
 async function tellMonitors({ job }: Store, log: Log): Promise<void> {
   if (!job.tell) return;
   const { code, stderr } = await dockerAt(job.docker).script(job.tell);
-  if (code !== 0) log(`  the monitors were not told of it: ${stderr.trim()}`);
+  if (code !== 0) log(`  the monitors could not record it: ${stderr.trim()}`);
 }
 
-/** Image and rendered config of a gateway that runs; undefined where none does. */
+/** Image and rendered config of a running gateway; undefined when none runs. */
 async function servingGateway({ job }: Store): Promise<{ image: string; config: string } | undefined> {
   const docker = dockerAt(job.docker);
   const filters = labelFilters([`gpubox.stack=${job.stack}`, "gpubox.role=gateway"]);

@@ -9,28 +9,28 @@ import { openPlainFile } from "./plainFile";
 import { SIGNATURE } from "./signature";
 import { requireSpace } from "./space";
 
-/** A backup whose files are, byte for byte, what its manifest says. Only {@link withChecked} makes one. */
+/** A backup whose files match its manifest byte for byte. Only {@link withChecked} makes one. */
 export interface CheckedBackup {
-  /** A copy that nobody but this user can change. */
+  /** A copy that only this user can change. */
   folder: string;
   manifest: Manifest;
-  /** False: nobody vouches for the manifest. */
+  /** False when nobody vouches for the manifest. */
   signed: boolean;
 }
 
 /** How to check a backup. */
 export interface Trust {
   signingKey: string;
-  /** Take a backup without a signature; a wrong one is refused all the same. */
+  /** Accept a backup without a signature. A wrong signature is refused all the same. */
   unsigned?: boolean;
 }
 
 /**
- * Copies a backup to where nobody else can write, checks signature, sizes and digests as it does so, and lends the copy.
- * The place where it lies is somebody else's: what was checked there could be another thing by the time it is used.
+ * Copies a backup to a private directory, checks signature, sizes and digests on the way, and lends the copy. Whoever
+ * owns the original place could swap files between check and use.
  *
- * @param staging directory for the copy, of this user alone
- * @throws UserError before anything but this program has read a byte of the backup
+ * @param staging directory for the copy, which only this user can read
+ * @throws UserError before any other program has read a byte of the backup
  */
 export async function withChecked<T>(
   staging: string,
@@ -41,13 +41,13 @@ export async function withChecked<T>(
   const { parse, signature } = readManifest(from, trust.signingKey);
   if (signature === "wrong")
     throw new UserError(
-      `The backup ${from} is not as it was written, or was made with another salt key: its signature is wrong.`,
+      `The backup ${from} was changed, or was made with another salt key: its signature is wrong.`,
       "Take another backup, or restore it on a box with that salt key (docs/state.md).",
     );
   if (signature === "missing" && !trust.unsigned)
     throw new UserError(
-      `The backup ${from} is not signed: it is older than signatures, or somebody took its signature away.`,
-      "Take another backup. If you know where it has been since it was made, add --unsigned (docs/backup.md).",
+      `The backup ${from} is not signed: it is older than signatures, or somebody removed its signature.`,
+      "Take another backup. If you know that nobody touched it, add --unsigned (docs/backup.md).",
     );
   const manifest = parse();
   const files = Object.entries(manifest.files).flatMap(([name, facts]) =>
@@ -71,14 +71,14 @@ export async function withChecked<T>(
   }
 }
 
-/** A manifest of the first format names only the dump, so other files are ignored. */
+/** A manifest of the first format lists only the dump, so other files are ignored. */
 function refuseOthers(from: string, { format, files }: Manifest): void {
   const known = [MANIFEST, SIGNATURE, ...Object.keys(files)];
   const others = readdirSync(from).filter((name) => !known.includes(name));
   if (format === 1 || others.length === 0) return;
   throw new UserError(
-    `The backup ${from} holds what it did not when it was made: ${JSON.stringify(others.sort()[0])}.`,
-    "Take that away, or take another backup.",
+    `The backup ${from} contains a file that its manifest does not list: ${JSON.stringify(others.sort()[0])}.`,
+    "Remove that file, or take another backup.",
   );
 }
 
@@ -88,7 +88,7 @@ function refuseOtherSize(path: string, bytes: number): void {
   if (opened.bytes !== bytes) throw damaged(path);
 }
 
-/** Copies what was opened, never more than the manifest says, and returns its digest. */
+/** Copies an opened file, never more than the manifest's size, and returns its digest. */
 async function copy(from: string, to: string, atMost: number): Promise<string> {
   const { file } = openPlainFile(from);
   const hash = createHash("sha256");
@@ -109,5 +109,5 @@ async function copy(from: string, to: string, atMost: number): Promise<string> {
 }
 
 function damaged(path: string): UserError {
-  return new UserError(`${path} is damaged: it is not what was written.`, "Take another backup.");
+  return new UserError(`${path} is damaged: its content changed.`, "Take another backup.");
 }

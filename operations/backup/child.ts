@@ -11,7 +11,7 @@ interface Ended {
   stderr: string;
 }
 
-/** Runs `docker` with a file instead of a pipe, because a dump may be too large for this process' memory. */
+/** Runs `docker` with a file instead of a pipe, because a dump may be too large for this process's memory. */
 export function child(
   docker: string,
   args: string[],
@@ -35,7 +35,6 @@ export function child(
   });
 }
 
-/** Does something with an open file. */
 export async function withFile<T>(
   path: string,
   flags: string,
@@ -49,9 +48,7 @@ export async function withFile<T>(
   }
 }
 
-/**
- * The words of a failed program from its last error on, without control characters, because a hostile dump can put some there.
- */
+/** A failed program's words from its last error on, without control characters, which a hostile dump can insert. */
 export function lastWords(stderr: string, code: number): string {
   const lines = stderr.trim().split("\n");
   const error = lines.findLastIndex((line) => /error:/i.test(line));

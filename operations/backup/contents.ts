@@ -1,6 +1,6 @@
 import { UserError } from "../../platform/process";
 
-/** Kinds of entries of a dump that LiteLLM's schema is made of. The longer name stands first where one begins another. */
+/** Kinds of dump entries in LiteLLM's schema. Where one name begins another, the longer one comes first. */
 const KINDS = [
   "TABLE DATA",
   "TABLE",
@@ -16,25 +16,25 @@ const KINDS = [
   "VIEW",
 ] as const;
 
-/** What LiteLLM's migrations make besides: its only function, and the trigger that calls it. */
+/** What else LiteLLM's migrations create: its only function, and the trigger that calls it. */
 const LITELLM_OWN = [
   "FUNCTION public litellm_bump_mcp_catalog_revision()",
   "TRIGGER public LiteLLM_MCPServerTable litellm_mcp_catalog_revision",
 ];
 
-/** SHA-256 of the text between that function's quotes. */
+/** SHA-256 of the function's quoted body. */
 const LITELLM_FUNCTION = "42d3bda72057f58e8b4c2c67f60bfbe958edbbbdacb18ae821edd8abf0e95a55";
 
 const LITELLM_TRIGGER =
   'CREATE TRIGGER litellm_mcp_catalog_revision AFTER INSERT OR DELETE OR UPDATE ON public."LiteLLM_MCPServerTable" ' +
   "FOR EACH STATEMENT EXECUTE FUNCTION public.litellm_bump_mcp_catalog_revision()";
 
-/** The schema itself is there already. Comments change nothing, and rights are not restored. */
+/** The schema exists already, comments change nothing, and rights are not restored. */
 const AROUND = /^((SCHEMA|COMMENT|ACL) - (SCHEMA )?public|(COMMENT|ACL) public [A-Z].*) \S+$/;
 
 /**
- * What a list of `pg_restore --list` holds that LiteLLM's schema does not, as `KIND schema name`. Everything that is not known
- * counts: a new kind may be one that runs something.
+ * Entries of a `pg_restore --list` that LiteLLM's schema does not have, as `KIND schema name`. Every unknown entry
+ * counts, because a new kind may run code.
  */
 export function foreignEntries(list: string): string[] {
   return list
@@ -55,15 +55,15 @@ export function refuseForeign(found: string[], what: string): void {
   const [first = ""] = found;
   const more = found.length > 1 ? ` and ${found.length - 1} more` : "";
   throw new UserError(
-    `${what} holds what LiteLLM's schema does not: ${JSON.stringify(first.slice(0, 200))}${more}.`,
+    `${what} contains what LiteLLM's schema does not have: ${JSON.stringify(first.slice(0, 200))}${more}.`,
     "A restore brings back tables, sequences, indexes, views and enums of the schema public, and nothing that runs by itself.",
   );
 }
 
 /**
- * Statements for the superuser that name what stands in a database and is of another kind. A dump's list says what its maker
- * wrote there; this says what came of it. `pg_catalog` alone is looked into: a name in the database itself could run there.
- * Below 16384 stands what each database has from the start; the number of a large object is its maker's choice.
+ * Statements for the superuser that name objects of unknown kinds in a database. A dump's list says what its maker
+ * wrote into it; this says what the restore created. They use only `pg_catalog`, because a name in the database itself
+ * could run code. Ids below 16384 exist in every database, but the maker of a large object chooses its number.
  */
 export const FOREIGN_OBJECTS = `SET search_path = pg_catalog, pg_temp;
 WITH extension AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),

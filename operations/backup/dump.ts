@@ -4,7 +4,10 @@ import { child, lastWords, withFile } from "./child";
 import { foreignEntries, refuseForeign } from "./contents";
 import { parseTables, TABLES, type Tables } from "./tables";
 
-/** Dump and sums of one moment: both see the snapshot that the first transaction exported. The sums go to standard error. */
+/**
+ * Dump and sums of one moment: both use the snapshot that the first transaction exported. The sums go to standard
+ * error.
+ */
 const SNAPSHOT = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT pg_export_snapshot() AS snapshot \\gset
 \\setenv GPUBOX_SNAPSHOT :snapshot
@@ -18,10 +21,10 @@ COMMIT;
 `;
 
 /**
- * Writes LiteLLM's database to a file, in Postgres' custom format, and returns what was in it at that moment. It is read as its
- * owner: what a hole in the gateway planted there must find no superuser who trips over it.
+ * Writes LiteLLM's database to a file in Postgres's custom format and returns its content at that moment. Reads as the
+ * database's owner, so that a trap planted through the gateway never runs as superuser.
  *
- * @throws UserError with Postgres' own words, and where no restore would take the dump
+ * @throws UserError with Postgres's own words, and when no restore would accept the dump
  */
 export async function dump(at: DatabaseAt, path: string): Promise<Tables> {
   const script = `${AS_OWNER} psql -X -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
@@ -40,9 +43,9 @@ export async function dump(at: DatabaseAt, path: string): Promise<Tables> {
 }
 
 /**
- * Looks through a dump's list before anything of it runs.
+ * Checks a dump's list before any of the dump runs.
  *
- * @param what whose it is, for the message
+ * @param what names the dump in the message
  * @throws UserError that names an entry which LiteLLM's schema does not have
  */
 export async function checkList(at: DatabaseAt, path: string, what: string): Promise<void> {

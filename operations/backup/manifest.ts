@@ -8,15 +8,15 @@ import { readPlainFile } from "./plainFile";
 import { isSignedBy, SIGNATURE, signatureOf } from "./signature";
 import { tableSchema } from "./tables";
 
-/** Names of a backup's files. */
+/** File names of a backup. */
 export const DUMP = "database.dump";
 export const MANIFEST = "manifest.json";
 const BESIDE = ["stack.yaml", "gateway-config.yaml"] as const;
 
-/** Every name that a file of a backup can have. */
+/** Every file name that a backup may contain. */
 export const FILES: readonly string[] = [MANIFEST, SIGNATURE, DUMP, ...BESIDE];
 
-/** The most that a manifest may have: a table is a line of it. */
+/** Largest manifest, in bytes: each table is one line of it. */
 const MANIFEST_BYTES = 4 << 20;
 const SIGNATURE_BYTES = 1024;
 
@@ -31,7 +31,7 @@ const filesSchema = z.strictObject({
   [BESIDE[1]]: fileSchema.optional(),
 });
 
-/** Restricted, because some of it reaches a terminal or names a container. */
+/** Restricted, because some values reach a terminal or name a container. */
 const line = z
   .string()
   .max(400)
@@ -42,16 +42,16 @@ const known = {
   madeAt: z.iso.datetime(),
   reason: line,
   saltFingerprint: z.string().regex(/^[0-9a-f]{16}$/),
-  /** Of the server, `17.5`. */
+  /** Version of the server, `17.5`. */
   postgres: line,
-  /** Image of the gateway that served then; absent where none did. */
+  /** Image of the gateway that served then; absent when none did. */
   gatewayImage: line.optional(),
   tables: z.record(line, tableSchema),
 };
 
 const signedSchema = z.strictObject({ format: z.literal(2), ...known, files: filesSchema });
 
-/** The format from before backups were signed, which has only the dump. */
+/** The format before signatures, which lists only the dump. */
 const unsignedSchema = z
   .object({ ...known, sha256: fileSchema.shape.sha256, bytes: fileSchema.shape.bytes })
   .transform(({ sha256, bytes, ...rest }) => ({
@@ -62,18 +62,17 @@ const unsignedSchema = z
 
 const manifestSchema = z.union([signedSchema, unsignedSchema]);
 
-/** A backup's manifest. */
 export type Manifest = z.infer<typeof manifestSchema>;
 
-/** A manifest as it lies there; whether what it says is so is another question. */
+/** A manifest as it was found. Whether it is true is another question. */
 export interface ReadManifest {
-  /** What it says. @throws UserError where it is none of this program */
+  /** Parses it. @throws UserError when this program did not write it */
   parse: () => Manifest;
-  /** `missing`: it has no signature. `wrong`: it has one that this salt key did not make for it. */
+  /** `missing`: no signature. `wrong`: a signature that this salt key did not make for this manifest. */
   signature: "right" | "missing" | "wrong";
 }
 
-/** Adds size and digest of every file that lies in the folder, signs it all, and writes it. */
+/** Adds size and digest of every file in the folder, signs the manifest, and writes it. */
 export async function writeManifest(
   folder: string,
   about: Omit<Extract<Manifest, { format: 2 }>, "files" | "format">,
@@ -94,14 +93,14 @@ export function isBackup(folder: string): boolean {
 }
 
 /**
- * A manifest and who vouches for it.
+ * Reads a manifest and checks its signature.
  *
- * @throws UserError where there is none
+ * @throws UserError when there is none
  */
 export function readManifest(folder: string, signingKey: string): ReadManifest {
   if (!isBackup(folder))
     throw new UserError(
-      `${folder} holds no backup.`,
+      `${folder} contains no backup.`,
       "Name the folder of a backup: `gpubox backup --list` shows them.",
     );
   const bytes = readPlainFile(join(folder, MANIFEST), MANIFEST_BYTES);
@@ -119,7 +118,7 @@ function parse(folder: string, bytes: Buffer): Manifest {
   }
 }
 
-/** Size and digest of a file, as a manifest has them. */
+/** Size and digest of a file for a manifest. */
 export async function factsOf(path: string): Promise<z.infer<typeof fileSchema>> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);

@@ -3,10 +3,10 @@ import { basename, dirname } from "node:path";
 import { UserError } from "../../platform/process";
 
 /**
- * Opens a file of a backup to read it: a plain one that has no other name. A link may lead anywhere, a pipe never ends, and a
- * file with a second name can be changed from elsewhere.
+ * Opens a backup's file for reading. It must be a plain file without a second name: a link may lead anywhere, a pipe
+ * never ends, and a second name lets somebody change the file from another directory.
  *
- * @throws UserError where it is anything else
+ * @throws UserError for anything else
  */
 export function openPlainFile(path: string): { file: number; bytes: number } {
   let file: number;
@@ -21,7 +21,7 @@ export function openPlainFile(path: string): { file: number; bytes: number } {
   }
   const { nlink, size } = fstatSync(file);
   const flaw = !fstatSync(file).isFile()
-    ? "is no plain file"
+    ? "is not a plain file"
     : nlink === 1
       ? undefined
       : "has another name too";
@@ -30,7 +30,7 @@ export function openPlainFile(path: string): { file: number; bytes: number } {
   throw notPlain(path, flaw);
 }
 
-/** All of a small file. @throws UserError where it is no plain file, or a larger one */
+/** Reads a whole small file. @throws UserError for a file that is not plain, or too large */
 export function readPlainFile(path: string, atMost: number): Buffer {
   const { file, bytes } = openPlainFile(path);
   try {
@@ -45,6 +45,6 @@ export function readPlainFile(path: string, atMost: number): Buffer {
 function notPlain(path: string, flaw: string): UserError {
   return new UserError(
     `${basename(path)} in the backup ${dirname(path)} ${flaw}.`,
-    "A backup is plain files as they were written: take another one, or copy them anew with `cp -rL`.",
+    "A backup consists of unchanged plain files: take another one, or copy it again with `cp -rL`.",
   );
 }

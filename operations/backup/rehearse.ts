@@ -7,7 +7,9 @@ import type { Log } from "../../platform/project";
 import type { CheckedBackup } from "./checked";
 import { restoreNext } from "./restore";
 
-/** A server for one rehearsal: no network but its own loopback, no volume of its own name, and no care for a power cut. */
+/**
+ * A server for one rehearsal: no network but its own loopback, no named volume, and no protection against power cuts.
+ */
 const SCRATCH = `${POSTGRES_PATH} set -e
 cd /var/lib/postgresql/data
 initdb -D scratch -U postgres --encoding=UTF8 --locale=C.UTF-8 --auth-local=peer --auth-host=scram-sha-256 >/dev/null
@@ -17,10 +19,10 @@ exec postgres -D scratch -c listen_addresses=127.0.0.1 -c unix_socket_directorie
 const START_SECONDS = 60;
 
 /**
- * Restores a backup into a scratch container and compares every table with what was backed up. Touches nothing that serves.
+ * Restores a backup into a scratch container and compares every table with the backup. Touches nothing that serves.
  *
  * @param image the database's image
- * @throws UserError when the backup could not be restored as it was
+ * @throws UserError when the restored database differs from the backup
  */
 export async function rehearse(
   docker: string,

@@ -13,7 +13,7 @@ $password
 EOF
 exec restic --password-file /dev/fd/3 "$@" </dev/null`;
 
-/** Puts a folder into the repository, which is made when it is not there, and keeps the last `keep` of the stack. */
+/** Puts a folder into the repository, which it creates if necessary, and keeps the stack's last `keep` backups. */
 export async function putIntoRestic(
   { repository, password }: Repository,
   { folder, stack, keep }: { folder: string; stack: string; keep: number },
@@ -56,16 +56,17 @@ export async function resticSnapshots(repository: Repository, stack: string): Pr
 }
 
 /**
- * Brings a snapshot into a folder.
+ * Copies a snapshot into a folder.
  *
- * @throws UserError before anything is written, where it holds another thing than a backup or more than the disk takes
+ * @throws UserError before writing anything, when the snapshot contains something else than a backup or more than the
+ * disk can hold
  */
 export async function takeFromRestic(repository: Repository, id: string, folder: string): Promise<void> {
   const { stdout } = await must(
     restic(repository, ["ls", "--json", id]),
     `restic could not read the snapshot ${id}`,
   );
-  // Twice: the copy that is checked lies beside it.
+  // Twice, because the checked copy needs the same space.
   requireSpace(folder, 2 * checkSnapshot(id, stdout));
   await must(
     restic(repository, ["restore", id, "--target", folder, "--quiet"]),

@@ -12,9 +12,9 @@ import { adoptNext, dropNext, makeNext, NEXT, swapIn } from "./swap";
 import { differences } from "./tables";
 
 /**
- * What has to be so before anybody is asked: the secrets in the backup can be read with the salt key that this database has.
+ * Checks, before anybody is asked, that this database's salt key can read the backup's secrets.
  *
- * @throws UserError where it is not so
+ * @throws UserError when it cannot
  */
 export async function checkSalt(at: DatabaseAt, { manifest }: CheckedBackup): Promise<void> {
   const salt = await dockerAt(at.docker).output(
@@ -22,15 +22,15 @@ export async function checkSalt(at: DatabaseAt, { manifest }: CheckedBackup): Pr
   );
   if (salt !== manifest.saltFingerprint)
     throw new UserError(
-      "The backup was made with another salt key, so what is encrypted in it could not be read.",
+      "The backup was made with another salt key, so its encrypted values could not be read.",
       "Restore it on a box with that salt key (docs/state.md), or take another backup.",
     );
 }
 
 /**
- * Restores a backup beside the database that serves, compares each table, and only then puts it in its place.
+ * Restores a backup into a second database, compares each table, and only then swaps the databases.
  *
- * @throws UserError where anything differs; the database that serves is as it was then
+ * @throws UserError when anything differs; the serving database is then unchanged
  */
 export async function restoreBackup(at: DatabaseAt, backup: CheckedBackup, log: Log): Promise<void> {
   try {
@@ -46,9 +46,9 @@ export async function restoreBackup(at: DatabaseAt, backup: CheckedBackup, log: 
 }
 
 /**
- * Fills a new database from a backup, compares each table, and looks for what does not belong there.
+ * Fills a new database from a backup, compares each table, and looks for foreign objects.
  *
- * @throws UserError that names what is not as it was
+ * @throws UserError that names the differences
  */
 export async function restoreNext(at: DatabaseAt, { folder, manifest }: CheckedBackup): Promise<void> {
   const dump = join(folder, DUMP);
@@ -61,7 +61,7 @@ export async function restoreNext(at: DatabaseAt, { folder, manifest }: CheckedB
   if (differ.length === 0) return;
   const rest = differ.length > 5 ? ` and ${differ.length - 5} more` : "";
   throw new UserError(
-    `What was restored is not what was backed up: ${differ.slice(0, 5).join("; ")}${rest}.`,
+    `The restored database differs from the backup: ${differ.slice(0, 5).join("; ")}${rest}.`,
     "Take another backup.",
   );
 }

@@ -3,16 +3,16 @@ import { UserError } from "../../platform/process";
 import { child, lastWords, withFile } from "./child";
 import { parseTables, TABLES, type Tables } from "./tables";
 
-/** The role that a dump's statements run as: made for one restore, and dropped after it. */
+/** The role that a dump's statements run as. It is made for one restore and dropped afterwards. */
 export const RESTORER = "gpubox_restore";
 
-/** Seconds that a restore may take. */
+/** Longest duration of a restore, in seconds. */
 const SECONDS = 2 * 3600;
 
 /**
- * The role comes in over TCP like anybody, so no statement of a dump finds a superuser to fall back to: `pg_restore --role` and
- * SET SESSION AUTHORIZATION can both be undone by the session itself. Its password is made inside the container and never leaves it.
- * The sums are its own sight of what it wrote.
+ * The role connects over TCP like anybody, so a dump's statements never find a superuser to fall back to: a session
+ * itself can undo `pg_restore --role` and SET SESSION AUTHORIZATION. The password is made inside the container and
+ * never leaves it. The sums show what the role sees of its own work.
  */
 const RESTORE = `password=$(head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \\n') && [ \${#password} = 64 ] || exit 1
 psql -X -h /tmp -U postgres -d postgres -v ON_ERROR_STOP=1 -q <<EOF || exit 1
@@ -23,19 +23,19 @@ timeout -k 10 "$2" pg_restore -d "$1" --no-owner --no-privileges --no-publicatio
   --no-security-labels --no-tablespaces --exit-on-error >&2 || exit 1
 printf '%s' "$3" | timeout -k 10 "$2" psql -X -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
 
-/** Makes the role, without a right and without a way in. */
+/** Creates the role without rights and without a login. */
 export const MAKE_RESTORER = `CREATE ROLE ${RESTORER} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 2;`;
 
-/** Statements that shut the role out and end what it still runs. */
+/** Statements that lock out the role and end its sessions. */
 const SHUT_OUT = `ALTER ROLE ${RESTORER} NOLOGIN PASSWORD NULL;
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = '${RESTORER}';`;
 
 /**
  * Fills an empty database from a dump, as a role that owns nothing else.
  *
- * @param seconds after which it is ended
- * @returns what the database holds then
- * @throws UserError when the dump cannot be restored whole
+ * @param seconds limit after which the restore is ended
+ * @returns the database's content afterwards
+ * @throws UserError when the dump cannot be restored completely
  */
 export async function restoreDump(
   at: DatabaseAt,

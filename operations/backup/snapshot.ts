@@ -10,11 +10,11 @@ const nodeSchema = z.object({
 });
 
 /**
- * Looks at what `restic ls --json` says of a snapshot before any of it is written to this disk: one folder with the files of a
- * backup, and nothing else.
+ * Checks the list of `restic ls --json` before any of the snapshot reaches this disk: it must contain one folder with a
+ * backup's files, and nothing else.
  *
  * @returns bytes of all files
- * @throws UserError that names what does not belong there
+ * @throws UserError that names the first foreign entry
  */
 export function checkSnapshot(id: string, listing: string): number {
   const nodes = listing
@@ -31,7 +31,7 @@ export function checkSnapshot(id: string, listing: string): number {
   });
   if (stranger)
     throw new UserError(
-      `The snapshot ${id} holds what no backup does: ${JSON.stringify(stranger.path)} (${JSON.stringify(stranger.type)}).`,
+      `The snapshot ${id} contains what no backup has: ${JSON.stringify(stranger.path)} (${JSON.stringify(stranger.type)}).`,
       "Name another one.",
     );
   return files.reduce((sum, { size = 0 }) => sum + size, 0);

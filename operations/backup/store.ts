@@ -7,7 +7,7 @@ import { type CheckedBackup, type Trust, withChecked } from "./checked";
 import { isBackup, type Manifest, readManifest } from "./manifest";
 import { resticSnapshots, takeFromRestic } from "./restic";
 
-/** Where backups of a job go and come from. */
+/** Where a job's backups are stored. */
 export interface Store {
   projectDir: string;
   job: BackupJob;
@@ -20,11 +20,11 @@ export interface StoredBackup {
   /** Folder, or snapshot of the repository. */
   name: string;
   madeAt: string;
-  /** Whether this stack's salt key signed its manifest; absent where that shows only when the repository is read. */
+  /** Whether this stack's salt key signed its manifest. Absent when only reading the repository would show that. */
   signed?: boolean;
 }
 
-/** Absolute path of the directory that backups lie in; undefined where they lie in a repository. */
+/** Absolute path of the directory with the backups; undefined when a repository has them. */
 export function directoryOf({ projectDir, job, directory }: Store): string | undefined {
   if (directory) return resolve(directory);
   if (job.restic) return undefined;
@@ -32,9 +32,9 @@ export function directoryOf({ projectDir, job, directory }: Store): string | und
 }
 
 /**
- * An empty folder for a new backup, beside the others, whose name says that it is not whole yet.
+ * Creates an empty folder for a new backup, next to the others. Its name marks it as incomplete.
  *
- * @throws UserError when the directory cannot be made
+ * @throws UserError when the directory cannot be created
  */
 export function newFolder(store: Store): string {
   const directory = directoryOf(store) ?? stagingOf(store);
@@ -49,7 +49,7 @@ export function newFolder(store: Store): string {
   }
 }
 
-/** Folder for copies in the making, which only this user can read. */
+/** Folder for unfinished copies, which only this user can read. */
 function stagingOf({ projectDir }: Store): string {
   ensureProjectFolders(projectDir);
   const staging = join(projectPaths(projectDir).root, "staging");
@@ -57,7 +57,7 @@ function stagingOf({ projectDir }: Store): string {
   return staging;
 }
 
-/** Gives a complete backup its final name, the stack and the time. Returns its path. */
+/** Gives a complete backup its final name from stack and time. Returns its path. */
 export function settle(folder: string, { stack, madeAt }: Manifest): string {
   const moment = madeAt.replace(/[-:]|\.\d+/g, "");
   const base = resolve(folder, "..", `${stack}-${moment}`);
@@ -68,8 +68,7 @@ export function settle(folder: string, { stack, madeAt }: Manifest): string {
 }
 
 /**
- * Removes all but the newest backups of the stack. One that is not signed never takes the place of one that is. Returns the paths
- * of those that went.
+ * Removes all but the stack's newest backups. An unsigned one never displaces a signed one. Returns the removed paths.
  */
 export function prune(store: Store): string[] {
   const old = inDirectory(store).slice(store.job.keep);
@@ -77,7 +76,7 @@ export function prune(store: Store): string[] {
   return old.map(({ name }) => name);
 }
 
-/** Backups of the stack, newest first, those without this stack's signature last. */
+/** Backups of the stack: newest first, those without this stack's signature last. */
 export async function keptBackups(store: Store): Promise<StoredBackup[]> {
   if (directoryOf(store)) return inDirectory(store);
   const found = await resticSnapshots(store.job.restic!, store.job.stack);
@@ -85,10 +84,10 @@ export async function keptBackups(store: Store): Promise<StoredBackup[]> {
 }
 
 /**
- * Does something with a backup, after it was found to be as it was written.
+ * Lends a backup after checking it.
  *
  * @param from folder or snapshot; undefined: the newest
- * @throws UserError where there is none, or one that is altered or not to be trusted
+ * @throws UserError when there is none, or when it was changed or is not trusted
  */
 export async function withBackup<T>(
   store: Store,
@@ -127,7 +126,7 @@ function inDirectory(store: Store): StoredBackup[] {
     .sort((a, b) => (rank(a) < rank(b) ? 1 : -1));
 }
 
-/** Unreadable ones are left out; --from says why. */
+/** Skips unreadable ones; `--from` says why one is unreadable. */
 function keptIn(name: string, { job }: Store): (StoredBackup & { signed: boolean })[] {
   try {
     const { parse, signature } = readManifest(name, job.signingKey);
@@ -149,6 +148,6 @@ function backupBelow(folder: string): string {
   const found = readdirSync(folder, { recursive: true, withFileTypes: true }).find(
     (entry) => entry.isDirectory() && isBackup(join(entry.parentPath, entry.name)),
   );
-  if (!found) throw new UserError("The snapshot holds no backup.", "Name another one.");
+  if (!found) throw new UserError("The snapshot contains no backup.", "Name another one.");
   return join(found.parentPath, found.name);
 }

@@ -1,18 +1,18 @@
 import { adminSql, type DatabaseAt, LITELLM } from "../../platform/box/database";
 import { MAKE_RESTORER, RESTORER } from "./restoreRole";
 
-/** The database that is being made, and the one that was there before: each only until the next step. */
+/** The new database and the replaced one. Each exists only until the next step. */
 export const NEXT = `${LITELLM}_next`;
 const BEFORE = `${LITELLM}_before`;
 
-/** psql sends each statement by itself: a database can be made or dropped in no transaction. */
+/** psql sends each statement separately, because no transaction may create or drop a database. */
 const DROP_NEXT = `DROP DATABASE IF EXISTS ${NEXT} WITH (FORCE);
 DROP ROLE IF EXISTS ${RESTORER};`;
 
 /**
- * An empty database beside the one that serves, whose schema `public` belongs to a role that is made for it and has no right in
- * any other. The database itself stays the superuser's: its owner could change the settings of all who come into it later.
- * What an interrupted run left is removed.
+ * Creates an empty database next to the serving one. Its schema `public` belongs to a role made for this, which has no
+ * rights in any other database. The superuser keeps the database itself: its owner could change settings for everybody
+ * who connects later. Removes the leftovers of an interrupted run.
  */
 export async function makeNext(at: DatabaseAt): Promise<void> {
   await adminSql(
@@ -27,7 +27,7 @@ ALTER SCHEMA public OWNER TO ${RESTORER};`,
   );
 }
 
-/** Gives the gateway's role the database and all that is in it. The role that it was filled by is gone then. */
+/** Gives the gateway's role the database and everything in it. The role that filled it is gone by then. */
 export async function adoptNext(at: DatabaseAt): Promise<void> {
   await adminSql(
     at,
@@ -42,14 +42,14 @@ COMMIT;`,
   );
 }
 
-/** Removes the new database, and the role that it was to be filled by. */
+/** Removes the new database and the role that should fill it. */
 export async function dropNext(at: DatabaseAt): Promise<void> {
   await adminSql(at, DROP_NEXT);
 }
 
 /**
- * Puts the new database in the place of the old one and drops that. Gateways lose their connections and make new ones; the
- * moment without a database is that of two renames. Where it fails, the old one is as it was.
+ * Replaces the old database with the new one and drops the old one. Gateways lose their connections and open new ones;
+ * the database is absent only for the moment of two renames. After a failure the old database is unchanged.
  */
 export async function swapIn(at: DatabaseAt): Promise<void> {
   await adminSql(at, `DROP DATABASE IF EXISTS ${BEFORE} WITH (FORCE);`);

@@ -1,9 +1,9 @@
 import { z } from "zod";
 
-/** Rows of a table and a sum over them that no order of rows changes. */
+/** Number of rows of a table, and a sum over them that does not depend on their order. */
 export const tableSchema = z.strictObject({ rows: z.int().min(0), sum: z.string().regex(/^-?\d{1,40}$/) });
 
-/** Table, with its schema, to what it holds. */
+/** Content of each table, by its name with its schema. */
 export type Tables = Record<string, z.infer<typeof tableSchema>>;
 
 /** Statements for psql that print a line for each table: name, rows, sum. */
@@ -15,7 +15,7 @@ FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
 WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY nspname, relname \\gexec
 `;
 
-/** What lines of `TABLES` say. */
+/** Parses the lines that `TABLES` prints. */
 export function parseTables(text: string): Tables {
   const lines = text.split("\n").map((line) => line.split("\t"));
   return Object.fromEntries(
@@ -25,14 +25,14 @@ export function parseTables(text: string): Tables {
   );
 }
 
-/** How two databases differ, a sentence for each table; none where they hold the same. */
+/** Differences of two databases, a sentence for each table. Empty when they are equal. */
 export function differences(backup: Tables, restored: Tables): string[] {
   const names = [...new Set([...Object.keys(backup), ...Object.keys(restored)])].sort();
   return names.flatMap((name) => {
     const [before, after] = [backup[name], restored[name]];
     if (!before) return [`${name} is not in the backup`];
     if (!after) return [`${name} is missing`];
-    if (before.rows !== after.rows) return [`${name} has ${after.rows} rows and not ${before.rows}`];
-    return before.sum === after.sum ? [] : [`${name} has as many rows and others`];
+    if (before.rows !== after.rows) return [`${name} has ${after.rows} rows instead of ${before.rows}`];
+    return before.sum === after.sum ? [] : [`${name} has other rows, but as many`];
   });
 }

@@ -21,7 +21,7 @@ const removed = z.object({ removed: z.number() });
 /**
  * Where a stack's gateways keep answers: the namespace of their keys in Redis.
  *
- * @throws UserError where nothing is cached, or not in Redis
+ * @throws UserError when nothing is cached, or not in Redis
  */
 export function answersNamespace(box: BoxPlan): string {
   const { cache, cache_params } = settings.parse(gatewayYaml(box)).litellm_settings;
@@ -39,10 +39,10 @@ export function answersNamespace(box: BoxPlan): string {
 }
 
 /**
- * Removes every answer from Redis, and nothing else: limits and the router's state stay. Returns the number of answers. Gateways
- * also cache some in memory: see {@link restartGateways}.
+ * Removes every answer from Redis and nothing else: limits and the router's state stay. Returns the number of answers.
+ * Gateways also cache some in memory: see {@link restartGateways}.
  *
- * @throws UserError where there is no cache of answers, or it cannot be reached
+ * @throws UserError when there is no cache of answers, or when it cannot be reached
  */
 export async function clearAnswers(box: BoxPlan): Promise<number> {
   const namespace = answersNamespace(box);
@@ -52,7 +52,7 @@ export async function clearAnswers(box: BoxPlan): Promise<number> {
   });
   if (result.code !== 0)
     throw new UserError(
-      `Redis did not do it: ${result.stderr.trim().split("\n").at(-1)}.`,
+      `Redis refused: ${result.stderr.trim().split("\n").at(-1)}.`,
       `Run \`gpubox doctor --stack ${box.stack}\`.`,
     );
   return removed.parse(JSON.parse(result.stdout)).removed;
@@ -62,9 +62,9 @@ export async function clearAnswers(box: BoxPlan): Promise<number> {
 const NOTICED_SECONDS = 60;
 
 /**
- * Restarts the serving gateways one after another, each after its requests have finished. LiteLLM keeps a copy of its last 200
- * answers in each process, for as long as in Redis, and has no route that forgets them (caching_handler.py,
- * in_memory_cache_obj). While the only gateway is away, the edge holds requests.
+ * Restarts the serving gateways one after another, each after its requests have finished. LiteLLM keeps a copy of its
+ * last 200 answers in each process, for as long as in Redis, and has no route that forgets them (caching_handler.py,
+ * in_memory_cache_obj). While the only gateway restarts, the edge holds requests.
  *
  * @throws UserError when one does not come back
  */

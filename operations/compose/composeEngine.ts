@@ -5,17 +5,18 @@ import { PROVE, readyStep, SWITCH } from "../../configs/kit/steps";
 import { renderText, type SecretValues } from "../../configs/kit/text";
 import type { BoxPlan, ContainerPlan, ServicePlan } from "../../configs/kit/types";
 import { modelServers, servicesOf } from "../../configs/plan/box";
+import { dockerAt } from "../../platform/docker/client";
 import { findCompose } from "../../platform/docker/engine";
-import { output, run, UserError } from "../../platform/process";
+import { run, UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
 import { composeContainerName, composeFile } from "./composeFile";
 
-/** Path of the rendered file; git ignores it, because it names images that this machine built. */
+/** Path of the rendered file. Git ignores it, because it names images that this machine built. */
 export function composePath(projectDir: string, stack: string): string {
   return join(projectDir, `docker-compose.${stack}.yaml`);
 }
 
-/** Writes the Compose file of a plan. Returns its path. */
+/** Writes a plan's Compose file and returns its path. */
 export function writeComposeFile(projectDir: string, plan: BoxPlan): string {
   const path = composePath(projectDir, plan.stack);
   const text = composeFile(plan);
@@ -68,21 +69,21 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
       ...gateway,
       stdin: access.stdin && renderText(access.stdin, secrets),
     });
-  // A monitor that does not come up keeps nobody from being served.
+  // Monitors come last: one that does not start must not keep the gateway from serving.
   for (const monitor of monitors) await healthy(options, monitor);
   if (plan.observability?.change) await step(options, "time of the change", plan.observability.change.script);
   log(`  kept as ${composePath(projectDir, plan.stack)}`);
 }
 
-/** Backup and migration before a gateway of another image starts, as under Pulumi. */
+/** Backs up and migrates before a gateway of another image starts, as Pulumi does. */
 async function migrateFirst(options: ComposeOptions & { secrets: SecretValues }): Promise<void> {
   const { plan, secrets } = options;
   const { before, container } = plan.gateway;
   if (before.length === 0) return;
   const name = composeContainerName(plan, container);
-  const running = await run("docker", ["-H", plan.docker, "inspect", "--format", "{{.Config.Image}}", name]);
+  const running = await dockerAt(plan.docker).run(["inspect", "--format", "{{.Config.Image}}", name]);
   if (running.stdout.trim() === container.image) return;
-  // Of an external database only the network is needed, which comes with the edge.
+  // An external database needs only the network, which comes with the edge.
   const first = plan.database ?? plan.edge;
   await compose(options, ["up", "-d", first.container.name]);
   await healthy(options, first);
@@ -95,12 +96,13 @@ async function healthy(options: ComposeOptions, service: ServicePlan): Promise<v
   await step(options, `${container.name} healthy`, readyStep(service), about(options.plan, container));
 }
 
-/** Whether containers of this box were made by Compose. */
+/** Whether Compose made the containers of this box. */
 export async function isComposeBox(plan: BoxPlan): Promise<boolean> {
-  return (await containerIds(plan, `label=com.docker.compose.project=${plan.prefix}`)).length > 0;
+  const labels = [`com.docker.compose.project=${plan.prefix}`];
+  return (await dockerAt(plan.docker).containerIds({ all: true, labels })).length > 0;
 }
 
-/** Takes the containers, the networks and the files with secrets away again; volumes and model files stay. */
+/** Removes the containers, the networks and the files with secrets. Volumes and model files stay. */
 export async function composeDown(options: ComposeOptions): Promise<void> {
   const { plan } = options;
   await compose(options, ["down", "--remove-orphans"]);
@@ -112,19 +114,15 @@ export async function composeDown(options: ComposeOptions): Promise<void> {
     );
 }
 
-/** A box that Pulumi made is Pulumi's: Compose would fail on the names of its containers, or take them over half. */
+/** Refuses a box that Pulumi made: Compose would fail on its container names, or take over only some of them. */
 async function refusePulumiBox(plan: BoxPlan): Promise<void> {
-  const all = await containerIds(plan, `label=gpubox.stack=${plan.stack}`);
+  const labels = [`gpubox.stack=${plan.stack}`];
+  const all = await dockerAt(plan.docker).containerIds({ all: true, labels });
   if (all.length > 0 && !(await isComposeBox(plan)))
     throw new UserError(
-      `The stack ${plan.stack} runs here already, brought up by Pulumi.`,
-      `Run \`gpubox down --stack ${plan.stack}\` first, or leave --engine compose out.`,
+      `The stack ${plan.stack} already runs here, brought up by Pulumi.`,
+      `Run \`gpubox down --stack ${plan.stack}\` first, or leave out --engine compose.`,
     );
-}
-
-async function containerIds(plan: BoxPlan, filter: string): Promise<string[]> {
-  const list = await output("docker", ["-H", plan.docker, "ps", "-aq", "--filter", filter]);
-  return list.split("\n").filter(Boolean);
 }
 
 async function compose({ projectDir, plan }: ComposeOptions, args: string[]): Promise<void> {
@@ -142,7 +140,7 @@ async function compose({ projectDir, plan }: ComposeOptions, args: string[]): Pr
   if (result.code !== 0)
     throw new UserError(
       `\`${found.program} ${[...found.args, ...args].join(" ")}\` failed with exit code ${result.code}.`,
-      "The lines above say why; correct it and run `gpubox up` again.",
+      "The lines above say why. Correct it and run `gpubox up` again.",
     );
 }
 
@@ -164,15 +162,11 @@ async function step(
   script: string,
   options: { stdin?: string; env?: Record<string, string>; inherit?: boolean } = {},
 ): Promise<void> {
-  const result = await run("sh", ["-c", script], {
-    ...options,
-    cwd: projectDir,
-    env: { DOCKER_HOST: plan.docker, ...options.env },
-  });
+  const result = await dockerAt(plan.docker).script(script, { ...options, cwd: projectDir });
   if (result.code !== 0)
     throw new UserError(
       `The step "${name}" failed: ${result.stderr.trim() || `exit code ${result.code}`}`,
-      "Correct it and run `gpubox up` again; what runs goes on.",
+      "Correct it and run `gpubox up` again. What already runs keeps running.",
     );
   log(`  ${name}`);
 }

@@ -3,7 +3,7 @@ import type { BoxPlan, ContainerPlan, ServicePlan } from "../../configs/kit/type
 import { bracketed } from "../../configs/network/addresses";
 import { servicesOf } from "../../configs/plan/box";
 
-/** What a box that is run by Compose does without; said by `up` and at the top of the file. */
+/** What a box under Compose lacks. `up` prints it, and the file begins with it. */
 export const COMPOSE_LOSES = [
   "A gateway change stops the old gateway before the new one is proven: requests fail for its start time.",
   "A bad config takes the gateway down; nothing keeps the old one serving.",
@@ -13,9 +13,9 @@ export const COMPOSE_LOSES = [
 ];
 
 /**
- * A box as a Compose file: the way out for people who leave Pulumi, and the way in where no Pulumi engine can be had. Valid
- * for docker-compose 1.29 and for the v2 plugin. It holds no secret and never `env_file:`, which leaks into
- * `docker inspect`: secrets stay in the files under `dataDir`, which `gpubox up` writes.
+ * A box as a Compose file, for people who leave Pulumi and for hosts without a Pulumi engine. It is valid for
+ * docker-compose 1.29 and for the v2 plugin. It holds no secret, and no `env_file:`, which leaks into `docker inspect`:
+ * secrets stay in the files under `dataDir`, which `gpubox up` writes.
  */
 export function composeFile(plan: BoxPlan): string {
   const services = servicesOf(plan);
@@ -46,7 +46,7 @@ function header(plan: BoxPlan): string {
   return lines.map((line) => `# ${line}\n`).join("");
 }
 
-/** Name of a container that Compose runs; the same as under Pulumi, but for the gateway, which has one fixed copy here. */
+/** Name of a container under Compose. It is the same as under Pulumi, except for the gateway: Compose runs one fixed copy. */
 export function composeContainerName(plan: BoxPlan, container: ContainerPlan): string {
   return `${plan.prefix}-${container.name}`;
 }
@@ -112,7 +112,7 @@ function gpuReservation(ids: string[]) {
   };
 }
 
-/** The edge learns the gateway's name from its environment: under Compose there is no switch that would tell it. */
+/** The edge gets the gateway's name from its environment, because Compose has no switch. */
 function environment(plan: BoxPlan, container: ContainerPlan): Record<string, string> {
   if (container.name !== "edge") return container.env;
   return { ...container.env, GPUBOX_UPSTREAM: composeContainerName(plan, plan.gateway.container) };
@@ -129,7 +129,7 @@ function dependencies(plan: BoxPlan, { name }: ContainerPlan) {
   };
 }
 
-/** Compose puts variables in for `$NAME`; what is meant for the container's shell has to be doubled. */
+/** Compose substitutes `$NAME`, so a dollar sign for the container's shell has to be doubled. */
 function escapeDollar(text: string): string {
   return text.replaceAll("$", "$$$$");
 }

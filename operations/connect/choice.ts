@@ -7,7 +7,7 @@ import { gatewayYaml } from "../../configs/plan/gatewayYaml";
 import type { StackConfig } from "../../configs/stack/config";
 import type { Client } from "./clients";
 
-/** Chat models, those that start by themselves first. */
+/** Chat models; those that start by themselves come first. */
 export function chatModels({ models }: StackConfig): string[] {
   const chat = Object.entries(models).filter(([, { mode }]) => mode === "chat");
   const rank = ({ start }: ModelConfig) => (start === "auto" ? 0 : 1);
@@ -24,7 +24,7 @@ const deployments = z.object({
   router_settings: z.object({ model_group_alias: z.record(z.string(), z.string()).optional() }),
 });
 
-/** Model and alias to the tokens that one request may have; of several instances the smallest. */
+/** Tokens per request of each model and alias; with several instances, the smallest limit. */
 export function contextsOf(box: BoxPlan): Record<string, number> {
   const { model_list, router_settings } = deployments.parse(gatewayYaml(box));
   const contexts: Record<string, number> = {};
@@ -38,20 +38,20 @@ export function contextsOf(box: BoxPlan): Record<string, number> {
   return contexts;
 }
 
-/** What is wrong with a choice of host or model, and what to do. */
+/** What is wrong with a chosen host or model, and what to do. */
 export interface ChoiceRefusal {
   what: string;
   fix: string;
 }
 
-/** The model that a client starts with: the one named, else the first that suits it. */
+/** The model that a client starts with: the named one, or the first that suits the client. */
 export function chooseModel(config: StackConfig, client: Client, wanted?: string): string | ChoiceRefusal {
   const all = chatModels(config);
   const slash = (name: string) => client === "claude-code" && name.includes("/");
   if (wanted === undefined)
     return (
       all.find((name) => !slash(name)) ?? {
-        what: `The stack ${config.stack} declares no chat model that ${client} could ask.`,
+        what: `The stack ${config.stack} declares no chat model that ${client} could use.`,
         fix: slash(all[0] ?? "") ? "Give one an alias without a slash." : "Add one under gpubox:models.",
       }
     );
@@ -65,15 +65,15 @@ export function chooseModel(config: StackConfig, client: Client, wanted?: string
     };
   if (slash(wanted))
     return {
-      what: "Claude Code takes no model with a slash in its name.",
-      fix: `Give "${wanted}" an alias without one.`,
+      what: "Claude Code accepts no model with a slash in its name.",
+      fix: `Give "${wanted}" an alias without a slash.`,
     };
   return wanted;
 }
 
 /**
- * The secret that holds the client's key: `wanted` is a declared virtual key or a secret. Default: the first declared key
- * that may ask the model, by itself and by its team, else the master key.
+ * The secret that contains the client's key. `wanted` is a declared virtual key or a secret. Default: the first
+ * declared key that may use the model, by itself and by its team, or the master key.
  */
 export function keySecret({ access }: StackConfig, model: string, wanted?: string): string {
   if (wanted !== undefined) return access.keys[wanted]?.key.secret ?? wanted;
@@ -84,7 +84,7 @@ export function keySecret({ access }: StackConfig, model: string, wanted?: strin
   return found?.key.secret ?? "masterKey";
 }
 
-/** The base URL for clients that reach the box under another host name. */
+/** The base URL for clients that use another host name. */
 export function endpointAt(
   endpoint: string,
   { gateway }: StackConfig,

@@ -1,43 +1,46 @@
 import { shellQuote } from "../../configs/kit/text";
 
-/** Programs that `gpubox connect` knows. */
+/** Programs that `gpubox connect` can set up. */
 export const clients = ["openai", "anthropic", "claude-code", "openhands", "opencode", "open-webui"] as const;
 
 export type Client = (typeof clients)[number];
 
-/** What a client is told about a box. */
+/** What a client needs to know about a box. */
 export interface Way {
   stack: string;
   /** Base URL without `/v1`. */
   endpoint: string;
-  /** The model that it starts with. */
+  /** The model to start with. */
   model: string;
   /** Every chat model, for clients that let their user choose. */
   models: string[];
-  /** Model to the tokens that one request may have, where the box knows it. */
+  /** Tokens per request of each model, where the box knows the limit. */
   contexts: Record<string, number>;
-  /** A word of sh that becomes the key: `"$(pulumi config get …)"`. Never the key, unless a person asked to see it. */
+  /**
+   * A shell word that expands to the key: `"$(pulumi config get …)"`. It is the key itself only when a person asked for
+   * that.
+   */
   key: string;
   language: "python" | "typescript";
 }
 
 export interface Connection {
   client: Client;
-  /** Environment variables; that of the key is left out. */
+  /** Environment variables, except the one with the key. */
   env: Record<string, string>;
-  /** The variable that carries the key. */
+  /** The variable for the key. */
   keyVariable: string;
   /** A file that the client reads. */
   file?: { path: string; text: string };
-  /** What runs then, in sh. */
+  /** Shell commands that start the client. */
   run: string;
   notes: string[];
 }
 
-/** Tokens of Claude Code's own instructions and tools, roughly: 2.1.330 sends 78 KB, at four bytes a token. */
+/** Approximate tokens of Claude Code's own instructions and tools: 2.1.330 sends 78 KB, at four bytes a token. */
 const AGENT_TOKENS = 20_000;
 
-/** How a client is pointed at a box. */
+/** How to point a client at a box. */
 export function clientConnection(client: Client, way: Way): Connection {
   const v1 = `${way.endpoint}/v1`;
   const { model, language } = way;
@@ -66,29 +69,29 @@ export function clientConnection(client: Client, way: Way): Connection {
         client,
         env: {
           ANTHROPIC_BASE_URL: way.endpoint,
-          // Every tier that it may choose by itself: it would ask for Anthropic's own names otherwise.
+          // Every tier that it may choose by itself. Otherwise it would ask for Anthropic's own names.
           ANTHROPIC_MODEL: model,
           ANTHROPIC_DEFAULT_OPUS_MODEL: model,
           ANTHROPIC_DEFAULT_SONNET_MODEL: model,
           ANTHROPIC_DEFAULT_HAIKU_MODEL: model,
           CLAUDE_CODE_SUBAGENT_MODEL: model,
-          // It takes a model that it does not know for one with a million tokens, and never compacts in time.
+          // It assumes a million tokens for a model that it does not know, and then never compacts in time.
           ...(context ? { CLAUDE_CODE_MAX_CONTEXT_TOKENS: String(context) } : {}),
           CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
         },
         keyVariable: "ANTHROPIC_AUTH_TOKEN",
-        run: "unset ANTHROPIC_API_KEY   # it would be sent instead\nclaude",
+        run: "unset ANTHROPIC_API_KEY   # the client would send it instead\nclaude",
         notes:
           context !== undefined && context < AGENT_TOKENS
             ? [
-                `NOTE: one request of ${model} may have ${context} tokens; its instructions alone take some ${AGENT_TOKENS}.`,
+                `NOTE: one request of ${model} may have ${context} tokens, and Claude Code's instructions alone take about ${AGENT_TOKENS}.`,
               ]
             : [],
       };
     case "openhands":
       return {
         client,
-        // OpenHands calls through LiteLLM's library, where the prefix says which protocol is spoken.
+        // OpenHands uses LiteLLM's library, where the prefix selects the protocol.
         env: { LLM_BASE_URL: v1, LLM_MODEL: `openai/${model}` },
         keyVariable: "LLM_API_KEY",
         run: "openhands --override-with-envs",
@@ -101,7 +104,7 @@ export function clientConnection(client: Client, way: Way): Connection {
         keyVariable: "GPUBOX_API_KEY",
         file: { path: "opencode.gpubox.json", text: opencodeConfig(way, v1) },
         run: 'export OPENCODE_CONFIG="$PWD/opencode.gpubox.json"\nopencode',
-        notes: ["Or put the file's `provider` into an opencode.json of yours."],
+        notes: ["Or put the file's `provider` into your own opencode.json."],
       };
     case "open-webui":
       return {
@@ -110,13 +113,13 @@ export function clientConnection(client: Client, way: Way): Connection {
         keyVariable: "OPENAI_API_KEY",
         run: "open-webui serve",
         notes: [
-          "It keeps these in its database at the first start; later they are changed under Admin, Connections.",
+          "It stores these in its database at the first start. Change them later under Admin, Connections.",
         ],
       };
   }
 }
 
-/** The connection as a script for sh, with comments for people. */
+/** The connection as a shell script with comments for people. */
 export function script({ env, keyVariable, file, run, notes }: Connection, key: string): string {
   const quoted = (value: string) => (/^[A-Za-z0-9_./:-]+$/.test(value) ? value : shellQuote(value));
   return [
@@ -128,7 +131,7 @@ export function script({ env, keyVariable, file, run, notes }: Connection, key: 
   ].join("\n");
 }
 
-/** Where opencode is not told, it takes the context for endless; of it this part at most is kept for an answer. */
+/** Without a limit opencode assumes an endless context. It reserves at most this part for an answer. */
 function limitOf(context: number | undefined) {
   return context ? { limit: { context, output: Math.min(8192, Math.floor(context / 4)) } } : {};
 }

@@ -15,23 +15,23 @@ export interface StackDatabase {
 }
 
 /**
- * The plan of a stack and what its backups have to know.
+ * A stack's plan with what its backups need.
  *
- * @throws UserError where the stack has no database on this host
+ * @throws UserError when the stack has no database on this host
  */
 export async function stackDatabase(projectDir: string, stack: string): Promise<StackDatabase> {
   const { secrets, plan } = await openStack(stack, projectDir);
   if (!plan.backup?.stdin)
     throw new UserError(
       `The stack ${stack} has no database on this host.`,
-      "An external one is backed up and asked where it runs; with `mode: none` there is none.",
+      "Back up and query an external database where it runs. With `mode: none` there is no database.",
     );
   return { plan, secrets, job: backupJobSchema.parse(JSON.parse(renderText(plan.backup.stdin, secrets))) };
 }
 
 /**
- * What `up` does to a database once, after it is another one: the schema of the gateway's image, then the declared teams and
- * keys. Does nothing where the gateway cannot use a database.
+ * What `up` does once to a new or restored database: the schema of the gateway's image, then the declared teams and
+ * keys. Does nothing when the gateway cannot use a database.
  */
 export async function bringUpToDate(database: StackDatabase, log: Log): Promise<void> {
   const migrate = database.plan.gateway.before.find(({ name }) => name === "migrate");
@@ -39,7 +39,7 @@ export async function bringUpToDate(database: StackDatabase, log: Log): Promise<
   await makeAccess(database, log);
 }
 
-/** Makes the declared teams and keys again, through a gateway of this config; says so where none runs. */
+/** Creates the declared teams and keys again through a gateway of this config, or says that none runs. */
 export async function makeAccess(database: StackDatabase, log: Log): Promise<void> {
   const { stack, docker, gateway } = database.plan;
   if (!gateway.access) return;

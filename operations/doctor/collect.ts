@@ -62,7 +62,7 @@ export async function collect(options: CollectOptions): Promise<Facts> {
 
   const endpoint = await reachEndpoint(config, box.endpoint);
   const ownKey = config.gateway.auth === "key" ? secrets.masterKey : undefined;
-  // No command runs in a container yet, because it would count as the container's own load.
+  // Before any command runs in a container, because that would count as the container's own load.
   const [containers, networks, ports, host, listed, theirs, databaseSeen] = await Promise.all([
     collectContainers(box, memoryKills(box)),
     collectNetworks(box),
@@ -186,7 +186,7 @@ async function get(
   }
 }
 
-/** Who holds the box's ports. */
+/** Who uses the box's ports. */
 async function portsOf(box: BoxPlan, config: StackConfig): Promise<PortFacts[]> {
   return Promise.all(
     box.edge.container.ports.map(async ({ bind, port }) => {
@@ -229,7 +229,7 @@ async function hostFacts(
   };
 }
 
-/** One call for both, because a lost driver may hang in each. */
+/** One call for both, because a lost driver may block in each. */
 const GPU_SCRIPT =
   "nvidia-smi -L && echo -- && nvidia-smi --query-gpu=index,uuid,memory.total --format=csv,noheader,nounits";
 

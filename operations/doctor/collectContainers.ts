@@ -7,7 +7,7 @@ import { endedOf, type Kill, killsOf, type Life } from "./memoryKills";
 import { haltedIn } from "./probes";
 import { ask } from "./timeLimits";
 
-/** Lines of a log that say why something ended. */
+/** Number of log lines to keep, enough to show why something ended. */
 const LAST_LINES = 4;
 
 const health = z.enum(["healthy", "unhealthy", "starting"]);
@@ -32,7 +32,7 @@ export async function collectContainers(
     Promise.all(ids.map((id) => haltedIn(box, id))),
     kills,
   ]);
-  // A container that has gone meanwhile makes the command fail, which still prints the others.
+  // A container that disappears meanwhile makes the command fail, which still prints the others.
   const seen = z.array(containerSchema).safeParse(parseJson(details.stdout));
   if (!seen.success) return undefined;
   const now = Date.now() / 1000;

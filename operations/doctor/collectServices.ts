@@ -57,10 +57,10 @@ const looked = z.object({
   redis: z.string().nullable(),
 });
 
-/** Most gateways to ask. One of them may hang, and each costs the host a Python process. */
+/** Highest number of gateways to ask. One of them may hang, and each costs the host a Python process. */
 const MOST_ASKED = 3;
 
-/** Which upstreams, and whether Redis, the first gateway that answers can reach. */
+/** Which upstreams the first answering gateway can reach, and whether it can reach Redis. */
 export async function gatewayConnections(
   box: BoxPlan,
   gateways: string[],

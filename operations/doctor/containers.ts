@@ -13,7 +13,7 @@ function restsOnPurpose({ start }: ModelServerPlan, container: ContainerFacts | 
   return container.state === "created" || stoppedByHand(container);
 }
 
-/** What is wrong with a model's server, and with the valve before it: either alone keeps requests waiting. */
+/** What is wrong with a model's server and with its valve: either alone makes requests wait. */
 function modelFindings(box: BoxPlan, facts: Facts, backend: ModelServerPlan): Finding[] {
   return [...serverFindings(box, facts, backend), ...valveFindings(box, facts, backend)];
 }
@@ -43,7 +43,10 @@ function valveFindings(box: BoxPlan, facts: Facts, { instance, valve }: ModelSer
   const problem = problemOf(container);
   if (!problem) return [];
   return [
-    { what: `Model ${instance}: the valve before its server ${problem}.`, fix: fixFor(box, container, role) },
+    {
+      what: `Model ${instance}: the valve in front of its server ${problem}.`,
+      fix: fixFor(box, container, role),
+    },
   ];
 }
 
@@ -61,7 +64,7 @@ export const containerRows: Row[] = [
   {
     id: "docker",
     symptom: "nothing answers, `docker` neither",
-    cause: "the Docker engine does not run, or this user may not use it",
+    cause: "the Docker engine is not running, or this user may not use it",
     check: ({ docker }, facts) => {
       if (facts.host.unreachable) return undefined;
       const said = facts.docker;
@@ -72,7 +75,7 @@ export const containerRows: Row[] = [
         return [
           {
             what: "Docker runs, but this user may not use its socket.",
-            fix: "Type `sudo usermod -aG docker $USER` and log in again; that group is root on this host.",
+            fix: "Type `sudo usermod -aG docker $USER` and log in again. Members of that group are root on this host.",
           },
         ];
       return [
@@ -209,7 +212,7 @@ export const containerRows: Row[] = [
   },
 ];
 
-/** Roles of the containers that no request goes through. */
+/** Roles of the containers that no request passes through. */
 function auxiliaryRoles({ certificates, observability }: BoxPlan): string[] {
   const services = [...(certificates ? [certificates] : []), ...(observability?.services ?? [])];
   return services.map(({ container }) => container.name);

@@ -1,7 +1,7 @@
 import type { GatewayStatus } from "../../platform/box/edge";
 import type { HostState } from "../host/state";
 
-/** What was seen of a box, as plain data. What could not be looked at is undefined: no row is judged by it. */
+/** The state of a box, as plain data. A field is undefined when nothing could be read, and then no row judges by it. */
 export interface Facts {
   docker:
     | { state: "answers" }
@@ -10,31 +10,31 @@ export interface Facts {
     | { state: "silent"; reason: string };
   /** Names of the host's networks. */
   networks?: string[];
-  /** Containers of the stack, stopped ones too. */
+  /** Containers of the stack, including stopped ones. */
   containers?: ContainerFacts[];
-  /** The box's own ports, in the order clients, admin. */
+  /** The box's own ports: clients first, then admin. */
   ports?: PortFacts[];
-  /** The clients' port, asked with the key of the stack config for a model that does not exist: 404 where the key is known. */
+  /** Answer of the clients' port to the stack config's key and an unknown model: 404 when the box accepts the key. */
   listed?: Answer;
-  /** The same with the key that a client said it uses. */
+  /** The same for the key that a client uses. */
   clientKey?: Answer;
-  /** A model's name that a client said it uses. */
+  /** The model's name that a client uses. */
   clientModel?: string;
-  /** What `/health/readiness` says of the database: `connected`. */
+  /** The database according to `/health/readiness`: `connected`. */
   databaseSeen?: string;
-  /** From inside a serving gateway: `host:port` to what a connection there met. */
+  /** Results of connections from inside a serving gateway, by `host:port`. */
   reach?: Record<string, Reachability>;
-  /** What Redis answered to the gateway's password: `PONG`, or why not. Undefined without a cache. */
+  /** Redis's answer to the gateway's password: `PONG`, or the failure. Undefined without a cache. */
   redis?: string;
-  /** What Postgres said in its own container: `ready`, or why not. */
+  /** Postgres's state in its own container: `ready`, or the failure. */
   postgres?: string;
-  /** Instance to what its valve says. */
+  /** State of each instance's valve. */
   valves?: Record<string, ValveFacts>;
-  /** The generation that the edge serves, and its view of each gateway. */
+  /** The serving generation, and the edge's view of each gateway. */
   edge?: { generation?: string; gateways: GatewayStatus[] };
-  /** Requests that the edge logged lately. */
+  /** Requests that the edge logged recently. */
   requests?: LoggedRequest[];
-  /** Names that clients asked for lately and the gateway did not know. */
+  /** Names that clients requested recently and the gateway did not know. */
   unknownModels?: string[];
   host: HostFacts;
 }
@@ -49,45 +49,45 @@ export interface ContainerFacts {
   exitCode: number;
   oomKilled: boolean;
   restarts: number;
-  /** Docker's own words of why it did not start. */
+  /** Docker's reason why it did not start. */
   error: string;
   networks: string[];
   /** The generation of a gateway. */
   generation?: string;
-  /** Share of its memory limit in percent. */
+  /** Memory use, in percent of its limit. */
   memoryPercent?: number;
-  /** Of one core, in percent. */
+  /** In percent of one core. */
   cpuPercent?: number;
-  /** Its last lines, for one that does not run well. */
+  /** Its last log lines, when it does not run well. */
   lastWords?: string;
-  /** What its own health check met, asked just now: `silent` within the time that it gets. Undefined where it was not asked. */
+  /** Result of its own health check, run just now: `silent` when it took too long. Undefined when it was not run. */
   probe?: "answers" | "silent" | "fails";
-  /** Names of its processes that a signal stopped (SIGSTOP): they take connections and answer nothing. */
+  /** Names of its processes that a signal stopped (SIGSTOP): they accept connections and answer nothing. */
   halted?: string[];
-  /** When it last ended by itself, in words; only where that was within a day and Docker started it again. */
+  /** When it last ended by itself, as text. Only if that was within a day and Docker restarted it. */
   endedAt?: string;
-  /** Kills for want of memory within a day that still say something of this container as it is set. */
+  /** Processes killed within a day because memory ran out, as far as they matter for the present container. */
   memoryKills?: MemoryKills;
 }
 
 export interface MemoryKills {
   count: number;
-  /** When, in words. */
+  /** As text. */
   lastAt: string;
-  /** Whose memory was at its end. */
+  /** Whose memory ran out. */
   limit: "own" | "host";
 }
 
 export interface PortFacts {
   port: number;
   bind: string;
-  /** The key that sets it, for example `gpubox:gateway.port`. */
+  /** The config key of the port, for example `gpubox:gateway.port`. */
   key: string;
-  /** `free`, `this box`, `no address` where this machine has none such, or who holds it. */
+  /** `free`, `this box`, `no address` when this machine does not have the address, or the program that uses it. */
   holder: string;
 }
 
-/** A status, or why there was none. */
+/** A status, or the reason why there was none. */
 export type Answer = { status: number } | { failed: string };
 
 export type Reachability = "open" | "refused" | "unknown name" | "no answer";
@@ -95,9 +95,9 @@ export type Reachability = "open" | "refused" | "unknown name" | "no answer";
 export interface ValveFacts {
   /** HAProxy's word for the backend: `UP`, `DOWN`, `MAINT (resolution)`, `DRAIN`. */
   status: string;
-  /** Requests that the backend has now. */
+  /** Requests that the backend is working on. */
   running: number;
-  /** Requests that wait until it is there. */
+  /** Requests that wait until the backend is up. */
   held: number;
 }
 
@@ -106,29 +106,31 @@ export interface LoggedRequest {
   /** `clients` or `admin`. */
   frontend: string;
   status: number;
-  /** True where the edge answered itself. */
+  /** True when the edge itself answered. */
   byEdge: boolean;
   method: string;
   path: string;
 }
 
-/** The machine under the box. What a later check of the host's state sees (driver, clocks, drift) belongs here. */
+/** The machine under the box. Later checks of the host's state (driver, clocks, drift) belong here. */
 export interface HostFacts {
-  /** A host behind SSH that cannot be reached, or whose engine does not answer: why, and what to do. */
+  /** Why a host behind SSH cannot be reached or its engine does not answer, and what to do. */
   unreachable?: { what: string; fix: string };
-  /** What a host behind SSH is like; `here` where the box is on this machine. */
+  /** State of a host behind SSH; `here` when the box is on this machine. */
   remote?: RemoteFacts | "here";
-  /** Firewall rules that this machine lacks, as `gpubox host prepare` would say. Of a host behind SSH `remote` tells. */
+  /**
+   * Firewall rules that this machine lacks, in the words of `gpubox host prepare`. For a host behind SSH see `remote`.
+   */
   firewall?: string[];
   disks?: { folders: string[]; freeBytes: number }[];
   memory?: { totalBytes: number; availableBytes: number };
-  /** What `nvidia-smi` says. Undefined where the config declares no NVIDIA device. */
+  /** Output of `nvidia-smi`. Undefined when the config declares no NVIDIA device. */
   gpus?: GpuFacts;
 }
 
 export interface RemoteFacts {
   state: HostState;
-  /** What `gpubox host prepare` would do. */
+  /** Steps that `gpubox host prepare` would run. */
   steps: string[];
   /** Seconds by which its clock is ahead of this machine's. */
   aheadSeconds: number;
@@ -137,15 +139,15 @@ export interface RemoteFacts {
 }
 
 export interface FoundGpus {
-  /** Indexes and UUIDs, of MIG slices too. */
+  /** Indexes and UUIDs, including those of MIG slices. */
   ids: string[];
-  /** MiB by index and by UUID. Whole devices only: nvidia-smi does not list slices with their memory. */
+  /** MiB by index and by UUID. Only whole devices, because nvidia-smi does not list the memory of slices. */
   memoryMiB: Record<string, number>;
 }
 
 export interface GpuFacts {
   /** The NVIDIA devices of the config: index or UUID, and MiB. */
   declared: { id: string; memoryMiB: number }[];
-  /** What is there; or why nobody knows. */
+  /** The devices found, or the reason why nobody knows. */
   found: FoundGpus | { failed: string };
 }

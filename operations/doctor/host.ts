@@ -7,19 +7,21 @@ const LOW_DISK_GIB = 3;
 /** Share of the host's memory below which the kernel begins to kill, in percent. */
 const LOW_MEMORY_PERCENT = 5;
 
-/** Product names round up by less than this: an "80 GB" GPU has 81,559 MiB. Somebody may declare less on purpose. */
+/**
+ * Product names round up by less than this: an "80 GB" GPU has 81,559 MiB. A person may also declare less on purpose.
+ */
 const NAME_ROUNDS_UP = 1.01;
 
 /** For a host behind SSH, the row `prepared` covers this. */
 const firewallRow: Row = {
   id: "firewall",
   symptom: "a container reaches a service of the host, or the cloud's metadata address",
-  cause: "the rules of `gpubox host prepare` are not there",
+  cause: "the rules of `gpubox host prepare` are missing",
   level: "note",
   check: ({ stack }, { host }) => {
     if (host.remote !== undefined && host.remote !== "here") return [];
     return host.firewall?.map((does) => ({
-      what: `This machine lets the box's containers reach its own ports and metadata addresses; missing is: ${does}.`,
+      what: `This machine lets the box's containers reach its own ports and metadata addresses. Missing: ${does}.`,
       fix: `Run \`gpubox host prepare --stack ${stack}\`; it shows its plan first.`,
     }));
   },

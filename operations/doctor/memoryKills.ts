@@ -24,9 +24,9 @@ const SAME_SECONDS = 3;
 const KERNEL_LOG = "date +%s && cat /proc/uptime && dmesg";
 
 /**
- * Kills of the last day. Docker alone does not remember them: some versions clear a container's mark at its restart, and the
- * engine keeps 256 events, which the health checks of a box fill within a minute. The kernel's log names the container by its
- * id, which does not change.
+ * Kills of the last day. Docker alone does not remember them: some versions clear a container's mark when it restarts,
+ * and the engine keeps only 256 events, which the health checks of a box fill within a minute. The kernel's log names
+ * the container by its id, which does not change.
  */
 export async function memoryKills(box: BoxPlan): Promise<Kill[]> {
   const [kernel, docker] = await Promise.all([kernelKills(box), dockerKills(box)]);
@@ -87,8 +87,8 @@ export interface Life {
 }
 
 /**
- * The kills that matter for a container as it runs now: those of its present run, and those before a restart by Docker. A start
- * by hand sets the count of restarts to 0, and earlier kills no longer matter.
+ * The kills that matter for a container as it runs now: those of its present run, and those before a restart by Docker.
+ * A start by hand resets the restart count to 0, and earlier kills no longer matter.
  */
 export function killsOf(life: Life, kills: Kill[], now: number): MemoryKills | undefined {
   const own = kills.filter(

@@ -2,7 +2,7 @@ import { missingDriver } from "../host/nvidia";
 import type { HostFacts, RemoteFacts } from "./facts";
 import { type Finding, type Row, upCommand } from "./row";
 
-/** From this difference of two clocks on, in seconds, tokens and certificates may be refused. */
+/** Clock difference in seconds from which tokens and certificates may be refused. */
 const SKEW_SECONDS = 5;
 
 /** Rows about a host behind SSH. They find nothing on this machine. */
@@ -23,7 +23,7 @@ export const remoteRows: Row[] = [
         if (by < SKEW_SECONDS) return [];
         return [
           {
-            what: `The host's clock is ${by} s ${aheadSeconds > 0 ? "ahead of" : "behind"} this machine's${state.ntp === false ? ", and no NTP keeps it" : ""}.`,
+            what: `The host's clock is ${by} s ${aheadSeconds > 0 ? "ahead of" : "behind"} this machine's${state.ntp === false ? ", and NTP does not keep it" : ""}.`,
             fix: "On the wrong one: `sudo timedatectl set-ntp true`, or install chrony.",
           },
         ];
@@ -32,7 +32,7 @@ export const remoteRows: Row[] = [
   {
     id: "arch",
     symptom: "`exec format error`",
-    cause: "the host's processor is not the one that the stack config names",
+    cause: "the host's processor is not the one in the stack config",
     check: (box, { host }) =>
       ifRemote(host, ({ state: { arch }, declaredArch }) => {
         if (!arch || arch === declaredArch) return [];
@@ -47,13 +47,13 @@ export const remoteRows: Row[] = [
   {
     id: "prepared",
     symptom: "the host lacks something that a box relies on after a restart or under load",
-    cause: "it was not prepared, or changed by hand since",
+    cause: "nobody prepared it, or somebody changed it since",
     level: "note",
     check: ({ stack }, { host }) =>
       ifRemote(host, ({ steps, state }) => {
         const driver = missingDriver(state);
         const missing = steps.map((does) => ({
-          what: `The host is not as a prepared one: ${does}.`,
+          what: `The host is not fully prepared. Missing: ${does}.`,
           fix: `Run \`gpubox host prepare --stack ${stack}\`; it shows its plan first.`,
         }));
         return driver ? [driver, ...missing] : missing;

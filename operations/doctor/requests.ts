@@ -4,8 +4,8 @@ import type { LoggedRequest } from "./facts";
 import { logsCommand, type Row } from "./row";
 
 /**
- * `%ci [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %ac/%fc/%bc/%sc/%rc %HM %HPO`, the log format of every HAProxy of a
- * box. Undefined for a line that is no request.
+ * Parses `%ci [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %ac/%fc/%bc/%sc/%rc %HM %HPO`, the log format of every
+ * HAProxy in a box. Undefined for a line that is not a request.
  */
 export function parseRequest(line: string): LoggedRequest | undefined {
   const match = /^\S+ \[[^\]]+\] (\w+) (\S+)\/(\S+) [-\d/]+ (\d{3}|-1) \d+ \S+ [\d/]+ (\S+) (.*)$/.exec(line);
@@ -15,7 +15,7 @@ export function parseRequest(line: string): LoggedRequest | undefined {
   return { frontend: frontend!, status: Number(status), byEdge, method: method!, path: path! };
 }
 
-/** An answer of the edge's own, and what the client should do about it. */
+/** An answer of the edge itself, and what the client should do about it. */
 interface EdgeAnswer {
   id: string;
   status: number;
@@ -37,7 +37,7 @@ const ANSWERS: EdgeAnswer[] = [
     id: "admin-route",
     status: 404,
     message: "This port serves inference only.",
-    cause: "a client asks the clients' port for an admin route, or its base URL has `/v1` once too often",
+    cause: "a client asks the clients' port for an admin route, or its base URL has one `/v1` too many",
     fix: ({ endpoint, adminEndpoint }) =>
       `Set the client's base URL to ${endpoint}/v1 (OpenAI) or ${endpoint} (Anthropic); admin routes are at ${adminEndpoint}.`,
   },
@@ -88,8 +88,8 @@ function edgeRow({ id, status, message, cause, fix }: EdgeAnswer): Row {
 }
 
 /**
- * True for a request of smoke, doctor or a monitor instead of a client. A health check of a box that is down is answered with
- * a 503, which is no failed request.
+ * True for a request of smoke, doctor or a monitor. Health checks of a box that is down get a 503, which does not count
+ * as a failed request.
  */
 function isProbe({ path }: LoggedRequest): boolean {
   return path.endsWith(`/${PROBE}`) || path.startsWith("/health/");
@@ -109,7 +109,7 @@ export const requestRows: Row[] = [
   {
     id: "failed",
     symptom: "500, 502, 503 or 504",
-    cause: "a gateway or a model's server stopped, was away, or was silent for too long",
+    cause: "a gateway or a model's server stopped, was unreachable, or was silent for too long",
     level: "note",
     check: (box, { requests }) => {
       if (!requests) return undefined;
@@ -120,7 +120,7 @@ export const requestRows: Row[] = [
       return [
         {
           what: `${failed.length} of the last ${asked.length} requests failed (${statuses}), the last ${shown(failed.at(-1)!)}.`,
-          fix: `Where no other row applies any more, it is over; else ${logsCommand(box, "gateway")} has the reasons.`,
+          fix: `If no other row applies, the failures are over; otherwise ${logsCommand(box, "gateway")} shows the reasons.`,
         },
       ];
     },

@@ -3,7 +3,7 @@ import { limitOf, memoryKey } from "./containerHealth";
 import type { ContainerFacts, Facts } from "./facts";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
 
-/** A container that uses this share of its limit, in percent, is about to be killed. */
+/** A container that uses this share of its limit, in percent, may be killed soon. */
 const FULL_PERCENT = 90;
 
 function raise(box: BoxPlan, role: string): string {
@@ -49,12 +49,12 @@ export const restartRows: Row[] = [
   {
     id: "memory",
     symptom: "a container restarts now and then with status 137",
-    cause: "it reaches its memory limit, or the machine's memory was at its end; Docker starts it again",
+    cause: "it reaches its memory limit, or the machine ran out of memory; Docker starts it again",
     check: memoryFindings,
   },
   {
     id: "restarted",
-    symptom: "a request broke off, and everything is well again",
+    symptom: "a request broke off, and everything works again",
     cause: "a container ended by itself within the last day, and Docker started it again",
     level: "note",
     check: (box, { containers }) =>

@@ -8,7 +8,7 @@ import { containerOf, problemOf } from "./containerHealth";
 import type { Answer, Facts, Reachability } from "./facts";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
 
-/** Of one core, in percent: a gateway has one worker, so this is all that it can do. */
+/** CPU use in percent of one core: a gateway has one worker, so it cannot use more. */
 const BUSY_PERCENT = 90;
 
 const deployments = z.object({
@@ -22,15 +22,14 @@ const described = z.object({ models: z.record(z.string(), z.object({ prove: z.bo
 /** An address that the gateway sends a model's requests to. */
 interface Upstream {
   model: string;
-  /** `host:port`. */
   target: string;
-  /** The backend, where the address is a valve of this box. */
+  /** The backend, when the address is a valve of this box. */
   backend?: ModelServerPlan;
-  /** True where a person starts the server, which may be down. */
+  /** True when a person starts the server, so that it may be down. */
   manual: boolean;
 }
 
-/** Where the gateway sends requests, without providers whose address only LiteLLM knows. */
+/** Where the gateway sends requests, except to providers whose address only LiteLLM knows. */
 export function upstreamsOf(box: BoxPlan): Upstream[] {
   const { models } = described.parse(JSON.parse(box.gateway.description));
   return deployments.parse(gatewayYaml(box)).model_list.flatMap(({ model_name, litellm_params }) => {
@@ -57,7 +56,7 @@ const MET: Record<Exclude<Reachability, "open">, string> = {
   "no answer": "nothing answers",
 };
 
-/** How many requests a server handles at the same time, where its command line says so. */
+/** How many requests a server handles at the same time, if its command line says so. */
 export function concurrencyOf({ service }: ModelServerPlan): number | undefined {
   const { command } = service.container;
   const flags = ["--parallel", "--max-num-seqs", "--max-running-requests"];
@@ -112,8 +111,8 @@ function slowFindings(box: BoxPlan, facts: Facts): Finding[] | undefined {
     if (parallel === undefined || running + held <= parallel) return [];
     return [
       {
-        what: `Requests queue: ${backend.instance} has ${running + held} and works on ${parallel} at a time.`,
-        fix: `Cache answers (gpubox:cache.ttlSeconds), let it work on more at a time if its memory allows it, or add an instance to gpubox:models.${backend.model}.`,
+        what: `Requests queue: ${backend.instance} has ${running + held} and handles ${parallel} at a time.`,
+        fix: `Cache answers (gpubox:cache.ttlSeconds), let it handle more at a time if its memory allows, or add an instance to gpubox:models.${backend.model}.`,
       },
     ];
   });
@@ -134,21 +133,21 @@ export const routingRows: Row[] = [
   {
     id: "reach",
     symptom: "`connection refused` or `cannot connect to host` from LiteLLM",
-    cause: "a name or network is not what the config says: the gateway and the model's server do not meet",
+    cause: "a name or network differs from the config, so the gateway cannot reach the model's server",
     check: reachFindings,
   },
   {
     id: "key",
     symptom: "401 `asks for a valid key` with the right key",
-    cause: "the key of the stack config, or the client's, is not the one that the box knows",
+    cause: "the key of the stack config, or the client's, is not the one that the box accepts",
     check: (box, { listed, clientKey }) => {
       if (status(listed) === undefined && status(clientKey) === undefined) return undefined;
       const own =
         status(listed) === 401
           ? [
               {
-                what: "The box does not know the master key of the stack config: it was changed since.",
-                fix: `Run ${upCommand(box)}: it brings the new key up without an outage.`,
+                what: "The box does not accept the master key of the stack config, which changed since the last `up`.",
+                fix: `Run ${upCommand(box)}: it activates the new key without an outage.`,
               },
             ]
           : [];
@@ -156,7 +155,7 @@ export const routingRows: Row[] = [
         status(clientKey) === 401
           ? [
               {
-                what: "The box does not know the client's key.",
+                what: "The box does not accept the client's key.",
                 fix: `Give the client the right one: \`pulumi config get gpubox:masterKey --stack ${box.stack}\`, or a virtual key.`,
               },
             ]
@@ -188,20 +187,20 @@ export const routingRows: Row[] = [
   {
     id: "slow",
     symptom: "high latency",
-    cause: "more requests than the server works on at a time, nothing cached, or a gateway at its limit",
+    cause: "more requests than the server handles at a time, nothing cached, or a gateway at its limit",
     check: slowFindings,
   },
   {
     id: "changed",
     symptom: "a change of the stack config does nothing",
-    cause: "the box was not brought up since",
+    cause: "nobody ran `up` since",
     level: "note",
     check: (box, { edge }) => {
       if (!edge?.generation) return undefined;
       if (edge.generation === box.gateway.generation) return [];
       return [
         {
-          what: `The config plans the gateway ${box.gateway.generation}, and ${edge.generation} serves.`,
+          what: `The config plans the gateway ${box.gateway.generation}, but ${edge.generation} serves.`,
           fix: `Run ${upCommand(box)}; if it failed, its last lines say why.`,
         },
       ];

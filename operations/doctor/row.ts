@@ -17,9 +17,9 @@ export interface Row {
   symptom: string;
   /** The usual cause. */
   cause: string;
-  /** `note`: the box is healthy, and somebody should know. Default: `wrong`. */
+  /** `note`: the box is healthy, but somebody should know. Default: `wrong`. */
   level?: "wrong" | "note";
-  /** Empty where the row does not apply; undefined where the doctor could not look. */
+  /** Empty when nothing is wrong; undefined when the doctor could not look. */
   check: (box: BoxPlan, facts: Facts) => Finding[] | undefined;
 }
 
@@ -31,7 +31,7 @@ export interface Verdict {
   findings: Finding[];
 }
 
-/** The row of a stack config that cannot be planned. No other row can be checked then. */
+/** The row of a stack config that cannot be planned. The doctor checks no other row then. */
 export const configRow = {
   id: "config",
   symptom: "`Pulumi.<stack>.yaml has N mistakes`",

@@ -31,7 +31,7 @@ export function timedOut({ code, stderr }: RunResult): boolean {
   return code === TIMED_OUT || code === 137 || (code === 143 && stderr === "");
 }
 
-/** The result of `work`, or undefined where it takes too long. The work itself goes on. */
+/** The result of `work`, or undefined when it takes too long. The work itself continues. */
 export async function withTimeout<T>(timeoutMs: number, work: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {

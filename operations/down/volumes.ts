@@ -4,12 +4,12 @@ import { servicesOf } from "../../configs/plan/box";
 import { dockerAt } from "../../platform/docker/client";
 import type { Log } from "../../platform/project";
 
-/** Services that keep something in a volume; `down` deletes one only by its name. */
+/** Services that keep data in a volume. `down` deletes one only when a person names it. */
 export const VOLUMES = ["database", "prometheus", "alertmanager", "grafana"];
 
 /**
- * Deletes a service's volume, so that the next `up` begins with an empty one. For the database that includes the marker
- * which says there was one.
+ * Deletes a service's volume, so that the next `up` starts with an empty one. For the database that includes the marker
+ * that it existed.
  */
 export async function removeVolume(plan: BoxPlan, name: string, log: Log): Promise<void> {
   const service = servicesOf(plan).find(({ container }) => container.name === name);

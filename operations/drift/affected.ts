@@ -3,7 +3,7 @@ import { modelServers } from "../../configs/plan/box";
 
 /** Which clients depend on a part of the box. */
 export interface Affected {
-  /** Public names of models; empty where it is none in particular. */
+  /** Public names of models; empty when no particular model is affected. */
   models: string[];
   /** In words: `clients of tiny`, `all clients`, `nobody's requests`. */
   who: string;

@@ -8,7 +8,7 @@ import { healthText, mountText, publishText, type Settings } from "./settings";
 const MiB = 1024 ** 2;
 const NANOSECONDS = 1e9;
 
-/** Containers with the stack's label, with a name of the box, or on one of its networks; stopped ones too. */
+/** Containers with the stack's label, with a name of the box, or on one of its networks. Includes stopped ones. */
 export async function hostContainers(box: BoxPlan): Promise<HostContainer[]> {
   const { docker, prefix, stack } = box;
   const networks = new Set(box.networks.filter(({ external }) => !external).map(({ name }) => name));
@@ -18,26 +18,14 @@ export async function hostContainers(box: BoxPlan): Promise<HostContainer[]> {
       Name.startsWith(`${prefix}-`) ||
       Object.keys(NetworkSettings.Networks).some((name) => networks.has(name)),
   );
-  const images = await imagesById(
-    docker,
-    found.flatMap(({ Image, Config }) => [Image, Config.Image]),
-  );
+  // What a container has from its image is no difference.
+  const images = await dockerAt(docker).images(found.flatMap(({ Image, Config }) => [Image, Config.Image]));
   return found.map((one) => hostContainer(one, images));
-}
-
-/** Images by id and by reference. What a container has from its image is no difference. */
-async function imagesById(docker: string, references: string[]): Promise<Map<string, InspectedImage>> {
-  const images = new Map<string, InspectedImage>();
-  for (const reference of new Set(references)) {
-    const image = await dockerAt(docker).image(reference);
-    if (image) images.set(reference, image);
-  }
-  return images;
 }
 
 /** References of images that are on the host. */
 export async function presentImages(docker: string, references: string[]): Promise<string[]> {
-  return [...(await imagesById(docker, references)).keys()];
+  return [...(await dockerAt(docker).images(references)).keys()];
 }
 
 function hostContainer(one: InspectedContainer, images: Map<string, InspectedImage>): HostContainer {
@@ -128,7 +116,7 @@ function settingsOf(one: InspectedContainer, image: InspectedImage | undefined):
   };
 }
 
-/** Capabilities as the plan writes them: newer engines leave the prefix out. */
+/** Capabilities as the plan writes them: newer engines omit the prefix. */
 function capability(name: string): string {
   return name.startsWith("CAP_") ? name : `CAP_${name}`;
 }

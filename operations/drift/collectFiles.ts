@@ -4,8 +4,9 @@ import { dockerAt } from "../../platform/docker/client";
 import type { HostDirectory, HostEntry } from "./facts";
 
 /**
- * Prints of each directory, which are given in pairs with `read` or `look`, its rights and, of those to be read, those of its entries with the
- * files' hashes. Names come last: they may hold anything but a line break.
+ * Prints the rights of each directory and, for directories to read, those of each entry with the hashes of files.
+ * Arguments come in pairs of `read` or `look` and a directory. Names come last, because they may contain anything but a
+ * line break.
  */
 const LIST = `for one in "$@"; do
   how=\${one%%:*} dir=\${one#*:}
@@ -23,10 +24,10 @@ const LIST = `for one in "$@"; do
 done`;
 
 /**
- * What lies in directories of the box, read on the host by its engine.
+ * Reads the box's directories on the host through its engine.
  *
- * @param planned directories whose files are the box's
- * @param writable directories that containers write to: only the directory itself is looked at
+ * @param planned directories whose files belong to the box
+ * @param writable directories that containers write to: only the directory itself matters
  */
 export async function hostDirectories(
   box: BoxPlan,
@@ -42,7 +43,7 @@ export async function hostDirectories(
 
 const LINE = /^(dir|file|directory|link|other) (\S+) (\d+) (\d+) (\d+) (.+)$/;
 
-/** Directories and their entries, from the list that the host made. */
+/** Parses the host's list into directories and their entries. */
 export function parseList(text: string): Record<string, HostDirectory> {
   const directories: Record<string, HostDirectory> = {};
   for (const line of text.split("\n")) {

@@ -4,8 +4,8 @@ import type { GpuProcess } from "./facts";
 export type OnHost = (script: string) => Promise<string>;
 
 /**
- * The processes of each GPU, and after them the control groups of each: a line that begins with `=PID`, then those of
- * /proc/PID/cgroup.
+ * Prints the processes of each GPU, then the control groups of each process: a line that begins with `=PID`, followed
+ * by the lines of /proc/PID/cgroup.
  */
 const SCRIPT = `nvidia-smi --query-gpu=index,uuid --format=csv,noheader && echo -- &&
 nvidia-smi --query-compute-apps=gpu_uuid,pid,used_memory,process_name --format=csv,noheader,nounits && echo -- &&
@@ -14,7 +14,8 @@ for pid in $(nvidia-smi --query-compute-apps=pid --format=csv,noheader | sort -u
 /**
  * Which processes use memory of the declared GPUs, or why that is unknown.
  *
- * @param declared indexes or UUIDs of the config; of a slice of a GPU all processes are told, as its UUID is not in the list
+ * @param declared indexes or UUIDs of the config. A slice's UUID is not in the list, so for a slice every process
+ * counts
  */
 export async function gpuProcesses(
   onHost: OnHost,
@@ -27,7 +28,7 @@ export async function gpuProcesses(
   }
 }
 
-/** What nvidia-smi and the control groups say, of the declared devices. */
+/** Combines nvidia-smi and the control groups for the declared devices. */
 export function parseGpuProcesses(text: string, declared: string[]): GpuProcess[] {
   const [devices = "", apps = "", groups = ""] = text.split(/^--$/m);
   const wanted = new Set(
@@ -56,7 +57,7 @@ function rows(text: string): string[][] {
     .map((line) => line.split(",").map((cell) => cell.trim()));
 }
 
-/** Docker writes a container's id into the path of its control group, in both versions of them. */
+/** Docker puts a container's id into its control group's path, in both versions of control groups. */
 function containersByPid(text: string): Map<number, string> {
   const found = new Map<number, string>();
   for (const part of text.split(/^=/m)) {

@@ -45,15 +45,15 @@ export function containerDifferences(box: BoxPlan, facts: DriftFacts, up: string
     };
     if (!found) {
       const what = `The container ${name} is missing.`;
-      return [{ ...about, what, fix: `Run ${up}: it makes it again.` }];
+      return [{ ...about, what, fix: `Run ${up}: it creates it again.` }];
     }
-    // One with another owner's label is no container of Pulumi's, whatever its name says.
+    // A container with another owner's label is not Pulumi's, even if the name matches.
     if (found.settings.labels["gpubox.stack"] !== box.stack)
       return [
         {
           ...about,
           what: `The container ${name} was made by somebody else: it lacks the label gpubox.stack=${box.stack}.`,
-          fix: `Run ${up}: it removes that one and makes the box's own.`,
+          fix: `Run ${up}: it replaces that container with the box's own.`,
           repair: { do: "remove container", container: found.id },
         },
       ];
@@ -88,9 +88,9 @@ function madeOtherwise(box: BoxPlan, { service, name, found }: Pair, about: Abou
   if (!found) return [];
   const planned = plannedSettings(service.container, box);
   const differing = settingDifferences(planned, found.settings);
-  if (found.staleImage) differing.push("image: the name means another one by now than the one that runs");
+  if (found.staleImage) differing.push("image: its name refers to a newer image than the running one");
   if (differing.length === 0) return [];
-  // Alone it is set while the container runs on.
+  // The process limit alone can change while the container runs.
   if (
     !found.staleImage &&
     settingDifferences({ ...planned, processes: found.settings.processes }, found.settings).length === 0
@@ -99,7 +99,7 @@ function madeOtherwise(box: BoxPlan, { service, name, found }: Pair, about: Abou
       {
         ...about,
         what: `The container ${name} is not as planned: ${differing.join("; ")}.`,
-        fix: `Run ${up}: it sets the limit, and the container runs on.`,
+        fix: `Run ${up}: it sets the limit, and the container keeps running.`,
         repair: { do: "limit", container: found.id, processes: planned.processes },
       },
     ];
@@ -108,13 +108,13 @@ function madeOtherwise(box: BoxPlan, { service, name, found }: Pair, about: Abou
     {
       ...about,
       what: `The container ${name} is not as planned: ${differing.join("; ")}.`,
-      fix: `Run ${up}: it makes it anew, ${gap}.`,
+      fix: `Run ${up}: it replaces it, ${gap}.`,
       repair: { do: "replace", container: found.id },
     },
   ];
 }
 
-/** Containers that nobody declared: with the stack's label, or on its networks. `recorded`: ids of containers of jobs. */
+/** Containers that nobody declared, with the stack's label or on its networks. `recorded`: ids of job containers. */
 export function strangers(
   box: BoxPlan,
   facts: DriftFacts,
@@ -126,7 +126,8 @@ export function strangers(
   return facts.containers
     .filter(({ id, settings: { labels } }) => {
       if (known.has(id) || recorded.has(id)) return false;
-      // Who set this label said that it stays: a migration, a rehearsal of a backup, a test. A job says so by its record.
+      // Whoever set this label wants the container to stay: a migration, a rehearsal of a backup, a test. A job proves
+      // that by its record.
       return labels["gpubox.keep"] === undefined || labels[JOB_LABEL] !== undefined;
     })
     .flatMap(({ id, name, settings }): Difference[] => {
@@ -141,7 +142,7 @@ export function strangers(
           : [
               {
                 ...{ kind: "guest", subject: name, byUp: false, affected },
-                what: `The container ${name}, which is not of the box, is on ${joined.join(", ")}.`,
+                what: `The container ${name}, which does not belong to the box, is on ${joined.join(", ")}.`,
                 fix: `Type \`docker network disconnect ${joined[0]} ${name}\`, or give it the label gpubox.keep if it belongs there.`,
               },
             ];

@@ -10,7 +10,7 @@ export interface DeployedResource {
 
 const CONTAINER = "docker:index/container:Container";
 
-/** The state's containers of a service. */
+/** The containers of a service in the state. */
 export function deployedContainers(
   service: ServicePlan,
   box: BoxPlan,
@@ -22,7 +22,7 @@ export function deployedContainers(
   return all.filter(({ inputs }) => inputs?.name === `${box.prefix}-${service.container.name}`);
 }
 
-/** True where the plan of the service has not changed since the last `up`: any difference was made on the host. */
+/** True when the plan of the service has not changed since the last `up`: any difference was made on the host. */
 export function isUnchanged(service: ServicePlan, box: BoxPlan, state: DeployedResource[]): boolean {
   const containers = deployedContainers(service, box, state);
   const spec = service.container.labels["gpubox.spec"];

@@ -30,13 +30,12 @@ export interface Difference {
 }
 
 export type Repair =
-  /** Replace the container. */
   | { do: "replace"; container: string }
   /** Change the process limit of the running container. */
   | { do: "limit"; container: string; processes: number }
   /** Unpause it. */
   | { do: "unpause"; container: string }
-  /** Remove it: it has the name of one of the box's containers, and the state does not know it. */
+  /** Remove it: it has a name of the box's containers, but the state does not know it. */
   | { do: "remove container"; container: string }
   | { do: "remove network"; network: string }
   /** Remove `paths` and write the directory's files again. With `reread` their readers must reload them. */
@@ -50,7 +49,7 @@ export type Repair =
 export interface DriftReport {
   stack: string;
   differences: Difference[];
-  /** True: the stack config is not the one of the last `up`, and what it changes counts as a difference. */
+  /** True: the stack config changed since the last `up`, and the change counts as a difference. */
   configChanged: boolean;
   /** What could not be checked, with the reason. */
   notChecked: string[];

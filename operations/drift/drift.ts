@@ -9,9 +9,9 @@ import type { DriftFacts, GpuProcess } from "./facts";
 import { fileDifferences, writableDifferences } from "./files";
 
 /**
- * Everything in which a host differs from its plan.
+ * Every difference between a host and its plan.
  *
- * @param recorded ids of containers that the plan does not know and that have a record all the same, as those of jobs
+ * @param recorded ids of containers outside the plan that have a record, such as those of jobs
  */
 export function drift(
   box: BoxPlan,
@@ -39,7 +39,7 @@ export function drift(
     ),
     notChecked: [
       ...(gpus && !Array.isArray(gpus) ? [`processes on the GPUs: ${gpus.notChecked}`] : []),
-      ...(facts.serving || !runs(box, facts, "edge") ? [] : ["what the edge serves: it does not say"]),
+      ...(facts.serving || !runs(box, facts, "edge") ? [] : ["what the edge serves: it does not answer"]),
     ],
   };
 }
@@ -53,7 +53,7 @@ function networkDifferences(box: BoxPlan, { networks }: DriftFacts, up: string):
     const { name, internal, external } = plan;
     const about = { kind: "network" as const, subject: name, byUp: true, affected: everybody };
     const found = networks.find((network) => network.name === name);
-    // What it is like is for its owner to say.
+    // Its owner decides how it should be.
     if (external && found) return [];
     if (external)
       return [
@@ -66,7 +66,11 @@ function networkDifferences(box: BoxPlan, { networks }: DriftFacts, up: string):
       ];
     if (!found)
       return [
-        { ...about, what: `The network ${name} is missing.`, fix: `Run ${up}: it makes the network again.` },
+        {
+          ...about,
+          what: `The network ${name} is missing.`,
+          fix: `Run ${up}: it creates the network again.`,
+        },
       ];
     const wrong = [
       ...(found.internal === internal
@@ -80,7 +84,7 @@ function networkDifferences(box: BoxPlan, { networks }: DriftFacts, up: string):
       {
         ...about,
         what: `The network ${name} is not as planned: ${wrong.join("; ")}.`,
-        fix: `Run ${up}: it makes the network anew, and with it the containers on it.`,
+        fix: `Run ${up}: it replaces the network and the containers on it.`,
         repair: { do: "remove network", network: name },
       },
     ];
@@ -91,7 +95,7 @@ function volumeDifferences(box: BoxPlan, { volumes }: DriftFacts, up: string): D
   return servicesOf(box).flatMap((service): Difference[] => {
     const { container, volume } = service;
     if (!volume || volumes.includes(volume.name)) return [];
-    // A database refuses to begin anew by itself (docs/data.md).
+    // A database refuses to start empty by itself (docs/data.md).
     const guarded = service === box.database;
     return [
       {
@@ -101,10 +105,10 @@ function volumeDifferences(box: BoxPlan, { volumes }: DriftFacts, up: string): D
           byUp: !guarded,
           affected: affectedBy(box, container.name),
         },
-        what: `The volume ${volume.name} is missing, and with it what was in it.`,
+        what: `The volume ${volume.name} is missing, with everything in it.`,
         fix: guarded
-          ? "Restore a backup, `gpubox restore`, or begin anew as docs/data.md says."
-          : `Run ${up}: it makes an empty one.`,
+          ? "Restore a backup with `gpubox restore`, or start empty as docs/data.md describes."
+          : `Run ${up}: it creates an empty one.`,
       },
     ];
   });
@@ -126,7 +130,7 @@ function directoryDifferences(box: BoxPlan, facts: DriftFacts, up: string): Diff
   const once = (path: string) => !seen.has(path) && seen.add(path);
   return servicesOf(box).flatMap(({ container, directory, writable }): Difference[] => {
     const affected = affectedBy(box, container.name);
-    const fix = `Run ${up}: it puts it back.`;
+    const fix = `Run ${up}: it restores it.`;
     const found = facts.directories[directory.path];
     const planned = once(directory.path)
       ? fileDifferences(directory, facts.planned[directory.path] ?? {}, found)
@@ -157,14 +161,14 @@ function edgeDifferences(box: BoxPlan, { serving }: DriftFacts, up: string): Dif
   return [
     {
       ...{ kind: "edge", subject: `${box.prefix}-edge`, byUp: true, affected: everybody },
-      what: `The edge serves the generation ${serving.generation ?? "of nobody knows what"} instead of ${generation}.`,
+      what: `The edge serves the generation ${serving.generation ?? "(unknown)"} instead of ${generation}.`,
       fix: `Run ${up}: it moves the edge to the planned gateways.`,
       repair: { do: "switch" },
     },
   ];
 }
 
-/** Processes on the box's devices that are in none of its containers. */
+/** Processes on the box's devices outside its containers. */
 function gpuDifferences(
   box: BoxPlan,
   { containers }: DriftFacts,
@@ -182,7 +186,7 @@ function gpuDifferences(
     .map(({ gpu, pid, name, usedMiB, container }) => ({
       ...{ kind: "gpu" as const, subject: gpu, byUp: false },
       affected: affected.models.length > 0 ? affected : nobody,
-      what: `The process ${name} (pid ${pid}${container ? `, container ${container.slice(0, 12)}` : ""}) has ${usedMiB} MiB of ${gpu}, and is not of the box.`,
+      what: `The process ${name} (pid ${pid}${container ? `, container ${container.slice(0, 12)}` : ""}) has ${usedMiB} MiB of ${gpu}, and does not belong to the box.`,
       fix: `Stop it (\`kill ${pid}\`), or give the box less of that device (gpubox:host.gpus).`,
     }));
 }

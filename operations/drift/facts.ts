@@ -1,21 +1,21 @@
 import type { Settings } from "./settings";
 
-/** What was found on a host, as plain data, with hashes of files and without their content. */
+/** The state of a host, as plain data, with hashes of files instead of their content. */
 export interface DriftFacts {
-  /** Containers that carry the label of this stack, have a name of it, or are on one of its networks. */
+  /** Containers with this stack's label, with a name of the box, or on one of its networks. */
   containers: HostContainer[];
   networks: HostNetwork[];
   /** Names of volumes. */
   volumes: string[];
-  /** References of the planned images that are there. */
+  /** References of the planned images that are present. */
   images: string[];
-  /** Path to what lies there; a path without a directory is left out. */
+  /** What exists at each planned path. A path without a directory is left out. */
   directories: Record<string, HostDirectory>;
-  /** Directory to the planned hashes of its files, which depend on the secrets. */
+  /** Planned hashes of each directory's files, which depend on the secrets. */
   planned: Record<string, Record<string, string>>;
-  /** The generation that the edge serves, and how it sees each gateway. Undefined where the edge does not say. */
+  /** The serving generation, and the edge's view of each gateway. Undefined when the edge does not answer. */
   serving?: { generation?: string; gateways: string[] };
-  /** Undefined where the config declares no NVIDIA device. */
+  /** Undefined when the config declares no NVIDIA device. */
   gpus?: GpuProcess[] | { notChecked: string };
 }
 
@@ -24,7 +24,7 @@ export interface HostContainer {
   /** Name on the host. */
   name: string;
   state: "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
-  /** The image's reference points to another image by now. */
+  /** The image's reference points to another image now. */
   staleImage: boolean;
   settings: Settings;
 }
@@ -41,7 +41,7 @@ export interface HostDirectory {
   mode: string;
   uid: number;
   gid: number;
-  /** Names to what they are. Empty for directories that a container writes to. */
+  /** Entries by name. Empty for directories that containers write to. */
   entries: Record<string, HostEntry>;
 }
 
@@ -56,7 +56,6 @@ export interface HostEntry {
 
 /** A process that uses memory of a GPU. */
 export interface GpuProcess {
-  /** UUID. */
   gpu: string;
   pid: number;
   name: string;

@@ -4,7 +4,7 @@ import { renderText, type SecretValues } from "../../configs/kit/text";
 import type { WritableDirectoryPlan } from "../../configs/kit/types";
 import type { HostDirectory } from "./facts";
 
-/** File name to the SHA-256 of what it should hold. */
+/** Planned SHA-256 of each file, by name. */
 export function plannedHashes({ files }: DirectoryPlan, secrets: SecretValues): Record<string, string> {
   return Object.fromEntries(
     Object.entries(files).map(([name, { text }]) => [
@@ -40,13 +40,13 @@ export function fileDifferences(
       return [{ path, what: `is a ${entry.type} and not a plain file`, content: true }];
     const same = entry.sha256 === hashes[name];
     return [
-      ...(same ? [] : [{ path, what: "holds something else than planned", content: true }]),
+      ...(same ? [] : [{ path, what: "has other content than planned", content: true }]),
       ...rights(path, entry, { mode: mode.slice(1), uid: 0, gid: plan.gid }),
     ];
   });
   const extra = Object.keys(found.entries)
     .filter((name) => !(name in plan.files))
-    .map((name) => ({ path: `${plan.path}/${name}`, what: "is not of the box", content: true }));
+    .map((name) => ({ path: `${plan.path}/${name}`, what: "does not belong to the box", content: true }));
   return [...own, ...files, ...extra];
 }
 

@@ -3,7 +3,8 @@ import type { SecretValues } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
 import { type DockerClient, dockerAt } from "../../platform/docker/client";
 import { UserError } from "../../platform/process";
-import { readState, type StackState } from "../../platform/pulumi/state";
+import type { Log } from "../../platform/project";
+import type { StateResource } from "../../platform/pulumi/state";
 import { collectDrift } from "./collect";
 import { drift } from "./drift";
 import { planRepairs } from "./repairs";
@@ -12,17 +13,20 @@ import { planRepairs } from "./repairs";
 const STOP_SECONDS = "60";
 
 /**
- * Puts right what a refresh of the state cannot see, before Pulumi converges: files, rights, strangers in the place of the
- * box's own. Logs a line for each difference.
+ * Repairs what a refresh of the state cannot see, before Pulumi converges: files, rights, and strangers in the place of
+ * the box's own containers. Logs a line for each repair.
  *
- * @returns options for `pulumi up`: what it is to make anew, in its own order
+ * @returns options for `pulumi up` with the resources to replace, in its own order
  * @throws UserError when the host refuses a step
  */
-export async function repairDrift(
-  options: StackState & { box: BoxPlan; secrets: SecretValues },
-): Promise<string[]> {
-  const { box, secrets, log } = options;
-  const { resources } = await readState(options);
+export async function repairDrift(options: {
+  box: BoxPlan;
+  /** What the stack's state knows. */
+  resources: StateResource[];
+  secrets: SecretValues;
+  log: Log;
+}): Promise<string[]> {
+  const { box, resources, secrets, log } = options;
   if (!resources.some(({ type }) => type === "docker:index/container:Container")) return [];
   const facts = await collectDrift({ box, gpus: [], secrets });
   const repairs = planRepairs(box, facts, drift(box, facts), resources);
@@ -65,7 +69,7 @@ async function step({ docker }: BoxPlan, what: string, script: string, stdin?: s
   const { code, stderr } = await dockerAt(docker).script(script, { stdin });
   if (code !== 0)
     throw new UserError(
-      `${what} could not be put back: ${stderr.trim().split("\n").at(-1)}.`,
-      "Look at the host's disk and rights, and run `gpubox up` again.",
+      `${what} could not be restored: ${stderr.trim().split("\n").at(-1)}.`,
+      "Check the host's disk and rights, then run `gpubox up` again.",
     );
 }

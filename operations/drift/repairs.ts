@@ -8,13 +8,13 @@ import type { DriftFacts } from "./facts";
 
 /** What `up` repairs before Pulumi runs, and what Pulumi must replace. */
 export interface Repairs {
-  /** Sentences of what is repaired. */
+  /** A sentence for each repair. */
   said: string[];
   /** Ids of paused containers. */
   unpause: string[];
-  /** Limits of processes, by the ids of their containers. */
+  /** Process limits, by container id. */
   limits: { container: string; processes: number }[];
-  /** Ids of containers that have the name of one of the box's. */
+  /** Ids of containers that have a name of the box's containers. */
   remove: string[];
   networks: string[];
   /** Paths to remove before their directory is written. */
@@ -26,8 +26,8 @@ export interface Repairs {
 }
 
 /**
- * How the differences between a host and its plan are put right, as far as a refresh does not. A part of the box whose plan
- * has changed since the last `up` is left alone: Pulumi makes it anew, and in the right order.
+ * Plans the repair of differences that a refresh does not repair. Skips a part of the box whose plan changed since the
+ * last `up`: Pulumi replaces it, and in the right order.
  *
  * @param state resources of the stack
  */
@@ -67,7 +67,7 @@ interface Known {
   state: DeployedResource[];
 }
 
-/** Nothing where another part of `up` repairs it, or where the plan has changed. */
+/** Nothing when another part of `up` repairs it, or when the plan has changed. */
 function repairOf(repair: Repair, owners: ServicePlan[], known: Known): Partial<Repairs> | undefined {
   const { box, state } = known;
   switch (repair.do) {
@@ -76,7 +76,7 @@ function repairOf(repair: Repair, owners: ServicePlan[], known: Known): Partial<
     case "limit":
       return { limits: [{ container: repair.container, processes: repair.processes }] };
     case "remove container":
-      // What has the stack's label is an orphan, and those are removed before.
+      // `up` removes orphans with the stack's label before this step.
       return labelled(repair.container, known) ? undefined : { remove: [repair.container] };
     case "remove network": {
       const role = box.networks.find(({ name }) => name === repair.network)?.role;
@@ -111,7 +111,7 @@ function repairOf(repair: Repair, owners: ServicePlan[], known: Known): Partial<
   }
 }
 
-/** The planned services that a difference is about. */
+/** The planned services that a difference concerns. */
 function ownersOf({ subject, repair }: Difference, box: BoxPlan, facts: DriftFacts): ServicePlan[] {
   const named = new Set(
     pairs(box, facts)
@@ -125,10 +125,10 @@ function ownersOf({ subject, repair }: Difference, box: BoxPlan, facts: DriftFac
   );
 }
 
-/** States of a container that a refresh keeps. A paused one has been unpaused by then. */
+/** Container states that a refresh keeps. Paused containers are unpaused by then. */
 const THERE = ["running", "paused", "restarting"];
 
-/** URNs of a service's containers. Of one that does not run, a refresh makes another anyway. */
+/** URNs of a service's containers. A refresh replaces stopped ones anyway. */
 function urnsOf(service: ServicePlan, { box, facts, state }: Known): string[] {
   const rests = (id?: string) => {
     const found = facts.containers.find((one) => one.id === id);
@@ -139,7 +139,7 @@ function urnsOf(service: ServicePlan, { box, facts, state }: Known): string[] {
     .map(({ urn }) => urn);
 }
 
-/** What has a service read its files anew: a reload where it can, else a new container. */
+/** Makes a service read its files again: by a reload if it can, or with a new container. */
 function rereads(service: ServicePlan, whole: boolean, known: Known): string[] {
   const [container] = deployedContainers(service, known.box, known.state);
   const ready = container && readyOf(container, known.state);

@@ -1,7 +1,7 @@
 import { stableJson } from "../../configs/kit/text";
 import type { BoxPlan, ContainerPlan } from "../../configs/kit/types";
 
-/** The settings of a container, in one form for planned and for inspected ones. Lists whose order does not matter are sorted. */
+/** The settings of a container, in one form for planned and inspected ones. Lists without an order are sorted. */
 export interface Settings {
   image: string;
   entrypoint: string[];
@@ -9,7 +9,7 @@ export interface Settings {
   user: string;
   env: Record<string, string>;
   labels: Record<string, string>;
-  /** Network name to the container's aliases there. */
+  /** The container's aliases by network. */
   networks: Record<string, string[]>;
   /** `/srv/a -> /etc/a, read-only`. */
   mounts: string[];
@@ -21,9 +21,9 @@ export interface Settings {
   memorySwapMiB: number;
   /** 0: the engine's default. */
   shmMiB: number;
-  /** Processes and threads at most; 0: no limit. */
+  /** Most processes and threads; 0: no limit. */
   processes: number;
-  /** Other limits, of CPU and memory; `none` where there are none, as planned. */
+  /** Other limits on CPU and memory; `none` without any, as planned. */
   otherLimits: string;
   readOnly: boolean;
   init: boolean;
@@ -130,7 +130,7 @@ export function settingDifferences(planned: Settings, found: Settings): string[]
   });
 }
 
-/** Differences that come from the engine, its settings or an image. Replacing the container would not change them. */
+/** Differences that come from the engine, its settings or an image, which a new container would have too. */
 function isEnginesOwn(key: keyof Settings, planned: Settings, found: Settings): boolean {
   if (key === "stopSignal") return planned.stopSignal === "";
   if (key === "shmMiB") return planned.shmMiB === 0;

@@ -1,6 +1,6 @@
 import type { DriftReport } from "./difference";
 
-/** A report for people: a line of what, one of whom it affects and what to do. */
+/** A report for people: one line says what differs, the next whom it affects and what to do. */
 export function driftText({ stack, differences, configChanged, notChecked }: DriftReport): string {
   const lines = differences.flatMap(({ what, fix, affected }) => [
     `  ${what}`,
@@ -12,9 +12,7 @@ export function driftText({ stack, differences, configChanged, notChecked }: Dri
       ? `The stack ${stack} is on its host as planned.`
       : `${differences.length} ${differences.length === 1 ? "difference" : "differences"} between the stack ${stack} and its host.`;
   const changed = configChanged
-    ? [
-        `  note: Pulumi.${stack}.yaml was changed since the last \`up\`; what it changes counts as a difference.`,
-      ]
+    ? [`  note: Pulumi.${stack}.yaml changed since the last \`up\`; its changes count as differences.`]
     : [];
   return [...lines, ...changed, ...unseen, end].join("\n");
 }

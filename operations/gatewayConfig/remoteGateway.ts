@@ -8,33 +8,33 @@ import type { StackConfig } from "../../configs/stack/config";
 import { type Instance, instancesOf } from "../../configs/stack/instances";
 import type { Profile } from "../../configs/stack/profiles";
 
-/** A gateway that runs elsewhere: its config.yaml, and the names of what its environment must hold. */
+/** A gateway on another machine: its config.yaml, and the names of its environment variables. */
 export interface RemoteGatewayPlan {
   config: string;
   /** `NAME=` lines for secrets, `NAME=value` lines for the rest. */
   env: string;
-  /** Model to why that gateway does not have it. */
+  /** Why the gateway lacks a model, by model. */
   leftOut: Record<string, string>;
-  /** What differs from the box's own gateway, a sentence each. */
+  /** Differences from the box's own gateway, a sentence each. */
   notes: string[];
 }
 
-/** How a gateway elsewhere reaches one server of a model. */
+/** How a gateway on another machine reaches one server of a model. */
 interface Reached {
   baseUrl: string;
   apiKey?: { secret: string } | "none";
 }
 
 /**
- * The gateway of a stack as it is for another machine: no valve, no edge, and of the models those that it can reach.
+ * Renders a stack's gateway for another machine: without valves and edge, and only with the models that it can reach.
  *
- * @param input as for the box; secrets are not looked at
+ * @param input as for the box; secrets are not read
  */
 export function planRemoteGateway(
   input: Omit<PlanInput, "secrets" | "saltFingerprint">,
   profile: Profile,
 ): RemoteGatewayPlan {
-  // How many gateways there will be is not known here.
+  // The number of gateways is unknown here.
   const config: StackConfig = { ...input.config, gateway: { ...input.config.gateway, replicas: 1 } };
   const context: PlanContext = {
     ...{ ...input, config, secrets: {}, saltFingerprint: "" },
@@ -59,7 +59,7 @@ export function planRemoteGateway(
   const kept = {
     ...config,
     models,
-    // The log's files lie beside the box's own config.
+    // The log's files are next to the box's own config.
     gateway: {
       ...config.gateway,
       trajectories: false,
@@ -80,14 +80,14 @@ export function planRemoteGateway(
         ? []
         : ["Without Redis each gateway counts limits and budgets for itself, and caches in its own memory."]),
       ...(limits.maxParallel
-        ? ["gateway.limits.maxParallel is the edge's: in front of it, nothing counts."]
+        ? ["gateway.limits.maxParallel has no effect, because the edge enforces it."]
         : []),
       ...(config.gateway.trajectories ? ["It keeps no trajectory log; the box does."] : []),
     ],
   };
 }
 
-/** The servers of a model, or why there is none for that gateway. */
+/** The servers of a model, or why that gateway has none. */
 function deploymentsOf(context: PlanContext, name: string, profile: Profile): Deployment[] | string {
   const entry = context.config.models[name]!;
   const differs = entry.profiles?.[profile];
@@ -106,20 +106,20 @@ function deploymentsOf(context: PlanContext, name: string, profile: Profile): De
   return reason ?? deployments.filter((one) => typeof one !== "string");
 }
 
-/** Where others find it; undefined where the entry itself says it; a text where nobody else does. */
+/** Where other machines find it; undefined when the entry itself says it; a text when they cannot. */
 function reachedBy(config: StackConfig, { model }: Instance): Reached | undefined | string {
   if (model.engine === "cloud") return undefined;
   if (model.engine === "openai") {
     const { hostname } = new URL(model.baseUrl ?? "");
     return hostname.includes(".") && !hostname.endsWith(".internal")
       ? undefined
-      : `${hostname} is known on this box only; write profiles with its baseUrl for others`;
+      : `${hostname} is known only on this box; write profiles with its baseUrl for others`;
   }
   const expose = "expose" in model ? model.expose : undefined;
   if (!expose) return "only this box reaches it; write expose, or profiles with a baseUrl";
   const host = isWildcard(expose.bind) ? config.gateway.hosts[0] : expose.bind;
   if (!host || host.startsWith("127.") || host === "::1")
-    return "its `expose` is for this box only; bind it to an address that others reach";
+    return "its `expose` is only for this box; bind it to an address that others reach";
   return { baseUrl: `http://${bracketed(host)}:${expose.port}/v1`, apiKey: expose.key };
 }
 
@@ -140,7 +140,7 @@ function deployment(
     ...rest,
     route: {
       ...route,
-      // A published port and a public URL serve /v1 only, and Ollama's own API is beside it.
+      // A published port and a public URL serve only /v1, without Ollama's own API.
       model: route.model.replace(/^ollama_chat\//, "hosted_vllm/"),
       ...(model.engine === "openai" || route.model.startsWith("ollama_chat/") ? { apiBase: baseUrl } : {}),
       apiKey: apiKey === "none" ? undefined : apiKey,
@@ -148,7 +148,7 @@ function deployment(
   };
 }
 
-/** Names of secrets without values, and what is no secret as the box's gateway has it. */
+/** Names of secrets without values, and other variables with the values of the box's gateway. */
 function environment(
   { gateway, observability }: StackConfig,
   deployments: Deployment[],
@@ -162,10 +162,10 @@ function environment(
   const { langfuse } = observability;
   const lines = [
     "# Names only. Fill in the values where the gateway runs, and keep the file out of every repository.",
-    "# Clients' key and admin's; starts with sk-.",
+    "# Key of clients and admins; starts with sk-.",
     "LITELLM_MASTER_KEY=",
     ...(database
-      ? ["# It encrypts what the database holds and never changes.", "LITELLM_SALT_KEY=", "DATABASE_URL="]
+      ? ["# Encrypts values in the database and must never change.", "LITELLM_SALT_KEY=", "DATABASE_URL="]
       : []),
     ...(redis ? ["REDIS_HOST=", "REDIS_PORT=6379", "REDIS_PASSWORD="] : []),
     ...[...new Set(secrets)].flatMap((secret) => [

@@ -25,24 +25,24 @@ import { encryptedNames } from "../../platform/stack/secrets";
 import { readStackFile } from "../../platform/stack/stackConfig";
 import { garbage, type HostImage, type HostItem, type Inventory, type KeepList } from "./garbage";
 
-/** Recorded generations that stay: the one that serves, and the one that a rollback brings back. */
+/** Recorded generations that stay: the serving one, and the one for a rollback. */
 const KEPT_GENERATIONS = 2;
 
-/** An unused thing, and the host that it is on. */
+/** An unused thing and its host. */
 export interface Garbage extends HostItem {
   /** Address of the Docker engine. */
   docker: string;
   /** The box's data directory. */
   dataDir: string;
-  /** An image of the host with a shell. */
+  /** An image on the host that has a shell. */
   toolsImage: string;
 }
 
 /**
- * What no stack of this project uses any more: images that no container runs, weights that no config names, directories of
- * gateways that are gone. What a rollback needs is never among it.
+ * Finds what no stack of this project uses any more: images without containers, weights that no config names,
+ * directories of removed gateways. Keeps everything that a rollback needs.
  *
- * @throws UserError when a recorded generation cannot be planned any more, so that nobody knows what it needs
+ * @throws UserError when a recorded generation cannot be planned any more, so that its needs are unknown
  */
 export async function findGarbage(projectDir: string): Promise<Garbage[]> {
   const stacks = stackNames(projectDir).filter((stack) => existsSync(resolvedPath(projectDir, stack)));
@@ -50,7 +50,7 @@ export async function findGarbage(projectDir: string): Promise<Garbage[]> {
   const kept: KeepList = {
     plans: plans.flat(),
     generations: stacks.flatMap((stack) => recordedGenerations(projectDir, stack).slice(0, KEPT_GENERATIONS)),
-    // Those of jobs are kept by their containers, stopped ones too.
+    // Job generations stay because of their containers, including stopped ones.
     images: (["base", ...recipeRoles(projectDir)] as const).map((recipe) =>
       recipeReference(projectDir, recipe),
     ),
@@ -85,11 +85,11 @@ export async function removeGarbage(item: Garbage): Promise<void> {
   if (result.code !== 0)
     throw new UserError(
       `${item.name} could not be removed: ${result.stderr.trim().split("\n").at(-1)}.`,
-      "Look at what uses it, and run `gpubox gc` again.",
+      "Check what uses it, then run `gpubox gc` again.",
     );
 }
 
-/** The plan of a stack's present file first, then those of the generations that stay. */
+/** The plan of a stack's present file, followed by the plans of the generations that stay. */
 export function plansOf(projectDir: string, stack: string): BoxPlan[] {
   const current = planFile(projectDir, stack, {
     resolved: readResolved(projectDir, stack),
@@ -118,7 +118,7 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
     if (!(error instanceof ConfigError || error instanceof UserError || error instanceof z.ZodError))
       throw error;
     throw new UserError(
-      `Nobody can say what generation ${generation} of the stack ${stack} needs: ${error.message}`,
+      `It is unknown what generation ${generation} of the stack ${stack} needs: ${error.message}`,
       `If you will never roll back to it, remove ${folder} and run \`gpubox gc\` again.`,
     );
   } finally {
@@ -126,11 +126,11 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
   }
 }
 
-/** Which files and images a config needs follows from the names of its secrets, not from their values. */
+/** A config's files and images depend on the names of its secrets, not on their values. */
 function planFile(folder: string, stack: string, known: { resolved: Resolved; lock: ModelLock }): BoxPlan {
   const names = [...generatedSecrets, ...encryptedNames(folder, stack)];
   const standIns = Object.fromEntries(names.map((name) => [name, `sk-stands-in-for-${name}`]));
-  // Parsed without the lock: a config that would be refused today still needs its files.
+  // Parsed without the lock: even a config that would be refused today needs its files.
   const raw = { ...readStackFile(folder, stack, standIns), saltFingerprint: undefined };
   return planBox({
     config: parseStack(raw),
@@ -170,7 +170,7 @@ async function inventoryOf(
   };
 }
 
-/** Weights of a hub lie at hf/OWNER/NAME/REVISION, others are single files. */
+/** Weights of a hub are at hf/OWNER/NAME/REVISION, others are single files. */
 const LIST = `cd "$1" || exit 0
 list() {
   kind=$1
@@ -185,7 +185,7 @@ list generation "$1/gateway" -mindepth 1 -maxdepth 1 -type d`;
 
 const imageLine = z.object({ Repository: z.string(), Tag: z.string(), Digest: z.string(), ID: z.string() });
 
-/** Images that gpubox built, and those that it pulled: by digest, so that they have no tag. */
+/** Images that gpubox built, and those that it pulled by digest, which have no tag. */
 async function imagesOf(projectDir: string, docker: string): Promise<HostImage[]> {
   const pulled = Object.values(readLock(projectDir)).map(({ image }) => image);
   const list = ["image", "ls", "--no-trunc", "--digests", "--format", "{{json .}}"];

@@ -1,23 +1,22 @@
 /** Something that gpubox once put on the host. */
 export interface HostItem {
   kind: "image" | "weights" | "generation";
-  /** Reference of an image, absolute path of the others. */
+  /** Reference of an image, or the absolute path of anything else. */
   name: string;
   bytes: number;
 }
 
-/** An image with the id that containers refer to it by. */
+/** An image, with the id by which containers refer to it. */
 export interface HostImage extends HostItem {
   kind: "image";
   id: string;
 }
 
-/** What is on one host. */
 export interface Inventory {
   images: HostImage[];
   weights: HostItem[];
   generations: HostItem[];
-  /** Ids of the images of all containers, stopped ones too. */
+  /** Image ids of all containers, including stopped ones. */
   usedImages: string[];
   /** Host paths that containers mount. */
   mounted: string[];
@@ -25,17 +24,17 @@ export interface Inventory {
 
 /** What must stay, whether it runs or not. */
 export interface KeepList {
-  /** Plans of every stack's present config, of what serves and of what a rollback would bring back. */
+  /** Plans of every stack's present config, of the serving generation and of the one for a rollback. */
   plans: unknown[];
-  /** Generations by name: those that serve, and those that a rollback would bring back. */
+  /** Names of generations that serve or that a rollback would restore. */
   generations: string[];
-  /** Images that the next build or `up` uses. */
+  /** Images for the next build or `up`. */
   images: string[];
 }
 
 /**
- * What nothing uses any more, in the order of the inventory. A path or reference that any kept plan so much as mentions
- * stays: a mistake here may cost disk space, never a model.
+ * What nothing uses any more, in inventory order. A path or reference that any kept plan mentions stays: a mistake here
+ * may cost disk space, but never a model.
  */
 export function garbage(inventory: Inventory, kept: KeepList): HostItem[] {
   const texts = kept.plans.map((plan) => JSON.stringify(plan));

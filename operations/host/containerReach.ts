@@ -2,13 +2,13 @@ import { isIP } from "node:net";
 import { planNetworks } from "../../configs/plan/networks";
 import type { StackConfig } from "../../configs/stack/config";
 
-/** What of the host the containers of a box may connect to. */
+/** The parts of the host that a box's containers may connect to. */
 export interface ContainerReach {
-  /** Address of the host, or `*` for each of its own, and a port. */
+  /** An address of the host and a port; `*` is each of its addresses. */
   open: { address: string; port: number }[];
-  /** True: the cloud's metadata addresses, for models that are paid by the machine's role. */
+  /** True: the cloud's metadata addresses too, for models that use the machine's role. */
   metadata: boolean;
-  /** Bridges that the box's networks have, whether they are made already or not. */
+  /** Bridges of the box's networks, existing or not. */
   bridges: string[];
 }
 
@@ -23,13 +23,13 @@ const DEFAULT_PORTS: Record<string, number> = {
   postgresql: 5432,
 };
 
-/** Providers whose calls are signed by the machine's role where an entry names no account. */
+/** Providers that sign calls with the machine's role when an entry names no account. */
 const BY_ROLE = ["bedrock", "sagemaker", "vertex_ai", "vertex_ai_beta"];
 
-/** Ends of names that no public server has. */
+/** Suffixes of names that no public server has. */
 const PRIVATE_NAMES = /\.(local|lan|home|internal|intranet|localdomain|home\.arpa|ts\.net)$/i;
 
-/** What a stack's config has its containers connect to, as far as it may be the host itself. */
+/** Derives from a stack's config where its containers connect to, as far as that may be the host itself. */
 export function containerReach(config: StackConfig): ContainerReach {
   const { host, ...rest } = config;
   const found = [...strings(rest)]
@@ -48,7 +48,7 @@ export function containerReach(config: StackConfig): ContainerReach {
   };
 }
 
-/** An address as it stands; `*` for a name that may be the host's; undefined for what is elsewhere. */
+/** The address itself; `*` for a name that may be the host's; undefined for any other host. */
 function addressOf(name: string, { gateway }: StackConfig): string | undefined {
   const bare = name.replace(/^\[(.*)\]$/, "$1").toLowerCase();
   if (isIP(bare)) return bare;

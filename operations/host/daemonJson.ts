@@ -1,18 +1,17 @@
 import { z } from "zod";
 
-/** What /etc/docker/daemon.json becomes. */
 export type DaemonJson =
   | { text: string; added: string[]; kept: string[] }
-  /** It cannot be read as a JSON object; Docker does not start with it either. */
+  /** The file is not a JSON object. Docker does not start with it either. */
   | "broken";
 
 const object = z.record(z.string(), z.unknown());
 
 /**
- * Adds to a daemon.json what is not said there. What a person wrote stays, also where it differs; `kept` names it.
+ * Adds missing keys to a daemon.json. A person's own values stay even where they differ, and `kept` names those.
  *
- * @param text the file, or undefined where there is none
- * @param wanted keys, one level of objects deep
+ * @param text the file; undefined when there is none
+ * @param wanted keys, at most one level of nested objects
  */
 export function mergeDaemonJson(text: string | undefined, wanted: Record<string, unknown>): DaemonJson {
   const present = parse(text);

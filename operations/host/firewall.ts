@@ -6,16 +6,18 @@ const SCRIPT = "/usr/local/sbin/gpubox-docker-user";
 const UNIT = "/etc/systemd/system/gpubox-docker-user.service";
 const FOLDER = "/etc/gpubox/firewall.d";
 
-/** What the rules of a host are made from. */
 export interface FirewallInput {
   stack: string;
   /** Text of assets/host/firewall.sh. */
   script: string;
-  /** Undefined where the stack's file has mistakes: what its containers may reach is not known. */
+  /** Undefined when the stack's file has mistakes, because then nobody knows what its containers may reach. */
   reach?: ContainerReach;
 }
 
-/** Before Docker, so that no container runs without the rules; after whatever else writes rules at boot. */
+/**
+ * Starts before Docker, so that no container runs without the rules, and after everything else that writes rules at
+ * boot.
+ */
 const UNIT_TEXT = `[Unit]
 Description=gpubox: keep neighbours from containers, and containers from the host
 Before=docker.service
@@ -31,7 +33,7 @@ WantedBy=docker.service
 
 /** A stack's own file on the host, which the script reads. */
 export function firewallFile({ outside, bridges }: HostState, reach: ContainerReach): string {
-  // Networks that were made before gpubox named its bridges, or by Compose, which does not.
+  // Adds networks that are older than gpubox's bridge names, and those of Compose, which names no bridges.
   const all = [...new Set([...reach.bridges, ...bridges])].sort();
   return [
     ...(outside ? [`outside ${outside}`] : []),
@@ -42,12 +44,12 @@ export function firewallFile({ outside, bridges }: HostState, reach: ContainerRe
   ].join("\n");
 }
 
-/** Once the right to become root is taken back, nobody can say whether the rules are there. */
+/** Only root can tell whether the rules are there, for example after the sudo right is taken back. */
 export function rulesHidden({ dockerUser, root }: HostState): boolean {
   return dockerUser === undefined && root !== "is root" && root !== "sudo";
 }
 
-/** The rules as a step; undefined where they are there, and where nobody can say so. */
+/** The rules as a step. Undefined when they are in place, and when only root could tell. */
 export function firewallStep(state: HostState, input: FirewallInput): HostStep | undefined {
   const { reach, script, stack } = input;
   if (!reach || rulesHidden(state) || isThere(state, input)) return undefined;
@@ -55,12 +57,12 @@ export function firewallStep(state: HostState, input: FirewallInput): HostStep |
   const parts = [
     ...(state.outside
       ? [
-          `DOCKER-USER: drop what comes in through ${state.outside} for a container's own address or for a port published on loopback`,
+          `DOCKER-USER: drop packets that come in through ${state.outside} for a container's own address or for a port published on loopback`,
         ]
       : []),
-    `INPUT: refuse what the box's containers ask of the host${ports.length > 0 ? `, but for ${ports.join(", ")}` : ""}`,
+    `INPUT: refuse connections of the box's containers to the host${ports.length > 0 ? `, except ${ports.join(", ")}` : ""}`,
     reach.metadata
-      ? "leave metadata addresses open, for models that are paid by the machine's role"
+      ? "leave metadata addresses open, for models that use the machine's role"
       : "refuse them the cloud's metadata addresses",
   ];
   const file = `${FOLDER}/${stack}`;
@@ -81,12 +83,12 @@ ${start}`,
   };
 }
 
-/** What takes a stack's rules back; undefined where it has none. */
+/** Removes a stack's rules. Undefined when it has none. */
 export function firewallRemoval(state: HostState, stack: string): HostStep | undefined {
   if (state.firewallScript === undefined && state.firewallFile === undefined) return undefined;
   return {
     id: "firewall",
-    does: `take back what ${stack} needs of the firewall rules; where no other stack was prepared for, all of them, their unit and their script`,
+    does: `remove the firewall rules of ${stack}; without another prepared stack, also the unit and the script`,
     script: `set -e
 rm -f ${FOLDER}/${stack}
 if [ -n "$(ls ${FOLDER} 2>/dev/null)" ]; then exec ${SCRIPT}; fi
@@ -97,7 +99,7 @@ rmdir ${FOLDER} /etc/gpubox 2>/dev/null || true`,
   };
 }
 
-/** True where the files are as they should be, and the rules that they make are in the kernel. */
+/** True when the files are as they should be and their rules are in the kernel. */
 function isThere(state: HostState, { script, reach }: FirewallInput): boolean {
   if (!reach || state.firewallScript !== script || state.firewallFile !== firewallFile(state, reach))
     return false;

@@ -5,7 +5,9 @@ import { checkStackFile } from "../../platform/stack/planStack";
 import { containerReach } from "./containerReach";
 import type { FirewallInput } from "./firewall";
 
-/** What the firewall rules of a stack's host are made from; without what its containers reach where the file has mistakes. */
+/**
+ * Reads what the firewall rules of a stack's host are made from. `reach` is missing when the stack's file has mistakes.
+ */
 export function firewallInput(projectDir: string, stack: string, config?: StackConfig): FirewallInput {
   const script = loadAssets(projectDir)["host/firewall.sh"]!;
   try {

@@ -1,7 +1,7 @@
 import type { Failure } from "../../configs/kit/problems";
 import type { HostState, HostStep } from "./state";
 
-/** First Docker that knows CDI; from `CDI_DEFAULT` on it needs no feature switch. */
+/** First Docker that supports CDI; from `CDI_DEFAULT` on it needs no feature switch. */
 const CDI_SINCE = 25;
 const CDI_DEFAULT = 28;
 
@@ -18,7 +18,7 @@ export function cdiFeature(version: string | undefined): Record<string, unknown>
   return { runtimes: { nvidia: { path: "nvidia-container-runtime", args: [] } } };
 }
 
-/** What a person has to do where there is a device of NVIDIA and the kernel has no driver for it. */
+/** What a person has to do when the kernel has no driver for an NVIDIA device. */
 export function missingDriver({ nvidia, nvidiaDriver, distribution }: HostState): Failure | undefined {
   if (!nvidia || nvidiaDriver) return undefined;
   const install =
@@ -27,11 +27,14 @@ export function missingDriver({ nvidia, nvidiaDriver, distribution }: HostState)
       : "`sudo apt-get install nvidia-driver` (component non-free)";
   return {
     what: "There is an NVIDIA device but no driver.",
-    fix: `There: ${install}, reboot, and \`gpubox host prepare\` again.`,
+    fix: `On that host, run ${install} and reboot, then run \`gpubox host prepare\` again.`,
   };
 }
 
-/** The container toolkit for a host with a device of NVIDIA. The driver is a person's: it belongs to the kernel and a reboot. */
+/**
+ * The container toolkit for a host with an NVIDIA device. A person installs the driver: it belongs to the kernel and
+ * needs a reboot.
+ */
 export function nvidiaSteps(
   state: HostState,
   version: string | undefined,
@@ -40,8 +43,8 @@ export function nvidiaSteps(
   const cdi = major(version) >= CDI_SINCE;
   const notes = [
     cdi
-      ? `GPUs reach containers by CDI: Docker ${version} knows it.`
-      : `GPUs reach containers by NVIDIA's runtime hook: Docker ${version} is older than ${CDI_SINCE} and knows no CDI.`,
+      ? `Containers get GPUs by CDI, which Docker ${version} supports.`
+      : `Containers get GPUs by NVIDIA's runtime hook: Docker ${version} is older than ${CDI_SINCE} and does not support CDI.`,
   ];
   const driver = missingDriver(state);
   if (driver) notes.push(`${driver.what} ${driver.fix}`);
@@ -52,7 +55,7 @@ export function nvidiaSteps(
       does: `install nvidia-container-toolkit${state.nvidiaToolkitCandidate ? "" : ` from NVIDIA's repository (${REPOSITORY})`}`,
       script: `set -e\nexport DEBIAN_FRONTEND=noninteractive\n${state.nvidiaToolkitCandidate ? "" : addRepository()}apt-get -o DPkg::Lock::Timeout=120 update\napt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends nvidia-container-toolkit`,
     });
-  // Newer toolkits keep a description up to date themselves, in /var/run/cdi.
+  // Newer toolkits keep a description in /var/run/cdi up to date by themselves.
   if (cdi && !state.nvidiaCdi && state.nvidiaDriver)
     steps.push({
       id: "cdi",

@@ -6,45 +6,45 @@ import { cdiFeature, nvidiaSteps } from "./nvidia";
 import type { HostState, HostStep } from "./state";
 
 export interface HostPlan {
-  /** In their order. Empty: nothing to do. */
+  /** In order. Empty: nothing to do. */
   steps: HostStep[];
   /** What a person should know, and what only a person can do. */
   notes: string[];
-  /** After these steps more is known of the host, so that it is to be planned once more. */
+  /** Plan once more after these steps, because they reveal more about the host. */
   again?: true;
 }
 
-/** Per container; the box's own say the same. */
+/** Per container. The box's own containers have the same limits. */
 const LOG_OPTS = { "max-size": "20m", "max-file": "5" };
 
-/** Why a host cannot be prepared; undefined where it can. */
+/** Why a host cannot be prepared; undefined when it can. */
 export function unprepared(state: HostState, name: string, stack: string): Failure | undefined {
   const { root, user, distribution } = state;
   const again = `run \`gpubox host prepare --stack ${stack}\` again`;
   if (root === "no sudo")
     return {
-      what: `${user} is not root on ${name}, and there is no sudo.`,
+      what: `${user} is not root on ${name}, and sudo is not installed there.`,
       fix: `Log in as root (gpubox:host.docker: ssh://root@…), or install sudo there and let ${user} use it; then ${again}.`,
     };
   if (root === "sudo wants a password")
     return {
-      what: `sudo on ${name} wants a password of ${user}, or does not know ${user}.`,
-      fix: `As root there: \`echo '${user} ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/${user}\`; then ${again}. It can be taken back afterwards.`,
+      what: `sudo on ${name} asks ${user} for a password, or does not allow ${user} anything.`,
+      fix: `Run as root there: \`echo '${user} ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/${user}\`; then ${again}. You can remove that file afterwards.`,
     };
   if (!state.apt || !distribution.family)
     return {
       what: `gpubox prepares Debian and Ubuntu; ${name} runs ${distribution.name}.`,
-      fix: "Install Docker as https://docs.docker.com/engine/install/ says; then `gpubox up` needs no preparation.",
+      fix: "Follow https://docs.docker.com/engine/install/ to install Docker; then `gpubox up` needs no preparation.",
     };
   if (mergeDaemonJson(state.daemonJson, {}) === "broken")
     return {
-      what: `/etc/docker/daemon.json on ${name} is no JSON object, and Docker does not start with it.`,
+      what: `/etc/docker/daemon.json on ${name} is not a JSON object, so Docker does not start with it.`,
       fix: `Correct or remove it there; then ${again}.`,
     };
   return undefined;
 }
 
-/** What brings a host into the state that a box needs. Pure; a host that is in it gets no step. */
+/** The steps that bring a host into the state that a box needs; none for a host in that state. Pure. */
 export function planHost(state: HostState, options: { dataDir: string; firewall: FirewallInput }): HostPlan {
   const notes: string[] = [];
   const steps: HostStep[] = [];
@@ -61,7 +61,7 @@ export function planHost(state: HostState, options: { dataDir: string; firewall:
   // A host whose apt was never updated does not know which Docker it will get.
   if (state.nvidia && version === undefined) {
     notes.push(
-      "Which way the GPUs reach containers depends on that Docker: the rest is planned when it is installed.",
+      "How containers get GPUs depends on that Docker, so the remaining steps are planned after its installation.",
     );
     return { steps, notes, again: true };
   }
@@ -72,26 +72,26 @@ export function planHost(state: HostState, options: { dataDir: string; firewall:
   if (!state.mayUseDocker)
     steps.push({
       id: "group",
-      does: `let ${state.user} use Docker (group docker), which makes ${state.user} as mighty as root`,
+      does: `let ${state.user} use Docker (group docker), which makes ${state.user} as powerful as root`,
       script: `usermod -aG docker ${state.user}`,
     });
   if (!state.dataDir)
     steps.push({
       id: "directory",
-      does: `make ${options.dataDir}, owned by root`,
+      does: `create ${options.dataDir}, owned by root`,
       script: `install -d -m 0755 -o root -g root ${options.dataDir}`,
     });
   const firewall = firewallStep(state, options.firewall);
   if (firewall) steps.push(firewall);
   if (!options.firewall.reach)
     notes.push(
-      "Without its firewall rules: what the box's containers may reach is not known before `gpubox plan` finds no mistake.",
+      "The firewall rules are left out: `gpubox plan` finds mistakes, so it is unknown what the box's containers may reach.",
     );
   const hidden = [
     ...(state.daemonJsonHidden ? ["/etc/docker/daemon.json"] : []),
     ...(rulesHidden(state) ? ["the firewall rules (DOCKER-USER)"] : []),
   ];
-  if (hidden.length > 0) notes.push(`Not looked at, because only root may read it: ${hidden.join(" and ")}.`);
+  if (hidden.length > 0) notes.push(`Not checked, because only root may read it: ${hidden.join(" and ")}.`);
   if (!state.systemd && steps.some(({ id }) => id === "start" || id === "firewall" || id === "packages"))
     notes.push(
       "Without systemd, Docker and the firewall rules do not come back after a reboot by themselves.",
@@ -99,7 +99,7 @@ export function planHost(state: HostState, options: { dataDir: string; firewall:
   return { steps, notes };
 }
 
-/** What takes back that a host was prepared: the rules. Docker and its settings stay, for others may use them by now. */
+/** Undoes the preparation of a host: the rules. Docker and its settings stay, because others may use them by now. */
 export function planUnprepare(state: HostState, stack: string): HostPlan {
   const removal = firewallRemoval(state, stack);
   return { steps: removal ? [removal] : [], notes: [] };
@@ -112,7 +112,7 @@ function daemonSteps(state: HostState, version: string | undefined, notes: strin
   const merged = state.daemonJsonHidden ? undefined : wantedDaemonJson(state, version);
   if (merged === "broken") return [];
   if (merged && merged.kept.length > 0)
-    notes.push(`/etc/docker/daemon.json says something else for ${merged.kept.join(", ")}; that stays.`);
+    notes.push(`/etc/docker/daemon.json has other values for ${merged.kept.join(", ")}; they stay.`);
   if (state.swarm)
     notes.push(
       "Docker is part of a swarm, which forbids live-restore: a restart of Docker stops its containers.",
@@ -133,15 +133,15 @@ function wantedDaemonJson(state: HostState, version: string | undefined): Daemon
 const AWAIT = "( for i in $(seq 60); do docker info >/dev/null 2>&1 && exit 0; sleep 1; done; exit 1 )";
 const SILENT = '{ echo "Docker does not answer" >&2; exit 1; }';
 
-/** Writes daemon.json with the mode and owner that it had, and takes it back where Docker does not start with it. */
+/** Writes daemon.json with its previous mode and owner, and restores it when Docker does not start with the new one. */
 function daemonStep(state: HostState, merged: Exclude<DaemonJson, "broken">, start: string): HostStep {
   const stop = `pid=$(cat /var/run/docker.pid 2>/dev/null) && { kill -HUP "$pid"; sleep 1; kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done; }`;
-  // What runs survives the restart only when live-restore was taken in before it.
+  // Containers survive the restart only when Docker reloads live-restore before it.
   const restart = state.systemd
     ? "systemctl reset-failed docker; systemctl reload docker || true; systemctl enable docker; systemctl restart docker"
     : `${stop}\n${start}`;
   const survive = JSON.parse(merged.text)["live-restore"] === true;
-  const running = `restart Docker${survive ? "; its containers run on" : ", which stops its containers for that time"}`;
+  const running = `restart Docker${survive ? "; its containers keep running" : ", which stops its containers for that time"}`;
   return {
     id: "daemon",
     does: `add ${merged.added.join(", ")} to /etc/docker/daemon.json and ${state.dockerRuns ? running : "start Docker"}`,
@@ -158,13 +158,13 @@ again
 if ${AWAIT}; then rm -f "$file.before"; exit 0; fi
 if [ -f "$file.before" ]; then mv -f "$file.before" "$file"; else rm -f "$file"; fi
 again
-echo "Docker does not start with the new daemon.json; what was there before is there again" >&2
+echo "Docker does not start with the new daemon.json; the previous file is back" >&2
 exit 1`,
     stdin: merged.text,
   };
 }
 
-/** Other drivers have other options, and Docker refuses to start with one that its driver does not know. */
+/** Log drivers have different options, and Docker refuses to start with one that its driver does not know. */
 function takesLogOpts(daemonJson: string | undefined): boolean {
   const driver = /"log-driver"\s*:\s*"([^"]*)"/.exec(daemonJson ?? "")?.[1];
   return driver === undefined || driver === "json-file" || driver === "local";

@@ -6,7 +6,7 @@ import type { FirewallInput } from "./firewall";
 import { type HostPlan, planHost, planUnprepare, unprepared } from "./planHost";
 import { type HostState, type HostStep, parseState, STATE_PROBE } from "./state";
 
-/** Reads a host; changes nothing. What only root may read is read where sudo lets us without a password. */
+/** Reads a host and changes nothing. Uses sudo, where it needs no password, for what only root may read. */
 export async function readHost(at: StackHost): Promise<HostState> {
   const { dataDir } = at.host;
   const root =
@@ -21,10 +21,10 @@ export async function readHost(at: StackHost): Promise<HostState> {
 }
 
 /**
- * What would be done to a host.
+ * Plans the preparation of a host.
  *
- * @param firewall what its rules are made from; `remove`: what would be taken back
- * @throws UserError where nothing can be done: no sudo, no apt, a broken daemon.json
+ * @param firewall input of the rules; `remove` plans their removal
+ * @throws UserError when preparation is impossible: no sudo, no apt, a broken daemon.json
  */
 export async function planPreparation(
   at: StackHost,
@@ -42,9 +42,10 @@ export async function planPreparation(
 }
 
 /**
- * Does one step.
+ * Runs one step.
  *
- * @throws UserError with the last words of the program that failed; what was done before stays, and the next run goes on there
+ * @throws UserError with the last words of the failed program; finished steps stay, and the next run continues after
+ * them
  */
 export async function prepareStep(at: StackHost, state: HostState, step: HostStep): Promise<void> {
   const done = await rootShell(at, state.root === "is root", step.script, step.stdin);

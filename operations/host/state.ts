@@ -1,70 +1,72 @@
 import { type Distribution, parseOsRelease } from "../../platform/docker/packages";
 
-/** What `host prepare` and `doctor` read of a host. */
+/** What `host prepare` and `doctor` read from a host. */
 export interface HostState {
   distribution: Distribution;
-  /** True where apt-get is there. */
+  /** True when apt-get is installed. */
   apt: boolean;
   user: string;
   /** How commands become root. */
   root: "is root" | "sudo" | "sudo wants a password" | "no sudo";
   systemd: boolean;
-  /** Version of the installed engine; undefined where there is none. */
+  /** Version of the installed engine; undefined when there is none. */
   docker?: string;
-  /** Version that apt would install; undefined where apt knows none or was never updated. */
+  /** Version that apt would install; undefined when apt knows none or was never updated. */
   dockerCandidate?: string;
   dockerRuns: boolean;
   /** The user is root or in the group docker. */
   mayUseDocker: boolean;
   daemonJson?: string;
-  /** /etc/docker/daemon.json is there, and only root may read it. */
+  /** /etc/docker/daemon.json exists, and only root may read it. */
   daemonJsonHidden: boolean;
-  /** The engine is part of a swarm, with which it does not start as `live-restore`. */
+  /** The engine is part of a swarm: with `live-restore` it would not start. */
   swarm: boolean;
-  /** There is a device of NVIDIA on the PCI bus. */
+  /** There is an NVIDIA device on the PCI bus. */
   nvidia: boolean;
   /** Version of the kernel's driver. */
   nvidiaDriver?: string;
-  /** nvidia-ctk is there. */
+  /** nvidia-ctk is installed. */
   nvidiaToolkit: boolean;
   /** Apt knows the package nvidia-container-toolkit. */
   nvidiaToolkitCandidate: boolean;
-  /** There is a CDI description of NVIDIA's devices. */
+  /** A CDI description of NVIDIA's devices exists. */
   nvidiaCdi: boolean;
   dataDir: boolean;
   /** Interface of the default route. */
   outside?: string;
-  /** Lines of the chain DOCKER-USER; undefined where it is not there or only root may read it and we are not. */
+  /** Lines of the chain DOCKER-USER; undefined when the chain does not exist or we may not read it. */
   dockerUser?: string[];
   /** Lines of the chain INPUT; undefined as for `dockerUser`. */
   input?: string[];
-  /** The script that makes the rules, as it is on the host. */
+  /** The script on the host that sets the rules. */
   firewallScript?: string;
-  /** What this stack needs of the rules, as it is on the host. */
+  /** This stack's own file on the host, which the script reads. */
   firewallFile?: string;
   /** Bridges of the stack's networks. */
   bridges: string[];
-  /** In Docker's words: `amd64`, `arm64`. */
+  /** Docker's name for it: `amd64`, `arm64`. */
   arch?: string;
-  /** The clock is kept by NTP; undefined where nothing says so. */
+  /** True when NTP keeps the clock; undefined when unknown. */
   ntp?: boolean;
 }
 
-/** One change of a host. */
+/** One change to a host. */
 export interface HostStep {
   id: "packages" | "daemon" | "start" | "group" | "directory" | "firewall" | "nvidia" | "cdi";
-  /** What it does, as a person reads it before it is done. */
+  /** What the step does, for a person to read beforehand. */
   does: string;
   /** POSIX sh, run as root. Safe to repeat. */
   script: string;
-  /** Its standard input. */
   stdin?: string;
 }
 
-/** Comment of gpubox' rules in DOCKER-USER. */
+/** Comment on gpubox's rules in DOCKER-USER. */
 export const RULE_COMMENT = "gpubox";
 
-/** Reads a host as `key=value` lines, without changing it. "$1": dataDir; "$2": how to become root, may be empty; "$3": the stack. */
+/**
+ * Prints the state of a host as `key=value` lines and changes nothing. "$1": dataDir; "$2": how to become root, may be
+ * empty; "$3": the stack.
+ */
 export const STATE_PROBE = `
 say() { printf '%s=%s\\n' "$1" "$(printf %s "$2" | base64 | tr -d '\\n')"; }
 has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
@@ -107,10 +109,10 @@ say arch "$(uname -m)"
 has timedatectl && say ntp "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)"
 true`;
 
-/** The kernel's names to Docker's. */
+/** Docker's names for the kernel's names. */
 const ARCHITECTURES: Record<string, string> = { x86_64: "amd64", aarch64: "arm64" };
 
-/** The answer of `STATE_PROBE`. */
+/** Parses the output of `STATE_PROBE`. */
 export function parseState(text: string): HostState {
   const lines = text.split("\n").map((line) => /^(\w+)=(.*)$/.exec(line));
   const seen = new Map(
@@ -118,7 +120,7 @@ export function parseState(text: string): HostState {
   );
   const word = (key: string) => seen.get(key)?.trim() || undefined;
   const version = (text?: string) => /(\d+(?:\.\d+)+)/.exec(text ?? "")?.[1];
-  /** A file's text; the shell takes line ends off the end. */
+  /** A file's text. The shell strips line ends from its end. */
   const textOf = (key: string) => (seen.has(key) ? `${seen.get(key)!.trimEnd()}\n` : undefined);
   const ntp = word("ntp");
   return {

@@ -19,10 +19,10 @@ interface Source {
 }
 
 /**
- * The mirrors from which this host installs Debian packages, because others may not be reachable from it. Debian's own
- * ones on other distributions, and for what the host's sources do not name.
+ * The mirrors from which this host installs Debian packages, because it may reach no others. Debian's own mirrors on
+ * other distributions, and for archives that the host's sources do not name.
  *
- * @param etc Where the host's configuration lies, `/etc`.
+ * @param etc the host's configuration directory, `/etc`
  */
 export function aptMirrors(etc: string): AptMirrors {
   const release = join(etc, "os-release");
@@ -48,7 +48,7 @@ function sourceFiles(apt: string): string[] {
     .filter(existsSync);
 }
 
-/** Reads the sources of binary packages with component main; both formats of sources.list(5). */
+/** Reads the sources of binary packages with component main, in both formats of sources.list(5). */
 function parseSources(path: string): Source[] {
   const text = readFileSync(path, "utf8").replace(/^\s*#.*\n?/gm, "");
   const sources = path.endsWith(".list")

@@ -12,7 +12,7 @@ const LITELLM_SIGNATURES = [
     "--certificate-oidc-issuer",
     "https://token.actions.githubusercontent.com",
   ],
-  // By commit: a tag or a branch of the repository could be moved by whoever takes it over.
+  // By commit: whoever takes over the repository could move a tag or a branch.
   [
     "--key",
     "https://raw.githubusercontent.com/BerriAI/litellm/e82a3c646908ba0a6ee0beddc4310d7a6cac4065/cosign.pub",
@@ -20,10 +20,10 @@ const LITELLM_SIGNATURES = [
 ];
 
 /**
- * Verifies who signed an image, where its publisher is known to sign and `cosign` is on PATH.
+ * Verifies who signed an image, if its publisher is known to sign and `cosign` is on PATH.
  *
  * @param timeoutMs Milliseconds for each way of verifying. Default: 60000.
- * @throws UnresolvedImage when cosign is there and no known signature is valid: such an image must not be locked.
+ * @throws UnresolvedImage when cosign finds no known valid signature: such an image must not be locked.
  */
 export async function verifySignature(
   image: string,

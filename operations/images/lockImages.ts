@@ -13,16 +13,16 @@ import { fetchDigest, fetchSizes, UnresolvedImage } from "./registry";
 /** What happened to one role when the lock was written. */
 export interface LockChange {
   role: ImageRole;
-  /** Digest before, `null` when there was none. */
+  /** Previous digest; `null` when there was none. */
   old: string | null;
   entry: LockEntry;
-  /** Why the digest is not a newly resolved one. */
+  /** Why the digest was not resolved now. */
   failure?: string;
 }
 
 /**
- * Resolves one image: the digest of its tag as the registry says it now, and its signature.
- * Never rejects for a registry's or a signature's sake: the entry then holds the reason instead of a digest.
+ * Resolves one image: the digest that the registry now has for its tag, and its signature. Never rejects because of a
+ * registry or a signature: the entry then has the reason instead of a digest.
  */
 export async function resolveEntry({ image, tag }: Official): Promise<LockEntry> {
   try {
@@ -43,7 +43,7 @@ export async function resolveEntry({ image, tag }: Official): Promise<LockEntry>
 }
 
 /**
- * Resolves digests and writes them to the lock. An entry that cannot be resolved keeps the digest that it has.
+ * Resolves digests and writes them to the lock. An entry that cannot be resolved keeps its digest.
  *
  * @param which `missing`: only entries without a digest. `all`: what every tag points to now.
  * @throws UserError when `images/official.json` or the lock is not valid.
@@ -55,8 +55,8 @@ export async function updateLock(projectDir: string, which: "missing" | "all"): 
       const before = lock[role];
       if (which === "missing" && before.digest) return { role, old: before.digest, entry: before };
       const entry = await resolveEntry(before);
-      // The same image: its date stays, so that a reviewer sees no change where there is none, and a machine without
-      // cosign does not take back what another one verified.
+      // The same image keeps its date, so that a reviewer sees only real changes, and a machine without cosign does not
+      // revoke what another machine verified.
       const learned =
         (entry.verified === "verified" && before.verified !== "verified") || (entry.bytes && !before.bytes);
       if (entry.digest && entry.digest === before.digest && !learned)
@@ -73,7 +73,7 @@ export async function updateLock(projectDir: string, which: "missing" | "all"): 
   return changes;
 }
 
-/** A preview can do without sizes: a registry that hides its manifests is no reason to lock nothing. */
+/** A preview can do without sizes, so a registry that hides its manifests does not prevent locking. */
 async function sizesOf(image: string, digest: string): Promise<Pick<LockEntry, "bytes">> {
   try {
     return { bytes: await fetchSizes(image, digest) };

@@ -8,7 +8,7 @@ export class UnresolvedImage extends Error {
 }
 
 export interface ImageName {
-  /** Host, and port if any, whose API answers for the image. */
+  /** Host, and port if any, whose API serves the image. */
   host: string;
   /** Path of the repository on that host. */
   repository: string;
@@ -16,7 +16,7 @@ export interface ImageName {
 
 const DOCKER_HUB = "registry-1.docker.io";
 
-// The index first: its digest names the image for every architecture, a manifest's only for one.
+// The index first: its digest names the image for every architecture, a manifest's for only one.
 const MANIFEST_TYPES = [
   "application/vnd.oci.image.index.v1+json",
   "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -26,7 +26,7 @@ const MANIFEST_TYPES = [
 
 const part = z.object({ size: z.int().nonnegative() });
 
-// Both dialects, OCI's and Docker's, name these parts alike.
+// OCI's and Docker's formats use the same names for these parts.
 const manifestSchema = z.union([
   z.object({ config: part, layers: z.array(part) }),
   z.object({
@@ -39,7 +39,7 @@ const manifestSchema = z.union([
   }),
 ]);
 
-/** Bytes of an image by architecture, those that its registry has. */
+/** Bytes of an image by architecture, as far as its registry has them. */
 export type ImageSizes = Partial<Record<Architecture, number>>;
 
 const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/);
@@ -49,7 +49,7 @@ const tokenSchema = z
   .transform(({ token, access_token }) => token ?? access_token)
   .pipe(z.string().min(1));
 
-/** Where Docker looks for an image: the rules of its short names, `haproxy` is `library/haproxy` on Docker Hub. */
+/** Where Docker looks for an image. By its rules for short names, `haproxy` is `library/haproxy` on Docker Hub. */
 export function imageName(image: string): ImageName {
   const [first = "", ...rest] = image.split("/");
   const named = rest.length > 0 && (/[.:]/.test(first) || first === "localhost");
@@ -60,10 +60,10 @@ export function imageName(image: string): ImageName {
 }
 
 /**
- * Asks whether the registry of an image answers at all.
+ * Checks whether an image's registry answers.
  *
  * @param timeoutMs Milliseconds to wait. Default: 4000.
- * @returns Nothing when it does, the reason when it does not. Never rejects.
+ * @returns the reason when it does not answer. Never rejects.
  */
 export async function registryFailure(image: string, timeoutMs = 4000): Promise<string | undefined> {
   const { host } = imageName(image);
@@ -78,10 +78,10 @@ export async function registryFailure(image: string, timeoutMs = 4000): Promise<
 }
 
 /**
- * The digest that a tag points to right now: of the index, where the image has one for several architectures.
+ * The digest that a tag points to now: of the index, if the image supports several architectures.
  *
  * @param timeoutMs Milliseconds for each request. Default: 10000.
- * @throws UnresolvedImage when the registry does not answer, wants a login, or has no such tag.
+ * @throws UnresolvedImage when the registry does not answer, requires a login, or has no such tag.
  */
 export async function fetchDigest(image: string, tag: string, timeoutMs = 10_000): Promise<string> {
   const { host, repository } = imageName(image);
@@ -100,11 +100,11 @@ export async function fetchDigest(image: string, tag: string, timeoutMs = 10_000
 }
 
 /**
- * What a pull of an image brings, by architecture: the bytes of its layers as they are stored, and of its config. An image
- * without an index is for one architecture that its manifest does not name, and counts for each.
+ * Download size of an image by architecture: the stored bytes of its layers and its config. An image without an index
+ * is for one architecture, which its manifest does not name, so it counts for each.
  *
  * @param timeoutMs Milliseconds for each request. Default: 10000.
- * @throws UnresolvedImage when the registry does not answer with the manifests that it named.
+ * @throws UnresolvedImage when the registry does not serve the manifests that it lists.
  */
 export async function fetchSizes(image: string, digest: string, timeoutMs = 10_000): Promise<ImageSizes> {
   const ask = manifests(image, timeoutMs);
@@ -132,7 +132,7 @@ function sizeOf({ config, layers }: { config: { size: number }; layers: { size: 
   return layers.reduce((sum, { size }) => sum + size, config.size);
 }
 
-/** Asks a registry for manifests of one image, with an anonymous token once it wants one. */
+/** Requests manifests of one image from a registry, with an anonymous token if it requires one. */
 function manifests(image: string, timeoutMs: number) {
   const { host, repository } = imageName(image);
   let token: string | undefined;
@@ -146,7 +146,7 @@ function manifests(image: string, timeoutMs: number) {
     const name = `${repository}${reference.startsWith("sha256:") ? "@" : ":"}${reference}`;
     if (response.status === 404) throw new UnresolvedImage(`${host} has no ${name}`);
     if (response.status === 401 || response.status === 403)
-      throw new UnresolvedImage(`${host} wants a login for ${repository}`);
+      throw new UnresolvedImage(`${host} requires a login for ${repository}`);
     if (!response.ok) throw new UnresolvedImage(`${host} answers with HTTP ${response.status} for ${name}`);
     return response;
   };
@@ -167,7 +167,7 @@ async function fetchToken(host: string, challenge: string, timeoutMs: number): P
   const field = (name: string) => new RegExp(`[ ,]${name}="([^"]*)"`, "i").exec(challenge)?.[1];
   const realm = /^bearer /i.test(challenge) ? field("realm") : undefined;
   if (!realm || !URL.canParse(realm))
-    throw new UnresolvedImage(`${host} wants a login that is not anonymous`);
+    throw new UnresolvedImage(`${host} requires a login that is not anonymous`);
   const url = new URL(realm);
   for (const name of ["service", "scope"]) {
     const value = field(name);
@@ -208,7 +208,7 @@ async function fetched(url: URL, init: RequestInit): Promise<Response> {
   }
 }
 
-// By shape and not by class: what fetch rejects with comes from another realm in tests.
+// By shape, not by class: fetch rejects with errors from another realm in tests.
 const causeSchema = z.object({ cause: z.object({ code: z.string() }) });
 const timeoutSchema = z.object({ name: z.literal("TimeoutError") });
 

@@ -11,7 +11,7 @@ import { resolveEntry } from "./lockImages";
 import { imageName, registryFailure } from "./registry";
 
 export interface ResolveImagesOptions {
-  /** Folder that holds `images/`. */
+  /** Folder that contains `images/`. */
   projectDir: string;
   /** Address of the Docker engine that gets the images. */
   docker: string;
@@ -19,19 +19,19 @@ export interface ResolveImagesOptions {
   /** What the stack needs, from `imageRolesOf`. */
   needed: NeededImage[];
   /**
-   * `auto`: pull by locked digest, build from the recipe where no image registry answers. `build`: the recipe wherever
-   * there is one. Default: `build` where the environment says GPUBOX_IMAGES=build, else `auto`.
+   * `auto`: pull by locked digest, or build from the recipe when no registry answers. `build`: build wherever there is
+   * a recipe. Default: `build` when the environment has GPUBOX_IMAGES=build, otherwise `auto`.
    */
   mode?: "auto" | "build";
 }
 
 /**
- * Brings the image of every needed role to the Docker engine and says which. An optional one that no registry gives and that
- * has no recipe is `unresolved`, and the plan goes without it. An image that is already there costs no
- * network. Where a registry answers, a failure to resolve or pull from it is an error, never a silent change to the recipe.
+ * Brings the image of every needed role to the Docker engine and returns its reference. An optional image without a
+ * registry and without a recipe becomes `unresolved`, and the plan omits it. An image that is already there needs no
+ * network. When a registry answers, a failure to resolve or pull is an error, never a silent switch to the recipe.
  *
- * @throws UserError when the engine does not answer, the lock is not valid, a pull or a build fails, a registry that
- *   answers has no such tag, or none answers and there is no recipe.
+ * @throws UserError when the engine does not answer, the lock is not valid, a pull or a build fails, an answering
+ * registry has no such tag, or none answers and there is no recipe.
  */
 export async function resolveImages(options: ResolveImagesOptions): Promise<Resolved["images"]> {
   const { projectDir, docker, log, needed, mode = modeOfEnvironment() } = options;
@@ -72,7 +72,7 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
 function noImage(role: ImageRole, model: string | undefined, failure: string): UserError {
   return new UserError(
     `The image ${role}${model ? `, which the model ${model} needs,` : ""} is not on this machine: ${failure}, and there is no recipe for it.`,
-    "Run it where the registry answers, or load the image there with `docker save` and here with `docker load`" +
+    "Run this where the registry answers, or save the image there with `docker save` and here with `docker load`" +
       (model ? `, or ${otherwise(role)}.` : "."),
   );
 }
@@ -80,8 +80,8 @@ function noImage(role: ImageRole, model: string | undefined, failure: string): U
 /** What a model can do without its image. */
 function otherwise(role: ImageRole): string {
   return role.startsWith("llama-swap")
-    ? "write start: auto or manual for the model, or add a recipe of your own (docs/images.md)"
-    : "take the model out";
+    ? "write start: auto or manual for the model, or add your own recipe (docs/images.md)"
+    : "remove the model";
 }
 
 function modeOfEnvironment(): "auto" | "build" {
@@ -106,7 +106,7 @@ function lockedReference({ image, digest }: LockEntry): string | undefined {
   return digest ? `${image}@${digest}` : undefined;
 }
 
-/** Asks each registry once, all at the same time: role to why its registry does not answer. */
+/** Asks each registry once, all at the same time. Returns by role why a registry does not answer. */
 async function registryFailures(
   lock: ImageLock,
   roles: ImageRole[],
@@ -157,7 +157,7 @@ async function pull(role: ImageRole, entry: LockEntry, docker: string, log: Log)
   if (result.code !== 0)
     throw new UserError(
       `The image for ${role} could not be pulled: ${result.stderr.trim().split("\n").at(-1)}.`,
-      "Try again, resolve anew with `gpubox images update`, or set GPUBOX_IMAGES=build to build from the recipes.",
+      "Try again, resolve it again with `gpubox images update`, or set GPUBOX_IMAGES=build to build from the recipes.",
     );
   log(`${role}: pulled in ${Math.round((Date.now() - start) / 1000)} s`);
   return reference;

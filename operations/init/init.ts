@@ -14,17 +14,17 @@ const ownManifest = z.object({
 
 export interface NewProject {
   dir: string;
-  /** Names of the files that were written. */
+  /** Names of the written files. */
   files: string[];
 }
 
 /**
- * Writes a project of the user's own: Pulumi.yaml, a program of three lines, the stack `dev`, and the workflow that previews
+ * Writes a user's own project: Pulumi.yaml, a program of three lines, the stack `dev`, and the workflow that previews
  * pull requests.
  *
- * @param dir made where it is missing; it may hold what npm and git put there, and nothing else
+ * @param dir created if missing; it may contain only what npm and git put there
  * @param from folder of the package, whose templates are copied
- * @throws UserError for a folder that holds something else or an unreadable package.json; nothing is written then
+ * @throws UserError for a folder with other files or an unreadable package.json, before anything is written
  */
 export function initProject(dir: string, from = packageDir): NewProject {
   const root = resolve(dir);
@@ -52,7 +52,7 @@ function entriesOf(root: string): string[] {
   try {
     return readdirSync(root).sort();
   } catch {
-    throw new UserError(`${root} is no folder that you can read.`, "Name an empty folder, or a new one.");
+    throw new UserError(`${root} is not a folder that you can read.`, "Name an empty folder, or a new one.");
   }
 }
 
@@ -70,7 +70,7 @@ function readManifest(path: string) {
   }
 }
 
-/** A folder's name as npm accepts it. */
+/** A folder's name in a form that npm accepts. */
 function packageName(root: string): string {
   const name = basename(root)
     .toLowerCase()
@@ -80,8 +80,8 @@ function packageName(root: string): string {
 }
 
 /**
- * What the project's program needs beside gpubox, at the versions that gpubox was tested with: newer ones may want a newer
- * Node. Pulumi starts the program with `--import tsx`, which Node looks up from the project.
+ * What the project's program needs besides gpubox, at the versions that gpubox was tested with: newer ones may need a
+ * newer Node. Pulumi starts the program with `--import tsx`, which Node resolves from the project.
  */
 function runtimePackages(from: string): Record<string, string> {
   const own = ownManifest.parse(JSON.parse(readFileSync(join(from, "package.json"), "utf8")));
@@ -89,7 +89,7 @@ function runtimePackages(from: string): Record<string, string> {
   return Object.fromEntries(all.filter(([name]) => name.startsWith("@pulumi/") || name === "tsx"));
 }
 
-/** How the project gets gpubox: as the folder declares it that `from` was installed in, else by its version. */
+/** How the project gets gpubox: as declared in the folder that `from` was installed in, or by its version. */
 function installedAs(root: string, from: string): string {
   const host = dirname(dirname(from));
   const version = `^${packageVersion()}`;

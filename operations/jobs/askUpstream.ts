@@ -6,7 +6,7 @@ import { dockerAt } from "../../platform/docker/client";
 import { UserError } from "../../platform/process";
 import type { JobPlan, UpstreamQuestion } from "./plan";
 
-/** Seconds in which an upstream has to answer all that it is asked; a model that is loaded on demand may take minutes. */
+/** Longest time for all of an upstream's answers, in seconds. A model that is loaded on demand may take minutes. */
 const SECONDS = 180;
 
 const answer = z.object({
@@ -17,15 +17,15 @@ const answer = z.object({
 
 const FIXES: Record<string, string> = {
   silent:
-    "Start it, or correct `upstream`. It has to be reachable from a container: `localhost` is the container's own.",
-  key: "Correct the key of `upstream`: for vLLM it is that of --api-key.",
-  model: "Write the name that it serves, for vLLM its --served-model-name.",
-  protocol: "Name a model that chats, or leave the protocol out of `protocols`.",
+    "Start it, or correct `upstream`. It has to be reachable from a container, whose `localhost` is the container itself.",
+  key: "Correct the key of `upstream`: for vLLM it is the value of --api-key.",
+  model: "Write the name that it serves, for vLLM the value of --served-model-name.",
+  protocol: "Name a model that chats, or remove the protocol from `protocols`.",
   fails: "Correct that, or write probe: false to start without a call.",
 };
 
 /**
- * Asks what a job's gateway would ask, from the network that it would ask from, before anything starts.
+ * Sends the requests that a job's gateway would send, from the same network, before anything starts.
  *
  * @throws UserError with what the upstream cannot do
  */
@@ -47,7 +47,7 @@ async function ask(
   const result = await dockerAt(docker).run(
     [
       ...["run", "--rm", "--interactive", "--network", network],
-      // It is on a network of the box for a while, and no guest.
+      // The container is on the box's network for a while, so `drift` must not report it.
       ...["--label", "gpubox.keep=probe"],
       ...["--add-host", "host.docker.internal:host-gateway", "--user", "65534:65534", "--read-only"],
       ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--memory", "128m"],
@@ -63,7 +63,7 @@ async function ask(
   if (!parsed.success)
     throw new UserError(
       `The upstream of ${plan.name} could not be asked: ${result.stderr.trim().split("\n").at(-1)}.`,
-      "Look at `docker info`, and that the stack is up.",
+      "Check `docker info`, and whether the stack is up.",
     );
   const { ok, why, what } = parsed.data;
   if (!ok) throw new UserError(`The upstream ${plan.upstream} cannot serve the job: ${what}`, FIXES[why!]!);

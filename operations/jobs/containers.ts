@@ -1,7 +1,7 @@
 import { dockerAt } from "../../platform/docker/client";
 import { EDGE_LABEL, EXPIRES_LABEL, FOLDER_LABEL, JOB_LABEL } from "./record";
 
-/** A job's container as the engine has it. */
+/** A job's container according to the engine. */
 export interface JobContainer {
   id: string;
   name: string;
@@ -13,7 +13,7 @@ export interface JobContainer {
   image: string;
 }
 
-/** The containers of a stack's jobs, by their labels; of one job where it is named. Stopped ones too. */
+/** The containers of a stack's jobs, or of one named job, by their labels. Includes stopped ones. */
 export async function jobContainers(docker: string, stack: string, job?: string): Promise<JobContainer[]> {
   const label = job === undefined ? JOB_LABEL : `${JOB_LABEL}=${job}`;
   const found = await dockerAt(docker).containers({ all: true, labels: [`gpubox.stack=${stack}`, label] });
@@ -28,21 +28,21 @@ export async function jobContainers(docker: string, stack: string, job?: string)
   }));
 }
 
-/** The containers of a job's edge, by their label; one at most, unless somebody made another. */
+/** The containers of a job's edge, by their label. There is at most one unless somebody made another. */
 export function jobEdges(docker: string, stack: string, job: string): Promise<string[]> {
   const labels = [`gpubox.stack=${stack}`, `${EDGE_LABEL}=${job}`];
   return dockerAt(docker).containerIds({ all: true, labels });
 }
 
-/** Removes a job's edge, with what it has. */
+/** Removes a job's edge with everything that it has. */
 export async function removeEdge(docker: string, stack: string, job: string): Promise<void> {
   const ids = await jobEdges(docker, stack, job);
   if (ids.length > 0) await dockerAt(docker).run(["rm", "--force", ...ids]);
 }
 
 /**
- * MiB that the processes of a container hold resident. Undefined where the engine does not say. `docker stats` takes two
- * seconds, counts files that were read, and knows nothing where the kernel counts no memory.
+ * Resident memory of a container's processes, in MiB. Undefined when the engine does not say. `docker stats` takes two
+ * seconds, counts cached files, and shows nothing where the kernel counts no memory.
  */
 export async function memoryOf(docker: string, id: string): Promise<number | undefined> {
   const { code, stdout } = await dockerAt(docker).run(["top", id, "-eo", "pid,rss"]);

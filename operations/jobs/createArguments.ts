@@ -4,13 +4,13 @@ import { EDGE_FOLDER, gatewayAlias } from "./edge";
 import type { JobPlan } from "./plan";
 import { EDGE_LABEL, EXPIRES_LABEL, FOLDER_LABEL, JOB_LABEL } from "./record";
 
-/** Who a job's gateway runs as: whoever started it, so that its log is theirs to read. */
+/** The user of a job's gateway is the person who starts it, so that they can read its log. */
 export interface FileOwner {
   uid: number;
   gid: number;
 }
 
-/** What a container of a job gets beside its plan. */
+/** What a job's container gets in addition to its plan. */
 export interface JobLimits {
   stack: string;
   owner: FileOwner;
@@ -19,18 +19,18 @@ export interface JobLimits {
   memoryMiB: number;
 }
 
-/** MiB that a job's edge may take; it takes about 20. */
+/** Memory limit of a job's edge, in MiB. It uses about 20. */
 const EDGE_MIB = 128;
 
 const PROBE = "import urllib.request as r; r.urlopen('http://127.0.0.1:4000/health/liveliness', timeout=8)";
 
-/** Arguments of `docker create` for a job's gateway; hardened as every container of a box. Holds no secret. */
+/** Arguments of `docker create` for a job's gateway, hardened like every container of a box. Contains no secret. */
 export function createArguments(plan: JobPlan, limits: JobLimits): string[] {
   const { stack, owner, expiresAt, cores, memoryMiB } = limits;
   const labels = {
     "gpubox.stack": stack,
     "gpubox.role": `job-${plan.name}`,
-    // `up` takes what it does not know for an orphan, unless it is told to keep it.
+    // `up` removes unknown containers as orphans unless a label tells it to keep them.
     "gpubox.keep": "job",
     [JOB_LABEL]: plan.name,
     [FOLDER_LABEL]: plan.folder,
@@ -50,7 +50,7 @@ export function createArguments(plan: JobPlan, limits: JobLimits): string[] {
   ];
 }
 
-/** Arguments of `docker create` for what owns the job's port. Holds no secret. */
+/** Arguments of `docker create` for the edge that owns the job's port. Contains no secret. */
 export function edgeArguments(plan: JobPlan, { stack, owner }: JobLimits): string[] {
   const { containerName, image } = plan.edge;
   const labels = {

@@ -14,36 +14,36 @@ import { artifactsFolder, jobFolder } from "./recordFiles";
 import { readJobStack } from "./stack";
 
 export interface StartOptions {
-  /** A job of the stack config by its name, or one that the caller declares in the same shape. */
+  /** The name of a job in the stack config, or a job of the same shape from the caller. */
   job: string | JobInput;
-  /** Name of this run; its folder, log and labels have it. Default: the job's name. */
+  /** Name of this run, for its folder, log and labels. Default: the job's name. */
   as?: string;
   /** Loopback port instead of the declared one. */
   port?: number;
   /** Default: dev. */
   stack?: string;
-  /** Folder of the project with the stack's file. Default: this one. */
+  /** Folder of the project with the stack's file. Default: the working directory. */
   projectDir?: string;
-  /** Folder that gets a folder for the job. Default: artifacts/litellm of the project. */
+  /** Parent of the job's folder. Default: artifacts/litellm of the project. */
   artifacts?: string;
   log?: Log;
 }
 
-/** One run of a job, planned and not started. */
+/** A planned run of a job, not yet started. */
 export interface DeclaredRun {
   stack: string;
   projectDir: string;
   context: PlanContext;
   job: JobConfig;
-  /** The job of the stack config that it is a run of; null where the caller declared it. */
+  /** The name in the stack config; null when the caller declared the job. */
   definition: string | null;
   plan: JobPlan;
 }
 
 /**
- * What a run will be made of.
+ * Plans a run.
  *
- * @throws ConfigError for mistakes in the stack's file and in a template; UserError for those in what the caller gives
+ * @throws ConfigError for mistakes in the stack's file and in a template; UserError for mistakes of the caller
  */
 export function planRun(options: StartOptions): DeclaredRun {
   const { stack = "dev", projectDir = findProject() } = options;
@@ -56,9 +56,9 @@ export function planRun(options: StartOptions): DeclaredRun {
   return { stack, projectDir, context, job, definition, plan };
 }
 
-/** The job with what the command says of it, checked. */
+/** The job with the command's options applied and checked. */
 function declared({ config, secrets }: PlanContext, { job: given, as, port }: StartOptions) {
-  // What stands in the file is checked already: what is wrong now comes from the command or the harness.
+  // The file's values are checked already, so any mistake here comes from the command or the harness.
   const path = "job";
   const name = as ?? (typeof given === "string" ? given : "");
   const named = jobName.safeParse(name);
@@ -93,7 +93,7 @@ function parsed(
     const names = Object.keys(config.jobs);
     throw new UserError(
       `Pulumi.${config.stack}.yaml has no job "${given}".`,
-      names.length > 0 ? suggestion(given, names) : "Declare one under gpubox:jobs; docs/jobs.md shows how.",
+      names.length > 0 ? suggestion(given, names) : "Declare one under gpubox:jobs, as docs/jobs.md shows.",
     );
   }
   const result = jobSchema.safeParse(given);
@@ -108,7 +108,7 @@ function templateOf(projectDir: string, name: string, { configTemplate }: JobCon
   if (!existsSync(path))
     throw new UserError(
       `The template ${path} of the job ${name} does not exist.`,
-      "Correct `configTemplate`: a path from the folder of the stack's file.",
+      "Correct `configTemplate`: the path is relative to the stack's file.",
     );
   return readText(path);
 }

@@ -9,15 +9,15 @@ import type { JobConfig } from "../../configs/schema/jobs";
 /** Directory in a job's folder that its edge reads. */
 export const EDGE_FOLDER = "edge";
 
-/** Seconds beyond every try until the edge gives up on the gateway. */
+/** Seconds after the last try until the edge gives up on the gateway. */
 const SILENCE_MARGIN_SECONDS = 60;
 
-/** Name of a job's gateway on its network. A job's own name may be longer than one of the DNS, and has dots. */
+/** Name of a job's gateway on its network. A job's own name may contain dots and be too long for DNS. */
 export function gatewayAlias(job: string): string {
   return `job-${hashOf(job)}`;
 }
 
-/** The files of a job's edge, in its directory below the job's folder. */
+/** The files of a job's edge, for its directory in the job's folder. */
 export function edgeFiles(
   context: PlanContext,
   { name, job }: { name: string; job: JobConfig },

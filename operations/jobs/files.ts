@@ -8,20 +8,20 @@ import { CONFIG_FILE, ENV_FILE, JOB_KEY, type JobPlan } from "./plan";
 import { makeFolder, owner, readJobRecord, writeOwnFile } from "./recordFiles";
 import { secretValues } from "./stack";
 
-/** Files that a harness may take. */
+/** Files that a harness may use. */
 export interface JobFiles {
-  /** LiteLLM's config, for harnesses that start one of their own: LITELLM_CONFIG. */
+  /** LiteLLM's config, for harnesses that start their own LiteLLM: LITELLM_CONFIG. */
   configFile: string;
-  /** Its variables, mode 0600; LITELLM_MASTER_KEY is what clients send. */
+  /** Its variables, mode 0600. LITELLM_MASTER_KEY is the key that clients send. */
   envFile: string;
-  /** Where litellm-trajectory.jsonl lies. */
+  /** Folder of litellm-trajectory.jsonl. */
   logFolder: string;
 }
 
 /**
- * Writes a job's files and starts nothing, for a harness that starts LiteLLM itself.
+ * Writes a job's files without starting anything, for a harness that starts LiteLLM itself.
  *
- * @throws as `startJob`; UserError also for a model of the box, which only containers reach, and for a job that runs
+ * @throws like `startJob`; also UserError for a model of the box, which only containers reach, and for a running job
  */
 export async function renderJob(options: StartOptions): Promise<JobFiles> {
   const { stack, projectDir, job, plan } = planRun(options);
@@ -34,7 +34,7 @@ export async function renderJob(options: StartOptions): Promise<JobFiles> {
   if (record && record.stoppedAt === null)
     throw new UserError(
       `The files of ${plan.name} are in use by its gateway.`,
-      "Take them as they are, or name this run otherwise: --as NAME.",
+      "Use them as they are, or give this run another name: --as NAME.",
     );
   for (const note of plan.notes) options.log?.(`  note: ${note}`);
   const values = await valuesOf(projectDir, stack, plan);
@@ -44,7 +44,7 @@ export async function renderJob(options: StartOptions): Promise<JobFiles> {
   return filesOf(plan);
 }
 
-/** The secrets of a job's files, and what clients have to send. */
+/** The secrets in a job's files, and the key that clients send. */
 export async function valuesOf(
   projectDir: string,
   stack: string,

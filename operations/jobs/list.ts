@@ -11,13 +11,13 @@ import type { JobsOptions } from "./stop";
 export interface ListedJob {
   job: string;
   state: JobState;
-  /** Absent where its record is gone. */
+  /** Absent when its record is gone. */
   record?: JobRecord;
   folder: string;
   memoryMiB?: number;
 }
 
-/** The jobs of a stack: those with a container, wherever their folders lie, and those with a record in `artifacts`. */
+/** The jobs of a stack: those with a container, wherever their folders are, and those with a record in `artifacts`. */
 export async function listJobs(options: JobsOptions = {}): Promise<ListedJob[]> {
   const { stack = "dev", projectDir = findProject() } = options;
   const { docker } = readJobStack(projectDir, stack).config.host;
@@ -45,15 +45,15 @@ export async function showJob(job: string, options: JobsOptions = {}): Promise<L
   if (found) return found;
   throw new UserError(
     `The stack ${options.stack ?? "dev"} has no job "${job}".`,
-    "`gpubox job list` shows those that it has.",
+    "`gpubox job list` shows its jobs.",
   );
 }
 
-/** Ids of the containers of jobs whose record says that they are meant to be there. */
+/** Ids of job containers whose record says that they should exist. */
 export async function recordedJobs(docker: string, stack: string): Promise<Set<string>> {
   const containers = await jobContainers(docker, stack);
   const meant = containers.filter(({ folder }) => {
-    // Another user's folder may be closed. Without reading the record nobody can say that there is none.
+    // Another user's folder may be unreadable. Then nobody can say that it has no record.
     if (!isReadable(folder)) return true;
     const record = readJobRecord(folder);
     return record !== undefined && !record.stoppedAt;

@@ -22,48 +22,48 @@ import { secretsOf } from "../../configs/stack/optionalModels";
 import { edgeFiles } from "./edge";
 import { checkTemplate, mergeTemplate, parseTemplate } from "./template";
 
-/** Value of a run's own, made at its start. No secret of a stack has a dash in its name. */
+/** Value of a run's own key, made at its start. No secret of a stack has a dash in its name. */
 export const JOB_KEY = "job-key";
 
-/** The config under the name that harnesses expect. */
+/** The config's file name that harnesses expect. */
 export const CONFIG_FILE = "litellm_config_eval.yaml";
 export const ENV_FILE = "litellm.env";
 
-/** Seconds that a container gets beyond `drainTimeout` to flush its log. */
+/** Extra seconds after `drainTimeout` in which a container flushes its log. */
 const DRAIN_MARGIN_SECONDS = 60;
 
-/** A gateway of its own for one run of a job: plain data, no secret value. */
+/** The gateway of one run of a job: plain data without secret values. */
 export interface JobPlan {
   name: string;
   /** `gpubox-<stack>-job-<name>`. */
   containerName: string;
   image: string;
-  /** What owns the port: HAProxy before the gateway. */
+  /** The HAProxy in front of the gateway, which owns the port. */
   edge: { containerName: string; image: string };
-  /** Absolute path on the host, and the same in the container: what the files say holds in both. */
+  /** Absolute path on the host and in the container, so that paths in files are valid in both. */
   folder: string;
   files: Record<string, FilePlan>;
-  /** Names of the stack's secrets that the files hold. */
+  /** Names of the stack's secrets in the files. */
   secrets: string[];
-  /** What clients send: a literal, a secret, or one that is made at the start. */
+  /** The key that clients send: a literal, a secret, or one made at the start. */
   key: NonNullable<JobConfig["key"]> | "made";
   environment: Record<string, string>;
-  /** Networks of the box, the one with a way out first. */
+  /** Networks of the box; the one with a way out comes first. */
   networks: string[];
   endpoint: string;
   port: number;
   model: string;
   upstream: string;
-  /** What to ask before the start. */
+  /** Requests to send before the start. */
   questions: UpstreamQuestion[];
-  /** Sentences for the person who starts it. */
+  /** Sentences for the person who starts the job. */
   notes: string[];
   stopSeconds: number;
 }
 
 /** A server of the upstream, as assets/jobs/upstream.py asks it. */
 export interface UpstreamQuestion {
-  /** Network of the box that the gateway reaches it by. */
+  /** Network of the box through which the gateway reaches it. */
   network: string;
   url: string;
   model: string;
@@ -73,21 +73,20 @@ export interface UpstreamQuestion {
   paths: string[];
 }
 
-/** One run of a job. */
 export interface JobRun {
   name: string;
   job: JobConfig;
   folder: string;
-  /** Key of the job in the stack config, for mistakes in its template. */
+  /** Key of the job in the stack config, to report mistakes in its template. */
   path: string;
-  /** Text of the template that the job names. */
+  /** Text of the job's template. */
   template?: string;
 }
 
 /**
- * Everything that one job's gateway is made of. It shares nothing with the box's gateway or with another job but the model.
+ * Plans one job's gateway. It shares only the model with the box's gateway and with other jobs.
  *
- * @throws ConfigError when the template is no config
+ * @throws ConfigError when the template is not a config
  */
 export function planJob(context: PlanContext, run: JobRun): JobPlan {
   const { name, job, folder } = run;
@@ -177,7 +176,7 @@ function renderConfig(context: PlanContext, { path, job, template }: JobRun) {
   return { config: stringify(config), notes };
 }
 
-/** The stack as the job's gateway has it: nothing of what the box's own is told. */
+/** The stack's config for the job's gateway, without the settings of the box's own gateway. */
 function jobStack(config: StackConfig, job: JobConfig): StackConfig {
   const gateway = gatewaySchema.parse({
     trajectories: true,
@@ -207,7 +206,7 @@ function routedModels(context: PlanContext, job: JobConfig): RoutedModel[] {
   return [{ name: publicName(job), model, deployments }, ...aliasModels];
 }
 
-/** The upstream as an entry of the box's models: its own, or that of a server which already runs. */
+/** The upstream as an entry of the box's models: a declared one, or one for a server that runs outside the box. */
 function entryOf({ config }: PlanContext, job: JobConfig): { name: string; model: ModelConfig } {
   const { upstream, aliases, timeoutSeconds } = job;
   if ("box" in upstream) {
@@ -224,15 +223,15 @@ function deploymentsOf(context: PlanContext, job: JobConfig): Deployment[] {
   const { upstream, price } = job;
   const { name, model } = entryOf(context, job);
   const { routed } = planModel(context, name, model);
-  // A LoRA adapter is a model beside its entry's own.
+  // A LoRA adapter is a model of its own, next to its entry's model.
   const found = ("box" in upstream && routed.find((one) => one.name === upstream.box)) || routed[0]!;
   return found.deployments.map((one) => ({
     ...one,
-    // They are the box's own gateway's: each gateway would count for itself.
+    // Limits belong to the box's own gateway, because each gateway would count separately.
     limits: {},
     route: {
       ...one.route,
-      // The valve has waited already; it knows how often its servers are worth a try.
+      // The valve has waited already, and it knows how often to retry its servers.
       retries: one.route.retries ?? job.retries,
       ...dummyParams(job),
       info: { ...one.route.info, ...modelInfo({ price }) },
@@ -240,7 +239,7 @@ function deploymentsOf(context: PlanContext, job: JobConfig): Deployment[] {
   }));
 }
 
-/** A dummy is no secret: it stands in the config as in the stack's file. */
+/** A dummy key is no secret: the config contains it, like the stack's file. */
 function dummyParams({ upstream }: JobConfig): Pick<Route, "params"> {
   if (!("apiKey" in upstream) || typeof upstream.apiKey !== "string" || upstream.apiKey === "none") return {};
   return { params: { api_key: upstream.apiKey } };
@@ -262,20 +261,20 @@ function question({ prefix }: PlanContext, { protocols }: JobConfig, route: Rout
           ? [literal]
           : [];
   const served = route.model.slice(route.model.indexOf("/") + 1);
-  // A valve is on the network of the models alone.
+  // A valve is only on the network of the models.
   const network = new URL(route.apiBase).hostname.startsWith("valve-")
     ? `${prefix}-models`
     : `${prefix}-edge`;
   return [{ network, url: route.apiBase, model: served, key, paths: [...new Set(paths)] }];
 }
 
-/** For Harbor's own callback, where a harness starts LiteLLM itself: MODEL=alias,alias. Empty: it does nothing. */
+/** For Harbor's own callback, when a harness starts LiteLLM itself: MODEL=alias,alias. Empty: it does nothing. */
 export function stickyVariable(job: JobConfig): string {
   const { stickyRoutingAliases: aliases } = job;
   return aliases.length > 0 ? `${publicName(job)}=${aliases.join(",")}` : "";
 }
 
-/** Nothing secret: `docker inspect` shows it. */
+/** No secrets here: `docker inspect` shows it. */
 function environment({ drainTimeout }: JobConfig): Record<string, string> {
   return {
     HOME: "/tmp",

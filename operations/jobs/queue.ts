@@ -5,15 +5,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../../platform/process";
 
-/** Milliseconds between two looks for a free place. */
+/** Milliseconds between two attempts to get a place. */
 const LOOK_MS = 100;
 
 /**
- * Runs `work` while it holds one of as many places as the machine has cores, over all processes of this user: a LiteLLM that
- * starts takes a core, and twenty at once would all be late. A place is a lock that the kernel frees when its holder dies.
+ * Runs `work` while holding a place. There are as many places as the machine has cores, across all processes of this
+ * user: a starting LiteLLM takes a core, and twenty at once would all be late. A place is a lock, which the kernel
+ * releases when its holder dies.
  *
- * @param folder holds the locks
- * @param waiting called once, when there was no free place at first
+ * @param folder contains the locks
+ * @param waiting called once when no place is free at first
  */
 export async function inPlace<T>(
   work: () => Promise<T>,
@@ -41,7 +42,7 @@ async function takePlace(places: string[], waiting: () => void): Promise<ChildPr
   }
 }
 
-/** A child that holds the lock until its input is closed, which also happens when this process ends. */
+/** A child that holds the lock until its input closes, which also happens when this process ends. */
 function tryPlace(place: string): Promise<ChildProcess | undefined> {
   return new Promise((resolve, reject) => {
     const child = spawn("flock", ["--nonblock", place, "sh", "-c", "echo held; exec cat >/dev/null"], {

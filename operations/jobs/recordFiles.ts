@@ -7,16 +7,16 @@ import { EDGE_FOLDER } from "./edge";
 import { ENV_FILE } from "./plan";
 import { type JobRecord, recordSchema } from "./record";
 
-/** `nobody` of the gateway's image: root's own jobs run as it. */
+/** `nobody` of the gateway's image, which runs root's jobs. */
 const NOBODY = 65534;
 
-/** Folder of the jobs' folders. Default: artifacts/litellm of the project. */
+/** Parent of the jobs' folders. Default: artifacts/litellm of the project. */
 export function artifactsFolder(projectDir: string, artifacts?: string): string {
   return artifacts === undefined ? join(projectDir, "artifacts", "litellm") : resolve(artifacts);
 }
 
 /**
- * Folder of a job. The path is written into scripts and mounts, so it holds nothing that means something there.
+ * Folder of a job. Scripts and mounts contain its path, so it must not contain their special characters.
  *
  * @throws UserError for a path that cannot be mounted
  */
@@ -29,13 +29,13 @@ export function jobFolder(artifacts: string, job: string): string {
   );
 }
 
-/** The user that owns a job's files and runs its gateway. */
+/** The user who owns a job's files and runs its gateway. */
 export function owner(): FileOwner {
   const uid = process.getuid?.() ?? 0;
   return uid === 0 ? { uid: NOBODY, gid: NOBODY } : { uid, gid: process.getgid?.() ?? uid };
 }
 
-/** Makes the folder, its log's and its edge's, for the owner alone. Logs of earlier runs stay. */
+/** Creates the folder with its log's and its edge's, for the owner alone. Logs of earlier runs stay. */
 export function makeFolder(folder: string, { uid, gid }: FileOwner): void {
   for (const path of [folder, join(folder, "log"), join(folder, EDGE_FOLDER)]) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -45,7 +45,7 @@ export function makeFolder(folder: string, { uid, gid }: FileOwner): void {
   }
 }
 
-/** Writes a file of the owner's, mode 0600. */
+/** Writes a file for the owner alone, mode 0600. */
 export function writeOwnFile(path: string, text: string, to: FileOwner): void {
   writePrivateFile(path, text);
   own(path, to);
@@ -59,7 +59,7 @@ export function writeRecord(record: JobRecord, to: FileOwner): void {
   writeOwnFile(join(record.folder, "job.json"), `${JSON.stringify(record, null, 2)}\n`, to);
 }
 
-/** Ends a job: writes its end into its record and removes its keys. */
+/** Ends a job: records the end and removes its keys. */
 export function endRecord(record: JobRecord): JobRecord {
   const stopped = { ...record, stoppedAt: new Date().toISOString() };
   for (const file of [ENV_FILE, join(EDGE_FOLDER, "keys.map")])
@@ -69,9 +69,9 @@ export function endRecord(record: JobRecord): JobRecord {
 }
 
 /**
- * The record of a folder; undefined where there is none.
+ * The record in a folder; undefined when there is none.
  *
- * @throws UserError when it is none of ours
+ * @throws UserError when another program wrote it
  */
 export function readJobRecord(folder: string): JobRecord | undefined {
   const path = join(folder, "job.json");
@@ -79,15 +79,15 @@ export function readJobRecord(folder: string): JobRecord | undefined {
   try {
     return recordSchema.parse(JSON.parse(readFileSync(path, "utf8")));
   } catch {
-    throw new UserError(`${path} is no record of a job.`, "Move it away, and run the command again.");
+    throw new UserError(`${path} is not a record of a job.`, "Move it away and run the command again.");
   }
 }
 
-/** The key that clients of a job send, from a file that only its owner can read. */
+/** The key that a job's clients send, from a file that only its owner can read. */
 export function readJobKey(folder: string): string {
   const text = readFileSync(join(folder, ENV_FILE), "utf8");
   const [, word] = /^LITELLM_MASTER_KEY='(.*)'$/m.exec(text) ?? [];
-  if (word === undefined) throw new UserError(`${folder} holds no key.`, "Start the job again.");
+  if (word === undefined) throw new UserError(`${folder} contains no key.`, "Start the job again.");
   return word.replaceAll("'\\''", "'");
 }
 

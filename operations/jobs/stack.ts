@@ -13,15 +13,15 @@ import { findSecretStore, readSecrets, type Secrets } from "../../platform/stack
 import { readStackFile } from "../../platform/stack/stackConfig";
 
 /**
- * What a stack's jobs are planned from. It takes no engine and no secret: reading them costs seconds, and most jobs need
- * none.
+ * Reads what a stack's jobs are planned from, without an engine or secrets: those would cost seconds, and most jobs
+ * need none.
  */
 export function readJobStack(projectDir: string, stack: string): PlanContext {
   const names = [...new Set([...generatedSecrets, ...namedSecrets(projectDir, stack)])];
   const config = checkStackFile(projectDir, stack, { secrets: names });
   if (sshAddress(config.host.docker))
     throw new UserError(
-      `Jobs have their folders beside their gateways, and the box of ${stack} is on ${dockerHostName(config.host.docker)}.`,
+      `Jobs keep their folders on their gateway's host, and the box of ${stack} is on ${dockerHostName(config.host.docker)}.`,
       "Run `gpubox job` in a checkout on that host, with docker: unix:///var/run/docker.sock.",
     );
   const standIns = Object.fromEntries(names.map((name) => [name, standIn(name)]));
@@ -35,7 +35,7 @@ export function readJobStack(projectDir: string, stack: string): PlanContext {
   });
 }
 
-/** @throws UserError when one of them is not set */
+/** @throws UserError when a secret is not set */
 export async function secretValues(projectDir: string, stack: string, names: string[]): Promise<Secrets> {
   if (names.length === 0) return {};
   const all = await readSecrets(await findSecretStore(projectDir, stack));

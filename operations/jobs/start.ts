@@ -17,24 +17,25 @@ import { inPlace } from "./queue";
 import { expiry, type JobRecord } from "./record";
 import { endRecord, makeFolder, owner, readJobRecord, writeRecord } from "./recordFiles";
 
-/** Seconds until a job's gateway is ready, on a machine that is busy. */
+/** Longest start of a job's gateway, in seconds, on a busy machine. */
 const READY_SECONDS = 300;
 
-/** Milliseconds between two looks whether it is. */
+/** Milliseconds between two checks of its readiness. */
 const LOOK_MS = 100;
 
 /** A job's gateway that is ready. */
 export interface StartedJob extends JobRecord, JobFiles {
-  /** From `docker create` to ready, without what was waited for a place. */
+  /** From `docker create` to ready, in seconds, without the wait for a place. */
   startSeconds: number;
   memoryMiB?: number;
 }
 
 /**
- * Starts a gateway of its own for a job and waits until it is ready. Refuses before anything starts.
+ * Starts a job's own gateway and waits until it is ready. Every check comes before the start.
  *
- * @throws ConfigError for mistakes in the stack's file and in a template; UserError for those in the job that is given, when
- *   its port is taken, the upstream cannot serve it, the stack is not up, it runs already, or does not get ready
+ * @throws ConfigError for mistakes in the stack's file and in a template; UserError for mistakes in the given job, when
+ * its port is taken, when the upstream cannot serve it, when the stack is not up, when the job runs already, or when it
+ * does not become ready
  */
 export async function startJob(options: StartOptions): Promise<StartedJob> {
   const { log = () => {} } = options;
@@ -49,7 +50,7 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
   await askUpstream(docker, plan, { probe: job.probe, values, assets: context.assets });
   return inPlace(
     () => start(context, { plan, job, definition, values }, log),
-    () => log(`  ${plan.name} waits: as many gateways start as there are cores`),
+    () => log(`  ${plan.name} waits: one gateway per core starts at a time`),
   );
 }
 
@@ -57,8 +58,8 @@ async function requireFree(docker: string, stack: string, { name, port }: JobPla
   const [there] = await jobContainers(docker, stack, name);
   if (there)
     throw new UserError(
-      `The job ${name} is there already (${there.status}).`,
-      `Stop it, \`gpubox job stop ${name} --stack ${stack}\`, or name this run otherwise: --as NAME.`,
+      `The job ${name} exists already (${there.status}).`,
+      `Stop it with \`gpubox job stop ${name} --stack ${stack}\`, or give this run another name: --as NAME.`,
     );
   const holder = await holderOf({ bind: "127.0.0.1", port, key: "port" }, docker);
   if (holder === "free" || holder === "unknown") return;
@@ -98,7 +99,7 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
   const expiresAt = expiry(new Date(began), job.lifetimeSeconds);
   makeFolder(plan.folder, to);
   refuseForeign(plan, stack);
-  // Docker lets one container have the name: of two starts at once, one gets it, and only that one writes.
+  // Docker allows one container of a name: of two simultaneous starts one gets it, and only that one writes.
   const limits = { stack, owner: to, expiresAt, cores: job.cores, memoryMiB: job.memoryMiB };
   const id = await docker.output(createArguments(plan, limits));
   const record: JobRecord = {
@@ -112,7 +113,7 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
     writeRecord(record, to);
     for (const network of plan.networks.slice(1)) await docker.output(["network", "connect", network, id]);
     await docker.output(["start", id]);
-    // One that outlived its gateway would have the name.
+    // An edge that outlived its gateway would still use the name.
     await removeEdge(host.docker, stack, plan.name);
     const edge = await docker.output(edgeArguments(plan, limits));
     await docker.output(["start", edge]);
@@ -120,7 +121,7 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
   } catch (error) {
     await docker.run(["rm", "--force", id]);
     await removeEdge(host.docker, stack, plan.name);
-    // It may have been stopped and started anew meanwhile: the files are then the next run's.
+    // Somebody may have restarted the job meanwhile, and then the files belong to the next run.
     if (readJobRecord(plan.folder)?.container === id) endRecord(record);
     throw error;
   }
@@ -136,17 +137,17 @@ async function start(context: PlanContext, prepared: Prepared, log: Log): Promis
   };
 }
 
-/** The folder may be of a job that runs in another stack. */
+/** The folder may belong to a job that runs in another stack. */
 function refuseForeign({ name, folder }: JobPlan, stack: string): void {
   const record = readJobRecord(folder);
   if (!record || record.stoppedAt !== null || record.stack === stack) return;
   throw new UserError(
     `${folder} belongs to the job ${record.job} of the stack ${record.stack}.`,
-    `Stop that first, or name this run otherwise: gpubox job start ${name} --as NAME.`,
+    `Stop that job first, or give this run another name: gpubox job start ${name} --as NAME.`,
   );
 }
 
-/** @throws UserError with the gateway's last words when it ends, or when it takes too long */
+/** @throws UserError with the gateway's last words when it ends or takes too long */
 async function awaitReady(docker: string, id: string, plan: JobPlan, key: string): Promise<void> {
   const deadline = Date.now() + READY_SECONDS * 1000;
   for (let look = 1; ; look++) {
@@ -155,13 +156,13 @@ async function awaitReady(docker: string, id: string, plan: JobPlan, key: string
       signal: AbortSignal.timeout(10_000),
     }).catch(() => undefined);
     if (answer?.ok) return;
-    // Looking at the container costs more than a refused connection.
+    // Inspecting the container costs more than a refused connection.
     const ended = look % 10 === 0 && (await hasEnded(docker, id));
     if (ended || Date.now() > deadline) {
       const { stdout, stderr } = await dockerAt(docker).run(["logs", "--tail", "40", id]);
       const words = `${stdout}\n${stderr}`.trim().split("\n").slice(-3).join(" ").slice(-600);
       throw new UserError(
-        `The gateway of ${plan.name} ${ended ? "ended at its start" : `was not ready within ${READY_SECONDS} s`}: ${words}`,
+        `The gateway of ${plan.name} ${ended ? "ended while it started" : `was not ready within ${READY_SECONDS} s`}: ${words}`,
         `Look at ${join(plan.folder, "litellm_config_eval.yaml")}.`,
       );
     }

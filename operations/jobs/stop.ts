@@ -11,14 +11,14 @@ export interface JobsOptions {
   /** Default: dev. */
   stack?: string;
   projectDir?: string;
-  /** Folder with the jobs' folders. Default: artifacts/litellm of the project. */
+  /** Parent of the jobs' folders. Default: artifacts/litellm of the project. */
   artifacts?: string;
   log?: Log;
 }
 
 /**
- * Stops a job's gateway once it has answered what it has and its log is on the disk, and removes its container. No other
- * container is touched: it is found by the job's labels, and has to be the one of the record.
+ * Stops a job's gateway after it has answered its requests and written its log, and removes its container. It touches
+ * no other container: the job's labels find it, and it has to be the one in the record.
  *
  * @throws UserError when there is no such job, or when its record names another container
  */
@@ -30,8 +30,8 @@ export async function stopJob(job: string, options: JobsOptions = {}): Promise<J
   const record = readJobRecord(jobFolder(artifactsFolder(projectDir, options.artifacts), job));
   if (!record || record.stack !== stack)
     throw new UserError(
-      `The stack ${stack} has no job "${job}" that runs.`,
-      `\`gpubox job list --stack ${stack}\` shows those that do.`,
+      `The stack ${stack} has no running job "${job}".`,
+      `\`gpubox job list --stack ${stack}\` shows the running jobs.`,
     );
   await removeEdge(docker, stack, job);
   if (record.stoppedAt !== null) log(`${job} is stopped already`);
@@ -40,16 +40,16 @@ export async function stopJob(job: string, options: JobsOptions = {}): Promise<J
 }
 
 /**
- * Ends the jobs of a stack that have lived as long as they were declared to. Others are left as they are.
+ * Ends the jobs of a stack whose declared lifetime is over, and leaves the others.
  *
- * @throws UserError that names those which could not be ended, once the others are
+ * @throws UserError that names the jobs that could not be ended, after ending the others
  */
 export async function pruneJobs(options: JobsOptions = {}): Promise<string[]> {
   const { stack = "dev", projectDir = findProject(), log = () => {} } = options;
   const { docker } = readJobStack(projectDir, stack).config.host;
   const now = new Date();
   const expired = (await jobContainers(docker, stack)).filter(({ expiresAt }) => isExpired(expiresAt, now));
-  // At once: one that waits for a long answer, or fails, holds up no other.
+  // All at once, so that a job that waits for a long answer, or fails, delays no other.
   const ends = await Promise.allSettled(expired.map((container) => end(docker, stack, container, log)));
   for (const record of readRecords(artifactsFolder(projectDir, options.artifacts)))
     if (record.stack === stack && record.stoppedAt === null && isExpired(record.expiresAt, now))
@@ -60,7 +60,7 @@ export async function pruneJobs(options: JobsOptions = {}): Promise<string[]> {
   if (failed.length > 0)
     throw new UserError(
       `Not every expired job could be ended: ${failed.join("; ")}.`,
-      "Put that right, and run `gpubox job prune` again.",
+      "Correct that, then run `gpubox job prune` again.",
     );
   return expired.map(({ job }) => job);
 }
@@ -78,9 +78,9 @@ async function end(
       `${folder}/job.json names another container than the one labelled as the job ${job}.`,
       `Look at both: docker inspect ${id.slice(0, 12)} ${record.container.slice(0, 12)}.`,
     );
-  log(`${job} finishes what it has`);
-  // The edge first: it closes the door, and ends once what went through it is answered. Docker waits as long as the container
-  // was made to be waited for.
+  log(`${job} finishes its requests`);
+  // The edge first: it refuses new requests and ends after the last answer. Docker waits for the container's own stop
+  // timeout.
   const engine = dockerAt(docker);
   for (const edge of await jobEdges(docker, stack, job)) {
     await unlessGone(engine, ["stop", ...(await grace(engine, edge)), edge]);
@@ -89,11 +89,11 @@ async function end(
   await unlessGone(engine, ["stop", ...(await grace(engine, id)), id]);
   await unlessGone(engine, ["rm", id]);
   log(`${job} is stopped; \`gpubox trajectory check ${folder}/log --stack ${stack}\` proves its log`);
-  // The job may have been started anew meanwhile.
+  // Somebody may have restarted the job meanwhile.
   return record && readJobRecord(folder)?.container === record.container ? endRecord(record) : record;
 }
 
-/** Stops or removes a container. Accepts that somebody else has done it at the same time. */
+/** Stops or removes a container. Somebody else may have done that at the same time. */
 async function unlessGone(docker: DockerClient, args: string[]): Promise<void> {
   const { code, stderr } = await docker.run(args);
   if (code !== 0 && !/No such container|already in progress/.test(stderr))
@@ -104,7 +104,7 @@ function wordsOf(error: unknown): string {
   return error instanceof UserError ? error.what : String(error);
 }
 
-/** Engines before version 23 take the client's 10 s instead of the container's own time. */
+/** Engines before version 23 use the client's 10 s instead of the container's own timeout. */
 async function grace(docker: DockerClient, id: string): Promise<string[]> {
   const { stdout } = await docker.run(["inspect", "--format", "{{.Config.StopTimeout}}", id]);
   return /^\d+$/.test(stdout.trim()) ? ["--time", stdout.trim()] : [];

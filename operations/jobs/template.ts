@@ -6,7 +6,7 @@ import { steering } from "../../configs/litellm/steering";
 
 type Settings = Record<string, unknown>;
 
-/** A template as LiteLLM's config, or what is wrong with it. `path`: of the key that names it. */
+/** Parses a template as LiteLLM's config, or reports its mistake. `path`: of the key that names it. */
 export function parseTemplate(text: string, path: string): { settings: Settings } | { problem: Problem } {
   const read = yamlValue(text);
   if ("flaw" in read)
@@ -16,28 +16,28 @@ export function parseTemplate(text: string, path: string): { settings: Settings 
     return {
       problem: {
         path,
-        what: "The template is no map of LiteLLM's sections.",
+        what: "The template is not a map of LiteLLM's sections.",
         fix: "Begin with litellm_settings:, router_settings: or general_settings:.",
       },
     };
   return { settings: value ?? {} };
 }
 
-/** What would break the isolation of a job, or hold a key in plain text: it never comes from a template. */
+/** Keys that would break a job's isolation or hold a key in plain text. A template never sets them. */
 const LEFT_OUT: Record<string, string[]> = {
   litellm_settings: ["cache", "cache_params", "redis_url", "redis_host", "redis_port", "redis_password"],
   router_settings: [
     ...["redis_url", "redis_host", "redis_port", "redis_password", "cache_responses"],
-    // They name models, and the job's are its own.
+    // They name models, but a job has its own model.
     ...["model_group_alias", "fallbacks"],
   ],
   general_settings: ["master_key", "database_url", "database_type", "store_model_in_db"],
 };
 
-/** Sections that are the job's alone. */
+/** Sections that only the job sets. */
 const OWN_SECTIONS = ["model_list", "environment_variables", "include"];
 
-/** What a template may not say: it is LiteLLM's config as it stands, and the gateway has the job's keys. */
+/** Finds what a template must not set: it is LiteLLM's raw config, and the gateway has the job's keys. */
 export function checkTemplate(template: Settings, path: string): Problem[] {
   const { kept } = keptOf(template);
   const { litellm_settings: settings } = kept;
@@ -52,9 +52,9 @@ export function checkTemplate(template: Settings, path: string): Problem[] {
 }
 
 /**
- * A template with a job's own config over it: maps are merged, the job's values win, callbacks of both are called.
+ * Merges a job's own config over a template: maps are merged, the job's values win, and callbacks of both are called.
  *
- * @returns the config, and a sentence for each thing of the template that was left out
+ * @returns the config, and a sentence for each part of the template that was left out
  */
 export function mergeTemplate(template: Settings, own: Settings): { config: Settings; notes: string[] } {
   const { kept, notes } = keptOf(template);
@@ -65,7 +65,7 @@ export function mergeTemplate(template: Settings, own: Settings): { config: Sett
   return { config, notes };
 }
 
-/** What of a template counts, and a sentence for each thing that does not. */
+/** The usable part of a template, and a sentence for each other part. */
 function keptOf(template: Settings): { kept: Settings; notes: string[] } {
   const notes: string[] = [];
   const kept: Settings = {};
@@ -89,8 +89,8 @@ function ownReason(section: string): string {
   return section === "model_list"
     ? "a job has one model, its upstream"
     : section === "include"
-      ? "the files would not be there"
-      : "variables go into `extra`, where keys are secrets";
+      ? "the files would be missing"
+      : "put variables into `extra`, where keys are secrets";
 }
 
 function merge(under: Settings, over: Settings): Settings {

@@ -18,23 +18,23 @@ const row = z.object({
 
 type Row = z.infer<typeof row>;
 
-/** A virtual key as people see it; never its value. */
+/** A virtual key as people see it, without its value. */
 export interface KeyState {
   name: string;
-  /** `missing`: declared and not in the database. `undeclared`: in the database and not made from this config. */
+  /** `missing`: declared, but not in the database. `undeclared`: in the database, but not made from this config. */
   state: "ok" | "missing" | "expired" | "blocked" | "used up" | "undeclared";
   team?: string;
-  /** US dollars, since the budget began where there is one. */
+  /** US dollars, since the start of the budget period where there is one. */
   spentUsd: number;
   budgetUsd?: number;
   leftUsd?: number;
-  /** When the budget begins anew, when the key ends, when it was used last: ISO, UTC. */
+  /** When the budget restarts, when the key expires, and when it was last used: ISO, UTC. */
   resets?: string;
   expires?: string;
   lastUsed?: string;
 }
 
-/** LiteLLM's own sessions of the UI are keys too, and nobody's. */
+/** LiteLLM also stores UI sessions as keys, which belong to nobody. */
 const SELECT = `SELECT k.token, k.key_alias AS alias, coalesce(t.team_alias, k.team_id) AS team, k.spend,
   k.max_budget AS budget, to_char(k.budget_reset_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS resets,
   to_char(k.expires, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS expires,
@@ -43,9 +43,9 @@ FROM "LiteLLM_VerificationToken" k LEFT JOIN "LiteLLM_TeamTable" t USING (team_i
 WHERE k.team_id IS DISTINCT FROM 'litellm-dashboard' ORDER BY k.key_alias, k.token`;
 
 /**
- * The declared keys in the order of their names, with what the database says of each, then those that others made.
+ * The declared keys by name with their state in the database, then the keys that others made.
  *
- * @param secrets values by name, to find a key in the database, which knows hashes only
+ * @param secrets values by name, to find a key in the database, which knows only hashes
  */
 export async function virtualKeyStates(
   at: DatabaseAt,

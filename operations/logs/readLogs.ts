@@ -15,7 +15,7 @@ import { type LogLine, mentions, parseLogLine, redactor } from "./logLines";
 interface Source {
   container: string;
   role: string;
-  /** Only lines that speak of one of these names. Default: all. */
+  /** Only lines that mention one of these names. Default: all. */
   about?: string[];
 }
 
@@ -23,30 +23,32 @@ export interface LogsOptions {
   box: BoxPlan;
   config: StackConfig;
   secrets: Secrets;
-  /** A model, one of its instances or aliases, or a part of the box: `gateway`, `edge`, `cache`. Default: the whole box. */
+  /**
+   * A model, one of its instances or aliases, or a part of the box: `gateway`, `edge`, `cache`. Default: the whole box.
+   */
   of?: string;
-  /** In Docker's words: `15m`, a date. */
+  /** In Docker's notation: `15m`, or a date. */
   since: string;
-  /** Go on until the process is stopped. */
+  /** Continue until the process is stopped. */
   follow: boolean;
   /** Lines as the programs wrote them. */
   raw: boolean;
-  /** Gets each line; without `follow` in the order of time. Never a secret. */
+  /** Receives each line; without `follow` in order of time. Never contains a secret. */
   print: (line: LogLine) => void;
 }
 
 /**
- * The logs of what a person means by a word: of a model its valve, its server and what the gateways say of it, of the
- * gateway all generations that are there.
+ * Reads the logs that belong to a word. For a model: its valve, its server and what the gateways log about it. For the
+ * gateway: all existing generations.
  *
- * @throws UserError for a word that is neither, and for a time that Docker does not understand
+ * @throws UserError for an unknown word, and for a time that Docker does not understand
  */
 export async function readLogs(options: LogsOptions): Promise<void> {
   const { box, secrets, follow, print } = options;
   const sources = await sourcesOf(options);
   const redact = redactor([
     ...Object.values(secrets),
-    // What is derived from them and goes over the wire: the backends' key and the drain token.
+    // Values derived from secrets that also cross the wire: the backends' key and the drain token.
     ...derivedParts(box)
       .filter(({ secret }) => secrets[secret])
       .map((part) => renderText([{ ...part, as: "derived" }], secrets)),

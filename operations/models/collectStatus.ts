@@ -17,10 +17,10 @@ const LIST_MS = 8_000;
 const list = z.object({ data: z.array(z.object({ id: z.string() })) });
 
 /**
- * Every declared model as it is now: from the containers, the counters of their valves, and the valves' logs of the last
- * minute. Changes nothing.
+ * The current state of every declared model, from the containers, the counters of their valves, and the valves' logs of
+ * the last minute. Changes nothing.
  *
- * @throws UserError where the engine does not answer
+ * @throws UserError when the engine does not answer
  */
 export async function statusOfModels(
   box: BoxPlan,
@@ -51,7 +51,7 @@ export async function statusOfModels(
   return modelStatus(config, box, { containers, valves, lastMinute: Object.fromEntries(counted), listed });
 }
 
-/** Requests that a valve logged in the last 60 s; undefined where it is not there. */
+/** Requests that a valve logged in the last 60 s; undefined without the valve. */
 async function lastMinute({ docker, prefix }: BoxPlan, valve: string): Promise<number | undefined> {
   const { code, stdout } = await dockerAt(docker).run(["logs", "--since", "60s", `${prefix}-${valve}`]);
   if (code !== 0) return undefined;

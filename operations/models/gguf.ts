@@ -9,11 +9,11 @@ type Weights = Pick<LockedModel, "weightBytes" | "layerBytes" | "inputBytes" | "
 interface Gguf {
   shards: string[];
   model: Weights;
-  /** What the file is, where it is no model by itself. */
+  /** The file's kind, when it is not a model by itself. */
   part?: LockedPart["holds"];
 }
 
-/** Where a GGUF's header is read from. */
+/** Source of a GGUF's header. */
 export interface GgufPlace {
   /** URL of the first shard, or path of a file on this machine. */
   at: string;
@@ -24,7 +24,8 @@ export interface GgufPlace {
 
 /**
  * Reads the headers of a GGUF's shards, never the weights.
- * @throws UserError when it is no GGUF, or has a tensor type that the block table lacks
+ *
+ * @throws UserError when it is not a GGUF, or has a tensor type that the block table lacks
  */
 export async function readGguf(place: GgufPlace): Promise<Gguf> {
   const { shards, parameterCount, urls } = await ggufAllShards(place.at, {
@@ -56,7 +57,7 @@ export async function readGguf(place: GgufPlace): Promise<Gguf> {
   };
 }
 
-/** llama.cpp's converters say what a file is; older projectors only by their architecture. */
+/** llama.cpp's converters write a file's kind; older projectors have only their architecture. */
 function partOf(metadata: Record<string, unknown>): LockedPart["holds"] | undefined {
   const type = metadata["general.type"];
   if (type === "adapter") return "adapter";

@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import type { LockedFile } from "../../configs/models/facts";
 import type { HubAccess } from "./hub";
 
-/** All files below a directory of this machine, in the order of their paths in it. */
+/** All files below a directory of this machine, sorted by path. */
 export function filesBelow(directory: string): LockedFile[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => !entry.isDirectory())
@@ -12,7 +12,7 @@ export function filesBelow(directory: string): LockedFile[] {
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** A directory as if a hub had it, so that the hub's own library reads its headers: it takes them from nowhere else. */
+/** Presents a directory as if a hub had it, because the hub's own library reads headers from nowhere else. */
 export function hubOf(directory: string): HubAccess {
   return {
     endpoint: "http://directory.invalid",

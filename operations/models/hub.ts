@@ -8,18 +8,19 @@ export interface HubAccess {
   endpoint?: string;
   /** For gated and private repositories. Never part of an error or a log line. */
   token?: string;
-  /** Default: that of the platform. */
+  /** Default: the platform's own. */
   fetch?: typeof fetch;
 }
 
-/** The base URL without a slash at its end. */
+/** The base URL without a trailing slash. */
 export function hubUrl(access: HubAccess): string {
   return (access.endpoint ?? "https://huggingface.co").replace(/\/+$/, "");
 }
 
 /**
- * A fetch that sends the token to the hub alone: weights come from other hosts, by links that are signed.
- * @throws UserError where the hub refuses; its answer would otherwise be read as a file
+ * A fetch that sends the token only to the hub: weights come from other hosts through signed links.
+ *
+ * @throws UserError when the hub refuses; its answer would otherwise be read as a file
  */
 export function hubFetch(access: HubAccess): typeof fetch {
   const hub = new URL(hubUrl(access)).origin;
@@ -31,7 +32,7 @@ export function hubFetch(access: HubAccess): typeof fetch {
     if (answer.status !== 401 && answer.status !== 403) return answer;
     throw new UserError(
       `The hub does not let ${access.token ? "this token" : "anybody"} read ${new URL(url).pathname} (${answer.status}).`,
-      "Check the name; for a gated model accept its licence, and set a token: `pulumi config set --secret gpubox:hfToken`, or HF_TOKEN.",
+      "Check the name. For a gated model accept its licence and set a token: `pulumi config set --secret gpubox:hfToken`, or HF_TOKEN.",
     );
   };
 }
@@ -43,7 +44,8 @@ export function hubConnection(access: HubAccess): { hubUrl: string; fetch: typeo
 
 /**
  * The commit that a revision points to now. A full commit needs no request.
- * @throws UserError where the hub does not answer, or has no such repository or revision
+ *
+ * @throws UserError when the hub does not answer, or has no such repository or revision
  */
 export async function resolveRevision(repo: string, revision: string, access: HubAccess): Promise<string> {
   if (/^[0-9a-f]{40}$/.test(revision)) return revision;
@@ -54,7 +56,7 @@ export async function resolveRevision(repo: string, revision: string, access: Hu
   throw new UserError(`The hub names no commit for ${repo}@${revision}.`, "Give the commit in the source.");
 }
 
-/** All files of a repository at a commit, in the order of their paths. */
+/** All files of a repository at a commit, sorted by path. */
 export async function filesAt(repo: string, commit: string, access: HubAccess): Promise<LockedFile[]> {
   const files = await asked(repo, access, async () => {
     const found: LockedFile[] = [];
@@ -94,7 +96,7 @@ export async function asked<Answer>(
       );
     throw new UserError(
       `${repo} cannot be read: ${error instanceof Error ? error.message : error}.`,
-      "Look at its files on the hub, and name another revision or repository.",
+      "Check its files on the hub, or name another revision or repository.",
     );
   }
 }

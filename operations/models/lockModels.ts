@@ -9,15 +9,15 @@ import { currentRevision, readSource, resolveSource } from "./resolve";
 export interface SourceChange {
   source: string;
   before: Locked | undefined;
-  /** The entry from now on: `before` itself where nothing changed or the source could not be resolved. */
+  /** The new entry: `before` itself when nothing changed or the source could not be resolved. */
   after: Locked | undefined;
   /** Why it could not be resolved. */
   failure?: string;
 }
 
 /**
- * Resolves sources and writes them to the lock. An entry whose revision did not change stays as it is, to the letter; one
- * that cannot be resolved keeps what it had, or stands there with the reason, and the others are written all the same.
+ * Resolves sources and writes them to the lock. An entry with an unchanged revision stays exactly as it is. One that
+ * cannot be resolved keeps its old data or gets the reason, and does not prevent writing the others.
  */
 export async function lockModels(
   projectDir: string,

@@ -11,18 +11,18 @@ import { dockerAt } from "../../platform/docker/client";
 import { UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
 
-/** Seconds that running requests get when a model is stopped: as long as LiteLLM lets one take. */
+/** Seconds that running requests get when a model stops: the longest that LiteLLM allows one. */
 const DRAIN_SECONDS = 600;
 
 /** Seconds between two lines while a model loads. */
 const PROGRESS_SECONDS = 5;
 
 /**
- * Starts a model's containers, one for each of its instances, and waits until they serve. A slot loads nothing by that.
+ * Starts a model's containers, one for each instance, and waits until they serve. In a slot this loads nothing.
  *
  * @param name a model's public name, or one of its instances'
- * @throws UserError when there is no such model here, when it does not fit beside what runs, and when it does not get well:
- *   with its last words
+ * @throws UserError when there is no such model here, when it does not fit next to what runs, and, with its last words,
+ * when it does not become healthy
  */
 export async function startModel(plan: BoxPlan, name: string, log: Log): Promise<void> {
   const servers = serversCalled(plan, name);
@@ -30,14 +30,14 @@ export async function startModel(plan: BoxPlan, name: string, log: Log): Promise
   const at = `${plan.endpoint}${connectionOf(plan.docker) ? ", an address of the host" : ""}`;
   log(
     servers.some(({ onDemand }) => onDemand)
-      ? `${name} is loaded by the first request to it, at ${at}`
+      ? `${name} loads at the first request, at ${at}`
       : `${name} serves at ${at}`,
   );
 }
 
 /**
- * Stops a model's containers after their running requests have finished, at most 600 s each. From the first moment on, new
- * ones are answered 503. A slot stops with all its models.
+ * Stops a model's containers after their running requests have finished, at most 600 s each. From the first moment, new
+ * requests get a 503. A slot stops with all its models.
  *
  * @param name a model's public name, or one of its instances'
  * @throws UserError when there is no such model here
@@ -94,13 +94,13 @@ function containerName(plan: BoxPlan, { service }: ModelContainer): string {
   return `${plan.prefix}-${service.container.name}`;
 }
 
-/** Whether a container runs. One that is restarting counts, because Docker starts it again. */
+/** Whether a container runs. A restarting one counts, because Docker starts it again. */
 async function stateOf(plan: BoxPlan, server: ModelContainer): Promise<"running" | "stopped"> {
   const args = ["inspect", "--format", "{{.State.Status}}", containerName(plan, server)];
   const result = await dockerAt(plan.docker).run(args);
   if (result.code !== 0)
     throw new UserError(
-      `The container of ${server.title} is not there: ${result.stderr.trim()}.`,
+      `The container of ${server.title} does not exist: ${result.stderr.trim()}.`,
       `Bring the stack up first: gpubox up --stack ${plan.stack}.`,
     );
   return ["running", "restarting", "paused"].includes(result.stdout.trim()) ? "running" : "stopped";
@@ -119,10 +119,10 @@ async function requireRoom(plan: BoxPlan, server: ModelContainer): Promise<void>
   );
   if (!missing) return;
   throw new UserError(
-    `${server.title} does not fit on device ${missing.device}: ${gibibytes(missing.missingMib * MIB)} are missing beside what runs there.`,
+    `${server.title} does not fit on device ${missing.device}: ${gibibytes(missing.missingMib * MIB)} are missing next to what runs there.`,
     missing.stop.length > 0
       ? `Stop what is in its way: ${missing.stop.map((model) => stopCommand(plan.stack, model)).join(" && ")}.`
-      : "Even with everything else stopped it would not fit: give it less context, or another device.",
+      : "It would not fit even with everything else stopped: give it less context, or another device.",
   );
 }
 
@@ -166,7 +166,7 @@ async function awaitHealthy(plan: BoxPlan, server: ModelContainer, log: Log): Pr
     }
     throw new UserError(
       `${server.title} did not start: ${result.stderr.trim()}`,
-      `Correct it and try again; ${stopCommand(plan.stack, server.names[0]!)} gives up.`,
+      `Correct it and try again, or stop it: ${stopCommand(plan.stack, server.names[0]!)}.`,
     );
   }
 }

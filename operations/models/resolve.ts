@@ -9,28 +9,29 @@ import { filesBelow, hubOf } from "./hostDirectory";
 import { asked, filesAt, type HubAccess, hubFetch, hubUrl, resolveRevision } from "./hub";
 import { readSafetensors } from "./safetensors";
 
-/** The revision that a source has now, without reading the model: the commit, or for a file of the host nothing. */
+/** The revision that a source has now, without reading the model: the commit. A file of the host has none. */
 export function currentRevision(source: Source, access: HubAccess): Promise<string> {
   return source.from === "hub" ? resolveRevision(source.repo, source.revision, access) : Promise.resolve("");
 }
 
 /**
- * What a source in a stack config says.
- * @throws UserError for a text that is none
+ * Parses a source in a stack config.
+ *
+ * @throws UserError for any other text
  */
 export function readSource(text: string): Source {
   if (SOURCE.test(text)) return parseSource(text);
   throw new UserError(
-    `"${text}" is no source of a model.`,
+    `"${text}" is not a source of a model.`,
     "Write hf://owner/repo, hf://owner/repo@revision/file.gguf or file:///path/file.gguf.",
   );
 }
 
 /**
- * Everything that is locked of a source: files, sizes, and of a model its shape. Reads headers only.
+ * Everything that the lock has of a source: files, sizes, and a model's shape. Reads only headers.
  *
  * @param text the source as in the stack config
- * @throws UserError where it cannot be read
+ * @throws UserError when it cannot be read
  */
 export async function resolveSource(text: string, access: HubAccess): Promise<Locked> {
   const source = readSource(text);
@@ -69,7 +70,7 @@ async function repository(
   return { format: "safetensors", ...(await readSafetensors(repo, revision, all, access)) };
 }
 
-/** Nothing of it is read: what it takes in memory is about what its weights are on the disk. */
+/** Reads none of it: its memory is about the size of its weights on disk. */
 function part(holds: LockedPart["holds"], kind: RepositoryFiles, all: LockedFile[]): Found {
   const files = all.filter(({ path }) => isPartOf(kind, path));
   const weights = files.filter(({ path }) => /\.(safetensors|bin|onnx)$/.test(path));
@@ -84,7 +85,7 @@ async function hubGguf(
   access: HubAccess,
 ): Promise<Found> {
   if (!file.endsWith(".gguf"))
-    throw new UserError(`${file} of ${repo} is no GGUF.`, "Name a .gguf file, or the repository alone.");
+    throw new UserError(`${file} of ${repo} is not a GGUF.`, "Name a .gguf file, or the repository alone.");
   if (!all.some(({ path }) => path === file)) {
     const others = all.map(({ path }) => path).filter((path) => path.endsWith(".gguf"));
     throw new UserError(
@@ -111,7 +112,7 @@ async function onThisMachine(path: string): Promise<Found> {
   if (!entry)
     throw new UserError(
       `${path} is not on this machine.`,
-      "Lock it where it is: run `gpubox models lock` on the host, and commit models.lock.json.",
+      "Lock it on its host: run `gpubox models lock` there, and commit models.lock.json.",
     );
   if (!entry.isDirectory()) return hostGguf(path);
   const found = await repository(path, "main", filesBelow(path), hubOf(path));

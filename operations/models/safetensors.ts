@@ -19,7 +19,7 @@ const configSchema = z.record(z.string(), z.unknown());
  * Reads config.json and the headers of a repository's safetensors files, never the weights.
  *
  * @param all every file of the repository at that commit
- * @throws UserError where the repository has no config.json or no safetensors
+ * @throws UserError when the repository has no config.json or no safetensors
  */
 export async function readSafetensors(
   repo: string,
@@ -59,7 +59,10 @@ export async function readSafetensors(
   };
 }
 
-/** The index of the shards, else the single file. Other weights in the folder (an adapter, a consolidated copy) are not the model. */
+/**
+ * The shards in the index, or the single file. Other weights in the folder (an adapter, a consolidated copy) are not
+ * the model.
+ */
 function weightsOf(all: LockedFile[]): string | undefined {
   const paths = all.map(({ path }) => path).filter((path) => !path.includes("/"));
   return (

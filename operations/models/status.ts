@@ -5,39 +5,39 @@ import type { StackConfig } from "../../configs/stack/config";
 import { instancesOf, namesOf } from "../../configs/stack/instances";
 import type { ContainerFacts, ValveFacts } from "../doctor/facts";
 
-/** One instance of a declared model, as it is now. */
+/** The current state of one instance of a declared model. */
 export interface ModelStatus {
   model: string;
   instance: string;
   engine: string;
-  /** Other names that clients may write for the model. */
+  /** Other names that clients may use for the model. */
   aliases: string[];
-  /** Whether the box lists the model to clients; null where it could not be asked. */
+  /** Whether the box lists the model to clients; null when it could not be asked. */
   listed: boolean | null;
-  /** Whether its server runs; null for one that is no container of this box. */
+  /** Whether its server runs; null for one outside this box's containers. */
   up: boolean | null;
-  /** Whether its server takes requests; null for one that is loaded on demand and may be asked. */
+  /** Whether its server accepts requests; null for a model that loads on demand. */
   loaded: boolean | null;
   /** The state in a word or two, for people. */
   state: string;
-  /** Requests that ended in the last minute; null where nobody counts them. */
+  /** Requests that ended in the last minute; null when nobody counts them. */
   requestsPerMinute: number | null;
-  /** Requests that it has now, including waiting ones. */
+  /** Current requests, including waiting ones. */
   requestsNow: number | null;
 }
 
-/** What was found on the box. */
+/** Observations of the box. */
 export interface ModelFacts {
   containers: ContainerFacts[];
-  /** Instance to what its valve says. */
+  /** State of each instance's valve. */
   valves: Record<string, ValveFacts>;
-  /** Instance to the requests that its valve logged in the last minute. */
+  /** Requests that each instance's valve logged in the last minute. */
   lastMinute: Record<string, number>;
-  /** What `/v1/models` lists; undefined where it did not answer. */
+  /** The list of `/v1/models`; undefined when it did not answer. */
   listed?: string[];
 }
 
-/** Every declared model, each of its instances on a line of its own. */
+/** Every declared model, with one line for each instance. */
 export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts): ModelStatus[] {
   return Object.entries(config.models).flatMap(([model, entry]) =>
     instancesOf(model, entry).map(({ id: instance }) => {

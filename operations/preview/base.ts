@@ -16,14 +16,14 @@ export interface BaseFolder {
 }
 
 /**
- * Brings the inputs of a plan as they were where HEAD left `ref`, without touching the working tree or the index.
+ * Extracts a plan's inputs as they were when HEAD branched off `ref`, without touching the working tree or the index.
  *
- * @throws UserError outside of a git repository, and for a ref that it does not have
+ * @throws UserError outside a git repository, and for an unknown ref
  */
 export async function checkoutBase(projectDir: string, ref: string): Promise<BaseFolder> {
   const commit = await mergeBase(projectDir, ref);
   const git = (...args: string[]) => output("git", args, { cwd: projectDir });
-  // Of other stacks too: a box may serve their models.
+  // Other stacks too, because a box may serve their models.
   const wanted = (name: string) => INPUTS.includes(name) || /^Pulumi\..+\.yaml$/.test(name);
   const there = (await git("ls-tree", "--name-only", commit)).split("\n").filter(wanted);
   const folder = mkdtempSync(join(tmpdir(), "gpubox-base-"));
@@ -46,8 +46,8 @@ export async function checkoutBase(projectDir: string, ref: string): Promise<Bas
 const roles = z.record(z.string(), z.unknown());
 
 /**
- * Makes a base's file of images name the roles that this gpubox knows, no more and no fewer: one that an engine brings with it
- * must not keep the base from being planned.
+ * Makes a base's file of images name exactly the roles that this gpubox knows, so that an added engine's image does not
+ * prevent planning the base.
  */
 function fitRoles(base: string, head: string): void {
   if (!existsSync(base) || !existsSync(head)) return;
@@ -56,12 +56,12 @@ function fitRoles(base: string, head: string): void {
   writeFileSync(base, JSON.stringify(Object.fromEntries(fitted)));
 }
 
-/** True where the stack had a file at the base. */
+/** True when the stack had a file at the base. */
 export function hadStack(folder: string, stack: string): boolean {
   return existsSync(join(folder, `Pulumi.${stack}.yaml`));
 }
 
-/** True where the stack had a file at the base and has none now. */
+/** True when the stack had a file at the base and has none now. */
 export async function isRemoved(projectDir: string, stack: string, ref: string): Promise<boolean> {
   if (hadStack(projectDir, stack)) return false;
   const object = `${await mergeBase(projectDir, ref)}:./Pulumi.${stack}.yaml`;
@@ -72,7 +72,7 @@ async function mergeBase(projectDir: string, ref: string): Promise<string> {
   const known = await run("git", ["rev-parse", "--verify", "--quiet", `${ref}^{commit}`], {
     cwd: projectDir,
   });
-  if (known.code === 127) throw new UserError("--base needs git, which is missing here.", "Install git.");
+  if (known.code === 127) throw new UserError("--base needs git, which is not installed.", "Install git.");
   if (known.code !== 0)
     throw new UserError(
       `git does not know "${ref}" here.`,

@@ -13,10 +13,11 @@ import { dataChanges, isOtherHost, portChanges, secretChanges } from "./resource
 import type { Changes, ModelChange, Side } from "./types";
 
 /**
- * What `up` would change to make the one box into the other. Pure.
+ * What `up` would change to turn one box into the other. Pure.
  *
- * @param before undefined: there is none yet, and everything is new
- * @param known what really was deployed and what would be, with the secrets' real fingerprints. Default: what the two plans say
+ * @param before undefined: no box exists yet, and everything is new
+ * @param known what was really deployed and what would be, with the secrets' real fingerprints. Default: what the two
+ * plans say
  */
 export function compare(before: Side | undefined, after: Side, known?: Identity): Changes {
   // A box on another host is a new box: it replaces nothing of the old one and has none of its data.
@@ -40,7 +41,7 @@ export function compare(before: Side | undefined, after: Side, known?: Identity)
   };
 }
 
-/** True where `up` would change nothing. The preview may still show notes and policies. */
+/** True when `up` would change nothing. The preview may still show notes and policies. */
 export function changesNothing(changes: Changes): boolean {
   const { settings, models, destinations, containers, gaps, steps, gpus, downloads, ports, secrets, data } =
     changes;
@@ -63,7 +64,7 @@ function modelChanges(before: Side | undefined, after: Side): ModelChange[] {
   });
 }
 
-/** Revisions that the lock gives the sources which the model has before and after. */
+/** The locked revisions of the sources that the model has before and after. */
 function revisionFields(before: Side, after: Side, model: string) {
   const sources = (side: Side) => wantedSources({ [model]: side.config.models[model]! });
   const had = new Set(sources(before).map(({ source }) => source));

@@ -3,14 +3,14 @@ import { textWithoutSecrets, withoutSecrets } from "../../configs/policy/plainte
 import { sections } from "../../configs/stack/config";
 import type { ConfigChange } from "./types";
 
-/** Most characters of a value to show. */
+/** Longest value to show, in characters. */
 const LONGEST = 80;
 
 type Values = Record<string, unknown>;
 
 /**
- * Field by field what differs between two values of a stack config. Lists of maps are compared entry by entry, other lists as
- * a whole.
+ * The fields in which two values of a stack config differ. Compares lists of maps entry by entry, other lists as a
+ * whole.
  *
  * @param path of both values: `gpubox:models.tiny`
  */
@@ -40,7 +40,7 @@ export function diffSettings(before: Values, after: Values): ConfigChange[] {
 }
 
 /**
- * A value as a reviewer reads it: one line, what is too long with a mark, and nothing in it that looks like a secret.
+ * A value on one line for a reviewer. It is cut when too long, and anything that looks like a secret is hidden.
  *
  * @param key the setting, variable or flag that it belongs to
  */

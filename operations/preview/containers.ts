@@ -4,13 +4,13 @@ import type { DeployedBox } from "../../configs/plan/changeNotices";
 import { fileReasons, inputReasons } from "./inputs";
 import type { ContainerChange, Reason, Side } from "./types";
 
-/** What decides whether a container or its files are the same: hashes of everything that goes into them. */
+/** Hashes of everything that goes into a container and its files, which decide whether they are the same. */
 export interface Identity {
   before: DeployedBox;
   after: DeployedBox;
 }
 
-/** Every container of which something changes, in the order in which a box is made. */
+/** Every changed container, in the order in which a box is made. */
 export function containerChanges(
   before: Side | undefined,
   after: Side,
@@ -73,7 +73,7 @@ function copiesOf(name: string, { before, after }: Identity): Pick<ContainerChan
   return { copies: { before: before.replicas, after: after.replicas } };
 }
 
-/** Models are inputs of a gateway in their own right: one that is new or edited is another generation. */
+/** Models are inputs of a gateway in their own right: a new or edited model makes another generation. */
 function modelReasons(before: BoxPlan, after: BoxPlan): Reason[] {
   const [a, b] = [before.gateway.modelHashes, after.gateway.modelHashes];
   const words = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort().flatMap((name) => {
@@ -87,10 +87,12 @@ function modelReasons(before: BoxPlan, after: BoxPlan): Reason[] {
   return words.length > 0 ? [{ input: "models", detail: words.join(", ") }] : [];
 }
 
-/** The hashes know more than the two configs: the last `up` may have been another gpubox, or had another value of a secret. */
+/**
+ * The hashes know more than the two configs: the last `up` may have used another gpubox, or another value of a secret.
+ */
 function orElse(reasons: Reason[]): Reason[] {
   if (reasons.length > 0) return reasons;
-  return [{ input: "gpubox", detail: "its own code, or a secret's value, is not what it was" }];
+  return [{ input: "gpubox", detail: "its own code or a secret's value changed" }];
 }
 
 function nameOf({ container }: ServicePlan): string {

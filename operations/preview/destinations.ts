@@ -9,7 +9,7 @@ import { secretsOf } from "../../configs/stack/optionalModels";
 import { code } from "./markdown";
 import type { Destination, DestinationChange, Side } from "./types";
 
-/** Most characters of an address to show next to its host. */
+/** Longest address to show next to its host, in characters. */
 const LONGEST = 200;
 
 /** Changes of where requests go, and with which keys. */
@@ -21,7 +21,7 @@ export function destinationChanges(before: Side | undefined, after: Side): Desti
   });
 }
 
-/** Everything of a box that sends something to a server which the box does not run itself. */
+/** Every part of a box that sends something to a server outside the box. */
 function destinationsOf(side: Side): Record<string, Destination> {
   return {
     ...modelDestinations(side),
@@ -77,7 +77,7 @@ function otherDestinations({ config, secrets }: Side): Record<string, Destinatio
   for (const [owner, env] of variables as [string, Record<string, unknown>][])
     for (const { name, path } of secretsOf(env))
       found[`variable ${code(path.slice(1))} of ${code(owner)}`] = {
-        to: "whatever callback or provider reads it",
+        to: "the callback or provider that reads it",
         keys: [name],
       };
   if (host.modelHub !== "https://huggingface.co")

@@ -5,7 +5,7 @@ import { lockedSource } from "../../configs/models/lock";
 import { instancesOf } from "../../configs/stack/instances";
 import type { Download, Side } from "./types";
 
-/** Images and weights that the host must download, with the sizes that the locks know. */
+/** Images and weights that the host must download, with the sizes in the locks. */
 export function downloads(before: Side | undefined, after: Side): Download[] {
   return [...images(before, after), ...weights(before, after)];
 }
@@ -49,7 +49,7 @@ function weights(before: Side | undefined, after: Side): Download[] {
   });
 }
 
-/** A revision as people compare them. */
+/** A revision in the form that people compare. */
 export function short(revision: string | undefined): string {
   if (!revision) return "not locked";
   return revision.length > 12 ? `${revision.slice(0, 12)}…` : revision;

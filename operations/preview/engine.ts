@@ -3,13 +3,16 @@ import { findPulumi, pulumi } from "../../platform/pulumi/engine";
 
 const previewed = z.object({ changeSummary: z.record(z.string(), z.number()).default({}) });
 
-/** The counts of Pulumi's own preview, or why there is none. It needs the stack's state and passphrase. */
+/** The counts of Pulumi's own preview, or why there are none. It needs the stack's state and passphrase. */
 export type EngineView = { counts: Record<string, number> } | { reason: string };
 
-/** Asks the engine what it would do: operation to the number of resources. Never throws: a reviewer has the plan anyway. */
+/**
+ * Asks the engine what it would do: number of resources by operation. Never throws, because a reviewer has the plan
+ * anyway.
+ */
 export async function enginePreview(projectDir: string, stack: string): Promise<EngineView> {
   const engine = await findPulumi(projectDir);
-  if (!engine) return { reason: "no Pulumi engine is at hand" };
+  if (!engine) return { reason: "no Pulumi engine is installed" };
   const result = await pulumi(engine, ["preview", "--json", "--stack", stack]);
   const found = previewed.safeParse(parsed(result.stdout));
   if (result.code === 0 && found.success) return { counts: found.data.changeSummary };

@@ -10,7 +10,7 @@ export function gpuChanges(before: Side | undefined, after: Side): GpuChange[] {
     .map((device) => ({ device, before: a[device], after: b[device] }));
 }
 
-/** Device to the memory of each model on it, while everything runs that starts by itself. */
+/** Memory of each model by device, while every automatically started model runs. */
 export function usesOf({ config, lock }: Pick<Side, "config" | "lock">): Record<string, GpuUse> {
   const mib = (bytes: number) => Math.round(bytes / MIB);
   return Object.fromEntries(
@@ -25,7 +25,7 @@ export function usesOf({ config, lock }: Pick<Side, "config" | "lock">): Record<
   );
 }
 
-/** The same as a stack output: device to `28000 of 98304 MiB: qwen 28000`. */
+/** The same as a stack output: `28000 of 98304 MiB: qwen 28000` by device. */
 export function gpuWords(side: Pick<Side, "config" | "lock">): Record<string, string> {
   return Object.fromEntries(
     Object.entries(usesOf(side)).map(([device, { usedMiB, totalMiB, tenants }]) => {

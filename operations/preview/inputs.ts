@@ -9,13 +9,13 @@ import type { Reason } from "./types";
 /** Keys of a container that say who it is, not how it runs. */
 const IDENTITY: (keyof ContainerPlan)[] = ["name", "labels"];
 
-/** A service of one of the two plans, with what is known of the secrets in its files. */
+/** A service of one plan, with the known fingerprints of the secrets in its files. */
 export interface Known {
   service: ServicePlan;
   secrets: SecretFacts;
 }
 
-/** Which of a container's own inputs differ. */
+/** The container inputs that differ. */
 export function inputReasons(before: Known, after: Known): Reason[] {
   const [a, b] = [settled(before.service), settled(after.service)];
   const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])] as (keyof ContainerPlan)[];
@@ -24,12 +24,12 @@ export function inputReasons(before: Known, after: Known): Reason[] {
     .map((input) => ({ input, detail: detailOf(input, a, b) }));
 }
 
-/** Which of a container's files differ, and which secrets in them. */
+/** The files of a container that differ, and the secrets in them. */
 export function fileReasons(before: Known, after: Known): Reason[] {
   const [a, b] = [before.service.directory.files, after.service.directory.files];
   const names = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
   const files = names
-    // It holds hashes of the others and nothing of its own.
+    // It contains hashes of the others and nothing of its own.
     .filter((name) => name !== "generation.json")
     .flatMap((name) => {
       const detail = fileDetail(a[name], b[name]);
@@ -47,13 +47,13 @@ function secretReasons(before: Known, after: Known): Reason[] {
     .map((name) => ({ input: `secret ${name}`, detail: "set anew" }));
 }
 
-/** Names of the secrets that a service's files hold. */
+/** Names of the secrets in a service's files. */
 export function secretsIn({ directory }: ServicePlan): string[] {
   const parts = Object.values(directory.files).flatMap(({ text }) => text);
   return [...new Set(parts.flatMap((part) => (typeof part === "string" ? [] : [part.secret])))].sort();
 }
 
-/** The container with its directory's path left out, which of a gateway is another with each generation. */
+/** The container without its directory's path, which changes with every generation of a gateway. */
 function settled({ container, directory }: ServicePlan): ContainerPlan {
   const mounts = container.mounts.map((mount) =>
     mount.source === directory.path ? { ...mount, source: "its files" } : mount,
@@ -98,7 +98,7 @@ function flagsOf(words: string[]): string[] {
   return flags.map((flag) => flag.join(" "));
 }
 
-/** What left a list and what came: `--ctx-size 4096 → 8192` where both begin alike. */
+/** The difference of two lists, with one line for entries that begin alike: `--ctx-size 4096 → 8192`. */
 function listDetail(before: string[], after: string[]): string {
   const gone = before.filter((text) => !after.includes(text));
   const come = after.filter((text) => !before.includes(text));
@@ -149,7 +149,7 @@ function linesOf({ text }: FilePlan): string[] {
   return parts.join("").split("\n");
 }
 
-/** How many of `lines` the other list does not have. */
+/** How many of `lines` the other list lacks. */
 function missingFrom(lines: string[], other: string[]): number {
   const counts = new Map<string, number>();
   for (const line of other) counts.set(line, (counts.get(line) ?? 0) + 1);

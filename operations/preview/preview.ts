@@ -18,17 +18,17 @@ import type { Preview, Side } from "./types";
 /** One of the two boxes, with notes for the reader. */
 interface Before {
   side?: Side;
-  /** As words: what the preview compares with. */
+  /** What the preview compares with, in words. */
   base: string;
   identity?: Identity;
   notes: string[];
 }
 
 /**
- * Compares what the working tree makes with what the last `up` from here made, or, with `ref`, with what was at the merge
- * base: then from the repository alone, whatever this machine has.
+ * Compares the working tree's box with the last `up` from here. With `ref` it compares with the merge base, from the
+ * repository alone, independent of this machine.
  *
- * @throws ConfigError for mistakes in the working tree's config, which the policies' refusals are too
+ * @throws ConfigError for mistakes in the working tree's config, including refusals by policies
  */
 export async function previewStack(projectDir: string, stack: string, ref?: string): Promise<Preview> {
   const assets = loadAssets();
@@ -51,10 +51,10 @@ async function fromGit(projectDir: string, stack: string, ref: string): Promise<
   try {
     const base = `${commit.slice(0, 12)}, where this branch left ${ref}`;
     const limit =
-      "Both sides are planned by this gpubox: a change of its own code shows only in the files that it brings.";
+      "This gpubox plans both sides: a change of its own code shows only in the files that it brings.";
     if (!hadStack(folder, stack))
       return { base, notes: [`Pulumi.${stack}.yaml is not in git there: everything is new.`] };
-    // What a file on the host was made from: the base's own, and for those that it did not have yet the present one.
+    // The files that the base used from the host. For those that it did not have yet, the present ones.
     const assets = {
       ...loadAssets(),
       ...(existsSync(join(folder, "assets")) ? loadAssets(folder) : {}),
@@ -73,7 +73,7 @@ async function fromRecord(projectDir: string, stack: string, after: PlannedSide)
     return {
       base: "nothing",
       notes: [
-        "No `up` from this folder is recorded: everything is shown as new. With --base it is compared with a commit.",
+        "No `up` from this folder is recorded, so everything appears as new. Use --base to compare with a commit.",
       ],
     };
   try {
@@ -82,7 +82,9 @@ async function fromRecord(projectDir: string, stack: string, after: PlannedSide)
     const made = attempt(() => planSide(record.folder, stack, { resolved, assets: loadAssets() }));
     const { identity, reason } = made.side ? await realIdentity(projectDir, stack, after) : {};
     const unread = reason
-      ? [`The stack's secrets cannot be read here (${reason}): a change of gpubox's own code is not seen.`]
+      ? [
+          `The stack's secrets cannot be read here (${reason}), so a change of gpubox's own code does not show.`,
+        ]
       : [];
     return {
       base,
@@ -104,20 +106,20 @@ function attempt(plan: () => Side): { side?: Side; notes: string[] } {
     if (!first && !(error instanceof UserError)) throw error;
     const why = error instanceof UserError ? error.what : `there is a mistake at ${first}`;
     return {
-      notes: [`What it is compared with cannot be planned (${why}), so that everything is shown as new.`],
+      notes: [`The other side cannot be planned (${why}), so everything appears as new.`],
     };
   }
 }
 
 const wrapped = z.object({ encryptionsalt: z.string().optional() });
 
-/** With another passphrase every secret has new encrypted text, whatever its value. */
+/** Another passphrase changes every secret's encrypted text, whatever its value. */
 function rewrapped(before: string, after: string, stack: string): string[] {
   const salt = (folder: string) =>
     wrapped.safeParse(readYaml(join(folder, `Pulumi.${stack}.yaml`))).data?.encryptionsalt;
   const [old, now] = [salt(before), salt(after)];
   return old !== undefined && now !== undefined && old !== now
-    ? ["The stack has another passphrase, with which every secret counts as set anew."]
+    ? ["The stack has another passphrase, so every secret counts as set anew."]
     : [];
 }
 
@@ -126,7 +128,7 @@ function notesOf({ plan, config, unset }: PlannedSide): string[] {
     ...plan.notes,
     ...(unset.length > 0
       ? [
-          `Not set in the stack's file, and \`up\` wants them: ${unset.map((name) => `gpubox:${name}`).join(", ")}.`,
+          `Not set in the stack's file, but \`up\` needs them: ${unset.map((name) => `gpubox:${name}`).join(", ")}.`,
         ]
       : []),
     ...idleWaivers(plan.policy, config.policy).map(

@@ -16,12 +16,12 @@ export interface RecordFolder {
   folder: string;
   generation: string;
   at: Date;
-  /** Path of what this machine had got then. */
+  /** Path of what this machine had resolved by then. */
   resolved: string;
   remove: () => void;
 }
 
-/** The record of the last `up`, laid out as a project's folder; undefined where there was none from here. */
+/** The record of the last `up`, laid out like a project's folder; undefined when there was none from here. */
 export function openRecord(projectDir: string, stack: string): RecordFolder | undefined {
   const generation = recordedGenerations(projectDir, stack)[0];
   if (!generation) return undefined;
@@ -41,10 +41,10 @@ export function openRecord(projectDir: string, stack: string): RecordFolder | un
 }
 
 /**
- * What was really deployed against what `after` would be, by hashes that know the secrets' values: they tell also of another
- * gpubox. A secret that is not set yet has its stand-in.
+ * Compares what was really deployed with what `after` would be, by hashes that include the secrets' values. They also
+ * reveal a change of gpubox itself. A secret that is not set yet has its stand-in.
  *
- * Undefined where nothing was recorded; `reason` says why nothing is known where the secrets cannot be read here.
+ * Undefined when nothing was recorded. `reason` says why the secrets cannot be read here.
  */
 export async function realIdentity(
   projectDir: string,

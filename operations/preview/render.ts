@@ -5,7 +5,7 @@ import { code, markdown } from "./markdown";
 import { headline, type PreviewSection, sectionsOf } from "./sections";
 import type { Preview } from "./types";
 
-/** Characters that a comment on a pull request may have, with some air: GitHub's limit is 65,536. */
+/** Longest comment on a pull request, in characters. GitHub's limit is 65,536. */
 const LONGEST = 60_000;
 
 const NOTHING = "`gpubox up` would change nothing.";
@@ -15,10 +15,21 @@ const UNFINISHED = "Nothing differs from what is recorded, but the last `up` did
 /** What `gpubox preview` prints. */
 export function previewText(preview: Preview): string {
   const parts = sectionsOf(preview).map(({ title, lines }) =>
-    [title, ...lines.map((line) => `  ${visible(line)}`)].join("\n"),
+    [
+      title,
+      ...lines.flatMap(({ text, details }) => [
+        `  ${unindented(text)}`,
+        ...details.map((detail) => `    ${unindented(detail)}`),
+      ]),
+    ].join("\n"),
   );
   const head = [`${preview.stack} against ${preview.base}`, summaryOf(preview, (text) => text)];
   return [...head.map(visible), ...parts].join("\n\n");
+}
+
+/** Only the renderer indents: a text that begins with spaces stays at its depth. */
+function unindented(text: string): string {
+  return visible(text).trimStart();
 }
 
 /** The preview in one line; `strong` renders it when there are changes. */
@@ -28,7 +39,7 @@ function summaryOf(preview: Preview, strong: (text: string) => string): string {
   return strong([headline(preview), ...(unfinished ? ["the last `up` did not finish"] : [])].join("; "));
 }
 
-/** The preview as a comment on a pull request: what clients notice is open, the rest is folded. */
+/** The preview as a comment on a pull request: it shows what clients notice and folds the rest. */
 export function previewMarkdown(preview: Preview): string {
   const summary = summaryOf(preview, (text) => `**${markdown(text)}**`);
   const parts = [heading(preview.stack), markdown(`Against ${preview.base}.`), summary];
@@ -53,11 +64,11 @@ export function mistakesMarkdown(stack: string, problems: Problem[]): string {
   return `${heading(stack)}\n\n**${code(`Pulumi.${stack}.yaml`)} has ${count}: \`up\` would refuse it.**\n\n${lines.join("\n")}\n`;
 }
 
-/** A stack's file that a change removes. */
+/** What the preview says when a change removes a stack's file. */
 export function removedText(stack: string): string {
   return (
-    `Pulumi.${stack}.yaml is removed, which by itself deletes nothing: its box goes on as it is, and nothing brings it up any ` +
-    `more. \`gpubox down --stack ${stack}\` takes it down, and wants the file.`
+    `Pulumi.${stack}.yaml is removed. That alone deletes nothing: its box keeps running, but nothing updates it any more. ` +
+    `\`gpubox down --stack ${stack}\` takes the box down, and needs the file for it.`
   );
 }
 
@@ -75,8 +86,11 @@ const OPEN = ["Where requests go", "Models", "Who waits, and how long", "Data", 
 
 function markdownOf({ title, lines }: PreviewSection): string {
   const list = lines
-    .map((line) => (line.startsWith("  ") ? `  - ${markdown(line.trimStart())}` : `- ${markdown(line)}`))
+    .flatMap(({ text, details }) => [
+      `- ${markdown(unindented(text))}`,
+      ...details.map((detail) => `  - ${markdown(unindented(detail))}`),
+    ])
     .join("\n");
   if (OPEN.includes(title)) return `### ${title}\n\n${list}`;
-  return `<details><summary>${title} (${lines.filter((line) => !line.startsWith("  ")).length})</summary>\n\n${list}\n\n</details>`;
+  return `<details><summary>${title} (${lines.length})</summary>\n\n${list}\n\n</details>`;
 }

@@ -24,7 +24,7 @@ export function portsOf(plan: BoxPlan): PortUse[] {
   );
 }
 
-/** Secrets that are added, removed, changed, or used differently. A preview knows their names and no values. */
+/** Secrets that are added, removed, changed, or used differently. A preview knows their names but no values. */
 export function secretChanges(before: Side | undefined, after: Side): SecretChange[] {
   const [old, now] = [before ? usersOf(before.plan) : {}, usersOf(after.plan)];
   const names = new Set([
@@ -47,7 +47,7 @@ export function secretChanges(before: Side | undefined, after: Side): SecretChan
   });
 }
 
-/** Secret name to the containers whose files hold it. */
+/** Containers by the secrets in their files. */
 function usersOf(plan: BoxPlan): Record<string, string[]> {
   const users: Record<string, string[]> = {};
   for (const service of servicesOf(plan))
@@ -65,7 +65,7 @@ export function dataChanges(
   if (isOtherHost(before, after))
     return [
       {
-        what: `The whole box on ${placeOf(before)}, which goes on as it is: the box on ${placeOf(after)} is another, with volumes and weights of its own.`,
+        what: `The whole box on ${placeOf(before)}, which keeps running: the box on ${placeOf(after)} is a new one, with its own volumes and weights.`,
         fate: "kept",
       },
     ];
@@ -76,7 +76,7 @@ export function dataChanges(
   const changes: DataChange[] = [];
   if (gone("cache"))
     changes.push({
-      what: "Cached answers and the counters of limits, which Redis has in memory only.",
+      what: "Cached answers and the counters of limits, which Redis keeps only in memory.",
       fate: "lost",
     });
   const volumes = volumesOf(after.plan);
@@ -90,13 +90,13 @@ export function dataChanges(
     changes.push({ what: `The directory ${path}: nothing uses it any more.`, fate: "kept" });
   if (before.plan.dataDir !== after.plan.dataDir)
     changes.push({
-      what: `Everything below ${before.plan.dataDir}, weights too: nothing is moved to ${after.plan.dataDir}.`,
+      what: `Everything below ${before.plan.dataDir}, including weights: nothing moves to ${after.plan.dataDir}.`,
       fate: "kept",
     });
   return changes;
 }
 
-/** True where the two are on different engines. The login name does not matter. */
+/** True when the two are on different engines. The login name does not matter. */
 export function isOtherHost(before: Side, after: Side): boolean {
   const engine = ({ config: { host } }: Side) => {
     const { user: _, ...address } = sshAddress(host.docker) ?? { socket: host.docker };

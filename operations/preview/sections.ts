@@ -16,57 +16,64 @@ import type {
   SecretChange,
 } from "./types";
 
-/** A heading and what stands below it; lines of a second depth begin with two spaces. */
-export interface PreviewSection {
-  title: string;
-  lines: string[];
+/** One point of a section, and the details below it. */
+export interface PreviewLine {
+  text: string;
+  details: string[];
 }
 
-/** A preview as headings and lines, the same for people and for Markdown. Sections without a line are left out. */
+export interface PreviewSection {
+  title: string;
+  lines: PreviewLine[];
+}
+
+/** A preview as headings and lines, for the terminal and for Markdown alike. Empty sections are left out. */
 export function sectionsOf(preview: Preview): PreviewSection[] {
   const { opened, closed } = preview.ports;
   const lost = preview.data.filter(({ fate }) => fate === "lost");
   const kept = preview.data.filter(({ fate }) => fate === "kept");
   const all: PreviewSection[] = [
-    // First, so that nothing can be so long that it is cut off.
-    { title: "Where requests go", lines: preview.destinations.map(destinationLine) },
-    { title: "Models", lines: preview.models.flatMap(modelLines) },
-    { title: "Settings", lines: preview.settings.map(fieldLine) },
+    // First, so that the limit on a comment's length never cuts it off.
+    { title: "Where requests go", lines: preview.destinations.map(destinationLine).map(line) },
+    { title: "Models", lines: preview.models.map(modelLine) },
+    { title: "Settings", lines: preview.settings.map(fieldLine).map(line) },
     {
       title: "Who waits, and how long",
       lines: [
-        ...preview.crowded.map(({ notice }) => first(notice)),
-        ...preview.steps.map(first),
-        ...preview.gaps.flatMap(gapLines),
+        ...preview.crowded.map(({ notice }) => line(notice)),
+        ...preview.steps.map((step) => line(step)),
+        ...preview.gaps.map(gapLine),
       ],
     },
-    { title: "Containers", lines: preview.containers.flatMap(containerLines) },
-    { title: "GPU memory", lines: preview.gpus.flatMap(gpuLines) },
-    { title: "Downloads", lines: preview.downloads.map(downloadLine) },
+    { title: "Containers", lines: preview.containers.map(containerLine) },
+    { title: "GPU memory", lines: preview.gpus.map(gpuLine) },
+    { title: "Downloads", lines: preview.downloads.map(downloadLine).map(line) },
     {
       title: "Ports",
       lines: [
-        ...opened.map((port) => `opened: ${code(portText(port))} by ${port.container}`),
-        ...closed.map((port) => `closed: ${code(portText(port))} of ${port.container}`),
+        ...opened.map((port) => line(`opened: ${code(portText(port))} by ${port.container}`)),
+        ...closed.map((port) => line(`closed: ${code(portText(port))} of ${port.container}`)),
       ],
     },
-    { title: "Secrets", lines: preview.secrets.map(secretLine) },
+    { title: "Secrets", lines: preview.secrets.map(secretLine).map(line) },
     {
       title: "Data",
-      lines: [...lost.map(({ what }) => `lost: ${what}`), ...kept.map(({ what }) => `kept: ${what}`)],
+      lines: [
+        ...lost.map(({ what }) => line(`lost: ${what}`)),
+        ...kept.map(({ what }) => line(`kept: ${what}`)),
+      ],
     },
-    { title: "Policies", lines: grouped(preview.policy).flatMap(policyLines) },
-    { title: "Notes", lines: preview.notes.map(first) },
+    { title: "Policies", lines: grouped(preview.policy).map(policyLine) },
+    { title: "Notes", lines: preview.notes.map((note) => line(note)) },
   ];
   return all.filter(({ lines }) => lines.length > 0);
 }
 
-/** A sentence as a line of the first depth, whatever it begins with. */
-function first(sentence: string): string {
-  return sentence.trimStart();
+function line(text: string): PreviewLine {
+  return { text, details: [] };
 }
 
-/** The whole in one line: `models: 1 changed; containers: 1 replaced; tiny waits about 10 s; no data is lost` */
+/** The whole preview in one line: `models: 1 changed; containers: 1 replaced; tiny waits about 10 s; no data is lost` */
 export function headline({ models, settings, containers, crowded, gaps, steps, data }: Changes): string {
   const counts = (label: string, all: string[]) => {
     const kinds = [...new Set(all)].map((kind) => `${all.filter((one) => one === kind).length} ${kind}`);
@@ -102,9 +109,9 @@ function lasting({ aboutSeconds, mostSeconds }: { aboutSeconds?: number; mostSec
   return aboutSeconds === undefined ? `at most ${mostSeconds} s` : `about ${aboutSeconds} s`;
 }
 
-function modelLines({ model, change, what, fields }: ModelChange): string[] {
-  const head = `${change}: ${code(model)}${change === "changed" ? "" : ` (${code(what)})`}`;
-  return [head, ...fields.map((field) => `  ${fieldLine(field)}`)];
+function modelLine({ model, change, what, fields }: ModelChange): PreviewLine {
+  const text = `${change}: ${code(model)}${change === "changed" ? "" : ` (${code(what)})`}`;
+  return { text, details: fields.map(fieldLine) };
 }
 
 function destinationLine({ who, before, after }: DestinationChange): string {
@@ -124,11 +131,11 @@ function fieldLine({ path, before, after }: ConfigChange): string {
   return `${code(path)}: ${text(before)} → ${text(after)}`;
 }
 
-function gapLines(gap: Preview["gaps"][number]): string[] {
-  return [first(gap.notice), `  ${lasting(gap)}: ${gap.source}`];
+function gapLine(gap: Preview["gaps"][number]): PreviewLine {
+  return { text: gap.notice, details: [`${lasting(gap)}: ${gap.source}`] };
 }
 
-function containerLines({ container, action, how, copies, reasons }: ContainerChange): string[] {
+function containerLine({ container, action, how, copies, reasons }: ContainerChange): PreviewLine {
   const way = {
     created: "created",
     deleted: "deleted",
@@ -141,13 +148,13 @@ function containerLines({ container, action, how, copies, reasons }: ContainerCh
     scaled: "more or fewer of the same",
   }[action];
   const count = copies ? `, ${copies.before} → ${copies.after} copies` : "";
-  return [
-    `${code(container)} ${way}${count}`,
-    ...reasons.map(({ input, detail }) => `  because of ${input}: ${code(detail)}`),
-  ];
+  return {
+    text: `${code(container)} ${way}${count}`,
+    details: reasons.map(({ input, detail }) => `because of ${input}: ${code(detail)}`),
+  };
 }
 
-function gpuLines({ device, before, after }: GpuChange): string[] {
+function gpuLine({ device, before, after }: GpuChange): PreviewLine {
   const used = (use: GpuUse | undefined) => (use ? `${use.usedMiB} of ${use.totalMiB} MiB` : "not declared");
   const shares = (use: GpuUse | undefined) => new Map(use?.tenants.map(({ backend, mib }) => [backend, mib]));
   const [a, b] = [shares(before), shares(after)];
@@ -155,10 +162,10 @@ function gpuLines({ device, before, after }: GpuChange): string[] {
     (backend) => a.get(backend) !== b.get(backend),
   );
   const share = (mib: number | undefined) => (mib === undefined ? "none" : `${mib} MiB`);
-  return [
-    `device ${code(device)}: ${used(before)} → ${used(after)}`,
-    ...moved.map((backend) => `  ${code(backend)}: ${share(a.get(backend))} → ${share(b.get(backend))}`),
-  ];
+  return {
+    text: `device ${code(device)}: ${used(before)} → ${used(after)}`,
+    details: moved.map((backend) => `${code(backend)}: ${share(a.get(backend))} → ${share(b.get(backend))}`),
+  };
 }
 
 function downloadLine({ kind, what, bytes, remark }: Download): string {
@@ -170,15 +177,15 @@ function secretLine({ name, change, containers }: SecretChange): string {
   return `${code(name)} is ${change}${containers.length > 0 ? `; in the files of ${containers.join(", ")}` : ""}`;
 }
 
-function policyLines({
+function policyLine({
   policy,
   severity,
   reason,
   fix,
   findings,
-}: ReturnType<typeof grouped>[number]): string[] {
-  return [
-    severity === "waived" ? `${policy} is waived: ${code(reason ?? "")}` : `${policy} warns: ${fix}`,
-    ...findings.map(({ path, what }) => `  ${code(path)}: ${what}`),
-  ];
+}: ReturnType<typeof grouped>[number]): PreviewLine {
+  return {
+    text: severity === "waived" ? `${policy} is waived: ${code(reason ?? "")}` : `${policy} warns: ${fix}`,
+    details: findings.map(({ path, what }) => `${code(path)}: ${what}`),
+  };
 }

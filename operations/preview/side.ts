@@ -16,17 +16,17 @@ import type { Side } from "./types";
 
 /** A folder's box, planned without a secret, a state, a host or a network. */
 export interface PlannedSide extends Side {
-  /** Secrets that the config names and nobody has set in its file. */
+  /** Secrets that the config names but its file does not have. */
   unset: string[];
-  /** Every secret that counts as there, with what stands for its value: those that `up` makes are not there before it. */
+  /** Every secret that counts as set, with a stand-in for its value. Includes those that `up` makes. */
   standIns: Record<string, string>;
 }
 
 /**
- * Plans the box of a folder's `Pulumi.<stack>.yaml` and `models.lock.json`. Secrets are known by name, and by their encrypted
- * text, which differs when one is set anew.
+ * Plans the box of a folder's `Pulumi.<stack>.yaml` and `models.lock.json`. Knows secrets by name and by their
+ * encrypted text, which changes when one is set again.
  *
- * @throws ConfigError with every mistake of the config, UserError where a file is missing
+ * @throws ConfigError with every mistake of the config, UserError when a file is missing
  */
 export function planSide(
   folder: string,
@@ -64,7 +64,7 @@ export function planSide(
   };
 }
 
-/** Secrets that the config cannot do without: an optional model is left out where its secret is not set, as by `up`. */
+/** Secrets that the config needs. An optional model whose secret is not set is left out, as `up` does. */
 function namedBy({ models, ...sections }: Record<string, unknown>): string[] {
   const entries = typeof models === "object" && models !== null ? Object.values(models) : [];
   const required = entries.filter((entry) => (entry as { optional?: unknown } | null)?.optional !== true);

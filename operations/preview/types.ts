@@ -7,20 +7,22 @@ import type { Interruption } from "../../configs/plan/interruptions";
 import type { SecretFacts } from "../../configs/secrets/facts";
 import type { StackConfig } from "../../configs/stack/config";
 
-/** One of the two boxes that a preview compares: what it was made from, and its plan. */
+/** One of the two boxes that a preview compares: its inputs and its plan. */
 export interface Side {
-  /** The config as it stands in the file, keys without prefix, with the models of other boxes among its own. */
+  /** The config in its file, with keys without prefix, and with the models of other boxes among its own. */
   values: Record<string, unknown>;
-  /** The same checked, without the optional models that are left out. */
+  /** The checked config, without the optional models that are left out. */
   config: StackConfig;
   plan: BoxPlan;
   lock: ModelLock;
   resolved: Resolved;
-  /** Fingerprints of what the file has encrypted; never of values. */
+  /** Fingerprints of the file's encrypted texts, never of values. */
   secrets: SecretFacts;
 }
 
-/** A key of the stack config that differs. Values are as the file has them, what looks like a secret is hidden. */
+/**
+ * A key of the stack config that differs. Values are as in the file, but anything that looks like a secret is hidden.
+ */
 export interface ConfigChange {
   /** `gpubox:models.tiny.ctxSize` */
   path: string;
@@ -30,15 +32,15 @@ export interface ConfigChange {
   after?: string;
 }
 
-/** Where something of the box sends requests, and by their names the secrets that it sends with them. */
+/** Where a part of the box sends requests, and the names of the secrets that it sends with them. */
 export interface Destination {
-  /** The host first, then the whole address where there is one: `far.example (https://far.example/v1)`. */
+  /** The host first, then the whole address if there is one: `far.example (https://far.example/v1)`. */
   to: string;
   keys: string[];
 }
 
 export interface DestinationChange {
-  /** What sends: model `far`. */
+  /** The sender: model `far`. */
   who: string;
   /** Undefined: it is new. */
   before?: Destination;
@@ -51,27 +53,27 @@ export interface ModelChange {
   change: "added" | "removed" | "changed";
   /** Engine and source, for a model that is added or removed. */
   what: string;
-  /** The entry, field by field. Empty where only the lock of its files, or its neighbours, differ. */
+  /** The entry, field by field. Empty when only the lock of its files, or its neighbours, differ. */
   fields: ConfigChange[];
 }
 
-/** Why a container or its files are not what they were. */
+/** Why a container or its files change. */
 export interface Reason {
   /** Which input: image, command, env, mounts, memoryMiB, file haproxy.cfg, secret masterKey. */
   input: string;
-  /** What of it: `--ctx-size 4096 → 8192`. */
+  /** What differs in it: `--ctx-size 4096 → 8192`. */
   detail: string;
 }
 
 export interface ContainerChange {
   container: string;
   /**
-   * `replaced`: another container, the old one gone. `reloaded`: new files, taken without a lost connection. `written`: new files
-   * beside a container that stays. `scaled`: more or fewer copies of the same.
+   * `replaced`: a new container instead of the old one. `reloaded`: new files, applied without losing a connection.
+   * `written`: new files next to a container that stays. `scaled`: more or fewer copies of the same.
    */
   action: "created" | "deleted" | "replaced" | "reloaded" | "written" | "scaled";
   how: "stop-first" | "start-first";
-  /** Copies before and after, where there are several. */
+  /** Copies before and after, when there are several. */
   copies?: { before: number; after: number };
   reasons: Reason[];
 }
@@ -97,9 +99,9 @@ export interface GpuUse {
 export interface Download {
   kind: "image" | "weights";
   what: string;
-  /** Undefined: no lock says it. */
+  /** Undefined: no lock has the size. */
   bytes?: number;
-  /** Why there is no size, or what is done instead of a download. */
+  /** Why there is no size, or what happens instead of a download. */
   remark?: string;
 }
 
@@ -111,11 +113,11 @@ export interface SecretChange {
   /** Its name. Nothing of its value is known here. */
   name: string;
   change: "set" | "set anew" | "removed" | "used" | "no longer used";
-  /** Containers whose files hold it. */
+  /** Containers whose files contain it. */
   containers: string[];
 }
 
-/** Data that a change ends the use of. */
+/** Data that a change stops using. */
 export interface DataChange {
   what: string;
   fate: "lost" | "kept";
@@ -123,17 +125,17 @@ export interface DataChange {
 
 /** What differs between two boxes, for a reviewer. */
 export interface Changes {
-  /** Sections of the config beside the models. */
+  /** Sections of the config except the models. */
   settings: ConfigChange[];
   models: ModelChange[];
-  /** Of what leaves the box: to whom, with which keys. */
+  /** Who receives data from the box, with which keys. */
   destinations: DestinationChange[];
   containers: ContainerChange[];
   gaps: Interruption[];
-  /** What is done once and cannot be undone by a rollback, a sentence each. */
+  /** One-time steps that a rollback cannot undo, a sentence each. */
   steps: string[];
   gpus: GpuChange[];
-  /** Devices on which something has to be stopped before `up`. */
+  /** Devices on which something has to stop before `up`. */
   crowded: OverlapShortage[];
   downloads: Download[];
   ports: { opened: PortUse[]; closed: PortUse[] };
@@ -143,11 +145,11 @@ export interface Changes {
 
 export interface Preview extends Changes {
   stack: string;
-  /** What it is compared with, as words. */
+  /** What it is compared with, in words. */
   base: string;
-  /** What it is compared with may not be what runs, because an `up` did not finish. */
+  /** The other side may not be what runs, because an `up` did not finish. */
   unfinished?: boolean;
   policy: PolicyFinding[];
-  /** What the plan does without, and the limits of this preview. */
+  /** What the plan leaves out, and the limits of this preview. */
   notes: string[];
 }

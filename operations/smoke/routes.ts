@@ -4,7 +4,7 @@ import type { SseEvent } from "./sse";
 /** A way of asking a model, for example `/v1/chat/completions` or Anthropic's `/v1/messages`. */
 export type SmokeProtocol = "chat" | "completions" | "messages" | "embeddings" | "rerank";
 
-// A model that thinks first may spend all 32 tokens on that: its thoughts count as text, they prove the path as well.
+// A model may spend all 32 tokens on thinking, so its thoughts count as text: they prove the path as well.
 const said = z.string().nullish();
 const stop = z.string().nullish();
 const Said = z.object({ content: said, reasoning_content: said });
@@ -29,18 +29,18 @@ export const ErrorBody = z
   })
   .transform(({ error }) => error);
 
-/** How one protocol asks and answers. */
+/** How to ask by one protocol, and how to read the answer. */
 export interface SmokeRoute {
   path: string;
   anthropic: boolean;
   prompt: (question: string) => Record<string, unknown>;
   /** The text of a complete plain answer. */
   text: (body: string) => string;
-  /** Absent for what is not streamed. */
+  /** Absent when the protocol has no streams. */
   stream?: {
     /** What one event of a stream adds: text, or a mark of the protocol. */
     piece: (event: SseEvent) => { text: string; mark?: string };
-    /** The marks that a complete stream has, in order. */
+    /** The marks of a complete stream, in order. */
     marks: string[];
   };
 }
@@ -113,7 +113,7 @@ export const SMOKE_ROUTES: Record<SmokeProtocol, SmokeRoute> = {
   },
 };
 
-/** A text as JSON; undefined where it is none. */
+/** Parses a text; undefined when it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -132,7 +132,7 @@ export function parsed<T>(schema: z.ZodType<T>, text: string): T {
   throw new Error(`the answer has another shape: ${issues.join("; ")}`);
 }
 
-/** The message in a server's error body, or the body itself where it has none. */
+/** The message in a server's error body, or the whole body without one. */
 export function serverMessage(body: string): string {
   const error = ErrorBody.safeParse(parseJson(body));
   return error.success ? error.data : body.trim() || "no message";

@@ -18,44 +18,47 @@ import { sseEvents } from "./sse";
 export interface SmokeModel {
   /** A name that `/v1/models` must list. */
   name: string;
-  /** Which protocols are asked, plain and, where they stream, streamed. Default: the three of chat; `[]`: only the name is looked for. */
+  /**
+   * Protocols to ask by, plain and, where possible, streamed. Default: the three of chat. `[]` checks only that the
+   * name is listed.
+   */
   protocols?: SmokeProtocol[];
 }
 
 export interface SmokeOptions {
-  /** Where clients go, for example `http://127.0.0.1:4000`. */
+  /** Where clients connect, for example `http://127.0.0.1:4000`. */
   endpoint: string;
-  /** The key that clients send; none where the edge adds it. It is never printed. */
+  /** The key that clients send; none when the edge adds it. It is never printed. */
   key?: string;
-  /** Everything that the box declares: `/v1/models` must list these names and no other. */
+  /** Everything that the box declares: `/v1/models` must list exactly these names. */
   models: SmokeModel[];
-  /** Where it is https: what its certificate is, and how it is asked. */
+  /** For https: how to check the certificate, and how to send requests. */
   tls?: {
     certificate: () => Promise<string>;
     fetch: (url: string, init: RequestInit) => Promise<Response>;
   };
-  /** True: also that a wrong key and an admin route are refused. Default: false. */
+  /** True: also checks that a wrong key and an admin route are refused. Default: false. */
   gate?: boolean;
-  /** Gets one line a check, as it happens. */
+  /** Receives one line per check, as it happens. */
   log: (line: string) => void;
-  /** Milliseconds that one request may take until its answer is complete. Default: 60000. */
+  /** Longest time for one complete answer, in milliseconds. Default: 60000. */
   timeoutMs?: number;
 }
 
-/** One thing that was asked, and what came of it. */
+/** One check and its result. */
 export interface SmokeCheck {
   /** `tiny /v1/messages streamed`. */
   check: string;
   ok: boolean;
-  /** What was found, or why it failed in the server's own words. Never the key. */
+  /** The finding, or the server's own words when it failed. Never the key. */
   detail: string;
 }
 
 /**
- * Proves a running box from the outside, as a client sees it: readiness, the list of models, and an answer of each model by
- * each protocol, plain and streamed. A stream counts only when it ended the way its protocol ends.
+ * Proves a running box from the outside, as a client sees it: readiness, the list of models, and an answer of each
+ * model by each protocol, plain and streamed. A stream counts only when it ends the way its protocol demands.
  *
- * Every check runs, also after one failed.
+ * Every check runs, even after another one failed.
  */
 export async function smoke(options: SmokeOptions): Promise<SmokeCheck[]> {
   const { endpoint, key, models, tls, log, gate = false, timeoutMs = 60_000 } = options;
@@ -73,7 +76,7 @@ export async function smoke(options: SmokeOptions): Promise<SmokeCheck[]> {
     checks.push({ check: label.map((part) => part.trim()).join(" "), ok, detail });
   };
   const ask = (path: string, init: RequestInit = {}) =>
-    // A redirect would carry the key to wherever it points.
+    // A redirect would carry the key to its target.
     (tls?.fetch ?? fetch)(`${base}${path}`, {
       ...init,
       redirect: "manual",
@@ -158,7 +161,7 @@ export function requirePassed(checks: SmokeCheck[]): void {
   );
 }
 
-/** A gateway's cache answers a question that it knows: only a new one reaches the model. */
+/** A gateway's cache answers known questions, so only a new one reaches the model. */
 function newQuestion(): string {
   return `Say a few words. (${randomBytes(4).toString("hex")})`;
 }
@@ -197,7 +200,7 @@ async function readStream(route: NonNullable<SmokeRoute["stream"]>, body: AsyncI
   return { chunks, firstAt };
 }
 
-// By shape and not by class: fetch throws errors of three classes, and under jest they come from another realm.
+// By shape, not by class: fetch throws errors of three classes, and under jest they come from another realm.
 const Thrown = z.object({
   name: z.string(),
   message: z.string(),
@@ -210,7 +213,7 @@ function reasonOf(error: unknown, timeoutMs: number): string {
   return cause ? `${message}: ${cause.message || cause.code}` : message;
 }
 
-/** One line of at most 300 characters, without the key and without control characters for the terminal. */
+/** One line of at most 300 characters, without the key and without control characters. */
 function presentable(text: string, key: string | undefined): string {
   const safe = key ? text.replaceAll(key, "[key]") : text;
   return safe.replace(/[\p{Cc}\s]+/gu, " ").slice(0, 300);

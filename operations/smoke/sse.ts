@@ -1,15 +1,15 @@
 export interface SseEvent {
-  /** The event's name; `message` where the server gave none. */
+  /** The event's name; `message` when the server gave none. */
   event: string;
   /** The `data:` lines, joined by newlines. */
   data: string;
 }
 
 /**
- * Reads server-sent events from the body of a fetch response, however its bytes were split on the way.
+ * Reads server-sent events from the body of a fetch response, however the network split its bytes.
  *
- * Comments, `id`, `retry` and events without data are passed over. An event that the stream's end cuts off is dropped, as
- * the standard says: an answer that stops in the middle must not look complete.
+ * Skips comments, `id`, `retry` and events without data. As the standard demands, it drops an event that the end of the
+ * stream cuts off: a truncated answer must not look complete.
  *
  * @throws What the body throws, for example when the connection breaks or its signal aborts.
  */
@@ -31,7 +31,7 @@ export async function* sseEvents(body: AsyncIterable<Uint8Array>): AsyncGenerato
   }
 }
 
-/** Complete lines only: what follows the last line end is dropped. */
+/** Complete lines only: text after the last line end is dropped. */
 async function* lines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";

@@ -9,7 +9,7 @@ import type { SmokeProtocol } from "./routes";
 import { requirePassed, type SmokeCheck, smoke } from "./smoke";
 import { lookAtCertificate, tlsFetch } from "./tlsBox";
 
-/** Speech wants a voice that only its model knows, and a transcription wants speech: neither can be made up here. */
+/** Speech needs a voice that only its model knows, and a transcription needs speech: this test can make up neither. */
 const PROTOCOLS: Record<Mode, SmokeProtocol[]> = {
   chat: ["chat", "completions", "messages"],
   completion: ["completions"],
@@ -20,8 +20,8 @@ const PROTOCOLS: Record<Mode, SmokeProtocol[]> = {
 };
 
 /**
- * Asks a box for everything that its stack declares: each model by the protocols of its mode. An alias and a model that is
- * started by hand only have to be listed.
+ * Asks a box for everything that its stack declares: each model by the protocols of its mode. Aliases and models that a
+ * person starts only have to be listed.
  */
 export async function smokeChecks(config: StackConfig, secrets: Secrets, log: Log): Promise<SmokeCheck[]> {
   const models = Object.entries(config.models).flatMap(([name, model]) =>
@@ -38,7 +38,8 @@ export async function smokeChecks(config: StackConfig, secrets: Secrets, log: Lo
 }
 
 /**
- * The same for a box that has to be well.
+ * Like `smokeChecks`, for a box that has to be well.
+ *
  * @throws UserError that lists every failed check with the server's own words
  */
 export async function smokeStack(config: StackConfig, secrets: Secrets, log: Log): Promise<SmokeCheck[]> {

@@ -4,27 +4,28 @@ import { isIP } from "node:net";
 import { Readable } from "node:stream";
 import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from "node:tls";
 
-/** Where a box with TLS is reached from itself. */
+/** How to reach a box with TLS from its own host. */
 export interface TlsBox {
-  /** What clients write, for example `https://llm.example.com`. */
+  /** The URL that clients use, for example `https://llm.example.com`. */
   endpoint: string;
-  /** Address of this host that the port is published on: the name may lead to a router that does not lead back. */
+  /** The published address on this host. The name may lead to a router that does not route back. */
   address: string;
-  /** The port there. */
   port: number;
 }
 
-/** Milliseconds that a new certificate may take to be served: the edge looks every five seconds, then reloads. */
+/**
+ * How long the edge may take to serve a new certificate, in milliseconds: it looks every five seconds, then reloads.
+ */
 const SERVED_WITHIN_MS = 30_000;
 
-/** Milliseconds that a handshake may take. */
+/** Longest time for a handshake, in milliseconds. */
 const HANDSHAKE_MS = 10_000;
 
 /**
- * Looks at the certificate as clients do: it is for the endpoint's host and valid now. One that was made a moment ago is
- * waited for. Whether this machine trusts its authority is only said, because a private authority is the clients' to know.
+ * Checks the certificate as clients do: it is for the endpoint's host and currently valid. Waits for a certificate that
+ * is new. It only reports whether this machine trusts the issuer, because clients may trust a private one.
  *
- * @throws Error that says what a client would say.
+ * @throws Error with the reason that a client would give
  */
 export async function lookAtCertificate(box: TlsBox): Promise<string> {
   const deadline = Date.now() + SERVED_WITHIN_MS;
@@ -32,7 +33,9 @@ export async function lookAtCertificate(box: TlsBox): Promise<string> {
     try {
       const socket = await connectTo(box);
       const { valid_to, issuer } = socket.getPeerCertificate();
-      const trusted = socket.authorized ? "" : ", which this machine does not know: clients need its root";
+      const trusted = socket.authorized
+        ? ""
+        : ", which this machine does not trust: clients need its root certificate";
       socket.destroy();
       const until = new Date(valid_to).toISOString().slice(0, 10);
       return `for ${new URL(box.endpoint).hostname}, until ${until}, by ${issuer.O ?? issuer.CN}${trusted}`;
@@ -44,8 +47,8 @@ export async function lookAtCertificate(box: TlsBox): Promise<string> {
 }
 
 /**
- * `fetch` for a box's own TLS port. It sends nothing before the certificate was found good for the endpoint's host, and does
- * not ask who signed it: the connection does not leave this host.
+ * `fetch` for a box's own TLS port. It sends nothing before it has checked the certificate for the endpoint's host. It
+ * does not check the issuer: the connection does not leave this host.
  */
 export function tlsFetch(box: TlsBox): (url: string, init: RequestInit) => Promise<Response> {
   return async (url, init) => {
@@ -95,6 +98,6 @@ function faultOf(host: string, certificate: PeerCertificate): string | undefined
   const [from, until] = [certificate.valid_from, certificate.valid_to].map((date) =>
     new Date(date).getTime(),
   );
-  if (until! < Date.now()) return `the certificate has expired on ${certificate.valid_to}`;
+  if (until! < Date.now()) return `the certificate expired on ${certificate.valid_to}`;
   return from! > Date.now() ? `the certificate is not valid before ${certificate.valid_from}` : undefined;
 }

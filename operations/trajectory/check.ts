@@ -7,15 +7,15 @@ import { findLogs, isAlive, plainPath, readGap, readLines, type TrajectoryLog } 
 import { rawValue } from "./rawJson";
 import { type CountedRequest, type LogFacts, type LogReport, reconcile } from "./reconcile";
 
-/** Readings of logs whose files are closed meanwhile. */
+/** How often to read logs that gateways rotate while they are read. */
 const READINGS = 5;
 
-/** Holds the counters of logs against their lines. @throws UserError when there is no log */
+/** Compares the counters of logs with their lines. @throws UserError when there is no log */
 export async function checkLogs(paths: string[]): Promise<LogReport> {
   for (let reading = 1; ; reading++) {
     const logs = findLogs(paths);
     const facts = await factsOf(logs).catch((error: NodeJS.ErrnoException) => {
-      // Compressed or closed while it was to be read.
+      // A gateway compressed or closed the file before it was read.
       if (error.code === "ENOENT" && reading < READINGS) return undefined;
       throw error;
     });
@@ -37,9 +37,9 @@ async function factsOf(logs: TrajectoryLog[]): Promise<LogFacts> {
   const scratch = mkdtempSync(join(tmpdir(), "gpubox-trajectory-"));
   try {
     for (const log of logs) {
-      // First, so that a process that ends meanwhile is not taken for one that was killed.
+      // Before the files are read: a process that ends meanwhile must not look killed.
       const alive = isAlive(log);
-      // A request is counted before it has a line: in this order no line of a gateway at work is without its count.
+      // A gateway counts a request before it writes its line. Reading lines first means that every line has its count.
       await readTrajectory(log, alive, facts, scratch);
       await readCounter(log, alive, facts, scratch);
     }
@@ -49,7 +49,7 @@ async function factsOf(logs: TrajectoryLog[]): Promise<LogFacts> {
   return facts;
 }
 
-/** Lines of one log that are valid JSON; the others are told as broken. A line that is being written is no line yet. */
+/** Lines of one log that are valid JSON. Others are reported as broken, except a line that is still being written. */
 async function* parsedLines(files: string[], alive: boolean | "unknown", facts: LogFacts, scratch: string) {
   for (const file of files)
     for await (const line of readLines(plainPath(file, scratch))) {
@@ -61,7 +61,7 @@ async function* parsedLines(files: string[], alive: boolean | "unknown", facts: 
     }
 }
 
-/** Undefined for what is no JSON: a loss of power may leave half of a record. */
+/** Undefined for text that is not JSON: a power loss may leave half a record. */
 function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -98,13 +98,13 @@ async function readCounter(log: TrajectoryLog, alive: boolean | "unknown", facts
     else if (record.kind === "websocket") facts.websockets.push(record);
     else if (process?.id === record.process) process.stopped = true;
   }
-  // Only the last one can live: the next one takes the lock.
+  // Only the last process can be alive: its successor takes the lock.
   if (process) process.alive = process.stopped ? false : alive;
   const gap = readGap(log);
   if (gap) {
     const parsed = counterSchema.safeParse(jsonOf(gap));
     if (parsed.success && parsed.data.kind === "gap") facts.gaps.push(parsed.data);
-    else facts.broken.push({ where: log.gap, why: "it is no record of a gap" });
+    else facts.broken.push({ where: log.gap, why: "it is not a record of a gap" });
   }
 }
 
@@ -134,5 +134,5 @@ function firstIssue(error: { issues: { path: PropertyKey[]; message: string }[] 
   const [issue] = error.issues;
   return issue
     ? `${issue.path.map(String).join(".") || "line"}: ${issue.message}`
-    : "it is not of the schema";
+    : "it does not match the schema";
 }

@@ -3,51 +3,51 @@ import { stableJson } from "../../configs/kit/text";
 import type { TrajectoryLine } from "./line";
 
 export type Json = Record<string, unknown>;
-/** Protocols that conversations are translated to. */
+/** Protocols that conversations can be translated to. */
 export type ChatProtocol = "openai" | "anthropic";
-/** Those that clients speak; `responses` are OpenAI's lists of items. */
+/** Protocols that clients speak. `responses` is OpenAI's API with lists of items. */
 export type ClientProtocol = ChatProtocol | "responses";
 
-/** What a conversation's file is made of: an answered call with a list of messages. */
+/** An answered call with a list of messages, from which a conversation is built. */
 export interface ChatCall {
   id: string;
   protocol: ClientProtocol;
   model: string | null;
   messages: unknown[];
-  /** What was answered, for each choice that was asked for: one message, or the items of a response. */
+  /** The answer of each requested choice: one message, or the items of a response. */
   answers: Json[][];
   system?: unknown;
   tools?: unknown;
-  /** Of a response: its own id, and that of the one that it goes on with. */
+  /** For a response: its own id, and the id of the response that it continues. */
   response?: { id: unknown; previous?: unknown };
 }
 
-/** A list of messages as the client sent them last, and the answer to it as the client received it. */
+/** The client's last list of messages, and the answer as the client received it. */
 export interface Branch {
   protocol: ClientProtocol;
   model: string | null;
-  /** Ids of the requests that built it, in their order. */
+  /** Ids of the requests that built it, in order. */
   calls: string[];
   system?: unknown;
   tools?: unknown;
   messages: unknown[];
-  /** Earlier answers that the client sent back otherwise than it received them. */
+  /** Earlier answers that the client changed before it sent them back. */
   received?: { index: number; message: Json }[];
-  /** The response before the first item, where this conversation does not hold it. */
+  /** The response before the first item, where this conversation lacks it. */
   previous?: unknown;
 }
 
-/** A conversation is the client's session, else its trace. */
+/** A conversation is the client's session, or its trace without one. */
 export function conversationOf({ session_id, trace_id }: TrajectoryLine): string {
   return session_id ?? trace_id;
 }
 
-/** What tells conversations apart where several jobs are read: two of them may have sessions of the same name. */
+/** Identifies a conversation across jobs: two jobs may have sessions of the same name. */
 export function conversationKey(line: TrajectoryLine): string {
   return JSON.stringify([line.job ?? null, conversationOf(line)]);
 }
 
-/** The call of a line; undefined where there is no message list or no whole answer. */
+/** The call of a line. Undefined without a message list or a complete answer. */
 export function chatCall(line: TrajectoryLine): ChatCall | undefined {
   if (!line.final || line.outcome !== "ok" || !line.response?.complete || line.response.status !== 200)
     return undefined;
@@ -73,7 +73,7 @@ function responseCall(
   asked: Json,
   said: Json,
 ): ChatCall | undefined {
-  // A text alone is short for one message of the user.
+  // A bare string is short for one user message.
   const messages =
     typeof asked.input === "string" ? [{ role: "user", content: asked.input }] : (asked.input as unknown[]);
   if (!Array.isArray(messages) || !Array.isArray(said.output)) return undefined;
@@ -88,9 +88,9 @@ function responseCall(
 }
 
 /**
- * The branches of one conversation, from its calls in their order. A call whose messages begin with those of an earlier one
- * goes on with it, as does a response with the one that it names; any other, as of a second agent or after the client
- * shortened its history, begins a branch.
+ * The branches of one conversation, from its calls in order. A call whose messages begin with those of an earlier call
+ * continues that call's branch, and a response continues the one that it names. Any other call begins a branch: a
+ * second agent's, for example, or one after the client shortened its history.
  */
 export function branches(calls: ChatCall[]): Branch[] {
   const growing: { calls: ChatCall[]; hashes: string[] }[] = [];
@@ -103,7 +103,7 @@ export function branches(calls: ChatCall[]): Branch[] {
         branch.hashes.length < hashes.length &&
         branch.hashes.every((hash, index) => hash === hashes[index]),
     );
-    // Two samples of one prompt have the same list: the client goes on with the one whose answer it sends back.
+    // Two samples of one prompt have the same list: the client continues the one whose answer it sends back.
     const [parent] = parents.sort(
       (a, b) =>
         b.hashes.length - a.hashes.length ||
@@ -117,10 +117,10 @@ export function branches(calls: ChatCall[]): Branch[] {
   return growing.flatMap(({ calls }) => finished(calls));
 }
 
-/** A response's own list behind what it goes on with, which the client did not send again. */
+/** A response's items, preceded by the history that the client did not send again. */
 function withHistory(call: ChatCall, calls: ChatCall[]): ChatCall {
   const { previous } = call.response ?? {};
-  // Only earlier ones, so that a name that is its own ends here too.
+  // Only earlier calls, so that a response that names itself ends here too.
   const before = calls.slice(0, calls.indexOf(call));
   const parent =
     previous === undefined ? undefined : before.find(({ response }) => response?.id === previous);
@@ -154,14 +154,13 @@ function finished(calls: ChatCall[]): Branch[] {
   }));
 }
 
-/** True where the messages of a call hold an answer to an earlier one, where that ended. */
+/** True when a call's messages contain an answer to an earlier call, right after that call's messages. */
 function sendsBack(call: ChatCall, { messages, answers }: Pick<ChatCall, "messages" | "answers">): boolean {
   return answers.some((answer) =>
     answer.every((message, at) => messageHash(message) === messageHash(call.messages[messages.length + at])),
   );
 }
 
-/** A key with its value, or nothing. */
 function given<K extends string>(key: K, value: unknown): { [key in K]?: unknown } {
   return value === undefined ? {} : ({ [key]: value } as { [key in K]: unknown });
 }

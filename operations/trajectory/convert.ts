@@ -6,13 +6,13 @@ import { lineSchema, SCHEMA_VERSION } from "./line";
 import { findLogs, plainPath, readAt, readLines } from "./logs";
 import { translate } from "./translate";
 
-/** What a conversion made. */
+/** Result of a conversion. */
 export interface Conversion {
-  /** Paths of the files, one a conversation. */
+  /** Paths of the files, one per conversation. */
   files: string[];
-  /** Calls in them. */
+  /** Number of calls in them. */
   calls: number;
-  /** Calls without a list of messages or a whole answer, by route and outcome. */
+  /** Number of calls without a list of messages or a complete answer, by route and outcome. */
   leftOut: Record<string, number>;
 }
 
@@ -23,7 +23,7 @@ interface Place {
   order: string;
 }
 
-/** Writes a file of message lists for each conversation into `out`. @throws UserError when there is no log */
+/** Writes each conversation's message list to a file in `out`. @throws UserError when there is no log */
 export async function convertLogs(paths: string[], out: string, to?: ChatProtocol): Promise<Conversion> {
   const scratch = mkdtempSync(join(tmpdir(), "gpubox-trajectory-"));
   try {
@@ -53,7 +53,9 @@ export async function convertLogs(paths: string[], out: string, to?: ChatProtoco
   }
 }
 
-/** Where the calls of each conversation lie: their histories repeat each other, so that all at once would fill the memory. */
+/**
+ * Where the calls of each conversation are. Histories repeat each other, so all of them at once would fill the memory.
+ */
 async function placesOf(paths: string[], scratch: string) {
   const places = new Map<string, { conversation: string; own: Place[] }>();
   const leftOut: Record<string, number> = {};
@@ -67,7 +69,7 @@ async function placesOf(paths: string[], scratch: string) {
         leftOut[why] = (leftOut[why] ?? 0) + 1;
         continue;
       }
-      // Within a process the numbers decide, between processes the time.
+      // Within a process the sequence numbers decide, between processes the time.
       const order = `${line.started_at} ${String(line.seq).padStart(12, "0")}`;
       const key = conversationKey(line);
       const place = places.get(key) ?? { conversation: conversationOf(line), own: [] };
@@ -78,7 +80,7 @@ async function placesOf(paths: string[], scratch: string) {
   return { places, leftOut };
 }
 
-/** A cut or foreign line is for `check` to tell. */
+/** `check` reports cut and foreign lines. */
 function lineOf(text: string) {
   try {
     return lineSchema.safeParse(JSON.parse(text)).data;
@@ -87,7 +89,7 @@ function lineOf(text: string) {
   }
 }
 
-/** A session's name is the client's: it may be any text, and two of them may look alike. */
+/** The client names a session, so the name may be any text, and two names may look alike. */
 function fileName(conversation: string, taken: string[]): string {
   const safe =
     conversation

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Version of the lines and of the counter's records; another number is another meaning of a key. */
+/** Version of the lines and of the counter's records. It changes when a key changes its meaning. */
 export const SCHEMA_VERSION = 1;
 
 const time = z.iso.datetime({ precision: 6 }).describe("UTC with microseconds.");
@@ -10,7 +10,7 @@ const count = z.int().min(0);
 const error = z
   .strictObject({ type: name, message: z.string(), code: name })
   .nullable()
-  .describe("What the client was told, or why an attempt failed. Null: nothing was wrong.");
+  .describe("The error that the client received, or why an attempt failed. Null: no error.");
 
 const requestParts = {
   method: z.string(),
@@ -18,11 +18,11 @@ const requestParts = {
   headers: z
     .record(z.string(), z.string())
     .describe("Header fields that identify client, protocol version and conversation; no others."),
-  redacted: z.boolean().describe("True: keys were taken out of the body."),
+  redacted: z.boolean().describe("True: keys were removed from the body."),
 };
 
 const request = z.union([
-  z.strictObject({ ...requestParts, body_base64: z.string().describe("A body that is no JSON.") }),
+  z.strictObject({ ...requestParts, body_base64: z.string().describe("A body that is not JSON.") }),
   z
     .strictObject({
       ...requestParts,
@@ -39,14 +39,14 @@ const responseParts = {
 
 const response = z
   .union([
-    z.strictObject({ ...responseParts, body_base64: z.string().describe("An answer that is no JSON.") }),
+    z.strictObject({ ...responseParts, body_base64: z.string().describe("An answer that is not JSON.") }),
     z.strictObject({
       ...responseParts,
-      body: z.unknown().describe("The answer as the client received it; a stream put together."),
+      body: z.unknown().describe("The answer as the client received it; the parts of a stream are joined."),
     }),
   ])
   .nullable()
-  .describe("Null in the lines of attempts that were tried again: no client saw their answers.");
+  .describe("Null for attempts that were retried: no client saw their answers.");
 
 const upstream = z
   .strictObject({
@@ -56,22 +56,24 @@ const upstream = z
     api_base: name,
   })
   .nullable()
-  .describe("What was asked behind the gateway. Null: nothing was.");
+  .describe("The deployment that the gateway asked. Null: none.");
 
 /** One attempt of one request. */
 export const lineSchema = z.strictObject({
   schema: z.literal(SCHEMA_VERSION),
-  id: z.uuid().describe("The request: the same in all of its lines and in the counter."),
-  attempt: z.int().min(1).describe("From 1, in their order."),
-  final: z.boolean().describe("True in the last line of a request, the one with the answer."),
-  seq: z.int().min(1).describe("Number of the request in the order of their coming, by process."),
-  process: z.string().describe("The gateway process; a restart is another one."),
+  id: z.uuid().describe("The request's id, the same in all of its lines and in the counter."),
+  attempt: z.int().min(1).describe("Counts from 1."),
+  final: z.boolean().describe("True in a request's last line, which holds the answer."),
+  seq: z.int().min(1).describe("Number of the request in order of arrival, per process."),
+  process: z.string().describe("The gateway process; a restart makes a new one."),
   job: name,
   generation: name.describe("Generation of the main gateway."),
-  call_id: name.describe("LiteLLM's call id: the x-litellm-call-id of the answer."),
-  trace_id: z.string().describe("The client's trace, else LiteLLM's, else the request's id."),
-  session_id: name.describe("The client's session. A conversation is this, else the trace."),
-  started_at: time.describe("Arrival of the request; from the second attempt on, the attempt's start."),
+  call_id: name.describe("LiteLLM's call id, which the answer has as x-litellm-call-id."),
+  trace_id: z.string().describe("The client's trace, or LiteLLM's, or the request's id."),
+  session_id: name.describe(
+    "The client's session. It identifies the conversation; without it the trace does.",
+  ),
+  started_at: time.describe("Arrival of the request; for later attempts, the start of the attempt."),
   ended_at: time,
   duration_ms: z.number(),
   first_token_ms: z.number().nullable().describe("From started_at to the first part of a streamed answer."),
@@ -81,18 +83,18 @@ export const lineSchema = z.strictObject({
   stream: z.boolean(),
   outcome: z
     .enum(["ok", "error", "disconnected", "cancelled"])
-    .describe("disconnected: the client hung up. cancelled: the gateway stopped before the answer's end."),
+    .describe("disconnected: the client hung up. cancelled: the gateway stopped before the answer ended."),
   error,
   upstream,
   usage: z
     .strictObject({ prompt_tokens: count, completion_tokens: count, total_tokens: count })
     .nullable()
-    .describe("As LiteLLM counts; the answer holds the model's own figures."),
+    .describe("As LiteLLM counts; the answer contains the model's own figures."),
   cost: z.number().nullable().describe("USD, by LiteLLM's prices."),
-  cache_hit: z.boolean().nullable().describe("True: the answer is from the gateway's cache."),
+  cache_hit: z.boolean().nullable().describe("True: the answer came from the gateway's cache."),
   told: z
     .boolean()
-    .describe("False: LiteLLM's callback told nothing of it, so upstream, usage and cost are from the wire."),
+    .describe("False: LiteLLM's callback did not report it, so upstream, usage and cost come from the wire."),
   request,
   response,
 });
@@ -101,7 +103,7 @@ export type TrajectoryLine = z.infer<typeof lineSchema>;
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** A record of the counter, in front of the gateway: what came, whether or not a line was written. */
+/** A record of the counter in front of the gateway: every arriving request, whether or not a line follows. */
 export const counterSchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("start"),
@@ -121,8 +123,8 @@ export const counterSchema = z.discriminatedUnion("kind", [
     path: z.string(),
     bytes: count,
     sha256: hash.describe("Of the raw body."),
-    logged_sha256: hash.optional().describe("Of the body in the lines, where it is not the raw one."),
-    complete: z.literal(false).optional().describe("The client hung up in its own request."),
+    logged_sha256: hash.optional().describe("Of the body in the lines, where it differs from the raw one."),
+    complete: z.literal(false).optional().describe("The client hung up while it sent its request."),
   }),
   z.strictObject({
     kind: z.literal("response"),
@@ -143,13 +145,11 @@ export const counterSchema = z.discriminatedUnion("kind", [
     since: time,
     until: time.optional(),
     reason: z.string(),
-    held: count.describe("Records that were in memory only; lost where `process` is null."),
-    dropped: count.describe("Records that are lost."),
-    refused: count.describe("Requests that were refused, with onLogFailure: refuse."),
-    requests: z
-      .array(z.uuid())
-      .describe("Requests of which something is lost, as many as there was room for."),
-    process: name.optional().describe("Null: the process died in the gap."),
+    held: count.describe("Records that were only in memory; lost where `process` is null."),
+    dropped: count.describe("Lost records."),
+    refused: count.describe("Requests refused under onLogFailure: refuse."),
+    requests: z.array(z.uuid()).describe("Requests that lost a record, as many as there was room for."),
+    process: name.optional().describe("Null: the process died during the gap."),
   }),
   z.strictObject({ kind: z.literal("stop"), process: z.string(), at: time }),
 ]);

@@ -13,11 +13,11 @@ import {
 import { join } from "node:path";
 import { UserError } from "../../platform/process";
 
-/** The files of one gateway process after the other: lines, counter, and what is not on disk. */
+/** The files of a gateway's successive processes: lines, counter, and the record of what is not on disk. */
 export interface TrajectoryLog {
-  /** Path without endings. */
+  /** Path without file endings. */
   base: string;
-  /** In the order of their writing, compressed ones too. */
+  /** In writing order, including compressed files. */
   lines: string[];
   counter: string[];
   gap: string;
@@ -26,9 +26,9 @@ export interface TrajectoryLog {
 const FILE = /^(.+?)(\.counter)?(\.(\d{6}))?\.jsonl(\.zst)?$/;
 
 /**
- * The logs in folders, and below them.
+ * The logs in folders and their subfolders.
  *
- * @throws UserError when a folder does not exist, cannot be read, or holds none
+ * @throws UserError when a folder does not exist, cannot be read, or contains no log
  */
 export function findLogs(paths: string[]): TrajectoryLog[] {
   const logs = new Map<string, TrajectoryLog>();
@@ -39,11 +39,14 @@ export function findLogs(paths: string[]): TrajectoryLog[] {
     logs.set(base, log);
     (counter ? log.counter : log.lines).push(path);
   }
-  // Rotated files have a number between the name and the ending, and come before the one that is written.
+  // Rotated files have a number before the file ending, and are older than the current file.
   for (const log of logs.values()) for (const files of [log.lines, log.counter]) files.sort(byNumber);
   const found = [...logs.values()].filter(({ counter }) => counter.length > 0);
   if (found.length === 0)
-    throw new UserError(`There is no trajectory log in ${paths.join(", ")}.`, "Name the folder of one.");
+    throw new UserError(
+      `There is no trajectory log in ${paths.join(", ")}.`,
+      "Name a folder that contains one.",
+    );
   return found;
 }
 
@@ -55,7 +58,7 @@ function byNumber(a: string, b: string): number {
 function filesIn(path: string): string[] {
   try {
     if (!statSync(path).isDirectory()) {
-      // One file of a log stands for all of them.
+      // Any file of a log stands for the whole log.
       const base = FILE.exec(path)?.[1] ?? path;
       const folder = join(path, "..");
       return readdirSync(folder)
@@ -72,13 +75,13 @@ function filesIn(path: string): string[] {
     if (code === "EACCES")
       throw new UserError(
         `${path} cannot be read.`,
-        "Run it as root, or give a group of yours the right with gateway.trajectories.group.",
+        "Run it as root, or let one of your groups read it with gateway.trajectories.group.",
       );
     throw error;
   }
 }
 
-/** A line with its place: byte offset and number, from 1. `whole` is false for a last line without its end. */
+/** A line with its byte offset and its number, from 1. `whole` is false for a last line without a line feed. */
 export interface PlacedLine {
   text: string;
   number: number;
@@ -87,7 +90,10 @@ export interface PlacedLine {
   whole: boolean;
 }
 
-/** Lines of a file, from a byte on. Only a line feed ends a line: readline would also split at U+2028, which JSON may hold. */
+/**
+ * Lines of a file from a byte offset on. Only a line feed ends a line: readline would also split at U+2028, which JSON
+ * may contain.
+ */
 export async function* readLines(path: string, from = 0): AsyncGenerator<PlacedLine> {
   let parts: Buffer[] = [];
   let offset = from;
@@ -112,7 +118,7 @@ export async function* readLines(path: string, from = 0): AsyncGenerator<PlacedL
     yield { text: rest.toString(), number: number + 1, offset, bytes: rest.length, whole: false };
 }
 
-/** The text at a place that `readLines` told. */
+/** The text at a place that `readLines` returned. */
 export function readAt(path: string, offset: number, bytes: number): string {
   const buffer = Buffer.alloc(bytes);
   const file = openSync(path, "r");
@@ -124,33 +130,36 @@ export function readAt(path: string, offset: number, bytes: number): string {
   return buffer.toString();
 }
 
-/** A path that can be read at any byte: a compressed file is unpacked into `scratch`, under a number of its own. */
+/** A path that can be read at any byte: unpacks a compressed file into `scratch`, under a number of its own. */
 export function plainPath(path: string, scratch: string): string {
   if (!path.endsWith(".zst")) return path;
   const plain = join(scratch, `${readdirSync(scratch).length}.jsonl`);
   const unpacked = spawnSync("zstd", ["--quiet", "--decompress", path, "-o", plain]);
   if (unpacked.error)
-    throw new UserError(`${path} is compressed, and there is no zstd here.`, "Install the package zstd.");
+    throw new UserError(
+      `${path} is compressed, and zstd is not installed here.`,
+      "Install the package zstd.",
+    );
   if (unpacked.status !== 0) {
     rmSync(plain, { force: true });
     throw new UserError(
       `${path} cannot be unpacked: ${unpacked.stderr.toString().trim()}`,
-      "Look at the file.",
+      "Check whether the file is damaged.",
     );
   }
   return plain;
 }
 
-/** Whether the process that writes a log lives, by the lock that it holds. */
+/** Whether a log's process is alive, judged by the lock that it holds. */
 export function isAlive({ gap }: TrajectoryLog): boolean | "unknown" {
   if (!existsSync(gap)) return false;
-  // Shared, so that two who look at once do not take each other for the process.
+  // A shared lock, so that two simultaneous readers do not take each other for the process.
   const taken = spawnSync("flock", ["--shared", "--nonblock", "--conflict-exit-code", "75", gap, "true"]);
   if (taken.status === 75) return true;
   return taken.status === 0 ? false : "unknown";
 }
 
-/** What a process left about records that are not on disk; empty most of the time. */
+/** What a process recorded about records that did not reach the disk; usually empty. */
 export function readGap({ gap }: TrajectoryLog): string {
   return existsSync(gap) ? readFileSync(gap, "utf8").trim() : "";
 }

@@ -2,14 +2,14 @@ import { conversationOf, type Json } from "./conversations";
 import type { TrajectoryLine } from "./line";
 import type { LogReport } from "./reconcile";
 
-/** Which lines are shown; what is left out fits everything. */
+/** Selects lines. An absent key matches every line. */
 export interface LineFilter {
   conversation?: string;
   job?: string;
   model?: string;
   outcome?: string;
   route?: string;
-  /** Attempts that were tried again are shown too. */
+  /** Includes attempts that were retried. */
   attempts?: boolean;
 }
 
@@ -24,10 +24,10 @@ export function fits(line: TrajectoryLine, filter: LineFilter): boolean {
   );
 }
 
-/** Characters of what was asked and answered in one line of the terminal. */
+/** Characters of question and answer on one terminal line. */
 const EXCERPT = 60;
 
-/** A line for people: when, what, how it went, and the first words of both sides. */
+/** A line for people: time, model, outcome, and the first words of question and answer. */
 export function pretty(line: TrajectoryLine): string {
   const status = line.final ? `${line.response?.status ?? "---"}` : "again";
   const timing = `${Math.round(line.duration_ms)} ms`;
@@ -84,7 +84,7 @@ function excerpt(text: string): string {
   return flat.length > EXCERPT ? `${flat.slice(0, EXCERPT)}…` : flat;
 }
 
-/** Findings of one kind that are printed; the rest are counted. */
+/** How many findings of one kind to print; the rest are only counted. */
 const LISTED = 20;
 
 /** A report for people. */
@@ -92,7 +92,7 @@ export function reportText(report: LogReport): string {
   const outcomes = Object.entries(report.outcomes).map(([outcome, count]) => `${count} ${outcome}`);
   const lists = [
     ["missing", report.missing.map(({ id, at, path, why }) => [id, at, path, why])],
-    ["with another body than the one that came", report.different.map(({ id, why }) => [id, why])],
+    ["with another body than the one received", report.different.map(({ id, why }) => [id, why])],
     ["twice", report.duplicate.map(({ id, why }) => [id, why])],
     ["with a line, but not counted", report.uncounted.map(({ id, why }) => [id, why])],
     ["broken lines", report.broken.map(({ where, why }) => [where, why])],
@@ -102,14 +102,14 @@ export function reportText(report: LogReport): string {
     .flatMap(([title, rows]) => [
       `${title}: ${rows.length}`,
       ...rows.slice(0, LISTED).map((row) => `  ${row.filter(Boolean).join("  ")}`),
-      ...(rows.length > LISTED ? [`  … and ${rows.length - LISTED} more; --json lists all`] : []),
+      ...(rows.length > LISTED ? [`  … and ${rows.length - LISTED} more; --json lists them all`] : []),
     ]);
   return [
     `${report.requests} requests counted, ${report.lines} lines${outcomes.length > 0 ? `: ${outcomes.join(", ")}` : ""}`,
     ...texts,
     ...(report.websockets > 0 ? [`not logged: ${report.websockets} WebSocket connections`] : []),
     ...(report.refused > 0 ? [`refused while the log could not be written: ${report.refused}`] : []),
-    ...(report.open > 0 ? [`being worked on: ${report.open}`] : []),
+    ...(report.open > 0 ? [`in progress: ${report.open}`] : []),
     report.complete ? "complete" : "NOT complete",
   ].join("\n");
 }

@@ -1,6 +1,6 @@
 /**
- * The text of a value inside a JSON text, as it stands there: `JSON.parse` forgets how a number or a key was written, and a
- * hash does not. Undefined where there is no such value. The text has to be valid JSON.
+ * The exact text of a value inside a JSON text. A hash needs it, because `JSON.parse` forgets how numbers and keys were
+ * written. Undefined without such a value. The text must be valid JSON.
  */
 export function rawValue(text: string, path: string[]): string | undefined {
   let at = skipSpace(text, 0);
@@ -12,7 +12,7 @@ export function rawValue(text: string, path: string[]): string | undefined {
   return text.slice(at, valueEnd(text, at));
 }
 
-/** Where the value of a key of the object at `at` begins. The last one counts, as for JSON.parse. */
+/** Start of a key's value in the object at `at`. The last duplicate counts, as in JSON.parse. */
 function member(text: string, at: number, key: string): number | undefined {
   if (text[at] !== "{") return undefined;
   let found: number | undefined;
@@ -46,7 +46,7 @@ function valueEnd(text: string, at: number): number {
   return here;
 }
 
-/** Behind the closing quote. Jumps from quote to quote: images are strings of megabytes. */
+/** The position after the closing quote. Jumps from quote to quote, because images are strings of megabytes. */
 function stringEnd(text: string, at: number): number {
   let quote = text.indexOf('"', at + 1);
   while (quote !== -1) {

@@ -6,10 +6,10 @@ import { lineSchema, type TrajectoryLine } from "./line";
 import { findLogs, plainPath, readLines } from "./logs";
 import { fits, type LineFilter } from "./pretty";
 
-/** Milliseconds between two looks at a file that grows. */
+/** Milliseconds between two reads of a growing file. */
 const LOOK_MS = 300;
 
-/** Lines of logs that fit, by time; the last `last` of them. @throws UserError when there is no log */
+/** The last `last` matching lines of logs, by time. @throws UserError when there is no log */
 export async function linesOf(paths: string[], filter: LineFilter, last: number): Promise<TrajectoryLine[]> {
   const scratch = mkdtempSync(join(tmpdir(), "gpubox-trajectory-"));
   try {
@@ -27,13 +27,13 @@ export async function linesOf(paths: string[], filter: LineFilter, last: number)
   }
 }
 
-/** Lines that are written from now on, until the process ends. */
+/** Matching lines written from now on, until the process ends. */
 export async function* newLines(paths: string[], filter: LineFilter): AsyncGenerator<TrajectoryLine> {
   const seen = new Map<string, number>();
   for (const path of growing(paths)) seen.set(path, statSync(path).size);
   for (;;) {
     for (const path of growing(paths)) {
-      // A file that is shorter than it was has been closed, and another has its name.
+      // A file that got shorter has been rotated: another file has its name now.
       const from = (seen.get(path) ?? 0) > statSync(path).size ? 0 : (seen.get(path) ?? 0);
       seen.set(path, from);
       for await (const { text, offset, bytes, whole } of readLines(path, from)) {

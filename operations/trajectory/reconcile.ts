@@ -1,28 +1,27 @@
 import type { GapRecord } from "./line";
 
-/** A request that the counter saw. */
+/** A request in the counter's records. */
 export interface CountedRequest {
   id: string;
   seq: number;
   at: string;
   path: string;
-  /** SHA-256 of the body that its lines hold. */
+  /** SHA-256 of the body that its lines contain. */
   sha256: string;
-  /** Which process counted it. */
+  /** The process that counted it. */
   process: string;
-  /** The answer, once it had ended. */
+  /** Set once the answer has ended. */
   answered?: { at: string; status: number | null; complete: boolean };
 }
 
-/** A process that wrote a log. */
 export interface LogProcess {
   id: string;
   stopped: boolean;
-  /** `unknown` where that cannot be told. */
+  /** `unknown` where the lock cannot be read. */
   alive: boolean | "unknown";
 }
 
-/** What `check` needs of a line. */
+/** The parts of a line that `check` needs. */
 export interface LineFact {
   id: string;
   attempt: number;
@@ -30,17 +29,17 @@ export interface LineFact {
   outcome: string;
   /** SHA-256 of the body in it. */
   sha256: string;
-  /** File and number of the line. */
+  /** File and line number. */
   where: string;
 }
 
-/** A line that is none. */
+/** Text in place of a line. */
 export interface BrokenLine {
   where: string;
   why: string;
 }
 
-/** Everything that lies in the files of one or more gateways. */
+/** The contents of one or more gateways' files. */
 export interface LogFacts {
   processes: LogProcess[];
   requests: CountedRequest[];
@@ -48,11 +47,11 @@ export interface LogFacts {
   gaps: GapRecord[];
   websockets: { at: string; path: string }[];
   broken: BrokenLine[];
-  /** Milliseconds since 1970 when the first line was read: what was answered later has its line later too. */
+  /** When the first line was read, in milliseconds since 1970. An answer that ended later may have no line yet. */
   readAt: number;
 }
 
-/** A request with the reason why it is on a list. */
+/** A request with the reason why it is listed. */
 export interface ListedRequest {
   id: string;
   at?: string;
@@ -60,33 +59,33 @@ export interface ListedRequest {
   why: string;
 }
 
-/** What `check` says. */
+/** Result of `check`. */
 export interface LogReport {
-  /** True when every request has its lines, once, with the body that came. */
+  /** True when every request has its lines exactly once, with the body received. */
   complete: boolean;
   requests: number;
   lines: number;
-  /** Outcome to the number of requests that ended so. */
+  /** Number of requests by outcome. */
   outcomes: Record<string, number>;
   missing: ListedRequest[];
-  /** Lines whose body is not the one that came. */
+  /** Lines whose body differs from the one received. */
   different: ListedRequest[];
   duplicate: ListedRequest[];
-  /** Lines of requests that the counter did not see. */
+  /** Lines of requests that the counter does not have. */
   uncounted: ListedRequest[];
   broken: BrokenLine[];
-  /** WebSocket connections, which are not logged. */
+  /** WebSocket connections, which have no lines. */
   websockets: number;
   /** Requests that were refused because the log could not be written. */
   refused: number;
-  /** Requests that are being worked on, or whose line is about to be written. */
+  /** Requests in progress, and those whose line is about to be written. */
   open: number;
 }
 
-/** Milliseconds from an answer's end to its line at the latest: a gateway gives its callbacks ten seconds. */
+/** Longest time from an answer's end to its line, in milliseconds: a gateway gives its callbacks ten seconds. */
 const SETTLE_MS = 15_000;
 
-/** Holds the counter's records against the lines. */
+/** Compares the counter's records with the lines. */
 export function reconcile(facts: LogFacts): LogReport {
   const processes = new Map(facts.processes.map((process) => [process.id, process]));
   const linesOf = new Map<string, LineFact[]>();
@@ -129,7 +128,7 @@ export function reconcile(facts: LogFacts): LogReport {
     if (finals.length > 1) report.duplicate.push(finding(finals.map(({ where }) => where).join(", ")));
     const attempts = [...new Set(lines.map(({ attempt }) => attempt))].sort((a, b) => a - b);
     if (attempts.some((attempt, index) => attempt !== index + 1))
-      report.missing.push(finding(`of its attempts there are only ${attempts.join(", ")}`));
+      report.missing.push(finding(`it has only the attempts ${attempts.join(", ")}`));
     for (const { sha256, where } of lines)
       if (sha256 !== request.sha256) report.different.push(finding(where));
   }
@@ -144,9 +143,10 @@ export function reconcile(facts: LogFacts): LogReport {
 }
 
 /**
- * Being worked on, or answered so lately that its line may not have been there when the lines were read.
+ * True for a request in progress, and for one answered so recently that its line may have been written after the
+ * reading.
  *
- * @param readAt undefined for a request that is known to have no line on the disk
+ * @param readAt undefined for a request whose line is known to be missing on disk
  */
 function isOpen({ answered }: CountedRequest, process?: LogProcess, readAt?: number): boolean {
   if (process?.alive !== true || process.stopped) return false;
@@ -159,8 +159,8 @@ function whyMissing(request: CountedRequest, process?: LogProcess, gap?: GapReco
   const when = answered
     ? `after ${answered.complete ? "it had answered" : "the answer broke off"} (status ${answered.status ?? "none"}) and before its line was written`
     : "while it worked on it";
-  if (!process) return "no start of a gateway is on record before it";
-  if (process.stopped) return `the gateway stopped by itself ${when}; no reason is known`;
+  if (!process) return "no record of a gateway's start precedes it";
+  if (process.stopped) return `the gateway stopped by itself ${when}, for an unknown reason`;
   if (process.alive === true) return "the answer ended, and the gateway wrote no line";
   if (process.alive === "unknown") return `the gateway was killed ${when}, or it still runs`;
   return `the gateway was killed ${when}`;
@@ -170,10 +170,10 @@ function inGap({ reason, since, until }: GapRecord): string {
   return `the log could not be written from ${since} to ${until ?? "now"}: ${reason}`;
 }
 
-/** Records that were lost without room for their requests' names. */
+/** Lost records that had no room for their requests' ids. */
 function unnamed(gap: GapRecord): ListedRequest[] {
   const records = gap.dropped + (gap.process === null || gap.until === undefined ? gap.held : 0);
-  // A request has three records at most.
+  // A request has at most three records.
   const more = Math.ceil(records / 3) - gap.requests.length;
-  return more > 0 ? [{ id: `${more} or more further requests`, at: gap.since, why: inGap(gap) }] : [];
+  return more > 0 ? [{ id: `${more} or more other requests`, at: gap.since, why: inGap(gap) }] : [];
 }

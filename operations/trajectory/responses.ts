@@ -1,6 +1,6 @@
 import type { Branch, Json } from "./conversations";
 
-/** A branch of responses as chat completions would have it. Items that these have no word for are left as they are. */
+/** Converts a branch of responses to chat completions. Items without a counterpart stay as they are. */
 export function chatOfResponses(branch: Branch): Branch {
   const { system, tools, messages, received: _, ...rest } = branch;
   return {
@@ -14,7 +14,7 @@ export function chatOfResponses(branch: Branch): Branch {
   };
 }
 
-/** Responses name a function's parts beside its type. */
+/** Responses put a function's parts next to its type; chat completions nest them. */
 function chatTool(tool: Json): Json {
   if (tool.type !== "function") return tool;
   const { type, ...parts } = tool;
@@ -50,7 +50,7 @@ function chatPart(part: Json): Json {
   return { type: "image_url", image_url: { url, ...(detail ? { detail } : {}) } };
 }
 
-/** What a model thinks, says and calls in one turn are items of their own there, and one message here. */
+/** Responses have separate items for reasoning, text and calls of one turn; chat completions have one message. */
 function turns(messages: Json[]): Json[] {
   const all: Json[] = [];
   for (const message of messages) {

@@ -1,10 +1,10 @@
 import type { Branch, ChatProtocol, Json } from "./conversations";
 import { chatOfResponses } from "./responses";
 
-/** Parts of a message's content, whatever their type. */
+/** A part of a message's content, of any type. */
 type Part = Json & { type?: string };
 
-/** A branch in the other protocol; the same one if it is in that already. What the other has no word for is left as it is. */
+/** Converts a branch to the other protocol. Parts without a counterpart stay as they are. */
 export function translate(branch: Branch, to: ChatProtocol): Branch {
   if (branch.protocol === to) return branch;
   if (branch.protocol === "responses") return translate(chatOfResponses(branch), to);
@@ -137,7 +137,7 @@ function anthropicPart(part: Part): Json {
   return { type: "image", source };
 }
 
-/** Results of tools that were called together stand in one message. */
+/** Results of tools that were called together belong in one message. */
 function joined(messages: Json[]): Json[] {
   const all: Json[] = [];
   for (const message of messages) {
@@ -164,7 +164,7 @@ function textOf(content: unknown): string {
     .join("");
 }
 
-/** Arguments that a model wrote; what is no JSON stays a text. */
+/** Arguments that a model wrote. Text that is not JSON stays text. */
 function parsed(text: unknown): unknown {
   try {
     return JSON.parse(String(text));

@@ -19,7 +19,7 @@ import { clearDeadLock, removeOrphans, resolvePending } from "../../platform/pul
 import { connectHost } from "../../platform/ssh/connection";
 import { checkPlace, engineIdOf } from "../../platform/stack/owner";
 import { checkStackFile, planStack, readStack } from "../../platform/stack/planStack";
-import { ensureSecrets, findSecretStore, readSecrets, type Secrets } from "../../platform/stack/secrets";
+import { ensureSecrets, findSecretStore, type Secrets } from "../../platform/stack/secrets";
 import {
   rememberedHost,
   rememberHost,
@@ -35,23 +35,21 @@ import { checkJoinedNetworks } from "./foreignNetworks";
 import { resolve } from "./resolve";
 
 export interface UpOptions {
-  /** Name of the stack. */
   stack: string;
-  /** Folder of the project. */
   projectDir: string;
-  /** Ask nothing, for example before Docker is installed. */
+  /** Ask nothing, for example before installing Docker. */
   yes: boolean;
-  /** Make the host this stack's, although it was another's or the box was elsewhere. */
+  /** Make the host this stack's, even if it was another's or the box was on another host. */
   takeOver: boolean;
-  /** What converges the box. Where no Pulumi engine can be had, `pulumi` falls back to Compose and says so. */
+  /** What converges the box. Without a Pulumi engine, `pulumi` falls back to Compose and says so. */
   engine: "pulumi" | "compose";
   log: Log;
 }
 
 /**
- * Brings a box up, from a bare machine to answers on both protocols; on a box that is up it converges to the stack config.
+ * Brings a box up, from a bare machine to answers on both protocols. A running box converges to the stack config.
  *
- * @throws ConfigError with every mistake of the stack config; UserError where the machine or the change fails
+ * @throws ConfigError with every mistake of the stack config; UserError when the machine or the change fails
  */
 export async function bringUp(options: UpOptions) {
   const { stack, projectDir, log } = options;
@@ -68,8 +66,7 @@ export async function bringUp(options: UpOptions) {
     await selectStack(engine, stack);
     await clearDeadLock({ engine, stack, log });
   }
-  await ensureSecrets({ ...store, names: neededSecrets(early), log });
-  const secrets = await readSecrets(store);
+  const secrets = await ensureSecrets({ ...store, names: neededSecrets(early), log });
   if (secrets.saltKey) rememberSalt(projectDir, stack, secrets.saltKey);
   rememberVersion(projectDir, stack);
   const config = readStack(projectDir, stack, secrets);
@@ -100,7 +97,7 @@ function ownerIn({ stack }: StackConfig, { saltKey }: Secrets): Owner | undefine
   return ownerOf(stack, saltFingerprint(saltKey ?? ""));
 }
 
-/** From here on the host is this stack's, also for plain Pulumi and for another checkout. */
+/** From here on the host belongs to this stack, also for plain Pulumi and for another checkout. */
 async function own(plan: BoxPlan, config: StackConfig, projectDir: string): Promise<void> {
   const { owner, docker, stack } = plan;
   if (owner) await dockerAt(docker).scriptOutput(owner.script);
@@ -108,7 +105,7 @@ async function own(plan: BoxPlan, config: StackConfig, projectDir: string): Prom
   if (id) rememberHost(projectDir, stack, id);
 }
 
-/** What the machine has: a Docker engine, and a Pulumi engine where one can be had. */
+/** What the machine has: a Docker engine, and a Pulumi engine if available. */
 async function machine(config: StackConfig, options: UpOptions): Promise<PulumiEngine | undefined> {
   const { projectDir, log } = options;
   const byCompose = options.engine === "compose";
@@ -131,7 +128,7 @@ async function machine(config: StackConfig, options: UpOptions): Promise<PulumiE
     log,
   });
   if (found && !found.engine) {
-    log(`  note: no Pulumi engine can be had: ${found.reason} The same plan is converged through Compose.`);
+    log(`  note: no Pulumi engine is available: ${found.reason} Compose brings up the same plan instead.`);
     await ensureDocker({ ...engineOptions, compose: true });
   }
   return found?.engine;
@@ -150,9 +147,9 @@ async function convergeWithPulumi(
   log: Log,
 ): Promise<void> {
   const state = { engine, stack: plan.stack, log };
-  await resolvePending(state);
-  await removeOrphans({ ...state, docker: plan.docker, prefix: plan.prefix });
-  const anew = await repairDrift({ ...state, box: plan, secrets });
+  const { resources } = await resolvePending(state);
+  await removeOrphans({ stack: plan.stack, docker: plan.docker, prefix: plan.prefix, resources, log });
+  const anew = await repairDrift({ box: plan, resources, secrets, log });
   log(`\ncontainers, by Pulumi ${engine.version} (${servicesOf(plan).length} containers)`);
   const result = await pulumi(
     engine,
@@ -161,7 +158,7 @@ async function convergeWithPulumi(
   );
   if (result.code !== 0)
     throw new UserError(
-      "`pulumi up` did not finish; what served before goes on serving.",
-      "The lines above say why; correct it and run `gpubox up` again.",
+      "`pulumi up` did not finish. What served before keeps serving.",
+      "The lines above say why. Correct it and run `gpubox up` again.",
     );
 }

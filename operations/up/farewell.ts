@@ -5,7 +5,7 @@ import { exportsFor, type PulumiEngine } from "../../platform/pulumi/engine";
 import { tunnel } from "../../platform/ssh/tunnel";
 import { portsOf } from "../preview/resources";
 
-/** The lines that `up` ends with: where the box serves, and how to go on from there. */
+/** The last lines of `up`: where the box serves, and how to continue. */
 export function farewell(plan: BoxPlan, engine: PulumiEngine | undefined, config: StackConfig): string[] {
   const { stack, endpoint, adminEndpoint } = plan;
   return [
@@ -20,7 +20,7 @@ export function farewell(plan: BoxPlan, engine: PulumiEngine | undefined, config
 
 function ofPulumi(engine: PulumiEngine, stack: string): string[] {
   return [
-    "From now on it is plain Pulumi. In a shell of your own, in this folder:",
+    "From now on you can use plain Pulumi. In a shell in this folder:",
     ...exportsFor(engine).map((line) => `  ${line}`),
     `  pulumi preview --stack ${stack}`,
   ];
@@ -54,7 +54,7 @@ function ofFirstRequest(plan: BoxPlan, engine: PulumiEngine | undefined, config:
   ];
 }
 
-/** Where a person looks at metrics and dashboards. */
+/** Where a person finds metrics and dashboards. */
 function ofMonitors({ observability }: StackConfig, plan: BoxPlan): string[] {
   const runs = (name: string) =>
     plan.observability?.services.some(({ container }) => container.name === name) ?? false;

@@ -8,8 +8,8 @@ import { UserError } from "../../platform/process";
 const ANSWER_MS = 30_000;
 
 /**
- * Refuses a stack whose containers should join a network that does not exist, before anything changes. Like `checkPlace` it
- * blocks the event loop, and it accepts a host whose engine does not answer.
+ * Refuses a stack whose containers should join a missing network, before anything changes. Like `checkPlace` it blocks
+ * the event loop, and it accepts a host whose engine does not answer.
  *
  * @throws UserError that names the networks
  */
@@ -23,7 +23,7 @@ export function checkJoinedNetworks(config: StackConfig): void {
   const [missing] = wanted.filter((name) => !there.includes(name));
   if (missing === undefined) return;
   throw new UserError(
-    `There is no network ${missing} on the host, which gpubox:gateway.joinNetworks names.`,
+    `The host has no network ${missing}, which gpubox:gateway.joinNetworks names.`,
     missingNetworkFix(missing, `\`gpubox up --stack ${config.stack}\``),
   );
 }

@@ -1,9 +1,9 @@
 import type { StackConfig } from "../../configs/stack/config";
 
-/** Milliseconds. A hub that needs longer would not deliver gigabytes either. */
+/** In milliseconds. A slower hub would not deliver gigabytes either. */
 const PROBE_TIMEOUT_MS = 5000;
 
-/** Whether a stack's model hub answers from here. */
+/** Whether a stack's model hub answers. */
 export async function modelHubAnswers(hub: string): Promise<boolean> {
   try {
     const answer = await fetch(hub, { method: "HEAD", signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
@@ -14,8 +14,8 @@ export async function modelHubAnswers(hub: string): Promise<boolean> {
 }
 
 /**
- * Names of the models that are served by their offline stand-in. A model that once came from the hub stays with it: its
- * file lies on the host, and an outage of the hub must not change what answers.
+ * Names of the models that their offline stand-in serves. A model that once came from the hub stays with it: its file
+ * is on the host, and an outage of the hub must not change what answers.
  *
  * @param before names that were offline at the last `up`; undefined at the first one
  * @param known names that the last `up` knew

@@ -5,7 +5,7 @@ export interface Change {
   text: string;
 }
 
-/** The sections of a changelog, in its order: each begins with `## VERSION`. */
+/** The sections of a changelog in order. Each begins with `## VERSION`. */
 export function changesIn(changelog: string): Change[] {
   return changelog
     .split(/^## /m)
@@ -23,7 +23,7 @@ export function changesIn(changelog: string): Change[] {
 }
 
 /**
- * The sections that are newer than `since`.
+ * The sections newer than `since`.
  *
  * @param since undefined: all of them
  * @param atLeast whether its first version is its second one or newer

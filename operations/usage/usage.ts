@@ -4,7 +4,7 @@ import type { DatabaseAt } from "../../platform/box/database";
 import { litellmRows, sqlText } from "../../platform/box/litellmTables";
 import { UserError } from "../../platform/process";
 
-/** What spend is told by. */
+/** What spend is grouped by. */
 export const GROUPS = ["model", "key", "day"] as const;
 
 export type Group = (typeof GROUPS)[number];
@@ -21,11 +21,11 @@ const usageRow = z.object({
 /** Requests, tokens and US dollars of one model, key or day. */
 export type Usage = z.infer<typeof usageRow>;
 
-/** Under these names LiteLLM counts what the master key asked for. */
+/** The names under which LiteLLM counts the master key's requests. */
 const MASTER_NAME = "litellm_proxy_master_key";
 const MASTER = [MASTER_NAME, createHash("sha256").update(MASTER_NAME).digest("hex")].map(sqlText).join(", ");
 
-/** A key by its name, also after it was deleted; one without a name by the start of its hash. */
+/** A key's name, even after its deletion. A key without a name gets the start of its hash. */
 const KEY_NAME = `CASE WHEN d.api_key IN (${MASTER}) THEN 'master key' ELSE coalesce(
   (SELECT key_alias FROM "LiteLLM_VerificationToken" WHERE token = d.api_key),
   (SELECT key_alias FROM "LiteLLM_DeletedVerificationToken" WHERE token = d.api_key AND key_alias IS NOT NULL LIMIT 1),
@@ -38,8 +38,8 @@ const NAMES: Record<Group, string> = {
 };
 
 /**
- * Spend since a day, the most first; days in their order. It is read from LiteLLM's sums by day, which outlive the log of
- * single requests and lag behind it by up to a minute.
+ * Spend since a day, highest first; days in order. It comes from LiteLLM's daily sums, which outlive the log of single
+ * requests and lag by up to a minute.
  *
  * @param since `2026-11-01`, UTC
  */
@@ -52,7 +52,7 @@ ORDER BY ${group === "day" ? "1" : "6 DESC, 2 DESC, 1"}`;
 }
 
 /**
- * The day that `--since` means: a day, or a number of days back from today, UTC.
+ * Parses `--since`: a day, or a number of days back from today, UTC.
  *
  * @throws UserError for anything else
  */
@@ -60,6 +60,6 @@ export function sinceDay(text: string, now = new Date()): string {
   if (z.iso.date().safeParse(text).success) return text;
   const days = /^([1-9]\d{0,3})d$/.exec(text)?.[1];
   if (!days)
-    throw new UserError(`"${text}" is no time.`, "Write a day, 2026-11-01, or a number of days, 30d.");
+    throw new UserError(`"${text}" is not a time.`, "Write a day (2026-11-01) or a number of days (30d).");
   return new Date(now.getTime() - Number(days) * 86_400_000).toISOString().slice(0, 10);
 }

@@ -3,48 +3,51 @@ import { UserError } from "../process";
 
 /** A Postgres container, of a box or of a rehearsal. */
 export interface DatabaseAt {
-  /** Address of the Docker engine. */
   docker: string;
-  /** Name of the container. */
   container: string;
 }
 
 /** Name of LiteLLM's database and of the role that owns it. */
 export const LITELLM = "litellm";
 
-/** Start of a shell script inside the container. The official image and the recipe keep the programs in different folders. */
+/**
+ * Start of a shell script inside the container. The official image and the recipe have the programs in different
+ * folders.
+ */
 export const POSTGRES_PATH = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)";';
 
-/** Arguments of `docker` that run a script inside the container, `words` as "$1", "$2", …. It reads standard input. */
+/**
+ * Arguments of `docker` that run a script inside the container, with `words` as "$1", "$2", …. It reads standard input.
+ */
 export function insideDatabase(at: DatabaseAt, script: string, words: string[] = []): string[] {
   return ["exec", "-i", at.container, "sh", "-c", `${POSTGRES_PATH} ${script}`, "sh", ...words];
 }
 
 /**
- * Start of a shell script inside the container that makes Postgres programs log in as the owner of LiteLLM's database, with
- * its password and over TCP, as the gateway does.
+ * Start of a shell script inside the container that makes Postgres programs log in as the owner of LiteLLM's database,
+ * with its password and over TCP, as the gateway does.
  */
 export const AS_OWNER = `export PGPASSWORD="$(cat /etc/gpubox/password)" PGHOST=127.0.0.1 PGUSER=${LITELLM} PGDATABASE=${LITELLM};`;
 
 /**
- * Runs SQL in LiteLLM's database as its owner, never as the superuser. An attacker who got through the gateway could have planted
- * a function or a cast there, which would run with the rights of the caller.
+ * Runs SQL in LiteLLM's database as its owner, never as the superuser. An attacker who got through the gateway could
+ * have planted a function or a cast there, which would run with the caller's rights.
  *
- * @param sql statements for psql, its `\` commands too; they reach it through standard input
- * @returns unaligned rows, a tab between fields
- * @throws UserError with Postgres' own words
+ * @param sql statements for psql, including its `\` commands, passed through standard input
+ * @returns unaligned rows, with a tab between fields
+ * @throws UserError with Postgres's own words
  */
 export function ownerSql(at: DatabaseAt, sql: string): Promise<string> {
   return psql(at, `${AS_OWNER} psql`, LITELLM, sql);
 }
 
 /**
- * Runs SQL as the superuser, over the socket of the container.
+ * Runs SQL as the superuser, over the container's socket.
  *
- * @param sql as {@link ownerSql} takes it
+ * @param sql see {@link ownerSql}
  * @param database never one that the gateway could write to
- * @returns as {@link ownerSql} does
- * @throws UserError with Postgres' own words
+ * @returns see {@link ownerSql}
+ * @throws UserError with Postgres's own words
  */
 export function adminSql(at: DatabaseAt, sql: string, database = "postgres"): Promise<string> {
   return psql(at, "psql -h /tmp -U postgres", database, sql);
@@ -57,7 +60,7 @@ async function psql(at: DatabaseAt, how: string, database: string, sql: string):
   if (code === 0) return stdout.trimEnd();
   if (/No such container|is not running/.test(stderr))
     throw new UserError(
-      `The database does not run: there is no container ${at.container}.`,
+      `The database is not running: there is no container ${at.container}.`,
       "Run `gpubox up` first.",
     );
   throw new UserError(
@@ -66,7 +69,7 @@ async function psql(at: DatabaseAt, how: string, database: string, sql: string):
   );
 }
 
-/** True while LiteLLM's database holds no table. */
+/** True while LiteLLM's database has no table. */
 export async function hasNoTables(at: DatabaseAt): Promise<boolean> {
   const tables =
     "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";

@@ -11,7 +11,7 @@ export interface GatewayStatus {
   requests: number;
 }
 
-/** Each gateway as the edge sees it; undefined where the edge does not answer in time, by default 20 s. */
+/** Each gateway as the edge sees it; undefined when the edge does not answer in time, by default within 20 s. */
 export async function edgeGateways(
   { docker, prefix, edge }: BoxPlan,
   timeoutMs = 20_000,

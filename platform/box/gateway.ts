@@ -7,7 +7,7 @@ import { edgeGateways } from "./edge";
 /** Timeout in milliseconds for a script inside a gateway. */
 const SCRIPT_MS = 120_000;
 
-/** Name of the container of a serving gateway, or else of a running one. */
+/** Container name of a serving gateway, or otherwise of a running one. */
 export async function servingGateway(box: BoxPlan): Promise<string | undefined> {
   const serving = (await edgeGateways(box))?.find(({ state }) => state === "serving");
   if (serving) return serving.gateway;
@@ -17,8 +17,8 @@ export async function servingGateway(box: BoxPlan): Promise<string | undefined> 
 }
 
 /**
- * Runs a Python script of assets/gateway/ inside a gateway, with the environment that LiteLLM has there. Secrets stay in the
- * container; `env` must hold none.
+ * Runs a Python script of assets/gateway/ inside a gateway, in LiteLLM's environment. Secrets stay in the container, so
+ * `env` must contain none.
  */
 export function inGateway(
   { box, gateway }: { box: BoxPlan; gateway: string },
@@ -32,7 +32,7 @@ export function inGateway(
   return dockerAt(box.docker).exec(gateway, ["sh", "-c", command], { stdin: text, timeoutMs, env });
 }
 
-/** @throws UserError where none runs */
+/** @throws UserError when none runs */
 export async function requireGateway(box: BoxPlan): Promise<string> {
   const gateway = await servingGateway(box);
   if (gateway) return gateway;

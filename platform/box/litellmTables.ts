@@ -3,16 +3,16 @@ import { UserError } from "../process";
 import { type DatabaseAt, hasNoTables, ownerSql } from "./database";
 
 /**
- * Rows of a SELECT over LiteLLM's tables; nothing can be changed by it.
+ * Rows of a SELECT over LiteLLM's tables. It cannot change anything.
  *
  * @param select one SELECT without a semicolon
- * @throws UserError where LiteLLM never made its tables
+ * @throws UserError when LiteLLM never created its tables
  */
 export async function litellmRows<T>(at: DatabaseAt, row: z.ZodType<T>, select: string): Promise<T[]> {
   if (await hasNoTables(at))
     throw new UserError(
-      "The database holds none of LiteLLM's tables.",
-      "A gateway that can use the database makes them: `gpubox up` says whether this one can.",
+      "The database has none of LiteLLM's tables.",
+      "A gateway that can use the database creates them: `gpubox up` says whether this one can.",
     );
   const text = await ownerSql(
     at,

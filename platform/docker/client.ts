@@ -12,24 +12,24 @@ import {
 
 /** Which containers or networks to list. */
 export interface Query {
-  /** Labels that each of them carries, as `name` or `name=value`. */
+  /** Labels that each of them has, as `name` or `name=value`. */
   labels?: string[];
 }
 
 /** Which containers to list. */
 export interface ContainerQuery extends Query {
-  /** Stopped ones too. Default: false. */
+  /** Includes stopped containers. Default: false. */
   all?: boolean;
 }
 
 export interface ExecOptions extends Pick<RunOptions, "stdin" | "timeoutMs"> {
-  /** Variables of the command. They show in the process list, so they must hold no secret. */
+  /** Variables of the command. The process list shows them, so they must not contain secrets. */
   env?: Record<string, string>;
 }
 
 /** The Docker CLI, pointed at one engine. */
 export interface DockerClient {
-  /** Runs `docker ARGS`. Never rejects: the caller judges the exit code, which is 127 where there is no CLI. */
+  /** Runs `docker ARGS`. Never rejects: the caller judges the exit code, which is 127 without a CLI. */
   run(args: string[], options?: RunOptions): Promise<RunResult>;
   /**
    * Standard output of `docker ARGS`, trimmed.
@@ -38,7 +38,7 @@ export interface DockerClient {
   output(args: string[], options?: RunOptions): Promise<string>;
   /** Like `output`, as lines without empty ones. */
   lines(args: string[]): Promise<string[]>;
-  /** Runs `docker ARGS` without giving the event loop back, for at most `timeoutMs`. The code is 127 where there is no CLI. */
+  /** Runs `docker ARGS` while blocking the event loop, for at most `timeoutMs`. The code is 127 without a CLI. */
   runSync(args: string[], timeoutMs: number): RunResult;
   /**
    * Runs a shell script whose `docker` commands address this engine. Never rejects.
@@ -58,17 +58,19 @@ export interface DockerClient {
    */
   containerIds(query?: ContainerQuery): Promise<string[]>;
   /**
-   * Containers with what the engine knows of each. One that goes away meanwhile is left out.
+   * Containers with what the engine knows of each. Leaves out those that disappear meanwhile.
+   *
    * @throws UserError when the engine does not answer
    */
   containers(query?: ContainerQuery): Promise<InspectedContainer[]>;
   /**
-   * Networks with what the engine knows of each. One that goes away meanwhile is left out.
+   * Networks with what the engine knows of each. Leaves out those that disappear meanwhile.
+   *
    * @throws UserError when the engine does not answer
    */
   networks(query?: Query): Promise<InspectedNetwork[]>;
-  /** An image by its reference or id; undefined where the engine does not have it. */
-  image(reference: string): Promise<InspectedImage | undefined>;
+  /** Images by the reference or id that was asked for, without those that the engine does not have. */
+  images(references: Iterable<string>): Promise<Map<string, InspectedImage>>;
   /** Whether the engine has every one of these images. */
   hasImages(...references: string[]): Promise<boolean>;
 }
@@ -79,7 +81,9 @@ export interface DockerClient {
  * @param host address of the engine, for example `unix:///var/run/docker.sock`
  */
 export function dockerAt(host: string): DockerClient {
-  /** A thing that is gone makes `inspect` fail, which still prints the others. A lost engine makes it print an empty list. */
+  /**
+   * A missing thing makes `inspect` fail, which still prints the others. Without the engine it prints an empty list.
+   */
   const printed = async (args: string[]) => {
     const result = await client.run(args);
     const nothing = ["", "[]"].includes(result.stdout.trim());
@@ -121,16 +125,25 @@ export function dockerAt(host: string): DockerClient {
       if (ids.length === 0) return [];
       return z.array(networkSchema).parse(JSON.parse(await printed(["network", "inspect", ...ids])));
     },
-    async image(reference) {
-      const { code, stdout } = await client.run(["image", "inspect", reference]);
-      return code === 0 ? z.array(imageSchema).min(1).parse(JSON.parse(stdout))[0] : undefined;
+    async images(references) {
+      const asked = [...new Set(references)];
+      if (asked.length === 0) return new Map();
+      const { stdout, stderr } = await client.run(["image", "inspect", ...asked]);
+      const missing = new Set([...stderr.matchAll(/no such image: (\S+)/gi)].map(([, name]) => name));
+      const found = z.array(imageSchema).parse(JSON.parse(stdout || "[]"));
+      // The engine prints what it has in the order of the question.
+      const present = asked.filter((reference) => !missing.has(reference));
+      if (present.length === found.length) return new Map(present.map((one, at) => [one, found[at]!]));
+      const one =
+        asked.length === 1 ? [] : await Promise.all(asked.map((reference) => client.images([reference])));
+      return new Map(one.flatMap((image) => [...image]));
     },
     hasImages: async (...references) => (await client.run(["image", "inspect", ...references])).code === 0,
   };
   return client;
 }
 
-/** Arguments of `docker` for an engine, for those who start the program themselves. */
+/** Arguments of `docker` for an engine, for callers that start the program themselves. */
 export function dockerArguments(host: string, args: string[]): string[] {
   return ["-H", host, ...args];
 }

@@ -12,7 +12,6 @@ import { dockerPackages, parseOsRelease } from "./packages";
 
 export interface DockerEngine {
   version: string;
-  /** Storage driver. */
   storage: string;
   /** Where the engine keeps images and volumes on its host. */
   dataRoot: string;
@@ -20,7 +19,7 @@ export interface DockerEngine {
   cpus: number;
 }
 
-/** What a search for the engine found. `silent`: the CLI is there, and no engine answers it. */
+/** Result of a search for the engine. `silent`: the CLI exists, but no engine answers it. */
 export type DockerSearch =
   | { state: "answers"; engine: DockerEngine }
   | { state: "no-cli" }
@@ -35,15 +34,15 @@ const dockerInfo = z.object({
   NCPU: z.number(),
 });
 
-/** The one place where a distribution puts the socket; /var/run is a link to /run. */
+/** The only place where distributions put the socket; /var/run is a link to /run. */
 const localEngine = /^unix:\/\/(\/var)?\/run\/docker\.sock$/;
 
-/** Asks the engine at `host` (`unix://…`, `ssh://…`, `tcp://…`) for its description; waits at most 30 s by default. */
+/** Asks the engine at `host` (`unix://…`, `ssh://…`, `tcp://…`) for its description. Waits at most 30 s by default. */
 export async function findDocker(host: string, timeoutMs = 30_000): Promise<DockerSearch> {
   const result = await dockerAt(host).run(["info", "--format", "{{json .}}"], { timeoutMs });
   if (result.code === 127 && result.stdout === "" && result.stderr === "") return { state: "no-cli" };
   const info = dockerInfo.safeParse(parseJson(result.stdout));
-  // Newer CLIs exit with 1 for an engine that does not answer, older ones with 0 and an empty description of it.
+  // Newer CLIs exit with 1 when an engine does not answer, older ones with 0 and an empty description.
   if (info.success) {
     const { ServerVersion, Driver, DockerRootDir, MemTotal, NCPU } = info.data;
     const engine = { version: ServerVersion, storage: Driver, dataRoot: DockerRootDir };
@@ -178,7 +177,7 @@ async function start({ projectDir, log }: EnsureDockerOptions): Promise<void> {
   const logFile = dockerdLog(projectDir);
   log(machineLine("docker", `installed but not running — starting dockerd (log: ${logFile}) …`));
   const file = openSync(logFile, "a", 0o600);
-  // A session of its own: Ctrl-C at this terminal must not reach the engine.
+  // A session of its own, so that Ctrl-C at this terminal does not reach the engine.
   spawn(findProgram("dockerd") ?? "dockerd", [], { detached: true, stdio: ["ignore", file, file] })
     .on("error", () => {})
     .unref();
@@ -210,7 +209,7 @@ function lastLine(file: string): string {
   return existsSync(file) ? (readFileSync(file, "utf8").trim().split("\n").at(-1) ?? "") : "";
 }
 
-/** Absolute path of a program on PATH or in the folders of system programs, which are not on every user's PATH. */
+/** Absolute path of a program on PATH or in the folders of system programs, which not every user has on PATH. */
 function findProgram(name: string): string | undefined {
   const folders = [...(process.env.PATH ?? "").split(":"), "/usr/local/sbin", "/usr/sbin", "/sbin"];
   return folders.map((folder) => join(folder, name)).find(isProgram);

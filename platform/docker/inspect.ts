@@ -14,7 +14,7 @@ const number = z.number().default(0);
 const flag = z.boolean().default(false);
 const text = z.string().default("");
 
-/** The engine writes names with a slash in front. */
+/** The engine puts a slash in front of names. */
 const containerName = z.string().transform((name) => name.replace(/^\//, ""));
 
 const ports = z
@@ -23,13 +23,13 @@ const ports = z
   .transform((bindings) => bindings ?? {});
 
 /**
- * What gpubox reads of `docker container inspect`. The names are the engine's, which leaves out many of them, depending on its
- * version. `Name` has no slash in front.
+ * The parts of `docker container inspect` that gpubox reads. Field names are the engine's; which ones it omits depends
+ * on its version. `Name` has no slash in front.
  */
 export const containerSchema = z.object({
   Id: z.string(),
   Name: containerName,
-  /** Id of the image that it runs; `Config.Image` is the reference that it was made with. */
+  /** Id of its image; `Config.Image` is the reference that it was created with. */
   Image: z.string(),
   RestartCount: number,
   State: z.object({
@@ -94,7 +94,7 @@ export const containerSchema = z.object({
     }),
   ),
   NetworkSettings: z.object({
-    /** Ports that are published now; `HostConfig.PortBindings` are those that it was made with. */
+    /** Currently published ports; `HostConfig.PortBindings` has those from its creation. */
     Ports: ports,
     Networks: z
       .record(z.string(), z.object({ Aliases: words }))
@@ -105,7 +105,7 @@ export const containerSchema = z.object({
 
 export type InspectedContainer = z.infer<typeof containerSchema>;
 
-/** What gpubox reads of `docker image inspect`. */
+/** The parts of `docker image inspect` that gpubox reads. */
 export const imageSchema = z.object({
   Id: z.string(),
   Config: z.object({ Env: words, Labels: table }),
@@ -113,7 +113,7 @@ export const imageSchema = z.object({
 
 export type InspectedImage = z.infer<typeof imageSchema>;
 
-/** What gpubox reads of `docker network inspect`. */
+/** The parts of `docker network inspect` that gpubox reads. */
 export const networkSchema = z.object({
   Id: z.string(),
   Name: z.string(),

@@ -1,12 +1,12 @@
 export interface Distribution {
-  /** `debian`, `ubuntu`, or undefined for everything that does not install Debian packages. */
+  /** `debian`, `ubuntu`, or undefined for any system without Debian packages. */
   family: "debian" | "ubuntu" | undefined;
-  /** As a person reads it, for example `Debian GNU/Linux 12 (bookworm)`. */
+  /** The system's name for people, for example `Debian GNU/Linux 12 (bookworm)`. */
   name: string;
   version: number;
 }
 
-/** Reads the text of /etc/os-release; an empty text is an unknown system. */
+/** Parses /etc/os-release; an empty text is an unknown system. */
 export function parseOsRelease(text: string): Distribution {
   const fields = new Map(
     text.split("\n").map((line) => {
@@ -20,13 +20,13 @@ export function parseOsRelease(text: string): Distribution {
   return { family, name, version: Number.parseFloat(fields.get("VERSION_ID") ?? "") || 0 };
 }
 
-/** The distribution's packages that bring what is missing. */
+/** The distribution's packages that contain what is missing. */
 export function dockerPackages(
   { family, version }: Distribution,
   missing: { engine: boolean; compose: boolean },
 ): string[] {
   const engine = ["docker.io", "iptables", "containerd", "runc"];
-  // From Debian 13 on, docker.io no longer holds the CLI.
+  // From Debian 13 on, docker.io no longer contains the CLI.
   if (family === "debian" && version >= 13) engine.push("docker-cli");
   const compose = family === "ubuntu" ? "docker-compose-v2" : "docker-compose";
   return [...(missing.engine ? engine : []), ...(missing.compose ? [compose] : [])];

@@ -5,10 +5,10 @@ import { pulumiProject } from "../project";
 import { refuseHeldLocks, type StackState, stackLockFiles } from "./state";
 
 /**
- * Puts back the last whole checkpoint of a stack whose file was cut short: Pulumi's file backend writes it in place, so a
- * process that is killed at that moment leaves a part of it, and every later command fails. Pulumi's own backup is one step
- * older: what that step made is found again as an open operation or as an orphan on the host. The backend also writes a file of
- * attributes beside each of its files; it does without one, but not with half a one.
+ * Restores the last complete checkpoint of a stack whose file was cut short. Pulumi's file backend writes it in place,
+ * so killing a process at that moment leaves a partial file, and every later command fails. Pulumi's own backup is one
+ * step older: what that step created appears as an open operation or as an orphan on the host. The backend also writes
+ * a file of attributes next to each of its files. It can do without one, but not with a partial one.
  *
  * @throws UserError when another run holds the stack, or when the backup is cut short as well
  */

@@ -7,20 +7,20 @@ import { readYaml } from "../userFiles";
 import { versionAtLeast } from "../versions";
 import { installPulumi, type PulumiLock, type PulumiSources, readPulumiLock } from "./install";
 
-/** Older engines lose state with --run-program (fixed up to this version). */
+/** Older engines lose state with --run-program (fixed in this version). */
 export const minimumPulumi = "3.244.0";
-/** The version to install where there is none. */
+/** The version to install when there is none. */
 export const pinnedPulumi = readPulumiLock().version;
 
 export interface PulumiEngine {
-  /** `pulumi` where PATH has it, else its absolute path. */
+  /** `pulumi` if it is on PATH, otherwise its absolute path. */
   program: string;
   version: string;
-  /** Every command runs in this folder: a relative state folder is resolved against the working directory. */
+  /** Every command runs in this folder, because a relative state folder is resolved against the working directory. */
   projectDir: string;
 }
 
-/** The engine on PATH when it is new enough, else the one in `.gpubox/pulumi`, else undefined. */
+/** The engine on PATH if it is new enough, or the one in `.gpubox/pulumi`, or undefined. */
 export async function findPulumi(projectDir: string): Promise<PulumiEngine | undefined> {
   for (const program of ["pulumi", join(projectPaths(projectDir).pulumi, "bin", "pulumi")]) {
     const result = await run(program, ["version"], { env: { PULUMI_SKIP_UPDATE_CHECK: "true" } });
@@ -33,14 +33,14 @@ export async function findPulumi(projectDir: string): Promise<PulumiEngine | und
 export interface EnsurePulumiOptions {
   projectDir: string;
   log: Log;
-  /** What is installed, and from where. Default: what pulumi.lock.json says, from its publisher. */
+  /** What to install, and from where. Default: the version in pulumi.lock.json, from its publisher. */
   lock?: PulumiLock;
   sources?: PulumiSources;
 }
 
 /**
- * An engine: the one found, else the pinned version in `.gpubox/pulumi`, once its checksum is right. Never throws: where no engine
- * can be had, `reason` is one sentence of why.
+ * Finds an engine, or installs the pinned version into `.gpubox/pulumi` after checking its checksum. Never throws: when
+ * no engine is available, `reason` is one sentence of why.
  */
 export async function ensurePulumi(
   options: EnsurePulumiOptions,
@@ -52,7 +52,7 @@ export async function ensurePulumi(
   const reason = await installPulumi(projectPaths(projectDir).pulumi, lock, sources);
   const engine = reason === undefined ? await findPulumi(projectDir) : undefined;
   if (engine) return { engine };
-  const why = reason ?? "what was installed does not run here";
+  const why = reason ?? "the installed engine does not run here";
   return { engine: undefined, reason: `Pulumi ${lock.version} cannot be installed: ${why}.` };
 }
 
@@ -65,8 +65,8 @@ function bringsPassphrase(): boolean {
 }
 
 /**
- * What to add to the environment of every Pulumi command. Makes the passphrase file on first use, unless
- * `PULUMI_CONFIG_PASSPHRASE` or `PULUMI_CONFIG_PASSPHRASE_FILE` is set already.
+ * Variables for the environment of every Pulumi command. Creates the passphrase file on first use, unless
+ * `PULUMI_CONFIG_PASSPHRASE` or `PULUMI_CONFIG_PASSPHRASE_FILE` is set.
  */
 export function pulumiEnv(engine: PulumiEngine): Record<string, string> {
   const env: Record<string, string> = { PULUMI_SKIP_UPDATE_CHECK: "true" };
@@ -77,7 +77,7 @@ export function pulumiEnv(engine: PulumiEngine): Record<string, string> {
   return env;
 }
 
-/** Lines of POSIX sh after which plain `pulumi preview`, typed in the project's folder, works. None when it works as it is. */
+/** Lines of POSIX sh after which plain `pulumi preview` works in the project's folder. None when it works as it is. */
 export function exportsFor(engine: PulumiEngine): string[] {
   const lines: string[] = [];
   if (engine.program !== "pulumi") lines.push(`export PATH=${shellQuote(dirname(engine.program))}:"$PATH"`);
@@ -99,7 +99,8 @@ export function pulumi(engine: PulumiEngine, args: string[], options: RunOptions
 
 /**
  * The output of a Pulumi command that has to succeed.
- * @throws UserError with the engine's own error line; a wrong passphrase says where the right one belongs.
+ *
+ * @throws UserError with the engine's own error line; for a wrong passphrase it says where the right one belongs
  */
 export async function pulumiOutput(
   engine: PulumiEngine,
@@ -124,9 +125,9 @@ export async function pulumiOutput(
 const stackFile = z.object({ secretsprovider: z.string().optional() }).nullable();
 
 /**
- * Selects a stack, and creates it in the state backend when it is new there; from then on plain `pulumi` means this stack.
- * An existing `Pulumi.<stack>.yaml` keeps its text and gets an `encryptionsalt`.
- * @throws UserError when the passphrase does not open the stack's secrets.
+ * Selects a stack and creates it in the state backend when it is new. From then on plain `pulumi` means this stack. An
+ * existing `Pulumi.<stack>.yaml` keeps its text and gets an `encryptionsalt`. Does not check the passphrase: read the
+ * secrets next, before anything that could fail halfway.
  */
 export async function selectStack(engine: PulumiEngine, stack: string): Promise<void> {
   // Pulumi does not create the folder of its file backend.
@@ -142,6 +143,4 @@ export async function selectStack(engine: PulumiEngine, stack: string): Promise<
     "--secrets-provider",
     provider,
   ]);
-  // `pulumi stack select` does not check the passphrase. Without this check a later command would fail halfway.
-  await pulumiOutput(engine, ["config", "--show-secrets", "--json", "--stack", stack]);
 }

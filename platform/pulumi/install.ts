@@ -7,7 +7,7 @@ import { run } from "../process";
 import { packageDir } from "../project";
 import { readJsonFile } from "../userFiles";
 
-/** The version that is installed, and the checksums of its archives that somebody has looked at: platform to SHA-256. */
+/** The version to install, and the reviewed SHA-256 checksums of its archives by platform. */
 const lock = z.object({
   version: z.string().regex(/^\d+\.\d+\.\d+$/),
   sha256: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
@@ -21,7 +21,7 @@ export function readPulumiLock(): PulumiLock {
   return readJsonFile(join(packageDir, LOCK_FILE), lock, { fix: "Restore it from git." });
 }
 
-/** Where Pulumi is downloaded from. Different servers hold the two, so an attacker would have to change both. */
+/** Where to download Pulumi. Different servers have the two, so an attacker would have to change both. */
 export interface PulumiSources {
   /** URL of the folder with the archives. */
   archives: string;
@@ -38,11 +38,11 @@ const OFFICIAL: PulumiSources = {
 const [LIST_SECONDS, ARCHIVE_SECONDS] = [20, 600];
 
 /**
- * Puts the pinned version into `root/bin`, once its archive has the checksum that `pulumi.lock.json` names, or else the one that
- * the release's own list names. Nothing of it runs before that.
+ * Installs the pinned version into `root/bin` after checking its archive. The checksum comes from `pulumi.lock.json`,
+ * or from the release's own list. Nothing of the archive runs before that.
  *
- * @param root it replaces what is there
- * @returns one sentence of why not; undefined where it is done
+ * @param root its content is replaced
+ * @returns one sentence of why it failed; undefined on success
  */
 export async function installPulumi(
   root: string,
@@ -62,7 +62,7 @@ export async function installPulumi(
     if (fetched) return fetched;
     const found = await sha256(archive);
     if (found !== expected)
-      return `${name} is not the one that was released: its SHA-256 is ${found} and not ${expected}`;
+      return `${name} is not the released file: its SHA-256 is ${found} instead of ${expected}`;
     return await unpack(archive, scratch, root);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -85,7 +85,7 @@ async function listed(
   if (answer.code !== 0) return { reason: failure(url, answer) };
   const lines = answer.stdout.split("\n").map((line) => /^([0-9a-f]{64}) [ *](\S+)$/.exec(line.trim()));
   const sum = lines.find((found) => found?.[2] === name)?.[1];
-  return sum ?? { reason: `${url} names no checksum of ${name}, and ${LOCK_FILE} has none` };
+  return sum ?? { reason: `${url} has no checksum of ${name}, and ${LOCK_FILE} has none` };
 }
 
 async function fetchTo(path: string, url: string, timeoutSeconds: number): Promise<string | undefined> {
@@ -100,7 +100,7 @@ function curlOptions(url: string, timeoutSeconds: number): string[] {
 }
 
 function failure(url: string, { code, stderr }: { code: number; stderr: string }): string {
-  if (code === 127) return "curl is missing here (`apt-get install -y curl`)";
+  if (code === 127) return "curl is not installed (`apt-get install -y curl`)";
   return `${url} cannot be fetched: ${stderr.trim().split("\n").at(-1) || `curl exited with ${code}`}`;
 }
 

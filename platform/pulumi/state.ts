@@ -22,7 +22,10 @@ const lockFile = z.object({
 
 export type Lock = z.infer<typeof lockFile>;
 
-/** What a lock file of Pulumi's file backend says; undefined when it is no lock, for example one cut short by a crash. */
+/**
+ * The content of a lock file of Pulumi's file backend; undefined when it is not a lock, for example one cut short by a
+ * crash.
+ */
 export function parseLock(text: string): Lock | undefined {
   try {
     return lockFile.parse(JSON.parse(text));
@@ -32,8 +35,8 @@ export function parseLock(text: string): Lock | undefined {
 }
 
 /**
- * `gone`: made on this host by a process that ended, or whose number another program has by now. `alive`: that process
- * still runs here. `elsewhere`: another host made it, so nothing can be said.
+ * `gone`: a process on this host made it and ended, or another program has its number now. `alive`: that process still
+ * runs here. `elsewhere`: another host made it, so nothing is known.
  *
  * @param stat text of /proc/<pid>/stat, undefined when there is no such process
  */
@@ -48,19 +51,20 @@ export function lockHolder(
 }
 
 /**
- * Removes the stack's locks when no process holds them any more (`pulumi cancel`). Does nothing where the state is not in a
- * folder: such a backend keeps its locks itself.
- * @throws UserError when a lock's process is alive, or when another host made it.
+ * Removes the stack's locks when no process holds them any more (`pulumi cancel`). Does nothing when the state is not
+ * in a folder: such a backend manages its locks itself.
+ *
+ * @throws UserError when a lock's process is alive, or when another host made it
  */
 export async function clearDeadLock({ engine, stack, log }: StackState): Promise<void> {
   const files = stackLockFiles(engine.projectDir, stack);
   if (files.length === 0) return;
   refuseHeldLocks(files, stack);
   await pulumiOutput(engine, ["cancel", "--yes", "--stack", stack]);
-  log(`  cleared the lock of an earlier run that ended before its time`);
+  log(`  cleared the lock of an earlier run that was killed`);
 }
 
-/** Paths of a stack's locks; none where the state is not in a folder. */
+/** Paths of a stack's locks; none when the state is not in a folder. */
 export function stackLockFiles(projectDir: string, stack: string): string[] {
   const { name, stateDir } = pulumiProject(projectDir);
   if (!stateDir) return [];
@@ -87,7 +91,7 @@ function refuseHeldLock(lock: Lock, stack: string): void {
   if (holder === "elsewhere")
     throw new UserError(
       `${lock.username}@${lock.hostname} (process ${lock.pid}) holds the stack "${stack}" since ${lock.timestamp}.`,
-      `Wait until it ends; if it is gone for sure, type \`pulumi cancel --stack ${stack}\`.`,
+      `Wait until it ends. If you are sure that it is gone, type \`pulumi cancel --stack ${stack}\`.`,
     );
 }
 
@@ -112,7 +116,7 @@ const resource = z.object({
   inputs: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** A resource as the state has it, with the secrets among its inputs encrypted. */
+/** A resource in the state. Secrets among its inputs are encrypted. */
 export type StateResource = z.infer<typeof resource>;
 
 const exported = z.object({
@@ -122,28 +126,38 @@ const exported = z.object({
   }),
 });
 
+/** What the state has: resources, and operations that a killed run left open. */
+export interface KnownState {
+  resources: StateResource[];
+  pending: { type: string; resource: StateResource }[];
+}
+
 /** Reads a stack's state, without asking the host. */
-export async function readState({ engine, stack }: StackState) {
+export async function readState({ engine, stack }: StackState): Promise<KnownState> {
   const text = await pulumiOutput(engine, ["stack", "export", "--stack", stack]);
   const { deployment } = exported.parse(JSON.parse(text));
   return { resources: deployment.resources ?? [], pending: deployment.pending_operations ?? [] };
 }
 
 /**
- * Forgets creates that a killed run left open in the state. Only the state is written; what such a create left on the host
- * is `removeOrphans`' to find. Other open operations need nothing: the next `up` repeats them.
+ * Forgets creates that a killed run left open in the state. Writes only the state: `removeOrphans` finds what such a
+ * create left on the host. Other open operations need nothing, because the next `up` repeats them.
+ *
+ * @returns the state afterwards
  */
-export async function resolvePending(state: StackState): Promise<void> {
-  const { resources, pending } = await readState(state);
+export async function resolvePending(state: StackState): Promise<KnownState> {
+  const known = await readState(state);
+  const { resources, pending } = known;
   const creates = pending.filter((operation) => operation.type === "creating");
   const root = resources.find((entry) => entry.type === "pulumi:pulumi:Stack");
-  if (creates.length === 0) return;
-  // With the stack as the only target Pulumi reads no resource again, so this works while the host is down.
+  if (creates.length === 0) return known;
+  // With the stack as the only target Pulumi refreshes no resource, so this works while the host is down.
   const target = root ? ["--target", root.urn] : [];
   const args = ["refresh", "--clear-pending-creates", "--yes", "--skip-preview", "--stack", state.stack];
   await pulumiOutput(state.engine, [...args, ...target]);
   for (const { resource } of creates)
     state.log(`  forgot the interrupted create of ${resource.urn.split("::").at(-1)}`);
+  return readState(state);
 }
 
 /** A container or network on the host. */
@@ -155,9 +169,9 @@ export interface HostObject {
 }
 
 /**
- * Picks the containers of a stack to remove: those that the state does not know, that have a name of this stack and no label
- * `gpubox.keep`. If the state's edge runs and none of its gateways does, the edge may be using an unknown gateway. Unknown
- * gateways then stay.
+ * Picks the containers of a stack to remove: those that the state does not know, with a name of this stack and without
+ * the label `gpubox.keep`. If the state's edge runs but none of its gateways does, the edge may use an unknown gateway,
+ * so unknown gateways stay.
  *
  * @param known docker ids in the state
  * @param prefix start of every name of this stack, `gpubox-<stack>`
@@ -169,7 +183,7 @@ export function orphanContainers(containers: HostObject[], known: Set<string>, p
   return unknown(containers, known, prefix).filter((one) => !spared(one));
 }
 
-/** Compose joins its names with `_` in version 1 and with `-` since. */
+/** Compose version 1 joins names with `_`, later versions with `-`. */
 function unknown(objects: HostObject[], known: Set<string>, prefix: string): HostObject[] {
   return objects.filter(
     ({ id, name, labels }) =>
@@ -180,17 +194,23 @@ function unknown(objects: HostObject[], known: Set<string>, prefix: string): Hos
 }
 
 /**
- * Removes containers and networks that carry the label `gpubox.stack=<stack>` and that the state does not know: those that a
- * killed `up` created and did not record, those that Compose runs for this stack, and all of them after the state was lost.
- * Never removes volumes. Logs one line for each.
+ * Removes containers and networks that carry the label `gpubox.stack=<stack>` and that the state does not know: those
+ * that a killed `up` created without recording them, those that Compose runs for this stack, and all of them after the
+ * state was lost. Never removes volumes. Logs one line for each.
  *
  * @param docker address of the host's engine
  * @param prefix start of every name of this stack, `gpubox-<stack>`
+ * @param resources what the stack's state knows
  */
-export async function removeOrphans(options: StackState & { docker: string; prefix: string }): Promise<void> {
-  const { log, prefix, stack } = options;
+export async function removeOrphans(options: {
+  stack: string;
+  docker: string;
+  prefix: string;
+  resources: StateResource[];
+  log: Log;
+}): Promise<void> {
+  const { log, prefix, resources, stack } = options;
   const docker = dockerAt(options.docker);
-  const { resources } = await readState(options);
   const kinds = ["docker:index/container:Container", "docker:index/network:Network"];
   const known = new Set(
     resources.filter((entry) => kinds.includes(entry.type)).flatMap((entry) => entry.id ?? []),
@@ -218,7 +238,7 @@ export async function removeOrphans(options: StackState & { docker: string; pref
   }
 }
 
-/** The engine counts a container that is paused or between two starts as running. */
+/** The engine reports a paused container, and one between two starts, as running. */
 function isRunning(status: string): boolean {
   return ["running", "paused", "restarting"].includes(status);
 }

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { connectionFolder } from "../../configs/network/engine";
 
 /**
- * Stands in for the engine of a host that this machine cannot reach, while a preview runs: the docker provider wants an answer
- * to its greeting before it compares what is declared with the state. It knows no container, and every other question fails.
+ * Stands in for an unreachable host's engine during a preview: the docker provider needs an answer to its greeting
+ * before it compares resources with the state. It knows no container, and every other request fails.
  */
 export function standInForEngine(projectDir: string, stack: string): void {
   process.chdir(projectDir);

@@ -25,9 +25,9 @@ const OPEN_MS = 60_000;
 const ANSWER_MS = 30_000;
 
 /**
- * Makes sure that a host behind SSH is connected and its engine answers at `engineAddress()`; does nothing for an engine of
- * this machine. The one connection is shared by everything that follows and stays open for ten idle minutes. It waits without
- * giving the event loop back, so that a Pulumi program may call it before it declares resources.
+ * Makes sure that a host behind SSH is connected and its engine answers at `engineAddress()`. Does nothing for an
+ * engine of this machine. Everything that follows shares the one connection, which stays open for ten idle minutes.
+ * Blocks the event loop, so that a Pulumi program may call it before it declares resources.
  *
  * Paths in state are relative to the project, so the process works in it from here on.
  *
@@ -51,7 +51,7 @@ export function connectHost(projectDir: string, at: StackHost): void {
 }
 
 /**
- * The same without an engine: for a host that has none yet.
+ * Like `connectHost`, but without an engine, for a host that has none yet.
  *
  * @throws UserError for each way in which SSH can fail
  */
@@ -83,7 +83,7 @@ export function disconnectHost({ stack }: StackHost): void {
   if (read(join(folder, "config"))) ssh(folder, ["-O", "exit"]);
 }
 
-/** Runs a script with sh on the host, `words` as "$1", "$2", …; standard input may hold a secret. */
+/** Runs a script with sh on the host, with `words` as "$1", "$2", …. Standard input may contain a secret. */
 export function onConnection(
   folder: string,
   script: string,

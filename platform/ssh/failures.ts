@@ -13,7 +13,7 @@ export function sshFailure(words: string, host: HostConfig): Failure {
   const known = host.knownHosts ?? "~/.ssh/known_hosts";
   if (found(/REMOTE HOST IDENTIFICATION HAS CHANGED|host key .*(has changed|mismatch)/i))
     return {
-      what: `The host key of ${machine} is not the one in ${known}: it is another machine, a new installation, or somebody in between.`,
+      what: `The host key of ${machine} is not the one in ${known}: this is another machine, a new installation, or a man in the middle.`,
       fix: `Compare \`ssh-keyscan${portFlag} ${machine} | ssh-keygen -lf -\` with the fingerprint that the host's console shows; only if they are the same, replace the line in ${known}.`,
     };
   if (found(/Host key verification failed|No \S+ host key is known/i))
@@ -34,11 +34,11 @@ export function sshFailure(words: string, host: HostConfig): Failure {
   if (found(/Connection timed out|No route to host|Network is unreachable|Operation timed out/i))
     return {
       what: `${machine}:${port} does not answer (${last}).`,
-      fix: "Look whether the host is up and reachable from here: VPN, firewall, host.jump.",
+      fix: "Check that the host is up and reachable from here: VPN, firewall, host.jump.",
     };
   if (found(/Identity file .* not accessible|UNPROTECTED PRIVATE KEY/i))
     return {
-      what: `The key ${host.identityFile ?? "of your ssh config"} is not there, or others can read it.`,
+      what: `The key ${host.identityFile ?? "of your ssh config"} does not exist, or others can read it.`,
       fix: "Correct gpubox:host.identityFile, or `chmod 600` the file.",
     };
   if (found(/Permission denied/i))
@@ -48,7 +48,7 @@ export function sshFailure(words: string, host: HostConfig): Failure {
     };
   if (found(/kex_exchange_identification|Connection (closed|reset) by|Exceeded MaxStartups/i))
     return {
-      what: `sshd at ${machine} closed the connection before it was made (${last}).`,
+      what: `sshd at ${machine} closed the connection before it was established (${last}).`,
       fix: "Wait a minute and try again: it limits new connections (MaxStartups, PerSourcePenalties, fail2ban).",
     };
   return {
@@ -81,11 +81,11 @@ export function engineFailure(probe: string, host: HostConfig, stack: string): F
   if (!seen.has("installed") && !seen.has("socket"))
     return {
       what: `There is no Docker on ${name}.`,
-      fix: `Run \`gpubox host prepare --stack ${stack}\`; it shows what it would do first.`,
+      fix: `Run \`gpubox host prepare --stack ${stack}\`; it shows its plan first.`,
     };
   if (seen.has("answers"))
     return {
-      what: `Docker answers on ${name}, but not through SSH: sshd does not pass its socket on.`,
+      what: `Docker answers on ${name}, but not through SSH: sshd does not forward its socket.`,
       fix: "Write AllowStreamLocalForwarding yes in /etc/ssh/sshd_config there, without DisableForwarding yes, and `sudo systemctl reload ssh`; look at `restrict` in authorized_keys too.",
     };
   return {

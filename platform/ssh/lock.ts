@@ -7,8 +7,8 @@ const STALE_MS = 180_000;
 const WAIT_MS = 100;
 
 /**
- * Does something while no other process of this machine does what the same file locks. It waits without giving the event loop
- * back. A process that ended without its farewell holds nothing.
+ * Does something while no other process of this machine holds the same lock file. Blocks the event loop. A crashed
+ * process holds nothing.
  */
 export function locked<T>(path: string, action: () => T): T {
   while (!take(path)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAIT_MS);

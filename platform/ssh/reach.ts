@@ -16,7 +16,7 @@ export interface ReachTarget {
 
 const made = new Map<string, Promise<ReachTarget>>();
 
-/** The address and port for clients as this machine reaches them; for a host behind SSH, a port that leads through the connection. */
+/** The clients' address and port from this machine; for a host behind SSH, a port that leads through the connection. */
 export function reachBox(config: StackConfig): Promise<ReachTarget> {
   const direct = { address: bindHost(config), port: config.gateway.port };
   if (!sshAddress(config.host.docker)) return Promise.resolve(direct);
@@ -26,7 +26,7 @@ export function reachBox(config: StackConfig): Promise<ReachTarget> {
   return reach;
 }
 
-/** The base URL of a box without TLS as this machine reaches it, for example `http://127.0.0.1:41234`. */
+/** The base URL of a box without TLS from this machine, for example `http://127.0.0.1:41234`. */
 export async function reachEndpoint(config: StackConfig, endpoint: string): Promise<string> {
   if (config.gateway.tls || !sshAddress(config.host.docker)) return endpoint;
   const { address, port } = await reachBox(config);
@@ -42,7 +42,7 @@ async function forward({ stack }: StackConfig, { address, port }: ReachTarget): 
   if (opened.code !== 0)
     throw new UserError(
       `The box's port ${port} cannot be reached through SSH: ${opened.stderr.trim()}.`,
-      "Look whether sshd there has AllowTcpForwarding no; it has to allow local forwarding.",
+      "Check AllowTcpForwarding in sshd's config there: it has to allow local forwarding.",
     );
   process.once("exit", () => cancel(folder, spec));
   return { address: "127.0.0.1", port: here };

@@ -10,10 +10,10 @@ export interface ShellResult {
 }
 
 /**
- * Runs a script with sh on a stack's host, here or through its connection, which has to be open.
+ * Runs a script with sh on a stack's host, either here or through its connection, which has to be open.
  *
  * @param words "$1", "$2", …
- * @param stdin may hold a secret
+ * @param stdin may contain a secret
  */
 export async function hostShell(
   { stack, host }: StackHost,
@@ -25,7 +25,7 @@ export async function hostShell(
   return run("sh", ["-c", script, "gpubox", ...words], { stdin });
 }
 
-/** The same as root, which is known to be possible. */
+/** Like `hostShell`, but as root. The caller knows that this is possible. */
 export function rootShell(at: StackHost, isRoot: boolean, script: string, stdin = ""): Promise<ShellResult> {
   return isRoot
     ? hostShell(at, script, [], stdin)

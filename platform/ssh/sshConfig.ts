@@ -9,8 +9,9 @@ const PERSIST_SECONDS = 600;
 const ALIVE = ["ServerAliveInterval 15", "ServerAliveCountMax 3"];
 
 /**
- * The client configuration of a stack's connection, for `ssh -F`. The user's own follows, so that names of `~/.ssh/config`,
- * its keys and jump hosts work; the first value of an option wins, so it cannot switch the host key check off.
+ * The client configuration of a stack's connection, for `ssh -F`. It includes the user's own at the end, so that the
+ * hosts, keys and jump hosts of `~/.ssh/config` work. The first value of an option wins, so the user's file cannot
+ * disable the host key check.
  */
 export function sshConfig(stack: string, host: HostConfig): string {
   const { host: name, port, user } = sshAddress(host.docker)!;
@@ -21,7 +22,7 @@ export function sshConfig(stack: string, host: HostConfig): string {
     ...(user ? [`  User ${user}`] : []),
     ...(port ? [`  Port ${port}`] : []),
     ...(host.jump ? [`  ProxyJump ${host.jump}`] : []),
-    // Any client but the one that opens the connection would make one without the engine's socket.
+    // Only the client that opens the connection may do so: any other would open one without the engine's socket.
     "  ControlMaster no",
     `  ControlPath ${folder}/master`,
     `  ControlPersist ${PERSIST_SECONDS}`,

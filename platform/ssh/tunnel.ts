@@ -4,10 +4,11 @@ import { sshAddress } from "../../configs/schema/address";
 import type { HostConfig } from "../../configs/schema/host";
 
 /**
- * What a person types in the project's folder to reach ports of a host behind SSH under the same numbers here, with the jump
- * host, key and known hosts of the stack. It is a connection of its own and ends with the command. Undefined for this machine.
+ * The command that a person types in the project's folder to reach ports of a host behind SSH under the same numbers
+ * here, with the stack's jump host, key and known hosts. It opens its own connection, which ends with the command.
+ * Undefined for this machine.
  *
- * @param ports where they are published on the host
+ * @param ports as published on the host
  */
 export function tunnel(
   { stack, host }: { stack: string; host: HostConfig },

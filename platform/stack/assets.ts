@@ -4,9 +4,9 @@ import type { Assets } from "../../configs/plan/context";
 import { packageDir } from "../project";
 
 /**
- * The texts under `assets/`, by path relative to it.
+ * The texts under `assets/`, by relative path.
  *
- * @param dir the folder that holds `assets/`. Default: this package's
+ * @param dir the folder that contains `assets/`. Default: this package's
  */
 export function loadAssets(dir = packageDir): Assets {
   const root = join(dir, "assets");

@@ -6,15 +6,15 @@ import { type BoxFile, type BoxFiles, stacksNamed } from "../../configs/remotes/
 import { UserError } from "../process";
 import { readYaml } from "../userFiles";
 
-/** Start of every key of a stack file that is gpubox's. */
+/** Prefix of gpubox's keys in a stack file. */
 export const NAMESPACE = "gpubox:";
 
 const stackFile = z.object({ config: z.record(z.string(), z.unknown()).nullish() });
 const encrypted = z.object({ secure: z.string() });
 
 /**
- * The files of the stacks that a config's `boxes` lead to, and those that they lead to. Nothing is decrypted: of the secrets
- * only the names are read. A file that cannot be read is said to be so, for the one problem that names its box.
+ * The files of the stacks in a config's `boxes`, and of those that they name in turn. Decrypts nothing: only the names
+ * of secrets are read. A file that cannot be read is marked, so that its box's entry reports it once.
  *
  * @param values of the config, keys without prefix
  */
@@ -32,16 +32,16 @@ export function readBoxFiles(projectDir: string, values: Record<string, unknown>
 
 function readBoxFile(projectDir: string, stack: string): BoxFile {
   const name = `Pulumi.${stack}.yaml`;
-  // Also keeps a name with slashes in this folder.
+  // Also prevents a name with slashes from leaving this folder.
   const there = stacksIn(projectDir);
   if (!there.includes(stack))
     return {
       unreadable: {
-        what: `There is no ${name} beside this file.`,
+        what: `There is no ${name} next to this file.`,
         fix:
           there.length > 0
             ? suggestion(stack, there)
-            : "Write it, or bring it from where that box is kept; its secrets are not needed here.",
+            : "Write it, or copy it from that box's project. Its secrets are not needed here.",
       },
     };
   try {
@@ -50,7 +50,7 @@ function readBoxFile(projectDir: string, stack: string): BoxFile {
     if (!(error instanceof UserError || error instanceof z.ZodError)) throw error;
     return {
       unreadable: {
-        what: `${name} is no stack file: it cannot be read.`,
+        what: `${name} is not a stack file: it cannot be read.`,
         fix: `\`gpubox preview --stack ${stack}\` says why.`,
       },
     };
@@ -58,9 +58,9 @@ function readBoxFile(projectDir: string, stack: string): BoxFile {
 }
 
 /**
- * The plain values of a stack file in the namespace of gpubox, without prefix, and the names of what is encrypted.
+ * The plain values in gpubox's namespace of a stack file, without prefix, and the names of the encrypted ones.
  *
- * @throws ZodError for what is no stack file
+ * @throws ZodError for anything but a stack file
  */
 export function splitConfig(file: unknown): { values: Record<string, unknown>; secrets: string[] } {
   const { config } = stackFile.parse(file);

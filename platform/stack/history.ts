@@ -13,7 +13,7 @@ import { readModelLock, writeModelLock } from "./modelLock";
 import { sourcesOfStack } from "./modelSources";
 import { resolvedPath } from "./resolved";
 
-/** What the last `up` from this folder deployed; undefined where there was none. */
+/** What the last `up` from this folder deployed; undefined when there was none. */
 export function readDeployed(projectDir: string, stack: string): DeployedBox | undefined {
   const path = join(projectPaths(projectDir).root, `deployed.${stack}.json`);
   if (!existsSync(path)) return undefined;
@@ -28,7 +28,7 @@ export async function servingGeneration(plan: BoxPlan): Promise<string> {
   return serving.parse(JSON.parse(await dockerAt(plan.docker).output(args))).generation;
 }
 
-/** Recorded generations of a stack, the newest first. */
+/** Recorded generations of a stack, newest first. */
 export function recordedGenerations(projectDir: string, stack: string): string[] {
   const folder = join(projectPaths(projectDir).root, "history", stack);
   if (!existsSync(folder)) return [];
@@ -60,7 +60,7 @@ export function restorePrevious(projectDir: string, stack: string, now: string):
   if (!previous)
     throw new UserError(
       `No generation before ${now} is recorded here.`,
-      "Put the stack config back that you want and run `gpubox up`.",
+      "Restore the stack config that you want and run `gpubox up`.",
     );
   const folder = recordOf(projectDir, stack, previous);
   copyFileSync(join(folder, "stack.yaml"), projectPaths(projectDir).stackConfig(stack));
@@ -70,7 +70,7 @@ export function restorePrevious(projectDir: string, stack: string, now: string):
   return previous;
 }
 
-/** Only the stack's own models: other stacks of the project share the file. */
+/** Only the stack's own models, because other stacks of the project share the file. */
 function restoreModelLock(projectDir: string, stack: string, generation: string): void {
   const now = readModelLock(projectDir);
   const then = recordedModelLock(projectDir, stack, generation);

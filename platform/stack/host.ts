@@ -4,7 +4,7 @@ import { connectHost, type StackHost } from "../ssh/connection";
 import { checkPlace } from "./owner";
 import { readStackFile, rememberedHost, rememberedOwner } from "./stackConfig";
 
-/** The host of a stack's file; undefined where it is missing or has mistakes, which whoever parses the config reports. */
+/** The host in a stack's file; undefined when it is missing or invalid, which the config's parser reports. */
 export function readStackHost(projectDir: string, stack: string): StackHost | undefined {
   try {
     const host = hostSchema.safeParse(readStackFile(projectDir, stack, {}).values.host ?? {});
@@ -16,9 +16,9 @@ export function readStackHost(projectDir: string, stack: string): StackHost | un
 }
 
 /**
- * Connects the host of a stack, when it is behind SSH, and sees that the box there is this stack's.
+ * Connects a stack's host when it is behind SSH, and checks that the box there belongs to this stack.
  *
- * @throws UserError for each way in which SSH or the engine can fail, and where the box is another stack's
+ * @throws UserError for each way in which SSH or the engine can fail, and when the box belongs to another stack
  */
 export function connectStack(projectDir: string, stack: string): void {
   const at = readStackHost(projectDir, stack);

@@ -11,11 +11,11 @@ const named = z.object({
 const elsewhere = z.object({ docker: z.string() });
 
 /**
- * What is public of the certificate files that a stack's config names. A file that only root may read is not known here, nor one
- * in a directory that this machine does not have: it may lie on another.
+ * The public facts of the certificate files that a stack's config names. Unknown for a file that only root may read,
+ * and for one in a directory that this machine does not have, because it may be on another host.
  *
- * @param gateway the section of the config as it stands in the file
- * @param host the same of its host: the files of one behind SSH are not here
+ * @param gateway that section of the config, as in the file
+ * @param host that section too: the files of a host behind SSH are not here
  */
 export function readHostFiles(gateway: unknown, host?: unknown): CertificateFiles {
   if (sshAddress(elsewhere.safeParse(host).data?.docker ?? "")) return {};

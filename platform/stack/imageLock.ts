@@ -27,12 +27,12 @@ const entrySchema = z
     tag: z.string().min(1),
     digest: z
       .string()
-      .regex(/^sha256:[0-9a-f]{64}$/, "is no digest (sha256: and 64 hex digits)")
+      .regex(/^sha256:[0-9a-f]{64}$/, "is not a digest (sha256: and 64 hex digits)")
       .nullable(),
     /** When the digest was resolved, ISO 8601. */
     resolvedAt: z.iso.datetime().nullable(),
     verified: verificationSchema,
-    /** What a pull brings, in bytes by architecture. */
+    /** Download size in bytes, by architecture. */
     bytes: z.partialRecord(z.enum(architectures), z.int().nonnegative()).optional(),
     /** Why there is no digest. */
     reason: z.string().min(1).optional(),
@@ -43,12 +43,12 @@ const entrySchema = z
 
 const lockSchema = z.partialRecord(z.enum(imageRoles), entrySchema);
 
-/** The image and tag of each role that a person chose, in `images/official.json`. */
+/** The image and tag that a person chose for each role, in `images/official.json`. */
 export type Official = z.infer<typeof officialSchema>[ImageRole];
 export type LockEntry = z.infer<typeof entrySchema>;
 export type ImageLock = Record<ImageRole, LockEntry>;
 
-/** The lock of a project: a checkout's lies beside its recipes, that of every other project in its root. */
+/** The lock of a project: a checkout has it next to its recipes, every other project in its root. */
 function lockPath(projectDir: string): string {
   const images = imagesDir(projectDir);
   return images === join(projectDir, "images")
@@ -57,10 +57,10 @@ function lockPath(projectDir: string): string {
 }
 
 /**
- * Reads `images/lock.json`. A missing file, and an entry for another image or tag than `images/official.json` names, count
+ * Reads `images/lock.json`. A missing file, and an entry for another image or tag than in `images/official.json`, count
  * as not resolved.
  *
- * @throws UserError that names every mistake in either file with its path.
+ * @throws UserError that names every mistake in either file with its path
  */
 export function readLock(projectDir: string): ImageLock {
   const officials = readOfficials(projectDir);

@@ -5,7 +5,8 @@ import { MODEL_LOCK_FILE, modelLockSchema } from "../../configs/models/lock";
 import { UserError } from "../process";
 
 /**
- * The project's model lock; empty where there is no file yet.
+ * The project's model lock; empty without a file.
+ *
  * @throws UserError when the file is not valid
  */
 export function readModelLock(projectDir: string): ModelLock {
@@ -24,7 +25,7 @@ export function readModelLock(projectDir: string): ModelLock {
   throw new UserError(`${MODEL_LOCK_FILE} is not valid: ${problems.slice(0, 5).join("; ")}.`, fix);
 }
 
-/** Writes the lock, its sources sorted, so that a reviewer sees only what changed. */
+/** Writes the lock with sorted sources, so that a reviewer sees only what changed. */
 export function writeModelLock(projectDir: string, lock: ModelLock): void {
   const path = join(projectDir, MODEL_LOCK_FILE);
   const sorted = Object.fromEntries(Object.entries(lock).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -5,8 +5,8 @@ import { projectPaths } from "../project";
 import { readStackFile } from "./stackConfig";
 
 /**
- * Every source of a stack's models, in the order of the file: weights, projectors, draft models, whatever key names them.
- * Reads the file as it is, since a stack that is not locked yet cannot be parsed whole.
+ * Every source of a stack's models in file order: weights, projectors, draft models, under any key. Reads the raw file,
+ * because a stack that is not locked yet cannot be parsed completely.
  */
 export function sourcesOfStack(projectDir: string, stack: string): string[] {
   const { models } = readStackFile(projectDir, stack, {}).values;
@@ -15,7 +15,7 @@ export function sourcesOfStack(projectDir: string, stack: string): string[] {
 
 const withHub = z.object({ host: z.object({ modelHub: z.string() }) });
 
-/** Base URL of the hub that a stack names; undefined where it names none. */
+/** Base URL of the stack's hub; undefined when it names none. */
 export function hubOfStack(projectDir: string, stack: string): string | undefined {
   if (!existsSync(projectPaths(projectDir).stackConfig(stack))) return undefined;
   return withHub.safeParse(readStackFile(projectDir, stack, {}).values).data?.host.modelHub;

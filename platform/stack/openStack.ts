@@ -14,26 +14,29 @@ export interface OpenStack {
   /** Where the secrets came from. */
   store: SecretStore;
   secrets: Secrets;
-  /** What this machine could get: images and models. */
+  /** The images and models that this machine resolved. */
   resolved: Resolved;
   /**
-   * The parsed config, without the optional models that lack their secrets. Read anew at each access, as the file may change.
+   * The parsed config, without the optional models that lack their secrets. Every access reads the file again, because
+   * it may change.
+   *
    * @throws ConfigError with every mistake in it
    */
   readonly config: StackConfig;
   /**
    * The plan that `up` would carry out.
+   *
    * @throws ConfigError with every mistake of the config
    */
   readonly plan: BoxPlan;
 }
 
 /**
- * Opens a stack: finds its secrets and reads them. Asks no host.
+ * Opens a stack: finds and reads its secrets. Does not contact its host.
  *
  * @param name as in `Pulumi.<name>.yaml`
- * @param projectDir default: the project that the working directory lies in
- * @throws UserError outside a project, for a missing stack file, and where its secrets cannot be read
+ * @param projectDir default: the project of the working directory
+ * @throws UserError outside a project, for a missing stack file, and when its secrets cannot be read
  */
 export async function openStack(name: string, projectDir = findProject()): Promise<OpenStack> {
   const store = await findSecretStore(projectDir, name);

@@ -12,11 +12,11 @@ import { onConnection, type StackHost } from "../ssh/connection";
 const ANSWER_MS = 30_000;
 
 /**
- * Refuses a stack that would change another stack's box, or that now points to another host. Like `connectHost` it blocks
- * the event loop. A host whose engine does not answer counts as free.
+ * Refuses a stack that would change another stack's box, or that now points to another host. Like `connectHost` it
+ * blocks the event loop. A host whose engine does not answer counts as free.
  *
- * @param hostId the engine that the stack's file remembers
- * @throws UserError that says whose it is
+ * @param hostId the engine recorded in the stack's file
+ * @throws UserError that names the owner
  */
 export function checkPlace(at: StackHost, owner: Owner | undefined, hostId: string | undefined): void {
   const { dataDir, docker } = at.host;
@@ -30,9 +30,10 @@ export function checkPlace(at: StackHost, owner: Owner | undefined, hostId: stri
 }
 
 /**
- * Id of the engine that runs a stack's box; undefined for this machine's engine, unless the stack was on another before.
+ * Id of the engine that runs a stack's box; undefined for this machine's engine, unless the stack was on another
+ * before.
  *
- * @param hostId the engine that the stack's file remembers
+ * @param hostId the engine recorded in the stack's file
  */
 export function engineIdOf(at: StackHost, hostId: string | undefined): string | undefined {
   if (!sshAddress(at.host.docker) && hostId === undefined) return undefined;
@@ -51,14 +52,14 @@ function lookAt(at: StackHost, owner: Owner | undefined, hostId: string | undefi
   };
 }
 
-/** The data directory of a stack's running box; undefined where no such box runs. */
+/** The data directory of a stack's running box; undefined when no such box runs. */
 function dataDirOf(engine: string, stack: string): string | undefined {
   const mounted = '{{range .Mounts}}{{if eq .Destination "/etc/gpubox"}}{{.Source}}{{end}}{{end}}';
   const files = dockerSays(engine, ["inspect", "--format", mounted, `gpubox-${stack}-edge`]);
   return files === "" ? undefined : posix.dirname(files);
 }
 
-/** A box of another checkout may have the same name, so the salt key's fingerprint must match too. */
+/** Another checkout's box may have the same name, so the salt key's fingerprint must match too. */
 function runsHere({ stack, identity }: Owner): boolean {
   const dataDir = dataDirOf(hostSchema.parse({}).docker, stack);
   const found = dataDir === undefined ? {} : readHere(ownerFile(dataDir));

@@ -14,11 +14,11 @@ import { type Secrets, setNames } from "./secrets";
 import { readStackFile } from "./stackConfig";
 
 /**
- * Reports every mistake of a stack config before anything is installed, built or asked. Secrets are known by name only, and
- * those that `up` is about to make count as there.
+ * Reports every mistake of a stack config before anything is installed, built or contacted. Knows secrets only by name;
+ * those that `up` is about to make count as set.
  *
- * @param lock what is known of the models; undefined for a check without it. Default: the project's
- * @param secrets more names that count as there
+ * @param lock the models' lock; undefined for a check without it. Default: the project's
+ * @param secrets further names that count as set
  */
 export function checkStackFile(
   projectDir: string,
@@ -33,15 +33,16 @@ export function checkStackFile(
 }
 
 /**
- * Parses a stack's file with its real secrets, without the optional models that lack theirs. Throws a `ConfigError` with
- * every mistake.
+ * Parses a stack's file with its real secrets, without the optional models that lack theirs.
+ *
+ * @throws ConfigError with every mistake
  */
 export function readStack(projectDir: string, stack: string, secrets: Secrets): StackConfig {
   const raw = readStackFile(projectDir, stack, secrets);
   return withoutLeftOut(parseStack(raw), raw.secrets);
 }
 
-/** The plan that `pulumi up` would make of the stack's file. */
+/** The plan that `pulumi up` would make from the stack's file. */
 export function planStack(projectDir: string, stack: string, secrets: Secrets, resolved: Resolved): BoxPlan {
   const raw = readStackFile(projectDir, stack, secrets);
   const lock = readModelLock(projectDir);
@@ -55,7 +56,7 @@ export function planStack(projectDir: string, stack: string, secrets: Secrets, r
   });
 }
 
-/** Names of all secrets that a stack's file refers to, whether they are set or not. */
+/** Names of all secrets that a stack's file refers to, set or not. */
 export function namedSecrets(projectDir: string, stack: string): string[] {
   const names = (value: unknown): string[] =>
     value && typeof value === "object"

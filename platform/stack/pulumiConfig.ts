@@ -17,9 +17,9 @@ export interface StackInput {
 }
 
 /**
- * The stack config as the running Pulumi program got it: every value a string, secrets already decrypted.
+ * The stack config of the running Pulumi program: every value a string, secrets already decrypted.
  *
- * @param projectDir where the files of the other boxes lie
+ * @param projectDir folder of the other boxes' files
  */
 export function readPulumiConfig(projectDir: string): StackInput {
   const secretKeys = new Set(
@@ -47,7 +47,7 @@ export function readPulumiConfig(projectDir: string): StackInput {
   };
 }
 
-/** Pulumi hands maps over as JSON text; other values of a section are mistakes that `parseStack` reports. */
+/** Pulumi passes maps as JSON text. Other values of a section are mistakes that `parseStack` reports. */
 function structured(key: string, value: string): unknown {
   if (!(key in sections) && key !== "models" && key !== "jobs") return value;
   try {

@@ -8,14 +8,14 @@ import { imagesDir } from "../project";
 export type Recipe = ImageRole | "base";
 
 /**
- * Recipes that start from another role's image; the others start from the base. There is none for llama-swap here, which no
- * package registry has: one that a person adds starts from its servers' image.
+ * Recipes based on another role's image; the others start from the base. There is none for llama-swap, which no package
+ * registry has: one that a person adds starts from its servers' image.
  */
 export const STARTS_FROM: Record<string, ImageRole> = { ollama: "llamacpp", "llama-swap": "llamacpp" };
 
 /**
- * Name of the image that a recipe makes: `gpubox/<recipe>:<hash>`, 12 hex digits over the names and bytes of the recipe's
- * files and of those that it starts from. The same files give the same name on every machine.
+ * Name of the image that a recipe makes: `gpubox/<recipe>:<hash>`, with 12 hex digits over the names and bytes of the
+ * files of the recipe and its bases. The same files give the same name on every machine.
  */
 export function recipeReference(projectDir: string, recipe: Recipe): string {
   const hash = createHash("sha256");
@@ -29,7 +29,7 @@ export function recipeReference(projectDir: string, recipe: Recipe): string {
   return `gpubox/${recipe}:${hash.digest("hex").slice(0, 12)}`;
 }
 
-/** True for roles whose image can be built from `images/`, where no registry answers. */
+/** True for roles whose image can be built from `images/` when no registry answers. */
 export function hasRecipe(projectDir: string, role: ImageRole): boolean {
   return existsSync(join(imagesDir(projectDir), role, "Dockerfile"));
 }
@@ -39,7 +39,7 @@ export function recipeRoles(projectDir: string): ImageRole[] {
   return imageRoles.filter((role) => hasRecipe(projectDir, role));
 }
 
-/** Paths of the files below a folder, sorted, without what editors and Python leave behind. */
+/** Paths of the files below a folder, sorted, without leftovers of editors and Python. */
 function filesUnder(root: string): string[] {
   return readdirSync(root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

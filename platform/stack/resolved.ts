@@ -15,7 +15,7 @@ export const resolvedSchema = z.object({
   knownModels: z.array(z.string()),
 });
 
-/** Where `gpubox up` records what this machine could get, so that a preview needs no network. */
+/** Where `gpubox up` records what this machine resolved, so that a preview needs no network. */
 export function resolvedPath(projectDir: string, stack: string): string {
   return join(projectDir, ".gpubox", `resolved.${stack}.json`);
 }
@@ -25,21 +25,21 @@ type Recorded = z.infer<typeof resolvedSchema>;
 const NOTHING: Recorded = { images: {}, offlineModels: [], knownModels: [] };
 
 /**
- * Reads that record. A role that it lacks, because nothing was brought up here yet or a model of that engine is new, is what
- * the repository alone says: the locked digest, else the recipe, else the tag.
+ * Reads that record. For a missing role (nothing was brought up here yet, or the engine is new) the repository decides:
+ * the locked digest, or the recipe, or the tag.
  */
 export function readResolved(projectDir: string, stack: string): Resolved {
   return recordedResolved(projectDir, resolvedPath(projectDir, stack));
 }
 
-/** What the repository alone says, whatever this machine could get. */
+/** What the repository alone says, independent of this machine. */
 export function repositoryResolved(projectDir: string): Resolved {
   return completed(projectDir, NOTHING, (recorded) => recorded);
 }
 
 /**
- * What the next `up` would resolve to, without asking anybody: a role stays pulled or built as it was recorded, at what the
- * lock and the recipes say now.
+ * What the next `up` would resolve to, without contacting anybody: a role stays pulled or built as recorded, with the
+ * present lock and recipes.
  */
 export function expectedResolved(projectDir: string, stack: string): Resolved {
   const record = readRecord(resolvedPath(projectDir, stack));
@@ -52,9 +52,9 @@ export function expectedResolved(projectDir: string, stack: string): Resolved {
 }
 
 /**
- * What the last `up` got, as it was recorded with a generation.
+ * What the last `up` resolved, as recorded with a generation.
  *
- * @param path of the record; where it is missing, the repository alone counts
+ * @param path of the record; when it is missing, the repository alone counts
  */
 export function recordedResolved(projectDir: string, path: string): Resolved {
   return completed(projectDir, readRecord(path), (recorded) => recorded);
@@ -64,7 +64,7 @@ function readRecord(path: string): Recorded {
   return existsSync(path) ? readRecordFile(path, resolvedSchema) : NOTHING;
 }
 
-/** The record with every role. `choose` decides where both it and the repository know one. */
+/** The record with every role. `choose` decides when both it and the repository know one. */
 function completed(
   projectDir: string,
   record: Recorded,

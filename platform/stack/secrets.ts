@@ -7,7 +7,7 @@ import { ensureProjectFolders, type Log, projectPaths, writePrivateFile } from "
 import { findPulumi, type PulumiEngine, pulumiOutput } from "../pulumi/engine";
 import { readYaml } from "../userFiles";
 
-/** Secret name, without the `gpubox:` prefix, to its value. */
+/** Secret values by name, without the `gpubox:` prefix. */
 export type Secrets = Record<string, string>;
 
 const namespace = "gpubox:";
@@ -15,38 +15,43 @@ const namespace = "gpubox:";
 export interface SecretStore {
   projectDir: string;
   stack: string;
-  /** Without an engine the secrets lie in `.gpubox/secrets.<stack>.json`. */
+  /** Without an engine the secrets are in `.gpubox/secrets.<stack>.json`. */
   engine: PulumiEngine | undefined;
 }
 
 /**
- * Generates those of `names` that are missing and stores them: in the stack's config through the engine, or in a file of
- * mode 0600 without one. A file from the time before the engine is taken over first, then removed: the salt key must never
- * change. Logs one line for each step that did something, never a value.
- * @throws UserError where file and stack config contradict each other, and where only an engine can read the stack's secrets.
+ * Generates the missing ones of `names` and stores them: in the stack's config through the engine, or without one in a
+ * file of mode 0600. First moves secrets from such an older file into the config and removes the file, because the salt
+ * key must never change. Logs one line for each step that did something, never a value.
+ *
+ * @returns every secret of the stack, like `readSecrets`
+ * @throws UserError when file and stack config contradict each other, and when only an engine can read the stack's
+ * secrets
  */
 export async function ensureSecrets(
   options: SecretStore & { names: readonly string[]; log: Log },
-): Promise<void> {
+): Promise<Secrets> {
   const { engine, names, projectDir, stack, log } = options;
   if (engine) await takeOverFile({ ...options, engine });
   const present = await readSecrets(options);
-  // A key that stands in the config in plain text is the validation's to report, not ours to overwrite.
+  // Validation reports a plain-text key in the config; overwriting it is not our task.
   const configured = Object.keys(stackConfig(projectDir, stack));
   const missing = names.filter((name) => present[name] === undefined && !configured.includes(name));
-  if (missing.length === 0) return;
+  if (missing.length === 0) return present;
   const fresh = Object.fromEntries(missing.map((name) => [name, generate(name)]));
   if (engine) await store(engine, stack, fresh);
   else writeFile(projectDir, stack, { ...present, ...fresh });
   const howToRead = engine
     ? `\`pulumi config get ${namespace}${missing[0]}\` shows one`
-    : `they lie in .gpubox/secrets.${stack}.json`;
+    : `they are in .gpubox/secrets.${stack}.json`;
   log(`  made the secrets ${missing.join(", ")}; ${howToRead}`);
+  return { ...present, ...fresh };
 }
 
 /**
  * Every secret of the stack in the gpubox namespace: from the stack's config through the engine, or from the file.
- * @throws UserError for a wrong passphrase, for a broken file, and where a secret can only be read by an engine.
+ *
+ * @throws UserError for a wrong passphrase, for a broken file, and when only an engine can read a secret
  */
 export async function readSecrets(options: SecretStore): Promise<Secrets> {
   const { engine, projectDir, stack } = options;
@@ -62,7 +67,7 @@ export async function readSecrets(options: SecretStore): Promise<Secrets> {
 }
 
 /**
- * Where a stack's secrets are: in its config when there are encrypted ones, which takes an engine to read, else in the file
+ * Where a stack's secrets are: in its config when that has encrypted ones, which need an engine, otherwise in the file
  * of a box that was brought up without one.
  */
 export async function findSecretStore(projectDir: string, stack: string): Promise<SecretStore> {
@@ -89,11 +94,11 @@ async function takeOverFile(options: SecretStore & { engine: PulumiEngine; log: 
   if (contradicting.length > 0)
     throw new UserError(
       `${contradicting.join(", ")} in .gpubox/secrets.${stack}.json differ${contradicting.length === 1 ? "s" : ""} from Pulumi.${stack}.yaml.`,
-      "Delete the file if this box was converged with Pulumi last, else remove those keys from the stack's config.",
+      "Delete the file if Pulumi converged this box last. Otherwise remove those keys from the stack's config.",
     );
   await store(engine, stack, file);
   rmSync(path);
-  log(`  took the secrets of .gpubox/secrets.${stack}.json over into Pulumi.${stack}.yaml`);
+  log(`  moved the secrets of .gpubox/secrets.${stack}.json to Pulumi.${stack}.yaml`);
 }
 
 /** One command for each secret: `config set-all` takes its values as arguments, which every process can read. */
@@ -157,7 +162,7 @@ function stackConfig(projectDir: string, stack: string): Record<string, unknown>
 
 const encrypted = z.strictObject({ secure: z.string() });
 
-/** Names of the secrets that lie encrypted in the stack's config, in the order of the file. Needs no engine. */
+/** Names of the encrypted secrets in the stack's config, in file order. Needs no engine. */
 export function encryptedNames(projectDir: string, stack: string): string[] {
   return Object.keys(encryptedTexts(projectDir, stack));
 }
@@ -167,7 +172,7 @@ export function setNames(projectDir: string, stack: string): string[] {
   return [...encryptedNames(projectDir, stack), ...Object.keys(readFile(projectDir, stack))];
 }
 
-/** The secrets of {@link encryptedNames} with their encrypted texts, which differ when a secret is set anew. Needs no engine. */
+/** The encrypted texts of {@link encryptedNames}, which change when a secret is set again. Needs no engine. */
 export function encryptedTexts(projectDir: string, stack: string): Record<string, string> {
   return Object.fromEntries(
     Object.entries(stackConfig(projectDir, stack)).flatMap(([name, value]) => {

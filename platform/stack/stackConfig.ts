@@ -15,7 +15,7 @@ import { readHostFiles } from "./hostCertificates";
  * Reads `Pulumi.<stack>.yaml` without an engine.
  *
  * @param secrets values of the stack's secrets, by name
- * @throws UserError when the file is missing or is no YAML
+ * @throws UserError when the file is missing or is not YAML
  */
 export function readStackFile(projectDir: string, stack: string, secrets: Record<string, string>): RawStack {
   const name = `Pulumi.${stack}.yaml`;
@@ -35,18 +35,18 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
   };
 }
 
-/** Writes the salt key's fingerprint into the stack's file, once, so that another salt key is refused from then on. */
+/** Writes the salt key's fingerprint into the stack's file once, so that another salt key is refused from then on. */
 export function rememberSalt(projectDir: string, stack: string, salt: string): void {
   if (!read(projectDir, stack).hasIn(keyOf("saltFingerprint")))
     remember(projectDir, stack, "saltFingerprint", saltFingerprint(salt));
 }
 
-/** The engine that a stack's file remembers its box to be on. */
+/** The engine that a stack's file records for its box. */
 export function rememberedHost(projectDir: string, stack: string): string | undefined {
   return remembered(projectDir, stack, "hostId");
 }
 
-/** Whose a box of a stack's file is; undefined for one that never had a salt key. */
+/** The owner mark of a stack file's box; undefined for one that never had a salt key. */
 export function rememberedOwner(projectDir: string, stack: string): Owner | undefined {
   const fingerprint = remembered(projectDir, stack, "saltFingerprint");
   return fingerprint === undefined ? undefined : ownerOf(stack, fingerprint);
@@ -59,18 +59,18 @@ function remembered(projectDir: string, stack: string, name: string): string | u
     .parse(read(projectDir, stack).getIn(keyOf(name)));
 }
 
-/** Writes the engine that a stack's box is on into the stack's file, so that it is not brought up elsewhere without a word. */
+/** Records the engine of a stack's box in the stack's file, so that it is not silently brought up on another host. */
 export function rememberHost(projectDir: string, stack: string, id: string): void {
   if (rememberedHost(projectDir, stack) !== id) remember(projectDir, stack, "hostId", id);
 }
 
-/** Writes the version of this package into the stack's file: an older one is refused from then on. */
+/** Records this package's version in the stack's file: older versions are refused from then on. */
 export function rememberVersion(projectDir: string, stack: string): void {
   const version = packageVersion();
   if (rememberedVersion(projectDir, stack) !== version) remember(projectDir, stack, "version", version);
 }
 
-/** The version of gpubox that brought the box up last; undefined before the first time. */
+/** The version of gpubox that last brought the box up; undefined before the first time. */
 export function rememberedVersion(projectDir: string, stack: string): string | undefined {
   return remembered(projectDir, stack, "version");
 }
@@ -89,7 +89,7 @@ function keyOf(name: string): string[] {
   return ["config", `${NAMESPACE}${name}`];
 }
 
-/** String values at the top level can only be meant as secrets: every section is a map. */
+/** String values at the top level can only be meant as secrets, because every section is a map. */
 export function plaintextValues(values: Record<string, unknown>): Record<string, string> {
   const text = Object.entries(values).filter(
     (entry): entry is [string, string] =>
@@ -104,7 +104,7 @@ function stackValues(name: string, file: unknown): ReturnType<typeof splitConfig
   } catch (error) {
     if (!(error instanceof z.ZodError)) throw error;
     throw new UserError(
-      `${name} is no stack file: its \`config\` is no map of keys.`,
+      `${name} is not a stack file: its \`config\` is not a map of keys.`,
       "Write `config:` and below it keys such as gpubox:models, as Pulumi.dev.example.yaml has them.",
     );
   }

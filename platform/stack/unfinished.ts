@@ -3,8 +3,8 @@ import { dirname, join } from "node:path";
 import { projectPaths } from "../project";
 
 /**
- * Remembers that an `up` from this folder has begun. It is the program that does so and no resource, so that plain `pulumi up`
- * has it too and the next one shows no difference.
+ * Records that an `up` from this folder began. The program does this instead of a resource, so that plain `pulumi up`
+ * does it too and the next one shows no difference.
  */
 export function beginUp(projectDir: string, stack: string): void {
   const path = markOf(projectDir, stack);
@@ -12,22 +12,22 @@ export function beginUp(projectDir: string, stack: string): void {
   writeFileSync(path, "");
 }
 
-/** That `up` has come to its end: what runs is what was recorded last. */
+/** Records that the `up` ended: what runs is what was recorded last. */
 export function endUp(projectDir: string, stack: string): void {
   rmSync(markOf(projectDir, stack), { force: true });
 }
 
-/** When the `up` began that did not come to its end; undefined where the last one did. */
+/** When the unfinished `up` began; undefined when the last one finished. */
 export function unfinishedUp(projectDir: string, stack: string): Date | undefined {
   const path = markOf(projectDir, stack);
   return existsSync(path) ? statSync(path).mtime : undefined;
 }
 
-/** What a person has to know of it. */
+/** A sentence for people about an unfinished `up`. */
 export function unfinishedWords(begun: Date): string {
   return (
     `The \`up\` that began here at ${begun.toISOString()} did not finish: what runs may differ from what is recorded, and ` +
-    "the next one may replace more than is said here."
+    "the next one may replace more than this preview shows."
   );
 }
 

@@ -51,7 +51,7 @@ test("the gateway overlaps with its successor, everything else is replaced stop-
   expect(order).toEqual([["gpubox-test-gateway", false]]);
 });
 
-test("the gateway has no fixed name, so that old and new live side by side", () => {
+test("the gateway has no fixed name, so that old and new containers coexist", () => {
   expect(one(CONTAINER, "gpubox-test-gateway").inputs.name).toBeUndefined();
   expect(one(CONTAINER, "gpubox-test-edge").inputs.name).toBe("gpubox-test-edge");
 });
@@ -113,7 +113,7 @@ test("every container is confined and bounded", () => {
   }
 });
 
-test("what goes into files goes in as a secret, through standard input, and nothing else holds one", () => {
+test("file contents arrive as secrets through standard input, and no other input holds one", () => {
   const writers = all.filter((r) => r.type === COMMAND && r.name.endsWith("-files-write"));
   expect(writers).toHaveLength(6);
   for (const { inputs } of writers) expect(isSecret(inputs.stdin)).toBe(true);
@@ -139,12 +139,12 @@ test("every docker resource uses the box's own provider", () => {
   expect(others).toEqual([]);
 });
 
-test("a waiting command is tied to the container that it waited for", () => {
+test("a readiness command belongs to the container that it waits for", () => {
   const { inputs } = one(COMMAND, "gpubox-test-cache-ready");
   expect(inputs.triggers).toEqual(["gpubox-test-cache-id"]);
 });
 
-test("no container is stopped before the disks were looked at and all images and model files are there", async () => {
+test("no container stops before the disks are checked and all images and model files are present", async () => {
   const qwen = { engine: "vllm", model: "hf://Qwen/Qwen3-8B", gpu: { devices: [0] } };
   const plan = testPlan(
     { host: gpuHost, cache: { mode: "bundled" }, models: { ...tinyModel, qwen } },

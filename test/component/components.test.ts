@@ -29,7 +29,7 @@ test("each class has a type token that is written out and has its name", () => {
   for (const { name, token } of concrete) expect([name, token]).toEqual([name, `gpubox:index:${name}`]);
 });
 
-test("the tokens are those of every running box: one that is renamed replaces what it stands for", () => {
+test("no type token of a running box changes: a renamed one would replace its resources", () => {
   const tokens = classes.flatMap(({ token }) => token ?? []).map((token) => token.split(":")[2]);
   expect(tokens.sort()).toEqual([
     ...["Backend", "Box", "Cache", "Certificates", "Database", "Edge", "Gateway", "Host", "HostFiles"],

@@ -28,13 +28,13 @@ test("each instance is a container with a request for its own device", () => {
   for (const { inputs } of all.filter((r) => r.type === CONTAINER)) expect(inputs).not.toHaveProperty("gpus");
 });
 
-test("the weights are fetched once, before either server is made", () => {
+test("the weights are fetched once, before either server is created", () => {
   const steps = all.filter((r) => r.type === COMMAND && r.name.startsWith("weights-"));
   expect(steps).toHaveLength(1);
   for (const server of servers()) expect(server.dependsOn).toContain(steps[0]!.name);
 });
 
-test("the step of a locked model reads a token that shows nowhere", async () => {
+test("the step of a locked model reads a token that appears nowhere", async () => {
   const model = "hf://Qwen/Qwen3-8B";
   const secrets: Record<string, string> = { ...testSecrets, hfToken: "hf_PLANTED-token" };
   const { plan } = boxOf({ engine: "vllm", model, gpu: { devices: [0] } }, { lock: locked(), secrets });
@@ -44,7 +44,7 @@ test("the step of a locked model reads a token that shows nowhere", async () => 
   expect(JSON.stringify({ ...step!.inputs, stdin: "" })).not.toContain("PLANTED");
 });
 
-test("the image of an engine is pulled once, and each cache is made for the user that writes to it", () => {
+test("the image of an engine is pulled once, and each cache belongs to the user that writes to it", () => {
   expect(all.filter((r) => r.name === "gpubox-test-host-image-vllm")).toHaveLength(1);
   const caches = all.filter((r) => r.name.endsWith("-server-files-write"));
   expect(caches.map((r) => String(r.inputs.create).split(" ").slice(-3))).toEqual([
@@ -53,7 +53,7 @@ test("the image of an engine is pulled once, and each cache is made for the user
   ]);
 });
 
-test("the key between gateway and backends goes in as a secret and shows nowhere else", () => {
+test("the key between gateway and backends arrives as a secret and appears nowhere else", () => {
   const files = all.filter((r) => r.name.endsWith("-server-files-write"));
   expect(files).toHaveLength(2);
   for (const { inputs } of files) expect(isSecret(inputs.stdin)).toBe(true);

@@ -3,7 +3,7 @@ import { Box } from "../../components/Box";
 import { registered } from "../support/mocks";
 import { testPlan, testSecrets, tinyModel } from "../support/stacks";
 
-test("a network of others is joined by name, and no resource of the stack", async () => {
+test("a foreign network is joined by name and is no resource of the stack", async () => {
   const joinNetworks = { upstreams: ["theirs"], clients: ["webui"] };
   const plan = testPlan({ models: tinyModel, gateway: { joinNetworks } });
   const all = await registered(() => new Box(plan.prefix, { plan, secrets: pulumi.secret(testSecrets) }));

@@ -41,7 +41,7 @@ test("the database is backed up, then migrated, and only then does any gateway o
   }
 });
 
-test("backup and migration run again for another image only, whatever else of them changes", () => {
+test("backup and migration run again only for another image, whatever else changes", () => {
   for (const name of ["gpubox-test-gateway-backup", "gpubox-test-gateway-migrate"])
     expect(command(name).inputs).toMatchObject({ triggers: ["litellm@sha256:0"], update: "true" });
 });
@@ -52,7 +52,7 @@ test("teams and keys come after the switch, through a gateway that serves", () =
   expect(access.inputs.environment).toMatchObject({ GPUBOX_CONTAINER: "gpubox-test-gateway" });
 });
 
-test("keys and the repository's password go through standard input as secrets, and stand nowhere else", () => {
+test("keys and the repository's password go through standard input as secrets and appear nowhere else", () => {
   for (const name of ["access", "backup"])
     expect(isSecret(command(`gpubox-test-gateway-${name}`).inputs.stdin)).toBe(true);
   const plain = JSON.stringify(

@@ -26,7 +26,7 @@ const args = (more: Partial<ModelServerArgs> = {}): ModelServerArgs => ({
   ...more,
 });
 
-test("a model server is one component with a box in it, and has its addresses and models as outputs", async () => {
+test("a model server is one component that contains a box and outputs its addresses and models", async () => {
   let server: ModelServer | undefined;
   const all = await registered(() => {
     server = new ModelServer("ours", args({ gateway: { port: 4100 } }));
@@ -43,7 +43,7 @@ test("a model server is one component with a box in it, and has its addresses an
   expect(await shown).toEqual(["http://127.0.0.1:4100", "http://127.0.0.1:4101", ["tiny", "small"]]);
 });
 
-test("two boxes of one program have names of their own", async () => {
+test("two boxes of one program have different names", async () => {
   const all = await registered(() => {
     new ModelServer("one", args());
     return new ModelServer("two", args({ box: "other", gateway: { port: 4200 } }));

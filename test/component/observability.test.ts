@@ -34,7 +34,7 @@ test("each monitor is a container of the component's", () => {
   ).toEqual(MONITORS.map((name) => `${BOX}-${name}`));
 });
 
-test("a monitor comes after the switch to the gateway, so that none that fails holds a change up", () => {
+test("a monitor starts after the switch, so that a failing monitor delays no change", () => {
   for (const { name, dependsOn } of monitors())
     expect([name, dependsOn]).toEqual([name, expect.arrayContaining(["gpubox-test-gateway-switch"])]);
   const serving = all.filter(
@@ -44,7 +44,7 @@ test("a monitor comes after the switch to the gateway, so that none that fails h
   expect(serving.filter(({ dependsOn }) => dependsOn.some((name) => name.startsWith(BOX)))).toEqual([]);
 });
 
-test("the time of a change is noted when the new gateway serves", () => {
+test("the time of a change is recorded once the new gateway serves", () => {
   const change = all.find(({ name }) => name === `${BOX}-change`);
   expect(change!.dependsOn).toContain("gpubox-test-gateway-switch");
 });
@@ -61,7 +61,7 @@ test("monitors are confined and bounded like everything else", () => {
   }
 });
 
-test("what goes into files goes in as a secret, and nothing else holds one", () => {
+test("file contents arrive as secrets, and no other input holds one", () => {
   const plain = JSON.stringify(
     all.map((r) => ({
       ...r,

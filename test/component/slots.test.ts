@@ -24,14 +24,14 @@ function one(all: Registered[], name: string): Registered {
   return found[0]!;
 }
 
-test("a slot is made after the files of all its models are on the host", async () => {
+test("a slot is created after the files of all its models are on the host", async () => {
   const all = await box({ a: model("a", pair), b: model("b", pair) });
   const steps = all.filter((r) => r.name.startsWith("weights-")).map((r) => r.name);
   expect(steps).toHaveLength(2);
   expect(one(all, "gpubox-test-slot-pair").dependsOn).toEqual(expect.arrayContaining(steps));
 });
 
-test("a gateway is made after the slot and the valves that it routes to, and proven after they are ready", async () => {
+test("a gateway is created after the slot and the valves that it routes to, and proven after they are ready", async () => {
   const all = await box({ a: model("a", pair), b: model("b", pair) });
   expect(one(all, "gpubox-test-gateway").dependsOn).toEqual(
     expect.arrayContaining([
@@ -49,7 +49,7 @@ test("a gateway is made after the slot and the valves that it routes to, and pro
   );
 });
 
-test("a model keeps the resource of its valve when it is loaded on demand instead, or no longer", async () => {
+test("a model keeps its valve's resource when it changes to or from loading on demand", async () => {
   // Of the same name and type, below parents of the same types: the same URN, so no second container of the same name.
   const valve = (all: Registered[]) => {
     const { type, name, parent } = one(all, "gpubox-test-backend-a-valve");

@@ -51,7 +51,7 @@ async function up(access: Record<string, unknown>) {
 const held = () => Object.fromEntries([...litellm.keys.values()].map((row) => [row.key_alias, row]));
 const one = (alias: string): Row => held()[alias] ?? {};
 
-test("nothing declared asks for what is there and changes nothing", async () => {
+test("without declarations it reads the present state and changes nothing", async () => {
   expect(await up({})).toEqual({ code: 0, said: [], failed: "" });
   expect(litellm.calls.map(({ path }) => path)).toEqual(["/team/list", "/key/list"]);
 });
@@ -93,7 +93,7 @@ test("a team and its key are made with their limits, under the names that LiteLL
   });
 });
 
-test("what is as declared is left alone, so that no budget begins anew", async () => {
+test("it leaves alone what matches the declaration, so that no budget restarts", async () => {
   const access = {
     teams: { research: { budgetUsd: 100 } },
     keys: { alice: { ...alice, team: "research", budgetUsd: 10, models: ["local"], expires: "2099-01-31" } },
@@ -115,7 +115,7 @@ test("only what changed is sent, and what is no longer declared is unset", async
   expect(litellm.calls.at(-1)?.body).toEqual({ key: token, max_budget: 20, rpm_limit: null, team_id: null });
 });
 
-test("an expiry is set, moved and taken away", async () => {
+test("an expiry is set, moved and removed", async () => {
   const until = (expires?: string) => up({ keys: { alice: { ...alice, ...(expires ? { expires } : {}) } } });
   const near = (moment: string) =>
     Math.abs(Date.parse(String(one("alice").expires)) - Date.parse(moment)) < 60_000;
@@ -136,7 +136,7 @@ test("a key that expired before it was made is not made", async () => {
 });
 
 describe("a rotation", () => {
-  test("makes the new key beside the old one, which works until it is no longer named", async () => {
+  test("creates the new key next to the old one, which works until it is no longer named", async () => {
     await up({ keys: { alice: { ...alice, budgetUsd: 10 } } });
     const old = one("alice").token;
     Object.assign(one("alice"), { spend: 4 });
@@ -156,7 +156,7 @@ describe("a rotation", () => {
     expect(Object.keys(held())).toEqual(["alice"]);
   });
 
-  test("without a key of before deletes the old one only after the new one is there", async () => {
+  test("without a previous key deletes the old one only after the new one exists", async () => {
     await up({ keys: { alice } });
     await up({ keys: { alice: { key: { secret: "aliceNew" } } } });
     expect(litellm.changes()).toEqual(["/key/update", "/key/generate", "/key/delete"]);
@@ -197,7 +197,7 @@ test("a key that is no longer declared is deleted, and a team after its keys", a
   expect([litellm.keys.size, litellm.teams.size]).toEqual([0, 0]);
 });
 
-test("what others made is never touched: neither keys nor teams, nor a team that holds a key of theirs", async () => {
+test("it never touches what others made: keys, teams, or a team with one of their keys", async () => {
   const theirs = { token: "f".repeat(64), key_alias: "by hand", metadata: {}, models: [] };
   const foreign = {
     token: "e".repeat(64),
@@ -218,7 +218,7 @@ test("what others made is never touched: neither keys nor teams, nor a team that
   expect(litellm.changes()).toEqual([]);
 });
 
-test("a declared key whose value or name somebody else's has is reported by name", async () => {
+test("a declared key whose value or name belongs to somebody else's key is reported by name", async () => {
   await up({ keys: { alice } });
   const row = one("alice");
   Object.assign(row, { metadata: {} });
@@ -230,7 +230,7 @@ test("a declared key whose value or name somebody else's has is reported by name
   expect(named.failed).toContain("made the key alice: status 400: Key with alias 'alice' already exists.");
 });
 
-test("more keys than one page holds are all seen", async () => {
+test("it reads every page of keys", async () => {
   for (let n = 0; n < 250; n++) {
     const token = String(n).padStart(64, "0");
     litellm.keys.set(token, { token, key_alias: `hand ${n}`, metadata: {}, models: [] });
@@ -248,7 +248,7 @@ test("a gateway that does not list its keys stops it before any change", async (
   expect(litellm.changes()).toEqual([]);
 });
 
-test("what is read of a listed key and team are fields that LiteLLM's have", () => {
+test("every field that it reads from a key or team exists in LiteLLM", () => {
   const limits = [
     "metadata",
     "models",

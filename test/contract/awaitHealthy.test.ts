@@ -34,7 +34,7 @@ exit 0
     return { code, says: stderr.split("\n") };
   }
 
-  test("goes on when it is healthy, also after a kill for lack of memory", async () => {
+  test("continues when it is healthy, even after a kill for lack of memory", async () => {
     expect(
       await wait("created starting 0 false", "restarting starting 1 true", "running healthy 1 true"),
     ).toEqual({
@@ -60,7 +60,7 @@ exit 0
   test.each([
     ["tells of it still", "running starting 3 true"],
     ["has forgotten it", "running starting 3 false"],
-  ])("says that memory was the reason, where the engine %s", async (_, last) => {
+  ])("says that memory was the reason, when the engine %s", async (_, last) => {
     expect(await wait("restarting starting 2 true", last)).toEqual({
       code: 1,
       says: [

@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-describe("the health check that needs bash alone", () => {
+describe("the health check that needs only bash", () => {
   let server: Server;
   let status = 200;
 
@@ -48,14 +48,14 @@ describe("the health check that needs bash alone", () => {
     expect(await checked("/health")).toBe(code);
   });
 
-  test("fails on another route and where nobody listens", async () => {
+  test("fails on another route and when nobody listens", async () => {
     status = 200;
     expect(await checked("/other")).toBe(1);
     expect(await checked("/health", 9)).not.toBe(0);
   });
 });
 
-test("an engine gets the variables of its file and its arguments as they are", () => {
+test("an engine gets its file's variables and its arguments unchanged", () => {
   const key = 'it\'s "$HOME" \\ `x`';
   const text = renderText(envFile({ VLLM_API_KEY: [{ secret: "k", as: "shell" }] }).text, { k: key });
   writeFileSync(join(dir, "backend.env"), text);

@@ -117,7 +117,7 @@ needs("haproxy")("the published port of a model", () => {
   });
 
   test.each(["/v1/../pause", "/v1/%2e%2e/pause", "/v1//x"])(
-    "%s is refused as no normal path",
+    "%s is refused because its path is not normalised",
     async (path) => {
       expect((await ask(path, keyed)).status).toBe(400);
     },

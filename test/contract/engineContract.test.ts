@@ -129,7 +129,7 @@ describe("an environment", () => {
     expect(check(contract, { env })).toEqual(problems);
   });
 
-  test("may name what a library or the platform reads", () => {
+  test("may contain variables that a library or the platform reads", () => {
     const env = { HF_HUB_OFFLINE: "1", CUDA_VISIBLE_DEVICES: "0" };
     const others = [readContract("huggingface"), readContract("platform")];
     expect(broken(vllm, { argv: [], env, endpoints: [] }, others)).toEqual([]);

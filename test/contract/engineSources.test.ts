@@ -64,13 +64,13 @@ needs("python3")("released code", () => {
     );
   }
 
-  test("is read by parsers that know each shape, and stop at one that they do not know", () => {
+  test("is read by parsers that stop at an unknown shape", () => {
     const { status, stderr } = python("-m", "unittest", "discover", "-t", ".", "-s", "extract/tests");
     expect(`${status} ${stderr}`).toMatch(/^0 [\s\S]*\nOK\n$/);
   });
 });
 
-test("of a gateway is that which its image is built from", () => {
+test("of a gateway is the release that its image is built from", () => {
   const requirements = readFileSync(join(__dirname, "../../images/gateway/requirements.in"), "utf8");
   const { litellm } = JSON.parse(readFileSync(join(folder, "versions.json"), "utf8"));
   expect(requirements).toContain(`litellm[proxy]==${litellm.version}\n`);

@@ -138,7 +138,7 @@ orSkip(describe, why)("the firewall rules of a host, in namespaces of their own"
       expect(readFileSync(hits, "utf8")).toBe("");
     });
 
-    test("neither by IPv6", () => {
+    test("nor by IPv6", () => {
       expect(reaches("box", "fd91::1", PRIVATE)).toBe(false);
       expect(reaches("box", "fd91::1", UPSTREAM)).toBe(true);
     });
@@ -147,20 +147,20 @@ orSkip(describe, why)("the firewall rules of a host, in namespaces of their own"
       expect(all.map((space) => reaches(space, "10.91.0.1", UPSTREAM))).toEqual([true, false, true]);
     });
 
-    test("what lies behind the host, answers to the host, and containers of others are as before", () => {
+    test("networks behind the host, answers to the host, and foreign containers are unaffected", () => {
       expect(reaches("box", "10.91.4.2", PRIVATE)).toBe(true);
       expect(reaches("host", "10.91.0.2", PRIVATE)).toBe(true);
       expect([reaches("guest", "10.91.3.1", PRIVATE), reaches("guest", METADATA, 80)]).toEqual([true, true]);
       expect(reaches("host", METADATA, 80)).toBe(true);
     });
 
-    test("made again, they are the same", () => {
+    test("setting them again changes nothing", () => {
       const before = table();
       script();
       expect(table()).toBe(before);
     });
 
-    test("a network that is gone, and one that came, are closed as the file says", () => {
+    test("they follow the file when a network goes and another comes", () => {
       rules("one", `bridge ${OWN}`, "bridge br-ffffffffffff");
       script();
       expect(reaches("old", "10.91.0.1", PRIVATE)).toBe(true);
@@ -173,14 +173,14 @@ orSkip(describe, why)("the firewall rules of a host, in namespaces of their own"
       ]);
     });
 
-    test("metadata is open to the stack whose models are paid by the machine's role, and to no other", () => {
+    test("metadata is open to the stack whose models use the machine's role, and to no other", () => {
       rules("two", `bridge ${SECOND}`, "metadata");
       script();
       expect(all.map((space) => reaches(space, METADATA, 80))).toEqual([false, true, false]);
     });
   });
 
-  test("taken back, they leave nothing", () => {
+  test("removing them leaves nothing", () => {
     script("remove");
     expect(table()).not.toMatch(/gpubox|GPUBOX/);
     expect([reaches("box", "10.91.0.1", PRIVATE), reaches("box", METADATA, 80)]).toEqual([true, true]);

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { isModern, KEY, LIMIT, type Listener, Listeners, type Runner, runners } from "../support/listeners";
 import { missing, orSkip } from "../support/needs";
-import { type RawAnswer, sendH2, sendRaw } from "../support/rawClient";
+import { sendRaw, type UndecodedAnswer } from "../support/rawHttp";
+import { sendH2 } from "../support/rawHttp2";
 import { runs } from "../support/runs";
 
 const found = runners();
@@ -24,11 +25,17 @@ describeHaproxy("%s HAProxy", (_, runner) => {
   const box = new Listeners(runner as Runner);
   const modern = isModern(runner as Runner) ? test : test.skip;
   const raw = (name: Listener, ...pieces: (string | Buffer)[]) =>
-    sendRaw(box.ports[name], pieces, { tls: name.includes("TLS") });
+    sendRaw(
+      {
+        port: box.ports[name],
+        ...(name.includes("TLS") ? { tls: { alpn: "http/1.1", servername: "localhost" } } : {}),
+      },
+      pieces,
+    );
   const head = (lines: string[], method = "GET", path = PATH) =>
     `${[`${method} ${path} HTTP/1.1`, "Host: localhost", ...lines].join("\r\n")}\r\n\r\n`;
   const keyed = [`Authorization: Bearer ${KEY}`];
-  const errorOf = ({ body }: Pick<RawAnswer, "body">) =>
+  const errorOf = ({ body }: Pick<UndecodedAnswer, "body">) =>
     JSON.parse(body.replace(/^[0-9a-f]+\r\n/, "").split("\r\n")[0]!);
 
   beforeAll(() => box.open(), MINUTE);
@@ -38,7 +45,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
   });
 
   test.each(LEADING)(
-    "%s lead on, so that what is refused below is refused for its own sake",
+    "%s: a plain request passes, so that each refusal below has its own reason",
     async (name) => {
       const { status, body } = await raw(name, head([...keyed, "Content-Length: 2"], "POST"), "{}");
       expect([status, body]).toEqual([200, "2"]);
@@ -100,7 +107,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
       expect(box.origin.requests).toEqual([]);
     });
 
-    test.each(LEADING)("%s pass no 101 on that nobody asked for", async (name) => {
+    test.each(LEADING)("%s: an unrequested 101 does not pass", async (name) => {
       const answer = await raw(name, head(keyed, "GET", `${PATH}?as=101`));
       expect([502, 503]).toContain(answer.status);
       expect(answer.text).not.toContain("frames");
@@ -139,7 +146,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
     async function isBounded(
       name: Listener,
       bytes: number,
-      answer: RawAnswer | { status: number; text: string },
+      answer: UndecodedAnswer | { status: number; text: string },
     ) {
       const expected = bytes > limitOf(name) ? 413 : 200;
       expect(answer.status).toBe(expected);
@@ -251,7 +258,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
       },
     );
 
-    test.each(LEADING)("%s: one that is cut looks cut", async (name) => {
+    test.each(LEADING)("%s: a truncated one looks truncated", async (name) => {
       expect((await raw(name, head(keyed, "POST", `${PATH}?as=whole`))).body.endsWith("\r\n0\r\n\r\n")).toBe(
         true,
       );
@@ -288,7 +295,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
     ];
     const asking = ["clients", "clients by TLS", "admin", "admin by TLS", "job"] as const;
 
-    test.each(asking)("%s: a bad one beside a good one is a 401, wherever they are", async (name) => {
+    test.each(asking)("%s: a bad one next to a good one is a 401, in any place", async (name) => {
       for (const [, good] of places)
         for (const [, bad] of places) {
           if (good === bad) continue;
@@ -310,7 +317,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
     });
 
     test.each(["clients", "admin", "job"] as const)(
-      "%s: one that nobody judges does not reach the gateway",
+      "%s: one in an unchecked place does not reach the gateway",
       async (name) => {
         const others = ["x-litellm-api-key", "x-goog-api-key", "Ocp-Apim-Subscription-Key"];
         const { status } = await raw(
@@ -322,7 +329,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
       },
     );
 
-    test("the port of a model asks for its key alone", async () => {
+    test("the port of a model accepts only its own key", async () => {
       expect((await raw("direct", head([places[0]![1](BAD), places[1]![1](GOOD)]))).status).toBe(401);
       expect((await raw("direct", head([places[0]![1](GOOD), places[1]![1](GOOD)]))).status).toBe(200);
     });

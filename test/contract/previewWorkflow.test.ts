@@ -139,7 +139,7 @@ test("a pull request's plan needs no secret, no state, no host and no network", 
   );
 });
 
-test("it is compared with what it merges into, and a stack's file that goes is named", () => {
+test("it is compared with its merge base, and a removed stack file is named", () => {
   expect([named("Plan").env, named("Count").env!.BASE]).toEqual([{ BASE: "HEAD^1" }, "HEAD^1"]);
   const commit = (file: string, text: string, message: string) => {
     writeFileSync(join(clone, file), text);
@@ -171,7 +171,7 @@ test("it is compared with what it merges into, and a stack's file that goes is n
   expect(text).toContain("`gpubox:gateway.drainTimeout`: not set → `61`");
   expect(text).not.toContain("maxModelLen");
   expect(text).toContain(
-    "## gpubox preview: old\n\n**Pulumi.old.yaml is removed, which by itself deletes nothing: its box goes on as it is, ",
+    "## gpubox preview: old\n\n**Pulumi.old.yaml is removed. That alone deletes nothing: its box keeps running, ",
   );
 });
 
@@ -188,7 +188,7 @@ test("what `up` would refuse is the comment, and fails the job", () => {
   expect(text).toContain('Did you mean "maxModelLen"?');
 });
 
-test("a file whose name is no stack's is no part of the comment, and runs nothing", () => {
+test("a file whose name fits no stack is not in the comment and runs nothing", () => {
   const names = [
     "Pulumi.a b.yaml",
     "Pulumi.--engine.yaml",
@@ -254,7 +254,7 @@ describe("the comment", () => {
   });
 });
 
-test("only the job that runs nothing of the pull request may write, and none that does has a token or, for a fork, a secret", () => {
+test("only the job that runs no code of the pull request may write; the others have no token and, for a fork, no secret", () => {
   expect(workflow.permissions).toEqual({});
   const permissions = Object.entries(workflow.jobs).map(([name, job]) => [name, job.permissions]);
   expect(permissions).toEqual([
@@ -312,7 +312,7 @@ describe("the engine that gets the secrets", () => {
   });
 });
 
-test("every action is pinned by its commit, and no expression stands in a script", () => {
+test("every action is pinned by its commit, and no script contains an expression", () => {
   const uses = steps.flatMap((one) => one.uses ?? []);
   expect(uses.filter((action) => !/^actions\/[a-z-]+@[0-9a-f]{40}$/.test(action))).toEqual([]);
   expect(steps.filter(({ run }) => run?.includes("${{"))).toEqual([]);

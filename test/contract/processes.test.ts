@@ -35,7 +35,7 @@ needs("docker")("a container that was made without a limit of processes", () => 
   }, 300_000);
   afterAll(() => run("docker", ["rm", "-f", name]));
 
-  test("runs on with one after the step, and keeps it over a restart", async () => {
+  test("keeps running with one after the step, and keeps it across a restart", async () => {
     const started = await output("docker", ["inspect", "--format", "{{.State.StartedAt}}", name]);
     expect(await limitOf()).not.toBe(String(LIMIT));
     expect(await step("echo done")).toMatchObject({ code: 0, stdout: "done\n" });
@@ -55,7 +55,7 @@ needs("docker")("a container that was made without a limit of processes", () => 
     expect((await step("exit 7")).code).toBe(1);
   });
 
-  test("has it also when it does not run", async () => {
+  test("has it even when it is stopped", async () => {
     await output("docker", ["stop", "--time", "0", name]);
     await output("docker", ["update", "--pids-limit", "500", name]);
     expect((await step(":")).code).toBe(0);

@@ -109,7 +109,7 @@ test("a first generation is proven: ready, listed, and a completion through its 
   });
 });
 
-test("only new and changed models are called, and none that is not to be called", async () => {
+test("only new and changed models are called, and none that must not be called", async () => {
   const models = {
     same: chat("a"),
     changed: chat("b"),
@@ -137,7 +137,7 @@ test("only new and changed models are called, and none that is not to be called"
   expect(asked.slice(2)).toEqual(["/v1/chat/completions changed", "/v1/chat/completions added"]);
 });
 
-test("what serves now but cannot be read counts as nothing: every model is called", async () => {
+test("an unreadable serving generation counts as none: every model is called", async () => {
   const { code, asked } = await prove({ serving: '{"models": 3' });
   expect(code).toBe(0);
   expect(asked[2]).toBe("/v1/chat/completions tiny");
@@ -329,7 +329,7 @@ test("a model that its slot cannot load is given up at the third failure, long b
   expect(asked.filter((one) => one === path)).toHaveLength(3);
 });
 
-test("the words for that are those that a valve says", () => {
+test("it recognises that failure by the valve's own words", () => {
   const valve = valveConfig({
     ...{ model: "tiny", holdSeconds: 0, slot: "big" },
     backend: { name: "slot-big", port: 6000, healthPath: "/health" },

@@ -52,7 +52,7 @@ needs("docker", "root")("a data directory on a disk of its own", () => {
     rmSync(join(dir, ".."), { recursive: true });
   });
 
-  test("with space is left as it was", async () => {
+  test("with space is left unchanged", async () => {
     disk(`size=${SPACE_MIB + 1}m`);
     expect(await look()).toBe("enough");
     expect(readdirSync(dir)).toEqual([]);
@@ -63,7 +63,7 @@ needs("docker", "root")("a data directory on a disk of its own", () => {
     expect(await look()).toBe(refusal(`The disk of ${dir} has 255 MiB free, and 256 MiB are needed`));
   });
 
-  test("has to hold what the models' files need, without what of them is there already", async () => {
+  test("needs room only for model files that are not there yet", async () => {
     disk(`size=${SPACE_MIB + 40}m`);
     const file = (name: string, mib: number) => ({ bytes: mib * MiB, path: join(dir, name) });
     const files = [file("whole", 20), file("half", 20), file("missing", 20)];
@@ -73,7 +73,7 @@ needs("docker", "root")("a data directory on a disk of its own", () => {
     expect(await look(...files)).toBe("enough");
   });
 
-  test("with no room for more files, or to which nothing can be written, is refused", async () => {
+  test("without free inodes, or read-only, is refused", async () => {
     disk(`size=${SPACE_MIB + 1}m,nr_inodes=900`);
     expect(await look()).toMatch(`The file system of ${dir} has room for`);
     spawnSync("umount", [dir]);

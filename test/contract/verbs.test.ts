@@ -57,7 +57,7 @@ test("a mistyped command is answered with the likely one, and exit code 2", () =
   const { status, stderr } = gpubox(["docter"]);
   expect(status).toBe(2);
   expect(stderr).toBe(
-    "error: unknown command 'docter'\n(Did you mean doctor?)\nAdd --help to see how it is used.\n",
+    "error: unknown command 'docter'\n(Did you mean doctor?)\nAdd --help to see the usage.\n",
   );
 });
 
@@ -71,7 +71,7 @@ test.each([
   const { status, stdout, stderr } = gpubox(words as string[]);
   expect([status, stdout]).toEqual([2, ""]);
   expect(stderr.startsWith(what as string)).toBe(true);
-  expect(stderr).toContain("Add --help to see how it is used.");
+  expect(stderr).toContain("Add --help to see the usage.");
 });
 
 describe("outside any project", () => {
@@ -85,7 +85,7 @@ describe("outside any project", () => {
     const { status, stderr } = gpubox(["plan"], dir);
     expect(status).toBe(1);
     expect(stderr).toBe(
-      `error: ${dir} lies in no gpubox project: no folder above it holds a Pulumi.yaml.\n` +
+      `error: ${dir} is not in a gpubox project: no folder above it has a Pulumi.yaml.\n` +
         "       Go to your project's folder, or make one: `gpubox init DIR`.\n",
     );
   });
@@ -103,13 +103,13 @@ describe("outside any project", () => {
     expect([status, stderr]).toEqual([0, ""]);
   });
 
-  test("a command finds the project from a folder inside of it", () => {
+  test("a command finds the project from one of its subfolders", () => {
     writeFileSync(join(dir, "inside"), "");
     expect(gpubox(["plan", "--stack", "box"], join(packageDir, "docs")).status).toBe(0);
   });
 });
 
-test("with --json a refusal is one JSON document on standard output, and words on standard error", () => {
+test("with --json a refusal is one JSON document on standard output, and text on standard error", () => {
   const { status, stdout, stderr } = gpubox(["plan", "--stack", "there-is-none", "--json"]);
   expect(status).toBe(1);
   const { error } = JSON.parse(stdout);
@@ -117,7 +117,7 @@ test("with --json a refusal is one JSON document on standard output, and words o
   expect(stderr).toContain(error.what);
 });
 
-test("with --json the result is one JSON document, and what is said meanwhile goes to standard error", () => {
+test("with --json the result is one JSON document, and messages go to standard error", () => {
   const { status, stdout, stderr } = gpubox(["plan", "--stack", "box", "--json"]);
   expect(status).toBe(0);
   expect(Object.keys(JSON.parse(stdout))).toEqual(["devices", "placements", "manual", "problems"]);
@@ -147,7 +147,7 @@ test.each([[["--help"]], [["plan", "--stack", "box"]], [["job", "list", "--help"
   },
 );
 
-test("a verb that was an npm script answers with the command that took its place", () => {
+test("a verb that was an npm script names the command that replaced it", () => {
   const { scripts } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")) as {
     scripts: Record<string, string>;
   };
@@ -165,17 +165,17 @@ test("a verb that was an npm script answers with the command that took its place
   );
 });
 
-test("a reader that closes the pipe ends no command in the middle", () => {
+test("a reader that closes the pipe does not interrupt a command", () => {
   const command = `'${process.execPath}' '${program}' plan --stack box | true; echo "\${PIPESTATUS[0]}"`;
   const { stdout, stderr } = spawnSync("bash", ["-c", command], { cwd: packageDir, encoding: "utf8" });
   expect([stdout, stderr]).toEqual(["0\n", ""]);
 });
 
 test.each(["../../etc/x", "a/b", "--base", "a b", "a\n## b", ""])(
-  "what is no stack's name is refused before anything is read: %j",
+  "an impossible stack name is refused before anything is read: %j",
   (name) => {
     const { status, stderr } = gpubox(["plan", `--stack=${name}`]);
     expect(status).toBe(1);
-    expect(stderr).toContain("cannot be a stack's name.\n       Write what stands in Pulumi.<stack>.yaml");
+    expect(stderr).toContain("cannot be a stack's name.\n       Write the <stack> of Pulumi.<stack>.yaml");
   },
 );

@@ -79,12 +79,12 @@ needs("docker", "openssl")("a box under attack", () => {
     containerAttacks(box);
     secretAttacks(box);
 
-    test("nothing ever asked a place that only an attacker names", async () => {
+    test("no request ever went to an address that only an attacker named", async () => {
       const { requests } = await opened.kept("canary");
       expect(requests.map(({ port, method, path }) => `${port} ${method} ${path}`)).toEqual([]);
     });
 
-    test("the canary would have told", async () => {
+    test("the canary would have noticed", async () => {
       const ask = `import socket; s = socket.create_connection(("canary.test", 80)); s.sendall(b"x\\r\\n\\r\\n"); s.recv(1)`;
       await opened.docker("exec", opened.container("gateway"), "python3", "-c", ask);
       expect((await opened.kept("canary")).requests.map(({ port, method }) => [port, method])).toContainEqual(

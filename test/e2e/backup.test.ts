@@ -142,10 +142,10 @@ needs("docker")("a stack's backups", () => {
     ).toBe("litellm");
   });
 
-  test("are made before a reset, which wants the stack's name and not only --yes, and asks a person twice", async () => {
+  test("are made before a reset, which needs the stack's name in addition to --yes and asks a person twice", async () => {
     const kept = await keptBackups(inDirectory());
     const alone = await gpubox(project, "database", "reset", "--yes");
-    expect(alone).toMatchObject(failed("Deleting a database wants its stack's name."));
+    expect(alone).toMatchObject(failed("Deleting a database needs its stack's name."));
     const typed = (answers: [string, string][]) => {
       const command = ["npx", "--no-install", "gpubox", "database", "reset", "--stack", STACK];
       return atTerminal(command, answers, { cwd: project.dir, env: project.env });
@@ -194,10 +194,10 @@ needs("docker")("a stack's backups", () => {
 
     test("in their dump are refused, by rehearsal and restore alike", async () => {
       truncateSync(join(damaged, "database.dump"), 5000);
-      await refused("is damaged: it is not what was written");
+      await refused("is damaged: its content changed");
     });
 
-    test("from the start, so that their sums fit a dump that cannot be restored, change nothing", async () => {
+    test("from the start, so that their sums match a dump that cannot be restored, change nothing", async () => {
       const dump = join(damaged, "database.dump");
       truncateSync(dump, statSync(dump).size - 3000);
       const facts = await factsOf(dump);
@@ -220,8 +220,8 @@ needs("docker")("a stack's backups", () => {
         tables["public.LiteLLM_TeamTable"]!.sum = "1";
       });
       await refused(
-        "What was restored is not what was backed up: public.LiteLLM_SpendLogs has 2000 rows and not 2001; " +
-          "public.LiteLLM_TeamTable has as many rows and others.",
+        "The restored database differs from the backup: public.LiteLLM_SpendLogs has 2000 rows instead of 2001; " +
+          "public.LiteLLM_TeamTable has other rows, but as many.",
       );
     });
 
@@ -233,7 +233,7 @@ needs("docker")("a stack's backups", () => {
     });
   });
 
-  test("go by their age: no more than `keep` of them stay", async () => {
+  test("are removed by age: no more than `keep` stay", async () => {
     for (let n = 0; n < 3; n++) await backUp(inDirectory(), "a test", quiet);
     expect(backups()).toHaveLength(3);
     expect(readdirSync(directory).filter((name) => name.startsWith("."))).toEqual([]);
@@ -268,7 +268,7 @@ needs("docker")("a stack's backups", () => {
     );
   });
 
-  test("tell the monitors, and are backups also where nobody hears", async () => {
+  test("are recorded for the monitors, and do not fail without them", async () => {
     const told = join(directory, "told");
     const heard = async (tell: string) => {
       const lines: string[] = [];
@@ -282,11 +282,11 @@ needs("docker")("a stack's backups", () => {
     expect(readFileSync(told, "utf8")).toBe(jobOf(project).docker);
     rmSync(told);
     expect(await heard("echo no such disk >&2; exit 1")).toEqual([
-      "  the monitors were not told of it: no such disk",
+      "  the monitors could not record it: no such disk",
     ]);
   });
 
-  test("are made by the step of `up` too, from its job alone, and not of an empty database", async () => {
+  test("are made by the step of `up` too, from its job alone, but not for an empty database", async () => {
     const step = project.plan.backup!;
     const job = JSON.parse(renderText(step.stdin!, project.secrets));
     delete job.restic;
@@ -302,14 +302,14 @@ needs("docker")("a stack's backups", () => {
     const after = backups();
     const said: string[] = [];
     await backUp(inDirectory(), "a test", (line) => said.push(line));
-    expect(said).toEqual(["  the database holds nothing yet: no backup is needed"]);
+    expect(said).toEqual(["  the database is empty: no backup is needed"]);
     expect(backups()).toEqual(after);
   });
 
-  test("of a database that does not run are refused with what to do", async () => {
+  test("are refused with advice when the database is not running", async () => {
     await run("docker", ["stop", `gpubox-${STACK}-database`]);
     await expect(backUp(inDirectory(), "a test", quiet)).rejects.toThrow(
-      `The database does not run: there is no container gpubox-${STACK}-database. Run \`gpubox up\` first.`,
+      `The database is not running: there is no container gpubox-${STACK}-database. Run \`gpubox up\` first.`,
     );
   });
 

@@ -88,12 +88,12 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
       "%s under the name of a table is found afterwards",
       async (sql) => {
         await expect(restored(await altered(sql))).rejects.toThrow(
-          /The backup holds what LiteLLM's schema does not: .* A restore brings back/,
+          /The backup contains what LiteLLM's schema does not have: .* A restore brings back/,
         );
       },
     );
 
-    test("it may come into no database but its own, and is gone when the gateway's role has what it wrote", async () => {
+    test("it can use only its own database, and is dropped when the gateway's role owns what it wrote", async () => {
       await makeNext(job());
       const into = `SELECT datname FROM pg_database WHERE datallowconn AND has_database_privilege('${RESTORER}', oid, 'CONNECT')`;
       const owned = `SELECT count(*) FROM pg_database WHERE datdba = '${RESTORER}'::regrole`;
@@ -106,7 +106,7 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
       await dropNext(job());
     });
 
-    test("a statement that does not end is ended, with its session, and the role cannot come in again", async () => {
+    test("an endless statement is ended with its session, and the role cannot log in again", async () => {
       const folder = await altered("SELECT pg_sleep(3600)");
       await makeNext(job());
       await expect(restoreDump(job(), NEXT, join(folder, DUMP), 3)).rejects.toThrow("cannot be restored");
@@ -130,7 +130,7 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
       expect(await adminSql(job(), FOREIGN_OBJECTS, BAIT)).toContain(found);
       const folder = await asBackup(await dumpBait(job(), join(root, "made")));
       const refused = withBackup(store(), folder, { unsigned: true }, (backup) => restoreNext(job(), backup));
-      await expect(refused).rejects.toThrow("The backup holds what LiteLLM's schema does not: ");
+      await expect(refused).rejects.toThrow("The backup contains what LiteLLM's schema does not have: ");
       const there = await adminSql(job(), `SELECT count(*) FROM pg_database WHERE datname = '${NEXT}'`);
       expect(there).toBe(seen === "seen" ? "0" : "1");
       await dropNext(job());
@@ -146,10 +146,10 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
       code: 1,
       stderr: expect.stringContaining("public.fine is not in the backup"),
     });
-    expect(said.stdout).toContain("This backup is not signed: whoever could write where it lay");
+    expect(said.stdout).toContain("This backup is not signed: whoever could write to its folder");
   });
 
-  test("is no way up either for what a hole in the gateway planted in its own database", async () => {
+  test("gives no rights to what an attacker planted in the gateway's own database", async () => {
     const evil = (head: string, back: string) =>
       `CREATE FUNCTION public.${head} LANGUAGE plpgsql AS $$BEGIN COPY (SELECT 1) TO PROGRAM 'touch ${CANARY}'; RETURN ${back}; END$$;`;
     // Each fits better than what our own statements mean, so that it runs in its place where public is looked into.
@@ -165,7 +165,7 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
     for (const sql of planted) {
       await gatewaySql(project.plan, sql);
       await expect(backUp(store(), "a test", quiet)).rejects.toThrow(
-        /permission denied to COPY to or from an external program|The database holds what LiteLLM's schema does not: "/,
+        /permission denied to COPY to or from an external program|The database contains what LiteLLM's schema does not have: "/,
       );
       expect(await hasNoTables(job()).catch((error: Error) => error.message)).toEqual(expect.anything());
       expect(await cluster()).toBe(before);

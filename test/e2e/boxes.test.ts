@@ -89,12 +89,12 @@ needs("docker", "pulumi")("a gateway stack over another box", () => {
   }, MINUTE);
 
   test(
-    "`up` refuses to join a network that is not there, and starts nothing",
+    "`up` refuses to join a missing network, and starts nothing",
     async () => {
       const { code, stderr } = await gpubox(box, "up", "--yes");
       expect(code).toBe(1);
       expect(stderr.replace(/\s+/g, " ")).toContain(
-        `There is no network ${NETWORK} on the host, which gpubox:gateway.joinNetworks names. Bring up what it belongs to, or make it (\`docker network create ${NETWORK}\`), then run \`gpubox up --stack ${ONE.stack}\`.`,
+        `The host has no network ${NETWORK}, which gpubox:gateway.joinNetworks names. Bring up what it belongs to, or make it (\`docker network create ${NETWORK}\`), then run \`gpubox up --stack ${ONE.stack}\`.`,
       );
       expect(await containersOf(ONE.stack)).toEqual({});
     },
@@ -102,7 +102,7 @@ needs("docker", "pulumi")("a gateway stack over another box", () => {
   );
 
   test(
-    "a container of others reaches the edge by its name on the network that both are on",
+    "a foreign container reaches the edge by name on their common network",
     async () => {
       await output("docker", ["network", "create", NETWORK]);
       exports = exportsIn(await mustUp(box));
@@ -120,7 +120,7 @@ needs("docker", "pulumi")("a gateway stack over another box", () => {
   );
 
   test(
-    "the key of the other box has to be set, and the message says where it is wanted",
+    "the other box's key has to be set, and the message says where it is needed",
     async () => {
       const { code, stderr } = await gpubox(gateway, "up", "--yes");
       expect(code).toBe(1);
@@ -133,7 +133,7 @@ needs("docker", "pulumi")("a gateway stack over another box", () => {
   );
 
   test(
-    "a request goes through both gateways, on both protocols, and to a server in a container of others",
+    "a request goes through both gateways, on both protocols, and to a server in a foreign container",
     async () => {
       const set = await shell(
         `pulumi stack init ${TWO.stack} --secrets-provider passphrase && printf %s ${boxKey} | pulumi config set --secret gpubox:oneKey --stack ${TWO.stack}`,
@@ -168,7 +168,7 @@ needs("docker", "pulumi")("a gateway stack over another box", () => {
   );
 
   test(
-    "neither the network of others nor who is on it is drift",
+    "neither the foreign network nor its containers are drift",
     async () => {
       for (const project of [box, gateway]) {
         const { code, stdout } = await gpubox(project, "drift");
@@ -203,7 +203,7 @@ needs("docker", "pulumi")("a gateway stack over another box", () => {
   );
 
   test(
-    "the network of others stays when the box goes",
+    "the foreign network stays when the box goes",
     async () => {
       const { code, stderr } = await gpubox(gateway, "down", "--yes");
       expect([code, stderr]).toEqual([0, ""]);

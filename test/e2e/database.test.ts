@@ -164,7 +164,7 @@ needs("docker")("the database guards its data", () => {
   );
 
   test(
-    "a first start that was killed half-way is begun anew",
+    "a first start that was killed halfway starts again",
     async () => {
       await run("docker", ["rm", "-f", NAME]);
       await run("docker", ["volume", "rm", "-f", NAME]);
@@ -189,7 +189,7 @@ needs("docker")("the database guards its data", () => {
   );
 
   test(
-    "a volume of the first versions, where the gateway's role was the superuser, keeps all and the role loses its rights",
+    "a volume of the first versions, where the gateway's role was the superuser, keeps its data, and the role loses its rights",
     async () => {
       await run("docker", ["rm", "-f", NAME]);
       const objects = `CREATE SCHEMA more; CREATE TYPE kind AS ENUM ('a'); CREATE DOMAIN word AS text;

@@ -51,7 +51,7 @@ describeLocks("engines on one device", () => {
   );
 
   test(
-    "a backend that is killed while it loads leaves its turn to the next one at once",
+    "a backend that is killed while it loads passes its turn to the next one at once",
     async () => {
       await lab.start("a", { devices: ["0"], loadSeconds: 600 });
       await lab.until("a", "loading");

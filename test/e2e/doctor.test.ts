@@ -16,7 +16,7 @@ const now = () => new Date().toISOString();
 const PARTS: Record<string, string> = {
   gateway: "gateway: The gateway ",
   "backend-tiny": "model: Model tiny: its server ",
-  "valve-tiny": "model: Model tiny: the valve before its server ",
+  "valve-tiny": "model: Model tiny: the valve in front of its server ",
   cache: "redis: Redis ",
   database: "postgres: Postgres ",
   edge: "edge: The edge ",
@@ -135,7 +135,7 @@ needs("docker", "pulumi")("the doctor of a box in which something goes wrong", (
   );
 
   test(
-    "tells of a restart that Docker did for want of memory, until somebody starts the container anew",
+    "reports a restart by Docker after a lack of memory, until somebody starts the container again",
     async () => {
       const valve = ward.name("valve-tiny");
       const runs = () => docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", valve);
@@ -159,7 +159,7 @@ needs("docker", "pulumi")("the doctor of a box in which something goes wrong", (
   );
 
   test(
-    "tells of a restart that Docker did for a process that was killed from within",
+    "reports a restart by Docker after a process was killed inside the container",
     async () => {
       const server = ward.name("backend-tiny");
       await run("docker", ["exec", server, "sh", "-c", "kill -9 -1"]);
@@ -181,7 +181,7 @@ needs("docker", "pulumi")("the doctor of a box in which something goes wrong", (
   );
 
   test(
-    "is not to blame for what it asks itself",
+    "does not count its own requests",
     async () => {
       const since = now();
       await docker("pause", ...(await gateways()));

@@ -149,7 +149,7 @@ needs("docker", "pulumi")("drift of a box", () => {
   );
 
   test(
-    "in settings, rights and files is found, each for itself, and repaired by `up`",
+    "in settings, rights and files is found, item by item, and repaired by `up`",
     async () => {
       const own = `${gateways[0]}`;
       const directory = path("gateway", await generation());
@@ -199,7 +199,7 @@ needs("docker", "pulumi")("drift of a box", () => {
         },
         {
           ...{ kind: "file", subject: () => path("edge", "haproxy.cfg"), affects: "all clients" },
-          what: /holds something else than planned/,
+          what: /has other content than planned/,
           change: async () => appendFileSync(path("edge", "haproxy.cfg"), "# by hand\n"),
         },
         {
@@ -219,7 +219,7 @@ needs("docker", "pulumi")("drift of a box", () => {
         },
         {
           ...{ kind: "file", subject: () => path("valve-tiny", "extra.cfg"), affects: "clients of tiny" },
-          what: /is not of the box/,
+          what: /does not belong to the box/,
           change: async () => writeFileSync(path("valve-tiny", "extra.cfg"), ""),
         },
         {
@@ -246,7 +246,7 @@ needs("docker", "pulumi")("drift of a box", () => {
   );
 
   test(
-    "in what is there at all is found, each for itself, and repaired by `up` or by what the report says",
+    "in missing and foreign things is found, item by item, and repaired by `up` or as the report says",
     async () => {
       const [gone, kept] = gateways as [string, string];
       await findAndRepair([
@@ -322,7 +322,7 @@ needs("docker", "pulumi")("drift of a box", () => {
           kind: "guest",
           subject: () => GUEST,
           affects: "whoever trusts the box's networks",
-          what: new RegExp(`which is not of the box, is on gpubox-${STACK}-data`),
+          what: new RegExp(`which does not belong to the box, is on gpubox-${STACK}-data`),
           change: () =>
             docker(
               ...["run", "--detach", "--init", "--name", GUEST, "--network", `${PREFIX}-data`],

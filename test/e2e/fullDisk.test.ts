@@ -102,7 +102,7 @@ needs(
   );
 
   test(
-    "is no hindrance any more once there is room",
+    "does not matter any more once there is room",
     async () => {
       rmSync(ballast());
       const up = await pulumi("up", "--yes", "--skip-preview");

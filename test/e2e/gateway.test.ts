@@ -107,7 +107,7 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
   );
 
   test(
-    "a model whose key is wrong is refused with the reason, and what served before serves on",
+    "a model whose key is wrong is refused with the reason, and what served before keeps serving",
     async () => {
       await inShell(
         project,
@@ -128,7 +128,7 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
     5 * MINUTE,
   );
 
-  test("without keys a client of this host needs none, and a web page of another host is turned away", async () => {
+  test("without keys a client of this host needs none, and a web page of another host is refused", async () => {
     expect((await ask(`${project.endpoint}/v1/models`)).status).toBe(200);
     expect((await ask(`${project.endpoint}/v1/models`, { origin: "https://evil.example" })).status).toBe(403);
   });

@@ -107,12 +107,12 @@ needs("docker")("a gateway that runs elsewhere", () => {
     2 * MINUTE,
   );
 
-  test("a profile that is none is refused with those that there are", async () => {
+  test("an unknown profile is refused with the known ones", async () => {
     const said = await gpubox(project, "gateway-config", "--profile", "stateles");
     expect([said.code, said.stderr]).toEqual([
       2,
       "error: option '--profile <profile>' argument 'stateles' is invalid. Allowed choices are stateful, stateless.\n" +
-        "Add --help to see how it is used.\n",
+        "Add --help to see the usage.\n",
     ]);
   });
 });

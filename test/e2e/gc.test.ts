@@ -70,7 +70,7 @@ needs("docker")("gpubox gc", () => {
   }, MINUTE);
 
   test(
-    "lists with sizes what neither the present config nor a rollback needs, and removes nothing by itself",
+    "lists with sizes what neither the present config nor a rollback needs, and removes nothing without --yes",
     async () => {
       const listed = await gc("--json");
       // With --json, what people read goes to standard error.
@@ -118,7 +118,7 @@ needs("docker")("gpubox gc", () => {
       writeFileSync(join(recorded("second"), "stack.yaml"), "config: { gpubox:modles: {} }");
       const { code, stderr } = await gc();
       expect(code).toBe(1);
-      expect(stderr).toContain(`Nobody can say what generation second of the stack ${STACK} needs`);
+      expect(stderr).toContain(`It is unknown what generation second of the stack ${STACK} needs`);
     },
     MINUTE,
   );

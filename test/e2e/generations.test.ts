@@ -104,7 +104,7 @@ needs("docker", "pulumi")("generations of a gateway", () => {
   );
 
   test(
-    "the master key is rotated as a generation, and the previous one is good while the config names it",
+    "the master key is rotated as a generation, and the previous one is valid while the config names it",
     async () => {
       const old = key;
       key = "sk-rotated-0123456789abcdefghijkl";
@@ -129,7 +129,7 @@ needs("docker", "pulumi")("generations of a gateway", () => {
   );
 
   test(
-    "another wait at the valve is taken by a reload, and a new port of the edge is announced",
+    "a reload applies another wait at the valve, and a new port of the edge is announced",
     async () => {
       const before = await containersOf(STACK);
       edit((config) => {
@@ -197,7 +197,7 @@ needs("docker", "pulumi")("generations of a gateway", () => {
   );
 
   test(
-    "a rollback serves the generation before, and the stack config is what it was then",
+    "a rollback serves the previous generation and restores its stack config",
     async () => {
       edit((config) => {
         (config["gpubox:models"]!.tiny as Record<string, unknown>).aliases = ["regretted"];

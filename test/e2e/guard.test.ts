@@ -81,7 +81,7 @@ needs("docker")("a gateway with the real LiteLLM", () => {
     expect(await gateway.seen()).toEqual({ asked: [], canary: [] });
   });
 
-  test("takes a form that says what the API defines", async () => {
+  test("accepts a form with what the API defines", async () => {
     const answer = await gateway.ask("/v1/audio/transcriptions", form({ language: "en", temperature: "0" }));
     expect([answer.status, (await answer.json()) as unknown]).toEqual([
       200,
@@ -104,7 +104,7 @@ needs("docker")("a gateway with the real LiteLLM", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("hands what an engine takes on to it, and leaves out what nobody defines", async () => {
+  test("passes on what an engine accepts, and leaves out what nobody defines", async () => {
     const extras = {
       top_k: 7,
       min_p: 0.1,
@@ -190,7 +190,7 @@ needs("docker")("a gateway with the real LiteLLM", () => {
     expect(JSON.stringify(asked)).not.toContain("Bearer x");
   });
 
-  test("takes no body with an answer that a server keeps", async () => {
+  test("accepts no body that refers to an answer which a server keeps", async () => {
     const answer = await gateway.ask("/v1/responses/resp_x/cancel", { custom_llm_provider: "oobabooga" });
     expect([answer.status, (await answer.json()) as unknown]).toEqual([
       400,

@@ -27,7 +27,7 @@ needs("docker")("the trajectory log in front of the guard", () => {
     return [answer.status, await answer.text()];
   }
 
-  test("has what the client sent, also what the guard left out", async () => {
+  test("has what the client sent, including what the guard left out", async () => {
     const [status] = await ask("left-out", { colour: "blue" });
     const line = await lineOf("left-out");
     expect([status, line.outcome, line.told]).toEqual([200, "ok", true]);

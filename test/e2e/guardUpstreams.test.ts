@@ -57,7 +57,7 @@ needs("docker")("a gateway with the real LiteLLM, before a server that breaks it
       }
     });
 
-    test("has sent nobody to the canary", async () => {
+    test("has sent no request to the canary", async () => {
       const { asked: first, canary } = await gateway.seen();
       expect(canary).toEqual([]);
       expect(first.length).toBeGreaterThan(10);
@@ -65,7 +65,7 @@ needs("docker")("a gateway with the real LiteLLM, before a server that breaks it
   });
 
   describe.each(["cut", "line"])("a stream that is %s", (way) => {
-    test.each(pairs(STREAMED))("of %s by %s looks cut", async (path, provider) => {
+    test.each(pairs(STREAMED))("of %s by %s looks truncated", async (path, provider) => {
       const text = await stream(path, `${provider}-${way}`);
       expect(text).toMatch(/one/);
       expect(text).not.toContain('"finish_reason":"stop"');
@@ -90,7 +90,7 @@ needs("docker")("a gateway with the real LiteLLM, before a server that breaks it
   // With a finish_reason and no [DONE], as some servers end; with [DONE] and no finish_reason, as others do.
   describe.each(["whole", "undone", "bare"])("a stream that is %s", (way) => {
     test.each(pairs(way === "bare" ? { "/v1/chat/completions": ["plain", "openai"] } : STREAMED))(
-      "of %s by %s is passed on as whole",
+      "of %s by %s is passed on as complete",
       async (path, provider) => {
         const text = await stream(path, `${provider}-${way}`);
         const end =
@@ -117,7 +117,7 @@ needs("docker")("a gateway with the real LiteLLM, before a server that breaks it
       return text;
     }
 
-    test("read a whole answer and fail on a cut one", async () => {
+    test("read a complete answer and fail on a truncated one", async () => {
       await expect(chat("whole")).resolves.toBe("one two");
       await expect(chat("cut")).rejects.toThrow(OpenAI.APIError);
       const message = (way: string) =>

@@ -42,7 +42,7 @@ describeLab("master keys at the edge", () => {
   }, MINUTE);
   afterAll(() => lab.close(), MINUTE);
 
-  test("without a rotation keys pass as they are", async () => {
+  test("without a rotation keys pass unchanged", async () => {
     expect(await statuses(PREVIOUS_KEY)).toBe(200);
     expect(await statuses(MASTER_KEY)).toBe(401);
   });
@@ -104,7 +104,7 @@ describeLab("master keys at the edge", () => {
     expect(await status({ key: null })).toBe(401);
   });
 
-  test("where only master keys are valid no other reaches the gateway", async () => {
+  test("when only master keys are valid, no other key reaches the gateway", async () => {
     lab.writeEdge({ keys: "master", secrets: { masterKey: MASTER_KEY, previousMasterKey: PREVIOUS_KEY } });
     expect((await lab.reload()).code).toBe(0);
     const { status, json } = await ask(lab.clientPort, "/v1/models", { key: "sk-other" });

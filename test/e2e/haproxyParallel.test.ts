@@ -46,7 +46,7 @@ describeLab("a valve with a limit of requests at a time", () => {
     expect((await post()).status).toBe(200);
   });
 
-  test("of five that come at once, two are served", async () => {
+  test("of five simultaneous requests, two are served", async () => {
     expect(await together(lab, 5)).toEqual([200, 200, 429, 429, 429]);
   });
 
@@ -67,7 +67,7 @@ describeLab("an edge with a limit of requests at a time", () => {
   }, MINUTE);
   afterAll(() => lab.close(), MINUTE);
 
-  test("answers 429 to those above it; what is no inference does not count", async () => {
+  test("answers 429 to those above it; requests other than inference do not count", async () => {
     const streams = together(lab, MOST);
     await full(lab, "edge");
     expect((await ask(lab.clientPort, "/v1/embeddings", { method: "POST" })).status).toBe(429);
@@ -76,7 +76,7 @@ describeLab("an edge with a limit of requests at a time", () => {
     expect(await streams).toEqual([200, 200]);
   });
 
-  test("of five that come at once, two are served", async () => {
+  test("of five simultaneous requests, two are served", async () => {
     expect(await together(lab, 5)).toEqual([200, 200, 429, 429, 429]);
   });
 });

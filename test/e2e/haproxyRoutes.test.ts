@@ -57,7 +57,7 @@ describeLab("the edge's routes and hosts", () => {
     "/mcp-rest/test",
     "/V1/MODELS",
     "/openapi.json",
-  ])("clients do not reach %s, and read where it is", async (path) => {
+  ])("clients do not reach %s, and learn where it is", async (path) => {
     const { status, headers, json } = await client(path);
     expect([status, headers["content-type"]]).toEqual([404, "application/json"]);
     expect(json.error).toEqual({
@@ -138,7 +138,7 @@ describeLab("the edge's routes and hosts", () => {
     expect(await askRaw(lab.clientPort, "GET /v1/models HTTP/1.0\r\n\r\n")).toMatch(/ 421 /);
   });
 
-  test("what clients claim about themselves does not reach the gateway", async () => {
+  test("clients' claims about themselves do not reach the gateway", async () => {
     const claims = {
       "X-Forwarded-For": "1.2.3.4",
       "X-Forwarded-Host": "evil",

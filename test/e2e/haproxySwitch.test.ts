@@ -39,7 +39,7 @@ describeLab("the edge's switch between gateways", () => {
     expect(await file()).toEqual(["server s1 a:4000"]);
   });
 
-  test("switching to what serves changes nothing", async () => {
+  test("switching to the serving gateway changes nothing", async () => {
     // All but the time since its last change and the state of the check that may be running.
     const slot = async () => {
       const row = (await lab.runtime("@1 show servers state gateways")).match(/^.* s1 .*$/m)![0].split(" ");
@@ -74,7 +74,7 @@ describeLab("the edge's switch between gateways", () => {
     MINUTE,
   );
 
-  test("requests of the gateway before are counted until they are done", async () => {
+  test("requests of the previous gateway are counted until they are done", async () => {
     const old = stream(lab.clientPort, 6);
     await eventually(async () => (await lab.status())[0] === "s2 b serving 1");
     await lab.switch("a");
@@ -94,7 +94,7 @@ describeLab("the edge's switch between gateways", () => {
   });
 
   test(
-    "a gateway that does not come up leaves everything as it was",
+    "a gateway that does not come up changes nothing",
     async () => {
       const before = await file();
       const load = shortRequests(lab.clientPort, 1, pause(6000, "the load runs across it"));
@@ -111,7 +111,7 @@ describeLab("the edge's switch between gateways", () => {
   );
 
   test(
-    "a gateway that runs but is not well is not switched to",
+    "the edge does not switch to an unhealthy gateway",
     async () => {
       await lab.exec("b", "touch", "/tmp/unwell");
       const { code, stderr } = await lab.switch("b");
@@ -131,7 +131,7 @@ describeLab("the edge's switch between gateways", () => {
     expect([code, stderr]).toEqual([1, message]);
   });
 
-  test("it repairs a running state that is not what the file says, and a file that is not what runs", async () => {
+  test("it repairs a running state that differs from the file, and the other way round", async () => {
     await lab.runtime("@1 set server gateways/s1 state maint");
     expect(await lab.status()).toEqual([]);
     expect((await lab.switch("a")).code).toBe(0);
@@ -143,7 +143,7 @@ describeLab("the edge's switch between gateways", () => {
   });
 
   test(
-    "after a restart the edge serves what served before, whatever it was first started with",
+    "after a restart the edge serves what served before, whatever its first start named",
     async () => {
       expect((await lab.switch("b")).code).toBe(0);
       const before = await file();
@@ -238,7 +238,7 @@ describeLab("the edge's switch between gateways", () => {
   );
 
   test(
-    "a request that kills its gateway again is given up, not sent around for ever",
+    "a request that kills its gateway again is given up instead of being sent around for ever",
     async () => {
       expect((await lab.switch("b")).code).toBe(0);
       const answer = ask(lab.clientPort, "/v1/chat/completions?die=1", { method: "POST", body: "{}" });

@@ -6,7 +6,7 @@ import { describeLab, eventually, Lab } from "./haproxy/lab";
 const MINUTE = 60_000;
 const HOLD_SECONDS = 3;
 
-describeLab("a valve before a backend", () => {
+describeLab("a valve in front of a backend", () => {
   const lab = new Lab();
   const post = (query = "") =>
     ask(lab.clientPort, `/v1/chat/completions${query}`, { method: "POST", body: "{}" });
@@ -35,7 +35,7 @@ describeLab("a valve before a backend", () => {
     agent.destroy();
   });
 
-  test("an error of the backend passes as it is", async () => {
+  test("an error of the backend passes unchanged", async () => {
     expect([(await post("?status=400")).status, (await post("?status=500")).status]).toEqual([400, 500]);
   });
 
@@ -64,7 +64,7 @@ describeLab("a valve before a backend", () => {
   );
 
   test(
-    "a request whose backend stays away is told which model and why, within the bound",
+    "a request whose backend stays away learns which model and why, within the time limit",
     async () => {
       await lab.docker("kill", lab.name("model"));
       for (const when of ["just died", "long gone"]) {
@@ -93,7 +93,7 @@ describeLab("a valve before a backend", () => {
   );
 
   test(
-    "a backend that is not well gets nothing until it is",
+    "an unhealthy backend gets nothing until it is healthy",
     async () => {
       await lab.exec("model", "touch", "/tmp/unwell");
       await eventually(async () => (await post()).status === 503);
@@ -106,7 +106,7 @@ describeLab("a valve before a backend", () => {
   );
 
   test(
-    "draining lets the running request finish, takes no new one, and ends when it is undone",
+    "draining lets the running request finish, accepts no new one, and ends when it is undone",
     async () => {
       const drain = (...args: string[]) => lab.exec("valve", "bash", "/etc/gpubox/drain.sh", ...args);
       const running = post("?silent=8");
@@ -123,7 +123,7 @@ describeLab("a valve before a backend", () => {
     MINUTE,
   );
 
-  test("what a slot says in place of its model becomes a 503 that names both, and the model's own errors pass", async () => {
+  test("a slot's own answer in place of its model becomes a 503 that names both, and the model's own errors pass", async () => {
     lab.writeValve("model", { model: "tiny", holdSeconds: HOLD_SECONDS, slot: "big" });
     expect((await lab.reload("valve")).stdout).toBe("reloaded\n");
     const reasons = {

@@ -92,7 +92,7 @@ ip route add ${METADATA} via 10.92.0.2`);
     expect(ask(`gpubox-${STACK}-edge`, "host.docker.internal", 11434)).toBe("canary");
   });
 
-  test("leaves containers of others alone", () => {
+  test("leaves foreign containers alone", () => {
     expect([ask("others", gateway("others"), 8081), ask("others", METADATA, 80)]).toEqual([
       "canary",
       "canary",
@@ -100,7 +100,7 @@ ip route add ${METADATA} via 10.92.0.2`);
   });
 
   test(
-    "needs nothing the second time, and the rules hold after Docker has started anew",
+    "needs nothing the second time, and the rules survive a restart of Docker",
     async () => {
       expect(await prepare()).toEqual([]);
       host.console("kill $(cat /var/run/docker.pid); while [ -e /var/run/docker.pid ]; do sleep 0.2; done");
@@ -111,7 +111,7 @@ ip route add ${METADATA} via 10.92.0.2`);
   );
 
   test(
-    "takes in a network without a name of ours, and a port that the stack's file names since",
+    "includes a network without one of our names, and a port added to the stack's file",
     async () => {
       network(`gpubox-${STACK}-models`, "--internal");
       expect(ask(`gpubox-${STACK}-models`, gateway(`gpubox-${STACK}-models`), 8081)).toBe("canary");
@@ -128,7 +128,7 @@ ip route add ${METADATA} via 10.92.0.2`);
   );
 
   test(
-    "shows what it takes back, and is then as it was",
+    "shows what it removes, and then leaves the host as it was",
     async () => {
       expect(await prepare("--remove")).toEqual(["firewall"]);
       expect(ask(`gpubox-${STACK}-edge`, METADATA, 80)).toBe("canary");

@@ -113,7 +113,7 @@ describeWithEngine("images from a real registry", () => {
     2 * MINUTES,
   );
 
-  test("an image that is there is used without a word to any registry", async () => {
+  test("a present image is used without contacting any registry", async () => {
     const images = await resolved();
     expect(images.edge?.source).toBe("digest");
     expect(lines).toEqual([]);
@@ -153,7 +153,7 @@ describeWithEngine("images from a real registry", () => {
     2 * MINUTES,
   );
 
-  test("a tag that an answering registry does not have is an error, and no reason to build instead", async () => {
+  test("a tag that an answering registry does not have is an error and not a reason to build", async () => {
     const path = join(dir, "images", "official.json");
     const official = readFileSync(path, "utf8");
     writeFileSync(path, official.replace(/"tag":"1"/, '"tag":"9"'));

@@ -180,7 +180,7 @@ describeWithEngine("images from the recipes", () => {
     );
 
     test(
-      "it wants its key where one is set, and closes UI and slots where it is told to",
+      "it requires its key when one is set, and closes UI and slots when told to",
       async () => {
         const url = await serve("--api-key", "k1,k2", "--no-webui", "--no-slots", "--metrics");
         await healthy(`${url}/health`);

@@ -134,7 +134,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   );
 
   test(
-    "have a log each, complete, and none has a line of another or of the box's gateway",
+    "each have a complete log, without a line of another job or of the box's gateway",
     async () => {
       const models = async (folder: string) => {
         const lines: TrajectoryLine[] = await linesOf([folder], {}, 1000);
@@ -155,7 +155,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
     2 * MINUTE,
   );
 
-  test("keep what they are made of in a folder that only their owner reads, and no key in Docker", async () => {
+  test("keep their files in a folder that only their owner can read, and no key in Docker", async () => {
     const folder = jobFolder(project, "local");
     for (const file of readdirSync(folder).filter((name) => !["log", "edge"].includes(name)))
       expect([file, (statSync(join(folder, file)).mode & 0o777).toString(8)]).toEqual([file, "600"]);
@@ -169,7 +169,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
     );
   });
 
-  test("are told by their state, their memory and where their things lie", async () => {
+  test("are listed with their state, memory and folders", async () => {
     const listed = JSON.parse((await job("list", "--json")).stdout) as Record<string, unknown>[];
     expect(listed).toEqual([
       expect.objectContaining({ job: "local", state: "running", memoryMiB: expect.any(Number) }),
@@ -183,7 +183,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   });
 
   test.each<[string, string, RegExp, string[]]>([
-    ["a job that runs already", "remote", /^error: The job remote is there already \(running\)\.$/m, []],
+    ["a job that runs already", "remote", /^error: The job remote exists already \(running\)\.$/m, []],
     [
       "a name that is no safe path",
       "remote",
@@ -233,7 +233,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   );
 
   test(
-    "are refused where another program has the port, or the template is no YAML",
+    "are refused when another program uses the port, or the template is not YAML",
     async () => {
       const other = createServer();
       await new Promise<void>((resolve) => other.listen(PORT + 16, "127.0.0.1", resolve));
@@ -314,7 +314,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   );
 
   test(
-    "finish a stream when they are stopped, log it, and nothing else is touched",
+    "finish a stream when they are stopped, log it, and touch nothing else",
     async () => {
       const { rest } = await longStream(client("remote", PORT + 10, "echo"), 8);
       const before = await startTimes(STACK);
@@ -410,7 +410,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   );
 
   test(
-    "end by prune once they are past their lifetime, and others do not",
+    "end by prune only when their lifetime is over",
     async () => {
       await mustStart("short");
       const before = await startTimes(STACK);
@@ -429,7 +429,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   );
 
   test(
-    "are declared by harnesses in code, several runs at once, each in a folder of its own",
+    "can be declared in code by harnesses, several runs at once, each in its own folder",
     async () => {
       const artifacts = join(project.dir, "runs");
       mkdirSync(artifacts);
@@ -467,7 +467,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   );
 
   test(
-    "come back when the host does, as they were",
+    "come back unchanged when the host does",
     async () => {
       // What a reboot does to a container: it is killed without being stopped, and Docker starts it again.
       const name = `gpubox-${STACK}-job-local`;

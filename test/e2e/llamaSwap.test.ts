@@ -88,12 +88,12 @@ needs("llama-swap", "the image gpubox/llamacpp")("models that share a slot", () 
   }, MINUTE);
   afterAll(() => lab.close(), MINUTE);
 
-  test("none is loaded before somebody asks", async () => {
+  test("no model is loaded before the first request", async () => {
     expect(await loaded()).toEqual([]);
   });
 
   test(
-    "a request loads its model, and one to the other takes the slot over",
+    "a request loads its model, and a request for the other one takes over the slot",
     async () => {
       expect(await ask("one")).toBe("this is one");
       expect(await loaded()).toEqual(["one"]);
@@ -113,7 +113,7 @@ needs("llama-swap", "the image gpubox/llamacpp")("models that share a slot", () 
   );
 
   test(
-    "a model that nobody asks is unloaded, and its server is gone",
+    "an idle model is unloaded, and its server is gone",
     async () => {
       await ask("one");
       await eventually(async () => (await loaded()).length === 0, "nothing is loaded");

@@ -138,7 +138,7 @@ needs("docker", "pulumi")("models of llama.cpp", () => {
   testEyesAndVectors(reached, (tokens) => expect(tokens).toBe(IMAGE_TOKENS));
 
   test(
-    "a server that is killed while it loads comes back by itself, and the request that waited is answered",
+    "a server that is killed while it loads comes back by itself, and the waiting request is answered",
     async () => {
       const { "backend-tools": backend, "valve-tools": valve } = await containersOf(STACK);
       const inspect = (field: string) => output("docker", ["inspect", "--format", `{{${field}}}`, backend!]);
@@ -168,7 +168,7 @@ needs("docker", "pulumi")("models of llama.cpp", () => {
   );
 
   test(
-    "a model's file that does not exist fails `up` with its path, and what served goes on",
+    "a model's file that does not exist fails `up` with its path, and what served keeps serving",
     async () => {
       const before = await containersOf(STACK);
       const up = await upWith("lost", { model: `file://${folder}/lost.gguf`, memoryMiB: 512 });
@@ -183,7 +183,7 @@ needs("docker", "pulumi")("models of llama.cpp", () => {
   );
 
   test(
-    "a server that is killed for lack of memory fails `up` in these words, and what served goes on",
+    "a server that is killed for lack of memory fails `up` with that reason, and what served keeps serving",
     async () => {
       const before = await containersOf(STACK);
       const model = onHost("giant", { context: SLOW_CONTEXT });

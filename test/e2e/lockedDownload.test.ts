@@ -109,7 +109,7 @@ needs("docker", "pulumi")("a locked, gated model of a hub", () => {
   );
 
   test(
-    "is downloaded while the old one serves; a download that is killed fails `up`, and the old one serves on",
+    "is downloaded while the old one serves; a killed download fails `up`, and the old one keeps serving",
     async () => {
       const before = await backend();
       const watch = setInterval(() => (seen.argv += commandLines()), 100);
@@ -137,7 +137,7 @@ needs("docker", "pulumi")("a locked, gated model of a hub", () => {
       await output("docker", ["kill", id]);
       const result = await up;
       expect(result.code).not.toBe(0);
-      expect(said(result)).toContain("what served before goes on serving");
+      expect(said(result)).toContain("What served before keeps serving");
       // Pulumi shows a failed step's command: that has to leave room for the reason.
       const shown = /error: exit status 137: running (.*)/.exec(result.stdout)?.[1] ?? "";
       expect([shown.includes(`gpubox.weights=${REPO}`), shown.length < 400]).toEqual([true, true]);
@@ -148,7 +148,7 @@ needs("docker", "pulumi")("a locked, gated model of a hub", () => {
   );
 
   test(
-    "goes on where it was cut, tells bytes, speed and time left, and only then takes the old one's place",
+    "continues where it stopped, shows bytes, speed and time left, and only then replaces the old one",
     async () => {
       const before = await backend();
       // As they come: the engine remembers a few hundred events only, and health checks make many.
@@ -176,7 +176,7 @@ needs("docker", "pulumi")("a locked, gated model of a hub", () => {
   );
 
   test(
-    "its token is found nowhere: no command line, inspect, log, state, file on the host, preview or output",
+    "its token appears nowhere: no command line, inspect, log, state, file on the host, preview or output",
     async () => {
       const { inspect, logs } = await engineTexts(STACK);
       const preview = await shell(`pulumi preview --stack ${STACK} --diff --show-sames`);

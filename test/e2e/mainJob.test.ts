@@ -30,7 +30,7 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
   const seenArgv: string[] = [];
 
   beforeAll(() => {
-    project = makeProject(STACK, PORT);
+    project = makeProject(STACK, PORT, {}, { program: "sources" });
   });
   afterAll(() => removeProject(project));
 
@@ -136,7 +136,7 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
   );
 
   test(
-    "a config with mistakes is refused at preview without a stack trace, and the box serves on",
+    "a config with mistakes is refused at preview without a stack trace, and the box keeps serving",
     async () => {
       const good = readFileSync(join(project.dir, "Pulumi.e2e.yaml"), "utf8");
       editStack(project, (config: Record<string, { tiny: { engine: string } }>) => {
@@ -160,7 +160,7 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
   );
 
   test(
-    "down takes containers and networks away and keeps the database's volume until it is named",
+    "down removes containers and networks and keeps the database's volume until it is named",
     async () => {
       const down = await gpubox(project, "down");
       expect(down.code).toBe(0);
@@ -195,7 +195,7 @@ needs("docker")("the main job, through Compose", () => {
   );
 
   test(
-    "its secrets lie in a file of its owner only, and nowhere in the Compose file, inspect or logs",
+    "its secrets are in a file that only the owner can read, and not in the Compose file, inspect or logs",
     async () => {
       const path = join(project.dir, ".gpubox", `secrets.${COMPOSE.stack}.json`);
       expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -220,7 +220,7 @@ needs("docker")("the main job, through Compose", () => {
   );
 
   test(
-    "a config with mistakes is refused with exit code 1, and the box serves on",
+    "a config with mistakes is refused with exit code 1, and the box keeps serving",
     async () => {
       editStack(project, (config: Record<string, { port: number | string }>) => {
         config["gpubox:gateway"]!.port = "four thousand";
@@ -236,7 +236,7 @@ needs("docker")("the main job, through Compose", () => {
   );
 
   test(
-    "goes again, and the host is nobody's then",
+    "is removed, and the host belongs to nobody afterwards",
     async () => {
       editStack(project, (config: Record<string, { port: number | string }>) => {
         config["gpubox:gateway"]!.port = COMPOSE.port;

@@ -36,7 +36,7 @@ needs("docker", "pulumi")("a model that people start", () => {
   }, 20 * MINUTE);
   afterAll(() => removeProject(project), MINUTE);
 
-  test("is made and routed by up, but not started", async () => {
+  test("is created and routed by up, but not started", async () => {
     expect(await inspect("{{.State.Status}}")).toBe("created");
     expect(await modelsAt(project.endpoint, "none")).toEqual(["giant"]);
   });
@@ -70,7 +70,7 @@ needs("docker", "pulumi")("a model that people start", () => {
   );
 
   test(
-    "serves after it is started, and neither up nor a preview sees a difference in that",
+    "serves after it is started, and neither up nor a preview counts that as a difference",
     async () => {
       const started = await gpubox(project, "model", "start", "giant");
       expect([started.code, started.stderr]).toEqual([0, ""]);
@@ -88,7 +88,7 @@ needs("docker", "pulumi")("a model that people start", () => {
   );
 
   test(
-    "runs on after a change that replaces its container",
+    "keeps running after a change that replaces its container",
     async () => {
       const id = await inspect("{{.Id}}");
       edit((giant) => {
@@ -127,7 +127,7 @@ needs("docker", "pulumi")("a model that people start", () => {
   );
 
   test(
-    "a start that fails tells the engine's last words",
+    "a failed start shows the engine's last words",
     async () => {
       await run("sh", ["-c", `mv ${project.dataDir}/models/canned-1.gguf ${project.dataDir}/models/away`]);
       const started = await gpubox(project, "model", "start", "giant");
@@ -140,7 +140,7 @@ needs("docker", "pulumi")("a model that people start", () => {
     2 * MINUTE,
   );
 
-  test("a name that is no model is refused with those that are", async () => {
+  test("an unknown name is refused with the names of the models", async () => {
     const { code, stderr } = await gpubox(project, "model", "start", "gaint");
     expect([code, stderr]).toEqual([1, expect.stringContaining("Name one of these: giant.")]);
   });

@@ -128,7 +128,7 @@ needs("docker")("the migration job", () => {
   );
 
   test(
-    "a job that an interrupted `up` left running is waited for",
+    "`up` waits for a job that an interrupted run left behind",
     async () => {
       const left = [
         "run",
@@ -164,7 +164,7 @@ needs("docker")("the migration job", () => {
   );
 
   test(
-    "the gateway's URL opens the database as its role from its own network, and from no other",
+    "the gateway's URL opens the database as its role, and only from its own network",
     async () => {
       const url = renderText(plan.gateway.directory.files["gateway.env"]!.text, testSecrets);
       const word = /^DATABASE_URL='(.*)'$/m.exec(url)?.[1];

@@ -37,7 +37,7 @@ needs("docker", "pulumi")("a gateway image whose migration fails", () => {
   afterAll(() => removeProject(project));
 
   test(
-    "fails `pulumi up` with LiteLLM's reason after a backup, and what served goes on",
+    "fails `pulumi up` with LiteLLM's reason after a backup, and what served keeps serving",
     async () => {
       const before = await containersOf(STACK);
       const up = () =>

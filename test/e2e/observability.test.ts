@@ -123,7 +123,7 @@ needs("docker", "pulumi")("the observability section", () => {
     removeProject(project);
   }, MINUTE);
 
-  test("turning it on replaced the gateway only, and said what there is not", async () => {
+  test("turning it on replaced only the gateway, and said what is missing", async () => {
     const now = await containersOf(STACK);
     expect(changed(before, now).filter((name) => name !== "receiver")).toEqual([
       ...["alertmanager", "gateway", "node-exporter", "postgres-exporter", "prometheus", "redis-exporter"],
@@ -169,7 +169,7 @@ needs("docker", "pulumi")("the observability section", () => {
     MINUTE,
   );
 
-  test("a gateway gives its metrics to nobody without its key, and no port of a client leads there", async () => {
+  test("a gateway shows its metrics only with its key, and no client port leads there", async () => {
     const direct = await output("docker", [
       ...["exec", `gpubox-${STACK}-prometheus`, "sh", "-c"],
       "wget -S -q -O /dev/null http://gateways:4000/metrics/ 2>&1 | grep -m1 HTTP; true",
@@ -182,7 +182,7 @@ needs("docker", "pulumi")("the observability section", () => {
   });
 
   test(
-    "a model that is gone is an alert, and its requests are failures",
+    "a missing model raises an alert, and its requests count as failures",
     async () => {
       const backend = `gpubox-${STACK}-backend-tiny`;
       await output("docker", ["stop", backend]);
@@ -257,7 +257,7 @@ needs("docker", "pulumi")("the observability section", () => {
     });
   });
 
-  test("every metric that a dashboard or a rule names is one that something here gives", async () => {
+  test("every metric that a dashboard or a rule names is one that something here exports", async () => {
     const rules = parse(readFileSync(join(project.dataDir, "prometheus", "rules.yml"), "utf8"));
     const expressions: string[] = [
       ...rules.groups[0].rules.map(({ expr }: { expr: string }) => expr),
@@ -284,7 +284,7 @@ needs("docker", "pulumi")("the observability section", () => {
     MINUTE,
   );
 
-  test("no secret shows in what the engine tells of the containers, nor in Prometheus' own pages", async () => {
+  test("no secret appears in the engine's data on the containers, nor in Prometheus's own pages", async () => {
     const { inspect, logs } = await engineTexts(STACK);
     const pages = await Promise.all(
       ["status/config", "status/flags", "targets"].map(async (page) =>
@@ -300,7 +300,7 @@ needs("docker", "pulumi")("the observability section", () => {
   });
 
   test(
-    "a change is noted, and Prometheus finds the new generation and the new model by itself",
+    "a change is recorded, and Prometheus finds the new generation and the new model by itself",
     async () => {
       const old = await query(PROMETHEUS, "gpubox_change_timestamp_seconds");
       const running = await containersOf(STACK);

@@ -269,7 +269,7 @@ needs("docker")("alert rules, by promtool", () => {
     expect(cases.map(({ alert }) => alert).sort()).toEqual(rules.map(({ alert }) => alert).sort());
   });
 
-  test("Prometheus takes the config, and Alertmanager its own", async () => {
+  test("Prometheus and Alertmanager accept their configs", async () => {
     const config = await promtool("promtool", "check", "config", "/etc/gpubox/prometheus.yml");
     expect(config).toMatchObject({ code: 0, text: expect.stringContaining(`${rules.length} rules found`) });
     expect(await promtool("amtool", "check-config", "/etc/gpubox/alertmanager.yml")).toMatchObject({
@@ -277,7 +277,7 @@ needs("docker")("alert rules, by promtool", () => {
     });
   });
 
-  test("each alert fires when it should, says what and what to do, and not a moment earlier", async () => {
+  test("each alert fires exactly when it should, and says what is wrong and what to do", async () => {
     const tests = cases.map(({ alert, series, fires, quiet, labels = {}, summary }) => {
       const { labels: own, annotations } = rules.find((rule) => rule.alert === alert)!;
       const said = { exp_labels: { ...labels, ...own }, exp_annotations: { summary, fix: annotations.fix } };
@@ -294,7 +294,7 @@ needs("docker")("alert rules, by promtool", () => {
     expect(await check(tests)).toEqual({ code: 0, text: expect.stringContaining("SUCCESS") });
   });
 
-  test("what looks like a reason and is none raises no alert", async () => {
+  test("a false reason raises no alert", async () => {
     const tests = Object.entries(calm).map(([name, series]) => ({
       name,
       interval: "1m",

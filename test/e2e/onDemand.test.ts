@@ -118,7 +118,7 @@ needs(
   }, MINUTE);
 
   test(
-    "a model that had a server of its own joins a slot, and keeps its valve",
+    "a model that had its own server joins a slot, and keeps its valve",
     async () => {
       const before = await containersOf(STACK);
       edit((models) => {
@@ -145,7 +145,7 @@ needs(
   );
 
   test(
-    "one takes the other's place, stays while nobody asks, and an idle one is unloaded",
+    "one replaces the other, stays loaded for a while, and is unloaded when idle",
     async () => {
       expect(await text("one")).toBe("this is one");
       expect(await running()).toEqual({ one: "ready" });
@@ -199,7 +199,7 @@ needs(
     3 * MINUTE,
   );
 
-  test("its key stands in no command line, and the engine tells it nobody", async () => {
+  test("its key is in no command line, and the engine shows it to nobody", async () => {
     const secrets = { backendKey: (await inSlot(SLOT, "cat /etc/gpubox/api-key")).trim() };
     expect(secrets.backendKey).toMatch(/^[0-9a-f]{64}$/);
     const { inspect, logs } = await engineTexts(STACK);
@@ -238,7 +238,7 @@ needs(
       expect([started.code, started.stderr]).toEqual([0, ""]);
       expect(started.stdout).toMatch(
         new RegExp(
-          `^the slot pair answers after \\d+ s\\ntwo is loaded by the first request to it, at http://127\\.0\\.0\\.1:${PORT}\\n$`,
+          `^the slot pair answers after \\d+ s\\ntwo loads at the first request, at http://127\\.0\\.0\\.1:${PORT}\\n$`,
           "m",
         ),
       );
@@ -249,7 +249,7 @@ needs(
   );
 
   test(
-    "a model that cannot be loaded fails its up in words, and the others of its slot serve on",
+    "a model that cannot be loaded fails `up` with the reason, and the others in its slot keep serving",
     async () => {
       edit((models) => {
         models.one!.model = `file://${folder}/absent.gguf`;

@@ -75,7 +75,7 @@ needs("docker", "pulumi")("operations", () => {
     expect(passed.filter((line) => line.startsWith("false"))).toEqual([]);
   });
 
-  test("of a box that was just brought up, the doctor finds nothing wrong, and notes a host without rules", async () => {
+  test("the doctor finds nothing wrong with a new box, and notes a host without rules", async () => {
     const { code, stdout, stderr } = await gpubox(project, "doctor");
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout.split("\n")).toEqual([
@@ -120,7 +120,7 @@ needs("docker", "pulumi")("operations", () => {
     3 * MINUTE,
   );
 
-  test("models status tells what is declared, up, loaded and asked", async () => {
+  test("models status shows what is declared, up, loaded and requested", async () => {
     await ward.chat("tiny", "counted");
     const { code, result } = await verb("models", "status");
     expect(code).toBe(0);
@@ -133,7 +133,7 @@ needs("docker", "pulumi")("operations", () => {
     expect((rows.tiny as unknown as { requestsPerMinute: number }).requestsPerMinute).toBeGreaterThan(0);
   });
 
-  test("logs are of what a person means by a model, and are followed", async () => {
+  test("logs show what belongs to a model, and can be followed", async () => {
     const lines = (await gpubox(project, "logs", "small", "--json")).stdout.trim().split("\n");
     const roles = new Set(lines.map((line) => JSON.parse(line).role));
     expect([...roles].sort()).toEqual(["backend-tiny", "valve-tiny"]);

@@ -86,7 +86,7 @@ needs("docker", "pulumi")("the packed package in an empty folder", () => {
     10 * MINUTE,
   );
 
-  test("its types are what a strict compiler of a user's takes", async () => {
+  test("its types pass a user's strict compiler", async () => {
     writeFileSync(join(project.dir, "uses.ts"), USES);
     const options = ["--noEmit", "--strict", "--target", "es2022", "--module", "nodenext"];
     const types = ["--typeRoots", join(packageDir, "node_modules/@types"), "--types", "node"];
@@ -101,7 +101,7 @@ needs("docker", "pulumi")("the packed package in an empty folder", () => {
   });
 
   test(
-    "brings the project's box up, from a config that was edited",
+    "brings up the project's box from an edited config",
     async () => {
       // Not the box of a person at this machine.
       renameSync(join(project.dir, "Pulumi.dev.yaml"), join(project.dir, `Pulumi.${STACK}.yaml`));
@@ -129,7 +129,7 @@ needs("docker", "pulumi")("the packed package in an empty folder", () => {
   }, 300_000);
 
   test(
-    "adds a model by its config, beside one that goes on as it was",
+    "adds a model by its config, next to one that stays unchanged",
     async () => {
       const before = await containersOf(STACK);
       edit((config) => {
@@ -146,7 +146,7 @@ needs("docker", "pulumi")("the packed package in an empty folder", () => {
   );
 
   test(
-    "takes the box away, and keeps its data until that is named",
+    "removes the box, and keeps its data until it is named",
     async () => {
       const down = JSON.parse(ok(await gpubox("down", "--stack", STACK, "--json")));
       expect(down).toEqual({ stack: STACK, keptVolumes: [`gpubox-${STACK}-database`] });

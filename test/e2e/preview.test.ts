@@ -226,7 +226,7 @@ needs("docker", "pulumi")("what a preview says is what `up` then does", () => {
   );
 
   test(
-    "an `up` that did not finish is told, until one has",
+    "an unfinished `up` is reported until one finishes",
     async () => {
       const before = readFileSync(stackFile(), "utf8");
       const taken = createServer().listen(PORT + 9, "127.0.0.1");
@@ -252,7 +252,7 @@ needs("docker", "pulumi")("what a preview says is what `up` then does", () => {
   );
 
   test(
-    "a secret that is set anew is announced by its name, and its value stands nowhere",
+    "a secret that is set again is announced by name, and its value appears nowhere",
     async () => {
       const value = "sk-another-0123456789abcdefghijkl";
       await shell(`printf ${value} | pulumi config set --secret gpubox:masterKey --stack ${STACK}`);
@@ -272,7 +272,7 @@ needs("docker", "pulumi")("what a preview says is what `up` then does", () => {
   );
 
   test(
-    "another gpubox is seen by what is deployed, though the config is the same",
+    "another version of gpubox shows in what is deployed, although the config is the same",
     async () => {
       const file = "assets/haproxy/health.sh";
       const said = async () => (await preview()).containers.map(({ container }) => container);
@@ -297,7 +297,7 @@ needs("docker", "pulumi")("what a preview says is what `up` then does", () => {
   );
 
   test(
-    "Pulumi's own preview is added where its state is at hand",
+    "Pulumi's own preview is added when its state is available",
     async () => {
       const { stdout } = await gpubox(project, "preview", "--engine");
       expect(stdout).toMatch(/\nPulumi's own preview counts: (\d+ \w+(, )?)+\.\n$/);

@@ -77,14 +77,15 @@ withPulumi("selecting a stack", () => {
     writeFileSync(passphrase, right);
     await make("saltKey");
     writeFileSync(passphrase, "another");
-    await expect(project.select()).rejects.toThrow(refusal);
+    await project.select();
+    await expect(readSecrets(store())).rejects.toThrow(refusal);
   });
 });
 
 withPulumi("secrets", () => {
   const names = ["masterKey", "saltKey", "cachePassword", "databasePassword"] as const;
 
-  test("reach Pulumi through stdin only, and lie nowhere in plain text", async () => {
+  test("reach Pulumi only through stdin, and are nowhere in plain text", async () => {
     await project.select();
     const recorded = join(project.dir, "arguments");
     const wrapper = join(project.dir, "wrapper", "pulumi");
@@ -116,7 +117,7 @@ withPulumi("secrets", () => {
     expect(project.lines).toHaveLength(1);
   });
 
-  test("of the time before the engine are taken over, and the salt stays", async () => {
+  test("from before the engine are moved, and the salt stays", async () => {
     await ensureSecrets({ ...store(), engine: undefined, names, log: project.log });
     const before = await readSecrets({ ...store(), engine: undefined });
     await project.select();
@@ -124,11 +125,11 @@ withPulumi("secrets", () => {
     expect(await readSecrets(store())).toEqual(before);
     expect(existsSync(join(project.dir, ".gpubox", `secrets.${project.stack}.json`))).toBe(false);
     expect(project.lines.slice(1)).toEqual([
-      `  took the secrets of .gpubox/secrets.${project.stack}.json over into Pulumi.${project.stack}.yaml`,
+      `  moved the secrets of .gpubox/secrets.${project.stack}.json to Pulumi.${project.stack}.yaml`,
     ]);
   });
 
-  test("that file and config give differently are refused, and both stay", async () => {
+  test("with different values in file and config are refused, and both stay", async () => {
     await project.select();
     await ensureSecrets({ ...store(), names: ["saltKey"], log: project.log });
     const file = join(project.dir, ".gpubox", `secrets.${project.stack}.json`);

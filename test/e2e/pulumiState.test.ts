@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { UserError } from "../../platform/process";
 import { restoreCheckpoint } from "../../platform/pulumi/checkpoint";
 import { pulumiEnv } from "../../platform/pulumi/engine";
-import { clearDeadLock, removeOrphans, resolvePending } from "../../platform/pulumi/state";
+import { clearDeadLock, readState, removeOrphans, resolvePending } from "../../platform/pulumi/state";
 import { orSkip } from "../support/needs";
 import { SCRATCH, ScratchProject, withPulumi } from "../support/scratchProject";
 import { until } from "../support/wait";
@@ -62,7 +62,7 @@ withPulumi("a run that was killed", () => {
       }
   });
 
-  test("is refused by its pid while it lives, forgotten once it is dead, and the next `up` converges", async () => {
+  test("is refused with its pid while it runs, forgotten once it is dead, and the next `up` converges", async () => {
     await expect(clearDeadLock(state())).rejects.toMatchObject({
       what: expect.stringMatching(
         `^Another run holds the stack "${project.stack}": process ${child.pid} of .+, since .+\\.$`,
@@ -81,7 +81,7 @@ withPulumi("a run that was killed", () => {
     await resolvePending(state());
     expect(await pending()).toEqual([]);
     expect(project.lines).toEqual([
-      "  cleared the lock of an earlier run that ended before its time",
+      "  cleared the lock of an earlier run that was killed",
       "  forgot the interrupted create of slow",
     ]);
 
@@ -105,7 +105,7 @@ withPulumi("a run that was killed", () => {
     await expect(clearDeadLock(state())).rejects.toThrow(
       new UserError(
         `ada@not-${hostname()} (process 1) holds the stack "${project.stack}" since 2026-01-01T00:00:00Z.`,
-        `Wait until it ends; if it is gone for sure, type \`pulumi cancel --stack ${project.stack}\`.`,
+        `Wait until it ends. If you are sure that it is gone, type \`pulumi cancel --stack ${project.stack}\`.`,
       ),
     );
     expect(existsSync(file)).toBe(true);
@@ -197,7 +197,8 @@ withDocker("what a killed run left on the host", () => {
     cli("network", "create", "--label", label, `${prefix}-orphan`);
     cli("volume", "create", "--label", label, `${prefix}-data`);
 
-    await removeOrphans({ ...state(), docker, prefix });
+    const { resources } = await readState(state());
+    await removeOrphans({ ...state(), docker, prefix, resources });
     expect(project.lines).toEqual([
       `  removed the container ${prefix}-orphan, which the stack's state does not know`,
       `  removed the network ${prefix}-orphan, which the stack's state does not know`,

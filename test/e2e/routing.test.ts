@@ -203,7 +203,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
   });
 
   describe("routing", () => {
-    test("least-busy sends to the instance that is idle", async () => {
+    test("least-busy prefers the idle instance", async () => {
       const long = chat("pair", fresh("sleep 8"));
       let busy = "";
       await eventually(async () => {
@@ -216,17 +216,14 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
       expect((await long).status).toBe(200);
     });
 
-    test.each(["shaky", "shaky-alias"])(
-      "a failure of %s is answered by the fallback that is declared",
-      async (name) => {
-        // The stub fails by a word that only shaky is told: the fallback gets the same question.
-        const { status, json } = await chat(name, fresh("only shaky: status 500"));
-        expect([status, json]).toMatchObject([200, { choices: [{ message: { content: "said by safe" } }] }]);
-        expect([await requests("shaky"), await requests("safe")]).toEqual([1, 1]);
-      },
-    );
+    test.each(["shaky", "shaky-alias"])("the declared fallback answers a failure of %s", async (name) => {
+      // The stub fails by a word that only shaky is told: the fallback gets the same question.
+      const { status, json } = await chat(name, fresh("only shaky: status 500"));
+      expect([status, json]).toMatchObject([200, { choices: [{ message: { content: "said by safe" } }] }]);
+      expect([await requests("shaky"), await requests("safe")]).toEqual([1, 1]);
+    });
 
-    test("where none is declared, the client learns of it at once and nobody else is asked", async () => {
+    test("without a fallback the client gets the failure at once and nobody else is asked", async () => {
       const { status, text } = await chat("brittle", fresh("status 500"));
       expect(status).toBe(500);
       expect(text).toContain("brittle was told so");
@@ -235,7 +232,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
     });
 
     test.each([404, 401, 500])(
-      "a request that its server refuses with %i keeps nobody else from a model",
+      "a request that its server refuses with %i blocks the model for nobody else",
       async (code) => {
         const refused = await together(4, () => chat("brittle", fresh(`status ${code}`)));
         expect(refused.map(({ status }) => status)).toEqual(Array(4).fill(code));
@@ -299,7 +296,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
     }
 
     test(
-      "are closed to clients but for those of inference, with the master key too",
+      "are closed to clients except for inference, even with the master key",
       async () => {
         const outside = routes.filter(({ path }) => !OPEN.test(path));
         const found = await statuses(project.endpoint, outside, { authorization: `Bearer ${key}` });
@@ -371,7 +368,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
   });
 
   describe("the official SDKs", () => {
-    test("openai in TypeScript: whole, streamed, with a parameter of its own, with a wrong key", async () => {
+    test("openai in TypeScript: whole, streamed, with an own parameter, with a wrong key", async () => {
       const client = new OpenAI({ baseURL: `${project.endpoint}/v1`, apiKey: key, maxRetries: 0 });
       const messages = [{ role: "user" as const, content: fresh() }];
       const body = { model: "plain", messages, top_k: 7, prompt_cache_key: "session-1" };

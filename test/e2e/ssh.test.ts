@@ -167,7 +167,7 @@ needs(
   );
 
   test(
-    "is not needed by a preview, which says that it went without",
+    "is not needed for a preview, which says so",
     async () => {
       edit(laptop, sections({}, { docker: "ssh://ops@gpu1.invalid" }));
       try {
@@ -215,7 +215,7 @@ needs(
   );
 
   test(
-    "is well for doctor, until somebody takes a rule of the firewall away; prepare brings it back",
+    "is healthy for doctor until somebody removes a firewall rule, which prepare restores",
     async () => {
       const rows = async () => {
         const said = JSON.parse((await gpubox(laptop, "doctor", "--json")).stdout) as {
@@ -237,7 +237,7 @@ needs(
   );
 
   test(
-    "shows twenty things that somebody changed by hand there, each for itself, and the next up makes them as planned again",
+    "shows each of twenty changes that somebody made by hand, and the next up repairs them",
     async () => {
       const drift = async () => {
         const { code, stdout, stderr } = await gpubox(laptop, "drift", "--json");
@@ -308,7 +308,7 @@ needs(
   );
 
   test(
-    "goes on serving when the connection is lost in the middle of a change, and the next up finishes it",
+    "keeps serving when the connection is lost in the middle of a change, and the next up finishes it",
     async () => {
       edit(laptop, sections({ aliases: ["second-name"] }));
       const changing = gpubox(laptop, "up");
@@ -318,7 +318,7 @@ needs(
       host.cutConnections();
       const cut = await changing;
       expect(cut.code).toBe(1);
-      expect(cut.stdout + cut.stderr).toContain("what served before goes on serving");
+      expect(cut.stdout + cut.stderr).toContain("What served before keeps serving");
       expect(ask("tiny")).toMatch(/ 200$/);
       const again = await gpubox(laptop, "up");
       expect(again.code === 0 ? "" : again.stdout + again.stderr).toBe("");
@@ -444,7 +444,7 @@ needs(
   // Jest runs a block after the tests beside it: the first checkout has lost its box here.
   describe("that another checkout takes over, and says so", () => {
     test(
-      "is that one's from then on, refused to the first, and moves to another directory where that is meant",
+      "then belongs to that checkout, refuses the first one, and moves to another directory on demand",
       async () => {
         const other = checkout();
         const up = await gpubox(other, "up", "--take-over");

@@ -20,7 +20,7 @@ needs("docker", SSHD)("the connection to a host", () => {
   afterEach(() => host.remove());
 
   test(
-    "is made anew when the line was lost without a word, which the connection itself does not notice",
+    "is opened again after a silent loss, which the connection itself does not notice",
     async () => {
       expect(await host.connect()).toBeUndefined();
       const [before] = host.clients();
@@ -34,7 +34,7 @@ needs("docker", SSHD)("the connection to a host", () => {
   );
 
   test(
-    "is made by whoever connects, never by a command that only uses it: that one has no way to the engine",
+    "is never opened by a command that only uses it, because that one would lack the engine's socket",
     async () => {
       expect(await host.connect()).toBeUndefined();
       host.signal("KILL");
@@ -47,7 +47,7 @@ needs("docker", SSHD)("the connection to a host", () => {
   );
 
   test(
-    "is one, also when four commands make it at once, and a command that died at it holds nobody up",
+    "stays a single one when four commands open it at once, and a command that died meanwhile blocks nobody",
     async () => {
       expect(await host.connect()).toBeUndefined();
       host.ssh("-O", "exit", "127.0.0.1");
@@ -63,12 +63,12 @@ needs("docker", SSHD)("the connection to a host", () => {
   );
 
   test(
-    "that sshd keeps from the engine's socket is not taken for an engine that is down",
+    "without access to the engine's socket is not reported as an engine that is down",
     async () => {
       await host.stop();
       await host.start("AllowStreamLocalForwarding=no");
       expect(await host.connect()).toEqual({
-        what: expect.stringContaining("but not through SSH: sshd does not pass its socket on."),
+        what: expect.stringContaining("but not through SSH: sshd does not forward its socket."),
         fix: expect.stringContaining("Write AllowStreamLocalForwarding yes in /etc/ssh/sshd_config there"),
       });
     },
@@ -76,7 +76,7 @@ needs("docker", SSHD)("the connection to a host", () => {
   );
 
   test(
-    "is not used for a stack whose box runs on this machine, until that is said to be meant",
+    "is not used for a stack whose box runs on this machine, until the user confirms the move",
     async () => {
       const image = `gpubox/test-here:${process.pid}`;
       const name = `gpubox-${STACK}-edge`;

@@ -89,7 +89,7 @@ describeFiles("own certificate files", () => {
     expect((await ask(lab.clientPort, "/v1/models", { tls: asAdmin })).status).toBe(421);
   });
 
-  test("the key is readable by root and the edge's group only, and by the edge not writable", async () => {
+  test("only root and the edge's group can read the key, and the edge cannot write it", async () => {
     const { stdout } = await lab.exec(
       "certificates",
       "stat",
@@ -103,7 +103,7 @@ describeFiles("own certificate files", () => {
   });
 
   test(
-    "renewed files are taken while eight streams run, over HTTP/1.1 and HTTP/2: nothing is lost",
+    "renewed files are loaded while eight streams run, over HTTP/1.1 and HTTP/2: nothing is lost",
     async () => {
       const before = (await handshake(lab.clientPort)).serial;
       const next = makeCertificate({ names: NAMES, by: authority });
@@ -142,7 +142,7 @@ describeFiles("own certificate files", () => {
     2 * MINUTE,
   );
 
-  test("Prometheus is told the end of the certificate that is served, also after a reload for another reason", async () => {
+  test("Prometheus gets the expiry of the certificate that is served, also after a reload for another reason", async () => {
     const told = async () => {
       const script =
         "exec 3<>/dev/tcp/127.0.0.1/4004; printf 'GET /certificate HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3";
@@ -219,7 +219,7 @@ describeAcme("certificates by ACME", () => {
   }, 2 * MINUTE);
   afterAll(() => lab.close(), MINUTE);
 
-  test("without a certificate the edge runs and lets nobody in", async () => {
+  test("without a certificate the edge runs but admits nobody", async () => {
     expect(await handshake(lab.clientPort)).toEqual({ error: expect.any(String) });
     expect((await ask(lab.adminPort, "/key/list")).status).toBe(200);
   });

@@ -72,13 +72,13 @@ needs(
   }, MINUTE);
 
   test(
-    "`up` gets a certificate by ACME, and asks the box as clients do",
+    "`up` gets a certificate by ACME, and tests the box as clients use it",
     async () => {
       const up = await gpubox(project, "up", "--yes");
       expect(up.stderr).toBe("");
       exports = exportsIn(up.stdout);
       expect(up.stdout).toMatch(
-        / {2}ok {4}certificate {3}for box\.test, until \d{4}-\d\d-\d\d, by Pebble.*which this machine does not know/,
+        / {2}ok {4}certificate {3}for box\.test, until \d{4}-\d\d-\d\d, by Pebble.*which this machine does not trust/,
       );
       expect(up.stdout).toContain(`The box serves at https://${HOST}:${PORT}`);
       const { serial } = await seen();
@@ -91,7 +91,7 @@ needs(
   );
 
   test(
-    "the same stack takes own files from then on; their key is nowhere in the state",
+    "the same stack switches to its own files, whose key is nowhere in the state",
     async () => {
       const dir = join(project.dir, "pem");
       mkdirSync(dir, { mode: 0o700 });
@@ -125,7 +125,7 @@ needs(
   );
 
   test(
-    "and secrets in the end: a key that is not the certificate's is refused at preview, the right one is served",
+    "and finally to secrets: preview refuses another certificate's key, and the right one is served",
     async () => {
       edit((gateway) => {
         gateway.tls = { certificate: { secret: "tlsCertificate" }, key: { secret: "tlsKey" } };

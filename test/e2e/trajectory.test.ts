@@ -147,7 +147,7 @@ needs("docker", "pulumi")("the trajectory log of a box with two gateways", () =>
   });
 
   test(
-    "has each of a thousand calls once, as it went: talks with tools, images, errors, clients that hang up",
+    "has each of a thousand calls once, unchanged: talks with tools, images, errors, clients that hang up",
     async () => {
       const repeat = <T>(count: number, job: (index: number) => T) =>
         Array.from({ length: count }, (_, i) => job(i));
@@ -220,7 +220,7 @@ needs("docker", "pulumi")("the trajectory log of a box with two gateways", () =>
     10 * MINUTE,
   );
 
-  test("has the calls of a conversation in their order", async () => {
+  test("has the calls of a conversation in order", async () => {
     const shown = await finals();
     for (const { conversation } of clients.talks) {
       const own = shown.filter(({ session_id }) => session_id === conversation);
@@ -232,7 +232,7 @@ needs("docker", "pulumi")("the trajectory log of a box with two gateways", () =>
   });
 
   test(
-    "converts to the lists that the clients hold",
+    "converts to the clients' own lists",
     async () => {
       const out = join(folder, "lists");
       const { stdout } = await trajectory("convert", "--json", "--out", out);

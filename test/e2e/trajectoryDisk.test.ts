@@ -97,7 +97,7 @@ needs("docker", "pulumi")("a gateway whose log is on a disk that fills up", () =
   }, 2 * MINUTE);
 
   test(
-    "goes on with `continue`, says so, and writes everything once there is room",
+    "continues with `continue`, says so, and writes everything once there is room",
     async () => {
       await askMany(4);
       const before = await checkUntil(({ open, missing }) => open === 0 && missing.length === 0);
@@ -149,7 +149,7 @@ needs("docker", "pulumi")("a gateway whose log is on a disk that fills up", () =
   );
 
   test(
-    "takes no request with `refuse` until there is room, and tells both protocols why",
+    "accepts no request with `refuse` until there is room, and says why in both protocols",
     async () => {
       editStack(project, (config) => {
         Object.assign(config["gpubox:gateway"]!, { trajectories: { onLogFailure: "refuse" } });

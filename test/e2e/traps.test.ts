@@ -50,7 +50,7 @@ needs("docker", "pulumi")("traps of the providers", () => {
   );
 
   test(
-    "a changed health check is a replacement and not a silent no-op",
+    "a changed health check replaces the container instead of being ignored silently",
     async () => {
       const before = await containersOf(STACK);
       editTiny((tiny) => {
@@ -92,7 +92,7 @@ needs("docker", "pulumi")("traps of the providers", () => {
   );
 
   test(
-    "a backend that never gets healthy fails every `up` until it is mended, and the old gateway serves on",
+    "a backend that never gets healthy fails every `up` until it is repaired, and the old gateway keeps serving",
     async () => {
       const before = await containersOf(STACK);
       editTiny((tiny) => {
@@ -186,7 +186,7 @@ needs("docker", "pulumi")("traps of the providers", () => {
     5 * MINUTE,
   );
 
-  test("nobody but root and its container's group can read a file of the box, but model files and whose box it is", async () => {
+  test("nobody but root and its container's group can read a file of the box, except model files and the owner file", async () => {
     const find = ["find", project.dataDir, "-type", "f", "-readable"];
     const nobody = await run("setpriv", ["--reuid=12345", "--regid=12345", "--clear-groups", ...find]);
     const readable = nobody.stdout.split("\n").filter(Boolean).sort();

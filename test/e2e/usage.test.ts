@@ -56,7 +56,7 @@ needs("docker")("a stack's spend and keys", () => {
   });
   afterAll(() => removeProject(project));
 
-  test("are told by model, key and day of the last 30 days, from LiteLLM's own sums", async () => {
+  test("are listed by model, key and day of the last 30 days, from LiteLLM's own sums", async () => {
     const { code, stdout } = await gpubox(project, "usage", "--json");
     const row = (
       name: string,
@@ -90,7 +90,7 @@ needs("docker")("a stack's spend and keys", () => {
     });
   });
 
-  test("are told to people as a table, since the day that they name", async () => {
+  test("are a table for people, since the day that they name", async () => {
     const { stdout } = await gpubox(project, "usage", "--since", day(0), "--by", "key");
     expect(stdout).toBe(`spend of keys since ${day(0)}, UTC
 
@@ -101,7 +101,7 @@ needs("docker")("a stack's spend and keys", () => {
     expect(JSON.parse(all.stdout).key[0]).toMatchObject({ name: "by hand", usd: 100 });
   });
 
-  test("know what each declared key has left, which are missing, and which others made, and show no key", async () => {
+  test("show what each declared key has left, which keys are missing, and which others made, but no key", async () => {
     const { code, stdout } = await gpubox(project, "keys", "--json");
     expect(stdout).not.toContain("PLANTED");
     expect({ code, keys: JSON.parse(stdout) }).toEqual({
@@ -137,12 +137,12 @@ needs("docker")("a stack's spend and keys", () => {
         "bob               expired                  0.0000                               2026-01-01",
         "carol             missing                  0.0000",
         "by hand           undeclared               0.5000",
-        "Keys are missing in the database: `gpubox keys --repair` makes them, or says why not.",
+        "Keys are missing in the database: `gpubox keys --repair` creates them, or says why it cannot.",
       ],
     });
   });
 
-  test("are asked for in words that a command explains, and in no others", async () => {
+  test("accept only values that the help explains", async () => {
     const [usage, keys, by, since] = await Promise.all([
       gpubox(project, "usage", "--help"),
       gpubox(project, "keys", "--help"),
@@ -154,15 +154,15 @@ needs("docker")("a stack's spend and keys", () => {
       "Usage: gpubox keys",
     ]);
     expect(by).toMatchObject({ code: 2, stderr: expect.stringContaining("argument 'user' is invalid") });
-    expect(since).toMatchObject({ code: 1, stderr: expect.stringContaining('"1 month" is no time.') });
+    expect(since).toMatchObject({ code: 1, stderr: expect.stringContaining('"1 month" is not a time.') });
   });
 
-  test("of a database without LiteLLM's tables are refused with the reason", async () => {
+  test("from a database without LiteLLM's tables are refused with the reason", async () => {
     await gatewaySql(project.plan, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
     const { code, stderr } = await gpubox(project, "usage");
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: expect.stringContaining("The database holds none of LiteLLM's tables."),
+      stderr: expect.stringContaining("The database has none of LiteLLM's tables."),
     });
   });
 });

@@ -72,7 +72,7 @@ needs("the image gpubox/gateway")("the download of a model's weights", () => {
   }, MINUTE);
 
   test(
-    "a download that is cut again and again goes on where it was, and is whole at the end",
+    "a download that breaks again and again continues where it was, and is complete at the end",
     async () => {
       const { code, stdout } = await download({ repo: "cut/model" });
       expect([code, readFileSync(path("cut/model")).equals(content)]).toEqual([0, true]);
@@ -112,7 +112,7 @@ needs("the image gpubox/gateway")("the download of a model's weights", () => {
   );
 
   test(
-    "another content than the lock file's is refused and removed",
+    "content that differs from the lock file is refused and removed",
     async () => {
       const { code, stderr } = await download({ repo: "good/other", sha256: "0".repeat(64) });
       expect([code, existsSync(path("good/other")), existsSync(`${path("good/other")}.part`)]).toEqual([
@@ -143,7 +143,7 @@ needs("the image gpubox/gateway")("the download of a model's weights", () => {
   );
 
   test(
-    "a gated model says which token is missing, and comes with it",
+    "a gated model names the missing token, and downloads with it",
     async () => {
       const without = await download({ repo: "gated/model" });
       expect([without.code, without.stderr]).toEqual([
@@ -248,7 +248,7 @@ needs("the image gpubox/gateway")("the download of a model's weights", () => {
   });
 
   test(
-    "progress is told, a second download waits for the first, and the token shows nowhere",
+    "progress is shown, a second download waits for the first, and the token appears nowhere",
     async () => {
       const first = download({ repo: "slow/model", token: TOKEN });
       const filter = "label=gpubox.weights=slow/model";

@@ -3,9 +3,9 @@ import { blows } from "./blows";
 import type { LoadBox } from "./box";
 import { changes } from "./changes";
 import type { Tally } from "./client";
-import { type Outcome, type Scene, Skipped } from "./scene";
+import type { Outcome, Scene } from "./scene";
 
-/** Every scene by its name, in the order in which they are played. */
+/** Every scene by its name, in playing order. */
 export const scenes: Record<string, Scene> = { ...changes, ...blows };
 
 /** A played scene. */
@@ -14,11 +14,10 @@ export interface Row {
   title: string;
   tally?: Tally;
   outcome: Outcome;
-  /** `skipped` is neither: the box cannot do it yet. */
-  verdict: "passed" | "FAILED" | "skipped";
+  verdict: "passed" | "FAILED";
 }
 
-/** Plays one scene under load. A scene that breaks is a failed row and no exception. */
+/** Plays one scene under load. A scene that throws becomes a failed row. */
 export async function play(box: LoadBox, name: string): Promise<Row> {
   const scene = scenes[name];
   if (!scene) throw new Error(`there is no scene ${name}: ${Object.keys(scenes).join(", ")}`);
@@ -41,10 +40,9 @@ export async function play(box: LoadBox, name: string): Promise<Row> {
     return { name, title, tally, outcome, verdict: "FAILED" };
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
-    const skipped = error instanceof Skipped;
-    const note = skipped ? words : `${words}; logs in ${await box.keepLogs(name)}`;
+    const note = `${words}; logs in ${await box.keepLogs(name)}`;
     await box.recall(memory);
-    return { name, title, tally, outcome: { ...outcome, note }, verdict: skipped ? "skipped" : "FAILED" };
+    return { name, title, tally, outcome: { ...outcome, note }, verdict: "FAILED" };
   }
 }
 
@@ -53,7 +51,7 @@ function holds({ bar }: Scene, { failed, cut, wrong }: Tally): boolean {
   return failed + cut + wrong > 0 === (bar === "honest");
 }
 
-/** The rows as a Markdown table, and below it what is to be said about single ones. */
+/** The rows as a Markdown table, and the notes on single scenes below it. */
 export function table(rows: Row[]): string {
   const head = [
     "scene",

@@ -28,9 +28,6 @@ export interface Scene {
   restore?: (box: LoadBox) => Promise<void>;
 }
 
-/** Thrown by a scene that this version of gpubox cannot play. */
-export class Skipped extends Error {}
-
 /** A good change: `up` succeeds, the edge moves, and one generation is left. */
 export async function goodChange(box: LoadBox, edit: (config: Sections) => void): Promise<Outcome> {
   const change = await box.change(edit);

@@ -28,13 +28,13 @@ needs("docker", "pulumi")("a box that changes under load", () => {
     const defaults = { protocol: "openai" as const, model: "echo", streamed: true, nonce: "n1x", chunks: 8 };
     return exchange(target, { ...defaults, interval: 0.1, ...question });
   };
-  describe("the load counts itself honest", () => {
-    test.each(PROTOCOLS)("%s: a whole answer is none of the losses, plain and streamed", async (protocol) => {
+  describe("the load counts honestly", () => {
+    test.each(PROTOCOLS)("%s: a complete answer is no loss, plain and streamed", async (protocol) => {
       expect((await ask({ protocol })).kind).toBe("ok");
       expect((await ask({ protocol, streamed: false })).kind).toBe("ok");
     });
 
-    test.each(PROTOCOLS)("%s: each fault of a stream is seen as what it is", async (protocol) => {
+    test.each(PROTOCOLS)("%s: each fault of a stream is recognised", async (protocol) => {
       const faults = ["lose", "double", "foreign", "cut", "fake"] as const;
       const kinds = await Promise.all(
         faults.map(async (fault) => [fault, (await ask({ protocol, fault })).kind]),

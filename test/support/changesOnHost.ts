@@ -51,11 +51,11 @@ export function changesOfWhatIsThere({ prefix, stack, data, gateway, generation 
     },
     { does: `docker pause ${backend}`, subject: backend, says: /is paused/ },
     { does: `docker network connect bridge ${gateway}`, subject: gateway, says: /networks: has also bridge/ },
-    file((path) => `echo '# by hand' >> ${path}`, "edge/haproxy.cfg", /holds something else than planned/),
+    file((path) => `echo '# by hand' >> ${path}`, "edge/haproxy.cfg", /has other content than planned/),
     file((path) => `rm ${path}`, "edge/hold.lua", /is missing/),
     file((path) => `chmod 0666 ${path}`, "valve-tiny/haproxy.cfg", /has mode 666 instead of 640/),
     file((path) => `ln -sf /bin/true ${path}`, "valve-tiny/health.sh", /is a link and not a plain file/),
-    file((path) => `touch ${path}`, "valve-tiny/extra.cfg", /is not of the box/),
+    file((path) => `touch ${path}`, "valve-tiny/extra.cfg", /does not belong to the box/),
     file(
       (path) => `chown 1000:1000 ${path}`,
       `gateway/${generation}/config.yaml`,

@@ -106,7 +106,7 @@ export const BOX_CASES: Case[] = [
     "a valve that is down",
     "model",
     with_("valve-tiny", { state: "exited", exitCode: 0 }),
-    "Model tiny: the valve before its server was stopped (status 0).",
+    "Model tiny: the valve in front of its server was stopped (status 0).",
     up,
   ],
   ["Redis stopped", "redis", with_("cache", { state: "exited" }), "Redis was stopped (status 0).", up],
@@ -218,7 +218,7 @@ export const BOX_CASES: Case[] = [
     "a changed master key",
     "key",
     { ...healthy, listed: { status: 401 } },
-    "The box does not know the master key of the stack config: it was changed since.",
+    "The box does not accept the master key of the stack config, which changed since the last `up`.",
     /gpubox up/,
   ],
   [
@@ -246,7 +246,7 @@ export const BOX_CASES: Case[] = [
     "a queue",
     "slow",
     { ...healthy, valves: { ...healthy.valves, tiny: { status: "UP", running: 9, held: 0 } } },
-    "Requests queue: tiny has 9 and works on 2 at a time.",
+    "Requests queue: tiny has 9 and handles 2 at a time.",
     /cache.ttlSeconds.*instance/,
   ],
   [

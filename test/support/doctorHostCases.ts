@@ -18,7 +18,7 @@ export const HOST_CASES: Case[] = [
     "a clock that is behind",
     "clock",
     remote({ aheadSeconds: -90 }),
-    "The host's clock is 90 s behind this machine's, and no NTP keeps it.",
+    "The host's clock is 90 s behind this machine's, and NTP does not keep it.",
     /set-ntp true/,
   ],
   [
@@ -32,7 +32,7 @@ export const HOST_CASES: Case[] = [
     "a host that lost a rule",
     "prepared",
     remote({ steps: ["start Docker, now and at boot"] }),
-    "The host is not as a prepared one: start Docker, now and at boot.",
+    "The host is not fully prepared. Missing: start Docker, now and at boot.",
     /gpubox host prepare --stack test/,
   ],
   [
@@ -40,9 +40,9 @@ export const HOST_CASES: Case[] = [
     "firewall",
     {
       ...healthy,
-      host: { ...healthy.host, firewall: ["INPUT: refuse what the box's containers ask of the host"] },
+      host: { ...healthy.host, firewall: ["INPUT: refuse connections of the box's containers to the host"] },
     },
-    /^This machine lets the box's containers reach its own ports and metadata addresses; missing is: INPUT: refuse/,
+    /^This machine lets the box's containers reach its own ports and metadata addresses. Missing: INPUT: refuse/,
     /gpubox host prepare --stack test/,
   ],
   [

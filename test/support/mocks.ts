@@ -35,8 +35,12 @@ export function nameOf(urn: string): string {
   return urn.split("::").at(-1) ?? "";
 }
 
-/** Runs a program against mocks and returns everything that it registered, once all of it is. */
-export async function registered(program: () => pulumi.Resource): Promise<Registered[]> {
+/**
+ * Runs a program against mocks and returns everything that it registered, once all of it is.
+ *
+ * @param isPreview true: the program is told that nothing will change
+ */
+export async function registered(program: () => unknown, isPreview = false): Promise<Registered[]> {
   await pulumi.runtime.setMocks(
     {
       newResource: (args) => ({ id: `${args.name}-id`, state: { name: args.name, ...args.inputs } }),
@@ -44,7 +48,7 @@ export async function registered(program: () => pulumi.Resource): Promise<Regist
     },
     "gpubox",
     "test",
-    false,
+    isPreview,
   );
   const found: Registered[] = [];
   const monitor = pulumi.runtime.getMonitor() as unknown as Monitor;

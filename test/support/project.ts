@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { type RunResult, run } from "../../platform/process";
@@ -19,20 +19,48 @@ export interface TestProject {
   env: Record<string, string | undefined>;
 }
 
+/** What a test's project is made of. */
+export interface Parts {
+  program?: "bundled" | "sources";
+  gateway?: "litellm" | "stub";
+}
+
+/** The program, and what an index.ts imports. */
+const BUNDLES = ["dist/gpubox.cjs", "dist/index.cjs"];
+
 /** Stacks of this test file so far: a second project of one is another checkout beside its box. */
 const made = new Set<string>();
 
-/** Makes the copy and its stack config. `port` and the next one have to be free. */
-export function makeProject(stack: string, port: number, config: Record<string, unknown> = {}): TestProject {
+/**
+ * Makes the copy and its stack config. `port` and the next one have to be free.
+ *
+ * @param gateway `stub`: a stand-in that is ready at once, where LiteLLM is not the subject. Default: `litellm`.
+ * @param program `bundled`: the stack runs what the package brings, as a user's own repository does. `sources`: it runs the
+ *   checkout's own index.ts, which takes 1.5 s of CPU longer at each `up` and preview. Default: `bundled`.
+ */
+export function makeProject(
+  stack: string,
+  port: number,
+  config: Record<string, unknown> = {},
+  { program = "bundled", gateway = "litellm" }: Parts = {},
+): TestProject {
   const dir = scratch(stack);
   const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: packageDir });
   bundleIfStale();
-  for (const file of [...files.stdout.toString().split("\n").filter(Boolean), "dist/gpubox.cjs"]) {
+  for (const file of [...files.stdout.toString().split("\n").filter(Boolean), ...BUNDLES]) {
     mkdirSync(dirname(join(dir, file)), { recursive: true });
     // With its time, by which the program knows that its bundle is fresh.
     cpSync(join(packageDir, file), join(dir, file), { preserveTimestamps: true });
   }
   symlinkSync(join(packageDir, "node_modules"), join(dir, "node_modules"));
+  if (gateway === "stub") {
+    rmSync(join(dir, "images/gateway"), { recursive: true });
+    cpSync(join(packageDir, "test/support/stubGateway"), join(dir, "images/gateway"), { recursive: true });
+  }
+  if (program === "bundled") {
+    const index = readFileSync(join(dir, "templates/project/index.ts"), "utf8");
+    writeFileSync(join(dir, "index.ts"), index.replace('"gpubox"', '"./dist/index.cjs"'));
+  }
   const project = {
     dir,
     stack,

@@ -1,16 +1,16 @@
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 
-/** Where bytes are sent to. */
+/** Where to send bytes. */
 export interface Wire {
   port: number;
   /** Address of this machine. Default: 127.0.0.1. */
   address?: string;
-  /** It speaks TLS; what the client offers by ALPN. */
+  /** The port speaks TLS: the client offers `alpn`. */
   tls?: { alpn: "h2" | "http/1.1"; servername: string };
 }
 
-/** One answer as it came over the wire. */
+/** One parsed answer. */
 export interface RawAnswer {
   status: number;
   /** Lower-case names; the last of several wins. */
@@ -27,11 +27,11 @@ export interface Exchange {
   tookMs: number;
 }
 
-/** A connection, TLS and all. Whatever goes wrong with it ends it. */
+/** Opens a connection, with TLS where `wire` asks for it. Any later error closes it. */
 export function openSocket({ port, address = "127.0.0.1", tls }: Wire): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket: Socket = tls
-      ? // Which certificate it has is not what an attacker cares for.
+      ? // An attacker accepts any certificate.
         connectTls({
           ...{ port, host: address, servername: tls.servername },
           ...{ ALPNProtocols: [tls.alpn], rejectUnauthorized: false },
@@ -48,6 +48,8 @@ export function openSocket({ port, address = "127.0.0.1", tls }: Wire): Promise<
 export interface Patience {
   /** Gives up after this many milliseconds. Default: 20 seconds. */
   limitMs?: number;
+  /** Gives up when no byte follows another for this many milliseconds. */
+  quietMs?: number;
   /** Closes the sending half after the bytes. */
   end?: boolean;
   /** Ends the exchange before the server closes. */
@@ -60,27 +62,63 @@ export interface Patience {
  */
 export async function exchange(
   wire: Wire,
-  bytes: string | string[],
+  bytes: string | (string | Buffer)[],
   patience: Patience = {},
 ): Promise<Exchange> {
   const start = performance.now();
   const socket = await openSocket(wire);
   return new Promise((resolve) => {
     let text = "";
+    let quiet: NodeJS.Timeout | undefined;
     const done = (closed: boolean) => {
       clearTimeout(timer);
+      clearTimeout(quiet);
       socket.destroy();
       resolve({ text, answers: answersIn(text), closed, tookMs: performance.now() - start });
     };
     const timer = setTimeout(() => done(false), patience.limitMs ?? 20_000);
     socket.on("data", (chunk) => {
       text += chunk.toString("latin1");
+      clearTimeout(quiet);
       if (patience.until?.(text)) done(false);
+      else if (patience.quietMs !== undefined) quiet = setTimeout(() => done(false), patience.quietMs);
     });
     socket.on("close", () => done(true));
-    for (const part of [bytes].flat()) socket.write(Buffer.from(part, "latin1"));
+    for (const part of [bytes].flat())
+      socket.write(typeof part === "string" ? Buffer.from(part, "latin1") : part);
     if (patience.end) socket.end();
   });
+}
+
+/** The first answer, with the body's bytes as they came: chunks keep their sizes. */
+export interface UndecodedAnswer {
+  status: number;
+  head: string;
+  body: string;
+  /** Everything the server sent. */
+  text: string;
+}
+
+/**
+ * Sends bytes on a connection that the server may keep open, and reads until the first answer has its announced length or
+ * the server falls silent.
+ */
+export async function sendRaw(wire: Wire, pieces: (string | Buffer)[]): Promise<UndecodedAnswer> {
+  const until = (text: string) => {
+    const { head, body } = split(text);
+    const length = /^content-length: *(\d+)/im.exec(head)?.[1];
+    return length !== undefined && body.length >= Number(length);
+  };
+  const { text } = await exchange(wire, pieces, { limitMs: 8000, quietMs: 1500, until });
+  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1] ?? 0);
+  return { status, ...(text.includes(HEAD_END) ? split(text) : { head: text, body: "" }), text };
+}
+
+const HEAD_END = "\r\n\r\n";
+
+function split(text: string): { head: string; body: string } {
+  const end = text.indexOf(HEAD_END);
+  return end < 0 ? { head: "", body: "" } : { head: text.slice(0, end), body: text.slice(end + 4) };
 }
 
 /** The answers in what a server sent. Without a valid first line the whole text is one answer of status 0. */

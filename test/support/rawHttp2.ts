@@ -1,3 +1,4 @@
+import { connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
 import { openSocket, type Wire } from "./rawHttp";
 
@@ -9,10 +10,10 @@ const END_HEADERS = 4;
 /** Status of the static table's entries 8 to 14. */
 const STATUSES = [200, 204, 206, 304, 400, 404, 500];
 
-/** Header fields in the order in which they are sent; nothing keeps them from being wrong. */
+/** Header fields in sending order. Nothing checks them. */
 export type Fields = [name: string, value: string][];
 
-/** How a stream ended. `status` 0: the server reset it, or closed the connection, without an answer. */
+/** How a stream ended. `status` 0: the server reset it or closed the connection without an answer. */
 export interface H2Answer {
   status: number;
   body: string;
@@ -23,7 +24,7 @@ export class RawH2 {
   private next = 1;
   private buffer = Buffer.alloc(0);
   private readonly streams = new Map<number, { answer: H2Answer; done: (answer: H2Answer) => void }>();
-  /** The server said that it goes, or closed. */
+  /** The server sent GOAWAY or closed the connection. */
   gone = false;
 
   private constructor(private readonly socket: Socket) {
@@ -38,12 +39,12 @@ export class RawH2 {
   static async open(wire: Wire, hello?: Buffer): Promise<RawH2> {
     const client = new RawH2(await openSocket(wire));
     client.socket.write(Buffer.concat([Buffer.from(PREFACE), hello ?? frame(FRAME.settings, 0, 0)]));
-    // A window for whatever comes: answers are small, but many.
+    // One large window: answers are small but many.
     client.socket.write(frame(FRAME.window, 0, 0, Buffer.from([0, 0x7f, 0xff, 0])));
     return client;
   }
 
-  /** One request; its answer once it is whole. `ends` false: its body does not come. */
+  /** Sends a request and resolves with its complete answer. `ends` false: the body never comes. */
   request(fields: Fields, body = "", { limitMs = 20_000, ends = true } = {}): Promise<H2Answer> {
     const id = this.next;
     this.next += 2;
@@ -97,6 +98,50 @@ export class RawH2 {
   }
 }
 
+/**
+ * One request over TLS through Node's own client, which keeps to frame sizes and windows.
+ *
+ * @param body undefined leaves the request open, as an extended CONNECT does
+ */
+export function sendH2(
+  port: number,
+  headers: OutgoingHttpHeaders,
+  body: Buffer | undefined,
+): Promise<{ status: number; text: string; reset: boolean }> {
+  return new Promise((resolve, reject) => {
+    const session = connect(`https://127.0.0.1:${port}`, {
+      rejectUnauthorized: false,
+      servername: "localhost",
+    });
+    session.on("error", reject);
+    const send = () => {
+      const request = session.request({ ":authority": "localhost", ...headers }, { endStream: false });
+      let status = 0;
+      let text = "";
+      let ended = false;
+      const done = () => {
+        session.destroy();
+        resolve({ status, text, reset: !ended });
+      };
+      request.on("response", (answer: IncomingHttpHeaders) => {
+        status = Number(answer[":status"]);
+      });
+      request.on("data", (data: Buffer) => {
+        text += data.toString();
+      });
+      request.on("end", () => {
+        ended = request.rstCode === 0;
+        done();
+      });
+      request.on("error", done);
+      request.on("close", done);
+      if (body) request.end(body);
+    };
+    // Only the server's settings tell whether it accepts an extended CONNECT.
+    session.once("remoteSettings", send);
+  });
+}
+
 function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
@@ -106,7 +151,7 @@ function frame(type: number, flags: number, stream: number, payload: Buffer = Bu
   return Buffer.concat([head, payload]);
 }
 
-/** HPACK in its simplest form: literals that no table keeps. */
+/** HPACK in its simplest form: literals without indexing. */
 function encoded(fields: Fields): Buffer {
   return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]));
 }
@@ -124,7 +169,7 @@ function integer(value: number, most: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
-/** The first field of an answer is its status: an entry of the static table, or three digits that HAProxy writes plainly. */
+/** An answer's first field is its status: an entry of the static table, or three digits that HAProxy writes as plain text. */
 function statusOf(block: Buffer): number {
   const first = block[0] ?? 0;
   if (first & 0x80) return STATUSES[(first & 0x7f) - 8] ?? 0;

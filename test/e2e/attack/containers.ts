@@ -77,7 +77,7 @@ export function containerAttacks(box: () => AttackBox): void {
     }
   });
 
-  test("a backend that was taken over reaches neither gateway, nor edge, nor stores, nor another network", async () => {
+  test("a compromised backend reaches neither gateway, nor edge, nor stores, nor another network", async () => {
     const containers = await own();
     const targets = containers
       .filter(({ Config }) =>

@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { modelPort } from "../../../configs/stack/instances";
 import { output, type RunResult } from "../../../platform/process";
-import { recipeReference } from "../../../platform/stack/recipes";
 import { allocate } from "../../support/allocate";
 import { containersOf, editStack } from "../../support/box";
 import { makeCertificate, type Pair } from "../../support/certificates";
@@ -10,38 +9,21 @@ import { commandLines } from "../../support/leaks";
 import { has } from "../../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../../support/project";
 import { type Exchange, exchange, type Patience, type RawAnswer, type Wire } from "../../support/rawHttp";
-import { until } from "../../support/wait";
+import { CANARY, CANARY_PORTS, type Kept, PROVIDERS, startServer } from "./servers";
 
 export const { stack: STACK, port: PORT } = allocate("attack");
 const BODY_MIB = 2;
-/** What the stack says of bodies, in bytes. */
+/** The stack's limit on a body, in bytes. */
 export const BODY_LIMIT = BODY_MIB * 1024 ** 2;
-/** What the stack says of requests at the same time. */
+/** The stack's limit on parallel requests. */
 export const MOST_AT_ONCE = 100;
 const DIRECT_PORT = PORT + 5;
 const JOB_PORT = PORT + 6;
-/** Compose brings a box up sooner; what Pulumi keeps is looked at where it is there. */
+/** Pulumi where it is installed, because what it keeps may leak too; otherwise Compose. */
 const ENGINE = has("pulumi") ? [] : ["--engine", "compose"];
 export const HOST = "box.test";
 
-/** Where nothing may ever ask. The names of providers lead there too, so that no attack leaves this machine. */
-export const CANARY = "canary.test";
-const PROVIDERS = [
-  ...["api.openai.com", "api.anthropic.com", "inference.baseten.co", "bridge.baseten.co", "openrouter.ai"],
-  ...["api.groq.com", "api.mistral.ai", "api.together.xyz", "api.cohere.com", "api.deepseek.com"],
-  ...["generativelanguage.googleapis.com", "oauth2.googleapis.com", "metadata.google.internal"],
-  ...["sts.amazonaws.com", "bedrock-runtime.us-east-1.amazonaws.com", "login.microsoftonline.com"],
-  ...[
-    "huggingface.co",
-    "api-inference.huggingface.co",
-    "raw.githubusercontent.com",
-    "api.smith.langchain.com",
-  ],
-  ...["cloud.langfuse.com", "us.cloud.langfuse.com", "app.posthog.com", "hooks.slack.com"],
-];
-const CANARY_PORTS = ["80", "443", "3000", "8000", "8080", "11434"];
-
-/** Values that can be found wherever they leak to. */
+/** Secrets that are easy to find wherever they leak. */
 export const planted: Record<string, string> = {
   masterKey: "sk-PLANTED-master-7f3a0c5e9b1d24680ace",
   saltKey: "sk-PLANTED-salt-4be1d90f62a85c3713fb",
@@ -52,24 +34,15 @@ export const planted: Record<string, string> = {
   jobKey: "PLANTED-job-2c94e8f07b5d1a63",
 };
 
-/** A request as the upstream or a canary got it. */
-export interface Kept {
-  port: number;
-  method: string;
-  path: string;
-  headers: Record<string, string>;
-  body: string;
-}
-
 export type Name = "clients" | "admin" | "direct" | "job" | "clients with TLS" | "admin with TLS";
 
-/** A port of the box, and what a client of it has. */
+/** A port of the box, with what its clients know. */
 export interface Listener extends Wire {
   name: Name;
-  /** What `Host` says. */
+  /** Value of `Host`. */
   host: string;
   key: string;
-  /** A model whose server is the upstream. */
+  /** A model that the upstream serves. */
   model: string;
 }
 
@@ -82,20 +55,20 @@ const plain: Listener[] = [
 const tls: Wire["tls"] = { alpn: "http/1.1", servername: HOST };
 const encrypted: Listener[] = [
   { ...plain[0]!, name: "clients with TLS", host: HOST, tls },
-  // The address is known once there is an engine.
+  // `encrypt` fills in the address.
   { ...plain[1]!, name: "admin with TLS", host: HOST, tls },
 ];
 
 export const PLAIN = plain.map(({ name }) => name);
 export const ENCRYPTED = encrypted.map(({ name }) => name);
 
-/** What a request is made of, as an attacker would have it. */
+/** A request as an attacker builds it. */
 export interface Attempt {
   method?: string;
   path: string;
-  /** Fields as they are sent. Host, the key and `Connection: close` are there already. */
+  /** Header lines as sent, besides Host, the key and `Connection: close`. */
   headers?: string[];
-  /** Leaves Host and the key out. */
+  /** Leaves out Host and the key. */
   bare?: boolean;
   body?: string;
 }
@@ -104,7 +77,7 @@ export interface Attempt {
 export class AttackBox {
   /** Command lines of all processes while `up` ran. */
   readonly seenArgv: string[] = [];
-  /** What `up` said. */
+  /** Output of each `up` and `job start`. */
   readonly said: RunResult[] = [];
   readonly began = new Date().toISOString();
   private running: Record<string, string> = {};
@@ -121,7 +94,7 @@ export class AttackBox {
     const project = makeProject(STACK, PORT, {
       gateway: {
         ...{ port: PORT, drainTimeout: 5, trajectories: true, hosts: [HOST] },
-        // What is refused once is not worth another try.
+        // A retry would only repeat the refusal.
         routing: { retries: 0 },
         limits: {
           maxParallel: MOST_AT_ONCE,
@@ -138,7 +111,7 @@ export class AttackBox {
           parallel: 1,
           ctxSize: 8192,
         },
-        // Its server is the upstream, at the valve's other side.
+        // The upstream stands in for its server, behind the valve.
         bent: {
           ...{ engine: "llamacpp", model: "canned", memoryMiB: 512, start: "manual" },
           expose: { port: DIRECT_PORT, key: { secret: "directKey" } },
@@ -160,14 +133,20 @@ export class AttackBox {
       const argv: string[] = [];
       const up = await watched(argv, () => gpubox(project, "up", "--yes", ...ENGINE));
       if (up.code !== 0) throw new Error(`up: ${up.stdout}${up.stderr}`);
-      const upstream = await serve(project, "upstream", [modelPort("bent"), 8000].map(String), []);
-      // Compose starts it like the others.
+      const upstream = await startServer(
+        project,
+        STACK,
+        "upstream",
+        [modelPort("bent"), 8000].map(String),
+        [],
+      );
+      // Compose starts every model, also this one.
       await output("docker", ["stop", `gpubox-${STACK}-backend-bent`]);
       await output("docker", [
         ...["network", "connect", "--alias", "backend-bent"],
         ...[`gpubox-${STACK}-backends`, `gpubox-${STACK}-upstream`],
       ]);
-      const canary = await serve(project, "canary", CANARY_PORTS, [CANARY, ...PROVIDERS]);
+      const canary = await startServer(project, STACK, "canary", CANARY_PORTS, [CANARY, ...PROVIDERS]);
       const box = new AttackBox(project, { upstream, canary }, pair);
       box.seenArgv.push(...argv);
       box.said.push(up);
@@ -186,10 +165,10 @@ export class AttackBox {
     removeProject(this.project);
   }
 
-  /** From here on the clients' port speaks TLS, and the admin port on a second address. */
+  /** Switches the clients' port to TLS, and the admin port too, on a second address. */
   async encrypt(): Promise<void> {
     addSecrets(this.project, { tlsKey: this.pair.key, tlsCertificate: this.pair.certificate });
-    // An address of this machine that a container sees, as one of the network would be.
+    // An address of this machine that containers can reach.
     const gateway = `{{(index .NetworkSettings.Networks "gpubox-${STACK}-edge").Gateway}}`;
     const bind = await output("docker", ["inspect", "--format", gateway, this.container("upstream")]);
     this.listener("admin with TLS").address = bind;
@@ -211,7 +190,7 @@ export class AttackBox {
     return [...plain, ...encrypted].find((one) => one.name === name)!;
   }
 
-  /** By its role: under Pulumi a gateway's name has its generation in it. */
+  /** A container's name by its role: under Pulumi a gateway's name includes its generation. */
   container(role: string): string {
     return this.running[role] ?? `gpubox-${STACK}-${role}`;
   }
@@ -220,7 +199,7 @@ export class AttackBox {
     return output("docker", args);
   }
 
-  /** One request as bytes, and the first answer to it. */
+  /** Sends one request and returns the first answer. */
   async ask(to: Listener, attempt: Attempt, patience?: Patience): Promise<RawAnswer> {
     const { answers } = await this.send(to, attempt, patience);
     return answers[0] ?? { status: 0, headers: {}, body: "" };
@@ -230,13 +209,12 @@ export class AttackBox {
     return exchange(to, requestText(to, attempt), patience);
   }
 
-  /** A POST of JSON. */
   post(to: Listener, path: string, body: unknown, patience?: Patience): Promise<RawAnswer> {
     const attempt = { method: "POST", path, headers: [JSON_TYPE], body: JSON.stringify(body) };
     return this.ask(to, attempt, patience);
   }
 
-  /** What came to the upstream, or to where nothing may come, since it was told to forget. */
+  /** The requests that reached the upstream or the canary since the last `forget`. */
   async kept(where: "upstream" | "canary"): Promise<{ requests: Kept[]; most: number }> {
     const answer = await fetch(this.controls[where]);
     return (await answer.json()) as { requests: Kept[]; most: number };
@@ -257,7 +235,7 @@ function far(model: string, more: Record<string, unknown> = {}) {
   };
 }
 
-/** Bytes of a request that is well-formed as far as `attempt` is. */
+/** A request's bytes, as well-formed as `attempt` is. */
 export function requestText(to: Listener, attempt: Attempt): string {
   const { method = "GET", path, headers = [], bare, body } = attempt;
   const own = bare ? [] : [`Host: ${to.host}`, `Authorization: Bearer ${to.key}`];
@@ -269,7 +247,7 @@ export function requestText(to: Listener, attempt: Attempt): string {
   return `${lines.join("\r\n")}\r\n\r\n${body ?? ""}`;
 }
 
-/** A test for each of these listeners that is one of those which are up. */
+/** Declares a test for each listener of `names` that is up. */
 export function testOn(
   on: readonly Name[],
   names: readonly Name[],
@@ -281,7 +259,7 @@ export function testOn(
     test(`${name}: ${claim}`, () => act(name), timeoutMs);
 }
 
-/** `up` takes them from this file into the config where it has an engine. */
+/** Adds secrets to the file from which `up` copies them into the config. */
 function addSecrets({ dir }: TestProject, secrets: Record<string, string>): void {
   const root = join(dir, ".gpubox");
   mkdirSync(root, { mode: 0o700, recursive: true });
@@ -297,36 +275,4 @@ async function watched<Result>(seen: string[], act: () => Promise<Result>): Prom
   } finally {
     clearInterval(watch);
   }
-}
-
-/** Starts attackServer.py on the network that the gateways go out by. Gives the URL that tells what it kept. */
-async function serve(
-  { dir }: TestProject,
-  role: "upstream" | "canary",
-  ports: string[],
-  aliases: string[],
-): Promise<string> {
-  const name = `gpubox-${STACK}-${role}`;
-  await output("docker", [
-    ...["run", "--detach", "--name", name, "--network", `gpubox-${STACK}-edge`],
-    ...aliases.flatMap((alias) => ["--network-alias", alias]),
-    ...["--publish", "127.0.0.1::9000", "--sysctl", "net.ipv4.ip_unprivileged_port_start=0"],
-    // By the first label the test's cleaning up finds it; by the last one, `gpubox up` leaves it alone.
-    ...["--label", `gpubox.stack=${STACK}`, "--label", `gpubox.role=${role}`, "--label", "gpubox.keep=test"],
-    ...["--user", "65534:65534", "--entrypoint", "python3"],
-    ...["--volume", `${join(dir, "test", "support", "attackServer.py")}:/server.py:ro`],
-    ...[recipeReference(dir, "gateway"), "/server.py", role, ...ports],
-  ]);
-  const url = `http://${await output("docker", ["port", name, "9000/tcp"])}`;
-  const asked = () => fetch(url, { signal: AbortSignal.timeout(5_000) });
-  await until(
-    `${name} listens`,
-    () =>
-      asked().then(
-        ({ ok }) => ok,
-        () => false,
-      ),
-    { seconds: 20 },
-  );
-  return url;
 }

@@ -1,4 +1,4 @@
-import { CANARY } from "./lab";
+import { CANARY } from "./servers";
 
 export const EVIL = `http://${CANARY}:8000`;
 const ENVIRONMENT = [

@@ -1,5 +1,6 @@
 import { bodyFor, complaints, each, notRefused } from "./answers";
-import { type AttackBox, CANARY, type Name, STACK, testOn } from "./lab";
+import { type AttackBox, type Name, STACK, testOn } from "./lab";
+import { CANARY } from "./servers";
 
 const STATUSES = [301, 302, 303, 307, 308];
 

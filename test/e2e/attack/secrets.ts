@@ -43,14 +43,14 @@ export function secretAttacks(box: () => AttackBox): void {
     return leaksIn(place, text, planted);
   };
 
-  test("no command line had one while the box and the job came up, and nothing that was said has one", () => {
+  test("no command line and no output had one while the box and the job came up", () => {
     const { seenArgv, said } = box();
     expect(seenArgv.length).toBeGreaterThan(20);
     expect(leaks("argv", seenArgv.join("\n"))).toEqual([]);
     expect(leaks("output", said.map(({ stdout, stderr }) => stdout + stderr).join("\n"))).toEqual([]);
   });
 
-  test("neither has what the engine tells: containers, labels, logs, networks, volumes, images", async () => {
+  test("the engine shows none: containers, labels, logs, networks, volumes, images", async () => {
     const { inspect, logs } = await engineTexts(STACK);
     const label = `label=gpubox.stack=${STACK}`;
     const names = async (...args: string[]) => (await output("docker", args)).split("\n").filter(Boolean);
@@ -69,7 +69,7 @@ export function secretAttacks(box: () => AttackBox): void {
     expect(Object.entries(places).flatMap(([place, text]) => leaks(place, text))).toEqual([]);
   });
 
-  test("neither has the environment of a process, but the gateways', which read theirs from a file", async () => {
+  test("no process has one in its environment, except the gateways, which read theirs from a file", async () => {
     const listed = await output("docker", [
       "ps",
       "--filter",
@@ -86,7 +86,7 @@ export function secretAttacks(box: () => AttackBox): void {
     expect(found.flat()).toEqual([]);
   });
 
-  test("neither has what the verbs print for programs", async () => {
+  test("no command prints one with --json", async () => {
     const found = await each(
       VERBS,
       async ([name, ...args]) => {
@@ -98,7 +98,7 @@ export function secretAttacks(box: () => AttackBox): void {
     expect(found.flat()).toEqual([]);
   }, 120_000);
 
-  test("neither has what is kept in the project: config, Compose file, records, and the state with its history", async () => {
+  test("the project's files have none: config, Compose file, records, and the state with its history", async () => {
     const { dir } = box().project;
     const own = join(dir, ".gpubox");
     const kept = readdirSync(own, { withFileTypes: true }).filter(
@@ -120,7 +120,7 @@ export function secretAttacks(box: () => AttackBox): void {
     expect(leaks("stack export", exported.stdout)).toEqual([]);
   });
 
-  test("below the data directory they lie where docs/secrets.md says, for one group to read, and in no log", async () => {
+  test("below the data directory they are only where docs/secrets.md says, readable by one group, and in no log", async () => {
     const { dataDir, dir } = box().project;
     const entries = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter((one) =>
       one.isFile(),
@@ -137,7 +137,7 @@ export function secretAttacks(box: () => AttackBox): void {
     expect(leaks("job's log", filesBelow(join(dir, "artifacts", "litellm", "eval", "log")))).toEqual([]);
   });
 
-  test("neither has a backup, nor what backing up says", async () => {
+  test("no backup has one, nor the output of backing up", async () => {
     const to = join(box().project.dir, "backups");
     // An empty database is not backed up.
     const sql = "CREATE TABLE attack AS SELECT 1 AS one";
@@ -150,7 +150,7 @@ export function secretAttacks(box: () => AttackBox): void {
     expect([...leaks("backup", filesBelow(to)), ...leaks("output", stdout + stderr)]).toEqual([]);
   }, 120_000);
 
-  test("neither has what metrics tell", async () => {
+  test("no metric has one", async () => {
     const { body } = await box().ask(box().listener("admin"), { path: "/metrics" });
     expect(leaks("metrics of the gateway", body)).toEqual([]);
     const metrics = await run("docker", [

@@ -1,7 +1,8 @@
 import { exchange } from "../../support/rawHttp";
 import { type Fields, RawH2 } from "../../support/rawHttp2";
 import { complaints, each, notRefused } from "./answers";
-import { type AttackBox, CANARY, type Listener, type Name, testOn } from "./lab";
+import { type AttackBox, type Listener, type Name, testOn } from "./lab";
+import { CANARY } from "./servers";
 
 const MODELS = [`oobabooga/http://${CANARY}:8000`, "baseten/abcd1234", "openai/gpt-5", "far"];
 const WEBSOCKET = [

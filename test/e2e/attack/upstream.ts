@@ -1,4 +1,5 @@
-import { type AttackBox, CANARY, type Kept, planted, STACK } from "./lab";
+import { type AttackBox, planted, STACK } from "./lab";
+import { CANARY, type Kept } from "./servers";
 
 const KNOWN_PATH =
   /^\/v1\/(chat\/completions|completions|embeddings|audio\/transcriptions|responses(\/[\w=-]+(\/(cancel|input_items))?)?)$/;

@@ -27,7 +27,7 @@ const now = () => new Date().toISOString();
 /** Causes each row on a real box, and asks the doctor. The box is in ruins afterwards. */
 export function doctorRows(operations: () => Operations): void {
   test(
-    "requests that clients get wrong are told by row",
+    "each wrong request of a client has its row",
     async () => {
       const { ward } = operations();
       const since = now();
@@ -44,7 +44,7 @@ export function doctorRows(operations: () => Operations): void {
       const found = await ward.findings(since, { clientKey: "sk-wrong", clientModel: "smal" });
       // The slow client of another test may be given up just now.
       expect(found.filter((one) => !one.startsWith("slow-client"))).toEqual([
-        "key: The box does not know the client's key.",
+        "key: The box does not accept the client's key.",
         'unknown-model: A client asks for the model "tinny", which the stack config does not declare.',
         'unknown-model: A client asks for the model "smal", which the stack config does not declare.',
         "wrong-key: The edge answered 1 request with 401, the last for GET /v1/models.",
@@ -77,7 +77,7 @@ export function doctorRows(operations: () => Operations): void {
   });
 
   test(
-    "stopped stores, a killed server and a lost network are told by row",
+    "stopped stores, a killed server and a lost network have their rows",
     async () => {
       const { ward, verb } = operations();
       await ward.docker("stop", ward.name("cache"), ward.name("database"));
@@ -122,7 +122,7 @@ export function doctorRows(operations: () => Operations): void {
   );
 
   test(
-    "a paused server, its queue, and a full container are told by row; so is a gateway that drains",
+    "a paused server, its queue, a full container and a draining gateway have their rows",
     async () => {
       const { ward, project } = operations();
       await ward.docker("pause", ward.name("backend-tiny"));
@@ -137,7 +137,7 @@ export function doctorRows(operations: () => Operations): void {
       const waiting = [1, 2, 3].map((n) => ward.chat("tiny", `queued ${n}`));
       const expected = [
         "model: Model tiny: its server is paused.",
-        "slow: Requests queue: tiny has 3 and works on 1 at a time.",
+        "slow: Requests queue: tiny has 3 and handles 1 at a time.",
         expect.stringMatching(
           new RegExp(
             `^draining: gpubox-${project.stack}-gateway-\\w+ drains: it has 3 requests to finish\\.$`,
@@ -178,7 +178,7 @@ export function doctorRows(operations: () => Operations): void {
   );
 
   test(
-    "what the host lacks is told by row, and so is a client that is too slow",
+    "shortages of the host and a client that is too slow have their rows",
     async () => {
       const { ward, project, began, edit } = operations();
       const bin = scratch("bin");
@@ -232,13 +232,13 @@ export function doctorRows(operations: () => Operations): void {
   );
 
   test(
-    "a changed key, a port that somebody took, and a box in ruins are told by row",
+    "a changed key, an occupied port, and a box in ruins have their rows",
     async () => {
       const { ward, project, verb, edit } = operations();
       const port = Number(new URL(project.endpoint).port);
       const changed = new Ward(project, { ...ward.secrets, masterKey: "sk-another-0123456789abcdef" });
       expect(await changed.findings(now())).toEqual([
-        "key: The box does not know the master key of the stack config: it was changed since.",
+        "key: The box does not accept the master key of the stack config, which changed since the last `up`.",
         expect.stringMatching(/^changed: The config plans the gateway \w+, and \w+ serves\.$/),
       ]);
 

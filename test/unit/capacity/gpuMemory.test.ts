@@ -93,11 +93,11 @@ test.each([
     { streams: 1, cells: 10240 },
   ],
   [{ ctxSize: 1 }, { streams: 1, cells: 256 }],
-])("llama.cpp makes of %j %j", (settings, cells) => {
+])("llama.cpp turns %j into %j", (settings, cells) => {
   expect(llamaCells(settings)).toEqual(cells);
 });
 
-test("llama.cpp's cache types count for keys and values apart", () => {
+test("llama.cpp's cache types count separately for keys and values", () => {
   const cache = { ctxSize: 1024, cacheTypeK: "q8_0", cacheTypeV: "q4_0" };
   expect(sum(llamaKvCache(shape, cache))).toBe(32 * 1024 * (1088 + 576));
 });

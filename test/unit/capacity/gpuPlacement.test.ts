@@ -11,7 +11,7 @@ const share = (plan: GpuPlan, name: string) =>
   plan.placements.find(({ model }) => model === name)!.shareBytes / GIB;
 const args = (plan: GpuPlan, name: string) => plan.placements.find(({ model }) => model === name)!.knobs.args;
 
-test("an engine alone on a device gets all of it but the reserve", () => {
+test("an engine alone on a device gets all of it except the reserve", () => {
   const plan = planGpus([gpu(0, 80)], [demand("a", { engine: "vllm", maxModelLen: 32768 })]);
   expect(plan.problems).toEqual([]);
   expect(share(plan, "a")).toBe(76);
@@ -38,7 +38,7 @@ test("llama.cpp gets what it needs and no more", () => {
   expect(args(plan, "a")).toEqual({ "--ctx-size": "8192", "--n-gpu-layers": "all", "--fit": "off" });
 });
 
-test("vLLM is told its cache in bytes, and a part of the total that leaves its process room", () => {
+test("vLLM gets its cache size in bytes, and a part of the total that leaves its process room", () => {
   const plan = planGpus(
     [gpu(0, 80)],
     [demand("a", { engine: "vllm", maxModelLen: 32768 }, { memoryGiB: 40 })],
@@ -145,7 +145,7 @@ test("a MIG slice is a device of its own", () => {
   expect(share(plan, "a")).toBe(38);
 });
 
-test("of a group one is loaded at a time: the largest takes the room", () => {
+test("one model of a group is loaded at a time, so the largest counts", () => {
   const grouped = { start: "ondemand", group: "swap" } as const;
   const plan = planGpus(
     [gpu(0, 24)],
@@ -170,18 +170,18 @@ describe("a model that is started by hand", () => {
   const small = (name: string, more: Partial<GpuDemand> = {}) =>
     demand(name, { engine: "llamacpp", ctxSize: 8192 }, more);
 
-  test("takes nothing from what runs by default", () => {
+  test("takes nothing from models that start by themselves", () => {
     const plan = planGpus([gpu(0, 80)], [small("a"), manual("giant", 60)]);
     expect(device(plan, 0).tenants.map(({ model }) => model)).toEqual(["a"]);
     expect(plan.problems).toEqual([]);
   });
 
-  test("stops nobody where there is room", () => {
+  test("stops nothing when there is room", () => {
     const plan = planGpus([gpu(0, 80)], [small("a"), manual("giant", 20)]);
     expect(plan.manual.map(({ stops }) => stops)).toEqual([[]]);
   });
 
-  test("stops the last of the config first, and only on devices that it wants", () => {
+  test("stops the config's last models first, and only on devices that it needs", () => {
     const plan = planGpus(
       [gpu(0, 48), gpu(1, 48)],
       [small("a"), small("b"), small("c", { devices: [1] }), manual("giant", 28)],
@@ -192,7 +192,7 @@ describe("a model that is started by hand", () => {
     ]);
   });
 
-  test("stops what the config says, and is refused where that is not enough", () => {
+  test("stops what the config says, and is refused when that is not enough", () => {
     const plan = planGpus([gpu(0, 48)], [small("a"), small("b"), manual("giant", 40, { excludes: ["b"] })]);
     expect(plan.manual).toEqual([]);
     expect(plan.problems[0]!.what).toMatch(
@@ -200,7 +200,7 @@ describe("a model that is started by hand", () => {
     );
   });
 
-  test("is refused with the sum where not even an empty device holds it", () => {
+  test("is refused with the sum when it does not fit even on an empty device", () => {
     const plan = planGpus([gpu(0, 48)], [small("a"), manual("giant", 120)]);
     expect(plan.problems).toHaveLength(1);
     expect(plan.problems[0]!.details?.join("\n")).toContain("120.00 GiB  weights (bfloat16)");

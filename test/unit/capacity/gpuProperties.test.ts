@@ -115,7 +115,7 @@ describe("for every host and every stack", () => {
       }
     }));
 
-  test("what vLLM, SGLang and TensorRT-LLM are told stays inside their shares and holds their need", () =>
+  test("the settings of vLLM, SGLang and TensorRT-LLM stay inside their shares and cover their need", () =>
     check(({ gpus, demands }) => {
       const plan = planGpus(gpus, demands);
       for (const { model: name, devices, knobs, shareBytes } of [...plan.placements, ...plan.manual]) {
@@ -144,7 +144,7 @@ describe("for every host and every stack", () => {
       }
     }));
 
-  test("nothing is refused that fits by its own sums", () =>
+  test("nothing that fits by its own sums is refused", () =>
     check(({ gpus, demands }) => {
       // Without fixed shares, and all resident: the needs alone decide.
       const free = demands.map((one) => ({
@@ -178,7 +178,7 @@ describe("for every host and every stack", () => {
       }
     }));
 
-  test("what is advised fits when it is planned again", () =>
+  test("the advice fits when it is planned again", () =>
     check(({ gpus, demands }) => {
       for (const { demand: own, advice } of planGpus(gpus, demands).refusals) {
         if (!advice.changed) continue;

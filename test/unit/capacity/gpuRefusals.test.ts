@@ -68,7 +68,7 @@ describe("a refusal", () => {
     );
   });
 
-  test("names the device that it takes where nothing else helps", () => {
+  test("names the device that it needs when nothing else helps", () => {
     expect(
       refusal(
         [gpu(0, 8)],
@@ -77,7 +77,7 @@ describe("a refusal", () => {
     ).toMatch(/^It needs a device of \d+\.\d\d GiB for itself, or a smaller model\.$/);
   });
 
-  test("blames a fixed share, not the model, where the planner's own would fit", () => {
+  test("blames a fixed share, not the model, when the planner's own share would fit", () => {
     expect(
       refusal([gpu(0, 80)], [demand("a", { engine: "vllm", maxModelLen: 32768, gpuMemoryUtilization: 0.2 })]),
     ).toMatchObject({

@@ -25,7 +25,7 @@ test("the plan shows model, device, needs, share and left, and what stops for a 
   );
 });
 
-test("models that take turns stand there with their slot, and together count as the largest", () => {
+test("models that take turns are listed with their slot, and together count as the largest", () => {
   const turns = ["a", "b"].map((name, index) =>
     demand(name, { engine: "encoder" }, { start: "ondemand", group: "big", memoryGiB: 20 + 10 * index }),
   );
@@ -41,13 +41,13 @@ test("the sums are shown on demand", () => {
   );
 });
 
-test("the plan for programs holds bytes", () => {
+test("the plan for programs has bytes", () => {
   const { devices, problems } = planData(planGpus(gpus, demands));
   expect(devices[0]).toMatchObject({ id: 0, totalBytes: 80 * 2 ** 30, leftBytes: 0 });
   expect(problems).toEqual([]);
 });
 
-test("settings that do not decide memory stay out of a demand", () => {
+test("settings without influence on memory are not part of a demand", () => {
   expect(memoryOfEntry({ engine: "llamacpp", ctxSize: 4096, threads: 8, aliases: ["x"] })).toEqual({
     engine: "llamacpp",
     ctxSize: 4096,

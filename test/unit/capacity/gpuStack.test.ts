@@ -41,7 +41,7 @@ test("a model of a hub that is not locked is refused at preview", () => {
   ]);
 });
 
-test("a model that could not be resolved needs a size by hand, and is then planned by it", () => {
+test("a model that could not be resolved needs a size from the config, and is then planned by it", () => {
   const lock = { [source]: { unresolved: "The hub does not answer." } };
   expect(refusal({ coder }, lock)).toEqual([
     {
@@ -119,7 +119,7 @@ test("a model that does not fit its device is refused with the sum", () => {
   expect(problem!.what).toContain("GiB");
 });
 
-test("what the planner gives is what the engine is started with, on each instance", () => {
+test("each instance's engine starts with what the planner gives it", () => {
   const lock = { [source]: model(7) };
   const gpus = [
     { id: 0, memoryGiB: 80 },
@@ -148,7 +148,7 @@ test.each([
   ["vllm", { maxModelLen: 8192 }],
   ["sglang", { contextLength: 8192 }],
   ["tensorrt-llm", { maxSeqLen: 8192 }],
-])("%s is planned over all of its devices, as it is started", (engine, more) => {
+])("%s is planned over all devices that it starts on", (engine, more) => {
   const gpus = [0, 1].map((id) => ({ id, memoryGiB: 24 }));
   const entry = { ...{ engine, model: source, tools: false, ...more }, gpu: { devices: [0, 1] } };
   const lock = { [source]: model(20) };
@@ -165,7 +165,7 @@ test.each([
   ["vllm", { maxModelLen: 8192 }],
   ["sglang", { contextLength: 8192 }],
   ["tensorrt-llm", { maxSeqLen: 8192, config: { kv_cache_config: { enable_block_reuse: true } } }],
-])("every setting that the plan of %s prints is one that it is started with", (engine, more) => {
+])("%s starts with every setting that its plan prints", (engine, more) => {
   const gpus = [0, 1].map((id) => ({ id, memoryGiB: 40 }));
   const isGguf = engine === "llamacpp";
   const from = isGguf ? `${source}/m.gguf` : source;
@@ -194,7 +194,7 @@ test.each([
   expect(Object.keys(knobs.config)).toEqual("config" in more ? ["kv_cache_config"] : []);
 });
 
-test("vLLM reads a whole request at once where the model embeds", () => {
+test("vLLM reads a whole request at once for an embedding model", () => {
   const args = (task: "chat" | "embedding") => {
     const lock = { [source]: model(2, { task }) };
     const entry = { ...coder, maxModelLen: 32_768, mode: task, gpu: { devices: [0] } };
@@ -233,7 +233,7 @@ test.each([
   expect(memoryOfEntry(engines[settings.engine as EngineName].schema.parse(entry))).toMatchObject(settings);
 });
 
-test("a prompt cache takes the part of the memory that llama.cpp is started with", () => {
+test("a prompt cache counts with the size that llama.cpp starts with", () => {
   const entry = engines.llamacpp.schema.parse({ engine: "llamacpp", model: "canned", memoryMiB: 16_384 });
   expect(memoryOfEntry(entry)).toMatchObject({ cacheRam: 2048 });
 });

@@ -7,7 +7,7 @@ const devices = [
 ];
 const runs = (model: string, mib: number, device = "0") => ({ model, needs: [{ device, mib }] });
 
-describe("room for a model that is started by hand", () => {
+describe("room for a model that a person starts", () => {
   test("is there when it fits beside what runs on its own devices", () => {
     const running = [runs("a", 40), runs("elsewhere", 50, "1")];
     expect(deviceShortage([{ device: "0", mib: 60 }], running, devices)).toBeUndefined();
@@ -27,7 +27,7 @@ describe("room for a model that is started by hand", () => {
     expect(deviceShortage([{ device: "0", mib: 85 }], running, devices)?.stop).toEqual(["large", "middle"]);
   });
 
-  test("says nothing to stop where even an empty device is too small", () => {
+  test("names nothing to stop when even an empty device is too small", () => {
     expect(deviceShortage([{ device: "1", mib: 51 }], [], devices)).toEqual({
       device: "1",
       missingMib: 1,
@@ -35,7 +35,7 @@ describe("room for a model that is started by hand", () => {
     });
   });
 
-  test("is there after what it named was stopped, for any loads", () => {
+  test("is there after the named models stop, whatever is loaded", () => {
     const mib = fc.integer({ min: 1, max: 100 });
     fc.assert(
       fc.property(mib, fc.array(mib, { maxLength: 6 }), (wanted, loads) => {

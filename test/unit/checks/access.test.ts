@@ -148,7 +148,7 @@ test("another key makes no other generation and is another input of the step, wh
   expect(JSON.stringify(before)).not.toContain("PLANTED");
 });
 
-test("any value of a key survives its way into the step's input", () => {
+test("any value of a key reaches the step's input unchanged", () => {
   const value = 'sk-"\\quoted\\" 0123456789';
   const plan = official({ access: { keys: { alice } } }, { ...secrets, aliceKey: value });
   const input = renderText(plan.gateway.access!.stdin!, { ...secrets, aliceKey: value });
@@ -204,7 +204,7 @@ test("the sections that the pages show have no mistake", () => {
   expect(() => parseStack(rawStack({ models, ...sections }, values))).not.toThrow();
 });
 
-test("a declared key that nobody set yet is no mistake for `up`, which makes it", () => {
+test("a declared key without a value is no mistake for `up`, which makes it", () => {
   const folder = mkdtempSync(join(tmpdir(), "gpubox-access-"));
   const write = (key: object) =>
     writeFileSync(
@@ -220,7 +220,7 @@ test("a declared key that nobody set yet is no mistake for `up`, which makes it"
   rmSync(folder, { recursive: true });
 });
 
-test("a backup's repository is never given with a password in its address", () => {
+test("a backup's repository never has a password in its address", () => {
   const backup = (repository: string) => ({ restic: { repository, password: { secret: "uiPassword" } } });
   const check = (repository: string) => refused({}, { backup: backup(repository) });
   for (const right of [

@@ -103,7 +103,7 @@ const HOSTILE = [
   ],
 ];
 
-test.each(WORDS)("%s: whatever ends a word is refused in words", (place, values) => {
+test.each(WORDS)("%s: whatever would end a word is refused with an explanation", (place, values) => {
   const secrets = { ...testSecrets, farKey: "sk-far-0123456789" };
   const passed = HOSTILE.filter((hostile) => {
     try {
@@ -183,7 +183,7 @@ describe("a stack's file", () => {
       "config:\n  gpubox:models: { constructor: { prototype: { polluted: true } } }\n",
     ],
     ["a NUL", 'config:\n  gpubox:gateway: { hosts: ["a\\0b"] }\n'],
-  ])("with %s is refused in words", (_, text) => {
+  ])("with %s is refused with an explanation", (_, text) => {
     const error = read(text);
     expect(error instanceof UserError || error instanceof ConfigError ? true : error).toBe(true);
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
@@ -197,12 +197,12 @@ describe("a stack's file", () => {
     expect(Date.now() - begun).toBeLessThan(2_000);
   });
 
-  test("a tag of Python's is a text", () => {
+  test("a Python tag is a plain text", () => {
     const config = read("config:\n  gpubox:gateway:\n    hosts: !!python/object/apply:os.system [id]\n");
     expect(config).toMatchObject({ gateway: { hosts: ["id"] } });
   });
 
-  test("a merge key brings no section in that is not written there", () => {
+  test("a merge key adds no section that the file does not write out", () => {
     const merged = `x: &x { port: 1 }\nconfig:\n${models}  gpubox:gateway: { <<: *x }\n`;
     const result = read(merged);
     const refused = result instanceof ConfigError;

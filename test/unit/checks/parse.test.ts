@@ -89,7 +89,7 @@ test("without keys the gateway may only listen on loopback", () => {
   expect(mistakes({ gateway: { auth: "none" } })).toEqual([]);
 });
 
-test("names and aliases that clash are refused where the later one stands", () => {
+test("names and aliases that clash are refused at the later one", () => {
   expect(
     mistakes({
       models: {
@@ -208,7 +208,7 @@ test("another salt key than the one that the config remembers is refused", () =>
   expect(() => parseStack(raw)).not.toThrow();
 });
 
-test("a mistake in a section does not hide another mistake in it", () => {
+test("a mistake in a section does not hide another one there", () => {
   expect(mistakes({ gateway: { prot: 1, auth: "none", bind: "10.0.0.5" } })).toEqual([
     "gpubox:gateway.auth: Without keys, everybody who reaches 10.0.0.5 could use the models. Write auth: key, or bind: 127.0.0.1.",
     'gpubox:gateway.prot: "prot" is no setting here. Did you mean "port"?',

@@ -75,7 +75,7 @@ function placed(config: StackConfig, place: string, name: string, secret: string
 
 const entryName = fc.constantFrom("one", "gpt-4.1", "a.expose", "ORG/model:7b");
 
-test("the places are those that the schemas have", () => {
+test("the list has every secret place of the schemas", () => {
   expect(PLACES).toEqual(expect.arrayContaining([...KEPT, ...DEDICATED]));
   expect(FOREIGN).toEqual(
     expect.arrayContaining([
@@ -87,7 +87,7 @@ test("the places are those that the schemas have", () => {
   );
 });
 
-test("none that sends a secret away takes one that the box makes for itself", () => {
+test("no place that sends a secret away accepts one that the box made for itself", () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...FOREIGN, ...DEDICATED),
@@ -101,7 +101,7 @@ test("none that sends a secret away takes one that the box makes for itself", ()
   );
 });
 
-test("none that sends a secret away takes one that another place has for the box, by name or by value", () => {
+test("no place that sends a secret away accepts one that another place uses for the box, by name or by value", () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...FOREIGN, ...DEDICATED),
@@ -126,7 +126,7 @@ test("none that sends a secret away takes one that another place has for the box
   );
 });
 
-test("a place takes a secret of its own, which others may name too where they are of its kind", () => {
+test("a place accepts its own secret, which others of the same kind may name too", () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...PLACES),
@@ -142,7 +142,7 @@ test("a place takes a secret of its own, which others may name too where they ar
   );
 });
 
-test("a published port's key may be how a gateway elsewhere reaches that model, and no other", () => {
+test("a gateway on another machine may use a published port's key for that model, and for no other", () => {
   const exposed = placed(base, "models.*.expose.key", "one", "port").config;
   const profile = "models.*.profiles.stateless.apiKey";
   expect(checkSecretPlaces(placed(exposed, profile, "one", "port").config, {})).toEqual([]);

@@ -49,7 +49,7 @@ describe("models that share a slot", () => {
     ]);
   });
 
-  test("listen on loopback, where only llama-swap asks them, with the key that it asks for", () => {
+  test("listen on loopback, where only llama-swap calls them, with its own key", () => {
     const plan = planned(pair);
     const { apiKeys, models } = swap(plan);
     for (const [name, { cmd, proxy }] of Object.entries<{ cmd: string; proxy: string }>(models)) {
@@ -126,7 +126,7 @@ test("up asks a model on demand when it is new or changed, and gives it time to 
   expect(readySeconds({ large: pair.large, other: { ...pair.large, slot: "other" } })).toBe(1800);
 });
 
-test("LiteLLM's own health checks, where somebody turns them on, load nothing", () => {
+test("LiteLLM's own health checks load nothing when somebody turns them on", () => {
   const config = parse(
     renderText(
       planned({ small: pair.small, large }).gateway.directory.files["config.yaml"]!.text,
@@ -175,7 +175,7 @@ describe("a slot on devices", () => {
     expect(env).toContain("GPUBOX_LOCKS=device-0");
   });
 
-  test("gives a load the time in which every engine beside it may have its turn, and they its own", () => {
+  test("gives a load enough time for the turns of all other engines on its devices, and the other way round", () => {
     const plan = planned(models);
     expect(swap(plan).healthCheckTimeout).toBe(1000);
     expect(plan.backends[0]!.service.container.readySeconds).toBe(1000);

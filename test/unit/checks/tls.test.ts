@@ -234,7 +234,7 @@ describeTls("a certificate that is known at preview", () => {
     expect(facts).not.toContain(line.slice(0, 20));
   });
 
-  test("a file is missed only where its directory is there", () => {
+  test("a file counts as missing only if its directory exists", () => {
     const dir = mkdtempSync(join(tmpdir(), "gpubox-pem-"));
     try {
       writeFileSync(join(dir, "c.pem"), pair.certificate);
@@ -251,7 +251,7 @@ describeTls("a certificate that is known at preview", () => {
     }
   });
 
-  test("gateway.admin needs it for its names, unless it is not encrypted", () => {
+  test("gateway.admin needs it for its names, unless it is plain", () => {
     const files = asFiles(pair.certificate, pair.key);
     const admin = { bind: "100.64.0.7", hosts: ["a.lan.example", "admin.example"] };
     expect(texts(problems({ hosts, tls: FILES, admin }, { files }))).toEqual([

@@ -13,20 +13,20 @@ beforeAll(async () => {
 const names = (kind: string, stack: string) => (/^(model|job)$/.test(kind) ? [`${stack}-${kind}`] : []);
 const words = (...typed: string[]) => candidates(program, typed, names).map(({ word }) => word);
 
-test("the first word is any command, with its words of the help", () => {
+test("the first word is any command, with its summary from the help", () => {
   expect(candidates(program, [""], names)).toEqual(
     COMMANDS.map(({ name, summary }) => ({ word: name, summary })),
   );
 });
 
-test("an option's value is completed by what it takes, in either way to write it", () => {
+test("an option's value is completed in both notations", () => {
   expect(words("up", "--engine", "")).toEqual(["pulumi", "compose"]);
   expect(words("up", "--engine", "=", "co")).toEqual(["compose"]);
   expect(words("up", "--engine", "=")).toEqual(["pulumi", "compose"]);
   expect(words("restore", "--from", "")).toEqual([]);
 });
 
-test("a stack that is named, before or after, is the one whose models are offered", () => {
+test("models are offered from the named stack, whether its name comes before or after", () => {
   expect(words("model", "start", "")).toEqual(["dev-model"]);
   expect(words("model", "start", "-s", "lab", "")).toEqual(["lab-model"]);
   expect(words("model", "start", "--stack=lab", "")).toEqual(["lab-model"]);

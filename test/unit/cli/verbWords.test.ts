@@ -36,11 +36,11 @@ test.each<[string, unknown, string]>([
   expect(told.fix).toMatch(/^[A-Z].*\.$/);
 });
 
-test("what breaks in the middle of an answer is a defect, and after Ctrl-C nobody's mistake", () => {
+test("an answer that breaks off is a defect, but nobody's mistake after Ctrl-C", () => {
   expect(inWords(unfinished).defect).toBe(true);
   fc.assert(
     fc.property(fc.oneof(fc.constant(unfinished), fc.anything()), (error) => {
-      expect(inWords(error, true)).toEqual({ what: "Stopped by Ctrl-C.", fix: "Run it again to go on." });
+      expect(inWords(error, true)).toEqual({ what: "Stopped by Ctrl-C.", fix: "Run it again to continue." });
     }),
   );
 });

@@ -7,7 +7,7 @@ import { testSecrets } from "../../support/stacks";
 const tiny = { engine: "llamacpp", model: "file:///srv/models/tiny.gguf" };
 const port = String(modelPort("m"));
 
-test("on the CPU it is the server of before, with a key and a prompt cache that its memory can hold", () => {
+test("on the CPU it has a key and a prompt cache that fits its memory", () => {
   const { container, service } = served(tiny);
   expect(container.entrypoint).toEqual(["/app/llama-server"]);
   expect(container.command).toEqual([
@@ -24,7 +24,7 @@ test("on the CPU it is the server of before, with a key and a prompt cache that 
   expect(renderText(service.directory.files["api-key"]!.text, testSecrets)).toMatch(/^[0-9a-f]{64}\n$/);
 });
 
-test("on a GPU nothing is left to what happens to be free", () => {
+test("on a GPU nothing depends on the memory that happens to be free", () => {
   const { container } = served({ ...tiny, gpu: { devices: [2] } });
   expect(container.command.join(" ")).toContain("--fit off --n-gpu-layers all");
   expect(container).toMatchObject({ role: "llamacpp-cuda", gpu: { vendor: "nvidia", ids: ["2"] } });
@@ -48,7 +48,7 @@ test("AMD's devices are served by the ROCm image", () => {
   expect(container).toMatchObject({ role: "llamacpp-rocm", groupAdd: ["44", "992"] });
 });
 
-test("every knob is the engine's own flag", () => {
+test("every setting is the engine's own flag", () => {
   const { container } = served({
     ...tiny,
     gpu: { devices: [2] },
@@ -90,7 +90,7 @@ test("a reranker is routed as one, a model that sees says so", () => {
   expect(seeing.model_info.supports_vision).toBe(true);
 });
 
-test("a GGUF in parts is all of its parts", () => {
+test("a split GGUF includes all of its parts", () => {
   expect(shardsOf("Q4/big-00001-of-00002.gguf")).toEqual([
     "Q4/big-00001-of-00002.gguf",
     "Q4/big-00002-of-00002.gguf",

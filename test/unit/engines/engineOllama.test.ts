@@ -30,7 +30,7 @@ test("its settings are its environment, and nothing is left to the size of the G
   });
 });
 
-test("a model that embeds is loaded by a text, because Ollama refuses it an empty prompt", () => {
+test("an embedding model is loaded with a text, because Ollama refuses an empty prompt for it", () => {
   expect(served({ ...entry, mode: "embedding" }).container.command).toEqual(["qwen3-coder:30b", "load"]);
 });
 
@@ -53,7 +53,7 @@ test("the model is pulled by Ollama itself into one store for all, before anythi
   ]);
 });
 
-test("it is asked by the name that it knows, on its OpenAI route; messages are translated", () => {
+test("it is called by its own name on its OpenAI route; messages are translated", () => {
   const { deployment } = served(entry);
   expect(deployment.litellm_params).toMatchObject({
     model: "hosted_vllm/qwen3-coder:30b",

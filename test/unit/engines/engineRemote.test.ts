@@ -35,7 +35,7 @@ describe("a provider in the cloud", () => {
     });
   });
 
-  test("Bedrock has a region and two secrets, and no word in the place of a key", () => {
+  test("Bedrock has a region and two secrets, and no placeholder for a key", () => {
     const aws = {
       region: "eu-central-1",
       accessKeyId: { secret: "awsId" },
@@ -77,7 +77,7 @@ describe("a provider in the cloud", () => {
     },
   );
 
-  test("a price for a million tokens is one for a token", () => {
+  test("a price per million tokens becomes a price per token", () => {
     const price = { inputPerMillion: 0.15, outputPerMillion: 0.6 };
     expect(one({ model: "groq/x", apiKey: "none", price }).model_info).toMatchObject({
       input_cost_per_token: 1.5e-7,
@@ -85,7 +85,7 @@ describe("a provider in the cloud", () => {
     });
   });
 
-  test("a changed secret of an account makes the model's proof anew", () => {
+  test("a changed secret of an account repeats the model's proof", () => {
     const aws = { region: "r", accessKeyId: { secret: "awsId" }, secretAccessKey: { secret: "awsKey" } };
     const hash = (awsKey: string) =>
       boxOf({ engine: "cloud", model: "bedrock/x", aws }, { host: {}, secrets: { ...secrets, awsKey } }).plan
@@ -203,7 +203,7 @@ describe("a server that already runs", () => {
     ]);
   });
 
-  test("several servers share its name, weighed", () => {
+  test("several servers share its name, by weight", () => {
     const { deployments } = boxOf(
       {
         engine: "openai",
@@ -222,7 +222,7 @@ describe("a server that already runs", () => {
     ]);
   });
 
-  test("an instance's mistake is named by its place", () => {
+  test("an instance's mistake is reported with its path", () => {
     const entry = {
       engine: "openai",
       instances: [{ baseUrl: "http://a/v1" }, { baseUrl: "http://localhost/v1" }, {}],

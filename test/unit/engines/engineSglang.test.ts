@@ -28,14 +28,14 @@ test("an entry of three keys is a whole command line, with parsers under SGLang'
   });
 });
 
-test("its key stands in the config file that it reads, as YAML", () => {
+test("its key is in its config file, as YAML", () => {
   const { service, container } = served(entry);
   const text = renderText(service.directory.files["sglang.yaml"]!.text, testSecrets);
   expect(parse(text)).toEqual({ "api-key": expect.stringMatching(/^[0-9a-f]{64}$/) });
   expect(JSON.stringify(container)).not.toContain("api-key");
 });
 
-test("every knob is the engine's own flag", () => {
+test("every setting is the engine's own flag", () => {
   const { container } = served({
     ...entry,
     gpu: { devices: [0], memoryGiB: 40 },

@@ -33,7 +33,7 @@ test("it listens on the model's port and reads its model offline from the hub's 
   expect(service.directory.gid).toBe(1000);
 });
 
-test("it is asked by the repository's name, as what it is for", () => {
+test("it is called by the repository's name, according to its task", () => {
   expect(served({ ...entry, mode: "audio_speech" }).deployment).toMatchObject({
     litellm_params: {
       model: "openai/Systran/faster-whisper-small",
@@ -43,7 +43,7 @@ test("it is asked by the repository's name, as what it is for", () => {
   });
 });
 
-test("the edge opens the routes for audio only where a model is declared for them", () => {
+test("the edge opens the routes for audio only when a model is declared for them", () => {
   const edge = (plan: ReturnType<typeof testPlan>) =>
     renderText(plan.edge.directory.files["haproxy.cfg"]!.text, {});
   expect(edge(boxOf(entry).plan)).toContain("acl client_route var(txn.path) -m beg /v1/audio/");

@@ -24,7 +24,7 @@ test("an entry is a whole command line, with underscores", () => {
   expect(container).toMatchObject({ role: "tensorrt-llm", user: "0:0", shmMiB: 16384 });
 });
 
-test("its own YAML is a file beside it", () => {
+test("its own YAML is a separate file", () => {
   const config = { kv_cache_config: { enable_block_reuse: false } };
   const { container, service } = served({ ...entry, config });
   expect(container.command.slice(-2)).toEqual(["--config", "/etc/gpubox/trtllm.yaml"]);
@@ -33,7 +33,7 @@ test("its own YAML is a file beside it", () => {
   );
 });
 
-test("it knows no key, and /v1/messages is translated for it", () => {
+test("it supports no key, and /v1/messages is translated for it", () => {
   const { deployment } = served(entry);
   expect(deployment.litellm_params).toMatchObject({ model: "hosted_vllm/m", api_key: "none" });
   expect(deployment.model_info.supported_endpoints).toBeUndefined();

@@ -32,7 +32,7 @@ test("an entry of three keys is a whole command line", () => {
   ]);
 });
 
-test("every knob is the engine's own flag", () => {
+test("every setting is the engine's own flag", () => {
   const { container } = served({
     ...qwen,
     gpu: { devices: [0, 1, 2, 3] },
@@ -88,12 +88,12 @@ test("the key between gateway and backend is in a file and in no command line, e
   expect(deployment.litellm_params.api_key).toBe("os.environ/GPUBOX_BACKEND_KEY");
 });
 
-test("another master key loads no model anew", () => {
+test("another master key does not reload any model", () => {
   const label = (secrets = {}) => served(qwen, { secrets }).container.labels["gpubox.spec"];
   expect(label({ masterKey: "sk-PLANTED-other-0123456789abcdef" })).toBe(label());
 });
 
-test("its route serves both protocols natively and says what the model can", () => {
+test("its route serves both protocols natively and states what the model can do", () => {
   expect(served({ ...qwen, maxModelLen: 32768 }).deployment).toEqual({
     model_name: "m",
     litellm_params: {
@@ -127,7 +127,7 @@ test("a model for embeddings runs as a pooling model and offers no chat", () => 
   expect(deployment.model_info).toEqual({ id: "m", cooldown_time: 0, mode: "embedding" });
 });
 
-test("a LoRA adapter is a model of its own for clients, on the same server", () => {
+test("a LoRA adapter is a separate model for clients, on the same server", () => {
   const { plan, deployments } = boxOf({ ...qwen, loraModules: { sql: "file:///srv/lora/sql" } });
   expect(plan.models).toEqual(["m", "sql"]);
   expect(deployments.map((d) => [d.model_name, d.litellm_params.model, d.model_info.id])).toEqual([

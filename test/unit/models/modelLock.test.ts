@@ -162,7 +162,7 @@ test.each([
   ["hf://acme/tiny-GGUF", /no safetensors files.*tiny-q8\.gguf/],
   ["hf://acme/gated/tiny-q8.gguf", /does not let anybody read.*--secret gpubox:hfToken/],
   ["file:///nowhere/own.gguf", /not on this machine/],
-  ["nonsense", /is no source of a model/],
+  ["nonsense", /is not a source of a model/],
 ])("%s is refused with what to do", async (source, message) => {
   await expect(resolveSource(source, access())).rejects.toThrow(message);
 });
@@ -190,7 +190,7 @@ test("a refused token is not part of the error", async () => {
   expect(String(error)).not.toContain("WRONG");
 });
 
-test("an entry whose revision did not change stays to the letter, and its model is not read again", async () => {
+test("an entry with an unchanged revision stays exactly as it is, and its model is not read again", async () => {
   const dir = project();
   const source = "hf://acme/tiny-GGUF/tiny-q8.gguf";
   await lockModels(dir, [source], access());
@@ -224,7 +224,7 @@ test("a source that cannot be resolved keeps its entry, and the others are locke
   expect(Object.keys(readModelLock(dir))).toEqual(["hf://acme/tiny", "hf://acme/tiny-GGUF/tiny-q8.gguf"]);
 });
 
-test("a source that was never resolved stands in the lock with the reason", async () => {
+test("a source that was never resolved is in the lock with the reason", async () => {
   const dir = project();
   await lockModels(dir, ["hf://acme/none"], access());
   const lock = readModelLock(dir);
@@ -264,7 +264,7 @@ test("a model that is not in the lock is a problem with a path and a fix", () =>
   });
 });
 
-test("the sources of a stack are found under whatever key names them", () => {
+test("the sources of a stack are found under every key", () => {
   const dir = project();
   writeFileSync(
     join(dir, "Pulumi.x.yaml"),

@@ -118,7 +118,7 @@ describe("a source is refused at preview", () => {
   const llama = { engine: "llamacpp", model: "file:///srv/m.gguf" };
   const fix = "Run `gpubox models lock`, and commit the file.";
 
-  test("where it is not in the lock, whatever key names it", async () => {
+  test("when it is not in the lock, whatever key names it", async () => {
     const entry = { ...llama, mmproj: "hf://acme/files/eyes.gguf", lora: ["hf://acme/files/lora.gguf"] };
     expect(refusals(entry, { locks: {} })).toEqual([
       `mmproj: hf://acme/files/eyes.gguf is not in models.lock.json. ${fix}`,
@@ -131,7 +131,7 @@ describe("a source is refused at preview", () => {
     expect(refusals(entry, { locks })).toEqual([]);
   });
 
-  test("where it holds something else than its key wants", async () => {
+  test("when it contains something else than its key needs", async () => {
     const locks = {
       "hf://acme/files/lora.gguf": await known("hf://acme/files/lora.gguf"),
       "hf://acme/whisper": await known("hf://acme/whisper"),

@@ -38,7 +38,7 @@ describe("the step that brings weights", () => {
     ]);
   });
 
-  test("a token is the third line of its input, and only by its name until the step runs", () => {
+  test("a token is the third line of its input, and stays a name until the step runs", () => {
     expect(weightsStep({ ...options, hasToken: true }).stdin?.slice(2)).toEqual([
       { secret: "hfToken", as: "raw" },
       "\n",
@@ -87,13 +87,13 @@ describe("a model that is locked", () => {
     ]);
   });
 
-  test("has the token at its step's standard input where the stack has one, and nowhere else", () => {
+  test("has the token, if any, only on its step's standard input", () => {
     const [step] = served(qwen, { lock, secrets: { hfToken: "hf_PLANTED-token" } }).weights;
     expect(step?.stdin?.slice(2)).toEqual([{ secret: "hfToken", as: "raw" }, "\n"]);
     expect(JSON.stringify(step)).not.toContain("PLANTED");
   });
 
-  test("in parts is brought whole by one step, and the engine is given its first part", () => {
+  test("in parts is brought completely by one step, and the engine gets its first part", () => {
     const { container, weights } = served(big, { lock: sharded });
     const folder = `/srv/gpubox/models/hf/a/b/${lock.revision}/Q4`;
     expect(container.command[1]).toBe(`${folder}/big-00001-of-00002.gguf`);
@@ -106,7 +106,7 @@ describe("a model that is locked", () => {
     expect(weights.map((step) => manifestOf(step).files)).toEqual([sharded.files]);
   });
 
-  test("takes its projector and adapters by steps of their own, each by its lock", () => {
+  test("gets its projector and adapters by separate steps, each by its lock", () => {
     const part = (holds: LockedPart["holds"], path: string): LockedPart => ({
       ...{ holds, files: [{ path, bytes: 5, sha256: "ab" }], weightBytes: 4 },
       ...{ revision: "decaf", resolvedAt: lock.resolvedAt },

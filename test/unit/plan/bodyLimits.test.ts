@@ -40,7 +40,7 @@ test("a chat may be as long as the longest context, whatever it is written in", 
   );
 });
 
-test("there is room for images where a model sees, and where nobody knows whether it does", () => {
+test("there is room for images when a model sees, or when nobody knows whether it does", () => {
   expect(limits({ tiny }).chat).toBe(2 * MIB);
   expect(limits({ tiny: { ...tiny, mmproj: "file:///srv/p.gguf" } }).chat).toBe(34 * MIB);
   expect(limits({ far: { engine: "openai", baseUrl: "http://far:1/v1", contextLength: 4096 } }).chat).toBe(
@@ -52,20 +52,20 @@ test("without a known context it is a million tokens", () => {
   expect(limits({ far: { engine: "openai", baseUrl: "http://far:1/v1" } }).chat).toBe(64 * MIB);
 });
 
-test("embeddings may be many texts, and sound has a limit where a model hears", () => {
+test("embeddings may be many texts, and audio has a limit when a model hears", () => {
   expect(limits({ tiny })).toEqual({ chat: 2 * MIB, embeddings: 4 * MIB });
   expect(limits({ e: { ...tiny, mode: "embedding", ctxSize: 32_768, parallel: 1 } }).embeddings).toBe(
     16 * MIB,
   );
 });
 
-test("what is declared counts, at the edge and for each model", () => {
+test("a declared limit counts, at the edge and for each model", () => {
   const context = contextWith({ tiny }, { limits: { maxBodyMiB: { chat: 7, embeddings: 9 } } });
   expect(bodyLimits(context)).toEqual({ chat: 7 * MIB, embeddings: 9 * MIB });
   expect(modelBodyBytes(context, "tiny", context.config.models.tiny!)).toBe(7 * MIB);
 });
 
-test("a valve takes three times what its own model may be sent, not what another one may", () => {
+test("a valve accepts three times its own model's limit, not another one's", () => {
   const models = { tiny, far: { engine: "openai", baseUrl: "http://far:1/v1" } };
   const { backends, edge } = testPlan({ models }, testSecrets, everyImage);
   const text = (files: Record<string, { text: unknown[] }>) => files["haproxy.cfg"]!.text.join("");

@@ -17,7 +17,7 @@ test.each([
   expect(said(testPlan(), testPlan(change))).toEqual([]);
 });
 
-test("another port of the edge is announced as the one interruption for everybody", () => {
+test("another port of the edge is announced as the only interruption for everybody", () => {
   expect(said(testPlan(), testPlan({ gateway: { port: 4100 } }))).toEqual([
     "The edge is replaced: for about 10 s nobody gets in, and streams that last longer than 5 s are cut.",
   ]);
@@ -45,7 +45,7 @@ test("each instance that is replaced is announced, not the last one alone", () =
   expect(said(plan(2048), other)).toHaveLength(1);
 });
 
-test("a new gateway image is announced where it migrates a database", () => {
+test("a new gateway image is announced when it migrates a database", () => {
   const database = { ...deployedBox(testPlan()), usesDatabase: true };
   const plan = testPlan();
   plan.gateway.usesDatabase = true;

@@ -23,8 +23,8 @@ function mistakes(gateway: Record<string, unknown>): string[] {
   }
 }
 
-describe("a network of others", () => {
-  test("that has upstreams is joined by the gateways, without a name of theirs, and by nobody else", () => {
+describe("a foreign network", () => {
+  test("with upstreams is joined by the gateways, without an alias, and by nobody else", () => {
     const { gateway, edge, networks, backends } = joining({ upstreams: ["ollama_default"] });
     expect(gateway.container.networks).toEqual({
       edge: [],
@@ -39,7 +39,7 @@ describe("a network of others", () => {
     ]);
   });
 
-  test("that has clients is joined by the edge, which answers to its container's name", () => {
+  test("with clients is joined by the edge, which answers to its container's name", () => {
     const { gateway, edge } = joining({ clients: ["webui"] });
     expect(edge.container.networks).toEqual({ edge: ["edge"], "joined-webui": [] });
     expect(gateway.container.networks).toEqual(plan().gateway.container.networks);
@@ -56,12 +56,12 @@ describe("a network of others", () => {
     expect(edge.container.networks["joined-webui"]).toEqual(["box.lan"]);
   });
 
-  test("is one, whoever joins it and however often it is named", () => {
+  test("appears once, whoever joins it and however often it is named", () => {
     const { networks } = joining({ upstreams: ["b", "a", "b"], clients: ["a"] });
     expect(networks.slice(4).map(({ name }) => name)).toEqual(["a", "b"]);
   });
 
-  test("makes another generation, and no box without one is another for it", () => {
+  test("makes another generation, and changes no box without one", () => {
     const before = plan();
     const after = joining({ upstreams: ["a"] });
     expect(after.gateway.generation).not.toBe(before.gateway.generation);
@@ -96,12 +96,12 @@ describe("drift", () => {
     return drift(joinedBox, facts).differences.map(({ what, fix, byUp }) => ({ what, fix, byUp }));
   };
 
-  test("does not judge a network of others, nor who is on it", () => {
+  test("does not judge a foreign network, nor who is on it", () => {
     expect(seen({})).toEqual([]);
     expect(seen({ stack: "other" })).toEqual([]);
   });
 
-  test("tells that it is gone, which `up` does not repair", () => {
+  test("reports that it is gone, which `up` does not repair", () => {
     expect(seen()).toEqual([
       {
         what: "The network a, which gpubox:gateway.joinNetworks names, is missing.",
@@ -111,7 +111,7 @@ describe("drift", () => {
     ]);
   });
 
-  test("knows by which name a container joined it", () => {
+  test("reads the alias with which a container joined it", () => {
     const { edge } = joining({ clients: ["a"] });
     expect(plannedSettings(edge.container, joinedBox).networks).toEqual({
       "gpubox-test-edge": ["edge"],

@@ -33,7 +33,7 @@ function rendered(values: Record<string, unknown>): Config {
   return parse(renderText(plan.gateway.directory.files["config.yaml"]!.text, testSecrets));
 }
 
-test("without a word of it, there is no fallback, no budget and no limit", () => {
+test("by default there is no fallback, no budget and no limit", () => {
   const { router_settings: router, litellm_settings: litellm } = rendered({ cache: { mode: "none" } });
   expect(router).toEqual({
     routing_strategy: "simple-shuffle",
@@ -91,7 +91,7 @@ test("every setting of the routing reaches LiteLLM under its name", () => {
   });
 });
 
-test("a model with one server and nobody in its place never cools down", () => {
+test("a model with one server and no fallback never cools down", () => {
   const instances = [{ baseUrl: "http://one:1/v1" }, { baseUrl: "http://two:1/v1" }];
   const { model_list } = rendered({
     gateway: { routing: { fallbacks: { b: ["c"] } } },
@@ -109,12 +109,12 @@ test("a model with one server and nobody in its place never cools down", () => {
   ]);
 });
 
-test("a model's own timeout goes before the gateway's", () => {
+test("a model's own timeout takes precedence over the gateway's", () => {
   const { model_list } = rendered({ models: { a: { ...far, timeoutSeconds: 33 } } });
   expect(model_list[0]!.litellm_params.timeout).toBe(33);
 });
 
-test("rpm and tpm are limits, beside the checks that somebody else asks for", () => {
+test("rpm and tpm are limits, in addition to other checks", () => {
   const values = {
     gateway: { settings: { router: { optional_pre_call_checks: ["prompt_caching"] } } },
     models: { a: { ...far, rpm: 5 } },
@@ -127,7 +127,7 @@ test("rpm and tpm are limits, beside the checks that somebody else asks for", ()
   expect(rendered(hints).router_settings).not.toHaveProperty("optional_pre_call_checks");
 });
 
-test("tpm does not limit what runs at the same time, as it would in LiteLLM by itself", () => {
+test("tpm does not limit parallel requests, as it would in LiteLLM by default", () => {
   const { model_list } = rendered({
     models: { a: { ...far, tpm: 1000 }, b: { ...far, tpm: 1000, maxParallel: 3 } },
   });
@@ -173,7 +173,7 @@ test("instances have limits of their own", () => {
   expect(model_list.map(({ litellm_params: p }) => p.rpm)).toEqual([5, 9]);
 });
 
-test("the cache says where, how long, whose answers and whether it is asked for", () => {
+test("the cache has a place, a lifetime, a scope and an opt-in", () => {
   const cache = { ttlSeconds: 60, namespace: "mine", calls: ["chat", "embedding"], optIn: true };
   expect(rendered({ cache }).litellm_settings).toMatchObject({
     cache: true,
@@ -191,7 +191,7 @@ test("the cache says where, how long, whose answers and whether it is asked for"
   expect(local.litellm_settings.cache_params).toEqual({ type: "local", ttl: 60 });
 });
 
-test("the gateway's log is as the config says", () => {
+test("the gateway logs as the config says", () => {
   const { gateway } = testPlan({
     models,
     gateway: { logs: { level: "INFO", json: false }, dropParams: false },
@@ -203,7 +203,7 @@ test("the gateway's log is as the config says", () => {
   });
 });
 
-test("a variable with a secret reaches the gateway's file and no plan, one without is quoted", () => {
+test("a variable's secret is in the gateway's file but in no plan, and a plain one is quoted", () => {
   const values = { models, gateway: { env: { A_KEY: { secret: "mine" }, B: "it's" } } };
   const secrets = { ...testSecrets, mine: "sk-PLANTED-mine" };
   const plan = testPlan(values, secrets);

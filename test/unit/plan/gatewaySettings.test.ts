@@ -92,7 +92,7 @@ test.each([
   ["100.101.102.103", 0],
   ["203.0.113.7", 1],
   ["0.0.0.0", 1],
-])("requests without the database's leave are for private networks only: bind %s", (bind, count) => {
+])("requests while the database is down are allowed only on private networks: bind %s", (bind, count) => {
   const gateway = { bind, hosts: ["box"], settings: { general: { allow_requests_on_db_unavailable: true } } };
   expect(mistakes(gateway)).toHaveLength(count);
 });
@@ -122,7 +122,7 @@ test.each([
   expect(mistakes({ env: { [name]: value } })).toEqual([expect.stringContaining(reason)]);
 });
 
-test("a variable's name is one that a shell takes", () => {
+test("a variable's name has to be valid in a shell", () => {
   expect(mistakes({ env: { "a b": "x" } })).toEqual([
     'gpubox:gateway.env.a b: "a b" cannot be a name here. A variable\'s name is upper case letters, digits and _.',
   ]);

@@ -106,7 +106,7 @@ test.each([
   expect(refused({ gateway: { env: { [name]: "x" } } })).toEqual([`gpubox:gateway.env.${name}`]);
 });
 
-describe("a variable of the gateway in place of a text", () => {
+describe("a reference to a gateway's variable instead of a text", () => {
   const pointer = fc.oneof(
     fc.constantFrom("os.environ/LITELLM_MASTER_KEY", "Bearer os.environ/DATABASE_URL", " OS.Environ/X"),
     fc
@@ -127,7 +127,7 @@ describe("a variable of the gateway in place of a text", () => {
     );
   });
 
-  test("is refused at every place of the config that takes a text", () => {
+  test("is refused at every place of the config that accepts a text", () => {
     const text = "os.environ/LITELLM_MASTER_KEY";
     const far = { engine: "openai", baseUrl: "http://far.example/v1", model: text };
     const cloud = {
@@ -163,7 +163,7 @@ describe("a variable of the gateway in place of a text", () => {
     ]);
   });
 
-  test("is no text that only looks a little like one", () => {
+  test("is not confused with a text that only resembles one", () => {
     expect(pointers(["environ/X", "os.environ", "a/oidc/b", "the os environ"], "x")).toEqual([]);
   });
 });
@@ -181,7 +181,7 @@ describe("a callback", () => {
     fc.constantFrom<unknown>(7, true, {}, ["langfuse"]),
   );
 
-  test("that is none of LiteLLM's own is refused in every list, alone or among others", () => {
+  test("that LiteLLM does not have is refused in every list, alone or among others", () => {
     fc.assert(
       fc.property(fc.constantFrom(...CALLBACK_LISTS), code, fc.boolean(), (list, callback, alone) => {
         fc.pre(callback !== "prometheus_system");
@@ -196,14 +196,14 @@ describe("a callback", () => {
     );
   });
 
-  test("that is one passes, and those whose variables are checked are among them", () => {
+  test("that LiteLLM has passes, including all those whose variables are checked", () => {
     const own = known.callbacks.filter((name) => !Object.hasOwn(CALLBACK_VARIABLES, name));
     expect(refused({ gateway: { settings: { litellm: { success_callback: own } } } })).toEqual([]);
     expect(Object.keys(CALLBACK_VARIABLES).filter((name) => !known.callbacks.includes(name))).toEqual([]);
   });
 });
 
-test("no variable that gpubox sets is one that it would refuse for where it leads", () => {
+test("gpubox sets no variable that it would refuse for its address", () => {
   const both = Object.keys(OWNED_VARIABLES).filter((name) => known.address_variables.includes(name));
   expect(both).toEqual([]);
 });

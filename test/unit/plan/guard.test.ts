@@ -19,13 +19,13 @@ function rules(gateway: object = {}, cache: object = {}): GuardRules {
   return JSON.parse(renderText(gatewayOf(gateway, cache).directory.files["guard.json"]!.text, testSecrets));
 }
 
-test("every file of the guard is one of a generation's, and none is left behind", () => {
+test("a generation includes every file of the guard", () => {
   const there = readdirSync(join(packageDir, "assets/guard")).filter((name) => name.endsWith(".py"));
   expect(Object.keys(GUARD_ASSETS).sort()).toEqual(there.sort());
   expect(Object.keys(gatewayOf({}).directory.files)).toEqual(expect.arrayContaining(there));
 });
 
-test("the guard is called before the log, which stands in front of it", () => {
+test("the guard is called before the log, which is in front of it", () => {
   const { text } = gatewayOf({ trajectories: true }).directory.files["config.yaml"]!;
   expect(parse(renderText(text, testSecrets)).litellm_settings.callbacks).toEqual([
     "gpubox_guard.instance",
@@ -39,7 +39,7 @@ test("the same config is the same generation, another rule is another", () => {
   expect(gatewayOf({ allowParameters: ["colour"] }).generation).not.toBe(generation);
 });
 
-test("parameters that nobody knows go by dropParams, and are kept where they are allowed", () => {
+test("dropParams decides about unknown parameters, and allowed ones are kept", () => {
   expect(rules().unknown).toBe("drop");
   expect(rules({ dropParams: false }).unknown).toBe("refuse");
   const { routes } = rules({ allowParameters: ["colour", "chat_template"] });
@@ -54,7 +54,7 @@ test("answers are shared by the requests of one key, unless the config says othe
   expect(rules({}, { ttlSeconds: 60, scope: "team" }).cache?.scope).toBe("team");
 });
 
-test("no body may hold what steers LiteLLM", () => {
+test("no body may contain what steers LiteLLM", () => {
   const { routes, steering, prefixes } = rules({ allowParameters: ["colour"] });
   for (const { keep } of Object.values(routes)) {
     expect(keep.filter((name) => steering.includes(name))).toEqual([]);
@@ -63,7 +63,7 @@ test("no body may hold what steers LiteLLM", () => {
   }
 });
 
-test("what steers LiteLLM is allowed by nobody", () => {
+test("nobody may allow what steers LiteLLM", () => {
   const refused = (name: string) => {
     try {
       parseStack(rawStack({ models: tinyModel, gateway: { allowParameters: [name] } }));

@@ -28,7 +28,7 @@ describe("the edge's haproxy.cfg", () => {
     expect(config()).not.toContain("server s1");
   });
 
-  test("names each allowed host once, in lower case, and the loopback names always", () => {
+  test("names each allowed host once, in lower case, and always the loopback names", () => {
     const hosts = [
       ...section(
         config({ hosts: ["Box.Example", "box.example", "fd00::A", "localhost"] }),
@@ -42,7 +42,7 @@ describe("the edge's haproxy.cfg", () => {
     expect(() => config({ hosts: [host] })).toThrow(/not a host name or an IP address/);
   });
 
-  test("adds a key for clients only where it asks them for none", () => {
+  test("adds a key for clients only when it requires none from them", () => {
     const sets = /^ {2}http-request set-header Authorization "Bearer %\[var\(txn.known\)\]"$/m;
     expect(section(config({ auth: "none" }), "frontend clients from front")).toMatch(sets);
     expect(section(config({ auth: "none" }), "frontend admin from front")).not.toMatch(sets);
@@ -50,7 +50,7 @@ describe("the edge's haproxy.cfg", () => {
     expect(config()).not.toMatch(sets);
   });
 
-  test("sends only what may run twice a second time", () => {
+  test("retries only what may run twice", () => {
     expect(config()).toContain("\n  retry-on conn-failure empty-response\n");
     expect(section(config(), "frontend admin from front")).toContain("disable-l7-retry unless METH_GET");
     expect(section(config(), "frontend waiting from front")).toContain("\n  http-request disable-l7-retry\n");
@@ -102,7 +102,7 @@ describe("the files of edge and valve", () => {
     expect(asset("haproxy/hold.lua")).toContain(`name ~= "${waitingServer().split(" ")[1]}"`);
   });
 
-  test("agree on where things lie", () => {
+  test("agree on paths", () => {
     const all = Object.values(EDGE_ASSETS).map(asset).join("\n") + config();
     const places = [...all.matchAll(/\/(?:etc|var\/lib)\/gpubox\/[\w.]*\w|\/tmp\/[\w.]*\w/g)].map(
       ([place]) => place,

@@ -33,12 +33,12 @@ describe("a valve's haproxy.cfg", () => {
     expect(config()).toContain("\n  retry-on conn-failure\n");
   });
 
-  test("asks the backend for its health where the backend says", () => {
+  test("checks the backend's health on the backend's own route", () => {
     expect(config()).toContain("http-check send meth GET uri /health hdr Host backend-tiny");
     expect(config()).toContain("\n  server backend backend-tiny:8000\n");
   });
 
-  test("keeps any model name in its place", () => {
+  test("escapes any model name", () => {
     const model = `it's "a" \\ model`;
     expect(config({ model })).toContain(quoted(body("its backend is not answering", model)));
     expect(quoted("it's")).toBe(`'it'\\''s'`);

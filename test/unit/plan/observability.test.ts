@@ -18,7 +18,7 @@ import {
 } from "../../support/observed";
 import { rawStack, testPlan, testSecrets, tinyModel } from "../../support/stacks";
 
-test("a backup tells its time under the name that the alert rules look at, where somebody watches", () => {
+test("a backup exports its time under the name that the alert rules use, if there is monitoring", () => {
   const told = ({ backup }: BoxPlan) => JSON.stringify(backup!.stdin);
   expect(told(testPlan())).not.toContain("gpubox_backup_timestamp_seconds");
   expect(told(testPlan(observed(), secrets, online))).toContain("gpubox_backup_timestamp_seconds @NOW@");
@@ -27,7 +27,7 @@ test("a backup tells its time under the name that the alert rules look at, where
 describe("off, which it is by default", () => {
   const off = testPlan();
 
-  test("no container, network, port, secret or listener of it is there", () => {
+  test("it has no container, network, port, secret or listener", () => {
     expect(off.observability).toBeUndefined();
     expect(names(off)).toEqual(["cache", "database", "valve-tiny", "backend-tiny", "edge", "gateway"]);
     expect(off.networks.map(({ role }) => role)).toEqual(["edge", "data", "models", "backends"]);
@@ -42,7 +42,7 @@ describe("off, which it is by default", () => {
     ]);
   });
 
-  test("settings of it that are not in use make no other gateway", () => {
+  test("its unused settings do not change the gateway", () => {
     const values = { models: tinyModel, observability: { port: 3001, retentionDays: 3 } };
     expect(testPlan(values).gateway.generation).toBe(off.gateway.generation);
   });
@@ -51,7 +51,7 @@ describe("off, which it is by default", () => {
 describe("on", () => {
   const plan = testPlan(observed(), secrets, online);
 
-  test("it is Prometheus, Alertmanager, Grafana and an exporter for the host and each bundled store", () => {
+  test("it has Prometheus, Alertmanager, Grafana and an exporter for the host and each bundled store", () => {
     expect(names(plan).slice(6)).toEqual([
       ...["prometheus", "alertmanager", "node-exporter", "redis-exporter", "postgres-exporter", "grafana"],
     ]);
@@ -79,7 +79,7 @@ describe("on", () => {
     expect(serviceOf(wide, "prometheus").container.ports[0]!.bind).toBe("127.0.0.1");
   });
 
-  test("Prometheus is in no network with a backend or a store, exporters in none that leads out", () => {
+  test("Prometheus is in no network with a backend or a store, exporters are in none that leads out", () => {
     const networks = (name: string) => Object.keys(serviceOf(plan, name).container.networks).sort();
     expect(networks("prometheus")).toEqual(["edge", "metrics", "models"]);
     expect(networks("node-exporter")).toEqual(["metrics"]);
@@ -114,7 +114,7 @@ describe("on", () => {
     expect(other.edge).toEqual(plan.edge);
   });
 
-  test("another model and another master key change files that Prometheus reads anew, and not its container", () => {
+  test("another model and another master key change files that Prometheus reloads, not its container", () => {
     const two = { ...tinyModel, more: { engine: "llamacpp", model: "file:///srv/models/more.gguf" } };
     const rotated = { ...secrets, masterKey: "sk-PLANTED-rotated-0123456789abcdef" };
     const later = testPlan(observed({ models: two }), rotated, online);
@@ -145,7 +145,7 @@ describe("on", () => {
     ]);
   });
 
-  test("the end of the edge's certificate is read where it has one", () => {
+  test("the expiry of the edge's certificate is read if it has one", () => {
     const jobs = (gateway: Record<string, unknown>) => {
       const box = testPlan(observed({ gateway }), secrets, online);
       return parse(fileOf(box, "prometheus", "prometheus.yml")).scrape_configs;
@@ -205,7 +205,7 @@ describe("on", () => {
     );
   });
 
-  test("the same change is noted once, another one anew", () => {
+  test("the same change is recorded once, another one again", () => {
     const script = (values: Record<string, unknown>) =>
       testPlan(values, secrets, online).observability!.change!.script;
     expect(script(observed())).toBe(script(observed()));

@@ -21,7 +21,7 @@ describe("GPUs", () => {
     expect(fileOf(plan, "prometheus", "rules.yml")).toContain("or vector(0)) < 2");
   });
 
-  test("a host without has neither exporter nor alert for them", () => {
+  test("a host without GPUs has neither exporter nor alert for them", () => {
     const plan = testPlan(observed(), secrets, online);
     expect(names(plan)).not.toContain("dcgm-exporter");
     expect(fileOf(plan, "prometheus", "rules.yml")).not.toContain("Gpu");
@@ -29,7 +29,7 @@ describe("GPUs", () => {
 });
 
 describe("without an image registry", () => {
-  test("it comes up without Grafana and NVIDIA's exporter, and says so", () => {
+  test("monitoring comes up without Grafana and NVIDIA's exporter, and says so", () => {
     const plan = testPlan(observed(gpuHost), secrets, offline);
     expect(names(plan)).toContain("prometheus");
     expect(names(plan)).not.toContain("grafana");
@@ -61,7 +61,7 @@ describe("Langfuse", () => {
     );
   });
 
-  test("another key of it is another generation", () => {
+  test("another key makes another generation", () => {
     const values = { models: tinyModel, observability: { langfuse } };
     const other = { ...secrets, langfuseSecret: "sk-PLANTED-other" };
     expect(testPlan(values, other).gateway.generation).not.toBe(testPlan(values, secrets).gateway.generation);
@@ -76,7 +76,7 @@ describe("Langfuse", () => {
 });
 
 test.each([{}, { email: "me@example.com", port: 3002 }])(
-  "a Langfuse of the box's own, as once, is refused with what to do: %j",
+  "the former bundled Langfuse is refused with advice: %j",
   (more) => {
     const observability = { langfuse: { mode: "bundled", ...more } };
     expect(() => parseStack(rawStack({ models: tinyModel, observability }, secrets))).toThrow(
@@ -109,14 +109,14 @@ describe("mistakes", () => {
     expect(problemsOf({ models: tinyModel, ...values })).toEqual(problems);
   });
 
-  test("a model's own port beside the dashboards' is refused", () => {
+  test("a model's own port that equals the dashboards' is refused", () => {
     const models = { tiny: { ...tinyModel.tiny, expose: { port: 9090, key: { secret: "hook" } } } };
     expect(problemsOf(observed({ models }))).toEqual([
       "gpubox:models.tiny.expose.port: Port 9090 belongs to gpubox:observability.prometheusPort.",
     ]);
   });
 
-  test("the dashboards' password is one that `up` makes", () => {
+  test("`up` makes the dashboards' password", () => {
     expect(problemsOf(observed(), noPassword as typeof secrets)).toEqual([
       "gpubox:observability: The secret grafanaPassword is missing.",
     ]);

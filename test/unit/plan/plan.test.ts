@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { parse } from "yaml";
-import { goDuration } from "../../../components/arguments";
+import { goDuration } from "../../../components/Service";
 import { hashOf, renderText, shellQuote, stableJson } from "../../../configs/kit/text";
 import type { BoxPlan } from "../../../configs/kit/types";
 import { connectionPool } from "../../../configs/litellm/pool";
@@ -120,7 +120,7 @@ test("answers are cached only when a ttl is set", () => {
   expect(cached.litellm_settings.cache_params).toMatchObject({ type: "redis", ttl: 60 });
 });
 
-test("every container that is read-only and unprivileged has a limit, a grace and a real health check", () => {
+test("every container that is read-only and unprivileged has a limit, a grace period and a real health check", () => {
   for (const { container } of servicesOf(testPlan())) {
     expect(container.memoryMiB).toBeGreaterThanOrEqual(16);
     expect(container.stopGraceSeconds).toBeGreaterThan(0);
@@ -128,7 +128,7 @@ test("every container that is read-only and unprivileged has a limit, a grace an
   }
 });
 
-test("a gateway's grace is longer than its drain timeout", () => {
+test("a gateway's grace period is longer than its drain timeout", () => {
   const { container } = testPlan({ gateway: { drainTimeout: 1200 } }).gateway;
   expect(container.stopGraceSeconds).toBeGreaterThan(1200);
   expect(container.env.GRACEFUL_SHUTDOWN_TIMEOUT).toBe("1200");
@@ -164,7 +164,7 @@ test.each([
   expect(goDuration(seconds)).toBe(text);
 });
 
-test("the order of models in the file makes no other gateway", () => {
+test("the order of models in the file does not change the gateway", () => {
   const far = { engine: "openai", baseUrl: "http://far/v1" };
   const one = testPlan({ models: { tiny: tinyModel.tiny, far } });
   const other = testPlan({ models: { far, tiny: tinyModel.tiny } });
@@ -196,12 +196,12 @@ test("secrets go into these files and into no other configuration", () => {
   ]);
 });
 
-test("no two models of a large box share a port, so that none answers for another", () => {
+test("no two models of a large box share a port, so that none can answer for another", () => {
   const names = Array.from({ length: 40 }, (_, i) => `model-${i}`);
   expect(new Set(names.map(modelPort)).size).toBe(names.length);
 });
 
-test("a model that people start is made but not started, and its valve says at once how to start it", () => {
+test("a model that people start is created but not started, and its valve says at once how to start it", () => {
   const plan = testPlan({ models: { tiny: { ...tinyModel.tiny, start: "manual" } } });
   const { service, valve } = plan.backends[0]!;
   const config = valve.directory.files["haproxy.cfg"]!.text.join("");

@@ -41,7 +41,7 @@ describe("every container has a limit of processes", () => {
     expect(words[words.indexOf("--pids-limit") + 1]).toBe(String(processesOf("gateway")));
   });
 
-  test("also when it lives for one step only: wherever the code makes a container, it says so", () => {
+  test("also when it lives for only one step: the code sets the limit wherever it creates a container", () => {
     const listed = spawnSync(
       "git",
       ["grep", "-lE", `docker run|"run", "(--rm|-d)"|"create", "--name"`, "--", "*.ts"],
@@ -69,11 +69,11 @@ describe("another limit", () => {
     models: { tiny: { ...tinyModel.tiny, pidsLimit: 20_000 } },
   });
 
-  test("of a model and of the gateways is what the config says", () => {
+  test("of a model and of the gateways comes from the config", () => {
     expect([limitOf(withLimits, "backend-tiny"), limitOf(withLimits, "gateway")]).toEqual([20_000, 4000]);
   });
 
-  test("replaces no container: a running one takes it", () => {
+  test("replaces no container: a running one accepts it", () => {
     const spec = (plan: BoxPlan) =>
       servicesOf(plan)
         .filter(({ container }) => container.name !== "gateway")
@@ -90,7 +90,7 @@ describe("a container on the host without its limit", () => {
     return { report, repairs: planRepairs(box, facts, report, deployed()) };
   };
 
-  test("is named, gets it, and runs on", () => {
+  test("is reported, gets it, and keeps running", () => {
     const { report, repairs } = seen((one) => (one.settings.processes = 0));
     expect(report.differences).toMatchObject([
       {
@@ -101,7 +101,7 @@ describe("a container on the host without its limit", () => {
     expect([repairs.limits, repairs.replace]).toEqual([[{ container: "id-cache", processes: 256 }], []]);
   });
 
-  test("is made anew where more differs", () => {
+  test("is replaced when more differs", () => {
     const { repairs } = seen((one) => Object.assign(one.settings, { processes: 0, privileged: true }));
     expect([repairs.limits, repairs.replace]).toEqual([[], ["urn:pulumi:test::gpubox::x::id-cache"]]);
   });

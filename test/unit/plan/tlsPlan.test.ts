@@ -44,7 +44,7 @@ describe("the plan", () => {
       renderText(edge.directory.files["haproxy.cfg"]!.text, testSecrets),
     )![1];
 
-  test("without TLS nothing is as it was not before", () => {
+  test("without TLS nothing changes", () => {
     const { certificates, edge, endpoint } = plan({});
     expect([certificates, endpoint]).toEqual([undefined, "http://127.0.0.1:4000"]);
     expect(clientsBind(plan({}))).toBe("bind :4000");
@@ -92,7 +92,7 @@ describe("the plan", () => {
     expect(sources("/etc/ssl/a.crt", "/etc/ssl/private/a.key")).toEqual(["/etc/ssl", "/etc/ssl/private"]);
   });
 
-  test("secrets go into the edge's own directory, as text into no plan", () => {
+  test("secrets go into the edge's own directory, and into no plan as text", () => {
     const raw = { ...testSecrets, ...PEM };
     const facts = secretFacts(raw, () => true);
     expect(facts.tlsKey!.flaw).toContain("line break");
@@ -113,7 +113,7 @@ describe("the plan", () => {
     expect(JSON.stringify(box) + composeFile(box)).not.toContain("-----BEGIN");
   });
 
-  test("ACME comes after the edge, and has its plain port, a client of its own and what it is to ask for", () => {
+  test("ACME comes after the edge, and has a plain port, its own client and a list of names", () => {
     const trust = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n";
     const acme = { ...ACME, email: "me@example.com", directory: "https://ca.example/dir", trust };
     const box = plan({ ...PUBLIC, hosts: ["b.example.com", "a.example.com"], tls: { acme } });
@@ -138,7 +138,7 @@ describe("the plan", () => {
     expect(box.endpoint).toBe("https://b.example.com");
   });
 
-  test("other names or another authority are another certificate; the order of names is not", () => {
+  test("other names or another authority make another certificate, another order of names does not", () => {
     const lineage = (hosts: string[], directory = "https://ca.example/dir") =>
       plan({ ...PUBLIC, hosts, tls: { acme: { ...ACME, directory } } }).certificates!.container.env
         .GPUBOX_LINEAGE;
@@ -148,7 +148,7 @@ describe("the plan", () => {
     expect(lineage(["a.example.com", "b.example.com"], "https://other.example/dir")).not.toBe(one);
   });
 
-  test("the admin port is published twice: plain on loopback, and with TLS or plain where the config opens it", () => {
+  test("the admin port is published twice: plain on loopback, and with TLS or plain if the config opens it", () => {
     const ports = (gateway: Record<string, unknown>) =>
       plan(gateway)
         .edge.container.ports.slice(1)

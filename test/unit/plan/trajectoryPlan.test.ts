@@ -20,7 +20,7 @@ function callbacks(gateway: Gateway): unknown {
   return parse(file(gateway, "config.yaml")).litellm_settings.callbacks;
 }
 
-test("without trajectories a gateway is what it was before there were any", () => {
+test("without trajectories a gateway is unaffected", () => {
   const off = gatewayWith({ trajectories: false });
   expect(off).toEqual(gatewayWith({}));
   const guard = [...Object.keys(GUARD_ASSETS), "guard.json"];
@@ -31,7 +31,7 @@ test("without trajectories a gateway is what it was before there were any", () =
   expect([off.container.mounts.length, off.writable]).toEqual([1, []]);
 });
 
-test("with trajectories a gateway has the callback beside its config and a directory that outlives it", () => {
+test("with trajectories a gateway has the callback next to its config and a directory that outlives it", () => {
   const gateway = gatewayWith({ trajectories: true });
   expect(callbacks(gateway)).toEqual(["gpubox_guard.instance", "gpubox_trajectory.instance"]);
   expect(JSON.parse(file(gateway, "trajectory.json"))).toEqual({
@@ -60,7 +60,7 @@ test("every part of the writer goes to the host", () => {
   expect(writeDirectory("image", "/srv/gpubox", gatewayWith({}).directory)).not.toContain("trajectory");
 });
 
-test("the stack's own callbacks stay, in whichever form they are written", () => {
+test("the stack's own callbacks stay, in any notation", () => {
   const settings = (own: unknown) => ({ trajectories: true, settings: { litellm: { callbacks: own } } });
   expect(callbacks(gatewayWith(settings("prometheus")))).toEqual([
     "prometheus",

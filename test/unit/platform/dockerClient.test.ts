@@ -33,7 +33,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
-test("containers are listed by label, and one that is gone when it is looked at is left out", async () => {
+test("containers are listed by label, without one that disappears before it is inspected", async () => {
   docker(`"ps --all --quiet --no-trunc --filter label=a=b --filter label=c") printf 'one\\ntwo\\n' ;;
 "inspect --type container one two") echo '${JSON.stringify([container])}'; echo 'No such container: two' >&2; exit 1 ;;
 *) exit 8 ;;`);
@@ -43,7 +43,7 @@ test("containers are listed by label, and one that is gone when it is looked at 
   ]);
 });
 
-test("an engine that is lost between the two calls is an error, not a host without containers", async () => {
+test("losing the engine between the two calls is an error, not a host without containers", async () => {
   docker(`ps*) echo one ;;
 *) echo '[]'; echo "Cannot connect to the Docker daemon" >&2; exit 1 ;;`);
   await expect(dockerAt(HOST).containers()).rejects.toThrow(
@@ -51,13 +51,13 @@ test("an engine that is lost between the two calls is an error, not a host witho
   );
 });
 
-test("containers that all went away between the two calls leave none", async () => {
+test("the list is empty when all containers disappear between the two calls", async () => {
   docker(`ps*) echo one ;;
 *) echo '[]'; echo "Error: No such container: one" >&2; exit 1 ;;`);
   expect(await dockerAt(HOST).containers()).toEqual([]);
 });
 
-test("a command inside a container gets standard input only where there is some", async () => {
+test("a command inside a container gets standard input only if there is some", async () => {
   docker(`"exec box cat") echo none ;;
 "exec -i -e A=1 box cat") cat ;;
 *) exit 8 ;;`);

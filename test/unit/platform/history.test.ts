@@ -63,7 +63,7 @@ function serve(generation: string, minute: number, lock?: ModelLock, boxes?: Rec
 /** A model that only another stack has, and that was locked since. */
 const others = { "hf://else/where": lockOf("e".repeat(40)) };
 
-test("a rollback puts back what the stack's models were locked to, and leaves those of other stacks", () => {
+test("a rollback restores the locks of the stack's models, and leaves those of other stacks", () => {
   serve("first", 1, { [SOURCE]: lockOf(COMMITS[0]!), "hf://else/where": lockOf("d".repeat(40)) });
   serve("second", 2, { [SOURCE]: lockOf(COMMITS[1]!), ...others });
   expect(restorePrevious(dir, "box", "second")).toBe("first");
@@ -87,7 +87,7 @@ test("a generation that serves again without a lock is recorded without one", ()
   expect(existsSync(recorded)).toBe(false);
 });
 
-test("the files of other boxes are recorded, as they were, and a rollback leaves those beside the project", () => {
+test("the files of other boxes are recorded unchanged, and a rollback leaves the present ones", () => {
   const other = (model: string) =>
     writeFileSync(
       join(dir, "Pulumi.gpu2.yaml"),

@@ -31,7 +31,7 @@ test("without a record every engine can be planned: by recipe where there is one
   expect(images.vllm?.reference).toBe("vllm/vllm-openai:v0.33.0");
 });
 
-test("a record counts for what it holds, the repository for the rest", () => {
+test("a record counts for the roles that it has, the repository for the rest", () => {
   record({ edge: { reference: "haproxy@sha256:1", source: "digest" } });
   const resolved = readResolved(dir, "box");
   expect(resolved.images.edge).toEqual({ reference: "haproxy@sha256:1", source: "digest" });

@@ -4,7 +4,7 @@ import { dockerPackages, parseOsRelease } from "../../../platform/docker/package
 const bookworm = `PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n`;
 const noble = `PRETTY_NAME="Ubuntu 24.04.3 LTS"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n`;
 
-describe("what is installed where", () => {
+describe("packages by distribution", () => {
   test.each([
     ["Debian", bookworm, { family: "debian", name: "Debian GNU/Linux 12 (bookworm)", version: 12 }],
     ["Ubuntu", noble, { family: "ubuntu", name: "Ubuntu 24.04.3 LTS", version: 24.04 }],
@@ -46,7 +46,7 @@ describe("what is installed where", () => {
 });
 
 describe("an engine that does not answer", () => {
-  test("is told from a missing CLI", async () => {
+  test("is distinguished from a missing CLI", async () => {
     const path = process.env.PATH;
     try {
       process.env.PATH = "/nowhere";

@@ -24,7 +24,7 @@ describe("the lines about the machine", () => {
     expect(() => diskLine({ folders: ["/srv"], freeBytes: 2.9 * GiB })).toThrow(
       new UserError(
         "The disk has only 2.9 GiB free for /srv.",
-        "Make room for at least 3 GiB, better 15; `docker system df` shows what Docker holds.",
+        "Free at least 3 GiB, better 15; `docker system df` shows what Docker holds.",
       ),
     );
   });
@@ -43,7 +43,7 @@ describe("the lines about the machine", () => {
     );
     expect(portVerdict(port, "free", "dev")).toBe("on 127.0.0.1 — free");
     expect(portVerdict(port, "unknown", "dev")).toBe(
-      "on 127.0.0.1 — not looked at: the host is another machine",
+      "on 127.0.0.1 — not checked: the host is another machine",
     );
   });
 
@@ -59,7 +59,7 @@ describe("the lines about the machine", () => {
     );
   });
 
-  test("two listeners clash on one port unless both name an address of their own", () => {
+  test("two listeners clash on one port unless they have different addresses", () => {
     expect(portsClash(port, { bind: "127.0.0.1", port: 4000 })).toBe(true);
     expect(portsClash(port, { bind: "0.0.0.0", port: 4000 })).toBe(true);
     expect(portsClash({ bind: "::", port: 4000 }, port)).toBe(true);

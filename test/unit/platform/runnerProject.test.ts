@@ -116,7 +116,7 @@ describe("the engine", () => {
     ]);
   });
 
-  test("uses the person's own passphrase where there is one, and makes no file then", () => {
+  test("uses the person's own passphrase if there is one, and then creates no file", () => {
     process.env.PULUMI_CONFIG_PASSPHRASE = "";
     const engine = { program: "pulumi", version: "3.259.0", projectDir: dir };
     expect(exportsFor(engine)).toEqual([]);
@@ -173,13 +173,13 @@ describe("an engine that is installed", () => {
     engine: { program: `${dir}/.gpubox/pulumi/bin/pulumi`, version: "3.259.0", projectDir: dir },
   });
 
-  test("has the checksum of the lock, and then no list is asked", async () => {
+  test("has the lock's checksum, and then no list is fetched", async () => {
     expect(await install(undefined, { [platform]: sum })).toEqual(engine());
     expect(asked).toEqual([`/archives/${archiveName}`]);
     expect(left()).toEqual([]);
   });
 
-  test("has the checksum that its release lists, where the lock has none", async () => {
+  test("has the checksum from its release's list when the lock has none", async () => {
     expect(await install(`${"0".repeat(64)}  other.tar.gz\n${sum}  ${archiveName}\n`)).toEqual(engine());
   });
 
@@ -188,15 +188,10 @@ describe("an engine that is installed", () => {
       "another checksum in the lock",
       undefined,
       { [platform]: "0".repeat(64) },
-      /is not the one that was released: its SHA-256 is [0-9a-f]{64} and not 0{64}/,
+      /is not the released file: its SHA-256 is [0-9a-f]{64} instead of 0{64}/,
     ],
-    [
-      "another checksum in the list",
-      `${"0".repeat(64)}  ${archiveName}\n`,
-      {},
-      /is not the one that was released/,
-    ],
-    ["no checksum at all", "", {}, /names no checksum of .*, and pulumi\.lock\.json has none/],
+    ["another checksum in the list", `${"0".repeat(64)}  ${archiveName}\n`, {}, /is not the released file/],
+    ["no checksum at all", "", {}, /has no checksum of .*, and pulumi\.lock\.json has none/],
     ["a list that cannot be had", undefined, {}, /cannot be fetched: curl: \(22\)/],
   ])("is none with %s: nothing of it runs or stays", async (_, list, pinned, reason) => {
     const result = await install(list, pinned);
@@ -204,7 +199,7 @@ describe("an engine that is installed", () => {
     expect([installed(), left()]).toEqual([false, []]);
   });
 
-  test("is none where what was released is no archive, or curl is missing, and that is a reason, not an error", async () => {
+  test("is missing, with a reason and no error, when the release is not an archive or curl is missing", async () => {
     archive = Buffer.from("PLANTED");
     const broken = createHash("sha256").update(archive).digest("hex");
     expect(await install(undefined, { [platform]: broken })).toEqual({
@@ -215,11 +210,11 @@ describe("an engine that is installed", () => {
     rmSync(join(dir, "tools", "curl"));
     expect(await install(undefined)).toEqual({
       engine: undefined,
-      reason: "Pulumi 3.259.0 cannot be installed: curl is missing here (`apt-get install -y curl`).",
+      reason: "Pulumi 3.259.0 cannot be installed: curl is not installed (`apt-get install -y curl`).",
     });
   });
 
-  test("is new enough for gpubox, and the one that the workflow installs", () => {
+  test("is new enough for gpubox, and the same as the workflow's", () => {
     expect(versionAtLeast(pinnedPulumi, minimumPulumi)).toBe(true);
   });
 });
@@ -228,7 +223,7 @@ describe("secrets without an engine", () => {
   const store = () => ({ projectDir: dir, stack: "dev", engine: undefined });
   const names = ["masterKey", "saltKey", "cachePassword", "databasePassword"] as const;
 
-  test("are made once, lie in a file that only this user can read, and are never logged", async () => {
+  test("are made once, stored in a file that only this user can read, and are never logged", async () => {
     const log: string[] = [];
     await ensureSecrets({ ...store(), names, log: (line) => log.push(line) });
     const secrets = await readSecrets(store());
@@ -239,14 +234,14 @@ describe("secrets without an engine", () => {
     expect(new Set(Object.values(secrets)).size).toBe(4);
     expect(mode(join(dir, ".gpubox", "secrets.dev.json"))).toBe("600");
     expect(log).toEqual([
-      "  made the secrets masterKey, saltKey, cachePassword, databasePassword; they lie in .gpubox/secrets.dev.json",
+      "  made the secrets masterKey, saltKey, cachePassword, databasePassword; they are in .gpubox/secrets.dev.json",
     ]);
     await ensureSecrets({ ...store(), names, log: (line) => log.push(line) });
     expect(await readSecrets(store())).toEqual(secrets);
     expect(log).toHaveLength(1);
   });
 
-  test("are refused where the stack's own lie encrypted in its config", async () => {
+  test("are refused when the stack's config has encrypted ones", async () => {
     writeFileSync(join(dir, "Pulumi.dev.yaml"), "config:\n  gpubox:saltKey:\n    secure: v1:abc\n");
     await expect(ensureSecrets({ ...store(), names, log: () => {} })).rejects.toThrow(
       new UserError(

@@ -14,7 +14,7 @@ describe("a lock of the file backend", () => {
     expect(parseLock("{}")).toBeUndefined();
   });
 
-  test("is held while its process runs here, and not by a stranger with its number", () => {
+  test("is held while its process runs here, and not by another process with its number", () => {
     expect(lockHolder(lock, "vm", "30473 (pulumi) S 1 2 3")).toBe("alive");
     expect(lockHolder(lock, "vm", "30473 (pulumi-language) R 1 2 3")).toBe("alive");
     expect(lockHolder(lock, "vm", undefined)).toBe("gone");
@@ -41,7 +41,7 @@ describe("orphans", () => {
     expect(ids([one("edge"), one("cache")], ["edge"])).toEqual(["cache"]);
   });
 
-  test("are never what is labelled gpubox.keep, nor what has another stack's name", () => {
+  test("never include what has the label gpubox.keep or another stack's name", () => {
     const stranger = { ...one("x"), name: "gpubox-dev2-x" };
     expect(ids([one("cache", { "gpubox.keep": "" }), stranger], [])).toEqual([]);
   });
@@ -51,7 +51,7 @@ describe("orphans", () => {
     expect(ids([compose], [])).toEqual(["x"]);
   });
 
-  test("leave out an unknown gateway while the edge has no other to send to", () => {
+  test("leave out an unknown gateway while the edge has no other", () => {
     const edge = one("edge", { "gpubox.role": "edge" });
     const gateway = (id: string, running = true) => one(id, { "gpubox.role": "gateway" }, running);
     expect(ids([edge, gateway("old"), gateway("new")], ["edge", "old"])).toEqual(["new"]);

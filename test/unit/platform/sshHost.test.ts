@@ -42,7 +42,7 @@ describe("the address of a host behind SSH", () => {
     expect(engineAddress({ stack: "dev", host: hostSchema.parse({}) })).toBe("unix:///var/run/docker.sock");
   });
 
-  test("is what a person knows the host by", () => {
+  test("has the host's name for people", () => {
     expect(dockerHostName("ssh://ops@gpu1.example:2222/run/docker.sock")).toBe("ops@gpu1.example:2222");
   });
 });
@@ -80,7 +80,7 @@ describe("the configuration of the connection", () => {
     expect(all).toContain('IdentityFile "~/.ssh/gpu"\n  IdentitiesOnly yes');
   });
 
-  test.each(["a\nProxyCommand x", 'a"b', "-F x", " x"])("takes no configuration from a path: %j", (path) => {
+  test.each(["a\nProxyCommand x", 'a"b', "-F x", " x"])("accepts no configuration in a path: %j", (path) => {
     expect(hostSchema.safeParse({ docker: "ssh://gpu1", identityFile: path }).success).toBe(false);
   });
 });
@@ -119,12 +119,12 @@ describe("a connection that fails says what is wrong and what to do", () => {
     ],
     [
       "Warning: Identity file /nokey not accessible: No such file or directory.\nops@gpu1.example: Permission denied (publickey).",
-      "is not there",
+      "does not exist",
       "gpubox:host.identityFile",
     ],
     [
       "kex_exchange_identification: Connection closed by remote host",
-      "closed the connection before it was made",
+      "closed the connection before it was established",
       "MaxStartups",
     ],
     [

@@ -44,7 +44,7 @@ test("the reference box runs the four backends of its one endpoint, the giant by
   );
 });
 
-test("the reference box leaves providers out whose keys are not set, and says which", () => {
+test("the reference box leaves out providers without keys, and says which", () => {
   const local = boxPlan();
   expect(local.models).not.toContain("gpt-5-mini");
   expect(local.notes).toContain("gpt-5-mini is optional and left out: azureApiKey is not set.");
@@ -70,7 +70,7 @@ test("the reference box's instances share one name, with limits and weights of t
   expect(priced.model_info.base_model).toBe("groq/llama-3.1-8b-instant");
 });
 
-test("the published JSON Schema is what the schemas say", () => {
+test("the published JSON Schema matches the schemas", () => {
   const published = JSON.parse(readFileSync(join(packageDir, "stack.schema.json"), "utf8"));
   expect(published).toEqual(JSON.parse(JSON.stringify(stackJsonSchema())));
 });

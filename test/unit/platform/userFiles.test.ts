@@ -61,15 +61,19 @@ test.each<[string, string | Buffer, RegExp]>([
     "config: &a\n  b: *a\n",
     /^Pulumi\.x\.yaml is nested deeper than 64 levels\. /,
   ],
-  ["a list of keys", "config: [1,2]", /^Pulumi\.x\.yaml is no stack file: its `config` is no map of keys\. /],
-  ["a word", 'config: "x"', /^Pulumi\.x\.yaml is no stack file/],
-  ["a number", "7", /^Pulumi\.x\.yaml is no stack file/],
+  [
+    "a list of keys",
+    "config: [1,2]",
+    /^Pulumi\.x\.yaml is not a stack file: its `config` is not a map of keys\. /,
+  ],
+  ["a word", 'config: "x"', /^Pulumi\.x\.yaml is not a stack file/],
+  ["a number", "7", /^Pulumi\.x\.yaml is not a stack file/],
   ["brackets without an end", "[".repeat(50_000), /^Pulumi\.x\.yaml is /],
   ["many levels", `${"[".repeat(500)}${"]".repeat(500)}`, /^Pulumi\.x\.yaml is nested deeper than 64 levels/],
   [
     "bytes that are no text",
     Buffer.from([0xff, 0xfe, 0x00, 0x80]),
-    /^Pulumi\.x\.yaml is no text in UTF-8\. /,
+    /^Pulumi\.x\.yaml is not text in UTF-8\. /,
   ],
   ["more than a person writes", "#".repeat(5_000_000), /^Pulumi\.x\.yaml has 5000000 bytes, more than /],
   ["a broken line", "config:\n  a: [", /^Pulumi\.x\.yaml is no valid YAML at line 2/],
@@ -77,7 +81,7 @@ test.each<[string, string | Buffer, RegExp]>([
   expect(outcome(text)).toMatch(words);
 });
 
-test("nothing that YAML can say of a stack is anything but a config or a person's mistake", () => {
+test("any YAML for a stack is either a config or a person's mistake", () => {
   const keys = fc.constantFrom(
     ...["models", "gateway", "host", "cache", "access", "jobs", "boxes", "policy", "masterKey", "odd"],
     ...["__proto__", "constructor", "toString", ""],
@@ -132,7 +136,7 @@ test("nothing that YAML can say of a stack is anything but a config or a person'
   );
 });
 
-test("no text at all is read as anything but a file or a mistake", () => {
+test("any text is either a file or a mistake", () => {
   const text = fc.oneof(
     fc.string({ unit: fc.constantFrom(..."config:gpubox[]{}&*!|>-?#%@`'\"\\,: \n\t~0a"), maxLength: 60 }),
     fc.string({ unit: "binary" }),
@@ -148,18 +152,18 @@ test("no text at all is read as anything but a file or a mistake", () => {
   );
 });
 
-test("a template may be a bomb no more than a stack's file", () => {
+test("a template that is a YAML bomb is refused, like a stack's file", () => {
   const found = parseTemplate(bomb, "gpubox:jobs.a.configTemplate");
   expect("problem" in found && found.problem.what).toMatch(/^The template is YAML that cannot be read/);
 });
 
-test("what a file repeats with a few aliases stays readable", () => {
+test("a file with a few aliases stays readable", () => {
   expect(yamlValue("a: &a { b: 1 }\nc: *a\nd: *a\n")).toEqual({
     value: { a: { b: 1 }, c: { b: 1 }, d: { b: 1 } },
   });
 });
 
-test("a folder, a loop of links and a file that is not there are said in words", () => {
+test("a folder, a loop of links and a missing file are reported in plain words", () => {
   mkdirSync(join(folder, "Pulumi.dir.yaml"));
   symlinkSync("loop", join(folder, "loop"));
   const said = (name: string) => {
@@ -170,7 +174,7 @@ test("a folder, a loop of links and a file that is not there are said in words",
     }
   };
   expect([said("Pulumi.dir.yaml"), said("loop"), said("none")]).toEqual([
-    "Pulumi.dir.yaml is no file.",
+    "Pulumi.dir.yaml is not a file.",
     "loop cannot be read (ELOOP).",
     "none cannot be read (ENOENT).",
   ]);
@@ -178,7 +182,7 @@ test("a folder, a loop of links and a file that is not there are said in words",
   expect(() => rememberedHost(folder, "none")).toThrow(UserError);
 });
 
-test("a record that somebody broke is said in words that do not quote it", () => {
+test("a broken record is reported without quoting it", () => {
   const path = join(folder, "record.json");
   const said = (text: string) => {
     writeFileSync(path, text);

@@ -33,7 +33,7 @@ test("a newer one is refused with both versions and the command that updates the
   );
 });
 
-test("what is no version never becomes part of a command", () => {
+test("a text that is not a version never becomes part of a command", () => {
   const noVersion = fc.string().filter((text) => !/^v?\d+\.\d+\.\d+/.test(text));
   fc.assert(
     fc.property(noVersion, (written) => {
@@ -59,7 +59,7 @@ describe("a stack's file", () => {
     expect(readFileSync(file(), "utf8")).toBe(text);
   });
 
-  test("remembers the version that brought it up, beside what a person wrote", () => {
+  test("records the version that brought it up, and keeps what a person wrote", () => {
     writeFileSync(file(), "# ours\nconfig:\n  gpubox:models: {} # none yet\n");
     expect(rememberedVersion(dir, "dev")).toBeUndefined();
     rememberVersion(dir, "dev");

@@ -36,7 +36,7 @@ test("a box of recipes breaks no policy, so that a new machine without a registr
   expect(said(testPlan({ models: tinyModel, observability: { mode: "none" } }).policy)).toEqual([]);
 });
 
-describe("each policy names what it does not want", () => {
+describe("each policy names its findings", () => {
   test.each([
     [{ ports: [{ bind: "0.0.0.0", port: 8000, containerPort: 8000 }] }, "refused published-ports"],
     [{ memoryMiB: 0 }, "refused memory-limits"],
@@ -47,7 +47,7 @@ describe("each policy names what it does not want", () => {
     expect(said(judged(change))).toEqual([`${finding} container backend-tiny`]);
   });
 
-  test("root is nothing to warn of where the image is documented for root only", () => {
+  test("root causes no warning when the image is documented for root only", () => {
     expect(judged({ user: "0:0", role: "sglang" })).toEqual([]);
   });
 
@@ -57,7 +57,7 @@ describe("each policy names what it does not want", () => {
     ]);
   });
 
-  test("weights that the lock could not resolve warn, those that it has do not", () => {
+  test("weights that the lock could not resolve cause a warning, locked ones do not", () => {
     const source = "hf://Qwen/Qwen3-8B-GGUF/q8.gguf";
     const plan = (entry: object) =>
       testPlan(
@@ -74,7 +74,7 @@ describe("each policy names what it does not want", () => {
     expect(plan({ ...model(8, {}, "gguf") }).policy).toEqual([]);
   });
 
-  test("a model's own port warns only where others than this host reach it", () => {
+  test("a model's own port causes a warning only if other hosts reach it", () => {
     const exposed = (bind: string) =>
       testPlan(
         {
@@ -113,7 +113,7 @@ describe("a secret in plaintext", () => {
     expect(JSON.stringify(problems)).not.toMatch(/PLANTED|abcdefghijkl1/);
   });
 
-  test("stands in no other mistake of the same config either", () => {
+  test("appears in no other mistake of the same config either", () => {
     const problems = problemsOf(() =>
       testPlan({
         models: { tiny: { ...tinyModel.tiny, extraArgs: ["--api-key=PLANTED-0123456789"], ctxSize: "x" } },
@@ -132,7 +132,7 @@ describe("a secret in plaintext", () => {
     expect(JSON.stringify([problems, more])).not.toContain("PLANTED");
   });
 
-  test("is what looks like one, and no word, number, path or reference is", () => {
+  test("is anything that looks like one, but not a word, number, path or reference", () => {
     const keys = [
       "sk-proj-0123456789abcdef0123",
       "AKIA0123456789ABCDEF",
@@ -168,7 +168,7 @@ describe("a config decides", () => {
     expect(policyWords(policy)).toEqual([`The policy digests-locked is waived (${REASON}): image edge.`]);
   });
 
-  test("that what is refused by default goes, for a reason", () => {
+  test("to allow, for a reason, what is refused by default", () => {
     expect(said(judged({ user: "0:0" }, { waive: { "no-root": REASON } }))).toEqual([
       "waived no-root container backend-tiny",
     ]);
@@ -180,7 +180,7 @@ describe("a config decides", () => {
     expect(said(waived.policy)).toEqual(["waived no-plaintext-secrets gpubox:models.tiny.env.MY_TOKEN"]);
   });
 
-  test("that what only warns is refused", () => {
+  test("to refuse what only causes a warning", () => {
     const strict = { models: tinyModel, policy: { refuse: ["digests-locked"] } };
     expect(problemsOf(() => testPlan(strict, undefined, unlocked))).toEqual([
       {
@@ -191,7 +191,7 @@ describe("a config decides", () => {
     ]);
   });
 
-  test("nothing by a name that there is not, or without a reason", () => {
+  test("nothing with an unknown name, or without a reason", () => {
     const problems = (policy: object) => problemsOf(() => testPlan({ models: tinyModel, policy }));
     expect(problems({ waive: { "digest-locked": REASON } })).toEqual([
       {

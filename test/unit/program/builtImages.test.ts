@@ -42,7 +42,7 @@ test.each([
   expect(asked()).toMatch(/^-H unix:\/\/\/var\/run\/docker.sock image inspect --format \{\{.Id\}\} gpubox\//);
 });
 
-test("only what is missing is named", () => {
+test("only missing images are named", () => {
   docker(`Error: No such image: ${built[0]}`);
   expect(() => requireBuiltImages(plan)).toThrow(`The host lacks images that no registry has: ${built[0]}.`);
 });

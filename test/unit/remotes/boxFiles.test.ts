@@ -21,7 +21,7 @@ const boxes = (...names: string[]) =>
   Object.fromEntries(names.map((name) => [name, { key: { secret: "boxKey" } }]));
 const far = { engine: "openai", baseUrl: "http://10.0.0.9/v1" };
 
-test("a stack's file brings the files of its boxes, and of theirs, with the names of secrets alone", () => {
+test("a stack's file brings the files of its boxes, and of theirs, with only the names of secrets", () => {
   write("gw", { "gpubox:boxes": boxes("a") });
   write("a", {
     "gpubox:boxes": { here: { stack: "b" } },
@@ -44,7 +44,7 @@ test("a stack without boxes reads no other file", () => {
   expect(readBoxFiles(dir, { boxes: "nonsense" })).toEqual({});
 });
 
-test("a file that is missing or broken is told where its box stands", () => {
+test("a missing or broken file is reported at its box's entry", () => {
   write("gw", { "gpubox:boxes": boxes("gpu2", "broken", "gpu") });
   write("gpu2", { "gpubox:models": { far }, "gpubox:gateway": { bind: "10.0.0.2" } });
   writeFileSync(join(dir, "Pulumi.broken.yaml"), "config: [");
@@ -52,8 +52,8 @@ test("a file that is missing or broken is told where its box stands", () => {
   expect(() => parseStack(readStackFile(dir, "gw", { ...testSecrets, boxKey: "x" }))).toThrow(
     [
       "Pulumi.gw.yaml has 2 mistakes:",
-      "  gpubox:boxes.broken.stack: Pulumi.broken.yaml is no stack file: it cannot be read. `gpubox preview --stack broken` says why.",
-      '  gpubox:boxes.gpu.stack: There is no Pulumi.gpu.yaml beside this file. Did you mean "gpu2"?',
+      "  gpubox:boxes.broken.stack: Pulumi.broken.yaml is not a stack file: it cannot be read. `gpubox preview --stack broken` says why.",
+      '  gpubox:boxes.gpu.stack: There is no Pulumi.gpu.yaml next to this file. Did you mean "gpu2"?',
     ].join("\n"),
   );
 });

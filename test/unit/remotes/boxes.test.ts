@@ -66,7 +66,7 @@ describe("a gateway stack", () => {
     ]);
   });
 
-  test("has models of its own beside them", () => {
+  test("has its own models next to them", () => {
     const { models } = config({ models: tinyModel, boxes: { gpu2: { key } } }, files({ gpu2 }));
     expect(Object.entries(models).map(([name, { engine }]) => [name, engine])).toEqual([
       ["coder", "openai"],
@@ -74,7 +74,7 @@ describe("a gateway stack", () => {
     ]);
   });
 
-  test("takes the models that it names, and no aliases where it says so", () => {
+  test("takes the models that it names, and no aliases if it says so", () => {
     const models = { coder, far };
     const boxes = { a: { stack: "gpu2", key, models: ["coder"], aliases: false } };
     const own = config({ boxes }, files({ gpu2: { ...gpu2, models } })).models;
@@ -82,7 +82,7 @@ describe("a gateway stack", () => {
     expect(own.coder?.aliases).toEqual([]);
   });
 
-  test("serves a model by whatever name, as long as it is one", () => {
+  test("serves a model under any valid name", () => {
     const models = { constructor: far, "Qwen/Qwen3:8b": far };
     const ids = deployments({ boxes: { gpu2: { key } } }, files({ gpu2: { ...gpu2, models } }));
     expect(ids.map(({ model_name, model_info }) => [model_name, model_info.id])).toEqual([
@@ -91,7 +91,7 @@ describe("a gateway stack", () => {
     ]);
   });
 
-  test("serves what that box has of its own boxes", () => {
+  test("serves what that box has from its own boxes", () => {
     const middle = { gateway: { bind: "100.64.0.4" }, boxes: { gpu3: { key } } };
     const [only] = deployments({ boxes: { middle: { key } } }, files({ middle, gpu3 }));
     expect([only?.litellm_params.api_base, only?.litellm_params.timeout]).toEqual([
@@ -109,7 +109,7 @@ describe("of a box's model", () => {
       lock,
     }).models;
 
-  test("the mode decides by which prefix LiteLLM asks for it", () => {
+  test("the mode decides which prefix LiteLLM uses for it", () => {
     const asked = (mode: string) => entry({ ...far, mode }).m;
     expect(asked("embedding")).toMatchObject({ mode: "embedding", provider: "hosted_vllm" });
     expect(asked("rerank")).toMatchObject({ mode: "rerank", provider: "hosted_vllm" });
@@ -126,7 +126,7 @@ describe("of a box's model", () => {
     expect(entry(own).m?.start).toBe(start);
   });
 
-  test("the price goes with it; a provider's model is looked up by the provider's name", () => {
+  test("the price comes with it; a provider's model is looked up by the provider's name", () => {
     const price = { inputPerMillion: 1, outputPerMillion: 2 };
     expect(entry({ ...far, price }).m).toMatchObject({ price });
     const cloud = { engine: "cloud", model: "groq/x", apiKey: "none" };
@@ -156,7 +156,7 @@ describe("of a box's model", () => {
     ]);
   });
 
-  test("what that box leaves out is left out", () => {
+  test("what that box leaves out is left out here too", () => {
     expect(entry({ ...far, profiles: { stateful: false } })).toEqual({});
     const optional = { engine: "cloud", model: "groq/x", apiKey: { secret: "groqKey" }, optional: true };
     expect(entry(optional)).toEqual({});

@@ -57,8 +57,8 @@ describe("refused with the key of the user's file:", () => {
     [
       "a stack file that is not there",
       box({ stack: "gpu4" }),
-      { gpu4: { unreadable: { what: "There is no Pulumi.gpu4.yaml beside this file.", fix: "Write it." } } },
-      ["gpubox:boxes.gpu2.stack: There is no Pulumi.gpu4.yaml beside this file. Write it."],
+      { gpu4: { unreadable: { what: "There is no Pulumi.gpu4.yaml next to this file.", fix: "Write it." } } },
+      ["gpubox:boxes.gpu2.stack: There is no Pulumi.gpu4.yaml next to this file. Write it."],
     ],
     [
       "a file with a mistake",

@@ -62,7 +62,7 @@ test.each([
     "srv/x",
     "",
   ],
-])("a box's directory is none that something else needs: %j", (dataDir) => {
+])("a directory that something else needs is refused: %j", (dataDir) => {
   expect(accepts({ dataDir })).toBe(false);
 });
 
@@ -77,11 +77,11 @@ test.each([
     "/mnt/nvme0",
   ],
   ...["/mnt/disk/box", "/tmp/box-1", "/data", "/tank/gpubox", "/etcetera", "/usr2/x", "/srv/..box"],
-])("a directory of the box's own is taken: %j", (dataDir) => {
+])("a directory for the box alone is accepted: %j", (dataDir) => {
   expect(accepts({ dataDir })).toBe(true);
 });
 
-test("whatever a path is written like, one that leads out of its place or into the system is refused", () => {
+test("a path that leads out of its place or into the system is refused, however it is written", () => {
   const system = fc.constantFrom("etc", "usr", "bin", "dev", "proc", "sys", "boot", "run", "sbin", "lib");
   const part = fc.constantFrom("..", ".", "", "srv", "x", "etc");
   fc.assert(
@@ -131,7 +131,7 @@ test.each([
     "docker.sock",
     "",
   ],
-])("no address but a socket of this machine or SSH is taken: %j", (docker) => {
+])("only a socket of this machine or SSH is accepted: %j", (docker) => {
   expect(accepts({ docker })).toBe(false);
 });
 

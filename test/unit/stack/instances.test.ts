@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { parse } from "yaml";
-import { containerArgs } from "../../../components/arguments";
+import { containerArgs } from "../../../components/Service";
 import { readyDeadline } from "../../../configs/engines/container";
 import { renderText } from "../../../configs/kit/text";
 import { parseStack } from "../../../configs/parse";
@@ -19,7 +19,7 @@ const twice = {
   ],
 };
 
-test("each instance has a container, a valve and a deployment of its own, under one public name", () => {
+test("each instance has its own container, valve and deployment, under one public name", () => {
   const { plan, deployments } = boxOf({ ...twice, rpm: 50 });
   expect(plan.models).toEqual(["m"]);
   expect(
@@ -60,7 +60,7 @@ test("an instance's container may not take the name of another model's", () => {
   );
 });
 
-test("a name keeps an instance's container, port and deployment when another one is taken out", () => {
+test("a name keeps an instance's container, port and deployment when another one is removed", () => {
   const [first, second] = [
     { name: "left", gpu: { devices: [0] } },
     { name: "right", gpu: { devices: [1] } },
@@ -82,7 +82,7 @@ test("a name keeps an instance's container, port and deployment when another one
   expect(identities([second])).toEqual([both[1]]);
 });
 
-test("an instance without a name keeps its number beside one that has", () => {
+test("an instance without a name keeps its number next to a named one", () => {
   const instances = [{ gpu: { devices: [0] } }, { name: "right", gpu: { devices: [1] } }];
   expect(boxOf({ ...twice, instances }).plan.backends.map(({ instance }) => instance)).toEqual([
     "m-1",
@@ -93,7 +93,7 @@ test("an instance without a name keeps its number beside one that has", () => {
 test.each([
   [{ name: "2" }, 'instances[1]: Its container would have the same name as that of "m-2".'],
   [{ name: "Left" }, 'instances[0].name: "Left" is not valid. Write lower-case letters'],
-])("an instance's name that cannot be one is refused: %j", (named, problem) => {
+])("an invalid instance name is refused: %j", (named, problem) => {
   const instances = [{ ...named, gpu: { devices: [0] } }, { gpu: { devices: [1] } }];
   expect(refusals({ ...twice, instances })[0]).toContain(problem);
 });
@@ -145,7 +145,7 @@ describe("a published port", () => {
     expect(keys).toMatch(/^backend [0-9a-f]{64}$/m);
   });
 
-  test("belongs to one model, and is none of the gateway's", () => {
+  test("belongs to one model, and to no gateway", () => {
     const secrets = { k: "sk-PLANTED-k" };
     const both = { ...twice, expose: exposed.expose };
     expect(refusals(both, { secrets })).toEqual([
@@ -199,7 +199,7 @@ describe("the devices of a container", () => {
     });
   });
 
-  test("Compose says the same in its words", () => {
+  test("Compose has the same in its own syntax", () => {
     const service = (host: Record<string, unknown>) =>
       parse(composeFile(boxOf(nvidia, { host }).plan)).services["backend-m"];
     expect(service(gpuHost)).toMatchObject({

@@ -71,7 +71,7 @@ test("a model that the box does not have takes none of its GPUs", () => {
   expect(() => parsed({ a: big, b: { ...big, profiles: { stateful: false } } })).not.toThrow();
 });
 
-test("the ports that models publish are looked at before `up`, each with its key", () => {
+test("the ports that models publish are checked before `up`, each with its key", () => {
   const expose = { port: 9000, key: { secret: "direct" } };
   const instances = [{ expose }, { expose: { ...expose, port: 9001 } }];
   const { models } = parseStack(rawStack({ models: { m: { ...tinyModel.tiny, instances } } }, secrets));
@@ -81,7 +81,7 @@ test("the ports that models publish are looked at before `up`, each with its key
   ]);
 });
 
-describe("traces and logs elsewhere", () => {
+describe("traces and logs of a gateway on another machine", () => {
   const external = {
     host: "https://l.example",
     publicKey: { secret: "lfPublic" },
@@ -94,7 +94,7 @@ describe("traces and logs elsewhere", () => {
     expect(env).toContain("\nLANGFUSE_OTEL_HOST=https://l.example\n");
   });
 
-  test("the trajectory log stays on the box, and that is said", () => {
+  test("the trajectory log stays on the box, and a note says so", () => {
     const { read, env, notes } = elsewhere({ models: { gpt }, gateway: { trajectories: true } });
     expect(read.litellm_settings).not.toHaveProperty("callbacks");
     expect(env).not.toContain("LANGFUSE");
@@ -102,13 +102,13 @@ describe("traces and logs elsewhere", () => {
   });
 });
 
-test("what a model is elsewhere makes no new gateway on the box", () => {
+test("a model's profile for another machine makes no new gateway on the box", () => {
   const generation = (profiles?: object) =>
     testPlan({ models: { tiny: { ...tinyModel.tiny, profiles } } }).gateway.generation;
   expect(generation({ stateless: { baseUrl: publicUrl } })).toBe(generation());
 });
 
-test("a model of the box is reached elsewhere by the URL of its profile, under the same names", () => {
+test("another machine reaches a model of the box by the URL of its profile, under the same names", () => {
   const profiles = { stateless: { baseUrl: publicUrl, apiKey: { secret: "far" } } };
   const { read, env } = elsewhere({ models: { tiny: { ...tinyModel.tiny, aliases: ["t"], profiles } } });
   expect(read.model_list[0]!.litellm_params).toMatchObject({
@@ -120,7 +120,7 @@ test("a model of the box is reached elsewhere by the URL of its profile, under t
   expect(env).toContain("\nGPUBOX_SECRET_far=\n");
 });
 
-test("a model that publishes a port is reached by it, with the port's key", () => {
+test("it reaches a model with a published port by that port, with the port's key", () => {
   const expose = { port: 9000, bind: "100.64.0.7", key: { secret: "direct" } };
   const { read } = elsewhere({ models: { tiny: { ...tinyModel.tiny, expose } } });
   expect(read.model_list[0]!.litellm_params).toMatchObject({
@@ -134,7 +134,7 @@ test("a model that publishes a port is reached by it, with the port's key", () =
   expect(everywhere.read.model_list[0]!.litellm_params.api_base).toBe("http://box.tailnet.ts.net:9000/v1");
 });
 
-test("what nobody else reaches is left out by name, and stands in for nothing", () => {
+test("a model that nobody else reaches is left out by name, and is nobody's fallback", () => {
   const { names, leftOut, read } = elsewhere({
     gateway: { routing: { fallbacks: { gpt: ["tiny", "other"], tiny: ["other"] } } },
     models: {

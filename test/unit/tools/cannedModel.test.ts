@@ -84,7 +84,7 @@ test("arguments without a tool are refused", () => {
   );
 });
 
-test("the committed file is what the generator makes", () => {
+test("the generator makes exactly the committed file", () => {
   const packed = readFileSync(join(packageDir, "assets/llamacpp/canned.gguf.gz.b64"), "utf8");
   expect(gunzipSync(Buffer.from(packed, "base64")).equals(cannedModel())).toBe(true);
 });

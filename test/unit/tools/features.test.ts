@@ -16,11 +16,11 @@ function withFeatures(features: unknown): Record<string, unknown> {
   return { llamacpp: { ...llamacpp, features } };
 }
 
-test("docs/features.md is what the registry says", () => {
+test("docs/features.md matches the registry", () => {
   expect(page).toBe(featuresMarkdown());
 });
 
-test("every engine has a row in every table, and what runs no container has none about containers", () => {
+test("every engine has a row in every table, and engines without containers have none about containers", () => {
   const tables = page.split(/^## /m).slice(1, 5);
   const rows = tables.map((table) => [...table.matchAll(/^\| ([a-z][a-z-]+) +\|/gm)].map(([, name]) => name));
   const all = Object.keys(engines);
@@ -47,7 +47,7 @@ test("a cell without a word on how it is known cannot be rendered", () => {
   );
 });
 
-test("a feature that neither the registry nor the engine tells cannot be rendered", () => {
+test("a feature without a word from the registry or the engine cannot be rendered", () => {
   const { drain: _, ...says } = llamacpp.features.says ?? {};
   expect(() => featuresMarkdown(withFeatures({ ...llamacpp.features, says }))).toThrow(
     "Nothing says what llamacpp has of drain: add it to its features.",

@@ -52,7 +52,7 @@ test.each([
   expect(foreignEntries(`9; 1 2 ${entry}\n`)).toEqual([entry]);
 });
 
-test("a line that is no entry is named and not passed over", () => {
+test("a line that is not an entry is reported instead of skipped", () => {
   const line = fc.stringMatching(/^[^;\n\s][^\n]*$/).filter((text) => !/^\d+; \d+ \d+ /.test(text));
   fc.assert(fc.property(line, (text) => expect(foreignEntries(text)).toEqual([text])));
 });
@@ -70,7 +70,7 @@ describe("a restic snapshot", () => {
     node("file", "/srv/dev-1/stack.yaml", 7),
   ];
 
-  test("of one backup is taken, and how large it is told", () => {
+  test("of one backup is accepted, and its size reported", () => {
     expect(checkSnapshot("abc", listing(...whole))).toBe(592);
   });
 
@@ -89,7 +89,7 @@ describe("a restic snapshot", () => {
     node("dir", "/sr"),
   ])("with $type $path is refused", (stranger) => {
     expect(() => checkSnapshot("abc", listing(...whole, stranger))).toThrow(
-      `The snapshot abc holds what no backup does: ${JSON.stringify(stranger.path)}`,
+      `The snapshot abc contains what no backup has: ${JSON.stringify(stranger.path)}`,
     );
   });
 });

@@ -22,14 +22,14 @@ const values = {
 };
 const config = parseStack(rawStack(values));
 
-test("the model is one that chats, and first one that starts by itself", () => {
+test("the model is a chat model, and preferably one that starts by itself", () => {
   expect(chatModels(config)).toEqual(["a/slashed", "tiny", "far", "giant"]);
   expect(chooseModel(config, "openai")).toBe("a/slashed");
   expect(chooseModel(config, "claude-code")).toBe("tiny");
   expect(chooseModel(config, "openai", "small")).toBe("small");
 });
 
-test("a model that the client cannot ask is refused with what it can", () => {
+test("a model that the client cannot use is refused with those that it can", () => {
   expect(chooseModel(config, "openai", "tinny")).toEqual({
     what: 'The stack test has no chat model "tinny".',
     fix: 'Did you mean "tiny"?',
@@ -38,15 +38,15 @@ test("a model that the client cannot ask is refused with what it can", () => {
     what: expect.stringContaining("no chat"),
   });
   expect(chooseModel(config, "claude-code", "a/slashed")).toEqual({
-    what: "Claude Code takes no model with a slash in its name.",
-    fix: 'Give "a/slashed" an alias without one.',
+    what: "Claude Code accepts no model with a slash in its name.",
+    fix: 'Give "a/slashed" an alias without a slash.',
   });
   expect(chooseModel(parseStack(rawStack({ models: {} })), "openai")).toMatchObject({
     fix: "Add one under gpubox:models.",
   });
 });
 
-test("the key is a virtual one that may ask the model, where one is declared", () => {
+test("the key is a virtual one that may use the model, if one is declared", () => {
   expect(keySecret(config, "tiny")).toBe("masterKey");
   const access = {
     teams: { apart: { models: ["giant"] } },
@@ -82,7 +82,7 @@ test("the base URL has a host name that the edge answers to", () => {
   expect(endpointAt("http://127.0.0.1:4000", local)).toBe("http://127.0.0.1:4000");
 });
 
-test("what one request may have is known of the box's own models, also by their aliases", () => {
+test("the limit of a request is known for the box's own models and their aliases", () => {
   expect(contextsOf(testPlan(values))).toEqual({
     "a/slashed": 2048,
     embedder: 2048,
@@ -97,7 +97,7 @@ const way = {
   ...{ contexts: { tiny: 65536 }, key: '"$(reveal)"', language: "python" as const },
 };
 
-test("agents learn how much the model takes, so that they compact in time", () => {
+test("agents learn the model's limit, so that they compact in time", () => {
   expect(clientConnection("claude-code", way).env).toMatchObject({
     ANTHROPIC_BASE_URL: "http://box:4000",
     ANTHROPIC_MODEL: "tiny",
@@ -114,7 +114,7 @@ test("agents learn how much the model takes, so that they compact in time", () =
   );
 });
 
-test.each(clients)("the script for %s has the key by its command, once, and says where to go", (client) => {
+test.each(clients)("the script for %s reads the key by its command, once, and has the address", (client) => {
   const text = script(clientConnection(client, way), way.key);
   expect(text.split('"$(reveal)"')).toHaveLength(2);
   expect(text).toMatch(
@@ -122,7 +122,7 @@ test.each(clients)("the script for %s has the key by its command, once, and says
   );
 });
 
-test("a value that the shell would read otherwise is quoted", () => {
+test("a value that the shell would interpret is quoted", () => {
   const odd = { ...clientConnection("openhands", way), env: { LLM_MODEL: "it's $HOME" }, notes: [] };
   expect(script(odd, "x").split("\n")[0]).toBe("export LLM_MODEL='it'\\''s $HOME'");
 });

@@ -12,13 +12,13 @@ import { HOST_CASES } from "../../../support/doctorHostCases";
 
 const CASES = [...HOST_CASES, ...BOX_CASES];
 
-test("of a healthy box every row is looked at and none applies", () => {
+test("every row is checked for a healthy box, and none applies", () => {
   const verdicts = diagnose(box, healthy);
   expect(verdicts.filter(({ state }) => state !== "ok")).toEqual([]);
   expect(verdicts.map(({ row }) => row)).toEqual(rows.map(({ id }) => id));
 });
 
-test("what could not be looked at is neither well nor wrong", () => {
+test("a row that could not be checked is neither ok nor wrong", () => {
   const blind = diagnose(box, { docker: { state: "answers" }, host: {} });
   const states = new Set(blind.filter(({ row }) => row !== "docker").map(({ state }) => state));
   expect([...states]).toEqual(["not looked at"]);
@@ -35,12 +35,12 @@ test("every row has a case", () => {
   expect(rows.map(({ id }) => id).filter((id) => !covered.has(id))).toEqual([]);
 });
 
-test("what a person stopped or lent is no finding", () => {
+test("what a person stopped or lent out is not a finding", () => {
   expect(findings(with_("backend-giant", { state: "exited", exitCode: 143 }))).toEqual([]);
   expect(findings({ ...healthy, reach: { ...healthy.reach, "lent:9000": "refused" } })).toEqual([]);
 });
 
-test("answers of a gateway, and what smoke and doctor ask themselves, are no mistakes of clients", () => {
+test("a gateway's answers, and the requests of smoke and doctor, are not mistakes of clients", () => {
   const probes = ["/v1/models/gpubox-probe", "/key/gpubox-probe", "/health/readiness", "/health/liveliness"];
   const asked = probes.flatMap((path) =>
     [401, 404, 408, 421, 500, 502, 503, 504, -1].map((status) => ({ ...logged(status), path })),
@@ -82,7 +82,7 @@ test("HAProxy's statistics are read by the names of their fields", () => {
   ]);
 });
 
-test("how many requests a server works on is what its command line says", () => {
+test("a server's command line says how many requests it handles", () => {
   expect(concurrencyOf(box.backends[0]!)).toBe(2);
 });
 

@@ -127,7 +127,7 @@ test("a gateway that drains and hangs is named while requests wait for it", () =
   expect(gatewayRows(drains(0))).toEqual([]);
 });
 
-test("without the edge's word, the gateways of the planned generation have to be well", () => {
+test("without the edge's answer, the gateways of the planned generation have to be healthy", () => {
   const old = {
     ...containers[0]!,
     role: "gateway",
@@ -142,13 +142,13 @@ test("without the edge's word, the gateways of the planned generation have to be
   ]);
 });
 
-test("a container that just starts is asked nothing yet, and one that answers is well whatever Docker remembers", () => {
+test("a starting container is not asked yet, and an answering one is healthy whatever Docker remembers", () => {
   const edge = containers.find(({ role }) => role === "edge")!.name;
   expect(findings(broken(edge, { health: "starting", probe: "fails" }), plan)).toEqual([]);
   expect(findings(broken(edge, { health: "unhealthy", probe: "answers" }), plan)).toEqual([]);
 });
 
-test("an unanswered question of doctor's own is no verdict on keys", () => {
+test("an unanswered request of the doctor says nothing about keys", () => {
   const facts: Facts = { ...well, listed: { failed: "aborted" }, clientKey: undefined };
   expect(findings(facts, plan)).toEqual([]);
 });
@@ -169,7 +169,7 @@ describe("processes that a signal stopped", () => {
   });
 });
 
-test("a health check is asked as Docker asks it", () => {
+test("a health check runs as Docker runs it", () => {
   expect(probeCommand(["CMD", "curl", "-fsS", "http://x"])).toEqual(["curl", "-fsS", "http://x"]);
   expect(probeCommand(["CMD-SHELL", "a | b"])).toEqual(["sh", "-c", "a | b"]);
   expect(probeCommand(["NONE"])).toBeUndefined();
@@ -183,7 +183,7 @@ describe("the kernel's log", () => {
     `[  645.197410] oom-kill:constraint=${cause},nodemask=(null),cpuset=${ID},mems_allowed=0,oom_memcg=/docker/${ID},task_memcg=${group},task=perl,pid=7128,uid=99`;
   const read = (...lines: string[]) => parseKernelLog(["1795904222", "649.18 352.25", ...lines].join("\n"));
 
-  test("names the container, whatever keeps its groups, and whose memory was at its end", () => {
+  test("names the container, whatever manages its control groups, and whose memory ran out", () => {
     const at = expect.closeTo(1795904218.02, 1);
     expect(
       read(
@@ -200,7 +200,7 @@ describe("the kernel's log", () => {
     ]);
   });
 
-  test("is no reason to fail, whatever is in it", () => {
+  test("never makes the doctor fail, whatever it contains", () => {
     fc.assert(fc.property(fc.string(), (text) => expect(parseKernelLog(text)).toEqual([])));
     fc.assert(
       fc.property(fc.array(fc.string()), (lines) =>
@@ -210,7 +210,7 @@ describe("the kernel's log", () => {
   });
 });
 
-describe("a kill for want of memory", () => {
+describe("a kill for lack of memory", () => {
   const NOW = 1_800_000_000;
   const life = (change: Partial<Life>): Life => ({
     ...{ id: ID, startedAt: NOW - 100, endedAt: NOW - 101, restarts: 1, oomKilled: false },

@@ -18,7 +18,7 @@ const repairsOf = ({ facts, report }: ReturnType<typeof seenAfter>, state = depl
   planRepairs(box, facts, report, state);
 
 describe("drift", () => {
-  test("is none on a host that is as planned", () => {
+  test("is empty on a host that is as planned", () => {
     const { report } = seenAfter(() => {});
     expect(report).toEqual({ stack: "test", differences: [], configChanged: false, notChecked: [] });
     expect(driftText(report)).toBe("The stack test is on its host as planned.");
@@ -29,7 +29,7 @@ describe("drift", () => {
     [
       "image's name",
       (one) => (one.staleImage = true),
-      "image: the name means another one by now than the one that runs",
+      "image: its name refers to a newer image than the running one",
     ],
     ["entrypoint", (one) => (one.settings.entrypoint = ["sh"]), "entrypoint: another one than planned"],
     ["command", (one) => (one.settings.command = ["x"]), "command: another one than planned"],
@@ -73,7 +73,7 @@ describe("drift", () => {
     expect(JSON.stringify(seen.report)).not.toContain("sk-secret");
   });
 
-  test("is none in what an engine brings by itself", () => {
+  test("ignores an engine's own defaults", () => {
     const { said } = seenAfter((facts) => {
       const { settings } = found(facts, "cache");
       Object.assign(settings, { shmMiB: 128, memorySwapMiB: -1, ulimits: ["nofile=1024:4096"] });
@@ -82,7 +82,7 @@ describe("drift", () => {
     expect(said).toEqual([]);
   });
 
-  test("tells whose requests a container matters to", () => {
+  test("says whose requests depend on a container", () => {
     const { report } = seenAfter((facts) => {
       found(facts, "valve-tiny").state = "exited";
       found(facts, "backend-tiny").state = "paused";
@@ -100,7 +100,7 @@ describe("drift", () => {
     // A refresh misses these, and Pulumi makes them anew by itself.
     ["exited", [], []],
     ["dead", [], []],
-  ] as const)("of what a container that is %s was made with is repaired", (state, replaced, unpaused) => {
+  ] as const)("of the settings of a container that is %s is repaired", (state, replaced, unpaused) => {
     const seen = seenAfter((facts) => {
       found(facts, "cache").state = state;
       found(facts, "cache").settings.memoryMiB = 7;
@@ -109,7 +109,7 @@ describe("drift", () => {
     expect([replace.map((urn) => urn.split("::").at(-1)), unpause]).toEqual([replaced, unpaused]);
   });
 
-  test("is none where a model that people start was not started, or was", () => {
+  test("ignores whether a model that people start is running", () => {
     expect(found(asPlanned(), "backend-giant").state).toBe("created");
     expect(seenAfter((facts) => (found(facts, "backend-giant").state = "running")).said).toEqual([]);
   });
@@ -124,7 +124,7 @@ describe("drift", () => {
     ]);
   });
 
-  test("leaves what has a record, or says that it stays, alone", () => {
+  test("leaves alone what has a record or a label that keeps it", () => {
     const facts = asPlanned();
     const stranger = (id: string, labels: Record<string, string>): HostContainer => ({
       ...{ id, name: id, state: "running" as const, staleImage: false },
@@ -141,7 +141,7 @@ describe("drift", () => {
     ]);
   });
 
-  test("tells of a guest on a network of the box, which `up` leaves alone", () => {
+  test("reports a foreign container on the box's network, which `up` leaves alone", () => {
     const seen = seenAfter((facts) => {
       const guest = structuredClone(found(facts, "cache"));
       facts.containers.push({
@@ -163,7 +163,7 @@ describe("drift", () => {
       facts.directories[directory.path]!.entries["redis.conf"]!.sha256 = "0";
     });
     expect(seen.report.configChanged).toBe(true);
-    expect(driftText(seen.report)).toContain("Pulumi.test.yaml was changed since the last `up`");
+    expect(driftText(seen.report)).toContain("Pulumi.test.yaml changed since the last `up`");
     const state = deployed().map((one) =>
       one.id === "id-cache"
         ? { ...one, inputs: { ...one.inputs, labels: [{ label: "gpubox.spec", value: "older" }] } }
@@ -178,9 +178,9 @@ describe("a file of the box", () => {
   const redis = serviceOf("cache").directory.path;
   const entry = (facts: DriftFacts, path: string, name: string) => facts.directories[path]!.entries[name]!;
 
-  test("that was changed is told without a word of it, and written again", () => {
+  test("that was changed is reported without its content, and written again", () => {
     const seen = seenAfter((facts) => (entry(facts, redis, "password").sha256 = "0"));
-    expect(seen.said).toEqual([`${redis}/password holds something else than planned.`]);
+    expect(seen.said).toEqual([`${redis}/password has other content than planned.`]);
     expect(JSON.stringify(seen.report)).not.toContain(testSecrets.cachePassword!.slice(0, 7));
     expect(repairsOf(seen)).toMatchObject({
       clear: [`${redis}/password`],
@@ -189,7 +189,7 @@ describe("a file of the box", () => {
     });
   });
 
-  test("that the edge has read is taken by a reload", () => {
+  test("that the edge reads is applied by a reload", () => {
     const seen = seenAfter((facts) => delete facts.directories[edge]!.entries["haproxy.cfg"]);
     expect(seen.said).toEqual([`${edge}/haproxy.cfg is missing.`]);
     expect(repairsOf(seen).replace).toEqual(["urn:pulumi:test::gpubox::x::id-edge-ready"]);
@@ -205,7 +205,7 @@ describe("a file of the box", () => {
     });
   });
 
-  test("with other rights gets them back, and nothing is started anew", () => {
+  test("with other rights gets the planned ones, and nothing restarts", () => {
     const seen = seenAfter((facts) => {
       Object.assign(entry(facts, redis, "password"), { mode: "644", uid: 7 });
       facts.directories[redis]!.mode = "777";
@@ -218,14 +218,14 @@ describe("a file of the box", () => {
     expect(repairsOf(seen)).toMatchObject({ clear: [], write: [{ path: redis }], replace: [] });
   });
 
-  test("that is a link, or is not of the box, has to go", () => {
+  test("that is a link, or does not belong to the box, is removed", () => {
     const seen = seenAfter((facts) => {
       entry(facts, redis, "redis.conf").type = "link";
       facts.directories[redis]!.entries.extra = { type: "directory", mode: "750", uid: 0, gid: 0 };
     });
     expect(seen.said).toEqual([
       `${redis}/redis.conf is a link and not a plain file.`,
-      `${redis}/extra is not of the box.`,
+      `${redis}/extra does not belong to the box.`,
     ]);
     expect(repairsOf(seen).clear).toEqual([`${redis}/redis.conf`, `${redis}/extra`]);
   });
@@ -251,7 +251,7 @@ describe("a file of the box", () => {
 });
 
 describe("what else the box has on the host", () => {
-  test("a network that leads out, a volume, an image and the edge's choice are told", () => {
+  test("a network that leads out, a volume, an image and the edge's choice are reported", () => {
     const seen = seenAfter((facts) => {
       facts.networks.find(({ name }) => name === "gpubox-test-data")!.internal = false;
       facts.networks.find(({ name }) => name === "gpubox-test-models")!.stack = undefined;
@@ -263,7 +263,7 @@ describe("what else the box has on the host", () => {
       "The network gpubox-test-data is not as planned: it leads out of the host.",
       "The network gpubox-test-models is not as planned: it lacks the label gpubox.stack=test.",
       ...services.flatMap(({ volume }) =>
-        volume ? [`The volume ${volume.name} is missing, and with it what was in it.`] : [],
+        volume ? [`The volume ${volume.name} is missing, with everything in it.`] : [],
       ),
       "The image gpubox/llamacpp:555555555555 is not on the host.",
       `The edge serves the generation other instead of ${box.gateway.generation}.`,
@@ -277,7 +277,7 @@ describe("what else the box has on the host", () => {
     ]);
   });
 
-  test("a container in another's place is removed, one that the state has is not", () => {
+  test("a container with another one's name is removed unless the state has it", () => {
     const seen = seenAfter((facts) => {
       found(facts, "cache").settings.labels = {};
       found(facts, "cache").id = "by-hand";

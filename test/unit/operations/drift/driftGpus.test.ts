@@ -25,7 +25,7 @@ ${second}, 4400, [N/A], Xorg
 0::/
 `;
 
-  test("are read with the container that they are in, of the declared devices", () => {
+  test("are read for the declared devices, with their containers", () => {
     expect(parseGpuProcesses(recorded, ["0"])).toEqual([
       { gpu: first, pid: 4242, name: "/usr/bin/python3", usedMiB: 81034, container: id },
       { gpu: first, pid: 4300, name: "/opt/tool, of mine", usedMiB: 1024 },
@@ -35,19 +35,19 @@ ${second}, 4400, [N/A], Xorg
     ]);
   });
 
-  test("that are in none of the box's containers are told", () => {
+  test("outside the box's containers are reported", () => {
     const facts = { ...asPlanned(), gpus: parseGpuProcesses(recorded, ["0"]) };
     found(facts, "backend-tiny").id = id;
     const report = drift(box, facts);
     expect(report.differences).toMatchObject([
       {
         ...{ kind: "gpu", byUp: false },
-        what: `The process /opt/tool, of mine (pid 4300) has 1024 MiB of ${first}, and is not of the box.`,
+        what: `The process /opt/tool, of mine (pid 4300) has 1024 MiB of ${first}, and does not belong to the box.`,
       },
     ]);
   });
 
-  test("are not checked where the driver does not answer, and that is said", async () => {
+  test("are reported as unchecked when the driver does not answer", async () => {
     const gpus = await gpuProcesses(() => Promise.reject(new Error("nvidia-smi: not found")), ["0"]);
     const report = drift(box, { ...asPlanned(), gpus });
     expect(report).toMatchObject({

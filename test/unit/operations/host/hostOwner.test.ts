@@ -41,7 +41,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
-describe("one stack a host", () => {
+describe("one stack per directory of a host", () => {
   const own = { owner, dataDir: "/srv/gpubox", host: "ops@gpu1", hostId: "A" };
 
   test.each([
@@ -75,7 +75,7 @@ describe("one stack a host", () => {
     }
   });
 
-  test("a directory that cannot be looked into is not nobody's, and taking over does not help", () => {
+  test("an unreadable directory does not count as free, and taking over does not help", () => {
     expect(misplaced({ unreadable: "Permission denied" }, own)).toEqual({
       what: "Nobody can say whose /srv/gpubox on ops@gpu1 is: Permission denied.",
       fix: "Let the user that gpubox is there look into it: `sudo chmod o+x /srv/gpubox`.",
@@ -83,7 +83,7 @@ describe("one stack a host", () => {
   });
 });
 
-describe("a look at the place of a stack", () => {
+describe("reading the owner of a stack's directory", () => {
   const look = (dataDir: string, hostId?: string) => () =>
     checkPlace({ stack: "gpu1", host: hostSchema.parse({ dataDir }) }, owner, hostId);
 
@@ -99,7 +99,7 @@ describe("a look at the place of a stack", () => {
     expect(look(dir)).toThrow(`Nobody can say whose ${dir} on this machine is`);
   });
 
-  test("asks this machine's engine who it is only where the stack was on a host before", () => {
+  test("asks this machine's engine for its id only if the stack was on a host before", () => {
     dockerSays({ info: "here\n" });
     expect(look(dir)).not.toThrow();
     expect(look(dir, "here")).not.toThrow();
@@ -116,7 +116,7 @@ describe("a verb on another's box", () => {
       `config:\n  gpubox:host: { dataDir: ${dir} }\n  gpubox:saltFingerprint: aa\n${more}`,
     );
 
-  test("is refused by the file in its directory, and by the engine that the stack's file remembers", () => {
+  test("is refused by the file in its directory, and by the engine recorded in the stack's file", () => {
     stack("");
     writeFileSync(ownerFile(dir), marker("gpu1", "aa"));
     expect(() => connectStack(dir, "gpu1")).not.toThrow();
@@ -129,7 +129,7 @@ describe("a verb on another's box", () => {
   });
 });
 
-test("a box that goes takes its own file back, and leaves that of whoever took the directory over", () => {
+test("a removed box deletes its own file, and leaves the file of whoever took over the directory", () => {
   const { script, remove } = planOwner("tools", dir, owner)!;
   const run = (text: string) =>
     expect(spawnSync("sh", ["-c", text], { env: { ...process.env } }).status).toBe(0);

@@ -64,7 +64,7 @@ const plan = (state: Partial<HostState>, from = ready) =>
 const ids = (state: Partial<HostState>, from = ready) => plan(state, from).steps.map(({ id }) => id);
 
 describe("what a host needs", () => {
-  test("is everything on a bare one, in an order in which each step finds what it needs", () => {
+  test("includes everything on a bare one, in an order in which each step finds what it needs", () => {
     expect(ids({}, bare)).toEqual(["packages", "daemon", "group", "directory", "firewall"]);
   });
 
@@ -72,16 +72,16 @@ describe("what a host needs", () => {
     expect(plan({})).toEqual({ steps: [], notes: [] });
   });
 
-  test("is a start where Docker only stands still", () => {
+  test("is a start when Docker is only stopped", () => {
     expect(ids({ dockerRuns: false })).toEqual(["start"]);
   });
 
-  test("is the runtime hook below Docker 25, and CDI from there on; the plan says which", () => {
+  test("is the runtime hook before Docker 25 and CDI from then on, and the plan says which", () => {
     const gpu = { nvidia: true, nvidiaDriver: "570.86.10", nvidiaToolkitCandidate: true };
     const old = plan(gpu);
     expect(old.steps.map(({ id }) => id)).toEqual(["nvidia", "daemon"]);
     expect(old.notes).toEqual([
-      "GPUs reach containers by NVIDIA's runtime hook: Docker 20.10.24 is older than 25 and knows no CDI.",
+      "Containers get GPUs by NVIDIA's runtime hook: Docker 20.10.24 is older than 25 and does not support CDI.",
     ]);
     expect(JSON.parse(old.steps[1]!.stdin!).runtimes).toEqual({
       nvidia: { path: "nvidia-container-runtime", args: [] },
@@ -107,7 +107,7 @@ describe("what a host needs is not known", () => {
     const { steps, notes, again } = plan({}, fresh);
     expect(steps.map(({ id }) => id)).toEqual(["packages"]);
     expect(notes).toEqual([
-      "Which way the GPUs reach containers depends on that Docker: the rest is planned when it is installed.",
+      "How containers get GPUs depends on that Docker, so the remaining steps are planned after its installation.",
     ]);
     expect(again).toBe(true);
     const installed = plan({ docker: "28.5.0", dockerRuns: true, nvidiaToolkitCandidate: true }, fresh);
@@ -119,7 +119,7 @@ describe("what a host needs is not known", () => {
       "directory",
       "firewall",
     ]);
-    expect(installed.notes).toEqual(["GPUs reach containers by CDI: Docker 28.5.0 knows it."]);
+    expect(installed.notes).toEqual(["Containers get GPUs by CDI, which Docker 28.5.0 supports."]);
     expect(installed.again).toBeUndefined();
     expect(plan({}, bare).again).toBeUndefined();
   });
@@ -129,7 +129,7 @@ describe("what a host needs is not known", () => {
     expect(plan({ ...hidden, root: "sudo wants a password" })).toEqual({
       steps: [],
       notes: [
-        "Not looked at, because only root may read it: /etc/docker/daemon.json and the firewall rules (DOCKER-USER).",
+        "Not checked, because only root may read it: /etc/docker/daemon.json and the firewall rules (DOCKER-USER).",
       ],
     });
     expect(ids({ dockerUser: undefined })).toEqual(["firewall"]);
@@ -137,7 +137,7 @@ describe("what a host needs is not known", () => {
 });
 
 describe("the firewall rules", () => {
-  test("are nothing to do where their files and the kernel have them", () => {
+  test("need no step when the files and the kernel have them", () => {
     expect(ids({})).toEqual([]);
   });
 
@@ -154,8 +154,8 @@ describe("the firewall rules", () => {
 
   test("say what they close and what stays open, before anything is done", () => {
     expect(plan({ firewallFile: undefined }).steps[0]!.does).toBe(
-      "DOCKER-USER: drop what comes in through eth0 for a container's own address or for a port published on loopback; " +
-        "INPUT: refuse what the box's containers ask of the host, but for 11434; " +
+      "DOCKER-USER: drop packets that come in through eth0 for a container's own address or for a port published on loopback; " +
+        "INPUT: refuse connections of the box's containers to the host, except 11434; " +
         "refuse them the cloud's metadata addresses",
     );
   });
@@ -169,12 +169,12 @@ describe("the firewall rules", () => {
     expect([steps, notes]).toEqual([
       [],
       [
-        "Without its firewall rules: what the box's containers may reach is not known before `gpubox plan` finds no mistake.",
+        "The firewall rules are left out: `gpubox plan` finds mistakes, so it is unknown what the box's containers may reach.",
       ],
     ]);
   });
 
-  test("are taken back once, and then there is nothing to do", () => {
+  test("are removed once, and then there is nothing to do", () => {
     expect(firewallRemoval(ready, "test")).toMatchObject({ id: "firewall" });
     expect(
       firewallRemoval({ ...ready, firewallScript: undefined, firewallFile: undefined }, "test"),
@@ -184,10 +184,10 @@ describe("the firewall rules", () => {
 
 describe("a host that cannot be prepared says what to do", () => {
   test.each([
-    [{ root: "no sudo" as const }, "there is no sudo", "Log in as root"],
-    [{ root: "sudo wants a password" as const }, "wants a password of ops", "/etc/sudoers.d/ops"],
+    [{ root: "no sudo" as const }, "sudo is not installed", "Log in as root"],
+    [{ root: "sudo wants a password" as const }, "asks ops for a password", "/etc/sudoers.d/ops"],
     [{ apt: false }, "gpubox prepares Debian and Ubuntu", "docs.docker.com"],
-    [{ daemonJson: "{" }, "is no JSON object", "Correct or remove it"],
+    [{ daemonJson: "{" }, "is not a JSON object", "Correct or remove it"],
   ])("%j", (state, what, fix) => {
     const failure = unprepared({ ...bare, ...state }, "ops@gpu1", "gpu1");
     expect(failure?.what).toContain(what);
@@ -200,7 +200,7 @@ describe("a host that cannot be prepared says what to do", () => {
 });
 
 describe("a daemon.json", () => {
-  test("keeps what a person wrote, also where it differs, and gets what is missing", () => {
+  test("keeps a person's values even where they differ, and gets what is missing", () => {
     const merged = mergeDaemonJson('{"live-restore": false, "log-opts": {"max-size": "1g"}, "mtu": 1400}', {
       "live-restore": true,
       "log-opts": { "max-size": "20m", "max-file": "5" },
@@ -214,8 +214,8 @@ describe("a daemon.json", () => {
 
   const daemon = (state: Partial<HostState>) => plan(state).steps.find(({ id }) => id === "daemon");
 
-  test("is said to stop the containers where live-restore is off and stays off", () => {
-    expect(daemon({ daemonJson: undefined })?.does).toMatch(/restart Docker; its containers run on$/);
+  test("comes with a warning that containers stop when live-restore stays off", () => {
+    expect(daemon({ daemonJson: undefined })?.does).toMatch(/restart Docker; its containers keep running$/);
     expect(daemon({ daemonJson: '{"live-restore": false}' })?.does).toMatch(
       /restart Docker, which stops its containers for that time$/,
     );
@@ -254,7 +254,7 @@ describe("a daemon.json", () => {
     });
     afterEach(() => rmSync(dir, { recursive: true }));
 
-    test("keeps its mode, and is 0644 where there was none", () => {
+    test("keeps its mode, and is 0644 when it is new", () => {
       expect(change("new").status).toBe(0);
       expect(statSync(file()).mode & 0o777).toBe(0o644);
       chmodSync(file(), 0o600);
@@ -263,11 +263,11 @@ describe("a daemon.json", () => {
       expect(readdirSync(join(dir, "etc"))).toEqual(["daemon.json"]);
     });
 
-    test("is what it was before where Docker does not start with it, and Docker starts with that", () => {
+    test("is restored when Docker does not start with it, and Docker starts with the old one", () => {
       writeFileSync(file(), "old", { mode: 0o640 });
       const done = change("broken");
       expect(done.status).toBe(1);
-      expect(done.stderr).toContain("what was there before is there again");
+      expect(done.stderr).toContain("the previous file is back");
       expect([readFileSync(file(), "utf8"), statSync(file()).mode & 0o777]).toEqual(["old", 0o640]);
       expect(readFileSync(join(dir, "restarts"), "utf8")).toBe("broken\nold\n");
       rmSync(file());
@@ -281,12 +281,12 @@ describe("a daemon.json", () => {
     expect(JSON.parse(stdin!)).toEqual({ "log-driver": "journald", "live-restore": true });
   });
 
-  test.each(["{", "[]", '"x"'])("that is no object is broken: %s", (text) => {
+  test.each(["{", "[]", '"x"'])("that is not an object is broken: %s", (text) => {
     expect(mergeDaemonJson(text, {})).toBe("broken");
   });
 });
 
-test("a host's answer is read line by line, and what it left out is not there", () => {
+test("a host's answer is read line by line, and omitted values stay undefined", () => {
   const line = (key: string, value: string) => `${key}=${Buffer.from(value).toString("base64")}`;
   const answer = [
     line("release", 'ID=ubuntu\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04 LTS"'),

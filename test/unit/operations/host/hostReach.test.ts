@@ -8,7 +8,7 @@ const reachOf = (values: Record<string, unknown>, more: Record<string, string> =
   containerReach(parseStack(rawStack(values, { ...testSecrets, ...more })));
 const server = (baseUrl: string) => ({ models: { m: { engine: "openai", baseUrl, apiKey: "none" } } });
 
-describe("what of the host a box's containers may reach", () => {
+describe("the parts of the host that a box's containers may reach", () => {
   test("is nothing by default", () => {
     expect(reachOf({})).toMatchObject({ open: [], metadata: false });
   });
@@ -26,11 +26,11 @@ describe("what of the host a box's containers may reach", () => {
     expect(reachOf({ gateway, ...server(baseUrl) }).open).toEqual([{ address, port }]);
   });
 
-  test("is no port of a server that is elsewhere", () => {
+  test("includes no port of a server on another host", () => {
     expect(reachOf(server("https://api.example.com/v1")).open).toEqual([]);
   });
 
-  test("is what jobs, variables and openToContainers name, each once", () => {
+  test("includes what jobs, variables and openToContainers name, each once", () => {
     const { open } = reachOf({
       ...server("http://host.docker.internal:9000/v1"),
       host: { openToContainers: [5432, 9000], docker: "ssh://ops@10.0.0.9:2222" },
@@ -45,7 +45,7 @@ describe("what of the host a box's containers may reach", () => {
     ]);
   });
 
-  test("is metadata only for models that are paid by the machine's role", () => {
+  test("includes metadata only for models that use the machine's role", () => {
     const cloud = (entry: object) =>
       reachOf({ models: { m: { engine: "cloud", ...entry } } }, { awsId: "i", awsKey: "k" });
     expect(cloud({ model: "bedrock/x", apiKey: "none" }).metadata).toBe(true);
@@ -59,7 +59,7 @@ describe("what of the host a box's containers may reach", () => {
     expect(cloud({ model: "groq/x", apiKey: "none" }).metadata).toBe(false);
   });
 
-  test("is found in any URL, and what it gives is always an address and a port that iptables takes", () => {
+  test("is found in any URL, and is always an address and a port that iptables accepts", () => {
     fc.assert(
       fc.property(fc.webUrl({ withQueryParameters: true }), fc.string(), (url, text) => {
         for (const { address, port } of reachOf({ gateway: { env: { X: `${text}${url}` } } }).open) {
@@ -81,7 +81,7 @@ describe("a network's bridge", () => {
     expect(new Set(bridges).size).toBe(4);
   });
 
-  test("is known to the rules before it is made", () => {
+  test("is in the rules before it exists", () => {
     expect(reachOf({}).bridges).toEqual(testPlan({}).networks.map(({ bridge }) => bridge));
   });
 });

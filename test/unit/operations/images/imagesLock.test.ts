@@ -74,12 +74,12 @@ describe("reading the lock", () => {
     });
     const what = whatOf(() => readLock(projectDir));
     expect(what).toContain("images/lock.json is not valid");
-    expect(what).toContain("edge.digest: is no digest");
+    expect(what).toContain("edge.digest: is not a digest");
     expect(what).toContain("cache: Unrecognized key");
     expect(what).toContain("database: an entry has either a digest or the reason");
   });
 
-  test("a role that is new counts as not resolved, and the others keep their digests", () => {
+  test("a new role counts as not resolved, and the others keep their digests", () => {
     const { edge: _, ...without } = everyRole(entry(first));
     write("lock.json", without);
     const { edge, cache } = readLock(projectDir);
@@ -132,7 +132,7 @@ describe("writing the lock", () => {
     expect(stored()).toEqual(before);
   });
 
-  test("an update tells old from new, and keeps the date of what did not change", async () => {
+  test("an update reports old and new digests, and keeps the date of unchanged ones", async () => {
     await updateLock(projectDir, "missing");
     const before = stored();
     await updateLock(projectDir, "all");
@@ -177,7 +177,7 @@ describe("LiteLLM's signature", () => {
     await expect(verifySignature(litellm, first)).resolves.toBe("not checked: cosign is not installed");
   });
 
-  test("it is not looked for on images of publishers that announce none", async () => {
+  test("it is not checked for publishers that announce none", async () => {
     cosign("exit 1");
     await expect(verifySignature("haproxy", first)).resolves.toBe(
       "not checked: the publisher announces no signature",
@@ -195,7 +195,7 @@ describe("LiteLLM's signature", () => {
     );
   });
 
-  test("an image that nobody validly signed is not resolved", async () => {
+  test("an image without a valid signature is not resolved", async () => {
     cosign('echo "no signatures found" >&2; exit 10');
     await expect(verifySignature(litellm, first)).rejects.toThrow("no signatures found");
   });

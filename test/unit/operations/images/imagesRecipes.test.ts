@@ -41,7 +41,7 @@ describe("a recipe's name", () => {
     expect(recipeReference(dir, "edge")).not.toBe(own);
   });
 
-  test("changes with the recipe that its image starts from", () => {
+  test("changes with the recipe that its image is based on", () => {
     copy();
     const before = recipeReference(dir, "ollama");
     writeFileSync(join(dir, "images", "edge", "Dockerfile"), "changed");

@@ -75,17 +75,17 @@ test("a challenge is answered with an anonymous token from its realm", async () 
   expect(requests).toContain("GET /token?service=reg&scope=repository%3Aa%3Apull");
 });
 
-test("a registry that never accepts the token is reported as one that wants a login", async () => {
+test("a registry that never accepts the token is reported as requiring a login", async () => {
   handler = (request, response) => {
     if (request.url?.startsWith("/token")) response.end('{"token":"t"}');
     else response.writeHead(401, { "www-authenticate": `Bearer realm="http://${host}/token"` }).end();
   };
-  await expect(fetchDigest(`${host}/a`, "1")).rejects.toThrow(`${host} wants a login for a`);
+  await expect(fetchDigest(`${host}/a`, "1")).rejects.toThrow(`${host} requires a login for a`);
 });
 
 test("a challenge that is not anonymous, or a token answer without a token, is a reason and no crash", async () => {
   answerWith(401, { "www-authenticate": 'Basic realm="x"' });
-  await expect(fetchDigest(`${host}/a`, "1")).rejects.toThrow("wants a login that is not anonymous");
+  await expect(fetchDigest(`${host}/a`, "1")).rejects.toThrow("requires a login that is not anonymous");
   handler = (request, response) => {
     if (request.url?.startsWith("/token")) response.end("<html>");
     else response.writeHead(401, { "www-authenticate": `Bearer realm="http://${host}/token"` }).end();
@@ -93,17 +93,17 @@ test("a challenge that is not anonymous, or a token answer without a token, is a
   await expect(fetchDigest(`${host}/a`, "1")).rejects.toThrow("answers without a token");
 });
 
-test("a missing digest header is made up for by hashing the manifest", async () => {
+test("without a digest header the manifest is hashed", async () => {
   answerWith(200, {}, manifest);
   await expect(fetchDigest(`${host}/a`, "1")).resolves.toBe(digest);
 });
 
-test("a header that is no digest is refused", async () => {
+test("a header that is not a digest is refused", async () => {
   answerWith(200, { "docker-content-digest": "sha256:short" });
   await expect(fetchDigest(`${host}/a`, "1")).rejects.toThrow("names no valid digest");
 });
 
-test("a manifest that does not hash to its header is refused", async () => {
+test("a manifest whose hash differs from its header is refused", async () => {
   handler = (request, response) => {
     const headers = request.method === "GET" ? { "docker-content-digest": other } : undefined;
     response.writeHead(200, headers).end(request.method === "GET" ? manifest : undefined);
@@ -116,7 +116,7 @@ test("a tag that does not exist is named", async () => {
   await expect(fetchDigest(`${host}/a`, "9")).rejects.toThrow(`${host} has no a:9`);
 });
 
-test("a registry answers when it says 200 or 401 and does not when it fails, hangs or is not there", async () => {
+test("a registry counts as answering with 200 or 401, and not when it fails, hangs or is missing", async () => {
   answerWith(401);
   await expect(registryFailure(`${host}/a`)).resolves.toBeUndefined();
   answerWith(503);
@@ -126,7 +126,7 @@ test("a registry answers when it says 200 or 401 and does not when it fails, han
   await expect(registryFailure("127.0.0.1:1/a")).resolves.toMatch(/^127.0.0.1:1 does not answer: /);
 });
 
-describe("what a pull brings", () => {
+describe("the size of a pull", () => {
   const manifestOf = (...layers: number[]) =>
     JSON.stringify({ schemaVersion: 2, config: { size: 7 }, layers: layers.map((size) => ({ size })) });
   const digestOf = (body: string) => `sha256:${createHash("sha256").update(body).digest("hex")}`;
@@ -173,7 +173,7 @@ describe("what a pull brings", () => {
     await expect(fetchSizes(`${host}/a`, digestOf(only))).resolves.toEqual({ amd64: 12, arm64: 12 });
   });
 
-  test("is not known where a manifest is missing, is none, or is not the one that was asked for", async () => {
+  test("is unknown when a manifest is missing, invalid, or not the requested one", async () => {
     const index = indexOf({ "linux/amd64": manifestOf(5) });
     serve(index);
     await expect(fetchSizes(`${host}/a`, digestOf(index))).rejects.toThrow(`${host} has no a@sha256:`);

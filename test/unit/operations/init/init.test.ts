@@ -81,7 +81,7 @@ test("the new project's dev stack has no mistake against its lock", () => {
   expect(Object.keys(stack.models)).toEqual(["tiny"]);
 });
 
-test("beside what npm and git made, the manifest keeps what it says", () => {
+test("next to files of npm and git, an existing manifest keeps its content", () => {
   const present = {
     name: "ours",
     type: "commonjs",
@@ -111,7 +111,7 @@ test.each([
 
 test("a file in the folder's place is refused", () => {
   writeFileSync(join(dir, "box"), "mine");
-  expect(refusal(join(dir, "box")).what).toBe(`${join(dir, "box")} is no folder that you can read.`);
+  expect(refusal(join(dir, "box")).what).toBe(`${join(dir, "box")} is not a folder that you can read.`);
   expect(read("box")).toBe("mine");
 });
 
@@ -149,5 +149,5 @@ test("what a template copies is the same as in this repository", () => {
   const [project, ours] = [template("Pulumi.yaml"), own("Pulumi.yaml")].map((text) => parse(text));
   expect({ ...project, description: "" }).toEqual({ ...ours, description: "" });
   // One program in a checkout and in a project: only the place that it imports from differs.
-  expect(template("index.ts").replace('"gpubox"', '"./program"')).toBe(own("index.ts"));
+  expect(template("index.ts").replace('"gpubox"', '"./program/stackProgram"')).toBe(own("index.ts"));
 });

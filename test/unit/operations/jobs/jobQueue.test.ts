@@ -23,7 +23,7 @@ describe("starts of jobs", () => {
     rmSync(folder, { recursive: true });
   });
 
-  test("take as many places as there are cores, and all get their turn", async () => {
+  test("use as many places as there are cores, and all get their turn", async () => {
     let now = 0;
     let most = 0;
     let waited = 0;
@@ -50,7 +50,7 @@ describe("starts of jobs", () => {
       ).rejects.toThrow("no");
   });
 
-  test("get the place of one that was killed", async () => {
+  test("get the place of a killed one", async () => {
     holders = Array.from({ length: cores }, (_, place) =>
       spawn("flock", [join(folder, `place-${place}`), "sh", "-c", "echo held; exec sleep 600"], {
         stdio: ["ignore", "pipe", "ignore"],

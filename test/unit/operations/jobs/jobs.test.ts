@@ -58,12 +58,12 @@ describe("a job of a remote server", () => {
     });
   });
 
-  test("needs no secret of the stack with dummy keys, which is what makes its start quick", () => {
+  test("needs no secret of the stack with dummy keys, so that it starts quickly", () => {
     const plan = planOf({ ...remote, key: "dummy-key-cf" });
     expect([plan.secrets, plan.key]).toEqual([[], "dummy-key-cf"]);
   });
 
-  test("refers to a real key by the environment, and holds it in the env file alone", () => {
+  test("refers to a real key through the environment, and has it only in the env file", () => {
     const plan = planOf({ ...remote, upstream: { ...remote.upstream, apiKey: { secret: "glmKey" } } });
     expect(litellm(plan).model_list[0].litellm_params.api_key).toBe("os.environ/GPUBOX_SECRET_glmKey");
     expect(env(plan)).toContain(`GPUBOX_SECRET_glmKey='${SECRETS.glmKey}'`);
@@ -72,7 +72,7 @@ describe("a job of a remote server", () => {
     expect(plan.secrets).toEqual(["glmKey"]);
   });
 
-  test("is asked by its own name and key before the start, once where both protocols go the same way", () => {
+  test("is tested with its own name and key before the start, once when both protocols use the same route", () => {
     expect(planOf(remote).questions).toEqual([
       {
         network: "gpubox-test-edge",
@@ -93,7 +93,7 @@ describe("a job of a remote server", () => {
 describe("a job of a model of this box", () => {
   const local = { upstream: { box: "tiny" }, port: 4101 };
 
-  test("goes through the model's valve with the backends' key, and sees no network but the models'", () => {
+  test("goes through the model's valve with the backends' key, and is only on the models' network", () => {
     const plan = planOf(local);
     const [{ litellm_params: params }] = litellm(plan).model_list;
     expect([params.model, params.api_base, params.api_key]).toEqual([
@@ -106,7 +106,7 @@ describe("a job of a model of this box", () => {
     expect(env(plan).find((line) => line.startsWith("GPUBOX_BACKEND_KEY="))).toMatch(/='[0-9a-f]{64}'$/);
   });
 
-  test("keeps to no limit of the box's own gateway", () => {
+  test("ignores the limits of the box's own gateway", () => {
     const models = { tiny: { ...tinyModel.tiny, rpm: 1, tpm: 2, maxParallel: 3 } };
     const [{ litellm_params: params }] = litellm(planOf(local, { models })).model_list;
     expect(
@@ -142,7 +142,7 @@ describe("a job of a model of this box", () => {
     expect(env(plan)).toContain("LITELLM_STICKY_ROUTING_ALIASES='tiny=tiny@a,tiny@b'");
   });
 
-  test("without them has the variable all the same, empty", () => {
+  test("without them still has the variable, but empty", () => {
     expect(env(planOf(local))).toContain("LITELLM_STICKY_ROUTING_ALIASES=''");
   });
 });
@@ -173,7 +173,7 @@ describe("a job's container", () => {
     expect(valuesOf("--mount")).toEqual([`type=bind,source=${FOLDER}/edge,target=/etc/gpubox,readonly`]);
   });
 
-  test("is found by its labels, and is none of `up`'s", () => {
+  test("is found by its labels, and `up` leaves it alone", () => {
     const words = createArguments(planOf(remote), limits);
     const valuesOf = (flag: string) => words.filter((_, index) => words[index - 1] === flag);
     expect(valuesOf("--label")).toEqual([
@@ -207,7 +207,7 @@ describe("a job's container", () => {
 });
 
 describe("a template", () => {
-  test("gives what the job does not need, and never what would break its isolation", () => {
+  test("can set what the job does not need, but never what would break its isolation", () => {
     const template = `
 model_list: [{ model_name: other, litellm_params: { model: openai/other } }]
 environment_variables: { OPENAI_API_KEY: sk-plain }
@@ -234,7 +234,7 @@ general_settings: { master_key: sk-theirs, database_url: postgresql://x, max_req
     });
     expect(plan.notes).toEqual([
       "The template's model_list is left out: a job has one model, its upstream.",
-      "The template's environment_variables is left out: variables go into `extra`, where keys are secrets.",
+      "The template's environment_variables is left out: put variables into `extra`, where keys are secrets.",
       "The template's litellm_settings.cache is left out: a job has its own.",
       "The template's router_settings.redis_host is left out: a job has its own.",
       "The template's general_settings.master_key is left out: a job has its own.",
@@ -244,8 +244,8 @@ general_settings: { master_key: sk-theirs, database_url: postgresql://x, max_req
 
   test.each([
     ["a: [", "The template is no valid YAML at line 1: BAD_INDENT."],
-    ["- a\n- b", "The template is no map of LiteLLM's sections."],
-  ])("that is no config is refused: %j", (broken, what) => {
+    ["- a\n- b", "The template is not a map of LiteLLM's sections."],
+  ])("that is not a config is refused: %j", (broken, what) => {
     const found = parseTemplate(broken, "x");
     expect("problem" in found && found.problem.what).toMatch(what.replace(/: BAD.*/, ""));
     expect(() => planOf(remote, {}, broken)).toThrow(ConfigError);

@@ -92,7 +92,7 @@ test("declared jobs change nothing of the box", () => {
   expect(JSON.stringify(context.config.gateway)).toBe(JSON.stringify(contextWith({}).config.gateway));
 });
 
-test("a job is past its lifetime from its end on, and never without one", () => {
+test("a job expires at its declared end, and never without one", () => {
   const started = new Date("2026-11-21T12:00:00Z");
   const end = expiry(started, 3600)!;
   expect(end).toBe("2026-11-21T13:00:00.000Z");
@@ -103,7 +103,7 @@ test("a job is past its lifetime from its end on, and never without one", () => 
   ]).toEqual([false, true, false]);
 });
 
-test("a job is lost when its record lives and its container is gone", () => {
+test("a job is lost when its record says that it runs but its container is gone", () => {
   const record = { stoppedAt: null } as never;
   const stopped = { stoppedAt: "2026-11-21T12:00:00Z" } as never;
   expect([

@@ -3,7 +3,7 @@ import { lineForPeople, mentions, parseLogLine, redactor } from "../../../../ope
 const source = { container: "gpubox-test-gateway", role: "gateway" };
 const at = "2026-11-21T13:44:23.126662498Z";
 
-test("a line of LiteLLM's is its message and level, and without its stack trace", () => {
+test("a LiteLLM line becomes its message and level, without its stack trace", () => {
   const said = JSON.stringify({ message: "no such model", level: "ERROR", stacktrace: "Traceback" });
   expect(parseLogLine(`${at} ${said}`, source)).toEqual({
     at,
@@ -22,7 +22,7 @@ test("other lines are kept as they are; a banner and empty lines are not", () =>
   expect(parseLogLine("no time", source)).toBeUndefined();
 });
 
-test("a line speaks of a model when it holds the name as a word of its own", () => {
+test("a line mentions a model when it contains the name as a whole word", () => {
   for (const text of ["model=tiny. Call", "model group 'tiny' failed", "tiny", "(tiny)"])
     expect([text, mentions(text, ["tiny"])]).toEqual([text, true]);
   for (const text of ["tiny-2", "my-tiny", "tinny", "tiny/x", "tiny.5"])
@@ -31,13 +31,13 @@ test("a line speaks of a model when it holds the name as a word of its own", () 
   expect(mentions("model=qwen305 failed", ["qwen3.5"])).toBe(false);
 });
 
-test("known secrets and what looks like a key are blotted out", () => {
+test("known secrets and anything like a key are hidden", () => {
   const redact = redactor(["hunter22", "hunter2222", "x"]);
   expect(redact("a hunter2222 b hunter22 c x")).toBe("a [secret] b [secret] c x");
   expect(redact("key=sk-proj-abcDEF_123 risk-averse sk-1")).toBe("key=sk-[…] risk-averse sk-1");
 });
 
-test("a line for people has no control characters and names what is worse than usual", () => {
+test("a line for people has no control characters and shows only levels worse than usual", () => {
   const line = { at, ...source, level: "ERROR", text: "bad\n\u001b[31mred" };
   expect(lineForPeople(line, 8)).toBe("13:44:23.126  gateway   ERROR bad [31mred");
   expect(lineForPeople({ ...line, level: "INFO" }, 8)).toBe("13:44:23.126  gateway   bad [31mred");

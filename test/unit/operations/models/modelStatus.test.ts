@@ -37,7 +37,7 @@ const facts = {
   listed: ["far", "tiny", "small"],
 };
 
-test("each instance of each declared model is up, loaded and asked as it is", () => {
+test("each instance of each declared model shows whether it is up, loaded and in use", () => {
   const rows = modelStatus(config, box, facts).map((one) => [
     one.instance,
     one.listed,
@@ -55,7 +55,7 @@ test("each instance of each declared model is up, loaded and asked as it is", ()
   ]);
 });
 
-test("a server that is killed, gone, or well but not reached says so", () => {
+test("a server that is killed, gone, or healthy but unreachable is marked", () => {
   const state = (change: Partial<ContainerFacts>) =>
     modelStatus(config, box, { ...facts, containers: [container("backend-tiny-2", change)] });
   expect(state({})[3]?.state).toBe("not reached");
@@ -64,7 +64,7 @@ test("a server that is killed, gone, or well but not reached says so", () => {
   expect(state({})[2]?.state).toBe("not brought up");
 });
 
-test("the table names what clients may write, and what is not served yet", () => {
+test("the table has the names for clients, and marks what is not served yet", () => {
   const lines = statusTable(modelStatus(config, box, facts)).split("\n");
   expect(lines[0]).toBe(
     "MODEL          ENGINE    STATE                        REQUESTS/MIN  NOW  ALSO CALLED",

@@ -64,7 +64,7 @@ describe("a preview says of", () => {
     );
   });
 
-  test("weights whose size is locked how long the gap is, and from what that follows", () => {
+  test("weights with a locked size how long the gap is, and why", () => {
     const lock = { [tiny.model]: { ...model(9.3, {}, "gguf"), revision: "" } };
     const entry = { ...tiny, memoryMiB: 32_768 };
     const old = testSide({ models: { tiny: entry } }, { lock });
@@ -75,7 +75,7 @@ describe("a preview says of", () => {
     );
   });
 
-  test("an alias that only the gateway is another, beside the one that serves", () => {
+  test("an alias that only the gateway is replaced, next to the serving one", () => {
     const changes = compare(before, testSide({ models: { tiny: { ...tiny, aliases: ["small"] } } }));
     expect(changes.models[0]?.fields).toEqual([{ path: "gpubox:models.tiny.aliases", after: '["small"]' }]);
     expect(changes.containers.map(({ container, how }) => [container, how])).toEqual([
@@ -108,7 +108,7 @@ describe("a preview says of", () => {
     );
   });
 
-  test("a wait at the valve that its files are taken without a lost connection", () => {
+  test("a wait at the valve that its new files cost no connection", () => {
     const changes = compare(before, testSide({ models: { tiny: { ...tiny, holdSeconds: 5 } } }));
     expect(contained(changes)[0]).toMatch(/^valve-tiny reloaded: file haproxy\.cfg \+\d+ −\d+ lines$/);
     expect(changes.gaps).toEqual([]);
@@ -119,7 +119,7 @@ describe("a preview says of", () => {
     expect(contained(changes)).toEqual(["gateway scaled 1 → 2"]);
   });
 
-  test("a secret its name, where it lies, and nothing of its value", () => {
+  test("a secret its name, where it is, and nothing of its value", () => {
     const secrets = { ...testSecrets, masterKey: "sk-PLANTED-another-0123456789abcdef" };
     const changes = compare(before, testSide(undefined, { secrets }));
     expect(changes.secrets).toEqual([
@@ -135,10 +135,10 @@ describe("a preview says of", () => {
     );
   });
 
-  test("Redis that is switched off what is lost, and of Postgres what is kept", () => {
+  test("switching off the stores what Redis loses and what Postgres keeps", () => {
     const changes = compare(before, testSide({ models: tinyModel, cache: { mode: "none" } }));
     expect(changes.data).toEqual([
-      { what: "Cached answers and the counters of limits, which Redis has in memory only.", fate: "lost" },
+      { what: "Cached answers and the counters of limits, which Redis keeps only in memory.", fate: "lost" },
     ]);
     expect(contained(changes).at(-1)).toBe("cache deleted");
     expect(changes.secrets).toEqual([
@@ -151,7 +151,7 @@ describe("a preview says of", () => {
     ]);
   });
 
-  test("an image that moves what is downloaded, and every container that runs it", () => {
+  test("a moved image what is downloaded, and every container that runs it", () => {
     const moved = {
       ...recipes,
       images: { ...recipes.images, edge: { reference: "haproxy@sha256:1", source: "digest" as const } },
@@ -170,7 +170,7 @@ describe("a preview says of", () => {
     ]);
   });
 
-  test("an image's size is the one of the host's architecture, where the lock has it", () => {
+  test("an image's size is that of the host's architecture, if the lock has it", () => {
     const sized = (bytes: Record<string, number>) => {
       const edge = { reference: "haproxy@sha256:1", source: "digest" as const, bytes };
       return compare(
@@ -204,7 +204,7 @@ describe("a preview says of", () => {
     expect(contained(changes).map((line) => line.split(":")[0])).toEqual(["backend-qwen replaced"]);
   });
 
-  test("instances that only lose one of two that nobody waits for the model", () => {
+  test("losing one of two instances that nobody waits for the model", () => {
     const models = { tiny: { ...tiny, instances: [{ name: "left" }, { name: "right" }] } };
     const [old, now] = [testSide({ models }), testSide({ models })];
     now.plan.backends[0]!.service.container.labels["gpubox.spec"] = "another";
@@ -214,7 +214,7 @@ describe("a preview says of", () => {
     ).toEqual([["backend-tiny-left", [], "s, the model's other instances take its requests."]]);
     // The hash knows of something that the two plans do not show.
     expect(contained(changes)).toEqual([
-      "backend-tiny-left replaced: gpubox its own code, or a secret's value, is not what it was",
+      "backend-tiny-left replaced: gpubox its own code or a secret's value changed",
     ]);
   });
 
@@ -225,7 +225,7 @@ describe("a preview says of", () => {
     expect(changes.containers).toHaveLength(Object.keys(deployedBox(before.plan).containers).length);
   });
 
-  test("another host that all is made there, that nobody waits for it, and what stays at the old one", () => {
+  test("another host that everything is created there, that nobody waits for it, and what stays on the old one", () => {
     const lock = { [tiny.model]: { ...model(9.3, {}, "gguf"), revision: "" } };
     const entry = { ...tiny, memoryMiB: 32_768 };
     const on = (docker: string, more = {}) =>
@@ -244,7 +244,7 @@ describe("a preview says of", () => {
     expect(changes.downloads.map(({ kind }) => kind)).toContain("image");
     expect(changes.data).toEqual([
       {
-        what: "The whole box on ada@gpu1, which goes on as it is: the box on gpu2:2222 is another, with volumes and weights of its own.",
+        what: "The whole box on ada@gpu1, which keeps running: the box on gpu2:2222 is a new one, with its own volumes and weights.",
         fate: "kept",
       },
     ]);
@@ -253,7 +253,7 @@ describe("a preview says of", () => {
     );
   });
 
-  test("another login at the same host that no container is another", () => {
+  test("another login at the same host that no container changes", () => {
     const on = (docker: string) => testSide({ host: { docker }, models: tinyModel });
     const changes = compare(on("ssh://ada@gpu1"), on("ssh://bob@gpu1"));
     expect([changes.containers, changes.data]).toEqual([[], []]);
@@ -262,7 +262,7 @@ describe("a preview says of", () => {
     expect(previewMarkdown(preview).split("\n")[4]).toBe("**settings: 1 changed; no container changes**");
   });
 
-  test("another gateway image with a database that it is migrated, which no rollback undoes", () => {
+  test("another gateway image that the database is migrated, which no rollback undoes", () => {
     const resolved = (reference: string) => ({
       ...recipes,
       images: { ...recipes.images, gateway: { reference, source: "digest" as const } },

@@ -80,7 +80,7 @@ describe("a preview says of", () => {
       expect(changes.crowded.map(({ stop }) => stop)).toEqual([["qwen"]]);
     });
 
-    test("the same of one that only goes, where its neighbour grows into what it leaves", () => {
+    test("the same of a removed one whose neighbour grows into its memory", () => {
       const source = "hf://Qwen/Qwen3-8B";
       const images = { ...resolved.images, vllm: { reference: "vllm@sha256:1", source: "digest" as const } };
       const beside = (models: Record<string, unknown>) =>
@@ -101,7 +101,7 @@ describe("a preview says of", () => {
       expect(changes.crowded.map(({ stop }) => stop)).toEqual([["small"]]);
     });
 
-    test("nothing of the sort where both have room, where one only goes, or is started by hand", () => {
+    test("nothing of the kind when both have room, when one is only removed, or when a person starts it", () => {
       const crowded = (a: Record<string, unknown>, b: Record<string, unknown>) =>
         compare(side(a), side(b)).crowded;
       expect(crowded({ qwen: large(8) }, { qwen3: large(8) })).toEqual([]);

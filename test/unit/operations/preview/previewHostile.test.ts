@@ -41,6 +41,8 @@ const hostile = fc.oneof(
     "$x^2$",
     "",
     " ",
+    "  two spaces",
+    "      code to Markdown",
     "*a* _b_ ~~c~~",
   ),
   fc.string({ unit: fc.constantFrom(..."`<>&*_#[]()!|~\\\n\r\t-+=1.:/@$ ax") }),
@@ -103,6 +105,15 @@ describe("whatever stands in a config, a comment on a pull request", () => {
     );
   });
 
+  test("stays at its depth when it begins with spaces", () => {
+    const preview = {
+      ...previewWith(Array(9).fill("x")),
+      destinations: [{ who: "  pod", after: undefined }],
+    };
+    expect(previewMarkdown(preview)).toContain("\n- pod: nothing");
+    expect(previewText(preview)).toContain("\n  pod: nothing");
+  });
+
   test("names every mistake on one line", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(hostile, hostile, hostile), { minLength: 1 }), hostile, (all, stack) => {
@@ -127,7 +138,7 @@ describe("whatever stands in a config, a comment on a pull request", () => {
     );
   });
 
-  test("of a removed stack is one line under its heading", () => {
+  test("on a removed stack is one line under its heading", () => {
     fc.assert(
       fc.property(hostile, (stack) => {
         expect(structure(removedMarkdown(stack))).toEqual(["## ", "", "**", ""]);
@@ -136,7 +147,7 @@ describe("whatever stands in a config, a comment on a pull request", () => {
   });
 });
 
-test("the same on a terminal has as many lines, and nothing that moves the cursor", () => {
+test("the terminal's preview has as many lines, and nothing that moves the cursor", () => {
   const lines = previewText(previewWith(Array(9).fill("x"))).split("\n").length;
   fc.assert(
     fc.property(nine, (texts) => {
@@ -148,7 +159,7 @@ test("the same on a terminal has as many lines, and nothing that moves the curso
 });
 
 describe("a value that is too long for a line", () => {
-  test("says how much of it is missing, and a shorter one stands there whole", () => {
+  test("says how much of it is missing, and a shorter one is complete", () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 300 }), (length) => {
         const text = shown("x".repeat(length));
@@ -159,7 +170,7 @@ describe("a value that is too long for a line", () => {
     );
   });
 
-  test("is not taken for another with the same number of spaces fewer", () => {
+  test("differs from one with fewer spaces", () => {
     expect(diffValues("a  b\n", "a b", "x")).toEqual([{ path: "x", before: "a  b\\n", after: "a b" }]);
   });
 });
@@ -174,7 +185,7 @@ describe("where requests go", () => {
   const options = { secrets };
   const far = { engine: "openai", baseUrl: "https://far.example:8443/v1", apiKey: { secret: "farKey" } };
 
-  test("of a model that is new stands in the preview, with the host and the name of the key", () => {
+  test("of a new model is in the preview, with the host and the name of the key", () => {
     expect(sent({ models: tinyModel }, { models: { ...tinyModel, far } })).toEqual([
       {
         who: "model `far`",
@@ -183,7 +194,7 @@ describe("where requests go", () => {
     ]);
   });
 
-  test("of a model whose address or key changes stands there with both", () => {
+  test("of a model whose address or key changes is shown with both values", () => {
     const other = { ...far, baseUrl: "https://far.example.canary.example/v1" };
     const preview = {
       ...compare(testSide({ models: { far } }, options), testSide({ models: { far: other } }, options)),
@@ -205,7 +216,7 @@ describe("where requests go", () => {
     ]);
   });
 
-  test("of instances, accounts, jobs, traces and variables stands there too", () => {
+  test("of instances, accounts, jobs, traces and variables is shown too", () => {
     const aws = {
       region: "eu-central-1",
       accessKeyId: { secret: "awsId" },
@@ -234,16 +245,16 @@ describe("where requests go", () => {
       "model `bedrock-1` → bedrock's own address, eu-central-1 awsId,awsKey",
       "job `eval` → job.example (http://job.example/v1) farKey",
       "traces with prompts and answers → traces.example (https://traces.example) farKey,groqKey",
-      "variable `LANGSMITH_API_KEY` of `gateway` → whatever callback or provider reads it groqKey",
+      "variable `LANGSMITH_API_KEY` of `gateway` → the callback or provider that reads it groqKey",
       "downloads of models → hub.example (https://hub.example) ",
     ]);
   });
 
-  test("of a box's own models is inside of it", () => {
+  test("of a box's own models stays inside the box", () => {
     expect(sent(undefined, { models: tinyModel })).toEqual([]);
   });
 
-  test("begins with the real host, however the address begins, and is cut with a mark", () => {
+  test("begins with the real host, however the address begins, and a mark shows a cut", () => {
     const long = `https://api.groq.com.${"a".repeat(60)}.canary.example/${"b".repeat(300)}`;
     const azure = { engine: "cloud", model: "azure/x", apiKey: { secret: "farKey" }, apiVersion: "1" };
     const [one] = sent({ models: {} }, { models: { azure: { ...azure, apiBase: long } } });

@@ -58,7 +58,7 @@ const named = ({ containers }: Preview) => containers.map(({ container }) => con
 const models = { "gpubox:models": { far } };
 
 describe("a preview on a laptop", () => {
-  test("compares with what the last `up` recorded", async () => {
+  test("compares with the record of the last `up`", async () => {
     record(models);
     write({ "gpubox:models": { far: { ...far, aliases: ["away"] } } });
     const preview = await previewStack(dir, "x");
@@ -105,7 +105,7 @@ describe("a preview on a laptop", () => {
     expect(await said()).toEqual(finished);
   });
 
-  test("knows a secret that is set anew by its encrypted text, without opening it", async () => {
+  test("recognises a secret that is set again by its encrypted text, without decrypting it", async () => {
     record(models);
     write({ ...models, "gpubox:cachePassword": { secure: "v1:another" } });
     const { secrets: changed } = await previewStack(dir, "x");
@@ -118,11 +118,11 @@ describe("a preview on a laptop", () => {
     record(models);
     write(models, "v1:other");
     expect((await previewStack(dir, "x")).notes).toContain(
-      "The stack has another passphrase, with which every secret counts as set anew.",
+      "The stack has another passphrase, so every secret counts as set anew.",
     );
   });
 
-  test("says which secrets are missing and which waiver has no use", async () => {
+  test("says which secrets are missing and which waiver is useless", async () => {
     write({
       "gpubox:models": { far: { ...far, apiKey: { secret: "farKey" } } },
       "gpubox:policy": { waive: { "no-root": "because of the old image" } },
@@ -130,7 +130,7 @@ describe("a preview on a laptop", () => {
     const { notes } = await previewStack(dir, "x");
     expect(notes).toEqual(
       expect.arrayContaining([
-        "Not set in the stack's file, and `up` wants them: gpubox:farKey.",
+        "Not set in the stack's file, but `up` needs them: gpubox:farKey.",
         "gpubox:policy.waive.no-root waives nothing any more: remove it.",
       ]),
     );
@@ -148,7 +148,7 @@ describe("a gateway stack over another box", () => {
     containers.map(({ container, action }) => `${container} ${action}`),
   ];
 
-  test("is another when that box's file is, against what the last `up` recorded", async () => {
+  test("changes with that box's file, compared with the last `up`", async () => {
     record(boxes);
     writeFileSync(join(dir, ".gpubox/history/x/0123456789ab/Pulumi.gpu2.yaml"), other({ far, old: far }));
     write(boxes);
@@ -161,7 +161,7 @@ describe("a gateway stack over another box", () => {
     expect(preview.settings).toEqual([]);
   });
 
-  test("is another when that box's file is, against the merge base", async () => {
+  test("changes with that box's file, compared with the merge base", async () => {
     const git = (...args: string[]) =>
       spawnSync("git", ["-c", "user.name=t", "-c", "user.email=t@example.com", ...args], { cwd: dir });
     git("init", "--quiet", "--initial-branch", "main");
@@ -173,15 +173,15 @@ describe("a gateway stack over another box", () => {
     expect(seen(await previewStack(dir, "x", "main"))).toEqual([["young added"], ["gateway replaced"]]);
   });
 
-  test("wants the key of that box", async () => {
+  test("needs the key of that box", async () => {
     write(boxes);
     write2({ far });
     const { notes } = await previewStack(dir, "x");
-    expect(notes).toContain("Not set in the stack's file, and `up` wants them: gpubox:gpu2Key.");
+    expect(notes).toContain("Not set in the stack's file, but `up` needs them: gpubox:gpu2Key.");
   });
 });
 
-describe("where the secrets can be read, hashes of what was deployed decide", () => {
+describe("with readable secrets, hashes of what was deployed decide", () => {
   const real = Object.fromEntries(
     ["masterKey", "saltKey", "cachePassword", "databasePassword"].map((name) => [
       name,
@@ -201,7 +201,7 @@ describe("where the secrets can be read, hashes of what was deployed decide", ()
     writeFileSync(join(dir, ".gpubox/deployed.x.json"), JSON.stringify(deployed));
   }
 
-  test("so that a container is another though the config is the same", async () => {
+  test("so that a container changes although the config does not", async () => {
     bringUp(models);
     expect(named(await previewStack(dir, "x"))).toEqual([]);
     bringUp(models, "cache");
@@ -212,7 +212,7 @@ describe("where the secrets can be read, hashes of what was deployed decide", ()
     expect(gaps.map(({ container }) => container)).toEqual(["cache"]);
   });
 
-  test("and a password that `up` is about to make keeps nothing from being previewed", async () => {
+  test("and a password that `up` will make does not prevent a preview", async () => {
     bringUp(models);
     writeFileSync(
       join(dir, "Pulumi.x.yaml"),
@@ -226,7 +226,7 @@ describe("where the secrets can be read, hashes of what was deployed decide", ()
 });
 
 describe("the images that the next `up` would take", () => {
-  test("come from where they came, at what the recipes say now", () => {
+  test("come from the same source as before, by the present recipes", () => {
     write(models);
     mkdirSync(join(dir, ".gpubox"), { recursive: true });
     const old = { reference: "gpubox/edge:000000000000", source: "recipe" };
@@ -241,7 +241,7 @@ describe("the images that the next `up` would take", () => {
     expect(offlineModels).toEqual(["a"]);
   });
 
-  test("show a recipe that changed since, on every container that runs it", async () => {
+  test("show a recipe that has changed, on every container that runs it", async () => {
     const images = { edge: { reference: "gpubox/edge:000000000000", source: "recipe" } };
     record(models, { images, offlineModels: [], knownModels: [] });
     write(models);
@@ -269,7 +269,7 @@ describe("a preview against a git ref", () => {
     expect(preview.models.map(({ model, change }) => [model, change])).toEqual([["near", "added"]]);
   });
 
-  test("plans a base that lacks an image which this gpubox knows, or has one that it does not", async () => {
+  test("plans a base that lacks an image of this gpubox, or has an unknown one", async () => {
     git("init", "--quiet", "--initial-branch", "main");
     write(models);
     const path = join(dir, "images/official.json");
@@ -282,7 +282,7 @@ describe("a preview against a git ref", () => {
     expect([containers, notes.filter((note) => note.includes("cannot be planned"))]).toEqual([[], []]);
   });
 
-  test("shows everything as new, and says why, where the base had mistakes or no such stack", async () => {
+  test("shows everything as new, and says why, if the base had mistakes or no such stack", async () => {
     git("init", "--quiet", "--initial-branch", "main");
     commit();
     write(models);
@@ -294,7 +294,7 @@ describe("a preview against a git ref", () => {
     write(models);
     const { notes, containers } = await previewStack(dir, "x", "main");
     expect(notes).toContain(
-      "What it is compared with cannot be planned (there is a mistake at gpubox:models.far.engine), so that everything is shown as new.",
+      "The other side cannot be planned (there is a mistake at gpubox:models.far.engine), so everything appears as new.",
     );
     expect(containers.every(({ action }) => action === "created")).toBe(true);
   });

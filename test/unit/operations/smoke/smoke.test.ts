@@ -11,7 +11,7 @@ import {
   stream,
 } from "../../../support/smokeStub";
 
-test("a healthy box passes, with one line a check", async () => {
+test("a healthy box passes, with one line per check", async () => {
   const { lines, failure } = await smokeStub();
   expect(failure).toBeUndefined();
   expect(lines).toEqual([
@@ -195,7 +195,7 @@ test("an answer that does not end is given up after the time limit", async () =>
   );
 });
 
-test("where nobody listens, each check says so", async () => {
+test("if nobody listens, each check says so", async () => {
   const { failure } = await smokeStub({}, { endpoint: "http://127.0.0.1:2", models: [] });
   const refused = "connect ECONNREFUSED 127.0.0.1:2";
   expect(failure).toBe(
@@ -219,7 +219,7 @@ test("a model that spends its tokens on thoughts passes", async () => {
   expect(failure).toBeUndefined();
 });
 
-test("embeddings and reranking are asked once each, and counted only with content", async () => {
+test("embeddings and reranking are requested once each, and count only with content", async () => {
   const models = [{ name: "e", protocols: ["embeddings", "rerank"] as const }];
   const fine = {
     "/v1/embeddings plain": answer(200, { data: [{ embedding: [0.5] }] }),

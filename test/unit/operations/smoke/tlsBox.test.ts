@@ -33,14 +33,14 @@ describeTls("a box with TLS, seen from itself", () => {
     for (const server of servers) server.close();
   });
 
-  test("says what its certificate is, and that clients need a root which this machine does not know", async () => {
+  test("describes its certificate, and says that clients need a root which this machine does not trust", async () => {
     const until = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
     expect(await lookAtCertificate(await good())).toBe(
-      `for box.example, until ${until}, by Home Authority, which this machine does not know: clients need its root`,
+      `for box.example, until ${until}, by Home Authority, which this machine does not trust: clients need its root certificate`,
     );
   });
 
-  test("is asked by its name, at its address, and streams", async () => {
+  test("is called by its name, at its address, and streams", async () => {
     const at = await good();
     const answer = await tlsFetch(at)(`${at.endpoint}/v1/models?x=1`, {
       method: "POST",
@@ -51,17 +51,17 @@ describeTls("a box with TLS, seen from itself", () => {
     expect(asked).toEqual([`POST /v1/models?x=1 box.example:${at.port} Bearer k`]);
   });
 
-  test("gets no key while its certificate is for somebody else", async () => {
+  test("gets no key while its certificate is for another name", async () => {
     const at = await box(makeCertificate({ names: ["other.example"], by: authority }));
     const fetched = tlsFetch(at)(`${at.endpoint}/v1/models`, { headers: { authorization: "Bearer k" } });
     await expect(fetched).rejects.toThrow("the certificate is not for box.example: DNS:other.example");
     expect(asked).toEqual([]);
   });
 
-  test("an expired certificate is one that clients refuse", async () => {
+  test("clients refuse an expired certificate", async () => {
     const at = await good();
     const now = Date.now();
     jest.spyOn(Date, "now").mockReturnValue(now + 31 * 86_400_000);
-    await expect(tlsFetch(at)(at.endpoint, {})).rejects.toThrow("the certificate has expired on ");
+    await expect(tlsFetch(at)(at.endpoint, {})).rejects.toThrow("the certificate expired on ");
   });
 });

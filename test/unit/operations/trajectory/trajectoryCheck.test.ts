@@ -34,7 +34,7 @@ describe("a check", () => {
     expect(reportText(report)).toBe("3 requests counted, 3 lines: 3 ok\ncomplete");
   });
 
-  test("names a request that was in the work when the gateway was killed", async () => {
+  test("names a request in progress when the gateway was killed", async () => {
     const { id } = log.request("{}", 1, false);
     const report = await log.check();
     expect(report.missing).toEqual([
@@ -44,7 +44,7 @@ describe("a check", () => {
     expect(reportText(report)).toContain(`missing: 1\n  ${id}`);
   });
 
-  test("tells an answer that had gone out from one that had not", async () => {
+  test("distinguishes an answer that was sent from one that was not", async () => {
     log.request();
     const [missing] = (await log.check()).missing;
     expect(missing?.why).toBe(
@@ -52,7 +52,7 @@ describe("a check", () => {
     );
   });
 
-  test("does not blame a kill where the gateway stopped by itself", async () => {
+  test("does not blame a kill when the gateway stopped by itself", async () => {
     log.request();
     log.stop();
     expect((await log.check()).missing[0]?.why).toContain(
@@ -60,7 +60,7 @@ describe("a check", () => {
     );
   });
 
-  test("takes a request that came after the word of a stop for one of a process that went on", async () => {
+  test("concludes from a request after a stop record that the process went on", async () => {
     log.stop();
     log.request("{}", 1, false);
     expect((await log.check()).missing[0]?.why).toBe("the gateway was killed while it worked on it");
@@ -77,7 +77,7 @@ describe("a check", () => {
     return report;
   }
 
-  test("counts what a living gateway works on as open, and not as missing", async () => {
+  test("counts a running gateway's requests as open, not as missing", async () => {
     const { text } = log.request();
     log.line(text, '{"schema":1,"id":"half of a li');
     log.request("{}", 2, false);
@@ -85,7 +85,7 @@ describe("a check", () => {
     expect([report.open, report.missing, report.broken, report.complete]).toEqual([1, [], [], true]);
   });
 
-  test("counts what a living gateway has just answered as open too, and what it answered long ago as missing", async () => {
+  test("counts what a running gateway has just answered as open too, and what it answered long ago as missing", async () => {
     const old = log.request("{}", 1);
     const lately = log.request("{}", 2, false);
     const at = justNow();
@@ -94,7 +94,7 @@ describe("a check", () => {
     expect([report.open, report.missing.map(({ id }) => id), report.broken]).toEqual([1, [old.id], []]);
   });
 
-  test("counts what a living gateway has just answered and could not write as missing", async () => {
+  test("counts what a running gateway has just answered and could not write as missing", async () => {
     const { id } = log.request("{}", 1, false);
     const at = justNow();
     log.count({ kind: "response", id, at, status: 200, bytes: 2, complete: true });
@@ -103,13 +103,13 @@ describe("a check", () => {
     expect([report.open, report.missing.map((one) => one.id), report.broken]).toEqual([0, [id], []]);
   });
 
-  test("takes another check that looks at the same time for no gateway", async () => {
+  test("does not mistake a simultaneous check for a gateway", async () => {
     log.request("{}", 1, false);
     const report = await checkedWhileHeld("--shared");
     expect(report.missing[0]?.why).toBe("the gateway was killed while it worked on it");
   });
 
-  test("finds a body that is not the one that came, even by the way a number is written", async () => {
+  test("finds a body that differs from the one received, even if only a number is written differently", async () => {
     const { id, text } = log.request('{"n":1.0}');
     log.line(text.replace('{"n":1.0}', '{"n":1}'));
     const report = await log.check();
@@ -119,7 +119,7 @@ describe("a check", () => {
     expect(report.complete).toBe(false);
   });
 
-  test("takes the hash of what is logged where keys or line breaks were taken out", async () => {
+  test("uses the hash of the logged body when keys or line breaks were removed", async () => {
     const id = randomUUID();
     const hashes = { sha256: sha256("{\n}"), logged_sha256: sha256("{ }") };
     const request = { kind: "request", id, seq: 1, at: AT, method: "POST", path: "/x", bytes: 3, ...hashes };
@@ -128,7 +128,7 @@ describe("a check", () => {
     expect((await log.check()).complete).toBe(true);
   });
 
-  test("finds a body that is no JSON by its own bytes", async () => {
+  test("compares a body that is not JSON by its bytes", async () => {
     const raw = Buffer.from([0xff, 0x00, 0x0a]);
     const id = randomUUID();
     const hash = createHash("sha256").update(raw).digest("hex");
@@ -137,7 +137,7 @@ describe("a check", () => {
     expect(await log.check()).toMatchObject({ complete: true, different: [], broken: [] });
   });
 
-  test("finds a line that is there twice, and a record", async () => {
+  test("finds duplicate lines and records", async () => {
     const first = log.request();
     log.line(first.text, first.text);
     const second = log.request();
@@ -159,25 +159,23 @@ describe("a check", () => {
     ]);
   });
 
-  test("finds an attempt that is missing between others", async () => {
+  test("finds a missing attempt between others", async () => {
     const { id } = log.request();
     const body = '{"n":1.0}';
     log.line(
       lineText(id, body, { attempt: 1, final: false, response: null }),
       lineText(id, body, { attempt: 3 }),
     );
-    expect((await log.check()).missing.map(({ why }) => why)).toEqual([
-      "of its attempts there are only 1, 3",
-    ]);
+    expect((await log.check()).missing.map(({ why }) => why)).toEqual(["it has only the attempts 1, 3"]);
   });
 
-  test("finds a line that nobody counted", async () => {
+  test("finds a line that was not counted", async () => {
     const id = randomUUID();
     log.line(lineText(id, "{}"));
     expect((await log.check()).uncounted).toEqual([{ id, why: `${log.path(".jsonl")}:1` }]);
   });
 
-  test("names lines that are cut off or not of the schema, and goes on behind them", async () => {
+  test("reports lines that are cut off or do not match the schema, and continues after them", async () => {
     const { id, text } = log.request();
     log.line(
       text.slice(0, 50),
@@ -195,7 +193,7 @@ describe("a check", () => {
     expect(report.missing).toEqual([]);
   });
 
-  test("gives a gap as the reason for what is lost in it", async () => {
+  test("gives a gap as the reason for the requests lost in it", async () => {
     const { id } = log.request();
     const never = randomUUID();
     const gap = {
@@ -218,13 +216,13 @@ describe("a check", () => {
     expect(report.refused).toBe(3);
   });
 
-  test("tells of a gap's record that is cut off", async () => {
+  test("reports a gap's record that is cut off", async () => {
     writeFileSync(log.path(".gap"), '{"kind":"gap","reas');
     const { broken } = await log.check();
-    expect(broken).toEqual([{ where: log.path(".gap"), why: "it is no record of a gap" }]);
+    expect(broken).toEqual([{ where: log.path(".gap"), why: "it is not a record of a gap" }]);
   });
 
-  test("reads what a process that died in a gap left, also without the names of all", async () => {
+  test("reads what a process left when it died in a gap, even without all names", async () => {
     const gap = {
       kind: "gap",
       since: AT,
@@ -236,16 +234,16 @@ describe("a check", () => {
     const id = randomUUID();
     writeFileSync(log.path(".gap"), `${JSON.stringify({ ...gap, requests: [id] })}      \n`);
     const { missing } = await log.check();
-    expect(missing.map((one) => one.id)).toEqual([id, "9 or more further requests"]);
+    expect(missing.map((one) => one.id)).toEqual([id, "9 or more other requests"]);
   });
 
-  test("says of WebSockets that they are not logged", async () => {
+  test("says that WebSockets are not logged", async () => {
     log.count({ kind: "websocket", seq: 1, at: AT, path: "/v1/responses" });
     const report = await log.check();
     expect([report.complete, report.websockets]).toEqual([false, 1]);
   });
 
-  test("reads closed files before the present one, compressed ones too, and logs in folders below", async () => {
+  test("reads rotated files before the current one, compressed files, and logs in subfolders", async () => {
     const requests = [1, 2, 3].map((seq) => log.request("{}", seq));
     for (const [index, { text }] of requests.entries())
       writeFileSync(log.path([".000001.jsonl", ".000002.jsonl", ".jsonl"][index]!), text);
@@ -259,7 +257,7 @@ describe("a check", () => {
   });
 });
 
-test("lines are shown by their time, the last of those that fit", async () => {
+test("the last matching lines are shown by time", async () => {
   const texts = [3, 1, 2].map((second) =>
     lineText(randomUUID(), '{"messages":[{"role":"user","content":"what\\nis it"}]}', {
       started_at: `2026-01-01T00:00:0${second}.000000Z`,
@@ -285,7 +283,7 @@ test("lines are shown by their time, the last of those that fit", async () => {
 });
 
 describe("the raw text of a value", () => {
-  test("is what stands there, for any JSON around it", () => {
+  test("is exactly its text, in any surrounding JSON", () => {
     fc.assert(
       fc.property(fc.json(), fc.json(), fc.string(), (before, body, key) => {
         const text = `{ "a" :${before}, ${JSON.stringify(key)}: 1,"request": {"body":${body} , "x": ${before}},"z":${before}}`;
@@ -295,11 +293,11 @@ describe("the raw text of a value", () => {
     );
   });
 
-  test("is that of the last key of its name, which is the one that counts", () => {
+  test("is that of the last duplicate key, which counts", () => {
     expect(rawValue('{"a":{"b":1},"a":{"b": 1.0e2 }}', ["a", "b"])).toBe("1.0e2");
   });
 
-  test("is none where there is no such key", () => {
+  test("is undefined without such a key", () => {
     expect(rawValue('{"a":[{"b":1}],"c":"\\"b\\":2"}', ["a", "b"])).toBeUndefined();
   });
 });

@@ -17,7 +17,7 @@ function call(
 }
 
 describe("a conversation", () => {
-  test("whose history grows is one list, with the last answer at its end", () => {
+  test("with a growing history is one list, with the last answer at its end", () => {
     const first = [user("a")];
     const second = [...first, said("A"), user("b")];
     const found = branches([call("1", first, said("A")), call("2", second, said("B"))]);
@@ -26,7 +26,7 @@ describe("a conversation", () => {
     ]);
   });
 
-  test("keeps an answer as it was received where the client sent it back otherwise", () => {
+  test("keeps an answer as it was received when the client changed it before sending it back", () => {
     const first = [user("a")];
     const full = said("A", { reasoning_content: "because" });
     const second = [...first, said("A"), user("b")];
@@ -35,7 +35,7 @@ describe("a conversation", () => {
     expect(branch?.messages).toEqual([...second, said("B")]);
   });
 
-  test("of two agents, or with its history cut short, has a list for each", () => {
+  test("of two agents, or with a shortened history, has a list for each", () => {
     const main = [user("a")];
     const helper = [user("help")];
     const longer = [...main, said("A"), user("b")];
@@ -49,7 +49,7 @@ describe("a conversation", () => {
     expect(branches(calls).map((branch) => branch.calls)).toEqual([["1", "3"], ["2"], ["4"]]);
   });
 
-  test("goes on with the longest list that fits", () => {
+  test("continues the longest list that fits", () => {
     const one = [user("a")];
     const two = [...one, said("A"), user("b")];
     const three = [...two, said("B"), user("c")];
@@ -60,7 +60,7 @@ describe("a conversation", () => {
     ]);
   });
 
-  test("goes on with the sample whose answer the client sends back", () => {
+  test("continues the sample whose answer the client sends back", () => {
     const one = [user("a")];
     const calls = [
       call("1a", one, said("A")),
@@ -98,7 +98,7 @@ describe("responses", () => {
     response: { id: `resp-${id}`, ...(previous ? { previous } : {}) },
   });
 
-  test("that name the one before them are one list with it", () => {
+  test("that name their predecessor are one list with it", () => {
     const calls = [
       response("1", [user("a")], item("A", "yes")),
       response("2", [user("b")], item("B", "no"), "resp-1"),
@@ -121,7 +121,7 @@ describe("responses", () => {
     ]);
   });
 
-  test("that name one which is not in the log say which", () => {
+  test("that name one missing from the log say which", () => {
     const [branch] = branches([response("1", [user("b")], item("B", "no"), "resp-0")]);
     expect([branch?.previous, branch?.messages]).toEqual(["resp-0", [user("b"), item("B", "no")]]);
   });
@@ -170,7 +170,7 @@ describe("a conversion", () => {
     appendFileSync(join(folder, "log.jsonl"), `${text}\n`);
   }
 
-  test("makes a file for each session, else for each trace, in the order of the requests", async () => {
+  test("makes a file for each session, or without one for each trace, in the order of the requests", async () => {
     const second = [user("a"), said("A"), user("b")];
     // Written after the one that came after it.
     line({ session_id: "s", seq: 2, started_at: "2026-01-01T00:00:02.000000Z" }, second, said("B"));
@@ -186,7 +186,7 @@ describe("a conversion", () => {
     expect([conversation, lists.length, lists[0].messages]).toEqual(["s", 1, [...second, said("B")]]);
   });
 
-  test("has responses in their own words, a text alone as the message that it stands for", async () => {
+  test("keeps responses in their own form, and writes a bare text as the message that it stands for", async () => {
     const output = [{ type: "message", role: "assistant", content: [{ type: "output_text", text: "A" }] }];
     line(
       {
@@ -211,7 +211,7 @@ describe("a conversion", () => {
     ]);
   });
 
-  test("keeps the sessions of two jobs apart that have the same name, and is as private as the log", async () => {
+  test("separates sessions of the same name in two jobs, and is as private as the log", async () => {
     line({ session_id: "task-1", job: "one" }, [user("a")], said("A"));
     line({ session_id: "task-1", job: "two" }, [user("a")], said("B"));
     const { files } = await convertLogs([folder], join(folder, "out"));
@@ -220,7 +220,7 @@ describe("a conversion", () => {
     expect(modes).toEqual(["700", "600", "600"]);
   });
 
-  test("leaves out what has no whole answer, and says how much", async () => {
+  test("leaves out calls without a complete answer, and says how many", async () => {
     line({ outcome: "disconnected" }, [user("a")], said("A"));
     line({ route: "embeddings" }, [], null);
     line({ final: false }, [user("a")], said("A"));

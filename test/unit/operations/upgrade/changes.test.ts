@@ -36,7 +36,7 @@ const sections: fc.Arbitrary<Change[]> = fc.array(fc.record({ version, text }), 
 const written = (changes: Change[]) =>
   `# Changelog\n\n${changes.map(({ version, text }) => `## ${version}\n\n${text}\n`).join("\n")}`;
 
-test("what is written as a changelog is read back, whatever the sections say", () => {
+test("a written changelog is read back, whatever its sections say", () => {
   fc.assert(
     fc.property(sections, (changes) => {
       expect(changesIn(written(changes))).toEqual(changes);
@@ -44,7 +44,7 @@ test("what is written as a changelog is read back, whatever the sections say", (
   );
 });
 
-test("newer than a version is all that is released after it, in the changelog's order, and what is not released", () => {
+test("newer than a version is everything released after it, in the changelog's order, and what is unreleased", () => {
   const number = (text: string) => text.split(".").reduce((sum, part) => sum * 100 + Number(part), 0);
   fc.assert(
     fc.property(sections, version, (released, since) => {

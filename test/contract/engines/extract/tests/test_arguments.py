@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import ast
 
-from .. import ExtractError, sglang, vllm
+from .. import ExtractError, sglang, vllm_arguments
 from ..flags import flag
 from . import Files
 
@@ -32,7 +32,7 @@ class Vllm(Files):
         module = self.module(
             "import argparse\nfrom cfg import Config\ndef add(parser):\n" + body, cfg=self.CONFIG
         )
-        return {one["names"][0]: one for one in vllm.Parser(module).run(module.function("add"))}
+        return {one["names"][0]: one for one in vllm_arguments.Parser(module).run(module.function("add"))}
 
     def of(self, field: str) -> dict:
         found = self.flags(

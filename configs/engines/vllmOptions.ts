@@ -1,0 +1,138 @@
+import { z } from "zod";
+import { backendBase, modeOption } from "../schema/model";
+import { keysOf, option, ownedNames, planned, setting } from "./container";
+import { parserOptions } from "./families";
+import { loraOption } from "./lora";
+import { modelSource } from "./source";
+
+const count = z.int().positive().optional();
+const off = z.boolean().default(false);
+
+/** Every flag of `vllm serve` that gpubox writes, in the order of the command line. */
+export const options = {
+  // The command names it before its flags.
+  model: setting(
+    modelSource.describe("Safetensors: hf://owner/repo[@revision], or file:///directory/on/the/host."),
+    "--model --revision",
+  ),
+  servedModelName: planned("--served-model-name", ""),
+  host: planned("--host", ""),
+  port: planned("--port", ""),
+  mode: option("--runner", modeOption(["chat", "completion", "embedding", "rerank", "audio_transcription"])),
+  maxModelLen: option(
+    "--max-model-len",
+    count.describe("--max-model-len: longest context in tokens. Default: the model's own."),
+  ),
+  tensorParallelSize: option(
+    "--tensor-parallel-size -tp",
+    count.describe("--tensor-parallel-size. Default: the number of gpu.devices."),
+  ),
+  pipelineParallelSize: option(
+    "--pipeline-parallel-size -pp",
+    z.int().positive().default(1).describe("--pipeline-parallel-size."),
+  ),
+  enableExpertParallel: option(
+    "--enable-expert-parallel",
+    off.describe("--enable-expert-parallel, for mixtures of experts."),
+  ),
+  gpuMemoryUtilization: option(
+    "--gpu-memory-utilization --device-memory-utilization",
+    z
+      .number()
+      .positive()
+      .max(0.98)
+      .optional()
+      .describe(
+        "--gpu-memory-utilization: share of each device's whole memory. Default: gpu.memoryGiB by the device's, else vLLM's own 0.92.",
+      ),
+  ),
+  kvCacheMemoryBytes: option(
+    "--kv-cache-memory-bytes",
+    count.describe(
+      "--kv-cache-memory-bytes for each device, in place of the above. Without a GPU: a quarter of memoryMiB.",
+    ),
+  ),
+  // A batch that the planner sizes has always stood beside its memory, one of the entry further down. Moving either would
+  // restart running backends.
+  plannedNumSeqs: planned("--max-num-seqs"),
+  plannedBatchedTokens: planned("--max-num-batched-tokens"),
+  kvCacheDtype: option("--kv-cache-dtype", z.string().optional().describe("--kv-cache-dtype: auto, fp8, …")),
+  dtype: option(
+    "--dtype",
+    z.enum(["auto", "half", "float16", "bfloat16", "float", "float32"]).optional().describe("--dtype."),
+  ),
+  quantization: option(
+    "--quantization -q",
+    z.string().optional().describe("--quantization. Default: what the model's config says."),
+  ),
+  maxNumSeqs: option("--max-num-seqs", count.describe("--max-num-seqs: requests in one batch.")),
+  maxNumBatchedTokens: option("--max-num-batched-tokens", count.describe("--max-num-batched-tokens.")),
+  enablePrefixCaching: option(
+    "--no-enable-prefix-caching --enable-prefix-caching",
+    z.boolean().default(true).describe("--enable-prefix-caching: answers of shared beginnings are reused."),
+  ),
+  enforceEager: option(
+    "--enforce-eager",
+    off.describe("--enforce-eager: no CUDA graphs; slower, starts sooner, takes less."),
+  ),
+  trustRemoteCode: option(
+    "--trust-remote-code",
+    off.describe("--trust-remote-code: runs Python of the model's repository."),
+  ),
+  autoToolChoice: planned("--enable-auto-tool-choice", "tools"),
+  ...parserOptions("--tool-call-parser", "--reasoning-parser"),
+  chatTemplate: option(
+    "--chat-template",
+    z
+      .string()
+      .startsWith("/")
+      .optional()
+      .describe("--chat-template: a path inside the image or the model's directory."),
+  ),
+  limitMmPerPrompt: option(
+    "--limit-mm-per-prompt",
+    z
+      .record(z.string(), z.int().min(0))
+      .optional()
+      .describe(
+        "--limit-mm-per-prompt: images, videos, audios a request, for example { image: 4, video: 0 }.",
+      ),
+  ),
+  enableLora: planned("--enable-lora", "loraModules"),
+  loraModules: option("--lora-modules", loraOption),
+  maxLoras: option("--max-loras", count.describe("--max-loras: adapters in one batch.")),
+  maxLoraRank: option("--max-lora-rank", count.describe("--max-lora-rank.")),
+  speculativeConfig: option(
+    "--speculative-config",
+    z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe("--speculative-config: { method: ngram, num_speculative_tokens: 4, … }."),
+  ),
+  shutdownTimeout: option(
+    "--shutdown-timeout",
+    z
+      .int()
+      .min(0)
+      .max(840)
+      .default(60)
+      .describe("--shutdown-timeout: seconds that running requests get when it is stopped."),
+  ),
+};
+
+const shape = {
+  engine: z.literal("vllm"),
+  ...keysOf(options),
+  shmMiB: z
+    .int()
+    .min(64)
+    .optional()
+    .describe("Shared memory in MiB. Default: 4096, 16384 with several devices."),
+  ...backendBase(32_768),
+};
+
+export const schema = z.strictObject(shape);
+export type VllmModel = z.infer<typeof schema>;
+
+/** Flags that `extraArgs` may not set. */
+export const OWNED = ownedNames(options, ["--api-key"]);

@@ -1,0 +1,101 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ModelLock } from "../../../configs/models/facts";
+import { packageDir } from "../../../platform/project";
+import { Walk } from "../../support/walk";
+
+/** How many files a stranger may have to open. */
+const MOST = 15;
+
+const source = "file:///srv/models/walked.gguf";
+
+/** An entry on a GPU, which takes the longest way. Each of its values occurs nowhere else in the box. */
+const entry = {
+  engine: "llamacpp",
+  model: source,
+  threads: 7879,
+  memoryMiB: 7919,
+  pidsLimit: 7907,
+  readySeconds: 7901,
+  env: { WALKED: "walked-env" },
+  extraArgs: ["--walked-flag"],
+  gpu: { devices: [0] },
+};
+
+const marks = ["walked.gguf", 7879, 7919, 7907, 7901, "walked-env", "--walked-flag"];
+
+/** What `gpubox models lock` would say of the file. */
+const lock: ModelLock = {
+  [source]: {
+    revision: "0",
+    format: "gguf",
+    files: [{ path: "model.gguf", bytes: 5_000_000_000 }],
+    weightBytes: 5_000_000_000,
+    layerBytes: 4_500_000_000,
+    inputBytes: 0,
+    quantization: "Q4_K_M",
+    shape: {
+      architecture: "qwen3",
+      contextLength: 40_960,
+      layers: 36,
+      hiddenSize: 4096,
+      attentionHeads: 32,
+      vocabularySize: 151_936,
+      parameters: 8_000_000_000,
+      attention: [{ layers: 36, kind: "full", kvHeads: 8, keyLength: 128, valueLength: 128 }],
+      experts: 0,
+      vision: false,
+      audio: false,
+      task: "chat",
+    },
+    resolvedAt: "2026-11-21T00:00:00.000Z",
+  },
+};
+
+const config = {
+  "gpubox:host": JSON.stringify({
+    docker: "unix:///nonexistent/docker.sock",
+    gpus: [{ id: 0, memoryGiB: 24, computeCapability: "8.9" }],
+  }),
+};
+
+const secrets = {
+  "gpubox:masterKey": "sk-PLANTED-master-0123456789abcdef",
+  "gpubox:saltKey": "sk-PLANTED-salt-0123456789abcdef",
+  "gpubox:cachePassword": "PLANTED-cache",
+  "gpubox:databasePassword": "PLANTED-database",
+};
+
+/** Runs index.ts as a preview does, and returns the files that the entry went through. */
+async function walked(model: Record<string, unknown>): Promise<string[]> {
+  jest.resetModules();
+  const pulumi: typeof import("@pulumi/pulumi") = require("@pulumi/pulumi");
+  const walk = new Walk(marks, Object.keys(entry));
+  walk.watch();
+  jest.doMock("../../../platform/stack/modelLock", () => ({ readModelLock: () => lock }));
+  process.env.PULUMI_CONFIG_SECRET_KEYS = JSON.stringify(Object.keys(secrets));
+  pulumi.runtime.setAllConfig({ ...config, "gpubox:models": JSON.stringify({ walked: model }), ...secrets });
+  const { registered }: typeof import("../../support/mocks") = require("../../support/mocks");
+  const all = await registered(() => walk.load("index.ts"), true);
+  expect(all.map(({ inputs }) => inputs.name)).toContainEqual(expect.stringMatching("-backend-walked"));
+  return walk.found();
+}
+
+/** The numbered list of CONTRIBUTING.md. */
+function told(): string[] {
+  const text = readFileSync(join(packageDir, "CONTRIBUTING.md"), "utf8");
+  return [...text.matchAll(/^\d+\. `([^`]+)`/gm)].map(([, file]) => file!);
+}
+
+test(`an entry of llama.cpp goes through at most ${MOST} files to its container, and CONTRIBUTING.md names them`, async () => {
+  const files = await walked(entry);
+  expect(files.length).toBeLessThanOrEqual(MOST);
+  expect(files).toContain("configs/engines/llamacpp.ts");
+  expect(told().sort()).toEqual(files);
+});
+
+test("a file that puts an entry together is seen", async () => {
+  const { gpu, ...shared } = entry;
+  const files = await walked({ ...shared, instances: [{ gpu }] });
+  expect(files).toEqual([...told(), "configs/stack/instances.ts"].sort());
+});
