@@ -10,7 +10,7 @@ import { benchOverhead, LOCAL_MODEL } from "../test/bench/overhead";
 import { benchPreview, SIZES } from "../test/bench/preview";
 import { benchStart } from "../test/bench/start";
 import { LoadBox } from "../test/load/box";
-import { hasDocker, hasPulumi } from "../test/support/project";
+import { missing } from "../test/support/needs";
 
 const parts = ["start", "preview", "overhead", "logging", "jobs"];
 
@@ -27,7 +27,7 @@ const program = new Command("bench")
   .option("--port <port>", "first of the ports that the boxes use, 20 and one for each job", portNumber, 4500)
   .action(
     printing(async (positionals, { runs, jobs, requests, sizes, port }) => {
-      if (!hasDocker || !hasPulumi)
+      if (missing("docker", "pulumi").length > 0)
         throw new UserError(
           "The bench needs a Docker engine and Pulumi.",
           "Run `gpubox up` once: it brings both.",

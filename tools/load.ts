@@ -6,7 +6,7 @@ import { runProgram, strict } from "../cli/run";
 import { UserError } from "../platform/process";
 import { LoadBox } from "../test/load/box";
 import { play, type Row, scenes, table } from "../test/load/play";
-import { hasDocker, hasPulumi } from "../test/support/project";
+import { missing } from "../test/support/needs";
 
 const program = new Command("load")
   .description(
@@ -18,7 +18,7 @@ const program = new Command("load")
   .option("--port <port>", "its port", portNumber, 4400)
   .action(
     printing(async (positionals, options) => {
-      if (!hasDocker || !hasPulumi)
+      if (missing("docker", "pulumi").length > 0)
         throw new UserError(
           "The load scenes need a Docker engine and Pulumi.",
           "Run `gpubox up` once: it brings both.",

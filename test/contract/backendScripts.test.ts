@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bashHealth } from "../../configs/engines/container";
 import { envFile, renderText } from "../../configs/kit/text";
+import { until } from "../support/wait";
 
 const assets = join(__dirname, "../../assets");
 let dir: string;
@@ -78,11 +79,7 @@ case "$1" in
 esac
 `;
 
-  async function until(check: () => boolean) {
-    for (let tries = 0; tries < 100 && !check(); tries++)
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(check()).toBe(true);
-  }
+  const eventually = (check: () => boolean) => until(`${check}`, check);
 
   test("loads the model at the start and again when it is gone, and ends with the server's exit code", async () => {
     writeFileSync(join(dir, "ollama"), STAND_IN);
@@ -94,9 +91,9 @@ esac
     });
     const ended = new Promise((resolve) => child.once("exit", resolve));
     const runs = () => (existsSync(join(dir, "runs")) ? readFileSync(join(dir, "runs"), "utf8") : "");
-    await until(() => runs() === "qwen3-coder:30b\n");
+    await eventually(() => runs() === "qwen3-coder:30b\n");
     rmSync(join(dir, "loaded"));
-    await until(() => runs() === "qwen3-coder:30b\nqwen3-coder:30b\n");
+    await eventually(() => runs() === "qwen3-coder:30b\nqwen3-coder:30b\n");
     child.kill("SIGTERM");
     expect(await ended).toBe(7);
     expect(existsSync(join(dir, "ended"))).toBe(true);

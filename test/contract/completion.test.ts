@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import { SHELLS } from "../../cli/completionScripts";
 import { packageDir } from "../../platform/project";
+import { needs } from "../support/needs";
 
 const program = join(packageDir, "bin/gpubox.cjs");
 
@@ -56,9 +57,7 @@ function offered(shell: (typeof SHELLS)[number], words: string[]): string[] {
 }
 
 for (const shell of SHELLS) {
-  const there = spawnSync(shell, ["-c", "true"]).status === 0;
-  if (!there) console.warn(`SKIPPED: no ${shell} on PATH`);
-  (there ? describe : describe.skip)(`in ${shell}`, () => {
+  needs(shell)(`in ${shell}`, () => {
     test.each<[string, string[], string[]]>([
       ["a command", ["gpubox", "do"], ["doctor", "down"]],
       ["a command of a group", ["gpubox", "job", "st"], ["start", "stop"]],

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
@@ -6,12 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { renderText } from "../../configs/kit/text";
 import { DIRECT_PORT, directKeys, valveConfig } from "../../configs/plan/haproxy/valve";
+import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
 const SECRETS = { exposeKey: "sk-direct-0123456789", saltKey: "sk-salt-0123456789" };
 const MODEL = "qwen3-coder:30b";
-
-const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
-if (!hasHaproxy) console.warn("SKIPPED: no haproxy on PATH");
 
 async function freePort(): Promise<number> {
   const server = createTcpServer().listen(0, "127.0.0.1");
@@ -21,7 +20,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-(hasHaproxy ? describe : describe.skip)("the published port of a model", () => {
+needs("haproxy")("the published port of a model", () => {
   let dir: string;
   let backend: Server;
   let haproxy: ChildProcess;
@@ -90,11 +89,7 @@ async function freePort(): Promise<number> {
     });
   const keyed = { authorization: `Bearer ${SECRETS.exposeKey}` };
   async function eventually(status: number) {
-    for (let tries = 0; tries < 100; tries++) {
-      if ((await ask("/v1/models", keyed)).status === status) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`never answered ${status}`);
+    await until(`it answers ${status}`, async () => (await ask("/v1/models", keyed)).status === status);
   }
 
   test("its key opens it in either header, and the backend sees its own key and never the client's", async () => {

@@ -3,13 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { packageDir } from "../../platform/project";
+import { orSkip } from "../support/needs";
 
 const tools = ["ip", "iptables", "ip6tables"].every(
   (tool) => spawnSync("sh", ["-c", `command -v ${tool}`]).status === 0,
 );
 const why =
   process.getuid?.() !== 0 ? "only root makes namespaces" : tools ? undefined : "no ip, iptables here";
-if (why) console.warn(`SKIPPED: the firewall rules in namespaces: ${why}`);
 
 const SCRIPT = join(packageDir, "assets/host/firewall.sh");
 
@@ -32,7 +32,7 @@ const opened = ports.map((port) => new Promise((resolve) =>
 Promise.all(opened).then(() => console.log("ready"));
 `;
 
-(why ? describe.skip : describe)("the firewall rules of a host, in namespaces of their own", () => {
+orSkip(describe, why)("the firewall rules of a host, in namespaces of their own", () => {
   const id = process.pid;
   const ns = (name: string) => `gbx${id}-${name}`;
   const spaces: string[] = [];

@@ -7,6 +7,7 @@ import { EDGE_ASSETS, type EdgeOptions, edgeConfig } from "../../configs/plan/ha
 import { edgeKeys } from "../../configs/plan/haproxy/edgeKeys";
 import { directKeys, valveConfig } from "../../configs/plan/haproxy/valve";
 import { hasOpenssl, makeCertificate } from "../support/certificates";
+import { orSkip } from "../support/needs";
 
 /** Where files lie in a container. */
 const PLACES = ["/etc/gpubox", "/var/lib/gpubox", "/tmp/knows.map", "/tmp/moved.map"];
@@ -80,9 +81,10 @@ const PEM = (() => {
 })();
 
 const names = Object.keys(haproxies);
-if (names.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image gpubox/edge (gpubox images)");
 
-(names.length > 0 ? describe.each(names) : describe.skip.each(["no HAProxy"]))("%s HAProxy", (name) => {
+orSkip(describe, names.length > 0 ? "" : "haproxy or the image gpubox/edge").each(
+  names.length > 0 ? names : ["no"],
+)("%s HAProxy", (name) => {
   let dir: string;
 
   beforeEach(() => {

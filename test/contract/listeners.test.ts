@@ -1,11 +1,11 @@
 import fc from "fast-check";
-import { hasOpenssl } from "../support/certificates";
 import { isModern, KEY, LIMIT, type Listener, Listeners, type Runner, runners } from "../support/listeners";
+import { missing, orSkip } from "../support/needs";
 import { sendRaw, type UndecodedAnswer } from "../support/rawHttp";
 import { sendH2 } from "../support/rawHttp2";
+import { runs } from "../support/runs";
 
 const found = runners();
-if (found.length === 0) console.warn("SKIPPED: no haproxy on PATH and no image gpubox/edge (gpubox images)");
 
 const MINUTE = 60_000;
 const NAMES: Listener[] = [
@@ -16,10 +16,10 @@ const NAMES: Listener[] = [
 const LEADING = NAMES.filter((name) => !["plain", "metrics", "alive"].includes(name));
 const PATH = "/v1/chat/completions";
 
-const describeHaproxy =
-  found.length > 0 && hasOpenssl
-    ? describe.each(found)
-    : describe.skip.each([["no HAProxy", "machine"]] as const);
+const want = [...(found.length > 0 ? [] : ["haproxy or the image gpubox/edge"]), ...missing("openssl")];
+const describeHaproxy = orSkip(describe, want.join(", ")).each(
+  found.length > 0 ? found : ([["no", "machine"]] as typeof found),
+);
 
 describeHaproxy("%s HAProxy", (_, runner) => {
   const box = new Listeners(runner as Runner);
@@ -184,7 +184,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
               await isBounded(name, bytes, answer);
             },
           ),
-          { numRuns: 25 },
+          runs(25),
         );
       },
       MINUTE,
@@ -202,7 +202,7 @@ describeHaproxy("%s HAProxy", (_, runner) => {
             };
             await isBounded(name, bytes, await sendH2(box.ports[name], headers, Buffer.alloc(bytes, "a")));
           }),
-          { numRuns: 15 },
+          runs(15),
         );
       },
       MINUTE,

@@ -3,16 +3,14 @@ import { limited } from "../../configs/kit/steps";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
-import { hasDocker } from "../support/project";
+import { needs } from "../support/needs";
 
 const LIMIT = 40;
 /** Far above the limit, and no flood: each of them sleeps, and the shell gives up at the first that it does not get. */
 const FORKS = 200;
 const FLOOD = `i=0; while [ $i -lt ${FORKS} ]; do sleep 30 & i=$((i+1)); done; echo "all $i"`;
 
-if (!hasDocker) console.warn("SKIPPED: no Docker engine here");
-
-(hasDocker ? describe : describe.skip)("a container that was made without a limit of processes", () => {
+needs("docker")("a container that was made without a limit of processes", () => {
   const name = `gpubox-processes-${randomBytes(4).toString("hex")}`;
 
   const step = (script: string) =>

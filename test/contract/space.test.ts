@@ -16,15 +16,12 @@ import { planSpace, SPACE_MIB } from "../../configs/plan/space";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
-import { hasDocker } from "../support/project";
+import { needs } from "../support/needs";
 import { testPlan, tinyModel } from "../support/stacks";
-
-const mayMount = process.getuid?.() === 0;
-if (!hasDocker || !mayMount) console.warn("SKIPPED: no Docker engine here, or this user may not mount");
 
 const MiB = 1024 ** 2;
 
-(hasDocker && mayMount ? describe : describe.skip)("a data directory on a disk of its own", () => {
+needs("docker", "root")("a data directory on a disk of its own", () => {
   let dir: string;
   let image: string;
   const disk = (options: string) => {

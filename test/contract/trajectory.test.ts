@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CounterRecord, counterSchema, lineSchema } from "../../operations/trajectory/line";
+import { orSkip } from "../support/needs";
 import { pythonTests, testPython } from "../support/python";
 
 const found = testPython();
-if ("missing" in found) console.warn(`SKIPPED: ${found.missing}`);
+const why = "missing" in found ? `a Python for tests (${found.missing})` : "";
 
 const python = (...args: string[]) =>
   spawnSync("python" in found ? found.python : "", args, {
@@ -29,7 +30,7 @@ describe("the trajectory log's writer", () => {
       expect(status === "PASSED" ? "" : pytest?.stdout).toBe("");
     });
 
-  ("python" in found ? test : test.skip)("has tests, and none of them is lost on the way here", () => {
+  orSkip(test, why)("has tests, and none of them is lost on the way here", () => {
     const counted = /^(\d+) passed(?:, (\d+) skipped)? in /m.exec(pytest?.stdout ?? "");
     expect([counted && Number(counted[1]), pytest?.status, pytest?.stderr]).toEqual([
       results.filter(({ status }) => status === "PASSED").length,
@@ -39,7 +40,7 @@ describe("the trajectory log's writer", () => {
     expect(results.length).toBeGreaterThan(50);
   });
 
-  ("python" in found ? test : test.skip)("writes what the schema says, and everything that it says", () => {
+  orSkip(test, why)("writes what the schema says, and everything that it says", () => {
     const folder = mkdtempSync(join(tmpdir(), "gpubox-samples-"));
     const { stdout, stderr } = python("samples.py", folder);
     rmSync(folder, { recursive: true });

@@ -1,5 +1,4 @@
-import { hasOpenssl } from "../support/certificates";
-import { hasDocker } from "../support/project";
+import { needs } from "../support/needs";
 import { answersIn } from "../support/rawHttp";
 import { notRefused } from "./attack/answers";
 import { bodyAttacks } from "./attack/bodies";
@@ -21,7 +20,7 @@ const HEADER_SECONDS = 30 + 10;
 
 type Slow = ReturnType<typeof slowHeaders>;
 
-(hasDocker && hasOpenssl ? describe : describe.skip)("a box under attack", () => {
+needs("docker", "openssl")("a box under attack", () => {
   let opened: AttackBox;
   let untouched: string;
   const box = () => opened;

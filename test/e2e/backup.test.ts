@@ -1,8 +1,6 @@
-import { spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -10,7 +8,6 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { renderText } from "../../configs/kit/text";
 import { backupJobSchema } from "../../configs/plan/backup";
@@ -21,17 +18,20 @@ import { restoreBackup } from "../../operations/backup/restore";
 import { SIGNATURE, signatureOf } from "../../operations/backup/signature";
 import { keptBackups, withBackup } from "../../operations/backup/store";
 import { run } from "../../platform/process";
+import { allocate, scratch } from "../support/allocate";
 import { type DatabaseProject, makeDatabaseProject } from "../support/databaseProject";
 import { commandLines, leaksIn } from "../support/leaks";
+import { has, needs, testNeeds } from "../support/needs";
 import { gatewaySql } from "../support/postgres";
-import { gpubox, hasDocker, removeProject } from "../support/project";
+import { gpubox, removeProject } from "../support/project";
 import { atTerminal } from "../support/terminal";
 
 jest.setTimeout(120_000);
 
-const hasRestic = spawnSync("restic", ["version"]).status === 0;
-if (!hasRestic) console.warn("SKIPPED: no restic");
-const withRestic = hasRestic ? test : test.skip;
+const { stack: STACK, port: PORT } = allocate("bak");
+
+const hasRestic = has("restic");
+const withRestic = testNeeds("restic");
 
 const RESTIC_PASSWORD = "PLANTED-restic-'\"\\$x y";
 
@@ -46,7 +46,7 @@ const DATABASES = "SELECT datname FROM pg_database WHERE datname LIKE 'litellm%'
 const jobOf = ({ plan, secrets }: DatabaseProject) =>
   backupJobSchema.parse(JSON.parse(renderText(plan.backup!.stdin!, secrets)));
 
-(hasDocker ? describe : describe.skip)("a stack's backups", () => {
+needs("docker")("a stack's backups", () => {
   let project: DatabaseProject;
   let repository: string;
   let directory: string;
@@ -66,15 +66,15 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
   const count = (table: string) => gatewaySql(project.plan, `SELECT count(*) FROM "${table}"`);
   const backups = () => readdirSync(directory).sort();
   const failed = (what: string) => ({ code: 1, stderr: expect.stringContaining(what) });
-  const scratch = async () =>
-    (await run("docker", ["ps", "-aq", "--filter", "name=gpubox-bak-rehearsal"])).stdout;
+  const rehearsals = async () =>
+    (await run("docker", ["ps", "-aq", "--filter", `name=gpubox-${STACK}-rehearsal`])).stdout;
 
   beforeAll(async () => {
-    repository = mkdtempSync(join(tmpdir(), "gpubox-restic-"));
-    directory = mkdtempSync(join(tmpdir(), "gpubox-backups-"));
+    repository = scratch("restic");
+    directory = scratch("backups");
     project = await makeDatabaseProject(
-      "bak",
-      4840,
+      STACK,
+      PORT,
       {
         backup: {
           directory,
@@ -103,23 +103,23 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
       ),
     });
     const [name] = backups();
-    expect(name).toMatch(/^bak-\d{8}T\d{6}Z$/);
+    expect(name).toMatch(new RegExp(`^${STACK}-\\d{8}T\\d{6}Z$`));
     expect(statSync(join(directory, name!)).mode & 0o777).toBe(0o700);
     const manifest = JSON.parse(readFileSync(join(directory, name!, "manifest.json"), "utf8"));
     expect(manifest).toMatchObject({
-      stack: "bak",
+      stack: STACK,
       reason: "by hand",
       postgres: expect.stringMatching(/^17/),
     });
     expect(manifest.tables["public.LiteLLM_SpendLogs"].rows).toBe(2000);
-    const config = readFileSync(join(project.dir, "Pulumi.bak.yaml"), "utf8");
+    const config = readFileSync(join(project.dir, `Pulumi.${STACK}.yaml`), "utf8");
     expect(readFileSync(join(directory, name!, "stack.yaml"), "utf8")).toBe(config);
-    expect(await scratch()).toBe("");
+    expect(await rehearsals()).toBe("");
   });
 
   test("bring everything back after a reset, compared table by table", async () => {
     const before = await gatewaySql(project.plan, 'SELECT * FROM "LiteLLM_VerificationToken" ORDER BY token');
-    const reset = await gpubox(project, "database", "reset", "--yes", "--confirm", "bak");
+    const reset = await gpubox(project, "database", "reset", "--yes", "--confirm", STACK);
     expect({ code: reset.code, stderr: reset.stderr }).toEqual({ code: 0, stderr: "" });
     const tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'";
     expect(await gatewaySql(project.plan, tables)).toBe("0");
@@ -147,17 +147,17 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
     const alone = await gpubox(project, "database", "reset", "--yes");
     expect(alone).toMatchObject(failed("Deleting a database needs its stack's name."));
     const typed = (answers: [string, string][]) => {
-      const command = ["npx", "--no-install", "gpubox", "database", "reset", "--stack", "bak"];
+      const command = ["npx", "--no-install", "gpubox", "database", "reset", "--stack", STACK];
       return atTerminal(command, answers, { cwd: project.dir, env: project.env });
     };
     const once: [string, string][] = [
-      ["Type the stack's name:", "bak"],
+      ["Type the stack's name:", STACK],
       ["Type reset:", "no"],
     ];
     expect((await typed(once)).stdout).toContain('"reset" was not typed.');
     expect(await count("LiteLLM_SpendLogs")).toBe("2000");
     const twice: [string, string][] = [
-      ["Type the stack's name:", "bak"],
+      ["Type the stack's name:", STACK],
       ["Type reset:", "reset"],
     ];
     expect((await typed(twice)).stdout).toContain("the database is empty");
@@ -170,7 +170,7 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
   describe("that are damaged", () => {
     let damaged: string;
     beforeEach(() => {
-      damaged = join(mkdtempSync(join(tmpdir(), "gpubox-damaged-")), "copy");
+      damaged = join(scratch("damaged"), "copy");
       cpSync(join(directory, backups()[0]!), damaged, { recursive: true });
     });
     afterEach(() => rmSync(join(damaged, ".."), { recursive: true }));
@@ -187,7 +187,7 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
     const refused = async (what: string) => {
       await expect(rehearsed(damaged)).rejects.toThrow(what);
       await expect(restored(damaged)).rejects.toThrow(what);
-      expect(await scratch()).toBe("");
+      expect(await rehearsals()).toBe("");
       expect(await count("LiteLLM_SpendLogs")).toBe("2000");
       expect(await gatewaySql(project.plan, DATABASES)).toBe("litellm");
     };
@@ -307,9 +307,9 @@ const jobOf = ({ plan, secrets }: DatabaseProject) =>
   });
 
   test("are refused with advice when the database is not running", async () => {
-    await run("docker", ["stop", "gpubox-bak-database"]);
+    await run("docker", ["stop", `gpubox-${STACK}-database`]);
     await expect(backUp(inDirectory(), "a test", quiet)).rejects.toThrow(
-      "The database is not running: there is no container gpubox-bak-database. Run `gpubox up` first.",
+      `The database is not running: there is no container gpubox-${STACK}-database. Run \`gpubox up\` first.`,
     );
   });
 

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { renderText } from "../../configs/kit/text";
 import { backupJobSchema } from "../../configs/plan/backup";
@@ -11,15 +10,19 @@ import { RESTORER, restoreDump } from "../../operations/backup/restoreRole";
 import { withBackup } from "../../operations/backup/store";
 import { adoptNext, dropNext, makeNext, NEXT } from "../../operations/backup/swap";
 import { adminSql, hasNoTables } from "../../platform/box/database";
+import { allocate, scratch } from "../support/allocate";
 import { BAIT, dumpBait, insteadOfTable, makeBait, TABLE, unsignedBackup } from "../support/attackDumps";
 import { CANARY, DENIED, MADE_BY_SUPERUSERS, REACHING, STAYING } from "../support/attacks";
 import { type DatabaseProject, makeDatabaseProject } from "../support/databaseProject";
+import { needs } from "../support/needs";
 import { gatewaySql } from "../support/postgres";
-import { gpubox, hasDocker, removeProject } from "../support/project";
+import { gpubox, removeProject } from "../support/project";
 
 jest.setTimeout(120_000);
 
-(hasDocker ? describe : describe.skip)("an altered backup that somebody restores all the same", () => {
+const { stack: STACK, port: PORT } = allocate("baka");
+
+needs("docker")("an altered backup that somebody restores all the same", () => {
   let project: DatabaseProject;
   let root: string;
   const job = () =>
@@ -37,7 +40,7 @@ jest.setTimeout(120_000);
   }
   /** The dump of a database with that table, which attacks are put into. */
   let plain: Buffer;
-  const asBackup = (dump: Buffer) => unsignedBackup(join(root, "attack"), dump, job().saltFingerprint);
+  const asBackup = (dump: Buffer) => unsignedBackup(join(root, "attack"), STACK, dump, job().saltFingerprint);
   const altered = (sql: string) => asBackup(insteadOfTable(plain, sql));
 
   /** Roles with rights and passwords, memberships, databases with settings and owners, and what the gateway has. */
@@ -55,8 +58,8 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
   let before: string;
 
   beforeAll(async () => {
-    root = mkdtempSync(join(tmpdir(), "gpubox-attacks-"));
-    project = await makeDatabaseProject("baka", 4846, {});
+    root = scratch("attacks");
+    project = await makeDatabaseProject(STACK, PORT, {});
     await gatewaySql(project.plan, `INSERT INTO "LiteLLM_TeamTable" (team_id) VALUES ('t')`);
     await makeBait(job(), TABLE);
     plain = await dumpBait(job(), join(root, "plain"), "--schema-only");
@@ -168,6 +171,6 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
       expect(await cluster()).toBe(before);
       await gatewaySql(project.plan, undo);
     }
-    expect(await backUp(store(), "a test", quiet)).toContain("kept/baka-");
+    expect(await backUp(store(), "a test", quiet)).toContain(`kept/${STACK}-`);
   });
 });

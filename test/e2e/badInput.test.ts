@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import type { ModelLock } from "../../configs/models/facts";
 import { packageDir } from "../../platform/project";
+import { allocate } from "../support/allocate";
 import { locked } from "../support/engines";
 import { gpubox, makeProject, removeProject, type TestProject, writeStack } from "../support/project";
 
-const STACK = "bad";
+const { stack: STACK, port: PORT } = allocate("bad");
 const SAFETENSORS = "hf://acme/mystery-7b";
 const GGUF = "hf://acme/mystery/m.gguf";
 
@@ -97,7 +98,7 @@ describe("gpubox plan, on the reference box", () => {
   let project: TestProject;
 
   beforeAll(() => {
-    project = makeProject(STACK, 4798);
+    project = makeProject(STACK, PORT);
     writeFileSync(join(project.dir, "models.lock.json"), JSON.stringify(lock));
   });
   afterAll(() => removeProject(project));

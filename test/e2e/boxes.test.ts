@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import type { Preview } from "../../operations/preview/types";
 import { output, run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
+import { needs } from "../support/needs";
 import {
   gpubox,
-  hasDocker,
-  hasPulumi,
   makeProject,
   removeBox,
   removeProject,
@@ -14,13 +14,16 @@ import {
 } from "../support/project";
 
 const MINUTE = 60_000;
-const NETWORK = "boxes-shared";
-const STUB = "boxes-stub";
-const EDGE = "gpubox-boxes1-edge";
+const ONE = allocate("box");
+const TWO = allocate("over");
+/** Of neither box. */
+const NETWORK = `gpubox-${allocate("shared").stack}`;
+const STUB = `gpubox-${ONE.stack}-stub`;
+const EDGE = `gpubox-${ONE.stack}-edge`;
 const ANSWER = "pong from the gpubox test model";
 const small = { cache: { mode: "none" }, database: { mode: "none" } };
 
-(hasDocker && hasPulumi ? describe : describe.skip)("a gateway stack over another box", () => {
+needs("docker", "pulumi")("a gateway stack over another box", () => {
   let box: TestProject;
   let gateway: TestProject;
   let exports: string[];
@@ -53,9 +56,9 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
     ]);
 
   beforeAll(() => {
-    box = makeProject("boxes1", 6900, {
-      host: { dataDir: "/srv/gpubox-boxes1" },
-      gateway: { port: 6900, drainTimeout: 10, joinNetworks: { clients: [NETWORK] } },
+    box = makeProject(ONE.stack, ONE.port, {
+      host: { dataDir: ONE.dataDir },
+      gateway: { port: ONE.port, drainTimeout: 10, joinNetworks: { clients: [NETWORK] } },
       ...small,
       models: {
         tiny: {
@@ -66,15 +69,15 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
     });
     // Of the same project: the gateway stack reads the other one's file.
     gateway = {
-      ...{ ...box, stack: "boxes2" },
-      ...{ dataDir: "/srv/gpubox-boxes2", endpoint: "http://127.0.0.1:6910" },
+      ...{ ...box, stack: TWO.stack },
+      ...{ dataDir: TWO.dataDir, endpoint: `http://127.0.0.1:${TWO.port}` },
     };
     removeBox(gateway);
     writeStack(gateway, {
       host: { dataDir: gateway.dataDir },
-      gateway: { port: 6910, drainTimeout: 10, joinNetworks: { upstreams: [NETWORK] } },
+      gateway: { port: TWO.port, drainTimeout: 10, joinNetworks: { upstreams: [NETWORK] } },
       ...small,
-      boxes: { one: { stack: "boxes1", key: { secret: "oneKey" }, url: `http://${EDGE}:4000` } },
+      boxes: { one: { stack: ONE.stack, key: { secret: "oneKey" }, url: `http://${EDGE}:4000` } },
       models: { stub: { engine: "openai", baseUrl: `http://${STUB}:8000/a/v1`, start: "manual" } },
     });
   });
@@ -91,9 +94,9 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
       const { code, stderr } = await gpubox(box, "up", "--yes");
       expect(code).toBe(1);
       expect(stderr.replace(/\s+/g, " ")).toContain(
-        `The host has no network ${NETWORK}, which gpubox:gateway.joinNetworks names. Bring up what it belongs to, or make it (\`docker network create ${NETWORK}\`), then run \`gpubox up --stack boxes1\`.`,
+        `The host has no network ${NETWORK}, which gpubox:gateway.joinNetworks names. Bring up what it belongs to, or make it (\`docker network create ${NETWORK}\`), then run \`gpubox up --stack ${ONE.stack}\`.`,
       );
-      expect(await containersOf("boxes1")).toEqual({});
+      expect(await containersOf(ONE.stack)).toEqual({});
     },
     20 * MINUTE,
   );
@@ -104,7 +107,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
       await output("docker", ["network", "create", NETWORK]);
       exports = exportsIn(await mustUp(box));
       boxKey = await masterKey(box);
-      const { gateway: id } = await containersOf("boxes1");
+      const { gateway: id } = await containersOf(ONE.stack);
       const image = await output("docker", ["inspect", "--format", "{{.Image}}", id!]);
       await output("docker", [
         ...["run", "--detach", "--name", STUB, "--network", NETWORK, "--user", "65534:65534"],
@@ -124,7 +127,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
       expect(stderr).toContain(
         "gpubox:boxes.one.key: The secret oneKey is missing. Set it: pulumi config set --secret gpubox:oneKey.",
       );
-      expect(await containersOf("boxes2")).toEqual({});
+      expect(await containersOf(TWO.stack)).toEqual({});
     },
     5 * MINUTE,
   );
@@ -133,7 +136,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
     "a request goes through both gateways, on both protocols, and to a server in a foreign container",
     async () => {
       const set = await shell(
-        `pulumi stack init boxes2 --secrets-provider passphrase && printf %s ${boxKey} | pulumi config set --secret gpubox:oneKey --stack boxes2`,
+        `pulumi stack init ${TWO.stack} --secrets-provider passphrase && printf %s ${boxKey} | pulumi config set --secret gpubox:oneKey --stack ${TWO.stack}`,
       );
       expect(set).toMatchObject({ code: 0 });
       await mustUp(gateway);
@@ -204,7 +207,7 @@ const small = { cache: { mode: "none" }, database: { mode: "none" } };
     async () => {
       const { code, stderr } = await gpubox(gateway, "down", "--yes");
       expect([code, stderr]).toEqual([0, ""]);
-      expect(await containersOf("boxes2")).toEqual({});
+      expect(await containersOf(TWO.stack)).toEqual({});
       expect(await fromStub(`http://${EDGE}:4000/health/liveliness`)).toBe("200");
     },
     10 * MINUTE,

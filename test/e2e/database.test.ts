@@ -1,22 +1,23 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
-import { hasDocker } from "../support/project";
+import { allocate, scratch } from "../support/allocate";
+import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
-const NAME = "gpubox-test-database";
+const NAME = `gpubox-${allocate("database").stack}-database`;
 const MINUTE = 60_000;
 const POSTGRES = 999;
 
 /** The database's own entrypoint on the real image, without the rest of a box. */
-(hasDocker ? describe : describe.skip)("the database guards its data", () => {
+needs("docker")("the database guards its data", () => {
   const image = recipeReference(packageDir, "database");
   let host: string;
 
   beforeAll(() => {
-    host = mkdtempSync(join(tmpdir(), "gpubox-database-"));
+    host = scratch("database");
     mkdirSync(join(host, "config"), { mode: 0o750 });
     mkdirSync(join(host, "state"), { mode: 0o750 });
     cpSync(join(packageDir, "assets/database/entrypoint.sh"), join(host, "config/entrypoint.sh"));
@@ -44,19 +45,13 @@ const POSTGRES = 999;
       ...["-v", `${host}/config:/etc/gpubox:ro`, "-v", `${host}/state:/var/lib/gpubox`],
       ...["-v", `${NAME}:/var/lib/postgresql/data`, "--entrypoint", "sh", image, "/etc/gpubox/entrypoint.sh"],
     ]);
-    for (let tries = 0; tries < 120; tries++) {
-      const state = await output("docker", [
-        "inspect",
-        "--format",
-        "{{.State.Status}} {{.State.ExitCode}}",
-        NAME,
-      ]);
+    return until("the database has started or ended", async () => {
+      const format = "{{.State.Status}} {{.State.ExitCode}}";
+      const state = await output("docker", ["inspect", "--format", format, NAME]);
       const { stdout, stderr } = await run("docker", ["logs", NAME]);
       const logs = stdout + stderr;
-      if (state !== "running 0" || logs.includes("database system is ready")) return { state, logs };
-      await new Promise((resolve) => setTimeout(resolve, 250));
-    }
-    throw new Error("the database neither started nor ended within 30 s");
+      return (state !== "running 0" || logs.includes("database system is ready")) && { state, logs };
+    });
   }
 
   const ON_PATH = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)"';

@@ -1,17 +1,11 @@
 import { run } from "../../platform/process";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { allocate } from "../support/allocate";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { until, Ward } from "./operations/lab";
 
 const MINUTE = 60_000;
-const STACK = "faults";
-const PORT = 4896;
+const { stack: STACK, port: PORT } = allocate("faults");
 
 /** Milliseconds after a fault until the doctor has named it. */
 const NAMED_MS = 10_000;
@@ -60,144 +54,144 @@ async function heal(container: string): Promise<void> {
   await docker("restart", "--time", "1", container);
 }
 
-(hasDocker && hasPulumi ? describe : describe.skip)(
-  "the doctor of a box in which something goes wrong",
-  () => {
-    let project: TestProject;
-    let ward: Ward;
-    const gateways = async () => {
-      const filters = [`label=gpubox.stack=${STACK}`, "label=gpubox.role=gateway"];
-      const words = filters.flatMap((one) => ["--filter", one]);
-      return (await docker("ps", "-a", "--format", "{{.Names}}", ...words)).split("\n").sort();
-    };
-    const containerOf = async (role: string) =>
-      role === "gateway" ? (await gateways())[0]! : ward.name(role);
-    const well = (what: string) => until(what, async () => (await ward.findings(now())).length === 0, 120);
-    /** What the doctor says, and that it took no longer than it may since the fault. */
-    const named = async () => {
-      const began = Date.now();
-      const found = await ward.findings(now());
-      expect(Date.now() - began).toBeLessThan(NAMED_MS);
-      return found;
-    };
+needs("docker", "pulumi")("the doctor of a box in which something goes wrong", () => {
+  let project: TestProject;
+  let ward: Ward;
+  const gateways = async () => {
+    const filters = [`label=gpubox.stack=${STACK}`, "label=gpubox.role=gateway"];
+    const words = filters.flatMap((one) => ["--filter", one]);
+    return (await docker("ps", "-a", "--format", "{{.Names}}", ...words)).split("\n").sort();
+  };
+  const containerOf = async (role: string) => (role === "gateway" ? (await gateways())[0]! : ward.name(role));
+  const well = (what: string) => until(what, async () => (await ward.findings(now())).length === 0, 120);
+  /** What the doctor says, and that it took no longer than it may since the fault. */
+  const named = async () => {
+    const began = Date.now();
+    const found = await ward.findings(now());
+    expect(Date.now() - began).toBeLessThan(NAMED_MS);
+    return found;
+  };
 
-    beforeAll(async () => {
-      project = makeProject(STACK, PORT, {
-        gateway: { port: PORT, drainTimeout: 10, replicas: 2 },
-        cache: { ttlSeconds: 60 },
-        models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 } },
-      });
-      const up = await gpubox(project, "up", "--yes");
-      expect([up.code, up.code === 0 || up.stderr]).toEqual([0, true]);
-      ward = await Ward.open(project);
-      await well("the box is well");
-    }, 20 * MINUTE);
-    afterAll(() => removeProject(project), MINUTE);
-
-    describe.each(Object.keys(PARTS))("names the %s", (role) => {
-      test.each(FAULTS)(
-        "that is %s within ten seconds",
-        async (_, cause, words) => {
-          const container = await containerOf(role);
-          await cause(container);
-          try {
-            const found = await named();
-            const own = found.filter((one) => one.startsWith(PARTS[role]!));
-            expect(own).toEqual([expect.stringMatching(words)]);
-          } finally {
-            await heal(container);
-          }
-        },
-        2 * MINUTE,
-      );
+  beforeAll(async () => {
+    project = makeProject(STACK, PORT, {
+      gateway: { port: PORT, drainTimeout: 10, replicas: 2 },
+      cache: { ttlSeconds: 60 },
+      models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 } },
     });
+    const up = await gpubox(project, "up", "--yes");
+    expect([up.code, up.code === 0 || up.stderr]).toEqual([0, true]);
+    ward = await Ward.open(project);
+    await well("the box is well");
+  }, 20 * MINUTE);
+  afterAll(() => removeProject(project), MINUTE);
 
-    test(
-      "names the one of two gateways that is gone, and does it as a command within ten seconds",
-      async () => {
-        await well("what was done before is over");
-        const [first, second] = await gateways();
-        await docker("pause", second!);
-        const began = Date.now();
-        const { code, stdout } = await gpubox(project, "doctor", "--json");
-        const took = Date.now() - began;
-        await docker("unpause", second!);
-        const { rows } = JSON.parse(stdout) as { rows: { row: string; findings: { what: string }[] }[] };
-        expect([code, rows.find(({ row }) => row === "gateway")?.findings]).toEqual([
-          1,
-          [
-            {
-              what: `The gateway ${second} is paused; 1 of 2 serve.`,
-              fix: `Run \`docker unpause ${second}\`.`,
-            },
-          ],
-        ]);
-        expect(took).toBeLessThan(NAMED_MS);
-
-        await docker("rm", "-f", first!);
-        expect(await named()).toContainEqual(`gateway: The gateway ${first} is not there; 1 of 2 serve.`);
-        const up = await gpubox(project, "up", "--yes");
-        expect(up.code).toBe(0);
-        await well("its fix brings it back");
-      },
-      5 * MINUTE,
-    );
-
-    test(
-      "reports a restart by Docker after a lack of memory, until somebody starts the container again",
-      async () => {
-        const valve = ward.name("valve-tiny");
-        const runs = () => docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", valve);
-        await docker("update", "--memory", "64m", "--memory-swap", "64m", valve);
-        // What lies in a tmpfs cannot be killed: HAProxy goes.
-        await run("docker", ["exec", valve, "sh", "-c", "head -c 100M /dev/zero > /tmp/fill"]);
-        await until("Docker started it again", async () => /^[1-9]\d* true$/.test(await runs()));
-        const memory = (await named()).filter((one) => one.startsWith("memory: "));
-        expect(memory).toEqual([
-          expect.stringMatching(
-            /^memory: gpubox-faults-valve-tiny reached its memory limit: the kernel killed \d+ process(es)?, the last at 2\d{3}-.* UTC; Docker has started it again\.$/,
-          ),
-        ]);
-        await docker("update", "--memory", "128m", "--memory-swap", "128m", valve);
-        await docker("restart", valve);
-        await well("it was started by hand");
-      },
-      3 * MINUTE,
-    );
-
-    test(
-      "reports a restart by Docker after a process was killed inside the container",
-      async () => {
-        const server = ward.name("backend-tiny");
-        await run("docker", ["exec", server, "sh", "-c", "kill -9 -1"]);
-        await until("Docker started it again", async () =>
-          /^[1-9]\d* true$/.test(
-            await docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", server),
-          ),
-        );
-        await until("that is all it says", async () => (await ward.findings(now())).length === 1);
-        expect(await ward.findings(now())).toEqual([
-          expect.stringMatching(
-            /^restarted: gpubox-faults-backend-tiny ended by itself once, the last time at 2\d{3}-/,
-          ),
-        ]);
-      },
-      3 * MINUTE,
-    );
-
-    test(
-      "does not count its own requests",
-      async () => {
-        const since = now();
-        await docker("pause", ...(await gateways()));
-        await ward.findings(now());
-        await ward.findings(now());
-        await docker("unpause", ...(await gateways()));
-        await until("the gateways serve", async () => (await ward.ask("/v1/models")) === 200);
-        const notes = (await ward.findings(since)).filter((one) => !one.startsWith("restarted: "));
-        expect(notes).toEqual([]);
+  describe.each(Object.keys(PARTS))("names the %s", (role) => {
+    test.each(FAULTS)(
+      "that is %s within ten seconds",
+      async (_, cause, words) => {
+        const container = await containerOf(role);
+        await cause(container);
+        try {
+          const found = await named();
+          const own = found.filter((one) => one.startsWith(PARTS[role]!));
+          expect(own).toEqual([expect.stringMatching(words)]);
+        } finally {
+          await heal(container);
+        }
       },
       2 * MINUTE,
     );
-  },
-);
+  });
+
+  test(
+    "names the one of two gateways that is gone, and does it as a command within ten seconds",
+    async () => {
+      await well("what was done before is over");
+      const [first, second] = await gateways();
+      await docker("pause", second!);
+      const began = Date.now();
+      const { code, stdout } = await gpubox(project, "doctor", "--json");
+      const took = Date.now() - began;
+      await docker("unpause", second!);
+      const { rows } = JSON.parse(stdout) as { rows: { row: string; findings: { what: string }[] }[] };
+      expect([code, rows.find(({ row }) => row === "gateway")?.findings]).toEqual([
+        1,
+        [
+          {
+            what: `The gateway ${second} is paused; 1 of 2 serve.`,
+            fix: `Run \`docker unpause ${second}\`.`,
+          },
+        ],
+      ]);
+      expect(took).toBeLessThan(NAMED_MS);
+
+      await docker("rm", "-f", first!);
+      expect(await named()).toContainEqual(`gateway: The gateway ${first} is not there; 1 of 2 serve.`);
+      const up = await gpubox(project, "up", "--yes");
+      expect(up.code).toBe(0);
+      await well("its fix brings it back");
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "reports a restart by Docker after a lack of memory, until somebody starts the container again",
+    async () => {
+      const valve = ward.name("valve-tiny");
+      const runs = () => docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", valve);
+      await docker("update", "--memory", "64m", "--memory-swap", "64m", valve);
+      // What lies in a tmpfs cannot be killed: HAProxy goes.
+      await run("docker", ["exec", valve, "sh", "-c", "head -c 100M /dev/zero > /tmp/fill"]);
+      await until("Docker started it again", async () => /^[1-9]\d* true$/.test(await runs()));
+      const memory = (await named()).filter((one) => one.startsWith("memory: "));
+      expect(memory).toEqual([
+        expect.stringMatching(
+          new RegExp(
+            `^memory: gpubox-${STACK}-valve-tiny reached its memory limit: the kernel killed \\d+ process(es)?, the last at 2\\d{3}-.* UTC; Docker has started it again\\.$`,
+          ),
+        ),
+      ]);
+      await docker("update", "--memory", "128m", "--memory-swap", "128m", valve);
+      await docker("restart", valve);
+      await well("it was started by hand");
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "reports a restart by Docker after a process was killed inside the container",
+    async () => {
+      const server = ward.name("backend-tiny");
+      await run("docker", ["exec", server, "sh", "-c", "kill -9 -1"]);
+      await until("Docker started it again", async () =>
+        /^[1-9]\d* true$/.test(
+          await docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", server),
+        ),
+      );
+      await until("that is all it says", async () => (await ward.findings(now())).length === 1);
+      expect(await ward.findings(now())).toEqual([
+        expect.stringMatching(
+          new RegExp(
+            `^restarted: gpubox-${STACK}-backend-tiny ended by itself once, the last time at 2\\d{3}-`,
+          ),
+        ),
+      ]);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "does not count its own requests",
+    async () => {
+      const since = now();
+      await docker("pause", ...(await gateways()));
+      await ward.findings(now());
+      await ward.findings(now());
+      await docker("unpause", ...(await gateways()));
+      await until("the gateways serve", async () => (await ward.ask("/v1/models")) === 200);
+      const notes = (await ward.findings(since)).filter((one) => !one.startsWith("restarted: "));
+      expect(notes).toEqual([]);
+    },
+    2 * MINUTE,
+  );
+});

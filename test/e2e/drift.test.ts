@@ -10,19 +10,13 @@ import {
 import { join } from "node:path";
 import type { DriftReport } from "../../operations/drift/difference";
 import { output } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { complete, exportsIn, inShell } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "drift1";
-const PORT = 6300;
+const { stack: STACK, port: PORT } = allocate("drift");
 const PREFIX = `gpubox-${STACK}`;
 const LABEL = `gpubox.stack=${STACK}`;
 /** A container of the test's own, on nobody's behalf. */
@@ -64,7 +58,7 @@ async function remake(network: string, roles: string[]): Promise<void> {
     await docker("network", "connect", ...aliases[index]!.flatMap((one) => ["--alias", one]), network, name);
 }
 
-(hasDocker && hasPulumi ? describe : describe.skip)("drift of a box", () => {
+needs("docker", "pulumi")("drift of a box", () => {
   let project: TestProject;
   let key: string;
   let gateways: string[];
@@ -182,12 +176,12 @@ async function remake(network: string, roles: string[]): Promise<void> {
         },
         {
           ...{ kind: "container", subject: () => `${PREFIX}-valve-tiny`, affects: "clients of tiny" },
-          what: /networks: lacks gpubox-drift1-models/,
+          what: new RegExp(`networks: lacks gpubox-${STACK}-models`),
           change: () => docker("network", "disconnect", `${PREFIX}-models`, `${PREFIX}-valve-tiny`),
         },
         {
           ...{ kind: "container", subject: () => `${PREFIX}-backend-small`, affects: "clients of small" },
-          what: /networks: another value of gpubox-drift1-backends/,
+          what: new RegExp(`networks: another value of gpubox-${STACK}-backends`),
           change: async () => {
             await docker("network", "disconnect", `${PREFIX}-backends`, `${PREFIX}-backend-small`);
             await docker("network", "connect", `${PREFIX}-backends`, `${PREFIX}-backend-small`);
@@ -333,7 +327,7 @@ async function remake(network: string, roles: string[]): Promise<void> {
           kind: "guest",
           subject: () => GUEST,
           affects: "whoever trusts the box's networks",
-          what: /which does not belong to the box, is on gpubox-drift1-data/,
+          what: new RegExp(`which does not belong to the box, is on gpubox-${STACK}-data`),
           change: () =>
             docker(
               ...["run", "--detach", "--init", "--name", GUEST, "--network", `${PREFIX}-data`],

@@ -1,29 +1,23 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { mkdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
+import { allocate, scratch } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
+import { needs } from "../support/needs";
 import { processLimits } from "../support/processes";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
-const PORT = 6760;
-const STACK = "full";
+const { stack: STACK, port: PORT } = allocate("full");
 /** Less than the box needs, and enough for a file or two: nothing else fails first. */
 const LEFT_BYTES = 100 * 1024 ** 2;
 
-const mayMount = process.getuid?.() === 0 && spawnSync("losetup", ["--find"]).status === 0;
-const why =
-  hasDocker && hasPulumi && mayMount ? undefined : "no Docker engine, no pulumi, or no loop device here";
-if (why) console.warn(`SKIPPED: a full disk under a box: ${why}`);
-
-(why ? describe.skip : describe)("a data directory whose disk is full", () => {
+needs(
+  "docker",
+  "pulumi",
+  "root",
+  "a loop device",
+)("a data directory whose disk is full", () => {
   let project: TestProject;
   let folder: string;
   let data: string;
@@ -48,7 +42,7 @@ if (why) console.warn(`SKIPPED: a full disk under a box: ${why}`);
 
   beforeAll(async () => {
     // A file with holes: the disk that it stands for takes no space here.
-    folder = mkdtempSync("/var/tmp/gpubox-full-");
+    folder = scratch("full", "/var/tmp");
     data = join(folder, "data");
     mkdirSync(data);
     must("truncate", "-s", "5G", join(folder, "disk"));

@@ -5,19 +5,14 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import { cannedModel } from "../../tools/cannedModel";
+import { allocate } from "../support/allocate";
 import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "gw";
-const FAR = "gpubox-gw-far";
+const { stack: STACK, port: PORT } = allocate("gw");
+const FAR = `gpubox-${STACK}-far`;
 const FAR_KEY = "sk-far-0123456789abcdefghij";
 
 type Sections = Record<string, Record<string, unknown>>;
@@ -36,7 +31,7 @@ function ask(url: string, headers: Record<string, string> = {}): Promise<{ statu
   });
 }
 
-(hasDocker && hasPulumi ? describe : describe.skip)("the gateway and its edge", () => {
+needs("docker", "pulumi")("the gateway and its edge", () => {
   let project: TestProject;
   let exports: string[];
   let masterKey: string;
@@ -46,7 +41,7 @@ function ask(url: string, headers: Record<string, string> = {}): Promise<{ statu
     editStack(project, (config) => change(config as unknown as Sections));
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4340, { cache: { mode: "none" }, database: { mode: "none" }, models: {} });
+    project = makeProject(STACK, PORT, { cache: { mode: "none" }, database: { mode: "none" }, models: {} });
     edit((config) => {
       config["gpubox:gateway"]!.auth = "none";
     });
@@ -139,7 +134,7 @@ function ask(url: string, headers: Record<string, string> = {}): Promise<{ statu
   });
 
   test("the clients' port serves inference only, and the admin port asks for the key", async () => {
-    const admin = "http://127.0.0.1:4341";
+    const admin = `http://127.0.0.1:${PORT + 1}`;
     expect((await ask(`${project.endpoint}/key/list`)).status).toBe(404);
     expect((await ask(`${project.endpoint}/v1/../key/list`)).status).not.toBe(200);
     expect((await ask(`${admin}/model/info`)).status).not.toBe(200);
@@ -150,7 +145,7 @@ function ask(url: string, headers: Record<string, string> = {}): Promise<{ statu
   test(
     "a host name that is not listed is refused, and listing it needs neither a new edge nor a new gateway",
     async () => {
-      const named = { host: "framework:4340" };
+      const named = { host: `framework:${PORT}` };
       expect((await ask(`${project.endpoint}/v1/models`, named)).status).toBe(421);
       const before = await containersOf(STACK);
       edit((config) => {

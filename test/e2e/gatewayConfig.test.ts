@@ -3,16 +3,19 @@ import { join } from "node:path";
 import { output, type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate } from "../support/allocate";
 import { complete, modelsAt } from "../support/box";
-import { gpubox, hasDocker, makeProject, removeProject, type TestProject } from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "routeelse";
+const { stack: STACK, port: PORT } = allocate("else");
 const NETWORK = `gpubox-${STACK}`;
 const KEY = "sk-elsewhere-0123456789abcdef";
 
 /** What `gpubox gateway-config` writes, in the hands of the real LiteLLM. */
-(hasDocker ? describe : describe.skip)("a gateway that runs elsewhere", () => {
+needs("docker")("a gateway that runs elsewhere", () => {
   let project: TestProject;
   /** Begun early: it takes as long as a start. */
   let validated: Promise<RunResult>;
@@ -22,7 +25,7 @@ const KEY = "sk-elsewhere-0123456789abcdef";
   const written = (profile: string, name: string) => readFileSync(join(project.dir, profile, name), "utf8");
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4826, {
+    project = makeProject(STACK, PORT, {
       cache: { ttlSeconds: 60 },
       models: {
         "llama-local": {
@@ -68,21 +71,25 @@ const KEY = "sk-elsewhere-0123456789abcdef";
       writeFileSync(join(project.dir, "filled.env"), env);
       await docker(
         ...["run", "--detach", "--name", `${NETWORK}-gateway`, ...label, "--network", NETWORK],
-        ...["--publish", "127.0.0.1:4826:4000", "--env-file", join(project.dir, "filled.env")],
+        ...["--publish", `127.0.0.1:${PORT}:4000`, "--env-file", join(project.dir, "filled.env")],
         ...["--env", "LITELLM_LOCAL_MODEL_COST_MAP=True", "--env", "HOME=/tmp"],
         ...["--volume", `${join(project.dir, "stateless")}:/etc/gateway:ro`, image],
         ...["--config", "/etc/gateway/config.yaml", "--port", "4000"],
       );
-      const url = "http://127.0.0.1:4826";
-      for (;;) {
-        const signal = AbortSignal.timeout(5_000);
-        const up = await fetch(`${url}/health/liveliness`, { signal }).catch(() => undefined);
-        if (up?.ok) break;
-        const state = await docker("inspect", "--format", "{{.State.Status}}", `${NETWORK}-gateway`);
-        if (state !== "running")
-          throw new Error((await run("docker", ["logs", `${NETWORK}-gateway`])).stderr);
-        await new Promise((resolve) => setTimeout(resolve, 500));
-      }
+      const url = `http://127.0.0.1:${PORT}`;
+      await until(
+        "the gateway answers",
+        async () => {
+          const signal = AbortSignal.timeout(5_000);
+          const up = await fetch(`${url}/health/liveliness`, { signal }).catch(() => undefined);
+          if (up?.ok) return true;
+          const state = await docker("inspect", "--format", "{{.State.Status}}", `${NETWORK}-gateway`);
+          if (state !== "running")
+            throw new Error((await run("docker", ["logs", `${NETWORK}-gateway`])).stderr);
+          return false;
+        },
+        { seconds: 300, everyMs: 500 },
+      );
       expect(await modelsAt(url, KEY)).toEqual(["llama-local", "small", "tiny"]);
       expect(await complete(url, KEY, "llama-local")).toBe("said by far");
       expect(await complete(url, KEY, "small")).toBe("said by tiny");

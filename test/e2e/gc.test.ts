@@ -12,19 +12,14 @@ import { findGarbage, removeGarbage } from "../../operations/gc/collect";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { readResolved } from "../../platform/stack/resolved";
-import {
-  hasDocker,
-  makeProject,
-  programOf,
-  removeProject,
-  type TestProject,
-  writeStack,
-} from "../support/project";
+import { allocate } from "../support/allocate";
+import { needs } from "../support/needs";
+import { makeProject, programOf, removeProject, type TestProject, writeStack } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "gc";
+const { stack: STACK, port: PORT } = allocate("gc");
 
-(hasDocker ? describe : describe.skip)("gpubox gc", () => {
+needs("docker")("gpubox gc", () => {
   // No role's name: other tests take the newest image of a role.
   const unused = `gpubox/test-unused:${process.pid}`;
   let project: TestProject;
@@ -54,7 +49,7 @@ const STACK = "gc";
   };
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4700, {}, { gateway: "stub" });
+    project = makeProject(STACK, PORT, {}, { gateway: "stub" });
     ["first", "second", "third"].forEach(bringUp);
     const resolved = join(project.dir, `.gpubox/resolved.${STACK}.json`);
     mkdirSync(dirname(resolved), { recursive: true });

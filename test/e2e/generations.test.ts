@@ -1,22 +1,18 @@
 import { output } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { pause } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "gen";
+const { stack: STACK, port: PORT } = allocate("gen");
 const ANSWER = "pong from the gpubox test model";
 const HOLD_SECONDS = 6;
 
 type Sections = Record<string, Record<string, unknown>>;
 
-(hasDocker && hasPulumi ? describe : describe.skip)("generations of a gateway", () => {
+needs("docker", "pulumi")("generations of a gateway", () => {
   let project: TestProject;
   let exports: string[];
   let key: string;
@@ -27,7 +23,7 @@ type Sections = Record<string, Record<string, unknown>>;
     editStack(project, (config) => change(config as unknown as Sections));
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4350, {
+    project = makeProject(STACK, PORT, {
       database: { mode: "none" },
       models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 1024, holdSeconds: HOLD_SECONDS } },
     });
@@ -82,7 +78,7 @@ type Sections = Record<string, Record<string, unknown>>;
     async () => {
       const { "backend-tiny": backend } = await containersOf(STACK);
       const stopped = output("docker", ["restart", "-t", "1", backend!]);
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await pause(500, "the backend is on its way down");
       expect(await complete(project.endpoint, key, "tiny")).toBe(ANSWER);
       await stopped;
     },
@@ -147,12 +143,12 @@ type Sections = Record<string, Record<string, unknown>>;
       expect(seconds).toBeLessThan(HOLD_SECONDS - 1);
       await output("docker", ["start", before["backend-tiny"]!]);
       edit((config) => {
-        config["gpubox:gateway"]!.port = 4358;
+        config["gpubox:gateway"]!.port = PORT + 8;
       });
       const preview = await shell(`pulumi preview --stack ${STACK}`);
       expect(preview.stdout).toContain("The edge is replaced: for about 10 s nobody gets in");
       edit((config) => {
-        config["gpubox:gateway"]!.port = 4350;
+        config["gpubox:gateway"]!.port = PORT;
       });
     },
     3 * MINUTE,

@@ -4,7 +4,7 @@ import { keptIn, steeringNames } from "../../configs/bodies/kept";
 import litellm from "../../configs/bodies/litellm.json";
 import { guardRules } from "../../configs/plan/guard";
 import { GuardedGateway } from "../support/guardedGateway";
-import { hasDocker } from "../support/project";
+import { needs } from "../support/needs";
 
 const MINUTE = 60_000;
 jest.setTimeout(3 * MINUTE);
@@ -43,7 +43,7 @@ function form(fields: Record<string, string>): FormData {
   return made;
 }
 
-(hasDocker ? describe : describe.skip)("a gateway with the real LiteLLM", () => {
+needs("docker")("a gateway with the real LiteLLM", () => {
   const gateway = new GuardedGateway();
   beforeAll(() => gateway.start({ cache: { ttlSeconds: 600 } }), 3 * MINUTE);
   afterAll(() => gateway.stop());

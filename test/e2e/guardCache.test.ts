@@ -1,5 +1,5 @@
 import { GuardedGateway } from "../support/guardedGateway";
-import { hasDocker } from "../support/project";
+import { needs } from "../support/needs";
 
 const MINUTE = 60_000;
 jest.setTimeout(2 * MINUTE);
@@ -14,7 +14,7 @@ const CASES: [string, (text: string) => object | FormData][] = [
   ["/v1/messages", (text) => ({ model: "plain-whole", messages: messages(text), max_tokens: 5 })],
 ];
 
-(hasDocker ? describe : describe.skip)("answers in the cache", () => {
+needs("docker")("answers in the cache", () => {
   describe.each([
     ["key", { shared: ["sk-a1"], apart: ["sk-a2", "sk-b1", "sk-c1"] }],
     ["team", { shared: ["sk-a1", "sk-a2"], apart: ["sk-b1", "sk-c1"] }],

@@ -1,24 +1,24 @@
 import { GuardedGateway } from "../support/guardedGateway";
-import { hasDocker } from "../support/project";
+import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 jest.setTimeout(2 * MINUTE);
 
 const messages = [{ role: "user", content: "hi" }];
 
-(hasDocker ? describe : describe.skip)("the trajectory log in front of the guard", () => {
+needs("docker")("the trajectory log in front of the guard", () => {
   const gateway = new GuardedGateway();
   beforeAll(() => gateway.start({ gateway: { trajectories: true } }), 3 * MINUTE);
   afterAll(() => gateway.stop());
 
   /** The line of a request that has just been answered. */
   async function lineOf(session: string): Promise<Record<string, unknown>> {
-    const until = Date.now() + 30_000;
-    for (;;) {
-      const line = (await gateway.log()).find(({ session_id, final }) => session_id === session && final);
-      if (line !== undefined || Date.now() > until) return line ?? {};
-      await new Promise((resolve) => setTimeout(resolve, 300));
-    }
+    return until(
+      `the line of ${session}`,
+      async () => (await gateway.log()).find(({ session_id, final }) => session_id === session && final),
+      { everyMs: 300 },
+    );
   }
 
   async function ask(session: string, more: object): Promise<[number, string]> {

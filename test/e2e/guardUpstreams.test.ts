@@ -1,7 +1,7 @@
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { GuardedGateway } from "../support/guardedGateway";
-import { hasDocker } from "../support/project";
+import { needs } from "../support/needs";
 
 const MINUTE = 60_000;
 jest.setTimeout(3 * MINUTE);
@@ -33,107 +33,99 @@ const ASKED: Partial<Record<Path, string[]>> = {
 const pairs = (routes: Partial<Record<Path, string[]>>) =>
   Object.entries(routes).flatMap(([path, providers]) => providers.map((one) => [path as Path, one] as const));
 
-(hasDocker ? describe : describe.skip)(
-  "a gateway with the real LiteLLM, before a server that breaks its word",
-  () => {
-    const gateway = new GuardedGateway();
-    beforeAll(() => gateway.start(), 3 * MINUTE);
-    afterAll(() => gateway.stop());
+needs("docker")("a gateway with the real LiteLLM, before a server that breaks its word", () => {
+  const gateway = new GuardedGateway();
+  beforeAll(() => gateway.start(), 3 * MINUTE);
+  afterAll(() => gateway.stop());
 
-    async function stream(path: Path, model: string): Promise<string> {
-      const answer = await gateway.ask(path, { ...asked[path](model), stream: true });
-      return answer.text();
-    }
+  async function stream(path: Path, model: string): Promise<string> {
+    const answer = await gateway.ask(path, { ...asked[path](model), stream: true });
+    return answer.text();
+  }
 
-    describe.each(["redirect301", "redirect302", "redirect303", "redirect307", "redirect308"])(
-      "%s",
-      (way) => {
-        beforeAll(() => gateway.forget());
+  describe.each(["redirect301", "redirect302", "redirect303", "redirect307", "redirect308"])("%s", (way) => {
+    beforeAll(() => gateway.forget());
 
-        test.each(pairs(ASKED))("of %s by %s is an error and leads nowhere", async (path, provider) => {
-          for (const more of Object.hasOwn(STREAMED, path) ? [{}, { stream: true }] : [{}]) {
-            const answer = await gateway.ask(path, { ...asked[path](`${provider}-${way}`), ...more });
-            const said = (await answer.json()) as { type?: string; error?: { message?: string } };
-            expect([502, 500]).toContain(answer.status);
-            expect(said.error?.message).toContain(
-              "the server answered with a redirect, which is not followed",
-            );
-            expect(said.type === "error").toBe(path === "/v1/messages");
-            expect(JSON.stringify(said)).not.toContain("8001");
-          }
-        });
-
-        test("has sent no request to the canary", async () => {
-          const { asked: first, canary } = await gateway.seen();
-          expect(canary).toEqual([]);
-          expect(first.length).toBeGreaterThan(10);
-        });
-      },
-    );
-
-    describe.each(["cut", "line"])("a stream that is %s", (way) => {
-      test.each(pairs(STREAMED))("of %s by %s looks truncated", async (path, provider) => {
-        const text = await stream(path, `${provider}-${way}`);
-        expect(text).toMatch(/one/);
-        expect(text).not.toContain('"finish_reason":"stop"');
-        expect(text).not.toContain("message_stop");
-        expect(text).not.toContain('"type":"response.completed"');
-        // LiteLLM closes a failed response so; its clients go by the event before.
-        if (path !== "/v1/responses") expect(text).not.toContain("[DONE]");
-        const last = text
-          .trim()
-          .split("\n\n")
-          .filter((event) => !event.includes("[DONE]"))
-          .at(-1)!;
-        expect(last).toMatch(
-          {
-            "/v1/messages": /^event: error\ndata: \{"type": ?"error"/,
-            "/v1/responses": /^event: (response\.failed|error)\n/,
-          }[path as string] ?? /^data: \{"error"/,
-        );
-      });
+    test.each(pairs(ASKED))("of %s by %s is an error and leads nowhere", async (path, provider) => {
+      for (const more of Object.hasOwn(STREAMED, path) ? [{}, { stream: true }] : [{}]) {
+        const answer = await gateway.ask(path, { ...asked[path](`${provider}-${way}`), ...more });
+        const said = (await answer.json()) as { type?: string; error?: { message?: string } };
+        expect([502, 500]).toContain(answer.status);
+        expect(said.error?.message).toContain("the server answered with a redirect, which is not followed");
+        expect(said.type === "error").toBe(path === "/v1/messages");
+        expect(JSON.stringify(said)).not.toContain("8001");
+      }
     });
 
-    // With a finish_reason and no [DONE], as some servers end; with [DONE] and no finish_reason, as others do.
-    describe.each(["whole", "undone", "bare"])("a stream that is %s", (way) => {
-      test.each(pairs(way === "bare" ? { "/v1/chat/completions": ["plain", "openai"] } : STREAMED))(
-        "of %s by %s is passed on as complete",
-        async (path, provider) => {
-          const text = await stream(path, `${provider}-${way}`);
-          const end =
-            { "/v1/messages": '"message_stop"', "/v1/responses": "response.completed" }[path as string] ??
-            "[DONE]";
-          expect(text).toContain(end);
-          expect(text).not.toContain("error");
-        },
+    test("has sent no request to the canary", async () => {
+      const { asked: first, canary } = await gateway.seen();
+      expect(canary).toEqual([]);
+      expect(first.length).toBeGreaterThan(10);
+    });
+  });
+
+  describe.each(["cut", "line"])("a stream that is %s", (way) => {
+    test.each(pairs(STREAMED))("of %s by %s looks truncated", async (path, provider) => {
+      const text = await stream(path, `${provider}-${way}`);
+      expect(text).toMatch(/one/);
+      expect(text).not.toContain('"finish_reason":"stop"');
+      expect(text).not.toContain("message_stop");
+      expect(text).not.toContain('"type":"response.completed"');
+      // LiteLLM closes a failed response so; its clients go by the event before.
+      if (path !== "/v1/responses") expect(text).not.toContain("[DONE]");
+      const last = text
+        .trim()
+        .split("\n\n")
+        .filter((event) => !event.includes("[DONE]"))
+        .at(-1)!;
+      expect(last).toMatch(
+        {
+          "/v1/messages": /^event: error\ndata: \{"type": ?"error"/,
+          "/v1/responses": /^event: (response\.failed|error)\n/,
+        }[path as string] ?? /^data: \{"error"/,
       );
     });
+  });
 
-    describe.each(["plain", "openai", "anthropic"])("the SDKs, by %s", (provider) => {
-      const openai = () => new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: "sk-a1", maxRetries: 0 });
-      const anthropic = () => new Anthropic({ baseURL: gateway.url, apiKey: "sk-a1", maxRetries: 0 });
+  // With a finish_reason and no [DONE], as some servers end; with [DONE] and no finish_reason, as others do.
+  describe.each(["whole", "undone", "bare"])("a stream that is %s", (way) => {
+    test.each(pairs(way === "bare" ? { "/v1/chat/completions": ["plain", "openai"] } : STREAMED))(
+      "of %s by %s is passed on as complete",
+      async (path, provider) => {
+        const text = await stream(path, `${provider}-${way}`);
+        const end =
+          { "/v1/messages": '"message_stop"', "/v1/responses": "response.completed" }[path as string] ??
+          "[DONE]";
+        expect(text).toContain(end);
+        expect(text).not.toContain("error");
+      },
+    );
+  });
 
-      async function chat(way: string): Promise<string> {
-        const chunks = await openai().chat.completions.create({
-          model: `${provider}-${way}`,
-          messages,
-          stream: true,
-        });
-        let text = "";
-        for await (const chunk of chunks) text += chunk.choices[0]?.delta.content ?? "";
-        return text;
-      }
+  describe.each(["plain", "openai", "anthropic"])("the SDKs, by %s", (provider) => {
+    const openai = () => new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: "sk-a1", maxRetries: 0 });
+    const anthropic = () => new Anthropic({ baseURL: gateway.url, apiKey: "sk-a1", maxRetries: 0 });
 
-      test("read a complete answer and fail on a truncated one", async () => {
-        await expect(chat("whole")).resolves.toBe("one two");
-        await expect(chat("cut")).rejects.toThrow(OpenAI.APIError);
-        const message = (way: string) =>
-          anthropic()
-            .messages.stream({ model: `${provider}-${way}`, messages, max_tokens: 5 })
-            .finalMessage();
-        await expect(message("whole")).resolves.toMatchObject({ stop_reason: "end_turn" });
-        await expect(message("cut")).rejects.toThrow(Anthropic.APIError);
+    async function chat(way: string): Promise<string> {
+      const chunks = await openai().chat.completions.create({
+        model: `${provider}-${way}`,
+        messages,
+        stream: true,
       });
+      let text = "";
+      for await (const chunk of chunks) text += chunk.choices[0]?.delta.content ?? "";
+      return text;
+    }
+
+    test("read a complete answer and fail on a truncated one", async () => {
+      await expect(chat("whole")).resolves.toBe("one two");
+      await expect(chat("cut")).rejects.toThrow(OpenAI.APIError);
+      const message = (way: string) =>
+        anthropic()
+          .messages.stream({ model: `${provider}-${way}`, messages, max_tokens: 5 })
+          .finalMessage();
+      await expect(message("whole")).resolves.toMatchObject({ stop_reason: "end_turn" });
+      await expect(message("cut")).rejects.toThrow(Anthropic.APIError);
     });
-  },
-);
+  });
+});

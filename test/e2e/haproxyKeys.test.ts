@@ -1,5 +1,6 @@
+import { pause } from "../support/wait";
 import { type Ask, ask, shortRequests } from "./haproxy/client";
-import { describeLab, eventually, Lab, MASTER_KEY, PREVIOUS_KEY, sleep } from "./haproxy/lab";
+import { describeLab, eventually, Lab, MASTER_KEY, PREVIOUS_KEY } from "./haproxy/lab";
 
 const MINUTE = 60_000;
 
@@ -57,12 +58,17 @@ describeLab("master keys at the edge", () => {
   test(
     "no request with either key is refused while traffic moves from the old to the new gateway and back",
     async () => {
-      const load = shortRequests(lab.clientPort, 6, sleep(8000), (client) => {
-        const key = client % 2 ? MASTER_KEY : PREVIOUS_KEY;
-        return placed(key)[client % 3]![1];
-      });
+      const load = shortRequests(
+        lab.clientPort,
+        6,
+        pause(8000, "the load runs across three switches"),
+        (client) => {
+          const key = client % 2 ? MASTER_KEY : PREVIOUS_KEY;
+          return placed(key)[client % 3]![1];
+        },
+      );
       for (const gateway of ["new", "old", "new"]) {
-        await sleep(700);
+        await pause(700, "requests between two switches");
         expect((await lab.switch(gateway)).stderr).toBe("");
       }
       const { failed, names, answered } = await load;

@@ -1,8 +1,9 @@
 import { writeFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
+import { pause } from "../support/wait";
 import { ask, shortRequests, stream } from "./haproxy/client";
-import { describeLab, eventually, Lab, sleep } from "./haproxy/lab";
+import { describeLab, eventually, Lab } from "./haproxy/lab";
 
 const MINUTE = 60_000;
 
@@ -29,7 +30,7 @@ describeLab("the edge's switch between gateways", () => {
 
   test("a request that comes before the first gateway waits for it", async () => {
     const waiting = ask(lab.clientPort, "/v1/models");
-    await sleep(1000);
+    await pause(1000, "requests are under way");
     const { code, stdout, stderr } = await lab.switch("a");
     expect([code, stdout, stderr]).toEqual([0, `serving ${lab.name("a")}\n`, ""]);
     const { status, json, took } = await waiting;
@@ -53,12 +54,12 @@ describeLab("the edge's switch between gateways", () => {
   test(
     "nothing is lost when traffic moves back and forth under load",
     async () => {
-      const done = sleep(10_000);
+      const done = pause(10_000, "the load runs across the change");
       const load = shortRequests(lab.clientPort, 4, done);
       const streams = Array.from({ length: 4 }, () => stream(lab.clientPort, 8));
       const order: string[] = [];
       for (const gateways of [["b"], ["a"], ["a", "b"], ["b"]]) {
-        await sleep(500);
+        await pause(500, "requests are under way");
         const { code, stderr } = await lab.switch(...gateways);
         order.push(`${gateways} ${code} ${stderr}`);
       }
@@ -96,7 +97,7 @@ describeLab("the edge's switch between gateways", () => {
     "a gateway that does not come up changes nothing",
     async () => {
       const before = await file();
-      const load = shortRequests(lab.clientPort, 1, sleep(6000));
+      const load = shortRequests(lab.clientPort, 1, pause(6000, "the load runs across it"));
       const { code, stdout, stderr } = await lab.switch("nobody");
       expect([code, stdout]).toEqual([1, ""]);
       expect(stderr).toBe(
@@ -158,11 +159,11 @@ describeLab("the edge's switch between gateways", () => {
     "a stream and idle connections survive a reload, a switch after it and the end of the old gateway",
     async () => {
       const old = stream(lab.clientPort, 6);
-      const done = sleep(8000);
+      const done = pause(8000, "the load runs across the change");
       const load = shortRequests(lab.clientPort, 4, done);
       const [agent, another] = [1, 2].map(() => new http.Agent({ keepAlive: true, maxSockets: 1 }));
       for (const idle of [agent, another]) await ask(lab.clientPort, "/v1/models", { agent: idle });
-      await sleep(500);
+      await pause(500, "requests are under way");
       lab.writeEdge({ hosts: ["new.example"] });
       const { code, stdout, stderr } = await lab.reload();
       expect([code, stdout, stderr]).toEqual([0, "reloaded\n", ""]);
@@ -203,11 +204,11 @@ describeLab("the edge's switch between gateways", () => {
   test(
     "requests after the death of the only gateway wait for its return, and none is lost",
     async () => {
-      const done = sleep(9000);
+      const done = pause(9000, "the load runs across the change");
       const load = shortRequests(lab.clientPort, 4, done);
-      await sleep(1000);
+      await pause(1000, "requests are under way");
       await lab.docker("kill", lab.name("a"));
-      await sleep(4000);
+      await pause(4000, "how long it is away");
       await lab.revive("a");
       const { failed, longest } = await load;
       console.log(`gateway away for 4 s: longest wait ${Math.round(longest)} ms`);
@@ -222,8 +223,8 @@ describeLab("the edge's switch between gateways", () => {
     "the death of one of two gateways loses nothing",
     async () => {
       expect((await lab.switch("a", "b")).code).toBe(0);
-      const load = shortRequests(lab.clientPort, 4, sleep(6000));
-      await sleep(1000);
+      const load = shortRequests(lab.clientPort, 4, pause(6000, "the load runs across it"));
+      await pause(1000, "requests are under way");
       await lab.docker("kill", lab.name("a"));
       const { failed, longest } = await load;
       expect(failed).toEqual([]);
@@ -243,7 +244,7 @@ describeLab("the edge's switch between gateways", () => {
       const answer = ask(lab.clientPort, "/v1/chat/completions?die=1", { method: "POST", body: "{}" });
       await eventually(async () => (await lab.status()).some((line) => line.includes(" b down ")));
       // A real gateway needs seconds; the stub is there again so soon that one of the edge's own tries would meet it.
-      await sleep(4000);
+      await pause(4000, "how long it is away");
       await lab.revive("b");
       const { status, json } = await answer;
       expect([status, json.error]).toEqual([

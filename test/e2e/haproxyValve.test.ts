@@ -1,6 +1,7 @@
 import http from "node:http";
+import { pause } from "../support/wait";
 import { ask } from "./haproxy/client";
-import { describeLab, eventually, Lab, sleep } from "./haproxy/lab";
+import { describeLab, eventually, Lab } from "./haproxy/lab";
 
 const MINUTE = 60_000;
 const HOLD_SECONDS = 3;
@@ -53,7 +54,7 @@ describeLab("a valve in front of a backend", () => {
     async () => {
       await lab.docker("kill", lab.name("model"));
       const waiting = post();
-      await sleep(1500);
+      await pause(1500, "requests are under way");
       await lab.revive("model");
       const { status, took } = await waiting;
       expect(status).toBe(200);
@@ -97,7 +98,7 @@ describeLab("a valve in front of a backend", () => {
       await lab.exec("model", "touch", "/tmp/unwell");
       await eventually(async () => (await post()).status === 503);
       const waiting = post();
-      await sleep(500);
+      await pause(500, "requests are under way");
       await lab.exec("model", "rm", "/tmp/unwell");
       expect((await waiting).status).toBe(200);
     },
@@ -109,7 +110,7 @@ describeLab("a valve in front of a backend", () => {
     async () => {
       const drain = (...args: string[]) => lab.exec("valve", "bash", "/etc/gpubox/drain.sh", ...args);
       const running = post("?silent=8");
-      await sleep(1500);
+      await pause(1500, "requests are under way");
       const early = await drain("1");
       expect([early.code, early.stdout]).toEqual([0, "1 requests did not end within 1 s\n"]);
       expect((await post()).status).toBe(503);

@@ -3,19 +3,17 @@ import { bridgeName } from "../../configs/plan/bridges";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
+import { allocate } from "../support/allocate";
 import { editStack } from "../support/box";
-import { gpubox, hasDocker, makeProject, removeProject, type TestProject } from "../support/project";
-import { noSecondHost, SecondHost } from "../support/secondHost";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { SECOND_HOST, SecondHost } from "../support/secondHost";
 
 const MINUTE = 60_000;
-const STACK = "fw1";
-const PORT = 6840;
+const { stack: STACK, port: PORT, net: NET } = allocate("fw");
 const METADATA = "169.254.169.254";
 
-const why = noSecondHost ?? (hasDocker ? undefined : "no Docker engine here");
-if (why) console.warn(`SKIPPED: the firewall of a host with Docker: ${why}`);
-
-(why ? describe.skip : describe)("a host with Docker that is prepared", () => {
+needs("docker", ...SECOND_HOST)("a host with Docker that is prepared", () => {
   let host: SecondHost;
   let laptop: TestProject;
   let image: string;
@@ -43,7 +41,7 @@ if (why) console.warn(`SKIPPED: the firewall of a host with Docker: ${why}`);
   beforeAll(async () => {
     const docker = "unix:///var/run/docker.sock";
     image = (await buildRecipes(["edge"], { projectDir: packageDir, docker, log: () => {} })).edge!;
-    host = new SecondHost(STACK, 68);
+    host = new SecondHost(STACK, NET);
     await host.start();
     laptop = makeProject(
       STACK,

@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { imageRoles } from "../../configs/kit/imageRoles";
 import { updateLock } from "../../operations/images/lockImages";
@@ -11,32 +9,19 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { readLock } from "../../platform/stack/imageLock";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate, scratch } from "../support/allocate";
+import { needs } from "../support/needs";
 import { programOf } from "../support/project";
+import { until } from "../support/wait";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 const works = (program: string, ...args: string[]) => spawnSync(program, args).status === 0;
-const engine = process.getuid?.() === 0 && works("docker", "version");
-const describeWithEngine = engine ? describe : describe.skip;
+const describeWithEngine = needs("root", "docker");
 
 const MINUTES = 60_000;
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || !address) throw new Error("no port");
-  return address.port;
-}
-
-async function eventually<Value>(what: () => Promise<Value | undefined>, seconds: number): Promise<Value> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
-    const value = await what();
-    if (value !== undefined) return value;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  throw new Error(`not within ${seconds} s`);
-}
+const eventually = <Value>(what: () => Promise<Value | undefined>, seconds: number) =>
+  until(`${what}`, what, { seconds, everyMs: 200 });
 
 /** The images of a box without GPUs. */
 const OWN = ["gateway", "edge", "cache", "database", "llamacpp"] as const;
@@ -85,9 +70,9 @@ describeWithEngine("images from a real registry", () => {
         env: { DEBIAN_FRONTEND: "noninteractive" },
       });
     }
-    dir = mkdtempSync(join(tmpdir(), "gpubox-registry-"));
+    dir = scratch("registry");
     writeFileSync(join(dir, "Pulumi.yaml"), "name: gpubox\n");
-    host = `127.0.0.1:${await freePort()}`;
+    host = `127.0.0.1:${allocate("registry").port}`;
     const config = {
       version: "0.1",
       storage: { filesystem: { rootdirectory: join(dir, "storage") } },

@@ -1,27 +1,26 @@
-import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { cannedModel, DEFAULT_ANSWER } from "../../tools/cannedModel";
+import { scratch } from "../support/allocate";
+import { needs } from "../support/needs";
 import { ask, protocols } from "../support/protocols";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 // The base image is made with debootstrap, which needs root.
-const engine = process.getuid?.() === 0 && spawnSync("docker", ["version"]).status === 0;
 
 const MINUTES = 60_000;
 
-(engine ? describe : describe.skip)("Ollama from its recipe", () => {
+needs("root", "docker")("Ollama from its recipe", () => {
   let folder: string;
   let container: string;
   let endpoint: string;
 
   beforeAll(async () => {
     const images = await buildRecipes(["ollama"], { projectDir: packageDir, docker, log: () => {} });
-    folder = mkdtempSync(join(tmpdir(), "gpubox-ollama-"));
+    folder = scratch("ollama");
     chmodSync(folder, 0o755);
     writeFileSync(join(folder, "canned.gguf"), cannedModel());
     writeFileSync(join(folder, "Modelfile"), "FROM /mnt/canned.gguf\n");

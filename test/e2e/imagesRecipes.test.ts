@@ -1,27 +1,21 @@
-import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, cpSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildRecipes, defaultRecipes } from "../../operations/images/buildRecipes";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
+import { scratch } from "../support/allocate";
+import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
 const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
 // The base image is made with debootstrap, which needs root.
-const engine = process.getuid?.() === 0 && spawnSync("docker", ["version"]).status === 0;
-const describeWithEngine = engine ? describe : describe.skip;
+const describeWithEngine = needs("root", "docker");
 
 const MINUTES = 60_000;
 
-async function eventually<Value>(what: () => Promise<Value | undefined>, seconds: number): Promise<Value> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
-    const value = await what();
-    if (value !== undefined) return value;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  throw new Error(`not within ${seconds} s`);
-}
+const eventually = <Value>(what: () => Promise<Value | undefined>, seconds: number) =>
+  until(`${what}`, what, { seconds, everyMs: 200 });
 
 describeWithEngine("images from the recipes", () => {
   const lines: string[] = [];
@@ -58,7 +52,7 @@ describeWithEngine("images from the recipes", () => {
 
   beforeAll(async () => {
     references = await build();
-    dir = mkdtempSync(join(tmpdir(), "gpubox-recipes-"));
+    dir = scratch("recipes");
     chmodSync(dir, 0o755);
     writeFileSync(join(dir, "canned.gguf"), cannedModel());
     const settings = { general_settings: { master_key: "os.environ/LITELLM_MASTER_KEY" }, model_list: [] };

@@ -6,21 +6,15 @@ import { linesOf } from "../../operations/trajectory/readLines";
 import type { LogReport } from "../../operations/trajectory/reconcile";
 import { output, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate } from "../support/allocate";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { type JobClient, jobFolder, jobKey, longStream, startTimes, talk } from "../support/jobs";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  programOf,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, programOf, removeProject, type TestProject } from "../support/project";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "jobs1";
-const PORT = 6100;
+const { stack: STACK, port: PORT } = allocate("jobs");
 const STUB = `gpubox-${STACK}-stub`;
 const SERVER = `http://${STUB}:8000/v1`;
 const ASK = "nonce=one chunks=2 interval=0 fault=none";
@@ -33,7 +27,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   ...more,
 });
 
-(hasDocker && hasPulumi ? describe : describe.skip)("jobs on a box that logs its own gateway too", () => {
+needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   let project: TestProject;
   let boxKey: string;
 
@@ -47,13 +41,17 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
 
   /** What `check` says once nothing is in the work. */
   async function checked(folder: string): Promise<LogReport> {
-    for (;;) {
-      const { stdout } = await gpubox(project, "trajectory", "check", folder, "--json");
-      const report = JSON.parse(stdout) as LogReport;
-      if (report.open === 0 && !report.missing.some(({ why }) => why.includes("about to write")))
-        return report;
-      await new Promise((resolve) => setTimeout(resolve, 300));
-    }
+    return until(
+      `the log in ${folder} is whole`,
+      async () => {
+        const { stdout } = await gpubox(project, "trajectory", "check", folder, "--json");
+        const report = JSON.parse(stdout) as LogReport;
+        return (
+          report.open === 0 && !report.missing.some(({ why }) => why.includes("about to write")) && report
+        );
+      },
+      { seconds: 600, everyMs: 300 },
+    );
   }
 
   async function mustStart(name: string, ...args: string[]): Promise<void> {
@@ -86,15 +84,15 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
         },
       },
       jobs: {
-        sticky: { upstream: { box: "pair" }, port: 6119, stickyRoutingAliases: ["pair@a", "pair@b"] },
-        remote: remote(6110),
-        local: { upstream: { box: "tiny" }, port: 6111, model: "policy" },
-        sleeping: { upstream: { box: "sleeper" }, port: 6112 },
-        silent: remote(6113, { upstream: { baseUrl: "http://nobody:8000/v1", model: "echo" } }),
-        unnamed: remote(6114, { upstream: { baseUrl: SERVER, model: "GLM-5" } }),
-        vectors: remote(6115, { upstream: { baseUrl: SERVER, model: "echo", messages: "native" } }),
-        templated: remote(6116, { configTemplate: "eval.yaml" }),
-        short: remote(6117, { lifetimeSeconds: 1 }),
+        sticky: { upstream: { box: "pair" }, port: PORT + 19, stickyRoutingAliases: ["pair@a", "pair@b"] },
+        remote: remote(PORT + 10),
+        local: { upstream: { box: "tiny" }, port: PORT + 11, model: "policy" },
+        sleeping: { upstream: { box: "sleeper" }, port: PORT + 12 },
+        silent: remote(PORT + 13, { upstream: { baseUrl: "http://nobody:8000/v1", model: "echo" } }),
+        unnamed: remote(PORT + 14, { upstream: { baseUrl: SERVER, model: "GLM-5" } }),
+        vectors: remote(PORT + 15, { upstream: { baseUrl: SERVER, model: "echo", messages: "native" } }),
+        templated: remote(PORT + 16, { configTemplate: "eval.yaml" }),
+        short: remote(PORT + 17, { lifetimeSeconds: 1 }),
       },
     });
     const up = await gpubox(project, "up", "--yes");
@@ -116,7 +114,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
     async () => {
       await mustStart("remote");
       await mustStart("local");
-      const [far, near] = [client("remote", 6110, "echo"), client("local", 6111, "policy")];
+      const [far, near] = [client("remote", PORT + 10, "echo"), client("local", PORT + 11, "policy")];
       expect(await talk(far, ASK)).toEqual(Array(4).fill("one:0 one:1 "));
       expect(await talk(near, "ping")).toEqual(Array(4).fill(PONG));
       expect(await complete(project.endpoint, boxKey, "tiny")).toBe(PONG);
@@ -130,7 +128,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
         expect(await complete(near.endpoint, key, "policy")).toMatch(/^401 /);
       const bound = await output("docker", ["port", `gpubox-${STACK}-job-remote-edge`]);
       expect(await output("docker", ["port", `gpubox-${STACK}-job-remote`])).toBe("");
-      expect(bound).toBe("4000/tcp -> 127.0.0.1:6110");
+      expect(bound).toBe(`4000/tcp -> 127.0.0.1:${PORT + 10}`);
     },
     5 * MINUTE,
   );
@@ -178,7 +176,10 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       expect.objectContaining({ job: "remote", state: "running", memoryMiB: expect.any(Number) }),
     ]);
     const shown = JSON.parse((await job("show", "remote", "--json")).stdout);
-    expect(shown.record).toMatchObject({ endpoint: "http://127.0.0.1:6110", upstream: `echo at ${SERVER}` });
+    expect(shown.record).toMatchObject({
+      endpoint: `http://127.0.0.1:${PORT + 10}`,
+      upstream: `echo at ${SERVER}`,
+    });
   });
 
   test.each<[string, string, RegExp, string[]]>([
@@ -192,14 +193,17 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
     [
       "the port of another job",
       "remote",
-      /^error: Port 6111 .* held by the container .*job-local-edge\.$/m,
-      [...["--as", "two", "--port", "6111"]],
+      new RegExp(`^error: Port ${PORT + 11} .* held by the container .*job-local-edge\\.$`, "m"),
+      [...["--as", "two", "--port", String(PORT + 11)]],
     ],
     [
       "the port of the box",
       "remote",
-      /^error: The job two cannot be started: job\.port: Port 6100 belongs to gpubox:gateway\.port\.$/m,
-      ["--as", "two", "--port", "6100"],
+      new RegExp(
+        `^error: The job two cannot be started: job\\.port: Port ${PORT} belongs to gpubox:gateway\\.port\\.$`,
+        "m",
+      ),
+      ["--as", "two", "--port", String(PORT)],
     ],
     ["a job that is not declared", "remot", /^error: Pulumi\.jobs1\.yaml has no job "remot"\.$/m, []],
     ["an upstream that does not answer", "silent", /cannot serve the job: It does not answer \(/, []],
@@ -232,9 +236,9 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
     "are refused when another program uses the port, or the template is not YAML",
     async () => {
       const other = createServer();
-      await new Promise<void>((resolve) => other.listen(6116, "127.0.0.1", resolve));
+      await new Promise<void>((resolve) => other.listen(PORT + 16, "127.0.0.1", resolve));
       writeFileSync(join(project.dir, "eval.yaml"), "litellm_settings:\n  num_retries: 2\n");
-      await isRefused("templated", /^error: Port 6116 on 127\.0\.0\.1 is held by /);
+      await isRefused("templated", new RegExp(`^error: Port ${PORT + 16} on 127\\.0\\.0\\.1 is held by `));
       await new Promise((resolve) => other.close(resolve));
       writeFileSync(join(project.dir, "eval.yaml"), "litellm_settings: [\n");
       const { code, stderr } = await job("start", "templated");
@@ -252,7 +256,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       expect([code, stdout]).toEqual([0, expect.stringContaining("The template's model_list is left out")]);
       const config = join(jobFolder(project, "templated"), "litellm_config_eval.yaml");
       expect(readFileSync(config, "utf8")).toContain("num_retries: 2");
-      expect(await talk(client("templated", 6116, "echo"), ASK)).toEqual(Array(4).fill("one:0 one:1 "));
+      expect(await talk(client("templated", PORT + 16, "echo"), ASK)).toEqual(Array(4).fill("one:0 one:1 "));
       expect((await job("stop", "templated")).code).toBe(0);
     },
     3 * MINUTE,
@@ -281,8 +285,8 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       // The box did change.
       expect((await run("docker", ["inspect", serving!])).code).not.toBe(0);
       expect(await jobsOf()).toEqual(before);
-      expect(await talk(client("local", 6111, "policy"), "ping")).toEqual(Array(4).fill(PONG));
-      expect(await talk(client("remote", 6110, "echo"), ASK)).toEqual(Array(4).fill("one:0 one:1 "));
+      expect(await talk(client("local", PORT + 11, "policy"), "ping")).toEqual(Array(4).fill(PONG));
+      expect(await talk(client("remote", PORT + 10, "echo"), ASK)).toEqual(Array(4).fill("one:0 one:1 "));
       const drift = await inShell(
         project,
         exportsIn(up.stdout),
@@ -312,7 +316,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
   test(
     "finish a stream when they are stopped, log it, and touch nothing else",
     async () => {
-      const { rest } = await longStream(client("remote", 6110, "echo"), 8);
+      const { rest } = await longStream(client("remote", PORT + 10, "echo"), 8);
       const before = await startTimes(STACK);
       const { code, stderr } = await job("stop", "remote");
       expect([code, stderr]).toEqual([0, ""]);
@@ -338,7 +342,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
     "give their files to a harness that starts LiteLLM itself, in a shell that minds unset variables",
     async () => {
       const before = await startTimes(STACK);
-      const { code, stderr } = await job("render", "remote", "--as", "own", "--port", "6118");
+      const { code, stderr } = await job("render", "remote", "--as", "own", "--port", String(PORT + 18));
       expect([code, stderr]).toEqual([0, ""]);
       expect(await startTimes(STACK)).toEqual(before);
       const folder = jobFolder(project, "own");
@@ -348,13 +352,13 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       await output("docker", [
         ...["run", "--detach", "--name", `gpubox-${STACK}-own`, "--network", `gpubox-${STACK}-edge`],
         ...["--label", `gpubox.stack=${STACK}`, "--label", "gpubox.role=own", "--label", "gpubox.keep=test"],
-        ...["--publish", "127.0.0.1:6118:4111", "--user", "65534:65534", "--env", "HOME=/tmp"],
+        ...["--publish", `127.0.0.1:${PORT + 18}:4111`, "--user", "65534:65534", "--env", "HOME=/tmp"],
         ...["--env", "LITELLM_LOCAL_MODEL_COST_MAP=True", "--volume", `${folder}:${folder}`],
         ...["--entrypoint", "sh", recipeReference(project.dir, "gateway"), "-c", script],
       ]);
-      const own = client("own", 6118, "echo");
-      while (!(await modelsAt(own.endpoint, own.key).catch(() => []))[0])
-        await new Promise((resolve) => setTimeout(resolve, 300));
+      const own = client("own", PORT + 18, "echo");
+      const listed = () => modelsAt(own.endpoint, own.key).catch(() => [] as string[]);
+      await until("it lists its models", async () => (await listed()).length > 0, { seconds: 300 });
       expect(await talk(own, ASK)).toEqual(Array(4).fill("one:0 one:1 "));
       expect(await checked(logs("own"))).toMatchObject({ complete: true });
       expect(await output("docker", ["logs", `gpubox-${STACK}-own`])).toContain("aliases=<>");
@@ -369,7 +373,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
     "with sticky-routing aliases keep a session on one server, and lead to each by its alias",
     async () => {
       await mustStart("sticky");
-      const { endpoint, key } = client("sticky", 6119, "pair");
+      const { endpoint, key } = client("sticky", PORT + 19, "pair");
       const asks = async (model: string, session?: string) => {
         for (let turn = 0; turn < 12; turn++) {
           const answer = await fetch(`${endpoint}/v1/chat/completions`, {
@@ -431,11 +435,11 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       mkdirSync(artifacts);
       const code = `
         import { startJob, stopJob, listJobs } from "./operations/jobs";
-        const job = { upstream: { baseUrl: "${SERVER}", model: "echo" }, port: 6120 };
+        const job = { upstream: { baseUrl: "${SERVER}", model: "echo" }, port: ${PORT + 20} };
         const options = { stack: "${STACK}", artifacts: "${artifacts}" };
         const started = Promise.all([
           startJob({ ...options, job, as: "run-1" }),
-          startJob({ ...options, job, as: "run-2", port: 6121 }),
+          startJob({ ...options, job, as: "run-2", port: ${PORT + 21} }),
         ]);
         started
           .then(async (runs) => {
@@ -455,7 +459,7 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       expect([status, stderr]).toEqual([0, ""]);
       expect(JSON.parse(stdout)).toEqual({
         states: ["local running", "run-1 running", "run-2 running"],
-        ends: ["http://127.0.0.1:6120", "http://127.0.0.1:6121"],
+        ends: [`http://127.0.0.1:${PORT + 20}`, `http://127.0.0.1:${PORT + 21}`],
       });
       expect(readdirSync(artifacts).sort()).toEqual(["run-1", "run-2"]);
     },
@@ -469,13 +473,15 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
       const name = `gpubox-${STACK}-job-local`;
       const pid = await output("docker", ["inspect", "--format", "{{.State.Pid}}", name]);
       process.kill(Number(pid), "SIGKILL");
-      const near = client("local", 6111, "policy");
-      const deadline = Date.now() + 2 * MINUTE;
-      let models: string[] = [];
-      while (models.length === 0 && Date.now() < deadline) {
-        models = await modelsAt(near.endpoint, near.key).catch(() => []);
-        await new Promise((resolve) => setTimeout(resolve, 300));
-      }
+      const near = client("local", PORT + 11, "policy");
+      const models = await until(
+        "it lists models again",
+        async () => {
+          const found = await modelsAt(near.endpoint, near.key).catch(() => [] as string[]);
+          return found.length > 0 && found;
+        },
+        { seconds: 120, everyMs: 300 },
+      );
       expect(models).toEqual(["policy"]);
       expect(await talk(near, "ping")).toEqual(Array(4).fill(PONG));
       expect((await job("stop", "local")).code).toBe(0);

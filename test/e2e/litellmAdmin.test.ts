@@ -4,10 +4,12 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import contract from "../contract/litellm/admin.json";
-import { hasDocker } from "../support/project";
+import { allocate } from "../support/allocate";
+import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
-const NAME = "gpubox-test-admin";
+const NAME = `gpubox-${allocate("admin").stack}-admin`;
 const KEY = "sk-admin-0123456789abcdef";
 
 /** Bodies as `assets/gateway/access.py` sends them; `test/contract/access.test.ts` shows that it sends no other fields. */
@@ -64,7 +66,7 @@ for method, path, *body in json.load(sys.stdin):
         print(json.dumps([method, path, error.code, error.read().decode()]))
 `;
 
-(hasDocker ? describe : describe.skip)("the real LiteLLM", () => {
+needs("docker")("the real LiteLLM", () => {
   const image = recipeReference(packageDir, "gateway");
   const env = ["--env", "HOME=/tmp", "--env", "LITELLM_LOCAL_MODEL_COST_MAP=True"];
   afterAll(() => run("docker", ["rm", "-f", NAME]));
@@ -100,8 +102,8 @@ for method, path, *body in json.load(sys.stdin):
       ];
       await output("docker", args);
       const ready = "import urllib.request as r; r.urlopen('http://127.0.0.1:4000/health/liveliness')";
-      while ((await run("docker", ["exec", NAME, "python3", "-c", ready])).code !== 0)
-        await new Promise((resolve) => setTimeout(resolve, 500));
+      const ask = () => run("docker", ["exec", NAME, "python3", "-c", ready]);
+      await until("LiteLLM is ready", async () => (await ask()).code === 0, { seconds: 300, everyMs: 500 });
       const said = await output("docker", ["exec", "-i", NAME, "python3", "-c", ASK], {
         stdin: JSON.stringify(CALLS),
       });

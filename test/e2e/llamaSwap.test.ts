@@ -3,14 +3,15 @@ import { join } from "node:path";
 import { llamaSwapCommand, llamaSwapConfig } from "../../configs/plan/llamaSwap";
 import { output, run } from "../../platform/process";
 import { cannedModel } from "../../tools/cannedModel";
-import { hasLlamaSwap, llamaSwapProgram } from "../support/llamaSwap";
+import { llamaSwapProgram } from "../support/llamaSwap";
+import { needs } from "../support/needs";
 import { engineImage, eventually, LockLab } from "./deviceLock/lab";
 
 const MINUTE = 60_000;
 const IDLE_SECONDS = 4;
 const PORT = 8080;
 
-(hasLlamaSwap ? describe : describe.skip)("models that share a slot", () => {
+needs("llama-swap", "the image gpubox/llamacpp")("models that share a slot", () => {
   const lab = new LockLab();
   let endpoint: string;
 

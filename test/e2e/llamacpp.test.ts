@@ -1,30 +1,24 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { output, type RunResult, run } from "../../platform/process";
 import { type CannedModelOptions, cannedModel } from "../../tools/cannedModel";
+import { allocate, scratch } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { IMAGE_TOKENS, PIXEL, tinyProjector } from "../support/projector";
 import { type Recorder, recorderModel, startRecorder } from "../support/recorder";
+import { pause, until } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "eng";
+const { stack: STACK, port: PORT } = allocate("eng");
 // Filling this much takes a second or two: long enough to be met while it loads.
 const SLOW_CONTEXT = 4_000_000;
 
 type Sections = Record<string, Record<string, unknown>>;
 
-(hasDocker && hasPulumi ? describe : describe.skip)("models of llama.cpp", () => {
+needs("docker", "pulumi")("models of llama.cpp", () => {
   let project: TestProject;
   let folder: string;
   let exports: string[];
@@ -55,7 +49,7 @@ type Sections = Record<string, Record<string, unknown>>;
   }
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), `gpubox-${STACK}-models-`));
+    folder = scratch(`${STACK}-models`);
     chmodSync(folder, 0o755);
     const tools = onHost("tools", {
       answer: ANSWER,
@@ -64,7 +58,7 @@ type Sections = Record<string, Record<string, unknown>>;
       context: SLOW_CONTEXT,
     });
     writeFileSync(join(folder, "mmproj.gguf"), tinyProjector(), { mode: 0o644 });
-    project = makeProject(STACK, 4750, {
+    project = makeProject(STACK, PORT, {
       database: { mode: "none" },
       models: {
         tools: { engine: "llamacpp", model: tools, ctxSize: SLOW_CONTEXT, memoryMiB: 2048 },
@@ -153,12 +147,11 @@ type Sections = Record<string, Record<string, unknown>>;
       await output("docker", ["stop", "-t", "1", backend!]);
       // A request that came before the valve noticed would be sent to the backend as soon as that listens again, not held.
       const servers = 'source /etc/gpubox/control.sh; ask "@1 show stat model 4 -1"';
-      while (
-        !/^model,backend,.*,DOWN,/m.test(await output("docker", ["exec", valve!, "bash", "-c", servers]))
-      )
-        await sleep(100);
+      await until("the valve has noticed", async () =>
+        /^model,backend,.*,DOWN,/m.test(await output("docker", ["exec", valve!, "bash", "-c", servers])),
+      );
       const waiting = complete(project.endpoint, key, "tools");
-      await sleep(500);
+      await pause(500, "the request is at the valve");
       await output("docker", ["start", backend!]);
       let status = "";
       while (status !== "503") {

@@ -1,26 +1,20 @@
 import { spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { output, type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
+import { allocate, scratch } from "../support/allocate";
 import { complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { type HubContainer, startHubContainer } from "../support/hubContainer";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "locked";
+const { stack: STACK, port: PORT } = allocate("locked");
 const TOKEN = "hf_PLANTED-token";
 const OLD = "pong from the gpubox test model";
 const NEW = "this came from the hub";
@@ -32,7 +26,7 @@ const PADDING = 16_000_000;
 
 type Sections = Record<string, Record<string, Record<string, unknown>>>;
 
-(hasDocker && hasPulumi ? describe : describe.skip)("a locked, gated model of a hub", () => {
+needs("docker", "pulumi")("a locked, gated model of a hub", () => {
   let folder: string;
   let hub: HubContainer;
   let project: TestProject;
@@ -54,7 +48,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
   beforeAll(async () => {
     const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
     const images = await buildRecipes(["gateway"], { projectDir: packageDir, docker, log: () => {} });
-    folder = mkdtempSync(join(tmpdir(), `gpubox-${STACK}-hub-`));
+    folder = scratch(`${STACK}-hub`);
     chmodSync(folder, 0o755);
     const content = join(folder, "content.gguf");
     writeFileSync(content, Buffer.concat([cannedModel({ answer: NEW }), Buffer.alloc(PADDING)]), {
@@ -64,10 +58,10 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
     hub = await startHubContainer(images.gateway!, content);
     project = makeProject(
       STACK,
-      4790,
+      PORT,
       {
         host: { dataDir: `/srv/gpubox-${STACK}`, modelHub: hub.endpoint },
-        gateway: { port: 4790, drainTimeout: 10 },
+        gateway: { port: PORT, drainTimeout: 10 },
         cache: { mode: "none" },
         database: { mode: "none" },
         models: { m: { engine: "llamacpp", model: "canned", memoryMiB: 2048 } },
@@ -130,10 +124,14 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       const half = Math.floor(size / 2);
       let ended: RunResult | undefined;
       void up.then((result) => (ended = result));
-      while (statSync(part, { throwIfNoEntry: false })?.size !== half) {
-        if (ended) throw new Error(`up ended before the download began: ${said(ended)}`);
-        await sleep(100);
-      }
+      await until(
+        "half of the file is there",
+        () => {
+          if (ended) throw new Error(`up ended before the download began: ${said(ended)}`);
+          return statSync(part, { throwIfNoEntry: false })?.size === half;
+        },
+        { seconds: 600 },
+      );
       const [id = ""] = (
         await output("docker", ["ps", "-q", "--filter", `label=gpubox.weights=${REPO}`])
       ).split("\n");

@@ -1,17 +1,14 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
+const { stack: STACK, port: PORT } = allocate("main");
+const COMPOSE = allocate("compose");
 const ANSWER = "pong from the gpubox test model";
 
 /** What `up` prints for one model that answered on both protocols, plain and streamed. */
@@ -26,14 +23,14 @@ const SMOKE = [
   /ok {4}tiny {2}\/v1\/messages {10}streamed/,
 ];
 
-(hasDocker && hasPulumi ? describe : describe.skip)("the main job, through Pulumi", () => {
+needs("docker", "pulumi")("the main job, through Pulumi", () => {
   let project: TestProject;
   let exports: string[];
   let secrets: Record<string, string>;
   const seenArgv: string[] = [];
 
   beforeAll(() => {
-    project = makeProject("e2e", 4310, {}, { program: "sources" });
+    project = makeProject(STACK, PORT, {}, { program: "sources" });
   });
   afterAll(() => removeProject(project));
 
@@ -75,11 +72,11 @@ const SMOKE = [
   test(
     "a second up changes no container",
     async () => {
-      const before = await containersOf("e2e");
+      const before = await containersOf(STACK);
       const up = await gpubox(project, "up");
       expect(up.code).toBe(0);
       expect(up.stdout).toMatch(/Resources:\n {4}\d+ unchanged/);
-      expect(changed(before, await containersOf("e2e"))).toEqual([]);
+      expect(changed(before, await containersOf(STACK))).toEqual([]);
     },
     5 * MINUTE,
   );
@@ -100,7 +97,7 @@ const SMOKE = [
         "gpubox:masterKey",
         "gpubox:saltKey",
       ]);
-      const { inspect, logs } = await engineTexts("e2e");
+      const { inspect, logs } = await engineTexts(STACK);
       const preview = await inShell(project, exports, "pulumi preview --stack e2e --diff --show-sames");
       const places = {
         state: filesBelow(join(project.dir, ".gpubox", "state")),
@@ -124,13 +121,13 @@ const SMOKE = [
   test(
     "adding a name in the stack config and plain `pulumi up` serve it, and replace the gateway only",
     async () => {
-      const before = await containersOf("e2e");
+      const before = await containersOf(STACK);
       editStack(project, (config: Record<string, { tiny: { aliases: string[] } }>) => {
         config["gpubox:models"]!.tiny.aliases = ["small"];
       });
       const up = await inShell(project, exports, "pulumi up --yes --skip-preview --stack e2e");
       expect(up.code).toBe(0);
-      expect(changed(before, await containersOf("e2e"))).toEqual(["gateway"]);
+      expect(changed(before, await containersOf(STACK))).toEqual(["gateway"]);
       const key = secrets["gpubox:masterKey"]!;
       expect(await modelsAt(project.endpoint, key)).toEqual(["small", "tiny"]);
       expect(await complete(project.endpoint, key, "small")).toBe(ANSWER);
@@ -167,7 +164,7 @@ const SMOKE = [
     async () => {
       const down = await gpubox(project, "down");
       expect(down.code).toBe(0);
-      expect(await containersOf("e2e")).toEqual({});
+      expect(await containersOf(STACK)).toEqual({});
       expect(down.stdout).toContain("kept the volume gpubox-e2e-database");
       expect(existsSync(join(project.dataDir, "gateway"))).toBe(true);
       const gone = await gpubox(project, "down", "--volume", "database", "--yes");
@@ -178,11 +175,11 @@ const SMOKE = [
   );
 });
 
-(hasDocker ? describe : describe.skip)("the main job, through Compose", () => {
+needs("docker")("the main job, through Compose", () => {
   let project: TestProject;
 
   beforeAll(() => {
-    project = makeProject("e2ecompose", 4320);
+    project = makeProject(COMPOSE.stack, COMPOSE.port);
   });
   afterAll(() => removeProject(project));
 
@@ -200,12 +197,12 @@ const SMOKE = [
   test(
     "its secrets are in a file that only the owner can read, and not in the Compose file, inspect or logs",
     async () => {
-      const path = join(project.dir, ".gpubox", "secrets.e2ecompose.json");
+      const path = join(project.dir, ".gpubox", `secrets.${COMPOSE.stack}.json`);
       expect(statSync(path).mode & 0o777).toBe(0o600);
       const secrets = JSON.parse(readFileSync(path, "utf8")) as Record<string, string>;
-      const compose = readFileSync(join(project.dir, "docker-compose.e2ecompose.yaml"), "utf8");
+      const compose = readFileSync(join(project.dir, `docker-compose.${COMPOSE.stack}.yaml`), "utf8");
       expect(compose).not.toContain("env_file");
-      const texts = { compose, ...(await engineTexts("e2ecompose")) };
+      const texts = { compose, ...(await engineTexts(COMPOSE.stack)) };
       for (const [place, text] of Object.entries(texts)) expect(leaksIn(place, text, secrets)).toEqual([]);
     },
     MINUTE,
@@ -214,10 +211,10 @@ const SMOKE = [
   test(
     "a second up changes no container",
     async () => {
-      const before = await containersOf("e2ecompose");
+      const before = await containersOf(COMPOSE.stack);
       const up = await gpubox(project, "up", "--engine", "compose");
       expect(up.code).toBe(0);
-      expect(changed(before, await containersOf("e2ecompose"))).toEqual([]);
+      expect(changed(before, await containersOf(COMPOSE.stack))).toEqual([]);
     },
     5 * MINUTE,
   );
@@ -231,9 +228,9 @@ const SMOKE = [
       const up = await gpubox(project, "up", "--engine", "compose");
       expect(up.code).toBe(1);
       expect(up.stderr).toBe(
-        'error: Pulumi.e2ecompose.yaml has 1 mistake:\n  gpubox:gateway.port: "four thousand" is not valid. Write a number.\n',
+        `error: Pulumi.${COMPOSE.stack}.yaml has 1 mistake:\n  gpubox:gateway.port: "four thousand" is not valid. Write a number.\n`,
       );
-      expect(Object.keys(await containersOf("e2ecompose"))).toHaveLength(6);
+      expect(Object.keys(await containersOf(COMPOSE.stack))).toHaveLength(6);
     },
     MINUTE,
   );
@@ -242,12 +239,14 @@ const SMOKE = [
     "is removed, and the host belongs to nobody afterwards",
     async () => {
       editStack(project, (config: Record<string, { port: number | string }>) => {
-        config["gpubox:gateway"]!.port = 4320;
+        config["gpubox:gateway"]!.port = COMPOSE.port;
       });
-      expect(readFileSync(join(project.dataDir, ".gpubox-stack"), "utf8")).toContain('"stack":"e2ecompose"');
+      expect(readFileSync(join(project.dataDir, ".gpubox-stack"), "utf8")).toContain(
+        `"stack":"${COMPOSE.stack}"`,
+      );
       const down = await gpubox(project, "down");
       expect(down.code === 0 ? "" : down.stdout + down.stderr).toBe("");
-      expect(await containersOf("e2ecompose")).toEqual({});
+      expect(await containersOf(COMPOSE.stack)).toEqual({});
       expect(existsSync(join(project.dataDir, ".gpubox-stack"))).toBe(false);
     },
     5 * MINUTE,

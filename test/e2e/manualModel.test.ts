@@ -1,23 +1,18 @@
 import { output, run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "manual";
+const { stack: STACK, port: PORT } = allocate("manual");
 const ANSWER = "pong from the gpubox test model";
 const BACKEND = `gpubox-${STACK}-backend-giant`;
 const HINT = `gpubox model start giant --stack ${STACK}`;
 
 type Sections = Record<string, Record<string, Record<string, unknown>>>;
 
-(hasDocker && hasPulumi ? describe : describe.skip)("a model that people start", () => {
+needs("docker", "pulumi")("a model that people start", () => {
   let project: TestProject;
   let exports: string[];
 
@@ -29,8 +24,8 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
     editStack(project, (config) => change((config as unknown as Sections)["gpubox:models"]!.giant!));
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4700, {
-      gateway: { port: 4700, drainTimeout: 10, auth: "none" },
+    project = makeProject(STACK, PORT, {
+      gateway: { port: PORT, drainTimeout: 10, auth: "none" },
       cache: { mode: "none" },
       database: { mode: "none" },
       models: { giant: { engine: "llamacpp", model: "canned", memoryMiB: 2048, start: "manual" } },
@@ -80,7 +75,7 @@ type Sections = Record<string, Record<string, Record<string, unknown>>>;
       const started = await gpubox(project, "model", "start", "giant");
       expect([started.code, started.stderr]).toEqual([0, ""]);
       expect(started.stdout).toMatch(
-        /^giant is loaded after \d+ s\ngiant serves at http:\/\/127\.0\.0\.1:4700\n$/m,
+        new RegExp(`^giant is loaded after \\d+ s\\ngiant serves at http://127\\.0\\.0\\.1:${PORT}\\n$`, "m"),
       );
       expect(await ask()).toBe(ANSWER);
       const id = await inspect("{{.Id}} {{.State.StartedAt}}");

@@ -5,13 +5,15 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate } from "../support/allocate";
+import { needs } from "../support/needs";
 import { gatewaySql, litellmSql, startPostgres, writeFiles } from "../support/postgres";
-import { hasDocker } from "../support/project";
 import { recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
+import { pause } from "../support/wait";
 
 const MINUTE = 60_000;
-const STAND_IN = "gpubox-test/keysmig:stand-in";
-const DATA_DIR = "/srv/gpubox-keysmig";
+const { stack: STACK, dataDir: DATA_DIR } = allocate("keysmig");
+const STAND_IN = `gpubox-test/${STACK}:stand-in`;
 
 /**
  * Prisma's engines cannot be had everywhere. The stand-in is what LiteLLM calls in their place: it applies LiteLLM's own SQL
@@ -32,7 +34,7 @@ with psycopg.connect(os.environ["DATABASE_URL"].partition("?")[0], autocommit=Tr
 const TABLES =
   "select count(*) from information_schema.tables where table_schema = 'public' and table_name like 'LiteLLM%'";
 
-(hasDocker ? describe : describe.skip)("the migration job", () => {
+needs("docker")("the migration job", () => {
   let plan: BoxPlan;
   const image = (role: "gateway" | "edge" | "cache" | "database" | "llamacpp") =>
     recipeReference(packageDir, role);
@@ -53,7 +55,7 @@ const TABLES =
       testSecrets,
       resolved,
       undefined,
-      "keysmig",
+      STACK,
     );
   }
 
@@ -107,7 +109,7 @@ const TABLES =
       expect(Number(await gatewaySql(plan, TABLES))).toBeGreaterThan(50);
       const owners = "select distinct tableowner from pg_tables where schemaname = 'public'";
       expect(await gatewaySql(plan, owners)).toBe("litellm");
-      expect((await run("docker", ["ps", "-aq", "--filter", "name=gpubox-keysmig-migration"])).stdout).toBe(
+      expect((await run("docker", ["ps", "-aq", "--filter", `name=gpubox-${STACK}-migration`])).stdout).toBe(
         "",
       );
     },
@@ -142,7 +144,7 @@ const TABLES =
       const job = migrate(plan);
       const running = async () => (await run("docker", ["ps", "--format", "{{.Names}}"])).stdout;
       expect(
-        await Promise.race([job, new Promise((resolve) => setTimeout(() => resolve("waits"), 5000))]),
+        await Promise.race([job, pause(5000, "a job that did not wait would be done").then(() => "waits")]),
       ).toBe("waits");
       expect(await running()).toContain(`${plan.prefix}-migration`);
       spawnSync("docker", ["kill", `${plan.prefix}-migration`]);

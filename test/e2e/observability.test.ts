@@ -4,22 +4,18 @@ import { parse } from "yaml";
 import { dashboards } from "../../configs/plan/observability/dashboards";
 import { output } from "../../platform/process";
 import { packageDir } from "../../platform/project";
+import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { engineTexts, leaksIn } from "../support/leaks";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { metricNames, namesIn, query, type Series } from "../support/prometheus";
 import { type Receiver, receiverName, startReceiver } from "../support/receiver";
+import { pause, until as untilState } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "watch";
-const PROMETHEUS = "http://127.0.0.1:4863";
+const { stack: STACK, port: PORT } = allocate("watch");
+const PROMETHEUS = `http://127.0.0.1:${PORT + 3}`;
 
 /** Engines that do not run here; their names are those of their documentation. */
 const OTHER_ENGINES = [
@@ -42,15 +38,17 @@ const tiny = {
 };
 
 /** Asks until it is so. The test's own limit is what ends it. */
-async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => boolean): Promise<Value> {
-  for (;;) {
-    const value = await ask();
-    if (isSo(value)) return value;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
-}
+const until = <Value>(ask: () => Promise<Value>, isSo: (value: Value) => boolean): Promise<Value> =>
+  untilState(
+    `${isSo}`,
+    async () => {
+      const value = await ask();
+      return isSo(value) && { value };
+    },
+    { seconds: 1200, everyMs: 500 },
+  ).then(({ value }) => value);
 
-(hasDocker && hasPulumi ? describe : describe.skip)("the observability section", () => {
+needs("docker", "pulumi")("the observability section", () => {
   let project: TestProject;
   let exports: string[];
   let masterKey: string;
@@ -86,12 +84,12 @@ async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => b
         ask("tiny", { messages: [{ role: "user", content: "the same again" }] }),
         ask("nobody"),
       ]);
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await pause(300, "clients between two rounds");
     }
   }
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4860, { cache: { mode: "bundled", ttlSeconds: 600 }, models: { tiny } });
+    project = makeProject(STACK, PORT, { cache: { mode: "bundled", ttlSeconds: 600 }, models: { tiny } });
     const first = await gpubox(project, "up", "--yes");
     expect(first.stderr).toBe("");
     exports = exportsIn(first.stdout);
@@ -102,8 +100,8 @@ async function until<Value>(ask: () => Promise<Value>, isSo: (value: Value) => b
     editStack(project, (config) => {
       (config as Record<string, unknown>)["gpubox:observability"] = {
         mode: "bundled",
-        port: 4862,
-        prometheusPort: 4863,
+        port: PORT + 2,
+        prometheusPort: PORT + 3,
         scrapeSeconds: 1,
         alerts: { webhook: { secret: "alertWebhook" } },
         langfuse: {

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { Resolved } from "../../configs/kit/resolved";
@@ -7,8 +6,9 @@ import type { AlertRule } from "../../configs/plan/observability/rules";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
+import { scratch } from "../support/allocate";
+import { needs } from "../support/needs";
 import { fileOf, gpuHost, image, observed, online, secrets, serviceOf } from "../support/observed";
-import { hasDocker } from "../support/project";
 import { testPlan } from "../support/stacks";
 
 const GIB = 1024 ** 3;
@@ -240,7 +240,7 @@ const calm: Record<string, Record<string, string>> = {
   },
 };
 
-(hasDocker ? describe : describe.skip)("alert rules, by promtool", () => {
+needs("docker")("alert rules, by promtool", () => {
   let dir: string;
   let promtool: (...args: string[]) => Promise<{ code: number; text: string }>;
   const rules: AlertRule[] = parse(fileOf(plan, "prometheus", "rules.yml")).groups[0].rules;
@@ -252,7 +252,7 @@ const calm: Record<string, Record<string, string>> = {
       docker,
       log: () => undefined,
     });
-    dir = mkdtempSync(join(tmpdir(), "gpubox-rules-"));
+    dir = scratch("rules");
     promtool = async (program, ...args) => {
       const tool = program === "amtool" ? images.alertmanager! : images.prometheus!;
       const options = ["run", "--rm", "--network", "none", "--user", "0", "-v", `${dir}:/etc/gpubox:ro`];

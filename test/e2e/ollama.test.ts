@@ -1,24 +1,18 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { output } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
+import { allocate, scratch } from "../support/allocate";
 import { exportsIn, inShell } from "../support/box";
 import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { IMAGE_TOKENS, PIXEL, tinyProjector } from "../support/projector";
 
 const MINUTE = 60_000;
-const STACK = "oll";
+const { stack: STACK, port: PORT } = allocate("oll");
 
 /** Ollama's store of models, as its own `create` makes it of GGUFs: the pull of a tag that is there already does nothing. */
 async function fillStore(image: string, folder: string, store: string): Promise<void> {
@@ -40,7 +34,11 @@ for name in tools vectors eyes; do ollama create "$name:tiny" -f "/mnt/$name" ||
   ]);
 }
 
-(hasDocker && hasPulumi && process.getuid?.() === 0 ? describe : describe.skip)("models of Ollama", () => {
+needs(
+  "docker",
+  "pulumi",
+  "root",
+)("models of Ollama", () => {
   let folder: string;
   let project: TestProject;
   let key: string;
@@ -48,13 +46,13 @@ for name in tools vectors eyes; do ollama create "$name:tiny" -f "/mnt/$name" ||
   beforeAll(async () => {
     const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
     const images = await buildRecipes(["ollama"], { projectDir: packageDir, docker, log: () => {} });
-    folder = mkdtempSync(join(tmpdir(), `gpubox-${STACK}-models-`));
+    folder = scratch(`${STACK}-models`);
     chmodSync(folder, 0o755);
     const model = (name: string, more = {}) => ({
       ...{ engine: "ollama", model: `${name}:tiny`, memoryMiB: 1024, readySeconds: 300, ...more },
     });
-    project = makeProject(STACK, 4795, {
-      gateway: { port: 4795, drainTimeout: 10 },
+    project = makeProject(STACK, PORT, {
+      gateway: { port: PORT, drainTimeout: 10 },
       cache: { mode: "none" },
       database: { mode: "none" },
       models: {

@@ -1,27 +1,21 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
 import { cannedModel } from "../../tools/cannedModel";
+import { allocate, scratch } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { commandLines, engineTexts, leaksIn } from "../support/leaks";
-import { hasLlamaSwap, llamaSwapProgram } from "../support/llamaSwap";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { llamaSwapProgram } from "../support/llamaSwap";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { ask, type Protocol, protocols } from "../support/protocols";
+import { pause } from "../support/wait";
 import { eventually } from "./deviceLock/lab";
 
 const MINUTE = 60_000;
-const STACK = "swap";
-const PORT = 4780;
+const { stack: STACK, port: PORT } = allocate("swap");
 const SLOT = `gpubox-${STACK}-slot-pair`;
 const IDLE_SECONDS = 3;
 
@@ -41,9 +35,11 @@ COPY llama-server /app/
 
 type Models = Record<string, Record<string, unknown>>;
 
-const possible = hasDocker && hasPulumi && hasLlamaSwap;
-
-(possible ? describe : describe.skip)("models that are loaded on demand", () => {
+needs(
+  "docker",
+  "pulumi",
+  "llama-swap",
+)("models that are loaded on demand", () => {
   let project: TestProject;
   let folder: string;
   let exports: string[];
@@ -96,7 +92,7 @@ const possible = hasDocker && hasPulumi && hasLlamaSwap;
   }
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "gpubox-swap-models-"));
+    folder = scratch("swap-models");
     chmodSync(folder, 0o755);
     project = makeProject(STACK, PORT, {
       gateway: { port: PORT, drainTimeout: 10, auth: "none" },
@@ -153,8 +149,7 @@ const possible = hasDocker && hasPulumi && hasLlamaSwap;
     async () => {
       expect(await text("one")).toBe("this is one");
       expect(await running()).toEqual({ one: "ready" });
-      // It would be gone by then if it had the other's idleSeconds.
-      await new Promise((resolve) => setTimeout(resolve, 2 * IDLE_SECONDS * 1000));
+      await pause(2 * IDLE_SECONDS * 1000, "it would be gone by then if it had the other's idleSeconds");
       expect(await running()).toEqual({ one: "ready" });
       expect(await text("two")).toBe("this is two");
       await eventually(async () => Object.keys(await running()).length === 0, "nothing is loaded");
@@ -242,7 +237,10 @@ const possible = hasDocker && hasPulumi && hasLlamaSwap;
       const started = await gpubox(project, "model", "start", "two");
       expect([started.code, started.stderr]).toEqual([0, ""]);
       expect(started.stdout).toMatch(
-        /^the slot pair answers after \d+ s\ntwo loads at the first request, at http:\/\/127\.0\.0\.1:4780\n$/m,
+        new RegExp(
+          `^the slot pair answers after \\d+ s\\ntwo loads at the first request, at http://127\\.0\\.0\\.1:${PORT}\\n$`,
+          "m",
+        ),
       );
       expect(await running()).toEqual({});
       expect(await text("two")).toBe("this is two");

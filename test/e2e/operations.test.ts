@@ -1,26 +1,22 @@
 import { run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { editStack } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { missing, needs, testNeeds } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { doctorRows, type Sections } from "./operations/doctorRows";
-import { beginRequest, Clients, hasClients, linesUntil, until, Ward } from "./operations/lab";
+import { beginRequest, Clients, linesUntil, until, Ward } from "./operations/lab";
 
 const MINUTE = 60_000;
-const STACK = "ops";
-const PORT = 4890;
+const { stack: STACK, port: PORT } = allocate("ops");
+/** What it takes to try the clients themselves. */
+const CLIENTS = ["an npm registry", "python3 with venv"];
 // Their own instructions are longer than the canned model's context, in which every byte is a token.
 const CLAUDE = '\nclaude -p "say hello" --system-prompt "Be brief." --tools ""';
 const BRIEF = '{"agent":{"build":{"prompt":"Be brief.","tools":{"*":false}}}}';
 const OPENCODE = `\nexport OPENCODE_CONFIG_CONTENT='${BRIEF}'\nopencode run "say hello"`;
 const ANSWER = "pong from the gpubox test model";
 
-(hasDocker && hasPulumi ? describe : describe.skip)("operations", () => {
+needs("docker", "pulumi")("operations", () => {
   let project: TestProject;
   let ward: Ward;
   let clients: Clients | undefined;
@@ -55,7 +51,7 @@ const ANSWER = "pong from the gpubox test model";
         far: { engine: "openai", baseUrl: "http://host.docker.internal:9/v1", start: "manual" },
       },
     });
-    clients = hasClients ? new Clients() : undefined;
+    clients = missing(...CLIENTS).length === 0 ? new Clients() : undefined;
     const [up] = await Promise.all([verb("up", "--yes"), clients?.install()]);
     expect(up.code).toBe(0);
     brought = up.result;
@@ -83,7 +79,7 @@ const ANSWER = "pong from the gpubox test model";
     const { code, stdout, stderr } = await gpubox(project, "doctor");
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout.split("\n")).toEqual([
-      "doctor of the stack ops at http://127.0.0.1:4890",
+      `doctor of the stack ${STACK} at http://127.0.0.1:${PORT}`,
       expect.stringMatching(/^ {2}note {3}firewall /),
       expect.stringContaining("Run `gpubox host prepare --stack ops`"),
       expect.stringMatching(/^ {2}ok: ssh, clock, arch, prepared, docker, box, /),
@@ -152,7 +148,7 @@ const ANSWER = "pong from the gpubox test model";
     expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('Did you mean "tiny"?')]);
   });
 
-  (hasClients ? test : test.skip)(
+  testNeeds(...CLIENTS)(
     "each client does with its script what a person wants",
     async () => {
       const pasted = async (client: string, ...args: string[]) => {

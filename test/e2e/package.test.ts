@@ -1,14 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
+import { allocate, scratch } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
-import { hasDocker, hasPulumi, removeBox, type TestProject } from "../support/project";
+import { needs } from "../support/needs";
+import { removeBox, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "pkg";
-const PORT = 4970;
+const { stack: STACK, port: PORT } = allocate("pkg");
 
 const canned = { engine: "llamacpp", model: "canned", memoryMiB: 2048 };
 
@@ -28,7 +28,7 @@ export const { models } = stackProgram(__dirname);
 export const endpoint = new ModelServer("box", { secrets: {}, gateway: { port: 4100 } }).endpoint;
 `;
 
-(hasDocker && hasPulumi ? describe : describe.skip)("the packed package in an empty folder", () => {
+needs("docker", "pulumi")("the packed package in an empty folder", () => {
   let home: string;
   let project: TestProject;
   let exports: string[];
@@ -51,7 +51,7 @@ export const endpoint = new ModelServer("box", { secrets: {}, gateway: { port: 4
   };
 
   beforeAll(async () => {
-    home = mkdtempSync(join(tmpdir(), "gpubox-package-"));
+    home = scratch("package");
     project = {
       dir: join(home, "box"),
       stack: STACK,

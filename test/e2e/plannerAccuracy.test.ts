@@ -1,6 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GpuDemand, LlamaCppMemory } from "../../configs/capacity/demand";
 import { memoryNeed } from "../../configs/capacity/memory";
@@ -8,8 +7,11 @@ import { lockedModel } from "../../configs/models/lock";
 import { gpuSchema } from "../../configs/schema/gpu";
 import { resolveSource } from "../../operations/models/resolve";
 import { run } from "../../platform/process";
+import { scratch } from "../support/allocate";
 import { zeroGguf } from "../support/gguf";
+import { orSkip } from "../support/needs";
 import { ggufOf, type TestShape } from "../support/shapes";
+import { until } from "../support/wait";
 
 const images = spawnSync("docker", [
   "images",
@@ -67,33 +69,38 @@ const CASES: [string, TestShape, Settings][] = [
   ],
 ];
 
-if (!image) console.warn("no image gpubox/llamacpp: the planner is not compared with llama-server's log");
+orSkip(describe, image ? "" : "the image gpubox/llamacpp")(
+  "the planner, against llama-server's own load log",
+  () => {
+    const directory = scratch("planner");
+    afterAll(() => rmSync(directory, { recursive: true }));
 
-(image ? describe : describe.skip)("the planner, against llama-server's own load log", () => {
-  const directory = mkdtempSync(join(tmpdir(), "gpubox-planner-"));
-  afterAll(() => rmSync(directory, { recursive: true }));
+    test.each(CASES)(
+      "%s: weights and KV cache within 1 %, the compute buffer not above the plan",
+      async (name, shape, settings) => {
+        const file = `${name.replace(/\W+/g, "-")}.gguf`;
+        const { metadata, tensors } = ggufOf(shape);
+        writeFileSync(join(directory, file), zeroGguf(metadata, tensors));
+        const log = await loadLog(directory, file, settings);
+        const { lines, weightBytes, kvBytes } = await predicted(join(directory, file), settings);
 
-  test.each(CASES)(
-    "%s: weights and KV cache within 1 %, the compute buffer not above the plan",
-    async (name, shape, settings) => {
-      const file = `${name.replace(/\W+/g, "-")}.gguf`;
-      const { metadata, tensors } = ggufOf(shape);
-      writeFileSync(join(directory, file), zeroGguf(metadata, tensors));
-      const log = await loadLog(directory, file, settings);
-      const { lines, weightBytes, kvBytes } = await predicted(join(directory, file), settings);
+        expect(within(weightBytes, mebibytes(log, /file size += +([\d.]+) MiB/g))).toBeLessThan(0.01);
+        // The CPU keeps a second copy of 4-bit weights in another order; a GPU does not.
+        if (!log.includes("CPU_REPACK model buffer"))
+          expect(within(weightBytes, mebibytes(log, /model buffer size = +([\d.]+) MiB/g))).toBeLessThan(
+            0.01,
+          );
+        expect(within(kvBytes, mebibytes(log, /KV buffer size = +([\d.]+) MiB/g))).toBeLessThan(0.01);
 
-      expect(within(weightBytes, mebibytes(log, /file size += +([\d.]+) MiB/g))).toBeLessThan(0.01);
-      // The CPU keeps a second copy of 4-bit weights in another order; a GPU does not.
-      if (!log.includes("CPU_REPACK model buffer"))
-        expect(within(weightBytes, mebibytes(log, /model buffer size = +([\d.]+) MiB/g))).toBeLessThan(0.01);
-      expect(within(kvBytes, mebibytes(log, /KV buffer size = +([\d.]+) MiB/g))).toBeLessThan(0.01);
-
-      const compute = lines.find(({ label }) => label.startsWith("compute buffer"))!;
-      expect(mebibytes(log, /compute buffer size = +([\d.]+) MiB/g) * MIB).toBeLessThanOrEqual(compute.bytes);
-    },
-    60_000,
-  );
-});
+        const compute = lines.find(({ label }) => label.startsWith("compute buffer"))!;
+        expect(mebibytes(log, /compute buffer size = +([\d.]+) MiB/g) * MIB).toBeLessThanOrEqual(
+          compute.bytes,
+        );
+      },
+      60_000,
+    );
+  },
+);
 
 /** What the planner says, where weights that stay on the host count too. */
 async function predicted(path: string, settings: Settings) {
@@ -142,14 +149,13 @@ async function loadLog(directory: string, file: string, settings: Settings): Pro
   const started = await run("docker", ["run", ...options, image!, ...flags]);
   if (started.code !== 0) throw new Error(started.stderr);
   try {
-    for (let waited = 0; waited < 300; waited++) {
+    return await until("llama-server serves", async () => {
       const { stdout, stderr, code } = await run("docker", ["logs", container]);
       const log = stdout + stderr;
       if (log.includes("llama-server: serving")) return log;
       if (code !== 0) throw new Error(`llama-server ended: ${log}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error("llama-server did not serve");
+      return undefined;
+    });
   } finally {
     await run("docker", ["rm", "--force", container]);
   }

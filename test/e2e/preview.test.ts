@@ -3,22 +3,16 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Preview } from "../../operations/preview/types";
 import { output } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { pause } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "preview1";
-const PORT = 6500;
+const { stack: STACK, port: PORT } = allocate("preview");
 /** How many times `about` a gap may take where other work has the processors at the same time. */
 const SLOWER = 3;
 const ANSWER = "pong from the gpubox test model";
@@ -27,7 +21,7 @@ type Sections = Record<string, Record<string, unknown>>;
 
 const canned = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 1, parallel: 1 };
 
-(hasDocker && hasPulumi ? describe : describe.skip)("what a preview says is what `up` then does", () => {
+needs("docker", "pulumi")("what a preview says is what `up` then does", () => {
   let project: TestProject;
   let exports: string[];
   let key: string;
@@ -75,7 +69,7 @@ const canned = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 
           String(error),
         );
         if (answer !== ANSWER) failures.push(answer);
-        await sleep(50);
+        await pause(50, "a client between two requests");
       }
     })();
     return {
@@ -96,8 +90,7 @@ const canned = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 
     const failures = await steady.stop();
     expect([result.code, result.stderr]).toEqual([0, ""]);
     const after = await containersOf(STACK);
-    // `docker events` comes after the command that waited for the same thing.
-    await sleep(1000);
+    await pause(1000, "`docker events` comes after the command that waited for the same thing");
     return { containers: changed(before, after), failures, gaps: watch.gaps() };
   }
 

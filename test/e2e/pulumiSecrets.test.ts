@@ -109,7 +109,7 @@ withPulumi("secrets", () => {
     await project.up();
     const seen = `${readFileSync(recorded, "utf8")}${textsBelow(join(project.dir, ".gpubox", "state"))}`;
     expect(seen).toContain("config set --secret gpubox:saltKey");
-    expect(seen).toContain("urn:pulumi:scratch::gpubox");
+    expect(seen).toContain(`urn:pulumi:${project.stack}::gpubox`);
     const config = readFileSync(join(project.dir, `Pulumi.${project.stack}.yaml`), "utf8");
     for (const value of Object.values(secrets)) expect(`${seen}${config}`).not.toContain(value);
     await ensureSecrets({ ...store(), names, log: project.log });

@@ -2,19 +2,19 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../../platform/process";
 import { restoreCheckpoint } from "../../platform/pulumi/checkpoint";
 import { pulumiEnv } from "../../platform/pulumi/engine";
 import { clearDeadLock, readState, removeOrphans, resolvePending } from "../../platform/pulumi/state";
-import { ScratchProject, withPulumi } from "../support/scratchProject";
+import { orSkip } from "../support/needs";
+import { SCRATCH, ScratchProject, withPulumi } from "../support/scratchProject";
+import { until } from "../support/wait";
 
 jest.setTimeout(180_000);
 
 const docker = "unix:///var/run/docker.sock";
-const hasDocker = spawnSync("docker", ["-H", docker, "info"]).status === 0;
-if (!hasDocker) console.warn("SKIPPED: no Docker engine; the test of orphans did not run");
-const withDocker = hasDocker ? withPulumi : describe.skip;
+const engine = spawnSync("docker", ["-H", docker, "info"]).status === 0;
+const withDocker = orSkip(withPulumi, engine ? "" : "docker");
 
 const program = `
 const command = require("@pulumi/command");
@@ -23,9 +23,9 @@ if (process.env.SLEEP) new command.local.Command("slow", { create: "sleep " + pr
 if (process.env.IMAGE) {
   const provider = new docker.Provider("host", { host: ${JSON.stringify(docker)} });
   const label = (label, value) => ({ label, value });
-  const labels = [label("gpubox.stack", "scratch")];
-  new docker.Network("network", { name: "gpubox-scratch-known", labels }, { provider });
-  new docker.Container("container", { name: "gpubox-scratch-known", image: process.env.IMAGE, stopSignal: "SIGKILL",
+  const labels = [label("gpubox.stack", "${SCRATCH}")];
+  new docker.Network("network", { name: "gpubox-${SCRATCH}-known", labels }, { provider });
+  new docker.Container("container", { name: "gpubox-${SCRATCH}-known", image: process.env.IMAGE, stopSignal: "SIGKILL",
     labels: [...labels, label("gpubox.role", "edge")], command: ["sleep", "600"], networkMode: "none" }, { provider });
 }
 `;
@@ -50,10 +50,7 @@ withPulumi("a run that was killed", () => {
     const args = ["up", "--yes", "--skip-preview", "--non-interactive", "--stack", project.stack];
     const env = { ...process.env, ...pulumiEnv(project.engine), SLEEP: "600" };
     child = spawn("pulumi", args, { cwd: project.dir, env, stdio: "ignore" });
-    for (let tries = 0; (await pending()).length === 0; tries++) {
-      if (tries > 100) throw new Error("the create never began");
-      await sleep(200);
-    }
+    await until("the create has begun", async () => (await pending()).length > 0, { seconds: 60 });
     family = descendants(child.pid!);
   });
   afterEach(() => {
@@ -163,9 +160,9 @@ function descendants(pid: number): number[] {
 }
 
 withDocker("what a killed run left on the host", () => {
-  const image = "gpubox-scratch-image";
-  const prefix = "gpubox-scratch";
-  const label = "gpubox.stack=scratch";
+  const image = `gpubox-test/${SCRATCH}:sleep`;
+  const prefix = `gpubox-${SCRATCH}`;
+  const label = `gpubox.stack=${SCRATCH}`;
   const cli = (...args: string[]) =>
     execFileSync("docker", ["-H", docker, ...args], { encoding: "utf8" }).trim();
   const labelled = (kind: string, field: string, ...all: string[]) =>

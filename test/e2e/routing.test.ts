@@ -1,21 +1,16 @@
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { containersOf, exportsIn, inShell } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
-import { hasPython, pythonWithSdks } from "../support/pythonSdks";
+import { needs, testNeeds } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { pythonWithSdks } from "../support/pythonSdks";
 import { type Stub, startStub, stubModel, stubUrl } from "../support/stub";
+import { pause, until } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "route";
-const PORT = 4810;
+const { stack: STACK, port: PORT } = allocate("route");
 
 interface Answer {
   status: number;
@@ -27,7 +22,7 @@ interface Answer {
 /** Cost of an answer of the stub: 1000 tokens in and 1000 out, at a dollar for a thousand. */
 const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
 
-(hasDocker && hasPulumi ? describe : describe.skip)("two gateways and their Redis", () => {
+needs("docker", "pulumi")("two gateways and their Redis", () => {
   let project: TestProject;
   let stub: Stub;
   let key: string;
@@ -113,7 +108,7 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
       const first = await chat("plain", text);
       expect(first.status).toBe(200);
       // Written behind the answer.
-      await until(async () => {
+      await eventually(async () => {
         const again = await chat("plain", text);
         return again.text === first.text && again.headers.has("x-litellm-cache-key");
       });
@@ -144,7 +139,7 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
 
     /** Asks until the answer comes from the cache. */
     async function cached(text: string): Promise<void> {
-      await until(async () => (await chat("plain", text)).headers.has("x-litellm-cache-key"));
+      await eventually(async () => (await chat("plain", text)).headers.has("x-litellm-cache-key"));
     }
   });
 
@@ -167,7 +162,7 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
       await freshMinute();
       // 2000 tokens each.
       expect((await chat("wordy", fresh())).status).toBe(200);
-      await until(async () => (await chat("wordy", fresh())).status === 429);
+      await eventually(async () => (await chat("wordy", fresh())).status === 429);
       expect(await requests("wordy")).toBe(2);
     });
 
@@ -184,7 +179,7 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
       const first = await chat("paid", fresh());
       expect([first.status, first.text]).toEqual([200, expect.stringContaining("said by paid")]);
       // Each gateway learns from Redis what the other one has spent, a moment later.
-      await until(async () => {
+      await eventually(async () => {
         await stub.forget();
         const refused = await together(4, () => chat("paid", fresh()));
         return refused.every(({ status }) => status === 429);
@@ -196,7 +191,7 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
     });
 
     test("a model's budget stops its spending, and no other model's", async () => {
-      await until(async () => {
+      await eventually(async () => {
         await stub.forget();
         const refused = await together(4, () => chat("capped", fresh()));
         return refused.every(({ status }) => status === 429);
@@ -211,7 +206,7 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
     test("least-busy prefers the idle instance", async () => {
       const long = chat("pair", fresh("sleep 8"));
       let busy = "";
-      await until(async () => {
+      await eventually(async () => {
         busy = Object.keys(await stub.seen())[0] ?? "";
         return busy !== "";
       });
@@ -410,7 +405,7 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
       await expect(stranger.messages.create(question)).rejects.toMatchObject({ status: 401 });
     });
 
-    (hasPython ? test : test.skip)(
+    testNeeds("python3 with venv")(
       "openai and anthropic in Python: the same",
       async () => {
         const python = await pythonWithSdks();
@@ -443,16 +438,10 @@ const price = { inputPerMillion: 1000, outputPerMillion: 1000 };
 });
 
 /** Asks again until it is so, for half a minute. */
-async function until(check: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error(`not within 30 seconds: ${check}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
+const eventually = (check: () => Promise<boolean>) => until(`${check}`, check);
 
 /** LiteLLM counts by the minute of the clock: what begins late in one would be counted in two. */
 async function freshMinute(): Promise<void> {
   const left = 60_000 - (Date.now() % 60_000);
-  if (left < 20_000) await new Promise((resolve) => setTimeout(resolve, left + 500));
+  if (left < 20_000) await pause(left + 500, "a new minute of the clock");
 }

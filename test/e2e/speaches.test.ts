@@ -1,16 +1,13 @@
-import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
+import { scratch } from "../support/allocate";
+import { needs } from "../support/needs";
 
 // speaches' own image cannot be built here. LiteLLM's holds the library by which speaches and faster-whisper find a model.
 const image = recipeReference(packageDir, "gateway");
-const hasImage = spawnSync("docker", ["image", "inspect", image]).status === 0;
-if (!hasImage)
-  console.warn("SKIPPED: the layout of speaches' models needs Docker and the image gpubox/gateway");
 
 /** What faster-whisper (the first) and speaches' registry (the rest) do. */
 const FIND = `
@@ -27,11 +24,11 @@ print(json.dumps({
   "key": os.environ["API_KEY"],
 }))`;
 
-(hasImage ? describe : describe.skip)("a model of speaches", () => {
+needs("the image gpubox/gateway")("a model of speaches", () => {
   test.each(["main", "0123456789abcdef0123456789abcdef01234567"])(
     "is found by the hub's library without a hub, from a shared directory that it may not write to: %s",
     async (revision) => {
-      const folder = mkdtempSync(join(tmpdir(), "gpubox-speaches-"));
+      const folder = scratch("speaches");
       chmodSync(folder, 0o755);
       const weights = join(folder, revision);
       mkdirSync(join(weights, "voices"), { recursive: true });

@@ -6,38 +6,25 @@ import { buildRecipes } from "../../operations/images/buildRecipes";
 import { dockerAt } from "../../platform/docker/client";
 import { run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate } from "../support/allocate";
 import { editStack } from "../support/box";
 import { changesOfWhatIsGone, changesOfWhatIsThere } from "../support/changesOnHost";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
-import { noSecondHost, SecondHost } from "../support/secondHost";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { SECOND_HOST, SecondHost } from "../support/secondHost";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "ssh1";
-const PORT = 6700;
+const { stack: STACK, port: PORT, net: NET } = allocate("ssh");
 const DATA = `/srv/gpubox-${STACK}`;
 const LOCAL = "unix:///var/run/docker.sock";
-
-const why = noSecondHost ?? (hasDocker && hasPulumi ? undefined : "no Docker engine or no pulumi here");
-if (why) console.warn(`SKIPPED: a host behind SSH: ${why}`);
 
 const namespaced = (config: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(config).map(([name, value]) => [`gpubox:${name}`, value]));
 
 /** Waits for a state of the host, up to five minutes. */
-async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 5 * MINUTE;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`not within five minutes: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
+const eventually = (what: string, holds: () => boolean | Promise<boolean>) =>
+  until(what, holds, { seconds: 300, everyMs: 200 });
 
 const answers = (url: string) =>
   fetch(url).then(
@@ -45,7 +32,11 @@ const answers = (url: string) =>
     () => false,
   );
 
-(why ? describe.skip : describe)("a host behind SSH", () => {
+needs(
+  "docker",
+  "pulumi",
+  ...SECOND_HOST,
+)("a host behind SSH", () => {
   let host: SecondHost;
   let laptop: TestProject;
   let key = "";
@@ -90,7 +81,7 @@ const answers = (url: string) =>
   };
 
   beforeAll(async () => {
-    host = new SecondHost(STACK, 67);
+    host = new SecondHost(STACK, NET);
     await host.start();
     laptop = checkout();
   }, 10 * MINUTE);
@@ -395,7 +386,7 @@ const answers = (url: string) =>
         "of another checkout, with another salt key",
         "gpubox up --take-over",
       );
-      const other = makeProject("ssh2", PORT + 10, { ...sections(), gateway: { port: PORT + 10 } });
+      const other = makeProject(`${STACK}2`, PORT + 10, { ...sections(), gateway: { port: PORT + 10 } });
       try {
         await refused(
           other,
@@ -404,7 +395,9 @@ const answers = (url: string) =>
           "a gpubox:host.dataDir and ports of its own",
         );
       } finally {
-        await run("ssh", ["-F", ".gpubox/ssh/ssh2/config", "-O", "exit", host.address], { cwd: other.dir });
+        await run("ssh", ["-F", `.gpubox/ssh/${STACK}2/config`, "-O", "exit", host.address], {
+          cwd: other.dir,
+        });
         removeProject(other);
       }
     });

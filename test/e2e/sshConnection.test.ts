@@ -1,21 +1,20 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
-import { LocalSshd, noSshd } from "../support/localSshd";
-import { hasDocker } from "../support/project";
+import { allocate } from "../support/allocate";
+import { LocalSshd, SSHD } from "../support/localSshd";
+import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "line1";
+const { stack: STACK, port: PORT } = allocate("line");
 
-const why = noSshd ?? (hasDocker ? undefined : "no Docker engine here");
-if (why) console.warn(`SKIPPED: the connection to a host: ${why}`);
-
-(why ? describe.skip : describe)("the connection to a host", () => {
+needs("docker", SSHD)("the connection to a host", () => {
   let host: LocalSshd;
   const file = (name: string) => join(host.dir, ".gpubox/ssh", STACK, name);
 
   beforeEach(async () => {
-    host = new LocalSshd(STACK, 6790);
+    host = new LocalSshd(STACK, PORT);
     await host.start();
   });
   afterEach(() => host.remove());
@@ -39,8 +38,7 @@ if (why) console.warn(`SKIPPED: the connection to a host: ${why}`);
     async () => {
       expect(await host.connect()).toBeUndefined();
       host.signal("KILL");
-      while (host.ssh("-O", "check", "127.0.0.1").status === 0)
-        await new Promise((resolve) => setTimeout(resolve, 50));
+      await until("the connection is gone", () => host.ssh("-O", "check", "127.0.0.1").status !== 0);
       expect(host.ssh("127.0.0.1", "echo there").stdout).toBe("there\n");
       expect(existsSync(file("master"))).toBe(false);
       expect(await host.connect()).toBeUndefined();

@@ -1,10 +1,11 @@
-import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CERTIFICATES_DIR, HTTP_PORT } from "../../configs/plan/haproxy/tls";
 import { hasOpenssl, makeAuthority, makeCertificate, type Pair } from "../support/certificates";
+import { needs } from "../support/needs";
+import { pause } from "../support/wait";
 import { ask, shortRequests, stream } from "./haproxy/client";
-import { describeLab, eventually, Lab, type LabEdge, MASTER_KEY, sleep } from "./haproxy/lab";
+import { describeLab, eventually, Lab, type LabEdge, MASTER_KEY } from "./haproxy/lab";
 import { buildAcme, handshake, pebbleFiles, planFor, startCertificates } from "./tls/certificates";
 import { H2Client } from "./tls/h2";
 
@@ -12,14 +13,10 @@ const MINUTE = 60_000;
 const HOST = "box.example";
 const NAMES = [HOST, "127.0.0.1"];
 
-const [describeFiles, describeAcme] = choose();
-
-function choose(): [jest.Describe, jest.Describe] {
-  const pebble = spawnSync("pebble", ["-h"]).error === undefined;
-  if (!hasOpenssl) console.warn("SKIPPED: certificates are made with openssl");
-  if (!pebble) console.warn("SKIPPED: certificates by ACME need Debian's pebble");
-  return [hasOpenssl ? describeLab : describe.skip, hasOpenssl && pebble ? describeLab : describe.skip];
-}
+/** Both need the lab as well, which says by itself what it lacks. */
+const inLab = (...more: string[]) => (describeLab === describe ? needs(...more) : describeLab);
+const describeFiles = inLab("openssl");
+const describeAcme = inLab("openssl", "pebble");
 
 describeFiles("own certificate files", () => {
   const lab = new Lab();
@@ -118,10 +115,10 @@ describeFiles("own certificate files", () => {
       ];
       let ended = 0;
       for (const one of streams) void one.then(() => ended++);
-      const done = sleep(25_000);
+      const done = pause(25_000, "the load runs across the renewal");
       const load = shortRequests(lab.clientPort, 4, done, () => ({ tls }));
       const quickLoad = quick.short(done);
-      await sleep(1000);
+      await pause(1000, "some requests have been answered before it");
       // Half a renewal is none: the key does not belong to the new certificate.
       await renew(next, async () => {
         const { code, stderr } = await renewed();
@@ -272,7 +269,12 @@ describeAcme("certificates by ACME", () => {
       const streams = Array.from({ length: 8 }, () => stream(lab.clientPort, 30, trusted));
       let ended = 0;
       for (const one of streams) void one.then(() => ended++);
-      const load = shortRequests(lab.clientPort, 4, sleep(30_000), () => ({ tls: trusted }));
+      const load = shortRequests(
+        lab.clientPort,
+        4,
+        pause(30_000, "the load runs across the renewal"),
+        () => ({ tls: trusted }),
+      );
       // As if two months had gone by: it is due for certbot's own rule.
       await lab.exec(
         "certificates",

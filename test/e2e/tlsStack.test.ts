@@ -1,44 +1,38 @@
-import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { editStack, exportsIn, inShell } from "../support/box";
 import { hasOpenssl, makeAuthority, makeCertificate } from "../support/certificates";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
-import { stubImage } from "./haproxy/lab";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { handshake, pebbleFiles } from "./tls/certificates";
 
 const MINUTE = 60_000;
-const STACK = "tls";
+const { stack: STACK, port: PORT } = allocate("tls");
 const HOST = "box.test";
-const PEBBLE = "gpubox-tls-pebble";
+const PEBBLE = `gpubox-${STACK}-pebble`;
 
 type Sections = Record<string, Record<string, unknown>>;
 
-const able =
-  hasDocker && hasPulumi && hasOpenssl && stubImage && spawnSync("pebble", ["-h"]).error === undefined;
-if (!able)
-  console.warn("SKIPPED: a stack with TLS needs Docker, Pulumi, openssl, pebble and the gateway's image");
-
-(able ? describe : describe.skip)("a stack with TLS", () => {
+needs(
+  "docker",
+  "pulumi",
+  "openssl",
+  "pebble",
+  "the image gpubox/gateway",
+)("a stack with TLS", () => {
   let project: TestProject;
   let exports: string[];
   /** An address of this machine that containers reach too. */
   let address: string;
-  const authority = able ? makeAuthority() : { certificate: "", key: "" };
-  const own = able ? makeCertificate({ names: [HOST, "*.box.test"], by: authority }) : authority;
+  const authority = hasOpenssl ? makeAuthority() : { certificate: "", key: "" };
+  const own = hasOpenssl ? makeCertificate({ names: [HOST, "*.box.test"], by: authority }) : authority;
 
   const pulumi = (command: string) => inShell(project, exports, `pulumi ${command} --stack ${STACK}`);
   const edit = (change: (gateway: Record<string, unknown>) => void) =>
     editStack(project, (config) => change((config as unknown as Sections)["gpubox:gateway"]!));
-  const seen = (port = 4880) => handshake(port, { servername: HOST, address });
+  const seen = (port = PORT) => handshake(port, { servername: HOST, address });
 
   beforeAll(async () => {
     // Docker does not name the gateway of its default bridge before its second start.
@@ -46,7 +40,7 @@ if (!able)
     address = /inet ([\d.]+)/.exec(bridge)![1]!;
     project = makeProject(
       STACK,
-      4880,
+      PORT,
       { cache: { mode: "none" }, database: { mode: "none" } },
       { gateway: "stub" },
     );
@@ -54,9 +48,9 @@ if (!able)
       join(project.dir, "pebble"),
       makeCertificate({ names: [address], by: authority }),
       {
-        listenAddress: `${address}:4888`,
-        managementListenAddress: `${address}:4889`,
-        httpPort: 4882,
+        listenAddress: `${address}:${PORT + 8}`,
+        managementListenAddress: `${address}:${PORT + 9}`,
+        httpPort: PORT + 2,
       },
     );
     await output("docker", [
@@ -65,13 +59,13 @@ if (!able)
     ]);
     editStack(project, (config) => {
       (config as unknown as Sections)["gpubox:gateway"] = {
-        ...{ port: 4880, drainTimeout: 30, bind: address, hosts: [HOST], admin: { bind: address } },
+        ...{ port: PORT, drainTimeout: 30, bind: address, hosts: [HOST], admin: { bind: address } },
         tls: {
           acme: {
             agreeToTerms: true,
-            directory: `https://${address}:4888/dir`,
+            directory: `https://${address}:${PORT + 8}/dir`,
             trust: authority.certificate,
-            port: 4882,
+            port: PORT + 2,
           },
         },
       };
@@ -91,10 +85,10 @@ if (!able)
       expect(up.stdout).toMatch(
         / {2}ok {4}certificate {3}for box\.test, until \d{4}-\d\d-\d\d, by Pebble.*which this machine does not trust/,
       );
-      expect(up.stdout).toContain(`The box serves at https://${HOST}:4880`);
+      expect(up.stdout).toContain(`The box serves at https://${HOST}:${PORT}`);
       const { serial } = await seen();
       expect(serial).toMatch(/^[0-9A-F]+$/);
-      expect((await seen(4881)).serial).toBe(serial);
+      expect((await seen(PORT + 1)).serial).toBe(serial);
       const again = await pulumi("preview --refresh --expect-no-changes");
       expect([again.code, again.stderr]).toEqual([0, ""]);
     },
@@ -122,7 +116,7 @@ if (!able)
       const smoke = await gpubox(project, "smoke");
       expect([smoke.code, smoke.stdout]).toEqual([0, expect.stringContaining("certificate   for box.test")]);
       const mode = "{{.HostConfig.NetworkMode}} {{.Config.User}}";
-      expect(await output("docker", ["inspect", "--format", mode, "gpubox-tls-certificates"])).toBe(
+      expect(await output("docker", ["inspect", "--format", mode, `gpubox-${STACK}-certificates`])).toBe(
         "none 0:99",
       );
       const state = await pulumi("stack export");

@@ -1,27 +1,21 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { TrajectoryLine } from "../../operations/trajectory/line";
 import { linesOf } from "../../operations/trajectory/readLines";
 import type { LogReport } from "../../operations/trajectory/reconcile";
 import { output, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
 import { cannedModel } from "../../tools/cannedModel";
+import { allocate, scratch } from "../support/allocate";
 import { complete, containersOf, exportsIn, inShell } from "../support/box";
 import { filesBelow, leaksIn } from "../support/leaks";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { inParallel, TrajectoryClients } from "../support/trajectoryClients";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "traj";
+const { stack: STACK, port: PORT } = allocate("traj");
 const STUB = `gpubox-${STACK}-stub`;
 const TOOL = "get_weather";
 /** Numeric group that may read the log; it needs no name. */
@@ -52,7 +46,7 @@ function asksTiny(path: Path, stream: boolean): object {
 
 const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, stream })));
 
-(hasDocker && hasPulumi ? describe : describe.skip)("the trajectory log of a box with two gateways", () => {
+needs("docker", "pulumi")("the trajectory log of a box with two gateways", () => {
   let project: TestProject;
   let folder: string;
   let key: string;
@@ -79,12 +73,15 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
 
   /** Waits until nothing is in the work: LiteLLM tells of some answers later than the client has them. */
   async function settled(): Promise<LogReport & { code: number }> {
-    for (;;) {
-      const report = await check();
-      const waiting = report.missing.filter(({ why }) => why.includes("about to write"));
-      if (report.open === 0 && waiting.length === 0) return report;
-      await sleep(500);
-    }
+    return until(
+      "nothing is in the work",
+      async () => {
+        const report = await check();
+        const waiting = report.missing.filter(({ why }) => why.includes("about to write"));
+        return report.open === 0 && waiting.length === 0 && report;
+      },
+      { seconds: 600, everyMs: 500 },
+    );
   }
 
   const finals = () => linesOf([logs()], {}, Number.MAX_SAFE_INTEGER);
@@ -99,7 +96,7 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
   }
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), `gpubox-${STACK}-models-`));
+    folder = scratch(`${STACK}-models`);
     chmodSync(folder, 0o755);
     const model = join(folder, "tools.gguf");
     writeFileSync(
@@ -109,9 +106,9 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
         mode: 0o644,
       },
     );
-    project = makeProject(STACK, 4900, {
+    project = makeProject(STACK, PORT, {
       gateway: {
-        ...{ port: 4900, drainTimeout: 30, replicas: 2 },
+        ...{ port: PORT, drainTimeout: 30, replicas: 2 },
         // Files are closed after each MiB, so that there are several.
         trajectories: { onLogFailure: "refuse", rotateMiB: 1, compress: "zstd", group: READERS },
       },
@@ -136,7 +133,13 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
       ...["--volume", `${join(project.dir, "test", "load", "stub.py")}:/stub.py:ro`],
       ...[recipeReference(project.dir, "gateway"), "/stub.py"],
     ]);
-    while ((await complete(project.endpoint, key, "echo")) !== "pong:0 ") await sleep(200);
+    await until(
+      "the stub answers",
+      async () => (await complete(project.endpoint, key, "echo")) === "pong:0 ",
+      {
+        seconds: 300,
+      },
+    );
   }, 15 * MINUTE);
   afterAll(() => {
     removeProject(project);
@@ -281,7 +284,7 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
         return clients.single(path, asksStub(path, stream, "chunks=10 interval=0.05 fault=none"));
       });
       const load = inParallel(WORKERS, jobs);
-      while (clients.sent.length < before + 40) await sleep(20);
+      await until("a third is sent", () => clients.sent.length >= before + 40, { seconds: 300, everyMs: 20 });
       await output("docker", ["stop", "--time", "120", first!]);
       await load;
       const report = await settled();
@@ -306,7 +309,7 @@ const kinds = PATHS.flatMap((path) => [false, true].map((stream) => ({ path, str
         return clients.daring(path, asksStub(path, stream, "chunks=10 interval=0.1 fault=none"));
       });
       const load = inParallel(WORKERS, jobs);
-      while (clients.sent.length < before + 60) await sleep(20);
+      await until("half is sent", () => clients.sent.length >= before + 60, { seconds: 300, everyMs: 20 });
       await output("docker", ["kill", "--signal", "KILL", second!]);
       await load;
       const report = await settled();

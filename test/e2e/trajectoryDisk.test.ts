@@ -1,22 +1,16 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { LogReport } from "../../operations/trajectory/reconcile";
 import { output, run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { containersOf, editStack, exportsIn, inShell } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
-const STACK = "trajdisk";
-const PORT = 4920;
+const { stack: STACK, port: PORT } = allocate("trajdisk");
 const PATHS = ["/v1/chat/completions", "/v1/messages"] as const;
 /** The disk of the log: room for thousands of requests, and soon filled. */
 const DISK_MIB = 4;
@@ -26,7 +20,7 @@ const ENOUGH = 12;
 
 type Checked = LogReport & { code: number };
 
-(hasDocker && hasPulumi ? describe : describe.skip)("a gateway whose log is on a disk that fills up", () => {
+needs("docker", "pulumi")("a gateway whose log is on a disk that fills up", () => {
   let project: TestProject;
   let logs: string;
   let key: string;
@@ -57,11 +51,14 @@ type Checked = LogReport & { code: number };
   }
 
   async function checkUntil(fits: (report: Checked) => boolean): Promise<Checked> {
-    for (;;) {
-      const report = await check();
-      if (fits(report)) return report;
-      await sleep(500);
-    }
+    return until(
+      `${fits}`,
+      async () => {
+        const report = await check();
+        return fits(report) && report;
+      },
+      { seconds: 600, everyMs: 500 },
+    );
   }
 
   const filler = () => join(logs, "filler");
@@ -202,7 +199,7 @@ type Checked = LogReport & { code: number };
       const { gateway } = before;
       const { stdout } = await run("docker", ["inspect", "--format", "{{.State.Running}}", gateway!]);
       expect(stdout.trim()).toBe("true");
-      while ((await ask(PATHS[0])).status !== 200) await sleep(500);
+      await until("it answers again", async () => (await ask(PATHS[0])).status === 200, { seconds: 300 });
     },
     10 * MINUTE,
   );

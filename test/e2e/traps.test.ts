@@ -1,24 +1,18 @@
 import { spawn } from "node:child_process";
 import { output, run } from "../../platform/process";
+import { allocate } from "../support/allocate";
 import { changed, containersOf, editStack, exportsIn, inShell } from "../support/box";
-import {
-  gpubox,
-  hasDocker,
-  hasPulumi,
-  makeProject,
-  programOf,
-  removeProject,
-  type TestProject,
-} from "../support/project";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, programOf, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
-const STACK = "traps";
+const { stack: STACK, port: PORT } = allocate("traps");
 
 type Tiny = { tiny: Record<string, unknown> };
 type Models = Record<"gpubox:models", Tiny>;
 
 /** The traps of the docker and command providers that a box has to be safe from, each shown on a real engine. */
-(hasDocker && hasPulumi ? describe : describe.skip)("traps of the providers", () => {
+needs("docker", "pulumi")("traps of the providers", () => {
   let project: TestProject;
   let exports: string[];
 
@@ -28,7 +22,7 @@ type Models = Record<"gpubox:models", Tiny>;
     editStack(project, (config) => edit((config as unknown as Models)["gpubox:models"].tiny));
 
   beforeAll(async () => {
-    project = makeProject(STACK, 4330);
+    project = makeProject(STACK, PORT);
     const up = await gpubox(project, "up", "--yes");
     expect(up.stderr).toBe("");
     exports = exportsIn(up.stdout);
@@ -102,7 +96,7 @@ type Models = Record<"gpubox:models", Tiny>;
     async () => {
       const before = await containersOf(STACK);
       editTiny((tiny) => {
-        tiny.model = "file:///srv/gpubox-traps/models/missing.gguf";
+        tiny.model = `file://${project.dataDir}/models/missing.gguf`;
         tiny.readySeconds = 15;
       });
       for (const attempt of ["first", "second"]) {

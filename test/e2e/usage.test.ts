@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
+import { allocate } from "../support/allocate";
 import { type DatabaseProject, makeDatabaseProject } from "../support/databaseProject";
+import { needs } from "../support/needs";
 import { gatewaySql } from "../support/postgres";
-import { gpubox, hasDocker, removeProject } from "../support/project";
+import { gpubox, removeProject } from "../support/project";
 
 jest.setTimeout(120_000);
 
@@ -15,9 +17,10 @@ const secrets = {
 };
 
 /** As LiteLLM writes them: keys by their hash, the master key by an alias of it, sums by day. */
-const ROWS = `INSERT INTO "LiteLLM_TeamTable" (team_id, team_alias) VALUES ('gpubox-keys-research', 'research');
+const { stack: STACK, port: PORT } = allocate("keys");
+const ROWS = `INSERT INTO "LiteLLM_TeamTable" (team_id, team_alias) VALUES ('gpubox-${STACK}-research', 'research');
 INSERT INTO "LiteLLM_VerificationToken" (token, key_alias, team_id, spend, max_budget, budget_reset_at, expires, blocked, last_active) VALUES
-  ('${digest(secrets.aliceKey)}', 'alice', 'gpubox-keys-research', 4, 10, '2099-02-01', NULL, NULL, '2026-11-01 12:00:00'),
+  ('${digest(secrets.aliceKey)}', 'alice', 'gpubox-${STACK}-research', 4, 10, '2099-02-01', NULL, NULL, '2026-11-01 12:00:00'),
   ('${digest(secrets.aliceOld)}', 'alice (previous)', NULL, 10, 10, NULL, NULL, NULL, NULL),
   ('${digest(secrets.bobKey)}', 'bob', NULL, 0, NULL, NULL, '2026-01-01', NULL, NULL),
   ('feedface', 'by hand', NULL, 0.5, NULL, NULL, NULL, true, NULL),
@@ -31,7 +34,7 @@ INSERT INTO "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_g
   ('5', NULL, '${day(5)}', 'dead', 'gpt', 'gpt', 2, 0, 10, 10, 0.125, now()),
   ('6', NULL, '${day(40)}', 'feedface', 'gpt', 'gpt', 100, 0, 1, 1, 100, now());`;
 
-(hasDocker ? describe : describe.skip)("a stack's spend and keys", () => {
+needs("docker")("a stack's spend and keys", () => {
   let project: DatabaseProject;
 
   beforeAll(async () => {
@@ -48,7 +51,7 @@ INSERT INTO "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_g
         carol: { key: { secret: "carolKey" } },
       },
     };
-    project = await makeDatabaseProject("keys", 4842, { access }, secrets);
+    project = await makeDatabaseProject(STACK, PORT, { access }, secrets);
     await gatewaySql(project.plan, ROWS);
   });
   afterAll(() => removeProject(project));

@@ -1,7 +1,5 @@
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { renderText } from "../../configs/kit/text";
 import { TRANSFORMERS } from "../../configs/models/repository";
@@ -9,8 +7,10 @@ import { type Wanted, weightsFolder, weightsStep } from "../../configs/models/we
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
+import { scratch } from "../support/allocate";
 import { type HubContainer, startHubContainer } from "../support/hubContainer";
 import { commandLines } from "../support/leaks";
+import { needs } from "../support/needs";
 
 const MINUTE = 60_000;
 const REVISION = "0123456789abcdef0123456789abcdef01234567";
@@ -20,10 +20,7 @@ const fetchScript = readFileSync(join(packageDir, "assets/weights/fetch.py"), "u
 const content = Buffer.alloc(3_000_000, Buffer.from(Array.from({ length: 250 }, (_, index) => index)));
 const sha256 = createHash("sha256").update(content).digest("hex");
 
-const hasImage = spawnSync("docker", ["image", "inspect", image]).status === 0;
-if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and the image gpubox/gateway");
-
-(hasImage ? describe : describe.skip)("the download of a model's weights", () => {
+needs("the image gpubox/gateway")("the download of a model's weights", () => {
   let modelsDir: string;
   let hub: HubContainer;
 
@@ -62,7 +59,7 @@ if (!hasImage) console.warn("SKIPPED: the download of weights needs Docker and t
   const requests = (repo: string) => hub.requests(repo);
 
   beforeAll(async () => {
-    modelsDir = mkdtempSync(join(tmpdir(), "gpubox-weights-"));
+    modelsDir = scratch("weights");
     hub = await startHubContainer(image);
   }, MINUTE);
   afterAll(async () => {

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { openSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { output, run } from "../../platform/process";
+import { pause } from "../support/wait";
 import { type LoadBox, mustSucceed, setModel } from "./box";
 import type { Load } from "./client";
 import { goodChange, type Outcome, oneGeneration, type Scene } from "./scene";
@@ -19,7 +19,7 @@ export const blows: Record<string, Scene> = {
     bar: "zero",
     run: async (box) => {
       await output("docker", ["restart", `gpubox-${box.project.stack}-cache`]);
-      await sleep(15_000);
+      await pause(15_000, "clients go on while Redis comes back");
       return {};
     },
   },
@@ -73,7 +73,7 @@ async function killGateway(box: LoadBox, load: Load, container: string): Promise
   const served = await box.secondsUntil(async () => (await box.models()).includes("echo"));
   await box.secondsUntil(async () => isHealthy(container), 120);
   const back = Math.round((performance.now() - start) / 1000);
-  await sleep(3000);
+  await pause(3000, "requests after the return count as well");
   return { served, note: `${inFlight} were in flight; healthy again after ${back} s` };
 }
 
@@ -117,7 +117,7 @@ async function secondChange(box: LoadBox): Promise<Outcome> {
   box.edit(harmlessEdit);
   const first = box.background(box.pulumiUp);
   await box.secondsUntil(() => box.serving() !== before);
-  await sleep(1000);
+  await pause(1000, "the first change is in the middle of its drain");
   const early = await box.change(
     (config) => setModel(config, "second", box.stubModel("second")),
     box.command("up"),

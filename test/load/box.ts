@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { output, type RunResult, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
+import { scratch } from "../support/allocate";
 import { editStack, exportsIn } from "../support/box";
 import { gpubox, makeProject, placeProject, removeProject, type TestProject } from "../support/project";
+import { until } from "../support/wait";
 import { Load, type LoadOptions } from "./client";
 
 /** The stack's config as an editor sees it. */
@@ -142,7 +142,7 @@ export class LoadBox {
 
   /** Copies every container's log to a folder of its own and returns its path. */
   async keepLogs(name: string): Promise<string> {
-    const folder = mkdtempSync(join(tmpdir(), `gpubox-load-${name}-`));
+    const folder = scratch(`load-${name}`);
     const list = [
       "ps",
       "-a",
@@ -182,7 +182,10 @@ export class LoadBox {
       over = true;
     });
     const seen = async (pattern: RegExp) => {
-      while (!pattern.test(text) && !over) await sleep(20);
+      await until(`${pattern} in its output, or its end`, () => pattern.test(text) || over, {
+        seconds: COMMAND_TIMEOUT_MS / 1000,
+        everyMs: 20,
+      });
       return pattern.test(text);
     };
     const kill = (signal: "SIGINT" | "SIGKILL") => !over && process.kill(-child.pid!, signal);
@@ -227,10 +230,7 @@ export class LoadBox {
   async secondsUntil(holds: () => Promise<boolean> | boolean, limit = 90): Promise<number> {
     const start = performance.now();
     const seconds = () => (performance.now() - start) / 1000;
-    while (!(await holds())) {
-      if (seconds() > limit) throw new Error(`it did not happen within ${limit} s`);
-      await sleep(100);
-    }
+    await until("the box gets there", holds, { seconds: limit });
     return seconds();
   }
 

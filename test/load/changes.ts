@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Resolved } from "../../configs/kit/resolved";
 import { output } from "../../platform/process";
 import { resolvedPath } from "../../platform/stack/resolved";
+import { pause } from "../support/wait";
 import { type LoadBox, mustSucceed, setModel } from "./box";
 import { badChange, goodChange, oneGeneration, type Scene } from "./scene";
 
@@ -202,7 +202,7 @@ async function rotateKey(box: LoadBox) {
   await box.setSecret("previousMasterKey", old);
   await box.setSecret("masterKey", fresh);
   const outcome = await goodChange(box, () => {});
-  await sleep(3000);
+  await pause(3000, "clients with the old key go on after the change");
   const withOld = await box.models();
   box.key = fresh;
   const withNew = await box.models();

@@ -1,5 +1,5 @@
 import http from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
+import { pause } from "../support/wait";
 import { exchange, type Kind, type Protocol, type Question, type Target, type Verdict } from "./exchange";
 
 export interface LoadOptions {
@@ -78,7 +78,7 @@ export class Load {
     for (let index = 0; index < shorts; index++) this.clients.push(this.askShort(protocolOf(index), index));
     for (let index = 0; index < streams; index++)
       this.clients.push(this.holdStream(protocolOf(index), index));
-    await sleep(3000);
+    await pause(3000, "each stream has begun, and some have ended");
     return this;
   }
 
@@ -123,13 +123,13 @@ export class Load {
       const streamed = (turn + (index >> 1)) % 2 === 0;
       const verdict = await this.ask({ protocol, model, streamed, chunks: 4, interval: 0, expected });
       this.latencies.push(verdict.totalMs);
-      await sleep(pauseMs);
+      await pause(pauseMs, "a client between two requests");
     }
   }
 
   private async holdStream(protocol: Protocol, index: number): Promise<void> {
     const { model, streams, streamSeconds, expected } = this.settings;
-    await sleep(index * 50);
+    await pause(index * 50, "streams do not begin all at once");
     // The first ones are of different lengths, so that their ends spread over the whole time.
     const spread = (Math.min(30, streamSeconds) * index) / streams;
     for (let turn = 0; !this.over; turn++) {
@@ -143,7 +143,7 @@ export class Load {
         interval: CHUNK_SECONDS,
         expected,
       });
-      if (kind !== "ok") await sleep(250);
+      if (kind !== "ok") await pause(250, "a client that failed does not ask again at once");
     }
   }
 

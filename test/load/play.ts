@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { pause } from "../support/wait";
 import { blows } from "./blows";
 import type { LoadBox } from "./box";
 import { changes } from "./changes";
@@ -30,7 +30,7 @@ export async function play(box: LoadBox, name: string): Promise<Row> {
     const load = await box.load({ maxSeconds: 1800, ...scene.clients });
     try {
       outcome = await scene.run(box, load);
-      await sleep(2000);
+      await pause(2000, "what the change broke shows in the requests after it");
     } finally {
       tally = await load.stop();
     }

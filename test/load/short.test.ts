@@ -1,23 +1,23 @@
 import http from "node:http";
 import { output } from "../../platform/process";
-import { hasDocker, hasPulumi } from "../support/project";
+import { allocate } from "../support/allocate";
+import { needs } from "../support/needs";
 import { LoadBox, setModel } from "./box";
 import type { Load } from "./client";
 import { exchange, type Protocol, type Question } from "./exchange";
 import { goodChange } from "./scene";
 
 const MINUTE = 60_000;
+const { stack: STACK, port: PORT } = allocate("load");
 const PROTOCOLS: Protocol[] = ["openai", "anthropic"];
 
-if (!hasDocker || !hasPulumi) console.warn("SKIPPED: a box under load needs a Docker engine and Pulumi");
-
 /** A short version of `npm run load`, which plays every scene. */
-(hasDocker && hasPulumi ? describe : describe.skip)("a box that changes under load", () => {
+needs("docker", "pulumi")("a box that changes under load", () => {
   let box: LoadBox;
   let load: Load | undefined;
 
   beforeAll(async () => {
-    box = await LoadBox.open("load9", 4490);
+    box = await LoadBox.open(STACK, PORT);
   }, 20 * MINUTE);
   afterEach(() => load?.stop());
   afterAll(() => box.close());

@@ -83,7 +83,7 @@ class Connection:
     async def stream(self, path, model, said, interval):
         self.writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         for word in said:
-            await asyncio.sleep(interval)
+            await asyncio.sleep(interval)  # pause: a model that thinks
             await self.event(json.dumps(answer(path, model, word, None, "delta")))
 
     async def end(self, path, model):
@@ -102,7 +102,7 @@ class Connection:
             raise Cut
         if body.get("stream"):
             return await self.end(path, model)
-        await asyncio.sleep(interval * chunks)
+        await asyncio.sleep(interval * chunks)  # pause: a model that thinks
         await self.reply(200, answer(path, model, "".join(said), "stop"))
 
     async def serve(self):

@@ -18,7 +18,7 @@ def chunks(*texts):
 
 def test_a_stream_is_put_together_and_its_first_token_timed(box):
     async def wait(scope):
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # pause: the time that is measured
 
     app = App(stream(b": ping\n\n", *chunks("po", "ng"), *data(b"[DONE]")), wait, box.succeed)
     client = box.run(Client(body=b'{"model":"m","stream":true}'), app)

@@ -110,7 +110,7 @@ def test_a_log_is_written_again_without_a_request_that_tries(small_disk, open_st
     assert store.held == 1
     (small_disk / "filler").unlink()
     while store.held:
-        time.sleep(0.01)
+        time.sleep(0.01)  # pause: between two looks
     assert [one["id"] for one in lines_of(small_disk)] == ["r1"]
 
 
@@ -128,7 +128,7 @@ PROCESS = textwrap.dedent(
     fill(disk)
     store.write("r1", line(1))
     print("full", flush=True)
-    time.sleep(60)
+    time.sleep(60)  # pause: until it is killed
     """
 )
 
@@ -194,7 +194,7 @@ def test_what_is_written_reaches_the_disk_soon(open_store, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(fd))
     store.write("r1", line(1))
     while not synced:
-        time.sleep(0.01)
+        time.sleep(0.01)  # pause: between two looks
 
 
 def test_a_gap_shows_in_the_metrics(open_store):

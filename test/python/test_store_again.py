@@ -22,7 +22,7 @@ def wait_for(state):
     until = time.monotonic() + 20
     while not state():
         assert time.monotonic() < until
-        time.sleep(0.01)
+        time.sleep(0.01)  # pause: between two looks
 
 
 @pytest.mark.parametrize("mode", ["refuse", "continue"])

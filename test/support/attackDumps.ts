@@ -28,13 +28,18 @@ export async function dumpBait(at: DatabaseAt, path: string, ...options: string[
 }
 
 /** A dump as a backup from before signatures: whoever can write a folder can make one. */
-export async function unsignedBackup(folder: string, dump: Buffer, saltFingerprint: string): Promise<string> {
+export async function unsignedBackup(
+  folder: string,
+  stack: string,
+  dump: Buffer,
+  saltFingerprint: string,
+): Promise<string> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
   const path = join(folder, DUMP);
   writeFileSync(path, dump);
   const manifest = {
-    ...{ stack: "baka", madeAt: new Date().toISOString(), reason: "an attack", saltFingerprint },
+    ...{ stack, madeAt: new Date().toISOString(), reason: "an attack", saltFingerprint },
     ...{ postgres: "17", tables: {}, ...(await factsOf(path)) },
   };
   writeFileSync(join(folder, MANIFEST), JSON.stringify(manifest));

@@ -169,7 +169,7 @@ def answer(connection, record):
     path = record["path"].split("?")[0]
     said = last_text(record)
     if found := re.search(r"do:sleep=([\d.]+)", said):
-        time.sleep(float(found[1]))
+        time.sleep(float(found[1]))  # pause: the request asks for it
     if found := re.search(r"do:redirect=(\d+),(\S+)", said):
         more = f"Location: {found[2]}\r\nContent-Length: 0\r\nConnection: close\r\n"
         return connection.sendall(head_of(found[1], "text/html", more))

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { scratch } from "./allocate";
 
 /** True where certificates can be made. */
 export const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
@@ -45,7 +45,7 @@ export function makeCertificate({ names, days = 30, by }: Wish): Pair {
 }
 
 function sign(args: string[], by?: Pair): Pair {
-  const dir = mkdtempSync(join(tmpdir(), "gpubox-certificate-"));
+  const dir = scratch("certificate");
   const at = (file: string) => join(dir, file);
   try {
     if (by) {

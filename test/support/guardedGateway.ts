@@ -1,12 +1,13 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { renderText } from "../../configs/kit/text";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
+import { allocate, scratch } from "./allocate";
 import { testPlan, testSecrets } from "./stacks";
+import { until } from "./wait";
 
 /** What came to the server behind a gateway, or to where it sends elsewhere. */
 export interface Seen {
@@ -53,8 +54,8 @@ export const PROVIDERS = [
 
 /** A real LiteLLM with the files of a planned gateway, and a server behind it; without edge, valves, database and Redis. */
 export class GuardedGateway {
-  private readonly name = `gpubox-test-guard-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
-  private readonly directory = mkdtempSync(join(tmpdir(), "gpubox-guard-"));
+  private readonly name = `gpubox-${allocate("guard").stack}`;
+  private readonly directory = scratch("guard");
   private gateway = "";
   private upstream = "";
 
@@ -86,11 +87,10 @@ export class GuardedGateway {
     ]);
     this.upstream = await this.address("upstream", 8000);
     this.gateway = await this.address("gateway", 4000);
-    const until = Date.now() + 150_000;
-    while (!(await answers(`${this.gateway}/health/liveliness`))) {
-      if (Date.now() > until) throw new Error(await output("docker", ["logs", `${this.name}-gateway`]));
-      await new Promise((resolve) => setTimeout(resolve, 300));
-    }
+    const alive = () => answers(`${this.gateway}/health/liveliness`);
+    await until("the gateway answers", alive, { seconds: 150, everyMs: 300 }).catch(async () => {
+      throw new Error(await output("docker", ["logs", `${this.name}-gateway`]));
+    });
     return this;
   }
 

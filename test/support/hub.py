@@ -87,7 +87,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
         for begin in range(0, len(body), MEGABYTE // 10):
             self.wfile.write(body[begin : begin + MEGABYTE // 10])
             if "slow" in ways:
-                time.sleep(0.1)
+                time.sleep(0.1)  # pause: a slow line
 
     def answer(self, status, body, **headers):
         self.send_response(status)

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { output, run } from "../../platform/process";
+import { until } from "./wait";
 
 /** A hub in a container, which other containers reach too. What it has and how it behaves: hub.py. */
 export interface HubContainer {
@@ -28,20 +28,15 @@ export async function startHubContainer(image: string, content?: string): Promis
   const remove = async () => {
     await run("docker", ["rm", "--force", id]);
   };
-  for (
-    let tries = 0;
-    !(await ask("/requests").then(
+  const answers = () =>
+    ask("/requests").then(
       () => true,
       () => false,
-    ));
-    tries += 1
-  ) {
-    if (tries === 300) {
-      await remove();
-      throw new Error("the hub does not answer");
-    }
-    await sleep(100);
-  }
+    );
+  await until("the hub answers", answers).catch(async (error) => {
+    await remove();
+    throw error;
+  });
   return {
     endpoint,
     requests: async (repo) =>

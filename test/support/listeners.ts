@@ -1,14 +1,15 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { renderText } from "../../configs/kit/text";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig } from "../../configs/plan/haproxy/edge";
 import { edgeKeys } from "../../configs/plan/haproxy/edgeKeys";
 import { JOB_EDGE_ASSETS, jobEdgeConfig, jobEdgeKeys } from "../../configs/plan/haproxy/jobEdge";
 import { directKeys, VALVE_ASSETS, valveConfig } from "../../configs/plan/haproxy/valve";
+import { scratch } from "./allocate";
 import { makeCertificate } from "./certificates";
+import { until } from "./wait";
 
 export const KEY = "sk-listeners-0123456789";
 const SECRETS = { masterKey: KEY, previousMasterKey: "sk-previous-0123456789", saltKey: "sk-salt", key: KEY };
@@ -208,7 +209,7 @@ export class Listeners {
     files: Record<string, string>,
     ports: Partial<Record<Listener, number>>,
   ): Promise<void> {
-    const dir = mkdtempSync(join(tmpdir(), "gpubox-listeners-"));
+    const dir = scratch("listeners");
     this.dirs.push(dir);
     for (const [name, asset] of Object.entries(assets))
       cpSync(join(__dirname, "../../assets", asset), join(dir, name));
@@ -235,13 +236,8 @@ export class Listeners {
   }
 
   private async ready(): Promise<void> {
-    const deadline = Date.now() + 15_000;
-    for (const [name, port] of Object.entries(this.ports)) {
-      while (!(await isOpen(port))) {
-        if (Date.now() > deadline) throw new Error(`${name} does not listen`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    }
+    for (const [name, port] of Object.entries(this.ports))
+      await until(`${name} listens`, () => isOpen(port), { seconds: 15, everyMs: 50 });
   }
 }
 

@@ -1,20 +1,19 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir, userInfo } from "node:os";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { packageDir } from "../../platform/project";
+import { scratch } from "./allocate";
+import { until } from "./wait";
 
-const SSHD = "/usr/sbin/sshd";
-
-/** Why this machine can start no sshd of its own; undefined where it can. */
-export const noSshd = existsSync(SSHD) ? undefined : `no ${SSHD} here`;
+export const SSHD = "/usr/sbin/sshd";
 
 /** An sshd of this machine's, on a port of loopback, that lets the present user in with a key of its own. */
 export class LocalSshd {
   /** A project folder that connections are made from. */
-  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-sshd-"));
+  readonly dir = scratch("sshd");
   private daemon?: ChildProcess;
 
   constructor(
@@ -53,13 +52,13 @@ export class LocalSshd {
     this.daemon = spawn(SSHD, ["-D", "-f", "/dev/null", "-p", String(this.port), ...flags(all)], {
       stdio: "ignore",
     });
-    while (!(await this.listens())) await new Promise((resolve) => setTimeout(resolve, 50));
+    await until("sshd listens", () => this.listens(), { everyMs: 50 });
   }
 
   async stop(): Promise<void> {
     this.signal("KILL");
     this.daemon?.kill("SIGKILL");
-    while (await this.listens()) await new Promise((resolve) => setTimeout(resolve, 50));
+    await until("sshd is gone", async () => !(await this.listens()), { everyMs: 50 });
   }
 
   /** Sends a signal to every session; sshd goes on listening. */

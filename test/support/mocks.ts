@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { pause } from "./wait";
 
 /** A resource as the program registered it, with the options that mocks alone do not show. */
 export interface Registered {
@@ -109,7 +110,7 @@ export async function registered(program: () => unknown, isPreview = false): Pro
   // A resource registers when all that it waits for has: the program is done when nothing came for a while.
   for (let before = -1; before !== found.length; ) {
     before = found.length;
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await pause(300, "no event tells that a program registers nothing more");
   }
   return found;
 }

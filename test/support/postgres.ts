@@ -2,6 +2,7 @@ import { directoryInput, makeWritable, writeDirectory } from "../../configs/kit/
 import type { SecretValues } from "../../configs/kit/text";
 import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
 import { output, run } from "../../platform/process";
+import { until } from "./wait";
 
 /** Brings the networks and Postgres of a plan up, as the box has them, and nothing else of the box. */
 export async function startPostgres(plan: BoxPlan, secrets: SecretValues): Promise<void> {
@@ -24,12 +25,11 @@ export async function startPostgres(plan: BoxPlan, secrets: SecretValues): Promi
     ...container.command,
   ]);
   const ready = container.health.test[1]!;
-  for (let tries = 0; tries < 240; tries++) {
-    const asked = await run("docker", ["exec", `${plan.prefix}-database`, "sh", "-c", ready]);
-    if (asked.code === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-  throw new Error((await run("docker", ["logs", `${plan.prefix}-database`])).stderr);
+  const ask = () => run("docker", ["exec", `${plan.prefix}-database`, "sh", "-c", ready]);
+  const answers = async () => (await ask()).code === 0;
+  await until("Postgres is ready", answers, { seconds: 60, everyMs: 250 }).catch(async () => {
+    throw new Error((await run("docker", ["logs", `${plan.prefix}-database`])).stderr);
+  });
 }
 
 /** The directories and files of a service, on the host. */

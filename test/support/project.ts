@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { bundleIfStale } from "../../tools/bundle.cjs";
+import { scratch } from "./allocate";
+import { removeFolder, removeFromEngine } from "./leftovers";
 
 /** A copy of this project as a fresh clone has it, with a stack of its own. */
 export interface TestProject {
@@ -17,12 +18,6 @@ export interface TestProject {
   /** Environment of every command: no engine of the caller's shell leaks in. */
   env: Record<string, string | undefined>;
 }
-
-/** True where a Docker engine answers. */
-export const hasDocker = spawnSync("docker", ["version"]).status === 0;
-
-/** True where a Pulumi CLI is on PATH. */
-export const hasPulumi = spawnSync("pulumi", ["version"]).status === 0;
 
 /** What a test's project is made of. */
 export interface Parts {
@@ -73,7 +68,7 @@ export function makeProject(
   parts: Parts = {},
   place: (dir: string, parts: Parts) => void = placeProject,
 ): TestProject {
-  const dir = mkdtempSync(join(tmpdir(), `gpubox-${stack}-`));
+  const dir = scratch(stack);
   place(dir, parts);
   const project = {
     dir,
@@ -128,14 +123,6 @@ export function removeProject(project: TestProject): void {
 
 /** The same without the copy. */
 export function removeBox({ stack, dataDir }: Pick<TestProject, "stack" | "dataDir">): void {
-  const label = `label=gpubox.stack=${stack}`;
-  const list = (args: string[]) =>
-    spawnSync("docker", args).stdout?.toString().split("\n").filter(Boolean) ?? [];
-  const containers = list(["ps", "-aq", "--filter", label]);
-  if (containers.length > 0) spawnSync("docker", ["rm", "-f", ...containers]);
-  for (const network of list(["network", "ls", "-q", "--filter", label]))
-    spawnSync("docker", ["network", "rm", network]);
-  for (const volume of list(["volume", "ls", "-q", "--filter", `name=^gpubox-${stack}-`]))
-    spawnSync("docker", ["volume", "rm", "-f", volume]);
-  rmSync(dataDir, { recursive: true, force: true });
+  removeFromEngine(stack);
+  removeFolder(dataDir);
 }

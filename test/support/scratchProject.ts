@@ -1,22 +1,23 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensureStackConfig, packageDir } from "../../platform/project";
 import { type PulumiEngine, pulumiOutput, selectStack } from "../../platform/pulumi/engine";
-import { versionAtLeast } from "../../platform/versions";
+import { allocate, scratch } from "./allocate";
+import { needs } from "./needs";
 
 const found = spawnSync("pulumi", ["version"], { encoding: "utf8" });
-const hasPulumi = found.status === 0 && versionAtLeast(found.stdout, "3.244.0");
-if (!hasPulumi) console.warn("SKIPPED: no pulumi 3.244 or newer on PATH");
+
+/** Stack of every project of a test file. */
+export const { stack: SCRATCH } = allocate("scratch");
 
 /** A `describe` of tests that need the real engine. */
-export const withPulumi = hasPulumi ? describe : describe.skip;
+export const withPulumi = needs("pulumi");
 
 /** A Pulumi project of its own in a temporary folder, with a file backend and one stack that is not selected yet. */
 export class ScratchProject {
-  readonly stack = "scratch";
-  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-scratch-"));
+  readonly stack = SCRATCH;
+  readonly dir = scratch("scratch");
   readonly engine: PulumiEngine = { program: "pulumi", version: found.stdout.trim(), projectDir: this.dir };
   /** What was said to the person at the terminal. */
   readonly lines: string[] = [];

@@ -1,25 +1,17 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { aptMirrors } from "../../operations/images/aptMirrors";
 import { packageDir } from "../../platform/project";
+import { SECOND_HOSTS, scratch } from "./allocate";
 
-/** Where bases and hosts lie. Not below /tmp, which may be a tmpfs that carries no overlay. */
-const FOLDER = "/var/tmp/gpubox-second-host";
-const BASE = join(FOLDER, "bookworm");
+/** Bases and hosts do not lie below /tmp, which may be a tmpfs that carries no overlay. */
+const BASE = join(SECOND_HOSTS, "bookworm");
 const PACKAGES = ["openssh-server", "sudo", "iproute2", "ca-certificates", "procps"];
 
-const tools = ["debootstrap", "ip", "iptables", "unshare", "nsenter", "ssh"];
-const missing = tools.filter((tool) => spawnSync("sh", ["-c", `command -v ${tool}`]).status !== 0);
-
-/** Why this machine can make no second host; undefined where it can. */
-export const noSecondHost =
-  process.getuid?.() !== 0
-    ? "only root makes namespaces"
-    : missing.length > 0
-      ? `no ${missing.join(", ")} here`
-      : undefined;
+/** What this machine needs to make a second host. */
+export const SECOND_HOST = ["root", "debootstrap", "ip", "iptables", "unshare", "nsenter", "ssh"];
 
 /**
  * A bare Debian behind SSH on this machine: a root file system, processes, and a network of its own, made of namespaces, with
@@ -39,8 +31,8 @@ export class SecondHost {
     readonly name: string,
     private readonly net: number,
   ) {
-    mkdirSync(FOLDER, { recursive: true });
-    this.folder = mkdtempSync(join(FOLDER, `${name}-`));
+    mkdirSync(SECOND_HOSTS, { recursive: true });
+    this.folder = scratch(name, SECOND_HOSTS);
     this.namespace = `gpubox-${name}`;
     this.address = `10.231.${net}.2`;
     this.key = join(this.folder, "key");
@@ -194,8 +186,10 @@ function makeBase(): void {
   if (existsSync(BASE)) return;
   const fresh = `${BASE}.${process.pid}`;
   const { main } = aptMirrors("/etc");
-  must("debootstrap", ["--variant=minbase", `--include=${PACKAGES}`, "bookworm", fresh, main]);
-  must("mv", ["-T", fresh, BASE]);
+  const make = ["debootstrap", "--variant=minbase", `--include=${PACKAGES}`, "bookworm", fresh, main];
+  // Two suites may want the first base of a machine at once: the second one waits and finds it.
+  const once = '[ -e "$1" ] && exit; base=$1 fresh=$2; shift 2; "$@" && mv -T "$fresh" "$base"';
+  must("flock", [`${BASE}.lock`, "sh", "-c", once, "_", BASE, fresh, ...make]);
 }
 
 function must(program: string, args: string[]): void {

@@ -62,7 +62,7 @@ class Stub(BaseHTTPRequestHandler):
         texts = re.findall(r'"(?:content|prompt|input|query|text)": "([^"]*)"', json.dumps(request))
         text = texts[-1] if texts else ""
         if found := re.search(r"sleep ([\d.]+)", text):
-            time.sleep(float(found[1]))
+            time.sleep(float(found[1]))  # pause: the request asks for it
         found = re.search(r"status (\d+)", text)
         if found and ("only " not in text or f"only {name}:" in text):
             return self.reply(int(found[1]), {"error": {"message": f"{name} was told so", "code": int(found[1])}})

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { output } from "../../platform/process";
 import type { TestProject } from "./project";
+import { until } from "./wait";
 
 /** What a server of stub.py was asked. */
 export interface Seen {
@@ -45,11 +46,13 @@ export async function startStub({ stack, dir }: TestProject, gateway: string): P
     ...["--volume", `${join(dir, "test", "support", "stub.py")}:/stub.py:ro`, image, "/stub.py"],
   ]);
   const url = `http://${await output("docker", ["port", name, "8000/tcp"])}`;
-  for (;;) {
-    const up = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
-    if (up?.ok) break;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  const asked = () => fetch(url, { signal: AbortSignal.timeout(5_000) });
+  await until(`${name} answers`, () =>
+    asked().then(
+      ({ ok }) => ok,
+      () => false,
+    ),
+  );
   return {
     seen: async () => (await (await fetch(url)).json()) as Record<string, Seen>,
     forget: async () => void (await fetch(url, { method: "DELETE" })),

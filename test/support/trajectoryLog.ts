@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from "node:crypto";
-import { appendFileSync, mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkLogs } from "../../operations/trajectory/check";
 import type { TrajectoryLine } from "../../operations/trajectory/line";
 import type { LogReport } from "../../operations/trajectory/reconcile";
+import { scratch } from "./allocate";
 
 export const AT = "2026-01-01T00:00:00.000000Z";
 export const LATER = "2026-01-01T00:00:01.000000Z";
@@ -29,7 +29,7 @@ export function lineText(id: string, body: string, values: Partial<TrajectoryLin
 }
 
 export class Log {
-  readonly folder = mkdtempSync(join(tmpdir(), "gpubox-check-"));
+  readonly folder = scratch("check");
 
   constructor(readonly name = "log") {
     this.count({ kind: "start", schema: 1, process: "p1", at: AT, job: null, generation: null, host: "h" });

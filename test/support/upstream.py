@@ -94,8 +94,7 @@ class Server(BaseHTTPRequestHandler):
             kind = f"event: {event['type']}\n" if named else ""
             self.wfile.write(f"{kind}data: {json.dumps(event)}\n\n".encode())
             self.wfile.flush()
-            # Each in a packet of its own.
-            time.sleep(0.01)
+            time.sleep(0.01)  # pause: each in a packet of its own
 
     def log_message(self, *_):
         pass

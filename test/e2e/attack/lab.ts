@@ -2,24 +2,25 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { modelPort } from "../../../configs/stack/instances";
 import { output, type RunResult } from "../../../platform/process";
+import { allocate } from "../../support/allocate";
 import { containersOf, editStack } from "../../support/box";
 import { makeCertificate, type Pair } from "../../support/certificates";
 import { commandLines } from "../../support/leaks";
-import { gpubox, hasPulumi, makeProject, removeProject, type TestProject } from "../../support/project";
+import { has } from "../../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject } from "../../support/project";
 import { type Exchange, exchange, type Patience, type RawAnswer, type Wire } from "../../support/rawHttp";
 import { CANARY, CANARY_PORTS, type Kept, PROVIDERS, startServer } from "./servers";
 
-export const STACK = "attack";
+export const { stack: STACK, port: PORT } = allocate("attack");
 const BODY_MIB = 2;
 /** The stack's limit on a body, in bytes. */
 export const BODY_LIMIT = BODY_MIB * 1024 ** 2;
 /** The stack's limit on parallel requests. */
 export const MOST_AT_ONCE = 100;
-const PORT = 4950;
-const DIRECT_PORT = 4955;
-const JOB_PORT = 4956;
+const DIRECT_PORT = PORT + 5;
+const JOB_PORT = PORT + 6;
 /** Pulumi where it is installed, because what it keeps may leak too; otherwise Compose. */
-const ENGINE = hasPulumi ? [] : ["--engine", "compose"];
+const ENGINE = has("pulumi") ? [] : ["--engine", "compose"];
 export const HOST = "box.test";
 
 /** Secrets that are easy to find wherever they leak. */

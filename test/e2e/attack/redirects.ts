@@ -1,5 +1,5 @@
 import { bodyFor, complaints, each, notRefused } from "./answers";
-import { type AttackBox, type Name, testOn } from "./lab";
+import { type AttackBox, type Name, STACK, testOn } from "./lab";
 import { CANARY } from "./servers";
 
 const STATUSES = [301, 302, 303, 307, 308];
@@ -16,7 +16,7 @@ export function backendAttacks(box: () => AttackBox, on: Name[]): void {
       const to = box().listener(name);
       const places = [
         ...[`http://${CANARY}:8000/stolen`, `//${CANARY}:8000/stolen`, `https://${CANARY}/stolen`],
-        ...[`http://gpubox-attack-upstream:8000/v1/chat/completions`, "/v1/chat/completions"],
+        ...[`http://gpubox-${STACK}-upstream:8000/v1/chat/completions`, "/v1/chat/completions"],
       ];
       const attempts = STATUSES.flatMap((status) =>
         places.flatMap((place) => [

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { output } from "../../../platform/process";
 import { recipeReference } from "../../../platform/stack/recipes";
 import type { TestProject } from "../../support/project";
+import { until } from "../../support/wait";
 
 /** The host that no request may reach. Providers' names resolve to it too, so that no attack leaves this machine. */
 export const CANARY = "canary.test";
@@ -54,9 +54,15 @@ export async function startServer(
     ...[recipeReference(dir, "gateway"), "/server.py", role, ...ports],
   ]);
   const url = `http://${await output("docker", ["port", name, "9000/tcp"])}`;
-  for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(100)) {
-    const up = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
-    if (up?.ok) return url;
-  }
-  throw new Error(`${name} does not listen`);
+  const asked = () => fetch(url, { signal: AbortSignal.timeout(5_000) });
+  await until(
+    `${name} listens`,
+    () =>
+      asked().then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    { seconds: 20 },
+  );
+  return url;
 }

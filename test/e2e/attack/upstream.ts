@@ -1,4 +1,4 @@
-import { type AttackBox, planted } from "./lab";
+import { type AttackBox, planted, STACK } from "./lab";
 import { CANARY, type Kept } from "./servers";
 
 const KNOWN_PATH =
@@ -13,7 +13,7 @@ export function strange({ path, headers, body, method }: Kept): string[] {
   );
   return [
     ...(authorization === `Bearer ${planted.farKey}` ? [] : [`${what}: authorization ${authorization}`]),
-    ...(host === "gpubox-attack-upstream:8000" ? [] : [`${what}: host ${host}`]),
+    ...(host === `gpubox-${STACK}-upstream:8000` ? [] : [`${what}: host ${host}`]),
     ...(KNOWN_PATH.test(path) ? [] : [what]),
     ...(JSON.stringify(others).includes(CANARY) || "x-attack" in headers || "x-stolen" in headers
       ? [`${what}: ${JSON.stringify(others)}`]

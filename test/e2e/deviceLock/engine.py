@@ -31,7 +31,7 @@ class Health(http.server.BaseHTTPRequestHandler):
 
 signal.signal(signal.SIGTERM, end)
 say("loading")
-time.sleep(seconds)
+time.sleep(seconds)  # pause: an engine that loads
 server = http.server.HTTPServer(("127.0.0.1", 8000), Health)
 say("loaded")
 server.serve_forever()

@@ -1,23 +1,17 @@
-import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LockedEngine, planDeviceLockFiles, takingTurns } from "../../../configs/plan/deviceLock";
 import { output, run } from "../../../platform/process";
 import { packageDir } from "../../../platform/project";
 import { recipeReference } from "../../../platform/stack/recipes";
+import { allocate, scratch } from "../../support/allocate";
+import { needs } from "../../support/needs";
+import { until } from "../../support/wait";
 
 /** An image with sh, python3 and llama-server. */
 export const engineImage = recipeReference(packageDir, "llamacpp");
 
-/** `describe`, or a loud skip where the image is not there. */
-export const describeLocks: jest.Describe =
-  spawnSync("docker", ["image", "inspect", engineImage]).status === 0 ? describe : skipped();
-
-function skipped(): jest.Describe {
-  console.warn("SKIPPED: the device lock needs Docker and the image gpubox/llamacpp (gpubox images build)");
-  return describe.skip;
-}
+export const describeLocks = needs("the image gpubox/llamacpp");
 
 export interface LabEngine {
   devices: string[];
@@ -47,12 +41,12 @@ export interface Event {
 
 /** Backends on one set of device locks, hardened as real ones. */
 export class LockLab {
-  readonly prefix = `gpubox-lock-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+  readonly prefix = `gpubox-${allocate("lock").stack}`;
   dir = "";
   private containers = new Set<string>();
 
   async open(devices: string[]): Promise<void> {
-    this.dir = mkdtempSync(join(tmpdir(), "gpubox-lock-"));
+    this.dir = scratch("lock");
     chmodSync(this.dir, 0o755);
     mkdirSync(join(this.dir, "backend"));
     const { assets = {} } = this.plan({ devices });
@@ -153,11 +147,7 @@ export class LockLab {
   }
 }
 
-/** Waits until `check` is true, at most 40 seconds. */
+/** Waits until `check` is true. */
 export async function eventually(check: () => Promise<boolean>, what: string): Promise<void> {
-  const deadline = Date.now() + 40_000;
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error(`not within 40 seconds: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  await until(what, check, { seconds: 40 });
 }

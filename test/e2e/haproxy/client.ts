@@ -1,7 +1,8 @@
 import http from "node:http";
 import https from "node:https";
 import { connect } from "node:net";
-import { MASTER_KEY, sleep } from "./lab";
+import { pause } from "../../support/wait";
+import { MASTER_KEY } from "./lab";
 
 export interface Answer {
   status: number;
@@ -127,7 +128,7 @@ export async function shortRequests(
         tally.failed.push(`${id}: ${error}`);
       }
       tally.longest = Math.max(tally.longest, performance.now() - start);
-      await sleep(5);
+      await pause(5, "a client between two requests");
     }
     agent.destroy();
   };

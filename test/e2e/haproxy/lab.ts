@@ -1,7 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { chmodSync, cpSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { renderText, type SecretValues } from "../../../configs/kit/text";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig } from "../../../configs/plan/haproxy/edge";
@@ -15,6 +13,9 @@ import {
 } from "../../../configs/plan/haproxy/valve";
 import { output, type RunResult, run } from "../../../platform/process";
 import { recipeReference } from "../../../platform/stack/recipes";
+import { allocate, scratch } from "../../support/allocate";
+import { missing, orSkip } from "../../support/needs";
+import { until } from "../../support/wait";
 
 const ROOT = join(__dirname, "../../..");
 
@@ -23,15 +24,9 @@ export const edgeImage = process.env.GPUBOX_TEST_EDGE_IMAGE ?? builtImage("edge"
 /** Any image with python3. */
 export const stubImage = builtImage("gateway");
 
-/** `describe`, or a loud skip where the images are not there. */
-export const describeLab: jest.Describe = edgeImage && stubImage ? describe : skipped();
-
-function skipped(): jest.Describe {
-  console.warn(
-    "SKIPPED: HAProxy in containers needs Docker and the images gpubox/edge and gpubox/gateway (gpubox images)",
-  );
-  return describe.skip;
-}
+/** What is missing of the images. */
+const wants = [...(edgeImage ? [] : ["the image gpubox/edge"]), ...missing("the image gpubox/gateway")];
+export const describeLab: jest.Describe = orSkip(describe, wants.join(", "));
 
 function builtImage(role: "edge" | "gateway"): string | undefined {
   const reference = recipeReference(ROOT, role);
@@ -53,8 +48,9 @@ export interface LabEdge extends Partial<EdgeOptions> {
 
 /** A Docker network with an edge or a valve and stubs on it. Everything in it carries one prefix and goes at the end. */
 export class Lab {
-  readonly prefix = `gpubox-test-haproxy-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
-  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-haproxy-"));
+  private readonly own = allocate("haproxy");
+  readonly prefix = `gpubox-${this.own.stack}`;
+  readonly dir = scratch("haproxy");
   /** Ports on this machine's loopback. */
   clientPort = 0;
   adminPort = 0;
@@ -137,7 +133,13 @@ export class Lab {
   /** Starts an edge, hardened as a real one, and waits until it is healthy. */
   async edge(options: LabEdge = {}): Promise<void> {
     this.writeEdge(options);
-    [this.clientPort, this.adminPort, this.adminTlsPort, this.plainPort] = await freePorts(4);
+    const { port } = this.own;
+    [this.clientPort, this.adminPort, this.adminTlsPort, this.plainPort] = [
+      port,
+      port + 1,
+      port + 2,
+      port + 3,
+    ];
     const state = `${this.prefix}-state`;
     await this.docker(
       "run",
@@ -186,7 +188,7 @@ export class Lab {
   /** Starts a valve before the stub `short`. */
   async valve(short: string, options: Omit<ValveOptions, "backend">): Promise<void> {
     this.writeValve(short, options);
-    [this.clientPort] = await freePorts(1);
+    this.clientPort = this.own.port + 4;
     await this.hardened("valve", VALVE_COMMAND, ["--publish", `127.0.0.1:${this.clientPort}:8080`]);
   }
 
@@ -237,24 +239,7 @@ export class Lab {
   }
 }
 
-/** Waits until `check` is true, at most 20 seconds. */
+/** Waits until `check` is true. */
 export async function eventually(check: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error(`not within 20 seconds: ${check}`);
-    await sleep(100);
-  }
-}
-
-export function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-/** Fixed for a container's life, unlike the ones that Docker would choose at each start. */
-export async function freePorts(count: number): Promise<[number, number, number, number]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.once("listening", resolve))));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports as [number, number, number, number];
+  await until(`${check}`, check, { seconds: 20 });
 }

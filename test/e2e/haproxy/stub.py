@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(int(query["status"]), {"name": NAME})
         if "location" in query:
             return self.reply(307, {"name": NAME}, [("Location", query["location"])])
-        time.sleep(float(query.get("silent", 0)))
+        time.sleep(float(query.get("silent", 0)))  # pause: the request asks for it
         if "stream" in query:
             return self.stream(float(query["stream"]))
         self.reply(
@@ -98,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             for number in range(count):
                 self.chunk(f"data: {NAME} {number} {time.time():.3f}\n\n")
-                time.sleep(0.1)
+                time.sleep(0.1)  # pause: a stream takes its time
             self.chunk("data: [DONE]\n\n")
             self.wfile.write(b"0\r\n\r\n")
             self.wfile.flush()

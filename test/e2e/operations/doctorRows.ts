@@ -1,8 +1,8 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { output, run } from "../../../platform/process";
+import { scratch } from "../../support/allocate";
 import type { TestProject } from "../../support/project";
 import { until, Ward } from "./lab";
 
@@ -124,7 +124,7 @@ export function doctorRows(operations: () => Operations): void {
   test(
     "a paused server, its queue, a full container and a draining gateway have their rows",
     async () => {
-      const { ward } = operations();
+      const { ward, project } = operations();
       await ward.docker("pause", ward.name("backend-tiny"));
       const slot = (state: string) =>
         ward.docker(
@@ -138,7 +138,11 @@ export function doctorRows(operations: () => Operations): void {
       const expected = [
         "model: Model tiny: its server is paused.",
         "slow: Requests queue: tiny has 3 and handles 1 at a time.",
-        expect.stringMatching(/^draining: gpubox-ops-gateway-\w+ drains: it has 3 requests to finish\.$/),
+        expect.stringMatching(
+          new RegExp(
+            `^draining: gpubox-${project.stack}-gateway-\\w+ drains: it has 3 requests to finish\\.$`,
+          ),
+        ),
       ];
       await until("all of them wait", async () =>
         (await ward.findings(now())).some((one) => one.includes("tiny has 3")),
@@ -163,7 +167,9 @@ export function doctorRows(operations: () => Operations): void {
       };
       await limit(Math.ceil(Number.parseFloat(usage) / 0.94));
       expect(await ward.findings(now())).toEqual([
-        expect.stringMatching(/^memory: gpubox-ops-valve-tiny uses 9\d % of its memory limit\.$/),
+        expect.stringMatching(
+          new RegExp(`^memory: gpubox-${project.stack}-valve-tiny uses 9\\d % of its memory limit\\.$`),
+        ),
       ]);
       await limit(128);
       await ward.docker("exec", ward.name("valve-tiny"), "rm", "/tmp/fill");
@@ -175,7 +181,7 @@ export function doctorRows(operations: () => Operations): void {
     "shortages of the host and a client that is too slow have their rows",
     async () => {
       const { ward, project, began, edit } = operations();
-      const bin = mkdtempSync(join(tmpdir(), "gpubox-bin-"));
+      const bin = scratch("bin");
       const path = process.env.PATH;
       const standIn = (name: string, text: string) => {
         writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`);

@@ -1,10 +1,8 @@
-import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { rmSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { BoxPlan } from "../../../configs/kit/types";
 import { collect } from "../../../operations/doctor/collect";
 import { diagnose } from "../../../operations/doctor/diagnose";
@@ -12,20 +10,16 @@ import { output, run } from "../../../platform/process";
 import { planStack, readStack } from "../../../platform/stack/planStack";
 import { readResolved } from "../../../platform/stack/resolved";
 import { findSecretStore, readSecrets, type Secrets } from "../../../platform/stack/secrets";
+import { scratch } from "../../support/allocate";
 import { programOf, type TestProject } from "../../support/project";
+import { pause, until as untilState } from "../../support/wait";
 
 const CLAUDE = "@anthropic-ai/claude-code@2.1.330";
 const OPENCODE = "opencode-ai@1.18.33";
 
-/** True where npm answers and Python can make a virtual environment: the clients themselves can then be tried. */
-export const hasClients =
-  spawnSync("npm", ["view", CLAUDE, "version"]).status === 0 &&
-  spawnSync("python3", ["-c", "import ensurepip, venv"]).status === 0;
-if (!hasClients) console.warn("SKIPPED: no npm registry, or no python3-venv, to try the clients with");
-
 /** The real clients in a folder of their own, which is their home too. */
 export class Clients {
-  readonly dir = mkdtempSync(join(tmpdir(), "gpubox-clients-"));
+  readonly dir = scratch("clients");
 
   async install(): Promise<void> {
     await output("python3", ["-m", "venv", join(this.dir, "venv")]);
@@ -143,7 +137,7 @@ export async function linesUntil(
     });
     for (let attempt = 0; attempt < 60; attempt++) {
       await meanwhile();
-      await sleep(500);
+      await pause(500, "the child writes its line meanwhile");
       const found = text.split("\n").find((line) => line && holds(line));
       if (found) return found;
     }
@@ -155,7 +149,5 @@ export async function linesUntil(
 
 /** Asks until the answer is true. */
 export async function until(what: string, holds: () => Promise<boolean>, seconds = 60): Promise<void> {
-  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; await sleep(300))
-    if (await holds()) return;
-  throw new Error(`${what}: not within ${seconds} s`);
+  await untilState(what, holds, { seconds, everyMs: 300 });
 }

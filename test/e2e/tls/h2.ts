@@ -1,6 +1,7 @@
 import { type ClientHttp2Session, connect } from "node:http2";
+import { pause } from "../../support/wait";
 import { faultOf } from "../haproxy/client";
-import { MASTER_KEY, sleep } from "../haproxy/lab";
+import { MASTER_KEY } from "../haproxy/lab";
 
 /** A client that speaks HTTP/2 over one connection, and opens another one when the server says so, as clients do. */
 export class H2Client {
@@ -57,7 +58,7 @@ export class H2Client {
       } catch (error) {
         tally.failed.push(String(error));
       }
-      await sleep(5);
+      await pause(5, "a client between two requests");
     }
     return tally;
   }

@@ -5,6 +5,7 @@ import { type GpuPlan, planGpus } from "../../../configs/capacity/placement";
 import type { AttentionGroup } from "../../../configs/models/facts";
 import type { GpuConfig } from "../../../configs/schema/gpu";
 import { demand, gpu, model } from "../../support/demands";
+import { runs } from "../../support/runs";
 
 const GIB = 2 ** 30;
 
@@ -90,7 +91,7 @@ describe("for every host and every stack", () => {
     return { gpus, demands };
   });
   const check = (property: (stack: { gpus: GpuConfig[]; demands: GpuDemand[] }) => void) =>
-    fc.assert(fc.property(stacks, property), { numRuns: 300 });
+    fc.assert(fc.property(stacks, property), runs(100));
 
   const withoutFractions = (engine: EngineMemory): EngineMemory => {
     if (engine.engine === "vllm") return { ...engine, gpuMemoryUtilization: undefined };

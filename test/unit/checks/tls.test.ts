@@ -6,11 +6,11 @@ import { secretFacts, standIn } from "../../../configs/secrets/facts";
 import { type CertificateFiles, covers, pemFacts } from "../../../configs/secrets/pem";
 import { readHostFiles } from "../../../platform/stack/hostCertificates";
 import { hasOpenssl, makeAuthority, makeCertificate } from "../../support/certificates";
+import { needs } from "../../support/needs";
 import { rawStack, testSecrets } from "../../support/stacks";
 import { ACME, FILES, PUBLIC, problems, SECRETS, texts } from "../../support/tlsStacks";
 
-if (!hasOpenssl) console.warn("SKIPPED: certificates are made with openssl");
-const describeTls = hasOpenssl ? describe : describe.skip;
+const describeTls = needs("openssl");
 
 describe("where the certificate comes from", () => {
   test.each<[string, Record<string, unknown>, string[]]>([

@@ -5,6 +5,7 @@ import { planContext } from "../../../configs/plan/box";
 import { packageDir } from "../../../platform/project";
 import { loadAssets } from "../../../platform/stack/assets";
 import { everyImage } from "../../support/engines";
+import { runs } from "../../support/runs";
 import { rawStack, testPlan, testSecrets } from "../../support/stacks";
 
 const MIB = 1024 ** 2;
@@ -35,7 +36,7 @@ test("a chat may be as long as the longest context, whatever it is written in", 
         expect(chat).toBeLessThanOrEqual(2 * (MIB + 16 * longest));
       },
     ),
-    { numRuns: 20 },
+    runs(20),
   );
 });
 

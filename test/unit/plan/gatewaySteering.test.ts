@@ -7,6 +7,7 @@ import { pointers } from "../../../configs/litellm/pointers";
 import { STEERING } from "../../../configs/litellm/steering";
 import { parseStack } from "../../../configs/parse";
 import { checkTemplate } from "../../../operations/jobs/template";
+import { runs } from "../../support/runs";
 import { rawStack, tinyModel } from "../../support/stacks";
 
 /** The paths of what a stack config is refused for. */
@@ -48,7 +49,7 @@ describe("a setting that steers the gateway past its router", () => {
           expect.stringMatching(`^gpubox:gateway\\.settings\\.${name}\\.model_group_settings.*\\.${key}$`),
         );
       }),
-      { numRuns: 200 },
+      runs(60),
     );
   });
 
@@ -122,7 +123,7 @@ describe("a reference to a gateway's variable instead of a text", () => {
           expect.stringMatching(`^gpubox:gateway\\.settings\\.${name}\\.model_group_settings.*\\.deep$`),
         );
       }),
-      { numRuns: 200 },
+      runs(60),
     );
   });
 

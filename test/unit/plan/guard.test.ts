@@ -9,6 +9,7 @@ import { renderText } from "../../../configs/kit/text";
 import { parseStack } from "../../../configs/parse";
 import { GUARD_ASSETS, type GuardRules } from "../../../configs/plan/guard";
 import { packageDir } from "../../../platform/project";
+import { runs } from "../../support/runs";
 import { rawStack, testPlan, testSecrets, tinyModel } from "../../support/stacks";
 
 const gatewayOf = (gateway: object, cache: object = {}) =>
@@ -80,7 +81,7 @@ test("nobody may allow what steers LiteLLM", () => {
         ["gpubox:gateway.allowParameters", `"${one}" steers LiteLLM itself, and any client could send it.`],
       ]);
     }),
-    { numRuns: 40 },
+    runs(40),
   );
   for (const one of ["metadata", "model", "cache", "aws_anything", "mock_new"])
     expect(refused(one)).toHaveLength(1);

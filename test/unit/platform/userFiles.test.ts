@@ -16,6 +16,7 @@ import { repositoryResolved } from "../../../platform/stack/resolved";
 import { encryptedNames } from "../../../platform/stack/secrets";
 import { readStackFile, rememberedHost } from "../../../platform/stack/stackConfig";
 import { readJsonFile, readText } from "../../../platform/userFiles";
+import { runs } from "../../support/runs";
 import { testSecrets } from "../../support/stacks";
 
 let folder: string;
@@ -131,7 +132,7 @@ test("any YAML for a stack is either a config or a person's mistake", () => {
   });
   fc.assert(
     fc.property(file, (text) => void outcome(text)),
-    { numRuns: 400 },
+    runs(60),
   );
 });
 
@@ -147,7 +148,7 @@ test("any text is either a file or a mistake", () => {
       const said = parseTemplate(String(written), "x");
       expect("problem" in said || typeof said.settings === "object").toBe(true);
     }),
-    { numRuns: 400 },
+    runs(60),
   );
 });
 

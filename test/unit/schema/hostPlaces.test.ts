@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { ConfigError } from "../../../configs/kit/problems";
 import { parseStack } from "../../../configs/parse";
 import { hostSchema } from "../../../configs/schema/host";
+import { runs } from "../../support/runs";
 import { rawStack, tinyModel } from "../../support/stacks";
 
 const accepts = (host: Record<string, unknown>) => hostSchema.safeParse(host).success;
@@ -109,7 +110,7 @@ test("no address of an engine, and no directory, is more than one word to a shel
       expect(accepts({ docker: text })).toBe(false);
       expect(accepts({ dataDir: text })).toBe(false);
     }),
-    { numRuns: 500 },
+    runs(150),
   );
 });
 

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { inPlace } from "../../../../operations/jobs/queue";
+import { pause, until } from "../../../support/wait";
 
 const cores = availableParallelism();
 
@@ -29,9 +29,8 @@ describe("starts of jobs", () => {
     let waited = 0;
     const work = async () => {
       most = Math.max(most, ++now);
-      // Until every place is taken; then long enough for one more to come in, if it could.
-      while (most < cores) await sleep(10);
-      await sleep(200);
+      await until("every place is taken", () => most >= cores, { everyMs: 10 });
+      await pause(200, "one more could come in");
       now--;
     };
     const count = cores + 2;

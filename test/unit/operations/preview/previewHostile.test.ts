@@ -10,6 +10,7 @@ import {
   removedMarkdown,
 } from "../../../../operations/preview/render";
 import type { Preview } from "../../../../operations/preview/types";
+import { runs } from "../../../support/runs";
 import { testSide, tinyModel } from "../../../support/stacks";
 
 /** What somebody may write where a name or a value is shown. */
@@ -100,7 +101,7 @@ describe("whatever stands in a config, a comment on a pull request", () => {
       fc.property(nine, (texts) => {
         expect(structure(previewMarkdown(previewWith(texts)))).toEqual(plain);
       }),
-      { numRuns: 500 },
+      runs(120),
     );
   });
 
@@ -133,7 +134,7 @@ describe("whatever stands in a config, a comment on a pull request", () => {
         expect(outside(line)).not.toMatch(/[<>@[\]*_~|\\`$]|:\/\/|#(?!\d+;)|&(?!#\d+;)|www\.|gh-/i);
         expect(line).not.toMatch(/^\s*([-+=]|\d+[.)])/);
       }),
-      { numRuns: 1000 },
+      runs(250),
     );
   });
 

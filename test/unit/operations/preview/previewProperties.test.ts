@@ -3,6 +3,7 @@ import { deployedBox } from "../../../../configs/plan/changeNotices";
 import { changesNothing, compare } from "../../../../operations/preview/compare";
 import { previewMarkdown, previewText } from "../../../../operations/preview/render";
 import type { Side } from "../../../../operations/preview/types";
+import { runs } from "../../../support/runs";
 import { recipes, testSecrets, testSide, tinyModel } from "../../../support/stacks";
 
 const { tiny } = tinyModel;
@@ -68,7 +69,7 @@ test("equal boxes make an empty preview", () => {
     fc.property(box, (values) => {
       expect(changesNothing(compare(sideOf(values), sideOf(structuredClone(values))))).toBe(true);
     }),
-    { numRuns: 40 },
+    runs(20),
   );
 });
 
@@ -96,6 +97,6 @@ test("every container whose hash, files or existence differs is announced with a
         changes.containers.flatMap(({ reasons }) => reasons).filter(({ input }) => input === "gpubox"),
       ).toEqual([]);
     }),
-    { numRuns: 150 },
+    runs(50),
   );
 });

@@ -2,8 +2,9 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { lookAtCertificate, tlsFetch } from "../../../../operations/smoke/tlsBox";
 import { hasOpenssl, makeAuthority, makeCertificate, type Pair } from "../../../support/certificates";
+import { needs } from "../../../support/needs";
 
-const describeTls = hasOpenssl ? describe : describe.skip;
+const describeTls = needs("openssl");
 
 describeTls("a box with TLS, seen from itself", () => {
   const authority = hasOpenssl ? makeAuthority("Home Authority") : { certificate: "", key: "" };

@@ -1,24 +1,21 @@
 import { output, run } from "../../platform/process";
+import { LoadBox, mustSucceed } from "../load/box";
+import type { Load } from "../load/client";
+import { oneGeneration } from "../load/scene";
+import { allocate } from "../support/allocate";
 import { changed, containersOf } from "../support/box";
-import { gpubox, hasDocker, hasPulumi, placeProject, type TestProject } from "../support/project";
+import { missing, orSkip } from "../support/needs";
+import { gpubox, placeProject, type TestProject } from "../support/project";
 import { hasPreviousRelease, placePreviousRelease, removePreviousRelease } from "../support/release";
-import { LoadBox, mustSucceed } from "./box";
-import type { Load } from "./client";
-import { oneGeneration } from "./scene";
 
 const MINUTE = 60_000;
 const ANSWER = "pong from the gpubox test model";
 
-/** Why this test counts as skipped; undefined where it can run. */
-const reason =
-  process.env.GPUBOX_SOAK !== "1"
-    ? "it takes minutes; GPUBOX_SOAK=1 runs it"
-    : !hasDocker || !hasPulumi
-      ? "it needs a Docker engine and Pulumi"
-      : !hasPreviousRelease
-        ? "the previous release is not in this clone's history"
-        : undefined;
-if (reason) console.warn(`SKIPPED: an upgrade under load: ${reason}`);
+const lacks = [
+  ...missing("docker", "pulumi"),
+  ...(hasPreviousRelease ? [] : ["the history with the previous release"]),
+];
+const { stack: STACK, port: PORT } = allocate("upgrade");
 
 const previousRelease = {
   place: placePreviousRelease,
@@ -30,13 +27,13 @@ const previousRelease = {
     }),
 };
 
-(reason ? describe.skip : describe)("an upgrade from the previous release under load", () => {
+orSkip(describe, lacks.join(", "))("an upgrade from the previous release under load", () => {
   let box: LoadBox;
   let loads: Load[] = [];
 
   beforeAll(async () => {
     const tiny = { engine: "llamacpp", model: "canned", memoryMiB: 2048 };
-    box = await LoadBox.open("upgrade1", 4960, { tiny }, previousRelease);
+    box = await LoadBox.open(STACK, PORT, { tiny }, previousRelease);
   }, 20 * MINUTE);
   afterEach(() => Promise.all(loads.map((load) => load.stop())));
   afterAll(() => box?.close());

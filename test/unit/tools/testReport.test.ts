@@ -1,0 +1,120 @@
+import { type JestReport, lines, readWants, summarize } from "../../../tools/test/report";
+import { lanesOf, stagesOf } from "../../../tools/test/tiers";
+
+type Result = JestReport["testResults"][number];
+
+/** A test of a report: its status, or how often it was tried until it passed. */
+const file = (name: string, seconds: number, tests: Record<string, string | number>): Result => ({
+  name: `/root/test/${name}`,
+  startTime: 1000,
+  endTime: 1000 + seconds * 1000,
+  assertionResults: Object.entries(tests).map(([fullName, how]) =>
+    typeof how === "number"
+      ? { fullName, status: "passed", invocations: how }
+      : { fullName, status: how, invocations: 1 },
+  ),
+});
+
+function report(...testResults: Result[]): JestReport {
+  const all = testResults.flatMap(({ assertionResults }) => assertionResults);
+  const count = (status: string) => all.filter((one) => one.status === status).length;
+  return {
+    success: count("failed") === 0,
+    numPassedTests: count("passed"),
+    numFailedTests: count("failed"),
+    numPendingTests: count("pending"),
+    numTodoTests: 0,
+    numRuntimeErrorTestSuites: 0,
+    testResults,
+  };
+}
+
+const summed = (reports: JestReport[], wants = "", checks: { name: string; passed: boolean }[] = []) =>
+  summarize(reports, readWants(wants), checks, "/root");
+
+test("a run's last line counts tests of all stages and the checks beside them, and names the checks that failed", () => {
+  const checks = [
+    { name: "npm run lint", passed: true },
+    { name: "npm run typecheck", passed: false },
+  ];
+  const summary = summed(
+    [
+      report(file("a.test.ts", 1, { one: 1, two: "failed" })),
+      report(file("b.test.ts", 1, { three: "pending" })),
+    ],
+    "",
+    checks,
+  );
+  const told = lines(summary, checks);
+  expect(told.at(-1)).toBe("2 passed, 2 failed, 1 skipped");
+  expect(told).toContain("  npm run typecheck");
+  expect(told).not.toContain("  npm run lint");
+});
+
+test("the ten slowest files are told, the longest first", () => {
+  const files = Array.from({ length: 12 }, (_, index) => file(`${index}.test.ts`, index, {}));
+  const { slowest } = summed([report(...files)]);
+  expect(slowest).toHaveLength(10);
+  expect(slowest[0]).toEqual({ file: "test/11.test.ts", seconds: 11 });
+  expect(lines(summed([report(...files)]), [])).toContain("     11.0 s  test/11.test.ts");
+});
+
+test.each([
+  [3, 0],
+  [4, 1],
+])("%i tests that needed another try are named, and %i more failure is counted", (tries, failed) => {
+  const tests = Object.fromEntries(Array.from({ length: tries }, (_, index) => [`late ${index}`, 2]));
+  const summary = summed([report(file("a.test.ts", 1, { ...tests, well: 1 }))]);
+  expect([summary.passed, summary.failed]).toEqual([tries + 1, failed]);
+  const told = lines(summary, []).join("\n");
+  expect(told).toContain("  late 0\n");
+  expect(told).not.toContain("  well");
+  expect(told.includes("This run fails: more tests than that needed another try.")).toBe(failed === 1);
+});
+
+test("skipped tests are told under what they want, and those of a file that says nothing are not lost", () => {
+  const want = (name: string, why: string) => JSON.stringify({ file: `/root/test/${name}`, why });
+  const summary = summed(
+    [
+      report(
+        file("a.test.ts", 1, { one: "pending", two: 1 }),
+        file("b.test.ts", 1, { three: "pending" }),
+        file("c.test.ts", 1, { four: "pending" }),
+        file("d.test.ts", 1, { five: 1 }),
+      ),
+    ],
+    [
+      want("a.test.ts", "restic"),
+      want("a.test.ts", "restic"),
+      want("b.test.ts", "restic"),
+      want("d.test.ts", "x"),
+    ]
+      .map((line) => `${line}\n`)
+      .join(""),
+  );
+  expect(summary.wants).toEqual([
+    { why: "restic", tests: ["one", "three"] },
+    { why: "something that its file does not name", tests: ["four"] },
+  ]);
+  expect(lines(summary, [])).toContain("SKIPPED for want of restic, so not shown to work on this machine:");
+});
+
+test.each([
+  [{ cores: 1, gib: 16 }, 2],
+  [{ cores: 2, gib: 16 }, 2],
+  [{ cores: 4, gib: 32 }, 3],
+  [{ cores: 16, gib: 64 }, 4],
+  [{ cores: 16, gib: 9 }, 2],
+  [{ cores: 2, gib: 3 }, 1],
+])("a machine with %j runs %i files with a box at once", (machine, lanes) => {
+  expect(lanesOf(machine)).toBe(lanes);
+});
+
+test("the fast tier needs no box, and every claim is in the one that runs by default", () => {
+  const machine = { cores: 2, gib: 16 };
+  const projects = (tier: "fast" | "all" | "soak") => stagesOf(tier, machine).flatMap((one) => one.projects);
+  expect(projects("fast")).toEqual(["unit", "component", "contract"]);
+  expect(projects("all")).toEqual(["unit", "component", "contract", "e2e", "alone"]);
+  expect(projects("soak")).toContain("soak");
+  expect(stagesOf("all", machine, 5).map(({ lanes }) => lanes)).toEqual([2, 5, 1]);
+});
