@@ -23,7 +23,7 @@ const describeHaproxy = orSkip(describe, want.join(", ")).each(
 
 describeHaproxy("%s HAProxy", (_, runner) => {
   const box = new Listeners(runner as Runner);
-  const modern = isModern(runner as Runner) ? test : test.skip;
+  const modern = orSkip(test, isModern(runner as Runner) ? "" : "an HAProxy of version 3 or later");
   const raw = (name: Listener, ...pieces: (string | Buffer)[]) =>
     sendRaw(
       {
