@@ -16,7 +16,7 @@ import { stackJsonSchema } from "../../../configs/stack/config";
 import { modelPort } from "../../../configs/stack/instances";
 import { boxOf, refusals, served } from "../../support/engines";
 
-// As short as an engine can be. CONTRIBUTING.md shows a whole one, which test/contract/contributing.test.ts adds.
+// As short as an engine can be. CONTRIBUTING.md shows a whole one, which test/e2e/contributing.test.ts adds.
 const shape = {
   engine: z.literal("toy"),
   model: modelSource.describe("hf://owner/repo[@revision], or file:///directory/on/the/host."),

@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse, stringify } from "yaml";
 import { renderText } from "../../configs/kit/text";
@@ -7,6 +6,8 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { modelPort } from "../../configs/stack/instances";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
+import { scratch } from "../support/allocate";
+import { removeFolder } from "../support/leftovers";
 import { placeProject } from "../support/project";
 import { testSecrets } from "../support/stacks";
 
@@ -47,13 +48,13 @@ function apply(dir: string, { file, below, text }: Block): void {
 }
 
 const blocks = blocksOf("Add an engine");
-const dir = mkdtempSync(join(tmpdir(), "gpubox-contributing-"));
+const dir = scratch("contributing");
 
 beforeAll(() => {
   placeProject(dir, { program: "sources" });
   for (const block of blocks.filter(({ file }) => file)) apply(dir, block);
 });
-afterAll(() => rmSync(dir, { recursive: true }));
+afterAll(() => removeFolder(dir));
 
 test("each block of code names its file; the others are commands, and what a user writes", () => {
   const others = blocks.filter(({ file }) => !file).map(({ language }) => language);
