@@ -20,8 +20,8 @@ const { stack: STACK, port: PORT } = allocate("drift");
 const PREFIX = `gpubox-${STACK}`;
 const LABEL = `gpubox.stack=${STACK}`;
 /** A container of the test's own, on nobody's behalf. */
-const GUEST = "drift1-guest";
-const COPY = "drift1-copy";
+const GUEST = `${STACK}-guest`;
+const COPY = `${STACK}-copy`;
 
 const docker = (...args: string[]) => output("docker", args);
 const names = async (...filters: string[]) =>

@@ -205,7 +205,12 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
       ),
       ["--as", "two", "--port", String(PORT)],
     ],
-    ["a job that is not declared", "remot", /^error: Pulumi\.jobs1\.yaml has no job "remot"\.$/m, []],
+    [
+      "a job that is not declared",
+      "remot",
+      new RegExp(`^error: Pulumi\\.${STACK}\\.yaml has no job "remot"\\.$`, "m"),
+      [],
+    ],
     ["an upstream that does not answer", "silent", /cannot serve the job: It does not answer \(/, []],
     [
       "a model that is stopped",

@@ -61,7 +61,7 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
       const preview = await inShell(
         project,
         exports,
-        "pulumi preview --stack e2e --refresh --expect-no-changes",
+        `pulumi preview --stack ${STACK} --refresh --expect-no-changes`,
       );
       expect(preview.stderr).toBe("");
       expect(preview.code).toBe(0);
@@ -84,7 +84,7 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
   test(
     "no secret is in the state, docker inspect, any command line, logs, output, previews or configs",
     async () => {
-      const values = await inShell(project, exports, "pulumi config --show-secrets --json --stack e2e");
+      const values = await inShell(project, exports, `pulumi config --show-secrets --json --stack ${STACK}`);
       const config = JSON.parse(values.stdout) as Record<string, { value: string; secret: boolean }>;
       secrets = Object.fromEntries(
         Object.entries(config)
@@ -98,14 +98,14 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
         "gpubox:saltKey",
       ]);
       const { inspect, logs } = await engineTexts(STACK);
-      const preview = await inShell(project, exports, "pulumi preview --stack e2e --diff --show-sames");
+      const preview = await inShell(project, exports, `pulumi preview --stack ${STACK} --diff --show-sames`);
       const places = {
         state: filesBelow(join(project.dir, ".gpubox", "state")),
         inspect,
         logs,
         argv: seenArgv.join("\n"),
         preview: preview.stdout + preview.stderr,
-        "stack config": readFileSync(join(project.dir, "Pulumi.e2e.yaml"), "utf8"),
+        "stack config": readFileSync(join(project.dir, `Pulumi.${STACK}.yaml`), "utf8"),
       };
       for (const [place, text] of Object.entries(places)) {
         expect(text.length).toBeGreaterThan(100);
@@ -125,7 +125,7 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
       editStack(project, (config: Record<string, { tiny: { aliases: string[] } }>) => {
         config["gpubox:models"]!.tiny.aliases = ["small"];
       });
-      const up = await inShell(project, exports, "pulumi up --yes --skip-preview --stack e2e");
+      const up = await inShell(project, exports, `pulumi up --yes --skip-preview --stack ${STACK}`);
       expect(up.code).toBe(0);
       expect(changed(before, await containersOf(STACK))).toEqual(["gateway"]);
       const key = secrets["gpubox:masterKey"]!;
@@ -138,11 +138,11 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
   test(
     "a config with mistakes is refused at preview without a stack trace, and the box keeps serving",
     async () => {
-      const good = readFileSync(join(project.dir, "Pulumi.e2e.yaml"), "utf8");
+      const good = readFileSync(join(project.dir, `Pulumi.${STACK}.yaml`), "utf8");
       editStack(project, (config: Record<string, { tiny: { engine: string } }>) => {
         config["gpubox:models"]!.tiny.engine = "lamacpp";
       });
-      const preview = await inShell(project, exports, "pulumi preview --stack e2e --non-interactive");
+      const preview = await inShell(project, exports, `pulumi preview --stack ${STACK} --non-interactive`);
       expect(preview.code).not.toBe(0);
       expect(preview.stdout).toContain(
         'gpubox:models.tiny.engine: There is no engine "lamacpp". Did you mean "llamacpp"?',
@@ -154,7 +154,7 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
       expect(up.stderr).not.toMatch(/\n\s+at /);
       expect(await complete(project.endpoint, secrets["gpubox:masterKey"]!, "tiny")).toBe(ANSWER);
       const { writeFileSync } = await import("node:fs");
-      writeFileSync(join(project.dir, "Pulumi.e2e.yaml"), good);
+      writeFileSync(join(project.dir, `Pulumi.${STACK}.yaml`), good);
     },
     2 * MINUTE,
   );
@@ -165,11 +165,11 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
       const down = await gpubox(project, "down");
       expect(down.code).toBe(0);
       expect(await containersOf(STACK)).toEqual({});
-      expect(down.stdout).toContain("kept the volume gpubox-e2e-database");
+      expect(down.stdout).toContain(`kept the volume gpubox-${STACK}-database`);
       expect(existsSync(join(project.dataDir, "gateway"))).toBe(true);
       const gone = await gpubox(project, "down", "--volume", "database", "--yes");
       expect(gone.code).toBe(0);
-      expect(gone.stdout).toContain("deleted the volume gpubox-e2e-database");
+      expect(gone.stdout).toContain(`deleted the volume gpubox-${STACK}-database`);
     },
     5 * MINUTE,
   );

@@ -104,7 +104,7 @@ export function doctorRows(operations: () => Operations): void {
       const redis = result.rows.find(({ row }: { row: string }) => row === "redis");
       expect(redis).toMatchObject({
         state: "wrong",
-        findings: [{ fix: expect.stringContaining("gpubox up --stack ops") }],
+        findings: [{ fix: expect.stringContaining(`gpubox up --stack ${ward.project.stack}`) }],
       });
 
       // Its fix for the networks, typed as it stands.
@@ -212,8 +212,8 @@ export function doctorRows(operations: () => Operations): void {
         const found = await ward.findings(now());
         expect(found).toEqual([
           expect.stringMatching(/^disk: Only 2\.0 GiB are free for /),
-          "gpu: GPU 0 has 23034 MiB, and Pulumi.ops.yaml declares 49152 MiB: models are planned onto memory that is not there.",
-          "gpu: The host has no GPU GPU-bbbb, which Pulumi.ops.yaml declares.",
+          `gpu: GPU 0 has 23034 MiB, and Pulumi.${ward.project.stack}.yaml declares 49152 MiB: models are planned onto memory that is not there.`,
+          `gpu: The host has no GPU GPU-bbbb, which Pulumi.${ward.project.stack}.yaml declares.`,
         ]);
         standIn(
           "nvidia-smi",
@@ -278,7 +278,9 @@ export function doctorRows(operations: () => Operations): void {
       expect(await ward.findings(now())).toContain(`network: The network ${ward.name("data")} is missing.`);
 
       await ward.docker("rm", "-f", ...containers);
-      expect(await ward.findings(now())).toEqual(["box: The stack ops has no container here."]);
+      expect(await ward.findings(now())).toEqual([
+        `box: The stack ${ward.project.stack} has no container here.`,
+      ]);
 
       edit((config) => {
         config["gpubox:host"]!.docker = "unix:///nowhere.sock";
