@@ -121,7 +121,10 @@ function split(text: string): { head: string; body: string } {
   return end < 0 ? { head: "", body: "" } : { head: text.slice(0, end), body: text.slice(end + 4) };
 }
 
-/** The answers in what a server sent. Without a valid first line the whole text is one answer of status 0. */
+/**
+ * The answers in what a server sent. Without a valid first line the whole text is one answer of status 0. A 100 is no answer:
+ * a server may send it whenever the body comes later than the head.
+ */
 export function answersIn(text: string): RawAnswer[] {
   const answers: RawAnswer[] = [];
   for (let rest = text; rest !== ""; ) {
@@ -139,7 +142,7 @@ export function answersIn(text: string): RawAnswer[] {
     const status = Number(head[1]);
     const after = rest.slice(head[0].length);
     const { body, left } = bodyOf(after, status, headers);
-    answers.push({ status, headers, body });
+    if (status !== 100) answers.push({ status, headers, body });
     rest = left;
   }
   return answers;

@@ -239,7 +239,7 @@ export function doctorRows(operations: () => Operations): void {
       const changed = new Ward(project, { ...ward.secrets, masterKey: "sk-another-0123456789abcdef" });
       expect(await changed.findings(now())).toEqual([
         "key: The box does not accept the master key of the stack config, which changed since the last `up`.",
-        expect.stringMatching(/^changed: The config plans the gateway \w+, and \w+ serves\.$/),
+        expect.stringMatching(/^changed: The config plans the gateway \w+, but \w+ serves\.$/),
       ]);
 
       await ward.docker("stop", ward.name("edge"));
