@@ -373,7 +373,7 @@ needs(
       host.console("mkdir -p /srv/small && mount -t tmpfs -o size=1m tmpfs /srv/small");
       try {
         const project = place({ dataDir: "/srv/small" });
-        await refused(project, ["up"], "GiB free for /srv/small", "Make room");
+        await refused(project, ["up"], "GiB free for /srv/small", "Free at least 3 GiB");
       } finally {
         host.console("umount /srv/small && rmdir /srv/small");
       }

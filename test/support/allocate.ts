@@ -48,6 +48,7 @@ export class Slots {
     private readonly dir: string,
     private readonly clean: (stack: string, net: number) => void = removeLeftovers,
     private readonly count = SLOTS,
+    private readonly firstPort = FIRST_PORT,
   ) {}
 
   /**
@@ -61,7 +62,7 @@ export class Slots {
     const first = randomBytes(1).readUInt8() % this.count;
     for (let step = 0; step < this.count; step++) {
       const net = (first + step) % this.count;
-      const port = FIRST_PORT + net * PORTS;
+      const port = this.firstPort + net * PORTS;
       if (busy.some((one) => one >= port && one < port + PORTS)) continue;
       const stack = `${base}-${randomBytes(2).toString("hex")}`;
       if (!this.reserve(net, stack)) continue;

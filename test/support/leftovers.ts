@@ -19,8 +19,16 @@ export function removeFromEngine(stack: string): void {
   if (networks.length > 0) spawnSync("docker", ["network", "rm", ...networks]);
   const volumes = both("volume", "ls", "-q");
   if (volumes.length > 0) spawnSync("docker", ["volume", "rm", "--force", ...volumes]);
-  const images = lines("docker", "image", "ls", "-q", `gpubox-test/${stack}`);
-  if (images.length > 0) spawnSync("docker", ["image", "rm", "--force", ...images]);
+  // By name: by its id an image loses its other names too.
+  const images = lines(
+    "docker",
+    "image",
+    "ls",
+    "--format",
+    "{{.Repository}}:{{.Tag}}",
+    `gpubox-test/${stack}`,
+  );
+  if (images.length > 0) spawnSync("docker", ["image", "rm", ...images]);
 }
 
 /** Removes a folder, and before it every file system that a test mounted in it. */
