@@ -56,6 +56,33 @@ needs("docker", "pulumi")("generations of a gateway", () => {
   }
 
   test(
+    "a replaced gateway is stopped and not killed: it ends by itself after its drain",
+    async () => {
+      const before = await containersOf(STACK);
+      const since = String(Math.floor(Date.now() / 1000));
+      edit((config) => {
+        (config["gpubox:models"]!.tiny as Record<string, unknown>).rpm = 1000;
+      });
+      expect((await pulumiUp()).code).toBe(0);
+      const until = String(Math.ceil(Date.now() / 1000));
+      const events = await output("docker", [
+        ...["events", "--since", since, "--until", until],
+        ...[
+          "--filter",
+          `container=${before.gateway}`,
+          "--format",
+          "{{.Action}} {{.Actor.Attributes.signal}} {{.Actor.Attributes.exitCode}}",
+        ],
+      ]);
+      const lines = events.split("\n").map((line) => line.replaceAll("<no value>", "").trim());
+      expect(lines.filter((line) => line.startsWith("kill"))).toEqual(["kill 15"]);
+      // 143 is LiteLLM's own end after SIGTERM; a kill would be 137.
+      expect(lines.filter((line) => line.startsWith("die"))).toEqual(["die  143"]);
+    },
+    5 * MINUTE,
+  );
+
+  test(
     "a dead backend is a 503 with Retry-After that names the model and the reason, on both protocols, after one hold",
     async () => {
       const { "backend-tiny": backend } = await containersOf(STACK);
