@@ -8,9 +8,8 @@ const project = (name, extra = {}) => ({
   setupFiles: process.env.GPUBOX_SOAK ? ["<rootDir>/test/support/soak.ts"] : [],
   ...extra,
 });
-/** Test files that need the machine to themselves, and why. All others run beside any other. */
+/** The test file that needs the machine to itself, and why. All others run beside any other. */
 const ALONE = {
-  doctor: "the ten seconds within which it names a fault",
   short: "the two minutes within which a change serves, at the load that it makes itself",
 };
 
