@@ -19,8 +19,21 @@ export class H2Client {
     this.session?.destroy();
   }
 
-  /** Status and text of an answer. */
-  post(path: string): Promise<{ status: number; text: string }> {
+  /**
+   * Status and text of an answer. A stream that the server refuses has not been processed (RFC 9113, 8.7): it crossed the
+   * server's goodbye, and goes out again on the next connection, as Go's and curl's clients do.
+   */
+  async post(path: string): Promise<{ status: number; text: string }> {
+    for (let attempt = 1; ; attempt++)
+      try {
+        return await this.once(path);
+      } catch (error) {
+        if (attempt === 3 || !String(error).includes("NGHTTP2_REFUSED_STREAM")) throw error;
+        this.session?.close();
+      }
+  }
+
+  private once(path: string): Promise<{ status: number; text: string }> {
     return new Promise((resolve, reject) => {
       const request = this.present().request({
         ":method": "POST",
