@@ -134,7 +134,7 @@ needs("docker", "pulumi")("a model that people start", () => {
       expect(started.code).toBe(1);
       expect(started.stderr).toContain("giant did not start");
       expect(started.stderr).toContain("no such model file");
-      expect(started.stderr).toContain(`gpubox model stop giant --stack ${STACK} gives up`);
+      expect(started.stderr).toContain(`or stop it: gpubox model stop giant --stack ${STACK}.`);
       expect((await gpubox(project, "model", "stop", "giant")).code).toBe(0);
     },
     2 * MINUTE,
