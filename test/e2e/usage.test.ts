@@ -92,7 +92,7 @@ needs("docker")("a stack's spend and keys", () => {
 
   test("are a table for people, since the day that they name", async () => {
     const { stdout } = await gpubox(project, "usage", "--since", day(0), "--by", "key");
-    expect(stdout).toBe(`spend of keys since ${day(0)}, UTC
+    expect(stdout).toBe(`spend of ${project.stack} since ${day(0)}, UTC
 
   key    requests  failed  tokens in  tokens out     USD
   alice        10       1       1000         100  0.5000
