@@ -59,9 +59,10 @@ export async function buildRecipes(
   const { projectDir, log } = options;
   const docker = dockerAt(options.docker);
   const references = Object.fromEntries(roles.map((role) => [role, recipeReference(projectDir, role)]));
+  const present = await docker.images(Object.values(references));
   const missing: ImageRole[] = [];
   for (const role of roles) {
-    if (await docker.hasImages(references[role]!)) log(`${role}: ${references[role]}, built before`);
+    if (present.has(references[role]!)) log(`${role}: ${references[role]}, built before`);
     else missing.push(role);
   }
   if (missing.length === 0) return references;

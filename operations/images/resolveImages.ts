@@ -45,11 +45,13 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
   const roles = needed.map(({ role }) => role);
   const pulled = roles.filter((role) => mode === "auto" || !buildable(role));
   const lock = readLock(projectDir);
-  for (const role of pulled) {
+  const locked = pulled.flatMap((role) => {
     const reference = lockedReference(lock[role]);
-    if (reference && (await dockerAt(docker).hasImages(reference)))
-      images[role] = { reference, source: "digest" };
-  }
+    return reference ? [{ role, reference }] : [];
+  });
+  const present = await dockerAt(docker).images(locked.map(({ reference }) => reference));
+  for (const { role, reference } of locked)
+    if (present.has(reference)) images[role] = { reference, source: "digest" };
   const absent = pulled.filter((role) => !images[role]);
   const failures = await registryFailures(lock, absent);
   const unreachable = absent.filter((role) => failures[role] && buildable(role));

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ModelLock } from "../../../configs/models/facts";
 import { packageDir } from "../../../platform/project";
+import { locked } from "../../support/engines";
 import { Walk } from "../../support/walk";
 
 /** How many files a stranger may have to open. */
@@ -27,28 +28,10 @@ const marks = ["walked.gguf", 7879, 7919, 7907, 7901, "walked-env", "--walked-fl
 /** What `gpubox models lock` would say of the file. */
 const lock: ModelLock = {
   [source]: {
-    revision: "0",
+    ...locked({ architecture: "qwen3" }, 5_000_000_000),
     format: "gguf",
     files: [{ path: "model.gguf", bytes: 5_000_000_000 }],
-    weightBytes: 5_000_000_000,
-    layerBytes: 4_500_000_000,
-    inputBytes: 0,
     quantization: "Q4_K_M",
-    shape: {
-      architecture: "qwen3",
-      contextLength: 40_960,
-      layers: 36,
-      hiddenSize: 4096,
-      attentionHeads: 32,
-      vocabularySize: 151_936,
-      parameters: 8_000_000_000,
-      attention: [{ layers: 36, kind: "full", kvHeads: 8, keyLength: 128, valueLength: 128 }],
-      experts: 0,
-      vision: false,
-      audio: false,
-      task: "chat",
-    },
-    resolvedAt: "2026-11-21T00:00:00.000Z",
   },
 };
 
