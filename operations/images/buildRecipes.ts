@@ -29,7 +29,7 @@ const CA_BUNDLES = [
 ];
 
 /** Where packages come from, for hosts that have a mirror. */
-const INDEX_VARIABLES = ["PIP_INDEX_URL", "GOPROXY", "GOSUMDB"];
+const INDEX_VARIABLES = ["PIP_INDEX_URL", "NPM_CONFIG_REGISTRY", "GOPROXY", "GOSUMDB"];
 
 const PROXY_VARIABLES = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
