@@ -73,7 +73,7 @@ async function start() {
     (/** @type {string} */ line) => process.stderr.write(`${line.trimEnd()}\n`),
     bindAdapter(adapter, /** @type {any} */ (driverErrors)),
   );
-  await engine.connect("{}", "start");
+  await engine.connect("{}", "1");
   const models = readModels(text);
   const server = serve({ engine, models, connection, driverErrors, log });
   server.on("error", (error) => fail("P1001", `The engine cannot listen: ${error.message}`));
@@ -86,7 +86,7 @@ async function start() {
     setTimeout(() => process.exit(0), STOP_SECONDS * 1000).unref();
     server.close();
     server.closeIdleConnections();
-    await engine.disconnect("{}", "stop").catch(() => {});
+    await engine.disconnect("{}", "1").catch(() => {});
     await adapter.dispose().catch(() => {});
     process.exit(0);
   };

@@ -74,7 +74,8 @@ const failed = (code, message) => ({
  */
 function handler({ engine, models, connection, driverErrors, log }) {
   const translate = translator(models);
-  let requests = 0;
+  // One was the connection. The engine takes no zero.
+  let requests = 1;
 
   /** @param {any} error */
   const facing = (error) => userFacing(error, connection, driverErrors);
