@@ -7,8 +7,11 @@ import type { ServicePlan } from "./types";
  * GPUBOX_CONTAINER, GPUBOX_EDGE, GPUBOX_GATEWAYS, GPUBOX_NAME, GPUBOX_PROCESSES, GPUBOX_SECONDS.
  */
 
-/** Seconds from the start of a wait in which the step itself asks. A model that loads for minutes is left to Docker then. */
-const ASK_SECONDS = 10;
+/** Seconds from the start of a wait in which the step asks twice a second; most parts are ready by then. */
+const EAGER_SECONDS = 10;
+
+/** Seconds between its later questions: a model that loads for minutes has other things to do. */
+const ASK_SECONDS = 3;
 
 /** Runs a health check in the container at once. One that does not end by itself fails after two seconds. */
 function ask([how, ...words]: string[]): string {
@@ -17,28 +20,29 @@ function ask([how, ...words]: string[]): string {
 }
 
 /**
- * Waits for Docker's health check, ends early when the container exits, and shows its last log lines. It names an out-of-memory
- * kill itself, because a killed process logs nothing. It keeps that fact between checks, because some Docker versions no longer
- * report it after the restart.
+ * Waits until a container is healthy, ends early when it exits, and shows its last log lines. It asks the container itself, because
+ * Docker looks seldom. It names an out-of-memory kill itself, because a killed process logs nothing. It keeps that fact between
+ * checks, because some Docker versions no longer report it after the restart. After a restart only Docker's look counts.
  *
- * @param test the container's health check. Docker runs it for the first time three seconds after the start; the step asks it
- * sooner, so that a server of a second's start does not hold up the next one. Default: only Docker asks.
+ * @param test the container's health check
  */
-export const awaitHealthy = (
-  test?: string[],
-) => `early=$(($(date +%s) + ${ASK_SECONDS})) end=$(($(date +%s) + GPUBOX_SECONDS)) killed=
+export function awaitHealthy(test: string[]): string {
+  return `begin=$(date +%s) asked=0 killed=
+end=$((begin + GPUBOX_SECONDS))
+answers() {
+  now=$(date +%s)
+  [ "$now" -lt $((begin + ${EAGER_SECONDS})) ] || [ "$now" -ge $((asked + ${ASK_SECONDS})) ] || return 1
+  asked=$now
+  ${ask(test)}
+}
 while :; do
   state=$(docker inspect --format '{{.State.Status}} {{.State.Health.Status}} {{.RestartCount}} {{.State.OOMKilled}} {{.HostConfig.Memory}}' "$GPUBOX_CONTAINER") || exit 1
   memory="\${state##* }" state="\${state% *}"
   case "$state" in *" true") killed="was killed for lack of memory (memoryMiB $((memory / 1048576))): give it more, or let it need less" ;; esac
   state="\${state% *}"
+  case "$state" in "running starting 0"|"running unhealthy 0") answers && exit 0 ;; esac
   case "$state" in
-    "running healthy "*) exit 0 ;;${
-      test
-        ? `
-    "running starting 0") [ "$(date +%s)" -lt "$early" ] && ${ask(test)} && exit 0; reason="is not healthy after $GPUBOX_SECONDS s" ;;`
-        : ""
-    }
+    "running healthy "*) exit 0 ;;
     "running "*" "[0-2]|"created "*|"restarting "*" "[0-2]) reason="is not healthy after $GPUBOX_SECONDS s" ;;
     *) reason="ended ($state)"; end=0 ;;
   esac
@@ -47,9 +51,7 @@ while :; do
   docker logs --tail 15 "$GPUBOX_CONTAINER" >&2
   exit 1
 done`;
-
-/** The wait for Docker's own look at a container whose plan is not at hand. */
-export const AWAIT_HEALTHY = awaitHealthy();
+}
 
 /**
  * Proves a new generation. The serving generation's description comes on standard input, so that only new or changed models
@@ -115,7 +117,9 @@ export const RELOAD = 'docker exec "$GPUBOX_CONTAINER" bash /etc/gpubox/reload.s
  * Renews the edge's certificate now if it is due, so that a certificate that cannot be had fails this step with the reason,
  * then waits as {@link awaitHealthy} does.
  */
-export const RENEW_AND_AWAIT_HEALTHY = `docker exec "$GPUBOX_CONTAINER" sh /etc/gpubox/renew.sh && ( ${AWAIT_HEALTHY} )`;
+export function renewAndAwaitHealthy(test: string[]): string {
+  return `docker exec "$GPUBOX_CONTAINER" sh /etc/gpubox/renew.sh && ( ${awaitHealthy(test)} )`;
+}
 
 /**
  * Limits a container's processes before a step waits for it. Compose sets the limit when it creates the container; the Docker

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AWAIT_HEALTHY, awaitHealthy, DRAIN } from "../../configs/kit/steps";
+import { awaitHealthy, DRAIN } from "../../configs/kit/steps";
 import { run } from "../../platform/process";
 
 const MEMORY = 256 * 1024 * 1024;
@@ -15,7 +15,7 @@ describe("the step that waits for a container's health", () => {
 
   /** Runs the step against an engine that gives these looks at the container one by one, the last one for ever. */
   async function wait(...looks: string[]) {
-    return waitFor(AWAIT_HEALTHY, 1, looks);
+    return waitFor(awaitHealthy(["CMD", "false"]), 1, looks);
   }
 
   /** The same for a step that asks the container itself, which answers with `code` and keeps what it was asked. */
