@@ -62,7 +62,7 @@ export class Gateway extends pulumi.ComponentResource {
       `${name}-drain`,
       {
         create: DRAIN,
-        environment: { ...environment, GPUBOX_SECONDS: String(plan.drainSeconds) },
+        environment: { ...environment, GPUBOX_GATEWAYS: gateways, GPUBOX_SECONDS: String(plan.drainSeconds) },
         triggers: ids,
         addPreviousOutputInEnv: false,
       },

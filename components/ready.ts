@@ -34,7 +34,7 @@ export function ready(
     name,
     {
       create: limited(
-        plan.started ? readyStep(service) : restoreStarted(host.toolsImage, host.dataDir, plan.name),
+        plan.started ? readyStep(service) : restoreStarted(host.toolsImage, host.dataDir, plan),
       ),
       environment: {
         ...host.environment,

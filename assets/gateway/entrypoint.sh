@@ -24,13 +24,14 @@ try:
 except Exception as error:
     print("drain:", error)
 PY
-  sleep "$DRAIN_NOTICE_SECONDS"
+  # The step that waited for the drain has seen that the edge sends nothing here any more.
+  [ -e /tmp/drained ] || sleep "$DRAIN_NOTICE_SECONDS"
   kill -TERM "$pid"
 }
 
 trap term TERM
 # One worker: the drain flag is per process.
-litellm --config /etc/gpubox/config.yaml --host 0.0.0.0 --port 4000 --num_workers 1 &
+PYTHONPATH="${PYTHONPATH:-/etc/gpubox}" litellm --config /etc/gpubox/config.yaml --host 0.0.0.0 --port 4000 --num_workers 1 &
 pid=$!
 # The trap interrupts wait; go on waiting until the server itself is gone, and pass its exit status on.
 while :; do

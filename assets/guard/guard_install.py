@@ -1,5 +1,6 @@
 """Brings the guard into a LiteLLM proxy that is starting. What cannot be brought in raises: the gateway does not start."""
 
+import gc
 import os
 
 import orjson
@@ -26,6 +27,9 @@ def install(directory):
         guard_streams.install()
         guard_cache.install(rules.cache)
         _stand_in_front(server.app, rules)
+        # `sitecustomize.py` turned it off for the imports. They stay, so no collection has to look through them.
+        gc.freeze()
+        gc.enable()
         installed = CustomLogger()
     return installed
 

@@ -7,7 +7,7 @@ set +a
 
 trap 'kill -TERM "$pid"' TERM INT
 # One worker: a second one would write a log of its own. The port is the container's, so that nobody else can have taken it.
-litellm --config "$LITELLM_CONFIG" --host 0.0.0.0 --port 4000 --num_workers 1 &
+PYTHONPATH="${PYTHONPATH:-$1}" litellm --config "$LITELLM_CONFIG" --host 0.0.0.0 --port 4000 --num_workers 1 &
 pid=$!
 # The trap interrupts wait; go on waiting until the server itself is gone, and pass its exit status on.
 while :; do

@@ -1,22 +1,46 @@
 import { STEP_LIMIT } from "./processes";
+import { shellQuote } from "./text";
 import type { ServicePlan } from "./types";
 
 /**
  * Steps on the host as POSIX sh, the same under Pulumi and under Compose. They take names from the environment:
- * GPUBOX_CONTAINER, GPUBOX_EDGE, GPUBOX_NAME, GPUBOX_PROCESSES, GPUBOX_SECONDS.
+ * GPUBOX_CONTAINER, GPUBOX_EDGE, GPUBOX_GATEWAYS, GPUBOX_NAME, GPUBOX_PROCESSES, GPUBOX_SECONDS.
  */
 
+/** Seconds from the start of a wait in which the step asks twice a second; most parts are ready by then. */
+const EAGER_SECONDS = 10;
+
+/** Seconds between its later questions: a model that loads for minutes has other things to do. */
+const ASK_SECONDS = 3;
+
+/** Runs a health check in the container at once. One that does not end by itself fails after two seconds. */
+function ask([how, ...words]: string[]): string {
+  const test = how === "CMD-SHELL" ? ["sh", "-c", ...words] : words;
+  return `docker exec "$GPUBOX_CONTAINER" timeout 2 ${test.map(shellQuote).join(" ")} >/dev/null 2>&1`;
+}
+
 /**
- * Waits for Docker's health check, ends early when the container exits, and shows its last log lines. It names an out-of-memory
- * kill itself, because a killed process logs nothing. It keeps that fact between checks, because some Docker versions no longer
- * report it after the restart.
+ * Waits until a container is healthy, ends early when it exits, and shows its last log lines. It asks the container itself, because
+ * Docker looks seldom. It names an out-of-memory kill itself, because a killed process logs nothing. It keeps that fact between
+ * checks, because some Docker versions no longer report it after the restart. After a restart only Docker's look counts.
+ *
+ * @param test the container's health check
  */
-export const AWAIT_HEALTHY = `end=$(($(date +%s) + GPUBOX_SECONDS)) killed=
+export function awaitHealthy(test: string[]): string {
+  return `begin=$(date +%s) asked=0 killed=
+end=$((begin + GPUBOX_SECONDS))
+answers() {
+  now=$(date +%s)
+  [ "$now" -lt $((begin + ${EAGER_SECONDS})) ] || [ "$now" -ge $((asked + ${ASK_SECONDS})) ] || return 1
+  asked=$now
+  ${ask(test)}
+}
 while :; do
   state=$(docker inspect --format '{{.State.Status}} {{.State.Health.Status}} {{.RestartCount}} {{.State.OOMKilled}} {{.HostConfig.Memory}}' "$GPUBOX_CONTAINER") || exit 1
   memory="\${state##* }" state="\${state% *}"
   case "$state" in *" true") killed="was killed for lack of memory (memoryMiB $((memory / 1048576))): give it more, or let it need less" ;; esac
   state="\${state% *}"
+  case "$state" in "running starting 0"|"running unhealthy 0") answers && exit 0 ;; esac
   case "$state" in
     "running healthy "*) exit 0 ;;
     "running "*" "[0-2]|"created "*|"restarting "*" "[0-2]) reason="is not healthy after $GPUBOX_SECONDS s" ;;
@@ -27,6 +51,7 @@ while :; do
   docker logs --tail 15 "$GPUBOX_CONTAINER" >&2
   exit 1
 done`;
+}
 
 /**
  * Proves a new generation. The serving generation's description comes on standard input, so that only new or changed models
@@ -59,14 +84,22 @@ export const SWITCH = `docker exec -i "$GPUBOX_EDGE" sh -c \\
 
 /**
  * Waits until the previous gateways have answered all their requests, and reports how many are left. After GPUBOX_SECONDS it
- * counts and cuts the rest. It never fails, because a slow drain is no reason to undo a change that already serves.
+ * counts and cuts the rest. It never fails, because a slow drain is no reason to undo a change that already serves. It tells
+ * drained gateways so: they need not wait until the edge has noticed that they go.
  */
 export const DRAIN = `end=$(($(date +%s) + GPUBOX_SECONDS)) before=
 draining() { docker exec "$GPUBOX_EDGE" bash /etc/gpubox/switch.sh --status | awk '$3 == "draining" && $4 > 0 { print $2, $4 }'; }
+left_behind() {
+  stack=$(docker inspect --format '{{index .Config.Labels "gpubox.stack"}}' "$GPUBOX_EDGE")
+  docker ps --filter "label=gpubox.stack=$stack" --filter label=gpubox.role=gateway --format '{{.Names}}' |
+    while read -r gateway; do
+      case " $GPUBOX_GATEWAYS " in *" $gateway "*) ;; *) docker exec "$gateway" touch /tmp/drained ;; esac
+    done
+}
 while :; do
   now=$(draining) || exit 0
   left=$(printf '%s\\n' "$now" | awk '{ n += $2 } END { print n + 0 }')
-  [ "$left" = 0 ] && { [ -z "$before" ] || echo "drained"; exit 0; }
+  [ "$left" = 0 ] && { [ -z "$before" ] || echo "drained"; left_behind; exit 0; }
   if [ "$(date +%s)" -ge "$end" ]; then
     echo "$left requests did not end within $GPUBOX_SECONDS s and are cut"
     printf '%s\\n' "$now" | while read -r gateway _; do docker kill "$gateway" >/dev/null; done
@@ -80,14 +113,13 @@ done`;
 /** Makes an edge or a valve load its current files without losing a connection. */
 export const RELOAD = 'docker exec "$GPUBOX_CONTAINER" bash /etc/gpubox/reload.sh';
 
-/** Both in turn, for a container that stays when only its files change. */
-export const AWAIT_HEALTHY_AND_RELOAD = `( ${AWAIT_HEALTHY} ) && ${RELOAD}`;
-
 /**
  * Renews the edge's certificate now if it is due, so that a certificate that cannot be had fails this step with the reason,
- * then waits as {@link AWAIT_HEALTHY} does.
+ * then waits as {@link awaitHealthy} does.
  */
-export const RENEW_AND_AWAIT_HEALTHY = `docker exec "$GPUBOX_CONTAINER" sh /etc/gpubox/renew.sh && ( ${AWAIT_HEALTHY} )`;
+export function renewAndAwaitHealthy(test: string[]): string {
+  return `docker exec "$GPUBOX_CONTAINER" sh /etc/gpubox/renew.sh && ( ${awaitHealthy(test)} )`;
+}
 
 /**
  * Limits a container's processes before a step waits for it. Compose sets the limit when it creates the container; the Docker
@@ -103,6 +135,12 @@ export function limited(step: string): string {
 }
 
 /** The step after which a service counts as ready, with its present files. */
-export function readyStep({ gate, reloads }: Pick<ServicePlan, "gate" | "reloads">): string {
-  return gate ?? (reloads ? AWAIT_HEALTHY_AND_RELOAD : AWAIT_HEALTHY);
+export function readyStep({
+  container,
+  gate,
+  reloads,
+}: Pick<ServicePlan, "container" | "gate" | "reloads">): string {
+  if (gate) return gate;
+  const healthy = awaitHealthy(container.health.test);
+  return reloads ? `( ${healthy} ) && ${RELOAD}` : healthy;
 }

@@ -64,6 +64,7 @@ export interface PortPlan {
 export interface HealthPlan {
   /** Command in exec form, run inside the container. */
   test: string[];
+  /** How often Docker runs it. No hash covers it and no drift reports it: boxes of older versions keep theirs. */
   intervalSeconds: number;
   timeoutSeconds: number;
   retries: number;

@@ -1,4 +1,4 @@
-import { RENEW_AND_AWAIT_HEALTHY } from "../kit/steps";
+import { renewAndAwaitHealthy } from "../kit/steps";
 import type { FilePlan } from "../kit/text";
 import { configFile, directory, hashOf } from "../kit/text";
 import type { CertificatesPlan, MountPlan } from "../kit/types";
@@ -135,11 +135,12 @@ function plan(context: PlanContext, choices: Choices): CertificatesPlan {
     { "loop.sh": assetFile(context, "certificates/loop.sh"), ...files },
     context.secrets,
   );
+  const issued = ["CMD", "test", "-s", `${CERTIFICATES_DIR}/tls.pem`];
   return {
     order,
     directory: own,
     writable: [output, ...choices.writable],
-    gate: RENEW_AND_AWAIT_HEALTHY,
+    gate: renewAndAwaitHealthy(issued),
     container: container(
       context,
       {
@@ -163,7 +164,7 @@ function plan(context: PlanContext, choices: Choices): CertificatesPlan {
         // A shell that waits in `sleep` takes no signal as the first process.
         init: true,
         memoryMiB: 256,
-        health: health("CMD", "test", "-s", `${CERTIFICATES_DIR}/tls.pem`),
+        health: health(...issued),
         readySeconds,
         stopGraceSeconds: 10,
       },

@@ -139,7 +139,6 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
           "-c",
           "import urllib.request as r; r.urlopen('http://127.0.0.1:4000/health/liveliness', timeout=8)",
         ),
-        intervalSeconds: 10,
         timeoutSeconds: 10,
         startPeriodSeconds: 120,
       },

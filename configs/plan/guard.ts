@@ -16,7 +16,7 @@ import { assetFiles, type PlanContext } from "./context";
 /** The guard's files, side by side in the directory of LiteLLM's config, which is where LiteLLM looks for them. */
 export const GUARD_ASSETS: Record<string, string> = Object.fromEntries(
   ["gpubox_guard", "guard_answers", "guard_body", "guard_cache", "guard_front", "guard_install"]
-    .concat(["guard_redirects", "guard_streams"])
+    .concat(["guard_redirects", "guard_streams", "sitecustomize"])
     .map((module) => [`${module}.py`, `guard/${module}.py`]),
 );
 

@@ -1,5 +1,6 @@
 import { rootScript } from "../kit/hostFiles";
-import { AWAIT_HEALTHY } from "../kit/steps";
+import { awaitHealthy } from "../kit/steps";
+import type { ContainerPlan } from "../kit/types";
 
 /**
  * Models that people start: `up` makes their containers and neither starts nor stops them. A replaced container would come
@@ -34,13 +35,17 @@ export function forgetStarted(image: string, dataDir: string, container: string)
  * Starts a container that has just been made in place of one that a person had started, and waits until it is healthy.
  * Takes GPUBOX_CONTAINER, GPUBOX_NAME and GPUBOX_SECONDS from the environment, as every step does.
  */
-export function restoreStarted(image: string, dataDir: string, container: string): string {
-  const started = rootScript(image, dataDir, '[ ! -e "$1" ] || echo yes', [markOf(dataDir, container)]);
+export function restoreStarted(
+  image: string,
+  dataDir: string,
+  { health, name }: Pick<ContainerPlan, "health" | "name">,
+): string {
+  const started = rootScript(image, dataDir, '[ ! -e "$1" ] || echo yes', [markOf(dataDir, name)]);
   return `started=$(${started}) || exit 1
 if [ -z "$started" ]; then
   echo "$GPUBOX_NAME is left as it is: people start it"
   exit 0
 fi
 docker start "$GPUBOX_CONTAINER" >/dev/null || exit 1
-${AWAIT_HEALTHY}`;
+${awaitHealthy(health.test)}`;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { AWAIT_HEALTHY } from "../../configs/kit/steps";
+import { awaitHealthy } from "../../configs/kit/steps";
 import type { BoxPlan } from "../../configs/kit/types";
 import { gatewayYaml } from "../../configs/plan/gatewayYaml";
 import { edgeGateways } from "../../platform/box/edge";
@@ -72,10 +72,10 @@ export async function restartGateways(box: BoxPlan, log: Log): Promise<number> {
   const serving = ((await edgeGateways(box)) ?? []).filter(({ state }) => state === "serving");
   const docker = dockerAt(box.docker);
   for (const { gateway } of serving) {
-    const { stopGraceSeconds, readySeconds } = box.gateway.container;
+    const { stopGraceSeconds, readySeconds, health } = box.gateway.container;
     log(`restarting ${gateway} after its requests have finished`);
     await docker.output(["restart", "--time", String(stopGraceSeconds), gateway]);
-    const healthy = await docker.script(AWAIT_HEALTHY, {
+    const healthy = await docker.script(awaitHealthy(health.test), {
       env: {
         GPUBOX_CONTAINER: gateway,
         GPUBOX_NAME: gateway,

@@ -51,6 +51,9 @@ export function composeContainerName(plan: BoxPlan, container: ContainerPlan): s
   return `${plan.prefix}-${container.name}`;
 }
 
+/** Compose itself waits for Docker's look at what others depend on: all but the gateway. */
+const AWAITED_SECONDS = 3;
+
 function composeService(plan: BoxPlan, { container }: ServicePlan) {
   const c = container;
   return {
@@ -88,7 +91,7 @@ function composeService(plan: BoxPlan, { container }: ServicePlan) {
     ...(c.gpu?.vendor === "nvidia" ? { deploy: gpuReservation(c.gpu.ids) } : {}),
     healthcheck: {
       test: c.health.test.map(escapeDollar),
-      interval: `${c.health.intervalSeconds}s`,
+      interval: `${c.name === "gateway" ? c.health.intervalSeconds : AWAITED_SECONDS}s`,
       timeout: `${c.health.timeoutSeconds}s`,
       retries: c.health.retries,
       start_period: `${c.health.startPeriodSeconds}s`,

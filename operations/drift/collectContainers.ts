@@ -104,7 +104,6 @@ function settingsOf(one: InspectedContainer, image: InspectedImage | undefined):
     devices: (HostConfig.Devices ?? []).map(({ PathOnHost }) => PathOnHost).sort(),
     gpus: (HostConfig.DeviceRequests ?? []).flatMap(({ DeviceIDs }) => DeviceIDs).sort(),
     health: healthText(health?.Test ?? [], {
-      intervalSeconds: (health?.Interval ?? 0) / NANOSECONDS,
       timeoutSeconds: (health?.Timeout ?? 0) / NANOSECONDS,
       retries: health?.Retries ?? 0,
       startPeriodSeconds: (health?.StartPeriod ?? 0) / NANOSECONDS,

@@ -94,10 +94,10 @@ export function publishText(bind: string, port: number, containerPort: number): 
 
 export function healthText(
   test: string[],
-  health: { intervalSeconds: number; timeoutSeconds: number; retries: number; startPeriodSeconds: number },
+  health: { timeoutSeconds: number; retries: number; startPeriodSeconds: number },
 ): string {
-  const { intervalSeconds, timeoutSeconds, retries, startPeriodSeconds } = health;
-  return stableJson({ test, intervalSeconds, timeoutSeconds, retries, startPeriodSeconds });
+  const { timeoutSeconds, retries, startPeriodSeconds } = health;
+  return stableJson({ test, timeoutSeconds, retries, startPeriodSeconds });
 }
 
 /** Names of settings in a sentence, where they differ from their keys. */

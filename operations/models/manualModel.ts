@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type ModelContainer, serversOf } from "../../configs/capacity/servers";
 import { deviceShortage } from "../../configs/capacity/shortage";
 import { gibibytes, MIB } from "../../configs/kit/sizes";
-import { AWAIT_HEALTHY } from "../../configs/kit/steps";
+import { awaitHealthy } from "../../configs/kit/steps";
 import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
 import { connectionOf } from "../../configs/network/engine";
 import { modelServers } from "../../configs/plan/box";
@@ -55,7 +55,7 @@ async function startServer(plan: BoxPlan, server: ModelContainer, log: Log): Pro
   }
   if (!server.service.container.started) await mark(plan, server, rememberStarted);
   await undrain(plan, server);
-  await awaitHealthy(plan, server, log);
+  await loaded(plan, server, log);
 }
 
 async function stopServer(plan: BoxPlan, server: ModelContainer, log: Log): Promise<void> {
@@ -143,10 +143,10 @@ async function undrain(plan: BoxPlan, { valves }: ModelContainer): Promise<void>
   for (const valve of valves) await drain(plan, valve, "--undo");
 }
 
-async function awaitHealthy(plan: BoxPlan, server: ModelContainer, log: Log): Promise<void> {
-  const { readySeconds, name } = server.service.container;
+async function loaded(plan: BoxPlan, server: ModelContainer, log: Log): Promise<void> {
+  const { readySeconds, name, health } = server.service.container;
   const from = Date.now();
-  const waiting = dockerAt(plan.docker).script(AWAIT_HEALTHY, {
+  const waiting = dockerAt(plan.docker).script(awaitHealthy(health.test), {
     env: {
       GPUBOX_CONTAINER: containerName(plan, server),
       GPUBOX_NAME: name,

@@ -8,8 +8,12 @@ export interface Awaited {
   name: string;
 }
 
+/** The status of a container at which Docker, which looks every ten seconds, has not looked yet. */
+const JUST_STARTED = /^Up (Less than a second|\d seconds?|10 seconds) \(health: starting\)/;
+
 /**
- * Containers of a box that are not healthy yet, model servers first.
+ * Containers of a box that are not healthy yet, model servers first. One that has just started is not named: Docker has not looked
+ * at it yet.
  *
  * @param listing lines `NAME<tab>ROLE<tab>STATUS` of `docker ps --all`
  * @param models role of a model's container to the model's name
@@ -17,7 +21,7 @@ export interface Awaited {
 export function awaited(listing: string[], models: ReadonlyMap<string, string>): Awaited[] {
   const waiting = listing.flatMap((line) => {
     const [container = "", role = "", status = ""] = line.split("\t");
-    if (!/\((health: starting|unhealthy)\)|^Restarting/.test(status)) return [];
+    if (JUST_STARTED.test(status) || !/\((health: starting|unhealthy)\)|^Restarting/.test(status)) return [];
     const model = models.get(role);
     return [{ container, name: model ? `the model ${model}` : role, model }];
   });

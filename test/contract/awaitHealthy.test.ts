@@ -1,7 +1,7 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AWAIT_HEALTHY } from "../../configs/kit/steps";
+import { awaitHealthy, DRAIN } from "../../configs/kit/steps";
 import { run } from "../../platform/process";
 
 const MEMORY = 256 * 1024 * 1024;
@@ -15,9 +15,17 @@ describe("the step that waits for a container's health", () => {
 
   /** Runs the step against an engine that gives these looks at the container one by one, the last one for ever. */
   async function wait(...looks: string[]) {
+    return waitFor(awaitHealthy(["CMD", "false"]), 1, looks);
+  }
+
+  /** The same for a step that asks the container itself, which answers with `code` and keeps what it was asked. */
+  async function waitFor(step: string, answer: number, looks: string[]) {
     writeFileSync(join(dir, "looks"), looks.map((look) => `${look} ${MEMORY}\n`).join(""));
     const engine = `#!/bin/sh
-case $1 in logs) echo "its logs" >&2; exit ;; esac
+case $1 in
+  logs) echo "its logs" >&2; exit ;;
+  exec) shift; printf '%s\\n' "$@" > "${dir}/asked"; echo noise; exit ${answer} ;;
+esac
 head -n 1 "${dir}/looks"
 [ "$(wc -l < "${dir}/looks")" -gt 1 ] && sed -i 1d "${dir}/looks"
 exit 0
@@ -30,7 +38,7 @@ exit 0
       GPUBOX_NAME: "backend-tiny",
       GPUBOX_SECONDS: "2",
     };
-    const { code, stderr } = await run("sh", ["-c", AWAIT_HEALTHY], { env });
+    const { code, stderr } = await run("sh", ["-c", step], { env });
     return { code, says: stderr.split("\n") };
   }
 
@@ -41,6 +49,46 @@ exit 0
       code: 0,
       says: [""],
     });
+  });
+
+  test("asks the container itself, before Docker looks at it for the first time", async () => {
+    const step = awaitHealthy(["CMD", "bash", "-c", "it's ready"]);
+    expect(await waitFor(step, 0, ["running starting 0 false"])).toEqual({ code: 0, says: [""] });
+    const asked = readFileSync(join(dir, "asked"), "utf8").split("\n");
+    expect(asked).toEqual(["id", "timeout", "2", "bash", "-c", "it's ready", ""]);
+  });
+
+  test("asks through a shell where Docker does", async () => {
+    expect((await waitFor(awaitHealthy(["CMD-SHELL", "a | b"]), 0, ["running starting 0 false"])).code).toBe(
+      0,
+    );
+    expect(readFileSync(join(dir, "asked"), "utf8")).toBe("id\ntimeout\n2\nsh\n-c\na | b\n");
+  });
+
+  test("waits on when the container says that it is not ready", async () => {
+    expect(
+      await waitFor(awaitHealthy(["CMD", "test"]), 1, [
+        "running starting 0 false",
+        "running healthy 0 false",
+      ]),
+    ).toEqual({ code: 0, says: [""] });
+    expect(await waitFor(awaitHealthy(["CMD", "test"]), 1, ["running starting 0 false"])).toEqual({
+      code: 1,
+      says: ["backend-tiny is not healthy after 2 s. Its last words:", "its logs", ""],
+    });
+  });
+
+  test("asks no container that has restarted: Docker's own looks decide then", async () => {
+    expect(
+      await waitFor(awaitHealthy(["CMD", "test"]), 0, [
+        "running starting 1 false",
+        "running starting 3 false",
+      ]),
+    ).toEqual({
+      code: 1,
+      says: ["backend-tiny ended (running starting 3). Its last words:", "its logs", ""],
+    });
+    expect(existsSync(join(dir, "asked"))).toBe(false);
   });
 
   test("gives up at the third restart with the container's last words", async () => {
@@ -69,5 +117,31 @@ exit 0
         "",
       ],
     });
+  });
+});
+
+describe("the step that waits for the drain", () => {
+  test("tells the gateways that serve no more, and none that serves", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "gpubox-drain-"));
+    const engine = `#!/bin/sh
+case "$*" in
+  "exec edge bash /etc/gpubox/switch.sh --status") printf 's1 gateway-new serving 4\\ns2 gateway-old draining 0\\n' ;;
+  inspect*) echo box ;;
+  "ps --filter label=gpubox.stack=box "*) printf 'gateway-old\\ngateway-new\\ngateway-new-2\\ngateway-older\\n' ;;
+  *) echo "$*" >> "${dir}/done" ;;
+esac
+`;
+    writeFileSync(join(dir, "docker"), engine, { mode: 0o755 });
+    const env = {
+      PATH: `${dir}:${process.env.PATH}`,
+      GPUBOX_EDGE: "edge",
+      GPUBOX_GATEWAYS: "gateway-new gateway-new-2",
+      GPUBOX_SECONDS: "5",
+    };
+    expect((await run("sh", ["-c", DRAIN], { env })).code).toBe(0);
+    expect(readFileSync(join(dir, "done"), "utf8")).toBe(
+      "exec gateway-old touch /tmp/drained\nexec gateway-older touch /tmp/drained\n",
+    );
+    rmSync(dir, { recursive: true });
   });
 });

@@ -49,6 +49,15 @@ needs("docker")("a gateway with the real LiteLLM", () => {
   afterAll(() => gateway.stop());
   beforeEach(() => gateway.forget());
 
+  test("collects garbage again once it serves, without looking through what it imported", async () => {
+    const [collects, exempt] = await gateway.python(
+      "import gc, guard_install, litellm.proxy.proxy_server; gc.disable(); guard_install.install('/etc/gpubox')",
+      "print(gc.isenabled(), gc.get_freeze_count())",
+    );
+    expect(collects).toBe("True");
+    expect(Number(exempt)).toBeGreaterThan(300_000);
+  });
+
   test.each(paths)(
     "refuses each parameter of LiteLLM's own on %s, in the form of its API, and asks nobody",
     async (path) => {

@@ -114,6 +114,13 @@ export class GuardedGateway {
     });
   }
 
+  /** Lines of Python in a process of its own in the gateway's container; the words that they print. */
+  async python(...lines: string[]): Promise<string[]> {
+    const env = ["--env", "PYTHONPATH=/etc/gpubox", "--env", "LITELLM_LOCAL_MODEL_COST_MAP=True"];
+    const code = ["python3", "-c", lines.join("\n")];
+    return (await output("docker", ["exec", ...env, `${this.name}-gateway`, ...code])).trim().split(/\s+/);
+  }
+
   get url(): string {
     return this.gateway;
   }

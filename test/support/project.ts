@@ -36,11 +36,18 @@ const BUNDLES = ["dist/gpubox.cjs", "dist/index.cjs"];
 /** Stacks of this test file so far: a second project of one is another checkout beside its box. */
 const made = new Set<string>();
 
+/** What the bundles are made of, and what no stack reads: a project with the bundled program does without. */
+const ONLY_SOURCES = /^(cli|components|configs|docs|operations|platform|program|tools)\/|^test\/.*\.ts$/;
+
 /** Copies this project's files, its bundles included, and lends the folder the packages. */
 export function placeProject(dir: string, { program = "bundled", gateway = "litellm" }: Parts = {}): void {
   const files = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: packageDir });
   bundleIfStale();
-  for (const file of [...files.stdout.toString().split("\n").filter(Boolean), ...BUNDLES]) {
+  const needed = files.stdout
+    .toString()
+    .split("\n")
+    .filter((file) => file && (program === "sources" || !ONLY_SOURCES.test(file)));
+  for (const file of [...needed, ...BUNDLES]) {
     mkdirSync(dirname(join(dir, file)), { recursive: true });
     // With its time, by which the program knows that its bundle is fresh.
     cpSync(join(packageDir, file), join(dir, file), { preserveTimestamps: true });
@@ -52,7 +59,10 @@ export function placeProject(dir: string, { program = "bundled", gateway = "lite
   }
   if (program === "bundled") {
     const project = parse(readFileSync(join(dir, "Pulumi.yaml"), "utf8"));
-    const runtime = { name: "nodejs", options: { typescript: false } };
+    const runtime = {
+      name: "nodejs",
+      options: { nodeargs: "--require ./bin/lazySdk.cjs", typescript: false },
+    };
     writeFileSync(join(dir, "Pulumi.yaml"), stringify({ ...project, main: "index.js", runtime }));
     writeFileSync(
       join(dir, "index.js"),

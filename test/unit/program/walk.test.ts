@@ -38,6 +38,8 @@ const lock: ModelLock = {
 const config = {
   "gpubox:host": JSON.stringify({
     docker: "unix:///nonexistent/docker.sock",
+    // Not the place of a box that runs on this machine.
+    dataDir: "/nonexistent/box",
     gpus: [{ id: 0, memoryGiB: 24, computeCapability: "8.9" }],
   }),
 };

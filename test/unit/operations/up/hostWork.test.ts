@@ -2,9 +2,11 @@ import { awaited, downloadState } from "../../../../operations/up/hostWork";
 
 test("containers that are not healthy yet are waited for, models first and by their name", () => {
   const listing = [
-    "gpubox-dev-edge\tedge\tUp 2 seconds (health: starting)",
+    "gpubox-dev-edge\tedge\tUp 12 seconds (health: starting)",
     "gpubox-dev-cache\tcache\tUp 2 minutes (healthy)",
-    "gpubox-dev-backend-tiny\tbackend-tiny\tUp 9 seconds (health: starting)",
+    "gpubox-dev-backend-tiny\tbackend-tiny\tUp About a minute (health: starting)",
+    "gpubox-dev-backend-new\tbackend-new\tUp 9 seconds (health: starting)",
+    "gpubox-dev-database\tdatabase\tUp Less than a second (health: starting)",
     "gpubox-dev-backend-big\tbackend-big\tRestarting (1) 3 seconds ago",
     "gpubox-dev-backend-giant\tbackend-giant\tCreated",
     "gpubox-dev-valve-tiny\tvalve-tiny\tUp 9 seconds (unhealthy)",

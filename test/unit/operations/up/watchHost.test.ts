@@ -42,7 +42,7 @@ test("reports a download, the model that loads with its last log line, and what 
   docker(
     "*'ps --filter label=gpubox.weights '*) printf 'd1\\towner/name\\n' ;;",
     "*'logs --tail all d1') echo 'owner/name@0123456789ab: 1 files, 2.0 GB, 0 B of it here already' ;;",
-    "*'ps --all '*) printf 'box-tiny\\tbackend-tiny\\tUp 2 seconds (health: starting)\\n' ;;",
+    "*'ps --all '*) printf 'box-tiny\\tbackend-tiny\\tUp 20 seconds (health: starting)\\n' ;;",
     `*'logs --tail 10 box-tiny') printf 'one\\nkey %s\\n\\n' '${testSecrets.masterKey}' >&2 ;;`,
     "*' ps '*role=gateway*) printf 'g1\\ng2\\n' ;;",
     "*switch.sh*) printf '1 old draining 3\\n2 new serving 5\\n' ;;",

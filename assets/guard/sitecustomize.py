@@ -1,0 +1,12 @@
+"""Python runs this before LiteLLM, because the entrypoint puts its folder on PYTHONPATH.
+
+LiteLLM imports about a million objects that live as long as the process. With the garbage collector off meanwhile, an import takes
+3.3 s of CPU in place of 4.0 s. The guard turns the collector on again when the application starts, and exempts what was imported.
+"""
+
+import gc
+import os
+
+gc.disable()
+# For this process alone: a program that LiteLLM starts has no guard that would turn its collector on.
+os.environ.pop("PYTHONPATH", None)

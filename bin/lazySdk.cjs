@@ -1,0 +1,29 @@
+// Preload of the Pulumi program: `nodeargs: "--require gpubox/lazySdk"` in Pulumi.yaml.
+// Pulumi's SDK loads TypeScript's compiler and an npm client at each start, 0.4 s of CPU. It uses them only to serialise functions,
+// and no box has any. They are loaded here when something asks for them.
+const Module = require("node:module");
+
+/** What the SDK requires, and the file that requires it. */
+const LATE = [
+  ["@npmcli/arborist", /[\\/]runtime[\\/]closure[\\/]codePaths\.js$/],
+  ["../../typescript-shim", /[\\/]runtime[\\/]closure[\\/]parseFunction\.js$/],
+];
+
+const load = Module._load;
+
+Module._load = function (request, parent, ...rest) {
+  const late = LATE.some(([name, file]) => request === name && file.test(parent?.filename ?? ""));
+  if (!late) return load.call(this, request, parent, ...rest);
+  let loaded;
+  // The SDK copies a module's names when it loads it, and these are known only afterwards: `__esModule` keeps it from copying.
+  return new Proxy(
+    { __esModule: true },
+    {
+      get(target, name) {
+        if (name === "__esModule") return target.__esModule;
+        loaded ??= load.call(Module, request, parent, ...rest);
+        return loaded[name];
+      },
+    },
+  );
+};
