@@ -22,12 +22,38 @@ const PARTS: Record<string, string> = {
   edge: "edge: The edge ",
 };
 
-/** What is done to a container, and what the doctor has to say of it. */
-const FAULTS: [string, (container: string) => Promise<void>, RegExp][] = [
-  ["paused", async (container) => void (await docker("pause", container)), /is paused/],
-  ["stopped by SIGSTOP", halt, /has a process that is stopped by a signal \(/],
-  ["killed", kill, /was killed by hand \(status 137, and not for its memory\), and Docker leaves it down/],
+/** Parts that have their faults at the same time: none of them is the way on which the doctor asks another. */
+const TOGETHER = [
+  ["gateway", "valve-tiny", "database"],
+  ["edge", "backend-tiny", "cache"],
 ];
+
+interface Fault {
+  name: string;
+  cause: (container: string) => Promise<void>;
+  /** What the doctor has to say of it. */
+  words: RegExp;
+}
+
+/** What is done to a container. */
+const FAULTS: Fault[] = [
+  {
+    name: "paused",
+    cause: async (container) => void (await docker("pause", container)),
+    words: /is paused/,
+  },
+  { name: "stopped by SIGSTOP", cause: halt, words: /has a process that is stopped by a signal \(/ },
+  {
+    name: "killed",
+    cause: kill,
+    words: /was killed by hand \(status 137, and not for its memory\), and Docker leaves it down/,
+  },
+];
+
+/** Every part with every fault once, three parts at a time, each of them with another fault. */
+const ROUNDS = TOGETHER.flatMap((roles) =>
+  FAULTS.map((_, turn) => roles.map((role, index) => ({ role, ...FAULTS[(turn + index) % FAULTS.length]! }))),
+);
 
 async function docker(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await run("docker", args);
@@ -85,23 +111,27 @@ needs("docker", "pulumi")("the doctor of a box in which something goes wrong", (
   }, 20 * MINUTE);
   afterAll(() => removeProject(project), MINUTE);
 
-  describe.each(Object.keys(PARTS))("names the %s", (role) => {
-    test.each(FAULTS)(
-      "that is %s within ten seconds",
-      async (_, cause, words) => {
-        const container = await containerOf(role);
-        await cause(container);
-        try {
-          const found = await named();
-          const own = found.filter((one) => one.startsWith(PARTS[role]!));
-          expect(own).toEqual([expect.stringMatching(words)]);
-        } finally {
-          await heal(container);
-        }
-      },
-      2 * MINUTE,
-    );
-  });
+  test.each(
+    ROUNDS.map(
+      (round) => [round.map(({ role, name }) => `the ${role} that is ${name}`).join(", "), round] as const,
+    ),
+  )(
+    "names within ten seconds %s",
+    async (_, round) => {
+      const faults = await Promise.all(
+        round.map(async (fault) => ({ ...fault, container: await containerOf(fault.role) })),
+      );
+      await Promise.all(faults.map(({ cause, container }) => cause(container)));
+      try {
+        const found = await named();
+        for (const { role, words } of faults)
+          expect(found.filter((one) => one.startsWith(PARTS[role]!))).toEqual([expect.stringMatching(words)]);
+      } finally {
+        await Promise.all(faults.map(({ container }) => heal(container)));
+      }
+    },
+    2 * MINUTE,
+  );
 
   test(
     "names the one of two gateways that is gone, and does it as a command within ten seconds",
@@ -135,14 +165,22 @@ needs("docker", "pulumi")("the doctor of a box in which something goes wrong", (
   );
 
   test(
-    "reports a restart by Docker after a lack of memory, until somebody starts the container again",
+    "reports restarts by Docker after a lack of memory and after a killed process, until somebody starts the container again",
     async () => {
-      const valve = ward.name("valve-tiny");
-      const runs = () => docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", valve);
+      const [valve, server] = [ward.name("valve-tiny"), ward.name("backend-tiny")];
+      const restarted = (container: string) =>
+        until("Docker started it again", async () =>
+          /^[1-9]\d* true$/.test(
+            await docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", container),
+          ),
+        );
       await docker("update", "--memory", "64m", "--memory-swap", "64m", valve);
-      // What lies in a tmpfs cannot be killed: HAProxy goes.
-      await run("docker", ["exec", valve, "sh", "-c", "head -c 100M /dev/zero > /tmp/fill"]);
-      await until("Docker started it again", async () => /^[1-9]\d* true$/.test(await runs()));
+      await Promise.all([
+        // What lies in a tmpfs cannot be killed: HAProxy goes.
+        run("docker", ["exec", valve, "sh", "-c", "head -c 100M /dev/zero > /tmp/fill"]),
+        run("docker", ["exec", server, "sh", "-c", "kill -9 -1"]),
+      ]);
+      await Promise.all([restarted(valve), restarted(server)]);
       const memory = (await named()).filter((one) => one.startsWith("memory: "));
       expect(memory).toEqual([
         expect.stringMatching(
@@ -153,21 +191,6 @@ needs("docker", "pulumi")("the doctor of a box in which something goes wrong", (
       ]);
       await docker("update", "--memory", "128m", "--memory-swap", "128m", valve);
       await docker("restart", valve);
-      await well("it was started by hand");
-    },
-    3 * MINUTE,
-  );
-
-  test(
-    "reports a restart by Docker after a process was killed inside the container",
-    async () => {
-      const server = ward.name("backend-tiny");
-      await run("docker", ["exec", server, "sh", "-c", "kill -9 -1"]);
-      await until("Docker started it again", async () =>
-        /^[1-9]\d* true$/.test(
-          await docker("inspect", "--format", "{{.RestartCount}} {{.State.Running}}", server),
-        ),
-      );
       await until("that is all it says", async () => (await ward.findings(now())).length === 1);
       expect(await ward.findings(now())).toEqual([
         expect.stringMatching(

@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { readJobKey, stopJob } from "../../operations/jobs";
 import type { TrajectoryLine } from "../../operations/trajectory/line";
 import { linesOf } from "../../operations/trajectory/readLines";
 import type { LogReport } from "../../operations/trajectory/reconcile";
@@ -8,7 +9,7 @@ import { output, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
 import { allocate } from "../support/allocate";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
-import { type JobClient, jobFolder, jobKey, longStream, startTimes, talk } from "../support/jobs";
+import { type JobClient, jobFolder, longStream, startTimes, talk } from "../support/jobs";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, programOf, removeProject, type TestProject } from "../support/project";
 import { until } from "../support/wait";
@@ -30,14 +31,19 @@ const remote = (port: number, more: Record<string, unknown> = {}) => ({
 needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   let project: TestProject;
   let boxKey: string;
+  let sticky: JobClient;
 
   const job = (...args: string[]) => gpubox(project, "job", ...args);
-  const client = (name: string, port: number, model: string): JobClient => ({
+  /** Folder of a job that the harness started. */
+  const runOf = (name: string) => join(project.dir, "runs", name);
+  const client = (folder: string, port: number, model: string): JobClient => ({
     endpoint: `http://127.0.0.1:${port}`,
-    key: jobKey(project, name),
+    key: readJobKey(folder),
     model,
   });
-  const logs = (name: string) => join(jobFolder(project, name), "log");
+  const remoteClient = () => client(runOf("remote"), PORT + 10, "echo");
+  const localClient = () => client(runOf("local"), PORT + 11, "policy");
+  const logs = (folder: string) => join(folder, "log");
 
   /** What `check` says once nothing is in the work. */
   async function checked(folder: string): Promise<LogReport> {
@@ -52,11 +58,6 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
       },
       { seconds: 600, everyMs: 300 },
     );
-  }
-
-  async function mustStart(name: string, ...args: string[]): Promise<void> {
-    const { code, stderr } = await job("start", name, ...args);
-    expect([code, stderr]).toEqual([0, ""]);
   }
 
   /** Says why, and starts nothing. */
@@ -84,15 +85,16 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
         },
       },
       jobs: {
-        sticky: { upstream: { box: "pair" }, port: PORT + 19, stickyRoutingAliases: ["pair@a", "pair@b"] },
+        sticky: {
+          ...{ upstream: { box: "pair" }, port: PORT + 19, stickyRoutingAliases: ["pair@a", "pair@b"] },
+          ...{ configTemplate: "eval.yaml", lifetimeSeconds: 1 },
+        },
         remote: remote(PORT + 10),
         local: { upstream: { box: "tiny" }, port: PORT + 11, model: "policy" },
         sleeping: { upstream: { box: "sleeper" }, port: PORT + 12 },
         silent: remote(PORT + 13, { upstream: { baseUrl: "http://nobody:8000/v1", model: "echo" } }),
         unnamed: remote(PORT + 14, { upstream: { baseUrl: SERVER, model: "GLM-5" } }),
         vectors: remote(PORT + 15, { upstream: { baseUrl: SERVER, model: "echo", messages: "native" } }),
-        templated: remote(PORT + 16, { configTemplate: "eval.yaml" }),
-        short: remote(PORT + 17, { lifetimeSeconds: 1 }),
       },
     });
     const up = await gpubox(project, "up", "--yes");
@@ -110,13 +112,47 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   afterAll(() => removeProject(project));
 
   test(
+    "can be declared in code by harnesses, several runs at once, each in its own folder",
+    async () => {
+      const code = `
+        import { listJobs, startJob } from "./operations/jobs";
+        const job = { upstream: { baseUrl: "${SERVER}", model: "echo", apiKey: "dummy-cf" }, key: "dummy-key-cf" };
+        const options = { stack: "${STACK}", artifacts: "runs" };
+        const started = Promise.all([
+          startJob({ ...options, job: { ...job, port: ${PORT + 9} }, as: "remote", port: ${PORT + 10} }),
+          startJob({ ...options, job: "local" }),
+        ]);
+        started
+          .then(async (runs) => {
+            const states = (await listJobs(options)).map(({ job, state }) => job + " " + state);
+            console.log(JSON.stringify({ states, ends: runs.map(({ endpoint }) => endpoint) }));
+          });`;
+      writeFileSync(join(project.dir, "harness.ts"), code);
+      const {
+        code: status,
+        stdout,
+        stderr,
+      } = await run("node_modules/.bin/tsx", ["harness.ts"], {
+        cwd: project.dir,
+        env: project.env,
+      });
+      expect([status, stderr]).toEqual([0, ""]);
+      expect(JSON.parse(stdout)).toEqual({
+        states: ["local running", "remote running"],
+        ends: [`http://127.0.0.1:${PORT + 10}`, `http://127.0.0.1:${PORT + 11}`],
+      });
+      expect(readdirSync(join(project.dir, "runs")).sort()).toEqual(["local", "remote"]);
+    },
+    3 * MINUTE,
+  );
+
+  test(
     "each serve one model on both protocols, under a key of their own, on loopback",
     async () => {
-      await mustStart("remote");
-      await mustStart("local");
-      const [far, near] = [client("remote", PORT + 10, "echo"), client("local", PORT + 11, "policy")];
-      expect(await talk(far, ASK)).toEqual(Array(4).fill("one:0 one:1 "));
-      expect(await talk(near, "ping")).toEqual(Array(4).fill(PONG));
+      const [far, near] = [remoteClient(), localClient()];
+      const [told, pongs] = await Promise.all([talk(far, ASK), talk(near, "ping")]);
+      expect(told).toEqual(Array(4).fill("one:0 one:1 "));
+      expect(pongs).toEqual(Array(4).fill(PONG));
       expect(await complete(project.endpoint, boxKey, "tiny")).toBe(PONG);
       expect([await modelsAt(far.endpoint, far.key), await modelsAt(near.endpoint, near.key)]).toEqual([
         ["echo"],
@@ -144,9 +180,13 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
         ["remote", "echo"],
         ["local", "policy"],
       ] as const) {
-        expect(await checked(logs(name))).toMatchObject({ complete: true, missing: [], uncounted: [] });
-        expect(await models(logs(name))).toContain(`${name} ${model}`);
-        expect((await models(logs(name))).filter((said) => !said.startsWith(`${name} `))).toEqual([]);
+        expect(await checked(logs(runOf(name)))).toMatchObject({
+          complete: true,
+          missing: [],
+          uncounted: [],
+        });
+        expect(await models(logs(runOf(name)))).toContain(`${name} ${model}`);
+        expect((await models(logs(runOf(name)))).filter((said) => !said.startsWith(`${name} `))).toEqual([]);
       }
       const own = join(project.dataDir, "trajectories");
       expect(await checked(own)).toMatchObject({ complete: true });
@@ -156,14 +196,14 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   );
 
   test("keep their files in a folder that only their owner can read, and no key in Docker", async () => {
-    const folder = jobFolder(project, "local");
+    const folder = runOf("local");
     for (const file of readdirSync(folder).filter((name) => !["log", "edge"].includes(name)))
       expect([file, (statSync(join(folder, file)).mode & 0o777).toString(8)]).toEqual([file, "600"]);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     const seen = await output("docker", ["inspect", `gpubox-${STACK}-job-local`]);
-    expect(seen).not.toContain(jobKey(project, "local"));
+    expect(seen).not.toContain(readJobKey(runOf("local")));
     const config = readFileSync(join(folder, "litellm_config_eval.yaml"), "utf8");
-    expect(config).not.toContain(jobKey(project, "local"));
+    expect(config).not.toContain(readJobKey(runOf("local")));
     expect(readFileSync(join(folder, "litellm.env"), "utf8")).toContain(
       "LITELLM_STICKY_ROUTING_ALIASES=''\n",
     );
@@ -182,89 +222,95 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
     });
   });
 
-  test.each<[string, string, RegExp, string[]]>([
-    ["a job that runs already", "remote", /^error: The job remote exists already \(running\)\.$/m, []],
-    [
-      "a name that is no safe path",
-      "remote",
-      /^error: "\.\.\/x" cannot be a job's name\.$/m,
-      ["--as", "../x"],
-    ],
-    [
-      "the port of another job",
-      "remote",
-      new RegExp(`^error: Port ${PORT + 11} .* held by the container .*job-local-edge\\.$`, "m"),
-      [...["--as", "two", "--port", String(PORT + 11)]],
-    ],
-    [
-      "the port of the box",
-      "remote",
-      new RegExp(
-        `^error: The job two cannot be started: job\\.port: Port ${PORT} belongs to gpubox:gateway\\.port\\.$`,
-        "m",
-      ),
-      ["--as", "two", "--port", String(PORT)],
-    ],
-    [
-      "a job that is not declared",
-      "remot",
-      new RegExp(`^error: Pulumi\\.${STACK}\\.yaml has no job "remot"\\.$`, "m"),
-      [],
-    ],
-    ["an upstream that does not answer", "silent", /cannot serve the job: It does not answer \(/, []],
-    [
-      "a model that is stopped",
-      "sleeping",
-      /It does not serve now: Model sleeper is not available: .*gpubox model start sleeper/,
-      [],
-    ],
-    ["a name that the upstream does not serve", "unnamed", /It has no model GLM-5; it lists echo\.$/m, []],
-    [
-      "a protocol that the upstream cannot serve",
-      "vectors",
-      /It cannot serve \/v1\/messages, status 404/,
-      [],
-    ],
-    [
-      "a template that is not there",
-      "templated",
-      /^error: The template .*eval\.yaml .* does not exist\.$/m,
-      [],
-    ],
-  ])(
-    "are refused with the reason, and nothing starts: %s",
-    (_, name, what, args) => isRefused(name, what, ...args),
-    2 * MINUTE,
-  );
+  describe("are refused with the reason, and nothing starts:", () => {
+    const refused: [string, string, RegExp, string[]][] = [
+      ["a job that runs already", "remote", /^error: The job remote exists already \(running\)\.$/m, []],
+      [
+        "a name that is no safe path",
+        "remote",
+        /^error: "\.\.\/x" cannot be a job's name\.$/m,
+        ["--as", "../x"],
+      ],
+      [
+        "the port of another job",
+        "remote",
+        new RegExp(`^error: Port ${PORT + 11} .* held by the container .*job-local-edge\\.$`, "m"),
+        [...["--as", "two", "--port", String(PORT + 11)]],
+      ],
+      [
+        "the port of the box",
+        "remote",
+        new RegExp(
+          `^error: The job two cannot be started: job\\.port: Port ${PORT} belongs to gpubox:gateway\\.port\\.$`,
+          "m",
+        ),
+        ["--as", "two", "--port", String(PORT)],
+      ],
+      [
+        "a job that is not declared",
+        "remot",
+        new RegExp(`^error: Pulumi\\.${STACK}\\.yaml has no job "remot"\\.$`, "m"),
+        [],
+      ],
+      ["an upstream that does not answer", "silent", /cannot serve the job: It does not answer \(/, []],
+      [
+        "a model that is stopped",
+        "sleeping",
+        /It does not serve now: Model sleeper is not available: .*gpubox model start sleeper/,
+        [],
+      ],
+      ["a name that the upstream does not serve", "unnamed", /It has no model GLM-5; it lists echo\.$/m, []],
+      [
+        "a protocol that the upstream cannot serve",
+        "vectors",
+        /It cannot serve \/v1\/messages, status 404/,
+        [],
+      ],
+      [
+        "a template that is not there",
+        "sticky",
+        /^error: The template .*eval\.yaml .* does not exist\.$/m,
+        [],
+      ],
+    ];
+    const answers: Record<string, unknown> = {};
+    let before: Record<string, string>;
+
+    beforeAll(async () => {
+      before = await startTimes(STACK);
+      const left = [...refused];
+      const one = async () => {
+        for (let next = left.shift(); next; next = left.shift()) {
+          const [claim, name, , args] = next;
+          const { code, stderr } = await job("start", name, ...args);
+          answers[claim] = [code, stderr];
+        }
+      };
+      await Promise.all([one(), one(), one()]);
+    }, 5 * MINUTE);
+
+    test.each(refused)("%s", (claim, _, what) => {
+      expect(answers[claim]).toEqual([1, expect.stringMatching(what)]);
+    });
+
+    test("all of them", async () => {
+      expect(await startTimes(STACK)).toEqual(before);
+    });
+  });
 
   test(
     "are refused when another program uses the port, or the template is not YAML",
     async () => {
       const other = createServer();
-      await new Promise<void>((resolve) => other.listen(PORT + 16, "127.0.0.1", resolve));
+      await new Promise<void>((resolve) => other.listen(PORT + 19, "127.0.0.1", resolve));
       writeFileSync(join(project.dir, "eval.yaml"), "litellm_settings:\n  num_retries: 2\n");
-      await isRefused("templated", new RegExp(`^error: Port ${PORT + 16} on 127\\.0\\.0\\.1 is held by `));
+      await isRefused("sticky", new RegExp(`^error: Port ${PORT + 19} on 127\\.0\\.0\\.1 is held by `));
       await new Promise((resolve) => other.close(resolve));
       writeFileSync(join(project.dir, "eval.yaml"), "litellm_settings: [\n");
-      const { code, stderr } = await job("start", "templated");
+      const { code, stderr } = await job("start", "sticky");
       expect([code, stderr]).toEqual([1, expect.stringContaining("The template is no valid YAML at line ")]);
     },
     2 * MINUTE,
-  );
-
-  test(
-    "take a template's settings, which LiteLLM takes too",
-    async () => {
-      const template = "litellm_settings:\n  num_retries: 2\nmodel_list: []\n";
-      writeFileSync(join(project.dir, "eval.yaml"), template);
-      const { code, stdout } = await job("start", "templated");
-      expect([code, stdout]).toEqual([0, expect.stringContaining("The template's model_list is left out")]);
-      const config = join(jobFolder(project, "templated"), "litellm_config_eval.yaml");
-      expect(readFileSync(config, "utf8")).toContain("num_retries: 2");
-      expect(await talk(client("templated", PORT + 16, "echo"), ASK)).toEqual(Array(4).fill("one:0 one:1 "));
-      expect((await job("stop", "templated")).code).toBe(0);
-    },
-    3 * MINUTE,
   );
 
   test(
@@ -290,8 +336,8 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
       // The box did change.
       expect((await run("docker", ["inspect", serving!])).code).not.toBe(0);
       expect(await jobsOf()).toEqual(before);
-      expect(await talk(client("local", PORT + 11, "policy"), "ping")).toEqual(Array(4).fill(PONG));
-      expect(await talk(client("remote", PORT + 10, "echo"), ASK)).toEqual(Array(4).fill("one:0 one:1 "));
+      expect(await talk(localClient(), "ping")).toEqual(Array(4).fill(PONG));
+      expect(await talk(remoteClient(), ASK)).toEqual(Array(4).fill("one:0 one:1 "));
       const drift = await inShell(
         project,
         exportsIn(up.stdout),
@@ -321,14 +367,14 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   test(
     "finish a stream when they are stopped, log it, and touch nothing else",
     async () => {
-      const { rest } = await longStream(client("remote", PORT + 10, "echo"), 8);
+      const { rest } = await longStream(remoteClient(), 8);
       const before = await startTimes(STACK);
       const { code, stderr } = await job("stop", "remote");
       expect([code, stderr]).toEqual([0, ""]);
       const text = await rest;
       expect([text.includes("long:79 "), text.trimEnd().endsWith("data: [DONE]")]).toEqual([true, true]);
-      expect(await checked(logs("remote"))).toMatchObject({ complete: true, missing: [] });
-      const lines = await linesOf([logs("remote")], {}, 1);
+      expect(await checked(logs(runOf("remote")))).toMatchObject({ complete: true, missing: [] });
+      const lines = await linesOf([logs(runOf("remote"))], {}, 1);
       expect([lines[0]!.outcome, lines[0]!.stream]).toEqual(["ok", true]);
       const {
         [`/gpubox-${STACK}-job-remote`]: gone,
@@ -337,8 +383,10 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
       } = before;
       expect([gone, edge]).toEqual([expect.any(String), expect.any(String)]);
       expect(await startTimes(STACK)).toEqual(others);
-      expect(JSON.parse((await job("show", "remote", "--json")).stdout).state).toBe("stopped");
-      expect(readdirSync(jobFolder(project, "remote"))).not.toContain("litellm.env");
+      expect(JSON.parse((await job("show", "remote", "--artifacts", "runs", "--json")).stdout).state).toBe(
+        "stopped",
+      );
+      expect(readdirSync(runOf("remote"))).not.toContain("litellm.env");
     },
     3 * MINUTE,
   );
@@ -361,11 +409,11 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
         ...["--env", "LITELLM_LOCAL_MODEL_COST_MAP=True", "--volume", `${folder}:${folder}`],
         ...["--entrypoint", "sh", recipeReference(project.dir, "gateway"), "-c", script],
       ]);
-      const own = client("own", PORT + 18, "echo");
+      const own = client(jobFolder(project, "own"), PORT + 18, "echo");
       const listed = () => modelsAt(own.endpoint, own.key).catch(() => [] as string[]);
       await until("it lists its models", async () => (await listed()).length > 0, { seconds: 300 });
       expect(await talk(own, ASK)).toEqual(Array(4).fill("one:0 one:1 "));
-      expect(await checked(logs("own"))).toMatchObject({ complete: true });
+      expect(await checked(logs(jobFolder(project, "own")))).toMatchObject({ complete: true });
       expect(await output("docker", ["logs", `gpubox-${STACK}-own`])).toContain("aliases=<>");
       await output("docker", ["rm", "--force", `gpubox-${STACK}-own`]);
       const refused = await job("render", "local", "--as", "own");
@@ -375,10 +423,24 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   );
 
   test(
+    "take a template's settings, which LiteLLM takes too",
+    async () => {
+      const template = "litellm_settings:\n  num_retries: 2\nmodel_list: []\n";
+      writeFileSync(join(project.dir, "eval.yaml"), template);
+      const { code, stdout } = await job("start", "sticky");
+      expect([code, stdout]).toEqual([0, expect.stringContaining("The template's model_list is left out")]);
+      const config = join(jobFolder(project, "sticky"), "litellm_config_eval.yaml");
+      expect(readFileSync(config, "utf8")).toContain("num_retries: 2");
+      sticky = client(jobFolder(project, "sticky"), PORT + 19, "pair");
+      expect(await talk(sticky, ASK)).toEqual(Array(4).fill("one:0 one:1 "));
+    },
+    3 * MINUTE,
+  );
+
+  test(
     "with sticky-routing aliases keep a session on one server, and lead to each by its alias",
     async () => {
-      await mustStart("sticky");
-      const { endpoint, key } = client("sticky", PORT + 19, "pair");
+      const { endpoint, key } = sticky;
       const asks = async (model: string, session?: string) => {
         for (let turn = 0; turn < 12; turn++) {
           const answer = await fetch(`${endpoint}/v1/chat/completions`, {
@@ -396,8 +458,8 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
       await asks("pair", "two");
       await asks("pair");
       await asks("pair@b");
-      await checked(logs("sticky"));
-      const lines = await linesOf([logs("sticky")], {}, 1000);
+      await checked(logs(jobFolder(project, "sticky")));
+      const lines = await linesOf([logs(jobFolder(project, "sticky"))], {}, 1000);
       const servers = (model: string, session: string | null) => [
         ...new Set(
           lines
@@ -405,11 +467,11 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
             .map(({ upstream }) => upstream?.deployment),
         ),
       ];
-      expect(lines.length).toBe(48);
+      // With the four of the test before.
+      expect(lines.length).toBe(52);
       expect([servers("pair", "one").length, servers("pair", "two").length]).toEqual([1, 1]);
       expect(servers("pair", null).sort()).toEqual(["pair-a", "pair-b"]);
       expect(servers("pair@b", null)).toEqual(["pair@b"]);
-      expect((await job("stop", "sticky")).code).toBe(0);
     },
     3 * MINUTE,
   );
@@ -417,56 +479,17 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
   test(
     "end by prune only when their lifetime is over",
     async () => {
-      await mustStart("short");
       const before = await startTimes(STACK);
       const { stdout } = await job("prune", "--json");
-      expect(JSON.parse(stdout)).toEqual({ ended: ["short"] });
+      expect(JSON.parse(stdout)).toEqual({ ended: ["sticky"] });
       const {
-        [`/gpubox-${STACK}-job-short`]: gone,
-        [`/gpubox-${STACK}-job-short-edge`]: edge,
+        [`/gpubox-${STACK}-job-sticky`]: gone,
+        [`/gpubox-${STACK}-job-sticky-edge`]: edge,
         ...others
       } = before;
       expect([gone, edge]).toEqual([expect.any(String), expect.any(String)]);
       expect(await startTimes(STACK)).toEqual(others);
       expect(JSON.parse((await job("prune", "--json")).stdout)).toEqual({ ended: [] });
-    },
-    3 * MINUTE,
-  );
-
-  test(
-    "can be declared in code by harnesses, several runs at once, each in its own folder",
-    async () => {
-      const artifacts = join(project.dir, "runs");
-      mkdirSync(artifacts);
-      const code = `
-        import { startJob, stopJob, listJobs } from "./operations/jobs";
-        const job = { upstream: { baseUrl: "${SERVER}", model: "echo" }, port: ${PORT + 20} };
-        const options = { stack: "${STACK}", artifacts: "${artifacts}" };
-        const started = Promise.all([
-          startJob({ ...options, job, as: "run-1" }),
-          startJob({ ...options, job, as: "run-2", port: ${PORT + 21} }),
-        ]);
-        started
-          .then(async (runs) => {
-            const states = (await listJobs(options)).map(({ job, state }) => job + " " + state);
-            for (const { job } of runs) await stopJob(job, options);
-            console.log(JSON.stringify({ states, ends: runs.map(({ endpoint }) => endpoint) }));
-          });`;
-      writeFileSync(join(project.dir, "harness.ts"), code);
-      const {
-        code: status,
-        stdout,
-        stderr,
-      } = await run("node_modules/.bin/tsx", ["harness.ts"], {
-        cwd: project.dir,
-        env: project.env,
-      });
-      expect([status, stderr]).toEqual([0, ""]);
-      expect(JSON.parse(stdout)).toEqual({
-        states: ["local running", "run-1 running", "run-2 running"],
-        ends: [`http://127.0.0.1:${PORT + 20}`, `http://127.0.0.1:${PORT + 21}`],
-      });
-      expect(readdirSync(artifacts).sort()).toEqual(["run-1", "run-2"]);
     },
     3 * MINUTE,
   );
@@ -478,7 +501,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
       const name = `gpubox-${STACK}-job-local`;
       const pid = await output("docker", ["inspect", "--format", "{{.State.Pid}}", name]);
       process.kill(Number(pid), "SIGKILL");
-      const near = client("local", PORT + 11, "policy");
+      const near = localClient();
       const models = await until(
         "it lists models again",
         async () => {
@@ -489,8 +512,10 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
       );
       expect(models).toEqual(["policy"]);
       expect(await talk(near, "ping")).toEqual(Array(4).fill(PONG));
-      expect((await job("stop", "local")).code).toBe(0);
-      expect(await checked(logs("local"))).toMatchObject({ complete: true });
+      expect(await stopJob("local", { stack: STACK, projectDir: project.dir })).toMatchObject({
+        job: "local",
+      });
+      expect(await checked(logs(runOf("local")))).toMatchObject({ complete: true });
     },
     4 * MINUTE,
   );

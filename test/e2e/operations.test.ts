@@ -157,7 +157,7 @@ needs("docker", "pulumi")("operations", () => {
         expect(script).not.toContain(ward.secrets.masterKey);
         return script.replace(/\nclaude$/, CLAUDE).replace(/\nopencode$/, OPENCODE);
       };
-      for (const client of ["openai", "anthropic", "claude-code", "opencode"]) {
+      const answers = async (client: string) => {
         const { code, stdout, stderr } = await clients!.paste(await pasted(client));
         expect([client, code, stdout, code === 0 || stderr]).toEqual([
           client,
@@ -165,21 +165,29 @@ needs("docker", "pulumi")("operations", () => {
           expect.stringContaining(ANSWER),
           true,
         ]);
-      }
+      };
+      const hands = async () => {
+        // OpenHands itself is not on PyPI for this Python; LiteLLM's library is what it calls through.
+        const { result } = await verb("connect", "openhands", "--model", "tiny", "--show-key");
+        const ask =
+          'import os, litellm; print(litellm.completion(model=os.environ["LLM_MODEL"], api_base=os.environ["LLM_BASE_URL"], api_key=os.environ["LLM_API_KEY"], messages=[{"role": "user", "content": "hands"}]).choices[0].message.content)';
+        const image = ward.plan().gateway.container.image;
+        const env = ["LLM_MODEL", "LLM_BASE_URL", "LLM_API_KEY"].flatMap((name) => ["-e", name]);
+        const there = `docker run --rm --network host ${env.join(" ")} --entrypoint python3 ${image} -c '${ask}'`;
+        const said = await run("bash", [
+          "-c",
+          (result.script as string).replace(/\nopenhands .*$/, `\n${there}`),
+        ]);
+        expect([said.code, said.stdout]).toEqual([0, expect.stringContaining(ANSWER)]);
+      };
+      const inPython = async () => {
+        await answers("openai");
+        await answers("anthropic");
+        await hands();
+      };
+      await Promise.all([inPython(), answers("claude-code"), answers("opencode")]);
       const shown = await gpubox(project, "connect", "openai", "--show-key");
       expect(shown.stdout).toContain(`export OPENAI_API_KEY='${ward.secrets.masterKey}'`);
-      // OpenHands itself is not on PyPI for this Python; LiteLLM's library is what it calls through.
-      const { result } = await verb("connect", "openhands", "--model", "tiny", "--show-key");
-      const ask =
-        'import os, litellm; print(litellm.completion(model=os.environ["LLM_MODEL"], api_base=os.environ["LLM_BASE_URL"], api_key=os.environ["LLM_API_KEY"], messages=[{"role": "user", "content": "hands"}]).choices[0].message.content)';
-      const image = ward.plan().gateway.container.image;
-      const env = ["LLM_MODEL", "LLM_BASE_URL", "LLM_API_KEY"].flatMap((name) => ["-e", name]);
-      const there = `docker run --rm --network host ${env.join(" ")} --entrypoint python3 ${image} -c '${ask}'`;
-      const hands = await run("bash", [
-        "-c",
-        (result.script as string).replace(/\nopenhands .*$/, `\n${there}`),
-      ]);
-      expect([hands.code, hands.stdout]).toEqual([0, expect.stringContaining(ANSWER)]);
     },
     5 * MINUTE,
   );

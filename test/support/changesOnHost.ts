@@ -3,9 +3,12 @@ export interface ChangeOnHost {
   does: string;
   subject: string;
   says: RegExp;
+  /** It is one of the round that every run makes: see {@link changesOfEveryRun}. */
+  everyRun?: true;
 }
 
-interface Where {
+/** What the changes are made to. */
+export interface Where {
   /** Prefix of the box's names: `gpubox-<stack>`. */
   prefix: string;
   stack: string;
@@ -23,23 +26,27 @@ export function changesOfWhatIsThere({ prefix, stack, data, gateway, generation 
   const backend = `${prefix}-backend-tiny`;
   const image = `$(docker inspect --format '{{.Config.Image}}' ${edge})`;
   const file = (does: (path: string) => string, name: string, says: RegExp): ChangeOnHost => ({
+    everyRun: true,
     does: does(`${data}/${name}`),
     subject: `${data}/${name}`,
     says,
   });
   return [
     {
+      everyRun: true,
       does: `docker update --memory 300m --memory-swap 300m ${edge}`,
       subject: edge,
       says: /memory limit \(MiB\): 300 instead of /,
     },
     { does: `docker update --cpus 1 ${edge}`, subject: edge, says: /other limits: 1 CPUs/ },
     {
+      everyRun: true,
       does: `docker update --restart no ${edge}`,
       subject: edge,
       says: /restart policy: no instead of unless-stopped/,
     },
     {
+      everyRun: true,
       does: `docker network disconnect ${prefix}-models ${valve}`,
       subject: valve,
       says: new RegExp(`networks: lacks ${prefix}-models`),
@@ -50,7 +57,12 @@ export function changesOfWhatIsThere({ prefix, stack, data, gateway, generation 
       says: new RegExp(`networks: another value of ${prefix}-backends`),
     },
     { does: `docker pause ${backend}`, subject: backend, says: /is paused/ },
-    { does: `docker network connect bridge ${gateway}`, subject: gateway, says: /networks: has also bridge/ },
+    {
+      everyRun: true,
+      does: `docker network connect bridge ${gateway}`,
+      subject: gateway,
+      says: /networks: has also bridge/,
+    },
     file((path) => `echo '# by hand' >> ${path}`, "edge/haproxy.cfg", /has other content than planned/),
     file((path) => `rm ${path}`, "edge/hold.lua", /is missing/),
     file((path) => `chmod 0666 ${path}`, "valve-tiny/haproxy.cfg", /has mode 666 instead of 640/),
@@ -61,13 +73,20 @@ export function changesOfWhatIsThere({ prefix, stack, data, gateway, generation 
       `gateway/${generation}/config.yaml`,
       /belongs to 1000:1000 instead of 0:/,
     ),
-    file((path) => `chmod 0777 ${path}`, "backend-tiny", /has mode 777 instead of 750/),
+    file((path) => `chown 1000:1000 ${path}`, "trajectories", /belongs to 1000:1000 instead of 65534:65534/),
     {
+      does: `chmod 0777 ${data}/backend-tiny`,
+      subject: `${data}/backend-tiny`,
+      says: /has mode 777 instead of 750/,
+    },
+    {
+      everyRun: true,
       does: `docker create --name ${prefix}-old --label gpubox.stack=${stack} --network none ${image}`,
       subject: `${prefix}-old`,
       says: /nobody declares or records it/,
     },
     {
+      everyRun: true,
       does: `docker exec ${edge} sh -c 'echo "{\\"generation\\":\\"by-hand\\"}" > /var/lib/gpubox/serving.json'`,
       subject: edge,
       says: /serves the generation by-hand instead of/,
@@ -81,8 +100,14 @@ export function changesOfWhatIsGone({ prefix, stack, data, gateway }: Where): Ch
   const image = `$(docker inspect --format '{{.Config.Image}}' ${prefix}-edge)`;
   return [
     { does: `docker rm --force ${gateway}`, subject: `${prefix}-gateway`, says: /is missing/ },
-    { does: `rm -r ${data}/backend-tiny`, subject: `${data}/backend-tiny`, says: /is missing/ },
     {
+      everyRun: true,
+      does: `rm -r ${data}/backend-tiny`,
+      subject: `${data}/backend-tiny`,
+      says: /is missing/,
+    },
+    {
+      everyRun: true,
       does: `docker rm --force ${prefix}-backend-tiny`,
       subject: `${prefix}-backend-tiny`,
       says: /is missing/,
@@ -93,4 +118,12 @@ export function changesOfWhatIsGone({ prefix, stack, data, gateway }: Where): Ch
       says: /entrypoint: another one.*user: 0 instead of .*environment: has also MORE;.*mounts: lacks/,
     },
   ];
+}
+
+/**
+ * One round of them. Beside it, `drift.test.ts` makes the rest on this machine: what is paused, belongs to somebody else, or has
+ * another address.
+ */
+export function changesOfEveryRun(where: Where): ChangeOnHost[] {
+  return [...changesOfWhatIsThere(where), ...changesOfWhatIsGone(where)].filter(({ everyRun }) => everyRun);
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,9 @@ import { scratch } from "./allocate";
 import { until } from "./wait";
 
 export const SSHD = "/usr/sbin/sshd";
+
+/** What {@link LocalSshd.connect} runs. */
+const PROGRAM = "connectStack.cjs";
 
 /** An sshd of this machine's, on a port of loopback, that lets the present user in with a key of its own. */
 export class LocalSshd {
@@ -25,6 +29,7 @@ export class LocalSshd {
     const host = readFileSync(join(this.dir, "host.pub"), "utf8");
     writeFileSync(join(this.dir, "known"), `[127.0.0.1]:${port} ${host}`);
     this.writeStack({});
+    this.bundle();
     // sshd of root wants it, where no service has made it.
     if (userInfo().uid === 0) mkdirSync("/run/sshd", { recursive: true });
   }
@@ -68,13 +73,12 @@ export class LocalSshd {
 
   /** What a process of its own meets that connects: nothing, or why not. */
   connect(): Promise<{ what: string; fix: string } | undefined> {
-    const args = [join(packageDir, "test/support/connectStack.ts"), this.dir, this.stack];
-    const child = spawn(join(packageDir, "node_modules/.bin/tsx"), args);
+    const child = spawn(process.execPath, [join(this.dir, PROGRAM), this.dir, this.stack]);
     let said = "";
     child.stdout.on("data", (chunk) => {
       said += chunk;
     });
-    return new Promise((resolve) => child.on("close", () => resolve(JSON.parse(said).failed)));
+    return once(child, "close").then(() => JSON.parse(said).failed);
   }
 
   /** A command of ssh with the connection's configuration, as steps and verbs give it. */
@@ -94,6 +98,16 @@ export class LocalSshd {
     for (const pid of this.clients()) spawnSync("kill", [pid]);
     await this.stop();
     rmSync(this.dir, { recursive: true });
+  }
+
+  /** One file, because tsx takes longer to read the sources than the connection takes to open. */
+  private bundle(): void {
+    const source = join(packageDir, "test/support/connectStack.ts");
+    const words = ["--bundle", "--platform=node", "--format=cjs", `--outfile=${join(this.dir, PROGRAM)}`];
+    const made = spawnSync(join(packageDir, "node_modules/.bin/esbuild"), [source, ...words]);
+    if (made.status !== 0) throw new Error(String(made.stderr));
+    // The program reads its version beside itself.
+    symlinkSync(join(packageDir, "package.json"), join(this.dir, "package.json"));
   }
 
   private listens(): Promise<boolean> {

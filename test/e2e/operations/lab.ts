@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
-import { rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { BoxPlan } from "../../../configs/kit/types";
 import { collect } from "../../../operations/doctor/collect";
 import { diagnose } from "../../../operations/doctor/diagnose";
@@ -14,31 +14,38 @@ import { scratch } from "../../support/allocate";
 import { programOf, type TestProject } from "../../support/project";
 import { pause, until as untilState } from "../../support/wait";
 
-const CLAUDE = "@anthropic-ai/claude-code@2.1.330";
-const OPENCODE = "opencode-ai@1.18.33";
+const NODE = ["@anthropic-ai/claude-code@2.1.330", "opencode-ai@1.18.33"];
+const PYTHON = ["openai==3.54.0", "anthropic==2.12.0"];
+/** Installed once a machine, in a folder that is called after what is in it. */
+const INSTALLED = join("/var/tmp/gpubox-clients", [...PYTHON, ...NODE].join("+").replace(/[^\w.+-]/g, "_"));
+/** A second run that wants the clients meanwhile waits for them; an installation that was cut short begins anew. */
+const INSTALL = `set -e
+[ -e "$1/ready" ] && exit
+rm -rf "$1"
+python3 -m venv "$1/venv"
+"$1/venv/bin/pip" install -q ${PYTHON.join(" ")}
+npm install --no-audit --no-fund --prefix "$1" ${NODE.join(" ")}
+touch "$1/ready"`;
 
-/** The real clients in a folder of their own, which is their home too. */
+/** The real clients, with a home of their own. */
 export class Clients {
-  readonly dir = scratch("clients");
+  private readonly home = scratch("clients");
 
   async install(): Promise<void> {
-    await output("python3", ["-m", "venv", join(this.dir, "venv")]);
-    const pip = join(this.dir, "venv/bin/pip");
-    await output(pip, ["install", "-q", "openai==3.54.0", "anthropic==2.12.0"]);
-    await output("npm", ["install", "--no-audit", "--no-fund", "--prefix", this.dir, CLAUDE, OPENCODE]);
+    mkdirSync(dirname(INSTALLED), { recursive: true });
+    await output("flock", [`${INSTALLED}.lock`, "sh", "-c", INSTALL, "_", INSTALLED]);
   }
 
   /** Runs a script as `bash` would for a person who pasted it, with nothing of this process' environment. */
   paste(script: string) {
-    const path = [join(this.dir, "venv/bin"), join(this.dir, "node_modules/.bin"), process.env.PATH].join(
-      ":",
-    );
-    const clean = ["-i", `HOME=${this.dir}`, `PATH=${path}`, "bash", "-c", script];
-    return run("env", clean, { cwd: this.dir, timeoutMs: 120_000 });
+    const bins = ["venv/bin", "node_modules/.bin"].map((bin) => join(INSTALLED, bin));
+    const path = [...bins, process.env.PATH].join(":");
+    const clean = ["-i", `HOME=${this.home}`, `PATH=${path}`, "bash", "-c", script];
+    return run("env", clean, { cwd: this.home, timeoutMs: 120_000 });
   }
 
   close(): void {
-    rmSync(this.dir, { recursive: true, force: true });
+    rmSync(this.home, { recursive: true, force: true });
   }
 }
 
