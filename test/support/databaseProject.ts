@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BoxPlan } from "../../configs/kit/types";
-import { adminSql } from "../../platform/box/database";
 import { packageDir } from "../../platform/project";
 import { planStack } from "../../platform/stack/planStack";
 import { recipeReference } from "../../platform/stack/recipes";
@@ -39,9 +38,6 @@ export async function makeDatabaseProject(
   const plan = planStack(project.dir, stack, secrets, readResolved(project.dir, stack));
   try {
     await startPostgres(plan, secrets);
-    // Suites make databases by the dozen, and none of them has to outlive a power cut.
-    const at = { docker: plan.docker, container: `${plan.prefix}-database` };
-    await adminSql(at, "ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf()");
     await gatewaySql(plan, await litellmSql(plan.gateway.container.image));
   } catch (error) {
     // Nobody else can: the caller has no project yet, and its second try would find what is left of this one.
