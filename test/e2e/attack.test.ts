@@ -54,6 +54,8 @@ needs("docker", "openssl")("a box under attack", () => {
     backendAttacks(box, on);
     bodyAttacks(box, on, BODY_LIMIT);
     floodAttacks(box, on, MOST_AT_ONCE);
+  };
+  const slowAttacks = (on: Name[]) =>
     test.each(on)(
       "%s: header fields that come a byte at a time are waited for half a minute",
       async (name) => {
@@ -63,9 +65,11 @@ needs("docker", "openssl")("a box under attack", () => {
         expect(answer && [answer.status, notRefused(answer)]).toEqual([408, undefined]);
       },
     );
-  };
 
-  describe("while its port for clients is plain", () => attacks(PLAIN));
+  describe("while its port for clients is plain", () => {
+    attacks(PLAIN);
+    slowAttacks(PLAIN);
+  });
 
   describe("once it speaks TLS", () => {
     beforeAll(async () => {
@@ -78,6 +82,7 @@ needs("docker", "openssl")("a box under attack", () => {
   describe("after all that", () => {
     containerAttacks(box);
     secretAttacks(box);
+    slowAttacks(ENCRYPTED);
 
     test("no request ever went to an address that only an attacker named", async () => {
       const { requests } = await opened.kept("canary");

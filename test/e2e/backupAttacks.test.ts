@@ -30,14 +30,9 @@ needs("docker")("an altered backup that somebody restores all the same", () => {
   const store = () => ({ projectDir: project.dir, job: job(), directory: join(root, "kept") });
   const quiet = () => {};
 
-  /** Restores as `--unsigned` does, up to the swap. */
-  async function restored(folder: string): Promise<void> {
-    try {
-      await withBackup(store(), folder, { unsigned: true }, (backup) => restoreNext(job(), backup));
-    } finally {
-      await dropNext(job());
-    }
-  }
+  /** Restores as `--unsigned` does, up to the swap. It removes what the restore before it left. */
+  const restored = (folder: string) =>
+    withBackup(store(), folder, { unsigned: true }, (backup) => restoreNext(job(), backup));
   /** The dump of a database with that table, which attacks are put into. */
   let plain: Buffer;
   const asBackup = (dump: Buffer) => unsignedBackup(join(root, "attack"), STACK, dump, job().saltFingerprint);
@@ -69,8 +64,28 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
     if (project) removeProject(project);
     rmSync(root, { recursive: true, force: true });
   });
-  afterEach(async () => {
-    expect(await cluster()).toBe(before);
+  /** Declares the last test of a block. It looks once for all attacks before it: none undoes what another one did. */
+  const leavesTheRest = () =>
+    test("none of that changed a role, another database or a setting, wrote a file, or ran a program", async () => {
+      await dropNext(job());
+      expect(await cluster()).toBe(before);
+    });
+
+  describe("whose statements run as a role that can do nothing else:", () => {
+    // Each attack is one entry, so one transaction: what it refuses leaves the database empty for the next one.
+    beforeAll(() => makeNext(job()));
+    test.each(REACHING)("%s is refused", async (sql) => {
+      const folder = await altered(sql);
+      await expect(restoreDump(job(), NEXT, join(folder, DUMP))).rejects.toThrow(DENIED);
+    });
+
+    test("nothing of them is in the database, and it belongs to the superuser as before", async () => {
+      const found = `SELECT datdba::regrole FROM pg_database WHERE datname = '${NEXT}';
+SELECT relname FROM pg_class WHERE oid >= 16384; ${FOREIGN_OBJECTS}`;
+      expect(await adminSql(job(), found, NEXT)).toBe("postgres");
+    });
+
+    leavesTheRest();
   });
 
   describe("runs as a role that can do nothing else:", () => {
@@ -80,8 +95,8 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
       await expect(restored(harmless)).rejects.toThrow("public.other is not in the backup");
     });
 
-    test.each(REACHING)("%s is refused", async (sql) => {
-      await expect(restored(await altered(sql))).rejects.toThrow(DENIED);
+    test("a restore stops at the first statement that is refused", async () => {
+      await expect(restored(await altered(REACHING[0]!))).rejects.toThrow(DENIED);
     });
 
     test.each(STAYING.map(([sql]) => sql))(
@@ -116,26 +131,32 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
       expect(await adminSql(job(), login)).toBe("f\tt");
       await dropNext(job());
     });
+
+    leavesTheRest();
   });
 
-  // Three words in each row: jest takes a parameter that no word is for as a callback to wait for.
-  test.each(
-    [...STAYING, ...MADE_BY_SUPERUSERS].map(
-      ([sql, found, unseen]) => [sql, found, unseen ?? "seen"] as const,
-    ),
-  )(
-    "with %s in its list is refused before any of it runs, or where the list does not tell, afterwards",
-    async (sql, found, seen) => {
-      await makeBait(job(), sql);
-      expect(await adminSql(job(), FOREIGN_OBJECTS, BAIT)).toContain(found);
-      const folder = await asBackup(await dumpBait(job(), join(root, "made")));
-      const refused = withBackup(store(), folder, { unsigned: true }, (backup) => restoreNext(job(), backup));
-      await expect(refused).rejects.toThrow("The backup contains what LiteLLM's schema does not have: ");
-      const there = await adminSql(job(), `SELECT count(*) FROM pg_database WHERE datname = '${NEXT}'`);
-      expect(there).toBe(seen === "seen" ? "0" : "1");
-      await dropNext(job());
-    },
-  );
+  describe("with something in its list that LiteLLM's schema does not have", () => {
+    // Three words in each row: jest takes a parameter that no word is for as a callback to wait for.
+    test.each(
+      [...STAYING, ...MADE_BY_SUPERUSERS].map(
+        ([sql, found, unseen]) => [sql, found, unseen ?? "seen"] as const,
+      ),
+    )(
+      "%s is refused before any of it runs, or where the list does not tell, afterwards",
+      async (sql, found, seen) => {
+        expect(await makeBait(job(), sql, FOREIGN_OBJECTS)).toContain(found);
+        const folder = await asBackup(await dumpBait(job(), join(root, "made")));
+        await expect(restored(folder)).rejects.toThrow(
+          "The backup contains what LiteLLM's schema does not have: ",
+        );
+        const there = await adminSql(job(), `SELECT count(*) FROM pg_database WHERE datname = '${NEXT}'`);
+        expect(there).toBe(seen === "seen" ? "0" : "1");
+        if (seen !== "seen") await dropNext(job());
+      },
+    );
+
+    leavesTheRest();
+  });
 
   test("is refused by the command without --unsigned, and with it says what that means", async () => {
     const folder = await asBackup(plain);
@@ -173,4 +194,6 @@ SELECT count(*) FROM "LiteLLM_TeamTable";`,
     }
     expect(await backUp(store(), "a test", quiet)).toContain(`kept/${STACK}-`);
   });
+
+  leavesTheRest();
 });

@@ -170,10 +170,10 @@ needs("docker", "pulumi")("a gateway stack over another box", () => {
   test(
     "neither the foreign network nor its containers are drift",
     async () => {
-      for (const project of [box, gateway]) {
-        const { code, stdout } = await gpubox(project, "drift");
-        expect([code, stdout]).toEqual([0, `The stack ${project.stack} is on its host as planned.\n`]);
-      }
+      const said = await Promise.all([box, gateway].map((project) => gpubox(project, "drift")));
+      expect(said.map(({ code, stdout }) => [code, stdout])).toEqual(
+        [ONE, TWO].map(({ stack }) => [0, `The stack ${stack} is on its host as planned.\n`]),
+      );
     },
     5 * MINUTE,
   );
@@ -195,8 +195,9 @@ needs("docker", "pulumi")("a gateway stack over another box", () => {
       expect(containers.map(({ container, action, how }) => [container, action, how])).toEqual([
         ["gateway", "replaced", "start-first"],
       ]);
-      await mustUp(box);
-      await mustUp(gateway);
+      const up = await shell(`pulumi up --yes --skip-preview --stack ${TWO.stack}`);
+      expect([up.code, up.stderr]).toEqual([0, ""]);
+      // The gateway stack asks for it by the model's own name, so that it serves it before the other box does.
       expect(await complete(gateway.endpoint, key, "more")).toBe(ANSWER);
     },
     20 * MINUTE,

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
 import { needs } from "../support/needs";
+import { gatewaySql, litellmSql } from "../support/postgres";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
@@ -153,10 +154,40 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
       expect(up.stderr).toContain('There is no engine "lamacpp". Did you mean "llamacpp"?');
       expect(up.stderr).not.toMatch(/\n\s+at /);
       expect(await complete(project.endpoint, secrets["gpubox:masterKey"]!, "tiny")).toBe(ANSWER);
-      const { writeFileSync } = await import("node:fs");
       writeFileSync(join(project.dir, `Pulumi.${STACK}.yaml`), good);
     },
     2 * MINUTE,
+  );
+
+  test(
+    "a migration that fails fails `pulumi up` with LiteLLM's reason after a backup, and what served keeps serving",
+    async () => {
+      // LiteLLM from PyPI counts as the official image here; that it cannot migrate is the failure that is wanted.
+      const path = join(project.dir, `.gpubox/resolved.${STACK}.json`);
+      const resolved = JSON.parse(readFileSync(path, "utf8"));
+      await gatewaySql({ prefix: `gpubox-${STACK}` }, await litellmSql(resolved.images.gateway.reference));
+      resolved.images.gateway.source = "digest";
+      writeFileSync(path, JSON.stringify(resolved));
+      const folder = join(project.dir, ".gpubox/backups");
+      const backups = () => (existsSync(folder) ? readdirSync(folder) : []);
+      const up = () =>
+        inShell(project, exports, `pulumi up --yes --skip-preview --stack ${STACK} --non-interactive`);
+      const before = await containersOf(STACK);
+      const first = await up();
+      expect(first.code).not.toBe(0);
+      const said = first.stdout + first.stderr;
+      expect(said).toContain("The migration of the database failed; what served before goes on.");
+      expect(said).toContain("the prisma CLI is neither on PATH nor importable");
+      expect((await containersOf(STACK)).gateway).toBe(before.gateway);
+      expect(await complete(project.endpoint, secrets["gpubox:masterKey"]!, "tiny")).toBe(ANSWER);
+      expect(backups()).toEqual([expect.stringMatching(new RegExp(`^${STACK}-\\d{8}T\\d{6}Z$`))]);
+
+      // The migration is tried again, and the backup before it still counts.
+      const second = await up();
+      expect(second.stdout + second.stderr).toContain("The migration of the database failed");
+      expect(backups()).toHaveLength(1);
+    },
+    6 * MINUTE,
   );
 
   test(

@@ -84,7 +84,7 @@ needs("docker", "pulumi")("the observability section", () => {
         ask("tiny", { messages: [{ role: "user", content: "the same again" }] }),
         ask("nobody"),
       ]);
-      await pause(300, "clients between two rounds");
+      await pause(1000, "clients between two rounds");
     }
   }
 
@@ -95,8 +95,8 @@ needs("docker", "pulumi")("the observability section", () => {
     exports = exportsIn(first.stdout);
     before = await containersOf(STACK);
     receiver = await startReceiver(project, before.gateway!);
-    for (const [name, value] of Object.entries(secrets))
-      await shell(`printf %s '${value}' | pulumi config set --secret gpubox:${name} --stack ${STACK}`);
+    const values = Object.entries(secrets).map(([name, value]) => `--secret 'gpubox:${name}=${value}'`);
+    await shell(`pulumi config set-all ${values.join(" ")} --stack ${STACK}`);
     editStack(project, (config) => {
       (config as Record<string, unknown>)["gpubox:observability"] = {
         mode: "bundled",

@@ -10,10 +10,14 @@ export const BAIT = "bait";
 /** Room for an attack where a statement stood: the parts of a dump have fixed lengths. */
 const ROOM = 2000;
 
-/** An empty database, with what these statements of a superuser make. */
-export async function makeBait(at: DatabaseAt, sql: string): Promise<void> {
+/**
+ * An empty database, with what these statements of a superuser make.
+ * @param asked a question about it
+ * @returns the answer, after what the statements said themselves
+ */
+export function makeBait(at: DatabaseAt, sql: string, asked = ""): Promise<string> {
   const empty = `DROP DATABASE IF EXISTS ${BAIT} WITH (FORCE); CREATE DATABASE ${BAIT} TEMPLATE template0;`;
-  await adminSql(at, `${empty}\n\\connect ${BAIT}\n${sql};`);
+  return adminSql(at, `${empty}\n\\connect ${BAIT}\n${sql};\n${asked}`);
 }
 
 /** Dumps the bait's database, as the superuser. */

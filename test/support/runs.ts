@@ -5,3 +5,6 @@
 export function runs(usual: number): { numRuns: number } {
   return { numRuns: process.env.GPUBOX_SOAK ? usual * 30 : usual };
 }
+
+/** Whether tables of cases are crossed in full, as before a release; else each case of each table comes up at least once. */
+export const everyPair = process.env.GPUBOX_SOAK !== undefined;

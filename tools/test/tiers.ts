@@ -17,9 +17,9 @@ export interface Machine {
   gib: number;
 }
 
-/** How many test files with a box of their own run at once: more starve each other, and then wait longer than they save. */
+/** How many test files with a box of their own run at once: one more than the cores, because a file often waits. */
 export function lanesOf({ cores, gib }: Machine): number {
-  const byCores = cores >= 8 ? 4 : cores >= 4 ? 3 : 2;
+  const byCores = Math.min(cores, 5) + 1;
   return Math.max(1, Math.min(byCores, Math.floor(gib / LANE_GIB)));
 }
 

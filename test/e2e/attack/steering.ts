@@ -1,3 +1,4 @@
+import { everyPair } from "../../support/runs";
 import { bodyFor, chat, complaints, each, notAnswered } from "./answers";
 import { type AttackBox, type Listener, type Name, planted, testOn } from "./lab";
 import { CONTENTS, MODELS, STEERING } from "./parameters";
@@ -32,8 +33,11 @@ export function steeringAttacks(box: () => AttackBox, on: Name[]): void {
       await box().forget("upstream");
       // The others share the gateway, so that one route of each is enough to see that nothing lies between.
       const routes = name === "clients" || name === "job" ? ROUTES.slice(0, 4) : ROUTES.slice(0, 1);
-      const attempts = routes.flatMap((path) =>
-        STEERING.map(([field, value], n) => ({ path, field, value, n })),
+      const attempts = routes.flatMap((path, route) =>
+        STEERING.map(([field, value], n) => ({ path, field, value, n })).filter(
+          // A job's gateway is the same program with a shorter config: there each parameter on one route.
+          ({ n }) => everyPair || name !== "job" || n % routes.length === route,
+        ),
       );
       const found = await each(attempts, ({ path, field, value, n }) => {
         const label = `${path} ${field}: ${JSON.stringify(value)}`;
@@ -65,7 +69,14 @@ export function steeringAttacks(box: () => AttackBox, on: Name[]): void {
       const named = MODELS.flatMap((model) =>
         ROUTES.map((path) => ({ path, body: { ...bodyFor(to.model, path, "x"), model } })),
       );
-      const found = await each([...asked, ...named], ({ path, body }) =>
+      // A job's gateway is the same program: there each content and each name on one route.
+      const chosen = [asked, named].flatMap((list, of) => {
+        const routes = of === 0 ? 4 : ROUTES.length;
+        return list.filter(
+          (_, n) => everyPair || name !== "job" || n % routes === Math.floor(n / routes) % routes,
+        );
+      });
+      const found = await each(chosen, ({ path, body }) =>
         judged(to, path, body, `${path} ${JSON.stringify(body).slice(0, 200)}`),
       );
       expect(complaints(found)).toEqual([]);

@@ -101,9 +101,9 @@ test("skipped tests are told under what they want, and those of a file that says
 
 test.each([
   [{ cores: 1, gib: 16 }, 2],
-  [{ cores: 2, gib: 16 }, 2],
-  [{ cores: 4, gib: 32 }, 3],
-  [{ cores: 16, gib: 64 }, 4],
+  [{ cores: 2, gib: 16 }, 3],
+  [{ cores: 4, gib: 32 }, 5],
+  [{ cores: 16, gib: 64 }, 6],
   [{ cores: 16, gib: 9 }, 2],
   [{ cores: 2, gib: 3 }, 1],
 ])("a machine with %j runs %i files with a box at once", (machine, lanes) => {
