@@ -26,15 +26,6 @@ export function declaresAccess({ access }: StackConfig): boolean {
   return access.ui !== undefined || Object.keys({ ...access.teams, ...access.keys }).length > 0;
 }
 
-/** A gateway image that cannot use the declared database. This is known only once the images are resolved. */
-export function noDatabaseForAccess(): Problem {
-  return {
-    path: ROOT,
-    what: "The gateway's image was built from PyPI and cannot use the database, so there can be no virtual keys.",
-    fix: "Remove this section, or run `gpubox up` where the official image can be pulled (docs/images.md).",
-  };
-}
-
 function checkDatabase(config: StackConfig): Problem[] {
   if (config.database.mode !== "none" || !declaresAccess(config)) return [];
   return [

@@ -1,6 +1,4 @@
-import { declaresAccess, noDatabaseForAccess } from "../checks/access";
 import type { Route } from "../engines/engine";
-import { ConfigError } from "../kit/problems";
 import type { FilePlan } from "../kit/text";
 import { configFile, directory, envFile, hashOf, shellQuote, stableJson, type TextPart } from "../kit/text";
 import type { GatewayPlan } from "../kit/types";
@@ -28,9 +26,9 @@ const READY_SECONDS = 300;
 /** Seconds that a gateway gets beyond `drainTimeout` to flush its logs. */
 const DRAIN_MARGIN_SECONDS = 60;
 
-/** True where the gateway can use the declared database: LiteLLM from PyPI has no Prisma engines, the official image has. */
-export function usesDatabase(context: PlanContext): boolean {
-  return context.config.database.mode !== "none" && context.resolved.images.gateway?.source === "digest";
+/** True where the gateway keeps keys and spend in a database. */
+export function usesDatabase({ config }: Pick<PlanContext, "config">): boolean {
+  return config.database.mode !== "none";
 }
 
 /**
@@ -42,8 +40,6 @@ export function usesDatabase(context: PlanContext): boolean {
 export function planGateway(context: PlanContext, models: RoutedModel[], loadSeconds: number): GatewayPlan {
   const { config } = context;
   const database = usesDatabase(context);
-  if (declaresAccess(config) && context.resolved.images.gateway?.source === "recipe")
-    throw new ConfigError(config.stack, [noDatabaseForAccess()]);
   const routes = models.flatMap(({ deployments }) => deployments.map(({ route }) => route));
   const asksBackends = routes.some(({ apiKey }) => apiKey === "backend");
   const modelHashes = Object.fromEntries(

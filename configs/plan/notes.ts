@@ -2,18 +2,12 @@ import { wantedSources } from "../engines";
 import { whyUnresolved } from "../models/lock";
 import { imageRolesOf } from "../stack/neededImages";
 import type { PlanContext } from "./context";
-import { usesDatabase } from "./gateway";
 import { isHad, nvidiaDevices } from "./observability/optional";
 
 /** Sentences for the person who runs `up`: what the plan leaves out, and why. */
 export function planNotes(context: PlanContext, leftOut: Record<string, string[]>): string[] {
   const { config, resolved } = context;
   const notes: string[] = [];
-  if (config.database.mode !== "none" && !usesDatabase(context))
-    notes.push(
-      "The gateway runs stateless: its image was built from PyPI, which has no Prisma engines, so it cannot use the database. " +
-        `There are no virtual keys${config.gateway.limits.budget ? ", no spend and no budget for the whole gateway" : " and no spend"} until the official image can be pulled.`,
-    );
   for (const name of resolved.offlineModels)
     notes.push(`No model hub answered: ${name} is served by its offlineModel, which has one fixed answer.`);
   for (const [name, secrets] of Object.entries(leftOut))

@@ -3,7 +3,7 @@ import type { Mode } from "../../configs/schema/model";
 import type { StackConfig } from "../../configs/stack/config";
 import { namesOf } from "../../configs/stack/instances";
 import type { Log } from "../../platform/project";
-import { reachBox, reachEndpoint } from "../../platform/ssh/reach";
+import { reachAdmin, reachBox, reachEndpoint } from "../../platform/ssh/reach";
 import type { Secrets } from "../../platform/stack/secrets";
 import type { SmokeProtocol } from "./routes";
 import { requirePassed, type SmokeCheck, smoke } from "./smoke";
@@ -34,7 +34,10 @@ export async function smokeChecks(config: StackConfig, secrets: Secrets, log: Lo
   const endpoint = await reachEndpoint(config, endpointOf(config));
   const box = { endpoint, ...(await reachBox(config)) };
   const tls = config.gateway.tls && { certificate: () => lookAtCertificate(box), fetch: tlsFetch(box) };
-  return smoke({ endpoint, key, models, tls, gate: true, log });
+  // Where the edge adds the key, clients have none of their own.
+  const keys =
+    config.database.mode === "none" || !key ? undefined : { admin: await reachAdmin(config), masterKey: key };
+  return smoke({ endpoint, key, keys, models, tls, gate: true, log });
 }
 
 /**

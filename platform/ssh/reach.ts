@@ -5,6 +5,7 @@ import { bindHost } from "../../configs/network/endpoint";
 import { connectionFolder } from "../../configs/network/engine";
 import { sshAddress } from "../../configs/schema/address";
 import type { StackConfig } from "../../configs/stack/config";
+import { adminPort } from "../../configs/stack/ports";
 import { run, UserError } from "../process";
 import { sshArguments } from "./connection";
 
@@ -18,12 +19,21 @@ const made = new Map<string, Promise<ReachTarget>>();
 
 /** The clients' address and port from this machine; for a host behind SSH, a port that leads through the connection. */
 export function reachBox(config: StackConfig): Promise<ReachTarget> {
-  const direct = { address: bindHost(config), port: config.gateway.port };
+  return reach(config, { address: bindHost(config), port: config.gateway.port });
+}
+
+/** The base URL of the box's admin port from this machine. */
+export async function reachAdmin(config: StackConfig): Promise<string> {
+  const { address, port } = await reach(config, { address: "127.0.0.1", port: adminPort(config) });
+  return `http://${address}:${port}`;
+}
+
+function reach(config: StackConfig, direct: ReachTarget): Promise<ReachTarget> {
   if (!sshAddress(config.host.docker)) return Promise.resolve(direct);
   const key = `${config.stack} ${direct.address} ${direct.port}`;
-  const reach = made.get(key) ?? forward(config, direct);
-  made.set(key, reach);
-  return reach;
+  const way = made.get(key) ?? forward(config, direct);
+  made.set(key, way);
+  return way;
 }
 
 /** The base URL of a box without TLS from this machine, for example `http://127.0.0.1:41234`. */

@@ -61,8 +61,8 @@ test("keys and the repository's password go through standard input as secrets an
   expect(plain).not.toContain("PLANTED");
 });
 
-test("a gateway that cannot use a database has none of these steps", async () => {
-  const plan = testPlan();
+test("a gateway without a database has none of these steps", async () => {
+  const plan = testPlan({ models: tinyModel, database: { mode: "none" } });
   const names = (
     await registered(() => new Box(plan.prefix, { plan, secrets: pulumi.secret(testSecrets) }))
   ).map(({ name }) => name);

@@ -53,7 +53,7 @@ export const healthy: Facts = {
   ),
   ports: [{ port: 4000, bind: "127.0.0.1", key: "gpubox:gateway.port", holder: "this box" }],
   listed: { status: 404 },
-  databaseSeen: "Not connected",
+  databaseSeen: "connected",
   reach: Object.fromEntries(upstreamAddresses(box).map((target) => [target, "open"])),
   redis: "PONG",
   postgres: "ready",

@@ -103,6 +103,8 @@ export function makeProject(
     host: { dataDir: project.dataDir },
     gateway: { port, drainTimeout: 30 },
     models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048 } },
+    // Keys and spend are the subject of few tests; a migration and Postgres would slow all others down.
+    database: { mode: "none" },
     ...config,
   });
   return project;

@@ -96,7 +96,9 @@ export async function smokeStub(faults: Record<string, Behaviour> = {}, options:
   const endpoint = `http://127.0.0.1:${(stub.address() as AddressInfo).port}`;
   const lines: string[] = [];
   const log = (line: string) => lines.push(line.replace(/\d+ ms/, "N ms"));
-  const checks = await smoke({ endpoint, key: KEY, models: [{ name: "tiny" }], log, ...options });
+  // The admin port of a box with a database is this server too.
+  const keys = options.keys && { ...options.keys, admin: endpoint };
+  const checks = await smoke({ endpoint, key: KEY, models: [{ name: "tiny" }], log, ...options, keys });
   const failure = failureOf(checks);
   return { lines, failure, seen, checks };
 }

@@ -93,26 +93,28 @@ test("a local model is reached through its valve, natively on both protocols", (
   ]);
 });
 
-test("a gateway built from PyPI has no database URL, and the plan says why", () => {
-  const plan = testPlan();
-  expect(plan.gateway.usesDatabase).toBe(false);
-  expect(Object.keys(litellm(plan).general_settings)).not.toContain("database_url");
-  expect(plan.notes).toEqual([
-    "The gateway runs stateless: its image was built from PyPI, which has no Prisma engines, so it cannot use the database. There are no virtual keys and no spend until the official image can be pulled.",
-  ]);
-});
-
-test("a gateway from the official image uses the bundled database with a percent-encoded password", () => {
-  const official = {
-    ...recipes,
-    images: { ...recipes.images, gateway: { reference: "litellm@sha256:0", source: "digest" as const } },
-  };
-  const plan = testPlan(undefined, testSecrets, official);
-  expect(plan.notes).toEqual([]);
-  expect(renderText(plan.gateway.directory.files["gateway.env"]!.text, testSecrets)).toContain(
-    "DATABASE_URL='postgresql://litellm:PLANTED-database-%27%22%5C%24x%40%2F%3A%25@database:5432/litellm'\n",
+test("a gateway without a database has no URL of one", () => {
+  const plan = testPlan({ models: tinyModel, database: { mode: "none" } });
+  expect([plan.gateway.usesDatabase, plan.database, plan.notes]).toEqual([false, undefined, []]);
+  expect(renderText(plan.gateway.directory.files["gateway.env"]!.text, testSecrets)).not.toContain(
+    "DATABASE",
   );
 });
+
+test.each(["recipe", "digest"] as const)(
+  "a gateway whose image came as %s uses the bundled database with a percent-encoded password",
+  (source) => {
+    const gateway = { reference: "litellm@sha256:0", source };
+    const plan = testPlan(undefined, testSecrets, {
+      ...recipes,
+      images: { ...recipes.images, gateway },
+    });
+    expect([plan.gateway.usesDatabase, plan.notes]).toEqual([true, []]);
+    expect(renderText(plan.gateway.directory.files["gateway.env"]!.text, testSecrets)).toContain(
+      "DATABASE_URL='postgresql://litellm:PLANTED-database-%27%22%5C%24x%40%2F%3A%25@database:5432/litellm'\n",
+    );
+  },
+);
 
 test("answers are cached only when a ttl is set", () => {
   expect(litellm(testPlan()).litellm_settings.cache).toBeUndefined();

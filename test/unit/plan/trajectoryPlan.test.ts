@@ -25,7 +25,9 @@ test("without trajectories a gateway is unaffected", () => {
   expect(off).toEqual(gatewayWith({}));
   const guard = [...Object.keys(GUARD_ASSETS), "guard.json"];
   expect(Object.keys(off.directory.files).sort()).toEqual(
-    ["config.yaml", "entrypoint.sh", "gateway.env", "generation.json", ...guard, "prove.py"].sort(),
+    ["access.py", "config.yaml", "entrypoint.sh", "gateway.env", "generation.json", "migrate.sh"]
+      .concat(guard, "prove.py")
+      .sort(),
   );
   expect(callbacks(off)).toEqual(["gpubox_guard.instance"]);
   expect([off.container.mounts.length, off.writable]).toEqual([1, []]);
