@@ -1,15 +1,17 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { complete, containersOf, exportsIn, inShell } from "../support/box";
 import { needs } from "../support/needs";
-import { gatewaySql, litellmSql } from "../support/postgres";
+import { gatewaySql, imageWithoutPrisma, litellmSql } from "../support/postgres";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("keysup");
+const BARE = `gpubox-test/${STACK}:bare`;
 
-/** LiteLLM from PyPI counts as the official image here; that it cannot migrate is the failure that is wanted. */
+/** A gateway without Prisma counts as the official image here; that it cannot migrate is the failure that is wanted. */
 needs("docker", "pulumi")("a gateway image whose migration fails", () => {
   let project: TestProject;
   let exports: string[];
@@ -32,9 +34,14 @@ needs("docker", "pulumi")("a gateway image whose migration fails", () => {
     const resolved = JSON.parse(readFileSync(path, "utf8"));
     resolved.images.gateway.source = "digest";
     await gatewaySql({ prefix: `gpubox-${STACK}` }, await litellmSql(resolved.images.gateway.reference));
+    await imageWithoutPrisma(BARE);
+    resolved.images.gateway.reference = BARE;
     writeFileSync(path, JSON.stringify(resolved));
   }, 6 * MINUTE);
-  afterAll(() => removeProject(project));
+  afterAll(async () => {
+    removeProject(project);
+    await run("docker", ["image", "rm", BARE]);
+  });
 
   test(
     "fails `pulumi up` with LiteLLM's reason after a backup, and what served keeps serving",
