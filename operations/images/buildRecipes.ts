@@ -12,7 +12,7 @@ import { followBuild } from "./buildLog";
 /** Usual duration of a build on two cores with an ordinary connection, shown to whoever waits. */
 const USUAL_TIME: Partial<Record<Recipe, string>> = {
   base: "40 s",
-  gateway: "1 min",
+  gateway: "2 min",
   edge: "10 s",
   cache: "10 s",
   database: "30 s",

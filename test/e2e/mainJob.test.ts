@@ -1,20 +1,22 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
 import { needs } from "../support/needs";
-import { gatewaySql, litellmSql } from "../support/postgres";
+import { imageWithoutPrisma } from "../support/postgres";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("main");
 const COMPOSE = allocate("compose");
+const BARE = `gpubox-test/${STACK}:bare`;
 const ANSWER = "pong from the gpubox test model";
 
 /** What `up` prints for one model that answered on both protocols, plain and streamed. */
 const SMOKE = [
-  /ok {4}\/health\/readiness/,
+  /ok {4}\/health\/readiness {3}healthy/,
   /ok {4}\/v1\/models {3}tiny/,
   /ok {4}tiny {2}\/v1\/chat\/completions {2}plain/,
   /ok {4}tiny {2}\/v1\/chat\/completions {2}streamed/,
@@ -31,9 +33,13 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
   const seenArgv: string[] = [];
 
   beforeAll(() => {
-    project = makeProject(STACK, PORT, {}, { program: "sources" });
+    // As the stack of the README's two commands: with keys and spend.
+    project = makeProject(STACK, PORT, { database: { mode: "bundled" } }, { program: "sources" });
   });
-  afterAll(() => removeProject(project));
+  afterAll(async () => {
+    removeProject(project);
+    await run("docker", ["image", "rm", BARE]);
+  });
 
   test(
     "one command brings up a box that answers on both protocols",
@@ -44,6 +50,8 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
       expect(up.stderr).not.toContain("error");
       expect(up.code).toBe(0);
       for (const line of SMOKE) expect(up.stdout).toMatch(line);
+      expect(up.stdout).toContain("/health/readiness   healthy, db: connected\n");
+      expect(up.stdout).toContain("ok    a virtual key   made, asked tiny, $0.00 spent, deleted\n");
       exports = exportsIn(up.stdout);
       expect(exports).toHaveLength(1);
       expect(up.stdout).toContain(`curl -s ${project.endpoint}/v1/chat/completions`);
@@ -162,11 +170,10 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
   test(
     "a migration that fails fails `pulumi up` with LiteLLM's reason after a backup, and what served keeps serving",
     async () => {
-      // LiteLLM from PyPI counts as the official image here; that it cannot migrate is the failure that is wanted.
       const path = join(project.dir, `.gpubox/resolved.${STACK}.json`);
       const resolved = JSON.parse(readFileSync(path, "utf8"));
-      await gatewaySql({ prefix: `gpubox-${STACK}` }, await litellmSql(resolved.images.gateway.reference));
-      resolved.images.gateway.source = "digest";
+      await imageWithoutPrisma(BARE);
+      resolved.images.gateway.reference = BARE;
       writeFileSync(path, JSON.stringify(resolved));
       const folder = join(project.dir, ".gpubox/backups");
       const backups = () => (existsSync(folder) ? readdirSync(folder) : []);

@@ -138,7 +138,7 @@ exec postgres -D .`;
     const url = `postgresql://litellm:${encodeURIComponent(PASSWORD)}@database:5432/litellm`;
     return output("docker", [
       ...["run", "--rm", "--network", NAME, ...hardened, "--env", `DATABASE_URL=${url}`],
-      ...["--workdir", "/tmp", "--entrypoint", "/app/prisma/node_modules/.bin/prisma", gateway],
+      ...["--workdir", "/tmp", "--entrypoint", "/app/prisma-engines/node_modules/.bin/prisma", gateway],
       ...["db", "push", "--skip-generate", "--schema", SCHEMA],
     ]);
   };

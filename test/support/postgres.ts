@@ -3,6 +3,8 @@ import type { SecretValues } from "../../configs/kit/text";
 import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
 import { adminSql } from "../../platform/box/database";
 import { output, run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
+import { recipeReference } from "../../platform/stack/recipes";
 import { until } from "./wait";
 
 /** Brings the networks and Postgres of a plan up, as the box has them, and nothing else of the box. */
@@ -46,6 +48,16 @@ export async function writeFiles(
   for (const one of writable) await output("sh", ["-c", makeWritable(image, plan.dataDir, one)]);
   await output("sh", ["-c", writeDirectory(image, plan.dataDir, directory)], {
     stdin: directoryInput(directory, secrets),
+  });
+}
+
+/** Tags the gateway's recipe without Prisma: a migration that fails before it reaches the database. */
+export async function imageWithoutPrisma(tag: string): Promise<void> {
+  const prisma = "/app/.venv/bin/prisma /app/.venv/lib/python3.13/site-packages/prisma";
+  const from = recipeReference(packageDir, "gateway");
+  await output("docker", ["build", "-q", "--network", "none", "-t", tag, "-"], {
+    stdin: `FROM ${from}\nUSER 0\nRUN rm -r ${prisma}\nUSER 65534:65534\n`,
+    env: { DOCKER_BUILDKIT: "0" },
   });
 }
 
