@@ -75,7 +75,7 @@ needs("docker", "pulumi")("a model that people start", () => {
       const up = await pulumi("up --yes --skip-preview --refresh");
       expect([up.code, up.stderr]).toEqual([0, ""]);
       expect(await inspect("{{.Id}}")).not.toBe(id);
-      expect(await inspect("{{.State.Health.Status}}")).toBe("healthy");
+      expect(await inspect("{{.State.Status}}")).toBe("running");
       expect(await ask()).toBe(ANSWER);
     },
     5 * MINUTE,

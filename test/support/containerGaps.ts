@@ -1,13 +1,22 @@
 import { type ChildProcess, spawn } from "node:child_process";
 
+/** How the step that waits for a start asks a container (`configs/kit/steps.ts`). Docker's own look may come ten seconds later. */
+const ASKED = "exec_create: timeout 2 ";
+
 /** Listens to the engine: when each container of a stack was told to stop, and when the next one was healthy. */
 export class ContainerGaps {
   private lines: string[] = [];
   private readonly child: ChildProcess;
 
   constructor(stack: string) {
-    const filters = ["kill", "die", "health_status"].flatMap((event) => ["--filter", `event=${event}`]);
-    const format = '{{.TimeNano}} {{.Action}} {{index .Actor.Attributes "gpubox.role"}}';
+    const events = ["kill", "die", "health_status", "exec_create", "exec_die"];
+    const filters = events.flatMap((event) => ["--filter", `event=${event}`]);
+    const attribute = (name: string) => `{{index .Actor.Attributes "${name}"}}`;
+    const format = [
+      "{{.TimeNano}}",
+      "{{.Action}}",
+      ...["gpubox.role", "execID", "exitCode"].map(attribute),
+    ].join("\t");
     this.child = spawn("docker", [
       ...["events", ...filters, "--filter", `label=gpubox.stack=${stack}`],
       ...["--format", format],
@@ -27,16 +36,20 @@ export class ContainerGaps {
   /** Role to the seconds from its stop to its next healthy answer; infinite where none came. Signals for a reload are no stop. */
   gaps(): Record<string, number> {
     const events = this.lines.map((line) => {
-      const [nanoseconds, ...words] = line.split(" ");
-      const action = words.slice(0, -1).join(" ");
-      return { at: Number(nanoseconds) / 1e9, action, role: words.at(-1)! };
+      const [nanoseconds, action = "", role = "", exec, code] = line.split("\t");
+      return { at: Number(nanoseconds) / 1e9, action, role, exec, code };
     });
-    const stopped = events.filter(({ action, role }) => action.startsWith("die") && role !== "undefined");
+    const asked = new Set(events.filter(({ action }) => action.startsWith(ASKED)).map(({ exec }) => exec));
+    const stopped = events.filter(({ action, role }) => action === "die" && role !== "undefined");
     return Object.fromEntries(
       stopped.map(({ role, at }) => {
         const begun = events.find((event) => event.role === role && event.action === "kill")?.at ?? at;
         const healthy = events.find(
-          (event) => event.role === role && event.at > at && event.action.includes("health_status: healthy"),
+          (event) =>
+            event.role === role &&
+            event.at > at &&
+            (event.action.includes("health_status: healthy") ||
+              (asked.has(event.exec) && event.code === "0")),
         );
         return [role, healthy ? healthy.at - begun : Number.POSITIVE_INFINITY];
       }),
