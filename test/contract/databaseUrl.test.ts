@@ -33,7 +33,7 @@ test("with the recipe's engines no password is in the URL, and the engines conne
         expect(connection(seen.url, { PGPASSWORD: seen.password })).toBe(connection(url));
       },
     ),
-    { numRuns: 25 },
+    { numRuns: 12 },
   );
 });
 

@@ -115,7 +115,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
     "can be declared in code by harnesses, several runs at once, each in its own folder",
     async () => {
       const code = `
-        import { listJobs, startJob } from "./operations/jobs";
+        const { listJobs, startJob } = require("gpubox/jobs");
         const job = { upstream: { baseUrl: "${SERVER}", model: "echo", apiKey: "dummy-cf" }, key: "dummy-key-cf" };
         const options = { stack: "${STACK}", artifacts: "runs" };
         const started = Promise.all([
@@ -127,12 +127,12 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
             const states = (await listJobs(options)).map(({ job, state }) => job + " " + state);
             console.log(JSON.stringify({ states, ends: runs.map(({ endpoint }) => endpoint) }));
           });`;
-      writeFileSync(join(project.dir, "harness.ts"), code);
+      writeFileSync(join(project.dir, "harness.cjs"), code);
       const {
         code: status,
         stdout,
         stderr,
-      } = await run("node_modules/.bin/tsx", ["harness.ts"], {
+      } = await run(process.execPath, ["harness.cjs"], {
         cwd: project.dir,
         env: project.env,
       });

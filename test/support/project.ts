@@ -30,8 +30,8 @@ export interface Parts {
   gateway?: "litellm" | "stub";
 }
 
-/** The program, and what an index.ts imports. */
-const BUNDLES = ["dist/gpubox.cjs", "dist/index.cjs"];
+/** The program, and what an index.ts and a harness import. */
+const BUNDLES = ["dist/gpubox.cjs", "dist/index.cjs", "dist/jobs.cjs"];
 
 /** Stacks of this test file so far: a second project of one is another checkout beside its box. */
 const made = new Set<string>();
