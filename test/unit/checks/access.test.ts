@@ -6,7 +6,7 @@ import { renderText } from "../../../configs/kit/text";
 import { parseStack } from "../../../configs/parse";
 import { packageDir } from "../../../platform/project";
 import { checkStackFile } from "../../../platform/stack/planStack";
-import { officialGateway, rawStack, recipes, testPlan, testSecrets, tinyModel } from "../../support/stacks";
+import { officialGateway, rawStack, testPlan, testSecrets, tinyModel } from "../../support/stacks";
 
 const secrets = { ...testSecrets, aliceKey: "sk-PLANTED-alice-0123456789", uiPassword: "PLANTED-ui-'pass" };
 const alice = { key: { secret: "aliceKey" } };
