@@ -69,7 +69,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       DRAIN_ENDPOINT_TOKEN: [{ secret: "masterKey", as: "shell-derived" }],
       ...redisVariables(context),
       ...langfuseVariables(config),
-      ...(database ? { DATABASE_URL: databaseUrl(context), ...uiLogin(context) } : {}),
+      ...(database ? { DATABASE_URL: databaseUrl(context), ...uiVariables(context) } : {}),
       ...Object.fromEntries(
         [...new Set(routes.flatMap(secretsOfRoute))].map((secret) => [
           secretVariable(secret),
@@ -227,10 +227,18 @@ function redisVariables(context: PlanContext): Record<string, TextPart[]> {
   };
 }
 
-/** Without it, LiteLLM's UI takes `admin` and the master key. */
-function uiLogin(context: PlanContext): Record<string, TextPart[]> {
+/** What LiteLLM's UI needs. Without a declared login it takes `admin` and the master key. */
+function uiVariables(context: PlanContext): Record<string, TextPart[]> {
   const { ui } = context.config.access;
-  if (!ui) return {};
+  return {
+    // LiteLLM would send a browser that logs in to the Host that it sees, which the edge sets and no browser can reach. An empty
+    // base makes these links relative, so that the UI works at every address of the admin port and through a tunnel.
+    PROXY_BASE_URL: ["''"],
+    ...(ui ? login(ui) : {}),
+  };
+}
+
+function login(ui: NonNullable<StackConfig["access"]["ui"]>): Record<string, TextPart[]> {
   return {
     UI_USERNAME: [shellQuote(ui.username)],
     UI_PASSWORD: [{ secret: ui.password.secret, as: "shell" }],

@@ -59,7 +59,8 @@ export function virtualKeys({ keys }: AccessConfig): RequiredSecret[] {
   ]);
 }
 
-/** Secrets that `gpubox up` generates when they are missing: current keys, but never previous ones. */
-export function generatedKeys({ keys }: AccessConfig): string[] {
-  return [...new Set(Object.values(keys).map(({ key }) => key.secret))];
+/** Secrets that `gpubox up` generates when they are missing: current keys and the UI's password, but never previous keys. */
+export function generatedKeys({ keys, ui }: AccessConfig): string[] {
+  const passwords = ui ? [ui.password.secret] : [];
+  return [...new Set([...Object.values(keys).map(({ key }) => key.secret), ...passwords])];
 }

@@ -161,6 +161,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     // More of LiteLLM's routes carry prompts here, and no limit is meant for uploads to them.
     ...indent(bodyRules({ ...bodies, chat: Math.max(bodies.chat, bodies.embeddings, bodies.audio ?? 0) })),
     ...indent(RESPONSE_RULES),
+    ...(options.adminTls ? indent(SECURE_COOKIES) : []),
     "  use_backend successor-admin if moved",
     "  default_backend gateways",
     "",
@@ -185,6 +186,11 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
   ];
   return [`${lines.join("\n")}\n`];
 }
+
+/** LiteLLM sees plain HTTP, so it would let a browser send the UI's session to a plain port of the same host. */
+const SECURE_COOKIES = [
+  'http-response replace-header Set-Cookie ^(.*)$ "\\1; Secure" if { ssl_fc } { res.hdr(Set-Cookie) -m found }',
+];
 
 /**
  * After a reload the old process answers one more request on each connection that its client kept open. It gives that to its

@@ -158,6 +158,26 @@ test("the UI's login goes into the env file, and without one there is none", () 
   expect(env(official())).not.toContain("UI_");
 });
 
+test("the UI's links are relative, unless the stack names the base that single sign-on needs", () => {
+  const base = (more: Record<string, unknown>) =>
+    renderText(official(more).gateway.directory.files["gateway.env"]!.text, secrets).match(
+      /PROXY_BASE_URL=.*/g,
+    );
+  expect(base({})).toEqual(["PROXY_BASE_URL=''"]);
+  const env = { PROXY_BASE_URL: "https://llm.example.com:4001" };
+  expect(base({ gateway: { env } })).toEqual([`PROXY_BASE_URL='${env.PROXY_BASE_URL}'`]);
+  expect(base({ database: { mode: "none" } })).toBeNull();
+});
+
+test("`up` makes missing keys and the UI's password", () => {
+  const access = { keys: { alice }, ui: { password: { secret: "uiPassword" } } };
+  const { aliceKey, uiPassword, ...others } = secrets;
+  expect(refused(access, {}, others)).toEqual([
+    expect.stringMatching(/aliceKey is missing\..* or let `gpubox up` make it\.$/),
+    expect.stringMatching(/uiPassword is missing\..* or let `gpubox up` make it\.$/),
+  ]);
+});
+
 test("spend logs are kept for 30 days or as declared", () => {
   const period = (database: object) =>
     renderText(official({ database }).gateway.directory.files["config.yaml"]!.text, secrets);

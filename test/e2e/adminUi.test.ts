@@ -1,0 +1,223 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { request } from "node:https";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import type { Browser } from "playwright-core";
+import { output } from "../../platform/process";
+import { allocate } from "../support/allocate";
+import { exportsIn, inShell } from "../support/box";
+import { startBrowser, UiSession } from "../support/browser";
+import { makeAuthority, makeCertificate } from "../support/certificates";
+import { LocalSshd, SSHD } from "../support/localSshd";
+import { needs } from "../support/needs";
+import { gpubox, makeProject, removeProject, type TestProject, writeStack } from "../support/project";
+import { until } from "../support/wait";
+
+const MINUTE = 60_000;
+const { stack: STACK, port: PORT } = allocate("ui");
+const [SSHD_PORT, TUNNEL_PORT] = [PORT + 10, PORT + 11];
+const HOST = "box.test";
+/** At this price the test model's answer to one ping costs three cents. */
+const PRICE = { inputPerMillion: 1000, outputPerMillion: 1000 };
+const PING = "$0.0300";
+
+needs(
+  "docker",
+  "pulumi",
+  "chromium",
+  "openssl",
+  SSHD,
+)("LiteLLM's UI in a browser", () => {
+  let project: TestProject;
+  let browser: Browser;
+  let admin: UiSession;
+  let certificate: string;
+  let address: string;
+  let masterKey: string;
+  let password: string;
+
+  beforeAll(async () => {
+    const bridge = await output("ip", ["-4", "-oneline", "address", "show", "docker0"]);
+    address = /inet ([\d.]+)/.exec(bridge)![1]!;
+    const authority = makeAuthority();
+    const own = makeCertificate({ names: [HOST], by: authority });
+    certificate = authority.certificate;
+    project = makeProject(STACK, PORT);
+    const tls = { certificate: join(project.dir, "tls.pem"), key: join(project.dir, "tls.key") };
+    writeFileSync(tls.certificate, own.certificate);
+    writeFileSync(tls.key, own.key, { mode: 0o600 });
+    writeStack(project, {
+      host: { dataDir: project.dataDir },
+      gateway: {
+        ...{ port: PORT, drainTimeout: 30, bind: address, hosts: [HOST] },
+        ...{ admin: { bind: address }, tls },
+      },
+      models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, price: PRICE } },
+      database: { mode: "bundled" },
+      access: {
+        teams: { research: { budgetUsd: 100 } },
+        keys: { alice: { key: { secret: "aliceKey" }, team: "research" } },
+        ui: { username: "operator", password: { secret: "uiPassword" } },
+      },
+    });
+    const up = await gpubox(project, "up", "--yes");
+    expect(up.stderr).toBe("");
+    const secret = async (name: string) => {
+      const get = `pulumi config get gpubox:${name} --stack ${STACK}`;
+      return (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
+    };
+    masterKey = await secret("masterKey");
+    password = await secret("uiPassword");
+    browser = await startBrowser({ [HOST]: address });
+    admin = await UiSession.open(browser, `http://127.0.0.1:${PORT + 1}`);
+  }, 20 * MINUTE);
+  afterAll(async () => {
+    await browser?.close();
+    if (project) removeProject(project);
+  }, MINUTE);
+
+  /** One ping at the clients' port: the answer's text, or the status and body where there is none. */
+  function ping(key: string): Promise<string> {
+    const body = JSON.stringify({
+      model: "tiny",
+      messages: [{ role: "user", content: "ping" }],
+      max_tokens: 16,
+    });
+    const headers = {
+      host: `${HOST}:${PORT}`,
+      authorization: `Bearer ${key}`,
+      "content-type": "application/json",
+      "content-length": body.length,
+    };
+    const to = { host: address, port: PORT, servername: HOST, ca: certificate };
+    return new Promise((resolve, reject) => {
+      const sent = request({ ...to, path: "/v1/chat/completions", method: "POST", headers }, (answer) => {
+        const parts: Buffer[] = [];
+        answer.on("data", (part: Buffer) => parts.push(part));
+        answer.on("end", () => {
+          const text = Buffer.concat(parts).toString();
+          resolve(
+            answer.statusCode === 200
+              ? JSON.parse(text).choices[0].message.content
+              : `${answer.statusCode} ${text}`,
+          );
+        });
+      });
+      sent.on("error", reject).end(body);
+    });
+  }
+
+  /** A call of the admin API, as the operator makes it. */
+  async function call(path: string, body: object): Promise<Record<string, string>> {
+    const headers = { authorization: `Bearer ${masterKey}`, "content-type": "application/json" };
+    const answer = await fetch(admin.origin + path, { method: "POST", headers, body: JSON.stringify(body) });
+    expect(answer.status).toBe(200);
+    return (await answer.json()) as Record<string, string>;
+  }
+
+  test(
+    "lets in who has the password that `up` made, nobody else, and asks no other host for anything",
+    async () => {
+      await admin.visit("login/", "Password");
+      expect(await admin.login("operator", "not-the-password")).toBe(401);
+      await admin.page.getByText("Invalid credentials").waitFor();
+      expect(await admin.login("operator", password)).toBe(200);
+      await admin.page.waitForURL(`${admin.origin}/ui/?login=success`);
+      await admin.page.getByText("Create New Virtual Key").waitFor();
+      expect(admin.outside).toEqual([]);
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "lists the models, and finds them healthy",
+    async () => {
+      await admin.visit("models-and-endpoints/", "hosted_vllm/tiny");
+      expect(await admin.shows("$1000.00")).toBeGreaterThan(0);
+      await admin.page.getByRole("tab", { name: "Health Status" }).click();
+      await admin.page.getByRole("button", { name: "Run All Checks" }).click();
+      await admin.page.getByText("healthy", { exact: true }).waitFor();
+    },
+    3 * MINUTE,
+  );
+
+  test(
+    "makes a key that works at the clients' port, and shows its spend and its requests",
+    async () => {
+      const key = await admin.makeKey("made-by-hand");
+      expect(await ping(key)).toBe("pong from the gpubox test model");
+      await admin.visit("logs/", "made-by-hand");
+      await until("the key's spend is shown", async () => {
+        await admin.visit("api-keys/", "made-by-hand");
+        const row = admin.page.getByRole("row", { name: /made-by-hand/ });
+        return (await row.textContent())?.includes(PING);
+      });
+      expect(await admin.page.getByRole("row", { name: /alice.*research/s }).count()).toBe(1);
+      expect(admin.outside).toEqual([]);
+    },
+    4 * MINUTE,
+  );
+
+  test(
+    "is the same over TLS, where its session is for TLS alone, and through a tunnel of ssh",
+    async () => {
+      const host = new LocalSshd(STACK, SSHD_PORT);
+      let tunnel: ChildProcess | undefined;
+      try {
+        await host.start();
+        const forward = `127.0.0.1:${TUNNEL_PORT}:127.0.0.1:${PORT + 1}`;
+        const known = ["-o", `UserKnownHostsFile=${join(host.dir, "known")}`, "-i", join(host.dir, "key")];
+        const to = ["-p", String(SSHD_PORT), `${userInfo().username}@127.0.0.1`];
+        tunnel = spawn("ssh", ["-F", "/dev/null", "-N", "-L", forward, ...known, ...to], { stdio: "ignore" });
+        for (const origin of [`https://${HOST}:${PORT + 1}`, `http://127.0.0.1:${TUNNEL_PORT}`]) {
+          const ui = await UiSession.open(browser, origin);
+          await ui.visit("login/", "Password");
+          expect(await ui.login("operator", password)).toBe(200);
+          await ui.page.waitForURL(`${origin}/ui/?login=success`);
+          await ui.page.getByText("Create New Virtual Key").waitFor();
+          const cookies = (await ui.context.cookies()).filter(({ name }) => name === "token");
+          expect(cookies.map(({ secure }) => secure)).toEqual(cookies.map(() => origin.startsWith("https")));
+          expect(cookies).not.toEqual([]);
+          await ui.context.close();
+        }
+      } finally {
+        tunnel?.kill();
+        await host.remove();
+      }
+    },
+    4 * MINUTE,
+  );
+
+  test(
+    "lets an invited person see what is theirs and make a key within their limits, and nothing more",
+    async () => {
+      const person = { user_email: "dana@example.com", user_role: "internal_user" };
+      const limits = { models: ["tiny"], max_budget: 0.05, auto_create_key: false };
+      const { user_id } = await call("/user/new", { ...person, ...limits });
+      const { id } = await call("/invitation/new", { user_id });
+      const dana = await UiSession.open(browser, admin.origin);
+      await dana.visit(`onboarding?invitation_id=${id}`, "Claim your user account");
+      await dana.page.locator("input[type=password]").fill("Correct-Horse-15-battery");
+      await dana.page.getByRole("button", { name: "Sign Up" }).click();
+      await dana.page.waitForURL(`${admin.origin}/ui/?login=success`);
+      await dana.page.getByText("of $0.05 budget").waitFor();
+      expect(await dana.shows("Internal Users")).toBe(0);
+
+      const key = await dana.makeKey("danas-editor");
+      expect(await ping(key)).toBe("pong from the gpubox test model");
+      // A key without a budget of its own ends with its person's.
+      const refusal = await until(
+        "the budget is used up",
+        async () => /^4\d\d .*/s.exec(await ping(key))?.[0],
+        { seconds: 120 },
+      );
+      expect(refusal).toMatch(/budget/i);
+      await dana.visit("api-keys/", "danas-editor");
+      expect(await dana.shows("alice")).toBe(0);
+      await dana.visit("logs/", "danas-editor");
+      await dana.context.close();
+    },
+    4 * MINUTE,
+  );
+});
