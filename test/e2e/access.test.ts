@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { accessAt, askReplica, call, type Rows, rowsOf, usageOf } from "../support/access";
+import { askReplica, call, gatewaysOf, type Rows, rowsOf, usageOf } from "../support/access";
 import { allocate } from "../support/allocate";
 import { changed, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { needs } from "../support/needs";
@@ -82,10 +82,7 @@ needs("docker", "pulumi")("teams and keys of a config, on LiteLLM with Postgres 
       });
       exports = exportsIn(made.stdout);
       keys = await readKeys();
-      replicas = Object.entries(await containersOf(STACK))
-        .filter(([role]) => role === "gateway")
-        .map(([, id]) => id);
-      replicas = await accessAt(STACK);
+      replicas = await gatewaysOf(STACK);
       expect(replicas).toHaveLength(2);
 
       const answer = await atClients(keys.bobKey!);
@@ -119,6 +116,7 @@ needs("docker", "pulumi")("teams and keys of a config, on LiteLLM with Postgres 
     expect(usage.alice).toMatchObject({ requests: 20, failed: 0, usd: expect.closeTo(20 * cost, 9) });
     // The refused call counts as a request that failed.
     expect(usage.bob).toMatchObject({ requests: 2, failed: 1, usd: expect.closeTo(cost, 9) });
+    expect(usage["gpubox-smoke"]).toMatchObject({ requests: 1, failed: 0 });
     const listed = JSON.parse((await gpubox(project, "keys", "--json")).stdout) as Record<string, unknown>[];
     expect(listed.find(({ name }) => name === "alice")).toMatchObject({
       state: "ok",

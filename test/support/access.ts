@@ -47,7 +47,7 @@ export async function askReplica(container: string, key: string, count: number):
 }
 
 /** Ids of a stack's gateways. */
-export async function accessAt(stack: string): Promise<string[]> {
+export async function gatewaysOf(stack: string): Promise<string[]> {
   const filters = ["--filter", `label=gpubox.stack=${stack}`, "--filter", "label=gpubox.role=gateway"];
   return (await output("docker", ["ps", "-q", ...filters])).split("\n");
 }
