@@ -36,6 +36,7 @@ for _ in range(count):
     except urllib.error.HTTPError as error:
         answer = error
     print(json.dumps({"status": answer.status, "body": json.load(answer), "at": at}))
+    time.sleep(0.1)
 `;
 
 /** Calls of one gateway, past the edge, one after another. */
