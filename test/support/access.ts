@@ -62,7 +62,14 @@ export async function usageOf(project: TestProject): Promise<Record<string, z.in
   return Object.fromEntries(key.map((one) => [one.name, one]));
 }
 
-const row = z.object({ alias: z.string(), spend: z.number(), updated: z.string().nullable() });
+const row = z.object({
+  alias: z.string(),
+  spend: z.number(),
+  team: z.string().nullable(),
+  budget: z.number().nullable(),
+  /** When its settings changed last, whatever it spends. */
+  changed: z.string().nullable(),
+});
 
 /** Name of a key to its row. */
 export type Rows = Record<string, z.infer<typeof row>>;
@@ -71,7 +78,7 @@ export type Rows = Record<string, z.infer<typeof row>>;
 export async function rowsOf(stack: string): Promise<Rows> {
   const found = await gatewaySql(
     { prefix: `gpubox-${stack}` },
-    `SELECT json_build_object('alias', key_alias, 'spend', spend, 'updated', updated_at) FROM "LiteLLM_VerificationToken" WHERE key_alias IS NOT NULL`,
+    `SELECT json_build_object('alias', key_alias, 'spend', spend, 'team', team_id, 'budget', max_budget, 'changed', settings_updated_at) FROM "LiteLLM_VerificationToken" WHERE key_alias IS NOT NULL ORDER BY key_alias`,
   );
   const rows = found.split("\n").map((line) => row.parse(JSON.parse(line)));
   return Object.fromEntries(rows.map((one) => [one.alias, one]));
