@@ -5,6 +5,7 @@
 set -a
 . /etc/gpubox/gateway.env
 set +a
+[ -z "${DATABASE_URL:-}" ] || . /etc/gpubox/database.sh
 
 # Asked by the proof after a start that failed.
 [ "${1:-}" != --validate_config ] || exec litellm --config /etc/gpubox/config.yaml --validate_config

@@ -4,6 +4,7 @@
 set -a
 . /etc/gpubox/gateway.env
 set +a
+. /etc/gpubox/database.sh
 
 cd /app 2>/dev/null || cd /
 exec python3 -m litellm.proxy.prisma_migration

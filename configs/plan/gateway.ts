@@ -83,7 +83,11 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     "entrypoint.sh": assetFile(context, "gateway/entrypoint.sh"),
     "prove.py": assetFile(context, "gateway/prove.py"),
     ...(database
-      ? assetFiles(context, { "migrate.sh": "gateway/migrate.sh", "access.py": "gateway/access.py" })
+      ? assetFiles(context, {
+          "migrate.sh": "gateway/migrate.sh",
+          "access.py": "gateway/access.py",
+          "database.sh": "gateway/database.sh",
+        })
       : {}),
     ...guardFiles(context, config),
     ...trajectoryFiles(context),

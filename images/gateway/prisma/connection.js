@@ -65,7 +65,8 @@ function readConnection(text, { directory = ".", env = process.env } = {}) {
     host,
     port: Number(url.port || 5432),
     user: decoded(url.username),
-    password: decoded(url.password),
+    // As libpq: the URL may be an argument of a program, which everybody on the host can read.
+    password: decoded(url.password) || env.PGPASSWORD || "",
     database: decoded(url.pathname.slice(1)) || "postgres",
     applicationName: query.get("application_name") || undefined,
     schema,

@@ -37,6 +37,13 @@ test("names and passwords lose their escapes", () => {
   });
 });
 
+test("a URL without a password takes it from PGPASSWORD, as libpq does, and one that has a password keeps it", () => {
+  const env = { PGPASSWORD: "from%20outside" };
+  const password = (url: string) => readConnection(url, { env }).password;
+  expect(password("postgresql://u@db/d")).toBe("from%20outside");
+  expect(password("postgresql://u:own@db/d")).toBe("own");
+});
+
 test("limits of the pool are Prisma's", () => {
   const query =
     "connection_limit=3&pool_timeout=0&connect_timeout=7&socket_timeout=9&max_idle_connection_lifetime=11";

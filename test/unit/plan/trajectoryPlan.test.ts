@@ -25,7 +25,15 @@ test("without trajectories a gateway is unaffected", () => {
   expect(off).toEqual(gatewayWith({}));
   const guard = [...Object.keys(GUARD_ASSETS), "guard.json"];
   expect(Object.keys(off.directory.files).sort()).toEqual(
-    ["access.py", "config.yaml", "entrypoint.sh", "gateway.env", "generation.json", "migrate.sh"]
+    [
+      "access.py",
+      "config.yaml",
+      "database.sh",
+      "entrypoint.sh",
+      "gateway.env",
+      "generation.json",
+      "migrate.sh",
+    ]
       .concat(guard, "prove.py")
       .sort(),
   );
