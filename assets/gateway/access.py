@@ -190,7 +190,14 @@ class Access:
             if successor:
                 print(f"kept the key {found.get('key_alias')}: its successor was not made", flush=True)
                 continue
-            self.call(f"deleted the key {found.get('key_alias')}", "POST", "/key/delete", {"keys": [token]})
+            self.delete_key(token, found.get("key_alias"))
+
+    def delete_key(self, token, alias):
+        """LiteLLM tells the other gateways of a changed key and not of a deleted one, which they would take from memory for a minute."""
+        status, _ = self.gateway.request("POST", "/key/update", {"key": token, "duration": "1s"})
+        if status != 200:
+            print(f"the key {alias} did not expire first: other gateways may accept it for a minute", flush=True)
+        self.call(f"deleted the key {alias}", "POST", "/key/delete", {"keys": [token]})
 
     def delete_teams(self, teams):
         wanted = {team["id"] for team in self.teams}

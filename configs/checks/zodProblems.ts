@@ -56,9 +56,13 @@ function expectation(issue: Issue, found?: unknown): string {
         ? suggestion(found, issue.values.map(String))
         : `Use one of: ${issue.values.map(String).join(", ")}.`;
     case "too_small":
-      return `Write at least ${issue.minimum}.`;
+      return issue.inclusive === false
+        ? `Write more than ${issue.minimum}.`
+        : `Write at least ${issue.minimum}.`;
     case "too_big":
-      return `Write at most ${issue.maximum}.`;
+      return issue.inclusive === false
+        ? `Write less than ${issue.maximum}.`
+        : `Write at most ${issue.maximum}.`;
     case "invalid_union":
       return unionExpectation(issue, found);
     case "invalid_format":

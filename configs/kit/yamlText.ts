@@ -1,4 +1,4 @@
-import { parse, YAMLParseError } from "yaml";
+import { isScalar, parse, parseDocument, visit, YAMLParseError } from "yaml";
 
 /** Levels that a file may nest: far more than a config has, far fewer than what reads it can follow. */
 const DEEPEST = 64;
@@ -14,11 +14,27 @@ export function yamlValue(text: string): { value: unknown } | { flaw: string } {
     const flaw = tooMuch(value);
     return flaw === undefined ? { value } : { flaw };
   } catch (error) {
+    if (error instanceof YAMLParseError && error.code === "DUPLICATE_KEY")
+      return { flaw: repeated(text, error) };
     if (error instanceof YAMLParseError)
       return { flaw: `is no valid YAML at line ${error.linePos?.[0].line ?? 1}: ${error.code}` };
     // Whatever else the parser throws is about this text too: aliases that name each other, levels that its stack cannot hold.
     return { flaw: "is YAML that cannot be read: its aliases or its levels are too many" };
   }
+}
+
+/** Which key a map has twice, by its path: one of the two would be lost without a word. */
+function repeated(text: string, { pos: [at], linePos }: YAMLParseError): string {
+  let path: string | undefined;
+  visit(parseDocument(text, { uniqueKeys: false, logLevel: "silent" }), {
+    Pair(_, { key }, above) {
+      if (!isScalar(key) || key.range?.[0] !== at) return undefined;
+      const keys = above.flatMap((node) => ("key" in node && isScalar(node.key) ? [node.key] : []));
+      path = [...keys, key].map(({ value }) => String(value)).join(".");
+      return visit.BREAK;
+    },
+  });
+  return `has ${path ?? "a key"} twice, the second time at line ${linePos?.[0].line ?? 1}`;
 }
 
 /** Why data is too deep or too large to walk through; an alias may even contain itself. */

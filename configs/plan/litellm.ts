@@ -34,6 +34,8 @@ export function litellmConfig(
       anthropic_sse_ping_interval_seconds: 45,
       json_logs: logs.json,
       ...cacheSettings(config, redis),
+      // LiteLLM's own 422 would call the request malformed, and clients ask again after a 429 (docs/decisions/0035).
+      ...(uses.database ? { budget_exceeded_status_code: 402 } : {}),
       ...(limits.budget ? { max_budget: limits.budget.usd, budget_duration: limits.budget.per } : {}),
       ...settings.litellm,
       ...callbackSettings(config, uses.guard),

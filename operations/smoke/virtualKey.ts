@@ -23,6 +23,9 @@ export interface KeyTrial {
  */
 const WRITTEN_MS = 40_000;
 
+/** How the name of a smoke test's key begins. */
+export const SMOKE_KEY = "gpubox-smoke";
+
 /** The key removes itself after this, should the trial be cut off. */
 const LIFE = "10m";
 
@@ -51,7 +54,7 @@ export async function tryVirtualKey({ admin, masterKey, model, ask, timeoutMs }:
     return text;
   };
 
-  const alias = `gpubox-smoke-${randomBytes(4).toString("hex")}`;
+  const alias = `${SMOKE_KEY}-${randomBytes(4).toString("hex")}`;
   const made = parsed(
     Made,
     await call("/key/generate", {

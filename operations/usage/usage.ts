@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { DatabaseAt } from "../../platform/box/database";
 import { litellmRows, sqlText } from "../../platform/box/litellmTables";
 import { UserError } from "../../platform/process";
+import { SMOKE_KEY } from "../smoke/virtualKey";
 
 /** What spend is grouped by. */
 export const GROUPS = ["model", "key", "day"] as const;
@@ -25,11 +26,14 @@ export type Usage = z.infer<typeof usageRow>;
 const MASTER_NAME = "litellm_proxy_master_key";
 const MASTER = [MASTER_NAME, createHash("sha256").update(MASTER_NAME).digest("hex")].map(sqlText).join(", ");
 
-/** A key's name, even after its deletion. A key without a name gets the start of its hash. */
-const KEY_NAME = `CASE WHEN d.api_key IN (${MASTER}) THEN 'master key' ELSE coalesce(
+/**
+ * A key's name, even after its deletion. A key without a name gets the start of its hash. Each smoke test makes a key of its own,
+ * which all together are one line.
+ */
+const KEY_NAME = `CASE WHEN d.api_key IN (${MASTER}) THEN 'master key' ELSE regexp_replace(coalesce(
   (SELECT key_alias FROM "LiteLLM_VerificationToken" WHERE token = d.api_key),
   (SELECT key_alias FROM "LiteLLM_DeletedVerificationToken" WHERE token = d.api_key AND key_alias IS NOT NULL LIMIT 1),
-  left(d.api_key, 8)) END`;
+  left(d.api_key, 8)), '^${SMOKE_KEY}-[0-9a-f]{8}$', '${SMOKE_KEY}') END`;
 
 const NAMES: Record<Group, string> = {
   model: "coalesce(nullif(d.model_group, ''), nullif(d.model, ''), 'none')",

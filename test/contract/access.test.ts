@@ -159,7 +159,8 @@ describe("a rotation", () => {
   test("without a previous key deletes the old one only after the new one exists", async () => {
     await up({ keys: { alice } });
     await up({ keys: { alice: { key: { secret: "aliceNew" } } } });
-    expect(litellm.changes()).toEqual(["/key/update", "/key/generate", "/key/delete"]);
+    // The name is freed, and the old key expires before it goes.
+    expect(litellm.changes()).toEqual(["/key/update", "/key/generate", "/key/update", "/key/delete"]);
     expect(Object.keys(held())).toEqual(["alice"]);
   });
 
@@ -195,6 +196,30 @@ test("a key that is no longer declared is deleted, and a team after its keys", a
   await up(access);
   expect((await up({})).said).toEqual(["deleted the key alice", "deleted the team research"]);
   expect([litellm.keys.size, litellm.teams.size]).toEqual([0, 0]);
+});
+
+test("a deleted key expires first, because LiteLLM tells the other gateways of a change and not of a deletion", async () => {
+  await up({ keys: { alice } });
+  const { token } = one("alice");
+  await up({});
+  expect(litellm.calls.slice(-2).map(({ path, body }) => [path, body])).toEqual([
+    ["/key/update", { key: token, duration: "1s" }],
+    ["/key/delete", { keys: [token] }],
+  ]);
+});
+
+test("a key that does not expire is deleted all the same, and it is said what that means", async () => {
+  await up({ keys: { alice } });
+  litellm.broken = ({ path }) => path === "/key/update";
+  expect(await up({})).toEqual({
+    code: 0,
+    said: [
+      "the key alice did not expire first: other gateways may accept it for a minute",
+      "deleted the key alice",
+    ],
+    failed: "",
+  });
+  expect(litellm.keys.size).toBe(0);
 });
 
 test("it never touches what others made: keys, teams, or a team with one of their keys", async () => {

@@ -100,7 +100,16 @@ describe("refused before anything is done:", () => {
       { keys: { alice: { ...alice, expires: "next year" } } },
       'gpubox:access.keys.alice.expires: "next year" is not valid. Write a day, 2027-01-31, or a moment, 2027-01-31T18:00:00Z.',
     ],
-    ["a negative budget", { teams: { t: { budgetUsd: -1 } } }, "gpubox:access.teams.t.budgetUsd:"],
+    [
+      "a negative budget",
+      { teams: { t: { budgetUsd: -1 } } },
+      "gpubox:access.teams.t.budgetUsd: -1 is not valid. Write more than 0.",
+    ],
+    [
+      "a budget of nothing",
+      { keys: { alice: { ...alice, budgetUsd: 0 } } },
+      "gpubox:access.keys.alice.budgetUsd: 0 is not valid. Write more than 0.",
+    ],
     ["a name that needs quoting", { keys: { "a b": alice } }, "gpubox:access.keys.a b:"],
   ])("%s", (_, access, line) => {
     expect(refused(access).map((found) => found.slice(0, line.length))).toContain(line);

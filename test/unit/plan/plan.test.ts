@@ -116,6 +116,14 @@ test.each(["recipe", "digest"] as const)(
   },
 );
 
+test("a used-up budget answers 402 where there is a database, unless the config says otherwise", () => {
+  const status = (more: Record<string, unknown>) =>
+    litellm(testPlan({ models: tinyModel, ...more })).litellm_settings.budget_exceeded_status_code;
+  expect(status({})).toBe(402);
+  expect(status({ database: { mode: "none" } })).toBeUndefined();
+  expect(status({ gateway: { settings: { litellm: { budget_exceeded_status_code: 429 } } } })).toBe(429);
+});
+
 test("answers are cached only when a ttl is set", () => {
   expect(litellm(testPlan()).litellm_settings.cache).toBeUndefined();
   const cached = litellm(testPlan({ cache: { ttlSeconds: 60 }, models: tinyModel }));

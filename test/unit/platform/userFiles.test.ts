@@ -76,6 +76,11 @@ test.each<[string, string | Buffer, RegExp]>([
     /^Pulumi\.x\.yaml is not text in UTF-8\. /,
   ],
   ["more than a person writes", "#".repeat(5_000_000), /^Pulumi\.x\.yaml has 5000000 bytes, more than /],
+  [
+    "a team that two entries declare",
+    "config:\n  gpubox:access:\n    teams:\n      research: { budgetUsd: 1 }\n      other: {}\n      research: { budgetUsd: 2 }\n",
+    /^Pulumi\.x\.yaml has config\.gpubox:access\.teams\.research twice, the second time at line 6\. /,
+  ],
   ["a broken line", "config:\n  a: [", /^Pulumi\.x\.yaml is no valid YAML at line 2/],
 ])("%s is said in words", (_, text, words) => {
   expect(outcome(text)).toMatch(words);
