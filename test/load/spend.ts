@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { gatewaySql } from "../support/postgres";
 import { until } from "../support/wait";
-import { LoadBox, mustSucceed, type Sections, setModel } from "./box";
+import { LoadBox, mustSucceed, type Release, type Sections, setModel } from "./box";
 
 /** The stub counts a token for each character of its answer. Ten of them cost a cent. */
 const CHARACTERS = 10;
@@ -12,21 +12,24 @@ const KEY = "payer";
 const TEAM = "payers";
 const SECRET = "payerKey";
 
+/** How another {@link openPaidBox} differs. */
+interface Differences {
+  /** The version of this project that brings it up first. */
+  release?: Release;
+  /** More settings of the gateway. */
+  gateway?: Record<string, unknown>;
+}
+
 /** A box with keys and spend, two replicas and a model that costs one cent a request. */
 export async function openPaidBox(
   stack: string,
   port: number,
-  sections: Sections = {},
-  limits: { key?: object; team?: object } = {},
+  { release, gateway }: Differences = {},
 ): Promise<LoadBox> {
-  const box = await LoadBox.open(stack, port, {}, undefined, {
+  const box = await LoadBox.open(stack, port, {}, release, {
     database: { mode: "bundled" },
-    access: {
-      teams: { [TEAM]: limits.team ?? {} },
-      keys: { [KEY]: { key: { secret: SECRET }, team: TEAM, ...limits.key } },
-    },
-    ...sections,
-    gateway: { replicas: 2, ...sections.gateway },
+    access: { teams: { [TEAM]: {} }, keys: { [KEY]: { key: { secret: SECRET }, team: TEAM } } },
+    gateway: { replicas: 2, ...gateway },
   });
   const add = (config: Sections) => setModel(config, MODEL, { ...box.stubModel("echo"), price: PRICE });
   mustSucceed(await box.change(add));
@@ -122,6 +125,11 @@ export interface Books {
   logs: number;
   daily: number;
   dailyTeam: number;
+}
+
+/** Books that all hold the same. */
+export function everyBook(cents: number): Books {
+  return { key: cents, team: cents, logs: cents, daily: cents, dailyTeam: cents };
 }
 
 export async function readBooks(box: LoadBox, key: string): Promise<Books> {
