@@ -49,6 +49,8 @@ export function litellmConfig(
             database_url: "os.environ/DATABASE_URL",
             database_connection_pool_limit: connectionPool(config.gateway.replicas),
             maximum_spend_logs_retention_period: `${config.database.spendLogs.keepDays}d`,
+            // Redis keeps spend that the database did not take. Without it, a gateway loses that of keys and teams.
+            ...(redis ? { use_redis_transaction_buffer: true } : {}),
           }
         : {}),
       ...(uses.drain
