@@ -78,6 +78,11 @@ export class Payers {
     return new Payers(box.project.endpoint, all);
   }
 
+  /** Whole answers until now. */
+  get answered(): number {
+    return this.bill.answered;
+  }
+
   async stop(): Promise<Bill> {
     this.stopping = true;
     await Promise.all(this.clients);

@@ -166,7 +166,7 @@ test("spend logs are kept for 30 days or as declared", () => {
 });
 
 test("spend waits in Redis for the database, where there is a Redis", () => {
-  const buffered = (values: object) =>
+  const buffered = (values: Record<string, unknown>) =>
     /use_redis_transaction_buffer: true/.test(
       renderText(official(values).gateway.directory.files["config.yaml"]!.text, secrets),
     );
