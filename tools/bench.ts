@@ -4,6 +4,7 @@ import { countNumber, portNumber } from "../cli/numbers";
 import { say } from "../cli/output";
 import { runProgram, strict } from "../cli/run";
 import { UserError } from "../platform/process";
+import { benchDatabase } from "../test/bench/database";
 import { benchJobs } from "../test/bench/jobs";
 import { benchLogging } from "../test/bench/logging";
 import { benchOverhead, LOCAL_MODEL } from "../test/bench/overhead";
@@ -12,11 +13,11 @@ import { benchStart } from "../test/bench/start";
 import { LoadBox } from "../test/load/box";
 import { missing } from "../test/support/needs";
 
-const parts = ["start", "preview", "overhead", "logging", "jobs"];
+const parts = ["start", "preview", "overhead", "logging", "jobs", "database"];
 
 const program = new Command("bench")
   .description(
-    `Measure how fast a box changes, what edge, valve and log cost, and how fast jobs start, on boxes of its own. Parts: ${parts.join(", ")}.`,
+    `Measure how fast a box changes, what edge, valve, log and database cost, and how fast jobs start, on boxes of its own. Parts: ${parts.join(", ")}.`,
   )
   .argument("[part...]", "default: all")
   .option("--json", "print one JSON document on standard output")
@@ -46,6 +47,16 @@ const program = new Command("bench")
           if (wanted.includes("logging")) await benchLogging(box, requests, say);
           if (wanted.includes("jobs"))
             result.jobs = await benchJobs(box, { runs, count: jobs, port: port + 20 }, say);
+        } finally {
+          box.close();
+        }
+      }
+      if (wanted.includes("database")) {
+        say("\nbringing up the stack bench3");
+        const stateful = { database: { mode: "bundled" } };
+        const box = await LoadBox.open("bench3", port, {}, undefined, stateful);
+        try {
+          result.database = await benchDatabase(box, requests, say);
         } finally {
           box.close();
         }

@@ -51,6 +51,10 @@ export function litellmConfig(
             database_url: "os.environ/DATABASE_URL",
             database_connection_pool_limit: connectionPool(config.gateway.replicas),
             maximum_spend_logs_retention_period: `${config.database.spendLogs.keepDays}d`,
+            // Seconds, and up to five more; LiteLLM's own default is 10. A gateway that is killed loses what it has not written.
+            proxy_batch_write_at: 1,
+            // Redis keeps spend that the database did not take. Without it, a gateway loses that of keys and teams.
+            ...(redis ? { use_redis_transaction_buffer: true } : {}),
           }
         : {}),
       ...(uses.drain

@@ -18,8 +18,8 @@ export interface KeyTrial {
 }
 
 /**
- * Milliseconds until a request's spend has to be in the database: LiteLLM writes every ten seconds by default, three seconds sooner
- * or later (`proxy_batch_write_at`).
+ * Milliseconds until a request's spend has to be in the database: LiteLLM writes every few seconds, unless
+ * `proxy_batch_write_at` says otherwise.
  */
 const WRITTEN_MS = 40_000;
 

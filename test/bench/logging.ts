@@ -1,38 +1,21 @@
-import {
-  chownSync,
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import http from "node:http";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
 import { TRAJECTORY_ASSETS, TRAJECTORY_CALLBACK } from "../../configs/plan/trajectories";
 import { output } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import type { LoadBox } from "../load/box";
-import { containersOf } from "../support/box";
+import { type Beside, startBeside } from "./beside";
 import { median, table } from "./figures";
-import { CLIENTS, volley, type Way } from "./overhead";
-import { addressOf } from "./start";
+import { CLIENTS, volley } from "./overhead";
 
-const PORT = 4000;
 /** Turns of each gateway; they alternate, so that whatever disturbs the machine disturbs both. */
 const TURNS = 40;
 /** What the log may take of the requests a second. */
 const BAR = 0.05;
-const NOBODY = 65534;
 
-interface Gateway {
-  title: string;
-  name: string;
-  way: Way;
+interface Gateway extends Beside {
   rates: number[];
   /** CPU milliseconds a request, of the whole container. */
   cpu: number[];
@@ -47,7 +30,14 @@ export async function benchLogging(
   const folder = mkdtempSync(join(tmpdir(), "gpubox-bench-logging-"));
   const gateways: Gateway[] = [];
   try {
-    for (const logs of [false, true]) gateways.push(await start(box, folder, logs));
+    const log = join(folder, "log");
+    mkdirSync(log);
+    const changes = [
+      { title: "without", suffix: "plain", log },
+      { title: "with the log", suffix: "logged", log, edit: addLog },
+    ];
+    for (const change of changes)
+      gateways.push({ ...(await startBeside(box, folder, change)), rates: [], cpu: [] });
     const perTurn = Math.ceil(requests / TURNS) * 4;
     for (const { way } of gateways) await volley(way, 8 * CLIENTS, false);
     for (const streamed of [false, true]) {
@@ -71,8 +61,8 @@ export async function benchLogging(
 
 function report(gateways: Gateway[], streamed: boolean, say: (line: string) => void): void {
   const [without, logged] = gateways as [Gateway, Gateway];
-  const figures = gateways.map(({ title, rates, cpu }) => [
-    title,
+  const figures = gateways.map(({ way, rates, cpu }) => [
+    way.title,
     median(rates).toFixed(1),
     median(cpu).toFixed(2),
   ]);
@@ -89,40 +79,6 @@ function report(gateways: Gateway[], streamed: boolean, say: (line: string) => v
   );
 }
 
-async function start(box: LoadBox, folder: string, logs: boolean): Promise<Gateway> {
-  const { stack } = box.project;
-  const serving = (await containersOf(stack)).gateway!;
-  const name = `gpubox-${stack}-${logs ? "logged" : "plain"}`;
-  const config = join(folder, logs ? "logged" : "plain");
-  const format = '{{range .Mounts}}{{if eq .Destination "/etc/gpubox"}}{{.Source}}{{end}}{{end}}';
-  cpSync(await output("docker", ["inspect", "--format", format, serving]), config, { recursive: true });
-  mkdirSync(join(folder, "log"), { recursive: true });
-  if (logs) addLog(config);
-  for (const path of [
-    folder,
-    config,
-    join(folder, "log"),
-    ...readdirSync(config).map((file) => join(config, file)),
-  ])
-    chownSync(path, NOBODY, NOBODY);
-  const environment = await output("docker", ["inspect", "--format", "{{json .Config.Env}}", serving]);
-  await output("docker", [
-    ...["run", "--detach", "--name", name, "--label", `gpubox.stack=${stack}`, "--label", "gpubox.keep=test"],
-    ...["--network", `gpubox-${stack}-edge`, "--user", `${NOBODY}:${NOBODY}`, "--tmpfs", "/tmp:rw,size=512m"],
-    ...(JSON.parse(environment) as string[]).flatMap((one) => ["--env", one]),
-    ...["--volume", `${config}:/etc/gpubox:ro`, "--volume", `${join(folder, "log")}:/var/log/gpubox`],
-    ...["--entrypoint", "sh", await output("docker", ["inspect", "--format", "{{.Image}}", serving])],
-    "/etc/gpubox/entrypoint.sh",
-  ]);
-  for (const network of ["data", "models"])
-    await output("docker", ["network", "connect", `gpubox-${stack}-${network}`, name]);
-  const host = await addressOf(name, `gpubox-${stack}-edge`);
-  await box.secondsUntil(async () => ready(`http://${host}:${PORT}/health/readiness`));
-  const target = { host, port: PORT, key: box.key, agent: new http.Agent({ keepAlive: true }) };
-  const title = logs ? "with the log" : "without";
-  return { title, name, way: { title, target, model: "echo" }, rates: [], cpu: [] };
-}
-
 function addLog(config: string): void {
   const path = join(config, "config.yaml");
   const settings = parse(readFileSync(path, "utf8"));
@@ -132,15 +88,6 @@ function addLog(config: string): void {
     cpSync(join(packageDir, "assets", asset), join(config, name));
   const file = "/var/log/gpubox/{host}/litellm-trajectory.jsonl";
   writeFileSync(join(config, "trajectory.json"), JSON.stringify({ file }));
-}
-
-async function ready(url: string): Promise<boolean> {
-  try {
-    return (await fetch(url)).ok;
-  } catch {
-    await sleep(200);
-    return false;
-  }
 }
 
 /** CPU time of LiteLLM's process, without the shell around it. */

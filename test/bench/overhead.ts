@@ -90,7 +90,7 @@ async function addWays(box: LoadBox): Promise<void> {
 }
 
 /** A table with a row for each way; the first is what the others are compared with. */
-async function compare(
+export async function compare(
   title: string,
   requests: number,
   say: (line: string) => void,

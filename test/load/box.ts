@@ -45,15 +45,17 @@ export class LoadBox {
    * Brings the box up; `port` and the next one have to be free.
    *
    * @param release fills the project's folder and brings it up; default: this project
+   * @param more other sections of the stack's config, and more of the gateway's
    */
   static async open(
     stack: string,
     port: number,
     models: Record<string, unknown> = {},
     release: Release = THIS_RELEASE,
+    { gateway: moreOfGateway = {}, ...more }: Sections = {},
   ): Promise<LoadBox> {
-    const gateway = { port, drainTimeout: DRAIN_TIMEOUT };
-    const project = makeProject(stack, port, { gateway, models }, {}, release.place);
+    const gateway = { port, drainTimeout: DRAIN_TIMEOUT, ...moreOfGateway };
+    const project = makeProject(stack, port, { gateway, models, ...more }, {}, release.place);
     const box = new LoadBox(project, `gpubox-${stack}-stub`);
     try {
       const up = await release.up(box.project);

@@ -8,13 +8,16 @@ The model `refuses` answers 401, `missing` 404, `empty` 200 with nothing in it.
 """
 
 import asyncio
+import itertools
 import json
+import os
 import re
 import sys
 
 REASONS = {200: "OK", 401: "Unauthorized", 404: "Not Found"}
 CHAT = "/v1/chat/completions"
 TEXT = "/v1/completions"
+ANSWERS = (f"{os.urandom(4).hex()}-{count}" for count in itertools.count())
 
 
 def question(body):
@@ -49,7 +52,8 @@ def answer(path, model, text, finish, part=None):
         said = {part or "message": {"role": "assistant", "content": text}}
     choice = {"index": 0, **said, "finish_reason": finish}
     whole = {} if part else {"usage": {"prompt_tokens": 1, "completion_tokens": len(text), "total_tokens": 1 + len(text)}}
-    return {"id": "stub", "object": kind, "created": 0, "model": model, "choices": [choice], **whole}
+    # LiteLLM's spend log has one row for each id.
+    return {"id": f"stub-{next(ANSWERS)}", "object": kind, "created": 0, "model": model, "choices": [choice], **whole}
 
 
 class Cut(Exception):

@@ -194,6 +194,16 @@ test("spend logs are kept for 30 days or as declared", () => {
   expect(period({ spendLogs: { keepDays: 7 } })).toContain("maximum_spend_logs_retention_period: 7d\n");
 });
 
+test("spend waits in Redis for the database, where there is a Redis", () => {
+  const buffered = (values: Record<string, unknown>) =>
+    /use_redis_transaction_buffer: true/.test(
+      renderText(official(values).gateway.directory.files["config.yaml"]!.text, secrets),
+    );
+  expect(buffered({})).toBe(true);
+  expect(buffered({ cache: { mode: "none" } })).toBe(false);
+  expect(buffered({ database: { mode: "none" } })).toBe(false);
+});
+
 test("a gateway with a database compares its schema and never migrates; the job before it does", () => {
   const { container, before } = official().gateway;
   expect(container.env.DISABLE_SCHEMA_UPDATE).toBe("true");

@@ -1,0 +1,79 @@
+import { chownSync, cpSync, readdirSync } from "node:fs";
+import http from "node:http";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { output } from "../../platform/process";
+import type { LoadBox } from "../load/box";
+import { containersOf } from "../support/box";
+import type { Way } from "./overhead";
+import { addressOf } from "./start";
+
+const PORT = 4000;
+const NOBODY = 65534;
+
+/** A gateway beside the one that serves. */
+export interface Beside {
+  /** The container. */
+  name: string;
+  way: Way;
+}
+
+/** What is another in it than in the gateway that serves. */
+export interface Change {
+  title: string;
+  /** End of the container's name. */
+  suffix: string;
+  /** Edits its copy of the config folder. */
+  edit?: (folder: string) => void;
+  /** A folder for its log. */
+  log?: string;
+}
+
+/**
+ * Starts a gateway with the image, config and environment of the one that serves, on the same networks, and waits until it is
+ * ready.
+ *
+ * @param folder for its config; the caller removes it, and the container
+ */
+export async function startBeside(box: LoadBox, folder: string, change: Change): Promise<Beside> {
+  const { stack } = box.project;
+  const { title, suffix, edit, log } = change;
+  const serving = await servingGateway(stack);
+  const name = `gpubox-${stack}-${suffix}`;
+  const config = join(folder, suffix);
+  const format = '{{range .Mounts}}{{if eq .Destination "/etc/gpubox"}}{{.Source}}{{end}}{{end}}';
+  cpSync(await output("docker", ["inspect", "--format", format, serving]), config, { recursive: true });
+  edit?.(config);
+  const paths = [folder, config, ...readdirSync(config).map((file) => join(config, file))];
+  for (const path of [...paths, ...(log ? [log] : [])]) chownSync(path, NOBODY, NOBODY);
+  const environment = await output("docker", ["inspect", "--format", "{{json .Config.Env}}", serving]);
+  await output("docker", [
+    ...["run", "--detach", "--name", name, "--label", `gpubox.stack=${stack}`, "--label", "gpubox.keep=test"],
+    ...["--network", `gpubox-${stack}-edge`, "--user", `${NOBODY}:${NOBODY}`, "--tmpfs", "/tmp:rw,size=512m"],
+    ...(JSON.parse(environment) as string[]).flatMap((one) => ["--env", one]),
+    ...["--volume", `${config}:/etc/gpubox:ro`, ...(log ? ["--volume", `${log}:/var/log/gpubox`] : [])],
+    ...["--entrypoint", "sh", await output("docker", ["inspect", "--format", "{{.Image}}", serving])],
+    "/etc/gpubox/entrypoint.sh",
+  ]);
+  for (const network of ["data", "models"])
+    await output("docker", ["network", "connect", `gpubox-${stack}-${network}`, name]);
+  const host = await addressOf(name, `gpubox-${stack}-edge`);
+  await box.secondsUntil(async () => ready(`http://${host}:${PORT}/health/readiness`));
+  const target = { host, port: PORT, key: box.key, agent: new http.Agent({ keepAlive: true }) };
+  return { name, way: { title, target, model: "echo" } };
+}
+
+async function servingGateway(stack: string): Promise<string> {
+  const { gateway } = await containersOf(stack);
+  if (!gateway) throw new Error(`no gateway of the stack ${stack} runs`);
+  return gateway;
+}
+
+async function ready(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url)).ok;
+  } catch {
+    await sleep(200);
+    return false;
+  }
+}
