@@ -72,7 +72,7 @@ async def until(what, check, seconds=20):
             found = None
         if found:
             return found
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # pause: between two looks
     raise AssertionError(f"not within {seconds} s: {what}")
 
 

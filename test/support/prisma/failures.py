@@ -85,7 +85,7 @@ async def transactions_are_kept_whole_or_dropped_whole(db):
     async def expires():
         async with db.tx(timeout=datetime.timedelta(milliseconds=300)) as tx:
             await change(tx, 4)
-            await asyncio.sleep(0.8)
+            await asyncio.sleep(0.8)  # pause: longer than the transaction lives
             await change(tx, 5)
 
     error = await raised(expires())
@@ -138,7 +138,7 @@ async def locks_and_deadlocks_end_with_a_code(db):
     async def crossing(first, second):
         async with db.tx(timeout=SECONDS(20)) as tx:
             await tx.execute_raw(UPDATE, first)
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.3)  # pause: until the other holds its row too
             await tx.execute_raw(UPDATE, second)
 
     ends = await asyncio.gather(crossing("a", "b"), crossing("b", "a"), return_exceptions=True)
