@@ -101,6 +101,7 @@ needs("docker", "pulumi")("the doctor of a box in which something goes wrong", (
   beforeAll(async () => {
     project = makeProject(STACK, PORT, {
       gateway: { port: PORT, drainTimeout: 10, replicas: 2 },
+      database: { mode: "bundled" },
       cache: { ttlSeconds: 60 },
       models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 } },
     });

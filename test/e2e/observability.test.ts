@@ -89,7 +89,11 @@ needs("docker", "pulumi")("the observability section", () => {
   }
 
   beforeAll(async () => {
-    project = makeProject(STACK, PORT, { cache: { mode: "bundled", ttlSeconds: 600 }, models: { tiny } });
+    project = makeProject(STACK, PORT, {
+      cache: { mode: "bundled", ttlSeconds: 600 },
+      database: { mode: "bundled" },
+      models: { tiny },
+    });
     const first = await gpubox(project, "up", "--yes");
     expect(first.stderr).toBe("");
     exports = exportsIn(first.stdout);

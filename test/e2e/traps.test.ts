@@ -56,7 +56,12 @@ needs("docker", "pulumi")("traps of the providers", () => {
 
   beforeAll(async () => {
     const tiny = { engine: "llamacpp", model: "canned", memoryMiB: 2048, env: { GPUBOX_TEST: "1" } };
-    project = makeProject(STACK, PORT, { models: { tiny } }, { gateway: "stub" });
+    project = makeProject(
+      STACK,
+      PORT,
+      { database: { mode: "bundled" }, models: { tiny } },
+      { gateway: "stub" },
+    );
     const up = await gpubox(project, "up", "--yes");
     expect(up.stderr).toBe("");
     exports = exportsIn(up.stdout);

@@ -92,6 +92,7 @@ export class AttackBox {
     const pair = makeCertificate({ names: [HOST] });
     planted.tlsKey = pair.key.split("\n")[1]!;
     const project = makeProject(STACK, PORT, {
+      database: { mode: "bundled" },
       gateway: {
         ...{ port: PORT, drainTimeout: 5, trajectories: true, hosts: [HOST] },
         // A retry would only repeat the refusal.

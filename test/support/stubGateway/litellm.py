@@ -2,14 +2,17 @@
 """A stand-in for LiteLLM, in an image of its own, for tests whose subject is not LiteLLM: litellm --config FILE --port PORT
 
 It reads the config that gpubox writes, keeps the master key, drains on request, lists the models, and asks the first
-deployment of a model through its valve on both protocols, plain and streamed. It knows no callbacks, limits, cache or database.
+deployment of a model through its valve on both protocols, plain and streamed. Of a database it knows what a smoke test asks: keys,
+in its memory, that have spent nothing. It knows no callbacks, limits or cache.
 """
 
 import argparse
+import hashlib
 import hmac
 import http.client
 import json
 import os
+import secrets
 import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,6 +38,8 @@ class Gateway(ThreadingHTTPServer):
         general = config.get("general_settings") or {}
         self.key = value(general.get("master_key"))
         self.drain_token = value(general.get("drain_endpoint_token"))
+        self.database = "connected" if os.environ.get("DATABASE_URL") else "Not connected"
+        self.keys = {}
         self.draining = False
         self.running = 0
         self.changed = threading.Condition()
@@ -60,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def allowed(self):
         given = self.headers.get("x-api-key") or self.headers.get("Authorization", "").removeprefix("Bearer ")
-        return not self.server.key or hmac.compare_digest(given.encode(), self.server.key.encode())
+        return not self.server.key or given in self.server.keys or hmac.compare_digest(given.encode(), self.server.key.encode())
 
     def do_GET(self):
         path = urllib.parse.urlsplit(self.path).path
@@ -69,13 +74,19 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith("/health/"):
             if self.server.draining:
                 return self.fail(503, "Service is draining")
-            return self.reply(200, {"status": "healthy", "db": "Not connected"})
+            return self.reply(200, {"status": "healthy", "db": self.server.database})
         if not self.allowed():
             return self.fail(401, "Authentication Error, Invalid proxy server token passed.")
         if path in ("/v1/models", "/models"):
             names = [*self.server.models, *self.server.aliases]
             listed = [{"id": name, "object": "model", "created": 0, "owned_by": "openai"} for name in names]
             return self.reply(200, {"data": listed, "object": "list"})
+        empty = {"/team/list": [], "/key/list": {"keys": [], "total_pages": 1}}
+        if path in empty:
+            return self.reply(200, empty[path])
+        if path == "/spend/logs":
+            asked = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+            return self.reply(200, [{"api_key": token, "spend": 0} for token in asked.get("api_key", [])])
         self.fail(404, "Not Found")
 
     def drain(self):
@@ -100,6 +111,14 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.changed.notify_all()
 
     def answer(self, path, request):
+        if path == "/key/generate":
+            key = f"sk-{secrets.token_hex(16)}"
+            self.server.keys[key] = hashlib.sha256(key.encode()).hexdigest()
+            return self.reply(200, {"key": key, "token": self.server.keys[key]})
+        if path == "/key/delete":
+            kept = {key: token for key, token in self.server.keys.items() if token not in request["keys"]}
+            self.server.keys = kept
+            return self.reply(200, {"deleted_keys": request["keys"]})
         name = request.get("model")
         deployment = self.server.models.get(self.server.aliases.get(name, name))
         if not deployment:
