@@ -33,7 +33,6 @@ needs("docker", "pulumi")("operations", () => {
   beforeAll(async () => {
     project = makeProject(STACK, PORT, {
       gateway: { port: PORT, drainTimeout: 10 },
-      database: { mode: "bundled" },
       cache: { ttlSeconds: 3600 },
       models: {
         tiny: {
