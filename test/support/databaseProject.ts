@@ -22,16 +22,14 @@ export async function makeDatabaseProject(
   config: Record<string, unknown>,
   more: Record<string, string> = {},
 ): Promise<DatabaseProject> {
-  const project = makeProject(stack, port, config);
+  const project = makeProject(stack, port, { database: { mode: "bundled" }, ...config });
   const secrets = { ...testSecrets, ...more };
   const root = join(project.dir, ".gpubox");
   mkdirSync(root, { mode: 0o700 });
   writeFileSync(join(root, `secrets.${stack}.json`), JSON.stringify(secrets), { mode: 0o600 });
   const roles = ["gateway", "edge", "cache", "database", "llamacpp"] as const;
   const images = roles.map((role) => {
-    const reference = recipeReference(packageDir, role);
-    // Declared keys want a gateway that can use the database, whether one is brought up or not.
-    return [role, { reference, source: role === "gateway" && config.access ? "digest" : "recipe" }];
+    return [role, { reference: recipeReference(packageDir, role), source: "recipe" }];
   });
   const resolved = { images: Object.fromEntries(images), offlineModels: [], knownModels: ["tiny"] };
   writeFileSync(join(root, `resolved.${stack}.json`), JSON.stringify(resolved));

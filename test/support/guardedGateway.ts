@@ -149,6 +149,7 @@ export class GuardedGateway {
 
   private writeFiles({ gateway = {}, cache = {} }: { gateway?: object; cache?: object }): void {
     const plan = testPlan({
+      database: { mode: "none" },
       gateway: { routing: { retries: 0 }, ...gateway },
       cache: { mode: "none", ...("ttlSeconds" in cache ? { type: "local" } : {}), ...cache },
       models: Object.fromEntries(
