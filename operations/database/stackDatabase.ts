@@ -1,3 +1,4 @@
+import { rootScript } from "../../configs/kit/hostFiles";
 import { renderText } from "../../configs/kit/text";
 import type { BoxPlan, StepPlan } from "../../configs/kit/types";
 import { type BackupJob, backupJobSchema } from "../../configs/plan/backup";
@@ -31,12 +32,22 @@ export async function stackDatabase(projectDir: string, stack: string): Promise<
 
 /**
  * What `up` does once to a new or restored database: the schema of the gateway's image, then the declared teams and
- * keys. Does nothing when the gateway cannot use a database.
+ * keys. Where no gateway of this config has been brought up, its files are missing and the next `up` does it.
  */
 export async function bringUpToDate(database: StackDatabase, log: Log): Promise<void> {
   const migrate = database.plan.gateway.before.find(({ name }) => name === "migrate");
-  if (migrate) await runStep(database, migrate, log);
+  if (migrate && (await isBroughtUp(database))) await runStep(database, migrate, log);
+  else if (migrate) log("  no gateway of this config was brought up here: `gpubox up` makes its tables");
   await makeAccess(database, log);
+}
+
+/** True where the host has the files of this config's gateway, which the migration reads. */
+async function isBroughtUp({ plan }: StackDatabase): Promise<boolean> {
+  const { docker, dataDir, edge, gateway } = plan;
+  const look = rootScript(edge.container.image, dataDir, '[ ! -e "$1" ] || echo yes', [
+    gateway.directory.path,
+  ]);
+  return (await dockerAt(docker).scriptOutput(look)).trim() === "yes";
 }
 
 /** Creates the declared teams and keys again through a gateway of this config, or says that none runs. */
