@@ -12,6 +12,11 @@ export function rootScript(image: string, directory: string, script: string, wor
   return `docker run --rm -i --network none --user 0 ${STEP_LIMIT} --entrypoint sh -v ${directory}:${directory} ${image} -c ${quoted}`;
 }
 
+/** Shell command that prints `yes` where a path below a host directory exists, and nothing elsewhere. */
+export function existsScript(image: string, directory: string, path: string): string {
+  return rootScript(image, directory, '[ ! -e "$1" ] || echo yes', [path]);
+}
+
 /**
  * Writes all files or none: it writes them under temporary names and then renames them, so that a full disk leaves the old
  * files intact. It removes files that are not listed.

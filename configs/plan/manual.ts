@@ -1,4 +1,4 @@
-import { rootScript } from "../kit/hostFiles";
+import { existsScript, rootScript } from "../kit/hostFiles";
 import { awaitHealthy } from "../kit/steps";
 import type { ContainerPlan } from "../kit/types";
 
@@ -40,7 +40,7 @@ export function restoreStarted(
   dataDir: string,
   { health, name }: Pick<ContainerPlan, "health" | "name">,
 ): string {
-  const started = rootScript(image, dataDir, '[ ! -e "$1" ] || echo yes', [markOf(dataDir, name)]);
+  const started = existsScript(image, dataDir, markOf(dataDir, name));
   return `started=$(${started}) || exit 1
 if [ -z "$started" ]; then
   echo "$GPUBOX_NAME is left as it is: people start it"

@@ -1,4 +1,4 @@
-import { rootScript } from "../../configs/kit/hostFiles";
+import { existsScript } from "../../configs/kit/hostFiles";
 import { renderText } from "../../configs/kit/text";
 import type { BoxPlan, StepPlan } from "../../configs/kit/types";
 import { type BackupJob, backupJobSchema } from "../../configs/plan/backup";
@@ -44,9 +44,7 @@ export async function bringUpToDate(database: StackDatabase, log: Log): Promise<
 /** True where the host has the files of this config's gateway, which the migration reads. */
 async function isBroughtUp({ plan }: StackDatabase): Promise<boolean> {
   const { docker, dataDir, edge, gateway } = plan;
-  const look = rootScript(edge.container.image, dataDir, '[ ! -e "$1" ] || echo yes', [
-    gateway.directory.path,
-  ]);
+  const look = existsScript(edge.container.image, dataDir, gateway.directory.path);
   return (await dockerAt(docker).scriptOutput(look)).trim() === "yes";
 }
 

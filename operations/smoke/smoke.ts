@@ -134,7 +134,11 @@ export async function smoke(options: SmokeOptions): Promise<SmokeCheck[]> {
         ...route.prompt(newQuestion()),
       }),
     });
-  const first = models.find(({ protocols = CHAT }) => protocols.length > 0);
+  const asked = models.map(({ name, protocols = CHAT }) => ({
+    name,
+    routes: protocols.map((protocol) => SMOKE_ROUTES[protocol]),
+  }));
+  const first = asked.find(({ routes }) => routes.length > 0);
   // LiteLLM writes spend every few seconds: the other checks pass meanwhile.
   const trial =
     keys &&
@@ -144,14 +148,14 @@ export async function smoke(options: SmokeOptions): Promise<SmokeCheck[]> {
       model: first.name,
       timeoutMs,
       ask: async (own) => {
-        await (await question(first.name, SMOKE_ROUTES[(first.protocols ?? CHAT)[0]!], false, own)).text();
+        await (await question(first.name, first.routes[0]!, false, own)).text();
       },
     });
   // Its failure is reported when its turn comes.
   trial?.catch(() => {});
 
-  for (const { name, protocols = CHAT } of models) {
-    for (const route of protocols.map((protocol) => SMOKE_ROUTES[protocol])) {
+  for (const { name, routes } of asked) {
+    for (const route of routes) {
       const label = (kind: string) => [name.padEnd(width), route.path.padEnd(20), kind.padEnd(8)];
 
       await check(label("plain"), async () => {

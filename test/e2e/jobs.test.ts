@@ -8,6 +8,7 @@ import type { LogReport } from "../../operations/trajectory/reconcile";
 import { output, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
 import { allocate } from "../support/allocate";
+import { runBeside } from "../support/beside";
 import { complete, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { type JobClient, jobFolder, longStream, startTimes, talk } from "../support/jobs";
 import { needs } from "../support/needs";
@@ -101,13 +102,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
     expect(up.stderr).toBe("");
     const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
     boxKey = (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
-    await output("docker", [
-      ...["run", "--detach", "--name", STUB, "--network", `gpubox-${STACK}-edge`],
-      ...["--label", `gpubox.stack=${STACK}`, "--label", "gpubox.role=stub", "--label", "gpubox.keep=test"],
-      ...["--user", "65534:65534", "--entrypoint", "python3"],
-      ...["--volume", `${join(project.dir, "test", "load", "stub.py")}:/stub.py:ro`],
-      ...[recipeReference(project.dir, "gateway"), "/stub.py"],
-    ]);
+    await runBeside(project, { role: "stub", script: "load/stub.py" });
   }, 15 * MINUTE);
   afterAll(() => removeProject(project));
 

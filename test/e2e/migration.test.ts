@@ -24,13 +24,13 @@ needs("docker")("the migration job", () => {
   const image = (role: "gateway" | "edge" | "cache" | "database" | "llamacpp") =>
     recipeReference(packageDir, role);
 
-  /** A plan whose gateway counts as the official image, so that it uses the database. */
+  /** A plan whose gateway has this image. */
   function planned(gateway: string): BoxPlan {
     const resolved = {
       ...recipes,
       images: {
         ...recipes.images,
-        gateway: { reference: gateway, source: "digest" as const },
+        gateway: { reference: gateway, source: "recipe" as const },
         edge: { reference: image("edge"), source: "recipe" as const },
         database: { reference: image("database"), source: "recipe" as const },
       },

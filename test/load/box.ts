@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, type RunResult, run } from "../../platform/process";
-import { recipeReference } from "../../platform/stack/recipes";
 import { scratch } from "../support/allocate";
+import { runBeside } from "../support/beside";
 import { editStack, exportsIn } from "../support/box";
 import { gpubox, makeProject, placeProject, removeProject, type TestProject } from "../support/project";
 import { until } from "../support/wait";
@@ -237,15 +237,9 @@ export class LoadBox {
   }
 
   private async startStub(): Promise<void> {
-    const { stack, dir } = this.project;
-    await output("docker", [
-      ...["run", "--detach", "--name", this.stub, "--network", `gpubox-${stack}-edge`],
-      // By this label the test's cleaning up finds it; by the other one, `gpubox up` leaves it alone.
-      ...["--label", `gpubox.stack=${stack}`, "--label", "gpubox.role=stub", "--label", "gpubox.keep=test"],
-      ...["--restart", "unless-stopped", "--user", "65534:65534", "--entrypoint", "python3"],
-      ...["--volume", `${join(dir, "test", "load", "stub.py")}:/stub.py:ro`],
-      ...[recipeReference(dir, "gateway"), "/stub.py", String(STUB_PORT)],
-    ]);
+    const options = ["--restart", "unless-stopped"];
+    const args = [String(STUB_PORT)];
+    await runBeside(this.project, { role: "stub", script: "load/stub.py", options, args });
   }
 }
 

@@ -1,6 +1,6 @@
-import { join } from "node:path";
 import { z } from "zod";
 import { output } from "../../platform/process";
+import { runBeside } from "./beside";
 import type { TestProject } from "./project";
 
 /** A server on a box's networks that keeps what is sent to it, see receiver.py. */
@@ -15,16 +15,10 @@ export function receiverName(stack: string): string {
 }
 
 /** Starts it in the gateway's image, because that has Python. `removeProject` removes it. */
-export async function startReceiver({ stack, dir }: TestProject, gateway: string): Promise<Receiver> {
+export async function startReceiver(project: TestProject, gateway: string): Promise<Receiver> {
   const image = await output("docker", ["inspect", "--format", "{{.Image}}", gateway]);
-  const name = receiverName(stack);
-  await output("docker", [
-    ...["run", "--detach", "--name", name, "--network", `gpubox-${stack}-edge`],
-    ...["--publish", "127.0.0.1::8000", "--user", "65534:65534", "--entrypoint", "python3"],
-    // By the first label the test's cleaning up finds it; by the last one, `gpubox up` leaves it alone.
-    ...["--label", `gpubox.stack=${stack}`, "--label", "gpubox.role=receiver", "--label", "gpubox.keep=test"],
-    ...["--volume", `${join(dir, "test", "support", "receiver.py")}:/receiver.py:ro`, image, "/receiver.py"],
-  ]);
+  const options = ["--publish", "127.0.0.1::8000"];
+  const name = await runBeside(project, { role: "receiver", script: "support/receiver.py", image, options });
   return {
     received: async () => {
       // Asked each time: it is another one once the container has joined another network.

@@ -1,5 +1,5 @@
-import { join } from "node:path";
 import { output } from "../../platform/process";
+import { runBeside } from "./beside";
 import type { TestProject } from "./project";
 
 /** A model server on a box's network that keeps what it was asked, see recorder.py. */
@@ -14,25 +14,10 @@ export function recorderModel(stack: string): Record<string, unknown> {
 }
 
 /** Starts it beside a box that is up, in the gateway's image because that has Python. `removeProject` removes it. */
-export async function startRecorder({ stack, dir }: TestProject, gateway: string): Promise<Recorder> {
+export async function startRecorder(project: TestProject, gateway: string): Promise<Recorder> {
   const image = await output("docker", ["inspect", "--format", "{{.Image}}", gateway]);
-  const name = `gpubox-${stack}-recorder`;
-  await output("docker", [
-    ...[
-      "run",
-      "--detach",
-      "--name",
-      name,
-      "--network",
-      `gpubox-${stack}-edge`,
-      "--publish",
-      "127.0.0.1::8000",
-    ],
-    // By the first label the test's cleaning up finds it; by the last one, `gpubox up` leaves it alone.
-    ...["--label", `gpubox.stack=${stack}`, "--label", "gpubox.role=recorder", "--label", "gpubox.keep=test"],
-    ...["--user", "65534:65534", "--entrypoint", "python3"],
-    ...["--volume", `${join(dir, "test", "support", "recorder.py")}:/recorder.py:ro`, image, "/recorder.py"],
-  ]);
+  const options = ["--publish", "127.0.0.1::8000"];
+  const name = await runBeside(project, { role: "recorder", script: "support/recorder.py", image, options });
   const address = await output("docker", ["port", name, "8000/tcp"]);
   return {
     recorded: async () =>

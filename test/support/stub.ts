@@ -1,5 +1,5 @@
-import { join } from "node:path";
 import { output } from "../../platform/process";
+import { runBeside } from "./beside";
 import type { TestProject } from "./project";
 import { until } from "./wait";
 
@@ -34,17 +34,10 @@ export function stubUrl(stack: string, server: string): string {
 }
 
 /** Starts it beside a box that is up, in the gateway's image because that has Python. `removeProject` removes it. */
-export async function startStub({ stack, dir }: TestProject, gateway: string): Promise<Stub> {
+export async function startStub(project: TestProject, gateway: string): Promise<Stub> {
   const image = await output("docker", ["inspect", "--format", "{{.Image}}", gateway]);
-  const name = `gpubox-${stack}-stub`;
-  await output("docker", [
-    ...["run", "--detach", "--name", name, "--network", `gpubox-${stack}-edge`],
-    ...["--publish", "127.0.0.1::8000"],
-    // By the first label the test's cleaning up finds it; by the last one, `gpubox up` leaves it alone.
-    ...["--label", `gpubox.stack=${stack}`, "--label", "gpubox.role=stub", "--label", "gpubox.keep=test"],
-    ...["--user", "65534:65534", "--entrypoint", "python3"],
-    ...["--volume", `${join(dir, "test", "support", "stub.py")}:/stub.py:ro`, image, "/stub.py"],
-  ]);
+  const options = ["--publish", "127.0.0.1::8000"];
+  const name = await runBeside(project, { role: "stub", script: "support/stub.py", image, options });
   const url = `http://${await output("docker", ["port", name, "8000/tcp"])}`;
   const asked = () => fetch(url, { signal: AbortSignal.timeout(5_000) });
   await until(`${name} answers`, () =>

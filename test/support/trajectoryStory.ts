@@ -5,9 +5,9 @@ import type { TrajectoryLine } from "../../operations/trajectory/line";
 import { linesOf } from "../../operations/trajectory/readLines";
 import type { LogReport } from "../../operations/trajectory/reconcile";
 import { output, run } from "../../platform/process";
-import { recipeReference } from "../../platform/stack/recipes";
 import { cannedModel } from "../../tools/cannedModel";
 import { type Allocation, scratch } from "./allocate";
+import { runBeside } from "./beside";
 import { complete, containersOf, exportsIn, inShell } from "./box";
 import { filesBelow, leaksIn } from "./leaks";
 import { needs } from "./needs";
@@ -156,13 +156,7 @@ export function trajectoryStory({ stack: STACK, port: PORT }: Allocation, traffi
       const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
       key = (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
       clients = new TrajectoryClients(project.endpoint, key);
-      await output("docker", [
-        ...["run", "--detach", "--name", STUB, "--network", `gpubox-${STACK}-edge`],
-        ...["--label", `gpubox.stack=${STACK}`, "--label", "gpubox.role=stub", "--label", "gpubox.keep=test"],
-        ...["--user", "65534:65534", "--entrypoint", "python3"],
-        ...["--volume", `${join(project.dir, "test", "load", "stub.py")}:/stub.py:ro`],
-        ...[recipeReference(project.dir, "gateway"), "/stub.py"],
-      ]);
+      await runBeside(project, { role: "stub", script: "load/stub.py" });
       await until(
         "the stub answers",
         async () => (await complete(project.endpoint, key, "echo")) === "pong:0 ",
