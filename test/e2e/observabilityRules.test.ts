@@ -1,28 +1,21 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
-import type { Resolved } from "../../configs/kit/resolved";
 import type { AlertRule } from "../../configs/plan/observability/rules";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { scratch } from "../support/allocate";
 import { needs } from "../support/needs";
-import { fileOf, gpuHost, image, observed, online, secrets, serviceOf } from "../support/observed";
+import { fileOf, gpuHost, observed, online, secrets, serviceOf } from "../support/observed";
 import { testPlan } from "../support/stacks";
 
 const GIB = 1024 ** 3;
 
-/** With the official gateway, which uses the database. */
-const everything: Resolved = {
-  ...online,
-  images: { ...online.images, gateway: { ...image("gateway"), source: "digest" } },
-};
-
 const plan = testPlan(
   observed({ ...gpuHost, gateway: { memoryMiB: 4096 } }, { alerts: { webhook: { secret: "hook" } } }),
   secrets,
-  everything,
+  online,
 );
 
 interface Case {
