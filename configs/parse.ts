@@ -1,10 +1,14 @@
 import type { z } from "zod";
 import { planStackGpus } from "./capacity/stack";
 import { checkStack } from "./checks/all";
+import { addUnreadModel, type Unread, withoutFollowUps } from "./checks/followUps";
+import { readable } from "./checks/readable";
+import { keysOf } from "./checks/schemaKeys";
 import { checkAdmin, checkTls } from "./checks/tls";
+import { checkTopKeys } from "./checks/topKeys";
 import { zodProblems } from "./checks/zodProblems";
 import { type EngineName, engineOf, engines, type ModelConfig, wantedSources } from "./engines";
-import { ConfigError, nearest, type Problem, suggestion } from "./kit/problems";
+import { ConfigError, type Problem, suggestion } from "./kit/problems";
 import type { ModelLock } from "./models/facts";
 import { lockedModel, lockProblems } from "./models/lock";
 import { judgeViolations } from "./policy/judge";
@@ -17,7 +21,7 @@ import type { HostConfig } from "./schema/host";
 import { modelName } from "./schema/shared";
 import type { SecretFacts } from "./secrets/facts";
 import type { CertificateFiles } from "./secrets/pem";
-import { generatedSecrets, type SectionName, type StackConfig, sections } from "./stack/config";
+import { type SectionName, type StackConfig, sections } from "./stack/config";
 import { instancesOf } from "./stack/instances";
 import { modelsOfBox } from "./stack/profiles";
 
@@ -42,21 +46,22 @@ export interface RawStack {
 /** Parses and checks a stack config. Throws one `ConfigError` with every mistake, each with its path. */
 export function parseStack(raw: RawStack): StackConfig {
   const problems: Problem[] = [];
+  const unread: Unread = { paths: [], models: [] };
   const section = <Name extends SectionName>(name: Name): z.infer<(typeof sections)[Name]> => {
     const schema = sections[name] as (typeof sections)[Name];
     const value = raw.values[name] ?? {};
     const result = schema.safeParse(value);
     if (result.success) return result.data as z.infer<(typeof sections)[Name]>;
-    problems.push(
-      ...zodProblems(result.error.issues, `gpubox:${name}`, value, (path) => keysOf(schema, path)),
-    );
+    const found = zodProblems(result.error.issues, `gpubox:${name}`, value, (path) => keysOf(schema, path));
+    problems.push(...found);
+    unread.paths.push(...found.map(({ path }) => path));
     // The rest of the section still counts for the checks that see the whole config.
-    const rest = schema.safeParse(without(value, result.error.issues));
-    return (rest.success ? rest.data : schema.parse({})) as z.infer<(typeof sections)[Name]>;
+    return readable(schema, value, result.error.issues) as z.infer<(typeof sections)[Name]>;
   };
   const host = section("host");
   const expanded = expandBoxes({ ...raw, boxFiles: raw.boxFiles ?? {} });
   problems.push(...expanded.problems);
+  unread.paths.push(...expanded.problems.map(({ path }) => path));
   const config: StackConfig = {
     stack: raw.stack,
     host,
@@ -69,9 +74,12 @@ export function parseStack(raw: RawStack): StackConfig {
     jobs: section("jobs"),
     policy: section("policy"),
     boxes: section("boxes"),
-    models: parseModels(expanded.values.models, { host, lock: raw.lock }, problems),
+    models: parseModels(expanded.values.models, { host, lock: raw.lock, unread }, problems),
   };
-  problems.push(...unknownKeys(raw), ...saltChanged(raw), ...checkStack(config, raw.secrets));
+  const keys = checkTopKeys(raw.values, raw.secrets);
+  unread.paths.push(...keys.unread);
+  problems.push(...keys.problems, ...saltChanged(raw));
+  problems.push(...withoutFollowUps(checkStack(config, raw.secrets), unread));
   // Checked here and not only with the plan, because `up` builds images before it plans.
   problems.push(...plaintextProblems(config, problems));
   const certificates = { secrets: raw.secrets, files: raw.hostFiles ?? {}, now: raw.now ?? new Date() };
@@ -94,6 +102,8 @@ export function parseStack(raw: RawStack): StackConfig {
 interface Surroundings {
   host: HostConfig;
   lock?: ModelLock;
+  /** Collects the entries that cannot be read. */
+  unread: Unread;
 }
 
 function parseModels(value: unknown, around: Surroundings, problems: Problem[]): Record<string, ModelConfig> {
@@ -105,6 +115,7 @@ function parseModels(value: unknown, around: Surroundings, problems: Problem[]):
       what: "It is not a map.",
       fix: "Write one entry a model, its public name first.",
     });
+    around.unread.paths.push(root);
     return {};
   }
   const models: Record<string, ModelConfig> = {};
@@ -112,6 +123,7 @@ function parseModels(value: unknown, around: Surroundings, problems: Problem[]):
   for (const [name, entry] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const model = parseModel(name, entry, around, problems);
     if (model) models[name] = model;
+    else addUnreadModel(around.unread, name, entry);
   }
   return models;
 }
@@ -119,7 +131,7 @@ function parseModels(value: unknown, around: Surroundings, problems: Problem[]):
 function parseModel(
   name: string,
   entry: unknown,
-  { host, lock }: Surroundings,
+  { host, lock, unread }: Surroundings,
   problems: Problem[],
 ): ModelConfig | undefined {
   const path = `gpubox:models.${name}`;
@@ -146,7 +158,12 @@ function parseModel(
   const model: ModelConfig = result.data;
   const locked = lock && lockedModel(lock, model.model ?? "");
   for (const instance of instancesOf(name, model))
-    problems.push(...engineOf(model).check(instance.model, `${path}${instance.path}`, { host, locked }));
+    problems.push(
+      ...withoutFollowUps(
+        engineOf(model).check(instance.model, `${path}${instance.path}`, { host, locked }),
+        unread,
+      ),
+    );
   return model;
 }
 
@@ -176,67 +193,6 @@ function saltChanged({ values, saltFingerprint }: RawStack): Problem[] {
       fix: "Set the old one again (docs/state.md), or delete the database and gpubox:saltFingerprint to begin anew.",
     },
   ];
-}
-
-/** A key that is neither a section nor a secret is a typo or a secret stored in plaintext. */
-function unknownKeys(raw: RawStack): Problem[] {
-  const known = [...Object.keys(sections), "models", "saltFingerprint", "hostId", "version"];
-  const secretNames = new Set(Object.keys(raw.secrets));
-  const encrypted = [...Object.keys(sections), "models"].filter((name) => secretNames.has(name));
-  return [...encrypted.map(encryptedSection), ...unknownPlainKeys(raw, known, secretNames)];
-}
-
-/** Pulumi hides a whole section when one value inside it is encrypted. */
-function encryptedSection(name: string): Problem {
-  return {
-    path: `gpubox:${name}`,
-    what: "A value inside this section is encrypted, which hides the whole section from the plan.",
-    fix: "Set the secret at the top, pulumi config set --secret gpubox:someKey, and name it here: { secret: someKey }.",
-  };
-}
-
-function unknownPlainKeys(raw: RawStack, known: string[], secretNames: Set<string>): Problem[] {
-  return Object.keys(raw.values)
-    .filter((key) => !known.includes(key) && !secretNames.has(key))
-    .map((key) => {
-      const near = nearest(key, [...known, ...generatedSecrets]);
-      const fix = near ? `Did you mean "gpubox:${near}"?` : `Sections are: ${known.join(", ")}.`;
-      return { path: `gpubox:${key}`, what: `"${key}" is no section of a stack config.`, fix };
-    });
-}
-
-/** A copy of a section without the keys that have issues. */
-function without(section: unknown, issues: z.core.$ZodIssue[]): unknown {
-  const copy = structuredClone(section);
-  for (const issue of issues) {
-    const unknownKeys = issue.code === "unrecognized_keys";
-    const path = unknownKeys ? issue.path : issue.path.slice(0, -1);
-    const keys = unknownKeys ? issue.keys : issue.path.slice(-1);
-    const parent = path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown>)?.[key], copy);
-    if (typeof parent !== "object" || parent === null) return {};
-    for (const key of keys) delete (parent as Record<PropertyKey, unknown>)[key];
-  }
-  return copy;
-}
-
-/** Valid keys of the object at `path` inside a schema, for the nearest-name hint. */
-function keysOf(schema: z.ZodType, path: PropertyKey[]): string[] {
-  let inner = unwrap(schema);
-  for (const key of path) {
-    const shape = "shape" in inner ? (inner.shape as Record<PropertyKey, z.ZodType>) : undefined;
-    const element = "element" in inner ? (inner.element as z.ZodType) : undefined;
-    const value = "valueType" in inner ? (inner.valueType as z.ZodType) : undefined;
-    const next = shape?.[key] ?? element ?? value;
-    if (!next) return [];
-    inner = unwrap(next);
-  }
-  return "shape" in inner ? Object.keys(inner.shape as object) : [];
-}
-
-function unwrap(schema: z.ZodType): z.ZodType {
-  let inner = schema;
-  while ("innerType" in inner.def) inner = inner.def.innerType as z.ZodType;
-  return inner;
 }
 
 function dedupe(problems: Problem[]): Problem[] {

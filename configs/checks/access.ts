@@ -44,6 +44,7 @@ function checkLimits(config: StackConfig, path: string, limited: TeamConfig | Ke
       path: `${path}.budgetDuration`,
       what: "There is no budget to reset.",
       fix: "Write budgetUsd too, or remove this.",
+      judgedBy: { paths: [`${path}.budgetUsd`] },
     });
   const names = Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model));
   for (const [index, model] of (limited.models ?? []).entries())
@@ -52,6 +53,7 @@ function checkLimits(config: StackConfig, path: string, limited: TeamConfig | Ke
         path: `${path}.models[${index}]`,
         what: `There is no model "${model}".`,
         fix: names.length > 0 ? suggestion(model, names) : "Declare it under gpubox:models.",
+        judgedBy: { model },
       });
   return problems;
 }
@@ -64,7 +66,8 @@ function checkTeam(config: StackConfig, path: string, key: KeyConfig): Problem[]
   if (!team) {
     const known = Object.keys(teams);
     const fix = known.length > 0 ? suggestion(key.team, known) : `Declare it under ${ROOT}.teams.`;
-    return [{ path: `${path}.team`, what: `There is no team "${key.team}".`, fix }];
+    const judgedBy = { paths: [`${ROOT}.teams`] };
+    return [{ path: `${path}.team`, what: `There is no team "${key.team}".`, fix, judgedBy }];
   }
   const problems: Problem[] = [];
   const samePeriod = key.budgetDuration === team.budgetDuration;

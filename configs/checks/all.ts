@@ -63,6 +63,7 @@ function checkHost({ host }: StackConfig): Problem[] {
         path: `gpubox:host.${key}`,
         what: "It means something only for a host behind SSH.",
         fix: "Write docker: ssh://user@host, or leave it out.",
+        judgedBy: { paths: ["gpubox:host.docker"] },
       });
   const ids = host.gpus.map(({ id }) => String(id));
   for (const [index, id] of ids.entries())
@@ -138,6 +139,7 @@ function checkStores(config: StackConfig): Problem[] {
         path: `gpubox:${section}.url`,
         what: `A URL has no use with mode: ${mode}.`,
         fix: "Remove it, or write mode: external.",
+        judgedBy: { paths: [`gpubox:${section}.mode`] },
       });
   }
   const { cache } = config;
@@ -157,6 +159,7 @@ function checkStores(config: StackConfig): Problem[] {
         path: `gpubox:cache.${key}`,
         what: "It has no use: no answer is cached.",
         fix: "Write ttlSeconds, or remove it.",
+        judgedBy: { paths: ["gpubox:cache.ttlSeconds"] },
       });
   return problems;
 }

@@ -77,6 +77,7 @@ function checkBox(
         path: at,
         what: `This box has no model "${name}".`,
         fix: `Name one of these, or write baseUrl and model: ${Object.keys(models).join(", ") || "there is none"}.`,
+        judgedBy: { model: name },
       },
     ];
   const { mode } = found.model;

@@ -82,6 +82,7 @@ function checkProviderBudgets({ gateway, models }: StackConfig): Problem[] {
           path,
           what: `No model is of the provider "${provider}".`,
           fix: providers.length > 0 ? suggestion(provider, providers) : "Remove it.",
+          judgedBy: { paths: ["gpubox:models"] },
         },
       ];
     if (servers.some((model) => providerOf(model).includes(provider) && !costsNothing(model))) return [];

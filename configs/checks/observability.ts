@@ -9,6 +9,7 @@ export function checkObservability({ observability }: StackConfig): Problem[] {
         path: "gpubox:observability.alerts.webhook",
         what: "With mode: none nothing raises alerts.",
         fix: "Write mode: bundled, or remove it.",
+        judgedBy: { paths: ["gpubox:observability.mode"] },
       },
     ];
   return [];

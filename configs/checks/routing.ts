@@ -23,6 +23,7 @@ function notDeclared(path: string, name: string, names: Iterable<string>): Probl
     path,
     what: `It names the model "${name}", which is not declared.`,
     fix: all.length > 0 ? suggestion(name, all) : "Declare it under gpubox:models, or take it out here.",
+    judgedBy: { model: name },
   };
 }
 
@@ -109,6 +110,7 @@ function checkTimes({ gateway: { routing } }: StackConfig): Problem[] {
       path: "gpubox:gateway.routing.streamTimeoutSeconds",
       what: `A stream may be silent for longer than a request may take (${routing.timeoutSeconds} s).`,
       fix: `Write at most ${routing.timeoutSeconds}, or raise timeoutSeconds.`,
+      judgedBy: { paths: ["gpubox:gateway.routing.timeoutSeconds"] },
     });
   if (routing.cooldownSeconds === 0 && routing.allowedFails !== undefined)
     problems.push({

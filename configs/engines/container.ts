@@ -76,6 +76,7 @@ export function checkDevices(
           declared.length > 0
             ? `Use one of: ${declared.join(", ")}, or add it to gpubox:host.gpus.`
             : "Declare it: gpubox:host gpus: [{ id: 0, memoryGiB: 24 }].",
+        judgedBy: { paths: ["gpubox:host.gpus"] },
       },
     ];
   const { kind, devices } = acceleratorOf(gpu, host);

@@ -12,6 +12,16 @@ export interface Problem {
   details?: string[];
   /** One sentence: what would be right. */
   fix: string;
+  /** What this was judged by, beside the place itself: with a mistake there, it may be no mistake. */
+  judgedBy?: JudgedBy;
+}
+
+/** Parts of a stack config. */
+export interface JudgedBy {
+  /** Paths of sections or of keys in them: `gpubox:host.gpus`. */
+  paths?: string[];
+  /** A model by one of its names. */
+  model?: string;
 }
 
 /** What went wrong and what to do about it, one sentence each. */
