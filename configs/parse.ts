@@ -83,7 +83,8 @@ export function parseStack(raw: RawStack): StackConfig {
   // Checked here and not only with the plan, because `up` builds images before it plans.
   problems.push(...plaintextProblems(config, problems));
   const certificates = { secrets: raw.secrets, files: raw.hostFiles ?? {}, now: raw.now ?? new Date() };
-  problems.push(...checkTls(config, certificates), ...checkAdmin(config, certificates));
+  const tls = [...checkTls(config, certificates), ...checkAdmin(config, certificates)];
+  problems.push(...withoutFollowUps(tls, unread));
   if (raw.lock) {
     problems.push(...lockProblems(wantedSources(config.models), raw.lock));
     // Adding up memory makes sense only when every entry is valid by itself.

@@ -44,6 +44,7 @@ export function checkTls({ gateway }: StackConfig, sources: CertificateSources):
         path: PATH,
         what: certificate ? "The certificate's key is missing." : "It names no certificate.",
         fix: "Write certificate and key, both as paths or both as secrets, or acme: { agreeToTerms: true }.",
+        judgedBy: { paths: ["gpubox:gateway.tls"] },
       },
     ];
   if (typeof certificate !== typeof key)
