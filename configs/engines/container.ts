@@ -8,6 +8,7 @@ import type { LockedModel } from "../models/facts";
 import type { GpuConfig } from "../schema/gpu";
 import type { HostConfig } from "../schema/host";
 import type { ModelGpu } from "../schema/model";
+import { givenFlags, knowing, ownerOf, type Parser } from "./spelling";
 
 /** What an entry computes on. */
 export interface Accelerator {
@@ -208,17 +209,25 @@ export function ownedNames(options: Record<string, Option>, nobodys: string[] = 
  * Refuses flags in `extraArgs` that the plan sets: a second value would silently win, or break the health check.
  *
  * @param owned flag to the key that sets it; an empty text where nobody may
+ * @param parser how the engine reads its command line. Default: flags as they are, and `--flag=value`
  */
-export function checkExtraArgs(extraArgs: string[], owned: Record<string, string>, path: string): Problem[] {
-  return extraArgs
-    .map((argument) => argument.split("=")[0] ?? "")
-    .filter((flag) => Object.hasOwn(owned, flag))
-    .map((flag) => ({
-      path: `${path}.extraArgs`,
-      // Without its value, which may be a key.
-      what: `"${flag}" is set by gpubox.`,
-      fix: owned[flag] ? `Use the entry's own key for it: ${owned[flag]}.` : "Leave it out.",
-    }));
+export function checkExtraArgs(
+  extraArgs: string[],
+  owned: Record<string, string>,
+  path: string,
+  parser: Parser = {},
+): Problem[] {
+  return givenFlags(extraArgs, knowing(parser, Object.keys(owned))).flatMap(({ flag, as }) => {
+    const owner = ownerOf(owned, flag);
+    if (owner === undefined) return [];
+    return [
+      {
+        path: `${path}.extraArgs`,
+        what: `"${as}" is set by gpubox.`,
+        fix: owner ? `Use the entry's own key for it: ${owner}.` : "Leave it out.",
+      },
+    ];
+  });
 }
 
 /** Refuses variables in `env` that the plan sets. */

@@ -7,6 +7,7 @@ import { backendBase, modeOption, onDemand } from "../schema/model";
 import {
   acceleratorOf,
   checkDevices,
+  checkEnv,
   checkExtraArgs,
   commandOf,
   deviceAccess,
@@ -24,10 +25,12 @@ import {
   type NamedSource,
   nativeEndpoints,
 } from "./engine";
+import known from "./flags/llamacpp.json";
 import { modelInfo } from "./info";
 import { features, llamacppProtocols } from "./llamacppFeatures";
 import { checkContext } from "./shape";
 import { cannedWeights, isGguf, modelOf, modelSource, type Weights, weightsFile } from "./source";
+import { type Parser, variablesOf } from "./spelling";
 
 const file = modelSource.describe("hf://owner/repo[@revision]/file.gguf or file:///path/on/the/host.gguf.");
 const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]).optional();
@@ -123,6 +126,9 @@ type LlamaCppModel = z.infer<typeof schema>;
 
 /** Flags that `extraArgs` may not set. `--tools` and `--agent` run a shell for whoever asks. */
 const OWNED = ownedNames(options, ["--tools", "--agent"]);
+
+/** `common_params_parse` of llama.cpp's common/arg.cpp. */
+const parser: Parser = { flags: known.flags, underscores: true };
 
 function weightsOf(source: string, context: EngineContext): Weights {
   return source === "canned" ? cannedWeights(context) : weightsFile(source, context);
@@ -224,7 +230,8 @@ function check(model: LlamaCppModel, path: string, { host, locked }: CheckContex
     ),
     ...checkContext(Math.ceil(model.ctxSize / model.parallel), locked, `${path}.ctxSize`),
     ...checkPooling(model, locked, path),
-    ...checkExtraArgs(model.extraArgs, OWNED, path),
+    ...checkExtraArgs(model.extraArgs, OWNED, path, parser),
+    ...checkEnv(model.env, variablesOf(OWNED, parser), path),
     ...(model.cacheRam !== undefined && model.cacheRam >= model.memoryMiB
       ? [
           {

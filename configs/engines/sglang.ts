@@ -27,12 +27,14 @@ import {
 } from "./engine";
 import { checkParsers, parserOptions, parsersOf } from "./families";
 import type { EngineFeatures } from "./features";
+import known from "./flags/sglang.json";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraOption, loraSources } from "./lora";
 import { sglangParsers } from "./parsers/sglang";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { checkContext, checkTensorParallel } from "./shape";
 import { checkRepository, isGguf, modelOf, modelSource, weightsDirectory } from "./source";
+import type { Parser } from "./spelling";
 
 const count = z.int().positive().optional();
 const off = z.boolean().default(false);
@@ -139,6 +141,9 @@ const COMPILE_SECONDS = 300;
 
 /** Flags that `extraArgs` may not set. */
 const OWNED = ownedNames(options, ["--api-key", "--admin-api-key"]);
+
+/** Python's argparse as it is (`prepare_server_args` of sglang/srt/server_args.py). */
+const parser: Parser = { flags: known.flags, beginnings: true, joined: true };
 
 const protocols: Protocol[] = [
   { path: "/v1/chat/completions", how: "native", why: "SGLang's own route." },
@@ -248,7 +253,7 @@ function check(model: SglangModel, path: string, { host, locked }: CheckContext)
     ...checkTensorParallel(model.tensorParallelSize, model.gpu, locked, `${path}.tensorParallelSize`),
     ...checkParsers(model, sglangParsers, path),
     ...checkLora(model.loraPaths, "loraPaths", path),
-    ...checkExtraArgs(model.extraArgs, OWNED, path),
+    ...checkExtraArgs(model.extraArgs, OWNED, path, parser),
   ];
 }
 

@@ -8,6 +8,7 @@ import {
   acceleratorOf,
   bashHealth,
   checkDevices,
+  checkEnv,
   checkExtraArgs,
   commandOf,
   deviceAccess,
@@ -93,6 +94,11 @@ const IMAGES: Record<string, ImageRole> = {
 /** Flags that `extraArgs` may not set. */
 const OWNED = ownedNames(options, ["--api-key"]);
 
+/** Its parser is clap: each flag has a variable too, `--max-batch-tokens` MAX_BATCH_TOKENS. */
+const OWNED_ENV = Object.keys(OWNED)
+  .filter((name) => name.startsWith("--"))
+  .map((name) => name.slice(2).replaceAll("-", "_").toUpperCase());
+
 const protocols: Protocol[] = [
   { path: "/v1/chat/completions", how: "none", why: "It embeds and reranks only." },
   { path: "/v1/messages", how: "none", why: "It embeds and reranks only." },
@@ -176,7 +182,8 @@ function check(model: TeiModel, path: string, { host, locked }: CheckContext): P
   return [
     ...problems,
     ...checkRepository(model.model, path),
-    ...checkExtraArgs(model.extraArgs, OWNED, path),
+    ...checkExtraArgs(model.extraArgs, OWNED, path, { joined: true }),
+    ...checkEnv(model.env, OWNED_ENV, path),
   ];
 }
 

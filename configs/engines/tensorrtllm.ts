@@ -40,7 +40,10 @@ const options = {
   host: planned("--host", ""),
   port: planned("--port", ""),
   backend: planned("--backend", ""),
-  tpSize: option("--tp_size", count.describe("--tp_size. Default: the number of gpu.devices.")),
+  tpSize: option(
+    "--tp_size --tensor_parallel_size",
+    count.describe("--tp_size. Default: the number of gpu.devices."),
+  ),
   maxSeqLen: option(
     "--max_seq_len",
     count.describe("--max_seq_len: longest context in tokens. Default: the model's own."),

@@ -2,8 +2,10 @@ import { z } from "zod";
 import { backendBase, modeOption } from "../schema/model";
 import { keysOf, option, ownedNames, planned, setting } from "./container";
 import { parserOptions } from "./families";
+import known from "./flags/vllm.json";
 import { loraOption } from "./lora";
 import { modelSource } from "./source";
+import type { Parser } from "./spelling";
 
 const count = z.int().positive().optional();
 const off = z.boolean().default(false);
@@ -136,3 +138,12 @@ export type VllmModel = z.infer<typeof schema>;
 
 /** Flags that `extraArgs` may not set. */
 export const OWNED = ownedNames(options, ["--api-key"]);
+
+/** vLLM's FlexibleArgumentParser (vllm/utils/argparse_utils.py): argparse with both dashes, and JSON in parts. */
+export const parser: Parser = {
+  flags: known.flags,
+  underscores: true,
+  beginnings: true,
+  joined: true,
+  dotted: true,
+};

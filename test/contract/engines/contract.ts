@@ -19,6 +19,8 @@ export interface Flag {
   separator?: string;
   /** Spellings that turn it off. */
   negatives?: string[];
+  /** Variables of the environment that set the same. */
+  env?: string[];
   /** Why the engine refuses it. */
   removed?: string;
   deprecated?: boolean;

@@ -19,6 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+from extract.flags import spellings  # noqa: E402
 from extract.release import Unreachable, digest_of, release  # noqa: E402
 
 
@@ -62,8 +63,12 @@ def outputs(engine: str, pin: dict) -> dict[Path, str]:
     reader = importlib.import_module(f"extract.{engine}")
     source = release(pin, reader.KEEP)
     head = {"engine": engine, "version": pin["version"].lstrip("v"), "source": pin}
-    files = {HERE / f"{engine}.json": layout({**head, **reader.extract(source)})}
-    for path, data in getattr(reader, "also", lambda _: {})(source).items():
+    contract = reader.extract(source)
+    files = {HERE / f"{engine}.json": layout({**head, **contract})}
+    more = getattr(reader, "also", lambda _: {})(source)
+    if getattr(reader, "SPELLS", False):
+        more[f"configs/engines/flags/{engine}.json"] = {"flags": spellings(contract["flags"])}
+    for path, data in more.items():
         files[HERE.parents[2] / path] = layout({"version": pin["version"], **data})
     return files
 

@@ -54,3 +54,12 @@ def in_order(found: list[dict]) -> list[dict]:
                 raise ExtractError(f"{name} is declared twice")
             seen.add(name)
     return sorted(found, key=lambda one: one["names"][0])
+
+
+def spellings(flags: list[dict]) -> list[dict]:
+    """What the package itself has to know of each flag: its names, those that turn it off, and its variables."""
+    return [
+        {key: one[key] for key in ("names", "negatives", "env") if key in one}
+        for one in flags
+        if one["names"][0].startswith("-")
+    ]

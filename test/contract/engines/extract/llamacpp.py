@@ -11,6 +11,9 @@ from .flags import flag, in_order
 from .release import Release
 
 ROOT = "vendor/llama.cpp"
+# The package itself reads its flags, by every name.
+SPELLS = True
+
 KEEP = [f"{ROOT}/common/*.cpp", f"{ROOT}/common/*.h", f"{ROOT}/tools/server/*.cpp", f"{ROOT}/ggml/src/ggml.c"]
 
 SERVER = "LLAMA_EXAMPLE_SERVER"
@@ -49,7 +52,7 @@ def extract(release: Release) -> dict:
         if "/common/" in path or "/server/" in path:
             env.update({name: "string" for name in reads(stream) if name not in env})
     return {
-        "flags": in_order([one["flag"] for one in options]),
+        "flags": in_order([one["flag"] | ({"env": one["env"]} if one["env"] else {}) for one in options]),
         "env": variables(set(env), env),
         "endpoints": routes.in_order(list(served(source[f"{ROOT}/tools/server/server.cpp"]))),
     }

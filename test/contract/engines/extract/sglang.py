@@ -11,6 +11,9 @@ from .pysource import Module, Sources, evaluate, fields, statements
 from .pytypes import Kinds, kinds
 from .release import Release
 
+# The package itself reads its flags, by every name.
+SPELLS = True
+
 KEEP = [
     "sglang/cli/*.py",
     "sglang/kernels/ops/kv_canary/consts.py",

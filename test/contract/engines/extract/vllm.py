@@ -12,6 +12,9 @@ from .pytypes import kinds
 from .release import Release
 from .vllm_arguments import Parser, frontend, method
 
+# The package itself reads its flags, by every name.
+SPELLS = True
+
 KEEP = [
     "vllm/__init__.py",
     "vllm/envs.py",

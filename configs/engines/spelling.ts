@@ -1,0 +1,105 @@
+/** The spellings that an engine's own parser takes for a flag of its command line. */
+
+/** A flag by every name that it has. */
+export interface KnownFlag {
+  names: string[];
+  /** Names that turn it off. */
+  negatives?: string[];
+  /** Variables of the environment that set the same. */
+  env?: string[];
+}
+
+/** How an engine reads its command line. */
+export interface Parser {
+  /** Every flag of the pinned release. Default: none beside those that a table of options names. */
+  flags?: KnownFlag[];
+  /** `--ctx_size` is `--ctx-size`. */
+  underscores?: boolean;
+  /** `--max-model` is `--max-model-len`, where no other flag begins with it. */
+  beginnings?: boolean;
+  /** `-qfp8` is `-q fp8`. */
+  joined?: boolean;
+  /** `--flag.key.key value` is a part of the JSON that `--flag` takes. */
+  dotted?: boolean;
+}
+
+/** A flag as a command line gives it. */
+export interface GivenFlag {
+  flag: KnownFlag;
+  /** As it is written, without its value: that may be a key. */
+  as: string;
+  /** True by one of the names that turn it off. */
+  off: boolean;
+  /** Keys of its JSON that the value is for. */
+  keys: string[];
+  value?: string;
+}
+
+/** A word that is no value: a dash, and no number after it. */
+const FLAG = /^-(?![\d.])/;
+
+/** The flags that words of a command line give, as the engine itself would read them. */
+export function givenFlags(words: string[], parser: Parser): GivenFlag[] {
+  return words.flatMap((word, index) => {
+    const found = FLAG.test(word) ? readWord(word, parser) : undefined;
+    if (!found) return [];
+    const next = words[index + 1];
+    return [found.value === undefined && next && !FLAG.test(next) ? { ...found, value: next } : found];
+  });
+}
+
+function readWord(word: string, parser: Parser): GivenFlag | undefined {
+  const { dotted = false, underscores = false } = parser;
+  const end = word.indexOf("=");
+  const as = end < 0 ? word : word.slice(0, end);
+  const [written = "", ...keys] = dotted ? as.split(".") : [as];
+  const name = underscores && written.startsWith("--") ? written.replaceAll("_", "-") : written;
+  const value = end < 0 ? undefined : word.slice(end + 1);
+  const flag = (parser.flags ?? []).find((one) => spellingsOf(one).includes(name));
+  if (flag) return { flag, as, off: (flag.negatives ?? []).includes(name), keys, value };
+  const found = { as, keys, value };
+  return (
+    (parser.joined ? joined(name, found, parser) : undefined) ??
+    (parser.beginnings ? beginning(name, found, parser) : undefined)
+  );
+}
+
+type Found = Pick<GivenFlag, "as" | "keys" | "value">;
+
+function joined(name: string, found: Found, { flags = [] }: Parser): GivenFlag | undefined {
+  const as = name.slice(0, 2);
+  const flag = as === "--" ? undefined : flags.find(({ names }) => names.includes(as));
+  return flag && { flag, as, off: false, keys: [], value: name.slice(2) || found.value };
+}
+
+function beginning(name: string, found: Found, { flags = [] }: Parser): GivenFlag | undefined {
+  const meant = flags.filter((one) => spellingsOf(one).some((spelling) => spelling.startsWith(name)));
+  const [flag] = meant;
+  if (!flag || meant.length > 1) return undefined;
+  return { ...found, flag, off: (flag.negatives ?? []).some((spelling) => spelling.startsWith(name)) };
+}
+
+function spellingsOf({ names, negatives = [] }: KnownFlag): string[] {
+  return [...names, ...negatives];
+}
+
+/** The parser with these flags too, each with the one name, where it does not know them. */
+export function knowing(parser: Parser, names: string[]): Parser {
+  const { flags = [] } = parser;
+  const known = new Set(flags.flatMap(spellingsOf));
+  return {
+    ...parser,
+    flags: [...flags, ...names.filter((name) => !known.has(name)).map((name) => ({ names: [name] }))],
+  };
+}
+
+/** What is said of the first of a flag's names that the record has. */
+export function ownerOf(owned: Record<string, string>, flag: KnownFlag): string | undefined {
+  const name = spellingsOf(flag).find((one) => Object.hasOwn(owned, one));
+  return name === undefined ? undefined : owned[name];
+}
+
+/** The variables that set flags of the record. */
+export function variablesOf(owned: Record<string, string>, { flags = [] }: Parser): string[] {
+  return flags.filter((flag) => ownerOf(owned, flag) !== undefined).flatMap(({ env = [] }) => env);
+}
