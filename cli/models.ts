@@ -4,13 +4,12 @@ import { HUB_TOKEN } from "../configs/models/weights";
 import { statusOfModels } from "../operations/models/collectStatus";
 import { lockModels, type SourceChange } from "../operations/models/lockModels";
 import { statusTable } from "../operations/models/status";
-import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
 import { readModelLock } from "../platform/stack/modelLock";
 import { hubOfStack, sourcesOfStack } from "../platform/stack/modelSources";
 import { openStack } from "../platform/stack/openStack";
-import { encryptedNames, findSecretStore, readSecrets } from "../platform/stack/secrets";
 import { command, examples, group, hostCommand, printing, stackCommand } from "./command";
+import { hubToken } from "./hubToken";
 import { say } from "./output";
 
 const status = hostCommand("status")
@@ -53,7 +52,7 @@ const lock = stackCommand("lock")
       if (wanted.length === 0) say(`Pulumi.${stack}.yaml names no model from a hub or a file of the host.`);
       const changes = await lockModels(projectDir, wanted, {
         endpoint: process.env.HF_ENDPOINT || hubOfStack(projectDir, stack),
-        token: await tokenOf(stack, token),
+        token: await hubToken(projectDir, stack, token),
       });
       for (const change of changes) say(lineOf(change));
       if (changes.some(({ failure }) => failure)) process.exitCode = 1;
@@ -68,19 +67,6 @@ export const definition = group(
   list,
   lock,
 ).addHelpText("after", examples("models status", "models lock --stack box"));
-
-async function tokenOf(stack: string, chosen: string | undefined): Promise<string | undefined> {
-  const projectDir = findProject();
-  if (!chosen && process.env.HF_TOKEN) return process.env.HF_TOKEN;
-  if (!chosen && !encryptedNames(projectDir, stack).includes(HUB_TOKEN)) return undefined;
-  const name = chosen ?? HUB_TOKEN;
-  const token = (await readSecrets(await findSecretStore(projectDir, stack)))[name];
-  if (token) return token;
-  throw new UserError(
-    `The stack ${stack} has no secret ${name}.`,
-    `Set it: \`pulumi config set --secret gpubox:${name} --stack ${stack}\`.`,
-  );
-}
 
 function lineOf({ source, before, after, failure }: SourceChange): string {
   if (failure) return `${source}: not resolved${before ? ", keeps its old entry" : ""}: ${failure}`;

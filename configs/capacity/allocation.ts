@@ -60,6 +60,15 @@ export function leftBytes(allocations: Allocation[], device: GpuConfig): number 
   return totalBytes(device) - reservedBytes(device) - allocatedBytes(allocations, device.id);
 }
 
+/** Bytes of a device that one more backend could have: the others give back what they got beyond their need. */
+export function roomBytes(allocations: Allocation[], device: GpuConfig): number {
+  const least = allocations.map((one) => ({
+    ...one,
+    shares: one.pinned ? one.shares : new Map([...one.needs].map(([id, need]) => [id, need.bytes])),
+  }));
+  return leftBytes(least, device);
+}
+
 /** Bytes of a device that a backend can have, including those of its own group. */
 export function leftFor(allocations: Allocation[], { group }: GpuDemand, device: GpuConfig): number {
   const others =

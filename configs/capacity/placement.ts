@@ -1,7 +1,15 @@
 import type { MemorySettings } from "../engines/engine";
 import type { Problem } from "../kit/problems";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
-import { type Allocation, allocatedBytes, type DevicePlan, devicePlans, devicesOf, grow } from "./allocation";
+import {
+  type Allocation,
+  allocatedBytes,
+  type DevicePlan,
+  devicePlans,
+  devicesOf,
+  grow,
+  roomBytes,
+} from "./allocation";
 import { demandProblems } from "./checks";
 import { backendOf, type GpuDemand } from "./demand";
 import { reservedBytes, totalBytes } from "./device";
@@ -30,6 +38,8 @@ export interface ManualPlacement extends Placement {
 export interface GpuPlan {
   /** What runs by default. */
   devices: DevicePlan[];
+  /** Bytes of each device that one more backend could have. */
+  rooms: Map<DeviceId, number>;
   placements: Placement[];
   manual: ManualPlacement[];
   refusals: CapacityRefusal[];
@@ -67,6 +77,7 @@ export function planGpus(gpus: GpuConfig[], demands: GpuDemand[]): GpuPlan {
   const times = [allocations, ...starts.map((start) => start.allocations)];
   return {
     devices: devicePlans(gpus, allocations),
+    rooms: new Map(gpus.map((device) => [device.id, roomBytes(allocations, device)])),
     placements: allocations.map((allocation) => placement(gpus, allocation, times)),
     manual: starts.map(({ own, allocations: then, stops }) => ({
       ...placement(gpus, own, [then]),

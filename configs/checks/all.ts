@@ -3,6 +3,7 @@ import type { Problem } from "../kit/problems";
 import { pointers } from "../litellm/pointers";
 import { POOLED_CONNECTIONS } from "../litellm/pool";
 import { isLoopback, isWildcard } from "../network/addresses";
+import { checkRecipes } from "../recipes/notes";
 import { sshAddress } from "../schema/address";
 import type { SecretFacts } from "../secrets/facts";
 import { generatedSecrets, type StackConfig } from "../stack/config";
@@ -41,6 +42,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkNames(config),
     ...checkPorts(config),
     ...checkSlots(config),
+    ...checkRecipes(config),
     ...checkAccess(config, secrets),
     ...checkObservability(config),
     ...checkJobs(config),

@@ -27,7 +27,7 @@ import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./p
 import { checkContext, checkTensorParallel } from "./shape";
 import { checkRepository, isGguf, modelOf, weightsDirectory } from "./source";
 import { features, vllmProtocols } from "./vllmFeatures";
-import { OWNED, options, parser, schema, type VllmModel } from "./vllmOptions";
+import { OWNED, OWNED_ENV, options, parser, schema, type VllmModel } from "./vllmOptions";
 
 /** uid and gid of `vllm` in the CUDA image; the other images run as root. */
 const VLLM = "2000:0";
@@ -185,7 +185,7 @@ function check(model: VllmModel, path: string, { host, locked }: CheckContext): 
     ...checkParsers(model, vllmParsers, path),
     ...checkLora(model.loraModules, "loraModules", path),
     ...checkExtraArgs(model.extraArgs, OWNED, path, parser),
-    ...checkEnv(model.env, ["VLLM_API_KEY", "VLLM_ENGINE_READY_TIMEOUT_S"], path),
+    ...checkEnv(model.env, OWNED_ENV, path),
   ];
 }
 

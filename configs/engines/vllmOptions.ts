@@ -125,6 +125,12 @@ export const options = {
 const shape = {
   engine: z.literal("vllm"),
   ...keysOf(options),
+  recipe: z
+    .string()
+    .optional()
+    .describe(
+      "The verified recipe that it follows, as `gpubox model add` writes it. A preview says on which hardware it was verified.",
+    ),
   shmMiB: z
     .int()
     .min(64)
@@ -138,6 +144,9 @@ export type VllmModel = z.infer<typeof schema>;
 
 /** Flags that `extraArgs` may not set. */
 export const OWNED = ownedNames(options, ["--api-key"]);
+
+/** Variables that `env` may not set. */
+export const OWNED_ENV = ["VLLM_API_KEY", "VLLM_ENGINE_READY_TIMEOUT_S"];
 
 /** vLLM's FlexibleArgumentParser (vllm/utils/argparse_utils.py): argparse with both dashes, and JSON in parts. */
 export const parser: Parser = {

@@ -1,5 +1,6 @@
 import { wantedSources } from "../engines";
 import { whyUnresolved } from "../models/lock";
+import { recipeNotes } from "../recipes/notes";
 import { imageRolesOf } from "../stack/neededImages";
 import type { PlanContext } from "./context";
 import { isHad, nvidiaDevices } from "./observability/optional";
@@ -22,6 +23,7 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
       : "";
     notes.push(`${source} is not locked: ${reason}${download}`);
   }
+  notes.push(...recipeNotes(config));
   notes.push(...observabilityNotes(context));
   const unlocked = imageRolesOf(config).flatMap(({ role, optional }) => {
     const image = resolved.images[role];

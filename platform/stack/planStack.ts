@@ -19,17 +19,22 @@ import { readStackFile } from "./stackConfig";
  *
  * @param lock the models' lock; undefined for a check without it. Default: the project's
  * @param secrets further names that count as set
+ * @param models further entries, checked as if the file had them
  */
 export function checkStackFile(
   projectDir: string,
   stack: string,
-  { lock, secrets = [] }: { lock?: ModelLock; secrets?: string[] } = { lock: readModelLock(projectDir) },
+  { lock, secrets = [], models = {} }: { lock?: ModelLock; secrets?: string[]; models?: object } = {
+    lock: readModelLock(projectDir),
+  },
 ): StackConfig {
   const declared = accessSchema.safeParse(readStackFile(projectDir, stack, {}).values.access ?? {});
   const made = [...generatedSecrets, ...(declared.success ? generatedKeys(declared.data) : [])];
   const names = [...made, ...setNames(projectDir, stack), ...secrets];
   const standIns = Object.fromEntries(names.map((name) => [name, standIn(name)]));
-  return parseStack({ ...readStackFile(projectDir, stack, standIns), saltFingerprint: undefined, lock });
+  const { values, ...raw } = readStackFile(projectDir, stack, standIns);
+  const all = Object.keys(models).length > 0 ? { ...Object(values.models), ...models } : values.models;
+  return parseStack({ ...raw, values: { ...values, models: all }, saltFingerprint: undefined, lock });
 }
 
 /**

@@ -1,0 +1,81 @@
+import type { Option } from "./container";
+import { type GivenFlag, givenFlags, type Parser } from "./spelling";
+
+/** A command line as an entry says it. */
+export interface EntryFlags {
+  /** Values by the entry's own keys. */
+  keys: Record<string, unknown>;
+  /** What no key says, word for word. */
+  extraArgs: string[];
+  /** Flags that gpubox sets itself, without their values. */
+  dropped: string[];
+  /** Flags that have a key, with values that the key does not take. */
+  unread: string[];
+}
+
+/**
+ * Reads a command line of an engine into the keys of its entries.
+ *
+ * @param options the engine's table
+ * @param parser how the engine reads its command line, with its flags
+ * @example
+ * entryOfFlags(["--max-model-len=4096", "--seed", "1"], options, parser)
+ * // { keys: { maxModelLen: 4096 }, extraArgs: ["--seed", "1"], dropped: [], unread: [] }
+ */
+export function entryOfFlags(words: string[], options: Record<string, Option>, parser: Parser): EntryFlags {
+  const entry: EntryFlags = { keys: {}, extraArgs: [], dropped: [], unread: [] };
+  for (let at = 0; at < words.length; ) {
+    const next = words.findIndex((word, index) => index > at && isFlag(word));
+    const end = next < 0 ? words.length : next;
+    take(entry, words.slice(at, end), options, parser);
+    at = end;
+  }
+  return entry;
+}
+
+function take(entry: EntryFlags, words: string[], options: Record<string, Option>, parser: Parser): void {
+  const [given] = givenFlags(words, parser);
+  const rows = Object.entries(options).filter(([, { names }]) =>
+    given?.flag.names.concat(given.flag.negatives ?? []).some((name) => names.includes(name)),
+  );
+  const [key, row] = rows.find(([, { type }]) => type) ?? rows[0] ?? [];
+  if (!given || !row || !key) entry.extraArgs.push(...words);
+  else if (row.type) {
+    const value = readingOf(given, words.slice(1), entry.keys[key], row);
+    if (value !== undefined) entry.keys[key] = value;
+    else if (row.owner === null) entry.extraArgs.push(...words);
+    else entry.unread.push(words.join(" "));
+  } else if (row.owner === null) entry.extraArgs.push(...words);
+  else entry.dropped.push(given.as);
+}
+
+/** The first reading of the words that the key takes. */
+function readingOf(given: GivenFlag, words: string[], before: unknown, { type }: Option): unknown {
+  const { value, off, keys } = given;
+  const readings =
+    value === undefined
+      ? [!off && !given.as.startsWith("--no-")]
+      : [...(words.length > 1 ? [words] : []), ...jsonOf(value), value, [value]];
+  return readings
+    .map((reading) => (keys.length > 0 ? nested(before, keys, reading) : reading))
+    .find((reading) => type?.safeParse(reading).success);
+}
+
+function jsonOf(text: string): unknown[] {
+  try {
+    return [JSON.parse(text)];
+  } catch {
+    return [];
+  }
+}
+
+/** The object with the value at the path, as the engine's dotted flags set it. */
+function nested(object: unknown, [key, ...rest]: string[], value: unknown): unknown {
+  if (key === undefined) return value;
+  const own = object && typeof object === "object" ? (object as Record<string, unknown>) : {};
+  return { ...own, [key.replaceAll("-", "_")]: nested(own[key], rest, value) };
+}
+
+function isFlag(word: string): boolean {
+  return /^-(?![\d.])/.test(word);
+}
