@@ -45,7 +45,10 @@ test("two processes that reserve at once never get the same, and a killed one's 
 
   own.releaseAll();
   expect(files()).toHaveLength(20);
+  const left = once(living!.process, "exit");
   living!.process.kill("SIGKILL");
+  // The next test takes its slots.
+  await left;
 });
 
 /** The first port of two slots beside everything that listens here now. */
