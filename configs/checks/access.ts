@@ -2,7 +2,7 @@ import { type Problem, suggestion } from "../kit/problems";
 import type { KeyConfig, TeamConfig } from "../schema/access";
 import type { SecretFacts } from "../secrets/facts";
 import { generatedSecrets, type StackConfig } from "../stack/config";
-import { namesOf } from "../stack/instances";
+import { accessGroups, namesOf } from "../stack/instances";
 import { virtualKeys } from "../stack/requiredSecrets";
 
 const ROOT = "gpubox:access";
@@ -12,6 +12,7 @@ export function checkAccess(config: StackConfig, secrets: SecretFacts): Problem[
   const { teams, keys } = config.access;
   return [
     ...checkDatabase(config),
+    ...checkGroups(config),
     ...Object.entries(teams).flatMap(([name, team]) => checkLimits(config, `${ROOT}.teams.${name}`, team)),
     ...Object.entries(keys).flatMap(([name, key]) => {
       const path = `${ROOT}.keys.${name}`;
@@ -24,6 +25,20 @@ export function checkAccess(config: StackConfig, secrets: SecretFacts): Problem[
 /** True where the config declares what only a database can hold. */
 export function declaresAccess({ access }: StackConfig): boolean {
   return access.ui !== undefined || Object.keys({ ...access.teams, ...access.keys }).length > 0;
+}
+
+/** A name in `models` of a key has to say whether it is a model or a group. */
+function checkGroups({ models }: StackConfig): Problem[] {
+  const names = Object.entries(models).flatMap(([name, model]) => namesOf(name, model));
+  return Object.entries(models).flatMap(([name, model]) =>
+    accessGroups(model)
+      .filter((group) => names.includes(group))
+      .map((group) => ({
+        path: `gpubox:models.${name}.info.access_groups`,
+        what: `The group "${group}" has the name of a model.`,
+        fix: "Give it another name.",
+      })),
+  );
 }
 
 function checkDatabase(config: StackConfig): Problem[] {
@@ -46,7 +61,10 @@ function checkLimits(config: StackConfig, path: string, limited: TeamConfig | Ke
       fix: "Write budgetUsd too, or remove this.",
       judgedBy: { paths: [`${path}.budgetUsd`] },
     });
-  const names = Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model));
+  const names = Object.entries(config.models).flatMap(([name, model]) => [
+    ...namesOf(name, model),
+    ...accessGroups(model),
+  ]);
   for (const [index, model] of (limited.models ?? []).entries())
     if (!names.includes(model))
       problems.push({

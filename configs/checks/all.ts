@@ -16,6 +16,7 @@ import { checkAccess } from "./access";
 import { checkForeignNetworks } from "./foreignNetworks";
 import { checkJobs } from "./jobs";
 import { checkLimits } from "./limits";
+import { checkModelMaps } from "./modelMaps";
 import { checkObservability } from "./observability";
 import { checkParameters } from "./parameters";
 import { checkPorts } from "./ports";
@@ -35,6 +36,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkParameters(config),
     ...checkRouting(config),
     ...checkLimits(config),
+    ...checkModelMaps(config),
     ...checkProfiles(config),
     ...checkPool(config),
     ...checkForeignNetworks(config),

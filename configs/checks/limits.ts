@@ -98,6 +98,6 @@ function checkProviderBudgets({ gateway, models }: StackConfig): Problem[] {
 
 /** LiteLLM's provider prefix; undefined for servers that the box runs. */
 function providerOf(model: ModelConfig): string[] {
-  if (model.engine === "cloud") return [model.model.slice(0, model.model.indexOf("/"))];
+  if (model.engine === "cloud") return (model.model ?? "").split("/", 1);
   return model.engine === "openai" ? [model.provider] : [];
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Problem } from "../kit/problems";
-import { instancesOption, modelBase, modeOption } from "../schema/model";
+import { costs, instancesOption, modelBase, modeOption } from "../schema/model";
 import { keyRef, secretRef } from "../schema/shared";
 import type { Engine, Protocol, Route } from "./engine";
 import { type EngineFeatures, PASSED_ON } from "./features";
@@ -28,8 +28,16 @@ const vertex = z
   })
   .optional();
 
-/** What may differ between instances: other accounts and other regions. */
+/** What may differ between instances: other providers, accounts and regions. */
 const account = {
+  model: z
+    .string()
+    .regex(
+      /^[a-z0-9_]+\/.+$/,
+      "Write LiteLLM's provider prefix and the provider's name, for example groq/llama-4.",
+    )
+    .optional()
+    .describe("LiteLLM's provider prefix and the provider's name for the model: azure/gpt-5-mini."),
   apiKey: apiKey.describe("The secret that holds the provider's key; none has to be said."),
   apiBase: apiBase.describe("Base URL, for providers that give each customer one (Azure)."),
   apiVersion: apiVersion.describe("API version, for providers that ask for it (Azure)."),
@@ -39,20 +47,13 @@ const account = {
 
 const shape = {
   engine: z.literal("cloud"),
-  model: z
-    .string()
-    .regex(
-      /^[a-z0-9_]+\/.+$/,
-      "Write LiteLLM's provider prefix and the provider's name, for example groq/llama-4.",
-    )
-    .describe("LiteLLM's provider prefix and the provider's name for the model: azure/gpt-5-mini."),
   mode: modeOption(["chat", "completion", "embedding", "rerank", "audio_transcription", "audio_speech"]),
   optional: z
     .boolean()
     .default(false)
     .describe("Left out, with a note, while a secret that it names is not set."),
   ...account,
-  instances: instancesOption(account),
+  instances: instancesOption({ ...account, ...costs }),
   ...modelBase,
 };
 
@@ -73,6 +74,8 @@ const protocols: Protocol[] = [
 ];
 
 function check(model: CloudModel, path: string): Problem[] {
+  if (model.model === undefined)
+    return [{ path: `${path}.model`, what: "It is missing.", fix: "Write a string." }];
   const provider = model.model.slice(0, model.model.indexOf("/"));
   const problems: Problem[] = [];
   if (provider === "vllm")
@@ -126,7 +129,7 @@ function check(model: CloudModel, path: string): Problem[] {
 function route(model: CloudModel): Route {
   const { aws, vertex } = model;
   return {
-    model: model.model,
+    model: model.model ?? "",
     mode: model.mode,
     apiBase: model.apiBase,
     apiVersion: model.apiVersion,

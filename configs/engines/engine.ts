@@ -29,8 +29,10 @@ export interface Route {
   params?: Record<string, string | number | boolean>;
   /** More of `litellm_params` whose values are secrets. */
   secrets?: Record<string, SecretRef>;
+  /** What the entry itself says of `litellm_params`. A value may be, or hold, a secret. */
+  preset?: Record<string, unknown>;
   /** More of `model_info`: base_model, input_cost_per_token, supports_vision, …. */
-  info?: Record<string, string | number | boolean>;
+  info?: Record<string, unknown>;
 }
 
 /** How one protocol path reaches the model, and why. */

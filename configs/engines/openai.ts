@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Problem } from "../kit/problems";
-import { instancesOption, modelBase, modeOption } from "../schema/model";
+import { costs, instancesOption, modelBase, modeOption } from "../schema/model";
 import { keyRef } from "../schema/shared";
 import type { Engine, Protocol } from "./engine";
 import { type EngineFeatures, PASSED_ON } from "./features";
@@ -14,14 +14,21 @@ const baseUrl = z
   );
 const apiKey = keyRef.optional().describe("The secret that holds the server's key; none: it wants no key.");
 
-const shape = {
-  engine: z.literal("openai"),
+const provider = z.enum(["hosted_vllm", "openai", "ollama_chat", "infinity", "huggingface"]);
+
+/** What may differ between instances, beside the provider. */
+const server = {
   baseUrl,
   model: z
     .string()
     .optional()
     .describe("The name that the server knows the model by. Default: the entry's name."),
   apiKey,
+};
+
+const shape = {
+  engine: z.literal("openai"),
+  ...server,
   mode: modeOption(["chat", "completion", "embedding", "rerank", "audio_transcription", "audio_speech"]),
   messages: z
     .enum(["translated", "native"])
@@ -29,8 +36,7 @@ const shape = {
     .describe(
       "/v1/messages: `native` where the server has that route itself, else LiteLLM makes chat completions of it.",
     ),
-  provider: z
-    .enum(["hosted_vllm", "openai", "ollama_chat", "infinity", "huggingface"])
+  provider: provider
     .default("hosted_vllm")
     .describe(
       "LiteLLM's prefix. `openai` sends /v1/messages to /v1/responses; `ollama_chat`, `infinity` and `huggingface` are called without /v1.",
@@ -42,7 +48,11 @@ const shape = {
     .describe(
       "Tokens that one request may have, where that is known. gateway.routing.preCallChecks goes by it.",
     ),
-  instances: instancesOption({ baseUrl, apiKey }),
+  instances: instancesOption({
+    ...server,
+    provider: provider.optional().describe("LiteLLM's prefix."),
+    ...costs,
+  }),
   ...modelBase,
 };
 

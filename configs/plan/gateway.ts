@@ -4,6 +4,7 @@ import { configFile, directory, envFile, hashOf, shellQuote, stableJson, type Te
 import type { GatewayPlan } from "../kit/types";
 import type { GatewayConfig } from "../schema/gateway";
 import type { StackConfig } from "../stack/config";
+import { secretsOf } from "../stack/optionalModels";
 import { planAccess } from "./access";
 import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
 import { gatewayForeignNetworks } from "./foreignNetworks";
@@ -166,10 +167,8 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
   };
 }
 
-function secretsOfRoute({ apiKey, secrets = {} }: Route): string[] {
-  return [...(typeof apiKey === "object" ? [apiKey] : []), ...Object.values(secrets)].map(
-    ({ secret }) => secret,
-  );
+function secretsOfRoute(route: Route): string[] {
+  return secretsOf(route).map(({ name }) => name);
 }
 
 /** Every name that /v1/models must list. An alias is its model's route, so that one proof serves both. */

@@ -1,6 +1,7 @@
 import { stringify } from "yaml";
 import type { Route } from "../engines/engine";
 import { connectionPool } from "../litellm/pool";
+import { type SecretRef, secretRef } from "../schema/shared";
 import type { StackConfig } from "../stack/config";
 import { callbackSettings } from "./observability/gateway";
 import type { Deployment, RoutedModel } from "./routing";
@@ -89,7 +90,6 @@ function deployment(
 ) {
   const { name, model } = routed;
   const { routing, replicas } = config.gateway;
-  const secret = ({ secret }: { secret: string }) => `os.environ/${secretVariable(secret)}`;
   return {
     model_name: name,
     litellm_params: {
@@ -104,7 +104,8 @@ function deployment(
       ...(share.weight ? { weight: share.weight } : {}),
       ...(share.order ? { order: share.order } : {}),
       ...route.params,
-      ...Object.fromEntries(Object.entries(route.secrets ?? {}).map(([key, ref]) => [key, secret(ref)])),
+      ...Object.fromEntries(Object.entries(route.secrets ?? {}).map(([key, ref]) => [key, variable(ref)])),
+      ...(withVariables(route.preset) as Route["preset"]),
     },
     model_info: {
       // Without an id of its own, LiteLLM derives one from the parameters and forgets cooldowns and spend at each edit.
@@ -120,9 +121,22 @@ function deployment(
   };
 }
 
+function variable({ secret }: SecretRef): string {
+  return `os.environ/${secretVariable(secret)}`;
+}
+
+/** A value with each secret in it named as LiteLLM names a variable, which it puts in at its start. */
+function withVariables(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(withVariables);
+  const secret = secretRef.safeParse(value);
+  if (secret.success) return variable(secret.data);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withVariables(inner)]));
+}
+
 function keyOf({ apiKey, secrets = {} }: Route): string | undefined {
   if (apiKey === "backend") return `os.environ/${BACKEND_KEY}`;
-  if (apiKey) return `os.environ/${secretVariable(apiKey.secret)}`;
+  if (apiKey) return variable(apiKey);
   // OpenAI-compatible clients refuse an empty key, so a server that wants none gets a word that says so. Providers with
   // other credentials would take the word for a key.
   return Object.keys(secrets).length > 0 ? undefined : "none";

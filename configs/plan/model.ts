@@ -37,10 +37,9 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
   const siblings = instances.length > 1;
   const planned = instances.map((instance) => {
     const { model, id, weight, order } = instance;
-    const engine = engineOf(model);
     const about = engineContext(context, name, instance);
-    const container = engine.container?.(model, about);
-    const route = engine.route(model, about, valveUrl(id));
+    const container = engineOf(model).container?.(model, about);
+    const route = routeTo(model, about, valveUrl(id));
     const backend: BackendSpec | undefined = container && {
       model: name,
       instance: id,
@@ -87,7 +86,17 @@ export function routedModels(name: string, entry: ModelConfig, deployments: Depl
 
 /** How a gateway calls one server of a model. `upstream`: its URL up to and without `/v1`. */
 export function routeOf(context: PlanContext, name: string, instance: Instance, upstream: string): Route {
-  return engineOf(instance.model).route(instance.model, engineContext(context, name, instance), upstream);
+  return routeTo(instance.model, engineContext(context, name, instance), upstream);
+}
+
+/** The engine's route, and what the entry says of it in LiteLLM's own words. */
+function routeTo(model: ModelConfig, about: EngineContext, upstream: string): Route {
+  const route = engineOf(model).route(model, about, upstream);
+  return {
+    ...route,
+    ...(model.params ? { preset: model.params } : {}),
+    ...(model.info ? { info: { ...route.info, ...model.info } } : {}),
+  };
 }
 
 /** The same servers, asked for the adapter by its name. */

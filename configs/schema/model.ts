@@ -27,6 +27,40 @@ const limits = {
     .describe("Tags of its servers, for spend and for gateway.routing.tagFiltering."),
 };
 
+/** What LiteLLM reads of a deployment under its own names; the maps of an instance go over those of the entry, key by key. */
+const maps = {
+  params: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe(
+      "More of litellm_params, under LiteLLM's names: temperature, max_tokens, extra_body, extra_headers, …; defaults that a request may override. A value may be { secret: <its name> }.",
+    ),
+  info: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe(
+      "More of model_info, under LiteLLM's names: access_groups, cache_read_input_token_cost, max_output_tokens, supports_vision, ….",
+    ),
+};
+
+/** What a token costs. Servers of different providers behind one name have prices of their own. */
+export const costs = {
+  price: z
+    .strictObject({
+      inputPerMillion: z.number().min(0).describe("US dollars for a million input tokens."),
+      outputPerMillion: z.number().min(0).default(0).describe("US dollars for a million output tokens."),
+    })
+    .optional()
+    .describe("What a token costs, for spend and budgets. Default: what LiteLLM's price list says."),
+  baseModel: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "The model of LiteLLM's price list whose price and limits count, where the name says too little.",
+    ),
+};
+
 /** A share of a model's requests, for entries with several instances. */
 const share = {
   name: z
@@ -39,6 +73,7 @@ const share = {
   weight: z.number().positive().optional().describe("Share of the requests against the other instances."),
   order: z.int().min(1).optional().describe("The lowest order is tried first; the others when it fails."),
   ...limits,
+  ...maps,
 };
 
 const NOT_ON_DEMAND =
@@ -61,6 +96,7 @@ const elsewhere = z.union(
 export const modelBase = {
   aliases: z.array(modelName).default([]).describe("Other names that clients may use for this model."),
   ...limits,
+  ...maps,
   start: z
     .enum(["auto", "manual"], { error: ({ input }) => (input === "ondemand" ? NOT_ON_DEMAND : undefined) })
     .default("auto")
@@ -76,20 +112,7 @@ export const modelBase = {
     .describe(
       "Seconds after which LiteLLM gives up on one request to this model. Default: gateway.routing.timeoutSeconds.",
     ),
-  price: z
-    .strictObject({
-      inputPerMillion: z.number().min(0).describe("US dollars for a million input tokens."),
-      outputPerMillion: z.number().min(0).default(0).describe("US dollars for a million output tokens."),
-    })
-    .optional()
-    .describe("What a token costs, for spend and budgets. Default: what LiteLLM's price list says."),
-  baseModel: z
-    .string()
-    .min(1)
-    .optional()
-    .describe(
-      "The model of LiteLLM's price list whose price and limits count, where the name says too little.",
-    ),
+  ...costs,
   profiles: z
     .strictObject({
       stateful: elsewhere.default(true).describe("A gateway with a database."),

@@ -22,15 +22,32 @@ export function instancesOf(name: string, entry: ModelConfig): Instance[] {
   return instances.map(({ name: own, weight, order, ...settings }, index) => ({
     id: `${name}-${own ?? index + 1}`,
     path: `.instances[${index}]`,
-    model: { ...shared, ...settings } as ModelConfig,
+    model: { ...shared, ...settings, ...ownMaps(shared, settings) } as ModelConfig,
     weight,
     order,
   }));
 }
 
+/** An instance's `params` and `info` over its entry's, key by key. Absent where neither has any. */
+function ownMaps(...[entry, own]: [Maps, Maps]): Maps {
+  return Object.fromEntries(
+    (["params", "info"] as const)
+      .filter((map) => entry[map] ?? own[map])
+      .map((map) => [map, { ...entry[map], ...own[map] }]),
+  );
+}
+
+type Maps = Pick<ModelConfig, "params" | "info">;
+
 /** The slot that loads a model on demand; undefined for those that are not. */
 export function slotOf(name: string, model: ModelConfig): string | undefined {
   return model.start === "ondemand" ? (model.slot ?? modelSlug(name)) : undefined;
+}
+
+/** Names by which keys and teams are given a model together with others. */
+export function accessGroups({ info, instances = [] }: ModelConfig): string[] {
+  const named = [info, ...instances.map((one) => one.info)].flatMap((one) => one?.access_groups ?? []);
+  return [...new Set(named.filter((group) => typeof group === "string"))];
 }
 
 /** Every name that clients may write for an entry: its own, its aliases, its LoRA adapters. */

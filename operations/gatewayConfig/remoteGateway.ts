@@ -6,6 +6,7 @@ import { routedModels, routeOf } from "../../configs/plan/model";
 import type { Deployment } from "../../configs/plan/routing";
 import type { StackConfig } from "../../configs/stack/config";
 import { type Instance, instancesOf } from "../../configs/stack/instances";
+import { secretsOf } from "../../configs/stack/optionalModels";
 import type { Profile } from "../../configs/stack/profiles";
 
 /** A gateway on another machine: its config.yaml, and the names of its environment variables. */
@@ -154,10 +155,7 @@ function environment(
   deployments: Deployment[],
   { database, redis }: { database: boolean; redis: boolean },
 ): string {
-  const secrets = deployments.flatMap(({ route: { apiKey, secrets = {} } }) => [
-    ...(typeof apiKey === "object" ? [apiKey.secret] : []),
-    ...Object.values(secrets).map(({ secret }) => secret),
-  ]);
+  const secrets = deployments.flatMap(({ route }) => secretsOf(route).map(({ name }) => name));
   const own = Object.entries(gateway.env);
   const { langfuse } = observability;
   const lines = [

@@ -59,9 +59,12 @@ function addressOf(name: string, { gateway }: StackConfig): string | undefined {
 }
 
 function usesRole(model: StackConfig["models"][string]): boolean {
-  if (model.engine !== "cloud" || !BY_ROLE.includes(model.model.split("/")[0]!)) return false;
+  if (model.engine !== "cloud") return false;
   const accounts = [model, ...(model.instances ?? [])].map((one) => ({ ...model, ...one }));
-  return accounts.some(({ apiKey, aws, vertex }) => apiKey === "none" && !aws && !vertex);
+  return accounts.some(
+    ({ model: name = "", apiKey, aws, vertex }) =>
+      BY_ROLE.includes(name.split("/")[0]!) && apiKey === "none" && !aws && !vertex,
+  );
 }
 
 function* strings(value: unknown): Generator<string> {

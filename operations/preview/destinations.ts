@@ -41,7 +41,8 @@ function modelDestinations({ config, lock }: Side): Record<string, Destination> 
         const provider = route.slice(0, route.indexOf("/"));
         const place = Object.values(params ?? {}).join(", ");
         const to = apiBase ? addressOf(apiBase) : `${provider}'s own address${place ? `, ${place}` : ""}`;
-        const keys = secretsOf([apiKey === "backend" ? undefined : apiKey, Object.values(secrets ?? {})]);
+        const own = apiKey === "backend" ? undefined : apiKey;
+        const keys = secretsOf([own, Object.values(secrets ?? {}), model.params]);
         return [[`model ${code(id)}`, { to, keys: namesOf(keys) }]];
       }),
     ),

@@ -38,8 +38,10 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
 
   const pulumiUp = () => inShell(project, exports, `pulumi up --yes --skip-preview --stack ${STACK}`);
   const setFarKey = async (key: string) => {
-    const set = `printf %s ${key} | pulumi config set --secret gpubox:farKey --stack ${STACK}`;
-    expect((await inShell(project, exports, set)).code).toBe(0);
+    for (const [name, value] of Object.entries({ farKey: key, farHeader: `Bearer ${key}` })) {
+      const set = `printf %s '${value}' | pulumi config set --secret gpubox:${name} --stack ${STACK}`;
+      expect((await inShell(project, exports, set)).code).toBe(0);
+    }
   };
   const edit = (change: (config: Sections) => void) =>
     editStack(project, (config) => change(config as unknown as Sections));
@@ -85,7 +87,7 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
   });
 
   test(
-    "a server that already runs is served under the entry's name, with its key from a secret",
+    "a server that already runs is served under the entry's name, with its key from a secret, also in a header field",
     async () => {
       await setFarKey(FAR_KEY);
       edit((config) => {
@@ -96,11 +98,18 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
             model: "far-name",
             apiKey: { secret: "farKey" },
           },
+          "far-header": {
+            engine: "openai",
+            baseUrl: `http://${FAR}:9000/v1`,
+            model: "far-name",
+            params: { extra_headers: { authorization: { secret: "farHeader" } } },
+          },
         };
       });
       const up = await pulumiUp();
       expect([up.code, up.stderr]).toEqual([0, ""]);
-      expect(await complete(project.endpoint, "any", "far")).toBe("hello from far away");
+      for (const name of ["far", "far-header"])
+        expect(await complete(project.endpoint, "any", name)).toBe("hello from far away");
     },
     5 * MINUTE,
   );

@@ -43,6 +43,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
     return { status: answer.status, text, json, headers: answer.headers };
   }
 
+  const thinking = (on: boolean) => ({ chat_template_kwargs: { enable_thinking: on } });
   const chat = (name: string, text: string, more: Record<string, unknown> = {}) =>
     post("/v1/chat/completions", { model: name, messages: [{ role: "user", content: text }], ...more });
   /** A question that nobody asked before. */
@@ -83,6 +84,22 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
           apiKey: "none",
           price,
           start: "manual",
+        },
+        thinks: model("shared", { params: { extra_body: thinking(true) } }),
+        quick: model("shared", {
+          params: {
+            extra_body: thinking(false),
+            ...{ temperature: 0.25, top_k: 20, max_tokens: 77, additional_drop_params: ["user"] },
+            extra_headers: { "x-team": "red" },
+          },
+        }),
+        apart: {
+          engine: "openai",
+          start: "manual",
+          instances: [
+            { name: "big", baseUrl: stubUrl(STACK, "apart-1"), model: "served/big" },
+            { name: "small", baseUrl: stubUrl(STACK, "apart-2"), model: "small:4b", provider: "openai" },
+          ],
         },
         text: model("text", { mode: "completion" }),
         embed: model("embed", { mode: "embedding" }),
@@ -249,6 +266,41 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
         ]),
       );
       expect(prices).toMatchObject({ plain: [1.5e-7, 6e-7], capped: [0.001, 0.001], paid: [0.001, 0.001] });
+    });
+  });
+
+  describe("what an entry says in LiteLLM's own words", () => {
+    test("two names over one server send it different bodies, by each protocol", async () => {
+      for (const [name, on] of [
+        ["thinks", true],
+        ["quick", false],
+      ] as const) {
+        expect((await chat(name, fresh())).status).toBe(200);
+        expect((await stub.seen()).shared!.last).toMatchObject(thinking(on));
+        const messages = [{ role: "user", content: fresh() }];
+        expect((await post("/v1/messages", { model: name, max_tokens: 9, messages })).status).toBe(200);
+        expect((await stub.seen()).shared!.last).toMatchObject(thinking(on));
+      }
+    });
+
+    test("samplers, limits, dropped parameters and header fields arrive; a client's own word goes before", async () => {
+      expect((await chat("quick", fresh(), { user: "somebody", top_k: 5 })).status).toBe(200);
+      const { last, headers } = (await stub.seen()).shared!;
+      expect(last).toMatchObject({ temperature: 0.25, top_k: 5, max_tokens: 77 });
+      expect(last).not.toHaveProperty("user");
+      expect(headers).toMatchObject({ "x-team": "red" });
+    });
+
+    test("one name over two servers asks each by the name that it knows", async () => {
+      await eventually(async () => {
+        expect((await chat("apart", fresh())).status).toBe(200);
+        return Object.keys(await stub.seen()).length === 2;
+      });
+      const seen = await stub.seen();
+      expect([new Set(seen["apart-1"]!.models), new Set(seen["apart-2"]!.models)]).toEqual([
+        new Set(["served/big"]),
+        new Set(["small:4b"]),
+      ]);
     });
   });
 

@@ -2,7 +2,7 @@
 
 The first segment of the path names a server: /a/v1/chat/completions asks the server `a`. The last text of a request may tell
 what to do: `sleep 2` answers after that many seconds, `status 500` with that status, `only NAME:` before it tells that server alone. GET /seen tells by server how many
-requests came, how many at most at the same time, and the last body; DELETE /seen forgets.
+requests came, how many at most at the same time, the models that they named, and the last one's body and header fields; DELETE /seen forgets.
 """
 
 import json
@@ -16,7 +16,7 @@ seen = {}
 
 
 def server_of(name):
-    return seen.setdefault(name, {"requests": 0, "now": 0, "most": 0, "paths": [], "last": None})
+    return seen.setdefault(name, {"requests": 0, "now": 0, "most": 0, "paths": [], "models": [], "last": None, "headers": {}})
 
 
 class Stub(BaseHTTPRequestHandler):
@@ -51,7 +51,9 @@ class Stub(BaseHTTPRequestHandler):
             server["now"] += 1
             server["most"] = max(server["most"], server["now"])
             server["paths"].append(path)
+            server["models"].append(request.get("model"))
             server["last"] = request
+            server["headers"] = {name.lower(): value for name, value in self.headers.items()}
         try:
             self.answer(name, path, request)
         finally:

@@ -9,8 +9,12 @@ export interface Seen {
   /** Requests at the same time, at most. */
   most: number;
   paths: string[];
+  /** What each request called the model. */
+  models: string[];
   /** JSON body of the last request. */
   last: Record<string, unknown>;
+  /** Its header fields, in lower case. */
+  headers: Record<string, string>;
 }
 
 /** The model servers of stub.py on a box's network. */

@@ -181,6 +181,10 @@ def litellm_params(sources: Sources) -> list[str]:
     known |= arguments(sources.need("litellm.main").function("completion"))
     known |= owned(sources.need("litellm.types.litellm_params"))
     known |= set(evaluate(constants.need("OPENAI_CHAT_COMPLETION_PARAMS")[0], constants))
+    known |= set(evaluate(constants.need("DEFAULT_CHAT_COMPLETION_PARAM_VALUES")[0], constants))
+    # What it takes out before it hands the rest to the provider: extra_body.
+    passed_on = sources.need("litellm.utils").function("add_provider_specific_params_to_optional_params")
+    known |= {key for node in ast.walk(passed_on) for key in _keys(node, "passed_params")}
     return sorted(known)
 
 
