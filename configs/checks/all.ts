@@ -172,18 +172,28 @@ function checkNames({ models }: StackConfig): Problem[] {
   const problems: Problem[] = [];
   const names = new Map<string, string>();
   const slugs = new Map<string, string>();
+  const ids = new Set<string>();
   for (const [name, model] of Object.entries(models)) {
     names.set(name, `gpubox:models.${name}`);
     for (const { id, path } of instancesOf(name, model)) {
+      const at = `gpubox:models.${name}${path}`;
       const slug = modelSlug(id);
       const other = slugs.get(slug);
-      if (other)
+      // Servers that run elsewhere need no name of a container.
+      if (other && engineOf(model).container)
         problems.push({
-          path: `gpubox:models.${name}${path}`,
+          path: at,
           what: `Its container would have the same name as that of "${other}".`,
           fix: "Rename one so that they differ in more than upper case and punctuation.",
         });
-      slugs.set(slug, id);
+      else if (ids.has(id))
+        problems.push({
+          path: at,
+          what: `Its server would be counted as "${id}", like another one.`,
+          fix: "Rename the model, or give the instance another `name`.",
+        });
+      ids.add(id);
+      if (engineOf(model).container) slugs.set(slug, id);
     }
   }
   const claim = (name: string, path: string, kind: string) => {

@@ -102,6 +102,11 @@ export function shellQuote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
+/** A word as a person types it into a shell: quoted only where the shell would take it for a pattern. */
+export function typed(word: string): string {
+  return /^[A-Za-z0-9._:/@+-]+$/.test(word) ? word : shellQuote(word);
+}
+
 function urlEncode(value: string): string {
   return encodeURIComponent(value).replaceAll("'", "%27");
 }

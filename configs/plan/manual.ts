@@ -1,5 +1,6 @@
 import { existsScript, rootScript } from "../kit/hostFiles";
 import { awaitHealthy } from "../kit/steps";
+import { typed } from "../kit/text";
 import type { ContainerPlan } from "../kit/types";
 
 /**
@@ -12,12 +13,12 @@ function markOf(dataDir: string, container: string): string {
 
 /** What a person types to start a model. */
 export function startCommand(stack: string, model: string): string {
-  return `gpubox model start ${model} --stack ${stack}`;
+  return `gpubox model start ${typed(model)} --stack ${stack}`;
 }
 
 /** What a person types to stop a model. */
 export function stopCommand(stack: string, model: string): string {
-  return `gpubox model stop ${model} --stack ${stack}`;
+  return `gpubox model stop ${typed(model)} --stack ${stack}`;
 }
 
 /** Remembers that a person started a container. `container` is its logical name. */

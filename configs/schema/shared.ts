@@ -52,8 +52,8 @@ export const absolutePath = z
 export const modelName = z
   .string()
   .regex(
-    /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/,
-    "A model's name is letters, digits and . _ : / -, at most 128 characters.",
+    /^[A-Za-z0-9][A-Za-z0-9._:/@+[\]-]{0,127}$/,
+    "A model's name is letters, digits and . _ : / - @ + [ ], at most 128 characters.",
   );
 
 /** Name of a Docker network that containers know each other on. */

@@ -69,10 +69,20 @@ export function slotPort(slot: string): number {
   return 6_000 + (modelPort(slot) % 4_000);
 }
 
-/** A model's public name as a part of container names: lower case, runs of other characters as one dash. */
+/** A container is known by its name on its networks, where a word has 63 characters at most; `backend-` comes before. */
+const LONGEST_SLUG = 63 - "backend-".length;
+
+/**
+ * A model's public name as a part of container names: lower case, runs of other characters as one dash. What would be too long, and
+ * a name with a character that tells variants apart (`m@q4`, `m[1m]`), ends in a hash: its container's name is its own, and stays
+ * what it is when other models come and go.
+ */
 export function modelSlug(name: string): string {
-  return name
+  const slug = name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-|-$/g, "");
+  if (slug.length <= LONGEST_SLUG && !/[@+[\]]/.test(name)) return slug;
+  const hash = createHash("sha256").update(name).digest("hex").slice(0, 6);
+  return `${slug.slice(0, LONGEST_SLUG - hash.length - 1).replace(/-$/, "")}-${hash}`;
 }

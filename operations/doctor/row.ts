@@ -1,4 +1,5 @@
 import type { Problem } from "../../configs/kit/problems";
+import { typed } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
 import type { Facts } from "./facts";
 
@@ -60,5 +61,5 @@ export function upCommand({ stack }: BoxPlan): string {
 
 /** The command that prints the logs of a part of the box. */
 export function logsCommand({ stack }: BoxPlan, of: string): string {
-  return `\`gpubox logs ${of} --stack ${stack}\``;
+  return `\`gpubox logs ${typed(of)} --stack ${stack}\``;
 }

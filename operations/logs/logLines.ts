@@ -45,7 +45,7 @@ function parsed(text: string): unknown {
 export function mentions(text: string, names: string[]): boolean {
   return names.some((name) => {
     const quoted = name.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
-    return new RegExp(`(?<![A-Za-z0-9._:/-])${quoted}(?![A-Za-z0-9_:/-]|\\.[A-Za-z0-9])`).test(text);
+    return new RegExp(`(?<![A-Za-z0-9._:/@+-])${quoted}(?![A-Za-z0-9_:/@+[-]|\\.[A-Za-z0-9])`).test(text);
   });
 }
 

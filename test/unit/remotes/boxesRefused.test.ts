@@ -1,4 +1,5 @@
 import type { BoxFiles } from "../../../configs/remotes/files";
+import { atItsBox } from "../../../configs/remotes/paths";
 import {
   coder,
   far,
@@ -134,14 +135,6 @@ describe("refused with the key of the user's file:", () => {
       ],
     ],
     [
-      "what is wrong with the model here",
-      { ...box(), models: { "Coder-GPU2": far } },
-      files({ gpu2 }),
-      [
-        'gpubox:boxes.gpu2: Of its model coder: Its container would have the same name as that of "Coder-GPU2". Rename one so that they differ in more than upper case and punctuation.',
-      ],
-    ],
-    [
       "a key of a box that there is none of",
       { boxes: { gpu2: { stak: "x", key } } },
       files({ gpu2 }),
@@ -154,4 +147,13 @@ describe("refused with the key of the user's file:", () => {
       ["gpubox:boxes.gpu2.key: It is missing. Write a map of settings."],
     ],
   ])("%s", (_, values, boxFiles, expected) => expect(mistakes(values, boxFiles)).toEqual(expected));
+});
+
+test("what is wrong with a box's model is told at the box, with the model's name", () => {
+  const problem = { path: "gpubox:models.coder.instances[0]", what: "It is wrong.", fix: "Mend it." };
+  expect(atItsBox(problem, { coder: ["gpu2"] }, ["code", "coder"])).toEqual({
+    path: "gpubox:boxes.gpu2",
+    what: "Of its model coder: It is wrong.",
+    fix: "Mend it.",
+  });
 });
