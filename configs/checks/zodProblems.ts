@@ -11,7 +11,17 @@ export function zodProblems(
   value: unknown,
   keysAt: (path: PropertyKey[]) => string[],
 ): Problem[] {
-  return issues.flatMap((issue) => problemsOf(issue, root, value, keysAt));
+  const told = issues.filter((issue) => !isOfDoubles(issue) || !issues.some((other) => beside(issue, other)));
+  return told.flatMap((issue) => problemsOf(issue, root, value, keysAt));
+}
+
+/** Beyond the integers that a double holds: zod says so beside the bound of the key, which is the nearer one. */
+function isOfDoubles(issue: Issue): boolean {
+  return "note" in issue;
+}
+
+function beside(issue: Issue, other: Issue): boolean {
+  return !isOfDoubles(other) && join("", issue.path) === join("", other.path);
 }
 
 function problemsOf(
@@ -56,13 +66,11 @@ function expectation(issue: Issue, found?: unknown): string {
         ? suggestion(found, issue.values.map(String))
         : `Use one of: ${issue.values.map(String).join(", ")}.`;
     case "too_small":
-      return issue.inclusive === false
-        ? `Write more than ${issue.minimum}.`
-        : `Write at least ${issue.minimum}.`;
+      return `Write ${issue.inclusive === false ? "more than" : "at least"} ${issue.minimum}${unit(issue, issue.minimum)}.`;
     case "too_big":
-      return issue.inclusive === false
-        ? `Write less than ${issue.maximum}.`
-        : `Write at most ${issue.maximum}.`;
+      return `Write ${issue.inclusive === false ? "less than" : "at most"} ${issue.maximum}${unit(issue, issue.maximum)}.`;
+    case "not_multiple_of":
+      return `Write a multiple of ${issue.divisor}.`;
     case "invalid_union":
       return unionExpectation(issue, found);
     case "invalid_format":
@@ -72,6 +80,13 @@ function expectation(issue: Issue, found?: unknown): string {
     default:
       return issue.message;
   }
+}
+
+/** What a bound counts, where it is no number's own. */
+function unit({ origin }: { origin: string }, bound: number | bigint): string {
+  const one = { string: "character", array: "entry", set: "entry", record: "entry" }[origin];
+  if (one === undefined) return "";
+  return ` ${bound === 1 ? one : one.replace(/y$/, "ie").concat("s")}`;
 }
 
 /** The start of zod's default message for a value outside an enumeration. */
@@ -91,7 +106,8 @@ function unionExpectation(issue: Extract<Issue, { code: "invalid_union" }>, foun
 }
 
 function article(expected: string): string {
-  if (expected === "int" || expected === "number") return "a number";
+  if (expected === "int") return "a whole number";
+  if (expected === "number") return "a number";
   if (expected === "array") return "a list";
   if (expected === "record" || expected === "object") return "a map of settings";
   if (expected === "boolean") return "true or false";

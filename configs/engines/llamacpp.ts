@@ -51,15 +51,15 @@ const options = {
   apiKey: planned("--api-key-file --api-key", ""),
   ctxSize: option(
     "--ctx-size -c",
-    z.int().positive().default(4096).describe("--ctx-size: tokens shared by all slots."),
+    z.int().min(1).default(4096).describe("--ctx-size: tokens shared by all slots."),
   ),
   parallel: option(
     "--parallel -np",
-    z.int().positive().default(2).describe("--parallel: requests served at the same time."),
+    z.int().min(1).default(2).describe("--parallel: requests served at the same time."),
   ),
   threads: option(
     "--threads",
-    z.int().positive().optional().describe("--threads: CPU threads. Default: llama.cpp's choice."),
+    z.int().min(1).optional().describe("--threads: CPU threads. Default: llama.cpp's choice."),
   ),
   fit: planned("--fit"),
   nGpuLayers: option(

@@ -51,7 +51,7 @@ const options = {
     "OLLAMA_CONTEXT_LENGTH",
     z
       .int()
-      .positive()
+      .min(1)
       .default(8192)
       .describe(
         "OLLAMA_CONTEXT_LENGTH in tokens. Ollama's own choice depends on the memory and goes up to 262144.",
@@ -61,7 +61,7 @@ const options = {
     "OLLAMA_NUM_PARALLEL",
     z
       .int()
-      .positive()
+      .min(1)
       .default(1)
       .describe("OLLAMA_NUM_PARALLEL: requests at a time, each with a context of its own."),
   ),

@@ -43,7 +43,7 @@ const shape = {
     ),
   contextLength: z
     .int()
-    .positive()
+    .min(1)
     .optional()
     .describe(
       "Tokens that one request may have, where that is known. gateway.routing.preCallChecks goes by it.",

@@ -36,7 +36,7 @@ import { checkContext, checkTensorParallel } from "./shape";
 import { checkRepository, isGguf, modelOf, modelSource, weightsDirectory } from "./source";
 import type { Parser } from "./spelling";
 
-const count = z.int().positive().optional();
+const count = z.int().min(1).optional();
 const off = z.boolean().default(false);
 
 /** Every flag of SGLang's server that gpubox writes, in the order of the command line. */

@@ -25,7 +25,7 @@ import { modelInfo } from "./info";
 import { WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { checkRepository, isGguf, modelSource, weightsDirectory } from "./source";
 
-const count = z.int().positive().optional();
+const count = z.int().min(1).optional();
 
 /** Every flag of the router that gpubox writes, in the order of the command line. */
 const options = {

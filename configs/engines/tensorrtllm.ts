@@ -25,7 +25,7 @@ import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { checkContext, checkTensorParallel } from "./shape";
 import { checkRepository, isGguf, modelSource, weightsDirectory } from "./source";
 
-const count = z.int().positive().optional();
+const count = z.int().min(1).optional();
 const off = z.boolean().default(false);
 
 /** Every flag of trtllm-serve that gpubox writes, in the order of the command line. */

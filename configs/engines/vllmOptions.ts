@@ -7,7 +7,7 @@ import { loraOption } from "./lora";
 import { modelSource } from "./source";
 import type { Parser } from "./spelling";
 
-const count = z.int().positive().optional();
+const count = z.int().min(1).optional();
 const off = z.boolean().default(false);
 
 /** Every flag of `vllm serve` that gpubox writes, in the order of the command line. */
@@ -31,7 +31,7 @@ export const options = {
   ),
   pipelineParallelSize: option(
     "--pipeline-parallel-size -pp",
-    z.int().positive().default(1).describe("--pipeline-parallel-size."),
+    z.int().min(1).default(1).describe("--pipeline-parallel-size."),
   ),
   enableExpertParallel: option(
     "--enable-expert-parallel",

@@ -8,7 +8,7 @@ export const MODEL_LOCK_FILE = "models.lock.json";
 const bytes = z.int().min(0);
 
 const attentionSchema = z.strictObject({
-  layers: z.int().positive().describe("How many layers."),
+  layers: z.int().min(1).describe("How many layers."),
   kind: z
     .enum(["full", "sliding", "mla", "recurrent"])
     .describe(
@@ -17,7 +17,7 @@ const attentionSchema = z.strictObject({
   kvHeads: z.int().min(0).describe("Key/value heads; 1 for mla."),
   keyLength: z.int().min(0).describe("Elements of one key head."),
   valueLength: z.int().min(0).describe("Elements of one value head; 0 for mla."),
-  window: z.int().positive().optional().describe("Tokens that a sliding layer sees."),
+  window: z.int().min(1).optional().describe("Tokens that a sliding layer sees."),
   stateBytes: bytes.optional().describe("Bytes of a sequence's state over all these layers, for recurrent."),
 });
 

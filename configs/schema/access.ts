@@ -28,8 +28,8 @@ const limits = {
   budgetDuration: period
     .optional()
     .describe("After that time the budget begins anew. Default: it never does."),
-  rpm: z.int().positive().optional().describe("Requests a minute."),
-  tpm: z.int().positive().optional().describe("Tokens a minute."),
+  rpm: z.int().min(1).optional().describe("Requests a minute."),
+  tpm: z.int().min(1).optional().describe("Tokens a minute."),
 };
 
 const teamSchema = z.strictObject(limits);
@@ -43,7 +43,7 @@ const keySchema = z.strictObject({
     ),
   team: accessName.optional().describe("The team whose budget and limits count too."),
   ...limits,
-  maxParallel: z.int().positive().optional().describe("Requests that it may have open at once."),
+  maxParallel: z.int().min(1).optional().describe("Requests that it may have open at once."),
   expires: z
     .union([z.iso.date(), z.iso.datetime({ offset: true })], {
       error: "Write a day, 2027-01-31, or a moment, 2027-01-31T18:00:00Z.",

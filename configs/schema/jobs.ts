@@ -94,16 +94,11 @@ export const jobSchema = z.strictObject({
     .max(10)
     .default(0)
     .describe("How often a failed call of a remote server is tried again. 0: one attempt a request."),
-  timeoutSeconds: z
-    .int()
-    .positive()
-    .max(7200)
-    .default(900)
-    .describe("Seconds after which a call is given up."),
+  timeoutSeconds: z.int().min(1).max(7200).default(900).describe("Seconds after which a call is given up."),
   drainTimeout: seconds.default(900).describe("Seconds that `job stop` waits for what is being answered."),
   lifetimeSeconds: z
     .int()
-    .positive()
+    .min(1)
     .optional()
     .describe("Seconds after its start when `job prune` ends it. Default: it is never ended so."),
   extra: z

@@ -9,13 +9,13 @@ export const budget = z.strictObject({
     .describe("How long it has to last: 1d, 1w, 1mo."),
 });
 
-const bodyMiB = z.int().positive().max(1024).optional();
+const bodyMiB = z.int().min(1).max(1024).optional();
 
 /** What clients may take, all models together. A model's own limits are in its entry. */
 export const limitsSchema = z.strictObject({
   maxParallel: z
     .int()
-    .positive()
+    .min(1)
     // The edge takes no more clients.
     .max(1000)
     .optional()

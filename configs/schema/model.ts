@@ -6,17 +6,17 @@ import { deviceId, keyRef, memoryMiB, modelName, pidsLimit, port, secretRef } fr
 const limits = {
   rpm: z
     .int()
-    .positive()
+    .min(1)
     .optional()
     .describe("Requests a minute of each of its servers; the next one is answered 429."),
   tpm: z
     .int()
-    .positive()
+    .min(1)
     .optional()
     .describe("Tokens a minute of each of its servers; once they are used up, requests are answered 429."),
   maxParallel: z
     .int()
-    .positive()
+    .min(1)
     .max(1000)
     .optional()
     .describe("Requests at the same time on each of its servers; the next one is answered 429."),
@@ -105,7 +105,7 @@ export const modelBase = {
     ),
   timeoutSeconds: z
     .int()
-    .positive()
+    .min(1)
     // The edge and the valves end a request after 15 minutes without a byte.
     .max(900)
     .optional()
@@ -183,7 +183,7 @@ export function backendBase(memoryDefault: number) {
       .describe("Processes and threads that its container may have at most. Default: 8192."),
     readySeconds: z
       .int()
-      .positive()
+      .min(1)
       .optional()
       .describe("Seconds from start to a loaded model. Default: what the model's size asks for."),
     holdSeconds: z

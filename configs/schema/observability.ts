@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { memoryMiB, port, portBind, seconds, secretRef } from "./shared";
+import { memoryMiB, port, portBind, secretRef } from "./shared";
 
 const externalLangfuse = z.strictObject({
   mode: z.literal("external").default("external"),
@@ -21,7 +21,7 @@ export const observabilitySchema = z.strictObject({
   prometheusPort: port
     .default(9090)
     .describe("Loopback port of Prometheus: queries, targets and alerts. It asks for no password."),
-  scrapeSeconds: seconds.min(1).max(300).default(15).describe("Seconds between two readings."),
+  scrapeSeconds: z.int().min(1).max(300).default(15).describe("Seconds between two readings."),
   retentionDays: z.int().min(1).max(3650).default(15).describe("Days that readings are kept."),
   memoryMiB: memoryMiB.default(1024).describe("Memory limit of Prometheus in MiB."),
   alerts: z

@@ -32,14 +32,14 @@ export const routingSchema = z.strictObject({
     ),
   timeoutSeconds: z
     .int()
-    .positive()
+    .min(1)
     // The edge and the valves end a request after 15 minutes without a byte.
     .max(900)
     .default(600)
     .describe("Seconds that a request may take, for models that say nothing else."),
   streamTimeoutSeconds: z
     .int()
-    .positive()
+    .min(1)
     .max(900)
     .optional()
     .describe("Seconds of silence after which a stream has failed. Default: the request's own."),

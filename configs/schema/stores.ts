@@ -24,7 +24,7 @@ export const cacheSchema = z.strictObject({
   url: secretRef.optional().describe("External only: the secret that holds redis://:password@host:6379."),
   ttlSeconds: z
     .int()
-    .positive()
+    .min(1)
     .optional()
     .describe(
       "Cache answers for that many seconds. Unset: Redis holds router state only, no answer is cached. Keep it unset for evals.",
