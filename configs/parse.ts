@@ -4,10 +4,11 @@ import { checkStack } from "./checks/all";
 import { addUnreadModel, type Unread, withoutFollowUps } from "./checks/followUps";
 import { readable } from "./checks/readable";
 import { keysOf } from "./checks/schemaKeys";
+import { checkEntry } from "./checks/entry";
 import { checkAdmin, checkTls } from "./checks/tls";
 import { checkTopKeys } from "./checks/topKeys";
 import { zodProblems } from "./checks/zodProblems";
-import { type EngineName, engineOf, engines, type ModelConfig, wantedSources } from "./engines";
+import { type EngineName, engines, type ModelConfig, wantedSources } from "./engines";
 import { ConfigError, type Problem, suggestion } from "./kit/problems";
 import type { ModelLock } from "./models/facts";
 import { lockedModel, lockProblems } from "./models/lock";
@@ -23,6 +24,7 @@ import type { SecretFacts } from "./secrets/facts";
 import type { CertificateFiles } from "./secrets/pem";
 import { type SectionName, type StackConfig, sections } from "./stack/config";
 import { instancesOf } from "./stack/instances";
+import { type OwnFiles, ownTexts } from "./stack/ownFiles";
 import { modelsOfBox } from "./stack/profiles";
 
 /** A stack config as it stands in the file: keys of the `gpubox` namespace without prefix. */
@@ -35,6 +37,8 @@ export interface RawStack {
   saltFingerprint?: string;
   /** The files of the stacks that `boxes` leads to. Default: none is there. */
   boxFiles?: BoxFiles;
+  /** The files beside the stack file that models name. Default: none is there. */
+  ownFiles?: OwnFiles;
   /** The locked facts about the models' files and shapes. */
   lock?: ModelLock;
   /** The certificate files that the config names and this machine can read. */
@@ -59,6 +63,7 @@ export function parseStack(raw: RawStack): StackConfig {
     return readable(schema, value, result.error.issues) as z.infer<(typeof sections)[Name]>;
   };
   const host = section("host");
+  const files = raw.ownFiles ?? {};
   const expanded = expandBoxes({ ...raw, boxFiles: raw.boxFiles ?? {} });
   problems.push(...expanded.problems);
   unread.paths.push(...expanded.problems.map(({ path }) => path));
@@ -74,8 +79,9 @@ export function parseStack(raw: RawStack): StackConfig {
     jobs: section("jobs"),
     policy: section("policy"),
     boxes: section("boxes"),
-    models: parseModels(expanded.values.models, { host, lock: raw.lock, unread }, problems),
+    models: parseModels(expanded.values.models, { host, lock: raw.lock, files, unread }, problems),
   };
+  config.ownFiles = ownTexts(config.models, files);
   const keys = checkTopKeys(raw.values, raw.secrets);
   unread.paths.push(...keys.unread);
   problems.push(...keys.problems, ...saltChanged(raw));
@@ -105,6 +111,7 @@ interface Surroundings {
   lock?: ModelLock;
   /** Collects the entries that cannot be read. */
   unread: Unread;
+  files: OwnFiles;
 }
 
 function parseModels(value: unknown, around: Surroundings, problems: Problem[]): Record<string, ModelConfig> {
@@ -132,7 +139,7 @@ function parseModels(value: unknown, around: Surroundings, problems: Problem[]):
 function parseModel(
   name: string,
   entry: unknown,
-  { host, lock, unread }: Surroundings,
+  { host, lock, files, unread }: Surroundings,
   problems: Problem[],
 ): ModelConfig | undefined {
   const path = `gpubox:models.${name}`;
@@ -161,7 +168,7 @@ function parseModel(
   for (const instance of instancesOf(name, model))
     problems.push(
       ...withoutFollowUps(
-        engineOf(model).check(instance.model, `${path}${instance.path}`, { host, locked }),
+        checkEntry(instance.model, `${path}${instance.path}`, { host, locked, files }),
         unread,
       ),
     );

@@ -5,6 +5,7 @@ import { saltFingerprint, secretFacts } from "../configs/secrets/facts";
 import type { sections } from "../configs/stack/config";
 import { readBoxFiles } from "../platform/stack/boxFiles";
 import { readHostFiles } from "../platform/stack/hostCertificates";
+import { readOwnFiles } from "../platform/stack/ownFiles";
 import { prepared, withoutStackTrace } from "./stackProgram";
 
 type Section<Name extends keyof typeof sections> = z.input<(typeof sections)[Name]>;
@@ -82,6 +83,7 @@ export class ModelServer extends pulumi.ComponentResource {
       saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
       hostFiles: readHostFiles(values.gateway, values.host),
       boxFiles: readBoxFiles(projectDir, values),
+      ownFiles: readOwnFiles(projectDir, values.models),
     };
     const { plan } = withoutStackTrace(() => prepared(projectDir, raw, secrets, undefined));
     new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) }, { parent: this });

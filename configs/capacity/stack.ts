@@ -67,7 +67,10 @@ function demandOf(
   if (!locked && memoryGiB)
     return { locked: UNKNOWN, engine: { engine: "declared", memoryGiB }, unknown: [source] };
   if (!locked) return undefined;
-  const beside = sourcesOf(model).flatMap((one) => (one.source === source ? [] : [one.source]));
+  // A tokenizer may lie in the repository of a whole model, of which nothing else is read.
+  const beside = sourcesOf(model).flatMap((one) =>
+    one.source === source || one.holds === "tokenizer" ? [] : [one.source],
+  );
   const unknown = beside.filter((one) => !lockedSource(lock, one));
   return {
     ...{ locked, memoryGiB, ...(unknown.length > 0 ? { unknown } : {}) },

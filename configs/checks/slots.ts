@@ -49,8 +49,13 @@ function checkEntry(name: string, model: ModelConfig, host: HostConfig): Problem
 
 /** llama-swap expands macros in its configuration and has no escape for them. */
 function checkMacros(model: ModelConfig, path: string): Problem[] {
-  const { extraArgs = [], env = {} } = model as { extraArgs?: string[]; env?: Record<string, string> };
+  const {
+    extraArgs = [],
+    env = {},
+    chatTemplate = "",
+  } = model as { extraArgs?: string[]; env?: Record<string, string>; chatTemplate?: string };
   const values: [string, string][] = [
+    ["chatTemplate", chatTemplate],
     ...extraArgs.map((value, index): [string, string] => [`extraArgs[${index}]`, value]),
     ...Object.entries(env).map(([name, value]): [string, string] => [`env.${name}`, value]),
   ];

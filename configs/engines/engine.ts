@@ -86,6 +86,8 @@ export interface EngineContainer
   readySeconds: number;
   /** Weights, read-only; caches that outlive a restart, writable, owned by `user`. */
   mounts: MountPlan[];
+  /** What the entry mounts itself. The host has it, with owners of its own. */
+  ownMounts?: MountPlan[];
   /** Files under /etc/gpubox, readable by the user's group. */
   files?: Record<string, FilePlan>;
   /** Files under /etc/gpubox that are assets: name to path under `assets/`. */
@@ -122,6 +124,8 @@ export interface EngineContext {
   image: string;
   /** The stub model that comes with this package: a GGUF as gzip in base64. */
   cannedModel: string;
+  /** Texts of the files beside the stack file, by path: `./template.jinja`. Absent where the config names none. */
+  ownFiles?: Record<string, string>;
   /** True where no model hub answered and the entry names an offline stand-in. */
   offline: boolean;
   /** What the lock file knows of every source. */
@@ -147,8 +151,18 @@ export interface NamedSource {
   /** Key of the entry, `mmproj` or `lora[0]`. */
   key: string;
   source: string;
-  holds: Holds;
+  /** `anything`: the engine's settings say what it is for. */
+  holds: Holds | "anything";
 }
+
+/**
+ * What a key names. `text`: a small file, a chat template or a grammar. `gguf`: a model in one file. `weights`: a model's
+ * repository. `tokenizer`: the small files of one. `settings`: settings of the engine with sources anywhere among them.
+ */
+export type FileKind = "text" | "gguf" | "weights" | "tokenizer" | "settings";
+
+/** An engine's keys that name files, by what they name. */
+export type FileKeys = Record<string, FileKind>;
 
 /**
  * An engine: everything that one kind of model server needs, in one file. CONTRIBUTING.md adds one, step by step.
@@ -165,7 +179,9 @@ export interface Engine<Model extends { engine: string }> {
   check(model: Model, path: string, about: CheckContext): Problem[];
   /** Public names beside the entry's own that its server answers to as models of their own: LoRA adapters. */
   adapters?(model: Model): string[];
-  /** What it reads of a hub or of the host. Default: its `model`, where that is no name of the engine's own. */
+  /** Keys beside `model` that name files. */
+  files?: FileKeys;
+  /** What it reads of a hub or of the host beside what `files` name. Default: its `model`, where that is no name of the engine's own. */
   sources?(model: Model): NamedSource[];
   /** The images that it needs, for engines that have a container: the server's first. Asked only of entries that `check` found right. */
   images?(model: Model, host: HostConfig): [server: ImageRole, ...others: ImageRole[]];

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { isLockable, type WantedSource } from "../models/lock";
 import { cloud } from "./cloud";
 import type { Engine, NamedSource } from "./engine";
+import { fileSources } from "./files";
 import { llamacpp } from "./llamacpp";
 import { ollama } from "./ollama";
 import { openai } from "./openai";
@@ -37,7 +38,8 @@ export function engineOf(model: ModelConfig): Engine<ModelConfig> {
 
 /** Every source of an entry that a lock can know. */
 export function sourcesOf(model: ModelConfig): NamedSource[] {
-  const named = engineOf(model).sources?.(model) ?? [modelOf(model)];
+  const { sources, files = {} } = engineOf(model);
+  const named = [...(sources?.(model) ?? [modelOf(model)]), ...fileSources(files, model)];
   return named.filter(({ source }) => isLockable(source));
 }
 

@@ -26,6 +26,7 @@ import {
   nativeEndpoints,
 } from "./engine";
 import known from "./flags/llamacpp.json";
+import { fileKeysOf, fileOption, placeFiles, withFiles } from "./files";
 import { modelInfo } from "./info";
 import { features, llamacppProtocols } from "./llamacppFeatures";
 import { checkContext } from "./shape";
@@ -98,6 +99,32 @@ const options = {
     "--lora",
     z.array(file).default([]).describe("--lora: adapters in GGUF that are always on, files like `model`."),
   ),
+  modelDraft: fileOption(
+    "--model-draft -md --spec-draft-model",
+    "gguf",
+    "--model-draft: a small model of the same vocabulary that drafts tokens for this one:",
+  ),
+  chatTemplate: option(
+    "--chat-template",
+    z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "--chat-template: a template that llama.cpp knows by name, or the text of one. Default: the GGUF's.",
+      ),
+  ),
+  chatTemplateFile: fileOption("--chat-template-file", "text", "--chat-template-file:"),
+  grammarFile: fileOption(
+    "--grammar-file",
+    "text",
+    "--grammar-file: a GBNF that every answer follows, unless the request has one:",
+  ),
+  jsonSchemaFile: fileOption(
+    "--json-schema-file -jf",
+    "text",
+    "--json-schema-file: a JSON Schema that every answer follows, unless the request has one:",
+  ),
   embeddings: planned("--embeddings --embedding", "mode"),
   rerank: planned("--rerank --reranking", "mode"),
   pooling: option(
@@ -123,6 +150,8 @@ const shape = {
 
 const schema = z.strictObject(shape);
 type LlamaCppModel = z.infer<typeof schema>;
+
+const files = fileKeysOf(options);
 
 /** Flags that `extraArgs` may not set. `--tools` and `--agent` run a shell for whoever asks. */
 const OWNED = ownedNames(options, ["--tools", "--agent"]);
@@ -150,13 +179,14 @@ export function cacheRamOf({ cacheRam, memoryMiB }: { cacheRam?: number; memoryM
   return cacheRam ?? Math.floor(memoryMiB / 8);
 }
 
-function container(model: LlamaCppModel, context: EngineContext): EngineContainer {
+function container(entry: LlamaCppModel, context: EngineContext): EngineContainer {
+  const { model, ...placed } = placeFiles(files, entry, context);
   const main = weightsOf(context.offline && model.offlineModel ? model.offlineModel : model.model, context);
   const projector = model.mmproj ? weightsFile(model.mmproj, context) : undefined;
   const adapters = model.lora.map((source) => weightsFile(source, context));
   const all = [main, ...(projector ? [projector] : []), ...adapters];
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
-  return {
+  return withFiles(placed, {
     ...devices,
     image: image(model, context.host),
     entrypoint: ["/app/llama-server"],
@@ -199,7 +229,7 @@ function container(model: LlamaCppModel, context: EngineContext): EngineContaine
       .map(({ mount }) => mount)
       .filter(({ source }, index, mounts) => mounts.findIndex((other) => other.source === source) === index),
     weights: all.flatMap(({ fetch }) => fetch),
-  };
+  });
 }
 
 function sources(model: LlamaCppModel): NamedSource[] {
@@ -266,6 +296,7 @@ export const llamacpp: Engine<LlamaCppModel> = {
   protocols: llamacppProtocols,
   features,
   check,
+  files,
   sources,
   images: (model, host) => [image(model, host)],
   container,

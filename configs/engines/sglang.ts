@@ -28,6 +28,7 @@ import {
 import { checkParsers, parserOptions, parsersOf } from "./families";
 import type { EngineFeatures } from "./features";
 import known from "./flags/sglang.json";
+import { fileKeysOf, fileOption, fileOrWordOption, placeFiles, withFiles } from "./files";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraOption, loraSources } from "./lora";
 import { sglangParsers } from "./parsers/sglang";
@@ -114,6 +115,16 @@ const options = {
   enableLora: planned("--enable-lora", "loraPaths"),
   loraPaths: option("--lora-paths", loraOption),
   maxLorasPerBatch: option("--max-loras-per-batch", count.describe("--max-loras-per-batch.")),
+  chatTemplate: fileOrWordOption(
+    "--chat-template",
+    "--chat-template: a template that SGLang knows by name, or",
+  ),
+  tokenizerPath: fileOption("--tokenizer-path", "tokenizer", "--tokenizer-path. Default: the model's own."),
+  speculativeDraftModelPath: fileOption(
+    "--speculative-draft-model-path --speculative-draft-model --speculative-draft-model-revision",
+    "weights",
+    "--speculative-draft-model-path: the model that drafts, for speculativeAlgorithm:",
+  ),
   speculativeAlgorithm: option(
     "--speculative-algorithm",
     z.string().optional().describe("--speculative-algorithm: EAGLE3, NEXTN, NGRAM, …"),
@@ -129,8 +140,8 @@ const shape = {
     .max(900)
     .default(120)
     .describe("Seconds until it is killed: SGLang waits for its last request without a limit of its own."),
-  shmMiB: z.int().min(64).default(16_384).describe("Shared memory in MiB."),
   ...backendBase(32_768),
+  shmMiB: z.int().min(64).default(16_384).describe("Shared memory in MiB."),
 };
 
 const schema = z.strictObject(shape);
@@ -138,6 +149,8 @@ type SglangModel = z.infer<typeof schema>;
 
 /** Compilation, CUDA graphs and the first generation. */
 const COMPILE_SECONDS = 300;
+
+const files = fileKeysOf(options);
 
 /** Flags that `extraArgs` may not set. */
 const OWNED = ownedNames(options, ["--api-key", "--admin-api-key"]);
@@ -163,7 +176,8 @@ function image(model: SglangModel, host: HostConfig) {
   return host.arch === "arm64" ? "sglang-spark" : "sglang";
 }
 
-function container(model: SglangModel, context: EngineContext): EngineContainer {
+function container(entry: SglangModel, context: EngineContext): EngineContainer {
+  const { model, ...placed } = placeFiles(files, entry, context);
   const weights = weightsDirectory(model.model, context);
   const lora = loraModules(model.loraPaths, context);
   const parsers = parsersOf(model, sglangParsers);
@@ -171,7 +185,7 @@ function container(model: SglangModel, context: EngineContext): EngineContainer 
   const knobs = context.knobs?.args;
   const ranks = model.tensorParallelSize ?? model.gpu?.devices.length ?? 1;
   const role = image(model, context.host);
-  return {
+  return withFiles(placed, {
     ...devices,
     ...(role === "sglang-rocm"
       ? { ipc: "host" as const, capAdd: ["CAP_SYS_PTRACE"], securityOpts: ["seccomp=unconfined"] }
@@ -233,7 +247,7 @@ function container(model: SglangModel, context: EngineContext): EngineContainer 
       { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false },
     ],
     weights: [...weights.fetch, ...lora.fetch],
-  };
+  });
 }
 
 function check(model: SglangModel, path: string, { host, locked }: CheckContext): Problem[] {
@@ -272,6 +286,7 @@ export const sglang: Engine<SglangModel> = {
   protocols,
   features,
   check,
+  files,
   sources: (model) => [modelOf(model), ...loraSources(model.loraPaths, "loraPaths")],
   adapters: ({ loraPaths }) => Object.keys(loraPaths),
   images: (model, host) => [image(model, host)],

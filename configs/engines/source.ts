@@ -5,7 +5,7 @@ import type { Problem } from "../kit/problems";
 import type { MountPlan, StepPlan } from "../kit/types";
 import type { LockedModel } from "../models/facts";
 import { lockedSource } from "../models/lock";
-import { type RepositoryFiles, TRANSFORMERS } from "../models/repository";
+import { isPartOf, type RepositoryFiles, TRANSFORMERS } from "../models/repository";
 import { type Wanted, weightsFolder, weightsStep } from "../models/weights";
 import type { EngineContext, NamedSource } from "./engine";
 
@@ -124,7 +124,9 @@ export function weightsDirectory(
   const parsed = parseSource(source);
   if (parsed.from === "host") return { path: parsed.path, mount: readOnly(parsed.path), fetch: [] };
   const locked = lockedSource(context.lock, source);
-  const { folder, fetch } = download(parsed, locked ?? { revision: parsed.revision, ...files }, context);
+  // A tokenizer may lie in the repository of a whole model.
+  const wanted = locked && { ...locked, files: locked.files.filter(({ path }) => isPartOf(files, path)) };
+  const { folder, fetch } = download(parsed, wanted ?? { revision: parsed.revision, ...files }, context);
   return { path: folder, mount: readOnly(folder), fetch };
 }
 

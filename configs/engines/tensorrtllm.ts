@@ -19,6 +19,7 @@ import {
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import { checkParsers, parserOptions, parsersOf } from "./families";
 import type { EngineFeatures } from "./features";
+import { fileKeysOf, fileOption, placeFiles, withFiles } from "./files";
 import { modelInfo } from "./info";
 import { tensorrtllmParsers } from "./parsers/tensorrtllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
@@ -67,22 +68,27 @@ const options = {
     off.describe("--trust_remote_code: runs Python of the model's repository."),
   ),
   ...parserOptions("--tool_parser", "--reasoning_parser"),
-  config: option(
-    "--config --extra_llm_api_options",
-    z
-      .record(z.string(), z.unknown())
-      .optional()
-      .describe(
-        "--config: TensorRT-LLM's own YAML: kv_cache_config, speculative_config, cuda_graph_config, …",
-      ),
-  ),
+  chatTemplate: fileOption("--chat_template", "text", "--chat_template:"),
+  tokenizer: fileOption("--tokenizer", "tokenizer", "--tokenizer. Default: the model's own."),
+  config: {
+    ...option(
+      "--config --extra_llm_api_options",
+      z
+        .record(z.string(), z.unknown())
+        .optional()
+        .describe(
+          "--config: TensorRT-LLM's own YAML: kv_cache_config, speculative_config, cuda_graph_config, … Models in it are sources: hf://owner/repo.",
+        ),
+    ),
+    file: "settings" as const,
+  },
 };
 
 const shape = {
   engine: z.literal("tensorrt-llm"),
   ...keysOf(options),
-  shmMiB: z.int().min(64).default(16_384).describe("Shared memory in MiB."),
   ...backendBase(32_768),
+  shmMiB: z.int().min(64).default(16_384).describe("Shared memory in MiB."),
 };
 
 const schema = z.strictObject(shape);
@@ -90,6 +96,8 @@ type TensorRtLlmModel = z.infer<typeof schema>;
 
 /** Warm-up, autotuning and CUDA graphs. */
 const COMPILE_SECONDS = 600;
+
+const files = fileKeysOf(options);
 
 /** Flags that `extraArgs` may not set. */
 const OWNED = ownedNames(options);
@@ -113,7 +121,8 @@ const protocols: Protocol[] = [
 
 const CONFIG = "trtllm.yaml";
 
-function container(model: TensorRtLlmModel, context: EngineContext): EngineContainer {
+function container(entry: TensorRtLlmModel, context: EngineContext): EngineContainer {
+  const { model, ...placed } = placeFiles(files, entry, context);
   const weights = weightsDirectory(model.model, context);
   const parsers = parsersOf(model, tensorrtllmParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
@@ -121,7 +130,7 @@ function container(model: TensorRtLlmModel, context: EngineContext): EngineConta
   const config = configOf(model, context);
   // An entry that sizes its cache itself keeps its own settings.
   const knobs = model.kvCacheFreeGpuMemoryFraction ? undefined : context.knobs?.args;
-  return {
+  return withFiles(placed, {
     ...devices,
     image: "tensorrt-llm",
     // The image starts no server by itself and is documented for root only.
@@ -165,7 +174,7 @@ function container(model: TensorRtLlmModel, context: EngineContext): EngineConta
     stopGraceSeconds: 60,
     mounts: [weights.mount, { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false }],
     weights: weights.fetch,
-  };
+  });
 }
 
 /** The entry's own YAML, and what the planner caps where the entry says nothing of the cache. */
@@ -221,6 +230,7 @@ export const tensorrtllm: Engine<TensorRtLlmModel> = {
   protocols,
   features,
   check,
+  files,
   images: () => ["tensorrt-llm"],
   container,
   // No key: trtllm-serve knows none. Only the valve shares a network with it.

@@ -20,6 +20,7 @@ import {
   nativeEndpoints,
 } from "./engine";
 import { checkParsers, parsersOf } from "./families";
+import { placeFiles, withFiles } from "./files";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraSources } from "./lora";
 import { vllmParsers } from "./parsers/vllm";
@@ -27,7 +28,7 @@ import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./p
 import { checkContext, checkTensorParallel } from "./shape";
 import { checkRepository, isGguf, modelOf, weightsDirectory } from "./source";
 import { features, vllmProtocols } from "./vllmFeatures";
-import { OWNED, OWNED_ENV, options, parser, schema, type VllmModel } from "./vllmOptions";
+import { files, OWNED, OWNED_ENV, options, parser, schema, type VllmModel } from "./vllmOptions";
 
 /** uid and gid of `vllm` in the CUDA image; the other images run as root. */
 const VLLM = "2000:0";
@@ -87,14 +88,15 @@ function memoryOf(model: VllmModel, { host, knobs }: EngineContext) {
   };
 }
 
-function container(model: VllmModel, context: EngineContext): EngineContainer {
+function container(entry: VllmModel, context: EngineContext): EngineContainer {
+  const { model, ...placed } = placeFiles(files, entry, context);
   const role = image(model, context.host);
   const weights = weightsDirectory(model.model, context);
   const lora = loraModules(model.loraModules, context);
   const parsers = parsersOf(model, vllmParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const ready = readySeconds(model, context, COMPILE_SECONDS);
-  return {
+  return withFiles(placed, {
     ...devices,
     ...confinement(role, model),
     image: role,
@@ -147,7 +149,7 @@ function container(model: VllmModel, context: EngineContext): EngineContainer {
       { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false },
     ],
     weights: [...weights.fetch, ...lora.fetch],
-  };
+  });
 }
 
 function tensorParallel({ tensorParallelSize, pipelineParallelSize, gpu }: VllmModel): number | undefined {
@@ -195,6 +197,7 @@ export const vllm: Engine<VllmModel> = {
   protocols: vllmProtocols,
   features,
   check,
+  files,
   sources: (model) => [modelOf(model), ...loraSources(model.loraModules, "loraModules")],
   adapters: ({ loraModules }) => Object.keys(loraModules),
   images: (model, host) => [image(model, host)],

@@ -3,6 +3,7 @@ import { backendBase, modeOption } from "../schema/model";
 import { keysOf, option, ownedNames, planned, setting } from "./container";
 import { parserOptions } from "./families";
 import known from "./flags/vllm.json";
+import { fileKeysOf, fileOption } from "./files";
 import { loraOption } from "./lora";
 import { modelSource } from "./source";
 import type { Parser } from "./spelling";
@@ -83,13 +84,11 @@ export const options = {
   ),
   autoToolChoice: planned("--enable-auto-tool-choice", "tools"),
   ...parserOptions("--tool-call-parser", "--reasoning-parser"),
-  chatTemplate: option(
-    "--chat-template",
-    z
-      .string()
-      .startsWith("/")
-      .optional()
-      .describe("--chat-template: a path inside the image or the model's directory."),
+  chatTemplate: fileOption("--chat-template", "text", "--chat-template:"),
+  tokenizer: fileOption(
+    "--tokenizer --tokenizer-revision",
+    "tokenizer",
+    "--tokenizer. Default: the model's own.",
   ),
   limitMmPerPrompt: option(
     "--limit-mm-per-prompt",
@@ -104,13 +103,18 @@ export const options = {
   loraModules: option("--lora-modules", loraOption),
   maxLoras: option("--max-loras", count.describe("--max-loras: adapters in one batch.")),
   maxLoraRank: option("--max-lora-rank", count.describe("--max-lora-rank.")),
-  speculativeConfig: option(
-    "--speculative-config",
-    z
-      .record(z.string(), z.unknown())
-      .optional()
-      .describe("--speculative-config: { method: ngram, num_speculative_tokens: 4, … }."),
-  ),
+  speculativeConfig: {
+    ...option(
+      "--speculative-config --spec-model",
+      z
+        .record(z.string(), z.unknown())
+        .optional()
+        .describe(
+          "--speculative-config: { method: ngram, num_speculative_tokens: 4, … }. A draft model is a source: model: hf://owner/repo.",
+        ),
+    ),
+    file: "settings" as const,
+  },
   shutdownTimeout: option(
     "--shutdown-timeout",
     z
@@ -131,16 +135,18 @@ const shape = {
     .describe(
       "The verified recipe that it follows, as `gpubox model add` writes it. A preview says on which hardware it was verified.",
     ),
+  ...backendBase(32_768),
   shmMiB: z
     .int()
     .min(64)
     .optional()
     .describe("Shared memory in MiB. Default: 4096, 16384 with several devices."),
-  ...backendBase(32_768),
 };
 
 export const schema = z.strictObject(shape);
 export type VllmModel = z.infer<typeof schema>;
+
+export const files = fileKeysOf(options);
 
 /** Flags that `extraArgs` may not set. */
 export const OWNED = ownedNames(options, ["--api-key"]);

@@ -63,8 +63,11 @@ export interface LockedSource {
   resolvedAt: string;
 }
 
-/** What a source holds. `speech`: a model of CTranslate2 or ONNX, which only speaches reads. */
-export type Holds = "model" | "projector" | "adapter" | "speech";
+/**
+ * What a source holds. `speech`: a model of CTranslate2 or ONNX, which only speaches reads. `tokenizer`: a repository without
+ * weights. `file`: a chat template, a grammar, or any other file that is no model.
+ */
+export type Holds = "model" | "projector" | "adapter" | "speech" | "tokenizer" | "file";
 
 /** A source without a shape: its files and their size are all that matters. */
 export interface LockedPart extends LockedSource {

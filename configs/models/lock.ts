@@ -69,7 +69,7 @@ const modelSchema = z.strictObject({
 const partSchema = z.strictObject({
   ...source,
   holds: z
-    .enum(["projector", "adapter", "speech"])
+    .enum(["projector", "adapter", "speech", "tokenizer", "file"])
     .describe("What it is, where it is no model in safetensors or GGUF."),
 }) satisfies z.ZodType<LockedPart>;
 
@@ -115,7 +115,7 @@ export interface WantedSource {
   /** Path of the key that names it. */
   path: string;
   source: string;
-  holds: Holds;
+  holds: Holds | "anything";
 }
 
 /** Each kind as people call it. */
@@ -124,6 +124,8 @@ const NAMES: Record<Holds, string> = {
   projector: "projector",
   adapter: "LoRA adapter",
   speech: "model of CTranslate2 or ONNX",
+  tokenizer: "tokenizer without weights",
+  file: "file that is no model",
 };
 
 /** Hub sources that are not locked, whose content may change at any time, and sources of the wrong kind. */
@@ -133,7 +135,9 @@ export function lockProblems(sources: WantedSource[], lock: ModelLock): Problem[
     if (!entry) return source.startsWith("hf://") ? [notLocked(path, source)] : [];
     if ("unresolved" in entry) return [];
     const held = "holds" in entry ? entry.holds : "model";
-    if (held === holds) return [];
+    if (held === holds || holds === "anything") return [];
+    // A model's repository has its tokenizer.
+    if (held === "model" && holds === "tokenizer") return [];
     return [
       {
         path,

@@ -16,6 +16,9 @@ export const TRANSFORMERS: RepositoryFiles = {
 /** A LoRA adapter: the same of the top folder alone, since trainers leave checkpoints below it. */
 export const ADAPTER: RepositoryFiles = { keep: TRANSFORMERS.keep, skip: "/" };
 
+/** A model's tokenizer: its small files of the top folder, without any weights. */
+export const TOKENIZER: RepositoryFiles = { keep: `\\.(${BESIDE_WEIGHTS})$`, skip: "/|\\.index\\.json$" };
+
 /** A model of speech, in whatever format, with the card that says what it is for. */
 export const SPEECH: RepositoryFiles = { keep: "", skip: "^\\.git" };
 

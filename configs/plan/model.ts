@@ -18,6 +18,7 @@ import {
   type SlotMembership,
 } from "./context";
 import { takingTurns } from "./deviceLock";
+import { distinctMounts, withOwnSettings } from "./ownContainer";
 import type { Deployment, RoutedModel } from "./routing";
 import { holdSeconds, planValve, valveUrl } from "./valve";
 
@@ -38,7 +39,8 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
   const planned = instances.map((instance) => {
     const { model, id, weight, order } = instance;
     const about = engineContext(context, name, instance);
-    const container = engineOf(model).container?.(model, about);
+    const bare = engineOf(model).container?.(model, about);
+    const container = bare && withOwnSettings(bare, model);
     const route = routeTo(model, about, valveUrl(id));
     const backend: BackendSpec | undefined = container && {
       model: name,
@@ -138,6 +140,7 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
     },
     image: server ? imageOf(context, server) : "",
     cannedModel: assetText(context, "llamacpp/canned.gguf.gz.b64"),
+    ownFiles: context.config.ownFiles,
     offline: context.resolved.offlineModels.includes(name),
     lock,
     locked,
@@ -194,7 +197,7 @@ export function needsOf({ gpus }: PlanContext, instance: string): DeviceNeed[] |
 function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds: number): ServicePlan {
   const name = backendName(backend.instance);
   const engine = takingTurns(context.dataDir, backend.engine);
-  const { image, user = NOBODY, port, mounts, readySeconds: _____, ...rest } = engine;
+  const { image, user = NOBODY, port, mounts, ownMounts = [], readySeconds: _____, ...rest } = engine;
   const {
     healthPath: _,
     healthText: __,
@@ -225,7 +228,11 @@ function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds:
         env: { HOME: "/tmp", ...engine.env },
         user,
         networks: { backends: [name] },
-        mounts: [...(Object.keys(own.files).length > 0 ? [config] : []), ...mounts],
+        mounts: distinctMounts([
+          ...(Object.keys(own.files).length > 0 ? [config] : []),
+          ...mounts,
+          ...ownMounts,
+        ]),
         // As PID 1, engines ignore a stop until they have loaded, and leave the processes of their workers behind.
         init: true,
         health: { ...health(...healthTest), startPeriodSeconds: deadlineSeconds },

@@ -7,6 +7,7 @@ import { assetFiles, type BackendSpec, container, health, type PlanContext } fro
 import { type LockedEngine, takingTurns } from "./deviceLock";
 import { DRAIN_SECONDS, llamaSwapCommand, llamaSwapFile, type OnDemandModel } from "./llamaSwap";
 import { NOBODY, needsOf } from "./model";
+import { distinctMounts } from "./ownContainer";
 import { holdSeconds, planValve } from "./valve";
 
 /** MiB that llama-swap itself may take beside the model that is loaded; it takes about 30. */
@@ -65,13 +66,13 @@ function planServer(
 ): ServicePlan {
   const engines = members.map(({ engine }) => engine);
   // They all have the same devices, and so the same image.
-  const [{ image, gpu, devices, groupAdd }] = engines as [EngineContainer];
+  const [{ image, gpu, groupAdd }] = engines as [EngineContainer];
   const [program, ...args] = llamaSwapCommand(`${CONFIG_DIR}/llama-swap.yaml`, port);
   const server = takingTurns<LockedEngine>(context.dataDir, {
     gpu,
     entrypoint: [program!],
     env: inCommon(engines.map(({ env }) => env)),
-    mounts: distinct(engines.flatMap(({ mounts }) => mounts)),
+    mounts: distinctMounts(engines.flatMap(({ mounts, ownMounts = [] }) => [...mounts, ...ownMounts])),
     healthTest: ["CMD", "curl", "-fsS", `http://127.0.0.1:${port}/health`],
     readySeconds: READY_SECONDS,
   });
@@ -106,7 +107,7 @@ function planServer(
           ...server.mounts,
         ],
         gpu,
-        devices,
+        ...wantedOf(engines),
         groupAdd,
         memoryMiB: Math.max(...engines.map(({ memoryMiB }) => memoryMiB)) + LLAMA_SWAP_MIB,
         pidsLimit: Math.max(...members.map(({ pidsLimit = SERVER_PROCESSES }) => pidsLimit)),
@@ -155,6 +156,22 @@ function inCommon(all: Record<string, string>[]): Record<string, string> {
   );
 }
 
-function distinct<Mount extends { target: string }>(mounts: Mount[]): Mount[] {
-  return mounts.filter(({ target }, index) => mounts.findIndex((other) => other.target === target) === index);
+/** What its models want of their container beside their devices: each gets the most that one of them wants. */
+function wantedOf(engines: EngineContainer[]): Pick<EngineContainer, "devices" | "ulimits" | "shmMiB"> {
+  const devices = engines.flatMap(({ devices = [] }) => devices);
+  const ulimits = engines.flatMap(({ ulimits = [] }) => ulimits);
+  const shared = engines.flatMap(({ shmMiB = [] }) => shmMiB);
+  const most = (a: number, b: number) => (a < 0 || b < 0 ? -1 : Math.max(a, b));
+  const names = [...new Set(ulimits.map(({ name }) => name))];
+  return {
+    ...(devices.length > 0 && { devices: [...new Set(devices)] }),
+    ...(names.length > 0 && {
+      ulimits: names.map((name) =>
+        ulimits
+          .filter((one) => one.name === name)
+          .reduce((a, b) => ({ name, soft: most(a.soft, b.soft), hard: most(a.hard, b.hard) })),
+      ),
+    }),
+    ...(shared.length > 0 && { shmMiB: Math.max(...shared) }),
+  };
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { budget } from "./limits";
+import { ownContainer } from "./ownContainer";
 import { deviceId, keyRef, memoryMiB, modelName, pidsLimit, port, secretRef } from "./shared";
 
 /** What one server of a model may be asked, each with its own count. */
@@ -196,6 +197,7 @@ export function backendBase(memoryDefault: number) {
       ),
     extraArgs: z.array(z.string()).default([]).describe("More flags of the engine, one word each."),
     env: z.record(z.string(), z.string()).default({}).describe("Environment of the container. No secrets."),
+    ...ownContainer,
     gpu,
     expose: exposed,
     instances: instancesOption({ gpu, expose: exposed }),

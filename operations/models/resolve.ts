@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { parseSource, SOURCE, type Source } from "../../configs/engines/source";
 import type { Locked, LockedFile, LockedModel, LockedPart } from "../../configs/models/facts";
-import { ADAPTER, isPartOf, type RepositoryFiles, SPEECH } from "../../configs/models/repository";
+import { ADAPTER, isPartOf, type RepositoryFiles, SPEECH, TOKENIZER } from "../../configs/models/repository";
 import { UserError } from "../../platform/process";
 import { readGguf } from "./gguf";
 import { filesBelow, hubOf } from "./hostDirectory";
@@ -40,7 +40,7 @@ export async function resolveSource(text: string, access: HubAccess): Promise<Lo
   if (source.from === "host") return { ...(await onThisMachine(source.path)), revision, resolvedAt };
   const all = await filesAt(source.repo, revision, access);
   const found = source.file
-    ? await hubGguf(source.repo, revision, source.file, all, access)
+    ? await hubFile(source.repo, revision, source.file, all, access)
     : await repository(source.repo, revision, all, access);
   return { ...found, revision, resolvedAt };
 }
@@ -60,6 +60,12 @@ async function repository(
     return part("adapter", ADAPTER, all);
   const noSafetensors = !has(/\.safetensors$/);
   if (noSafetensors && ggufs.length === 0 && has(/(^model\.bin|\.onnx)$/)) return part("speech", SPEECH, all);
+  if (
+    noSafetensors &&
+    ggufs.length === 0 &&
+    has(/^(tokenizer(_config)?\.json|tokenizer\.model|tekken\.json)$/)
+  )
+    return part("tokenizer", TOKENIZER, all);
   if (noSafetensors)
     throw new UserError(
       `${repo} has no safetensors files.`,
@@ -77,22 +83,23 @@ function part(holds: LockedPart["holds"], kind: RepositoryFiles, all: LockedFile
   return { holds, files, weightBytes: weights.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-async function hubGguf(
+async function hubFile(
   repo: string,
   revision: string,
   file: string,
   all: LockedFile[],
   access: HubAccess,
 ): Promise<Found> {
-  if (!file.endsWith(".gguf"))
-    throw new UserError(`${file} of ${repo} is not a GGUF.`, "Name a .gguf file, or the repository alone.");
-  if (!all.some(({ path }) => path === file)) {
-    const others = all.map(({ path }) => path).filter((path) => path.endsWith(".gguf"));
+  const named = all.filter(({ path }) => path === file);
+  if (named.length === 0) {
+    const ending = file.slice(file.lastIndexOf("."));
+    const others = all.map(({ path }) => path).filter((path) => path.endsWith(ending));
     throw new UserError(
       `${repo} has no file ${file}.`,
-      `It has ${others.slice(0, 8).join(", ") || "no GGUF"}.`,
+      `It has ${others.slice(0, 8).join(", ") || `no ${ending === ".gguf" ? "GGUF" : `file *${ending}`}`}.`,
     );
   }
+  if (!file.endsWith(".gguf")) return plainFile(named);
   const base = `${hubUrl(access)}/${repo}/resolve/${revision}/`;
   const gguf = await asked(repo, access, () =>
     readGguf({ at: base + file, local: false, fetch: hubFetch(access) }),
@@ -100,6 +107,11 @@ async function hubGguf(
   const paths = gguf.shards.map((url) => url.slice(base.length));
   const files = all.filter(({ path }) => paths.includes(path));
   return foundGguf(gguf, files);
+}
+
+/** A template or a grammar takes no memory to speak of. */
+function plainFile(files: LockedFile[]): Found {
+  return { holds: "file", files, weightBytes: 0 };
 }
 
 function foundGguf({ part, model }: Awaited<ReturnType<typeof readGguf>>, files: LockedFile[]): Found {
@@ -114,12 +126,13 @@ async function onThisMachine(path: string): Promise<Found> {
       `${path} is not on this machine.`,
       "Lock it on its host: run `gpubox models lock` there, and commit models.lock.json.",
     );
-  if (!entry.isDirectory()) return hostGguf(path);
+  if (!entry.isDirectory()) return hostFile(path);
   const found = await repository(path, "main", filesBelow(path), hubOf(path));
   return { ...found, files: found.files.map((file) => ({ ...file, path: join(path, file.path) })) };
 }
 
-async function hostGguf(path: string): Promise<Found> {
+async function hostFile(path: string): Promise<Found> {
+  if (!path.endsWith(".gguf")) return plainFile([{ path, bytes: statSync(path).size }]);
   const gguf = await readGguf({ at: path, local: true }).catch((error: unknown) => {
     if (error instanceof UserError) throw error;
     const reason = error instanceof Error ? error.message : String(error);

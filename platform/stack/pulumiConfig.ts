@@ -6,6 +6,7 @@ import { sections } from "../../configs/stack/config";
 import { refuseNewerStack } from "../versions";
 import { readBoxFiles } from "./boxFiles";
 import { readHostFiles } from "./hostCertificates";
+import { readOwnFiles } from "./ownFiles";
 import { plaintextValues } from "./stackConfig";
 
 const PREFIX = "gpubox:";
@@ -42,6 +43,7 @@ export function readPulumiConfig(projectDir: string): StackInput {
       saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
       hostFiles: readHostFiles(values.gateway, values.host),
       boxFiles: readBoxFiles(projectDir, values),
+      ownFiles: readOwnFiles(projectDir, values.models),
     },
     secrets,
   };

@@ -10,6 +10,7 @@ import { readText, readYaml } from "../userFiles";
 import { packageVersion, refuseNewerStack } from "../versions";
 import { NAMESPACE, readBoxFiles, splitConfig } from "./boxFiles";
 import { readHostFiles } from "./hostCertificates";
+import { readOwnFiles } from "./ownFiles";
 
 /**
  * Reads `Pulumi.<stack>.yaml` without an engine.
@@ -32,6 +33,7 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
     saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
     hostFiles: readHostFiles(values.gateway, values.host),
     boxFiles: readBoxFiles(projectDir, values),
+    ownFiles: readOwnFiles(projectDir, values.models),
   };
 }
 
