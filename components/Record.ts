@@ -10,8 +10,8 @@ import type { BoxFiles } from "../configs/remotes/files";
 const KEPT = 10;
 
 /**
- * Copies a generation's inputs next to the project, including the locks of images and models and the files of other
- * boxes. Secrets in the configs stay encrypted. Standard input says what runs now, which the next preview compares
+ * Copies a generation's inputs next to the project, including the locks of images and models, the files that models
+ * name, and the files of other boxes. Secrets in the configs stay encrypted. Standard input says what runs now, which the next preview compares
  * with.
  */
 export const RECORD = `set -e
@@ -29,6 +29,11 @@ cp "Pulumi.$GPUBOX_STACK.yaml" "$dir/$GPUBOX_GENERATION/stack.yaml"
 rm -f "$dir/$GPUBOX_GENERATION/${MODEL_LOCK_FILE}"
 rm -f "$dir/$GPUBOX_GENERATION"/Pulumi.*.yaml
 for box in $GPUBOX_BOXES; do cp "Pulumi.$box.yaml" "$dir/$GPUBOX_GENERATION/"; done
+rm -rf "$dir/$GPUBOX_GENERATION/files"
+for file in $GPUBOX_FILES; do
+  mkdir -p "$dir/$GPUBOX_GENERATION/files/\${file%/*}"
+  cp "$file" "$dir/$GPUBOX_GENERATION/files/$file"
+done
 [ ! -f ${MODEL_LOCK_FILE} ] || cp ${MODEL_LOCK_FILE} "$dir/$GPUBOX_GENERATION/"
 touch "$dir/$GPUBOX_GENERATION"
 cd "$dir"
@@ -38,16 +43,21 @@ ls -t | tail -n +${KEPT + 1} | while read -r old; do rm -rf "./$old"; done`;
  * Records the config of a generation once it serves.
  *
  * @param box what has to be done before
- * @param made the config and those of other boxes, as in their files: a change is recorded even when no container
- * notices it
+ * @param made the config, the files beside it that models name, and the configs of other boxes, as in their files: a change
+ * is recorded even when no container notices it
  */
 export function recordGeneration(
   plan: BoxPlan,
   box: pulumi.Resource,
-  { values, boxes = {} }: { values: Record<string, unknown>; boxes?: BoxFiles },
+  {
+    values,
+    boxes = {},
+    ownFiles = {},
+  }: { values: Record<string, unknown>; boxes?: BoxFiles; ownFiles?: Record<string, string> },
 ): local.Command {
   const { stack, gateway } = plan;
   const others = Object.keys(boxes).sort();
+  const files = Object.keys(ownFiles).sort();
   const deployed = JSON.stringify(deployedBox(plan));
   return new local.Command(
     "record",
@@ -58,8 +68,14 @@ export function recordGeneration(
         GPUBOX_STACK: stack,
         GPUBOX_GENERATION: gateway.generation,
         ...(others.length > 0 ? { GPUBOX_BOXES: others.join(" ") } : {}),
+        ...(files.length > 0 ? { GPUBOX_FILES: files.join(" ") } : {}),
       },
-      triggers: [gateway.generation, deployed, hashOf(others.length > 0 ? { values, boxes } : values)],
+      triggers: [
+        gateway.generation,
+        deployed,
+        hashOf(others.length > 0 ? { values, boxes } : values),
+        ...(files.length > 0 ? [hashOf(ownFiles)] : []),
+      ],
       logging: local.Logging.None,
       addPreviousOutputInEnv: false,
     },

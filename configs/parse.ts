@@ -24,7 +24,7 @@ import type { SecretFacts } from "./secrets/facts";
 import type { CertificateFiles } from "./secrets/pem";
 import { type SectionName, type StackConfig, sections } from "./stack/config";
 import { instancesOf } from "./stack/instances";
-import { type OwnFiles, ownTexts } from "./stack/ownFiles";
+import { type OwnFiles, ownTexts, readTexts } from "./stack/ownFiles";
 import { modelsOfBox } from "./stack/profiles";
 
 /** A stack config as it stands in the file: keys of the `gpubox` namespace without prefix. */
@@ -81,7 +81,7 @@ export function parseStack(raw: RawStack): StackConfig {
     boxes: section("boxes"),
     models: parseModels(expanded.values.models, { host, lock: raw.lock, files, unread }, problems),
   };
-  config.ownFiles = ownTexts(config.models, files);
+  config.ownFiles = ownTexts(config.models, readTexts(files));
   const keys = checkTopKeys(raw.values, raw.secrets);
   unread.paths.push(...keys.unread);
   problems.push(...keys.problems, ...saltChanged(raw));

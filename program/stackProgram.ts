@@ -72,7 +72,11 @@ function run(projectDir: string): StackOutputs {
   const changes = !pulumi.runtime.isDryRun();
   if (changes) beginUp(projectDir, plan.stack);
   const box = new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
-  const record = recordGeneration(plan, box, { values: raw.values, boxes: raw.boxFiles });
+  const record = recordGeneration(plan, box, {
+    values: raw.values,
+    boxes: raw.boxFiles,
+    ownFiles: config.ownFiles,
+  });
   // Known when the record is written, after everything else.
   if (changes) record.id.apply(() => endUp(projectDir, plan.stack));
   return {

@@ -108,6 +108,14 @@ export function containerPathsOf(keys: FileKeys, model: object): { key: string; 
 /** Refuses a repository for a key that wants a file, and the other way round. `path` is the entry's. */
 export function checkFiles(keys: FileKeys, model: object, path: string): Problem[] {
   return namedIn(keys, model).flatMap(({ key, kind, text }) => {
+    if (kind === "settings" && /model$/.test(key) && /^[\w.-]+\/[\w.-]+$/.test(text))
+      return [
+        {
+          path: `${path}.${key}`,
+          what: `The engine has no way to a hub, where "${text}" would be.`,
+          fix: `Write hf://${text}.`,
+        },
+      ];
     const what = SOURCE.test(text) ? flawOf(kind, text) : undefined;
     return what && kind !== "settings" ? [{ path: `${path}.${key}`, what, fix: `Write ${WAYS[kind]}.` }] : [];
   });

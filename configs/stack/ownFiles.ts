@@ -13,15 +13,20 @@ export function checkOwnFiles(model: ModelConfig, path: string, files: OwnFiles)
   });
 }
 
-/** The texts of those that entries name; undefined where none does. */
+/** The texts that were found. */
+export function readTexts(files: OwnFiles): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(files).flatMap(([path, file]) => ("text" in file ? [[path, file.text]] : [])),
+  );
+}
+
+/** Of these texts those that the entries name. */
 export function ownTexts(
   models: Record<string, ModelConfig>,
-  files: OwnFiles,
-): Record<string, string> | undefined {
+  texts: Record<string, string> = {},
+): Record<string, string> {
   const named = Object.values(models).flatMap((model) => ownFilesOf(engineOf(model).files ?? {}, model));
-  const found = named.flatMap(({ path }) => {
-    const file = files[path];
-    return file && "text" in file ? [[path, file.text] as const] : [];
-  });
-  return found.length > 0 ? Object.fromEntries(found) : undefined;
+  return Object.fromEntries(
+    named.flatMap(({ path }) => (texts[path] === undefined ? [] : [[path, texts[path]]])),
+  );
 }

@@ -19,6 +19,7 @@ import { recordedGenerations, recordedModelLock, recordOf } from "../../platform
 import { connectStack } from "../../platform/stack/host";
 import { readLock } from "../../platform/stack/imageLock";
 import { readModelLock } from "../../platform/stack/modelLock";
+import { copyRecordedFiles } from "../../platform/stack/ownFiles";
 import { recipeReference, recipeRoles } from "../../platform/stack/recipes";
 import { readResolved, resolvedPath, resolvedSchema } from "../../platform/stack/resolved";
 import { encryptedNames } from "../../platform/stack/secrets";
@@ -105,6 +106,7 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
   try {
     copyFileSync(join(folder, "stack.yaml"), join(workdir, `Pulumi.${stack}.yaml`));
     for (const box of stackFilesIn(folder)) copyFileSync(join(folder, box), join(workdir, box));
+    copyRecordedFiles(folder, workdir);
     const present = readResolved(projectDir, stack);
     const path = join(folder, "resolved.json");
     const recorded = existsSync(path)

@@ -1,9 +1,11 @@
 import { gpuTenants, overlapShortages } from "../../configs/capacity/shortage";
 import { wantedSources } from "../../configs/engines";
+import { hashOf } from "../../configs/kit/text";
 import { lockedSource } from "../../configs/models/lock";
 import { deployedBox, lastingSteps, replacedBetween } from "../../configs/plan/changeNotices";
 import { interruptionsOf } from "../../configs/plan/interruptions";
 import { textWithoutSecrets } from "../../configs/policy/plaintext";
+import { ownTexts } from "../../configs/stack/ownFiles";
 import { diffSettings, diffValues } from "./configDiff";
 import { containerChanges, type Identity } from "./containers";
 import { destinationChanges } from "./destinations";
@@ -59,6 +61,7 @@ function modelChanges(before: Side | undefined, after: Side): ModelChange[] {
     const fields = [
       ...diffValues(entryOf(before, model), entryOf(after, model), path),
       ...revisionFields(before!, after, model),
+      ...ownFileFields(before!, after, model),
     ];
     return fields.length > 0 ? [{ model, change: "changed", what, fields }] : [];
   });
@@ -73,6 +76,17 @@ function revisionFields(before: Side, after: Side, model: string) {
     if (!had.has(source) || then === now) return [];
     return [{ path: `models.lock.json ${source}`, before: short(then), after: short(now) }];
   });
+}
+
+/** The files beside the stack file that the model has before and after, by a hash of their texts. */
+function ownFileFields(before: Side, after: Side, model: string) {
+  const named = (side: Side) => ownTexts({ [model]: side.config.models[model]! }, side.config.ownFiles);
+  const had = named(before);
+  return Object.entries(named(after)).flatMap(([path, text]) =>
+    had[path] === undefined || had[path] === text
+      ? []
+      : [{ path, before: hashOf(had[path]), after: hashOf(text) }],
+  );
 }
 
 function entryOf(side: Side | undefined, model: string): unknown {

@@ -6,6 +6,7 @@ import { type DeployedBox, deployedBox } from "../../configs/plan/changeNotices"
 import { UserError } from "../../platform/process";
 import { stackFilesIn } from "../../platform/stack/boxFiles";
 import { readDeployed, recordedGenerations, recordOf } from "../../platform/stack/history";
+import { copyRecordedFiles } from "../../platform/stack/ownFiles";
 import { planStack } from "../../platform/stack/planStack";
 import { findSecretStore, readSecrets } from "../../platform/stack/secrets";
 import type { Identity } from "./containers";
@@ -29,6 +30,7 @@ export function openRecord(projectDir: string, stack: string): RecordFolder | un
   const folder = mkdtempSync(join(tmpdir(), "gpubox-record-"));
   copyFileSync(join(record, "stack.yaml"), join(folder, `Pulumi.${stack}.yaml`));
   for (const box of stackFilesIn(record)) copyFileSync(join(record, box), join(folder, box));
+  copyRecordedFiles(record, folder);
   const lock = join(record, MODEL_LOCK_FILE);
   if (existsSync(lock)) copyFileSync(lock, join(folder, MODEL_LOCK_FILE));
   return {

@@ -11,6 +11,7 @@ import { projectPaths } from "../project";
 import { readJsonFile } from "../userFiles";
 import { readModelLock, writeModelLock } from "./modelLock";
 import { sourcesOfStack } from "./modelSources";
+import { copyRecordedFiles } from "./ownFiles";
 import { resolvedPath } from "./resolved";
 
 /** What the last `up` from this folder deployed; undefined when there was none. */
@@ -64,6 +65,7 @@ export function restorePrevious(projectDir: string, stack: string, now: string):
     );
   const folder = recordOf(projectDir, stack, previous);
   copyFileSync(join(folder, "stack.yaml"), projectPaths(projectDir).stackConfig(stack));
+  copyRecordedFiles(folder, projectDir);
   const resolved = join(folder, "resolved.json");
   if (existsSync(resolved)) copyFileSync(resolved, resolvedPath(projectDir, stack));
   restoreModelLock(projectDir, stack, previous);

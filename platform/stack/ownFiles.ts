@@ -1,3 +1,4 @@
+import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { OWN } from "../../configs/engines/files";
 import type { OwnFiles } from "../../configs/stack/ownFiles";
@@ -16,6 +17,12 @@ const LONGEST = 1024 * 1024;
 export function readOwnFiles(projectDir: string, models: unknown): OwnFiles {
   const named = new Set(texts(models).filter((text) => OWN.test(text)));
   return Object.fromEntries([...named].map((path) => [path, read(projectDir, path)]));
+}
+
+/** Brings the files of a recorded generation beside the stack file in a folder. */
+export function copyRecordedFiles(record: string, folder: string): void {
+  const files = join(record, "files");
+  if (existsSync(files)) cpSync(files, folder, { recursive: true });
 }
 
 function read(projectDir: string, path: string): OwnFiles[string] {

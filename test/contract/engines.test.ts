@@ -21,7 +21,15 @@ const NOT_THE_ENGINES = new Set([
     "holdSeconds",
     "stopGraceSeconds",
   ],
-  ...["mounts", "ulimits", "devices", "expose", "instances", ...Object.keys(modelBase), ...Object.keys(onDemand)],
+  ...[
+    "mounts",
+    "ulimits",
+    "devices",
+    "expose",
+    "instances",
+    ...Object.keys(modelBase),
+    ...Object.keys(onDemand),
+  ],
 ]);
 
 /** Keys that gpubox refuses for an engine, though its schema has them. */

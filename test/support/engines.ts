@@ -7,6 +7,7 @@ import type { BackendPlan, ContainerPlan } from "../../configs/kit/types";
 import type { LockedModel, ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
 import { LOCK_COMMAND } from "../../configs/plan/deviceLock";
+import type { OwnFiles } from "../../configs/stack/ownFiles";
 import { rawStack, testPlan, testSecrets } from "./stacks";
 
 /** Four NVIDIA devices of two sizes. */
@@ -73,6 +74,8 @@ interface Surroundings {
   lock?: LockedModel;
   /** And of other sources. */
   locks?: ModelLock;
+  /** The files beside the stack file. */
+  ownFiles?: OwnFiles;
 }
 
 /** Undefined where nothing is said of any source: a check without a lock file. */
@@ -83,10 +86,11 @@ function lockOf(entry: Record<string, unknown>, { lock, locks }: Surroundings): 
 /** The box that serves one entry under the name `m`. */
 export function boxOf(
   entry: Record<string, unknown>,
-  { host = gpuHost, secrets = {}, ...known }: Surroundings = {},
+  { host = gpuHost, secrets = {}, ownFiles, ...known }: Surroundings = {},
 ) {
   const all = { ...testSecrets, ...secrets };
-  const plan = testPlan({ host, models: { m: entry } }, all, everyImage, lockOf(entry, known));
+  const lock = lockOf(entry, known);
+  const plan = testPlan({ host, models: { m: entry } }, all, everyImage, lock, "test", ownFiles);
   const text = renderText(plan.gateway.directory.files["config.yaml"]!.text, all);
   return { plan, deployments: parse(text).model_list as Deployment[] };
 }
@@ -123,11 +127,11 @@ function withoutLock(container: ContainerPlan): ContainerPlan {
 /** `path: what fix` of every mistake that is found in an entry, without the start that all have in common. */
 export function refusals(
   entry: Record<string, unknown>,
-  { host = gpuHost, secrets = {}, ...known }: Surroundings = {},
+  { host = gpuHost, secrets = {}, ownFiles, ...known }: Surroundings = {},
 ) {
   const raw = rawStack({ host, models: { m: entry } }, { ...testSecrets, ...secrets });
   try {
-    parseStack({ ...raw, lock: lockOf(entry, known) });
+    parseStack({ ...raw, ownFiles, lock: lockOf(entry, known) });
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

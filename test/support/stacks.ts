@@ -5,6 +5,7 @@ import { parseStack, type RawStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
 import { saltFingerprint, secretFacts } from "../../configs/secrets/facts";
 import { withoutLeftOut } from "../../configs/stack/optionalModels";
+import type { OwnFiles } from "../../configs/stack/ownFiles";
 import type { Side } from "../../operations/preview/types";
 import { packageDir } from "../../platform/project";
 import { loadAssets } from "../../platform/stack/assets";
@@ -47,8 +48,9 @@ export function testPlan(
   resolved = recipes,
   lock?: ModelLock,
   stack = "test",
+  ownFiles?: OwnFiles,
 ): BoxPlan {
-  const raw = { ...rawStack(values, secrets), lock, stack };
+  const raw = { ...rawStack(values, secrets), lock, stack, ownFiles };
   return planBox({
     config: parseStack(raw),
     lock,

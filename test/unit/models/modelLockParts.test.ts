@@ -56,6 +56,15 @@ beforeEach(async () => {
     },
     "acme/peft": { commit: COMMIT, files: peft },
     "acme/whisper": { commit: COMMIT, files: whisper },
+    "acme/words": {
+      commit: COMMIT,
+      files: {
+        "tokenizer.json": text({}),
+        "tokenizer_config.json": text({}),
+        "README.md": text({}),
+        "x/t.json": text({}),
+      },
+    },
     "acme/empty": {
       commit: COMMIT,
       files: { "adapter_config.json": text({}), "adapter_model.bin": weights },
@@ -69,6 +78,8 @@ test.each([
   ["hf://acme/files/old.gguf", "projector", ["old.gguf"], 256],
   ["hf://acme/files/lora.gguf", "adapter", ["lora.gguf"], 256],
   ["hf://acme/peft", "adapter", ["adapter_config.json", "adapter_model.safetensors"], weights.length],
+  ["hf://acme/words", "tokenizer", ["tokenizer.json", "tokenizer_config.json"], 0],
+  ["hf://acme/words/x/t.json", "file", ["x/t.json"], 0],
   ["hf://acme/whisper", "speech", ["README.md", "config.json", "model.bin", "vocabulary.txt"], 5000],
 ])(
   "%s is locked as a %s, with its files and the bytes of its weights",
@@ -87,6 +98,20 @@ test.each([
 test("a projector is locked by its hash, as every file of a hub", async () => {
   const { files } = await resolveSource("hf://acme/files/eyes.gguf", { endpoint: hub.url });
   expect(files).toEqual([{ path: "eyes.gguf", bytes: projector.length, sha256: sha256(projector) }]);
+});
+
+test("a file of the host that is no GGUF is locked by its size, and one of a hub that it lacks is refused", async () => {
+  const dir = project();
+  const path = join(dir, "chat.jinja");
+  writeFileSync(path, "{{ messages }}");
+  const access = { endpoint: hub.url };
+  expect(await resolveSource(`file://${path}`, access)).toMatchObject({
+    ...{ holds: "file", revision: "", weightBytes: 0, files: [{ path, bytes: 14 }] },
+  });
+  await expect(resolveSource("hf://acme/words/y.json", access)).rejects.toThrow(
+    "acme/words has no file y.json. It has tokenizer.json, tokenizer_config.json, x/t.json.",
+  );
+  rmSync(dir, { recursive: true });
 });
 
 test("an adapter without safetensors is refused", async () => {

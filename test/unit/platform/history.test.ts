@@ -35,7 +35,13 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true }));
 
 /** What `pulumi up` does once a generation serves. */
-function serve(generation: string, minute: number, lock?: ModelLock, boxes?: Record<string, unknown>) {
+function serve(
+  generation: string,
+  minute: number,
+  lock?: ModelLock,
+  boxes?: Record<string, unknown>,
+  files = "",
+) {
   writeFileSync(
     join(dir, "Pulumi.box.yaml"),
     stringify({
@@ -49,7 +55,12 @@ function serve(generation: string, minute: number, lock?: ModelLock, boxes?: Rec
   if (lock) writeModelLock(dir, lock);
   else rmSync(join(dir, "models.lock.json"), { force: true });
   const names = { GPUBOX_STACK: "box", GPUBOX_GENERATION: generation };
-  const env = { ...process.env, ...names, GPUBOX_BOXES: Object.keys(boxes ?? {}).join(" ") };
+  const env = {
+    ...process.env,
+    ...names,
+    GPUBOX_FILES: files,
+    GPUBOX_BOXES: Object.keys(boxes ?? {}).join(" "),
+  };
   const { status, stderr } = spawnSync("sh", ["-c", RECORD], {
     cwd: dir,
     env,
@@ -85,6 +96,20 @@ test("a generation that serves again without a lock is recorded without one", ()
   expect(existsSync(recorded)).toBe(true);
   serve("first", 2);
   expect(existsSync(recorded)).toBe(false);
+});
+
+test("a rollback brings back the files beside the stack file that models named then", () => {
+  mkdirSync(join(dir, "prompts"));
+  const write = (text: string) => {
+    for (const path of ["chat.jinja", "prompts/chat.jinja"]) writeFileSync(join(dir, path), text);
+  };
+  write("then");
+  serve("first", 1, undefined, undefined, "./chat.jinja ./prompts/chat.jinja");
+  write("now");
+  serve("second", 2, undefined, undefined, "./chat.jinja");
+  restorePrevious(dir, "box", "second");
+  for (const path of ["chat.jinja", "prompts/chat.jinja"])
+    expect(readFileSync(join(dir, path), "utf8")).toBe("then");
 });
 
 test("the files of other boxes are recorded unchanged, and a rollback leaves the present ones", () => {
