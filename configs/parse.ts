@@ -1,10 +1,10 @@
 import type { z } from "zod";
 import { planStackGpus } from "./capacity/stack";
 import { checkStack } from "./checks/all";
+import { checkEntry } from "./checks/entry";
 import { addUnreadModel, type Unread, withoutFollowUps } from "./checks/followUps";
 import { readable } from "./checks/readable";
 import { keysOf } from "./checks/schemaKeys";
-import { checkEntry } from "./checks/entry";
 import { checkAdmin, checkTls } from "./checks/tls";
 import { checkTopKeys } from "./checks/topKeys";
 import { zodProblems } from "./checks/zodProblems";

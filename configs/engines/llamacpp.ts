@@ -25,8 +25,8 @@ import {
   type NamedSource,
   nativeEndpoints,
 } from "./engine";
-import known from "./flags/llamacpp.json";
 import { fileKeysOf, fileOption, placeFiles, withFiles } from "./files";
+import known from "./flags/llamacpp.json";
 import { modelInfo } from "./info";
 import { features, llamacppProtocols } from "./llamacppFeatures";
 import { checkContext } from "./shape";

@@ -27,8 +27,8 @@ import {
 } from "./engine";
 import { checkParsers, parserOptions, parsersOf } from "./families";
 import type { EngineFeatures } from "./features";
-import known from "./flags/sglang.json";
 import { fileKeysOf, fileOption, fileOrWordOption, placeFiles, withFiles } from "./files";
+import known from "./flags/sglang.json";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraOption, loraSources } from "./lora";
 import { sglangParsers } from "./parsers/sglang";
