@@ -16,6 +16,11 @@ export const OWN = /^\.\/(?!\.)[\w.-]+(\/(?!\.)[\w.-]+)*$/;
 
 const ABSOLUTE = /^\/[\w./-]*[\w.-]$/;
 
+/** A key of an engine's settings that names a model. */
+const MODEL_KEY = /model$/;
+
+const HUB_NAME = /^[\w.-]+\/[\w.-]+$/;
+
 const WAYS: Record<Exclude<FileKind, "settings">, string> = {
   text: "hf://owner/repo[@revision]/file, file:///path/on/the/host, ./file beside the stack file, or the absolute path of a file in the container",
   gguf: "hf://owner/repo[@revision]/file.gguf, or file:///path/on/the/host.gguf",
@@ -105,10 +110,20 @@ export function containerPathsOf(keys: FileKeys, model: object): { key: string; 
     .map(({ key, text }) => ({ key, path: text }));
 }
 
+/** A model's or a tokenizer's name on a hub as engines write it, `owner/name`, as a source. Anything else as it is. */
+export function asSource(kind: FileKind | undefined, value: unknown, key = ""): unknown {
+  if (typeof value === "string") {
+    const isName = kind === "weights" || kind === "tokenizer" || (kind === "settings" && MODEL_KEY.test(key));
+    return isName && HUB_NAME.test(value) ? `hf://${value}` : value;
+  }
+  if (kind !== "settings" || typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, asSource(kind, one, name)]));
+}
+
 /** Refuses a repository for a key that wants a file, and the other way round. `path` is the entry's. */
 export function checkFiles(keys: FileKeys, model: object, path: string): Problem[] {
   return namedIn(keys, model).flatMap(({ key, kind, text }) => {
-    if (kind === "settings" && /model$/.test(key) && /^[\w.-]+\/[\w.-]+$/.test(text))
+    if (kind === "settings" && MODEL_KEY.test(key) && HUB_NAME.test(text))
       return [
         {
           path: `${path}.${key}`,

@@ -1,4 +1,6 @@
 import type { Option } from "./container";
+import type { FileKind } from "./engine";
+import { asSource } from "./files";
 import { type GivenFlag, givenFlags, type Parser } from "./spelling";
 
 /** A command line as an entry says it. */
@@ -50,7 +52,12 @@ function take(entry: EntryFlags, words: string[], options: Record<string, Option
 }
 
 /** The first reading of the words that the key takes. */
-function readingOf(given: GivenFlag, words: string[], before: unknown, { type }: Option): unknown {
+function readingOf(
+  given: GivenFlag,
+  words: string[],
+  before: unknown,
+  { type, file }: Option & { file?: FileKind },
+): unknown {
   const { value, off, keys } = given;
   const readings =
     value === undefined
@@ -58,6 +65,7 @@ function readingOf(given: GivenFlag, words: string[], before: unknown, { type }:
       : [...(words.length > 1 ? [words] : []), ...jsonOf(value), value, [value]];
   return readings
     .map((reading) => (keys.length > 0 ? nested(before, keys, reading) : reading))
+    .map((reading) => asSource(file, reading))
     .find((reading) => type?.safeParse(reading).success);
 }
 

@@ -34,7 +34,8 @@ test("every checkpoint of every recipe becomes an entry that the checks accept, 
   );
   expect(entries.size).toBeGreaterThan(150);
   for (const { entry, fit } of entries.values()) {
-    const lock = { [`hf://${fit.variant.model}`]: { unresolved: "No hub answers." } };
+    const sources = JSON.stringify(entry).match(/hf:\/\/[^"]+/g) ?? [];
+    const lock = Object.fromEntries(sources.map((source) => [source, { unresolved: "No hub answers." }]));
     const gpu = { devices: fit.devices.map(({ id }) => id), memoryGiB: fit.devices[0]!.memoryGiB * 0.9 };
     const stack = {
       host: { gpus: fit.devices, gpuGroups },
