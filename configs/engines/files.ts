@@ -116,7 +116,8 @@ export function asSource(kind: FileKind | undefined, value: unknown, key = ""): 
     const isName = kind === "weights" || kind === "tokenizer" || (kind === "settings" && MODEL_KEY.test(key));
     return isName && HUB_NAME.test(value) ? `hf://${value}` : value;
   }
-  if (kind !== "settings" || typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  if (kind !== "settings" || typeof value !== "object" || value === null || Array.isArray(value))
+    return value;
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, asSource(kind, one, name)]));
 }
 

@@ -12,6 +12,7 @@ import { roomsOf } from "../../configs/recipes/rooms";
 import type { DeviceId } from "../../configs/schema/gpu";
 import { UserError } from "../../platform/process";
 import { readModelLock, writeModelLock } from "../../platform/stack/modelLock";
+import { sourcesIn } from "../../platform/stack/modelSources";
 import { checkStackFile, namedSecrets } from "../../platform/stack/planStack";
 import { readText } from "../../platform/userFiles";
 import type { HubAccess } from "./hub";
@@ -68,7 +69,8 @@ export async function addModel(
   const { entry, left } = recipeEntry(fit, options.draft ?? false);
   const source = `hf://${fit.variant.model}`;
   const locked = lock[source] ?? (await lockOf(source, access));
-  const known = { ...lock, [source]: locked };
+  const known: ModelLock = { ...lock, [source]: locked };
+  for (const one of sourcesIn(entry)) known[one] ??= await lockOf(one, access);
   const sized =
     "unresolved" in locked ? { ...entry, gpu: { devices: entryDevices(fit), memoryGiB: most(fit) } } : entry;
   const check = (candidate: Record<string, unknown>, given?: ModelLock) =>

@@ -9,8 +9,12 @@ import { readStackFile } from "./stackConfig";
  * because a stack that is not locked yet cannot be parsed completely.
  */
 export function sourcesOfStack(projectDir: string, stack: string): string[] {
-  const { models } = readStackFile(projectDir, stack, {}).values;
-  return [...new Set(texts(models).filter(isLockable))];
+  return sourcesIn(readStackFile(projectDir, stack, {}).values.models);
+}
+
+/** Every source in a part of a config, under any key. */
+export function sourcesIn(value: unknown): string[] {
+  return [...new Set(texts(value).filter(isLockable))];
 }
 
 const withHub = z.object({ host: z.object({ modelHub: z.string() }) });
