@@ -19,7 +19,7 @@ import { expandBoxes } from "./remotes/expand";
 import type { BoxFiles } from "./remotes/files";
 import { atItsBox } from "./remotes/paths";
 import type { HostConfig } from "./schema/host";
-import { modelName } from "./schema/shared";
+import { entryName } from "./schema/shared";
 import type { SecretFacts } from "./secrets/facts";
 import type { CertificateFiles } from "./secrets/pem";
 import { type SectionName, type StackConfig, sections } from "./stack/config";
@@ -143,7 +143,7 @@ function parseModel(
   problems: Problem[],
 ): ModelConfig | undefined {
   const path = `gpubox:models.${name}`;
-  const named = modelName.safeParse(name);
+  const named = entryName.safeParse(name);
   if (!named.success)
     problems.push({
       path,

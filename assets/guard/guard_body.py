@@ -6,6 +6,8 @@ import re
 _SWITCHES = frozenset(["use-cache", "no-cache", "no-store"])
 _TIMES = frozenset(["ttl", "s-maxage", "s-max-age"])
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# What a provider is asked for as it is: nothing that leads out of the path in which it may stand.
+_ONE_OF_MANY = re.compile(r"(?!.*(\.\.|//))[A-Za-z0-9][A-Za-z0-9._:/@+\[\]-]{0,255}")
 # A name in a message is the client's own text.
 _LONGEST_NAME = 64
 
@@ -38,6 +40,7 @@ class Rules:
             raise ValueError("guard.json: unknown is drop or refuse")
         self.drops = values["unknown"] == "drop"
         self.cache = values["cache"]
+        self.many = values.get("many", False)
 
     def steers(self, name):
         """Whether LiteLLM itself would obey a parameter."""
@@ -52,7 +55,7 @@ def look(body, route, rules):
     for name in strange:
         _refuse_strange(name, rules)
     kept = {name: value for name, value in body.items() if name in route.keep} if strange else body
-    _look_at_model(kept)
+    _look_at_model(kept, rules)
     if "metadata" in kept:
         kept = _with(kept, "metadata", _metadata(kept["metadata"], rules))
     if "cache" in kept:
@@ -100,7 +103,7 @@ def _with(body, name, value):
     return body if value is body[name] else {**body, name: value}
 
 
-def _look_at_model(body):
+def _look_at_model(body, rules):
     model = body.get("model")
     if model is None:
         return
@@ -109,6 +112,8 @@ def _look_at_model(body):
     # LiteLLM would ask all of them.
     if "," in model:
         raise Refused("model has to be the name of one model, and no name has a comma.", "model")
+    if rules.many and not _ONE_OF_MANY.fullmatch(model):
+        raise Refused("model holds what no name of a model has.", "model")
 
 
 def _metadata(metadata, rules):

@@ -4,6 +4,7 @@ import type { SecretFacts } from "../secrets/facts";
 import { generatedSecrets, type StackConfig } from "../stack/config";
 import { accessGroups, namesOf } from "../stack/instances";
 import { virtualKeys } from "../stack/requiredSecrets";
+import { isServed } from "../stack/wildcards";
 
 const ROOT = "gpubox:access";
 
@@ -66,7 +67,7 @@ function checkLimits(config: StackConfig, path: string, limited: TeamConfig | Ke
     ...accessGroups(model),
   ]);
   for (const [index, model] of (limited.models ?? []).entries())
-    if (!names.includes(model))
+    if (!isServed(model, names))
       problems.push({
         path: `${path}.models[${index}]`,
         what: `There is no model "${model}".`,

@@ -25,6 +25,7 @@ import { checkSecretPlaces } from "./secretPlaces";
 import { checkEnvironment, checkSettings } from "./settings";
 import { checkSlots } from "./slots";
 import { pemSecrets } from "./tls";
+import { checkWildcards } from "./wildcards";
 
 /** Mistakes that need the whole config to be found. */
 export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[] {
@@ -37,6 +38,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkRouting(config),
     ...checkLimits(config),
     ...checkModelMaps(config),
+    ...checkWildcards(config),
     ...checkProfiles(config),
     ...checkPool(config),
     ...checkForeignNetworks(config),

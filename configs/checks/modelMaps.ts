@@ -1,13 +1,16 @@
 import type { BodyRoute } from "../bodies/judged";
 import { keptIn } from "../bodies/kept";
+import type { ModelConfig } from "../engines";
 import { nearest, type Problem } from "../kit/problems";
 import known from "../litellm/keys.json";
 import { type ModelMap, OWNED_KEYS, REFUSED_KEYS } from "../litellm/modelKeys";
 import { flawOfValue } from "../litellm/modelValues";
+import { nestsExtraBody, onlyInChats } from "../litellm/presets";
 import { steering } from "../litellm/steering";
 import type { Mode } from "../schema/model";
 import { secretRef } from "../schema/shared";
 import type { StackConfig } from "../stack/config";
+import { instancesOf } from "../stack/instances";
 
 const READ: Record<ModelMap, string[]> = { params: known.litellm_params, info: known.model_info };
 
@@ -31,11 +34,36 @@ export function checkModelMaps({ models }: StackConfig): Problem[] {
         maps,
       })),
     ];
-    return places.flatMap(({ path, maps }) => [
-      ...checkMap("params", maps.params, entry.mode, `${path}.params`),
-      ...checkMap("info", maps.info, entry.mode, `${path}.info`),
-    ]);
+    return [
+      ...places.flatMap(({ path, maps }) => [
+        ...checkMap("params", maps.params, entry.mode, `${path}.params`),
+        ...checkMap("info", maps.info, entry.mode, `${path}.info`),
+      ]),
+      ...instancesOf(name, entry).flatMap(({ path, model }) => lost(model, `gpubox:models.${name}${path}`)),
+    ];
   });
+}
+
+/** Keys that would not reach the model's server. */
+function lost(model: ModelConfig, path: string): Problem[] {
+  const { params } = model;
+  if ("messages" in model && model.messages === "native" && onlyInChats(params).length > 0)
+    return [
+      {
+        path: `${path}.messages`,
+        what: `LiteLLM passes a request on to the server's own /v1/messages without ${onlyInChats(params).join(", ")} of params.`,
+        fix: "Write messages: translated, or take these keys out.",
+      },
+    ];
+  if (params?.extra_body === undefined || model.engine !== "cloud" || !nestsExtraBody(model.model ?? ""))
+    return [];
+  return [
+    {
+      path: `${path}.params.extra_body`,
+      what: "LiteLLM sends it to this provider as a key of that name, which the provider refuses.",
+      fix: "Write the keys that it holds under params themselves.",
+    },
+  ];
 }
 
 function checkMap(map: ModelMap, values: Record<string, unknown> = {}, mode: Mode, path: string): Problem[] {

@@ -5,6 +5,7 @@ import type { GatewayPlan } from "../kit/types";
 import type { GatewayConfig } from "../schema/gateway";
 import type { StackConfig } from "../stack/config";
 import { secretsOf } from "../stack/optionalModels";
+import { isForMany, openedIn } from "../stack/wildcards";
 import { planAccess } from "./access";
 import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
 import { gatewayForeignNetworks } from "./foreignNetworks";
@@ -103,7 +104,11 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     modelHashes,
     ...(Object.keys(joined).length > 0 ? { joined } : {}),
   });
-  const description = stableJson({ generation, database, models: listed(models, modelHashes) });
+  const opens = openedIn(config.models);
+  const description = stableJson({
+    ...{ generation, database, models: listed(models, modelHashes) },
+    ...(opens.length > 0 ? { opens } : {}),
+  });
   files["generation.json"] = configFile(description);
   const own = directory(`${context.dataDir}/gateway/${generation}`, NOBODY, files, context.secrets);
   const gateway = container(
@@ -171,9 +176,10 @@ function secretsOfRoute(route: Route): string[] {
   return secretsOf(route).map(({ name }) => name);
 }
 
-/** Every name that /v1/models must list. An alias is its model's route, so that one proof serves both. */
+/** Every name that /v1/models must list; in place of an entry that opens many, LiteLLM lists what it knows of its provider. An alias is its model's route, so that one proof serves both. */
 function listed(models: RoutedModel[], hashes: Record<string, string>) {
-  const entries = models.flatMap(({ name, model }) => [
+  const single = models.filter(({ name }) => !isForMany(name));
+  const entries = single.flatMap(({ name, model }) => [
     [name, { hash: hashes[name], mode: model.mode, prove: model.start !== "manual" }],
     ...model.aliases.map((alias) => [alias, { hash: hashes[name], mode: model.mode, prove: false }]),
   ]);

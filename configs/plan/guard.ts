@@ -11,6 +11,7 @@ import litellm from "../bodies/litellm.json";
 import type { FilePlan } from "../kit/text";
 import { configFile, stableJson } from "../kit/text";
 import type { StackConfig } from "../stack/config";
+import { openedIn } from "../stack/wildcards";
 import { assetFiles, type PlanContext } from "./context";
 
 /** The guard's files, side by side in the directory of LiteLLM's config, which is where LiteLLM looks for them. */
@@ -37,10 +38,16 @@ export interface GuardRules {
   unknown: "drop" | "refuse";
   /** Null: no answer is cached. */
   cache: { scope: string; ttlSeconds: number } | null;
+  /** True where clients name models that are not declared. Absent elsewhere. */
+  many?: true;
 }
 
 /** The rules of a stack's gateways. */
-export function guardRules({ gateway, cache }: Pick<StackConfig, "gateway" | "cache">): GuardRules {
+export function guardRules({
+  gateway,
+  cache,
+  models,
+}: Pick<StackConfig, "gateway" | "cache" | "models">): GuardRules {
   const routes = Object.fromEntries(
     (Object.keys(BODY_ROUTES) as BodyRoute[]).map((route) => [
       route,
@@ -58,6 +65,7 @@ export function guardRules({ gateway, cache }: Pick<StackConfig, "gateway" | "ca
     headers: KEPT_HEADERS,
     unknown: gateway.dropParams ? "drop" : "refuse",
     cache: cache.ttlSeconds ? { scope: cache.scope, ttlSeconds: cache.ttlSeconds } : null,
+    ...(openedIn(models).length > 0 ? { many: true } : {}),
   };
 }
 

@@ -3,6 +3,7 @@ import { engineOf, type ModelConfig } from "../engines";
 import type { EngineContext, Route } from "../engines/engine";
 import { directory } from "../kit/text";
 import type { BackendPlan, DeviceNeed, ServicePlan } from "../kit/types";
+import { onlyInChats } from "../litellm/presets";
 import { lockedModel } from "../models/lock";
 import { HUB_TOKEN } from "../models/weights";
 import { IDLE_SECONDS } from "../schema/model";
@@ -96,6 +97,7 @@ function routeTo(model: ModelConfig, about: EngineContext, upstream: string): Ro
   const route = engineOf(model).route(model, about, upstream);
   return {
     ...route,
+    ...(onlyInChats(model.params).length > 0 ? { supportedEndpoints: undefined } : {}),
     ...(model.params ? { preset: model.params } : {}),
     ...(model.info ? { info: { ...route.info, ...model.info } } : {}),
   };

@@ -1,7 +1,9 @@
-import { wantedSources } from "../engines";
+import { engineOf, type ModelConfig, wantedSources } from "../engines";
 import { whyUnresolved } from "../models/lock";
 import { recipeNotes } from "../recipes/notes";
+import { instancesOf } from "../stack/instances";
 import { imageRolesOf } from "../stack/neededImages";
+import { isForMany, openedBy } from "../stack/wildcards";
 import type { PlanContext } from "./context";
 import { isHad, nvidiaDevices } from "./observability/optional";
 
@@ -15,6 +17,8 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
     notes.push(
       `${name} is optional and left out: ${secrets.join(", ")} ${secrets.length > 1 ? "are" : "is"} not set.`,
     );
+  for (const [name, model] of Object.entries(config.models))
+    if (isForMany(name)) notes.push(openNote(name, model));
   for (const source of new Set(wantedSources(config.models).map(({ source }) => source))) {
     const reason = whyUnresolved(context.lock ?? {}, source);
     if (!reason) continue;
@@ -34,6 +38,15 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
       `No digest is locked yet for ${unlocked.join(", ")}: the plan names a tag. \`gpubox up\` locks it where the registry answers.`,
     );
   return notes;
+}
+
+/** What nobody sees in a list of models. */
+function openNote(name: string, model: ModelConfig): string {
+  const targets = instancesOf(name, model).map(
+    (instance) => engineOf(instance.model).route(instance.model, { name }, "").model,
+  );
+  const clients = openedBy(name) === "" ? "every name" : `every name that begins with ${openedBy(name)}`;
+  return `${name} opens ${clients} and is declared nowhere else: ${targets.join(" and ")} answers, with this entry's key.`;
 }
 
 /** What the observability section leaves out. */

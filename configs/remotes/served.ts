@@ -9,6 +9,7 @@ import type { SecretFacts } from "../secrets/facts";
 import { instancesOf } from "../stack/instances";
 import { leftOut } from "../stack/optionalModels";
 import { modelsOfBox } from "../stack/profiles";
+import { isForMany } from "../stack/wildcards";
 import type { BoxFile, Surroundings } from "./files";
 import type { BoxProblem } from "./reach";
 
@@ -131,7 +132,8 @@ function asServed(
   lock: ModelLock | undefined,
 ): ServedModel[] {
   // A provider's model has its price in LiteLLM's list, which knows nothing of another gateway's names.
-  const baseModel = model.baseModel ?? (model.engine === "cloud" ? model.model : undefined);
+  const named = model.engine === "cloud" && !isForMany(name) ? model.model : undefined;
+  const baseModel = model.baseModel ?? named;
   const contextLength = contextOf(name, model, lock);
   const served: ServedModel = {
     ...{ name, aliases: model.aliases, mode: model.mode },

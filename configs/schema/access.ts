@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { modelName, secretRef } from "./shared";
+import { entryName, secretRef } from "./shared";
 
 /** Name of a team or key: what reports and the UI show, so nothing that needs quoting. */
 const accessName = z
@@ -16,10 +16,10 @@ const period = z
 
 const limits = {
   models: z
-    .array(modelName)
+    .array(entryName)
     .min(1)
     .optional()
-    .describe("Public names or aliases that it may use. Default: all."),
+    .describe("Public names, aliases or access groups that it may use. Default: all."),
   budgetUsd: z
     .number()
     .positive()

@@ -56,6 +56,15 @@ export const modelName = z
     "A model's name is letters, digits and . _ : / - @ + [ ], at most 128 characters.",
   );
 
+/** Name of an entry that opens every model whose name begins like it. */
+const manyName = z.string().regex(/^([A-Za-z0-9][A-Za-z0-9._:/@+[\]-]{0,126})?\*$/);
+
+/** Name of an entry, or of what a key may use. */
+export const entryName = z.union([modelName, manyName], {
+  error:
+    "A model's name is letters, digits and . _ : / - @ + [ ], at most 128 characters; one * at its end opens every name that begins so.",
+});
+
 /** Name of a Docker network that containers know each other on. */
 export const networkName = z
   .string()

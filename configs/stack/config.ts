@@ -8,7 +8,7 @@ import { type HostConfig, hostSchema } from "../schema/host";
 import { type JobsConfig, jobsSchema } from "../schema/jobs";
 import { type ObservabilityConfig, observabilitySchema } from "../schema/observability";
 import { type PolicyConfig, policySchema } from "../schema/policy";
-import { modelName } from "../schema/shared";
+import { entryName } from "../schema/shared";
 import { type CacheConfig, cacheSchema, type DatabaseConfig, databaseSchema } from "../schema/stores";
 
 /** The sections of a stack config that are objects; every other key of the namespace is a secret. */
@@ -69,7 +69,7 @@ export function stackJsonSchema(): object {
   const models = {
     type: "object",
     description: "Public name to model. One entry makes the container, the route and the aliases.",
-    propertyNames: input(modelName),
+    propertyNames: input(entryName),
     additionalProperties: { anyOf: Object.values(engines).map((engine) => input(engine.schema)) },
   };
   const keys = Object.entries(sections).map(([name, schema]) => [`gpubox:${name}`, input(schema)]);

@@ -5,11 +5,12 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { bracketed, isWildcard } from "../../configs/network/addresses";
 import { gatewayYaml } from "../../configs/plan/gatewayYaml";
 import type { StackConfig } from "../../configs/stack/config";
+import { isForMany, isServed } from "../../configs/stack/wildcards";
 import type { Client } from "./clients";
 
 /** Chat models; those that start by themselves come first. */
 export function chatModels({ models }: StackConfig): string[] {
-  const chat = Object.entries(models).filter(([, { mode }]) => mode === "chat");
+  const chat = Object.entries(models).filter(([name, { mode }]) => mode === "chat" && !isForMany(name));
   const rank = ({ start }: ModelConfig) => (start === "auto" ? 0 : 1);
   return chat.sort(([, a], [, b]) => rank(a) - rank(b)).map(([name]) => name);
 }
@@ -58,7 +59,7 @@ export function chooseModel(config: StackConfig, client: Client, wanted?: string
   const names = Object.entries(config.models)
     .filter(([name]) => all.includes(name))
     .flatMap(([name, model]) => [name, ...model.aliases, ...(engineOf(model).adapters?.(model) ?? [])]);
-  if (!names.includes(wanted))
+  if (!isServed(wanted, [...names, ...Object.keys(config.models).filter(isForMany)]))
     return {
       what: `The stack ${config.stack} has no chat model "${wanted}".`,
       fix: suggestion(wanted, names),

@@ -4,6 +4,7 @@ import type { BoxPlan, ModelServerPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import { gatewayYaml } from "../../configs/plan/gatewayYaml";
 import { valveUrl } from "../../configs/plan/valve";
+import { isServed } from "../../configs/stack/wildcards";
 import { containerOf, problemOf } from "./containerHealth";
 import type { Answer, Facts, Reachability } from "./facts";
 import { type Finding, logsCommand, type Row, upCommand } from "./row";
@@ -172,7 +173,7 @@ export const routingRows: Row[] = [
       if (!unknownModels && clientModel === undefined) return undefined;
       const asked = [...(unknownModels ?? []), ...(clientModel === undefined ? [] : [clientModel])];
       return [...new Set(asked)]
-        .filter((name) => !box.models.includes(name))
+        .filter((name) => !isServed(name, box.models))
         .map((name) => {
           const near = nearest(name, box.models);
           return {

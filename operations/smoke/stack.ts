@@ -2,6 +2,7 @@ import { endpointOf } from "../../configs/network/endpoint";
 import type { Mode } from "../../configs/schema/model";
 import type { StackConfig } from "../../configs/stack/config";
 import { namesOf } from "../../configs/stack/instances";
+import { isForMany, openedIn } from "../../configs/stack/wildcards";
 import type { Log } from "../../platform/project";
 import { reachAdmin, reachBox, reachEndpoint } from "../../platform/ssh/reach";
 import type { Secrets } from "../../platform/stack/secrets";
@@ -24,7 +25,8 @@ const PROTOCOLS: Record<Mode, SmokeProtocol[]> = {
  * person starts only have to be listed.
  */
 export async function smokeChecks(config: StackConfig, secrets: Secrets, log: Log): Promise<SmokeCheck[]> {
-  const models = Object.entries(config.models).flatMap(([name, model]) =>
+  const single = Object.entries(config.models).filter(([name]) => !isForMany(name));
+  const models = single.flatMap(([name, model]) =>
     namesOf(name, model).map((listed) => ({
       name: listed,
       protocols: listed === name && model.start === "auto" ? PROTOCOLS[model.mode] : [],
@@ -37,7 +39,7 @@ export async function smokeChecks(config: StackConfig, secrets: Secrets, log: Lo
   // Where the edge adds the key, clients have none of their own.
   const keys =
     config.database.mode === "none" || !key ? undefined : { admin: await reachAdmin(config), masterKey: key };
-  return smoke({ endpoint, key, keys, models, tls, gate: true, log });
+  return smoke({ endpoint, key, keys, models, opens: openedIn(config.models), tls, gate: true, log });
 }
 
 /**

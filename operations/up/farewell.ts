@@ -1,6 +1,7 @@
 import type { BoxPlan } from "../../configs/kit/types";
 import { dockerHostName } from "../../configs/network/engine";
 import type { StackConfig } from "../../configs/stack/config";
+import { isForMany } from "../../configs/stack/wildcards";
 import { exportsFor, type PulumiEngine } from "../../platform/pulumi/engine";
 import { tunnel } from "../../platform/ssh/tunnel";
 import { portsOf } from "../preview/resources";
@@ -40,7 +41,7 @@ function ofFirstRequest(plan: BoxPlan, engine: PulumiEngine | undefined, config:
   const { stack, endpoint } = plan;
   const model = plan.models.find((name) => {
     const entry = config.models[name];
-    return entry?.mode === "chat" && entry.start !== "manual";
+    return entry?.mode === "chat" && entry.start !== "manual" && !isForMany(name);
   });
   if (!model) return [];
   const readKey = engine

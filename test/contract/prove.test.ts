@@ -27,6 +27,7 @@ const generation = (models: Record<string, Model>, database = false) => ({
   database,
   models,
 });
+const opening = (...opens: string[]) => ({ ...generation({ tiny: chat("a") }), opens });
 const listing = (...names: string[]): Reply[] => [{ body: { data: names.map((id) => ({ id })) } }];
 const said: Reply = { body: { choices: [{ message: { content: "pong" }, finish_reason: "stop" }] } };
 const ready: Reply = { body: { status: "healthy", db: "connected" } };
@@ -261,6 +262,11 @@ const FAILURES: [string, Case, string][] = [
     "The gateway's list of models lacks tiny and holds ghost, which the config does not declare.",
   ],
   [
+    "a list that holds another than an entry for many opens",
+    { declared: opening("groq/"), replies: { "/v1/models": listing("tiny", "groq/x", "grok/x") } },
+    "The gateway's list of models holds grok/x, which the config does not declare.",
+  ],
+  [
     "a list that is refused, without the key that the server echoes",
     { replies: { "/v1/models": [{ status: 401, body: { error: { message: `bad key ${KEY}` } } }] } },
     "The gateway did not list its models: status 401: bad key [key]",
@@ -303,6 +309,17 @@ const FAILURES: [string, Case, string][] = [
     "generation.json has another shape than this script reads: KeyError('database').",
   ],
 ];
+
+test("an entry for many is not asked, and what LiteLLM knows of its provider may be listed", async () => {
+  const listed = { "/v1/models": listing("groq/x", "tiny", "groq/y") };
+  const { code, lines, asked } = await prove({ declared: opening("groq/"), replies: listed });
+  expect(code).toBe(0);
+  expect(lines.slice(1, 3)).toEqual([
+    "proven: lists tiny",
+    "skipped: groq/* opens many models, and names none to call",
+  ]);
+  expect(asked.filter((one) => one.includes("groq"))).toEqual([]);
+});
 
 test.each(FAILURES)("%s fails with one sentence and exit code 1", async (_, given, sentence) => {
   const { code, stderr } = await prove(given);

@@ -101,6 +101,11 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
             { name: "small", baseUrl: stubUrl(STACK, "apart-2"), model: "small:4b", provider: "openai" },
           ],
         },
+        "lab/*": model("many", { model: "*" }),
+        "claude-*": model("any-claude", { model: "one-model" }),
+        "claude-x[1m]": model("variant", { aliases: ["m@q4", "a+b"] }),
+        "twin.a": model("twin-dot"),
+        "twin-a": model("twin-dash"),
         text: model("text", { mode: "completion" }),
         embed: model("embed", { mode: "embedding" }),
         ranks: model("ranks", { mode: "rerank" }),
@@ -289,6 +294,35 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
       expect(last).toMatchObject({ temperature: 0.25, top_k: 5, max_tokens: 77 });
       expect(last).not.toHaveProperty("user");
       expect(headers).toMatchObject({ "x-team": "red" });
+    });
+
+    test("a name for many sends what the client wrote, or one model, and never what leads elsewhere", async () => {
+      expect((await chat("lab/org/some.model:7b", fresh())).text).toContain("said by many");
+      const messages = [{ role: "user", content: fresh() }];
+      expect((await post("/v1/messages", { model: "lab/x", max_tokens: 9, messages })).text).toContain(
+        "said by many",
+      );
+      expect((await chat("claude-nobody-declared", fresh())).text).toContain("said by any-claude");
+      const seen = await stub.seen();
+      expect([seen.many!.models, seen["any-claude"]!.models]).toEqual([
+        ["org/some.model:7b", "x"],
+        ["one-model"],
+      ]);
+      for (const name of ["lab/../../x", "lab/https://evil.example", "lab/x?y", "other/x"])
+        expect([name, (await chat(name, fresh())).status]).toEqual([name, 400]);
+      expect((await stub.seen()).many!.requests).toBe(2);
+    });
+
+    test("a name with a variant's characters answers by each protocol, and so do its aliases; twins answer apart", async () => {
+      for (const name of ["claude-x[1m]", "m@q4", "a+b"]) {
+        expect((await chat(name, fresh())).text).toContain("said by variant");
+        const messages = [{ role: "user", content: fresh() }];
+        const answer = await post("/v1/messages", { model: name, max_tokens: 9, messages });
+        expect(answer.json).toMatchObject({ content: [{ text: "said by variant" }] });
+      }
+      expect((await stub.seen()).variant!.models).toEqual(Array(6).fill("claude-x[1m]"));
+      expect((await chat("twin.a", fresh())).text).toContain("said by twin-dot");
+      expect((await chat("twin-a", fresh())).text).toContain("said by twin-dash");
     });
 
     test("one name over two servers asks each by the name that it knows", async () => {

@@ -7,7 +7,7 @@ from support import App, Client, answer, stream
 KEEP = ["model", "messages", "temperature", "metadata", "cache", "stream", "litellm_session_id"]
 
 
-def rules(unknown="drop", cache={"scope": "key", "ttlSeconds": 60}):
+def rules(unknown="drop", cache={"scope": "key", "ttlSeconds": 60}, many=False):
     return Rules(
         {
             "routes": {
@@ -23,6 +23,7 @@ def rules(unknown="drop", cache={"scope": "key", "ttlSeconds": 60}):
             "headers": ["x-litellm-session-id"],
             "unknown": unknown,
             "cache": cache,
+            "many": many,
         }
     )
 

@@ -118,6 +118,21 @@ def test_a_form_holds_known_fields_only(fields):
     assert {name for name, _ in fields} <= {"model", "file", "language"}
 
 
+@pytest.mark.parametrize("name", ["a/../../b", "https://evil.example/v1", "a?b", "a#b", "a%2e", "a b", "a\\b", "../a", "", "a\n"])
+def test_of_many_models_none_has_a_name_that_leads_elsewhere(name):
+    many = rules(many=True)
+    with pytest.raises(Refused):
+        look({"model": name}, many.routes["chat/completions"], many)
+    assert look({"model": name}, CHAT, RULES) == {"model": name}
+
+
+@given(st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_:@+\[\]-]|[./](?![./])){0,60}", fullmatch=True))
+def test_of_many_models_each_plain_name_is_asked_for(name):
+    many = rules(many=True)
+    body = {"model": name}
+    assert look(body, many.routes["chat/completions"], many) is body
+
+
 @given(good)
 def test_the_refusal_of_a_long_name_is_short(body):
     with pytest.raises(Refused) as refused:

@@ -31,6 +31,17 @@ test("params and info arrive under LiteLLM's names, for a server, a provider and
   }
 });
 
+test("a server's own /v1/messages is asked only where all of params would arrive with it", () => {
+  const endpoints = (params: Record<string, unknown>) => {
+    const entry = { engine: "vllm", model: "hf://acme/m", gpu: { devices: [0] }, params };
+    return boxOf(entry).deployments[0]!.model_info.supported_endpoints;
+  };
+  const native = ["/v1/chat/completions", "/v1/messages"];
+  expect(endpoints({ temperature: 0, top_k: 5, extra_headers: { "x-a": "b" } })).toEqual(native);
+  expect(endpoints({ extra_body: { chat_template_kwargs: {} } })).toBeUndefined();
+  expect(endpoints({ min_p: 0.1 })).toBeUndefined();
+});
+
 test("a secret is named by a variable, and its value stands in the env file alone", () => {
   const entry = {
     ...far,
@@ -166,6 +177,17 @@ test.each([
 ])("%j is refused", (more, ...problems) => {
   expect(refusals({ ...far, ...more })).toEqual(problems);
 });
+
+test.each([
+  [
+    { ...far, messages: "native", params: { extra_body: {}, min_p: 0.1, temperature: 0 } },
+    "messages: LiteLLM passes a request on to the server's own /v1/messages without extra_body, min_p of params. Write messages: translated, or take these keys out.",
+  ],
+  [
+    { engine: "cloud", model: "anthropic/claude-x", apiKey: "none", params: { extra_body: { a: 1 } } },
+    "params.extra_body: LiteLLM sends it to this provider as a key of that name, which the provider refuses. Write the keys that it holds under params themselves.",
+  ],
+])("what would not arrive is refused: %j", (entry, problem) => expect(refusals(entry)).toEqual([problem]));
 
 test("a mistake of an instance has the instance's path, and one of the entry is told once", () => {
   const two = [

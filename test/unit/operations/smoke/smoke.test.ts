@@ -79,6 +79,14 @@ test("missing and undeclared models are named", async () => {
   );
 });
 
+test("what an entry for many opens may be listed, and nothing else that is not declared", async () => {
+  const models = [{ name: "tiny", protocols: [] }];
+  const listed = (id: string) => ({ "/v1/models": answer(200, { data: [{ id: "tiny" }, { id }] }) });
+  const opens = ["groq/"];
+  expect((await smokeStub(listed("groq/x"), { models, opens })).failure).toBe(undefined);
+  expect((await smokeStub(listed("grok/x"), { models, opens })).failure).toContain("not declared: grok/x");
+});
+
 const CHAT = "/v1/chat/completions";
 const FAULTS: [string, string, Behaviour, string][] = [
   ["a gateway that is not ready", "/health/readiness", answer(503, ""), "status 503: no message"],
