@@ -3,6 +3,7 @@ import type { Problem } from "../kit/problems";
 import { pointers } from "../litellm/pointers";
 import { POOLED_CONNECTIONS } from "../litellm/pool";
 import { isLoopback, isWildcard } from "../network/addresses";
+import { urlProblems } from "../network/url";
 import { checkRecipes } from "../recipes/notes";
 import { sshAddress } from "../schema/address";
 import type { SecretFacts } from "../secrets/facts";
@@ -62,7 +63,8 @@ function checkPointers({ stack: _, ...sections }: StackConfig): Problem[] {
 }
 
 function checkHost({ host }: StackConfig): Problem[] {
-  const problems: Problem[] = [];
+  const login = "Leave it out: `gpubox models lock` and the downloads take a token, never a login.";
+  const problems = urlProblems(host.modelHub, "gpubox:host.modelHub", { kind: "root", login });
   for (const key of ["identityFile", "knownHosts", "jump"] as const)
     if (host[key] !== undefined && !sshAddress(host.docker))
       problems.push({

@@ -1,12 +1,13 @@
 import type { Problem } from "../kit/problems";
 import { isSecretVariable } from "../litellm/callbacks";
 import { pointers } from "../litellm/pointers";
+import { KEY_BELONGS, type UrlUse, urlProblems } from "../network/url";
 import { dummyKey, type JobConfig } from "../schema/jobs";
 import type { StackConfig } from "../stack/config";
 import { boxModel, publicName } from "../stack/jobUpstream";
 import { publishedPorts } from "../stack/ports";
 import { portClash } from "./ports";
-import { steeringVariable } from "./settings";
+import { addressProblems, steeringVariable } from "./settings";
 
 /** Variables that a job sets itself, each with the key that it is made from. */
 export const JOB_VARIABLES: Record<string, string> = {
@@ -25,7 +26,7 @@ export const JOB_VARIABLES: Record<string, string> = {
   PATH: "nothing: it is the image's",
 };
 
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|0\.0\.0\.0|\[::1?\])$/;
+const SERVER: UrlUse = { kind: "versioned", gateway: true, login: KEY_BELONGS };
 
 /** Mistakes in the declared jobs, against the rest of the stack and each other. */
 export function checkJobs(config: StackConfig): Problem[] {
@@ -56,7 +57,9 @@ export function jobPortClash(taken: Map<number, string>, port: number, path: str
 export function checkJob(config: Pick<StackConfig, "models">, job: JobConfig, path: string): Problem[] {
   const { upstream } = job;
   return [
-    ...("box" in upstream ? checkBox(config, job, upstream.box, path) : checkServer(upstream.baseUrl, path)),
+    ...("box" in upstream
+      ? checkBox(config, job, upstream.box, path)
+      : urlProblems(upstream.baseUrl, `${path}.upstream.baseUrl`, SERVER)),
     ...checkNames(job, path),
     ...Object.entries(job.extra).flatMap(([name, value]) => checkVariable(name, value, `${path}.extra`)),
     ...pointers(job, path),
@@ -91,37 +94,6 @@ function checkBox(
   ];
 }
 
-function checkServer(baseUrl: string, path: string): Problem[] {
-  const url = new URL(baseUrl);
-  const at = `${path}.upstream.baseUrl`;
-  const port = url.port ? `:${url.port}` : "";
-  if (url.username || url.password)
-    return [
-      {
-        path: at,
-        what: "The URL carries credentials, which would be stored in plaintext.",
-        fix: "Put the key into a secret and name it in `apiKey: { secret: … }`.",
-      },
-    ];
-  if (LOOPBACK.test(url.hostname))
-    return [
-      {
-        path: at,
-        what: `${url.hostname} is the gateway container's own loopback, not the host's.`,
-        fix: `Let the server listen on the Docker bridge and write ${url.protocol}//host.docker.internal${port}${url.pathname}.`,
-      },
-    ];
-  if (!/\/v\d+\/?$/.test(url.pathname))
-    return [
-      {
-        path: at,
-        what: `"${baseUrl}" does not end in /v1.`,
-        fix: `Write ${baseUrl.replace(/\/$/, "")}/v1.`,
-      },
-    ];
-  return [];
-}
-
 function checkNames(job: JobConfig, path: string): Problem[] {
   const names = [publicName(job), ...job.aliases, ...job.stickyRoutingAliases];
   return names
@@ -139,6 +111,8 @@ function checkVariable(name: string, value: unknown, path: string): Problem[] {
   if (own) return [{ path: at, what: `${name} is set by gpubox.`, fix: `Use ${own}.` }];
   const steering = steeringVariable(name, value, at);
   if (steering) return [steering];
+  const address = addressProblems(value, at);
+  if (address.length > 0) return address;
   if (
     typeof value !== "string" ||
     !isSecretVariable(name) ||

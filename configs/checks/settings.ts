@@ -11,6 +11,7 @@ import { IGNORED_KEYS } from "../litellm/ignoredKeys";
 import known from "../litellm/keys.json";
 import { OWNED_SETTINGS, OWNED_VARIABLES, type SettingsSection } from "../litellm/owned";
 import { loads, steering } from "../litellm/steering";
+import { urlProblems } from "../network/url";
 import type { StackConfig } from "../stack/config";
 
 const SECTIONS: readonly SettingsSection[] = ["litellm", "router", "general"];
@@ -76,6 +77,8 @@ export function checkEnvironment(config: StackConfig): Problem[] {
     if (Object.hasOwn(OWNED_VARIABLES, name)) return [owned(path, name, OWNED_VARIABLES[name]!)];
     const found = deadOrDangerous(config, "env", name, value, path) ?? steeringVariable(name, value, path);
     if (found) return [found];
+    const address = addressProblems(value, path);
+    if (address.length > 0) return address;
     if (typeof value === "string" && isSecretVariable(name))
       return [
         {
@@ -85,6 +88,16 @@ export function checkEnvironment(config: StackConfig): Problem[] {
         },
       ];
     return [];
+  });
+}
+
+/** Mistakes in a variable of a gateway or job that is an address: of a callback's server, or of a proxy. */
+export function addressProblems(value: unknown, path: string): Problem[] {
+  if (typeof value !== "string" || !/^https?:\/\//i.test(value)) return [];
+  return urlProblems(value, path, {
+    kind: "whole",
+    gateway: true,
+    login: "Put the whole address into a secret and write { secret: <its name> }.",
   });
 }
 

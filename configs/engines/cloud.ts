@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Problem } from "../kit/problems";
+import { KEY_BELONGS, urlProblems } from "../network/url";
 import { costs, instancesOption, modelBase, modeOption } from "../schema/model";
 import { keyRef, secretRef } from "../schema/shared";
 import type { Engine, Protocol, Route } from "./engine";
@@ -73,6 +74,22 @@ const protocols: Protocol[] = [
   },
 ];
 
+/** Prefixes whose routes LiteLLM puts behind `apiBase`. Of others, it may be the whole address. */
+const ROUTES_ADDED = [
+  ...[
+    "openai",
+    "azure",
+    "anthropic",
+    "groq",
+    "openrouter",
+    "mistral",
+    "deepseek",
+    "together_ai",
+    "fireworks_ai",
+  ],
+  ...["xai", "hosted_vllm", "ollama", "ollama_chat", "lm_studio", "litellm_proxy", "gemini"],
+];
+
 function check(model: CloudModel, path: string): Problem[] {
   if (model.model === undefined)
     return [{ path: `${path}.model`, what: "It is missing.", fix: "Write a string." }];
@@ -90,6 +107,14 @@ function check(model: CloudModel, path: string): Problem[] {
       what: "An address inside a model's name is one that LiteLLM sends to, and no preview would show it as such.",
       fix: "Write the address as apiBase, or engine: openai with its baseUrl.",
     });
+  if (model.apiBase !== undefined)
+    problems.push(
+      ...urlProblems(model.apiBase, `${path}.apiBase`, {
+        kind: ROUTES_ADDED.includes(provider) ? "root" : "whole",
+        gateway: true,
+        login: KEY_BELONGS,
+      }),
+    );
   if (provider.startsWith("azure") && provider !== "azure_ai" && !(model.apiBase && model.apiVersion))
     problems.push({
       path,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Problem } from "../kit/problems";
+import { KEY_BELONGS, urlProblems } from "../network/url";
 import { costs, instancesOption, modelBase, modeOption } from "../schema/model";
 import { keyRef } from "../schema/shared";
 import type { Engine, Protocol } from "./engine";
@@ -59,8 +59,6 @@ const shape = {
 const schema = z.strictObject(shape);
 type OpenAiModel = z.infer<typeof schema>;
 
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|0\.0\.0\.0|\[::1?\])$/;
-
 const protocols: Protocol[] = [
   { path: "/v1/chat/completions", how: "native", why: "What makes a server one of this kind." },
   {
@@ -87,39 +85,11 @@ export const openai: Engine<OpenAiModel> = {
   check(model, entry) {
     const path = `${entry}.baseUrl`;
     if (model.baseUrl === undefined) return [{ path, what: "It is missing.", fix: "Write a string." }];
-    if (!URL.canParse(model.baseUrl) || !/^https?:$/.test(new URL(model.baseUrl).protocol))
-      return [
-        {
-          path,
-          what: `"${model.baseUrl}" is not an http or https URL.`,
-          fix: "Write it whole, for example http://192.168.1.5:8000/v1.",
-        },
-      ];
-    const url = new URL(model.baseUrl);
-    const problems: Problem[] = [];
-    if (url.username || url.password)
-      problems.push({
-        path,
-        what: "The URL carries credentials, which would be stored in plaintext.",
-        fix: "Put the key into a secret and name it in `apiKey: { secret: … }`.",
-      });
-    const versioned = /\/v\d+\/?$/.test(url.pathname)
-      ? url.pathname
-      : `${url.pathname.replace(/\/$/, "")}/v1`;
-    if (LOOPBACK.test(url.hostname)) {
-      const port = url.port ? `:${url.port}` : "";
-      problems.push({
-        path,
-        what: `${url.hostname} is the gateway container's own loopback, not the host's.`,
-        fix: `Let the server listen on the Docker bridge and write http://host.docker.internal${port}${versioned}.`,
-      });
-    } else if (versioned !== url.pathname)
-      problems.push({
-        path,
-        what: `"${model.baseUrl}" does not end in /v1.`,
-        fix: `Write ${url.origin}${versioned}.`,
-      });
-    return problems;
+    return urlProblems(model.baseUrl, path, {
+      kind: AT_THE_ROOT.includes(model.provider) ? "root" : "versioned",
+      gateway: true,
+      login: KEY_BELONGS,
+    });
   },
   route: (model, context) => {
     const base = (model.baseUrl ?? "").replace(/\/$/, "");

@@ -1,10 +1,8 @@
 import { isLoopback, isWildcard } from "../network/addresses";
 import { acceptedHosts, endpointOf } from "../network/endpoint";
+import { isOwnLoopback, urlProblems } from "../network/url";
 import type { BoxConfig } from "../schema/boxes";
 import type { StackConfig } from "../stack/config";
-
-/** Names by which a container addresses itself. */
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|0\.0\.0\.0|\[::1?\])$/;
 
 /** A mistake in a box's entry, with its key: `.url`, or `` for the whole entry. */
 export interface BoxProblem {
@@ -30,7 +28,12 @@ function givenUrl(
 ): string | BoxProblem {
   const { hostname, pathname } = new URL(url);
   const key = ".url";
-  if (LOOPBACK.test(hostname))
+  const [mistake] = urlProblems(url, key, {
+    kind: "root",
+    login: "Leave it out: `key` names that box's key.",
+  });
+  if (mistake) return { key, what: mistake.what, fix: mistake.fix };
+  if (isOwnLoopback(hostname))
     return {
       key,
       what: `${hostname} is the gateway container's own loopback.`,
@@ -64,7 +67,7 @@ function declaredUrl(config: Pick<StackConfig, "stack" | "gateway">): string | B
       fix: "Write an address there that this host reaches, its names into gateway.hosts, and run `gpubox up` for it; or write here the url of another way to it.",
     };
   if (tls || !isWildcard(bind)) return `${endpointOf(config)}/v1`;
-  const host = hosts.find((one) => !LOOPBACK.test(one));
+  const host = hosts.find((one) => !isOwnLoopback(one));
   if (host) return `http://${host}:${port}/v1`;
   return {
     key: "",

@@ -1,4 +1,5 @@
 import type { Problem } from "../kit/problems";
+import { KEY_BELONGS, urlProblems } from "../network/url";
 import type { StackConfig } from "./config";
 
 /** A gateway runs with a database (`stateful`) or without one (`stateless`). */
@@ -45,12 +46,7 @@ export function checkProfiles({ models }: StackConfig): Problem[] {
           what: "Every gateway reaches a provider at the same address.",
           fix: `Write ${profile}: true or false.`,
         });
-      else if (!/\/v\d+\/?$/.test(new URL(differs.baseUrl).pathname))
-        problems.push({
-          path: at,
-          what: `"${differs.baseUrl}" does not end in /v1.`,
-          fix: `Write ${differs.baseUrl.replace(/\/$/, "")}/v1.`,
-        });
+      else problems.push(...urlProblems(differs.baseUrl, at, { kind: "versioned", login: KEY_BELONGS }));
     }
     return problems;
   });
