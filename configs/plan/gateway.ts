@@ -13,6 +13,7 @@ import { guardFiles } from "./guard";
 import { BACKEND_KEY, litellmConfig, secretVariable } from "./litellm";
 import { planMigration } from "./migration";
 import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
+import { proxyBypass } from "./proxies";
 import type { RoutedModel } from "./routing";
 import { trajectoryDirectory, trajectoryFiles, trajectoryMount } from "./trajectories";
 
@@ -79,6 +80,10 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
         ]),
       ),
       ...ownVariables(config),
+      ...proxyBypass(
+        config.gateway.env,
+        routes.map(({ apiBase }) => apiBase),
+      ),
       // Made of the salt key, which never changes: another master key must not load every model anew.
       ...(asksBackends ? { [BACKEND_KEY]: [{ secret: "saltKey", as: "shell-derived" }] } : {}),
     }),

@@ -63,6 +63,8 @@ export function litellmConfig(
         : {}),
       // The stack config is the only source of models.
       store_model_in_db: false,
+      // A client that hangs up before the first byte frees the server. Without it, LiteLLM waits for an answer that nobody reads.
+      cancel_on_disconnect: true,
       ...settings.general,
     },
   });

@@ -10,6 +10,7 @@ import { assetFile, imageOf, type PlanContext } from "../../configs/plan/context
 import { guardFiles } from "../../configs/plan/guard";
 import { BACKEND_KEY, litellmConfig, secretVariable } from "../../configs/plan/litellm";
 import { planModel } from "../../configs/plan/model";
+import { proxyBypass } from "../../configs/plan/proxies";
 import type { Deployment, RoutedModel } from "../../configs/plan/routing";
 import { trajectoryFilesOf } from "../../configs/plan/trajectories";
 import { gatewaySchema } from "../../configs/schema/gateway";
@@ -108,6 +109,10 @@ export function planJob(context: PlanContext, run: JobRun): JobPlan {
         variable,
         typeof value === "string" ? [shellQuote(value)] : [{ secret: value.secret, as: "shell" as const }],
       ]),
+    ),
+    ...proxyBypass(
+      job.extra,
+      deployments.map(({ route }) => route.apiBase),
     ),
     LITELLM_CONFIG: [shellQuote(`${folder}/${CONFIG_FILE}`)],
     LITELLM_MASTER_KEY: [{ secret: JOB_KEY, as: "shell" }],

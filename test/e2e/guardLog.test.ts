@@ -5,11 +5,19 @@ import { until } from "../support/wait";
 const MINUTE = 60_000;
 jest.setTimeout(2 * MINUTE);
 
+/** The canary stands in for a proxy; the server behind the gateway is one that the config keeps it from. */
+const PROXY = {
+  HTTP_PROXY: "http://upstream:8001",
+  HTTPS_PROXY: "http://upstream:8001",
+  ALL_PROXY: "http://upstream:8001",
+  NO_PROXY: "upstream",
+};
+
 const messages = [{ role: "user", content: "hi" }];
 
 needs("docker")("the trajectory log in front of the guard", () => {
   const gateway = new GuardedGateway();
-  beforeAll(() => gateway.start({ gateway: { trajectories: true } }), 3 * MINUTE);
+  beforeAll(() => gateway.start({ gateway: { trajectories: true, env: PROXY } }), 3 * MINUTE);
   afterAll(() => gateway.stop());
 
   /** The line of a request that has just been answered. */
@@ -40,6 +48,22 @@ needs("docker")("the trajectory log in front of the guard", () => {
     expect([status, line.outcome, line.upstream]).toEqual([400, "error", null]);
     expect(text).toContain("would steer the gateway");
   });
+
+  test.each(["/v1/chat/completions", "/v1/messages"])(
+    "a proxy gets %s for servers elsewhere, and never what is for a valve",
+    async (path) => {
+      await gateway.forget();
+      const statuses: number[] = [];
+      for (const model of ["near", "plain-whole", "far"])
+        statuses.push((await gateway.ask(path, { model, messages, max_tokens: 5 })).status);
+      const { asked, canary } = await gateway.seen();
+      expect([statuses, asked.map((one) => one.path), canary.map((one) => one.path)]).toEqual([
+        [200, 200, 200],
+        [expect.stringMatching(/^\/v1\//), expect.stringMatching(/^\/whole\/v1\//)],
+        [expect.stringMatching(/^http:\/\/far\.example\/v1\//)],
+      ]);
+    },
+  );
 
   test("has an answer that broke off as an error", async () => {
     const [, text] = await ask("cut", { model: "plain-cut", stream: true });

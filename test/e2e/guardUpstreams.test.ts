@@ -2,6 +2,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { GuardedGateway } from "../support/guardedGateway";
 import { needs } from "../support/needs";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 jest.setTimeout(3 * MINUTE);
@@ -98,6 +99,39 @@ needs("docker")("a gateway with the real LiteLLM, before a server that breaks it
           "[DONE]";
         expect(text).toContain(end);
         expect(text).not.toContain("error");
+      },
+    );
+  });
+
+  describe("a client that hangs up before the first byte", () => {
+    beforeEach(() => gateway.forget());
+
+    const cases = [
+      // LiteLLM looks for no disconnect while it ranks.
+      ...pairs(ASKED)
+        .filter(([path]) => path !== "/v1/rerank")
+        .map((pair) => [...pair, "silent", {}] as const),
+      ...["silent", "hesitant"].flatMap((way) =>
+        pairs(STREAMED).map((pair) => [...pair, way, { stream: true }] as const),
+      ),
+    ];
+    test.each(cases)(
+      "at %s by %s, where the server is %s, frees it: %j",
+      async (path, provider, way, more) => {
+        const client = new AbortController();
+        const body = { ...asked[path](`${provider}-${way}`), ...more };
+        const answer = gateway.ask(path, body, { signal: client.signal });
+        answer.catch(() => undefined);
+        await until("the server is asked", async () => (await gateway.seen()).asked.length === 1, {
+          seconds: 20,
+        });
+        const hungUp = Date.now();
+        client.abort();
+        await until("the server is left", async () => (await gateway.left()).length === 1, {
+          seconds: 20,
+          everyMs: 20,
+        });
+        expect(Date.now() - hungUp).toBeLessThan(1_000);
       },
     );
   });

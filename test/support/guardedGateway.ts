@@ -2,6 +2,7 @@ import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { renderText } from "../../configs/kit/text";
+import { modelPort } from "../../configs/stack/instances";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
@@ -38,7 +39,7 @@ export const WAYS = [
   "redirect301",
   "redirect302",
   "redirect303",
-].concat(["redirect307", "redirect308"]);
+].concat(["redirect307", "redirect308", "silent", "hesitant"]);
 
 /** Providers of LiteLLM, by the first part of a model's name. */
 export const PROVIDERS = [
@@ -68,7 +69,8 @@ export class GuardedGateway {
     await output("docker", [
       ...[...common, "--name", `${this.name}-upstream`, "--network-alias", "upstream"],
       ...["--publish", "127.0.0.1::8000", "--volume", `${script}:/upstream.py:ro`],
-      ...["--entrypoint", "python3", image, "/upstream.py"],
+      ...["--network-alias", "valve-near"],
+      ...["--entrypoint", "python3", image, "/upstream.py", String(modelPort("near"))],
     ]);
     await output("docker", [
       ...[...common, "--name", `${this.name}-gateway`, "--publish", "127.0.0.1::4000"],
@@ -101,10 +103,19 @@ export class GuardedGateway {
   }
 
   /** A request of a client; `body` as it is where it is a text or a form. */
-  async ask(path: string, body: unknown, { key = "sk-a1", headers = {} as Record<string, string> } = {}) {
+  async ask(
+    path: string,
+    body: unknown,
+    {
+      key = "sk-a1",
+      headers = {} as Record<string, string>,
+      signal = undefined as AbortSignal | undefined,
+    } = {},
+  ) {
     const raw = typeof body === "string" || body instanceof FormData;
     return fetch(`${this.gateway}${path}`, {
       method: "POST",
+      signal,
       body: raw ? body : JSON.stringify(body),
       headers: {
         authorization: `Bearer ${key}`,
@@ -126,7 +137,18 @@ export class GuardedGateway {
   }
 
   async seen(): Promise<{ asked: Seen[]; canary: Seen[] }> {
-    return (await fetch(`${this.upstream}/seen`)).json() as Promise<{ asked: Seen[]; canary: Seen[] }>;
+    const { asked, canary } = await this.notes();
+    return { asked, canary };
+  }
+
+  /** Paths of requests whose client closed the connection before they were answered. */
+  async left(): Promise<string[]> {
+    return (await this.notes()).left;
+  }
+
+  private async notes(): Promise<{ asked: Seen[]; canary: Seen[]; left: string[] }> {
+    const answer = await fetch(`${this.upstream}/seen`);
+    return answer.json() as Promise<{ asked: Seen[]; canary: Seen[]; left: string[] }>;
   }
 
   async forget(): Promise<void> {
@@ -152,9 +174,14 @@ export class GuardedGateway {
       database: { mode: "none" },
       gateway: { routing: { retries: 0 }, ...gateway },
       cache: { mode: "none", ...("ttlSeconds" in cache ? { type: "local" } : {}), ...cache },
-      models: Object.fromEntries(
-        WAYS.flatMap((way) => PROVIDERS.map((one) => [`${one}-${way}`, model(one, way)])),
-      ),
+      models: {
+        ...Object.fromEntries(
+          WAYS.flatMap((way) => PROVIDERS.map((one) => [`${one}-${way}`, model(one, way)])),
+        ),
+        // Behind a valve, whose place the same server takes; and somewhere else, where only a proxy could reach.
+        near: { engine: "llamacpp", model: "file:///srv/models/near.gguf" },
+        far: { engine: "openai", baseUrl: "http://far.example/v1" },
+      },
     });
     for (const [name, { text }] of Object.entries(plan.gateway.directory.files))
       writeFileSync(join(this.directory, name), renderText(text, testSecrets), { mode: 0o644 });

@@ -1,18 +1,22 @@
-"""A model server that breaks its word, standard library only: python3 upstream.py
+"""A model server that breaks its word, standard library only: python3 upstream.py [further port…]
 
 The first segment of the path says how: /whole/v1/… answers, `cut` closes a stream before its end, `line` in the middle of a line,
 `undone` ends one without [DONE], `bare` with [DONE] and no finish_reason, `redirect302` and its like send elsewhere: to port 8001 of
-this same process, the canary. GET /seen on port 8000 tells what came to either, DELETE /seen forgets.
+this same process, the canary. `silent` answers nothing and `hesitant` begins a stream without an event, until the client
+closes the connection: `left` has the paths where it did. GET /seen on port 8000 tells what came to either, DELETE /seen forgets.
 """
 
 import json
 import re
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 lock = threading.Lock()
-seen = {"asked": [], "canary": []}
+seen = {"asked": [], "canary": [], "left": []}
+# Seconds that it waits at most for its client to leave.
+PATIENCE = 30
 USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 
 
@@ -32,7 +36,7 @@ class Server(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         with lock:
             seen[place].append({"method": self.command, "path": self.path, "headers": headers, "body": body})
-            return sum(map(len, seen.values()))
+            return len(seen["asked"]) + len(seen["canary"])
 
     def do_GET(self):
         if self.path == "/seen":
@@ -69,16 +73,36 @@ class Server(BaseHTTPRequestHandler):
         if self.sends_elsewhere():
             return
         route = re.sub(r"^.*/v1/", "", self.path.split("?")[0])
+        if mode in ("silent", "hesitant"):
+            return self.wait_for_the_end(begins=mode == "hesitant")
         if body.get("stream") is True:
             return self.stream(route, mode)
         self.reply(200, whole(route, f"pong {number}"))
 
-    def stream(self, route, mode):
+    def wait_for_the_end(self, begins):
+        self.close_connection = True
+        if begins:
+            self.begin_stream()
+        self.connection.settimeout(PATIENCE)
+        try:
+            gone = self.connection.recv(1) == b""
+        except TimeoutError:
+            return
+        except ConnectionError:
+            gone = True
+        if gone:
+            with lock:
+                seen["left"].append(self.path)
+
+    def begin_stream(self):
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
+
+    def stream(self, route, mode):
+        self.begin_stream()
         begin, end = EVENTS[route]()
         named = route in ("messages", "responses")
         self.events(begin, named)
@@ -173,4 +197,6 @@ EVENTS = {"chat/completions": chat, "completions": completion, "messages": messa
 
 if __name__ == "__main__":
     threading.Thread(target=ThreadingHTTPServer(("0.0.0.0", 8001), Server).serve_forever, daemon=True).start()
+    for port in sys.argv[1:]:
+        threading.Thread(target=ThreadingHTTPServer(("0.0.0.0", int(port)), Server).serve_forever, daemon=True).start()
     ThreadingHTTPServer(("0.0.0.0", 8000), Server).serve_forever()

@@ -35,6 +35,7 @@ describe("a job of a remote server", () => {
     expect(config.general_settings).toEqual({
       master_key: "os.environ/LITELLM_MASTER_KEY",
       store_model_in_db: false,
+      cancel_on_disconnect: true,
     });
     expect(config.router_settings).toEqual({
       routing_strategy: "simple-shuffle",
@@ -231,6 +232,7 @@ general_settings: { master_key: sk-theirs, database_url: postgresql://x, max_req
       max_request_size_mb: 32,
       master_key: "os.environ/LITELLM_MASTER_KEY",
       store_model_in_db: false,
+      cancel_on_disconnect: true,
     });
     expect(plan.notes).toEqual([
       "The template's model_list is left out: a job has one model, its upstream.",
