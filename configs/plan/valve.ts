@@ -7,6 +7,7 @@ import { assetFiles, type BackendSpec, container, health, type PlanContext } fro
 import { HAPROXY } from "./edge";
 import { DIRECT_PORT, directKeys, VALVE_ASSETS, VALVE_COMMAND, valveConfig } from "./haproxy/valve";
 import { startCommand } from "./manual";
+import { valveSilence } from "./silence";
 
 /** Seconds that a request waits for a backend that has no sibling. */
 const HOLD_SECONDS = 30;
@@ -46,6 +47,7 @@ export function planValve(context: PlanContext, backend: BackendSpec, target: Va
           startHint:
             backend.start === "manual" ? startCommand(context.config.stack, backend.instance) : undefined,
           slot,
+          silence: valveSilence(context.config, backend.model),
           maxParallel: backend.maxParallel,
           bodyBytes: modelBodyBytes(context, backend.model, context.config.models[backend.model]!),
           direct: expose && { keyed },

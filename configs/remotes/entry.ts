@@ -15,8 +15,11 @@ export interface Borrowed {
 /** Seconds that this gateway waits longer than the remote one, so that clients get the remote answer and not a local timeout. */
 const MARGIN_SECONDS = 30;
 
-/** What `timeoutSeconds` may be at most: the edge ends a request after 15 minutes without a byte. */
-const MOST_SECONDS = 900;
+/** What `timeoutSeconds` may be at most. */
+const MOST_SECONDS = 86_400;
+
+/** Up to here the edge waits anyhow: a margin beyond it would make it wait longer for every box. */
+const EDGE_SECONDS = 900;
 
 /** LiteLLM's prefix for a gateway that serves the mode. */
 const PROVIDERS: Partial<Record<Mode, string>> = {
@@ -34,7 +37,8 @@ export function entryOf(models: Borrowed[], refused: ReadonlySet<string>): Recor
   const [first] = served as [ServedModel, ...ServedModel[]];
   const aliases = served.flatMap(({ aliases }) => aliases);
   const contexts = served.map(({ contextLength }) => contextLength);
-  const timeout = Math.max(...served.map(({ timeoutSeconds }) => timeoutSeconds)) + MARGIN_SECONDS;
+  const longest = Math.max(...served.map(({ timeoutSeconds }) => timeoutSeconds));
+  const most = longest > EDGE_SECONDS ? MOST_SECONDS : EDGE_SECONDS;
   return {
     engine: "openai",
     mode: first.mode,
@@ -43,7 +47,7 @@ export function entryOf(models: Borrowed[], refused: ReadonlySet<string>): Recor
     messages: first.mode === "chat" ? "native" : "translated",
     aliases: [...new Set(aliases)].filter((alias) => !refused.has(alias)).sort(),
     start: served.every(({ start }) => start === "manual") ? "manual" : "auto",
-    timeoutSeconds: Math.min(MOST_SECONDS, timeout),
+    timeoutSeconds: Math.min(most, longest + MARGIN_SECONDS),
     ...(first.price ? { price: first.price } : {}),
     ...(first.baseModel ? { baseModel: first.baseModel } : {}),
     ...(contexts.every((tokens) => tokens !== undefined)

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { trajectoriesSchema } from "./gateway";
-import { memoryMiB, modelName, port, seconds, secretRef } from "./shared";
+import { memoryMiB, modelName, port, requestSeconds, seconds, secretRef } from "./shared";
 
 /** A job's name is a folder, a part of a container's name, and a label. */
 export const jobName = z
@@ -94,7 +94,7 @@ export const jobSchema = z.strictObject({
     .max(10)
     .default(0)
     .describe("How often a failed call of a remote server is tried again. 0: one attempt a request."),
-  timeoutSeconds: z.int().min(1).max(7200).default(900).describe("Seconds after which a call is given up."),
+  timeoutSeconds: requestSeconds.default(900).describe("Seconds after which a call is given up."),
   drainTimeout: seconds.default(900).describe("Seconds that `job stop` waits for what is being answered."),
   lifetimeSeconds: z
     .int()

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { budget } from "./limits";
 import { ownContainer } from "./ownContainer";
-import { deviceId, keyRef, memoryMiB, modelName, pidsLimit, port, secretRef } from "./shared";
+import { deviceId, keyRef, memoryMiB, modelName, pidsLimit, port, requestSeconds, secretRef } from "./shared";
 
 /** What one server of a model may be asked, each with its own count. */
 const limits = {
@@ -104,11 +104,7 @@ export const modelBase = {
     .describe(
       "`manual`: somebody starts the server when it is needed (`gpubox model start NAME`); it may be down, and `up` neither starts, stops nor asks it.",
     ),
-  timeoutSeconds: z
-    .int()
-    .min(1)
-    // The edge and the valves end a request after 15 minutes without a byte.
-    .max(900)
+  timeoutSeconds: requestSeconds
     .optional()
     .describe(
       "Seconds after which LiteLLM gives up on one request to this model. Default: gateway.routing.timeoutSeconds.",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { modelName } from "./shared";
+import { modelName, requestSeconds } from "./shared";
 
 const targets = z
   .record(modelName, z.array(modelName).min(1))
@@ -30,17 +30,10 @@ export const routingSchema = z.strictObject({
     .describe(
       "Tries after a failure, for servers that the box does not run. Default: LiteLLM's 2. 0: clients learn of it at once.",
     ),
-  timeoutSeconds: z
-    .int()
-    .min(1)
-    // The edge and the valves end a request after 15 minutes without a byte.
-    .max(900)
+  timeoutSeconds: requestSeconds
     .default(600)
     .describe("Seconds that a request may take, for models that say nothing else."),
-  streamTimeoutSeconds: z
-    .int()
-    .min(1)
-    .max(900)
+  streamTimeoutSeconds: requestSeconds
     .optional()
     .describe("Seconds of silence after which a stream has failed. Default: the request's own."),
   cooldownSeconds: z

@@ -27,6 +27,9 @@ export const portBind = z
 /** Seconds. */
 export const seconds = z.int().min(0);
 
+/** Seconds that one request may take at most: a day. Edge and valves wait as long as the longest of them. */
+export const requestSeconds = z.int().min(1).max(86_400);
+
 /** MiB: a container's memory limit. Docker refuses less than 6. */
 export const memoryMiB = z.int().min(16);
 

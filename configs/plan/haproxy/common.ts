@@ -57,11 +57,12 @@ export function processSections(options: {
   answers: Record<number, string>;
   /** Seconds. Default: {@link SILENCE_MINUTES}. */
   silence?: number;
-  /** Seconds. Default: {@link HARD_STOP_MINUTES}. */
+  /** Seconds. Default: {@link HARD_STOP_MINUTES}, and `silence` where that is longer. */
   hardStop?: number;
 }): string[] {
   const silence = options.silence ? `${options.silence}s` : `${SILENCE_MINUTES}m`;
-  const hardStop = options.hardStop ? `${options.hardStop}s` : `${HARD_STOP_MINUTES}m`;
+  const outlive = options.hardStop ?? Math.max(HARD_STOP_MINUTES * 60, options.silence ?? 0);
+  const hardStop = outlive === HARD_STOP_MINUTES * 60 ? `${HARD_STOP_MINUTES}m` : `${outlive}s`;
   return [
     "global",
     "  log stdout format raw local0 info",

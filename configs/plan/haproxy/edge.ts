@@ -84,6 +84,8 @@ export interface EdgeOptions {
   adminHosts?: string[];
   /** Seconds that a request waits for a gateway. Default {@link HOLD_SECONDS}. */
   holdSeconds?: number;
+  /** Seconds that a gateway may be silent over one request. Default: 15 minutes. */
+  silence?: number;
 }
 
 /**
@@ -110,6 +112,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
         503: jsonError(503, "service_unavailable", "No gateway took the request."),
         504: jsonError(504, "timeout", "The gateway was silent for too long."),
       },
+      silence: options.silence,
     }),
     "defaults slots from base",
     "  # Changes of servers are warnings on stderr already.",

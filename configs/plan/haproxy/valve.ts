@@ -66,6 +66,8 @@ export interface ValveOptions {
   slot?: string;
   /** Requests that the backend gets at the same time, whoever they come from; the next one is answered 429. Default: no limit. */
   maxParallel?: number;
+  /** Seconds that the backend may be silent over one request. Default: 15 minutes. */
+  silence?: number;
   /** Bytes that a request's body may have. Default: where nothing is known of the model. */
   bodyBytes?: number;
   /** A listener for clients that go past the gateway; `keyed`: the backend asks for its own key. */
@@ -95,6 +97,7 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     : "its backend is not answering";
   const error = (status: number, type: string, reason: string) =>
     jsonError(status, type, unavailable(reason));
+  const silentMinutes = options.silence ? Math.floor(options.silence / 60) : SILENCE_MINUTES;
   const { maxParallel, bodyBytes = ANY_BODIES.chat } = options;
   const parallel = maxParallel
     ? indent(parallelRules(maxParallel, `Model ${options.model} has its ${maxParallel} requests at a time.`))
@@ -112,8 +115,9 @@ export function valveConfig(options: ValveOptions): TextPart[] {
         // Made a 503 below.
         502: `status 502 content-type application/json string ${quoted(errorBody(503, "service_unavailable", unavailable("its backend stopped before it answered")))} hdr Retry-After ${RETRY_AFTER_SECONDS}`,
         503: error(503, "service_unavailable", away),
-        504: error(504, "timeout", `its backend was silent for ${SILENCE_MINUTES} minutes`),
+        504: error(504, "timeout", `its backend was silent for ${silentMinutes} minutes`),
       },
+      silence: options.silence,
     }),
     `frontend valve from ${FRONT}`,
     `  bind :${options.port ?? VALVE_PORT}`,

@@ -143,6 +143,8 @@ describe("of a box's model", () => {
     [{ timeoutSeconds: 60 }, {}, 90],
     [{}, { gateway: { ...reachable, routing: { timeoutSeconds: 100 } } }, 130],
     [{ timeoutSeconds: 900 }, {}, 900],
+    [{ timeoutSeconds: 3600 }, {}, 3630],
+    [{ timeoutSeconds: 86_400 }, {}, 86_400],
   ])("a timeout of %j with %j is one of %s here", (own, more, seconds) => {
     expect(entry({ ...far, ...own }, more).m?.timeoutSeconds).toBe(seconds);
   });
