@@ -1,11 +1,11 @@
 import type { BodyRoute } from "../bodies/judged";
 import { keptIn } from "../bodies/kept";
+import { nestsExtraBody, onlyInChats } from "../bodies/presets";
 import type { ModelConfig } from "../engines";
 import { nearest, type Problem } from "../kit/problems";
 import known from "../litellm/keys.json";
 import { type ModelMap, OWNED_KEYS, REFUSED_KEYS } from "../litellm/modelKeys";
 import { flawOfValue } from "../litellm/modelValues";
-import { nestsExtraBody, onlyInChats } from "../litellm/presets";
 import { steering } from "../litellm/steering";
 import type { Mode } from "../schema/model";
 import { secretRef } from "../schema/shared";

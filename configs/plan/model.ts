@@ -1,9 +1,9 @@
+import { onlyInChats } from "../bodies/presets";
 import { placementOf } from "../capacity/placement";
 import { engineOf, type ModelConfig } from "../engines";
 import type { EngineContext, Route } from "../engines/engine";
 import { directory } from "../kit/text";
 import type { BackendPlan, DeviceNeed, ServicePlan } from "../kit/types";
-import { onlyInChats } from "../litellm/presets";
 import { lockedModel } from "../models/lock";
 import { HUB_TOKEN } from "../models/weights";
 import { IDLE_SECONDS } from "../schema/model";

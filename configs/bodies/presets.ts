@@ -1,5 +1,5 @@
-import { keptIn } from "../bodies/kept";
-import litellm from "../bodies/litellm.json";
+import { keptIn } from "./kept";
+import litellm from "./litellm.json";
 
 /** What LiteLLM puts into a request that it passes on to a server's own /v1/messages. */
 const ADDED_TO_MESSAGES: string[] = litellm.routes.messages;
