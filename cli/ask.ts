@@ -47,6 +47,16 @@ export async function agrees(question: string, initially: boolean): Promise<bool
   return answered(await confirm({ message: question, initialValue: initially, ...streams() }));
 }
 
+/**
+ * Asks a person at the terminal for a secret, which is not shown. The caller has made sure that there is one.
+ *
+ * @throws Cancelled at Ctrl-C
+ */
+export async function secretText(question: string): Promise<string> {
+  const { password } = await import("@clack/prompts");
+  return answered(await password({ message: question, ...streams() })) ?? "";
+}
+
 function streams() {
   const output = jsonWanted() ? process.stderr : process.stdout;
   // A serial console and some pseudo-terminals do not know their width. The prompts would put each letter on a line.

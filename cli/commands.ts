@@ -16,6 +16,7 @@ type Row = [name: string, summary: string, load: Entry["load"]];
 const TREE: Record<string, Row[]> = {
   "Bring a box up and change it:": [
     ["init", "write your own project", () => import("./init.ts")],
+    ["import", "write a stack file of what already runs", () => import("./import.ts")],
     ["up", "bring a box up, or converge it to its stack config, and prove it", () => import("./up.ts")],
     ["preview", "show what `up` would change, in terms of models", () => import("./preview.ts")],
     ["down", "remove a box; data stays unless you name it", () => import("./down.ts")],

@@ -181,3 +181,23 @@ export function encryptedTexts(projectDir: string, stack: string): Record<string
     }),
   );
 }
+
+/**
+ * Stores values that a person brings along, where a box without an engine has its secrets. `ensureSecrets` moves them into
+ * the stack's config once there is an engine.
+ *
+ * @throws UserError when one of them is set to another value
+ */
+export function bringSecrets(projectDir: string, stack: string, values: Secrets): void {
+  const present = readFile(projectDir, stack);
+  const encrypted = encryptedNames(projectDir, stack);
+  const taken = Object.keys(values).filter(
+    (name) => encrypted.includes(name) || (present[name] !== undefined && present[name] !== values[name]),
+  );
+  if (taken.length > 0)
+    throw new UserError(
+      `The stack ${stack} has the secret ${taken.join(", ")} already, and perhaps with another value.`,
+      "Remove it there, or import into another stack.",
+    );
+  writeFile(projectDir, stack, { ...present, ...values });
+}

@@ -1,0 +1,149 @@
+/** One step down a document: a key of a map, or a place in a list. */
+export type Step = string | number;
+export type Path = readonly Step[];
+
+/** What became of one value of a source. */
+export type Fate = { to: string } | { why: string };
+
+/** Values of a source that no key of the stack file holds, by the highest place that has nothing but such values. */
+export interface Loss {
+  path: Path;
+  why: string;
+  /** Key of the stack config beside which a reader looks for it; absent: none. */
+  home?: string;
+}
+
+const NO_KEY = "gpubox has no key for it";
+
+/**
+ * Keeps account of a source: every value in it is either in the stack config, or is listed with the reason. A value that
+ * nobody looked at counts as lost, so that nothing can be forgotten.
+ */
+export class Ledger {
+  private readonly fates = new Map<string, Fate>();
+  private readonly homes = new Map<string, string>();
+
+  constructor(private root: unknown) {}
+
+  /** Puts another form of the same data in a value's place: the words of a command by flag, a list of variables by name. */
+  replace(path: Path, value: unknown): void {
+    if (path.length === 0) this.root = value;
+    else this.root = withValue(this.root, path, value);
+  }
+
+  /** Records every value at and below `path` as held by a key of the stack config. `spread`: each by a key of its own below it. */
+  carry(path: Path, to: string, spread = false): void {
+    for (const leaf of this.leaves(path))
+      this.fates.set(keyOf(leaf), { to: spread ? below(to, leaf.slice(path.length)) : to });
+  }
+
+  /** Records every value at and below `path` that has no fate yet as lost. */
+  lose(path: Path, why: string): void {
+    for (const leaf of this.leaves(path))
+      if (!this.fates.has(keyOf(leaf))) this.fates.set(keyOf(leaf), { why });
+  }
+
+  /** Records every value at and below `path` as lost, whatever its fate was. */
+  drop(path: Path, why: string): void {
+    for (const leaf of this.leaves(path)) this.fates.set(keyOf(leaf), { why });
+  }
+
+  /** Says beside which key of the stack config the losses at and below `path` are told. */
+  house(path: Path, home: string): void {
+    this.homes.set(keyOf(path), home);
+  }
+
+  /** Takes a key of the stack config away again, which gpubox refuses: what went there is lost. */
+  refuse(to: string, why: string): void {
+    const held = [...this.fates].filter(([, fate]) => "to" in fate);
+    const inside = held.filter(([, fate]) => "to" in fate && isBelow(fate.to, to));
+    const around = held.filter(([, fate]) => "to" in fate && isBelow(to, fate.to));
+    for (const [key] of inside.length > 0 ? inside : around) this.fates.set(key, { why });
+  }
+
+  /** Every value of the source with what became of it. */
+  account(): { path: Path; fate: Fate }[] {
+    return [...this.leaves([])].map((path) => ({
+      path,
+      fate: this.fates.get(keyOf(path)) ?? { why: NO_KEY },
+    }));
+  }
+
+  /** What is lost, as few places as possible. */
+  losses(): Loss[] {
+    const found: Loss[] = [];
+    const visit = (value: unknown, path: Path): void => {
+      const whys = new Set(
+        [...leavesOf(value, path)].map((leaf) => {
+          const fate = this.fates.get(keyOf(leaf)) ?? { why: NO_KEY };
+          return "why" in fate ? fate.why : undefined;
+        }),
+      );
+      const [why] = whys;
+      if (whys.size === 1 && why !== undefined && path.length > 0)
+        found.push({ path, why, home: this.homeOf(path) });
+      else if (!(whys.size === 1 && why === undefined))
+        for (const [step, inner] of childrenOf(value)) visit(inner, [...path, step]);
+    };
+    visit(this.root, []);
+    return found;
+  }
+
+  private homeOf(path: Path): string | undefined {
+    for (let length = path.length; length > 0; length--) {
+      const home = this.homes.get(keyOf(path.slice(0, length)));
+      if (home !== undefined) return home;
+    }
+    return undefined;
+  }
+
+  private leaves(path: Path): Iterable<Path> {
+    return leavesOf(valueAt(this.root, path), path);
+  }
+}
+
+/** A path as people read it: `model_list[0].litellm_params.model`. */
+export function pathText(path: Path): string {
+  return below("", path).replace(/^\./, "");
+}
+
+/** A key of the stack config below another. */
+export function below(to: string, path: Path): string {
+  return path.reduce<string>(
+    (text, step) => text + (typeof step === "number" ? `[${step}]` : `.${step}`),
+    to,
+  );
+}
+
+/** True when `inner` is the key `outer`, or one below it. */
+export function isBelow(inner: string, outer: string): boolean {
+  return inner === outer || (inner.startsWith(outer) && [".", "["].includes(inner[outer.length] ?? ""));
+}
+
+export function childrenOf(value: unknown): [Step, unknown][] {
+  if (Array.isArray(value)) return value.map((inner, index) => [index, inner]);
+  if (typeof value === "object" && value !== null) return Object.entries(value);
+  return [];
+}
+
+/** Values that hold no others: also a map or list without entries. */
+function* leavesOf(value: unknown, path: Path): Iterable<Path> {
+  const children = childrenOf(value);
+  if (children.length === 0) {
+    if (value !== undefined) yield path;
+  } else for (const [step, inner] of children) yield* leavesOf(inner, [...path, step]);
+}
+
+function valueAt(root: unknown, path: Path): unknown {
+  return path.reduce<unknown>((value, step) => (value as Record<Step, unknown> | undefined)?.[step], root);
+}
+
+function withValue(root: unknown, [step, ...rest]: Path, value: unknown): unknown {
+  const inner = rest.length === 0 ? value : withValue((root as Record<Step, unknown>)[step!], rest, value);
+  if (Array.isArray(root)) return root.map((old, index) => (index === step ? inner : old));
+  return { ...(root as Record<Step, unknown>), [step!]: inner };
+}
+
+function keyOf(path: Path): string {
+  return JSON.stringify(path);
+}

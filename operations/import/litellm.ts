@@ -1,0 +1,80 @@
+import type { Draft } from "./draft";
+import { groupOf } from "./group";
+import type { Input } from "./input";
+import { type DeploymentDraft, isWildcard, readDeployment, sharedOf } from "./litellmModel";
+import { readSettings } from "./litellmSettings";
+import { resolvedText, textOf, type Variables } from "./values";
+
+/** An entry that serves on this box what a deployment asks by an address: host and port, as the deployment has them. */
+export type LocalServers = ReadonlyMap<string, string>;
+
+/** Reads LiteLLM's config.yaml into a draft. `local`: models of the draft by the address of their old server. */
+export function readLitellm(
+  config: Input,
+  draft: Draft,
+  variables: Variables,
+  local: LocalServers = new Map(),
+): void {
+  const known = withOwn(config, variables);
+  config.at("include")?.lose("import each of these files too, and put the entries together");
+  const groups = new Map<string, DeploymentDraft[]>();
+  for (const item of config.at("model_list")?.children() ?? []) {
+    const name = textOf(item.at("model_name")) ?? "";
+    if (isWildcard(name)) {
+      item.lose("a name that stands for many models has no entry; write one for each model that clients use");
+      continue;
+    }
+    const server = serverHere(item, local, known);
+    if (server !== undefined) {
+      standIn(draft, server, name, item);
+      continue;
+    }
+    const read = readDeployment(item, draft, known);
+    if (typeof read === "string") {
+      item.drop(`no entry was made: ${read}`);
+      continue;
+    }
+    draft.routes.push({ name, old: read.shown });
+    groups.set(name, [...(groups.get(name) ?? []), read]);
+  }
+  for (const [name, deployments] of groups) {
+    if (draft.models[name]) {
+      for (const { input } of deployments) input.drop("this box serves the name itself");
+      continue;
+    }
+    const { entry, apart } = groupOf(name, deployments);
+    draft.models[name] = entry;
+    for (const { deployment, why } of apart) deployment.input.drop(why);
+  }
+  readSettings(config, draft, known);
+}
+
+/** The model of this box that a deployment's address leads to. */
+function serverHere(item: Input, local: LocalServers, variables: Variables): string | undefined {
+  const params = item.at("litellm_params");
+  const address = resolvedText(params?.at("api_base") ?? params?.at("base_url"), variables);
+  return address && URL.canParse(address) ? local.get(new URL(address).host) : undefined;
+}
+
+/** A deployment of a server that this box runs itself: its name is the entry's, or one of its aliases. */
+function standIn(draft: Draft, server: string, name: string, item: Input): void {
+  const entry = draft.models[server]!;
+  const to = `gpubox:models.${server}`;
+  item.house(to);
+  draft.routes.push({ name, old: `${textOf(item.at("litellm_params", "model"))}` });
+  const aliases = (entry.aliases ?? []) as string[];
+  if (name !== server && !aliases.includes(name)) entry.aliases = [...aliases, name];
+  item.at("model_name")!.carry(`${to}.aliases`);
+  for (const key of ["model", "api_base", "base_url", "api_key"]) item.at("litellm_params", key)?.carry(to);
+  item.at("model_info", "id")?.carry(to);
+  Object.assign(entry, { ...sharedOf(item, to), ...entry });
+}
+
+/** `environment_variables` of the config are set before anything else reads them. */
+function withOwn(config: Input, variables: Variables): Variables {
+  const own = (config.at("environment_variables")?.children() ?? []).flatMap((one) => {
+    const value = textOf(one);
+    return value === undefined || value.startsWith("os.environ/") ? [] : [[one.name, value] as const];
+  });
+  return new Map([...variables, ...own]);
+}

@@ -1,0 +1,116 @@
+import { ConfigError, type Problem } from "../../configs/kit/problems";
+import { parseStack, type RawStack } from "../../configs/parse";
+import { secretFacts, standIn } from "../../configs/secrets/facts";
+import { generatedSecrets, type StackConfig } from "../../configs/stack/config";
+import type { Draft, Entry } from "./draft";
+import type { Ledger, Step } from "./ledger";
+
+/** Rounds after which what is left contradicts itself. Each takes at least one key away. */
+const MOST_ROUNDS = 500;
+
+/**
+ * Takes away what gpubox refuses, key by key, until the draft is a stack config without mistakes. The ledger has the
+ * reason of each.
+ *
+ * @returns the parsed config
+ */
+export function settle(draft: Draft, ledgers: Ledger[], stack: string): StackConfig {
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    try {
+      return parseStack(rawOf(draft, stack));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      const problem = nextOf(error.problems);
+      const taken = problem && takeAway(draft, problem, Object.keys(draft.models));
+      if (!problem || taken === undefined) throw error;
+      const why = draft.masked(reasonOf(problem));
+      for (const ledger of ledgers) ledger.refuse(taken, why);
+      draft.remarks.delete(taken);
+      if (draft.models[modelIn(taken) ?? ""] === undefined)
+        for (const route of draft.routes) if (`gpubox:models.${route.name}` === taken) route.lost = why;
+    }
+  }
+  throw new Error("the draft does not settle");
+}
+
+/** The first problem, because later ones may follow from it. Of one list the last place, so that the others keep theirs. */
+function nextOf(problems: Problem[]): Problem | undefined {
+  const [first] = problems;
+  const list = first && /^(.*)\[\d+\]$/.exec(first.path)?.[1];
+  const same = (path: string) => path.startsWith(`${list}[`) && /^\[\d+\]$/.test(path.slice(list!.length));
+  return list === undefined ? first : problems.filter(({ path }) => same(path)).at(-1);
+}
+
+/** Takes a flag with its values out of an entry's `extraArgs`. */
+function withoutFlag(entry: Entry, flag: string): boolean {
+  const words = entry.extraArgs as string[];
+  const at = words.findIndex((word) => word === flag || word.startsWith(`${flag}=`));
+  if (at < 0) return false;
+  const next = words.slice(at + 1).findIndex((word) => word.startsWith("-"));
+  words.splice(at, next < 0 ? words.length : next + 1);
+  return true;
+}
+
+/** The draft as a stack file has it. Secrets count as set: they are asked for, or made, later. */
+export function rawOf(draft: Draft, stack: string): RawStack {
+  const names = [...generatedSecrets, ...draft.secrets.keys()];
+  const standIns = Object.fromEntries(names.map((name) => [name, standIn(name)]));
+  return {
+    stack,
+    values: { ...draft.sections, models: draft.models },
+    secrets: secretFacts(standIns, () => true),
+  };
+}
+
+function reasonOf({ what, fix }: Problem): string {
+  return `gpubox refuses it: ${what} ${fix}`;
+}
+
+function modelIn(path: string): string | undefined {
+  return /^gpubox:models\.(.+)$/.exec(path)?.[1];
+}
+
+/**
+ * Removes the key of a problem from the draft; the whole entry where the problem is about that or about a key that is not there.
+ *
+ * @returns the path that is gone; undefined when nothing of the draft is meant
+ */
+function takeAway(draft: Draft, { path, what }: Problem, models: string[]): string | undefined {
+  const model = models
+    .filter((name) => path === `gpubox:models.${name}` || /^[.[]/.test(path.slice(14 + name.length)))
+    .filter((name) => path.startsWith(`gpubox:models.${name}`))
+    .sort((a, b) => b.length - a.length)[0];
+  if (model !== undefined) {
+    const root = `gpubox:models.${model}`;
+    const flag = /^"(-[^"]+)"/.exec(what)?.[1];
+    if (path === `${root}.extraArgs` && flag !== undefined && withoutFlag(draft.models[model]!, flag))
+      return `${path}.${flag}`;
+    const gone = remove(draft.models[model]!, stepsOf(path.slice(root.length)));
+    if (gone !== undefined && gone !== "engine") return root + path.slice(root.length);
+    delete draft.models[model];
+    return root;
+  }
+  const [, section, rest = ""] = /^gpubox:(\w+)(.*)$/.exec(path) ?? [];
+  if (section === undefined || draft.sections[section] === undefined) return undefined;
+  if (remove(draft.sections[section], stepsOf(rest)) !== undefined) return path;
+  if (rest === "") delete draft.sections[section];
+  return rest === "" ? path : undefined;
+}
+
+/** Removes what lies below a value. @returns the last step, or undefined where there is no such thing */
+function remove(value: Record<string, unknown>, steps: Step[]): Step | undefined {
+  const last = steps.at(-1);
+  if (last === undefined) return undefined;
+  const parent = steps
+    .slice(0, -1)
+    .reduce<unknown>((inner, step) => (inner as Record<Step, unknown> | undefined)?.[step], value);
+  if (typeof parent !== "object" || parent === null || !(last in parent)) return undefined;
+  if (Array.isArray(parent)) parent.splice(Number(last), 1);
+  else delete (parent as Record<Step, unknown>)[last];
+  return last;
+}
+
+/** `.a.b[0]` as steps. Names with dots are found by {@link takeAway} or not at all. */
+function stepsOf(path: string): Step[] {
+  return [...path.matchAll(/\.([^.[\]]+)|\[(\d+)\]/g)].map(([, key, place]) => key ?? Number(place));
+}
