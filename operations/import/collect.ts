@@ -64,10 +64,10 @@ export function isFolder(path: string): boolean {
   }
 }
 
-/** @param typed what the program that the file is for takes for true */
-export function yamlFile(path: string, typed: "1.1" | "1.2" = "1.2"): FileSource {
+/** @param python whether the program that the file is for is one */
+export function yamlFile(path: string, python = false): FileSource {
   const file = basename(path);
-  return { ...yamlSource(file, readText(path), typed), file, path };
+  return { ...yamlSource(file, readText(path), python), file, path };
 }
 
 /** The variables that a program in a file's folder would see: those of `.env`, then those of this process. */

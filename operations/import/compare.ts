@@ -13,6 +13,7 @@ export interface Gateway {
 
 /** What one gateway answered, as far as two gateways should agree. */
 export interface Answer {
+  /** 0: nobody answered. */
   status: number;
   /** The model that the answer names. */
   model?: string;
@@ -74,19 +75,28 @@ export async function compareGateways(both: { old: Gateway; new: Gateway }): Pro
 
 /** Judges two answers: status, model and shape count, the wording does not. */
 export function compare(request: string, was: Answer, is: Answer): Comparison {
-  const gone = was.shape.filter((key) => !is.shape.includes(key));
+  const gone = topmost(was.shape.filter((key) => !is.shape.includes(key)));
   const differs = [
     ...(was.status === is.status ? [] : ["status"]),
     ...(was.model === is.model ? [] : ["model"]),
     ...(was.status < 400 && gone.length > 0 ? [`without ${gone.join(", ")}`] : []),
   ];
-  const shown = ({ status, model }: Answer) => [String(status), ...(model ? [model] : [])].join(" ");
   return {
     request,
     old: shown(was),
     new: `${shown(is)}${differs.length > 0 ? ` (${differs.join("; ")})` : ""}`,
-    same: differs.length === 0,
+    same: differs.length === 0 && was.status > 0,
   };
+}
+
+function shown({ status, model }: Answer): string {
+  if (status === 0) return "no answer";
+  return [status, ...(model ? [model] : [])].join(" ");
+}
+
+/** The first words of keys, each once. */
+function topmost(shape: string[]): string[] {
+  return [...new Set(shape.map((key) => key.split(/[.:[]/)[0]!))];
 }
 
 /** Comparisons as a table for the terminal. */

@@ -82,7 +82,7 @@ type Reader = (source: string, draft: Draft) => Promise<Account[]> | Account[];
 
 const READERS: Record<Kind, Reader> = {
   litellm(source, draft) {
-    const { file, value, place } = yamlFile(source, "1.1");
+    const { file, value, place } = yamlFile(source, true);
     const { input, ledger } = Input.open(value);
     readLitellm(input, draft, variablesBeside(source));
     return [{ name: file, ledger, place }];

@@ -42,11 +42,23 @@ export function readLitellm(
       for (const { input } of deployments) input.drop("this box serves the name itself");
       continue;
     }
+    for (const deployment of deployments) settleId(deployment, deployments.length);
     const { entry, apart } = groupOf(name, deployments);
     draft.models[name] = entry;
+    if (entry.instances === undefined)
+      for (const key of ["weight", "order"])
+        deployments[0]!.input.at("litellm_params", key)?.drop("a single server shares with nobody");
     for (const { deployment, why } of apart) deployment.input.drop(why);
   }
   readSettings(config, draft, known);
+}
+
+/** gpubox's own ids are the model's name, and for one of several that with the instance's. */
+function settleId({ name, id, input }: DeploymentDraft, count: number): void {
+  const own = count > 1 ? id?.startsWith(`${name}-`) : id === name;
+  const place = input.at("model_info", "id");
+  if (own) place?.carry(`gpubox:models.${name}`);
+  else place?.lose("gpubox gives each server an id of its own");
 }
 
 /** The model of this box that a deployment's address leads to. */

@@ -37,7 +37,7 @@ export function readDeployment(item: Input, draft: Draft, variables: Variables):
   item.house(to);
   item.at("model_name")!.carry(to);
   const info = item.at("model_info");
-  const id = textOf(info?.at("id")?.carry(`${to}.instances`));
+  const id = textOf(info?.at("id"));
   const entry: Entry = {
     ...server.entry,
     ...modeOf(info, to),

@@ -3,7 +3,7 @@ import { parseStack, type RawStack } from "../../configs/parse";
 import { secretFacts, standIn } from "../../configs/secrets/facts";
 import { generatedSecrets, type StackConfig } from "../../configs/stack/config";
 import type { Draft, Entry } from "./draft";
-import type { Ledger, Step } from "./ledger";
+import { below, type Ledger, type Step } from "./ledger";
 
 /** Rounds after which what is left contradicts itself. Each takes at least one key away. */
 const MOST_ROUNDS = 500;
@@ -85,29 +85,35 @@ function takeAway(draft: Draft, { path, what }: Problem, models: string[]): stri
     const flag = /^"(-[^"]+)"/.exec(what)?.[1];
     if (path === `${root}.extraArgs` && flag !== undefined && withoutFlag(draft.models[model]!, flag))
       return `${path}.${flag}`;
-    const gone = remove(draft.models[model]!, stepsOf(path.slice(root.length)));
-    if (gone !== undefined && gone !== "engine") return root + path.slice(root.length);
+    const taken =
+      path === `${root}.engine` ? undefined : nearest(draft.models[model]!, path.slice(root.length));
+    if (taken !== undefined) return root + taken;
     delete draft.models[model];
     return root;
   }
-  const [, section, rest = ""] = /^gpubox:(\w+)(.*)$/.exec(path) ?? [];
+  const [root = "", section] = /^gpubox:(\w+)/.exec(path) ?? [];
   if (section === undefined || draft.sections[section] === undefined) return undefined;
-  if (remove(draft.sections[section], stepsOf(rest)) !== undefined) return path;
-  if (rest === "") delete draft.sections[section];
-  return rest === "" ? path : undefined;
+  const taken = nearest(draft.sections[section], path.slice(root.length));
+  if (taken === undefined) delete draft.sections[section];
+  return root + (taken ?? "");
 }
 
-/** Removes what lies below a value. @returns the last step, or undefined where there is no such thing */
-function remove(value: Record<string, unknown>, steps: Step[]): Step | undefined {
-  const last = steps.at(-1);
-  if (last === undefined) return undefined;
-  const parent = steps
-    .slice(0, -1)
-    .reduce<unknown>((inner, step) => (inner as Record<Step, unknown> | undefined)?.[step], value);
-  if (typeof parent !== "object" || parent === null || !(last in parent)) return undefined;
-  if (Array.isArray(parent)) parent.splice(Number(last), 1);
-  else delete (parent as Record<Step, unknown>)[last];
-  return last;
+/** Removes a key, or for one that is missing the nearest map around it. @returns the path of what is gone */
+function nearest(value: Record<string, unknown>, path: string): string | undefined {
+  for (const steps = stepsOf(path); steps.length > 0; steps.pop())
+    if (remove(value, steps)) return below("", steps);
+  return undefined;
+}
+
+/** Removes what lies below a value, and maps and lists that are empty then. @returns false where there is no such thing */
+function remove(value: unknown, [step, ...rest]: Step[]): boolean {
+  if (step === undefined || typeof value !== "object" || value === null || !(step in value)) return false;
+  const inner = (value as Record<Step, unknown>)[step];
+  if (rest.length > 0 && !remove(inner, rest)) return false;
+  if (rest.length > 0 && Object.keys(inner as object).length > 0) return true;
+  if (Array.isArray(value)) value.splice(Number(step), 1);
+  else delete (value as Record<Step, unknown>)[step];
+  return true;
 }
 
 /** `.a.b[0]` as steps. Names with dots are found by {@link takeAway} or not at all. */

@@ -1,4 +1,4 @@
-import { isPair, LineCounter, parseDocument, visit, type YAMLError, YAMLMap } from "yaml";
+import { isPair, LineCounter, parseDocument, type ScalarTag, visit, type YAMLError, YAMLMap } from "yaml";
 import { UserError } from "../../platform/process";
 import type { Path } from "./ledger";
 
@@ -9,6 +9,14 @@ export interface YamlSource {
   place(path: Path): string;
 }
 
+/** Words that PyYAML takes for true and false, and YAML 1.2 does not. */
+const PYTHON_WORDS: ScalarTag = {
+  default: true,
+  tag: "tag:yaml.org,2002:bool",
+  test: /^(?:yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$/,
+  resolve: (text) => /^(yes|on)$/i.test(text),
+};
+
 /** Most values that aliases may unfold to. */
 const MOST_ALIASES = 10_000;
 
@@ -16,15 +24,15 @@ const MOST_ALIASES = 10_000;
  * Reads YAML or JSON: anchors and merge keys are resolved, every mistake is told with its line and column.
  *
  * @param file as messages name it
- * @param typed YAML 1.1 for what Python reads, where `yes` and `on` are true
+ * @param python true for what PyYAML reads, where `yes` and `on` are true
  * @throws UserError
  */
-export function yamlSource(file: string, text: string, typed: "1.1" | "1.2" = "1.2"): YamlSource {
+export function yamlSource(file: string, text: string, python = false): YamlSource {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
     merge: true,
-    version: typed,
+    customTags: python ? [PYTHON_WORDS] : [],
     logLevel: "silent",
   });
   const at = (offset: number) => {

@@ -1,0 +1,144 @@
+import { imported, lost } from "../../../support/imported";
+
+const one = (params: string, more = "") =>
+  `model_list:\n- model_name: m\n  litellm_params: ${params}\n${more}`;
+const entryOf = async (params: string, more = "") =>
+  (await imported({ "config.yaml": one(params, more) })).values.models!.m;
+
+test.each([
+  [
+    "{ model: hosted_vllm/org/m, api_base: 'http://gpu.lan:8000/v1', api_key: dummy, rpm: 6 }",
+    { engine: "openai", baseUrl: "http://gpu.lan:8000/v1", model: "org/m", rpm: 6 },
+  ],
+  [
+    "{ model: ollama/m, api_base: 'http://localhost:11434' }",
+    { engine: "openai", baseUrl: "http://host.docker.internal:11434/v1", provider: "ollama_chat" },
+  ],
+  [
+    "{ model: azure/x, api_base: 'https://x.azure.com', api_version: '1', api_key: os.environ/MY_AZURE_KEY, timeout: 60 }",
+    {
+      ...{ engine: "cloud", model: "azure/x", apiBase: "https://x.azure.com", apiVersion: "1" },
+      ...{ apiKey: { secret: "myAzureKey" }, timeoutSeconds: 60 },
+    },
+  ],
+  ["{ model: gpt-5 }", { engine: "cloud", model: "openai/gpt-5", apiKey: { secret: "openaiApiKey" } }],
+  [
+    "{ model: bedrock/x, aws_region_name: eu-1, aws_access_key_id: os.environ/ID, aws_secret_access_key: os.environ/KEY }",
+    {
+      ...{ engine: "cloud", model: "bedrock/x" },
+      aws: { region: "eu-1", accessKeyId: { secret: "id" }, secretAccessKey: { secret: "key" } },
+    },
+  ],
+])("%s is an entry", async (params, entry) => {
+  expect(await entryOf(params)).toEqual(entry);
+});
+
+test("prices, mode and context of model_info are the entry's", async () => {
+  const info =
+    "  model_info: { mode: embedding, input_cost_per_token: 0.00000015, output_cost_per_token: 6e-7, max_input_tokens: 8192, base_model: azure/x }";
+  expect(await entryOf("{ model: hosted_vllm/m, api_base: 'http://h.lan/v1' }", info)).toEqual({
+    ...{ engine: "openai", baseUrl: "http://h.lan/v1", mode: "embedding", contextLength: 8192 },
+    ...{ price: { inputPerMillion: 0.15, outputPerMillion: 0.6 }, baseModel: "azure/x" },
+  });
+});
+
+test("deployments of one name are instances of one entry, and what they have alike is the entry's", async () => {
+  const { values, routes } = await imported({
+    "config.yaml": `
+model_list:
+- { model_name: m, litellm_params: { model: groq/a, api_key: os.environ/A, rpm: 1 }, model_info: { id: m-eu } }
+- { model_name: m, litellm_params: { model: groq/a, api_key: os.environ/B, rpm: 1, weight: 3 } }
+`,
+  });
+  expect(values.models).toEqual({
+    m: {
+      ...{ engine: "cloud", model: "groq/a", rpm: 1 },
+      instances: [
+        { name: "eu", apiKey: { secret: "a" } },
+        { apiKey: { secret: "b" }, weight: 3 },
+      ],
+    },
+  });
+  expect(routes).toEqual([{ name: "m", old: ["groq/a", "groq/a"], new: ["groq/a", "groq/a"] }]);
+});
+
+test("settings go where gpubox has a key for them, else under their own names", async () => {
+  const { values } = await imported({
+    "config.yaml": one(
+      "{ model: groq/a, api_key: none }",
+      `
+litellm_settings: { drop_params: off, callbacks: [prometheus], cache: true, cache_params: { type: local, ttl: 60 } }
+router_settings:
+  { routing_strategy: least-busy, num_retries: 3, timeout: 30, disable_cooldowns: true, model_group_alias: { n: m, o: { model: m, hidden: true } } }
+general_settings: { alerting: [slack] }
+environment_variables: { SLACK_WEBHOOK_URL: https://hooks.example/PLANTED-hook, PLAIN: x }
+`,
+    ),
+  });
+  expect(values).toEqual({
+    gateway: {
+      ...{ port: 4100, dropParams: false },
+      routing: { strategy: "least-busy", retries: 3, timeoutSeconds: 30, cooldownSeconds: 0 },
+      settings: { litellm: { callbacks: ["prometheus"] }, general: { alerting: ["slack"] } },
+      env: { PLAIN: "x", SLACK_WEBHOOK_URL: { secret: "slackWebhookUrl" } },
+    },
+    cache: { ttlSeconds: 60, type: "local" },
+    database: { mode: "none" },
+    models: { m: { engine: "cloud", model: "groq/a", apiKey: "none", aliases: ["n", "o"] } },
+  });
+});
+
+test("what gpubox refuses is told with its reason and its place, and the rest stays", async () => {
+  const made = await imported({
+    "config.yaml": one(
+      "{ model: groq/a, api_key: none, extra_mystery: 1 }",
+      `
+litellm_settings: { callbacks: [prometheus, my.handler, audit.log], no_such_setting: 1 }
+router_settings: { fallbacks: [{ m: [gone] }] }
+`,
+    ),
+  });
+  expect(made.values.gateway).toEqual({
+    port: 4100,
+    settings: { litellm: { callbacks: ["prometheus"] } },
+  });
+  expect(Object.keys(lost(made)).sort()).toEqual([
+    "litellm_settings.callbacks[1]",
+    "litellm_settings.callbacks[2]",
+    "litellm_settings.no_such_setting",
+    "model_list[0].litellm_params.extra_mystery",
+    "router_settings",
+  ]);
+  expect(made.text).toContain(
+    "# Not carried over: config.yaml:3:51 model_list[0].litellm_params.extra_mystery",
+  );
+});
+
+test("values of keys are in no text, and secrets have them", async () => {
+  const made = await imported({
+    "config.yaml": one(
+      "{ model: groq/a, api_key: PLANTED-plain-0123456789 }",
+      "general_settings: { master_key: sk-PLANTED-master-0123456789 }",
+    ),
+    ".env": "UNUSED=PLANTED-unused",
+  });
+  const { secrets, config: _, ...shown } = made;
+  expect(JSON.stringify(shown)).not.toContain("PLANTED");
+  expect(secrets).toEqual({ groqKey: "PLANTED-plain-0123456789", masterKey: "sk-PLANTED-master-0123456789" });
+});
+
+test("a variable's value comes from .env beside the file, and one that is set nowhere is named", async () => {
+  const made = await imported({
+    "config.yaml": `
+model_list:
+- { model_name: a, litellm_params: { model: groq/a, api_key: os.environ/PLANTED_A_KEY } }
+- { model_name: b, litellm_params: { model: groq/b, api_key: os.environ/PLANTED_B_KEY } }
+- { model_name: c, litellm_params: { model: hosted_vllm/c, api_base: os.environ/PLANTED_C_BASE } }
+`,
+    ".env": "PLANTED_A_KEY=found",
+  });
+  expect(made.secrets).toEqual({ plantedAKey: "found" });
+  expect(made.missing).toEqual({ plantedBKey: "the variable PLANTED_B_KEY" });
+  expect(Object.keys(made.values.models!)).toEqual(["a", "b"]);
+  expect(lost(made)["model_list[2]"]).toContain("PLANTED_C_BASE, which is not set here");
+});
