@@ -8,7 +8,9 @@ import type { Downloader } from "../models/weights";
 import type { HostConfig } from "../schema/host";
 import type { Mode } from "../schema/model";
 import type { SecretRef } from "../schema/shared";
+import type { Option } from "./container";
 import type { EngineFeatures } from "./features";
+import type { Parser } from "./spelling";
 
 /** LiteLLM's side of a model: what goes into `litellm_params` and `model_info`. */
 export interface Route {
@@ -155,6 +157,12 @@ export interface NamedSource {
   holds: Holds | "anything";
 }
 
+/** The flags or variables of a server, and the keys of an entry that they are. */
+export interface CommandLine {
+  options: Record<string, Option>;
+  parser: Parser;
+}
+
 /**
  * What a key names. `text`: a small file, a chat template or a grammar. `gguf`: a model in one file. `weights`: a model's
  * repository. `tokenizer`: the small files of one. `settings`: settings of the engine with sources anywhere among them.
@@ -185,6 +193,8 @@ export interface Engine<Model extends { engine: string }> {
   sources?(model: Model): NamedSource[];
   /** The images that it needs, for engines that have a container: the server's first. Asked only of entries that `check` found right. */
   images?(model: Model, host: HostConfig): [server: ImageRole, ...others: ImageRole[]];
+  /** How its server reads its command line, or its environment. Absent where it has neither. */
+  commandLine?: CommandLine;
   /** The container that serves it; absent for servers that already run elsewhere. */
   container?(model: Model, context: EngineContext): EngineContainer;
   /** `upstream` is the valve's URL up to and without `/v1`, for engines that have a container. */

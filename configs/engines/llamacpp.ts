@@ -299,6 +299,7 @@ export const llamacpp: Engine<LlamaCppModel> = {
   files,
   sources,
   images: (model, host) => [image(model, host)],
+  commandLine: { options, parser },
   container,
   route: (model, context, upstream) => ({
     // `hosted_vllm/` and not `openai/`: the latter sends /v1/messages to /v1/responses.

@@ -239,6 +239,7 @@ export const ollama: Engine<OllamaModel> = {
   features,
   check,
   images: (model, host) => [image(model, host)],
+  commandLine: { options, parser: {} },
   container,
   // No key: Ollama knows none. Only the valve shares a network with it.
   route: (model, context, upstream) => ({

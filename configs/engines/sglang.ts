@@ -290,6 +290,7 @@ export const sglang: Engine<SglangModel> = {
   sources: (model) => [modelOf(model), ...loraSources(model.loraPaths, "loraPaths")],
   adapters: ({ loraPaths }) => Object.keys(loraPaths),
   images: (model, host) => [image(model, host)],
+  commandLine: { options, parser },
   container,
   route: (model, context, upstream) => {
     const parsers = parsersOf(model, sglangParsers);

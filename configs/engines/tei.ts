@@ -203,6 +203,7 @@ export const tei: Engine<TeiModel> = {
   features,
   check,
   images: (model, host) => [image(model, host)],
+  commandLine: { options, parser: { joined: true } },
   container,
   route: (model, context, upstream) => ({
     // LiteLLM adds /rerank to the one, /embeddings to the other.

@@ -232,6 +232,7 @@ export const tensorrtllm: Engine<TensorRtLlmModel> = {
   check,
   files,
   images: () => ["tensorrt-llm"],
+  commandLine: { options, parser: {} },
   container,
   // No key: trtllm-serve knows none. Only the valve shares a network with it.
   route: (model, context, upstream) => {

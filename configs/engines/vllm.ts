@@ -201,6 +201,7 @@ export const vllm: Engine<VllmModel> = {
   sources: (model) => [modelOf(model), ...loraSources(model.loraModules, "loraModules")],
   adapters: ({ loraModules }) => Object.keys(loraModules),
   images: (model, host) => [image(model, host)],
+  commandLine: { options, parser },
   container,
   route: (model, context, upstream) => {
     const parsers = parsersOf(model, vllmParsers);

@@ -1,13 +1,25 @@
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import type { StackConfig } from "../../configs/stack/config";
-import { type Kind, kindOf, variablesBeside, yamlFile } from "./collect";
+import { UserError } from "../../platform/process";
+import { entries, type Kind, kindOf, variablesBeside, yamlFile } from "./collect";
+import { openCompose } from "./compose";
+import { type ReadContainers, readContainers } from "./containers";
+import { servicesOf } from "./dockerHost";
 import { Draft } from "./draft";
+import { gpusHere, type HostGpus } from "./gpus";
+import { pinToCache, readHub, readOllama } from "./heldModels";
 import { Input } from "./input";
 import { type Ledger, type Loss, pathText } from "./ledger";
 import { readLitellm } from "./litellm";
+import { readVariables } from "./litellmSettings";
+import { readLlamaSwap } from "./llamaSwap";
 import { type Route, routesOf } from "./routes";
 import { settle } from "./settle";
 import { type Kept, stackFile, type Untold } from "./stackFile";
+import { cachedRepositories, ollamaModels, ollamaTags } from "./stores";
 import { giveOtherPorts, switchPlan } from "./switchPlan";
+import { type Variables, variablesIn } from "./values";
 
 /** One thing that was read, with its account. */
 export interface Account {
@@ -45,7 +57,8 @@ export async function importStack(
 ): Promise<Imported> {
   const draft = new Draft();
   const accounts: Account[] = [];
-  for (const source of sources) accounts.push(...(await READERS[kindOf(source, from)](source, draft)));
+  const host = await gpusHere();
+  for (const source of sources) accounts.push(...(await READERS[kindOf(source, from)](source, draft, host)));
   return finish(draft, accounts, stack, kept);
 }
 
@@ -57,6 +70,13 @@ export function finish(draft: Draft, accounts: Account[], stack: string, kept?: 
   const untold = accounts.flatMap(({ name, ledger, place = () => name }) =>
     ledger.losses().map(({ path, why, home }) => ({ what: `${place(path)} ${pathText(path)}`, why, home })),
   );
+  if (Object.keys(config.models).length === 0)
+    throw new UserError(
+      `Nothing in ${accounts.map(({ name }) => name).join(", ")} became a model.`,
+      untold[0]
+        ? draft.masked(`The first reason: ${untold[0].what}: ${untold[0].why}.`)
+        : "Name another source.",
+    );
   const secrets = [...draft.secrets];
   return {
     text: stackFile(
@@ -78,18 +98,64 @@ export function finish(draft: Draft, accounts: Account[], stack: string, kept?: 
   };
 }
 
-type Reader = (source: string, draft: Draft) => Promise<Account[]> | Account[];
+type Reader = (source: string, draft: Draft, host: HostGpus) => Promise<Account[]> | Account[];
 
 const READERS: Record<Kind, Reader> = {
-  litellm(source, draft) {
-    const { file, value, place } = yamlFile(source, true);
-    const { input, ledger } = Input.open(value);
-    readLitellm(input, draft, variablesBeside(source));
-    return [{ name: file, ledger, place }];
+  litellm: (source, draft) => [litellmAccount(source, draft)],
+  compose(source, draft, host) {
+    const read = yamlFile(source);
+    const { services, ledger } = openCompose(read, variablesBeside(source));
+    const about = { draft, folder: dirname(resolve(source)), host };
+    const own = { name: read.file, ledger, place: read.place };
+    return [own, ...afterContainers(readContainers(services, about), draft)];
   },
-  compose: () => [],
-  docker: () => [],
-  "llama-swap": () => [],
-  ollama: () => [],
-  hub: () => [],
+  async docker(source, draft, host) {
+    const address = source === "docker" ? "unix:///var/run/docker.sock" : source;
+    const { input, ledger } = Input.open(await servicesOf(address));
+    const read = readContainers(input.children(), { draft, folder: "/", host });
+    return [{ name: "docker", ledger }, ...afterContainers(read, draft)];
+  },
+  "llama-swap"(source, draft, host) {
+    const read = yamlFile(source);
+    return [
+      {
+        name: read.file,
+        place: read.place,
+        ledger: readLlamaSwap(read, draft, variablesBeside(source), host),
+      },
+    ];
+  },
+  async ollama(source, draft, host) {
+    const remote = /^https?:/.test(source);
+    const names = remote ? await ollamaTags(source) : ollamaModels(source);
+    return [{ name: source, ledger: readOllama(names, remote ? undefined : resolve(source), draft, host) }];
+  },
+  hub: (source, draft, host) => [
+    { name: source, ledger: readHub(cachedRepositories(resolve(source)), draft, host) },
+  ],
 };
+
+function litellmAccount(path: string, draft: Draft, read?: ReadContainers, env?: Variables): Account {
+  const { file, value, place } = yamlFile(path, true);
+  const { input, ledger } = Input.open(value);
+  const variables = new Map([...variablesBeside(path), ...(env ?? [])]);
+  readLitellm(input, draft, variables, read?.local);
+  return { name: file, ledger, place };
+}
+
+/** What containers lead to: the config of their gateway, the weights that the host has. */
+function afterContainers(read: ReadContainers, draft: Draft): Account[] {
+  for (const folder of [...new Set(read.hubs)]) {
+    const hub = [folder, join(folder, "hub")].find(
+      (one) => existsSync(one) && entries(one).some((name) => name.startsWith("models--")),
+    );
+    if (hub) pinToCache(cachedRepositories(hub), draft);
+  }
+  return read.gateways.flatMap(({ path, env, input }) => {
+    const readable = existsSync(path);
+    if (!readable) input.lose(`its config ${path} is not on this machine; import it from where it is`);
+    const account = readable ? [litellmAccount(path, draft, read, variablesIn(env))] : [];
+    if (env) readVariables(env, draft, variablesIn(env));
+    return account;
+  });
+}

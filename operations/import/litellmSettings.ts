@@ -132,8 +132,8 @@ export function readSettings(config: Input, draft: Draft, variables: Variables):
       else input.carry(draft.set("gateway", ["settings", ours, input.name], input.value), true);
     }
   }
-  for (const input of config.at("environment_variables")?.house("gpubox:gateway").children() ?? [])
-    readVariable(input, draft, variables);
+  const own = config.at("environment_variables")?.house("gpubox:gateway");
+  if (own) readVariables(own, draft, variables);
   for (const list of CALLBACK_LISTS) callbackVariables(config.at("litellm_settings", list), draft, variables);
   const database =
     config.at("general_settings", "database_url") !== undefined || variables.has("DATABASE_URL");
@@ -153,11 +153,20 @@ function callbackVariables(list: Input | undefined, draft: Draft, variables: Var
     }
 }
 
+/** Reads the environment of a gateway. */
+export function readVariables(env: Input, draft: Draft, variables: Variables): void {
+  for (const input of env.children()) readVariable(input, draft, variables);
+}
+
 /** Variables that the models' keys come from belong to the models; the others are the gateway's. */
 function readVariable(input: Input, draft: Draft, variables: Variables): void {
   const { name } = input;
   const used = [...draft.secrets].find(([, { from }]) => from === `the variable ${name}`)?.[0];
   if (used) input.carry(`gpubox:${used}`);
+  else if (["LITELLM_MASTER_KEY", "PROXY_MASTER_KEY"].includes(name)) {
+    draft.secret("masterKey", { from: `the variable ${name}`, value: resolvedText(input, variables) });
+    input.carry("gpubox:masterKey");
+  } else if (input.value === null || input.value === "") input.lose("it is empty");
   else if (Object.hasOwn(OWNED_VARIABLES, name)) input.lose(`gpubox sets it from ${OWNED_VARIABLES[name]}`);
   else if (isSecret(name)) {
     const secret = referenceOf(input)

@@ -35,7 +35,10 @@ export function stackFile(
     ...(Object.keys(draft.models).length > 0 ? { "gpubox:models": draft.models } : {}),
     ...kept.config,
   };
-  const document = new Document({ ...kept.top, config }, { aliasDuplicateObjects: false });
+  const document = new Document(
+    { ...kept.top, config },
+    { aliasDuplicateObjects: false, compat: "yaml-1.1" },
+  );
   const head = [`Made by \`gpubox import\` from ${sources.join(", ")}.`];
   if (untold.length > 0) head.push("What did not come over is told where it would stand, or here:");
   for (const [to, remarks] of draft.remarks)

@@ -9,10 +9,16 @@ const APART = 100;
 
 /** Gives the new box ports beside those of the old gateway, which keeps running. */
 export function giveOtherPorts(draft: Draft): void {
+  if (!hasOld(draft)) return;
   const old = draft.oldPort ?? USUAL_PORT;
   const port = old + APART > 65_000 ? old - APART : old + APART;
   draft.set("gateway", ["port"], port);
   draft.remark("gpubox:gateway.port", `The old gateway keeps ${old} until the switch.`);
+}
+
+/** Whether something answers clients now: a store of weights is nothing that runs. */
+function hasOld({ routes }: Draft): boolean {
+  return routes.length > 0;
 }
 
 /** The steps from the old setup to the new one, a line each. Nothing of the old one stops before its step. */
@@ -24,7 +30,6 @@ export function switchPlan(draft: Draft, config: StackConfig, stack: string): st
     ({ from, to, links }) =>
       `mkdir -p ${config.host.dataDir}/models/${to} && cp -al${links ? "L" : ""} ${from}/. ${config.host.dataDir}/models/${to}/`,
   );
-  const named = draft.containers.length > 0 ? draft.containers.join(" ") : "the old gateway";
   const steps = [
     ...(links.length > 0
       ? [
@@ -37,15 +42,22 @@ export function switchPlan(draft: Draft, config: StackConfig, stack: string): st
           `A GPU rarely holds a model twice: stop the old servers of ${onGpu.map(([name]) => name).join(", ")} just before the next step. They are away until the new ones have loaded.`,
         ]
       : []),
-    `npx gpubox up --stack ${stack}            # the box answers on port ${port}; the old gateway keeps ${old}`,
-    `npx gpubox import --check --old http://127.0.0.1:${old} --new http://127.0.0.1:${port}`,
-    `Clients that you can change one by one: point them at port ${port}. They notice nothing, and you are done when the last has moved.`,
-    `Or move the port. Write gpubox:gateway.port: ${old} into Pulumi.${stack}.yaml, then in one line:\n     ${stopLine(draft, named)} && npx gpubox up --stack ${stack}\n     New connections are refused from the stop until the edge has the port, some seconds; to go back, set the port to ${port} again and start the old gateway.`,
-    "Remove the old setup when nothing asks it any more.",
+    `npx gpubox up --stack ${stack}${hasOld(draft) ? `            # the box answers on port ${port}; the old gateway keeps ${old}` : ""}`,
+    ...(hasOld(draft) ? portSteps(draft, { old, port, stack }) : []),
   ];
   return steps.map((step, index) => `  ${index + 1}. ${step}`);
 }
 
-function stopLine({ containers }: Draft, named: string): string {
-  return containers.length > 0 ? `docker stop ${named}` : `(stop ${named})`;
+/** From a new box on other ports to one in the place of the old gateway. */
+function portSteps(
+  { containers }: Draft,
+  { old, port, stack }: { old: number; port: number; stack: string },
+): string[] {
+  const stop = containers.length > 0 ? `docker stop ${containers.join(" ")}` : "(stop the old gateway)";
+  return [
+    `npx gpubox import --check --old http://127.0.0.1:${old} --new http://127.0.0.1:${port}`,
+    `Clients that you can change one by one: point them at port ${port}. They notice nothing, and you are done when the last has moved.`,
+    `Or move the port. Write gpubox:gateway.port: ${old} into Pulumi.${stack}.yaml, then in one line:\n     ${stop} && npx gpubox up --stack ${stack}\n     New connections are refused from the stop until the edge has the port, some seconds; to go back, set the port to ${port} again and start the old gateway.`,
+    "Remove the old setup when nothing asks it any more.",
+  ];
 }

@@ -72,3 +72,9 @@ export function isSecret(name: string): boolean {
     /(KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS|DSN|DATABASE_URL|REDIS_URL|WEBHOOK_URL)/i.test(name)
   );
 }
+
+/** The texts of a map of variables. */
+export function variablesIn(env: Input | undefined): Variables {
+  const texts = (env?.children() ?? []).map((one) => [one.name, textOf(one)] as const);
+  return new Map(texts.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])));
+}

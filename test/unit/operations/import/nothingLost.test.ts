@@ -63,11 +63,14 @@ test("every value of a LiteLLM config is in the stack file, in its secrets, or t
       const filled = (keys: string[]) =>
         Object.fromEntries(keys.map((key) => [key, (values[key] ?? next)()]));
       const document = {
-        model_list: models.map(({ provider, name, params, info }) => ({
-          model_name: name,
-          litellm_params: { model: `${provider}/${next()}`, ...filled(params) },
-          ...(info.length > 0 ? { model_info: filled(info) } : {}),
-        })),
+        model_list: [
+          { model_name: "fixed", litellm_params: { model: "groq/fixed" } },
+          ...models.map(({ provider, name, params, info }) => ({
+            model_name: name,
+            litellm_params: { model: `${provider}/${next()}`, ...filled(params) },
+            ...(info.length > 0 ? { model_info: filled(info) } : {}),
+          })),
+        ],
         ...{ litellm_settings: filled(litellm), router_settings: filled(router) },
         ...{ general_settings: filled(general), ...filled(extra) },
       };
