@@ -61,8 +61,15 @@ function readingOf(
   const { value, off, keys } = given;
   const readings =
     value === undefined
-      ? [!off && !given.as.startsWith("--no-")]
-      : [...(words.length > 1 ? [words] : []), ...jsonOf(value), value, [value]];
+      ? [!off && !given.as.startsWith("--no-"), off ? "off" : "on"]
+      : [
+          ...(words.length > 1 ? [words] : []),
+          ...jsonOf(value),
+          value,
+          ...unitOf(value),
+          ...pairsOf(words, value),
+          [value],
+        ];
   return readings
     .map((reading) => (keys.length > 0 ? nested(before, keys, reading) : reading))
     .map((reading) => asSource(file, reading))
@@ -75,6 +82,29 @@ function jsonOf(text: string): unknown[] {
   } catch {
     return [];
   }
+}
+
+/** vLLM reads `32k` as 32000 and `32K` as 32768. */
+const UNITS: Record<string, number> = { k: 1000, m: 1_000_000, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
+
+function unitOf(text: string): number[] {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)([kmKMG])$/.exec(text) ?? [];
+  return digits && unit ? [Number(digits) * UNITS[unit]!] : [];
+}
+
+/** `image=4,video=0`, or several words of `name=source`, as a map. */
+function pairsOf(words: string[], value: string): Record<string, unknown>[] {
+  const pairs = (words.length > 0 ? words : [value]).flatMap((word) => word.split(","));
+  if (!pairs.every((pair) => /^[^=\s]+=/.test(pair))) return [];
+  return [
+    Object.fromEntries(
+      pairs.map((pair) => {
+        const end = pair.indexOf("=");
+        const text = pair.slice(end + 1);
+        return [pair.slice(0, end), jsonOf(text)[0] ?? text];
+      }),
+    ),
+  ];
 }
 
 /** The object with the value at the path, as the engine's dotted flags set it. */

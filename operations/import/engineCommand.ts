@@ -1,6 +1,5 @@
-import type { z } from "zod";
-import type { Option } from "../../configs/engines/container";
 import type { CommandLine } from "../../configs/engines/engine";
+import { type EntryFlags, entryOfFlags } from "../../configs/engines/fromFlags";
 import { type GivenFlag, givenFlags, knowing, type Parser } from "../../configs/engines/spelling";
 import type { Entry } from "./draft";
 import type { Input } from "./input";
@@ -42,7 +41,8 @@ const OWN_KEY = "gpubox makes a key of its own between gateway and backends";
 export function readCommand(command: Input, words: string[], reading: Reading): ReadCommand {
   const { options, parser, to, elsewhere } = reading;
   const names = Object.values(options).flatMap((option) => option.names);
-  const { head, parts } = partsOf(words, knowing(parser, names));
+  const known = knowing(parser, names);
+  const { head, parts } = partsOf(words, known);
   const keyed = parts.map((part, index) => [keyOf(part, index, parts), part] as const);
   const input = command.as({
     ...(head.length > 0 ? { "(program)": head.join(" ") } : {}),
@@ -54,21 +54,18 @@ export function readCommand(command: Input, words: string[], reading: Reading): 
   for (const [key, part] of keyed) {
     const place = input.at(key)!;
     const taken = [part.as, ...(part.given?.flag.names ?? [])].find((name) => Object.hasOwn(elsewhere, name));
-    const row = rowOf(part, options);
+    const { keys, extraArgs: more, unread } = entryOfPart(part, reading, known);
+    const [own] = Object.keys(keys);
     if (taken !== undefined) place.carry(`${to}.${elsewhere[taken]}`);
     else if (/api[-_]key/.test(part.as)) place.lose(OWN_KEY);
-    else if (!row && parser.flags && !part.given) place.lose("the version that gpubox runs has no such flag");
-    else if (!row || (row.option.owner === null && !row.option.type)) {
-      extraArgs.push(...part.words);
-      place.carry(`${to}.extraArgs.${part.as}`);
-    } else if (!row.option.type || row.key === "model") place.carry(`${to}.${row.option.owner || row.key}`);
-    else {
-      const value = typed(row.option.type, part, reading.sourceOf);
-      if (value === undefined) place.lose(`${row.key} does not take this value`);
-      else {
-        entry[row.key] = value;
-        place.carry(`${to}.${row.key}`);
-      }
+    else if (parser.flags && !part.given) place.lose("the version that gpubox runs has no such flag");
+    else if (unread.length > 0) place.lose("its key does not take this value");
+    else if (own !== undefined) {
+      entry[own] = merged(entry[own], keys[own]);
+      place.carry(`${to}.${own}`);
+    } else {
+      extraArgs.push(...more);
+      place.carry(more.length > 0 ? `${to}.extraArgs.${part.as}` : to);
     }
   }
   return { head, entry: extraArgs.length > 0 ? { ...entry, extraArgs } : entry };
@@ -104,64 +101,21 @@ function shownValue(values: string[]): unknown {
   return values.length === 0 ? true : values.length === 1 ? values[0] : values.join(" ");
 }
 
-function rowOf(
-  { given, as }: Part,
-  options: Record<string, Option>,
-): { key: string; option: Option } | undefined {
-  const names = given ? [...given.flag.names, ...(given.flag.negatives ?? [])] : [as];
-  // A part of a flag's JSON is not the whole.
-  if (given && given.keys.length > 0) return undefined;
-  const found = Object.entries(options).filter(([, { names: own }]) =>
-    own.some((name) => names.includes(name)),
+/** What one flag says; by a path on the host where a mount brings the one inside and the key takes it. */
+function entryOfPart({ words }: Part, { options, sourceOf }: Reading, parser: Parser): EntryFlags {
+  const asWritten = entryOfFlags(words, options, parser);
+  const onHost = entryOfFlags(
+    words.map((word) =>
+      word.replace(/(^|=)(\/.*)$/, (_, before: string, path: string) => before + (sourceOf(path) ?? path)),
+    ),
+    options,
+    parser,
   );
-  const [key, option] = found.find(([, { type }]) => type) ?? found[0] ?? [];
-  return key !== undefined && option ? { key, option } : undefined;
+  return Object.keys(onHost.keys).length > 0 ? onHost : asWritten;
 }
 
-/** The first reading of a flag's words that its key takes. */
-function typed(
-  type: z.ZodType,
-  { values, given }: Part,
-  sourceOf: (value: string) => string | undefined,
-): unknown {
-  const readings =
-    values.length === 0 ? [!given?.off, given?.off ? "off" : "on"] : [...readingsOf(values, sourceOf)];
-  // A key without a word would be its default.
-  return readings.find((reading) => reading !== undefined && type.safeParse(reading).success);
-}
-
-function* readingsOf(values: string[], sourceOf: (value: string) => string | undefined): Iterable<unknown> {
-  const text = values.join(" ");
-  yield text;
-  const number = numberOf(text);
-  if (number !== undefined) yield number;
-  if (/^(true|false|1|0)$/i.test(text)) yield /^(true|1)$/i.test(text);
-  yield json(text);
-  yield sourceOf(text);
-  const words = values.flatMap((value) => value.split(","));
-  yield words.map((word) => sourceOf(word) ?? word);
-  if (words.every((word) => word.includes("=")))
-    yield Object.fromEntries(
-      words.map((word) => {
-        const end = word.indexOf("=");
-        const value = word.slice(end + 1);
-        return [word.slice(0, end), numberOf(value) ?? sourceOf(value) ?? value];
-      }),
-    );
-}
-
-/** vLLM reads `32k` as 32000 and `32K` as 32768. */
-const UNITS: Record<string, number> = { "": 1, k: 1000, m: 1_000_000, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
-
-function numberOf(text: string): number | undefined {
-  const [, digits, unit = ""] = /^(-?\d+(?:\.\d+)?)([kmKMG]?)$/.exec(text) ?? [];
-  return digits === undefined ? undefined : Number(digits) * UNITS[unit]!;
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** Parts of one map may come as flags of their own. */
+function merged(before: unknown, value: unknown): unknown {
+  const isMap = (one: unknown) => typeof one === "object" && one !== null && !Array.isArray(one);
+  return isMap(before) && isMap(value) ? { ...(before as object), ...(value as object) } : value;
 }

@@ -18,7 +18,7 @@ function ownKeys(engine: EngineName): string[] {
 
 /** One entry of the deployments of one name: what all have alike is the entry's, the rest is each instance's own. */
 export function groupOf(name: string, deployments: DeploymentDraft[]): Group {
-  const [first, ...others] = deployments;
+  const [first, ...others] = alike(deployments);
   if (others.length === 0) return { entry: withoutShare(first!.entry), apart: [] };
   const own = ownKeys(first!.entry.engine as EngineName);
   const apart: Group["apart"] = [];
@@ -42,11 +42,36 @@ export function groupOf(name: string, deployments: DeploymentDraft[]): Group {
   );
   const pick = (entry: Entry, keep: (key: string) => boolean) =>
     Object.fromEntries(Object.entries(entry).filter(([key]) => keep(key)));
-  const instances = kept.map(({ id, entry }) => ({
-    ...instanceName(name, id),
-    ...pick(entry, (key) => !shared.includes(key)),
-  }));
+  const to = `gpubox:models.${name}`;
+  const instances = kept.map(({ id, entry, input }, index) => {
+    const own = pick(entry, (key) => !shared.includes(key));
+    for (const key of Object.keys(own)) input.move(`${to}.${key}`, `${to}.instances[${index}].${key}`);
+    return { ...instanceName(name, id), ...own };
+  });
   return { entry: { ...pick(first!.entry, (key) => shared.includes(key)), instances }, apart };
+}
+
+/** One name over servers and providers: LiteLLM's prefix and an address say what both kinds of entries are. */
+function alike(deployments: DeploymentDraft[]): DeploymentDraft[] {
+  if (new Set(deployments.map(({ entry }) => entry.engine)).size === 1) return deployments;
+  return deployments.map((deployment) => {
+    const { engine, baseUrl, provider = "hosted_vllm", model, apiKey = "none", ...rest } = deployment.entry;
+    // What only the one kind has would be lost.
+    if (engine !== "openai" || rest.messages || rest.contextLength || provider !== "hosted_vllm")
+      return deployment;
+    const entry = {
+      engine: "cloud",
+      model: `${provider}/${model ?? deployment.name}`,
+      apiBase: baseUrl,
+      apiKey,
+      ...rest,
+    };
+    deployment.input.move(
+      `gpubox:models.${deployment.name}.baseUrl`,
+      `gpubox:models.${deployment.name}.apiBase`,
+    );
+    return { ...deployment, entry };
+  });
 }
 
 function keysOf(deployments: DeploymentDraft[]): string[] {

@@ -33,6 +33,11 @@ export class Input {
     return childrenOf(this.value).map(([step, inner]) => new Input(inner, [...this.path, step], this.ledger));
   }
 
+  /** True while nothing is said of any value of it. */
+  get untouched(): boolean {
+    return this.ledger.untouched(this.path);
+  }
+
   /** The value where a schema takes it; undefined, and without a fate, where it does not. */
   read<Value>(schema: z.ZodType<Value>): Value | undefined {
     const parsed = schema.safeParse(this.value);
@@ -55,6 +60,11 @@ export class Input {
   drop(why: string): this {
     this.ledger.drop(this.path, why);
     return this;
+  }
+
+  /** Says that what of it went to the key `before` is under the key `after`. */
+  move(before: string, after: string): void {
+    this.ledger.move(this.path, before, after);
   }
 
   /** Says beside which key of the stack config its losses are told. */

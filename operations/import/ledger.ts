@@ -37,6 +37,11 @@ export class Ledger {
       this.fates.set(keyOf(leaf), { to: spread ? below(to, leaf.slice(path.length)) : to });
   }
 
+  /** True while no value at or below `path` has a fate. */
+  untouched(path: Path): boolean {
+    return [...this.leaves(path)].every((leaf) => !this.fates.has(keyOf(leaf)));
+  }
+
   /** Records every value at and below `path` that has no fate yet as lost. */
   lose(path: Path, why: string): void {
     for (const leaf of this.leaves(path))
@@ -46,6 +51,15 @@ export class Ledger {
   /** Records every value at and below `path` as lost, whatever its fate was. */
   drop(path: Path, why: string): void {
     for (const leaf of this.leaves(path)) this.fates.set(keyOf(leaf), { why });
+  }
+
+  /** Says that what of `path` went to the key `before`, or below it, is under the key `after`. */
+  move(path: Path, before: string, after: string): void {
+    for (const leaf of this.leaves(path)) {
+      const fate = this.fates.get(keyOf(leaf));
+      if (fate && "to" in fate && isBelow(fate.to, before))
+        this.fates.set(keyOf(leaf), { to: after + fate.to.slice(before.length) });
+    }
   }
 
   /** Says beside which key of the stack config the losses at and below `path` are told. */

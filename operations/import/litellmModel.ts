@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { looksLikeSecret } from "../../configs/policy/plaintext";
 import type { Draft, Entry } from "./draft";
 import type { Input } from "./input";
 import { defined, serverOf } from "./litellmServer";
-import { textOf, type Variables } from "./values";
+import { keyOf, referenceOf, textOf, type Variables } from "./values";
 
 /** A deployment of LiteLLM as an entry of its own. */
 export interface DeploymentDraft {
@@ -44,6 +45,13 @@ export function readDeployment(item: Input, draft: Draft, variables: Variables):
     ...sharedOf(item, to),
     ...abilitiesOf(info, server.entry, to),
   };
+  for (const [map, place] of [
+    ["params", params],
+    ["info", info],
+  ] as const) {
+    const rest = restOf(place, `${to}.${map}`, draft, variables);
+    if (Object.keys(rest).length > 0) entry[map] = rest;
+  }
   return { name, id, entry, shown: server.shown, input: item };
 }
 
@@ -61,6 +69,32 @@ export function sharedOf(item: Input, to: string): Entry {
     ...priceOf(info, params, to),
     ...(base ? { baseModel: base } : {}),
   };
+}
+
+/** What has no key of gpubox's own stays under LiteLLM's name; parsing takes out what it refuses. */
+function restOf(place: Input | undefined, to: string, draft: Draft, variables: Variables): Entry {
+  const rest = (place?.children() ?? []).filter((one) => one.untouched && one.name !== "id");
+  return Object.fromEntries(
+    rest.flatMap((one) => {
+      if (one.value === null) return [];
+      const value = withSecrets(one, draft, variables);
+      one.carry(`${to}.${one.name}`, true);
+      return [[one.name, value]];
+    }),
+  );
+}
+
+/** A value whose keys and references are secrets. */
+function withSecrets(input: Input, draft: Draft, variables: Variables): unknown {
+  const { value } = input;
+  if (typeof value === "object" && value !== null) {
+    const inner = input.children().map((one) => withSecrets(one, draft, variables));
+    return Array.isArray(value)
+      ? inner
+      : Object.fromEntries(Object.keys(value).map((key, at) => [key, inner[at]]));
+  }
+  const secret = typeof value === "string" && (referenceOf(input) !== undefined || looksLikeSecret(value));
+  return secret ? keyOf(input, draft, variables, input.name) : value;
 }
 
 const MODES: Record<string, string> = {

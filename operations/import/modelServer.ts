@@ -34,9 +34,9 @@ const MODES: Record<string, string> = {
 /** Flags that are read as a model's source or mode, and those that gpubox always writes. */
 const ELSEWHERE: Record<string, string> = {
   ...Object.fromEntries(Object.keys(MODES).map((flag) => [flag, "mode"])),
-  ...{ "--task": "mode", "--runner": "mode", "--convert": "mode" },
   ...{ "--hf-repo": "model", "-hf": "model", "-hfr": "model", "--hf-file": "model", "-hff": "model" },
   ...{ "--model-url": "model", "-mu": "model", "--model-path": "model", "--revision": "model" },
+  ...{ "--model": "model", "-m": "model", "--model-id": "model" },
   ...{
     "--jinja": "engine",
     "--metrics": "engine",
@@ -62,11 +62,15 @@ export function readServer(server: ServerInput, draft: Draft): ServerDraft | str
   const named = servedNames(words);
   const name = (named[0] ?? server.name).replace(/^\//, "");
   const to = `gpubox:models.${name}`;
-  const read = readCommand(command, words, { ...line, to, sourceOf, elsewhere: ELSEWHERE });
+  const task = taskOf(words);
+  const tasks: Record<string, string> = task
+    ? { "--task": "mode", "--runner": "mode", "--convert": "mode" }
+    : {};
+  const read = readCommand(command, words, { ...line, to, sourceOf, elsewhere: { ...ELSEWHERE, ...tasks } });
   const model = modelOf(words, read.head, engine, sourceOf);
   if (model.source === undefined) return model.why ?? "its command names no model";
   if (model.guess) draft.remark(`${to}.model`, model.guess);
-  const mode = words.map((word) => MODES[word]).find(Boolean) ?? taskOf(words);
+  const mode = words.map((word) => MODES[word]).find(Boolean) ?? task;
   const env = variablesOf(server, to, draft);
   return {
     name,

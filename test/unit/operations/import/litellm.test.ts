@@ -62,6 +62,23 @@ model_list:
   expect(routes).toEqual([{ name: "m", old: ["groq/a", "groq/a"], new: ["groq/a", "groq/a"] }]);
 });
 
+test("one name over a server and a provider is one entry", async () => {
+  const { values } = await imported({
+    "config.yaml": `
+model_list:
+- { model_name: m, litellm_params: { model: hosted_vllm/x, api_base: "http://gpu.lan/v1", temperature: 0.5 } }
+- { model_name: m, litellm_params: { model: groq/a, api_key: os.environ/GROQ, extra_headers: { a: os.environ/HEADER } } }
+`,
+  });
+  expect(values.models!.m).toEqual({
+    engine: "cloud",
+    instances: [
+      { model: "hosted_vllm/x", apiBase: "http://gpu.lan/v1", apiKey: "none", params: { temperature: 0.5 } },
+      { model: "groq/a", apiKey: { secret: "groq" }, params: { extra_headers: { a: { secret: "header" } } } },
+    ],
+  });
+});
+
 test("settings go where gpubox has a key for them, else under their own names", async () => {
   const { values } = await imported({
     "config.yaml": one(

@@ -33,10 +33,15 @@ const stacks: Record<string, Record<string, unknown>> = {
     gateway: { routing: { strategy: "least-busy", retries: 1, cooldownSeconds: 9 } },
     models: {
       m: {
-        ...{ ...cloud, aliases: ["n", "o.p"], price: { inputPerMillion: 0.15 } },
+        ...{
+          ...cloud,
+          aliases: ["n", "o.p"],
+          params: { temperature: 0.5, extra_body: { a: { b: 1 } } },
+          price: { inputPerMillion: 0.15 },
+        },
         instances: [
           { name: "eu", apiKey: { secret: "a" }, weight: 2, rpm: 60, maxParallel: 4 },
-          { name: "us", apiKey: { secret: "b" }, weight: 1, tpm: 1000 },
+          { name: "us", apiKey: { secret: "b" }, weight: 1, tpm: 1000, params: { top_p: 0.9 } },
         ],
       },
     },
@@ -60,7 +65,11 @@ const stacks: Record<string, Record<string, unknown>> = {
         budget: { usd: 5, per: "1d" },
         price: { inputPerMillion: 1 },
       },
-      g: cloud,
+      g: {
+        ...cloud,
+        info: { supports_vision: true, max_tokens: 9 },
+        params: { organization: { secret: "org" } },
+      },
     },
   },
 };
