@@ -91,6 +91,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     "prove.py": assetFile(context, "gateway/prove.py"),
     ...(database
       ? assetFiles(context, {
+          "migrate.py": "gateway/migrate.py",
           "migrate.sh": "gateway/migrate.sh",
           "access.py": "gateway/access.py",
           "database.sh": "gateway/database.sh",

@@ -47,6 +47,7 @@ function migrateScript(context: PlanContext, gateway: ContainerPlan, files: Dire
   ];
   return `if docker inspect ${name} >/dev/null 2>&1; then docker wait ${name} >/dev/null; docker rm -f ${name} >/dev/null 2>&1; fi
 if said=$(docker run --rm ${words.map(shellQuote).join(" ")} 2>&1); then
+  printf '%s\\n' "$said" | grep '^note: '
   echo "the database has the schema of ${gateway.image}"
 else
   echo "The migration of the database failed; what served before goes on. Its last words:" >&2

@@ -5,13 +5,13 @@ import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
 import { needs } from "../support/needs";
-import { imageWithoutPrisma } from "../support/postgres";
+import { ALTERED, alteredGateway, gatewaySql } from "../support/postgres";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("main");
 const COMPOSE = allocate("compose");
-const BARE = `gpubox-test/${STACK}:bare`;
+const NEWER = `gpubox-test/${STACK}:newer`;
 const ANSWER = "pong from the gpubox test model";
 
 /** What `up` prints for one model that answered on both protocols, plain and streamed. */
@@ -38,7 +38,7 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
   });
   afterAll(async () => {
     removeProject(project);
-    await run("docker", ["image", "rm", BARE]);
+    await run("docker", ["image", "rm", NEWER]);
   });
 
   test(
@@ -168,33 +168,50 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
   );
 
   test(
-    "a migration that fails fails `pulumi up` with LiteLLM's reason after a backup, and what served keeps serving",
+    "a migration that fails half-way fails `pulumi up` with Postgres' reason after a backup, what served goes on, and the next `up` continues",
     async () => {
       const path = join(project.dir, `.gpubox/resolved.${STACK}.json`);
       const resolved = JSON.parse(readFileSync(path, "utf8"));
-      await imageWithoutPrisma(BARE);
-      resolved.images.gateway.reference = BARE;
+      await alteredGateway(NEWER, ALTERED.newer);
+      resolved.images.gateway.reference = NEWER;
       writeFileSync(path, JSON.stringify(resolved));
       const folder = join(project.dir, ".gpubox/backups");
       const backups = () => (existsSync(folder) ? readdirSync(folder) : []);
-      const up = () =>
-        inShell(project, exports, `pulumi up --yes --skip-preview --stack ${STACK} --non-interactive`);
+      const up = async () => {
+        const command = `pulumi up --yes --skip-preview --stack ${STACK} --non-interactive`;
+        const { code, stdout, stderr } = await inShell(project, exports, command);
+        return { code, said: stdout + stderr };
+      };
       const before = await containersOf(STACK);
       const first = await up();
       expect(first.code).not.toBe(0);
-      const said = first.stdout + first.stderr;
-      expect(said).toContain("The migration of the database failed; what served before goes on.");
-      expect(said).toContain("the prisma CLI is neither on PATH nor importable");
+      expect(first.said).toContain("The migration of the database failed; what served before goes on.");
+      expect(first.said).toContain('relation "needed" does not exist');
       expect((await containersOf(STACK)).gateway).toBe(before.gateway);
       expect(await complete(project.endpoint, secrets["gpubox:masterKey"]!, "tiny")).toBe(ANSWER);
-      expect(backups()).toEqual([expect.stringMatching(new RegExp(`^${STACK}-\\d{8}T\\d{6}Z$`))]);
+      const made = [expect.stringMatching(new RegExp(`^${STACK}-\\d{8}T\\d{6}Z$`))];
+      expect(backups()).toEqual(made);
 
-      // The migration is tried again, and the backup before it still counts.
+      // The backup before it still counts.
+      await gatewaySql({ prefix: `gpubox-${STACK}` }, "CREATE TABLE needed ()");
       const second = await up();
-      expect(second.stdout + second.stderr).toContain("The migration of the database failed");
-      expect(backups()).toHaveLength(1);
+      expect(second.code === 0 ? "" : second.said).toBe("");
+      expect(backups()).toEqual(made);
+      expect(changed(before, await containersOf(STACK))).toEqual(["gateway"]);
+      expect(await complete(project.endpoint, secrets["gpubox:masterKey"]!, "tiny")).toBe(ANSWER);
     },
-    6 * MINUTE,
+    8 * MINUTE,
+  );
+
+  test(
+    "an image that is older than the database is told, and serves",
+    async () => {
+      const up = await gpubox(project, "up");
+      expect(up.code === 0 ? "" : up.stdout + up.stderr).toBe("");
+      expect(up.stdout).toContain("note: The database is newer than this gateway");
+      expect(up.stdout).toContain("healthy, db: connected\n");
+    },
+    5 * MINUTE,
   );
 
   test(

@@ -8,13 +8,14 @@ import { recipeReference } from "../../platform/stack/recipes";
 import { allocate } from "../support/allocate";
 import { commandLines } from "../support/leaks";
 import { needs } from "../support/needs";
-import { gatewaySql, imageWithoutPrisma, startPostgres, writeFiles } from "../support/postgres";
+import { ALTERED, alteredGateway, gatewaySql, startPostgres, writeFiles } from "../support/postgres";
 import { recipes, testPlan, testSecrets, tinyModel } from "../support/stacks";
 import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, dataDir: DATA_DIR } = allocate("keysmig");
-const BARE = `gpubox-test/${STACK}:bare`;
+/** Another image of the gateway. */
+const tagOf = (kind: keyof typeof ALTERED) => `gpubox-test/${STACK}:${kind.toLowerCase()}`;
 
 const TABLES =
   "select count(*) from information_schema.tables where table_schema = 'public' and table_name like 'LiteLLM%'";
@@ -51,9 +52,36 @@ needs("docker")("the migration job", () => {
     return run("sh", ["-c", job!.script]);
   }
 
+  const asAdmin = (program: string, ...words: string[]) => {
+    const script = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" exec "$@"';
+    const connection = ["-h", "/tmp", "-U", "postgres", "litellm"];
+    const args = ["exec", `${plan.prefix}-database`, "sh", "-c", script, "sh", program, ...connection];
+    return output("docker", [...args, ...words]);
+  };
+  /** Without a key that pg_dump makes anew for psql each time. */
+  const dump = async (...words: string[]) =>
+    (await asAdmin("pg_dump", ...words)).replaceAll(/^\\(un)?restrict .*$/gm, "");
+  /** The whole schema, and Prisma's ledger without what differs from run to run. */
+  const madeOf = async () => ({
+    schema: await dump("--schema-only"),
+    rows: await dump("--data-only", "--inserts", "--exclude-table=_prisma_migrations"),
+    ledger: await gatewaySql(
+      plan,
+      `SELECT migration_name, checksum, applied_steps_count, logs, rolled_back_at, finished_at >= started_at
+        FROM _prisma_migrations ORDER BY 1`,
+    ),
+  });
+  const empty = () =>
+    asAdmin(
+      "psql",
+      "-qc",
+      "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pg_database_owner",
+    );
+
   beforeAll(async () => {
     plan = planned(image("gateway"));
-    await imageWithoutPrisma(BARE);
+    for (const [kind, script] of Object.entries(ALTERED))
+      await alteredGateway(tagOf(kind as keyof typeof ALTERED), script);
     await startPostgres(plan, testSecrets);
   }, 5 * MINUTE);
 
@@ -61,14 +89,15 @@ needs("docker")("the migration job", () => {
     await run("docker", ["rm", "-f", `${plan.prefix}-database`, `${plan.prefix}-migration`]);
     await run("docker", ["volume", "rm", "-f", `${plan.prefix}-database`]);
     for (const { name } of plan.networks) await run("docker", ["network", "rm", name]);
-    await run("docker", ["image", "rm", BARE]);
+    for (const kind of Object.keys(ALTERED))
+      await run("docker", ["image", "rm", tagOf(kind as keyof typeof ALTERED)]);
     rmSync(DATA_DIR, { recursive: true, force: true });
   });
 
   test(
     "fails with LiteLLM's reason where the image has no Prisma, shows no password, and leaves the database as it was",
     async () => {
-      const { code, stderr } = await migrate(planned(BARE));
+      const { code, stderr } = await migrate(planned(tagOf("withoutPrisma")));
       expect(code).toBe(1);
       expect(stderr).toContain("The migration of the database failed; what served before goes on.");
       expect(stderr).toContain("the prisma CLI is neither on PATH nor importable");
@@ -79,20 +108,45 @@ needs("docker")("the migration job", () => {
   );
 
   test(
-    "brings the database to LiteLLM's schema as the gateway's role, says so, ends, and leaves no container",
+    "makes of an empty database exactly what LiteLLM's own migrations make, as the gateway's role, says so, ends, and leaves no container",
     async () => {
+      expect((await migrate(planned(tagOf("withoutSchema")))).code).toBe(0);
+      const byLitellm = await madeOf();
+      expect(Number(await gatewaySql(plan, TABLES))).toBeGreaterThan(50);
+      await empty();
       const { code, stdout, stderr } = await migrate(plan);
       expect({ code, stdout, stderr }).toEqual({
         code: 0,
         stdout: `the database has the schema of ${image("gateway")}\n`,
         stderr: "",
       });
-      expect(Number(await gatewaySql(plan, TABLES))).toBeGreaterThan(50);
+      expect(await madeOf()).toEqual(byLitellm);
       const owners = "select distinct tableowner from pg_tables where schemaname = 'public'";
       expect(await gatewaySql(plan, owners)).toBe("litellm");
       expect((await run("docker", ["ps", "-aq", "--filter", `name=gpubox-${STACK}-migration`])).stdout).toBe(
         "",
       );
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "a migration that Postgres refuses in its middle leaves nothing behind, and runs again once it can; an older image then tells that it is older",
+    async () => {
+      const newer = planned(tagOf("newer"));
+      const refused = await migrate(newer);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toContain('relation "needed" does not exist');
+      expect(await gatewaySql(plan, "SELECT to_regclass('later') IS NULL")).toBe("t");
+      await gatewaySql(plan, "CREATE TABLE needed ()");
+      expect(await migrate(newer)).toMatchObject({ code: 0, stderr: "" });
+      expect(await gatewaySql(plan, "SELECT to_regclass('later') IS NULL")).toBe("f");
+      expect(await migrate(plan)).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(
+          /^note: The database is newer than this gateway: LiteLLM here does not know its migration 20990101000000_later\. .+\nthe database has the schema of /,
+        ),
+      });
     },
     5 * MINUTE,
   );

@@ -51,12 +51,24 @@ export async function writeFiles(
   });
 }
 
-/** Tags the gateway's recipe without Prisma: a migration that fails before it reaches the database. */
-export async function imageWithoutPrisma(tag: string): Promise<void> {
-  const prisma = "/app/.venv/bin/prisma /app/.venv/lib/python3.13/site-packages/prisma";
-  const from = recipeReference(packageDir, "gateway");
+const PACKAGES = "/app/.venv/lib/python3.13/site-packages";
+
+/** Shell scripts that make another image of the gateway's recipe, see {@link alteredGateway}. */
+export const ALTERED = {
+  /** A migration fails before it reaches the database. */
+  withoutPrisma: `rm -r /app/database-schema.sql /app/.venv/bin/prisma ${PACKAGES}/prisma`,
+  /** An empty database is migrated by LiteLLM, as with the official image. */
+  withoutSchema: "rm /app/database-schema.sql",
+  /** A newer LiteLLM, whose migration Postgres refuses in its middle unless there is a table `needed`. */
+  newer: `cd ${PACKAGES}/litellm_proxy_extras/migrations && mkdir 20990101000000_later &&
+    echo 'CREATE TABLE later (n int); ALTER TABLE needed ADD COLUMN later int;' >20990101000000_later/migration.sql`,
+};
+
+/** Tags an image that a script of root's makes of the gateway's recipe. */
+export async function alteredGateway(tag: string, script: string): Promise<void> {
+  const run = JSON.stringify(["sh", "-ec", script]);
   await output("docker", ["build", "-q", "--network", "none", "-t", tag, "-"], {
-    stdin: `FROM ${from}\nUSER 0\nRUN rm -r ${prisma}\nUSER 65534:65534\n`,
+    stdin: `FROM ${recipeReference(packageDir, "gateway")}\nUSER 0\nRUN ${run}\nUSER 65534:65534\n`,
     env: { DOCKER_BUILDKIT: "0" },
   });
 }

@@ -32,6 +32,7 @@ test("without trajectories a gateway is unaffected", () => {
       "entrypoint.sh",
       "gateway.env",
       "generation.json",
+      "migrate.py",
       "migrate.sh",
     ]
       .concat(guard, "prove.py")
