@@ -2,6 +2,7 @@ import { buildRecipes, defaultRecipes } from "../operations/images/buildRecipes"
 import { type LockChange, updateLock } from "../operations/images/lockImages";
 import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
+import { ownImagesOf } from "../platform/stack/ownImages";
 import { recipeRoles } from "../platform/stack/recipes";
 import { command, group, printing } from "./command";
 import { say } from "./output";
@@ -42,7 +43,8 @@ export const definition = group(
 );
 
 async function resolveTags(which: "missing" | "all", verb: string): Promise<LockChange[]> {
-  const changes = await updateLock(findProject(), which);
+  const projectDir = findProject();
+  const changes = await updateLock(projectDir, which, ownImagesOf(projectDir));
   for (const change of changes) say(lineOf(change));
   const failed = changes.filter(({ failure }) => failure).map(({ role }) => role);
   if (failed.length === 0) return changes;

@@ -2,7 +2,7 @@ import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { servicesOf } from "../configs/kit/services";
-import { renderText } from "../configs/kit/text";
+import { hashOf, renderText } from "../configs/kit/text";
 import type {
   BoxPlan,
   ContainerPlan,
@@ -114,12 +114,12 @@ export class Host extends pulumi.ComponentResource {
     );
   }
 
-  /** One image per role. It stays on the host when it is no longer used, so that a rollback needs no registry. */
+  /** One image per role, and one for each that an entry names itself. It stays on the host when it is no longer used, so that a rollback needs no registry. */
   private image(container: ContainerPlan): docker.RemoteImage {
     const known = this.images.get(container.image);
     if (known) return known;
     const image = new docker.RemoteImage(
-      `${this.name}-image-${container.role}`,
+      `${this.name}-image-${container.ownImage ? hashOf(container.ownImage) : container.role}`,
       { name: container.image, keepLocally: true },
       { parent: this, provider: this.provider },
     );

@@ -2,6 +2,7 @@ import type { ModelConfig } from "../engines";
 import { acceleratorOf } from "../engines/container";
 import type { Problem } from "../kit/problems";
 import type { HostConfig } from "../schema/host";
+import { ownImageOf } from "../schema/ownContainer";
 import type { StackConfig } from "../stack/config";
 import { slotOf } from "../stack/instances";
 
@@ -10,7 +11,10 @@ export function checkSlots({ host, models }: StackConfig): Problem[] {
   const entries = Object.entries(models);
   return [
     ...entries.flatMap(([name, model]) => checkEntry(name, model, host)),
-    ...entries.flatMap(([name, model]) => checkDevices(name, model, entries)),
+    ...entries.flatMap(([name, model]) => [
+      ...checkDevices(name, model, entries),
+      ...checkImage(name, model, entries),
+    ]),
   ];
 }
 
@@ -80,6 +84,24 @@ function checkDevices(name: string, model: ModelConfig, entries: [string, ModelC
       path: `gpubox:models.${name}.${own === "" ? "slot" : "gpu.devices"}`,
       what: `The slot ${slot} runs on ${place(others)} for ${firstName}, and on ${place(own)} for ${name}.`,
       fix: "Give all models of a slot the same gpu.devices, or one of them another slot.",
+    },
+  ];
+}
+
+/** And one image. */
+function checkImage(name: string, model: ModelConfig, entries: [string, ModelConfig][]): Problem[] {
+  const slot = slotOf(name, model);
+  if (slot === undefined) return [];
+  const [firstName, first] = entries.find(([other, entry]) => slotOf(other, entry) === slot)!;
+  const image = (entry: ModelConfig) =>
+    "image" in entry && entry.image ? ownImageOf(entry.image) : "the pinned image";
+  const [own, others] = [image(model), image(first)];
+  if (own === others) return [];
+  return [
+    {
+      path: `gpubox:models.${name}.image`,
+      what: `The slot ${slot} runs ${others} for ${firstName}, and ${own} for ${name}.`,
+      fix: "Give all models of a slot the same image, or one of them another slot.",
     },
   ];
 }

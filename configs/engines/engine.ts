@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { ImageRole } from "../kit/imageRoles";
+import type { ImageRole, OwnImage } from "../kit/imageRoles";
 import type { Problem } from "../kit/problems";
 import type { FilePlan } from "../kit/text";
 import type { ContainerPlan, MountPlan, StepPlan } from "../kit/types";
@@ -70,6 +70,8 @@ export interface EngineContainer
     | "securityOpts"
   > {
   image: ImageRole;
+  /** What runs in its place, where the entry names one. */
+  ownImage?: OwnImage;
   /** `uid:gid`. Default: nobody. */
   user?: string;
   /** Default: true. */
@@ -187,6 +189,8 @@ export interface Engine<Model extends { engine: string }> {
   check(model: Model, path: string, about: CheckContext): Problem[];
   /** Public names beside the entry's own that its server answers to as models of their own: LoRA adapters. */
   adapters?(model: Model): string[];
+  /** The version whose flags its keys and checks follow. Absent where no list of flags was made of its code. */
+  release?: string;
   /** Keys beside `model` that name files. */
   files?: FileKeys;
   /** What it reads of a hub or of the host beside what `files` name. Default: its `model`, where that is no name of the engine's own. */

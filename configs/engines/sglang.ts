@@ -286,6 +286,7 @@ export const sglang: Engine<SglangModel> = {
   protocols,
   features,
   check,
+  release: known.version,
   files,
   sources: (model) => [modelOf(model), ...loraSources(model.loraPaths, "loraPaths")],
   adapters: ({ loraPaths }) => Object.keys(loraPaths),

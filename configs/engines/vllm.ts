@@ -21,6 +21,7 @@ import {
 } from "./engine";
 import { checkParsers, parsersOf } from "./families";
 import { placeFiles, withFiles } from "./files";
+import known from "./flags/vllm.json";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraSources } from "./lora";
 import { vllmParsers } from "./parsers/vllm";
@@ -197,6 +198,7 @@ export const vllm: Engine<VllmModel> = {
   protocols: vllmProtocols,
   features,
   check,
+  release: known.version,
   files,
   sources: (model) => [modelOf(model), ...loraSources(model.loraModules, "loraModules")],
   adapters: ({ loraModules }) => Object.keys(loraModules),

@@ -44,3 +44,20 @@ export const imageRoles = [
 ] as const;
 
 export type ImageRole = (typeof imageRoles)[number];
+
+/** An image that a model's entry names itself, as `repository:tag`. No role has a colon. */
+export type OwnImage = `${string}:${string}`;
+
+/** What an image is locked and resolved by. */
+export type ImageName = ImageRole | OwnImage;
+
+/** True for an image that an entry names itself. */
+export function isOwnImage(name: ImageName): name is OwnImage {
+  return name.includes(":");
+}
+
+/** Its repository and its tag. The repository may have a port: `localhost:5000/x:1`. */
+export function ownImageParts(name: OwnImage): { image: string; tag: string } {
+  const end = name.lastIndexOf(":");
+  return { image: name.slice(0, end), tag: name.slice(end + 1) };
+}

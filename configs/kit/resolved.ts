@@ -1,5 +1,5 @@
 import type { Architecture } from "../schema/host";
-import type { ImageRole } from "./imageRoles";
+import { type ImageName, type ImageRole, isOwnImage, type OwnImage } from "./imageRoles";
 
 export interface ResolvedImage {
   /** Literal reference to run. */
@@ -10,10 +10,18 @@ export interface ResolvedImage {
   bytes?: Partial<Record<Architecture, number>>;
 }
 
+/** What is resolved of an image. One that an entry names itself is there by its tag where nothing else is known of it. */
+export function resolvedImage(
+  { images }: Pick<Resolved, "images">,
+  name: ImageName,
+): ResolvedImage | undefined {
+  return images[name] ?? (isOwnImage(name) ? { reference: name, source: "unresolved" } : undefined);
+}
+
 /** What this machine could obtain. `gpubox up` records it in `.gpubox/resolved.<stack>.json`; every preview reads it. */
 export interface Resolved {
   /** Only of the roles that the stack needs. */
-  images: Partial<Record<ImageRole, ResolvedImage>>;
+  images: Partial<Record<ImageRole, ResolvedImage>> & { [Own in OwnImage]: ResolvedImage };
   /** Model names whose `offlineModel` is served, because no model hub answered when they were first brought up. */
   offlineModels: string[];
   /** Model names that were known then. */

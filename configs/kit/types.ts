@@ -1,4 +1,4 @@
-import type { ImageRole } from "./imageRoles";
+import type { ImageRole, OwnImage } from "./imageRoles";
 import type { PolicyFinding } from "./problems";
 import type { DirectoryPlan, TextPart } from "./text";
 
@@ -91,6 +91,8 @@ export interface ContainerPlan {
   name: string;
   /** Which recipe or locked image it runs. */
   role: ImageRole;
+  /** The image that its model's entry names in place of the role's. */
+  ownImage?: OwnImage;
   /** Literal image reference, by digest or by the recipe's hash. */
   image: string;
   entrypoint: string[];

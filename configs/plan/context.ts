@@ -1,8 +1,8 @@
 import type { GpuPlan } from "../capacity/placement";
 import type { EngineContainer } from "../engines/engine";
-import type { ImageRole } from "../kit/imageRoles";
+import type { ImageName } from "../kit/imageRoles";
 import { processesOf } from "../kit/processes";
-import type { Resolved } from "../kit/resolved";
+import { type Resolved, resolvedImage } from "../kit/resolved";
 import { type FilePlan, hashOf } from "../kit/text";
 import type { ContainerPlan } from "../kit/types";
 import type { ModelLock } from "../models/facts";
@@ -120,7 +120,7 @@ export function container(
     hostGateway: false,
     started: true,
     replacement: "stop-first" as const,
-    image: imageOf(context, choices.role),
+    image: imageOf(context, choices.ownImage ?? choices.role),
     ...own,
   };
   // Without the limit of processes, which a running container takes.
@@ -137,10 +137,10 @@ export function container(
   };
 }
 
-export function imageOf(context: PlanContext, role: ImageRole): string {
-  const image = context.resolved.images[role];
+export function imageOf(context: PlanContext, name: ImageName): string {
+  const image = resolvedImage(context.resolved, name);
   // `resolveImages` and `readResolved` go by `imageRolesOf`, which names every role that a plan uses.
-  if (!image) throw new Error(`no image is resolved for ${role}`);
+  if (!image) throw new Error(`no image is resolved for ${name}`);
   return image.reference;
 }
 

@@ -7,6 +7,7 @@ import type { BackendPlan, DeviceNeed, ServicePlan } from "../kit/types";
 import { lockedModel } from "../models/lock";
 import { HUB_TOKEN } from "../models/weights";
 import { IDLE_SECONDS } from "../schema/model";
+import { type OwnContainer, ownImageOf } from "../schema/ownContainer";
 import { type Instance, instancesOf, modelPort, modelSlug, slotOf } from "../stack/instances";
 import {
   assetFiles,
@@ -127,6 +128,7 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
   const { lock = {} } = context;
   const locked = lockedModel(lock, model.model ?? "");
   const [server] = engineOf(model).images?.(model, host) ?? [];
+  const { image } = model as OwnContainer;
   return {
     name,
     host,
@@ -140,7 +142,7 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
       hasToken: HUB_TOKEN in context.secrets,
       endpoint: host.modelHub,
     },
-    image: server ? imageOf(context, server) : "",
+    image: server ? imageOf(context, image ? ownImageOf(image) : server) : "",
     cannedModel: assetText(context, "llamacpp/canned.gguf.gz.b64"),
     ownFiles: context.config.ownFiles,
     offline: context.resolved.offlineModels.includes(name),
@@ -199,7 +201,16 @@ export function needsOf({ gpus }: PlanContext, instance: string): DeviceNeed[] |
 function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds: number): ServicePlan {
   const name = backendName(backend.instance);
   const engine = takingTurns(context.dataDir, backend.engine);
-  const { image, user = NOBODY, port, mounts, ownMounts = [], readySeconds: _____, ...rest } = engine;
+  const {
+    image,
+    ownImage,
+    user = NOBODY,
+    port,
+    mounts,
+    ownMounts = [],
+    readySeconds: _____,
+    ...rest
+  } = engine;
   const {
     healthPath: _,
     healthText: __,
@@ -227,6 +238,7 @@ function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds:
         ...choices,
         name,
         role: image,
+        ...(ownImage && { ownImage }),
         env: { HOME: "/tmp", ...engine.env },
         user,
         networks: { backends: [name] },

@@ -1,6 +1,9 @@
 import { engineOf, type ModelConfig, wantedSources } from "../engines";
+import { isOwnImage } from "../kit/imageRoles";
+import { resolvedImage } from "../kit/resolved";
 import { whyUnresolved } from "../models/lock";
 import { recipeNotes } from "../recipes/notes";
+import { ownImageOf } from "../schema/ownContainer";
 import { instancesOf } from "../stack/instances";
 import { imageRolesOf } from "../stack/neededImages";
 import { isForMany, openedBy } from "../stack/wildcards";
@@ -28,10 +31,11 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
     notes.push(`${source} is not locked: ${reason}${download}`);
   }
   notes.push(...recipeNotes(config));
-  notes.push(...observabilityNotes(context));
-  const unlocked = imageRolesOf(config).flatMap(({ role, optional }) => {
-    const image = resolved.images[role];
-    return image?.source === "unresolved" && !optional ? [`${role} (${image.reference})`] : [];
+  notes.push(...ownImageNotes(context), ...observabilityNotes(context));
+  const unlocked = imageRolesOf(config).flatMap(({ role, model, optional }) => {
+    const image = resolvedImage(resolved, role);
+    const name = isOwnImage(role) ? `gpubox:models.${model}.image` : role;
+    return image?.source === "unresolved" && !optional ? [`${name} (${image.reference})`] : [];
   });
   if (unlocked.length > 0)
     notes.push(
@@ -47,6 +51,27 @@ function openNote(name: string, model: ModelConfig): string {
   );
   const clients = openedBy(name) === "" ? "every name" : `every name that begins with ${openedBy(name)}`;
   return `${name} opens ${clients} and is declared nowhere else: ${targets.join(" and ")} answers, with this entry's key.`;
+}
+
+/** Images that entries name themselves, of another version than the one whose flags are known. */
+function ownImageNotes({ config }: PlanContext): string[] {
+  return Object.entries(config.models).flatMap(([name, model]) => {
+    const image = "image" in model ? model.image : undefined;
+    const { release } = engineOf(model);
+    if (!image || isVersion(image.tag, release)) return [];
+    const known = release
+      ? `gpubox knows those of ${release}`
+      : "gpubox knows none of that engine by version";
+    return [
+      `Nobody has checked that ${ownImageOf(image)} (gpubox:models.${name}.image) knows every flag of its entry: ${known}.`,
+    ];
+  });
+}
+
+/** True for `v0.33.0` and `0.33.0-cu130` of 0.33.0. */
+function isVersion(tag: string, release: string | undefined): boolean {
+  const bare = tag.replace(/^v/, "");
+  return release !== undefined && bare.startsWith(release) && !/^[\d.]/.test(bare.slice(release.length));
 }
 
 /** What the observability section leaves out. */

@@ -1,15 +1,16 @@
 import type { ModelConfig } from "../engines";
 import type { EngineContainer } from "../engines/engine";
 import type { MountPlan, UlimitPlan } from "../kit/types";
-import type { OwnContainer } from "../schema/ownContainer";
+import { type OwnContainer, ownImageOf } from "../schema/ownContainer";
 
 /** An engine's container with what its entry says of it. Unchanged by an entry that says nothing. */
 export function withOwnSettings(
   container: EngineContainer,
-  { mounts, ulimits, shmMiB, devices }: ModelConfig & OwnContainer,
+  { image, mounts, ulimits, shmMiB, devices }: ModelConfig & OwnContainer,
 ): EngineContainer {
   return {
     ...container,
+    ...(image && { ownImage: ownImageOf(image) }),
     ...(mounts && { ownMounts: mounts.map(mountOf) }),
     ...(ulimits && { ulimits: mergedUlimits(container.ulimits ?? [], ulimits) }),
     // An engine that has a default of its own has put it there, or shares the host's memory.

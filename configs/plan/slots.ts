@@ -66,7 +66,7 @@ function planServer(
 ): ServicePlan {
   const engines = members.map(({ engine }) => engine);
   // They all have the same devices, and so the same image.
-  const [{ image, gpu, groupAdd }] = engines as [EngineContainer];
+  const [{ image, ownImage, gpu, groupAdd }] = engines as [EngineContainer];
   const [program, ...args] = llamaSwapCommand(`${CONFIG_DIR}/llama-swap.yaml`, port);
   const server = takingTurns<LockedEngine>(context.dataDir, {
     gpu,
@@ -97,6 +97,7 @@ function planServer(
       {
         name,
         role: image,
+        ...(ownImage && { ownImage }),
         entrypoint: server.entrypoint,
         command: args,
         user: NOBODY,

@@ -1,11 +1,12 @@
 import { wantedSources } from "../engines";
 import { ConfigError, type PolicyFinding, type Violation } from "../kit/problems";
-import type { Resolved } from "../kit/resolved";
+import { type Resolved, resolvedImage } from "../kit/resolved";
 import { servicesOf } from "../kit/services";
 import type { BoxPlan, ContainerPlan } from "../kit/types";
 import type { ModelLock } from "../models/facts";
 import { whyUnresolved } from "../models/lock";
 import { isLoopback } from "../network/addresses";
+import { ownImageOf } from "../schema/ownContainer";
 import type { StackConfig } from "../stack/config";
 import { judgeViolations } from "./judge";
 import { plaintextSecrets } from "./plaintext";
@@ -35,7 +36,7 @@ export function policyFindings({ config, plan, resolved, lock }: Judged): Policy
   const violations = [
     ...containers.flatMap((container) => [
       ...publishedPorts(container),
-      ...lockedDigest(container, resolved),
+      ...lockedDigest(container, resolved, config),
       ...limits(container),
       ...root(container),
     ]),
@@ -84,12 +85,19 @@ function publishedPorts({ name, ports }: ContainerPlan): Violation[] {
   }));
 }
 
-function lockedDigest({ role, image }: ContainerPlan, resolved: Resolved): Violation[] {
-  if (resolved.images[role]?.source !== "unresolved") return [];
+function lockedDigest(
+  { role, ownImage, image }: ContainerPlan,
+  resolved: Resolved,
+  { models }: StackConfig,
+): Violation[] {
+  if (resolvedImage(resolved, ownImage ?? role)?.source !== "unresolved") return [];
+  const [model] = Object.entries(models).flatMap(([name, model]) =>
+    "image" in model && model.image && ownImageOf(model.image) === ownImage ? [name] : [],
+  );
   return [
     {
       policy: "digests-locked",
-      path: `image ${role}`,
+      path: model === undefined ? `image ${role}` : `gpubox:models.${model}.image`,
       what: `${image} is a tag, which can be another image tomorrow.`,
       fix: "Run `gpubox images lock` where the registry answers, and commit images/lock.json.",
     },

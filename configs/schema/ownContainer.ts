@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { OwnImage } from "../kit/imageRoles";
 import { dataDirFlaw } from "./dataDir";
 import { absolutePath } from "./shared";
 
@@ -50,6 +51,27 @@ const ulimit = z.union([limit, z.strictObject({ soft: limit, hard: limit })], {
 
 /** What an entry may say of its container beside what its engine needs. Everything is absent by default. */
 export const ownContainer = {
+  image: z
+    .strictObject({
+      repository: z
+        .string()
+        .regex(
+          /^[a-z0-9]+([.-][a-z0-9]+)*(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/,
+          "Write the repository without a tag, for example vllm/vllm-openai.",
+        )
+        .describe("Repository, with its registry where that is not Docker Hub: ghcr.io/acme/server."),
+      tag: z
+        .string()
+        .regex(
+          /^\w[\w.-]{0,127}$/,
+          "Write one tag, for example v0.32.0. `gpubox images lock` finds its digest.",
+        )
+        .describe("Tag, whose digest `gpubox images lock` writes to the lock."),
+    })
+    .optional()
+    .describe(
+      "The image of its server in place of the pinned one, of the same engine: { repository: vllm/vllm-openai, tag: v0.32.0 }.",
+    ),
   mounts: z
     .array(mount)
     .min(1)
@@ -75,5 +97,10 @@ export const ownContainer = {
     .optional()
     .describe("More device files of the host, beside those of `gpu`: [/dev/infiniband/uverbs0]."),
 };
+
+/** The name that an entry's own image is locked by. */
+export function ownImageOf({ repository, tag }: { repository: string; tag: string }): OwnImage {
+  return `${repository}:${tag}`;
+}
 
 export type OwnContainer = { [Key in keyof typeof ownContainer]?: z.infer<(typeof ownContainer)[Key]> };

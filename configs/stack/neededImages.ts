@@ -1,11 +1,12 @@
 import { engineOf } from "../engines";
-import type { ImageRole } from "../kit/imageRoles";
+import type { ImageName } from "../kit/imageRoles";
+import { type OwnContainer, ownImageOf } from "../schema/ownContainer";
 import type { StackConfig } from "./config";
 import { instancesOf } from "./instances";
 
 /** An image that a stack needs, with the model that needs it. */
 export interface NeededImage {
-  role: ImageRole;
+  role: ImageName;
   /** Public name of the first model that needs it; absent for the box's own. */
   model?: string;
   /** True when the box can come up without this image. */
@@ -21,8 +22,10 @@ export function imageRolesOf(config: StackConfig): NeededImage[] {
   if (config.gateway.tls?.acme) needed.push({ role: "acme" });
   for (const [name, entry] of Object.entries(config.models))
     for (const { model } of instancesOf(name, entry)) {
-      const roles = engineOf(model).images?.(model, config.host) ?? [];
-      needed.push(...roles.map((role) => ({ role, model: name })));
+      const [server, ...others] = engineOf(model).images?.(model, config.host) ?? [];
+      const { image } = model as OwnContainer;
+      if (server) needed.push({ role: image ? ownImageOf(image) : server, model: name });
+      needed.push(...others.map((role) => ({ role, model: name })));
     }
   return needed.filter(({ role }, index) => needed.findIndex((other) => other.role === role) === index);
 }

@@ -113,7 +113,7 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
       ? resolvedSchema.parse(JSON.parse(readFileSync(path, "utf8")))
       : present;
     return planFile(workdir, stack, {
-      resolved: { ...recorded, images: { ...present.images, ...recorded.images } },
+      resolved: { ...recorded, images: { ...present.images, ...recorded.images } as Resolved["images"] },
       lock: recordedModelLock(projectDir, stack, generation),
     });
   } catch (error) {

@@ -1,7 +1,8 @@
-import { type ImageRole, imageRoles } from "../../configs/kit/imageRoles";
+import { type ImageName, imageRoles, isOwnImage, type OwnImage } from "../../configs/kit/imageRoles";
 import {
-  forEachRole,
+  type ImageLock,
   type LockEntry,
+  lockEntry,
   type Official,
   readLock,
   unresolved,
@@ -12,7 +13,7 @@ import { fetchDigest, fetchSizes, UnresolvedImage } from "./registry";
 
 /** What happened to one role when the lock was written. */
 export interface LockChange {
-  role: ImageRole;
+  role: ImageName;
   /** Previous digest; `null` when there was none. */
   old: string | null;
   entry: LockEntry;
@@ -45,14 +46,20 @@ export async function resolveEntry({ image, tag }: Official): Promise<LockEntry>
 /**
  * Resolves digests and writes them to the lock. An entry that cannot be resolved keeps its digest.
  *
+ * @param own images that models name themselves; those that are locked already stay
  * @param which `missing`: only entries without a digest. `all`: what every tag points to now.
  * @throws UserError when `images/official.json` or the lock is not valid.
  */
-export async function updateLock(projectDir: string, which: "missing" | "all"): Promise<LockChange[]> {
+export async function updateLock(
+  projectDir: string,
+  which: "missing" | "all",
+  own: OwnImage[] = [],
+): Promise<LockChange[]> {
   const lock = readLock(projectDir);
+  const locked = (Object.keys(lock) as ImageName[]).filter(isOwnImage);
   const changes = await Promise.all(
-    imageRoles.map(async (role): Promise<LockChange> => {
-      const before = lock[role];
+    [...imageRoles, ...new Set([...locked, ...own])].map(async (role): Promise<LockChange> => {
+      const before = lockEntry(lock, role);
       if (which === "missing" && before.digest) return { role, old: before.digest, entry: before };
       const entry = await resolveEntry(before);
       // The same image keeps its date, so that a reviewer sees only real changes, and a machine without cosign does not
@@ -66,10 +73,7 @@ export async function updateLock(projectDir: string, which: "missing" | "all"): 
         : { role, old: before.digest, entry: before.digest ? before : entry, failure: entry.reason };
     }),
   );
-  writeLock(
-    projectDir,
-    forEachRole((role) => changes.find((change) => change.role === role)!.entry),
-  );
+  writeLock(projectDir, Object.fromEntries(changes.map(({ role, entry }) => [role, entry])) as ImageLock);
   return changes;
 }
 

@@ -1,4 +1,4 @@
-import type { ImageRole } from "../../configs/kit/imageRoles";
+import { type ImageName, type ImageRole, isOwnImage } from "../../configs/kit/imageRoles";
 import type { Resolved } from "../../configs/kit/resolved";
 import type { NeededImage } from "../../configs/stack/neededImages";
 import { dockerAt } from "../../platform/docker/client";
@@ -6,7 +6,13 @@ import { pullThroughApi } from "../../platform/docker/pull";
 import { UserError } from "../../platform/process";
 import { type Report, unreported } from "../../platform/progress";
 import type { Log } from "../../platform/project";
-import { type ImageLock, type LockEntry, readLock, writeLock } from "../../platform/stack/imageLock";
+import {
+  type ImageLock,
+  type LockEntry,
+  lockEntry,
+  readLock,
+  writeLock,
+} from "../../platform/stack/imageLock";
 import { hasRecipe } from "../../platform/stack/recipes";
 import { buildRecipes } from "./buildRecipes";
 import { resolveEntry } from "./lockImages";
@@ -41,12 +47,12 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
   const { projectDir, docker, log, report = unreported, needed, mode = modeOfEnvironment() } = options;
   await requireEngine(docker);
   const images: Resolved["images"] = {};
-  const buildable = (role: ImageRole) => hasRecipe(projectDir, role);
+  const buildable = (name: ImageName): name is ImageRole => hasRecipe(projectDir, name);
   const roles = needed.map(({ role }) => role);
   const pulled = roles.filter((role) => mode === "auto" || !buildable(role));
   const lock = readLock(projectDir);
   const locked = pulled.flatMap((role) => {
-    const reference = lockedReference(lock[role]);
+    const reference = lockedReference(lockEntry(lock, role));
     return reference ? [{ role, reference }] : [];
   });
   const present = await dockerAt(docker).images(locked.map(({ reference }) => reference));
@@ -55,36 +61,51 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
   const absent = pulled.filter((role) => !images[role]);
   const failures = await registryFailures(lock, absent);
   const unreachable = absent.filter((role) => failures[role] && buildable(role));
+  const tagged = await dockerAt(docker).images(absent.filter((name) => isOwnImage(name) && failures[name]));
   for (const { role, model, optional } of needed) {
     if (!failures[role] || buildable(role)) continue;
-    if (!optional) throw noImage(role, model, failures[role]);
-    log(`${role}: left out, because ${failures[role]} and there is no recipe for it`);
-    images[role] = { reference: `${lock[role].image}:${lock[role].tag}`, source: "unresolved" };
+    const { image, tag } = lockEntry(lock, role);
+    const isThere = tagged.has(role);
+    if (!optional && !isThere) throw noImage(role, model, failures[role]);
+    log(
+      `${role}: ${isThere ? "taken as it is here" : "left out"}, because ${failures[role]} and ${isThere ? "no digest is locked" : "there is no recipe for it"}`,
+    );
+    images[role] = { reference: `${image}:${tag}`, source: "unresolved" };
   }
   for (const failure of new Set(Object.values(failures))) {
     const concerned = unreachable.filter((role) => failures[role] === failure);
     if (concerned.length > 0) log(`${failure}; built from images/ instead: ${concerned.join(", ")}`);
   }
   const reachable = absent.filter((role) => !failures[role]);
-  await resolveMissing(projectDir, lock, reachable, log);
+  await resolveMissing(
+    projectDir,
+    lock,
+    needed.filter(({ role }) => reachable.includes(role)),
+    log,
+  );
   for (const role of reachable)
-    images[role] = { reference: await pull(role, lock[role], docker, { log, report }), source: "digest" };
-  const rest = roles.filter((role) => !images[role]);
+    images[role] = {
+      reference: await pull(role, lockEntry(lock, role), docker, { log, report }),
+      source: "digest",
+    };
+  const rest = roles.filter((role) => !images[role]).filter(buildable);
   const built = rest.length > 0 ? await buildRecipes(rest, { projectDir, docker, log, report }) : {};
   for (const role of rest) images[role] = { reference: built[role]!, source: "recipe" };
   return images;
 }
 
-function noImage(role: ImageRole, model: string | undefined, failure: string): UserError {
+function noImage(role: ImageName, model: string | undefined, failure: string): UserError {
+  const needs = isOwnImage(role) ? `gpubox:models.${model}.image names` : `the model ${model} needs`;
   return new UserError(
-    `The image ${role}${model ? `, which the model ${model} needs,` : ""} is not on this machine: ${failure}, and there is no recipe for it.`,
+    `The image ${role}${model ? `, which ${needs},` : ""} is not on this machine: ${failure}, and there is no recipe for it.`,
     "Run this where the registry answers, or save the image there with `docker save` and here with `docker load`" +
       (model ? `, or ${otherwise(role)}.` : "."),
   );
 }
 
 /** What a model can do without its image. */
-function otherwise(role: ImageRole): string {
+function otherwise(role: ImageName): string {
+  if (isOwnImage(role)) return "remove the entry's `image` to run the pinned one";
   return role.startsWith("llama-swap")
     ? "write start: auto or manual for the model, or add your own recipe (docs/images.md)"
     : "remove the model";
@@ -115,10 +136,11 @@ function lockedReference({ image, digest }: LockEntry): string | undefined {
 /** Asks each registry once, all at the same time. Returns by role why a registry does not answer. */
 async function registryFailures(
   lock: ImageLock,
-  roles: ImageRole[],
-): Promise<Partial<Record<ImageRole, string>>> {
-  const hostOf = (role: ImageRole) => imageName(lock[role].image).host;
-  const byHost = new Map(roles.map((role) => [hostOf(role), lock[role].image]));
+  roles: ImageName[],
+): Promise<Partial<Record<ImageName, string>>> {
+  const imageOf = (role: ImageName) => lockEntry(lock, role).image;
+  const hostOf = (role: ImageName) => imageName(imageOf(role)).host;
+  const byHost = new Map(roles.map((role) => [hostOf(role), imageOf(role)]));
   const failures = new Map(
     await Promise.all(
       [...byHost].map(async ([host, image]) => [host, await registryFailure(image)] as const),
@@ -136,17 +158,19 @@ async function registryFailures(
 async function resolveMissing(
   projectDir: string,
   lock: ImageLock,
-  roles: ImageRole[],
+  needed: NeededImage[],
   log: Log,
 ): Promise<void> {
-  const missing = roles.filter((role) => lock[role].digest === null);
+  const missing = needed.filter(({ role }) => lockEntry(lock, role).digest === null);
   if (missing.length === 0) return;
-  for (const role of missing) {
-    const entry = await resolveEntry(lock[role]);
+  for (const { role, model } of missing) {
+    const entry = await resolveEntry(lockEntry(lock, role));
     if (!entry.digest)
       throw new UserError(
         `The image for ${role} cannot be resolved: ${entry.reason}.`,
-        "Correct images/official.json, or set GPUBOX_IMAGES=build to build from the recipes.",
+        isOwnImage(role)
+          ? `Correct gpubox:models.${model}.image, or remove it to run the pinned one.`
+          : "Correct images/official.json, or set GPUBOX_IMAGES=build to build from the recipes.",
       );
     lock[role] = entry;
     log(`${role}: ${entry.image}:${entry.tag} is ${entry.digest}, signature ${entry.verified}`);
@@ -156,7 +180,7 @@ async function resolveMissing(
 }
 
 async function pull(
-  role: ImageRole,
+  role: ImageName,
   entry: LockEntry,
   docker: string,
   { log, report }: { log: Log; report: Report },

@@ -53,7 +53,8 @@ function fitRoles(base: string, head: string): void {
   if (!existsSync(base) || !existsSync(head)) return;
   const [old, now] = [base, head].map((path) => roles.parse(JSON.parse(readFileSync(path, "utf8"))));
   const fitted = Object.entries(now!).map(([role, entry]) => [role, old![role] ?? entry]);
-  writeFileSync(base, JSON.stringify(Object.fromEntries(fitted)));
+  const own = Object.entries(old!).filter(([name]) => name.includes(":"));
+  writeFileSync(base, JSON.stringify(Object.fromEntries([...fitted, ...own])));
 }
 
 /** True when the stack had a file at the base. */

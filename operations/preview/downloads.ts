@@ -1,4 +1,5 @@
 import { sourcesOf, wantedSources } from "../../configs/engines";
+import { resolvedImage } from "../../configs/kit/resolved";
 import { servicesOf } from "../../configs/kit/services";
 import type { ModelLock } from "../../configs/models/facts";
 import { lockedSource } from "../../configs/models/lock";
@@ -13,10 +14,10 @@ export function downloads(before: Side | undefined, after: Side): Download[] {
 function images(before: Side | undefined, after: Side): Download[] {
   const had = new Set(before ? servicesOf(before.plan).map(({ container }) => container.image) : []);
   const seen = new Set<string>();
-  return servicesOf(after.plan).flatMap(({ container: { image, role } }): Download[] => {
+  return servicesOf(after.plan).flatMap(({ container: { image, role, ownImage } }): Download[] => {
     if (had.has(image) || seen.has(image)) return [];
     seen.add(image);
-    const { source, bytes } = after.resolved.images[role] ?? {};
+    const { source, bytes } = resolvedImage(after.resolved, ownImage ?? role) ?? {};
     if (source === "recipe")
       return [{ kind: "image", what: image, remark: `built on the host from images/${role}` }];
     const pulled = bytes?.[after.config.host.arch];

@@ -1,7 +1,14 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { type ImageRole, imageRoles } from "../../configs/kit/imageRoles";
+import {
+  type ImageName,
+  type ImageRole,
+  imageRoles,
+  isOwnImage,
+  type OwnImage,
+  ownImageParts,
+} from "../../configs/kit/imageRoles";
 import { architectures } from "../../configs/schema/host";
 import { UserError } from "../process";
 import { imagesDir } from "../project";
@@ -41,12 +48,16 @@ const entrySchema = z
     error: "an entry has either a digest or the reason why there is none",
   });
 
-const lockSchema = z.partialRecord(z.enum(imageRoles), entrySchema);
+const lockSchema = z.record(
+  z.union([z.enum(imageRoles), z.templateLiteral([z.string(), ":", z.string()])]),
+  entrySchema,
+);
 
 /** The image and tag that a person chose for each role, in `images/official.json`. */
 export type Official = z.infer<typeof officialSchema>[ImageRole];
 export type LockEntry = z.infer<typeof entrySchema>;
-export type ImageLock = Record<ImageRole, LockEntry>;
+/** By role, and by `repository:tag` for images that models name themselves. */
+export type ImageLock = Record<ImageRole, LockEntry> & { [Own in OwnImage]: LockEntry };
 
 /** The lock of a project: a checkout has it next to its recipes, every other project in its root. */
 function lockPath(projectDir: string): string {
@@ -58,7 +69,7 @@ function lockPath(projectDir: string): string {
 
 /**
  * Reads `images/lock.json`. A missing file, and an entry for another image or tag than in `images/official.json`, count
- * as not resolved.
+ * as not resolved. Images that models name themselves are there once they are locked.
  *
  * @throws UserError that names every mistake in either file with its path
  */
@@ -70,13 +81,26 @@ export function readLock(projectDir: string): ImageLock {
     lockSchema,
     "Restore it from version control, or delete it and run `gpubox images lock`.",
   );
-  return forEachRole((role) => {
+  const roles = forEachRole((role) => {
     const wanted = officials[role];
     const entry = lock?.[role];
     return entry?.image === wanted.image && entry.tag === wanted.tag
       ? entry
       : unresolved(wanted, "`gpubox images lock` has not resolved this tag yet");
   });
+  return { ...roles, ...ownEntries(lock ?? {}) };
+}
+
+/** The entry of an image, for one that a model names itself as well. */
+export function lockEntry(lock: ImageLock, name: ImageName): LockEntry {
+  if (!isOwnImage(name)) return lock[name];
+  return lock[name] ?? unresolved(ownImageParts(name), "`gpubox images lock` has not resolved this tag yet");
+}
+
+function ownEntries(lock: Partial<Record<ImageName, LockEntry>>): Record<OwnImage, LockEntry> {
+  return Object.fromEntries(
+    Object.entries(lock).filter(([name, entry]) => entry && name === `${entry.image}:${entry.tag}`),
+  ) as Record<OwnImage, LockEntry>;
 }
 
 /** Writes `images/lock.json` for a person to review and commit. */

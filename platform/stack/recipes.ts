@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { type ImageRole, imageRoles } from "../../configs/kit/imageRoles";
+import { type ImageName, type ImageRole, imageRoles, isOwnImage } from "../../configs/kit/imageRoles";
 import { imagesDir } from "../project";
 
 /** A folder of `images/`. */
@@ -30,8 +30,8 @@ export function recipeReference(projectDir: string, recipe: Recipe): string {
 }
 
 /** True for roles whose image can be built from `images/` when no registry answers. */
-export function hasRecipe(projectDir: string, role: ImageRole): boolean {
-  return existsSync(join(imagesDir(projectDir), role, "Dockerfile"));
+export function hasRecipe(projectDir: string, role: ImageName): role is ImageRole {
+  return !isOwnImage(role) && existsSync(join(imagesDir(projectDir), role, "Dockerfile"));
 }
 
 /** Every role that has a recipe. */

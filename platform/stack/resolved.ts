@@ -1,16 +1,19 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { type ImageRole, imageRoles } from "../../configs/kit/imageRoles";
+import { type ImageName, imageRoles, isOwnImage } from "../../configs/kit/imageRoles";
 import type { Resolved, ResolvedImage } from "../../configs/kit/resolved";
 import { readJsonFile as readRecordFile } from "../userFiles";
-import { type ImageLock, readLock } from "./imageLock";
+import { type ImageLock, lockEntry, readLock } from "./imageLock";
 import { hasRecipe, recipeReference } from "./recipes";
 
 const image = z.object({ reference: z.string(), source: z.enum(["digest", "recipe", "unresolved"]) });
 
 export const resolvedSchema = z.object({
-  images: z.partialRecord(z.enum(imageRoles), image),
+  images: z.partialRecord(
+    z.union([z.enum(imageRoles), z.templateLiteral([z.string(), ":", z.string()])]),
+    image,
+  ),
   offlineModels: z.array(z.string()),
   knownModels: z.array(z.string()),
 });
@@ -68,10 +71,11 @@ function readRecord(path: string): Recorded {
 function completed(
   projectDir: string,
   record: Recorded,
-  choose: (recorded: ResolvedImage, role: ImageRole, now: ResolvedImage) => ResolvedImage,
+  choose: (recorded: ResolvedImage, role: ImageName, now: ResolvedImage) => ResolvedImage,
 ): Resolved {
   const lock = readLock(projectDir);
-  const images = imageRoles.map((role) => {
+  const own = [...Object.keys(lock), ...Object.keys(record.images)] as ImageName[];
+  const images = [...imageRoles, ...new Set(own.filter(isOwnImage))].map((role) => {
     const now = fromRepository(projectDir, lock, role);
     const recorded = record.images[role];
     return [role, recorded ? choose(recorded, role, now) : now] as const;
@@ -79,8 +83,8 @@ function completed(
   return { ...record, images: Object.fromEntries(images) as Resolved["images"] };
 }
 
-function fromRepository(projectDir: string, lock: ImageLock, role: ImageRole): ResolvedImage {
-  const { image, tag, digest, bytes } = lock[role];
+function fromRepository(projectDir: string, lock: ImageLock, role: ImageName): ResolvedImage {
+  const { image, tag, digest, bytes } = lockEntry(lock, role);
   if (digest) return { reference: `${image}@${digest}`, source: "digest", ...(bytes && { bytes }) };
   return hasRecipe(projectDir, role)
     ? { reference: recipeReference(projectDir, role), source: "recipe" }

@@ -22,6 +22,8 @@ const NOT_THE_ENGINES = new Set([
     "stopGraceSeconds",
   ],
   ...[
+    "image",
+    "recipe",
     "mounts",
     "ulimits",
     "devices",

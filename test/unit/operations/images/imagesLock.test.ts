@@ -8,7 +8,9 @@ import { verifySignature } from "../../../../operations/images/cosign";
 import { updateLock } from "../../../../operations/images/lockImages";
 import { UserError } from "../../../../platform/process";
 import { packageDir } from "../../../../platform/project";
-import { readLock } from "../../../../platform/stack/imageLock";
+import { lockEntry, readLock } from "../../../../platform/stack/imageLock";
+import { ownImagesOf } from "../../../../platform/stack/ownImages";
+import { repositoryResolved } from "../../../../platform/stack/resolved";
 
 const first = `sha256:${"1".repeat(64)}`;
 const second = `sha256:${"2".repeat(64)}`;
@@ -149,6 +151,31 @@ describe("writing the lock", () => {
     const [change] = await updateLock(projectDir, "all");
     expect(change).toMatchObject({ old: first, failure: expect.stringContaining("HTTP 503") });
     expect(readLock(projectDir).gateway.digest).toBe(first);
+  });
+
+  test("the images that models of any stack name themselves are locked beside the roles, and stay", async () => {
+    const stack = (name: string, tag: string) =>
+      writeFileSync(
+        join(projectDir, `Pulumi.${name}.yaml`),
+        `config:\n  gpubox:models:\n    m: { engine: vllm, image: { repository: "${image}", tag: ${tag} } }\n    n: { image: latest }\n`,
+      );
+    stack("one", "v1");
+    stack("two", "v2");
+    writeFileSync(join(projectDir, "Pulumi.broken.yaml"), "config: [");
+    const own = ownImagesOf(projectDir);
+    expect(own).toEqual([`${image}:v1`, `${image}:v2`]);
+    await updateLock(projectDir, "missing", own);
+    expect(stored()[`${image}:v2`]).toMatchObject({ image, tag: "v2", digest: first });
+    digest = second;
+    await updateLock(projectDir, "missing", [`${image}:v3`]);
+    const lock = readLock(projectDir);
+    expect(["v1", "v2", "v3"].map((tag) => lockEntry(lock, `${image}:${tag}`).digest)).toEqual([
+      ...[first, first, second],
+    ]);
+    expect(lockEntry(lock, "acme/x:1")).toMatchObject({ digest: null, image: "acme/x", tag: "1" });
+    expect(repositoryResolved(projectDir).images[`${image}:v3`]).toEqual({
+      ...{ reference: `${image}@${second}`, source: "digest" },
+    });
   });
 
   test("what cannot be resolved is written with its reason", async () => {
