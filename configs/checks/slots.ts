@@ -1,8 +1,8 @@
 import type { ModelConfig } from "../engines";
 import { acceleratorOf } from "../engines/container";
+import { ownImageOf } from "../kit/imageRoles";
 import type { Problem } from "../kit/problems";
 import type { HostConfig } from "../schema/host";
-import { ownImageOf } from "../schema/ownContainer";
 import type { StackConfig } from "../stack/config";
 import { slotOf } from "../stack/instances";
 

@@ -61,3 +61,8 @@ export function ownImageParts(name: OwnImage): { image: string; tag: string } {
   const end = name.lastIndexOf(":");
   return { image: name.slice(0, end), tag: name.slice(end + 1) };
 }
+
+/** The name that an entry's own image is locked by. */
+export function ownImageOf({ repository, tag }: { repository: string; tag: string }): OwnImage {
+  return `${repository}:${tag}`;
+}

@@ -2,12 +2,13 @@ import { onlyInChats } from "../bodies/presets";
 import { placementOf } from "../capacity/placement";
 import { engineOf, type ModelConfig } from "../engines";
 import type { EngineContext, Route } from "../engines/engine";
+import { ownImageOf } from "../kit/imageRoles";
 import { directory } from "../kit/text";
 import type { BackendPlan, DeviceNeed, ServicePlan } from "../kit/types";
 import { lockedModel } from "../models/lock";
 import { HUB_TOKEN } from "../models/weights";
 import { IDLE_SECONDS } from "../schema/model";
-import { type OwnContainer, ownImageOf } from "../schema/ownContainer";
+import type { OwnContainer } from "../schema/ownContainer";
 import { type Instance, instancesOf, modelPort, modelSlug, slotOf } from "../stack/instances";
 import {
   assetFiles,

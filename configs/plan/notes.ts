@@ -1,9 +1,8 @@
 import { engineOf, type ModelConfig, wantedSources } from "../engines";
-import { isOwnImage } from "../kit/imageRoles";
+import { isOwnImage, ownImageOf } from "../kit/imageRoles";
 import { resolvedImage } from "../kit/resolved";
 import { whyUnresolved } from "../models/lock";
 import { recipeNotes } from "../recipes/notes";
-import { ownImageOf } from "../schema/ownContainer";
 import { instancesOf } from "../stack/instances";
 import { imageRolesOf } from "../stack/neededImages";
 import { isForMany, openedBy } from "../stack/wildcards";

@@ -1,7 +1,8 @@
 import type { ModelConfig } from "../engines";
 import type { EngineContainer } from "../engines/engine";
+import { ownImageOf } from "../kit/imageRoles";
 import type { MountPlan, UlimitPlan } from "../kit/types";
-import { type OwnContainer, ownImageOf } from "../schema/ownContainer";
+import type { OwnContainer } from "../schema/ownContainer";
 
 /** An engine's container with what its entry says of it. Unchanged by an entry that says nothing. */
 export function withOwnSettings(

@@ -1,4 +1,5 @@
 import { wantedSources } from "../engines";
+import { ownImageOf } from "../kit/imageRoles";
 import { ConfigError, type PolicyFinding, type Violation } from "../kit/problems";
 import { type Resolved, resolvedImage } from "../kit/resolved";
 import { servicesOf } from "../kit/services";
@@ -6,7 +7,6 @@ import type { BoxPlan, ContainerPlan } from "../kit/types";
 import type { ModelLock } from "../models/facts";
 import { whyUnresolved } from "../models/lock";
 import { isLoopback } from "../network/addresses";
-import { ownImageOf } from "../schema/ownContainer";
 import type { StackConfig } from "../stack/config";
 import { judgeViolations } from "./judge";
 import { plaintextSecrets } from "./plaintext";

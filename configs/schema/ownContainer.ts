@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { OwnImage } from "../kit/imageRoles";
 import { dataDirFlaw } from "./dataDir";
 import { absolutePath } from "./shared";
 
@@ -97,10 +96,5 @@ export const ownContainer = {
     .optional()
     .describe("More device files of the host, beside those of `gpu`: [/dev/infiniband/uverbs0]."),
 };
-
-/** The name that an entry's own image is locked by. */
-export function ownImageOf({ repository, tag }: { repository: string; tag: string }): OwnImage {
-  return `${repository}:${tag}`;
-}
 
 export type OwnContainer = { [Key in keyof typeof ownContainer]?: z.infer<(typeof ownContainer)[Key]> };

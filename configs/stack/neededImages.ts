@@ -1,6 +1,6 @@
 import { engineOf } from "../engines";
-import type { ImageName } from "../kit/imageRoles";
-import { type OwnContainer, ownImageOf } from "../schema/ownContainer";
+import { type ImageName, ownImageOf } from "../kit/imageRoles";
+import type { OwnContainer } from "../schema/ownContainer";
 import type { StackConfig } from "./config";
 import { instancesOf } from "./instances";
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
-import type { OwnImage } from "../../configs/kit/imageRoles";
-import { ownContainer, ownImageOf } from "../../configs/schema/ownContainer";
+import { type OwnImage, ownImageOf } from "../../configs/kit/imageRoles";
+import { ownContainer } from "../../configs/schema/ownContainer";
 import { UserError } from "../process";
 import { readYaml } from "../userFiles";
 import { splitConfig, stackFilesIn } from "./boxFiles";
