@@ -98,7 +98,7 @@ function checkTeam(config: StackConfig, path: string, key: KeyConfig): Problem[]
         fix: `Write at most ${team[limit]}, or raise the team's.`,
       });
   for (const [index, model] of (key.models ?? []).entries())
-    if (team.models && !team.models.includes(model))
+    if (team.models && !isServed(model, team.models))
       problems.push({
         path: `${path}.models[${index}]`,
         what: `Its team ${key.team} may not use ${model}.`,

@@ -78,7 +78,7 @@ export function chooseModel(config: StackConfig, client: Client, wanted?: string
  */
 export function keySecret({ access }: StackConfig, model: string, wanted?: string): string {
   if (wanted !== undefined) return access.keys[wanted]?.key.secret ?? wanted;
-  const may = ({ models }: { models?: string[] }) => models === undefined || models.includes(model);
+  const may = ({ models }: { models?: string[] }) => models === undefined || isServed(model, models);
   const found = Object.values(access.keys).find(
     (key) => may(key) && may((key.team && access.teams[key.team]) || {}),
   );

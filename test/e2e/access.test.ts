@@ -37,13 +37,16 @@ needs("docker", "pulumi")("teams and keys of a config, on LiteLLM with Postgres 
         settings: { general: { maximum_spend_logs_retention_interval: "15s", proxy_batch_write_at: 2 } },
       },
       database: { mode: "bundled", spendLogs: { keepDays: 7 } },
-      models: { tiny: { ...canned, price }, other: { ...canned, start: "manual" } },
+      models: {
+        tiny: { ...canned, price, info: { access_groups: ["everyday"] } },
+        other: { ...canned, start: "manual" },
+      },
       access: {
         teams: { research: { budgetUsd: 100, models: ["tiny"] } },
         keys: {
           alice: { ...keyOf("alice"), team: "research", budgetUsd: 50, rpm: 600 },
           bob: keyOf("bob"),
-          leaver: keyOf("leaver"),
+          leaver: { ...keyOf("leaver"), models: ["everyday"] },
           spender: { ...keyOf("spender"), budgetUsd: 0.001 },
         },
       },
@@ -107,6 +110,9 @@ needs("docker", "pulumi")("teams and keys of a config, on LiteLLM with Postgres 
         body: { error: { type: "key_model_access_denied", message: expect.stringContaining("other") } },
       });
       expect(JSON.stringify(refused.body)).not.toContain(keys.bobKey);
+      // By the group that the model says it is in.
+      expect((await atClients(keys.leaverKey!)).status).toBe(200);
+      expect((await atClients(keys.leaverKey!, "other")).status).toBe(403);
     },
     8 * MINUTE,
   );

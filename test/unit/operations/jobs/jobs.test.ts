@@ -259,3 +259,17 @@ general_settings: { master_key: sk-theirs, database_url: postgresql://x, max_req
     expect(mergeTemplate({}, own)).toEqual({ config: own, notes: [] });
   });
 });
+
+test("a model of the box is asked with its own params, and their secrets are in the job's env file", () => {
+  const params = { extra_body: { think: false }, extra_headers: { "x-key": { secret: "glmKey" } } };
+  const plan = planOf(
+    { upstream: { box: "tiny" }, port: 4101 },
+    { models: { tiny: { ...tinyModel.tiny, params } } },
+  );
+  expect(litellm(plan).model_list[0].litellm_params).toMatchObject({
+    extra_body: { think: false },
+    extra_headers: { "x-key": "os.environ/GPUBOX_SECRET_glmKey" },
+  });
+  expect(env(plan)).toContain(`GPUBOX_SECRET_glmKey='${SECRETS.glmKey}'`);
+  expect(plan.secrets).toContain("glmKey");
+});
