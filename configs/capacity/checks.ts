@@ -43,14 +43,14 @@ function badSplit(demand: GpuDemand): Problem[] {
   const { engine, devices, locked, path } = demand;
   const setting = engine.engine === "tensorrt-llm" ? "tpSize" : "tensorParallelSize";
   const problem = (what: string, fix: string) => [{ path: `${path}.${setting}`, what, fix }];
-  const { tensor, pipeline } = splitOf(demand);
+  const { tensor, pipeline, data } = splitOf(demand);
   if (devices.length > 1 && devices.some(isSlice))
     return problem("A model cannot be split over MIG slices.", "Give it one slice, or whole devices.");
   if (["llamacpp", "ollama", "encoder", "declared"].includes(engine.engine)) return [];
-  if (tensor * pipeline !== devices.length)
+  if (tensor * pipeline * data !== devices.length)
     return problem(
-      `${tensor} × ${pipeline} ranks do not match its ${devices.length} devices.`,
-      `Make ${setting}${engine.engine === "vllm" ? " × pipelineParallelSize" : ""} the number of gpu.devices.`,
+      `${tensor} × ${pipeline}${data > 1 ? ` × ${data}` : ""} ranks do not match its ${devices.length} devices.`,
+      `Make ${setting}${engine.engine === "vllm" ? " × pipelineParallelSize" : ""}${data > 1 ? " × dataParallelSize" : ""} the number of gpu.devices.`,
     );
   const { attentionHeads, attention, layers } = locked.shape;
   if (attentionHeads % tensor !== 0)
@@ -73,8 +73,7 @@ function badSplit(demand: GpuDemand): Problem[] {
 }
 
 function contextTooLong(demand: GpuDemand): Problem[] {
-  const { engine, locked, path } = demand;
-  const trained = locked.shape.contextLength;
+  const { engine, locked, path, longestContext: trained = locked.shape.contextLength } = demand;
   if (engine.engine === "encoder" || engine.engine === "declared" || trained === 0) return [];
   // llama.cpp divides its context among its parallel requests; a shared pool may be longer than any one request.
   const parallel = parallelOf(demand)?.value ?? 1;

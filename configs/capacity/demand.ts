@@ -1,3 +1,4 @@
+import type { ExpertOffload } from "../models/experts";
 import type { LockedModel } from "../models/facts";
 import type { DeviceId } from "../schema/gpu";
 
@@ -47,6 +48,8 @@ export interface GpuDemand {
   /** GiB on each device that it may use, no more and no less. Default: the planner's share. */
   memoryGiB?: number;
   locked: LockedModel;
+  /** Tokens of the longest request that the entry's scaling of positions allows. Default: what the model was trained for. */
+  longestContext?: number;
   /** Other files that are loaded to the device with the model (mmproj, draft model, LoRA), in bytes. */
   extraBytes?: number;
   /** Sources whose size nobody knows: the model itself, for which the engine is then `declared`, or files beside it. */
@@ -64,7 +67,7 @@ export type EngineMemory =
   | EncoderMemory
   | DeclaredMemory;
 
-export interface LlamaCppMemory {
+export interface LlamaCppMemory extends ExpertOffload {
   engine: "llamacpp";
   /** `--ctx-size`: tokens of all parallel requests together. */
   ctxSize: number;
@@ -81,6 +84,8 @@ export interface LlamaCppMemory {
   nGpuLayers?: number | "all";
   /** `--swa-full`: sliding layers keep the whole context. Default false. */
   swaFull?: boolean;
+  /** `--kv-offload`: false keeps the KV cache in the host's memory. Default true. */
+  kvOffload?: boolean;
   /** `--cache-ram` in MiB of the host. Default 8192, llama.cpp's own. Counts where host and device share memory. */
   cacheRam?: number;
 }
@@ -101,11 +106,15 @@ interface PagedMemory {
   sequences?: number;
   /** Default `auto`: 16 bits. */
   kvCacheDtype?: string;
+  /** Whole copies of the model, each with devices of its own. Default 1. */
+  dataParallelSize?: number;
+  /** GiB of each device's weights that the host's memory has instead. Default 0. */
+  cpuOffloadGb?: number;
 }
 
 export interface VllmMemory extends PagedMemory {
   engine: "vllm";
-  /** Default: devices ÷ pipelineParallelSize. */
+  /** Default: devices ÷ pipelineParallelSize ÷ dataParallelSize. */
   tensorParallelSize?: number;
   /** Default 1. */
   pipelineParallelSize?: number;
@@ -119,6 +128,8 @@ export interface VllmMemory extends PagedMemory {
   enforceEager?: boolean;
   /** `--block-size`. Default 16. */
   blockSize?: number;
+  /** `--kv-offloading-size`: GiB of the host's memory for KV cache. Default 0. */
+  kvOffloadingSize?: number;
   /** Set by the user: share of the device's TOTAL memory. */
   gpuMemoryUtilization?: number;
   /** Set by the user: bytes of KV cache on each device. */
@@ -127,8 +138,10 @@ export interface VllmMemory extends PagedMemory {
 
 export interface SglangMemory extends PagedMemory {
   engine: "sglang";
-  /** Default: the devices. */
+  /** Default: devices ÷ pipelineParallelSize ÷ dataParallelSize. */
   tensorParallelSize?: number;
+  /** Default 1. */
+  pipelineParallelSize?: number;
   /** `--context-length`. Default: the model's. */
   contextLength?: number;
   /** `--max-running-requests`. Default 256. */
@@ -190,8 +203,8 @@ export function backendOf(demand: GpuDemand): string {
 }
 
 /** Tokens of the longest request, as the setting or else the model has it. */
-export function contextTokens({ engine, locked }: GpuDemand): number {
-  const trained = locked.shape.contextLength;
+export function contextTokens({ engine, locked, longestContext }: GpuDemand): number {
+  const trained = longestContext ?? locked.shape.contextLength;
   switch (engine.engine) {
     case "llamacpp":
       return engine.ctxSize;
@@ -255,13 +268,15 @@ export function parallelOf(
   };
 }
 
-/** Shards of the weights: tensor and pipeline parallelism, by default over all devices as the engine files have it. llama.cpp and Ollama split by layers over their devices. */
-export function splitOf(demand: GpuDemand): { tensor: number; pipeline: number } {
+/** Shards of the weights: tensor and pipeline parallelism, and copies of them, by default over all devices as the engine files have it. llama.cpp and Ollama split by layers over their devices. */
+export function splitOf(demand: GpuDemand): { tensor: number; pipeline: number; data: number } {
   const { engine, devices } = demand;
   if (engine.engine === "llamacpp" || engine.engine === "ollama")
-    return { tensor: 1, pipeline: devices.length };
-  if (engine.engine === "encoder" || engine.engine === "declared") return { tensor: 1, pipeline: 1 };
-  const pipeline = engine.engine === "vllm" ? (engine.pipelineParallelSize ?? 1) : 1;
-  const asked = engine.engine === "tensorrt-llm" ? engine.tpSize : engine.tensorParallelSize;
-  return { tensor: asked ?? Math.max(1, Math.floor(devices.length / pipeline)), pipeline };
+    return { tensor: 1, pipeline: devices.length, data: 1 };
+  if (engine.engine === "encoder" || engine.engine === "declared") return { tensor: 1, pipeline: 1, data: 1 };
+  const isTensorRt = engine.engine === "tensorrt-llm";
+  const pipeline = isTensorRt ? 1 : (engine.pipelineParallelSize ?? 1);
+  const data = engine.dataParallelSize ?? 1;
+  const asked = isTensorRt ? engine.tpSize : engine.tensorParallelSize;
+  return { tensor: asked ?? Math.max(1, Math.floor(devices.length / (pipeline * data))), pipeline, data };
 }

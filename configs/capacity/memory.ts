@@ -1,4 +1,5 @@
-import { GIB } from "../kit/sizes";
+import { GIB, hundredthsOfGiB } from "../kit/sizes";
+import { expertBytes, isOffloading } from "../models/experts";
 import type { GpuConfig } from "../schema/gpu";
 import {
   batchedTokens,
@@ -10,6 +11,7 @@ import {
   type TensorRtLlmMemory,
   type VllmMemory,
 } from "./demand";
+import { type ExpertSplit, splitExperts } from "./experts";
 import { elementBytes, llamaKvCache, type PagedCache, pagedKvCache, tokenBytes } from "./kvCache";
 import { type Line, line, sum } from "./lines";
 import { overhead } from "./overhead";
@@ -28,6 +30,8 @@ export interface MemoryNeed {
   stateBytes: number;
   /** Bytes of one token in a paged cache; 0 for engines that have none. */
   tokenBytes: number;
+  /** What the entry's own settings keep in the host's memory, of all its devices together. */
+  hostBytes: number;
 }
 
 /** The memory that a backend needs on each of its devices: weights, KV cache for its context and parallelism, overhead. */
@@ -35,7 +39,7 @@ export function memoryNeed(demand: GpuDemand, device: GpuConfig): MemoryNeed {
   if (demand.engine.engine === "declared") return declaredNeed(demand.engine.memoryGiB);
   const weights = weightLines(demand, device);
   const weightBytes = sum(weights);
-  const { needed, most, perToken } = kvCache(demand);
+  const { needed, most, perToken, hostBytes } = kvCache(demand);
   const lines = [...weights, ...needed, ...overhead(demand, device, weightBytes)];
   return {
     lines,
@@ -45,13 +49,23 @@ export function memoryNeed(demand: GpuDemand, device: GpuConfig): MemoryNeed {
     kvMostBytes: most,
     stateBytes: sum(needed) - sum(withoutStates(demand)),
     tokenBytes: perToken,
+    hostBytes: hostBytes + (expertSplit(demand)?.hostBytes ?? 0),
   };
 }
 
 function declaredNeed(memoryGiB: number): MemoryNeed {
   const lines = [line("what gpu.memoryGiB says: its size is unknown", memoryGiB * GIB)];
   const bytes = sum(lines);
-  return { lines, bytes, weightBytes: bytes, kvBytes: 0, kvMostBytes: 0, stateBytes: 0, tokenBytes: 0 };
+  return {
+    lines,
+    bytes,
+    weightBytes: bytes,
+    kvBytes: 0,
+    kvMostBytes: 0,
+    stateBytes: 0,
+    tokenBytes: 0,
+    hostBytes: 0,
+  };
 }
 
 function weightLines(demand: GpuDemand, device: GpuConfig): Line[] {
@@ -59,28 +73,67 @@ function weightLines(demand: GpuDemand, device: GpuConfig): Line[] {
   const extra = extraBytes > 0 ? [line("other files: projector, draft model, adapters", extraBytes)] : [];
   if (engine.engine === "llamacpp" || engine.engine === "ollama")
     return [...ggufWeights(demand, device), ...extra];
-  const { tensor, pipeline } = splitOf(demand);
+  const { tensor, pipeline, data } = splitOf(demand);
   const parts = tensor * pipeline;
   // vLLM, SGLang and TensorRT-LLM serve a 32-bit checkpoint with 16 bits.
   const halved = /^(float32|fp32|f32)$/i.test(locked.quantization) && engine.engine !== "encoder" ? 2 : 1;
   const how = `${halved === 2 ? ", served with 16 bits" : ""}${parts > 1 ? `, split over ${parts} devices` : ""}`;
-  return [line(`weights (${locked.quantization})${how}`, locked.weightBytes / halved / parts), ...extra];
+  // vLLM's copies of a mixture of experts share the experts (FusedMoEParallelConfig.make); SGLang's are whole.
+  const shared = engine.engine === "vllm" && data > 1 ? expertBytes(locked) : 0;
+  const whole = (locked.weightBytes - shared) / parts + shared / parts / data;
+  const away = offloadedBytes(demand, device, whole / halved);
+  const kept = away > 0 ? `, without ${hundredthsOfGiB(away, "up")} GiB in the host's memory` : "";
+  return [line(`weights (${locked.quantization})${how}${kept}`, whole / halved - away), ...extra];
+}
+
+/** Of the weights on a device what `--cpu-offload-gb` keeps in the host's memory: nothing where both are one memory. */
+function offloadedBytes({ engine }: GpuDemand, device: GpuConfig, weightBytes: number): number {
+  const asked = "cpuOffloadGb" in engine && !device.unified ? (engine.cpuOffloadGb ?? 0) : 0;
+  return Math.min(asked * GIB, weightBytes);
+}
+
+/** What an engine with a paged cache keeps in the host's memory for all its devices. */
+function pagedHostBytes({ engine, devices }: GpuDemand): number {
+  const weights = "cpuOffloadGb" in engine ? (engine.cpuOffloadGb ?? 0) * devices.length : 0;
+  const cache = "kvOffloadingSize" in engine ? (engine.kvOffloadingSize ?? 0) : 0;
+  return (weights + cache) * GIB;
 }
 
 /** llama.cpp keeps the input embedding in the host's memory, and the layers that are not offloaded. */
-function ggufWeights({ engine, locked, devices }: GpuDemand, device: GpuConfig): Line[] {
+function ggufWeights(demand: GpuDemand, device: GpuConfig): Line[] {
+  const { engine, locked, devices } = demand;
   const { weightBytes, layerBytes, inputBytes, shape, quantization } = locked;
   if (device.unified)
     return [line(`weights (${quantization}), with the host's part`, weightBytes / devices.length)];
   const layers = offloadedLayers(engine, shape.layers);
   const rest = layers > shape.layers || shape.layers === 0 ? weightBytes - layerBytes - inputBytes : 0;
   const how = devices.length > 1 ? `, split over ${devices.length} devices` : "";
+  const experts = expertSplit(demand);
+  const apart = experts ? ` without experts` : "";
   return [
     line(
-      `weights (${quantization}) of ${Math.min(layers, shape.layers)} of ${shape.layers} layers${how}`,
-      layerBytes * layersHere(layers, shape.layers, devices.length),
+      `weights (${quantization}) of ${Math.min(layers, shape.layers)} of ${shape.layers} layers${apart}${how}`,
+      (layerBytes - (experts?.allBytes ?? 0)) * layersHere(layers, shape.layers, devices.length),
     ),
+    ...(experts ? expertLines(experts, demand, device) : []),
     ...(rest > 0 ? [line(`weights of the output (${quantization})`, rest)] : []),
+  ];
+}
+
+/** The experts of an entry that keeps some of them in the host's memory; undefined for any other. */
+function expertSplit({ engine, locked, devices }: GpuDemand): ExpertSplit | undefined {
+  if (engine.engine !== "llamacpp" || !isOffloading(engine)) return undefined;
+  const split = splitExperts(locked, engine, offloadedLayers(engine, locked.shape.layers), devices.length);
+  return split.hostBytes > 0 ? split : undefined;
+}
+
+function expertLines(experts: ExpertSplit, { locked, devices }: GpuDemand, device: GpuConfig): Line[] {
+  const { deviceBytes, hostBytes, copyBytes, layers } = experts;
+  const known = locked.experts ? "" : ", by its shape";
+  const away = `${hundredthsOfGiB(hostBytes, "up")} GiB of ${layers} layers stay in the host's memory`;
+  return [
+    line(`experts${known}: ${away}`, deviceBytes[devices.indexOf(device.id)] ?? Math.max(...deviceBytes)),
+    line("a copy of one tensor of experts, for long prompts", copyBytes),
   ];
 }
 
@@ -101,17 +154,21 @@ interface KvNeed {
   /** Bytes at the engine's own limit of requests. */
   most: number;
   perToken: number;
+  /** In the host's memory instead. */
+  hostBytes: number;
 }
 
 function kvCache(demand: GpuDemand): KvNeed {
   const { engine, locked, devices } = demand;
   const { shape } = locked;
   if (engine.engine === "encoder" || engine.engine === "declared")
-    return { needed: [], most: 0, perToken: 0 };
+    return { needed: [], most: 0, perToken: 0, hostBytes: 0 };
   if (engine.engine === "llamacpp" || engine.engine === "ollama") {
     const part = layersHere(offloadedLayers(engine, shape.layers), shape.layers, devices.length);
     const needed = llamaKvCache(shape, engine.engine === "llamacpp" ? engine : asLlamaCpp(engine), part);
-    return { needed, most: sum(needed), perToken: 0 };
+    if (engine.engine === "llamacpp" && engine.kvOffload === false)
+      return { needed: [], most: 0, perToken: 0, hostBytes: sum(needed) * devices.length };
+    return { needed, most: sum(needed), perToken: 0, hostBytes: 0 };
   }
   const cache = pagedCache(demand);
   const most = Math.max(cache.sequences, mostSequences(engine));
@@ -119,6 +176,7 @@ function kvCache(demand: GpuDemand): KvNeed {
     needed: pagedKvCache(shape, cache),
     most: sum(pagedKvCache(shape, { ...cache, sequences: most })),
     perToken: tokenBytes(shape, cache),
+    hostBytes: pagedHostBytes(demand),
   };
 }
 

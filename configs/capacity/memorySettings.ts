@@ -1,4 +1,5 @@
 import type { MemorySettings } from "../engines/engine";
+import { MIB } from "../kit/sizes";
 import { batchedTokens, contextTokens, type GpuDemand, MEMORY_DEFAULTS } from "./demand";
 import type { MemoryNeed } from "./memory";
 import { PROCESS_BYTES } from "./overhead";
@@ -21,7 +22,10 @@ export function memorySettings(demand: GpuDemand, need: MemoryNeed, budget: Devi
   const { engine } = demand;
   const fixed = need.bytes - need.kvBytes;
   const kvBytes = budget.shareBytes - fixed;
-  const settings: MemorySettings = { args: {}, env: {}, config: {} };
+  const settings: MemorySettings = {
+    ...{ args: {}, env: {}, config: {} },
+    ...(need.hostBytes > 0 ? { hostMiB: Math.ceil(need.hostBytes / MIB) } : {}),
+  };
   switch (engine.engine) {
     case "llamacpp":
       settings.args = {

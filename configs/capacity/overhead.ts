@@ -37,6 +37,7 @@ export function overhead(demand: GpuDemand, device: GpuConfig, weightBytes: numb
         ...(engine.enforceEager ? [] : [cudaGraphs(weightBytes)]),
         // vLLM keeps processed images in the host's memory, 4 GiB by default (--mm-processor-cache-gb).
         ...(demand.locked.shape.vision ? hostCache(device, 4096) : []),
+        ...hostCache(device, ((engine.kvOffloadingSize ?? 0) * 1024) / demand.devices.length),
       ];
     case "sglang":
       return [

@@ -1,4 +1,4 @@
-import { type ModelConfig, sourcesOf } from "../engines";
+import { engineOf, type ModelConfig, saidBy, sourcesOf } from "../engines";
 import type { Problem } from "../kit/problems";
 import type { LockedModel, ModelLock } from "../models/facts";
 import { isLockable, lockedModel, lockedSource, whyUnresolved } from "../models/lock";
@@ -57,10 +57,13 @@ export function planStackGpus(config: StackConfig, lock: ModelLock): GpuPlan {
 }
 
 function demandOf(
-  model: ModelConfig,
+  entry: ModelConfig,
   gpu: ModelGpu,
   lock: ModelLock,
-): Pick<GpuDemand, "locked" | "engine" | "memoryGiB" | "extraBytes" | "unknown"> | undefined {
+):
+  | Pick<GpuDemand, "locked" | "engine" | "memoryGiB" | "extraBytes" | "unknown" | "longestContext">
+  | undefined {
+  const model = saidBy(entry);
   const source = model.model ?? "";
   const { memoryGiB } = gpu;
   const locked = lockedModel(lock, source);
@@ -74,6 +77,7 @@ function demandOf(
   const unknown = beside.filter((one) => !lockedSource(lock, one));
   return {
     ...{ locked, memoryGiB, ...(unknown.length > 0 ? { unknown } : {}) },
+    longestContext: engineOf(model).longestContext?.(model, locked),
     engine: memoryOfEntry(model) ?? { engine: "encoder", name: model.engine },
     extraBytes: beside.reduce((sum, one) => sum + (lockedSource(lock, one)?.weightBytes ?? 0), 0),
   };

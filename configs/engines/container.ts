@@ -8,6 +8,7 @@ import type { LockedModel } from "../models/facts";
 import type { GpuConfig } from "../schema/gpu";
 import type { HostConfig } from "../schema/host";
 import type { ModelGpu } from "../schema/model";
+import type { MemorySettings } from "./engine";
 import { givenFlags, knowing, ownerOf, type Parser } from "./spelling";
 
 /** What an entry computes on. */
@@ -269,6 +270,18 @@ const SLOW_DISK = 150_000_000;
  */
 export function readyDeadline(weightBytes: number, compileSeconds: number): number {
   return BASE_SECONDS + Math.ceil(weightBytes / SLOW_DISK) + compileSeconds;
+}
+
+/** MiB of a server beside what the plan keeps in the host's memory: its program, its buffers, its driver's. */
+const PROGRAM_MIB = 2048;
+
+/**
+ * The limit of a container's main memory: `memoryMiB`, and never less than the planner keeps there by the entry's own settings.
+ *
+ * @param caches MiB of caches in the host's memory
+ */
+export function withHostPart(memoryMiB: number, knobs: MemorySettings | undefined, caches = 0): number {
+  return knobs?.hostMiB ? Math.max(memoryMiB, knobs.hostMiB + caches + PROGRAM_MIB) : memoryMiB;
 }
 
 /**

@@ -107,6 +107,8 @@ export interface MemorySettings {
   env: Record<string, string>;
   /** TensorRT-LLM's YAML. */
   config: Record<string, Record<string, number>>;
+  /** MiB that the entry's settings keep in the host's memory and not on devices. Absent: none. */
+  hostMiB?: number;
 }
 
 /** What an engine may know of the box beside its entry. */
@@ -185,6 +187,10 @@ export interface Engine<Model extends { engine: string }> {
   protocols?: Protocol[];
   /** What it says of itself in docs/features.md, and how that is known. */
   features: EngineFeatures;
+  /** The entry with what its `extraArgs` and `env` say of keys that decide about memory. Absent where none may. */
+  said?(model: Model): Model;
+  /** Tokens of the longest request that the entry's scaling of positions allows. Default: what the model was trained for. */
+  longestContext?(model: Model, locked: LockedModel): number;
   /** Mistakes that the schema cannot see. `path` is the entry's, or one of its instances'. */
   check(model: Model, path: string, about: CheckContext): Problem[];
   /** Public names beside the entry's own that its server answers to as models of their own: LoRA adapters. */

@@ -36,6 +36,11 @@ export function engineOf(model: ModelConfig): Engine<ModelConfig> {
   return engines[model.engine] as unknown as Engine<ModelConfig>;
 }
 
+/** The entry with what its own `extraArgs` and `env` say of keys that decide about memory. */
+export function saidBy(model: ModelConfig): ModelConfig {
+  return engineOf(model).said?.(model) ?? model;
+}
+
 /** Every source of an entry that a lock can know. */
 export function sourcesOf(model: ModelConfig): NamedSource[] {
   const { sources, files = {} } = engineOf(model);

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Problem } from "../kit/problems";
 import { configFile } from "../kit/text";
 import type { LockedModel } from "../models/facts";
+import { scaledContext } from "../models/rope";
 import type { HostConfig } from "../schema/host";
 import { backendBase, modeOption, onDemand } from "../schema/model";
 import {
@@ -16,6 +17,7 @@ import {
   ownedNames,
   planned,
   readySeconds,
+  withHostPart,
 } from "./container";
 import {
   type CheckContext,
@@ -29,6 +31,8 @@ import { fileKeysOf, fileOption, placeFiles, withFiles } from "./files";
 import known from "./flags/llamacpp.json";
 import { modelInfo } from "./info";
 import { features, llamacppProtocols } from "./llamacppFeatures";
+import { memoryOptions } from "./llamacppMemory";
+import { checkTwice, withArgs } from "./said";
 import { checkContext } from "./shape";
 import { cannedWeights, isGguf, modelOf, modelSource, type Weights, weightsFile } from "./source";
 import { type Parser, variablesOf } from "./spelling";
@@ -134,6 +138,7 @@ const options = {
       .optional()
       .describe("--pooling: how an embedding is made of its tokens. Default: the model's."),
   ),
+  ...memoryOptions,
 };
 
 const shape = {
@@ -158,6 +163,12 @@ const OWNED = ownedNames(options, ["--tools", "--agent"]);
 
 /** `common_params_parse` of llama.cpp's common/arg.cpp. */
 const parser: Parser = { flags: known.flags, underscores: true };
+
+const said = (model: LlamaCppModel) => withArgs(model, options, parser);
+
+function longestContext(model: LlamaCppModel, { shape }: LockedModel): number {
+  return scaledContext(model, shape.contextLength);
+}
 
 function weightsOf(source: string, context: EngineContext): Weights {
   return source === "canned" ? cannedWeights(context) : weightsFile(source, context);
@@ -209,6 +220,8 @@ function container(entry: LlamaCppModel, context: EngineContext): EngineContaine
         lora: adapters.map(({ path }) => path).join(",") || undefined,
         embeddings: model.mode === "embedding",
         rerank: model.mode === "rerank",
+        kvOffload: model.kvOffload === false,
+        overrideTensor: model.overrideTensor?.join(","),
       }),
       "--jinja",
       "--no-webui",
@@ -221,7 +234,7 @@ function container(entry: LlamaCppModel, context: EngineContext): EngineContaine
     metricsPath: "/metrics",
     healthTest: ["CMD", "curl", "-fsS", `http://127.0.0.1:${context.port}/health`],
     files: { "api-key": configFile({ secret: "saltKey", as: "derived" }, "\n") },
-    memoryMiB: model.memoryMiB,
+    memoryMiB: withHostPart(model.memoryMiB, context.knobs, cacheRamOf(model)),
     readySeconds: readySeconds(model, context, 0),
     // A stream in flight keeps the process alive until its client goes away, so waiting longer gains nothing.
     stopGraceSeconds: 10,
@@ -258,9 +271,13 @@ function check(model: LlamaCppModel, path: string, { host, locked }: CheckContex
       path,
       host.arch === "arm64" ? ["cpu", "nvidia"] : ["cpu", "nvidia", "amd"],
     ),
-    ...checkContext(Math.ceil(model.ctxSize / model.parallel), locked, `${path}.ctxSize`),
+    ...checkContext(Math.ceil(model.ctxSize / model.parallel), locked, `${path}.ctxSize`, {
+      longest: locked && longestContext(said(model), locked),
+      scale: "A longer one needs its positions scaled: ropeScaling: yarn, and ropeScale.",
+    }),
     ...checkPooling(model, locked, path),
     ...checkExtraArgs(model.extraArgs, OWNED, path, parser),
+    ...checkTwice(model, options, parser, path),
     ...checkEnv(model.env, variablesOf(OWNED, parser), path),
     ...(model.cacheRam !== undefined && model.cacheRam >= model.memoryMiB
       ? [
@@ -295,6 +312,8 @@ export const llamacpp: Engine<LlamaCppModel> = {
   keys: Object.keys(shape),
   protocols: llamacppProtocols,
   features,
+  said,
+  longestContext,
   check,
   files,
   sources,

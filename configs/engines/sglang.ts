@@ -1,6 +1,8 @@
 import { z } from "zod";
 import type { Problem } from "../kit/problems";
 import { configFile } from "../kit/text";
+import type { LockedModel } from "../models/facts";
+import { overriddenContext } from "../models/rope";
 import type { HostConfig } from "../schema/host";
 import { backendBase, modeOption } from "../schema/model";
 import {
@@ -16,6 +18,7 @@ import {
   ownedNames,
   planned,
   readySeconds,
+  withHostPart,
 } from "./container";
 import {
   type CheckContext,
@@ -33,7 +36,8 @@ import { modelInfo } from "./info";
 import { checkLora, loraModules, loraOption, loraSources } from "./lora";
 import { sglangParsers } from "./parsers/sglang";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
-import { checkContext, checkTensorParallel } from "./shape";
+import { checkTwice, isTrue, withArgs } from "./said";
+import { checkContext, checkTensorParallel, isLonger, tensorRanks } from "./shape";
 import { checkRepository, isGguf, modelOf, modelSource, weightsDirectory } from "./source";
 import type { Parser } from "./spelling";
 
@@ -129,6 +133,33 @@ const options = {
     "--speculative-algorithm",
     z.string().optional().describe("--speculative-algorithm: EAGLE3, NEXTN, NGRAM, …"),
   ),
+  pipelineParallelSize: option(
+    "--pipeline-parallel-size --pp-size",
+    count.describe("--pipeline-parallel-size. Default: 1."),
+    null,
+  ),
+  dataParallelSize: option(
+    "--data-parallel-size --dp-size",
+    count.describe("--data-parallel-size: copies of the model that share the requests. Default: 1."),
+    null,
+  ),
+  cpuOffloadGb: option(
+    "--cpu-offload-gb",
+    z
+      .int()
+      .min(0)
+      .optional()
+      .describe("--cpu-offload-gb: GiB of each device's weights in the host's memory."),
+    null,
+  ),
+  jsonModelOverrideArgs: option(
+    "--json-model-override-args",
+    z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe("--json-model-override-args: keys of the model's config.json, for example rope_scaling."),
+    null,
+  ),
 };
 
 const shape = {
@@ -171,6 +202,15 @@ const protocols: Protocol[] = [
   { path: "/v1/rerank", how: "none", why: "Its route wants flags that differ from model to model." },
 ];
 
+const said = (model: SglangModel) => withArgs(model, options, parser);
+
+const ALLOW_LONG = "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN";
+
+function longestContext(model: SglangModel, { shape }: LockedModel): number {
+  const longest = overriddenContext(model.jsonModelOverrideArgs, shape.contextLength);
+  return isTrue(model.env[ALLOW_LONG]) ? Math.max(longest, model.contextLength ?? 0) : longest;
+}
+
 function image(model: SglangModel, host: HostConfig) {
   if (acceleratorOf(model.gpu, host).kind === "amd") return "sglang-rocm";
   return host.arch === "arm64" ? "sglang-spark" : "sglang";
@@ -183,7 +223,7 @@ function container(entry: SglangModel, context: EngineContext): EngineContainer 
   const parsers = parsersOf(model, sglangParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const knobs = context.knobs?.args;
-  const ranks = model.tensorParallelSize ?? model.gpu?.devices.length ?? 1;
+  const ranks = model.tensorParallelSize ?? tensorRanks(model.gpu, said(model));
   const role = image(model, context.host);
   return withFiles(placed, {
     ...devices,
@@ -213,6 +253,7 @@ function container(entry: SglangModel, context: EngineContext): EngineContainer 
         maxTotalTokens: model.maxTotalTokens ?? knobs?.["--max-total-tokens"],
         chunkedPrefillSize: model.chunkedPrefillSize ?? knobs?.["--chunked-prefill-size"],
         disablePrefillCudaGraph: model.disableCudaGraph,
+        jsonModelOverrideArgs: model.jsonModelOverrideArgs && JSON.stringify(model.jsonModelOverrideArgs),
         toolCallParser: parsers.tools,
         reasoningParser: parsers.reasoning,
         enableLora: lora.modules.length > 0,
@@ -224,6 +265,7 @@ function container(entry: SglangModel, context: EngineContext): EngineContainer 
       ...PYTHON_ENV,
       // Else each health check generates a token and waits for its turn.
       SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION: "0",
+      ...(isLonger(model.contextLength, context.locked) ? { [ALLOW_LONG]: "1" } : {}),
       ...env,
       ...model.env,
     },
@@ -238,7 +280,7 @@ function container(entry: SglangModel, context: EngineContext): EngineContainer 
     healthTest: bashHealth(context.port, "/health"),
     // It takes no key from the environment, and a command line shows in `docker inspect`.
     files: { "sglang.yaml": configFile('api-key: "', { secret: "saltKey", as: "derived" }, '"\n') },
-    memoryMiB: model.memoryMiB,
+    memoryMiB: withHostPart(model.memoryMiB, context.knobs),
     readySeconds: readySeconds(model, context, COMPILE_SECONDS),
     stopGraceSeconds: model.stopGraceSeconds,
     mounts: [
@@ -263,11 +305,22 @@ function check(model: SglangModel, path: string, { host, locked }: CheckContext)
       : []),
     ...checkRepository(model.model, path),
     ...checkDevices("SGLang", model.gpu, host, path, host.arch === "arm64" ? ["nvidia"] : ["nvidia", "amd"]),
-    ...checkContext(model.contextLength, locked, `${path}.contextLength`),
-    ...checkTensorParallel(model.tensorParallelSize, model.gpu, locked, `${path}.tensorParallelSize`),
+    ...checkContext(model.contextLength, locked, `${path}.contextLength`, {
+      longest: locked && longestContext(said(model), locked),
+      scale:
+        "A longer one needs its positions scaled: jsonModelOverrideArgs: { rope_scaling: { rope_type: yarn, factor, … } }.",
+    }),
+    ...checkTensorParallel(
+      model.tensorParallelSize,
+      model.gpu,
+      locked,
+      `${path}.tensorParallelSize`,
+      said(model),
+    ),
     ...checkParsers(model, sglangParsers, path),
     ...checkLora(model.loraPaths, "loraPaths", path),
     ...checkExtraArgs(model.extraArgs, OWNED, path, parser),
+    ...checkTwice(model, options, parser, path),
   ];
 }
 
@@ -285,6 +338,8 @@ export const sglang: Engine<SglangModel> = {
   keys: Object.keys(shape),
   protocols,
   features,
+  said,
+  longestContext,
   check,
   release: known.version,
   files,

@@ -2,21 +2,35 @@ import type { Problem } from "../kit/problems";
 import type { LockedModel } from "../models/facts";
 import type { ModelGpu } from "../schema/model";
 
-/** Refuses a context longer than the model's own: engines fail at the start, or answer nonsense beyond it. */
+/**
+ * Refuses a context longer than the model's own: engines fail at the start, or answer nonsense beyond it.
+ *
+ * @param rope the longest that the entry's scaling of positions allows, and how to scale them
+ */
 export function checkContext(
   tokens: number | undefined,
   locked: LockedModel | undefined,
   path: string,
+  { longest, scale }: { longest?: number; scale?: string } = {},
 ): Problem[] {
-  const most = locked?.shape.contextLength;
+  const most = longest ?? locked?.shape.contextLength;
   if (tokens === undefined || most === undefined || tokens <= most) return [];
   return [
     {
       path,
+      ...(scale ? { details: [`    ${scale}`] } : {}),
       what: `A context of ${tokens} tokens is longer than the model's ${most}.`,
       fix: `Write at most ${most}.`,
     },
   ];
+}
+
+/**
+ * Whether a context is beyond what the model's config.json says. Scaled by YaRN it is allowed, and yet vLLM and SGLang want a variable
+ * for it: neither multiplies the length of config.json by YaRN's factor.
+ */
+export function isLonger(tokens: number | undefined, locked: LockedModel | undefined): boolean {
+  return locked !== undefined && tokens !== undefined && tokens > locked.shape.contextLength;
 }
 
 /** Tensor parallelism: as many ranks as devices, and a whole number of attention heads on each. */
@@ -25,16 +39,23 @@ export function checkTensorParallel(
   gpu: ModelGpu | undefined,
   locked: LockedModel | undefined,
   path: string,
-  other = 1,
+  { pipelineParallelSize = 1, dataParallelSize = 1 }: Parallel = {},
 ): Problem[] {
   const problems: Problem[] = [];
   const devices = gpu?.devices.length;
-  const ranks = size ?? (devices === undefined ? 1 : Math.max(1, Math.floor(devices / other)));
+  const other = pipelineParallelSize * dataParallelSize;
+  const ranks = size ?? tensorRanks(gpu, { pipelineParallelSize, dataParallelSize });
   if (devices !== undefined && ranks * other !== devices)
     problems.push({
       path,
-      what: `${ranks * other} ranks do not fit on ${devices === 1 ? "1 device" : `${devices} devices`}.`,
-      fix: `Write ${devices / other} here, or name ${ranks * other} devices in gpu.devices.`,
+      what:
+        other === 1
+          ? `${ranks} ranks do not fit on ${counted(devices)}.`
+          : `Tensor ${ranks} × pipeline ${pipelineParallelSize} × data ${dataParallelSize} makes ${ranks * other} ranks, which do not fit on ${counted(devices)}.`,
+      fix:
+        devices % other === 0
+          ? `Write ${devices / other} here, or name ${ranks * other} devices in gpu.devices.`
+          : `Name ${ranks * other} devices in gpu.devices, or make the three multiply to ${devices}.`,
     });
   const heads = locked?.shape.attentionHeads;
   if (heads !== undefined && heads % ranks !== 0)
@@ -44,6 +65,24 @@ export function checkTensorParallel(
       fix: `Use as many devices as divide ${heads}: ${divisors(heads).join(", ")}.`,
     });
   return problems;
+}
+
+/** Ranks of pipelines and of whole copies beside those that share each layer. */
+interface Parallel {
+  pipelineParallelSize?: number;
+  dataParallelSize?: number;
+}
+
+/** Ranks of tensor parallelism that use all devices. */
+export function tensorRanks(
+  gpu: ModelGpu | undefined,
+  { pipelineParallelSize = 1, dataParallelSize = 1 }: Parallel,
+): number {
+  return Math.max(1, Math.floor((gpu?.devices.length ?? 1) / (pipelineParallelSize * dataParallelSize)));
+}
+
+function counted(devices: number): string {
+  return devices === 1 ? "1 device" : `${devices} devices`;
 }
 
 function divisors(number: number): number[] {

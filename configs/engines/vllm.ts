@@ -1,5 +1,7 @@
 import type { Problem } from "../kit/problems";
 import { envFile } from "../kit/text";
+import type { LockedModel } from "../models/facts";
+import { overriddenContext } from "../models/rope";
 import type { HostConfig } from "../schema/host";
 import {
   acceleratorOf,
@@ -11,6 +13,7 @@ import {
   declaredShare,
   deviceAccess,
   readySeconds,
+  withHostPart,
 } from "./container";
 import {
   type CheckContext,
@@ -26,7 +29,8 @@ import { modelInfo } from "./info";
 import { checkLora, loraModules, loraSources } from "./lora";
 import { vllmParsers } from "./parsers/vllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./python";
-import { checkContext, checkTensorParallel } from "./shape";
+import { checkTwice, isTrue, withArgs } from "./said";
+import { checkContext, checkTensorParallel, isLonger, tensorRanks } from "./shape";
 import { checkRepository, isGguf, modelOf, weightsDirectory } from "./source";
 import { features, vllmProtocols } from "./vllmFeatures";
 import { files, OWNED, OWNED_ENV, options, parser, schema, type VllmModel } from "./vllmOptions";
@@ -117,6 +121,7 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
         autoToolChoice: parsers.tools !== undefined,
         toolCallParser: parsers.tools,
         reasoningParser: parsers.reasoning,
+        hfOverrides: model.hfOverrides && JSON.stringify(model.hfOverrides),
         limitMmPerPrompt: model.limitMmPerPrompt && JSON.stringify(model.limitMmPerPrompt),
         enableLora: lora.modules.length > 0,
         loraModules: lora.modules,
@@ -131,6 +136,7 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
       VLLM_NO_USAGE_STATS: "1",
       // Its own limit of 600 s would end the load of a big model.
       VLLM_ENGINE_READY_TIMEOUT_S: String(ready),
+      ...(isLonger(model.maxModelLen, context.locked) ? { [ALLOW_LONG]: "1" } : {}),
       ...env,
       ...model.env,
     },
@@ -141,7 +147,7 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
     healthTest: bashHealth(context.port, "/health"),
     files: { "backend.env": envFile({ VLLM_API_KEY: [{ secret: "saltKey", as: "shell-derived" }] }) },
     assets: WITH_ENV,
-    memoryMiB: model.memoryMiB,
+    memoryMiB: withHostPart(model.memoryMiB, context.knobs),
     readySeconds: ready,
     stopGraceSeconds: model.shutdownTimeout + STOP_MARGIN_SECONDS,
     mounts: [
@@ -153,9 +159,18 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
   });
 }
 
-function tensorParallel({ tensorParallelSize, pipelineParallelSize, gpu }: VllmModel): number | undefined {
-  const size = tensorParallelSize ?? Math.floor((gpu?.devices.length ?? 1) / pipelineParallelSize);
+function tensorParallel(model: VllmModel): number | undefined {
+  const size = model.tensorParallelSize ?? tensorRanks(model.gpu, said(model));
   return size > 1 ? size : undefined;
+}
+
+const said = (model: VllmModel) => withArgs(model, options, parser);
+
+const ALLOW_LONG = "VLLM_ALLOW_LONG_MAX_MODEL_LEN";
+
+function longestContext(model: VllmModel, { shape }: LockedModel): number {
+  const longest = overriddenContext(model.hfOverrides, shape.contextLength);
+  return isTrue(model.env[ALLOW_LONG]) ? Math.max(longest, model.maxModelLen ?? 0) : longest;
 }
 
 function check(model: VllmModel, path: string, { host, locked }: CheckContext): Problem[] {
@@ -177,17 +192,22 @@ function check(model: VllmModel, path: string, { host, locked }: CheckContext): 
       path,
       host.arch === "arm64" ? ["cpu", "nvidia"] : ["cpu", "nvidia", "amd"],
     ),
-    ...checkContext(model.maxModelLen, locked, `${path}.maxModelLen`),
+    ...checkContext(model.maxModelLen, locked, `${path}.maxModelLen`, {
+      longest: locked && longestContext(said(model), locked),
+      scale:
+        "A longer one needs its positions scaled: hfOverrides: { rope_parameters: { rope_type: yarn, factor, … } }.",
+    }),
     ...checkTensorParallel(
       model.tensorParallelSize,
       model.gpu,
       locked,
       `${path}.tensorParallelSize`,
-      model.pipelineParallelSize,
+      said(model),
     ),
     ...checkParsers(model, vllmParsers, path),
     ...checkLora(model.loraModules, "loraModules", path),
     ...checkExtraArgs(model.extraArgs, OWNED, path, parser),
+    ...checkTwice(model, options, parser, path),
     ...checkEnv(model.env, OWNED_ENV, path),
   ];
 }
@@ -197,6 +217,8 @@ export const vllm: Engine<VllmModel> = {
   keys: Object.keys(schema.shape),
   protocols: vllmProtocols,
   features,
+  said,
+  longestContext,
   check,
   release: known.version,
   files,

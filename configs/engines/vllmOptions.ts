@@ -11,6 +11,15 @@ import type { Parser } from "./spelling";
 const count = z.int().min(1).optional();
 const off = z.boolean().default(false);
 
+/** What vLLM profiles with, beside the count: its `ImageDummyOptions`, `VideoDummyOptions`, `AudioDummyOptions`. */
+const mediaLimit = z.strictObject({
+  count: z.int().min(0).optional().describe("How many a request."),
+  width: count.describe("Pixels of the largest image or video."),
+  height: count.describe("Pixels of the largest image or video."),
+  num_frames: count.describe("Frames of the longest video."),
+  length: count.describe("Samples of the longest audio."),
+});
+
 /** Every flag of `vllm serve` that gpubox writes, in the order of the command line. */
 export const options = {
   // The command names it before its flags.
@@ -93,10 +102,10 @@ export const options = {
   limitMmPerPrompt: option(
     "--limit-mm-per-prompt",
     z
-      .record(z.string(), z.int().min(0))
+      .record(z.string(), z.union([z.int().min(0), mediaLimit]))
       .optional()
       .describe(
-        "--limit-mm-per-prompt: images, videos, audios a request, for example { image: 4, video: 0 }.",
+        "--limit-mm-per-prompt: images, videos, audios a request, for example { image: 4, video: 0 } or { image: { count: 4, width: 512 } }.",
       ),
   ),
   enableLora: planned("--enable-lora", "loraModules"),
@@ -123,6 +132,36 @@ export const options = {
       .max(840)
       .default(60)
       .describe("--shutdown-timeout: seconds that running requests get when it is stopped."),
+  ),
+  dataParallelSize: option(
+    "--data-parallel-size -dp",
+    count.describe("--data-parallel-size: copies of the model that share the requests. Default: 1."),
+    null,
+  ),
+  blockSize: option("--block-size", count.describe("--block-size: tokens of a page of the KV cache."), null),
+  cpuOffloadGb: option(
+    "--cpu-offload-gb",
+    z
+      .number()
+      .min(0)
+      .optional()
+      .describe("--cpu-offload-gb: GiB of each device's weights in the host's memory."),
+    null,
+  ),
+  kvOffloadingSize: option(
+    "--kv-offloading-size",
+    z.number().min(0).optional().describe("--kv-offloading-size: GiB of the host's memory for KV cache."),
+    null,
+  ),
+  hfOverrides: option(
+    "--hf-overrides",
+    z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe(
+        "--hf-overrides: keys of the model's config.json, for example rope_parameters for a longer context.",
+      ),
+    null,
   ),
 };
 

@@ -74,6 +74,17 @@ export interface LockedPart extends LockedSource {
   holds: Exclude<Holds, "model">;
 }
 
+/** One tensor of the experts of layers in a row, in which it has as many bytes. */
+export interface ExpertTensor {
+  /** `ffn_up_exps` of a GGUF, `experts` for all of a layer's in safetensors. */
+  tensor: string;
+  /** The first of the layers, from 0. */
+  first: number;
+  layers: number;
+  /** In each of them. */
+  bytes: number;
+}
+
 /** A model in safetensors or GGUF. */
 export interface LockedModel extends LockedSource {
   format: "gguf" | "safetensors";
@@ -83,6 +94,8 @@ export interface LockedModel extends LockedSource {
   inputBytes: number;
   /** `general.file_type` by name (Q4_K_M) or the torch dtype (bfloat16, fp8, awq …). */
   quantization: string;
+  /** Of the layers' bytes those of experts. Absent in dense models, and in locks from before it was known. */
+  experts?: ExpertTensor[];
   shape: ModelShape;
 }
 

@@ -36,6 +36,13 @@ const shapeSchema = z.strictObject({
   task: z.enum(["chat", "embedding", "rerank", "speech"]).describe("What it is for."),
 });
 
+const expertSchema = z.strictObject({
+  tensor: z.string().describe("ffn_up_exps, ffn_down_exps, … of a GGUF; experts in safetensors."),
+  first: z.int().min(0).describe("The first of the layers, from 0."),
+  layers: z.int().min(1).describe("How many layers in a row."),
+  bytes: bytes.describe("Bytes in each of them."),
+});
+
 const fileSchema = z.strictObject({
   path: z.string().describe("Path inside the repository, or on the host."),
   bytes: bytes.describe("Size in bytes."),
@@ -62,6 +69,7 @@ const modelSchema = z.strictObject({
   layerBytes: bytes.describe("Bytes of the repeating layers' tensors."),
   inputBytes: bytes.describe("Bytes of an input embedding that the output does not share."),
   quantization: z.string().describe("Type of the weights: Q4_K_M, bfloat16, fp8, awq."),
+  experts: z.array(expertSchema).optional().describe("Of the layers' bytes those of experts."),
   shape: shapeSchema.describe("What memory and flags follow from."),
   resolvedAt: source.resolvedAt,
 }) satisfies z.ZodType<LockedModel>;

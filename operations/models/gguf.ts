@@ -1,10 +1,14 @@
 import { GGMLFileQuantizationType, GGMLQuantizationType, ggufAllShards } from "@huggingface/gguf";
 import { ggmlType, rowBytes } from "../../configs/models/blocks";
+import { expertTensorsOf } from "../../configs/models/experts";
 import type { LockedModel, LockedPart } from "../../configs/models/facts";
 import { shapeOfGguf } from "../../configs/models/ggufShape";
 import { UserError } from "../../platform/process";
 
-type Weights = Pick<LockedModel, "weightBytes" | "layerBytes" | "inputBytes" | "quantization" | "shape">;
+type Weights = Pick<
+  LockedModel,
+  "weightBytes" | "layerBytes" | "inputBytes" | "quantization" | "experts" | "shape"
+>;
 
 interface Gguf {
   shards: string[];
@@ -38,6 +42,7 @@ export async function readGguf(place: GgufPlace): Promise<Gguf> {
   const sum = (wanted: (name: string) => boolean) =>
     tensors.reduce((total, tensor) => total + (wanted(tensor.name) ? tensor.bytes : 0), 0);
   const hasOutput = tensors.some(({ name }) => name === "output.weight");
+  const experts = expertTensorsOf(tensors);
   // The keys that describe the model are in the first shard.
   const metadata: Record<string, unknown> = { ...shards[0]?.metadata };
   return {
@@ -52,6 +57,7 @@ export async function readGguf(place: GgufPlace): Promise<Gguf> {
           : name.startsWith("per_layer_token_embd."),
       ),
       quantization: fileType(metadata["general.file_type"]),
+      ...(experts.length > 0 ? { experts } : {}),
       shape: shapeOfGguf(metadata, parameterCount),
     },
   };

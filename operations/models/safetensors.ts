@@ -6,12 +6,16 @@ import {
 } from "@huggingface/hub";
 import { z } from "zod";
 import { quantizationOfConfig, shapeOfConfig } from "../../configs/models/configShape";
+import { expertTensorsOf } from "../../configs/models/experts";
 import type { LockedFile, LockedModel } from "../../configs/models/facts";
 import { isPartOf, TRANSFORMERS } from "../../configs/models/repository";
 import { UserError } from "../../platform/process";
 import { asked, type HubAccess, hubConnection } from "./hub";
 
-type Weights = Pick<LockedModel, "weightBytes" | "layerBytes" | "inputBytes" | "quantization" | "shape">;
+type Weights = Pick<
+  LockedModel,
+  "weightBytes" | "layerBytes" | "inputBytes" | "quantization" | "experts" | "shape"
+>;
 
 const configSchema = z.record(z.string(), z.unknown());
 
@@ -45,12 +49,14 @@ export async function readSafetensors(
   const bytes = (wanted: (name: string) => boolean) =>
     tensors.reduce((total, tensor) => total + (wanted(tensor.name) ? tensor.bytes : 0), 0);
   const counted = Object.values(parsed.parameterCount).reduce((total, count) => total + (count ?? 0), 0);
+  const experts = expertTensorsOf(tensors);
   const pooled = all.some(({ path }) => path === "modules.json");
   return {
     weightBytes: bytes(() => true),
     layerBytes: bytes((name) => /(^|\.)(layers|h|blocks|block)\.\d+\./.test(name)),
     inputBytes: 0,
     quantization: quantizationOfConfig(config),
+    ...(experts.length > 0 ? { experts } : {}),
     shape: shapeOfConfig(config, parsed.parameterTotal ?? counted, pooled),
     files: all.filter(
       ({ path }) =>
