@@ -1,10 +1,8 @@
-import { z } from "zod";
 import type { Problem } from "../kit/problems";
 import { configFile } from "../kit/text";
 import type { LockedModel } from "../models/facts";
 import { scaledContext } from "../models/rope";
 import type { HostConfig } from "../schema/host";
-import { backendBase, modeOption, onDemand } from "../schema/model";
 import {
   acceleratorOf,
   checkDevices,
@@ -12,10 +10,6 @@ import {
   checkExtraArgs,
   commandOf,
   deviceAccess,
-  keysOf,
-  option,
-  ownedNames,
-  planned,
   readySeconds,
   withHostPart,
 } from "./container";
@@ -27,144 +21,14 @@ import {
   type NamedSource,
   nativeEndpoints,
 } from "./engine";
-import { fileKeysOf, fileOption, placeFiles, withFiles } from "./files";
-import known from "./flags/llamacpp.json";
+import { placeFiles, withFiles } from "./files";
 import { modelInfo } from "./info";
 import { features, llamacppProtocols } from "./llamacppFeatures";
-import { memoryOptions } from "./llamacppMemory";
-import { checkTwice, withArgs } from "./said";
+import { files, type LlamaCppModel, OWNED, options, parser, said, schema } from "./llamacppOptions";
+import { checkTwice } from "./said";
 import { checkContext } from "./shape";
-import { cannedWeights, isGguf, modelOf, modelSource, type Weights, weightsFile } from "./source";
-import { type Parser, variablesOf } from "./spelling";
-
-const file = modelSource.describe("hf://owner/repo[@revision]/file.gguf or file:///path/on/the/host.gguf.");
-const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]).optional();
-
-/** Every flag of llama-server that gpubox writes, in the order of the command line. */
-const options = {
-  model: option(
-    "--model -m",
-    z
-      .union([z.literal("canned"), modelSource], {
-        error: "Write hf://owner/repo[@revision]/file.gguf, file:///path/on/the/host.gguf, or canned.",
-      })
-      .describe("The GGUF: hf://owner/repo[@revision]/file.gguf, file:///path/on/the/host.gguf, or canned."),
-  ),
-  alias: planned("--alias -a", ""),
-  host: planned("--host", ""),
-  port: planned("--port", ""),
-  apiKey: planned("--api-key-file --api-key", ""),
-  ctxSize: option(
-    "--ctx-size -c",
-    z.int().min(1).default(4096).describe("--ctx-size: tokens shared by all slots."),
-  ),
-  parallel: option(
-    "--parallel -np",
-    z.int().min(1).default(2).describe("--parallel: requests served at the same time."),
-  ),
-  threads: option(
-    "--threads",
-    z.int().min(1).optional().describe("--threads: CPU threads. Default: llama.cpp's choice."),
-  ),
-  fit: planned("--fit"),
-  nGpuLayers: option(
-    "--n-gpu-layers -ngl --gpu-layers",
-    z
-      .union([z.int().min(0), z.literal("all")])
-      .optional()
-      .describe("--n-gpu-layers: layers on the GPU. Default: all of them, with gpu.devices."),
-  ),
-  tensorSplit: planned("--tensor-split"),
-  cacheTypeK: option(
-    "--cache-type-k -ctk",
-    cacheType.describe("--cache-type-k: type of the keys in the KV cache. Default: f16."),
-  ),
-  cacheTypeV: option(
-    "--cache-type-v -ctv",
-    cacheType.describe("--cache-type-v: type of the values in the KV cache. Default: f16."),
-  ),
-  flashAttn: option(
-    "--flash-attn -fa",
-    z.enum(["on", "off", "auto"]).optional().describe("--flash-attn. Default: auto."),
-  ),
-  cacheRam: option(
-    "--cache-ram -cram",
-    z
-      .int()
-      .min(0)
-      .optional()
-      .describe("--cache-ram: MiB of memoryMiB for prompts seen before. Default: an eighth of memoryMiB."),
-  ),
-  mmproj: option(
-    "--mmproj -mm",
-    file.optional().describe("--mmproj: the projector of a model that sees or hears, a file like `model`."),
-  ),
-  lora: option(
-    "--lora",
-    z.array(file).default([]).describe("--lora: adapters in GGUF that are always on, files like `model`."),
-  ),
-  modelDraft: fileOption(
-    "--model-draft -md --spec-draft-model",
-    "gguf",
-    "--model-draft: a small model of the same vocabulary that drafts tokens for this one:",
-  ),
-  chatTemplate: option(
-    "--chat-template",
-    z
-      .string()
-      .min(1)
-      .optional()
-      .describe(
-        "--chat-template: a template that llama.cpp knows by name, or the text of one. Default: the GGUF's.",
-      ),
-  ),
-  chatTemplateFile: fileOption("--chat-template-file", "text", "--chat-template-file:"),
-  grammarFile: fileOption(
-    "--grammar-file",
-    "text",
-    "--grammar-file: a GBNF that every answer follows, unless the request has one:",
-  ),
-  jsonSchemaFile: fileOption(
-    "--json-schema-file -jf",
-    "text",
-    "--json-schema-file: a JSON Schema that every answer follows, unless the request has one:",
-  ),
-  embeddings: planned("--embeddings --embedding", "mode"),
-  rerank: planned("--rerank --reranking", "mode"),
-  pooling: option(
-    "--pooling",
-    z
-      .enum(["none", "mean", "cls", "last", "rank"])
-      .optional()
-      .describe("--pooling: how an embedding is made of its tokens. Default: the model's."),
-  ),
-  ...memoryOptions,
-};
-
-const shape = {
-  engine: z.literal("llamacpp"),
-  ...keysOf(options),
-  offlineModel: z
-    .literal("canned")
-    .optional()
-    .describe("What serves under this name where no model hub answers: a tiny model with one fixed answer."),
-  mode: modeOption(["chat", "completion", "embedding", "rerank"]),
-  ...backendBase(8192),
-  ...onDemand,
-};
-
-const schema = z.strictObject(shape);
-type LlamaCppModel = z.infer<typeof schema>;
-
-const files = fileKeysOf(options);
-
-/** Flags that `extraArgs` may not set. `--tools` and `--agent` run a shell for whoever asks. */
-const OWNED = ownedNames(options, ["--tools", "--agent"]);
-
-/** `common_params_parse` of llama.cpp's common/arg.cpp. */
-const parser: Parser = { flags: known.flags, underscores: true };
-
-const said = (model: LlamaCppModel) => withArgs(model, options, parser);
+import { cannedWeights, isGguf, modelOf, type Weights, weightsFile } from "./source";
+import { variablesOf } from "./spelling";
 
 function longestContext(model: LlamaCppModel, { shape }: LockedModel): number {
   return scaledContext(model, shape.contextLength);
@@ -309,7 +173,7 @@ function checkPooling(
 
 export const llamacpp: Engine<LlamaCppModel> = {
   schema,
-  keys: Object.keys(shape),
+  keys: Object.keys(schema.shape),
   protocols: llamacppProtocols,
   features,
   said,

@@ -51,6 +51,17 @@ export const cases: Record<string, Case[]> = {
       about: "with words of llama.cpp's own",
       entry: { model: gguf, chatTemplate: "chatml", jsonSchemaFile: "./answer.json" },
     },
+    {
+      about: "with its memory said",
+      host: oneGpu,
+      entry: {
+        model: gguf,
+        gpu: onOne,
+        ...{ ubatchSize: 1024, swaFull: true, kvUnified: true, kvOffload: false },
+        ...{ cpuMoe: true, nCpuMoe: 12, overrideTensor: ["\\.ffn_.*_exps\\.=CPU", "token_embd=CPU"] },
+        ...{ ropeScaling: "yarn", ropeScale: 4, yarnOrigCtx: 32768 },
+      },
+    },
     { about: "on demand", entry: { model: gguf, start: "ondemand" } },
     { about: "for embeddings", entry: { model: gguf, mode: "embedding", pooling: "last" } },
     { about: "for reranking", entry: { model: gguf, mode: "rerank", pooling: "rank" } },
@@ -98,6 +109,17 @@ export const cases: Record<string, Case[]> = {
       entry: { model: repository, gpu: onBoth, tensorParallelSize: 2 },
     },
     {
+      about: "with copies, and a part in the host's memory",
+      host: twoGpus,
+      entry: {
+        model: repository,
+        gpu: onBoth,
+        ...{ dataParallelSize: 2, blockSize: 32, cpuOffloadGb: 8, kvOffloadingSize: 16 },
+        hfOverrides: { rope_parameters: { rope_type: "yarn", factor: 4 } },
+        limitMmPerPrompt: { image: { count: 4, width: 512 }, audio: 0 },
+      },
+    },
+    {
       about: "with a KV cache in bytes",
       host: oneGpu,
       entry: { model: repository, gpu: onOne, kvCacheMemoryBytes: 8589934592 },
@@ -138,6 +160,17 @@ export const cases: Record<string, Case[]> = {
         env: { SGLANG_HEALTH_CHECK_TIMEOUT: "30" },
       },
     },
+    {
+      about: "with stages, and a part in the host's memory",
+      host: twoGpus,
+      entry: {
+        model: repository,
+        gpu: onBoth,
+        ...{ pipelineParallelSize: 2, cpuOffloadGb: 8 },
+        jsonModelOverrideArgs: { rope_scaling: { rope_type: "yarn", factor: 4 } },
+      },
+    },
+    { about: "with copies", host: twoGpus, entry: { model: repository, gpu: onBoth, dataParallelSize: 2 } },
     { about: "without tools", host: oneGpu, entry: { model: repository, gpu: onOne, tools: false } },
     { about: "for embeddings", host: oneGpu, entry: { model: repository, gpu: onOne, mode: "embedding" } },
   ],

@@ -1,0 +1,139 @@
+import { z } from "zod";
+import { backendBase, modeOption, onDemand } from "../schema/model";
+import { keysOf, option, ownedNames, planned } from "./container";
+import { fileKeysOf, fileOption } from "./files";
+import known from "./flags/llamacpp.json";
+import { memoryOptions } from "./llamacppMemory";
+import { withArgs } from "./said";
+import { modelSource } from "./source";
+import type { Parser } from "./spelling";
+
+const file = modelSource.describe("hf://owner/repo[@revision]/file.gguf or file:///path/on/the/host.gguf.");
+const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]).optional();
+
+/** Every flag of llama-server that gpubox writes, in the order of the command line. */
+export const options = {
+  model: option(
+    "--model -m",
+    z
+      .union([z.literal("canned"), modelSource], {
+        error: "Write hf://owner/repo[@revision]/file.gguf, file:///path/on/the/host.gguf, or canned.",
+      })
+      .describe("The GGUF: hf://owner/repo[@revision]/file.gguf, file:///path/on/the/host.gguf, or canned."),
+  ),
+  alias: planned("--alias -a", ""),
+  host: planned("--host", ""),
+  port: planned("--port", ""),
+  apiKey: planned("--api-key-file --api-key", ""),
+  ctxSize: option(
+    "--ctx-size -c",
+    z.int().min(1).default(4096).describe("--ctx-size: tokens shared by all slots."),
+  ),
+  parallel: option(
+    "--parallel -np",
+    z.int().min(1).default(2).describe("--parallel: requests served at the same time."),
+  ),
+  threads: option(
+    "--threads",
+    z.int().min(1).optional().describe("--threads: CPU threads. Default: llama.cpp's choice."),
+  ),
+  fit: planned("--fit"),
+  nGpuLayers: option(
+    "--n-gpu-layers -ngl --gpu-layers",
+    z
+      .union([z.int().min(0), z.literal("all")])
+      .optional()
+      .describe("--n-gpu-layers: layers on the GPU. Default: all of them, with gpu.devices."),
+  ),
+  tensorSplit: planned("--tensor-split"),
+  cacheTypeK: option(
+    "--cache-type-k -ctk",
+    cacheType.describe("--cache-type-k: type of the keys in the KV cache. Default: f16."),
+  ),
+  cacheTypeV: option(
+    "--cache-type-v -ctv",
+    cacheType.describe("--cache-type-v: type of the values in the KV cache. Default: f16."),
+  ),
+  flashAttn: option(
+    "--flash-attn -fa",
+    z.enum(["on", "off", "auto"]).optional().describe("--flash-attn. Default: auto."),
+  ),
+  cacheRam: option(
+    "--cache-ram -cram",
+    z
+      .int()
+      .min(0)
+      .optional()
+      .describe("--cache-ram: MiB of memoryMiB for prompts seen before. Default: an eighth of memoryMiB."),
+  ),
+  mmproj: option(
+    "--mmproj -mm",
+    file.optional().describe("--mmproj: the projector of a model that sees or hears, a file like `model`."),
+  ),
+  lora: option(
+    "--lora",
+    z.array(file).default([]).describe("--lora: adapters in GGUF that are always on, files like `model`."),
+  ),
+  modelDraft: fileOption(
+    "--model-draft -md --spec-draft-model",
+    "gguf",
+    "--model-draft: a small model of the same vocabulary that drafts tokens for this one:",
+  ),
+  chatTemplate: option(
+    "--chat-template",
+    z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "--chat-template: a template that llama.cpp knows by name, or the text of one. Default: the GGUF's.",
+      ),
+  ),
+  chatTemplateFile: fileOption("--chat-template-file", "text", "--chat-template-file:"),
+  grammarFile: fileOption(
+    "--grammar-file",
+    "text",
+    "--grammar-file: a GBNF that every answer follows, unless the request has one:",
+  ),
+  jsonSchemaFile: fileOption(
+    "--json-schema-file -jf",
+    "text",
+    "--json-schema-file: a JSON Schema that every answer follows, unless the request has one:",
+  ),
+  embeddings: planned("--embeddings --embedding", "mode"),
+  rerank: planned("--rerank --reranking", "mode"),
+  pooling: option(
+    "--pooling",
+    z
+      .enum(["none", "mean", "cls", "last", "rank"])
+      .optional()
+      .describe("--pooling: how an embedding is made of its tokens. Default: the model's."),
+  ),
+  ...memoryOptions,
+};
+
+const shape = {
+  engine: z.literal("llamacpp"),
+  ...keysOf(options),
+  offlineModel: z
+    .literal("canned")
+    .optional()
+    .describe("What serves under this name where no model hub answers: a tiny model with one fixed answer."),
+  mode: modeOption(["chat", "completion", "embedding", "rerank"]),
+  ...backendBase(8192),
+  ...onDemand,
+};
+
+export const schema = z.strictObject(shape);
+export type LlamaCppModel = z.infer<typeof schema>;
+
+export const files = fileKeysOf(options);
+
+/** Flags that `extraArgs` may not set. `--tools` and `--agent` run a shell for whoever asks. */
+export const OWNED = ownedNames(options, ["--tools", "--agent"]);
+
+/** `common_params_parse` of llama.cpp's common/arg.cpp. */
+export const parser: Parser = { flags: known.flags, underscores: true };
+
+/** The entry with what its own `extraArgs` and `env` say of memory. */
+export const said = (model: LlamaCppModel) => withArgs(model, options, parser);
