@@ -35,7 +35,8 @@ function problemsOf(
     return issue.keys.map((key) => ({
       path: join(path, [key]),
       what: `"${key}" is no setting here.`,
-      fix: suggestion(key, keysAt(issue.path)),
+      // A map's own entries have no keys that could be listed.
+      fix: keysAt(issue.path).length > 0 ? suggestion(key, keysAt(issue.path)) : "Leave it out.",
     }));
   if (issue.code === "invalid_key")
     return [

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import fc from "fast-check";
-import { engines } from "../../configs/engines";
+import { engines, type ModelConfig, saidBy } from "../../configs/engines";
 import sglangFlags from "../../configs/engines/flags/sglang.json";
 import vllmFlags from "../../configs/engines/flags/vllm.json";
 import { givenFlags } from "../../configs/engines/spelling";
@@ -20,6 +20,39 @@ const FREE: Record<string, string[]> = {
   llamacpp: ["--fit", "--jinja", "--metrics", "--no-webui", "--tensor-split"],
   "text-embeddings-inference": ["--json-output"],
 };
+
+const yarn = { rope_type: "yarn", factor: 4 };
+
+/** Keys that decide about memory, which `extraArgs` may say too: a flag, its value, and what the planner reads. */
+const SHARED: [engine: string, key: string, flag: string, value: string, read: unknown][] = [
+  ["llamacpp", "nCpuMoe", "--n-cpu-moe", "28", 28],
+  ["llamacpp", "overrideTensor", "--override-tensor", "exps=CPU", ["exps=CPU"]],
+  ["llamacpp", "ubatchSize", "--ubatch-size", "1024", 1024],
+  ["llamacpp", "ropeScaling", "--rope-scaling", "yarn", "yarn"],
+  ["llamacpp", "ropeScale", "--rope-scale", "2.5", 2.5],
+  ["llamacpp", "yarnOrigCtx", "--yarn-orig-ctx", "32768", 32768],
+  ["vllm", "dataParallelSize", "--data-parallel-size", "2", 2],
+  ["vllm", "blockSize", "--block-size", "32", 32],
+  ["vllm", "cpuOffloadGb", "--cpu-offload-gb", "7.5", 7.5],
+  ["vllm", "kvOffloadingSize", "--kv-offloading-size", "16", 16],
+  ["vllm", "hfOverrides", "--hf-overrides", JSON.stringify({ rope_scaling: yarn }), { rope_scaling: yarn }],
+  ["sglang", "dataParallelSize", "--data-parallel-size", "2", 2],
+  ["sglang", "pipelineParallelSize", "--pipeline-parallel-size", "2", 2],
+  ["sglang", "cpuOffloadGb", "--cpu-offload-gb", "7", 7],
+  ["sglang", "jsonModelOverrideArgs", "--json-model-override-args", '{"a":1}', { a: 1 }],
+];
+
+/** Switches: each name of either kind says what the other one does not. */
+const SWITCHES: [engine: string, key: string, flag: string][] = [
+  ["llamacpp", "cpuMoe", "--cpu-moe"],
+  ["llamacpp", "swaFull", "--swa-full"],
+  ["llamacpp", "kvUnified", "--kv-unified"],
+  ["llamacpp", "kvOffload", "--kv-offload"],
+];
+
+function sharedFlags(name: string): string[] {
+  return [...SHARED, ...SWITCHES].flatMap(([engine, , flag]) => (engine === name ? [flag] : []));
+}
 
 const first = (name: string) => cases[name]![0]!;
 
@@ -46,7 +79,10 @@ function writtenFlags(name: string): Flag[] {
 const owned = served.flatMap((name) =>
   writtenFlags(name)
     .filter(
-      ({ names, negatives = [] }) => !FREE[name]?.some((free) => [...names, ...negatives].includes(free)),
+      ({ names, negatives = [] }) =>
+        ![...(FREE[name] ?? []), ...sharedFlags(name)].some((free) =>
+          [...names, ...negatives].includes(free),
+        ),
     )
     .map((flag): [string, string, Flag] => [name, flag.names[0]!, flag]),
 );
@@ -77,6 +113,32 @@ test.each(served)(
       }),
       { numRuns: 120 },
     );
+  },
+);
+
+/** What the planner reads of an entry with these words. */
+function readKey(name: string, key: string, extraArgs: string[]): unknown {
+  const schema = engines[name as keyof typeof engines].schema;
+  const entry = schema.parse({ engine: name, ...first(name).entry, extraArgs }) as ModelConfig;
+  return (saidBy(entry) as unknown as Record<string, unknown>)[key];
+}
+
+test.each(SHARED)(
+  "%s: the planner reads %s from every spelling of its flag",
+  (name, key, plain, value, read) => {
+    const { flags } = readContract(name);
+    const flag = flags.find(({ names }) => names.includes(plain))!;
+    const whole = spellingsOf(name, flag, flags, value).filter((one) => !one.name.includes("."));
+    for (const { words } of whole) expect([words, readKey(name, key, words)]).toEqual([words, read]);
+  },
+);
+
+test.each(SWITCHES)(
+  "%s: the planner reads %s from every name that turns it on or off",
+  (name, key, plain) => {
+    const { names, negatives = [] } = readContract(name).flags.find((flag) => flag.names.includes(plain))!;
+    for (const word of names) expect(readKey(name, key, ["--temp", "0.5", word])).toBe(true);
+    for (const word of negatives) expect(readKey(name, key, [word, "--no-slots"])).toBe(false);
   },
 );
 

@@ -19,7 +19,7 @@ const TAKES: Record<string, { underscores?: true; beginnings?: true; joined?: tr
 };
 
 /** Every spelling of a flag of an engine that has these flags. */
-export function spellingsOf(engine: string, flag: Flag, all: Flag[]): Spelling[] {
+export function spellingsOf(engine: string, flag: Flag, all: Flag[], value = "7"): Spelling[] {
   const takes = TAKES[engine]!;
   const others = all.filter((other) => other !== flag).flatMap(namesOf);
   const names = namesOf(flag).flatMap((name) => [
@@ -30,10 +30,10 @@ export function spellingsOf(engine: string, flag: Flag, all: Flag[]): Spelling[]
     takes.underscores && name.startsWith("--") ? [name, `--${name.slice(2).replaceAll("-", "_")}`] : [name],
   );
   return [...new Set(dashes)].flatMap((name) => [
-    { words: [name, "7"], name },
-    { words: [`${name}=7`], name },
-    { words: ["--unknown-flag", name], name },
-    ...(takes.joined && name.length === 2 ? [{ words: [`${name}7`], name }] : []),
+    { words: [name, value], name },
+    { words: [`${name}=${value}`], name },
+    { words: ["--unknown-flag", name, value], name },
+    ...(takes.joined && name.length === 2 ? [{ words: [`${name}${value}`], name }] : []),
     ...(takes.dotted && name.startsWith("--")
       ? [
           { words: [`${name}.key`, "7"], name: `${name}.key` },

@@ -189,6 +189,20 @@ const REFUSED: [string, Record<string, unknown>, string[], Parameters<typeof ref
     ["tensorParallelSize: 2 ranks do not fit on 1 device. Write 1 here, or name 2 devices in gpu.devices."],
   ],
   [
+    "copies and ranks that are not the devices'",
+    { gpu: { devices: [0, 1] }, dataParallelSize: 2, tensorParallelSize: 2 },
+    [
+      "tensorParallelSize: Tensor 2 × pipeline 1 × data 2 makes 4 ranks, which do not fit on 2 devices. Write 1 here, or name 4 devices in gpu.devices.",
+    ],
+  ],
+  [
+    "copies that the devices cannot hold",
+    { gpu: { devices: [0, 1, 2] }, extraArgs: ["-dp", "2"] },
+    [
+      "tensorParallelSize: Tensor 1 × pipeline 1 × data 2 makes 2 ranks, which do not fit on 3 devices. Name 2 devices in gpu.devices, or make the three multiply to 3.",
+    ],
+  ],
+  [
     "heads that the ranks do not divide",
     { gpu: { devices: [0, 1, 2] } },
     [
@@ -271,4 +285,27 @@ test("a device may be named by its UUID or by a slice's", () => {
   const uuid = "GPU-8f6d0d2c-0000-4000-8000-000000000001";
   const host = { gpus: [...gpuHost.gpus, { id: uuid, memoryGiB: 80 }] };
   expect(served({ ...qwen, gpu: { devices: [uuid] } }, { host }).container.gpu?.ids).toEqual([uuid]);
+});
+
+test.each([
+  { dataParallelSize: 2 },
+  { extraArgs: ["--data-parallel-size", "2"] },
+  { extraArgs: ["--data_parallel_size=2"] },
+  { extraArgs: ["-dp", "2"] },
+])("%j on two devices is two whole copies, each on one of them", (more) => {
+  const two = { engine: "vllm", model: "hf://Qwen/Qwen3-8B", gpu: { devices: [0, 1] }, ...more };
+  expect(refusals(two, { lock: locked() })).toEqual([]);
+  expect(served(two, { lock: locked() }).container.command).not.toContain("--tensor-parallel-size");
+});
+
+test("a limit of media may say more than how many", () => {
+  const one = { engine: "vllm", model: "hf://Qwen/Qwen3-VL-8B", gpu: { devices: [0] } };
+  const limitMmPerPrompt = { image: { count: 4, width: 512 }, video: 0 };
+  expect(refusals({ ...one, limitMmPerPrompt })).toEqual([]);
+  expect(served({ ...one, limitMmPerPrompt }).container.command).toEqual(
+    expect.arrayContaining(["--limit-mm-per-prompt", '{"image":{"count":4,"width":512},"video":0}']),
+  );
+  expect(refusals({ ...one, limitMmPerPrompt: { image: { counts: 4 } } })).toEqual([
+    'limitMmPerPrompt.image.counts: "counts" is no setting here. Leave it out.',
+  ]);
 });
