@@ -8,7 +8,6 @@ import type { LockedModel } from "../models/facts";
 import type { GpuConfig } from "../schema/gpu";
 import type { HostConfig } from "../schema/host";
 import type { ModelGpu } from "../schema/model";
-import type { MemorySettings } from "./engine";
 import { givenFlags, knowing, ownerOf, type Parser } from "./spelling";
 
 /** What an entry computes on. */
@@ -280,7 +279,7 @@ const PROGRAM_MIB = 2048;
  *
  * @param caches MiB of caches in the host's memory
  */
-export function withHostPart(memoryMiB: number, knobs: MemorySettings | undefined, caches = 0): number {
+export function withHostPart(memoryMiB: number, knobs: { hostMiB?: number } | undefined, caches = 0): number {
   return knobs?.hostMiB ? Math.max(memoryMiB, knobs.hostMiB + caches + PROGRAM_MIB) : memoryMiB;
 }
 
