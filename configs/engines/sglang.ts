@@ -25,6 +25,7 @@ import {
 import { checkParsers, parsersOf } from "./families";
 import type { EngineFeatures } from "./features";
 import { placeFiles, withFiles } from "./files";
+import known from "./flags/sglang.json";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraSources } from "./lora";
 import { sglangParsers } from "./parsers/sglang";
