@@ -31,6 +31,8 @@ export interface Route {
   params?: Record<string, string | number | boolean>;
   /** More of `litellm_params` whose values are secrets. */
   secrets?: Record<string, SecretRef>;
+  /** True: the provider knows whose the request is by other means than a key, for example by the machine's role. */
+  ownAccount?: boolean;
   /** What the entry itself says of `litellm_params`. A value may be, or hold, a secret. */
   preset?: Record<string, unknown>;
   /** More of `model_info`: base_model, input_cost_per_token, supports_vision, …. */

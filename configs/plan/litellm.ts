@@ -136,10 +136,10 @@ function withVariables(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withVariables(inner)]));
 }
 
-function keyOf({ apiKey, secrets = {} }: Route): string | undefined {
+function keyOf({ apiKey, secrets = {}, ownAccount = false }: Route): string | undefined {
   if (apiKey === "backend") return `os.environ/${BACKEND_KEY}`;
   if (apiKey) return variable(apiKey);
   // OpenAI-compatible clients refuse an empty key, so a server that wants none gets a word that says so. Providers with
   // other credentials would take the word for a key.
-  return Object.keys(secrets).length > 0 ? undefined : "none";
+  return ownAccount || Object.keys(secrets).length > 0 ? undefined : "none";
 }

@@ -19,8 +19,10 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
     notes.push(
       `${name} is optional and left out: ${secrets.join(", ")} ${secrets.length > 1 ? "are" : "is"} not set.`,
     );
-  for (const [name, model] of Object.entries(config.models))
+  for (const [name, model] of Object.entries(config.models)) {
     if (isForMany(name)) notes.push(openNote(name, model));
+    notes.push(...responsesNotes(config, name, model));
+  }
   for (const source of new Set(wantedSources(config.models).map(({ source }) => source))) {
     const reason = whyUnresolved(context.lock ?? {}, source);
     if (!reason) continue;
@@ -41,6 +43,18 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
       `No digest is locked yet for ${unlocked.join(", ")}: the plan names a tag. \`gpubox up\` locks it where the registry answers.`,
     );
   return notes;
+}
+
+/** Of a server with OpenAI's prefix that is not OpenAI's: LiteLLM asks it for a route that few servers have. */
+function responsesNotes({ gateway }: PlanContext["config"], name: string, model: ModelConfig): string[] {
+  if (gateway.settings.litellm.use_chat_completions_url_for_anthropic_messages === true) return [];
+  return instancesOf(name, model).flatMap(({ model: { ...one } }) => {
+    if (one.engine !== "cloud" || one.mode !== "chat" || !one.model?.startsWith("openai/")) return [];
+    if (one.apiBase === undefined || /\.(openai|azure)\.com$/.test(new URL(one.apiBase).hostname)) return [];
+    return [
+      `${name}: /v1/messages goes to /v1/responses of ${one.apiBase}. For chat completions write engine: openai with baseUrl, or model: hosted_vllm/….`,
+    ];
+  });
 }
 
 /** What nobody sees in a list of models. */

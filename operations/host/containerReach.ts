@@ -23,7 +23,7 @@ const DEFAULT_PORTS: Record<string, number> = {
   postgresql: 5432,
 };
 
-/** Providers that sign calls with the machine's role when an entry names no account. */
+/** Providers that sign calls with the machine's role when an entry names no credentials. */
 const BY_ROLE = ["bedrock", "sagemaker", "vertex_ai", "vertex_ai_beta"];
 
 /** Suffixes of names that no public server has. */
@@ -63,7 +63,7 @@ function usesRole(model: StackConfig["models"][string]): boolean {
   const accounts = [model, ...(model.instances ?? [])].map((one) => ({ ...model, ...one }));
   return accounts.some(
     ({ model: name = "", apiKey, aws, vertex }) =>
-      BY_ROLE.includes(name.split("/")[0]!) && apiKey === "none" && !aws && !vertex,
+      BY_ROLE.includes(name.split("/")[0]!) && apiKey === "none" && !aws?.accessKeyId && !vertex?.credentials,
   );
 }
 

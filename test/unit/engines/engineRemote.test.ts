@@ -113,7 +113,81 @@ describe("a provider in the cloud", () => {
     ]);
   });
 
+  test("an account by the machine's role has no key, and none that stands for one", () => {
+    const role = "arn:aws:iam::123456789012:role/llm";
+    const aws = { region: "eu-central-1", roleName: role };
+    expect(one({ model: "bedrock/x", aws, apiKey: "none" }).litellm_params).toEqual({
+      ...{ model: "bedrock/x", timeout: 600, cooldown_time: 0 },
+      ...{ aws_region_name: "eu-central-1", aws_role_name: role, aws_session_name: "gpubox" },
+    });
+    const vertex = { project: "p", location: "global" };
+    expect(one({ model: "vertex_ai/x", vertex, apiKey: "none" }).litellm_params).toEqual({
+      ...{ model: "vertex_ai/x", timeout: 600, cooldown_time: 0 },
+      ...{ vertex_project: "p", vertex_location: "global" },
+    });
+  });
+
   test.each([
+    [
+      { tenantId: "t", clientId: "c", clientSecret: { secret: "azureApiKey" } },
+      { tenant_id: "t", client_id: "c", client_secret: "os.environ/GPUBOX_SECRET_azureApiKey" },
+    ],
+    [{ adToken: { secret: "azureApiKey" } }, { azure_ad_token: "os.environ/GPUBOX_SECRET_azureApiKey" }],
+  ])("Azure by Entra ID, %j, has no key", (azure, params) => {
+    const at = { apiBase: "https://x.openai.azure.com", apiVersion: "2024-06-01" };
+    expect(one({ model: "azure/gpt-5-mini", ...at, azure }).litellm_params).toEqual({
+      ...{ model: "azure/gpt-5-mini", timeout: 600, cooldown_time: 0 },
+      ...{ api_base: at.apiBase, api_version: at.apiVersion },
+      ...params,
+    });
+  });
+
+  test.each([
+    [
+      "https://proxy.example/v1",
+      [expect.stringContaining("m: /v1/messages goes to /v1/responses of https://proxy.example/v1.")],
+    ],
+    ["https://eu.api.openai.com/v1", []],
+    [undefined, []],
+  ])("OpenAI's prefix at %s is said to ask for /v1/responses where that is not OpenAI", (apiBase, notes) => {
+    const m = { engine: "cloud", model: "openai/x", apiKey: { secret: "azureApiKey" }, apiBase };
+    const plan = testPlan({ models: { m } }, { ...testSecrets, ...secrets });
+    expect(plan.notes.filter((note) => note.includes("/v1/responses"))).toEqual(notes);
+  });
+
+  test.each([
+    [
+      { model: "gogle/x", apiKey: "none" },
+      ['model: LiteLLM 1.106.0 has no provider "gogle". Did you mean "gemini"?'],
+    ],
+    [
+      { model: "anthropc/x", apiKey: "none" },
+      ['model: LiteLLM 1.106.0 has no provider "anthropc". Did you mean "anthropic"?'],
+    ],
+    [
+      { model: "somebody-elses/x", apiKey: "none" },
+      [
+        'model: LiteLLM 1.106.0 has no provider "somebody-elses". Write one of its prefixes, or engine: openai with the server\'s baseUrl.',
+      ],
+    ],
+    [
+      { model: "groq/x", apiKey: "none", mode: "embedding" },
+      [
+        "mode: LiteLLM 1.106.0 has no embeddings from groq/. Write mode: chat or audio_transcription or audio_speech, or use another provider.",
+      ],
+    ],
+    [
+      { model: "voyage/x", apiKey: "none" },
+      [
+        "mode: LiteLLM 1.106.0 has no chats from voyage/. Write mode: embedding or rerank, or use another provider.",
+      ],
+    ],
+    [
+      { model: "bedrock/x", aws: { region: "r" } },
+      [
+        "aws: It names no credentials. Add them, or write apiKey: none beside it where the machine's own role pays.",
+      ],
+    ],
     [
       { model: "groq/x" },
       ["apiKey: It is missing. Write { secret: <name of a secret> }, or none where the server wants no key."],

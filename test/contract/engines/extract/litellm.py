@@ -6,7 +6,7 @@ import ast
 import json
 import re
 
-from . import ExtractError
+from . import ExtractError, providers
 from .bodies import constants, of_classes, read
 from .pysource import Member, Module, Sources, evaluate, fields, statements
 from .release import Release
@@ -26,6 +26,7 @@ KEEP = [
     "litellm/responses/*.py",
     "litellm/router_strategy/*.py",
     "litellm/router_utils/*.py",
+    *providers.KEEP,
 ]
 
 # Where a request's parameters are looked at before a provider gets them.
@@ -76,6 +77,7 @@ def also(release: Release) -> dict[str, dict]:
             "callbacks": callbacks(release, sources),
             "address_variables": address_variables(release),
         },
+        "configs/litellm/providers.json": providers.providers(release, sources),
         "configs/bodies/litellm.json": steering(release, sources),
     }
 
