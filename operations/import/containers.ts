@@ -1,12 +1,13 @@
-import { homedir } from "node:os";
-import { isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
 import { z } from "zod";
 import type { EngineName } from "../../configs/engines";
 import type { Draft } from "./draft";
+import { withEnvironment } from "./environments";
 import { type GivenGpus, giveGpus, type HostGpus } from "./gpus";
 import type { Input } from "./input";
 import { readServer } from "./modelServer";
 import { type Bind, hostPath, roleOf } from "./services";
+import { readVolumes, volumesOf } from "./volumes";
 import { serverWords, shellWords } from "./words";
 
 /** What is read of all containers together before LiteLLM's config is. */
@@ -15,6 +16,8 @@ export interface ReadContainers {
   local: Map<string, string>;
   /** LiteLLM's configs on the host, with the environment of their containers. */
   gateways: { path: string; env?: Input; input: Input }[];
+  /** Directories of Ollama's models on the host, with the services that use them. */
+  ollamas: { models: string; input: Input }[];
   /** Directories of hub caches on the host. */
   hubs: string[];
 }
@@ -43,8 +46,9 @@ const HOUSEKEEPING = [
 
 /** Reads services, each a map as a compose file has it, into a draft. */
 export function readContainers(services: Input[], about: About): ReadContainers {
-  const read: ReadContainers = { local: new Map(), gateways: [], hubs: [] };
-  for (const service of services) {
+  const read: ReadContainers = { local: new Map(), gateways: [], ollamas: [], hubs: [] };
+  for (const one of services) {
+    const service = withEnvironment(one, about.folder);
     readOne(service, about, read);
     for (const key of HOUSEKEEPING) service.at(key)?.lose("gpubox decides it for each of its containers");
   }
@@ -56,7 +60,7 @@ function readOne(service: Input, about: About, read: ReadContainers): void {
   const image = service.at("image")?.read(z.string()) ?? "";
   const words = serverWords([...wordsAt(service.at("entrypoint")), ...wordsAt(service.at("command"))]);
   const role = roleOf(image, words.join(" "));
-  const binds = bindsOf(service.at("volumes"), about.folder);
+  const binds = volumesOf(service.at("volumes"), about.folder);
   const ports = portsOf(service.at("ports"));
   if (role === undefined) {
     service.lose("this is no part of a model server that gpubox knows");
@@ -68,6 +72,11 @@ function readOne(service: Input, about: About, read: ReadContainers): void {
     return;
   }
   draft.containers.push(service.at("container_name")?.read(z.string()) ?? service.name);
+  const models = role === "ollama" ? hostPath("/root/.ollama/models", binds) : undefined;
+  if (models) {
+    read.ollamas.push({ models, input: service });
+    return;
+  }
   if (role === "litellm") {
     readGateway(service, words, binds, ports, draft, read);
     return;
@@ -87,7 +96,7 @@ interface Model extends About {
 
 function readModel(service: Input, engine: EngineName, model: Model, read: ReadContainers): void {
   const { draft, words, binds, ports, host } = model;
-  const env = variablesAt(service.at("environment"));
+  const env = service.at("environment");
   const made = readServer(
     {
       name: service.name,
@@ -125,14 +134,7 @@ function readModel(service: Input, engine: EngineName, model: Model, read: ReadC
     service.at("profiles")!.carry(`${to}.start`);
     draft.remark(`${to}.start`, "Its profile started it only when somebody asked for that.");
   }
-  for (const volume of service.at("volumes")?.children() ?? []) {
-    const inside = bindOf(volume, model.folder);
-    if (inside && JSON.stringify(entry).includes(`file://${inside.host}`)) volume.carry(`${to}.model`);
-    else if (inside && /huggingface|\/hub$/.test(inside.inside)) {
-      read.hubs.push(inside.host);
-      volume.carry(`${to}.model`);
-    }
-  }
+  read.hubs.push(...readVolumes(service.at("volumes"), model.folder, entry, to));
   service
     .at("ports")
     ?.lose("clients go through the gateway; write `expose` for those that ask the server itself");
@@ -160,7 +162,7 @@ function readGateway(
   service.at("image")?.carry("gpubox:gateway");
   for (const key of ["container_name", "command"]) service.at(key)?.carry("gpubox:gateway");
   service.house("gpubox:gateway");
-  const env = variablesAt(service.at("environment"));
+  const env = service.at("environment");
   if (path) read.gateways.push({ path, env, input: service });
   else service.lose("no mount brings its config file; import that file too");
 }
@@ -171,37 +173,6 @@ function wordsAt(input: Input | undefined): string[] {
   if (list) return list;
   const text = input?.read(z.string());
   return text === undefined ? [] : shellWords(text);
-}
-
-/** `environment` in both forms as a map. */
-function variablesAt(input: Input | undefined): Input | undefined {
-  const list = input?.read(texts);
-  if (!list) return input;
-  return input!.as(
-    Object.fromEntries(
-      list.map((one) => {
-        const end = one.indexOf("=");
-        return end < 0 ? [one, null] : [one.slice(0, end), one.slice(end + 1)];
-      }),
-    ),
-  );
-}
-
-function bindsOf(volumes: Input | undefined, folder: string): Bind[] {
-  return (volumes?.children() ?? []).flatMap((volume) => bindOf(volume, folder) ?? []);
-}
-
-/** A directory of the host; undefined for a volume that Docker keeps. */
-function bindOf(volume: Input, folder: string): Bind | undefined {
-  const text = volume.read(z.string());
-  const [source, inside] = text ? text.split(":") : [textAt(volume, "source"), textAt(volume, "target")];
-  if (!source || !inside || !/^[./~]/.test(source)) return undefined;
-  const home = source.replace(/^~(?=\/|$)/, homedir());
-  return { host: isAbsolute(home) ? home : resolve(folder, home), inside };
-}
-
-function textAt(input: Input, key: string): string | undefined {
-  return input.at(key)?.read(z.string());
 }
 
 interface Port {

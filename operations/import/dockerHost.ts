@@ -30,7 +30,7 @@ export function serviceOf(
     (bindings ?? []).map(({ HostPort }) => `${HostPort}:${inside}`),
   );
   const mounts = Mounts.filter(({ Type }) => Type === "bind").map(
-    ({ Source, Destination }) => `${Source}:${Destination}`,
+    ({ Source, Destination, RW }) => `${Source}:${Destination}${RW ? "" : ":ro"}`,
   );
   return {
     image: Config.Image,

@@ -63,16 +63,24 @@ export class Draft {
   }
 
   /** Names a secret that has a value or a source of its own; the same source or value has the same name. */
-  secret(wanted: string, { from, value }: DraftSecret): { secret: string } {
+  secret(wanted: string, found: DraftSecret): { secret: string } {
+    const known = [...this.secrets].find(
+      ([name, { from, value }]) =>
+        !OWN_SECRETS.includes(name) &&
+        (from === found.from || (value !== undefined && value === found.value)),
+    );
+    if (known) return { secret: this.own(known[0], { ...found, from: known[1].from }) };
     const base = secretName(wanted);
-    for (let count = 1; ; count++) {
-      const name = count === 1 ? base : `${base}${count}`;
-      const other = this.secrets.get(name);
-      const same = other && (other.from === from || (value !== undefined && other.value === value));
-      if (other && !same) continue;
-      this.secrets.set(name, other ? { ...other, value: other.value ?? value } : { from, value });
-      return { secret: name };
-    }
+    let name = base;
+    for (let count = 2; this.secrets.has(name); count++) name = `${base}${count}`;
+    return { secret: this.own(name, found) };
+  }
+
+  /** A secret of this very name. A value stays. @returns the name */
+  own(name: string, { from, value }: DraftSecret): string {
+    const held = this.secrets.get(name)?.value ?? value;
+    this.secrets.set(name, { from, ...(held === undefined ? {} : { value: held }) });
+    return name;
   }
 
   /** A text without the value of any secret. */
@@ -83,6 +91,9 @@ export class Draft {
     return safe;
   }
 }
+
+/** Secrets that have one meaning in every stack, and are no model's key. */
+const OWN_SECRETS = ["masterKey", "hfToken"];
 
 const OWN_VARIABLE = /^GPUBOX_SECRET_([A-Za-z][A-Za-z0-9]*)$/;
 

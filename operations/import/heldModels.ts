@@ -22,7 +22,7 @@ export function readOllama(
     input.at("models", name)!.carry(`gpubox:models.${short}.model`);
   }
   if (directory) draft.weights.push({ from: directory, to: "ollama", links: false });
-  draft.oldPort ??= 11434;
+  if (draft.containers.length === 0) draft.oldPort ??= 11434;
   return ledger;
 }
 

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { secretFacts } from "../../configs/secrets/facts";
 import type { StackConfig } from "../../configs/stack/config";
 import { UserError } from "../../platform/process";
 import { entries, type Kind, kindOf, variablesBeside, yamlFile } from "./collect";
@@ -65,26 +66,17 @@ export async function importStack(
 /** Makes the stack file of a draft: what gpubox refuses is taken out and told. */
 export function finish(draft: Draft, accounts: Account[], stack: string, kept?: Kept): Imported {
   giveOtherPorts(draft);
+  forgetUnfit(draft);
   const ledgers = accounts.map(({ ledger }) => ledger);
   const config = settle(draft, ledgers, stack);
   const untold = accounts.flatMap(({ name, ledger, place = () => name }) =>
     ledger.losses().map(({ path, why, home }) => ({ what: `${place(path)} ${pathText(path)}`, why, home })),
   );
-  if (Object.keys(config.models).length === 0)
-    throw new UserError(
-      `Nothing in ${accounts.map(({ name }) => name).join(", ")} became a model.`,
-      untold[0]
-        ? draft.masked(`The first reason: ${untold[0].what}: ${untold[0].why}.`)
-        : "Name another source.",
-    );
+  const names = accounts.map(({ name }) => name);
+  if (Object.keys(config.models).length === 0) throw nothingFound(names, untold, draft);
   const secrets = [...draft.secrets];
   return {
-    text: stackFile(
-      draft,
-      untold,
-      accounts.map(({ name }) => name),
-      kept,
-    ),
+    text: stackFile(draft, untold, names, kept),
     config,
     routes: routesOf(draft, config),
     untold,
@@ -98,22 +90,45 @@ export function finish(draft: Draft, accounts: Account[], stack: string, kept?: 
   };
 }
 
+/** A master key that gpubox would refuse: `up` makes a better one. */
+function forgetUnfit(draft: Draft): void {
+  const value = draft.secrets.get("masterKey")?.value;
+  const flaw =
+    value === undefined ? undefined : secretFacts({ masterKey: value }, () => true).masterKey?.flaw;
+  if (flaw === undefined) return;
+  draft.secrets.delete("masterKey");
+  draft.remark(
+    "gpubox:gateway",
+    `The old master key ${flaw}: \`up\` makes a new one, and clients need that.`,
+  );
+}
+
+function nothingFound(names: string[], untold: Untold[], draft: Draft): UserError {
+  const [first] = [...untold.filter(({ why }) => why.startsWith("no entry was made")), ...untold];
+  return new UserError(
+    `Nothing in ${names.join(", ")} became a model.`,
+    first ? draft.masked(`The first reason: ${first.what}: ${first.why}.`) : "Name another source.",
+  );
+}
+
 type Reader = (source: string, draft: Draft, host: HostGpus) => Promise<Account[]> | Account[];
 
 const READERS: Record<Kind, Reader> = {
   litellm: (source, draft) => [litellmAccount(source, draft)],
   compose(source, draft, host) {
     const read = yamlFile(source);
+    const folder = dirname(resolve(source));
     const { services, ledger } = openCompose(read, variablesBeside(source));
-    const about = { draft, folder: dirname(resolve(source)), host };
+    const about = { draft, folder, host };
     const own = { name: read.file, ledger, place: read.place };
-    return [own, ...afterContainers(readContainers(services, about), draft)];
+    return [own, ...afterContainers(readContainers(services, about), about)];
   },
   async docker(source, draft, host) {
     const address = source === "docker" ? "unix:///var/run/docker.sock" : source;
     const { input, ledger } = Input.open(await servicesOf(address));
-    const read = readContainers(input.children(), { draft, folder: "/", host });
-    return [{ name: "docker", ledger }, ...afterContainers(read, draft)];
+    const about = { draft, folder: "/", host };
+    const read = readContainers(input.children(), about);
+    return [{ name: "docker", ledger }, ...afterContainers(read, about)];
   },
   "llama-swap"(source, draft, host) {
     const read = yamlFile(source);
@@ -144,18 +159,28 @@ function litellmAccount(path: string, draft: Draft, read?: ReadContainers, env?:
 }
 
 /** What containers lead to: the config of their gateway, the weights that the host has. */
-function afterContainers(read: ReadContainers, draft: Draft): Account[] {
+function afterContainers(read: ReadContainers, { draft, host }: { draft: Draft; host: HostGpus }): Account[] {
+  const ollamas = read.ollamas.flatMap(({ models, input }) => {
+    if (!existsSync(join(models, "manifests"))) {
+      input.lose(`${models} has no models that can be read here; import Ollama's own address`);
+      return [];
+    }
+    input.at("volumes")?.carry("gpubox:models");
+    input.at("image")?.carry("gpubox:models");
+    return [{ name: models, ledger: readOllama(ollamaModels(models), models, draft, host) }];
+  });
   for (const folder of [...new Set(read.hubs)]) {
     const hub = [folder, join(folder, "hub")].find(
       (one) => existsSync(one) && entries(one).some((name) => name.startsWith("models--")),
     );
     if (hub) pinToCache(cachedRepositories(hub), draft);
   }
-  return read.gateways.flatMap(({ path, env, input }) => {
+  const gateways = read.gateways.flatMap(({ path, env, input }) => {
     const readable = existsSync(path);
     if (!readable) input.lose(`its config ${path} is not on this machine; import it from where it is`);
     const account = readable ? [litellmAccount(path, draft, read, variablesIn(env))] : [];
     if (env) readVariables(env, draft, variablesIn(env));
     return account;
   });
+  return [...ollamas, ...gateways];
 }

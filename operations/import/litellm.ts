@@ -1,7 +1,7 @@
 import type { Draft } from "./draft";
 import { groupOf } from "./group";
 import type { Input } from "./input";
-import { type DeploymentDraft, isWildcard, readDeployment, sharedOf } from "./litellmModel";
+import { type DeploymentDraft, readDeployment, sharedOf } from "./litellmModel";
 import { readSettings } from "./litellmSettings";
 import { resolvedText, textOf, type Variables } from "./values";
 
@@ -20,10 +20,6 @@ export function readLitellm(
   const groups = new Map<string, DeploymentDraft[]>();
   for (const item of config.at("model_list")?.children() ?? []) {
     const name = textOf(item.at("model_name")) ?? "";
-    if (isWildcard(name)) {
-      item.lose("a name that stands for many models has no entry; write one for each model that clients use");
-      continue;
-    }
     const server = serverHere(item, local, known);
     if (server !== undefined) {
       standIn(draft, server, name, item);

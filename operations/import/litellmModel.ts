@@ -168,8 +168,3 @@ function abilitiesOf(info: Input | undefined, server: Entry, to: string): Entry 
   }
   return found;
 }
-
-/** Whether a name stands for many models. */
-export function isWildcard(name: string): boolean {
-  return name.includes("*");
-}

@@ -51,10 +51,16 @@ export function serverOf(
   variables: Variables,
 ): Server | string {
   const whole = resolvedText(params.at("model"), variables);
-  if (!whole) return "litellm_params.model names no model";
+  const hidden = referenceOf(params.at("model"));
+  if (!whole)
+    return hidden
+      ? `its model is in the variable ${hidden}, which is not set here: set it and import again`
+      : "litellm_params.model names no model";
   const [provider, model] = split(whole, textOf(params.at("custom_llm_provider")));
   if (provider === undefined)
     return "LiteLLM takes the provider from its list of names, and this one says none";
+  if (provider === "auto_router")
+    return "LiteLLM's auto router asks other models than the one that the client names; gateway.routing.fallbacks says who stands in for whom";
   params.at("custom_llm_provider")?.carry(`${to}.model`);
   const addressed = params.at("api_base") ?? params.at("base_url");
   const given = resolvedText(addressed, variables);

@@ -95,7 +95,7 @@ const GENERAL: Record<string, Write> = {
     const reference = referenceOf(input);
     const value = resolvedText(input, variables);
     input.carry("gpubox:masterKey");
-    draft.secret("masterKey", {
+    draft.own("masterKey", {
       from: reference ? `the variable ${reference}` : "general_settings.master_key",
       value,
     });
@@ -127,8 +127,9 @@ export function readSettings(config: Input, draft: Draft, variables: Variables):
     const section = config.at(theirs)?.house("gpubox:gateway");
     for (const input of section?.children() ?? []) {
       const writer = Object.hasOwn(writers, input.name) ? writers[input.name] : undefined;
-      if (writer) writer(input, { draft, variables });
-      else if (input.value === null) input.lose("it is empty");
+      if (input.value === null || (typeof input.value === "object" && input.children().length === 0))
+        input.lose("it is empty");
+      else if (writer) writer(input, { draft, variables });
       else input.carry(draft.set("gateway", ["settings", ours, input.name], input.value), true);
     }
   }
@@ -164,7 +165,7 @@ function readVariable(input: Input, draft: Draft, variables: Variables): void {
   const used = [...draft.secrets].find(([, { from }]) => from === `the variable ${name}`)?.[0];
   if (used) input.carry(`gpubox:${used}`);
   else if (["LITELLM_MASTER_KEY", "PROXY_MASTER_KEY"].includes(name)) {
-    draft.secret("masterKey", { from: `the variable ${name}`, value: resolvedText(input, variables) });
+    draft.own("masterKey", { from: `the variable ${name}`, value: resolvedText(input, variables) });
     input.carry("gpubox:masterKey");
   } else if (input.value === null || input.value === "") input.lose("it is empty");
   else if (Object.hasOwn(OWNED_VARIABLES, name)) input.lose(`gpubox sets it from ${OWNED_VARIABLES[name]}`);

@@ -20,6 +20,7 @@ const SHARED_SLOT = "llama-swap";
 const ON_GPU = /-ngl |--n-gpu-layers|--gpu-layers|CUDA_VISIBLE_DEVICES|--gpus|tensor-split/;
 
 const texts = z.array(z.string());
+const seconds = z.int().min(0);
 
 /** Reads llama-swap's config into a draft. @throws UserError, with the place, for a macro that nothing defines */
 export function readLlamaSwap(
@@ -32,11 +33,12 @@ export function readLlamaSwap(
   const slots = slotsOf(input, draft);
   const shared = macrosOf(input.at("macros"));
   draft.oldPort ??= 8080;
+  const ttl = input.at("globalTTL")?.carry("gpubox:models").read(seconds) ?? 0;
   const onGpu = host !== undefined || ON_GPU.test(JSON.stringify(source.value));
   for (const model of input.at("models")?.children() ?? []) {
     const macros = new Map([...shared, ...macrosOf(model.at("macros")), ["MODEL_ID", model.name]]);
     const fill = (one: Input) => filled(textOf(one) ?? "", macros, variables, () => source.place(one.path));
-    readModel(model, fill, slots.get(model.name), { draft, host, onGpu });
+    readModel(model, fill, slots.get(model.name), { draft, host, onGpu, ttl });
   }
   splitSlots(draft);
   for (const key of ["macros"]) input.at(key)?.carry("gpubox:models");
@@ -54,7 +56,7 @@ function readModel(
   model: Input,
   fill: (one: Input) => string,
   group: string | undefined,
-  { draft, host, onGpu }: { draft: Draft; host: HostGpus; onGpu: boolean },
+  { draft, host, onGpu, ttl }: { draft: Draft; host: HostGpus; onGpu: boolean; ttl: number },
 ): void {
   const command = model.at("cmd");
   if (!command) {
@@ -81,7 +83,7 @@ function readModel(
   const entry: Entry = { ...made.entry, ...aliasesOf(model, to) };
   draft.models[model.name] = entry;
   draft.routes.push({ name: model.name, old: `llama-swap: ${engine}` });
-  if (engine === "llamacpp") Object.assign(entry, onDemand(model, group, to));
+  if (engine === "llamacpp") Object.assign(entry, onDemand(model, group, to, ttl));
   else {
     entry.start = "manual";
     draft.remark(
@@ -112,13 +114,13 @@ function splitSlots({ models }: Draft): void {
   }
 }
 
-function onDemand(model: Input, group: string | undefined, to: string): Entry {
-  const ttl = model.at("ttl")?.read(z.number().int().min(0));
+function onDemand(model: Input, group: string | undefined, to: string, usual: number): Entry {
+  const ttl = model.at("ttl")?.read(seconds);
   if (ttl !== undefined) model.at("ttl")!.carry(`${to}.idleSeconds`);
   return {
     start: "ondemand",
     ...(group === "" ? {} : { slot: group ?? SHARED_SLOT }),
-    idleSeconds: ttl ?? 0,
+    idleSeconds: ttl ?? usual,
   };
 }
 

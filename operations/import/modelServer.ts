@@ -136,7 +136,11 @@ function modelOf(
   const revision = valueAfter(words, ["--revision"]);
   const source = sourceOf(value);
   if (source === undefined)
-    return { why: `no mount brings ${value}, so that gpubox does not know where on the host it is` };
+    return {
+      why: value.startsWith("/")
+        ? `no mount brings ${value}, so that gpubox does not know where on the host it is`
+        : `${value} is neither a repository of the hub nor an absolute path`,
+    };
   return { source: source.startsWith("hf://") && revision ? `${source}@${revision}` : source };
 }
 
@@ -168,10 +172,7 @@ function variablesOf({ env, engine }: ServerInput, to: string, draft: Draft): Re
   for (const one of env?.children() ?? []) {
     const value = one.value === null ? "" : String(one.value);
     if (/^(HF_TOKEN|HUGGING_FACE_HUB_TOKEN)$/.test(one.name)) {
-      draft.secret("hfToken", {
-        from: `the variable ${one.name} of ${to.slice(14)}`,
-        ...(value ? { value } : {}),
-      });
+      draft.own("hfToken", { from: `the variable ${one.name}`, ...(value ? { value } : {}) });
       one.carry("gpubox:hfToken");
     } else if (wordOf(engine, one.name) !== undefined) one.carry(to);
     else if (OWN_ENV.test(one.name))

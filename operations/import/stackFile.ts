@@ -43,7 +43,7 @@ export function stackFile(
   if (untold.length > 0) head.push("What did not come over is told where it would stand, or here:");
   for (const [to, remarks] of draft.remarks)
     for (const remark of remarks) if (!comment(document, to, remark)) head.push(`${to}: ${remark}`);
-  for (const { what, why, home } of untold) {
+  for (const { what, why, home } of together(untold)) {
     const line = draft.masked(textWithoutSecrets(sentence(`${what}: ${why}`)));
     if (home === undefined || !comment(document, home, `Not carried over: ${line}`)) head.push(`- ${line}`);
   }
@@ -52,6 +52,17 @@ export function stackFile(
   for (const [name, { from }] of needed) head.push(`- ${name}, from ${from}`);
   document.commentBefore = wrapped(head);
   return document.toString({ lineWidth: 0 });
+}
+
+/** What has one reason and one place is one comment. */
+function together(untold: Untold[]): Untold[] {
+  const found: Untold[] = [];
+  for (const { what, why, home } of untold) {
+    const same = found.find((one) => one.why === why && one.home === home);
+    if (same) same.what += `, ${what}`;
+    else found.push({ what, why, home });
+  }
+  return found;
 }
 
 /** Keys of an older stack file that a new one keeps. */

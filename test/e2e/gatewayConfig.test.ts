@@ -4,13 +4,15 @@ import { output, type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import { allocate } from "../support/allocate";
-import { complete, modelsAt } from "../support/box";
+import { complete, editStack, modelsAt } from "../support/box";
 import { needs } from "../support/needs";
-import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { gpubox, makeProject, removeBox, removeProject, type TestProject } from "../support/project";
 import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("else");
+/** The box that the gateway's config is imported into. */
+const NEW = allocate("imported");
 const NETWORK = `gpubox-${STACK}`;
 const KEY = "sk-elsewhere-0123456789abcdef";
 
@@ -60,7 +62,10 @@ needs("docker")("a gateway that runs elsewhere", () => {
       ...["--volume", `${join(project.dir, "test/support/stub.py")}:/stub.py:ro`, image, "/stub.py"],
     );
   }, 2 * MINUTE);
-  afterAll(() => removeProject(project));
+  afterAll(() => {
+    removeBox(NEW);
+    removeProject(project);
+  });
 
   test(
     "with the stateless profile, it serves the models that it can reach and needs no store",
@@ -95,6 +100,42 @@ needs("docker")("a gateway that runs elsewhere", () => {
       expect(await complete(url, KEY, "small")).toBe("said by tiny");
     },
     3 * MINUTE,
+  );
+
+  test(
+    "imported, it becomes a box that answers as the gateway does, with the same key",
+    async () => {
+      const box = { ...project, stack: NEW.stack };
+      const env = `LITELLM_MASTER_KEY=${KEY}\nGPUBOX_SECRET_farKey=sk-far\n`;
+      writeFileSync(join(project.dir, "stateless/.env"), env);
+      const read = await gpubox(box, "import", "stateless/config.yaml", "--yes");
+      expect([read.code, read.stderr]).toEqual([0, ""]);
+      expect(read.stdout).toContain("Secrets that moved: farKey, masterKey.");
+      expect(read.stdout + written(".", `Pulumi.${NEW.stack}.yaml`)).not.toContain(KEY);
+      editStack(box, (config) => {
+        const edited: Record<string, object> = config;
+        const own = { port: NEW.port, joinNetworks: { upstreams: [NETWORK] } };
+        edited["gpubox:host"] = { dataDir: NEW.dataDir };
+        edited["gpubox:gateway"] = { ...edited["gpubox:gateway"], ...own };
+      });
+      const up = await gpubox(box, "up", "--yes");
+      expect([up.code, up.code === 0 ? "" : up.stdout + up.stderr]).toEqual([0, ""]);
+      const keys = { OLD_GATEWAY_KEY: KEY, NEW_GATEWAY_KEY: KEY };
+      const compared = await gpubox(
+        { ...box, env: { ...box.env, ...keys } },
+        ...["import", "--check", "--json", "--old", `http://127.0.0.1:${PORT}`],
+        ...["--new", `http://127.0.0.1:${NEW.port}`],
+      );
+      const asked = ["llama-local", "small", "tiny"].flatMap((name) =>
+        ["chat/completions", "messages"].map((route) => `${name} /v1/${route}`),
+      );
+      const rows: { request: string; same: boolean }[] = JSON.parse(compared.stdout);
+      expect(rows.map(({ request, same }) => [request, same])).toEqual(
+        ["/v1/models", ...asked].map((request) => [request, true]),
+      );
+      expect(compared.code).toBe(0);
+    },
+    10 * MINUTE,
   );
 
   test(

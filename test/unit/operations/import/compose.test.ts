@@ -51,10 +51,11 @@ restart: always
 
 test.each([
   [
-    'image: ghcr.io/ggml-org/llama.cpp:server\ncommand: ["-m", "/models/q.gguf", "-c", "8192", "-np", "2", "-fa"]\nenvironment: { LLAMA_ARG_CACHE_TYPE_K: q8_0 }\nvolumes: ["/srv/w:/models:ro"]',
+    'image: ghcr.io/ggml-org/llama.cpp:server\ncommand: ["-m", "/models/q.gguf", "-c", "8192", "-np", "2", "-fa"]\nenvironment: { LLAMA_ARG_CACHE_TYPE_K: q8_0 }\nvolumes: ["/srv/w:/models:ro", "/srv/grammars:/grammars:ro"]',
     {
       ...{ engine: "llamacpp", model: "file:///srv/w/q.gguf", ctxSize: 8192, parallel: 2 },
       ...{ flashAttn: "on", cacheTypeK: "q8_0" },
+      mounts: [{ source: "/srv/grammars", target: "/grammars" }],
     },
   ],
   [

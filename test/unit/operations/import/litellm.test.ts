@@ -79,6 +79,20 @@ model_list:
   });
 });
 
+test("a name for many models is an entry for many", async () => {
+  const { values } = await imported({
+    "config.yaml": `
+model_list:
+- { model_name: "groq/*", litellm_params: { model: "groq/*", api_key: os.environ/GROQ } }
+- { model_name: "lab/*", litellm_params: { model: "hosted_vllm/*", api_base: "http://gpu.lan/v1" } }
+`,
+  });
+  expect(values.models).toEqual({
+    "groq/*": { engine: "cloud", model: "groq/*", apiKey: { secret: "groq" } },
+    "lab/*": { engine: "openai", baseUrl: "http://gpu.lan/v1", model: "*" },
+  });
+});
+
 test("settings go where gpubox has a key for them, else under their own names", async () => {
   const { values } = await imported({
     "config.yaml": one(
@@ -142,6 +156,20 @@ test("values of keys are in no text, and secrets have them", async () => {
   const { secrets, config: _, ...shown } = made;
   expect(JSON.stringify(shown)).not.toContain("PLANTED");
   expect(secrets).toEqual({ groqKey: "PLANTED-plain-0123456789", masterKey: "sk-PLANTED-master-0123456789" });
+});
+
+test("a master key that gpubox would refuse is left to `up`, and the same key twice is one secret", async () => {
+  const made = await imported({
+    "config.yaml": `
+model_list:
+- { model_name: a, litellm_params: { model: groq/a, api_key: PLANTED-same-0123456789 } }
+- { model_name: b, litellm_params: { model: together_ai/b, api_key: PLANTED-same-0123456789 } }
+general_settings: { master_key: sk-1234 }
+`,
+  });
+  expect(made.secrets).toEqual({ groqKey: "PLANTED-same-0123456789" });
+  expect(made.values.models!.b).toMatchObject({ apiKey: { secret: "groqKey" } });
+  expect(made.text).toContain("The old master key is shorter than 20 characters");
 });
 
 test("a variable's value comes from .env beside the file, and one that is set nowhere is named", async () => {
