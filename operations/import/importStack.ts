@@ -66,8 +66,8 @@ export async function importStack(
 /** Makes the stack file of a draft: what gpubox refuses is taken out and told. */
 export function finish(draft: Draft, accounts: Account[], stack: string, kept?: Kept): Imported {
   giveOtherPorts(draft);
-  forgetUnfit(draft);
   const ledgers = accounts.map(({ ledger }) => ledger);
+  forgetUnfit(draft, ledgers);
   const config = settle(draft, ledgers, stack);
   const untold = accounts.flatMap(({ name, ledger, place = () => name }) =>
     ledger.losses().map(({ path, why, home }) => ({ what: `${place(path)} ${pathText(path)}`, why, home })),
@@ -91,16 +91,14 @@ export function finish(draft: Draft, accounts: Account[], stack: string, kept?: 
 }
 
 /** A master key that gpubox would refuse: `up` makes a better one. */
-function forgetUnfit(draft: Draft): void {
+function forgetUnfit(draft: Draft, ledgers: Ledger[]): void {
   const value = draft.secrets.get("masterKey")?.value;
   const flaw =
     value === undefined ? undefined : secretFacts({ masterKey: value }, () => true).masterKey?.flaw;
   if (flaw === undefined) return;
   draft.secrets.delete("masterKey");
-  draft.remark(
-    "gpubox:gateway",
-    `The old master key ${flaw}: \`up\` makes a new one, and clients need that.`,
-  );
+  for (const ledger of ledgers)
+    ledger.refuse("gpubox:masterKey", `it ${flaw}; \`up\` makes a new one, which clients need`);
 }
 
 function nothingFound(names: string[], untold: Untold[], draft: Draft): UserError {

@@ -22,7 +22,7 @@ test("a vLLM service is an entry: flags by vLLM's own table, what has no key in 
     service(`
 image: vllm/vllm-openai:v0.11.0
 command: >
-  --model org/m --served-model-name first second --max_model_len 32k --gpu-memory-utilization=0.9 --block-size 32
+  --model org/m --served-model-name first second --max_model_len 32k --gpu-memory-utilization=0.9 --uvicorn-log-level debug
   --enable-auto-tool-choice --tool-call-parser hermes --no-enable-prefix-caching --swap-space 8
   --limit-mm-per-prompt image=4 --port 9000 --api-key \${KEY:-PLANTED-key-0123456789}
 environment: [VLLM_LOGGING_LEVEL=DEBUG, HF_TOKEN=PLANTED-hub-0123456789]
@@ -35,7 +35,7 @@ restart: always
     first: {
       ...{ engine: "vllm", model: "hf://org/m", aliases: ["second"], maxModelLen: 32_000 },
       ...{ gpuMemoryUtilization: 0.9, toolCallParser: "hermes", enablePrefixCaching: false },
-      ...{ limitMmPerPrompt: { image: 4 }, extraArgs: ["--block-size", "32"], shmMiB: 8192 },
+      ...{ limitMmPerPrompt: { image: 4 }, extraArgs: ["--uvicorn-log-level", "debug"], shmMiB: 8192 },
       ...{ env: { VLLM_LOGGING_LEVEL: "DEBUG" }, gpu: { devices: [1, 2] } },
     },
   });

@@ -169,7 +169,9 @@ general_settings: { master_key: sk-1234 }
   });
   expect(made.secrets).toEqual({ groqKey: "PLANTED-same-0123456789" });
   expect(made.values.models!.b).toMatchObject({ apiKey: { secret: "groqKey" } });
-  expect(made.text).toContain("The old master key is shorter than 20 characters");
+  expect(lost(made)).toEqual({
+    general_settings: "it is shorter than 20 characters; `up` makes a new one, which clients need",
+  });
 });
 
 test("a variable's value comes from .env beside the file, and one that is set nowhere is named", async () => {
