@@ -82,6 +82,8 @@ function container(entry: LlamaCppModel, context: EngineContext): EngineContaine
         cacheRam: cacheRamOf(model),
         mmproj: projector?.path,
         lora: adapters.map(({ path }) => path).join(",") || undefined,
+        // A draft model alone turns nothing on in every release.
+        specType: model.specType ?? (model.modelDraft ? "draft-simple" : undefined),
         embeddings: model.mode === "embedding",
         rerank: model.mode === "rerank",
         kvOffload: model.kvOffload === false,

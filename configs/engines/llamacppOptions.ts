@@ -79,6 +79,14 @@ export const options = {
     "gguf",
     "--model-draft: a small model of the same vocabulary that drafts tokens for this one:",
   ),
+  specType: option(
+    "--spec-type",
+    z
+      .string()
+      .regex(/^[a-z0-9-]+(,[a-z0-9-]+)*$/, "Write a type, or several with commas: ngram-simple,draft-simple.")
+      .optional()
+      .describe("--spec-type: how tokens are drafted. Default: draft-simple, with modelDraft."),
+  ),
   chatTemplate: option(
     "--chat-template",
     z

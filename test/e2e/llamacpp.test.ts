@@ -16,6 +16,12 @@ const { stack: STACK, port: PORT } = allocate("eng");
 // Filling this much takes a second or two: long enough to be met while it loads.
 const SLOW_CONTEXT = 4_000_000;
 
+/** All that the template of `shaped` makes of any conversation: a token a byte. */
+const PROMPT = "gpubox";
+
+/** All that its grammar lets it say. */
+const SHORT = "It is sunny in the town";
+
 type Sections = Record<string, Record<string, unknown>>;
 
 needs("docker", "pulumi")("models of llama.cpp", () => {
@@ -57,12 +63,21 @@ needs("docker", "pulumi")("models of llama.cpp", () => {
       arguments: CITY,
       context: SLOW_CONTEXT,
     });
+    writeFileSync(join(folder, "chat.jinja"), `{{- '${PROMPT}' -}}`, { mode: 0o644 });
     writeFileSync(join(folder, "mmproj.gguf"), tinyProjector(), { mode: 0o644 });
     project = makeProject(STACK, PORT, {
       database: { mode: "none" },
       models: {
         tools: { engine: "llamacpp", model: tools, ctxSize: SLOW_CONTEXT, memoryMiB: 2048 },
         recorder: recorderModel(STACK),
+        shaped: {
+          engine: "llamacpp",
+          model: onHost("shaped", { answer: ANSWER }),
+          chatTemplateFile: `file://${folder}/chat.jinja`,
+          grammarFile: "./short.gbnf",
+          modelDraft: onHost("draft", { answer: ANSWER }),
+          memoryMiB: 1024,
+        },
         eyes: {
           engine: "llamacpp",
           model: onHost("eyes", {}),
@@ -78,6 +93,7 @@ needs("docker", "pulumi")("models of llama.cpp", () => {
         },
       },
     });
+    writeFileSync(join(project.dir, "short.gbnf"), `root ::= "${SHORT}"\n`);
     const up = await gpubox(project, "up", "--yes");
     expect(up.code === 0 ? up.stderr : `${up.stdout}\n${up.stderr}`).toBe("");
     exports = exportsIn(up.stdout);
@@ -136,6 +152,23 @@ needs("docker", "pulumi")("models of llama.cpp", () => {
   });
 
   testEyesAndVectors(reached, (tokens) => expect(tokens).toBe(IMAGE_TOKENS));
+
+  test("a template of the host, a grammar beside the stack file and a draft model take effect", async () => {
+    for (const text of ["How is the weather?", "How is the weather in Zürich for the next three days?"]) {
+      const answer = await fetch(`${project.endpoint}/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+        body: JSON.stringify({ model: "shaped", messages: [{ role: "user", content: text }] }),
+      });
+      expect(await answer.json()).toMatchObject({
+        choices: [{ message: { content: SHORT } }],
+        usage: { prompt_tokens: PROMPT.length },
+      });
+    }
+    const { "backend-shaped": backend } = await containersOf(STACK);
+    const { stdout, stderr } = await run("docker", ["logs", backend!]);
+    expect(`${stdout}${stderr}`).toMatch(/draft acceptance = \S+ \( +[1-9]\d* accepted/);
+  });
 
   test(
     "a server that is killed while it loads comes back by itself, and the waiting request is answered",

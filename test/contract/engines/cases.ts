@@ -49,7 +49,12 @@ export const cases: Record<string, Case[]> = {
     },
     {
       about: "with words of llama.cpp's own",
-      entry: { model: gguf, chatTemplate: "chatml", jsonSchemaFile: "./answer.json" },
+      entry: {
+        model: gguf,
+        chatTemplate: "chatml",
+        jsonSchemaFile: "./answer.json",
+        specType: "ngram-simple",
+      },
     },
     {
       about: "with its memory said",
