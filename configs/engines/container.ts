@@ -12,7 +12,7 @@ import { givenFlags, knowing, ownerOf, type Parser } from "./spelling";
 
 /** What an entry computes on. */
 export interface Accelerator {
-  kind: "nvidia" | "amd" | "cpu";
+  kind: "nvidia" | "amd" | "intel" | "cpu";
   /** The declared devices, in the entry's order. */
   devices: GpuConfig[];
 }
@@ -46,6 +46,13 @@ export function deviceAccess(
         groupAdd: host.gpuGroups.map(String),
         env: { ROCR_VISIBLE_DEVICES: ids.join(",") },
       };
+    case "intel":
+      return {
+        gpu: { vendor: kind, ids },
+        devices: ["/dev/dri"],
+        groupAdd: host.gpuGroups.map(String),
+        env: { ZE_AFFINITY_MASK: ids.join(",") },
+      };
     case "cpu":
       // Images that ask for every GPU get none, also where NVIDIA's runtime is the engine's default.
       return {
@@ -53,6 +60,8 @@ export function deviceAccess(
       };
   }
 }
+
+const VENDORS = { nvidia: "NVIDIA", amd: "AMD", intel: "Intel", cpu: "CPU" };
 
 /** Mistakes in the devices of an entry. `kinds`: what the engine has an image for. */
 export function checkDevices(
@@ -93,14 +102,20 @@ export function checkDevices(
   if (!kinds.includes(kind))
     problems.push({
       path: `${path}.gpu`,
-      what: `${engine} has no image for ${kind === "amd" ? "AMD" : "NVIDIA"} GPUs${host.arch === "arm64" ? " on arm64" : ""}.`,
+      what: `${engine} has no image for ${VENDORS[kind]} GPUs${host.arch === "arm64" ? " on arm64" : ""}.`,
       fix: "Use an engine that has one (llamacpp, vllm, ollama), or leave `gpu` out where the engine runs on the CPU.",
     });
-  if (kind === "amd" && host.gpuGroups.length === 0)
+  if ((kind === "amd" || kind === "intel") && host.gpuGroups.length === 0)
     problems.push({
       path: "gpubox:host.gpuGroups",
-      what: "The groups of AMD's device files are not known, and a container without them finds no GPU.",
-      fix: "Write the numbers that stat -c %g /dev/kfd /dev/dri/renderD128 prints on the host.",
+      what: `The groups of ${VENDORS[kind]}'s device files are not known, and a container without them finds no GPU.`,
+      fix: `Write the numbers that stat -c %g ${kind === "amd" ? "/dev/kfd " : ""}/dev/dri/renderD128 prints on the host.`,
+    });
+  if (kind === "intel" && gpu.devices.some((id) => typeof id !== "number"))
+    problems.push({
+      path: `${path}.gpu.devices`,
+      what: "Intel's GPUs are chosen by their index.",
+      fix: "Write the indexes that `xpu-smi discovery` shows, in gpubox:host.gpus too.",
     });
   return problems;
 }

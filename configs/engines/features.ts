@@ -24,6 +24,7 @@ export type Feature =
   | "cpu"
   | "cuda"
   | "rocm"
+  | "intel"
   | "arm64Cpu"
   | "arm64Cuda";
 

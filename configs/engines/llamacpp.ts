@@ -43,10 +43,19 @@ function image(model: LlamaCppModel, host: HostConfig) {
   const program = model.start === "ondemand" ? "llama-swap" : "llamacpp";
   const { kind, devices } = acceleratorOf(model.gpu, host);
   if (kind === "cpu") return program;
+  if (model.variant) return `${program}-vulkan` as const;
   if (kind === "amd") return `${program}-rocm` as const;
+  if (kind === "intel") return `${program}-intel` as const;
   // Blackwell (compute capability 10 and up) needs CUDA 13.
   const newest = Math.max(...devices.map(({ computeCapability }) => Number(computeCapability ?? 0)));
   return `${program}-${newest >= 10 || host.arch === "arm64" ? "cuda13" : "cuda"}` as const;
+}
+
+/** Vulkan knows the devices of a render node by an order of its own. */
+function accessOf({ gpu, variant }: LlamaCppModel, host: HostConfig): ReturnType<typeof deviceAccess> {
+  const access = deviceAccess(gpu, host);
+  if (!variant || !gpu) return access;
+  return { ...access, devices: ["/dev/dri"], env: { GGML_VK_VISIBLE_DEVICES: gpu.devices.join(",") } };
 }
 
 /** MiB of the host's memory for prompts seen before. */
@@ -60,7 +69,7 @@ function container(entry: LlamaCppModel, context: EngineContext): EngineContaine
   const projector = model.mmproj ? weightsFile(model.mmproj, context) : undefined;
   const adapters = model.lora.map((source) => weightsFile(source, context));
   const all = [main, ...(projector ? [projector] : []), ...adapters];
-  const { env, ...devices } = deviceAccess(model.gpu, context.host);
+  const { env, ...devices } = accessOf(model, context.host);
   return withFiles(placed, {
     ...devices,
     image: image(model, context.host),
@@ -135,8 +144,9 @@ function check(model: LlamaCppModel, path: string, { host, locked }: CheckContex
       model.gpu,
       host,
       path,
-      host.arch === "arm64" ? ["cpu", "nvidia"] : ["cpu", "nvidia", "amd"],
+      host.arch === "arm64" ? ["cpu", "nvidia"] : ["cpu", "nvidia", "amd", "intel"],
     ),
+    ...checkVariant(model, host, path),
     ...checkContext(Math.ceil(model.ctxSize / model.parallel), locked, `${path}.ctxSize`, {
       longest: locked && longestContext(said(model), locked),
       scale: "A longer one needs its positions scaled: ropeScaling: yarn, and ropeScale.",
@@ -154,6 +164,21 @@ function check(model: LlamaCppModel, path: string, { host, locked }: CheckContex
           },
         ]
       : []),
+  ];
+}
+
+function checkVariant({ variant, gpu }: LlamaCppModel, host: HostConfig, path: string): Problem[] {
+  const { kind } = acceleratorOf(gpu, host);
+  if (!variant || kind === "amd" || kind === "intel") return [];
+  return [
+    {
+      path: `${path}.variant`,
+      what:
+        kind === "cpu"
+          ? "Vulkan computes on a GPU, and the entry names none."
+          : "gpubox gives NVIDIA's GPUs to a container for CUDA alone, and Vulkan would find none.",
+      fix: "Leave it out, or name GPUs of AMD or Intel.",
+    },
   ];
 }
 

@@ -123,6 +123,12 @@ export const options = {
 const shape = {
   engine: z.literal("llamacpp"),
   ...keysOf(options),
+  variant: z
+    .literal("vulkan")
+    .optional()
+    .describe(
+      "vulkan: the image that computes by Vulkan, in place of ROCm on AMD's GPUs and of SYCL on Intel's.",
+    ),
   offlineModel: z
     .literal("canned")
     .optional()

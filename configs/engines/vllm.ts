@@ -31,7 +31,7 @@ import { vllmParsers } from "./parsers/vllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { checkTwice, isTrue, withArgs } from "./said";
 import { checkContext, checkTensorParallel, isLonger, tensorRanks } from "./shape";
-import { checkRepository, isGguf, modelOf, weightsDirectory } from "./source";
+import { checkRepository, isGguf, modelOf, readOnly, weightsDirectory } from "./source";
 import { features, vllmProtocols } from "./vllmFeatures";
 import { files, OWNED, OWNED_ENV, options, parser, schema, type VllmModel } from "./vllmOptions";
 
@@ -46,10 +46,10 @@ const STOP_MARGIN_SECONDS = 30;
 
 function image(model: VllmModel, host: HostConfig) {
   const { kind } = acceleratorOf(model.gpu, host);
-  return kind === "cpu" ? "vllm-cpu" : kind === "amd" ? "vllm-rocm" : "vllm";
+  return ({ cpu: "vllm-cpu", amd: "vllm-rocm", intel: "vllm-xpu", nvidia: "vllm" } as const)[kind];
 }
 
-/** What the containers of the three images need beside their devices, as vLLM's documentation has it. */
+/** What the containers of the images need beside their devices, as vLLM's documentation has it. */
 function confinement(role: ReturnType<typeof image>, model: VllmModel): Partial<EngineContainer> {
   const devices = model.gpu?.devices.length ?? 1;
   const shmMiB = model.shmMiB ?? (devices > 1 ? 16_384 : 4096);
@@ -58,6 +58,8 @@ function confinement(role: ReturnType<typeof image>, model: VllmModel): Partial<
       return { user: VLLM, shmMiB };
     case "vllm-rocm":
       return { user: "0:0", ipc: "host", capAdd: ["CAP_SYS_PTRACE"], securityOpts: ["seccomp=unconfined"] };
+    case "vllm-xpu":
+      return { user: "0:0", ipc: "host" };
     case "vllm-cpu":
       return { user: "0:0", shmMiB, capAdd: ["CAP_SYS_NICE"], securityOpts: ["seccomp=unconfined"] };
   }
@@ -152,6 +154,8 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
     stopGraceSeconds: model.shutdownTimeout + STOP_MARGIN_SECONDS,
     mounts: [
       weights.mount,
+      // The driver looks a device up by its place on the bus, and Docker gives a container no links of /dev/dri.
+      ...(role === "vllm-xpu" ? [readOnly("/dev/dri/by-path")] : []),
       ...lora.mounts,
       { kind: "directory", source: context.cacheDir, target: CACHE, readOnly: false },
     ],
@@ -190,7 +194,7 @@ function check(model: VllmModel, path: string, { host, locked }: CheckContext): 
       model.gpu,
       host,
       path,
-      host.arch === "arm64" ? ["cpu", "nvidia"] : ["cpu", "nvidia", "amd"],
+      host.arch === "arm64" ? ["cpu", "nvidia"] : ["cpu", "nvidia", "amd", "intel"],
     ),
     ...checkContext(model.maxModelLen, locked, `${path}.maxModelLen`, {
       longest: locked && longestContext(said(model), locked),

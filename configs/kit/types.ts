@@ -73,8 +73,8 @@ export interface HealthPlan {
 
 /** Devices of the host that a container gets. */
 export interface GpuRequest {
-  /** NVIDIA's come by a device request, AMD's by device files. */
-  vendor: "nvidia" | "amd";
+  /** NVIDIA's come by a device request, the others' by device files. */
+  vendor: "nvidia" | "amd" | "intel";
   /** Indexes, UUIDs, or UUIDs of MIG slices, as the host's config names them. */
   ids: string[];
 }

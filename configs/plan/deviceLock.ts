@@ -1,6 +1,6 @@
 import { rootScript } from "../kit/hostFiles";
 import { shellQuote } from "../kit/text";
-import type { MountPlan, StepPlan } from "../kit/types";
+import type { GpuRequest, MountPlan, StepPlan } from "../kit/types";
 
 /** Where a backend's own files are mounted, read-only. */
 const CONFIG_DIR = "/etc/gpubox";
@@ -21,7 +21,7 @@ const LOCK_ASSETS = {
 /** What an engine's container says, as far as the lock wraps it. */
 export interface LockedEngine {
   /** Devices by the ids of the host's config; absent on the CPU. */
-  gpu?: { vendor: "nvidia" | "amd"; ids: string[] };
+  gpu?: GpuRequest;
   /** Not empty: the image's own entrypoint cannot be wrapped. */
   entrypoint: string[];
   env: Record<string, string>;

@@ -99,7 +99,11 @@ function observabilityNotes(context: PlanContext): string[] {
     );
   if (nvidiaDevices(context).length > 0 && !isHad(context, "dcgm-exporter"))
     notes.push("There are no metrics of the GPUs: the image of NVIDIA's exporter could not be had.");
-  if (host.gpus.some(({ vendor }) => vendor === "amd"))
-    notes.push("There are no metrics of AMD's GPUs: gpubox has no exporter for them.");
+  for (const [vendor, name] of [
+    ["amd", "AMD"],
+    ["intel", "Intel"],
+  ])
+    if (host.gpus.some((gpu) => gpu.vendor === vendor))
+      notes.push(`There are no metrics of ${name}'s GPUs: gpubox has no exporter for them.`);
   return notes;
 }

@@ -18,7 +18,15 @@ const PUBLISHES = ["edge", "prometheus", "grafana", "alertmanager"];
 const SHORTEST_GRACE_SECONDS = 1;
 
 /** Images whose documentation supports only root. */
-const ROOT_IMAGES = ["tensorrt-llm", "vllm-cpu", "vllm-rocm", "sglang", "sglang-rocm", "sglang-spark"];
+const ROOT_IMAGES = [
+  "tensorrt-llm",
+  "vllm-cpu",
+  "vllm-rocm",
+  "vllm-xpu",
+  "sglang",
+  "sglang-rocm",
+  "sglang-spark",
+];
 
 /** Containers that must read root's private keys; they have no network and a read-only file system. */
 const ROOT_CONTAINERS = ["certificates"];

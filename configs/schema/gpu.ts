@@ -10,7 +10,10 @@ export const gpuSchema = z.strictObject({
     .number()
     .positive()
     .describe("Memory of the device in GiB, as nvidia-smi shows it divided by 1024."),
-  vendor: z.enum(["nvidia", "amd"]).default("nvidia").describe("Who made it; decides how containers get it."),
+  vendor: z
+    .enum(["nvidia", "amd", "intel"])
+    .default("nvidia")
+    .describe("Who made it; decides how containers get it."),
   computeCapability: z
     .string()
     .regex(/^\d+\.\d$/, "Write it as NVIDIA does, for example 8.9.")

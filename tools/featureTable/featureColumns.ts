@@ -122,6 +122,12 @@ export const COLUMNS: Record<Feature, Column> = {
     from: image([{ gpus: [{ id: 0, memoryGiB: 80, vendor: "amd" }], gpuGroups: [44] }]),
     known: "vendor",
   },
+  intel: {
+    table: "Images and weights",
+    title: "Intel",
+    from: image([{ gpus: [{ id: 0, memoryGiB: 24, vendor: "intel" }], gpuGroups: [44] }]),
+    known: "vendor",
+  },
   arm64Cpu: {
     table: "Images and weights",
     title: "arm64, CPU",

@@ -13,6 +13,7 @@ const amd = {
   gpus: [{ id: 0, memoryGiB: 64, vendor: "amd" }],
   gpuGroups: [44, 992],
 };
+const intel = { gpus: [{ id: 0, memoryGiB: 24, vendor: "intel" }], gpuGroups: [992] };
 const onOne = { devices: [0], memoryGiB: 40 };
 const onBoth = { devices: [0, 1] };
 
@@ -68,12 +69,15 @@ export const cases: Record<string, Case[]> = {
       },
     },
     { about: "on demand", entry: { model: gguf, start: "ondemand" } },
+    { about: "by Vulkan", host: intel, entry: { model: gguf, gpu: { devices: [0] }, variant: "vulkan" } },
+    { about: "on an Intel GPU", host: intel, entry: { model: gguf, gpu: { devices: [0] } } },
     { about: "for embeddings", entry: { model: gguf, mode: "embedding", pooling: "last" } },
     { about: "for reranking", entry: { model: gguf, mode: "rerank", pooling: "rank" } },
   ],
   vllm: [
     { about: "on one GPU", host: oneGpu, entry: { model: repository, gpu: onOne } },
     { about: "on the CPU", entry: { model: repository } },
+    { about: "on an Intel GPU", host: intel, entry: { model: repository, gpu: { devices: [0] } } },
     { about: "on an AMD GPU", host: amd, entry: { model: repository, gpu: { devices: [0] } } },
     {
       about: "with every knob",
