@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Make LiteLLM's database hold the declared teams and virtual keys. Runs inside a gateway's container:
+"""Make LiteLLM's database hold the declared teams, people and virtual keys. Runs inside a gateway's container:
 
     docker exec -i GATEWAY python3 /etc/gpubox/access.py [--deadline SECONDS] < desired.json
 
-Standard input: {"stack", "teams": [{"name", "id", "fields"}], "keys": [{"name", "key", "expires"?, "fields"}]}, fields as
-LiteLLM names them. What this script makes carries the stack's name in its metadata; it touches nothing else. What is as it
+Standard input: {"stack", "teams": [{"name", "id", "fields"}], "users"?: [{"name", "id", "teams", "fields"}],
+"keys": [{"name", "key", "expires"?, "fields"}]}, fields as LiteLLM names them. What this script makes carries the stack's name in its metadata; it touches nothing else. What is as it
 should be is left alone, so that no budget begins anew.
 
 The order keeps every key working while it is to work: names are freed, then new keys are made, then changed ones, and only
-then are keys deleted, teams last. A call that fails is reported by name and the others go on; the next run tries it again. A key that was
-replaced stays until its successor is there.
+then are keys deleted, then people, teams last. A call that fails is reported by name and the others go on; the next run tries
+it again. A key that was replaced stays until its successor is there.
 
 Prints one line per change. Exits with 1 when a call failed. No key is ever printed.
 """
@@ -18,37 +18,15 @@ import datetime
 import hashlib
 import json
 import sys
-import urllib.parse
 
-from prove import Failed, Gateway, answered, master_key
-
-PAGE = 100
+from people import People
+from prove import Failed, Gateway, master_key
+from records import Records, changes, given, mark
 
 
 def digest(key):
     """How LiteLLM stores a key."""
     return hashlib.sha256(key.encode()).hexdigest()
-
-
-def mark(record):
-    """What this script wrote into the metadata of a record, or an empty mapping."""
-    metadata = record.get("metadata") or {}
-    if isinstance(metadata, str):
-        try:
-            metadata = json.loads(metadata)
-        except ValueError:
-            return {}
-    own = metadata.get("gpubox") if isinstance(metadata, dict) else None
-    return own if isinstance(own, dict) else {}
-
-
-def same(name, wanted, found):
-    if name == "models":
-        return sorted(wanted) == sorted(found or [])
-    if isinstance(wanted, (int, float)) and isinstance(found, (int, float)):
-        return abs(wanted - found) < 1e-9
-    # A team or key without a limit is one with null; an empty text stands for null in old rows.
-    return wanted == found or (wanted is None and found == "")
 
 
 def moment(text):
@@ -59,59 +37,26 @@ def moment(text):
     return found if found.tzinfo else found.replace(tzinfo=datetime.timezone.utc)
 
 
-class Access:
+class Access(Records):
     def __init__(self, gateway, desired):
-        self.gateway = gateway
-        self.stack = desired["stack"]
+        super().__init__(gateway, desired["stack"], [key["key"] for key in desired["keys"]])
         self.teams = desired["teams"]
-        self.keys = [{**key, "hash": digest(key["key"])} for key in desired["keys"]]
-        self.failures = []
-        self.secrets = [gateway.key] + [key["key"] for key in self.keys]
-
-    def hidden(self, text):
-        for secret in self.secrets:
-            text = text.replace(secret, "[key]")
-        return text[:400]
-
-    def call(self, what, method, path, body=None):
-        """One call. True when it was done; what failed is remembered by name."""
-        status, answer = self.gateway.request(method, path, body)
-        if status == 200:
-            print(what, flush=True)
-            return True
-        self.failures.append(f"{what}: {self.hidden(answered(status, answer))}")
-        return False
-
-    def listed(self, path):
-        status, answer = self.gateway.request("GET", path)
-        if status != 200:
-            raise Failed(f"LiteLLM did not answer {path.split('?')[0]}: {self.hidden(answered(status, answer))}")
-        return answer
-
-    def all_keys(self):
-        found, page = [], 1
-        while True:
-            query = urllib.parse.urlencode({"page": page, "size": PAGE, "return_full_object": "true"})
-            answer = self.listed(f"/key/list?{query}")
-            found += answer["keys"]
-            if page >= (answer.get("total_pages") or 1):
-                return {key["token"]: key for key in found}
-            page += 1
-
-    def is_own(self, record):
-        return mark(record).get("stack") == self.stack
-
-    def changes(self, fields, found):
-        return {name: value for name, value in fields.items() if not same(name, value, found.get(name))}
+        self.people = People(self, desired.get("users", []), {team["id"]: team["name"] for team in self.teams})
+        self.own_keys = [{**key, "hash": digest(key["key"])} for key in desired["keys"]]
 
     def converge(self):
         teams = {team["team_id"]: team for team in self.listed("/team/list")}
-        keys = self.all_keys()
+        keys = {key["token"]: key for key in self.keys()}
+        users = self.people.found()
         self.make_teams(teams)
+        self.people.make(users)
+        self.people.join(users, teams)
         self.free_names(keys)
         self.make_keys(keys)
         self.change_keys(keys)
         self.delete_keys(keys)
+        self.people.leave(users, teams)
+        self.people.delete(users)
         self.delete_teams(teams)
 
     def make_teams(self, teams):
@@ -122,13 +67,13 @@ class Access:
                 self.call(f"made the team {team['name']}", "POST", "/team/new", body)
             elif not self.is_own(found):
                 self.failures.append(f"the team {team['name']}: {team['id']} exists and was not made from this config")
-            elif changed := self.changes(team["fields"], found):
+            elif changed := changes(team["fields"], found):
                 body = {"team_id": team["id"], **changed}
                 self.call(f"changed the team {team['name']} ({', '.join(changed)})", "POST", "/team/update", body)
 
     def free_names(self, keys):
         """Aliases are unique: one that another key is to have is taken from the key that has it."""
-        wanted = {key["hash"]: key["fields"]["key_alias"] for key in self.keys}
+        wanted = {key["hash"]: key["fields"]["key_alias"] for key in self.own_keys}
         taken = set(wanted.values())
         for token, found in keys.items():
             alias = found.get("key_alias")
@@ -140,7 +85,7 @@ class Access:
                     found["key_alias"] = free
 
     def make_keys(self, keys):
-        for key in self.keys:
+        for key in self.own_keys:
             alias = key["fields"]["key_alias"]
             if key["hash"] in keys:
                 if not self.is_own(keys[key["hash"]]):
@@ -165,11 +110,11 @@ class Access:
             self.call(f"made the key {alias}", "POST", "/key/generate", body)
 
     def change_keys(self, keys):
-        for key in self.keys:
+        for key in self.own_keys:
             found = keys.get(key["hash"])
             if found is None or not self.is_own(found):
                 continue
-            changed = self.changes(key["fields"], found)
+            changed = changes(key["fields"], found)
             wanted, is_now = moment(key.get("expires")), moment(found.get("expires"))
             left = seconds_left(key)
             # LiteLLM counts from the second in which it is asked.
@@ -182,7 +127,7 @@ class Access:
                 self.call(what, "POST", "/key/update", {"key": key["hash"], **changed})
 
     def delete_keys(self, keys):
-        wanted = {key["hash"] for key in self.keys}
+        wanted = {key["hash"] for key in self.own_keys}
         for token, found in keys.items():
             if token in wanted or not self.is_own(found):
                 continue
@@ -193,10 +138,7 @@ class Access:
             self.delete_key(token, found.get("key_alias"))
 
     def delete_key(self, token, alias):
-        """LiteLLM tells the other gateways of a changed key and not of a deleted one, which they would take from memory for a minute."""
-        status, _ = self.gateway.request("POST", "/key/update", {"key": token, "duration": "1s"})
-        if status != 200:
-            print(f"the key {alias} did not expire first: other gateways may accept it for a minute", flush=True)
+        self.end_key(token, alias)
         self.call(f"deleted the key {alias}", "POST", "/key/delete", {"keys": [token]})
 
     def delete_teams(self, teams):
@@ -205,18 +147,12 @@ class Access:
             if team_id in wanted or not self.is_own(found):
                 continue
             # LiteLLM deletes a team's keys with it.
-            query = urllib.parse.urlencode({"team_id": team_id, "size": PAGE, "return_full_object": "true"})
-            left = [key.get("key_alias") or key["token"][:8] for key in self.listed(f"/key/list?{query}")["keys"]]
+            left = [key.get("key_alias") or key["token"][:8] for key in self.keys(team_id=team_id)]
             name = found.get("team_alias") or team_id
             if left:
                 self.failures.append(f"the team {name} stays: keys belong to it that would be deleted too: {', '.join(left)}")
                 continue
             self.call(f"deleted the team {name}", "POST", "/team/delete", {"team_ids": [team_id]})
-
-
-def given(fields):
-    """Without what is not set: a new record has no limits by itself."""
-    return {name: value for name, value in fields.items() if value is not None and value != []}
 
 
 def seconds_left(key):
@@ -228,7 +164,7 @@ def seconds_left(key):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Make LiteLLM's database hold the declared teams and virtual keys.")
+    parser = argparse.ArgumentParser(description="Make LiteLLM's database hold the declared teams, people and keys.")
     parser.add_argument("--deadline", type=float, default=120, metavar="SECONDS", help="for all calls (default: 120)")
     seconds = parser.parse_args().deadline
     try:
@@ -238,7 +174,7 @@ def main():
         sys.exit(str(failure)[:600])
     if access.failures:
         failed = "".join(f"\n  {failure}" for failure in access.failures)
-        sys.exit(f"Not all teams and keys are as declared; the next `up` tries again:{failed}")
+        sys.exit(f"Not all teams, people and keys are as declared; the next `up` tries again:{failed}")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,23 @@
 import { type Problem, suggestion } from "../kit/problems";
-import type { KeyConfig, TeamConfig } from "../schema/access";
+import type { KeyConfig, TeamConfig, UserConfig } from "../schema/access";
 import type { SecretFacts } from "../secrets/facts";
 import { generatedSecrets, type StackConfig } from "../stack/config";
 import { accessGroups, namesOf } from "../stack/instances";
 import { virtualKeys } from "../stack/requiredSecrets";
 import { isServed } from "../stack/wildcards";
+import { checkPeople } from "./people";
 
 const ROOT = "gpubox:access";
 
-/** Mistakes of the declared teams and keys. */
+/** Mistakes of the declared teams, people and keys. */
 export function checkAccess(config: StackConfig, secrets: SecretFacts): Problem[] {
-  const { teams, keys } = config.access;
+  const { teams, users, keys } = config.access;
   return [
     ...checkDatabase(config),
     ...checkGroups(config),
     ...Object.entries(teams).flatMap(([name, team]) => checkLimits(config, `${ROOT}.teams.${name}`, team)),
+    ...Object.entries(users).flatMap(([name, user]) => checkLimits(config, `${ROOT}.users.${name}`, user)),
+    ...checkPeople(config),
     ...Object.entries(keys).flatMap(([name, key]) => {
       const path = `${ROOT}.keys.${name}`;
       return [...checkLimits(config, path, key), ...checkTeam(config, path, key)];
@@ -25,7 +28,9 @@ export function checkAccess(config: StackConfig, secrets: SecretFacts): Problem[
 
 /** True where the config declares what only a database can hold. */
 export function declaresAccess({ access }: StackConfig): boolean {
-  return access.ui !== undefined || Object.keys({ ...access.teams, ...access.keys }).length > 0;
+  return (
+    access.ui !== undefined || Object.keys({ ...access.teams, ...access.users, ...access.keys }).length > 0
+  );
 }
 
 /** A name in `models` of a key has to say whether it is a model or a group. */
@@ -47,13 +52,17 @@ function checkDatabase(config: StackConfig): Problem[] {
   return [
     {
       path: ROOT,
-      what: "Teams, keys and the UI need a database, and this stack has none.",
+      what: "Teams, people, keys and the UI need a database, and this stack has none.",
       fix: "Write gpubox:database mode: bundled, or remove this section.",
     },
   ];
 }
 
-function checkLimits(config: StackConfig, path: string, limited: TeamConfig | KeyConfig): Problem[] {
+function checkLimits(
+  config: StackConfig,
+  path: string,
+  limited: TeamConfig | KeyConfig | UserConfig,
+): Problem[] {
   const problems: Problem[] = [];
   if (limited.budgetDuration && limited.budgetUsd === undefined)
     problems.push({

@@ -1,14 +1,14 @@
 import type { TextPart } from "../kit/text";
 import type { StepPlan } from "../kit/types";
-import type { KeyConfig, TeamConfig } from "../schema/access";
+import type { KeyConfig, TeamConfig, UserConfig } from "../schema/access";
 import type { StackConfig } from "../stack/config";
 import type { PlanContext } from "./context";
 
-/** Writes the declared teams and keys to LiteLLM's database, from inside the gateway that GPUBOX_CONTAINER names. */
+/** Writes the declared teams, people and keys to LiteLLM's database, from inside the gateway that GPUBOX_CONTAINER names. */
 export const ACCESS = 'docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/access.py';
 
 /**
- * The step that makes the database match the declared teams and keys. It exists even without any, to remove those declared
+ * The step that makes the database match the declared teams, people and keys. It exists even without any, to remove those declared
  * before. Its input is what `assets/gateway/access.py` reads, with LiteLLM's field names, and contains the keys.
  */
 export function planAccess({ config, prefix }: PlanContext): StepPlan {
@@ -17,6 +17,12 @@ export function planAccess({ config, prefix }: PlanContext): StepPlan {
     name,
     id: teamId(name),
     fields: { team_alias: name, ...limits(config, team) },
+  }));
+  const users = sorted(config.access.users).map(([name, user]) => ({
+    name,
+    id: `${prefix}-${name}`,
+    teams: user.teams.map(teamId).sort(),
+    fields: { user_alias: name, user_email: user.email, user_role: user.role, ...userLimits(config, user) },
   }));
   const keys = sorted(config.access.keys).flatMap(([name, key]) => {
     const fields = {
@@ -35,12 +41,21 @@ export function planAccess({ config, prefix }: PlanContext): StepPlan {
       ...(key.previous ? [one(key.previous.secret, `${name} (previous)`)] : []),
     ];
   });
-  const head = JSON.stringify({ stack: config.stack, teams }).slice(0, -1);
+  const head = JSON.stringify({ stack: config.stack, teams, ...(users.length > 0 ? { users } : {}) }).slice(
+    0,
+    -1,
+  );
   const list = keys.flatMap((parts, index) => [...(index > 0 ? [","] : []), ...parts]);
   return { name: "access", script: ACCESS, stdin: [`${head},"keys":[`, ...list, "]}"] };
 }
 
-function limits(config: StackConfig, limited: TeamConfig | KeyConfig) {
+/** LiteLLM ignores an update of a person to no models, so all of them have a name of their own. */
+function userLimits(config: StackConfig, user: UserConfig) {
+  const { models, ...others } = limits(config, user);
+  return { ...others, models: models.length > 0 ? models : ["all-proxy-models"] };
+}
+
+function limits(config: StackConfig, limited: TeamConfig | KeyConfig | UserConfig) {
   return {
     models: (limited.models ?? []).flatMap((name) => everyName(config, name)),
     max_budget: limited.budgetUsd ?? null,

@@ -94,6 +94,8 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
           "migrate.py": "gateway/migrate.py",
           "migrate.sh": "gateway/migrate.sh",
           "access.py": "gateway/access.py",
+          "people.py": "gateway/people.py",
+          "records.py": "gateway/records.py",
           "database.sh": "gateway/database.sh",
         })
       : {}),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { entryName, secretRef } from "./shared";
+import { entryName, period, secretRef } from "./shared";
 
 /** Name of a team or key: what reports and the UI show, so nothing that needs quoting. */
 const accessName = z
@@ -8,11 +8,6 @@ const accessName = z
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
     "A name is letters, digits and . _ -, at most 63 characters, for example alice.",
   );
-
-/** A period as LiteLLM writes it. */
-const period = z
-  .string()
-  .regex(/^[1-9]\d{0,3}(s|m|h|d|w|mo)$/, "Write a number and s, m, h, d, w or mo, for example 30d or 1mo.");
 
 const limits = {
   models: z
@@ -52,6 +47,21 @@ const keySchema = z.strictObject({
     .describe("When it stops to work; a day means its first moment, UTC."),
 });
 
+/** What a person may do in LiteLLM's UI and admin API, in LiteLLM's words. */
+const userRole = z.enum(["internal_user", "internal_user_viewer", "proxy_admin", "proxy_admin_viewer"]);
+
+const userSchema = z.strictObject({
+  email: z
+    .email("Write an e-mail address.")
+    .transform((email) => email.toLowerCase())
+    .describe("Their name at the login."),
+  role: userRole
+    .default("internal_user")
+    .describe("internal_user makes keys of their own, internal_user_viewer looks, proxy_admin may do all."),
+  teams: z.array(accessName).default([]).describe("Teams that they may make keys in."),
+  ...limits,
+});
+
 /** Who may use the models, where the gateway has a database. */
 export const accessSchema = z.strictObject({
   teams: z
@@ -59,6 +69,10 @@ export const accessSchema = z.strictObject({
     .default({})
     .describe("Budgets and limits that several keys share. Name to team."),
   keys: z.record(accessName, keySchema).default({}).describe("Virtual keys. Name to key."),
+  users: z
+    .record(accessName, userSchema)
+    .default({})
+    .describe("People who log into LiteLLM's UI and make keys of their own. Name to person."),
   ui: z
     .strictObject({
       username: accessName.default("admin"),
@@ -71,3 +85,4 @@ export const accessSchema = z.strictObject({
 export type AccessConfig = z.infer<typeof accessSchema>;
 export type TeamConfig = z.infer<typeof teamSchema>;
 export type KeyConfig = z.infer<typeof keySchema>;
+export type UserConfig = z.infer<typeof userSchema>;

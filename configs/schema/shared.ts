@@ -81,3 +81,8 @@ export const networkName = z
 export const hostName = z
   .string()
   .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, "Write a host name without scheme or port.");
+
+/** A period as LiteLLM writes it. */
+export const period = z
+  .string()
+  .regex(/^[1-9]\d{0,3}(s|m|h|d|w|mo)$/, "Write a number and s, m, h, d, w or mo, for example 30d or 1mo.");

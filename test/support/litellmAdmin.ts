@@ -16,12 +16,13 @@ export interface Call {
 const digest = (key: unknown) => createHash("sha256").update(String(key)).digest("hex");
 
 /**
- * LiteLLM's admin routes over an own store, with LiteLLM's rules: what its OpenAPI does not know is refused, aliases and keys
- * are unique, a team takes its keys along when it is deleted.
+ * LiteLLM's admin routes over an own store, with LiteLLM's rules: what its OpenAPI does not know is refused, aliases, keys and
+ * addresses are unique, a team and a person take their keys along when they are deleted.
  */
 export class LitellmAdmin {
   readonly keys = new Map<string, Row>();
   readonly teams = new Map<string, Row>();
+  readonly users = new Map<string, Row>();
   readonly calls: Call[] = [];
   /** Answers 500 to calls for which this is true. */
   broken: (call: Call) => boolean = () => false;
@@ -99,13 +100,64 @@ export class LitellmAdmin {
         for (const token of body.keys as string[])
           if (!this.keys.delete(token)) throw new Error("Key not found");
         return body;
+      case "/user/list":
+        return { users: [...this.users.values()], total_pages: 1 };
+      case "/user/new":
+        return this.newUser(body);
+      case "/user/update":
+        return Object.assign(this.user(body.user_id), withoutNoModels(body));
+      case "/user/delete":
+        for (const id of body.user_ids as string[]) this.deleteUser(id);
+        return body;
+      case "/team/member_add":
+        return this.members(body.team_id).push({ role: "user", user_id: this.user(member(body)).user_id });
+      case "/team/member_delete":
+        this.leave(body.team_id, body.user_id);
+        return body;
       default:
         throw new Error(`no route ${path}`);
     }
   }
 
-  private listKeys({ page = "1", size = "10", team_id: team }: Record<string, string>) {
-    const all = [...this.keys.values()].filter((key) => !team || key.team_id === team);
+  private newUser({ auto_create_key: key, ...fields }: Row): Row {
+    if (key !== false) throw new Error("nobody asked for a key");
+    for (const user of this.users.values())
+      if (user.user_email === fields.user_email)
+        throw new Error(`User with email ${fields.user_email} already exists`);
+    const user = { spend: 0, models: [], ...fields };
+    this.users.set(String(fields.user_id), user);
+    return user;
+  }
+
+  private deleteUser(id: string): void {
+    this.user(id);
+    this.users.delete(id);
+    for (const [token, key] of this.keys) if (key.user_id === id) this.keys.delete(token);
+    for (const team of this.teams.keys()) this.leave(team, id);
+  }
+
+  private leave(team: unknown, user: unknown): void {
+    this.team(team).members_with_roles = this.members(team).filter(({ user_id }) => user_id !== user);
+    for (const [token, key] of this.keys)
+      if (key.user_id === user && key.team_id === team) this.keys.delete(token);
+  }
+
+  private members(id: unknown): Row[] {
+    const team = this.team(id);
+    team.members_with_roles ??= [];
+    return team.members_with_roles as Row[];
+  }
+
+  private user(id: unknown): Row {
+    const found = this.users.get(String(id));
+    if (!found) throw new Error(`User not found, passed user_id=${id}`);
+    return found;
+  }
+
+  private listKeys({ page = "1", size = "10", team_id: team, user_id: user }: Record<string, string>) {
+    const all = [...this.keys.values()].filter(
+      (key) => (!team || key.team_id === team) && (!user || key.user_id === user),
+    );
     const from = (Number(page) - 1) * Number(size);
     return {
       keys: all.slice(from, from + Number(size)),
@@ -151,6 +203,13 @@ export class LitellmAdmin {
   }
 }
 
+const member = (body: Row) => (body.member as Row).user_id;
+
+/** LiteLLM takes an empty list for one that was left out. */
+function withoutNoModels({ models, ...fields }: Row): Row {
+  return (models as unknown[] | undefined)?.length ? { models, ...fields } : fields;
+}
+
 interface Route {
   method: string;
   path: string;
@@ -161,7 +220,7 @@ interface Route {
 
 /** Why LiteLLM's OpenAPI would not have this call; undefined when it would. */
 export function broken({ method, path, query, body }: Call): string | undefined {
-  const routes: Route[] = contract.routes as Route[];
+  const routes: Route[] = contract.routes as unknown as Route[];
   const route = routes.find((one) => one.method === method && one.path === path);
   if (!route) return `no route ${method} ${path}`;
   const wrong = (given: Row, known: Record<string, string[]>) =>

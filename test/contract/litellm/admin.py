@@ -7,7 +7,7 @@ import json
 from importlib.metadata import version
 
 from litellm import constants
-from litellm.proxy._types import LiteLLM_TeamTable, UserAPIKeyAuth
+from litellm.proxy._types import LiteLLM_TeamTable, LiteLLM_UserTable, UserAPIKeyAuth
 from litellm.proxy.proxy_server import app
 
 ROUTES = [
@@ -19,6 +19,12 @@ ROUTES = [
     ("post", "/team/new"),
     ("post", "/team/update"),
     ("post", "/team/delete"),
+    ("post", "/team/member_add"),
+    ("post", "/team/member_delete"),
+    ("get", "/user/list"),
+    ("post", "/user/new"),
+    ("post", "/user/update"),
+    ("post", "/user/delete"),
 ]
 
 
@@ -51,6 +57,7 @@ print(
             # What lists hold is not in the OpenAPI; the classes know it.
             "key": sorted(UserAPIKeyAuth.model_fields),
             "team": sorted(LiteLLM_TeamTable.model_fields),
+            "user": sorted(LiteLLM_UserTable.model_fields),
         },
         indent=1,
     )

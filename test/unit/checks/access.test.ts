@@ -110,6 +110,31 @@ describe("refused before anything is done:", () => {
       { keys: { alice: { ...alice, budgetUsd: 0 } } },
       "gpubox:access.keys.alice.budgetUsd: 0 is not valid. Write more than 0.",
     ],
+    [
+      "one address for two people",
+      { users: { dana: { email: "Dana@example.com" }, eve: { email: "dana@example.com" } } },
+      "gpubox:access.users.eve.email: dana@example.com is dana's address too. Declare each person once.",
+    ],
+    [
+      "a person's team that is not declared",
+      { teams: { research: {} }, users: { dana: { email: "dana@example.com", teams: ["reserch"] } } },
+      'gpubox:access.users.dana.teams[0]: There is no team "reserch". Did you mean "research"?',
+    ],
+    [
+      "a person's model that is not declared",
+      { users: { dana: { email: "dana@example.com", models: ["tiby"] } } },
+      'gpubox:access.users.dana.models[0]: There is no model "tiby". Did you mean "tiny"?',
+    ],
+    [
+      "a role that LiteLLM does not have",
+      { users: { dana: { email: "dana@example.com", role: "boss" } } },
+      "gpubox:access.users.dana.role:",
+    ],
+    [
+      "a person without an address",
+      { users: { dana: { email: "dana" } } },
+      'gpubox:access.users.dana.email: "dana" is not valid. Write an e-mail address.',
+    ],
     ["a name that needs quoting", { keys: { "a b": alice } }, "gpubox:access.keys.a b:"],
   ])("%s", (_, access, line) => {
     expect(refused(access).map((found) => found.slice(0, line.length))).toContain(line);
@@ -123,12 +148,13 @@ describe("refused before anything is done:", () => {
     ]);
   });
 
-  test("teams, keys and a login without a database", () => {
+  test("teams, people, keys and a login without a database", () => {
     const line =
-      "gpubox:access: Teams, keys and the UI need a database, and this stack has none. Write gpubox:database mode: bundled, or remove this section.";
+      "gpubox:access: Teams, people, keys and the UI need a database, and this stack has none. Write gpubox:database mode: bundled, or remove this section.";
     for (const access of [
       { keys: { alice } },
       { teams: { t: {} } },
+      { users: { dana: { email: "dana@example.com" } } },
       { ui: { password: { secret: "uiPassword" } } },
     ])
       expect(refused(access, { database: { mode: "none" } })).toEqual([line]);

@@ -34,6 +34,8 @@ test("without trajectories a gateway is unaffected", () => {
       "generation.json",
       "migrate.py",
       "migrate.sh",
+      "people.py",
+      "records.py",
     ]
       .concat(guard, "prove.py")
       .sort(),
