@@ -31,6 +31,7 @@ const TREE: Record<string, Row[]> = {
     ["logs", "print the logs of a model or a part", () => import("./logs.ts")],
     ["usage", "show spend by model, key and day", () => import("./usage.ts")],
     ["keys", "show the virtual keys and what each has left", () => import("./keys.ts")],
+    ["people", "show who may use the UI, and invite somebody", () => import("./people.ts")],
   ],
   "Models and clients:": [
     ["models", "show, list and lock models", () => import("./models.ts")],

@@ -6,6 +6,7 @@ import { accessGroups, namesOf } from "../stack/instances";
 import { virtualKeys } from "../stack/requiredSecrets";
 import { isServed } from "../stack/wildcards";
 import { checkPeople } from "./people";
+import { checkSso } from "./sso";
 
 const ROOT = "gpubox:access";
 
@@ -18,6 +19,7 @@ export function checkAccess(config: StackConfig, secrets: SecretFacts): Problem[
     ...Object.entries(teams).flatMap(([name, team]) => checkLimits(config, `${ROOT}.teams.${name}`, team)),
     ...Object.entries(users).flatMap(([name, user]) => checkLimits(config, `${ROOT}.users.${name}`, user)),
     ...checkPeople(config),
+    ...checkSso(config),
     ...Object.entries(keys).flatMap(([name, key]) => {
       const path = `${ROOT}.keys.${name}`;
       return [...checkLimits(config, path, key), ...checkTeam(config, path, key)];
@@ -28,9 +30,8 @@ export function checkAccess(config: StackConfig, secrets: SecretFacts): Problem[
 
 /** True where the config declares what only a database can hold. */
 export function declaresAccess({ access }: StackConfig): boolean {
-  return (
-    access.ui !== undefined || Object.keys({ ...access.teams, ...access.users, ...access.keys }).length > 0
-  );
+  const { ui, sso, teams, users, keys } = access;
+  return (ui ?? sso) !== undefined || Object.keys({ ...teams, ...users, ...keys }).length > 0;
 }
 
 /** A name in `models` of a key has to say whether it is a model or a group. */

@@ -55,6 +55,7 @@ export const OWNED_SETTINGS: Record<SettingsSection, Record<string, string>> = {
     maximum_spend_logs_retention_period: "gpubox:database.spendLogs.keepDays",
     enable_drain_endpoint: "nothing: it is always on",
     drain_endpoint_token: "nothing: it is made for each generation",
+    custom_sso: "gpubox:access.sso",
     store_model_in_db:
       "gpubox:models: beside a config file, models of the database split their requests and hide what changed",
   },

@@ -15,6 +15,7 @@ import { planMigration } from "./migration";
 import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
 import { proxyBypass } from "./proxies";
 import type { RoutedModel } from "./routing";
+import { ssoFiles, ssoVariables } from "./sso";
 import { trajectoryDirectory, trajectoryFiles, trajectoryMount } from "./trajectories";
 
 /** `nobody` of LiteLLM's non-root image; the recipe uses the same. */
@@ -99,6 +100,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
           "database.sh": "gateway/database.sh",
         })
       : {}),
+    ...ssoFiles(context),
     ...guardFiles(context, config),
     ...trajectoryFiles(context),
   };
@@ -248,6 +250,7 @@ function uiVariables(context: PlanContext): Record<string, TextPart[]> {
     // base makes these links relative, so that the UI works at every address of the admin port and through a tunnel.
     PROXY_BASE_URL: ["''"],
     ...(ui ? login(ui) : {}),
+    ...ssoVariables(context.config),
   };
 }
 

@@ -6,6 +6,7 @@ import type { StackConfig } from "../stack/config";
 import { callbackSettings } from "./observability/gateway";
 import type { Deployment, RoutedModel } from "./routing";
 import { cacheSettings, deploymentLimits, routerSettings } from "./routing";
+import { SSO_HANDLER } from "./sso";
 
 /** Name of the environment variable that carries the key between gateway and backends. */
 export const BACKEND_KEY = "GPUBOX_BACKEND_KEY";
@@ -61,6 +62,8 @@ export function litellmConfig(
       ...(uses.drain
         ? { enable_drain_endpoint: true, drain_endpoint_token: "os.environ/DRAIN_ENDPOINT_TOKEN" }
         : {}),
+      // Its file is beside this one, as the guard's are.
+      ...(uses.database && uses.guard && config.access.sso ? { custom_sso: SSO_HANDLER } : {}),
       // The stack config is the only source of models.
       store_model_in_db: false,
       // A client that hangs up before the first byte frees the server. Without it, LiteLLM waits for an answer that nobody reads.

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { entryName, period, secretRef } from "./shared";
+import { ssoSchema } from "./sso";
 
 /** Name of a team or key: what reports and the UI show, so nothing that needs quoting. */
 const accessName = z
@@ -8,6 +9,12 @@ const accessName = z
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
     "A name is letters, digits and . _ -, at most 63 characters, for example alice.",
   );
+
+/** Pulumi reads an unquoted day as a moment, and writes it back in Go's form when it stores a secret in the same file. */
+const goMoment = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d+)? [+-]\d{4} \S+$/)
+  .transform((text) => text.replace(/^(\S+) (\S+) ([+-]\d{2})(\d{2}) .*/, "$1T$2$3:$4"));
 
 const limits = {
   models: z
@@ -40,7 +47,7 @@ const keySchema = z.strictObject({
   ...limits,
   maxParallel: z.int().min(1).optional().describe("Requests that it may have open at once."),
   expires: z
-    .union([z.iso.date(), z.iso.datetime({ offset: true })], {
+    .union([z.iso.date(), z.iso.datetime({ offset: true }), goMoment], {
       error: "Write a day, 2027-01-31, or a moment, 2027-01-31T18:00:00Z.",
     })
     .optional()
@@ -73,6 +80,7 @@ export const accessSchema = z.strictObject({
     .record(accessName, userSchema)
     .default({})
     .describe("People who log into LiteLLM's UI and make keys of their own. Name to person."),
+  sso: ssoSchema.optional(),
   ui: z
     .strictObject({
       username: accessName.default("admin"),

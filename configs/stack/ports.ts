@@ -1,3 +1,4 @@
+import { bracketed } from "../network/addresses";
 import type { StackConfig } from "./config";
 import { instancesOf } from "./instances";
 
@@ -18,6 +19,16 @@ export interface EdgePort extends PublishedPort {
 /** Default of `gateway.adminPort`: the next one. */
 export function adminPort({ gateway }: Pick<StackConfig, "gateway">): number {
   return gateway.adminPort ?? gateway.port + 1;
+}
+
+/** Base URL of the admin port for people's browsers: what single sign-on says, the address that it is opened on, or loopback. */
+export function adminUrl(config: Pick<StackConfig, "access" | "gateway">): string {
+  const { access, gateway } = config;
+  const { admin, hosts } = gateway;
+  if (access.sso) return access.sso.url;
+  if (!admin) return `http://127.0.0.1:${adminPort(config)}`;
+  const host = admin.hosts[0] ?? hosts[0] ?? bracketed(admin.bind);
+  return `${admin.unencrypted ? "http" : "https"}://${host}:${adminPort(config)}`;
 }
 
 /** Every port that a box publishes on its host. */

@@ -43,11 +43,12 @@ function backupSecrets({ restic }: BackupConfig): RequiredSecret[] {
   return restic ? [{ name: restic.password.secret, path: "gpubox:backup.restic.password" }] : [];
 }
 
-/** The secrets of the declared keys and of the UI's login. */
+/** The secrets of the declared keys and of the UI's logins. */
 function accessSecrets(access: AccessConfig): RequiredSecret[] {
   return [
     ...virtualKeys(access),
     ...(access.ui ? [{ name: access.ui.password.secret, path: "gpubox:access.ui.password" }] : []),
+    ...(access.sso ? [{ name: access.sso.clientSecret.secret, path: "gpubox:access.sso.clientSecret" }] : []),
   ];
 }
 

@@ -5,19 +5,24 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { output } from "../../platform/process";
+import { findPulumi, pulumiOutput, selectStack } from "../../platform/pulumi/engine";
 import { allocate } from "../support/allocate";
 import { exportsIn, inShell } from "../support/box";
 import { startBrowser, UiSession } from "../support/browser";
 import { makeAuthority, makeCertificate } from "../support/certificates";
 import { LocalSshd, SSHD } from "../support/localSshd";
 import { needs } from "../support/needs";
+import { OidcProvider } from "../support/oidcProvider";
 import { gpubox, makeProject, removeProject, type TestProject, writeStack } from "../support/project";
 import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("ui");
-const [SSHD_PORT, TUNNEL_PORT] = [PORT + 10, PORT + 11];
+const [SSHD_PORT, TUNNEL_PORT, PROVIDER_PORT] = [PORT + 10, PORT + 11, PORT + 12];
 const HOST = "box.test";
+/** Where people sign in at the provider, and come back to. */
+const SIGN_ON = `https://${HOST}:${PORT + 1}`;
+const PEOPLE = { models: ["tiny"], budgetUsd: 0.05 };
 /** At this price the test model's answer to one ping costs three cents. */
 const PRICE = { inputPerMillion: 1000, outputPerMillion: 1000 };
 const PING = "$0.0300";
@@ -34,8 +39,8 @@ needs(
   let admin: UiSession;
   let certificate: string;
   let address: string;
-  let masterKey: string;
   let password: string;
+  let provider: OidcProvider;
 
   beforeAll(async () => {
     const bridge = await output("ip", ["-4", "-oneline", "address", "show", "docker0"]);
@@ -44,6 +49,15 @@ needs(
     const own = makeCertificate({ names: [HOST], by: authority });
     certificate = authority.certificate;
     project = makeProject(STACK, PORT);
+    provider = new OidcProvider(address, PROVIDER_PORT, [
+      { sub: "erin", email: "Erin@example.com", email_verified: true, role: "proxy_admin" },
+      { sub: "nils", email: "nils@new.example", role: "proxy_admin" },
+      { sub: "eve", email: "eve@elsewhere.example" },
+      { sub: "nobody" },
+      { sub: "mallory", email: "erin@example.com", email_verified: false },
+    ]);
+    provider.redirect = `${SIGN_ON}/sso/callback`;
+    await provider.start();
     const tls = { certificate: join(project.dir, "tls.pem"), key: join(project.dir, "tls.key") };
     writeFileSync(tls.certificate, own.certificate);
     writeFileSync(tls.key, own.key, { mode: 0o600 });
@@ -58,22 +72,36 @@ needs(
       access: {
         teams: { research: { budgetUsd: 100 } },
         keys: { alice: { key: { secret: "aliceKey" }, team: "research" } },
+        users: {
+          dana: { email: "dana@example.com", ...PEOPLE },
+          erin: { email: "erin@example.com", ...PEOPLE },
+        },
         ui: { username: "operator", password: { secret: "uiPassword" } },
+        sso: {
+          ...{ url: SIGN_ON, clientId: provider.client.id, clientSecret: { secret: "ssoSecret" } },
+          ...{ authorizationUrl: `${provider.url}/authorize`, tokenUrl: `${provider.url}/token` },
+          ...{ userinfoUrl: `${provider.url}/userinfo`, unencrypted: true },
+          newcomers: { emailDomains: ["new.example"], budgetUsd: 1 },
+        },
       },
     });
+    const engine = (await findPulumi(project.dir))!;
+    await selectStack(engine, STACK);
+    const words = ["config", "set", "--secret", "gpubox:ssoSecret", "--stack", STACK];
+    await pulumiOutput(engine, words, { stdin: provider.client.secret });
     const up = await gpubox(project, "up", "--yes");
     expect(up.stderr).toBe("");
     const secret = async (name: string) => {
       const get = `pulumi config get gpubox:${name} --stack ${STACK}`;
       return (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
     };
-    masterKey = await secret("masterKey");
     password = await secret("uiPassword");
     browser = await startBrowser({ [HOST]: address });
     admin = await UiSession.open(browser, `http://127.0.0.1:${PORT + 1}`);
   }, 20 * MINUTE);
   afterAll(async () => {
     await browser?.close();
+    provider?.stop();
     if (project) removeProject(project);
   }, MINUTE);
 
@@ -106,14 +134,6 @@ needs(
       });
       sent.on("error", reject).end(body);
     });
-  }
-
-  /** A call of the admin API, as the operator makes it. */
-  async function call(path: string, body: object): Promise<Record<string, string>> {
-    const headers = { authorization: `Bearer ${masterKey}`, "content-type": "application/json" };
-    const answer = await fetch(admin.origin + path, { method: "POST", headers, body: JSON.stringify(body) });
-    expect(answer.status).toBe(200);
-    return (await answer.json()) as Record<string, string>;
   }
 
   test(
@@ -192,12 +212,10 @@ needs(
   test(
     "lets an invited person see what is theirs and make a key within their limits, and nothing more",
     async () => {
-      const person = { user_email: "dana@example.com", user_role: "internal_user" };
-      const limits = { models: ["tiny"], max_budget: 0.05, auto_create_key: false };
-      const { user_id } = await call("/user/new", { ...person, ...limits });
-      const { id } = await call("/invitation/new", { user_id });
+      const { stdout } = await gpubox(project, "people", "--invite", "dana");
+      expect(stdout.trim()).toMatch(new RegExp(`^${SIGN_ON}/ui/onboarding\\?invitation_id=[0-9a-f-]+$`));
       const dana = await UiSession.open(browser, admin.origin);
-      await dana.visit(`onboarding?invitation_id=${id}`, "Claim your user account");
+      await dana.visit(`onboarding${new URL(stdout.trim()).search}`, "Claim your user account");
       await dana.page.locator("input[type=password]").fill("Correct-Horse-15-battery");
       await dana.page.getByRole("button", { name: "Sign Up" }).click();
       await dana.page.waitForURL(`${admin.origin}/ui/?login=success`);
@@ -217,6 +235,71 @@ needs(
       expect(await dana.shows("alice")).toBe(0);
       await dana.visit("logs/", "danas-editor");
       await dana.context.close();
+    },
+    4 * MINUTE,
+  );
+
+  /** A session that chose this person at the provider, and the status of the answer where the provider sends them back. */
+  async function signIn(person: string): Promise<{ ui: UiSession; status: number; says: string }> {
+    const ui = await UiSession.open(browser, SIGN_ON);
+    await ui.visit("login/", "Login with SSO");
+    await ui.page.getByRole("button", { name: "Login with SSO" }).click();
+    const back = ui.page.waitForResponse((response) => response.url().startsWith(provider.redirect));
+    await ui.page.getByRole("button", { name: person, exact: true }).click();
+    const answer = await back;
+    const says = answer.status() === 303 ? "" : await answer.text();
+    return { ui, status: answer.status(), says };
+  }
+
+  test(
+    "lets a declared person in by single sign-on, with the role and limits of the config and not of the provider",
+    async () => {
+      const { ui: erin, status } = await signIn("erin");
+      expect(status).toBe(303);
+      await erin.page.waitForURL(`${SIGN_ON}/ui/?login=success`);
+      await erin.page.getByText("of $0.05 budget").waitFor();
+      expect(await erin.shows("Internal Users")).toBe(0);
+      const cookies = (await erin.context.cookies()).filter(({ name }) => name === "token");
+      expect(cookies.map(({ secure }) => secure)).toEqual([true]);
+      const key = await erin.makeKey("erins-editor");
+      expect(await ping(key)).toBe("pong from the gpubox test model");
+      await erin.visit("api-keys/", "erins-editor");
+      expect(await erin.shows("alice")).toBe(0);
+      await erin.context.close();
+      expect(provider.asked).toEqual([
+        ...["GET /authorize 200", "POST /authorize 303", "POST /token 200", "GET /userinfo 200"],
+      ]);
+    },
+    4 * MINUTE,
+  );
+
+  test(
+    "lets a newcomer of a declared domain look, and nobody else in",
+    async () => {
+      const { ui: nils, status } = await signIn("nils");
+      expect(status).toBe(303);
+      await nils.page.waitForURL(`${SIGN_ON}/ui/?login=success`);
+      await nils.visit("api-keys/", /virtual keys/i);
+      expect(await nils.shows("Create New Key")).toBe(0);
+      await nils.context.close();
+      for (const [person, why] of [
+        ["eve", "Nobody has declared eve@elsewhere.example here."],
+        ["nobody", "The provider names no"],
+        ["mallory", "The provider has not verified erin@example.com."],
+      ] as const) {
+        const { ui, ...refused } = await signIn(person);
+        expect({ person, ...refused }).toEqual({ person, status: 401, says: expect.stringContaining(why) });
+        expect((await ui.context.cookies()).filter(({ name }) => name === "token")).toEqual([]);
+        await ui.context.close();
+      }
+      const { stdout } = await gpubox(project, "people", "--json");
+      expect(
+        JSON.parse(stdout).map(({ name, state, role }: Record<string, string>) => [name, state, role]),
+      ).toEqual([
+        ["dana", "used up", "internal_user"],
+        ["erin", "ok", "internal_user"],
+        ["nils", "undeclared", "internal_user_viewer"],
+      ]);
     },
     4 * MINUTE,
   );

@@ -183,6 +183,17 @@ test("any value of a key reaches the step's input unchanged", () => {
   expect(JSON.parse(input).keys[0].key).toBe(value);
 });
 
+test.each([
+  ["2027-01-31", "2027-01-31T00:00:00.000Z"],
+  // What Pulumi makes of a day or a moment without quotes, as soon as it stores a secret in the file.
+  ["2027-01-31 00:00:00 +0000 UTC", "2027-01-31T00:00:00.000Z"],
+  ["2027-01-31 18:00:00.5 +0200 +0200", "2027-01-31T16:00:00.500Z"],
+  ["2027-01-31T18:00:00+02:00", "2027-01-31T16:00:00.000Z"],
+])("an expiry of %s is %s", (written, moment) => {
+  const plan = official({ access: { keys: { alice: { ...alice, expires: written } } } });
+  expect(JSON.parse(renderText(plan.gateway.access!.stdin!, secrets)).keys[0].expires).toBe(moment);
+});
+
 test("the UI's login goes into the env file, and without one there is none", () => {
   const env = (plan: ReturnType<typeof official>) =>
     renderText(plan.gateway.directory.files["gateway.env"]!.text, secrets);
