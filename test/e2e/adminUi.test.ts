@@ -15,6 +15,7 @@ import { needs } from "../support/needs";
 import { OidcProvider } from "../support/oidcProvider";
 import { gpubox, makeProject, removeProject, type TestProject, writeStack } from "../support/project";
 import { until } from "../support/wait";
+import { signers, singleSignOn } from "./adminUi/signOn";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("ui");
@@ -49,13 +50,7 @@ needs(
     const own = makeCertificate({ names: [HOST], by: authority });
     certificate = authority.certificate;
     project = makeProject(STACK, PORT);
-    provider = new OidcProvider(address, PROVIDER_PORT, [
-      { sub: "erin", email: "Erin@example.com", email_verified: true, role: "proxy_admin" },
-      { sub: "nils", email: "nils@new.example", role: "proxy_admin" },
-      { sub: "eve", email: "eve@elsewhere.example" },
-      { sub: "nobody" },
-      { sub: "mallory", email: "erin@example.com", email_verified: false },
-    ]);
+    provider = new OidcProvider(address, PROVIDER_PORT, signers);
     provider.redirect = `${SIGN_ON}/sso/callback`;
     await provider.start();
     const tls = { certificate: join(project.dir, "tls.pem"), key: join(project.dir, "tls.key") };
@@ -193,9 +188,15 @@ needs(
         for (const origin of [`https://${HOST}:${PORT + 1}`, `http://127.0.0.1:${TUNNEL_PORT}`]) {
           const ui = await UiSession.open(browser, origin);
           await ui.visit("login/", "Password");
+          expect(await ui.login("operator", "not-the-password")).toBe(401);
           expect(await ui.login("operator", password)).toBe(200);
           await ui.page.waitForURL(`${origin}/ui/?login=success`);
           await ui.page.getByText("Create New Virtual Key").waitFor();
+          await ui.visit("models-and-endpoints/", "hosted_vllm/tiny");
+          const name = `made-by-${new URL(origin).protocol.slice(0, -1)}`;
+          expect(await ping(await ui.makeKey(name))).toBe("pong from the gpubox test model");
+          await ui.visit("logs/", name);
+          expect(ui.outside).toEqual([]);
           const cookies = (await ui.context.cookies()).filter(({ name }) => name === "token");
           expect(cookies.map(({ secure }) => secure)).toEqual(cookies.map(() => origin.startsWith("https")));
           expect(cookies).not.toEqual([]);
@@ -239,68 +240,8 @@ needs(
     4 * MINUTE,
   );
 
-  /** A session that chose this person at the provider, and the status of the answer where the provider sends them back. */
-  async function signIn(person: string): Promise<{ ui: UiSession; status: number; says: string }> {
-    const ui = await UiSession.open(browser, SIGN_ON);
-    await ui.visit("login/", "Login with SSO");
-    await ui.page.getByRole("button", { name: "Login with SSO" }).click();
-    const back = ui.page.waitForResponse((response) => response.url().startsWith(provider.redirect));
-    await ui.page.getByRole("button", { name: person, exact: true }).click();
-    const answer = await back;
-    const says = answer.status() === 303 ? "" : await answer.text();
-    return { ui, status: answer.status(), says };
-  }
-
-  test(
-    "lets a declared person in by single sign-on, with the role and limits of the config and not of the provider",
-    async () => {
-      const { ui: erin, status } = await signIn("erin");
-      expect(status).toBe(303);
-      await erin.page.waitForURL(`${SIGN_ON}/ui/?login=success`);
-      await erin.page.getByText("of $0.05 budget").waitFor();
-      expect(await erin.shows("Internal Users")).toBe(0);
-      const cookies = (await erin.context.cookies()).filter(({ name }) => name === "token");
-      expect(cookies.map(({ secure }) => secure)).toEqual([true]);
-      const key = await erin.makeKey("erins-editor");
-      expect(await ping(key)).toBe("pong from the gpubox test model");
-      await erin.visit("api-keys/", "erins-editor");
-      expect(await erin.shows("alice")).toBe(0);
-      await erin.context.close();
-      expect(provider.asked).toEqual([
-        ...["GET /authorize 200", "POST /authorize 303", "POST /token 200", "GET /userinfo 200"],
-      ]);
-    },
-    4 * MINUTE,
-  );
-
-  test(
-    "lets a newcomer of a declared domain look, and nobody else in",
-    async () => {
-      const { ui: nils, status } = await signIn("nils");
-      expect(status).toBe(303);
-      await nils.page.waitForURL(`${SIGN_ON}/ui/?login=success`);
-      await nils.visit("api-keys/", /virtual keys/i);
-      expect(await nils.shows("Create New Key")).toBe(0);
-      await nils.context.close();
-      for (const [person, why] of [
-        ["eve", "Nobody has declared eve@elsewhere.example here."],
-        ["nobody", "The provider names no"],
-        ["mallory", "The provider has not verified erin@example.com."],
-      ] as const) {
-        const { ui, ...refused } = await signIn(person);
-        expect({ person, ...refused }).toEqual({ person, status: 401, says: expect.stringContaining(why) });
-        expect((await ui.context.cookies()).filter(({ name }) => name === "token")).toEqual([]);
-        await ui.context.close();
-      }
-      const { stdout } = await gpubox(project, "people", "--json");
-      expect(
-        JSON.parse(stdout).map(({ name, state, role }: Record<string, string>) => [name, state, role]),
-      ).toEqual([
-        ["dana", "used up", "internal_user"],
-        ["erin", "ok", "internal_user"],
-        ["nils", "undeclared", "internal_user_viewer"],
-      ]);
-    },
-    4 * MINUTE,
-  );
+  singleSignOn({
+    ...{ people: async () => (await gpubox(project, "people", "--json")).stdout, ping },
+    ...{ browser: () => browser, provider: () => provider, origin: SIGN_ON },
+  });
 });
