@@ -72,13 +72,13 @@ function checkProvider(sso: SsoConfig): Problem[] {
 }
 
 function checkPeople({ access: { users }, gateway }: StackConfig): Problem[] {
-  // LiteLLM keeps the budget of the whole gateway as a person.
-  const rows = Object.keys(users).length + (gateway.limits.budget ? 1 : 0);
+  // LiteLLM keeps the master key's owner, and the budget of the whole gateway, as people.
+  const rows = Object.keys(users).length + 1 + (gateway.limits.budget ? 1 : 0);
   if (rows <= FREE_PEOPLE || Object.hasOwn(gateway.env, "LITELLM_LICENSE")) return [];
   return [
     {
       path: PATH,
-      what: `LiteLLM lets nobody sign in there with more than ${FREE_PEOPLE} people in its database, and this config has ${rows}.`,
+      what: `LiteLLM lets nobody sign in there with more than ${FREE_PEOPLE} people in its database, and this config makes ${rows}, its own included.`,
       fix: "Invite them instead (docs/admin-ui.md), or set LITELLM_LICENSE in gpubox:gateway.env.",
     },
   ];

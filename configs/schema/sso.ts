@@ -47,7 +47,7 @@ export const ssoSchema = z
       .describe("The provider is asked in plain HTTP: whoever is on the way reads the client's secret."),
   })
   .describe(
-    "Login at a provider of yours (OpenID Connect), for at most five people without LiteLLM's license.",
+    "Login at a provider of yours (OpenID Connect), for at most four people without LiteLLM's license.",
   );
 
 export type SsoConfig = z.infer<typeof ssoSchema>;

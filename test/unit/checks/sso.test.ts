@@ -123,14 +123,14 @@ test.each<[string, Record<string, unknown>, Record<string, object>, string]>([
   [
     "more people than LiteLLM lets in",
     {},
-    { users: people(6) },
-    `${PATH}: LiteLLM lets nobody sign in there with more than 5 people in its database, and this config has 6. Invite them instead (docs/admin-ui.md), or set LITELLM_LICENSE in gpubox:gateway.env.`,
+    { users: people(5) },
+    `${PATH}: LiteLLM lets nobody sign in there with more than 5 people in its database, and this config makes 6, its own included. Invite them instead (docs/admin-ui.md), or set LITELLM_LICENSE in gpubox:gateway.env.`,
   ],
   [
     "the budget of the whole gateway, which counts as one of them",
     {},
-    { users: people(5), gateway: { limits: { budget: { usd: 1, per: "30d" } } } },
-    `${PATH}: LiteLLM lets nobody sign in there with more than 5 people in its database, and this config has 6.`,
+    { users: people(4), gateway: { limits: { budget: { usd: 1, per: "30d" } } } },
+    `${PATH}: LiteLLM lets nobody sign in there with more than 5 people in its database, and this config makes 6, its own included.`,
   ],
   [
     "the variables of the time before this section",
@@ -148,8 +148,8 @@ test.each<[string, Record<string, unknown>, Record<string, object>, string]>([
   expect(refused(change, more).map((found) => found.slice(0, line.length))).toEqual([line]);
 });
 
-test("five people may sign in without a license, and six with one", () => {
-  expect(refused({}, { users: people(5) })).toEqual([]);
+test("four people may sign in without a license, and more with one", () => {
+  expect(refused({}, { users: people(4) })).toEqual([]);
   const env = { LITELLM_LICENSE: { secret: "ssoSecret" } };
   expect(refused({}, { users: people(6), gateway: { env } })).toEqual([]);
 });
