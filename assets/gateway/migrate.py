@@ -165,6 +165,8 @@ def run_job(pending):
     a client of the tables, which the image has already. Prisma's command line starts only where migrations have to run."""
     # Asked for the format of logs and for a path that PRISMA_CLI_PATH has. They load for seconds, and the job does without.
     sys.modules.update(litellm=None, prisma=None)
+    # The job begins with the command line's version, so that it is installed. It is, and takes four seconds to answer.
+    os.environ.setdefault("LITELLM_PRISMA_BOOTSTRAP_TIMEOUT", "0.01")
     from litellm_proxy_extras.utils import ProxyExtrasDBManager as manager
 
     try:
