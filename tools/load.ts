@@ -4,7 +4,7 @@ import { portNumber } from "../cli/numbers";
 import { say } from "../cli/output";
 import { runProgram, strict } from "../cli/run";
 import { UserError } from "../platform/process";
-import { LoadBox } from "../test/load/box";
+import { LoadBox, STATEFUL } from "../test/load/box";
 import { play, type Row, scenes, table } from "../test/load/play";
 import { missing } from "../test/support/needs";
 
@@ -33,7 +33,7 @@ const program = new Command("load")
       const names = positionals.length > 0 ? positionals : all;
 
       say(`bringing up the stack ${options.stack} with a stub behind it`);
-      const box = await LoadBox.open(options.stack, options.port);
+      const box = await LoadBox.open(options.stack, options.port, {}, undefined, STATEFUL);
       const rows: Row[] = [];
       try {
         for (const name of names) {

@@ -12,10 +12,13 @@ import { Load, type LoadOptions } from "./client";
 /** The stack's config as an editor sees it. */
 export type Sections = Record<string, Record<string, unknown>>;
 
+/** Sections of a box that keeps keys and spend, as the README's two commands make it. */
+export const STATEFUL: Sections = { database: { mode: "bundled" } };
+
 const STUB_PORT = 8000;
 /** Seconds: above the longest stream of a usual load, so that every drain ends by itself. */
 const DRAIN_TIMEOUT = 90;
-const COMMAND_TIMEOUT_MS = 300_000;
+const COMMAND_TIMEOUT_MS = 600_000;
 
 /** How a change ended. */
 export interface Change extends RunResult {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { gatewaySql } from "../support/postgres";
 import { until } from "../support/wait";
-import { LoadBox, mustSucceed, type Release, type Sections, setModel } from "./box";
+import { LoadBox, mustSucceed, type Release, type Sections, STATEFUL, setModel } from "./box";
 
 /** The stub counts a token for each character of its answer. Ten of them cost a cent. */
 const CHARACTERS = 10;
@@ -27,7 +27,7 @@ export async function openPaidBox(
   { release, gateway }: Differences = {},
 ): Promise<LoadBox> {
   const box = await LoadBox.open(stack, port, {}, release, {
-    database: { mode: "bundled" },
+    ...STATEFUL,
     access: { teams: { [TEAM]: {} }, keys: { [KEY]: { key: { secret: SECRET }, team: TEAM } } },
     gateway: { replicas: 2, ...gateway },
   });
@@ -81,6 +81,11 @@ export class Payers {
   /** Whole answers until now. */
   get answered(): number {
     return this.bill.answered;
+  }
+
+  /** Refused until now, because a budget is used up. */
+  get refused(): number {
+    return this.bill.refused;
   }
 
   async stop(): Promise<Bill> {

@@ -1,4 +1,4 @@
-import { LoadBox } from "../load/box";
+import { LoadBox, STATEFUL } from "../load/box";
 import { play, scenes, table } from "../load/play";
 import { allocate } from "../support/allocate";
 import { needs } from "../support/needs";
@@ -13,7 +13,7 @@ needs("docker", "pulumi")("a box under load, scene by scene", () => {
   let box: LoadBox;
 
   beforeAll(async () => {
-    box = await LoadBox.open(STACK, PORT);
+    box = await LoadBox.open(STACK, PORT, {}, undefined, STATEFUL);
   }, 20 * MINUTE);
   afterAll(() => box?.close());
 

@@ -1,5 +1,6 @@
 import { output } from "../../platform/process";
 import type { LoadBox } from "../load/box";
+import { goodChange } from "../load/scene";
 import {
   type Books,
   declaredKey,
@@ -11,22 +12,49 @@ import {
 } from "../load/spend";
 import { allocate } from "../support/allocate";
 import { needs } from "../support/needs";
-import { pause } from "../support/wait";
+import { gpubox, placeProject } from "../support/project";
+import { type SmallDisk, smallDisk } from "../support/smallDisk";
+import { pause, until } from "../support/wait";
 
 const MINUTE = 60_000;
 /** A gateway writes every 1 to 6 seconds. */
 const WRITTEN_MS = 8000;
+/** User and group of the database's container. */
+const POSTGRES = "999:999";
+/** Cents. */
+const BUDGET = 300;
 const { stack: STACK, port: PORT } = allocate("ledger");
 
-needs("docker", "pulumi")("spend of clients on two replicas with Redis", () => {
+needs(
+  "docker",
+  "pulumi",
+  "root",
+  "a loop device",
+)("spend of clients on two replicas with Redis", () => {
   let box: LoadBox;
   let key: string;
 
+  let disk: SmallDisk;
+
   beforeAll(async () => {
-    box = await openPaidBox(STACK, PORT);
+    disk = await smallDisk("ledger", "2G");
+    await output("chown", [POSTGRES, disk.path]);
+    box = await openPaidBox(STACK, PORT, {
+      release: {
+        place: placeProject,
+        up: async (project) => {
+          const bind = ["type=none", "o=bind", `device=${disk.path}`].flatMap((one) => ["--opt", one]);
+          await output("docker", ["volume", "create", ...bind, `gpubox-${STACK}-database`]);
+          return gpubox(project, "up", "--yes");
+        },
+      },
+    });
     key = await declaredKey(box);
   }, 30 * MINUTE);
-  afterAll(() => box?.close());
+  afterAll(async () => {
+    box?.close();
+    await disk?.remove();
+  });
 
   /** What was paid for while something happened, and what each book says of it. */
   async function duringWhich(happens: (payers: Payers) => Promise<void>) {
@@ -60,6 +88,24 @@ needs("docker", "pulumi")("spend of clients on two replicas with Redis", () => {
   );
 
   test(
+    "is exact after a minute in which Postgres' disk was full, and `doctor` tells it",
+    async () => {
+      const { bill, books } = await duringWhich(async () => {
+        await disk.fill(0);
+        await pause(MINUTE, "the minute in which nothing can be written");
+        const { code, stdout } = await gpubox(box.project, "doctor");
+        console.info(stdout);
+        expect(code).toBe(1);
+        disk.free();
+        await pause(45_000, "Postgres starts, and gateways find it again");
+      });
+      expect(bill.answered).toBeGreaterThan(50);
+      expect(books).toEqual(everyBook(bill.answered));
+    },
+    10 * MINUTE,
+  );
+
+  test(
     "lacks only what a gateway that is killed had answered in its last seconds, in every book the same",
     async () => {
       let last = 0;
@@ -74,6 +120,25 @@ needs("docker", "pulumi")("spend of clients on two replicas with Redis", () => {
       expect(new Set(Object.values(books)).size).toBe(1);
       expect(books.key).toBeLessThanOrEqual(bill.answered + bill.unsure);
       expect(books.key).toBeGreaterThanOrEqual(bill.answered - last);
+    },
+    10 * MINUTE,
+  );
+
+  test(
+    "goes beyond the budget of the whole gateway only by what its clients spend within seconds",
+    async () => {
+      await goodChange(box, (config) => {
+        config["gpubox:gateway"]!.limits = { budget: { usd: BUDGET / 100, per: "1d" } };
+      });
+      const start = performance.now();
+      let spending = 0;
+      const { bill } = await duringWhich(async (payers) => {
+        await until("the budget is used up", () => payers.refused > 50, { seconds: 120, everyMs: 250 });
+        spending = (performance.now() - start) / 1000;
+      });
+      console.info(JSON.stringify({ budget: BUDGET, answered: bill.answered, spending }));
+      expect(bill.answered).toBeGreaterThanOrEqual(BUDGET);
+      expect((bill.answered - BUDGET) / (bill.answered / spending)).toBeLessThan(WRITTEN_MS / 1000);
     },
     10 * MINUTE,
   );

@@ -32,7 +32,7 @@ export function inShell(project: TestProject, exports: string[], command: string
   return run("bash", ["-c", [...exports, command].join("\n")], {
     cwd: project.dir,
     env: project.env,
-    timeoutMs: 300_000,
+    timeoutMs: 600_000,
   });
 }
 
