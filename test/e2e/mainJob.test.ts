@@ -200,7 +200,7 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
       expect(changed(before, await containersOf(STACK))).toEqual(["gateway"]);
       expect(await complete(project.endpoint, secrets["gpubox:masterKey"]!, "tiny")).toBe(ANSWER);
     },
-    8 * MINUTE,
+    12 * MINUTE,
   );
 
   test(
@@ -211,7 +211,7 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
       expect(up.stdout).toContain("note: The database is newer than this gateway");
       expect(up.stdout).toContain("healthy, db: connected\n");
     },
-    5 * MINUTE,
+    10 * MINUTE,
   );
 
   test(
