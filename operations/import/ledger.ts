@@ -75,12 +75,15 @@ export class Ledger {
     for (const [key] of inside.length > 0 ? inside : around) this.fates.set(key, { why });
   }
 
-  /** Every value of the source with what became of it. */
-  account(): { path: Path; fate: Fate }[] {
-    return [...this.leaves([])].map((path) => ({
-      path,
-      fate: this.fates.get(keyOf(path)) ?? { why: NO_KEY },
-    }));
+  /** Says that a list of the stack config has one place less: what was behind it moves up. */
+  moveUp(list: string, gone: number): void {
+    for (const [key, fate] of this.fates) {
+      const [, place, rest = ""] =
+        "to" in fate && fate.to.startsWith(`${list}[`)
+          ? (/^\[(\d+)\](.*)$/.exec(fate.to.slice(list.length)) ?? [])
+          : [];
+      if (Number(place) > gone) this.fates.set(key, { to: `${list}[${Number(place) - 1}]${rest}` });
+    }
   }
 
   /** What is lost, as few places as possible. */

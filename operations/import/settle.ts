@@ -20,25 +20,20 @@ export function settle(draft: Draft, ledgers: Ledger[], stack: string): StackCon
       return parseStack(rawOf(draft, stack));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      const problem = nextOf(error.problems);
+      // Later ones may follow from the first.
+      const [problem] = error.problems;
       const taken = problem && takeAway(draft, problem, Object.keys(draft.models));
       if (!problem || taken === undefined) throw error;
       const why = draft.masked(reasonOf(problem));
       for (const ledger of ledgers) ledger.refuse(taken, why);
+      const [, list, place] = /^(.*)\[(\d+)\]$/.exec(taken) ?? [];
+      if (list !== undefined) for (const ledger of ledgers) ledger.moveUp(list, Number(place));
       draft.remarks.delete(taken);
       if (draft.models[modelIn(taken) ?? ""] === undefined)
         for (const route of draft.routes) if (`gpubox:models.${route.name}` === taken) route.lost = why;
     }
   }
   throw new Error("the draft does not settle");
-}
-
-/** The first problem, because later ones may follow from it. Of one list the last place, so that the others keep theirs. */
-function nextOf(problems: Problem[]): Problem | undefined {
-  const [first] = problems;
-  const list = first && /^(.*)\[\d+\]$/.exec(first.path)?.[1];
-  const same = (path: string) => path.startsWith(`${list}[`) && /^\[\d+\]$/.test(path.slice(list!.length));
-  return list === undefined ? first : problems.filter(({ path }) => same(path)).at(-1);
 }
 
 /** Takes a flag with its values out of an entry's `extraArgs`. */
@@ -100,20 +95,29 @@ function takeAway(draft: Draft, { path, what }: Problem, models: string[]): stri
 
 /** Removes a key, or for one that is missing the nearest map around it. @returns the path of what is gone */
 function nearest(value: Record<string, unknown>, path: string): string | undefined {
-  for (const steps = stepsOf(path); steps.length > 0; steps.pop())
-    if (remove(value, steps)) return below("", steps);
-  return undefined;
+  const steps = stepsOf(path);
+  while (steps.length > 0 && !remove(value, steps)) steps.pop();
+  if (steps.length === 0) return undefined;
+  // Maps and lists that are empty now go too.
+  while (steps.length > 1 && Object.keys(at(value, steps.slice(0, -1)) as object).length === 0) {
+    steps.pop();
+    remove(value, steps);
+  }
+  return below("", steps);
 }
 
-/** Removes what lies below a value, and maps and lists that are empty then. @returns false where there is no such thing */
-function remove(value: unknown, [step, ...rest]: Step[]): boolean {
-  if (step === undefined || typeof value !== "object" || value === null || !(step in value)) return false;
-  const inner = (value as Record<Step, unknown>)[step];
-  if (rest.length > 0 && !remove(inner, rest)) return false;
-  if (rest.length > 0 && Object.keys(inner as object).length > 0) return true;
-  if (Array.isArray(value)) value.splice(Number(step), 1);
-  else delete (value as Record<Step, unknown>)[step];
+/** Removes what lies below a value. @returns false where there is no such thing */
+function remove(value: unknown, steps: Step[]): boolean {
+  const step = steps.at(-1)!;
+  const parent = at(value, steps.slice(0, -1));
+  if (typeof parent !== "object" || parent === null || !(step in parent)) return false;
+  if (Array.isArray(parent)) parent.splice(Number(step), 1);
+  else delete (parent as Record<Step, unknown>)[step];
   return true;
+}
+
+function at(value: unknown, steps: Step[]): unknown {
+  return steps.reduce((inner, step) => (inner as Record<Step, unknown> | undefined)?.[step], value);
 }
 
 /** `.a.b[0]` as steps. Names with dots are found by {@link takeAway} or not at all. */
