@@ -14,7 +14,8 @@ export function keysOf(schema: z.ZodType, path: PropertyKey[]): string[] {
   return "shape" in inner ? Object.keys(inner.shape as object) : [];
 }
 
-function unwrap(schema: z.ZodType): z.ZodType {
+/** The schema inside defaults, optionals and their like. */
+export function unwrap(schema: z.ZodType): z.ZodType {
   let inner = schema;
   while ("innerType" in inner.def) inner = inner.def.innerType as z.ZodType;
   return inner;

@@ -1,6 +1,7 @@
 import { nearest, type Problem } from "../kit/problems";
 import type { SecretFacts } from "../secrets/facts";
 import { generatedSecrets, sections } from "../stack/config";
+import { whereItIs } from "./misplaced";
 
 const SECTIONS = [...Object.keys(sections), "models"];
 const KNOWN = [...SECTIONS, "saltFingerprint", "hostId", "version"];
@@ -35,6 +36,8 @@ function encryptedSection(name: string): Problem {
 
 function unknownKey(key: string): Problem {
   const near = nearest(key, [...KNOWN, ...generatedSecrets]);
-  const fix = near ? `Did you mean "gpubox:${near}"?` : `Sections are: ${KNOWN.join(", ")}.`;
+  const elsewhere = whereItIs(key, "gpubox:");
+  const otherwise = elsewhere ? `In place of it, ${elsewhere}` : `Sections are: ${KNOWN.join(", ")}.`;
+  const fix = near ? `Did you mean "gpubox:${near}"?` : otherwise;
   return { path: `gpubox:${key}`, what: `"${key}" is no section of a stack config.`, fix };
 }

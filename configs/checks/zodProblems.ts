@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { type Problem, suggestion } from "../kit/problems";
 import { withoutSecrets } from "../policy/plaintext";
+import { misplaced } from "./misplaced";
 
 type Issue = z.core.$ZodIssue;
 
@@ -35,8 +36,7 @@ function problemsOf(
     return issue.keys.map((key) => ({
       path: join(path, [key]),
       what: `"${key}" is no setting here.`,
-      // A map's own entries have no keys that could be listed.
-      fix: keysAt(issue.path).length > 0 ? suggestion(key, keysAt(issue.path)) : "Leave it out.",
+      fix: misplaced(key, root, keysAt(issue.path)),
     }));
   if (issue.code === "invalid_key")
     return [
