@@ -4,7 +4,7 @@ import { checkFiles } from "../engines/files";
 import { checkPaths } from "../engines/paths";
 import type { Problem } from "../kit/problems";
 import { checkOwnFiles, type OwnFiles } from "../stack/ownFiles";
-import { checkOwnContainer } from "./ownContainer";
+import { checkHostFolders, checkOwnContainer } from "./ownContainer";
 
 /** Every mistake of an entry, or of one of its instances, that its schema cannot see. `path` is that one's. */
 export function checkEntry(
@@ -20,6 +20,7 @@ export function checkEntry(
     ...checkFiles(engine.files ?? {}, model, path),
     ...checkOwnFiles(model, path, files),
     ...checkPaths(engine, model, path, about.host),
+    ...checkHostFolders(engine.files ?? {}, model, path, about.host),
     ...checkOwnContainer(model, path, about.host),
   ];
 }

@@ -1,7 +1,9 @@
 import type { ModelConfig } from "../engines";
+import type { FileKeys } from "../engines/engine";
+import { hostFoldersOf } from "../engines/files";
 import type { Problem } from "../kit/problems";
 import type { HostConfig } from "../schema/host";
-import type { OwnContainer } from "../schema/ownContainer";
+import { type OwnContainer, sourceFlaw } from "../schema/ownContainer";
 
 /** Mistakes in an entry's mounts that only show beside the rest of the config. */
 export function checkOwnContainer(
@@ -28,6 +30,27 @@ export function checkOwnContainer(
         { path: `${at}.target`, what: `${targets[index]} is mounted twice.`, fix: "Write another target." },
       ];
     return [];
+  });
+}
+
+/** Refuses files whose folder no container may have, since it is the folder that is mounted. */
+export function checkHostFolders(
+  keys: FileKeys,
+  model: ModelConfig,
+  path: string,
+  { dataDir }: HostConfig,
+): Problem[] {
+  return hostFoldersOf(keys, model).flatMap(({ key, folder }) => {
+    if (folder.startsWith(`${dataDir}/models/`)) return [];
+    const flaw = holdsSecrets(folder, dataDir) ? "holds the box's own files" : sourceFlaw(folder, true);
+    if (!flaw) return [];
+    return [
+      {
+        path: `${path}.${key}`,
+        what: `Its folder ${folder} would be mounted, and that ${flaw}.`,
+        fix: "Put it into a directory of its own, for example below /srv, or write ./file for a small file beside the stack file.",
+      },
+    ];
   });
 }
 

@@ -9,7 +9,7 @@ import type { Holds } from "../models/facts";
 import { TOKENIZER } from "../models/repository";
 import { type Option, option } from "./container";
 import type { EngineContainer, EngineContext, FileKeys, FileKind, NamedSource } from "./engine";
-import { modelSource, parseSource, SOURCE, weightsDirectory, weightsFile } from "./source";
+import { modelSource, parentFolder, parseSource, SOURCE, weightsDirectory, weightsFile } from "./source";
 
 /** A file beside the stack file. */
 export const OWN = /^\.\/(?!\.)[\w.-]+(\/(?!\.)[\w.-]+)*$/;
@@ -121,6 +121,15 @@ export function asSource(kind: FileKind | undefined, value: unknown, key = ""): 
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, asSource(kind, one, name)]));
 }
 
+/** The folders of the host that are mounted for what an entry's keys name. */
+export function hostFoldersOf(keys: FileKeys, model: object): { key: string; folder: string }[] {
+  return namedIn(keys, model).flatMap(({ key, kind, text }) => {
+    const source = SOURCE.test(text) ? parseSource(text) : undefined;
+    if (source?.from !== "host") return [];
+    return [{ key, folder: isFile(kind, text) ? parentFolder(source.path) || "/" : source.path }];
+  });
+}
+
 /** Refuses a repository for a key that wants a file, and the other way round. `path` is the entry's. */
 export function checkFiles(keys: FileKeys, model: object, path: string): Problem[] {
   return namedIn(keys, model).flatMap(({ key, kind, text }) => {
@@ -198,13 +207,15 @@ function placeText(
 }
 
 function findSource(kind: FileKind, text: string, context: EngineContext) {
-  const source = parseSource(text);
-  // Among an engine's settings a name with an ending is a file's.
-  const isFile =
-    source.from === "hub" ? source.file !== undefined : kind === "settings" && /\.\w+$/.test(source.path);
-  if (kind === "text" || kind === "gguf" || (kind === "settings" && isFile))
-    return weightsFile(text, context);
+  if (isFile(kind, text)) return weightsFile(text, context);
   return weightsDirectory(text, context, kind === "tokenizer" ? TOKENIZER : undefined);
+}
+
+/** Among an engine's settings a name with an ending is a file's. */
+function isFile(kind: FileKind, text: string): boolean {
+  if (kind !== "settings") return kind === "text" || kind === "gguf";
+  const source = parseSource(text);
+  return source.from === "hub" ? source.file !== undefined : /\.\w+$/.test(source.path);
 }
 
 /** Told apart from the engine's own files, and from one of the same name in another folder. */

@@ -13,7 +13,8 @@ const COVERED =
 const DEVICE =
   /^\/dev\/(accel|dri|infiniband|snd|tenstorrent)(\/[\w-]+)*$|^\/dev\/(davinci\w*|devmm_svm|dxg|gdrdrv|hisi_hdc|hl\w*|kfd|mali\d*|neuron\d+|nvhost[\w-]*|nvidia[\w-]*|nvmap|rknpu|video\d+)$/;
 
-function sourceFlaw(path: string, readOnly: boolean): string | undefined {
+/** Why a path of the host may not be mounted, as the end of a sentence about it; undefined for one that may. */
+export function sourceFlaw(path: string, readOnly: boolean): string | undefined {
   if (/(^|\/)[^/]*\.sock$/.test(path)) return "is a socket, and who may use Docker's is root on the host";
   if (readOnly && READABLE.test(path)) return path.split("/").includes("..") ? "has .. in it" : undefined;
   return dataDirFlaw(path);

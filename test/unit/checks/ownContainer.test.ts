@@ -180,3 +180,15 @@ test("a setting of the container is none of a server that others run", () => {
     expect.stringContaining("mounts"),
   ]);
 });
+
+test.each([
+  "/var/run/docker.sock",
+  "/etc/x.jinja",
+  "/x.jinja",
+  "/home/me/x.jinja",
+  "/srv/gpubox/gateway/a/x.jinja",
+])("a template at %s is refused: its folder would be mounted", (file) => {
+  expect(refusals({ ...entry, chatTemplateFile: `file://${file}` })).toEqual([
+    expect.stringMatching(/^chatTemplateFile: Its folder \S+ would be mounted, and that /),
+  ]);
+});
