@@ -3,6 +3,7 @@ import type { Problem } from "../kit/problems";
 import { pointers } from "../litellm/pointers";
 import { POOLED_CONNECTIONS } from "../litellm/pool";
 import { isLoopback, isWildcard } from "../network/addresses";
+import { storeExample } from "../network/storeUrl";
 import { urlProblems } from "../network/url";
 import { checkRecipes } from "../recipes/notes";
 import { sshAddress } from "../schema/address";
@@ -43,7 +44,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkProfiles(config),
     ...checkPool(config),
     ...checkForeignNetworks(config),
-    ...checkStores(config),
+    ...checkStores(config, secrets),
     ...checkNames(config),
     ...checkPorts(config),
     ...checkSlots(config),
@@ -129,7 +130,7 @@ function checkPool({ gateway }: StackConfig): Problem[] {
   ];
 }
 
-function checkStores(config: StackConfig): Problem[] {
+function checkStores(config: StackConfig, secrets: SecretFacts): Problem[] {
   const problems: Problem[] = [];
   for (const [section, scheme] of [
     ["cache", "redis://"],
@@ -141,6 +142,13 @@ function checkStores(config: StackConfig): Problem[] {
         path: `gpubox:${section}.url`,
         what: "An external server needs its URL.",
         fix: `Put the ${scheme} URL into a secret and write url: { secret: ${section}Url }.`,
+      });
+    const unfit = url && secrets[url.secret]?.unfitAs?.[section];
+    if (mode === "external" && unfit)
+      problems.push({
+        path: `gpubox:${section}.url`,
+        what: `The secret ${url.secret} ${unfit}.`,
+        fix: `Set ${storeExample(section)}, with the login percent-encoded: pulumi config set --secret gpubox:${url.secret}.`,
       });
     if (mode !== "external" && url)
       problems.push({

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from "node:crypto";
+import { type AddressOf, unfitAddress } from "../network/storeUrl";
 import { type PemFacts, pemFacts } from "./pem";
 
 /** What the plan may know about a secret: that it exists, and a fingerprint that changes with its value. */
@@ -15,6 +16,8 @@ export interface SecretFact {
   sameAs?: string;
   /** What is public of a certificate or a key, where the value is one. */
   pem?: PemFacts;
+  /** Why the value is no address of a Redis or of a Postgres that arrives whole; keys are those of `AddressOf`. */
+  unfitAs?: Partial<Record<AddressOf, string>>;
   /** True: the value is not known yet, only that it is there. */
   standIn?: true;
 }
@@ -56,6 +59,7 @@ export function secretFacts(
       unfitAsKey: unfitAsKey(value),
       sameAs: same,
       ...(value.includes("-----BEGIN ") ? { pem: pemFacts(value) } : {}),
+      ...(value.includes("://") ? { unfitAs: unfitAddress(value) } : {}),
       ...(value.startsWith(STANDS_IN) ? { standIn: true } : {}),
     };
   }

@@ -1,0 +1,58 @@
+import fc from "fast-check";
+import { ConfigError } from "../../../configs/kit/problems";
+import { renderText } from "../../../configs/kit/text";
+import { unfitAddress } from "../../../configs/network/storeUrl";
+import { parseStack } from "../../../configs/parse";
+import { rawStack, testPlan, testSecrets } from "../../support/stacks";
+
+test.each([
+  ["rediss://:pw@far:6379", "does not begin with redis://"],
+  ["redis://me:pw@far:6379", "names a user, which LiteLLM would not get"],
+  ["redis://:pw@far:6379/3", "names a database number, which LiteLLM would not get"],
+  ["redis://:pw@far?ssl=true", "has options, which LiteLLM would not get"],
+  ["redis://:pw@127.0.0.1:6379", "leads to a container's own loopback; host.docker.internal is this host"],
+  ["redis://:p#w@far:6379", "has a character in its login that a URL gives another meaning (# / ? @ : %)"],
+  ["redis://:p/w@far:6379", "has a character in its login that a URL gives another meaning (# / ? @ : %)"],
+  ["redis://:p@w@far:6379", "has a character in its login that a URL gives another meaning (# / ? @ : %)"],
+  ["redis://:p%w@far:6379", "has a character in its login that a URL gives another meaning (# / ? @ : %)"],
+])("%s does not arrive whole at every program that uses Redis", (value, why) => {
+  expect(unfitAddress(value).cache).toBe(why);
+});
+
+test.each([
+  ["mysql://me:pw@far/db", "does not begin with postgresql://"],
+  ["postgresql://me:pw@far", "names no database"],
+  [
+    "postgresql://me:pw@localhost/db",
+    "leads to a container's own loopback; host.docker.internal is this host",
+  ],
+  ["postgresql://me:pw@far/db?host=/run/postgresql", "names a socket of the host, which is in no container"],
+  ["postgresql:///db", "names no host; a socket of the host is in no container"],
+])("%s is no Postgres that a container reaches", (value, why) => {
+  expect(unfitAddress(value).database).toBe(why);
+});
+
+test("any password arrives whole where it is percent-encoded", () => {
+  const passwords = fc.string({ minLength: 1, unit: "grapheme-ascii" });
+  fc.assert(
+    fc.property(passwords, (password) => {
+      const encoded = encodeURIComponent(password);
+      expect(unfitAddress(`redis://:${encoded}@far:6379`).cache).toBeUndefined();
+      expect(unfitAddress(`postgresql://me:${encoded}@far/db?sslmode=require`).database).toBeUndefined();
+      const values = { ...testSecrets, redis: `redis://:${encoded}@far:6380` };
+      const plan = testPlan({ cache: { mode: "external", url: { secret: "redis" } } }, values);
+      const env = renderText(plan.gateway.directory.files["gateway.env"]!.text, values);
+      expect(env).toContain(`REDIS_PASSWORD='${password.replaceAll("'", "'\\''")}'\n`);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test("a stack with such an address is refused with the form to write, and never shows it", () => {
+  const values = { ...testSecrets, redis: "rediss://me:PLANTED@far:6379" };
+  const raw = rawStack({ cache: { mode: "external", url: { secret: "redis" } } }, values);
+  expect(() => parseStack(raw)).toThrow(ConfigError);
+  expect(() => parseStack(raw)).toThrow(
+    "gpubox:cache.url: The secret redis does not begin with redis://. Set redis://:<password>@<host>:6379, with the login percent-encoded: pulumi config set --secret gpubox:redis.",
+  );
+});
