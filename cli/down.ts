@@ -1,4 +1,4 @@
-import { composeDown, isComposeBox } from "../operations/compose/composeEngine";
+import { composeDown, hasComposeFiles, isComposeBox } from "../operations/compose/composeEngine";
 import { removeVolume, VOLUMES } from "../operations/down/volumes";
 import { livingJobs } from "../operations/jobs/list";
 import { dockerAt } from "../platform/docker/client";
@@ -51,7 +51,7 @@ export const definition = hostCommand("down")
           );
       }
       const docker = dockerAt(plan.docker);
-      if (await isComposeBox(plan)) {
+      if ((await isComposeBox(plan)) || (!known && (await hasComposeFiles(projectDir, plan)))) {
         await composeDown({ projectDir, plan, log: say });
         // Pulumi does this itself: the owner is one of its resources.
         if (plan.owner) await docker.scriptOutput(plan.owner.remove);

@@ -1,6 +1,6 @@
 import { HUB_TOKEN } from "../configs/models/weights";
 import { UserError } from "../platform/process";
-import { encryptedNames, findSecretStore, readSecrets } from "../platform/stack/secrets";
+import { findSecretStore, readSecrets, setNames } from "../platform/stack/secrets";
 
 /**
  * The hub's token: that of a secret of the stack, or HF_TOKEN of the environment.
@@ -14,7 +14,7 @@ export async function hubToken(
   chosen?: string,
 ): Promise<string | undefined> {
   if (!chosen && process.env.HF_TOKEN) return process.env.HF_TOKEN;
-  if (!chosen && !encryptedNames(projectDir, stack).includes(HUB_TOKEN)) return undefined;
+  if (!chosen && !setNames(projectDir, stack).includes(HUB_TOKEN)) return undefined;
   const name = chosen ?? HUB_TOKEN;
   const token = (await readSecrets(await findSecretStore(projectDir, stack)))[name];
   if (token) return token;

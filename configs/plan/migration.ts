@@ -50,7 +50,7 @@ if said=$(docker run --rm ${words.map(shellQuote).join(" ")} 2>&1); then
   printf '%s\\n' "$said" | grep '^note: '
   echo "the database has the schema of ${gateway.image}"
 else
-  echo "The migration of the database failed; what served before goes on. Its last words:" >&2
+  echo "The migration of the database failed, so the new gateway does not start; one that served before goes on. Its last words:" >&2
   printf '%s\\n' "$said" | sed 's#://[^@ ]*@#://…@#g' | grep -v '[█╚]' | grep . | tail -n 15 | cut -c1-400 >&2
   exit 1
 fi`;

@@ -1,10 +1,17 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { directoryInput, makeWritable, removeDirectory, writeDirectory } from "../../configs/kit/hostFiles";
+import { dirname, join } from "node:path";
+import {
+  directoryInput,
+  makeWritable,
+  removeDirectory,
+  rootScript,
+  writeDirectory,
+} from "../../configs/kit/hostFiles";
 import { PROVE, readyStep, SWITCH } from "../../configs/kit/steps";
 import { renderText, type SecretValues } from "../../configs/kit/text";
 import type { BoxPlan, ContainerPlan, ServicePlan } from "../../configs/kit/types";
 import { modelServers, servicesOf } from "../../configs/plan/box";
+import { CONFIG_DIR } from "../../configs/plan/haproxy/common";
 import { dockerAt } from "../../platform/docker/client";
 import { findCompose } from "../../platform/docker/engine";
 import { run, UserError } from "../../platform/process";
@@ -34,6 +41,8 @@ export interface ComposeOptions {
 export async function composeUp(options: ComposeOptions & { secrets: SecretValues }): Promise<void> {
   const { plan, log, secrets, projectDir } = options;
   await refusePulumiBox(plan);
+  // From here on there are files on the host, by which `down` knows that it has something to remove.
+  writeComposeFile(projectDir, plan);
   const image = plan.edge.container.image;
   await step(options, "space on the disks", plan.space.script, {
     stdin: renderText(plan.space.stdin ?? [], {}),
@@ -56,13 +65,17 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
     });
   await migrateFirst(options);
   log("  containers");
+  const before = await mountedDirectories(plan);
   await compose(options, ["up", "-d", "--remove-orphans"]);
+  const planned = servicesOf(plan).map(({ directory }) => directory.path);
+  await removeDirectories(options, without(before, planned));
   const monitors = plan.observability?.services ?? [];
   for (const service of servicesOf(plan))
     if (service !== plan.gateway && !monitors.includes(service)) await healthy(options, service);
   const gateway = about(plan, plan.gateway.container);
-  await step(options, "gateway proven", PROVE, gateway);
+  await step(options, "gateway proven", PROVE, { env: { ...gateway.env, GPUBOX_IN_PLACE: "yes" } });
   await step(options, "gateway serving", SWITCH, { ...gateway, stdin: plan.gateway.description });
+  await removeDirectories(options, without(await generationDirectories(plan), planned));
   const { access } = plan.gateway;
   if (access)
     await step(options, "teams and keys", access.script, {
@@ -98,20 +111,65 @@ async function healthy(options: ComposeOptions, service: ServicePlan): Promise<v
 
 /** Whether Compose made the containers of this box. */
 export async function isComposeBox(plan: BoxPlan): Promise<boolean> {
-  const labels = [`com.docker.compose.project=${plan.prefix}`];
-  return (await dockerAt(plan.docker).containerIds({ all: true, labels })).length > 0;
+  return (await dockerAt(plan.docker).containerIds({ all: true, labels: projectLabels(plan) })).length > 0;
 }
 
-/** Removes the containers, the networks and the files with secrets. Volumes and model files stay. */
+function projectLabels({ prefix }: BoxPlan): string[] {
+  return [`com.docker.compose.project=${prefix}`];
+}
+
+/**
+ * Whether an `up` that failed early left files of this box, and no container by which {@link isComposeBox} would know it.
+ * Only for a box that Pulumi does not know.
+ */
+export async function hasComposeFiles(projectDir: string, plan: BoxPlan): Promise<boolean> {
+  if (!existsSync(composePath(projectDir, plan.stack))) return false;
+  const image = plan.edge.container.image;
+  if (!(await dockerAt(plan.docker).hasImages(image))) return false;
+  return (await generationDirectories(plan)).length > 0;
+}
+
+/**
+ * Removes the containers, the networks and the files with secrets, also those of earlier changes. Volumes and model files
+ * stay.
+ */
 export async function composeDown(options: ComposeOptions): Promise<void> {
   const { plan } = options;
+  const written = [
+    ...servicesOf(plan).map(({ directory }) => directory.path),
+    ...(await mountedDirectories(plan)),
+    ...(await generationDirectories(plan)),
+  ];
   await compose(options, ["down", "--remove-orphans"]);
-  for (const { directory } of servicesOf(plan))
-    await step(
-      options,
-      `removed ${directory.path}`,
-      removeDirectory(plan.edge.container.image, plan.dataDir, directory.path),
-    );
+  await removeDirectories(options, written);
+}
+
+/** Directories of gateways on the host, also of earlier ones: each change makes one. */
+async function generationDirectories(plan: BoxPlan): Promise<string[]> {
+  const parent = dirname(plan.gateway.directory.path);
+  const list = 'ls -d "$1"/*/ 2>/dev/null || true';
+  const script = rootScript(plan.edge.container.image, plan.dataDir, list, [parent]);
+  const paths = await dockerAt(plan.docker).scriptOutput(script);
+  return paths.split("\n").flatMap((path) => (path === "" ? [] : [path.replace(/\/$/, "")]));
+}
+
+/** Directories of files that this box's containers mount, also of parts that the config no longer has. */
+async function mountedDirectories(plan: BoxPlan): Promise<string[]> {
+  const containers = await dockerAt(plan.docker).containers({ all: true, labels: projectLabels(plan) });
+  return containers
+    .flatMap(({ Mounts }) => Mounts.filter(({ Destination }) => Destination === CONFIG_DIR))
+    .map(({ Source }) => Source);
+}
+
+function without(paths: string[], kept: string[]): string[] {
+  return paths.filter((path) => !kept.includes(path));
+}
+
+/** Removes directories with their env files, except those that another container still mounts. */
+async function removeDirectories(options: ComposeOptions, paths: string[]): Promise<void> {
+  const { plan } = options;
+  for (const path of new Set(paths))
+    await step(options, `removed ${path}`, removeDirectory(plan.edge.container.image, plan.dataDir, path));
 }
 
 /** Refuses a box that Pulumi made: Compose would fail on its container names, or take over only some of them. */

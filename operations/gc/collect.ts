@@ -22,7 +22,7 @@ import { readModelLock } from "../../platform/stack/modelLock";
 import { copyRecordedFiles } from "../../platform/stack/ownFiles";
 import { recipeReference, recipeRoles } from "../../platform/stack/recipes";
 import { readResolved, resolvedPath, resolvedSchema } from "../../platform/stack/resolved";
-import { encryptedNames } from "../../platform/stack/secrets";
+import { encryptedNames, setNames } from "../../platform/stack/secrets";
 import { readStackFile } from "../../platform/stack/stackConfig";
 import { garbage, type HostImage, type HostItem, type Inventory, type KeepList } from "./garbage";
 
@@ -95,6 +95,7 @@ export function plansOf(projectDir: string, stack: string): BoxPlan[] {
   const current = planFile(projectDir, stack, {
     resolved: readResolved(projectDir, stack),
     lock: readModelLock(projectDir),
+    secrets: setNames(projectDir, stack),
   });
   const recorded = recordedGenerations(projectDir, stack).slice(0, KEPT_GENERATIONS);
   return [current, ...recorded.map((generation) => planRecorded(projectDir, stack, generation))];
@@ -115,6 +116,7 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
     return planFile(workdir, stack, {
       resolved: { ...recorded, images: { ...present.images, ...recorded.images } as Resolved["images"] },
       lock: recordedModelLock(projectDir, stack, generation),
+      secrets: [...setNames(projectDir, stack), ...encryptedNames(workdir, stack)],
     });
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof UserError || error instanceof z.ZodError))
@@ -129,8 +131,12 @@ function planRecorded(projectDir: string, stack: string, generation: string): Bo
 }
 
 /** A config's files and images depend on the names of its secrets, not on their values. */
-function planFile(folder: string, stack: string, known: { resolved: Resolved; lock: ModelLock }): BoxPlan {
-  const names = [...generatedSecrets, ...encryptedNames(folder, stack)];
+function planFile(
+  folder: string,
+  stack: string,
+  { secrets, ...known }: { resolved: Resolved; lock: ModelLock; secrets: string[] },
+): BoxPlan {
+  const names = [...generatedSecrets, ...secrets];
   const standIns = Object.fromEntries(names.map((name) => [name, `sk-stands-in-for-${name}`]));
   // Parsed without the lock: even a config that would be refused today needs its files.
   const raw = { ...readStackFile(folder, stack, standIns), saltFingerprint: undefined };

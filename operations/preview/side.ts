@@ -10,7 +10,7 @@ import { generatedSecrets } from "../../configs/stack/config";
 import { secretsOf, withoutLeftOut } from "../../configs/stack/optionalModels";
 import { generatedKeys } from "../../configs/stack/requiredSecrets";
 import { readModelLock } from "../../platform/stack/modelLock";
-import { encryptedTexts } from "../../platform/stack/secrets";
+import { encryptedTexts, setNames } from "../../platform/stack/secrets";
 import { readStackFile } from "../../platform/stack/stackConfig";
 import type { Side } from "./types";
 
@@ -38,8 +38,9 @@ export function planSide(
   const access = accessSchema.safeParse(plain.access ?? {});
   const made: string[] = [...generatedSecrets, ...(access.success ? generatedKeys(access.data) : [])];
   const named = namedBy(plain);
+  const set = setNames(folder, stack);
   const standIns = Object.fromEntries([
-    ...[...made, ...named].map((name) => [name, standIn(name)]),
+    ...[...made, ...named, ...set].map((name) => [name, standIn(name)]),
     ...Object.entries(encrypted).map(([name, text]) => [name, `${standIn(name)}-${digest(text)}`]),
   ]) as Record<string, string>;
   const raw = readStackFile(folder, stack, standIns);
@@ -60,7 +61,7 @@ export function planSide(
     resolved: known.resolved,
     secrets: Object.fromEntries(Object.entries(raw.secrets).filter(([name]) => name in encrypted)),
     standIns,
-    unset: [...new Set(named)].filter((name) => !(name in encrypted) && !made.includes(name)),
+    unset: [...new Set(named)].filter((name) => !set.includes(name) && !made.includes(name)),
   };
 }
 

@@ -157,11 +157,12 @@ async function convergeWithPulumi(
   await removeOrphans({ stack: plan.stack, docker: plan.docker, prefix: plan.prefix, resources, log });
   const anew = await repairDrift({ box: plan, resources, secrets, log });
   log(`\ncontainers, by Pulumi ${engine.version} (${servicesOf(plan).length} containers)`);
+  const served = resources.some(({ type }) => type === "gpubox:index:Gateway");
   const args = ["up", "--yes", "--skip-preview", "--refresh", "--stack", plan.stack, ...anew];
   const result = await watchingHost({ plan, secrets, report }, () => pulumi(engine, args, { inherit: true }));
   if (result.code !== 0)
     throw new UserError(
-      "`pulumi up` did not finish. What served before keeps serving.",
+      `\`pulumi up\` did not finish. ${served ? "What served before keeps serving." : "Nothing served before."}`,
       "The lines above say why. Correct it and run `gpubox up` again.",
     );
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { z } from "zod";
 import type { GeneratedSecret } from "../../configs/stack/config";
 import { UserError } from "../process";
@@ -33,6 +33,7 @@ export async function ensureSecrets(
 ): Promise<Secrets> {
   const { engine, names, projectDir, stack, log } = options;
   if (engine) await takeOverFile({ ...options, engine });
+  else keepPrivate(projectPaths(projectDir).secrets(stack));
   const present = await readSecrets(options);
   // Validation reports a plain-text key in the config; overwriting it is not our task.
   const configured = Object.keys(stackConfig(projectDir, stack));
@@ -49,14 +50,15 @@ export async function ensureSecrets(
 }
 
 /**
- * Every secret of the stack in the gpubox namespace: from the stack's config through the engine, or from the file.
+ * Every secret of the stack in the gpubox namespace: from the file, and through the engine from the stack's config, which
+ * counts where both have one.
  *
  * @throws UserError for a wrong passphrase, for a broken file, and when only an engine can read a secret
  */
 export async function readSecrets(options: SecretStore): Promise<Secrets> {
   const { engine, projectDir, stack } = options;
-  if (engine) return readConfig(engine, stack);
   const secrets = readFile(projectDir, stack);
+  if (engine) return { ...secrets, ...(await readConfig(engine, stack)) };
   const locked = encryptedNames(projectDir, stack).filter((name) => secrets[name] === undefined);
   if (locked.length > 0)
     throw new UserError(
@@ -73,6 +75,11 @@ export async function readSecrets(options: SecretStore): Promise<Secrets> {
 export async function findSecretStore(projectDir: string, stack: string): Promise<SecretStore> {
   const inConfig = encryptedNames(projectDir, stack).length > 0;
   return { projectDir, stack, engine: inConfig ? await findPulumi(projectDir) : undefined };
+}
+
+/** People add keys to the file themselves, and an editor may have made it. */
+function keepPrivate(path: string): void {
+  if (existsSync(path)) chmodSync(path, 0o600);
 }
 
 /** Keys begin with `sk-`, as clients of the OpenAI protocol expect; passwords go into URLs without any encoding. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
+import { FarServer } from "../support/farServer";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
 import { needs } from "../support/needs";
 import { ALTERED, alteredGateway, gatewaySql } from "../support/postgres";
@@ -185,7 +186,9 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
       const before = await containersOf(STACK);
       const first = await up();
       expect(first.code).not.toBe(0);
-      expect(first.said).toContain("The migration of the database failed; what served before goes on.");
+      expect(first.said).toContain(
+        "The migration of the database failed, so the new gateway does not start; one that served before goes on.",
+      );
       expect(first.said).toContain('relation "needed" does not exist');
       expect((await containersOf(STACK)).gateway).toBe(before.gateway);
       expect(await complete(project.endpoint, secrets["gpubox:masterKey"]!, "tiny")).toBe(ANSWER);
@@ -232,11 +235,21 @@ needs("docker", "pulumi")("the main job, through Pulumi", () => {
 
 needs("docker")("the main job, through Compose", () => {
   let project: TestProject;
+  const far = new FarServer(COMPOSE.stack);
+
+  const secretsPath = () => join(project.dir, ".gpubox", `secrets.${COMPOSE.stack}.json`);
+  const secretsOf = () => JSON.parse(readFileSync(secretsPath(), "utf8")) as Record<string, string>;
+  const writeSecret = (name: string, value: string) =>
+    writeFileSync(secretsPath(), JSON.stringify({ ...secretsOf(), [name]: value }));
+  const generations = () => readdirSync(join(project.dataDir, "gateway"));
 
   beforeAll(() => {
     project = makeProject(COMPOSE.stack, COMPOSE.port);
   });
-  afterAll(() => removeProject(project));
+  afterAll(async () => {
+    await far.remove();
+    removeProject(project);
+  });
 
   test(
     "one command brings up a box that answers on both protocols, and says what it loses",
@@ -252,9 +265,8 @@ needs("docker")("the main job, through Compose", () => {
   test(
     "its secrets are in a file that only the owner can read, and not in the Compose file, inspect or logs",
     async () => {
-      const path = join(project.dir, ".gpubox", `secrets.${COMPOSE.stack}.json`);
-      expect(statSync(path).mode & 0o777).toBe(0o600);
-      const secrets = JSON.parse(readFileSync(path, "utf8")) as Record<string, string>;
+      expect(statSync(secretsPath()).mode & 0o777).toBe(0o600);
+      const secrets = secretsOf();
       const compose = readFileSync(join(project.dir, `docker-compose.${COMPOSE.stack}.yaml`), "utf8");
       expect(compose).not.toContain("env_file");
       const texts = { compose, ...(await engineTexts(COMPOSE.stack)) };
@@ -297,17 +309,70 @@ needs("docker")("the main job, through Compose", () => {
   );
 
   test(
-    "is removed, and the host belongs to nobody afterwards",
+    "a provider's key that a person wrote into the secrets file is found, and reaches the provider",
     async () => {
-      editStack(project, (config: Record<string, { port: number | string }>) => {
+      editStack(project, (config: Record<string, Record<string, unknown>>) => {
         config["gpubox:gateway"]!.port = COMPOSE.port;
+        config["gpubox:models"]!.far = {
+          ...{
+            engine: "openai",
+            baseUrl: `http://host.docker.internal:${COMPOSE.port + 5}/v1`,
+            model: "far",
+          },
+          apiKey: { secret: "farKey" },
+        };
       });
+      const missing = await gpubox(project, "up", "--engine", "compose");
+      expect(missing.stderr).toContain(
+        `The secret farKey is missing. Set it: pulumi config set --secret gpubox:farKey. Without Pulumi: write it into .gpubox/secrets.${COMPOSE.stack}.json.`,
+      );
+      const first = generations();
+      await far.start(project);
+      writeSecret("farKey", far.key);
+      const up = await gpubox(project, "up", "--engine", "compose");
+      expect(up.code === 0 ? "" : up.stdout + up.stderr).toBe("");
+      expect(await complete(project.endpoint, secretsOf().masterKey!, "far")).toBe(far.answer);
+      expect(generations()).toHaveLength(1);
+      expect(generations()).not.toEqual(first);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "a proof that fails is told with its reason and with what serves then, and files of removed models are gone",
+    async () => {
+      writeSecret("farKey", "wrong-key-0123456789");
+      editStack(project, (config: Record<string, { tiny?: unknown }>) => {
+        delete config["gpubox:models"]!.tiny;
+      });
+      const up = await gpubox(project, "up", "--engine", "compose");
+      expect(up.code).toBe(1);
+      expect(up.stderr).toContain("Model far refused a chat request: status 401");
+      expect(up.stderr).toContain(
+        "Under Compose the edge sends to it all the same, and no earlier gateway goes on.",
+      );
+      expect(up.stderr).not.toContain("what served before goes on");
+      expect(await modelsAt(project.endpoint, secretsOf().masterKey!)).toEqual(["far"]);
+      expect(existsSync(join(project.dataDir, "backend-tiny"))).toBe(false);
+      expect(generations()).toHaveLength(2);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "is removed with every file that holds a key, and the host belongs to nobody afterwards",
+    async () => {
       expect(readFileSync(join(project.dataDir, ".gpubox-stack"), "utf8")).toContain(
         `"stack":"${COMPOSE.stack}"`,
       );
+      await far.remove();
+      const secrets = secretsOf();
+      expect(leaksIn("host", filesBelow(project.dataDir), secrets)).not.toEqual([]);
       const down = await gpubox(project, "down");
       expect(down.code === 0 ? "" : down.stdout + down.stderr).toBe("");
       expect(await containersOf(COMPOSE.stack)).toEqual({});
+      expect(generations()).toEqual([]);
+      expect(leaksIn("host", filesBelow(project.dataDir), secrets)).toEqual([]);
       expect(existsSync(join(project.dataDir, ".gpubox-stack"))).toBe(false);
     },
     5 * MINUTE,

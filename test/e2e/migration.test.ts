@@ -99,7 +99,9 @@ needs("docker")("the migration job", () => {
     async () => {
       const { code, stderr } = await migrate(planned(tagOf("withoutPrisma")));
       expect(code).toBe(1);
-      expect(stderr).toContain("The migration of the database failed; what served before goes on.");
+      expect(stderr).toContain(
+        "The migration of the database failed, so the new gateway does not start; one that served before goes on.",
+      );
       expect(stderr).toContain("the prisma CLI is neither on PATH nor importable");
       expect(stderr).not.toContain("PLANTED");
       expect(await gatewaySql(plan, TABLES)).toBe("0");

@@ -129,6 +129,14 @@ withPulumi("secrets", () => {
     ]);
   });
 
+  test("of the file count beside those of the config until an `up` moves them", async () => {
+    await project.select();
+    const made = await ensureSecrets({ ...store(), names: ["saltKey"], log: project.log });
+    const file = join(project.dir, ".gpubox", `secrets.${project.stack}.json`);
+    writeFileSync(file, '{"providerKey":"planted"}');
+    expect(await readSecrets(store())).toEqual({ ...made, providerKey: "planted" });
+  });
+
   test("with different values in file and config are refused, and both stay", async () => {
     await project.select();
     await ensureSecrets({ ...store(), names: ["saltKey"], log: project.log });

@@ -23,7 +23,7 @@ import {
   pinnedPulumi,
   pulumiEnv,
 } from "../../../platform/pulumi/engine";
-import { ensureSecrets, readSecrets } from "../../../platform/stack/secrets";
+import { ensureSecrets, readSecrets, setNames } from "../../../platform/stack/secrets";
 import { versionAtLeast } from "../../../platform/versions";
 
 const environment = { ...process.env };
@@ -239,6 +239,18 @@ describe("secrets without an engine", () => {
     await ensureSecrets({ ...store(), names, log: (line) => log.push(line) });
     expect(await readSecrets(store())).toEqual(secrets);
     expect(log).toHaveLength(1);
+  });
+
+  test("that a person wrote into the file count like those that gpubox made, and only this user can read them then", async () => {
+    writeFileSync(join(dir, "Pulumi.dev.yaml"), "config: {}\n");
+    mkdirSync(join(dir, ".gpubox"));
+    const path = join(dir, ".gpubox", "secrets.dev.json");
+    writeFileSync(path, '{"providerKey": "planted"}', { mode: 0o644 });
+    expect(setNames(dir, "dev")).toEqual(["providerKey"]);
+    expect(await ensureSecrets({ ...store(), names: [], log: () => {} })).toEqual({ providerKey: "planted" });
+    expect(mode(path)).toBe("600");
+    const made = await ensureSecrets({ ...store(), names: ["masterKey"], log: () => {} });
+    expect(Object.keys(made)).toEqual(["providerKey", "masterKey"]);
   });
 
   test("are refused when the stack's config has encrypted ones", async () => {
