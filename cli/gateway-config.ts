@@ -42,7 +42,11 @@ export const definition = stackCommand("gateway-config")
       mkdirSync(out, { recursive: true });
       writeFileSync(join(out, "config.yaml"), plan.config);
       writeFileSync(join(out, "env.template"), plan.env);
-      say(`${out} contains config.yaml and env.template for a ${profile} gateway, without secrets.`);
+      for (const [name, text] of Object.entries(plan.modules)) writeFileSync(join(out, name), text);
+      const files = ["config.yaml", "env.template", ...Object.keys(plan.modules)];
+      say(
+        `${out} contains ${files.slice(0, -1).join(", ")} and ${files.at(-1)} for a ${profile} gateway, without secrets.`,
+      );
       for (const [name, why] of Object.entries(plan.leftOut)) say(`- ${name} is left out: ${why}`);
       for (const note of plan.notes) say(`- ${note}`);
       return { profile, out, leftOut: plan.leftOut, notes: plan.notes };

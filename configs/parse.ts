@@ -24,6 +24,7 @@ import type { SecretFacts } from "./secrets/facts";
 import type { CertificateFiles } from "./secrets/pem";
 import { type SectionName, type StackConfig, sections } from "./stack/config";
 import { instancesOf } from "./stack/instances";
+import { checkModules } from "./stack/modules";
 import { type OwnFiles, ownTexts, readTexts } from "./stack/ownFiles";
 import { modelsOfBox } from "./stack/profiles";
 
@@ -33,11 +34,13 @@ export interface RawStack {
   /** Plain values; objects where the file has objects. */
   values: Record<string, unknown>;
   secrets: SecretFacts;
+  /** Where a secret goes that Pulumi does not hold. Undefined where the config holds encrypted ones. */
+  secretsFile?: string;
   /** `saltFingerprint()` of the salt key that the stack has now; undefined where its value is not known. */
   saltFingerprint?: string;
   /** The files of the stacks that `boxes` leads to. Default: none is there. */
   boxFiles?: BoxFiles;
-  /** The files beside the stack file that models name. Default: none is there. */
+  /** The files beside the stack file that models and `gateway.modules` name. Default: none is there. */
   ownFiles?: OwnFiles;
   /** The locked facts about the models' files and shapes. */
   lock?: ModelLock;
@@ -81,11 +84,11 @@ export function parseStack(raw: RawStack): StackConfig {
     boxes: section("boxes"),
     models: parseModels(expanded.values.models, { host, lock: raw.lock, files, unread }, problems),
   };
-  config.ownFiles = ownTexts(config.models, readTexts(files));
+  config.ownFiles = ownTexts(config, readTexts(files));
   const keys = checkTopKeys(raw.values, raw.secrets);
   unread.paths.push(...keys.unread);
-  problems.push(...keys.problems, ...saltChanged(raw));
-  problems.push(...withoutFollowUps(checkStack(config, raw.secrets), unread));
+  problems.push(...keys.problems, ...saltChanged(raw), ...checkModules(config.gateway, files));
+  problems.push(...withoutFollowUps(checkStack(config, raw.secrets, raw.secretsFile), unread));
   // Checked here and not only with the plan, because `up` builds images before it plans.
   problems.push(...plaintextProblems(config, problems));
   const certificates = { secrets: raw.secrets, files: raw.hostFiles ?? {}, now: raw.now ?? new Date() };

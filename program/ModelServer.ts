@@ -83,7 +83,7 @@ export class ModelServer extends pulumi.ComponentResource {
       saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
       hostFiles: readHostFiles(values.gateway, values.host),
       boxFiles: readBoxFiles(projectDir, values),
-      ownFiles: readOwnFiles(projectDir, values.models),
+      ownFiles: readOwnFiles(projectDir, values),
     };
     const { plan } = withoutStackTrace(() => prepared(projectDir, raw, secrets, undefined));
     new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) }, { parent: this });

@@ -131,6 +131,21 @@ def prove_listed(gateway, declared, opens):
         print(f"skipped: {start}* opens many models, and names none to call", flush=True)
 
 
+def prove_guardrails(gateway, names):
+    """LiteLLM leaves out a guardrail that it cannot load, and serves without it."""
+    if not names:
+        return
+    status, body = gateway.request("GET", "/v2/guardrails/list", timeout=30)
+    try:
+        loaded = [one["guardrail_name"] for one in body["guardrails"]]
+    except (TypeError, KeyError):
+        raise Failed(f"The gateway did not list its guardrails: {answered(status, body)}") from None
+    missing = [name for name in names if name not in loaded]
+    if missing:
+        raise Failed(f"The gateway did not load the guardrail {', '.join(missing)}, and would serve without it.")
+    print(f"proven: guards with {', '.join(names)}", flush=True)
+
+
 def question_for(name, mode):
     """Path and body of one small request, new each time: a cache must not answer for a model that is down."""
     text = f"Say a few words. ({secrets.token_hex(4)})"
@@ -213,12 +228,15 @@ def master_key():
 
 
 def new_generation():
-    """Whether it has a database, its models: name to (hash, mode, whether to call it), and how the names begin that it opens."""
+    """
+    Whether it has a database, its models: name to (hash, mode, whether to call it), how the names begin that it opens, and the
+    names of its guardrails.
+    """
     try:
         generation = json.loads(read("generation.json"))
         models = generation["models"].items()
         known = {name: (m["hash"], m["mode"], m["prove"]) for name, m in models}
-        return generation["database"], known, tuple(generation.get("opens", ()))
+        return generation["database"], known, tuple(generation.get("opens", ())), generation.get("guardrails", [])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Failed(f"generation.json has another shape than this script reads: {error!r}.") from None
 
@@ -233,10 +251,11 @@ def serving_hashes():
 
 
 def prove(gateway):
-    with_database, models, opens = new_generation()
+    with_database, models, opens, guardrails = new_generation()
     serving = serving_hashes()
     prove_ready(gateway, with_database)
     prove_listed(gateway, list(models), opens)
+    prove_guardrails(gateway, guardrails)
     for name, (digest, mode, wanted) in models.items():
         if serving.get(name) == digest:
             print(f"skipped: {name} is unchanged", flush=True)

@@ -16,11 +16,13 @@ import { checkProfiles } from "../stack/profiles";
 import { generatedKeys, requiredSecrets } from "../stack/requiredSecrets";
 import { checkAccess } from "./access";
 import { checkForeignNetworks } from "./foreignNetworks";
+import { checkGuardrails } from "./guardrails";
 import { checkJobs } from "./jobs";
 import { checkLimits } from "./limits";
 import { checkModelMaps } from "./modelMaps";
 import { checkObservability } from "./observability";
 import { checkParameters } from "./parameters";
+import { checkPassThrough } from "./passThrough";
 import { checkPorts } from "./ports";
 import { checkRouting } from "./routing";
 import { checkSecretPlaces } from "./secretPlaces";
@@ -30,12 +32,14 @@ import { pemSecrets } from "./tls";
 import { checkWildcards } from "./wildcards";
 
 /** Mistakes that need the whole config to be found. */
-export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[] {
+export function checkStack(config: StackConfig, secrets: SecretFacts, secretsFile?: string): Problem[] {
   return [
     ...checkHost(config),
     ...checkGateway(config),
     ...checkSettings(config),
     ...checkEnvironment(config),
+    ...checkGuardrails(config),
+    ...checkPassThrough(config),
     ...checkParameters(config),
     ...checkRouting(config),
     ...checkLimits(config),
@@ -52,14 +56,14 @@ export function checkStack(config: StackConfig, secrets: SecretFacts): Problem[]
     ...checkAccess(config, secrets),
     ...checkObservability(config),
     ...checkJobs(config),
-    ...checkSecrets(config, secrets),
+    ...checkSecrets(config, secrets, secretsFile),
     ...checkSecretPlaces(config, secrets),
     ...checkPointers(config),
   ];
 }
 
 /** Checks every text: most texts reach LiteLLM's config, and no other text needs such a reference. */
-function checkPointers({ stack: _, ...sections }: StackConfig): Problem[] {
+function checkPointers({ stack: _, ownFiles: __, ...sections }: StackConfig): Problem[] {
   return pointers(sections, "gpubox:");
 }
 
@@ -227,7 +231,7 @@ function checkNames({ models }: StackConfig): Problem[] {
   return problems;
 }
 
-function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
+function checkSecrets(config: StackConfig, secrets: SecretFacts, file?: string): Problem[] {
   const problems: Problem[] = [];
   const generated: readonly string[] = [...generatedSecrets, ...generatedKeys(config.access)];
   const mayBeBlank = optionalSecrets(config);
@@ -235,10 +239,11 @@ function checkSecrets(config: StackConfig, secrets: SecretFacts): Problem[] {
   for (const { name, path } of requiredSecrets(config)) {
     if (secrets[name]) continue;
     const make = generated.includes(name) ? " or let `gpubox up` make it" : "";
+    const write = file ? ` Without Pulumi: write it into ${file}.` : "";
     problems.push({
       path,
       what: `The secret ${name} is missing.`,
-      fix: `Set it: pulumi config set --secret gpubox:${name}${make}.`,
+      fix: `Set it: pulumi config set --secret gpubox:${name}${make}.${write}`,
     });
   }
   for (const [name, fact] of Object.entries(secrets)) {

@@ -5,14 +5,17 @@ import {
   callbacksIn,
   foreignCallbacks,
   isSecretVariable,
+  MODULE_LISTS,
 } from "../litellm/callbacks";
 import { DANGERS } from "../litellm/dangers";
 import { IGNORED_KEYS } from "../litellm/ignoredKeys";
 import known from "../litellm/keys.json";
 import { OWNED_SETTINGS, OWNED_VARIABLES, type SettingsSection } from "../litellm/owned";
+import { sectionElsewhere } from "../litellm/sections";
 import { loads, steering } from "../litellm/steering";
 import { urlProblems } from "../network/url";
 import type { StackConfig } from "../stack/config";
+import { modulesOf } from "../stack/modules";
 
 const SECTIONS: readonly SettingsSection[] = ["litellm", "router", "general"];
 
@@ -35,6 +38,8 @@ function checkSetting(config: StackConfig, section: SettingsSection, key: string
   if (found) return [found];
   const steered = steering(value, path, key);
   if (steered.length > 0) return steered;
+  const place = sectionElsewhere(key);
+  if (place) return [{ path, ...place }];
   return knownIn(section).includes(key) ? [] : [unknown(section, key, path)];
 }
 
@@ -120,8 +125,23 @@ function variablesOf(callback: unknown): string[] {
   return CALLBACK_VARIABLES[callback]!;
 }
 
+/** Of these lists LiteLLM takes a text letter by letter. */
+const ONLY_LISTS = ["success_callback", "failure_callback", "audit_log_callbacks"];
+
+function spelled(list: string, callbacks: unknown, path: string): Problem[] {
+  if (typeof callbacks !== "string" || !ONLY_LISTS.includes(list)) return [];
+  return [
+    {
+      path,
+      what: "LiteLLM takes a single text here as a list of its letters, and calls nothing.",
+      fix: `Write a list: [${callbacks}].`,
+    },
+  ];
+}
+
 /** Unknown callbacks, and callbacks without their key, which would fail only at the first request. */
-function checkCallbacks({ gateway }: StackConfig): Problem[] {
+function checkCallbacks(config: StackConfig): Problem[] {
+  const { gateway } = config;
   return CALLBACK_LISTS.flatMap((list) => {
     const callbacks = gateway.settings.litellm[list];
     const path = `gpubox:gateway.settings.litellm.${list}`;
@@ -137,6 +157,7 @@ function checkCallbacks({ gateway }: StackConfig): Problem[] {
             : `Write it into gpubox:gateway.env.`,
         }));
     });
-    return [...foreignCallbacks(callbacks, path), ...unset];
+    const modules = MODULE_LISTS.includes(list) ? modulesOf(config) : undefined;
+    return [...foreignCallbacks(callbacks, path, modules), ...spelled(list, callbacks, path), ...unset];
   });
 }

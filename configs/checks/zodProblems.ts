@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { type Problem, suggestion } from "../kit/problems";
+import { sectionElsewhere } from "../litellm/sections";
 import { withoutSecrets } from "../policy/plaintext";
 import { misplaced } from "./misplaced";
 
@@ -37,6 +38,7 @@ function problemsOf(
       path: join(path, [key]),
       what: `"${key}" is no setting here.`,
       fix: misplaced(key, root, keysAt(issue.path)),
+      ...(root === "gpubox:gateway" ? sectionElsewhere(key) : {}),
     }));
   if (issue.code === "invalid_key")
     return [

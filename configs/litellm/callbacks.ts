@@ -1,5 +1,6 @@
 import { nearest, type Problem } from "../kit/problems";
 import known from "./keys.json";
+import { type ModuleTexts, memberProblem } from "./modules";
 
 /** Variables without which a callback of LiteLLM sends nothing, or fails at the first request. */
 export const CALLBACK_VARIABLES: Record<string, string[]> = {
@@ -44,15 +45,26 @@ export function callbacksIn(list: unknown): unknown[] {
   return Array.isArray(list) ? list : list === undefined || list === null ? [] : [list];
 }
 
-/** Callbacks that are not LiteLLM's own. It would import and call them as Python code, for example `os.system`. */
-export function foreignCallbacks(list: unknown, path: string): Problem[] {
+/** Lists of which LiteLLM imports what has a dot in its name. */
+export const MODULE_LISTS = ["callbacks", "success_callback", "failure_callback"];
+
+/**
+ * Callbacks that are not LiteLLM's own. It would import and call them as Python code, for example `os.system`.
+ *
+ * @param modules texts of the user's own modules, by name. Default: there can be none here.
+ */
+export function foreignCallbacks(list: unknown, path: string, modules?: ModuleTexts): Problem[] {
   const names = [...known.callbacks, ...SERVICES];
   return callbacksIn(list).flatMap((callback, index) => {
     if (typeof callback === "string" && names.includes(callback)) return [];
+    const at = Array.isArray(list) ? `${path}[${index}]` : path;
     const near = typeof callback === "string" ? nearest(callback, names) : undefined;
+    const own = near === undefined && modules ? memberProblem(callback, modules) : undefined;
+    if (own === "held") return [];
+    if (own) return [{ path: at, ...own }];
     return [
       {
-        path: Array.isArray(list) ? `${path}[${index}]` : path,
+        path: at,
         what: `LiteLLM ${known.version} has no callback of this name, and would run it as Python code.`,
         fix: near ? `Did you mean "${near}"?` : "Use one of LiteLLM's own callbacks, or remove it.",
       },

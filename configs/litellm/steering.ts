@@ -70,7 +70,13 @@ export const STEERING: Steering[] = [
     keys: ["pass_through_endpoints"],
     when: always,
     why: "Such a route goes past the models, their limits and their keys to an address of its own.",
-    fix: "Declare the server under gpubox:models.",
+    fix: "Use gpubox:gateway.passThrough, which opens exactly the declared routes, or declare the server under gpubox:models.",
+  },
+  {
+    keys: ["guardrails", "guardrail_list"],
+    when: always,
+    why: "It decides which guardrails run, and which code that is.",
+    fix: "Use gpubox:gateway.guardrails, which every request passes.",
   },
   {
     keys: ["enable_openai_websocket_passthrough", "enable_claude_code_gateway"],
@@ -100,7 +106,7 @@ export const STEERING: Steering[] = [
         "pre_call_rules",
         "post_call_rules",
       ],
-      ...["plugins", "classifier_plugin", "guardrails", "guardrail_list"],
+      ...["plugins", "classifier_plugin"],
     ],
     when: always,
     why: "It names Python code that the gateway would run, with every key in its reach.",

@@ -11,6 +11,7 @@ import { CONFIG_DIR } from "./haproxy/common";
 import { ADMIN_PORT, CLIENT_PORT, EDGE_ASSETS, edgeConfig } from "./haproxy/edge";
 import { edgeKeys } from "./haproxy/edgeKeys";
 import { ADMIN_TLS_PORT, CERTIFICATES_DIR, type EdgeTls, HTTP_PORT } from "./haproxy/tls";
+import { passThroughRoutes } from "./passThrough";
 import { edgeSilence } from "./silence";
 
 /** uid and gid of `haproxy` in the official image; the recipe uses the same. */
@@ -45,6 +46,7 @@ export function planEdge(context: PlanContext): ServicePlan {
           keys: usesDatabase(context) ? "virtual" : "master",
           audio: Object.values(config.models).some(({ mode }) => mode.startsWith("audio_")),
           silence: edgeSilence(config),
+          ownRoutes: passThroughRoutes(config),
           maxParallel: config.gateway.limits.maxParallel,
           bodies: bodyLimits(context),
           adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,

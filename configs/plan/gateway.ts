@@ -4,17 +4,19 @@ import { configFile, directory, envFile, hashOf, shellQuote, stableJson, type Te
 import type { GatewayPlan } from "../kit/types";
 import type { GatewayConfig } from "../schema/gateway";
 import type { StackConfig } from "../stack/config";
+import { modulesOf } from "../stack/modules";
 import { secretsOf } from "../stack/optionalModels";
 import { isForMany, openedIn } from "../stack/wildcards";
 import { planAccess } from "./access";
 import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
 import { gatewayForeignNetworks } from "./foreignNetworks";
 import { guardFiles } from "./guard";
-import { BACKEND_KEY, litellmConfig, secretVariable } from "./litellm";
+import { BACKEND_KEY, litellmConfig } from "./litellm";
 import { planMigration } from "./migration";
 import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
 import { proxyBypass } from "./proxies";
 import type { RoutedModel } from "./routing";
+import { secretVariable } from "./secretVariable";
 import { ssoFiles, ssoVariables } from "./sso";
 import { trajectoryDirectory, trajectoryFiles, trajectoryMount } from "./trajectories";
 
@@ -75,7 +77,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       ...langfuseVariables(config),
       ...(database ? { DATABASE_URL: databaseUrl(context), ...uiVariables(context) } : {}),
       ...Object.fromEntries(
-        [...new Set(routes.flatMap(secretsOfRoute))].map((secret) => [
+        [...new Set([...routes.flatMap(secretsOfRoute), ...addedSecrets(config)])].map((secret) => [
           secretVariable(secret),
           [{ secret, as: "shell" }],
         ]),
@@ -102,6 +104,8 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       : {}),
     ...ssoFiles(context),
     ...guardFiles(context, config),
+    // Where LiteLLM looks for them: beside its config.
+    ...moduleFiles(config),
     ...trajectoryFiles(context),
   };
   const draft = directory("", NOBODY, files, context.secrets);
@@ -115,9 +119,11 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     ...(Object.keys(joined).length > 0 ? { joined } : {}),
   });
   const opens = openedIn(config.models);
+  const guardrails = Object.keys(config.gateway.guardrails);
   const description = stableJson({
     ...{ generation, database, models: listed(models, modelHashes) },
     ...(opens.length > 0 ? { opens } : {}),
+    ...(guardrails.length > 0 ? { guardrails } : {}),
   });
   files["generation.json"] = configFile(description);
   const own = directory(`${context.dataDir}/gateway/${generation}`, NOBODY, files, context.secrets);
@@ -180,6 +186,18 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     replicas: config.gateway.replicas,
     drainSeconds: config.gateway.drainTimeout,
   };
+}
+
+/** The user's own modules, as files of the generation. */
+export function moduleFiles(config: StackConfig): Record<string, FilePlan> {
+  return Object.fromEntries(
+    Object.entries(modulesOf(config)).map(([name, text]) => [`${name}.py`, configFile(text ?? "")]),
+  );
+}
+
+/** Names of the secrets that go to guardrails and through routes of the stack's own. */
+export function addedSecrets({ gateway: { guardrails, passThrough } }: StackConfig): string[] {
+  return secretsOf([guardrails, passThrough]).map(({ name }) => name);
 }
 
 function secretsOfRoute(route: Route): string[] {

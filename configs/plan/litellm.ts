@@ -3,18 +3,16 @@ import type { Route } from "../engines/engine";
 import { connectionPool } from "../litellm/pool";
 import { type SecretRef, secretRef } from "../schema/shared";
 import type { StackConfig } from "../stack/config";
+import { guardrailSection } from "./guardrails";
 import { callbackSettings } from "./observability/gateway";
+import { passThroughSettings } from "./passThrough";
 import type { Deployment, RoutedModel } from "./routing";
 import { cacheSettings, deploymentLimits, routerSettings } from "./routing";
+import { secretVariable } from "./secretVariable";
 import { SSO_HANDLER } from "./sso";
 
 /** Name of the environment variable that carries the key between gateway and backends. */
 export const BACKEND_KEY = "GPUBOX_BACKEND_KEY";
-
-/** Name of the environment variable that carries a named secret into the gateway. */
-export function secretVariable(secret: string): string {
-  return `GPUBOX_SECRET_${secret}`;
-}
 
 /** LiteLLM's config.yaml. It names environment variables for secrets and holds none. */
 export function litellmConfig(
@@ -68,8 +66,10 @@ export function litellmConfig(
       store_model_in_db: false,
       // A client that hangs up before the first byte frees the server. Without it, LiteLLM waits for an answer that nobody reads.
       cancel_on_disconnect: true,
+      ...passThroughSettings(config),
       ...settings.general,
     },
+    ...guardrailSection(config),
   });
 }
 

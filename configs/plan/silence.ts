@@ -6,11 +6,11 @@ import { SILENCE_MINUTES } from "./haproxy/common";
 const MARGIN_SECONDS = 30;
 
 /** Seconds that the edge lets a gateway be silent over one request; undefined: as long as by default. */
-export function edgeSilence({ gateway: { routing }, models }: StackConfig): number | undefined {
+export function edgeSilence({ gateway: { routing, passThrough }, models }: StackConfig): number | undefined {
   return silenceFor([
     routing.timeoutSeconds,
     routing.streamTimeoutSeconds,
-    ...Object.values(models).map(({ timeoutSeconds }) => timeoutSeconds),
+    ...Object.values({ ...models, ...passThrough }).map(({ timeoutSeconds }) => timeoutSeconds),
   ]);
 }
 

@@ -63,7 +63,7 @@ export function textWithoutSecrets(text: string, key = ""): string {
 
 /** Readable values of the stack config that look like secrets. Returns paths only, never a value. */
 export function plaintextSecrets(config: StackConfig): Violation[] {
-  const { stack: _, ...sections } = config;
+  const { stack: _, ownFiles: __, ...sections } = config;
   return findIn(sections, "gpubox:", "").map((path) => ({
     policy: "no-plaintext-secrets",
     path,

@@ -1,5 +1,8 @@
 import { z } from "zod";
+import { guardrailsSchema } from "./guardrails";
 import { limitsSchema } from "./limits";
+import { modulesSchema } from "./modules";
+import { passThroughSchema } from "./passThrough";
 import { routingSchema } from "./routing";
 import { hostName, memoryMiB, networkName, pidsLimit, port, portBind, seconds, secretRef } from "./shared";
 import { adminSchema, tlsSchema } from "./tls";
@@ -110,6 +113,9 @@ export const gatewaySchema = z.strictObject({
     )
     .default({})
     .describe("More environment variables of the gateways: what callbacks and providers read."),
+  modules: modulesSchema,
+  guardrails: guardrailsSchema,
+  passThrough: passThroughSchema,
   trajectories: z
     .union([z.boolean(), trajectoriesSchema])
     .default(false)

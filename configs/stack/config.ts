@@ -44,7 +44,7 @@ export interface StackConfig {
   boxes: BoxesConfig;
   /** Public name to entry, in the order of the file. */
   models: Record<string, ModelConfig>;
-  /** Texts of the files beside the stack file that entries name, by path: `./template.jinja`. */
+  /** Texts of the files beside the stack file that entries and `gateway.modules` name, by path: `./template.jinja`. */
   ownFiles?: Record<string, string>;
 }
 

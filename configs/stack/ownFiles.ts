@@ -1,6 +1,7 @@
 import { engineOf, type ModelConfig } from "../engines";
 import { ownFilesOf } from "../engines/files";
 import type { Problem } from "../kit/problems";
+import type { GatewayConfig } from "../schema/gateway";
 
 /** The files beside the stack file, by the path that names them: the text, or why there is none. */
 export type OwnFiles = Record<string, { text: string } | { what: string; fix: string }>;
@@ -20,13 +21,14 @@ export function readTexts(files: OwnFiles): Record<string, string> {
   );
 }
 
-/** Of these texts those that the entries name. */
+/** Of these texts those that the entries and the gateway name. Default: no gateway. */
 export function ownTexts(
-  models: Record<string, ModelConfig>,
+  { models, gateway }: { models: Record<string, ModelConfig>; gateway?: GatewayConfig },
   texts: Record<string, string> = {},
 ): Record<string, string> {
   const named = Object.values(models).flatMap((model) => ownFilesOf(engineOf(model).files ?? {}, model));
+  const paths = [...named.map(({ path }) => path), ...Object.values(gateway?.modules ?? {})];
   return Object.fromEntries(
-    named.flatMap(({ path }) => (texts[path] === undefined ? [] : [[path, texts[path]]])),
+    paths.flatMap((path) => (texts[path] === undefined ? [] : [[path, texts[path]]])),
   );
 }

@@ -26,8 +26,9 @@ export function requiredSecrets(config: StackConfig): RequiredSecret[] {
     const { mode, url } = config[section];
     if (mode === "external" && url) required.push({ name: url.secret, path: `gpubox:${section}.url` });
   }
-  for (const { name, path } of secretsOf(config.gateway.env))
-    required.push({ name, path: `gpubox:gateway.env${path}` });
+  for (const key of ["env", "guardrails", "passThrough"] as const)
+    for (const { name, path } of secretsOf(config.gateway[key]))
+      required.push({ name, path: `gpubox:gateway.${key}${path}` });
   required.push(...accessSecrets(config.access), ...backupSecrets(config.backup));
   for (const { name, path } of secretsOf(config.gateway.tls, ".tls"))
     required.push({ name, path: `gpubox:gateway${path}` });

@@ -1,11 +1,14 @@
 import { planStackGpus } from "../../configs/capacity/stack";
 import { bracketed, isWildcard } from "../../configs/network/addresses";
 import type { PlanContext, PlanInput } from "../../configs/plan/context";
-import { litellmConfig, secretVariable } from "../../configs/plan/litellm";
+import { addedSecrets } from "../../configs/plan/gateway";
+import { litellmConfig } from "../../configs/plan/litellm";
 import { routedModels, routeOf } from "../../configs/plan/model";
 import type { Deployment } from "../../configs/plan/routing";
+import { secretVariable } from "../../configs/plan/secretVariable";
 import type { StackConfig } from "../../configs/stack/config";
 import { type Instance, instancesOf } from "../../configs/stack/instances";
+import { modulesOf } from "../../configs/stack/modules";
 import { secretsOf } from "../../configs/stack/optionalModels";
 import type { Profile } from "../../configs/stack/profiles";
 
@@ -14,6 +17,8 @@ export interface RemoteGatewayPlan {
   config: string;
   /** `NAME=` lines for secrets, `NAME=value` lines for the rest. */
   env: string;
+  /** The user's own Python modules by file name; LiteLLM looks for them beside its config. */
+  modules: Record<string, string>;
   /** Why the gateway lacks a model, by model. */
   leftOut: Record<string, string>;
   /** Differences from the box's own gateway, a sentence each. */
@@ -73,6 +78,9 @@ export function planRemoteGateway(
       kept,
       routed.flatMap(({ deployments }) => deployments),
       { database, redis },
+    ),
+    modules: Object.fromEntries(
+      Object.entries(modulesOf(config)).map(([name, text]) => [`${name}.py`, text ?? ""]),
     ),
     leftOut,
     notes: [
@@ -151,11 +159,13 @@ function deployment(
 
 /** Names of secrets without values, and other variables with the values of the box's gateway. */
 function environment(
-  { gateway, observability }: StackConfig,
+  config: StackConfig,
   deployments: Deployment[],
   { database, redis }: { database: boolean; redis: boolean },
 ): string {
+  const { gateway, observability } = config;
   const secrets = deployments.flatMap(({ route }) => secretsOf(route).map(({ name }) => name));
+  secrets.push(...addedSecrets(config));
   const own = Object.entries(gateway.env);
   const { langfuse } = observability;
   const lines = [

@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { z } from "zod";
 import { MODEL_LOCK_FILE } from "../../configs/models/lock";
 import { output, run, UserError } from "../../platform/process";
+import { splitConfig, stackFilesIn } from "../../platform/stack/boxFiles";
+import { ownPaths } from "../../platform/stack/ownFiles";
+import { readYaml } from "../../platform/userFiles";
 
 /** The files that a plan is made from. */
 const INPUTS = [MODEL_LOCK_FILE, "images", "assets"];
@@ -28,11 +31,17 @@ export async function checkoutBase(projectDir: string, ref: string): Promise<Bas
   const there = (await git("ls-tree", "--name-only", commit)).split("\n").filter(wanted);
   const folder = mkdtempSync(join(tmpdir(), "gpubox-base-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
+  const extract = async (paths: string[]) => {
+    const archive = join(folder, "base.tar");
+    await git("archive", "--format=tar", "-o", archive, commit, "--", ...paths);
+    await output("tar", ["-xf", archive, "-C", folder]);
+  };
   try {
     if (there.length > 0) {
-      const archive = join(folder, "base.tar");
-      await git("archive", "--format=tar", "-o", archive, commit, "--", ...there);
-      await output("tar", ["-xf", archive, "-C", folder]);
+      await extract(there);
+      const files = ownPathsIn(folder);
+      const known = files.length > 0 ? await git("ls-tree", "--name-only", commit, "--", ...files) : "";
+      if (known) await extract(known.split("\n"));
       for (const name of ["official.json", "lock.json"])
         fitRoles(join(folder, "images", name), join(projectDir, "images", name));
     }
@@ -41,6 +50,18 @@ export async function checkoutBase(projectDir: string, ref: string): Promise<Bas
     throw error;
   }
   return { folder, commit, remove };
+}
+
+/** Paths of the files that the stack files of a folder name beside them. */
+function ownPathsIn(folder: string): string[] {
+  return stackFilesIn(folder).flatMap((name) => {
+    try {
+      return ownPaths(splitConfig(readYaml(join(folder, name)) ?? {}).values);
+    } catch {
+      // What is wrong with it is told where it is planned.
+      return [];
+    }
+  });
 }
 
 const roles = z.record(z.string(), z.unknown());

@@ -80,7 +80,8 @@ function revisionFields(before: Side, after: Side, model: string) {
 
 /** The files beside the stack file that the model has before and after, by a hash of their texts. */
 function ownFileFields(before: Side, after: Side, model: string) {
-  const named = (side: Side) => ownTexts({ [model]: side.config.models[model]! }, side.config.ownFiles);
+  const named = (side: Side) =>
+    ownTexts({ models: { [model]: side.config.models[model]! } }, side.config.ownFiles);
   const had = named(before);
   return Object.entries(named(after)).flatMap(([path, text]) =>
     had[path] === undefined || had[path] === text

@@ -9,14 +9,19 @@ import { readText } from "../userFiles";
 const LONGEST = 1024 * 1024;
 
 /**
- * The files beside the stack file that its models name, `./template.jinja`. One that cannot be read is marked, so that the key
- * which names it is reported.
+ * The files beside the stack file that its models and `gateway.modules` name, `./template.jinja`. One that cannot be read is
+ * marked, so that the key which names it is reported.
  *
- * @param models that section of the config, as in the file
+ * @param values of the config, keys without prefix, as in the file
  */
-export function readOwnFiles(projectDir: string, models: unknown): OwnFiles {
-  const named = new Set(texts(models).filter((text) => OWN.test(text)));
-  return Object.fromEntries([...named].map((path) => [path, read(projectDir, path)]));
+export function readOwnFiles(projectDir: string, values: Record<string, unknown>): OwnFiles {
+  return Object.fromEntries(ownPaths(values).map((path) => [path, read(projectDir, path)]));
+}
+
+/** The paths of these files. */
+export function ownPaths({ models, gateway }: Record<string, unknown>): string[] {
+  const modules = gateway && typeof gateway === "object" && "modules" in gateway ? gateway.modules : [];
+  return [...new Set(texts([models, modules]).filter((text) => OWN.test(text)))];
 }
 
 /** Brings the files of a recorded generation beside the stack file in a folder. */

@@ -43,7 +43,7 @@ export function readPulumiConfig(projectDir: string): StackInput {
       saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
       hostFiles: readHostFiles(values.gateway, values.host),
       boxFiles: readBoxFiles(projectDir, values),
-      ownFiles: readOwnFiles(projectDir, values.models),
+      ownFiles: readOwnFiles(projectDir, values),
     },
     secrets,
   };

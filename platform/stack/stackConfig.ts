@@ -1,11 +1,12 @@
 import { existsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { parseDocument } from "yaml";
 import { z } from "zod";
 import type { RawStack } from "../../configs/parse";
 import { type Owner, ownerOf } from "../../configs/plan/owner";
 import { saltFingerprint, secretFacts } from "../../configs/secrets/facts";
 import { UserError } from "../process";
+import { projectPaths } from "../project";
 import { readText, readYaml } from "../userFiles";
 import { packageVersion, refuseNewerStack } from "../versions";
 import { NAMESPACE, readBoxFiles, splitConfig } from "./boxFiles";
@@ -23,17 +24,19 @@ export function readStackFile(projectDir: string, stack: string, secrets: Record
   const path = join(projectDir, name);
   if (!existsSync(path))
     throw new UserError(`There is no ${name}.`, `Copy Pulumi.dev.example.yaml to ${name} and edit it.`);
-  const { values } = stackValues(name, readYaml(path) ?? {});
+  const { values, secrets: encrypted } = stackValues(name, readYaml(path) ?? {});
   refuseNewerStack(stack, values.version);
   const all = { ...secrets, ...plaintextValues(values) };
   return {
     stack,
     values,
     secrets: secretFacts(all, (key) => !(key in values)),
+    secretsFile:
+      encrypted.length === 0 ? relative(projectDir, projectPaths(projectDir).secrets(stack)) : undefined,
     saltFingerprint: secrets.saltKey && saltFingerprint(secrets.saltKey),
     hostFiles: readHostFiles(values.gateway, values.host),
     boxFiles: readBoxFiles(projectDir, values),
-    ownFiles: readOwnFiles(projectDir, values.models),
+    ownFiles: readOwnFiles(projectDir, values),
   };
 }
 

@@ -110,6 +110,27 @@ test("a first generation is proven: ready, listed, and a completion through its 
   });
 });
 
+const guarded = JSON.stringify({ ...generation({ tiny: chat("a") }), guardrails: ["words", "own"] });
+const guards = (...names: string[]): Replies => ({
+  "/v2/guardrails/list": [{ body: { guardrails: names.map((guardrail_name) => ({ guardrail_name })) } }],
+});
+
+test("guardrails are proven by LiteLLM's list of them", async () => {
+  const replies = guards("own", "words", "of-the-database");
+  const { code, lines, stderr } = await prove({ declared: guarded, replies });
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(lines).toContain("proven: guards with words, own");
+});
+
+test("a guardrail that LiteLLM left out fails the proof before any model is asked", async () => {
+  const { code, stderr, asked } = await prove({ declared: guarded, replies: guards("own") });
+  expect([code, stderr]).toEqual([
+    1,
+    "The gateway did not load the guardrail words, and would serve without it.\n",
+  ]);
+  expect(asked).not.toContain("/v1/chat/completions tiny");
+});
+
 test("only new and changed models are called, and none that must not be called", async () => {
   const models = {
     same: chat("a"),

@@ -1,19 +1,37 @@
 import { writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import { output, run } from "../../platform/process";
-import { packageDir } from "../../platform/project";
-import { recipeReference } from "../../platform/stack/recipes";
-import { cannedModel } from "../../tools/cannedModel";
+import { run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
+import { FarServer } from "../support/farServer";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("gw");
-const FAR = `gpubox-${STACK}-far`;
-const FAR_KEY = "sk-far-0123456789abcdefghij";
+const far = new FarServer(STACK);
+
+/** A file of a user's, as people write them for LiteLLM. */
+const AUDIT = `from litellm.integrations.custom_guardrail import CustomGuardrail
+from litellm.integrations.custom_logger import CustomLogger
+
+
+class Audit(CustomLogger):
+    async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
+        print("audited", kwargs["litellm_params"]["metadata"]["model_group"], flush=True)
+
+
+class Filter(CustomGuardrail):
+    async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
+        if "redbird" in str(data.get("messages")):
+            raise ValueError("no redbird here")
+        return data
+
+
+handler = Audit()
+`;
 
 type Sections = Record<string, Record<string, unknown>>;
 
@@ -43,6 +61,16 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
       expect((await inShell(project, exports, set)).code).toBe(0);
     }
   };
+  const gatewayLog = async () => (await run("docker", ["logs", (await containersOf(STACK)).gateway!])).stdout;
+  /** Status and body of a request to the model `far`. */
+  const say = async (route: string, content: string): Promise<[number, string]> => {
+    const answer = await fetch(`${project.endpoint}/v1/${route}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: "far", max_tokens: 8, messages: [{ role: "user", content }] }),
+    });
+    return [answer.status, await answer.text()];
+  };
   const edit = (change: (config: Sections) => void) =>
     editStack(project, (config) => change(config as unknown as Sections));
 
@@ -57,27 +85,10 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
     masterKey = (
       await inShell(project, exports, `pulumi config get gpubox:masterKey --stack ${STACK}`)
     ).stdout.trim();
-    const model = join(project.dir, "far.gguf");
-    writeFileSync(model, cannedModel({ answer: "hello from far away" }), { mode: 0o644 });
-    await output("docker", [
-      ...["run", "-d", "--name", FAR, "--network", `gpubox-${STACK}-edge`, "-v", `${model}:/far.gguf:ro`],
-      ...["--entrypoint", "/app/llama-server", recipeReference(packageDir, "llamacpp")],
-      ...[
-        "--model",
-        "/far.gguf",
-        "--alias",
-        "far-name",
-        "--host",
-        "0.0.0.0",
-        "--port",
-        "9000",
-        "--api-key",
-        FAR_KEY,
-      ],
-    ]);
+    await far.start(project);
   }, 20 * MINUTE);
   afterAll(async () => {
-    await run("docker", ["rm", "-f", FAR]);
+    await far.remove();
     removeProject(project);
   });
 
@@ -89,18 +100,18 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
   test(
     "a server that already runs is served under the entry's name, with its key from a secret, also in a header field",
     async () => {
-      await setFarKey(FAR_KEY);
+      await setFarKey(far.key);
       edit((config) => {
         config["gpubox:models"] = {
           far: {
             engine: "openai",
-            baseUrl: `http://${FAR}:9000/v1`,
+            baseUrl: `${far.url}/v1`,
             model: "far-name",
             apiKey: { secret: "farKey" },
           },
           "far-header": {
             engine: "openai",
-            baseUrl: `http://${FAR}:9000/v1`,
+            baseUrl: `${far.url}/v1`,
             model: "far-name",
             params: { extra_headers: { authorization: { secret: "farHeader" } } },
           },
@@ -109,7 +120,7 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
       const up = await pulumiUp();
       expect([up.code, up.stderr]).toEqual([0, ""]);
       for (const name of ["far", "far-header"])
-        expect(await complete(project.endpoint, "any", name)).toBe("hello from far away");
+        expect(await complete(project.endpoint, "any", name)).toBe(far.answer);
     },
     5 * MINUTE,
   );
@@ -151,7 +162,74 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
       const up = await pulumiUp();
       expect(up.code).not.toBe(0);
       expect(up.stdout + up.stderr).toContain("Model far refused a chat request: status 401");
-      expect(await complete(project.endpoint, "any", "far")).toBe("hello from far away");
+      expect(await complete(project.endpoint, "any", "far")).toBe(far.answer);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "a callback and a guardrail of the user's file run, LiteLLM's own guardrail blocks, and a route passes through",
+    async () => {
+      writeFileSync(join(project.dir, "audit.py"), AUDIT);
+      // With the right key again the same `up` goes through.
+      await setFarKey(far.key);
+      edit((config) => {
+        Object.assign(config["gpubox:gateway"]!, {
+          modules: { audit: "./audit.py" },
+          settings: { litellm: { callbacks: ["audit.handler"] } },
+          guardrails: {
+            own: { guardrail: "audit.Filter", mode: "pre_call" },
+            words: {
+              guardrail: "litellm_content_filter",
+              mode: "pre_call",
+              params: { blocked_words: [{ keyword: "bluebird", action: "BLOCK" }] },
+            },
+          },
+          passThrough: {
+            "/farside": { target: far.url, apiKey: { secret: "farKey" }, subpaths: true, methods: ["GET"] },
+          },
+        });
+      });
+      const up = await pulumiUp();
+      expect([up.code, up.stderr]).toEqual([0, ""]);
+      expect(up.stdout).toContain("proven: guards with own, words");
+
+      expect(await complete(project.endpoint, "any", "far")).toBe(far.answer);
+      await until("the callback has run", async () => (await gatewayLog()).includes("audited far"));
+      for (const route of ["chat/completions", "messages"]) {
+        expect(await say(route, "tell me of bluebird")).toEqual([400, expect.stringContaining("bluebird")]);
+        expect(await say(route, "tell me of redbird")).toEqual([
+          500,
+          expect.stringContaining("no redbird here"),
+        ]);
+        expect((await say(route, "tell me of blackbird"))[0]).toBe(200);
+      }
+
+      const listed = await ask(`${project.endpoint}/farside/v1/models`);
+      expect([listed.status, listed.body]).toEqual([200, expect.stringContaining("far-name")]);
+      expect((await ask(`${project.endpoint}/farsides`)).status).toBe(404);
+    },
+    5 * MINUTE,
+  );
+
+  test("a closed route of a model API is not called one of admins", async () => {
+    const images = await ask(`${project.endpoint}/v1/images/generations`);
+    expect([images.status, images.body]).toEqual([404, expect.stringContaining("No model here answers")]);
+    expect(images.body).not.toContain("Admin");
+    expect((await ask(`${project.endpoint}/key/list`)).body).toContain("Admin routes");
+  });
+
+  test(
+    "a module that Python cannot load is told with its own words, and what served before keeps serving",
+    async () => {
+      const path = join(project.dir, "audit.py");
+      writeFileSync(path, `raise RuntimeError("no collector")\n${AUDIT}`);
+      const up = await pulumiUp();
+      writeFileSync(path, AUDIT);
+      expect(up.code).not.toBe(0);
+      expect(up.stdout + up.stderr).toContain("no collector");
+      expect(up.stdout + up.stderr).toContain("what served before goes on");
+      expect(await complete(project.endpoint, "any", "far")).toBe(far.answer);
     },
     5 * MINUTE,
   );
@@ -162,10 +240,9 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
       edit((config) => {
         config["gpubox:gateway"]!.auth = "key";
       });
-      // With the right key again the same `up` goes through.
-      await setFarKey(FAR_KEY);
       expect((await pulumiUp()).code).toBe(0);
       expect((await ask(`${project.endpoint}/v1/models`)).status).toBe(401);
+      expect((await ask(`${project.endpoint}/farside/v1/models`)).status).toBe(401);
       expect(
         (await ask(`${project.endpoint}/v1/models`, { authorization: `Bearer ${masterKey}` })).status,
       ).toBe(200);

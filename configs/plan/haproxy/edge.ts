@@ -68,6 +68,8 @@ export interface EdgeOptions {
   adminEndpoint: string;
   /** True where a model transcribes or speaks: its routes are opened. Default: false. */
   audio?: boolean;
+  /** Routes that the stack opens beside those of its models; what ends in `/` opens everything below it. Default: none. */
+  ownRoutes?: string[];
   /** Requests of clients at the same time; the next one is answered 429. Default: no limit. */
   maxParallel?: number;
   /** True where Prometheus reads its metrics. Default: false. */
@@ -131,7 +133,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     ...indent(handOver("clients")),
     ...indent(atWorkRules(most)),
     ...indent(requestRules(options.hosts)),
-    ...indent(routeRules(closed, options.audio)),
+    ...indent(routeRules(closed, { audio: options.audio, own: options.ownRoutes })),
     ...indent(
       options.auth === "none" ? openRules(options.hosts) : [...KEY_RULES, ...askForKey(options.keys)],
     ),

@@ -131,7 +131,7 @@ test.each([
   ],
   [
     { params: { guardrails: ["pii"] } },
-    "params.guardrails: guardrails: It names Python code that the gateway would run, with every key in its reach. Remove it.",
+    "params.guardrails: guardrails: It decides which guardrails run, and which code that is. Use gpubox:gateway.guardrails, which every request passes.",
   ],
   [
     { params: { use_litellm_proxy: true } },

@@ -39,6 +39,9 @@ test("an empty stack config is a box with every default and no model", () => {
     allowParameters: [],
     logs: { json: true, level: "ERROR" },
     env: {},
+    modules: {},
+    guardrails: {},
+    passThrough: {},
     trajectories: false,
     settings: { litellm: {}, router: {}, general: {} },
   });

@@ -75,6 +75,9 @@ def also(release: Release) -> dict[str, dict]:
                 | taken_by["model_info"]
             ),
             "callbacks": callbacks(release, sources),
+            "guardrails": guardrails(sources),
+            "guardrail_params": sorted(fields("LitellmParams", sources.need("litellm.types.guardrails"))),
+            "route_roots": route_roots(release),
             "address_variables": address_variables(release),
         },
         "configs/litellm/providers.json": providers.providers(release, sources),
@@ -132,6 +135,27 @@ def callbacks(release: Release, sources: Sources) -> list[str]:
     for path in release.paths("litellm/integrations/generic_api/*callbacks.json"):
         found |= set(json.loads(release.read(path)))
     return sorted(name for name in found if isinstance(name, str))
+
+
+def guardrails(sources: Sources) -> list[str]:
+    """The kinds of guardrails that LiteLLM has; it takes every other word for the path of Python code, and runs it."""
+    klass, home = sources.need("litellm.types.guardrails").klass("SupportedGuardrailIntegrations")
+    return sorted(member.value for member in evaluate(ast.Name(klass.name), home) if isinstance(member, Member))
+
+
+def route_roots(release: Release) -> list[str]:
+    """First segments of the routes that the proxy has by itself, and some that are a router's own: too many harm nobody."""
+    found: set[str] = set()
+    for path in release.paths("litellm/proxy/**/*.py"):
+        for node in ast.walk(ast.parse(release.read(path))):
+            if isinstance(node, ast.Call) and ROUTING.search(ast.unparse(node.func)):
+                words = [*node.args[:1], *(k.value for k in node.keywords if k.arg in ("path", "prefix"))]
+                texts = [w.value for w in words if isinstance(w, ast.Constant) and isinstance(w.value, str)]
+                found |= {text.split("/")[1] for text in texts if text.startswith("/")}
+    return sorted(root for root in found if root and not root.startswith("{"))
+
+
+ROUTING = re.compile(r"^APIRouter$|(^|_)(router|app)\.(get|post|put|patch|delete|api_route|websocket|mount|include_router|add_api_route)$")
 
 
 ADDRESS = re.compile(r"^[A-Z][A-Z0-9_]*_(API_BASE|BASE_URL|API_URL|BASE|ENDPOINT|API_HOST)$")
