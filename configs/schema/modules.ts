@@ -12,8 +12,8 @@ const modulePath = z
 const moduleName = z
   .string()
   .regex(
-    /^(?!(gpubox|guard|trajectory)_|(access|prove|sitecustomize|usercustomize)$)[A-Za-z_][A-Za-z0-9_]{0,63}$/,
-    "A module's name is letters, digits and _. gpubox keeps gpubox_…, guard_…, trajectory_…, access, prove, sitecustomize and usercustomize for itself.",
+    /^(?!(gpubox|guard|trajectory)_|(access|migrate|people|prove|records|sitecustomize|usercustomize)$)[A-Za-z_][A-Za-z0-9_]{0,63}$/,
+    "A module's name is letters, digits and _. gpubox keeps gpubox_…, guard_…, trajectory_…, access, migrate, people, prove, records, sitecustomize and usercustomize for itself.",
   );
 
 /** Python modules of the user's, which the gateways import. */
