@@ -1,5 +1,5 @@
 import type { Problem } from "../kit/problems";
-import { isLoopback } from "./addresses";
+import { isOwnLoopback } from "../secrets/loopback";
 
 /** How an address is used. */
 export interface UrlUse {
@@ -67,13 +67,6 @@ function mistakeIn(value: string, use: UrlUse): Mistake | undefined {
   if (use.kind === "versioned" && trimmed(url.pathname) === "")
     return { what: `"${value}" does not end in /v1.`, write, instead: based(url, "", use) };
   return undefined;
-}
-
-/** True for a host name or an address, as a URL has it, that means whoever asks. */
-export function isOwnLoopback(hostname: string): boolean {
-  const host = hostname.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
-  if (/^(.+\.)?localhost$/.test(host)) return true;
-  return isLoopback(host) || ["0.0.0.0", "::"].includes(host) || /^::ffff:(7f[0-9a-f]{2}|0):/.test(host);
 }
 
 /** As a program reads it that does not mend addresses as browsers do. */

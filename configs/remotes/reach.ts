@@ -1,7 +1,8 @@
 import { isLoopback, isWildcard } from "../network/addresses";
 import { acceptedHosts, endpointOf } from "../network/endpoint";
-import { isOwnLoopback, urlProblems } from "../network/url";
+import { urlProblems } from "../network/url";
 import type { BoxConfig } from "../schema/boxes";
+import { isOwnLoopback } from "../secrets/loopback";
 import type { StackConfig } from "../stack/config";
 
 /** A mistake in a box's entry, with its key: `.url`, or `` for the whole entry. */

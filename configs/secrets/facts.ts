@@ -1,6 +1,6 @@
 import { createHash, createHmac } from "node:crypto";
-import { type AddressOf, unfitAddress } from "../network/storeUrl";
 import { type PemFacts, pemFacts } from "./pem";
+import { type AddressOf, unfitAddress } from "./storeUrl";
 
 /** What the plan may know about a secret: that it exists, and a fingerprint that changes with its value. */
 export interface SecretFact {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import { isOwnLoopback, type UrlUse, urlProblems } from "../../../configs/network/url";
+import { type UrlUse, urlProblems } from "../../../configs/network/url";
+import { isOwnLoopback } from "../../../configs/secrets/loopback";
 
 const versioned: UrlUse = { kind: "versioned", gateway: true, login: "Use a secret." };
 const root: UrlUse = { ...versioned, kind: "root" };

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { ConfigError } from "../../../configs/kit/problems";
 import { renderText } from "../../../configs/kit/text";
-import { unfitAddress } from "../../../configs/network/storeUrl";
 import { parseStack } from "../../../configs/parse";
+import { unfitAddress } from "../../../configs/secrets/storeUrl";
 import { rawStack, testPlan, testSecrets } from "../../support/stacks";
 
 test.each([

@@ -1,4 +1,4 @@
-import { isOwnLoopback } from "./url";
+import { isOwnLoopback } from "./loopback";
 
 /** The stores that a secret may hold the address of. */
 export type AddressOf = "cache" | "database";
