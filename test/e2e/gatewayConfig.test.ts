@@ -117,6 +117,9 @@ needs("docker")("a gateway that runs elsewhere", () => {
         const own = { port: NEW.port, joinNetworks: { upstreams: [NETWORK] } };
         edited["gpubox:host"] = { dataDir: NEW.dataDir };
         edited["gpubox:gateway"] = { ...edited["gpubox:gateway"], ...own };
+        // `up` would ask the stub for what only an engine has.
+        for (const model of Object.values(edited["gpubox:models"]!))
+          Object.assign(model, { start: "manual" });
       });
       const up = await gpubox(box, "up", "--yes");
       expect([up.code, up.code === 0 ? "" : up.stdout + up.stderr]).toEqual([0, ""]);
