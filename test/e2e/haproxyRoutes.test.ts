@@ -53,7 +53,6 @@ describeLab("the edge's routes and hosts", () => {
     "/health",
     "/health/drain",
     "/health/readiness/details",
-    "/v1/realtime",
     "/mcp-rest/test",
     "/V1/MODELS",
     "/openapi.json",
@@ -67,6 +66,20 @@ describeLab("the edge's routes and hosts", () => {
       code: 404,
     });
   });
+
+  test.each(["/v1/realtime", "/v1/images/generations", "/batches"])(
+    "a model's route that no model here serves is no admin route: %s",
+    async (path) => {
+      const { status, json } = await client(path);
+      expect(status).toBe(404);
+      expect(json.error).toEqual({
+        message:
+          "No model here answers this route. Open are chat/completions, completions, messages, responses, embeddings, rerank and models.",
+        type: "not_found",
+        code: 404,
+      });
+    },
+  );
 
   test.each(["/models/x:generateContent", "/v1/models/x:streamGenerateContent"])(
     "below the models, clients read and do not post: %s",
