@@ -1,4 +1,5 @@
 import { hundredthsOfGiB } from "../kit/sizes";
+import { isOffloading } from "../models/experts";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
 import { CONTEXT_SETTING, contextTokens, type GpuDemand, parallelOf, splitOf } from "./demand";
 import { deviceName, isSlice, totalFor } from "./device";
@@ -8,6 +9,8 @@ import { memoryNeed } from "./memory";
 export interface Advice {
   /** One sentence. */
   fix: string;
+  /** Every other way, a sentence each. */
+  others: string[];
   /** The backend with that change, where it is a change of its entry alone. */
   changed?: GpuDemand;
 }
@@ -25,8 +28,8 @@ const QUANTIZATIONS = {
 };
 
 /**
- * The smallest change that fits. It tries a shorter context, fewer parallel requests, another device, fewer bits per weight and
- * a larger device, in this order. For a model of unknown size it advises a smaller declared size instead of fewer bits.
+ * The smallest change that fits, and every other one. It tries a shorter context, fewer parallel requests, another device, experts in
+ * the host's memory, fewer bits per weight and a larger device, in this order. For a model of unknown size it advises a smaller declared size instead of fewer bits.
  *
  * @param left free bytes of a device for this backend
  */
@@ -38,23 +41,38 @@ export function advise(demand: GpuDemand, gpus: GpuConfig[], left: (device: GpuC
   // Only the fixed share may be too large; the planner's own choice would fit.
   const pinned = unpinned.pins.length > 0;
   const first = pinned ? `Leave ${unpinned.pins.join(" and ")} out` : "";
-  if (pinned && fits(unpinned.demand))
-    return { fix: `${first}: the planner's own share fits.`, changed: unpinned.demand };
   const say = (change: string) => (pinned ? `${first}, and ${lowerFirst(change)}` : change);
-  return (
-    shorterContext(unpinned.demand, fits, say) ??
-    fewerRequests(unpinned.demand, fits, say) ??
-    anotherDevice(unpinned.demand, gpus, left, say) ??
-    lessDeclared(unpinned.demand, own, left) ??
-    fewerBits(unpinned.demand, own, left) ??
-    largerDevice(unpinned.demand, own)
-  );
+  const unpinnedFits = pinned && fits(unpinned.demand);
+  const ways: (Change | undefined)[] = [
+    unpinnedFits
+      ? { fix: `${first}: the planner's own share fits.`, changed: unpinned.demand }
+      : shorterContext(unpinned.demand, fits, say),
+    unpinnedFits ? undefined : fewerRequests(unpinned.demand, fits, say),
+    anotherDevice(unpinned.demand, gpus, left, say),
+    unpinnedFits ? undefined : expertsOnHost(unpinned.demand, fits, say),
+    lessDeclared(unpinned.demand, own, left),
+    unpinnedFits ? undefined : fewerBits(unpinned.demand, own, left),
+    unpinnedFits ? undefined : largerDevice(unpinned.demand, own),
+  ];
+  const [best, ...others] = ways.filter((way) => way !== undefined);
+  return { ...best!, others: [...others.map(({ fix }) => fix), ...ownWord(unpinned.demand, own, left)] };
 }
+
+/** A person may know better than the sum. */
+function ownWord({ engine }: GpuDemand, own: GpuConfig[], left: (device: GpuConfig) => number): string[] {
+  const most = Math.min(...own.map(left));
+  if (most <= 0 || engine.engine === "declared") return [];
+  return [
+    `Write gpu.memoryGiB: ${hundredthsOfGiB(most, "down")} or less, if you know that it needs no more: that is taken as it is.`,
+  ];
+}
+
+type Change = Omit<Advice, "others">;
 
 type Say = (change: string) => string;
 type Fits = (candidate: GpuDemand) => boolean;
 
-function shorterContext(demand: GpuDemand, fits: Fits, say: Say): Advice | undefined {
+function shorterContext(demand: GpuDemand, fits: Fits, say: Say): Change | undefined {
   const now = contextTokens(demand);
   const setting = CONTEXT_SETTING[demand.engine.engine];
   let [low, high] = [Math.ceil(LEAST_CONTEXT / CONTEXT_STEP), Math.ceil(now / CONTEXT_STEP) - 1];
@@ -69,7 +87,7 @@ function shorterContext(demand: GpuDemand, fits: Fits, say: Say): Advice | undef
   return { fix: say(`Set ${setting} to ${low * CONTEXT_STEP} or less (it is ${now}).`), changed: at(low) };
 }
 
-function fewerRequests(demand: GpuDemand, fits: Fits, say: Say): Advice | undefined {
+function fewerRequests(demand: GpuDemand, fits: Fits, say: Say): Change | undefined {
   const parallel = parallelOf(demand);
   if (!parallel) return undefined;
   for (let value = parallel.value - 1; value >= 1; value--) {
@@ -85,7 +103,7 @@ function anotherDevice(
   gpus: GpuConfig[],
   left: (device: GpuConfig) => number,
   say: Say,
-): Advice | undefined {
+): Change | undefined {
   if (demand.devices.length !== 1) return undefined;
   const now = gpus.find(({ id }) => id === demand.devices[0]);
   const better = gpus.find(
@@ -104,11 +122,27 @@ function anotherDevice(
   };
 }
 
+/** As few layers as possible, of a mixture of experts whose entry says nothing of them yet. */
+function expertsOnHost(demand: GpuDemand, fits: Fits, say: Say): Change | undefined {
+  const { engine, locked } = demand;
+  if (engine.engine !== "llamacpp" || isOffloading(engine) || locked.shape.experts === 0) return undefined;
+  const at = (nCpuMoe: number): GpuDemand => ({ ...demand, engine: { ...engine, nCpuMoe } });
+  const layers = Array.from({ length: locked.shape.layers }, (_, index) => index + 1);
+  const least = layers.find((count) => fits(at(count)));
+  if (least === undefined) return undefined;
+  return {
+    fix: say(
+      `Set nCpuMoe to ${least}: the experts of ${least} of ${layers.length} layers stay in the host's memory.`,
+    ),
+    changed: at(least),
+  };
+}
+
 function lessDeclared(
   { engine }: GpuDemand,
   own: GpuConfig[],
   left: (device: GpuConfig) => number,
-): Advice | undefined {
+): Change | undefined {
   const most = Math.min(...own.map(left));
   if (engine.engine !== "declared" || most <= 0) return undefined;
   return {
@@ -120,7 +154,7 @@ function fewerBits(
   demand: GpuDemand,
   own: GpuConfig[],
   left: (device: GpuConfig) => number,
-): Advice | undefined {
+): Change | undefined {
   const { locked } = demand;
   const { tensor, pipeline } = splitOf(demand);
   const now = (locked.weightBytes * 8) / (locked.shape.parameters || 1);
@@ -138,7 +172,7 @@ function fewerBits(
   };
 }
 
-function largerDevice(demand: GpuDemand, own: GpuConfig[]): Advice {
+function largerDevice(demand: GpuDemand, own: GpuConfig[]): Change {
   const memory = Math.max(...own.map((device) => totalFor(device, memoryNeed(demand, device).bytes)));
   const where = own.some(({ id }) => isSlice(id)) ? "a larger slice" : "a device";
   return { fix: `It needs ${where} of ${hundredthsOfGiB(memory, "up")} GiB for itself, or a smaller model.` };

@@ -133,6 +133,8 @@ export function devicePlans(gpus: GpuConfig[], allocations: Allocation[]): Devic
 export interface Pin {
   setting: string;
   bytes: number;
+  /** True when a person says how much it may have: that counts, also where the sum of its needs is more. */
+  said?: true;
   /** True when it is a part of the memory that is free when the engine loads, so that it depends on the neighbours. */
   ofFree: boolean;
 }
@@ -157,7 +159,7 @@ export function pinnedShare(
     ofFree,
   });
   const tokens = (count: number) => fixed + need.stateBytes + count * need.tokenBytes;
-  if (memoryGiB !== undefined) return pin("gpu.memoryGiB", memoryGiB * GIB);
+  if (memoryGiB !== undefined) return { ...pin("gpu.memoryGiB", memoryGiB * GIB), said: true };
   if (engine.engine === "vllm") {
     if (engine.kvCacheMemoryBytes !== undefined)
       return pin("kvCacheMemoryBytes", fixed + engine.kvCacheMemoryBytes);

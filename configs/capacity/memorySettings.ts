@@ -20,8 +20,11 @@ export interface DeviceBudget {
  */
 export function memorySettings(demand: GpuDemand, need: MemoryNeed, budget: DeviceBudget): MemorySettings {
   const { engine } = demand;
-  const fixed = need.bytes - need.kvBytes;
-  const kvBytes = budget.shareBytes - fixed;
+  // A person may give it less than the sum of its needs. Then all of them are taken to be less in the same part.
+  const short = budget.shareBytes < need.bytes;
+  const part = short ? budget.shareBytes / need.bytes : 1;
+  const fixed = (need.bytes - need.kvBytes) * part;
+  const kvBytes = Math.floor(budget.shareBytes - fixed);
   const settings: MemorySettings = {
     ...{ args: {}, env: {}, config: {} },
     ...(need.hostBytes > 0 ? { hostMiB: Math.ceil(need.hostBytes / MIB) } : {}),
@@ -48,7 +51,8 @@ export function memorySettings(demand: GpuDemand, need: MemoryNeed, budget: Devi
       // With bytes given vLLM profiles nothing; the share of the total is what it wants to find free when it starts.
       settings.args = {
         "--gpu-memory-utilization": fraction((budget.shareBytes - PROCESS_BYTES) / budget.totalBytes, "down"),
-        "--kv-cache-memory-bytes": String(kvBytes),
+        // It finds out by itself what its share leaves to the cache, where the sum is doubted.
+        ...(short ? {} : { "--kv-cache-memory-bytes": String(kvBytes) }),
         // Its own defaults grow with the device, and what they take was not planned.
         "--max-num-seqs": String(engine.maxNumSeqs ?? MEMORY_DEFAULTS.vllm.maxNumSeqs),
         "--max-num-batched-tokens": String(batchedTokens({ ...demand, engine })),
@@ -57,8 +61,8 @@ export function memorySettings(demand: GpuDemand, need: MemoryNeed, budget: Devi
     case "sglang": {
       const free = budget.totalBytes - budget.othersBytes - PROCESS_BYTES;
       settings.args = {
-        "--mem-fraction-static": fraction((need.weightBytes + kvBytes) / free, "up"),
-        "--max-total-tokens": String(tokens(demand, need, kvBytes)),
+        "--mem-fraction-static": fraction((need.weightBytes * part + kvBytes) / free, "up"),
+        ...(short ? {} : { "--max-total-tokens": String(tokens(demand, need, kvBytes)) }),
         "--chunked-prefill-size": String(
           engine.chunkedPrefillSize ?? MEMORY_DEFAULTS.sglang.chunkedPrefillSize,
         ),
@@ -72,7 +76,7 @@ export function memorySettings(demand: GpuDemand, need: MemoryNeed, budget: Devi
         "--max_batch_size": String(engine.maxBatchSize ?? MEMORY_DEFAULTS["tensorrt-llm"].maxBatchSize),
         "--max_num_tokens": String(engine.maxNumTokens ?? MEMORY_DEFAULTS["tensorrt-llm"].maxNumTokens),
       };
-      settings.config = { kv_cache_config: { max_tokens: tokens(demand, need, kvBytes) } };
+      if (!short) settings.config = { kv_cache_config: { max_tokens: tokens(demand, need, kvBytes) } };
       return settings;
     }
     case "encoder":

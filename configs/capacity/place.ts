@@ -56,8 +56,9 @@ function claim(
     const need = memoryNeed(demand, device);
     const free = totalBytes(device) - allocatedBytes(others, device.id);
     const pin: Pin | undefined = pinnedShare(demand, need, device, free);
-    const wantedBytes = Math.max(need.bytes, pin?.bytes ?? 0);
-    const missing = Math.max(wantedBytes - leftFor(others, demand, device), pin ? need.bytes - pin.bytes : 0);
+    const wantedBytes = pin?.said ? pin.bytes : Math.max(need.bytes, pin?.bytes ?? 0);
+    const tooLittle = pin && !pin.said ? need.bytes - pin.bytes : 0;
+    const missing = Math.max(wantedBytes - leftFor(others, demand, device), tooLittle);
     if (missing > most) [most, shortage] = [missing, { demand, device, wantedBytes, pin }];
     allocation.needs.set(device.id, need);
     allocation.shares.set(device.id, pin?.bytes ?? need.bytes);

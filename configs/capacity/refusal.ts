@@ -39,7 +39,7 @@ export function refuse(
   const { demand, device, wantedBytes, pin } = shortage;
   const need = memoryNeed(demand, device);
   const there = left(device);
-  const tooSmall = pin !== undefined && pin.bytes < need.bytes;
+  const tooSmall = pin !== undefined && !pin.said && pin.bytes < need.bytes;
   const missingBytes = Math.max(wantedBytes - there, tooSmall ? need.bytes - pin.bytes : 0);
   const takes =
     pin && !tooSmall ? `takes ${size(wantedBytes)} by its ${pin.setting}` : `needs ${size(need.bytes)}`;
@@ -60,6 +60,7 @@ export function refuse(
       what: sentence,
       details: explained(need.lines).split("\n"),
       fix: advice.fix,
+      ...(advice.others.length > 0 ? { others: advice.others } : {}),
     },
   };
 }

@@ -4,6 +4,7 @@ import { isLockable } from "../models/lock";
 import type { DevicePlan } from "./allocation";
 import { deviceName } from "./device";
 import { explained } from "./lines";
+import { gpuNotes } from "./notes";
 import type { GpuPlan } from "./placement";
 
 /** What `gpubox plan` prints: model, device, needs, share, left; then each backend that is started by hand. */
@@ -14,6 +15,7 @@ export function planText(plan: GpuPlan, options: { explain?: boolean } = {}): st
       const stop = stops.length > 0 ? `stop ${stops.join(", ")} first` : "nothing has to stop";
       return `${backend} is started by hand; ${stop}. Its devices then:\n${deviceTable(running)}`;
     }),
+    gpuNotes(plan).join("\n"),
     remarks([...plan.devices, ...plan.manual.flatMap(({ running }) => running)]),
     ...(options.explain ? plan.devices.flatMap(explanations) : []),
     ...plan.placements.concat(plan.manual).map(({ backend, knobs }) => {

@@ -12,6 +12,8 @@ export interface Problem {
   details?: string[];
   /** One sentence: what would be right. */
   fix: string;
+  /** Sentences: what else would be right. */
+  others?: string[];
   /** What this was judged by, beside the place itself: with a mistake there, it may be no mistake. */
   judgedBy?: JudgedBy;
 }
@@ -74,10 +76,11 @@ export class ConfigError extends Error {
     readonly problems: Problem[],
   ) {
     const count = problems.length === 1 ? "1 mistake" : `${problems.length} mistakes`;
-    const lines = problems.flatMap(({ path, what, details, fix }) =>
-      (details ? [`  ${path}: ${what}`, ...details, `    ${fix}`] : [`  ${path}: ${what} ${fix}`]).map(
-        visible,
-      ),
+    const lines = problems.flatMap(({ path, what, details, fix, others = [] }) =>
+      [
+        ...(details ? [`  ${path}: ${what}`, ...details, `    ${fix}`] : [`  ${path}: ${what} ${fix}`]),
+        ...others.map((other) => `    Or: ${other}`),
+      ].map(visible),
     );
     super(`Pulumi.${visible(stack)}.yaml has ${count}:\n${lines.join("\n")}`);
     this.name = "ConfigError";

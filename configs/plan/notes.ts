@@ -1,3 +1,4 @@
+import { gpuNotes } from "../capacity/notes";
 import { engineOf, type ModelConfig, wantedSources } from "../engines";
 import { isOwnImage, ownImageOf } from "../kit/imageRoles";
 import { resolvedImage } from "../kit/resolved";
@@ -31,7 +32,7 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
       : "";
     notes.push(`${source} is not locked: ${reason}${download}`);
   }
-  notes.push(...recipeNotes(config));
+  notes.push(...recipeNotes(config), ...gpuNotes(context.gpus));
   notes.push(...ownImageNotes(context), ...observabilityNotes(context));
   const unlocked = imageRolesOf(config).flatMap(({ role, model, optional }) => {
     const image = resolvedImage(resolved, role);

@@ -1,6 +1,7 @@
 import type { LlamaCppMemory } from "../../../configs/capacity/demand";
 import { explained } from "../../../configs/capacity/lines";
 import { memoryNeed } from "../../../configs/capacity/memory";
+import { gpuNotes } from "../../../configs/capacity/notes";
 import { planGpus } from "../../../configs/capacity/placement";
 import type { LockedModel } from "../../../configs/models/facts";
 import { demand, gpu, model } from "../../support/demands";
@@ -70,6 +71,22 @@ describe("experts of 28 of 36 layers in the host's memory", () => {
 
   test("are not there without the setting, which the refusal says", () => {
     expect(refusals(entry, { lock })[0]).toMatch(/^m?.*needs 6\d\.\d+ GiB on device 2/);
+  });
+
+  test("are what its refusal advises, beside every other way", () => {
+    const { refusals: found } = planGpus(
+      [gpu(0, 24)],
+      [demand("m", { engine: "llamacpp", ctxSize: 32768 }, { locked: moe })],
+    );
+    const [{ problem, advice }] = found as [(typeof found)[0]];
+    expect(problem.fix).toMatch(
+      /^Set nCpuMoe to \d+: the experts of \d+ of 36 layers stay in the host's memory\.$/,
+    );
+    expect(planGpus([gpu(0, 24)], [advice.changed!]).refusals).toEqual([]);
+    expect(problem.others).toEqual([
+      expect.stringMatching(/^It needs a device of \d+\.\d\d GiB for itself, or a smaller model\.$/),
+      "Write gpu.memoryGiB: 22.79 or less, if you know that it needs no more: that is taken as it is.",
+    ]);
   });
 
   test("are sized by the model's shape where the lock is older", () => {
@@ -150,4 +167,32 @@ test("weights and cache in the host's memory leave the device, unless both are o
   expect(own!.hostBytes).toBe(26 * GIB);
   expect(shared!.weightBytes).toBe(15 * GIB);
   expect(planGpus([gpu(0, 24)], [demand("m", engine)]).placements[0]!.knobs.hostMiB).toBe(26 * 1024);
+});
+
+test("what gpu.memoryGiB says is taken as it is, and the plan says that its own sum is more", () => {
+  for (const engine of ["vllm", "sglang"] as const) {
+    const plan = planGpus([gpu(0, 24)], [demand("m", { engine }, { memoryGiB: 12 })]);
+    expect(plan.problems).toEqual([]);
+    expect(plan.placements[0]!.shareBytes).toBe(12 * GIB);
+    expect(gpuNotes(plan)).toEqual([
+      expect.stringMatching(
+        /^m: gpu\.memoryGiB gives it 12\.00 GiB, and the plan's own sum is \d+\.\d\d GiB\. It is taken as it is: /,
+      ),
+    ]);
+  }
+  // vLLM finds out by itself what 12 GiB of 24 leave to its cache; half a GiB is its process.
+  const { knobs } = planGpus([gpu(0, 24)], [demand("m", { engine: "vllm" }, { memoryGiB: 12 })])
+    .placements[0]!;
+  expect(knobs.args["--gpu-memory-utilization"]).toBe("0.4791");
+  expect(knobs.args).not.toHaveProperty("--kv-cache-memory-bytes");
+});
+
+test("what is kept in the host's memory is told with the plan", () => {
+  const plan = planGpus(
+    [gpu(0, 24)],
+    [demand("m", { engine: "llamacpp", ctxSize: 32768, nCpuMoe: 28 }, { locked: moe })],
+  );
+  expect(gpuNotes(plan)).toEqual([
+    "m: its settings keep 43.46 GiB in the host's memory. Its container may have as much, also where memoryMiB is less.",
+  ]);
 });
