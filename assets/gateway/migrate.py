@@ -12,11 +12,15 @@ from hashlib import sha256
 from importlib.util import find_spec
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-import psycopg
+try:
+    import psycopg
+except ImportError:
+    psycopg = None
 
 # Made by images/gateway/schema/make.sh.
 SCHEMA = pathlib.Path("/app/database-schema.sql")
-MIGRATIONS = pathlib.Path(find_spec("litellm_proxy_extras").origin).with_name("migrations")
+EXTRAS = find_spec("litellm_proxy_extras")
+MIGRATIONS = pathlib.Path(EXTRAS.origin).with_name("migrations") if EXTRAS else None
 
 # The number under which Prisma keeps all others from migrating.
 PRISMA_LOCK = 72707369
@@ -145,6 +149,9 @@ def prepare(connection, url):
 
 
 def main():
+    # An image of another make may lack what looks at the database first.
+    if not psycopg or not MIGRATIONS:
+        run_own_job()
     url = os.environ["DATABASE_URL"]
     timeout = {} if "connect_timeout" in given(url) else {"connect_timeout": 10}
     try:
@@ -155,9 +162,14 @@ def main():
     if SCHEMA.exists():
         run_job(pending)
     else:
-        sys.stdout.flush()
-        os.chdir("/app" if os.path.isdir("/app") else "/")
-        os.execvp("python3", ["python3", "-m", "litellm.proxy.prisma_migration"])
+        run_own_job()
+
+
+def run_own_job():
+    """LiteLLM's job as its image has it, in this one's place."""
+    sys.stdout.flush()
+    os.chdir("/app" if os.path.isdir("/app") else "/")
+    os.execvp("python3", ["python3", "-m", "litellm.proxy.prisma_migration"])
 
 
 def run_job(pending):

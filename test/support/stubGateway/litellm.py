@@ -81,7 +81,11 @@ class Handler(BaseHTTPRequestHandler):
             names = [*self.server.models, *self.server.aliases]
             listed = [{"id": name, "object": "model", "created": 0, "owned_by": "openai"} for name in names]
             return self.reply(200, {"data": listed, "object": "list"})
-        empty = {"/team/list": [], "/key/list": {"keys": [], "total_pages": 1}}
+        empty = {
+            "/team/list": [],
+            "/key/list": {"keys": [], "total_pages": 1},
+            "/user/list": {"users": [], "total_pages": 1},
+        }
         if path in empty:
             return self.reply(200, empty[path])
         if path == "/spend/logs":
