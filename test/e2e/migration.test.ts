@@ -112,6 +112,8 @@ needs("docker")("the migration job", () => {
   test(
     "makes of an empty database exactly what LiteLLM's own migrations make, as the gateway's role, says so, ends, and leaves no container",
     async () => {
+      // Both begin with a schema that was made anew: it has other rights than that of a new database.
+      await empty();
       expect((await migrate(planned(tagOf("withoutSchema")))).code).toBe(0);
       const byLitellm = await madeOf();
       expect(Number(await gatewaySql(plan, TABLES))).toBeGreaterThan(50);

@@ -25,7 +25,7 @@ export class OidcProvider {
   readonly client = { id: "gpubox-test", secret: "PLANTED-oidc-secret" };
   /** The only place that people are sent back to. */
   redirect = "";
-  /** Path and status of what was asked. */
+  /** Method, path and status of what was asked. */
   readonly asked: string[] = [];
   private readonly server: Server;
   private readonly codes = new Map<string, Grant>();
@@ -39,7 +39,8 @@ export class OidcProvider {
     this.server = createServer(async (request, response) => {
       const url = new URL(request.url ?? "", this.url);
       const [status, body, location] = this.answer(request, url, new URLSearchParams(await textOf(request)));
-      this.asked.push(`${request.method} ${url.pathname} ${status}`);
+      // A browser asks for an icon by itself.
+      if (url.pathname !== "/favicon.ico") this.asked.push(`${request.method} ${url.pathname} ${status}`);
       const type = typeof body === "string" ? "text/html" : "application/json";
       response.writeHead(status, { "content-type": type, ...(location ? { location } : {}) });
       response.end(typeof body === "string" ? body : JSON.stringify(body));
