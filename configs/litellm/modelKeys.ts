@@ -98,6 +98,12 @@ export const REFUSED_KEYS: Record<ModelMap, Refused[]> = {
       fix: "Put the key itself into a secret, and name it: { secret: <its name> }.",
     },
     {
+      keys: /^(extra_)?headers$/,
+      when: (value) => namesField(value, "authorization"),
+      why: "LiteLLM sends the entry's own key in the field Authorization, whatever stands here.",
+      fix: "Use apiKey: { secret: <its name> }.",
+    },
+    {
       keys: /^ssl_verify$/,
       when: (value) => value !== true,
       why: "The gateway would send the key to whoever answers at the address.",
@@ -138,3 +144,8 @@ export const REFUSED_KEYS: Record<ModelMap, Refused[]> = {
     },
   ],
 };
+
+function namesField(value: unknown, field: string): boolean {
+  const names = value && typeof value === "object" ? Object.keys(value) : [];
+  return names.some((name) => name.toLowerCase() === field);
+}

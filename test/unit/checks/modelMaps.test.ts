@@ -146,8 +146,13 @@ test.each([
     "params.organization: LiteLLM would put a variable of the gateway, or a token of its machine, in place of this text. Write the value itself; a key goes where { secret: <its name> } is taken, as in gpubox:gateway.env.",
   ],
   [
-    { params: { extra_headers: { authorization: "Bearer abcdefghijklmnop" } } },
-    "params.extra_headers.authorization: This value looks like a key or a password, and anybody who can read the config or the container can read it. Put it into a secret of the stack and name it where the key takes { secret: name }; else take it out. Policy no-plaintext-secrets; gpubox:policy.waive can say why it does not count.",
+    { params: { extra_headers: { Authorization: { secret: "farKey" } } } },
+    "params.extra_headers: LiteLLM sends the entry's own key in the field Authorization, whatever stands here. Use apiKey: { secret: <its name> }.",
+    "params.extra_headers.Authorization: The secret farKey is missing. Set it: pulumi config set --secret gpubox:farKey.",
+  ],
+  [
+    { params: { extra_headers: { "x-key": "Bearer abcdefghijklmnop" } } },
+    "params.extra_headers.x-key: This value looks like a key or a password, and anybody who can read the config or the container can read it. Put it into a secret of the stack and name it where the key takes { secret: name }; else take it out. Policy no-plaintext-secrets; gpubox:policy.waive can say why it does not count.",
   ],
   [
     { params: { stop: [{ secret: "masterKey" }] } },
