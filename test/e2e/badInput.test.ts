@@ -57,7 +57,7 @@ const cases: [string, Record<string, unknown>, string][] = [
   [
     "a context beyond the model's, on the CPU",
     { engine: "llamacpp", model: GGUF, ctxSize: 200_000, parallel: 1 },
-    "x.ctxSize: A context of 200000 tokens is longer than the model's 40960. Write at most 40960.",
+    "x.ctxSize: A context of 200000 tokens is longer than the model's 40960.\n    A longer one needs its positions scaled: ropeScaling: yarn, and ropeScale.\n    Write at most 40960.",
   ],
   [
     "tensor parallelism that does not divide the heads",

@@ -133,6 +133,7 @@ needs("docker")("a gateway with the real LiteLLM", () => {
     const { metadata } = guardRules({
       gateway: { allowParameters: [], dropParams: true },
       cache: {},
+      models: {},
     } as unknown as Parameters<typeof guardRules>[0]);
     const steering = Object.fromEntries(metadata.map((name) => [name, "http://canary:8001"]));
     const body = { ...BODIES["/v1/chat/completions"], store: true };

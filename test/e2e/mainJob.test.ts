@@ -314,11 +314,7 @@ needs("docker")("the main job, through Compose", () => {
       editStack(project, (config: Record<string, Record<string, unknown>>) => {
         config["gpubox:gateway"]!.port = COMPOSE.port;
         config["gpubox:models"]!.far = {
-          ...{
-            engine: "openai",
-            baseUrl: `http://host.docker.internal:${COMPOSE.port + 5}/v1`,
-            model: "far",
-          },
+          ...{ engine: "openai", baseUrl: `${far.url}/v1`, model: "far-name" },
           apiKey: { secret: "farKey" },
         };
       });
