@@ -102,7 +102,7 @@ exec postgres -D .`;
     const { code, stdout, stderr } = await up();
     expect(code).not.toBe(0);
     const said = stdout + stderr;
-    expect(said).toContain("The migration of the database failed; what served before goes on.");
+    expect(said).toContain("The migration of the database failed, so the new gateway does not start");
     for (const written of [PASSWORD, encodeURIComponent(PASSWORD)]) expect(said).not.toContain(written);
     expect(Object.keys(await containersOf(STACK))).not.toContain("gateway");
     return said;
