@@ -1,7 +1,7 @@
 import type { Option } from "./container";
 import type { FileKind } from "./engine";
 import { asSource } from "./files";
-import { type GivenFlag, givenFlags, type Parser } from "./spelling";
+import { type GivenFlag, givenFlags, isFlag, jsonOf, type Parser, withValueAt } from "./spelling";
 
 /** A command line as an entry says it. */
 export interface EntryFlags {
@@ -64,24 +64,19 @@ function readingOf(
       ? [!off && !given.as.startsWith("--no-"), off ? "off" : "on"]
       : [
           ...(words.length > 1 ? [words] : []),
-          ...jsonOf(value),
+          jsonOf(value),
           value,
           ...unitOf(value),
           ...pairsOf(words, value),
           [value],
         ];
+  // A dotted flag may have dashes where the JSON has underscores.
+  const path = keys.map((key) => key.replaceAll("-", "_"));
   return readings
-    .map((reading) => (keys.length > 0 ? nested(before, keys, reading) : reading))
+    .filter((reading) => reading !== undefined)
+    .map((reading) => withValueAt(keys.length > 0 ? before : undefined, path, reading))
     .map((reading) => asSource(file, reading))
     .find((reading) => type?.safeParse(reading).success);
-}
-
-function jsonOf(text: string): unknown[] {
-  try {
-    return [JSON.parse(text)];
-  } catch {
-    return [];
-  }
 }
 
 /** vLLM reads `32k` as 32000 and `32K` as 32768. */
@@ -101,19 +96,8 @@ function pairsOf(words: string[], value: string): Record<string, unknown>[] {
       pairs.map((pair) => {
         const end = pair.indexOf("=");
         const text = pair.slice(end + 1);
-        return [pair.slice(0, end), jsonOf(text)[0] ?? text];
+        return [pair.slice(0, end), jsonOf(text) ?? text];
       }),
     ),
   ];
-}
-
-/** The object with the value at the path, as the engine's dotted flags set it. */
-function nested(object: unknown, [key, ...rest]: string[], value: unknown): unknown {
-  if (key === undefined) return value;
-  const own = object && typeof object === "object" ? (object as Record<string, unknown>) : {};
-  return { ...own, [key.replaceAll("-", "_")]: nested(own[key], rest, value) };
-}
-
-function isFlag(word: string): boolean {
-  return /^-(?![\d.])/.test(word);
 }

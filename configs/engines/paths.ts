@@ -6,6 +6,7 @@ import type { Engine } from "./engine";
 import { containerPathsOf } from "./files";
 import { CACHE } from "./python";
 import { modelOf, parentFolder, parseSource, SOURCE } from "./source";
+import { jsonOf } from "./spelling";
 
 /** What images bring themselves, or every container has. Neither lies where people keep models and templates. */
 const OF_THE_IMAGE = [
@@ -94,21 +95,12 @@ function argumentPaths(extraArgs: string[]): string[] {
 
 /** The absolute paths in a value: itself, a list of them, `name=/path`, `/path:scale`, or JSON with some. */
 function pathsIn(value: string): string[] {
-  const json = jsonOf(value);
+  const json = /^\s*[{[]/.test(value) ? jsonOf(value) : undefined;
   if (json !== undefined) return textsOf(json).filter((text) => ABSOLUTE.test(text));
   return value
     .split(/[,:]/)
     .map((part) => part.replace(/^[\w.-]+=/, ""))
     .filter((part) => ABSOLUTE.test(part));
-}
-
-function jsonOf(value: string): unknown {
-  if (!/^\s*[{[]/.test(value)) return undefined;
-  try {
-    return JSON.parse(value);
-  } catch {
-    return undefined;
-  }
 }
 
 function textsOf(value: unknown): string[] {

@@ -1,7 +1,15 @@
 import type { z } from "zod";
 import type { Problem } from "../kit/problems";
 import type { Option } from "./container";
-import { type GivenFlag, givenFlags, type KnownFlag, knowing, type Parser } from "./spelling";
+import {
+  type GivenFlag,
+  givenFlags,
+  jsonOf,
+  type KnownFlag,
+  knowing,
+  type Parser,
+  withValueAt,
+} from "./spelling";
 
 /** What an entry has whose flags can be given in two ways. */
 type Said = { extraArgs: string[]; env: Record<string, string> };
@@ -83,7 +91,7 @@ function readingOf(type: z.ZodType, given: GivenFlag[]): unknown {
   const readings = [
     off ? false : undefined,
     parts.length > 0 ? merged(parts) : undefined,
-    value === undefined ? undefined : json(value),
+    value === undefined ? undefined : jsonOf(value),
     value,
     given.flatMap((one) => one.value?.split(",") ?? []),
     true,
@@ -93,22 +101,8 @@ function readingOf(type: z.ZodType, given: GivenFlag[]): unknown {
 
 /** `--flag.a.b 1 --flag.a.c 2` as the JSON that they make together. */
 function merged(parts: GivenFlag[]): unknown {
-  const whole: Record<string, unknown> = {};
-  for (const { keys, value = "" } of parts) {
-    let at = whole;
-    for (const key of keys.slice(0, -1)) {
-      if (typeof at[key] !== "object" || at[key] === null) at[key] = {};
-      at = at[key] as Record<string, unknown>;
-    }
-    at[keys.at(-1)!] = json(value) ?? value;
-  }
-  return whole;
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return parts.reduce<unknown>(
+    (whole, { keys, value = "" }) => withValueAt(whole, keys, jsonOf(value) ?? value),
+    {},
+  );
 }

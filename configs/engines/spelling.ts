@@ -35,16 +35,34 @@ export interface GivenFlag {
   value?: string;
 }
 
-/** A word that is no value: a dash, and no number after it. */
-const FLAG = /^-(?![\d.])/;
+/** True for a word that is no value: a dash, and no number after it. */
+export function isFlag(word: string): boolean {
+  return /^-(?![\d.])/.test(word);
+}
+
+/** A flag's value as JSON; undefined for a text that is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The map with the value at the path, as dotted flags set it. */
+export function withValueAt(map: unknown, [key, ...rest]: string[], value: unknown): unknown {
+  if (key === undefined) return value;
+  const own = map && typeof map === "object" ? (map as Record<string, unknown>) : {};
+  return { ...own, [key]: withValueAt(own[key], rest, value) };
+}
 
 /** The flags that words of a command line give, as the engine itself would read them. */
 export function givenFlags(words: string[], parser: Parser): GivenFlag[] {
   return words.flatMap((word, index) => {
-    const found = FLAG.test(word) ? readWord(word, parser) : undefined;
+    const found = isFlag(word) ? readWord(word, parser) : undefined;
     if (!found) return [];
     const next = words[index + 1];
-    return [found.value === undefined && next && !FLAG.test(next) ? { ...found, value: next } : found];
+    return [found.value === undefined && next && !isFlag(next) ? { ...found, value: next } : found];
   });
 }
 

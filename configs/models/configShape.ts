@@ -1,5 +1,7 @@
+import { isMap } from "../kit/maps";
 import { groupLayers, type LayerCache } from "./attention";
 import type { ModelShape } from "./facts";
+import { NESTED } from "./rope";
 
 /** Parsed `config.json` of a transformers model. */
 export type TransformersConfig = Readonly<Record<string, unknown>>;
@@ -29,8 +31,8 @@ export function shapeOfConfig(config: TransformersConfig, parameters: number, po
     parameters,
     attention: groupLayers(layerCaches(text, layers)),
     experts: number("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"),
-    vision: isObject(config.vision_config) || isObject(config.vision_tower_config),
-    audio: isObject(config.audio_config) || /^(Whisper|Qwen\d*ASR|Voxtral)/.test(architecture),
+    vision: isMap(config.vision_config) || isMap(config.vision_tower_config),
+    audio: isMap(config.audio_config) || /^(Whisper|Qwen\d*ASR|Voxtral)/.test(architecture),
     task: taskOf(architecture, pooled),
   };
 }
@@ -38,8 +40,7 @@ export function shapeOfConfig(config: TransformersConfig, parameters: number, po
 /** Type of the weights: the quantisation's method, else the torch dtype. */
 export function quantizationOfConfig(config: TransformersConfig): string {
   const quantization = config.quantization_config ?? textConfig(config).quantization_config;
-  if (isObject(quantization) && typeof quantization.quant_method === "string")
-    return quantization.quant_method;
+  if (isMap(quantization) && typeof quantization.quant_method === "string") return quantization.quant_method;
   const text = textConfig(config);
   const dtype = text.dtype ?? text.torch_dtype ?? config.dtype ?? config.torch_dtype;
   return typeof dtype === "string" ? dtype.replace(/^torch\./, "") : "unknown";
@@ -53,10 +54,10 @@ function taskOf(architecture: string, pooled: boolean): ModelShape["task"] {
 
 /** Multimodal models nest the language model's keys. */
 function textConfig(config: TransformersConfig): TransformersConfig {
-  const thinker = isObject(config.thinker_config) ? config.thinker_config : config;
-  for (const key of ["text_config", "llm_config", "language_config"]) {
+  const thinker = isMap(config.thinker_config) ? config.thinker_config : config;
+  for (const key of NESTED) {
     const nested = thinker[key];
-    if (isObject(nested)) return nested;
+    if (isMap(nested)) return nested;
   }
   return thinker;
 }
@@ -70,7 +71,7 @@ function contextLength(text: TransformersConfig, number: Numbers): number {
     "max_target_positions",
   );
   const scaling = text.rope_scaling ?? text.rope_parameters;
-  if (!isObject(scaling) || (scaling.rope_type ?? scaling.type) !== "yarn") return trained;
+  if (!isMap(scaling) || (scaling.rope_type ?? scaling.type) !== "yarn") return trained;
   const { factor, original_max_position_embeddings: original } = scaling;
   return typeof factor === "number" && typeof original === "number"
     ? Math.max(trained, factor * original)
@@ -169,8 +170,4 @@ function numbersOf(config: TransformersConfig): Numbers {
 
 function names(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

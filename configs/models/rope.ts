@@ -1,7 +1,9 @@
+import { isMap } from "../kit/maps";
+
 /** Tokens that a model takes once its positions are scaled. */
 
 /** Keys under which a config of transformers nests that of its language model. */
-const NESTED = ["text_config", "llm_config", "language_config"];
+export const NESTED = ["text_config", "llm_config", "language_config"];
 
 /** Scalings whose factor says nothing of the length. */
 const FIXED = ["default", "mrope", "llama3"];
@@ -53,8 +55,4 @@ export function scaledContext(
   return ropeScaling === "yarn"
     ? Math.max(trained, Math.floor(ropeScale * (yarnOrigCtx ?? trained)))
     : trained;
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { isMap } from "../kit/maps";
 import type { Problem } from "../kit/problems";
 import { suggestion } from "../kit/problems";
 import { type BoxConfig, boxesSchema } from "../schema/boxes";
@@ -90,8 +91,4 @@ function modelsOf(
 
 function atBox(box: string, { key, what, fix }: BoxProblem): Problem {
   return { path: `gpubox:boxes.${box}${key}`, what, fix };
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
 import type { CommandLine } from "../../configs/engines/engine";
 import { type EntryFlags, entryOfFlags } from "../../configs/engines/fromFlags";
-import { type GivenFlag, givenFlags, knowing, type Parser } from "../../configs/engines/spelling";
+import { type GivenFlag, givenFlags, isFlag, knowing, type Parser } from "../../configs/engines/spelling";
+import { isMap } from "../../configs/kit/maps";
 import type { Entry } from "./draft";
 import type { Input } from "./input";
 
@@ -13,9 +14,6 @@ interface Part {
   /** All of it, as `extraArgs` takes it. */
   words: string[];
 }
-
-/** A word that is no value: a dash, and no number after it. */
-const FLAG = /^-(?![\d.])/;
 
 /** What a command line says. */
 export interface ReadCommand {
@@ -76,7 +74,7 @@ function partsOf(words: string[], parser: Parser): { head: string[]; parts: Part
   const head: string[] = [];
   const parts: Part[] = [];
   for (const word of words) {
-    if (!FLAG.test(word)) {
+    if (!isFlag(word)) {
       const last = parts.at(-1);
       if (last) {
         last.values.push(word);
@@ -116,6 +114,5 @@ function entryOfPart({ words }: Part, { options, sourceOf }: Reading, parser: Pa
 
 /** Parts of one map may come as flags of their own. */
 function merged(before: unknown, value: unknown): unknown {
-  const isMap = (one: unknown) => typeof one === "object" && one !== null && !Array.isArray(one);
-  return isMap(before) && isMap(value) ? { ...(before as object), ...(value as object) } : value;
+  return isMap(before) && isMap(value) ? { ...before, ...value } : value;
 }

@@ -1,3 +1,4 @@
+import { isMap } from "../../configs/kit/maps";
 import type { Problem } from "../../configs/kit/problems";
 import { yamlValue } from "../../configs/kit/yamlText";
 import { CALLBACK_LISTS, foreignCallbacks } from "../../configs/litellm/callbacks";
@@ -12,7 +13,7 @@ export function parseTemplate(text: string, path: string): { settings: Settings 
   if ("flaw" in read)
     return { problem: { path, what: `The template ${read.flaw}.`, fix: "Correct it there." } };
   const { value } = read;
-  if (value !== null && value !== undefined && !isSettings(value))
+  if (value !== null && value !== undefined && !isMap(value))
     return {
       problem: {
         path,
@@ -41,7 +42,7 @@ const OWN_SECTIONS = ["model_list", "environment_variables", "include"];
 export function checkTemplate(template: Settings, path: string): Problem[] {
   const { kept } = keptOf(template);
   const { litellm_settings: settings } = kept;
-  const lists = isSettings(settings) ? CALLBACK_LISTS.filter((list) => Object.hasOwn(settings, list)) : [];
+  const lists = isMap(settings) ? CALLBACK_LISTS.filter((list) => Object.hasOwn(settings, list)) : [];
   return [
     ...pointers(kept, path),
     ...steering(kept, path),
@@ -60,7 +61,7 @@ export function mergeTemplate(template: Settings, own: Settings): { config: Sett
   const { kept, notes } = keptOf(template);
   const config = merge(kept, own);
   const callbacks = [...listOf(kept, "callbacks"), ...listOf(own, "callbacks")];
-  if (callbacks.length > 0 && isSettings(config.litellm_settings))
+  if (callbacks.length > 0 && isMap(config.litellm_settings))
     config.litellm_settings.callbacks = [...new Set(callbacks)];
   return { config, notes };
 }
@@ -75,7 +76,7 @@ function keptOf(template: Settings): { kept: Settings; notes: string[] } {
       continue;
     }
     const left = LEFT_OUT[section] ?? [];
-    if (!isSettings(value)) kept[section] = value;
+    if (!isMap(value)) kept[section] = value;
     else {
       const there = Object.keys(value).filter((key) => left.includes(key));
       notes.push(...there.map((key) => `The template's ${section}.${key} is left out: a job has its own.`));
@@ -97,17 +98,13 @@ function merge(under: Settings, over: Settings): Settings {
   const merged = { ...under };
   for (const [key, value] of Object.entries(over)) {
     const below = merged[key];
-    merged[key] = isSettings(below) && isSettings(value) ? merge(below, value) : value;
+    merged[key] = isMap(below) && isMap(value) ? merge(below, value) : value;
   }
   return merged;
 }
 
 function listOf({ litellm_settings: settings }: Settings, key: string): unknown[] {
-  const value = isSettings(settings) ? settings[key] : undefined;
+  const value = isMap(settings) ? settings[key] : undefined;
   if (value === undefined || value === null) return [];
   return Array.isArray(value) ? value : [value];
-}
-
-function isSettings(value: unknown): value is Settings {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { isMap } from "../../configs/kit/maps";
 import { cut, visible } from "../../configs/kit/visible";
 import { textWithoutSecrets, withoutSecrets } from "../../configs/policy/plaintext";
 import { sections } from "../../configs/stack/config";
@@ -52,10 +53,6 @@ export function shown(value: unknown, key = ""): string {
 
 function keysOf(before: Values, after: Values): string[] {
   return [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
-}
-
-function isMap(value: unknown): value is Values {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** `{ secret: name }` is one value. */
