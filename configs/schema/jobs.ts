@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { trajectoriesSchema } from "./gateway";
+import { tokenPrice } from "./limits";
 import { memoryMiB, modelName, port, requestSeconds, seconds, secretRef } from "./shared";
 
 /** A job's name is a folder, a part of a container's name, and a label. */
@@ -75,11 +76,7 @@ export const jobSchema = z.strictObject({
     .min(1)
     .default([...jobProtocols])
     .describe("What clients speak: the upstream is tried on each before the start."),
-  price: z
-    .strictObject({
-      inputPerMillion: z.number().min(0).describe("US dollars for a million input tokens."),
-      outputPerMillion: z.number().min(0).default(0).describe("US dollars for a million output tokens."),
-    })
+  price: tokenPrice
     .optional()
     .describe("What a token costs, for `cost` in the log. Default: the model's own price, else nothing."),
   stickyRoutingAliases: z

@@ -9,6 +9,12 @@ export const budget = z.strictObject({
     .describe("How long it has to last: 1d, 1w, 1mo."),
 });
 
+/** What a token costs. */
+export const tokenPrice = z.strictObject({
+  inputPerMillion: z.number().min(0).describe("US dollars for a million input tokens."),
+  outputPerMillion: z.number().min(0).default(0).describe("US dollars for a million output tokens."),
+});
+
 const bodyMiB = z.int().min(1).max(1024).optional();
 
 /** What clients may take, all models together. A model's own limits are in its entry. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { budget } from "./limits";
+import { budget, tokenPrice } from "./limits";
 import { ownContainer } from "./ownContainer";
 import { deviceId, keyRef, memoryMiB, modelName, pidsLimit, port, requestSeconds, secretRef } from "./shared";
 
@@ -46,11 +46,7 @@ const maps = {
 
 /** What a token costs. Servers of different providers behind one name have prices of their own. */
 export const costs = {
-  price: z
-    .strictObject({
-      inputPerMillion: z.number().min(0).describe("US dollars for a million input tokens."),
-      outputPerMillion: z.number().min(0).default(0).describe("US dollars for a million output tokens."),
-    })
+  price: tokenPrice
     .optional()
     .describe("What a token costs, for spend and budgets. Default: what LiteLLM's price list says."),
   baseModel: z
