@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Document, isMap, type Node, parseDocument } from "yaml";
 import type { GpuPlan } from "../../configs/capacity/placement";
 import { planStackGpus } from "../../configs/capacity/stack";
-import { GIB } from "../../configs/kit/sizes";
+import { GIB, gibibytes } from "../../configs/kit/sizes";
 import type { ModelLock } from "../../configs/models/facts";
 import { recipeEntry } from "../../configs/recipes/entry";
 import { type Fit, fits } from "../../configs/recipes/fit";
@@ -16,7 +16,7 @@ import { sourcesIn } from "../../platform/stack/modelSources";
 import { checkStackFile, namedSecrets } from "../../platform/stack/planStack";
 import { readText } from "../../platform/userFiles";
 import type { HubAccess } from "./hub";
-import { resolveSource } from "./resolve";
+import { resolveChange } from "./lockModels";
 
 export interface AddOptions {
   /** The name that clients write. Default: the repository's, in lower case. */
@@ -97,9 +97,7 @@ function fitOf(recipe: Recipe, stack: string, rooms: Parameters<typeof fits>[1],
   );
   if (fit) return fit;
   const checkpoints = recipe.variants.map(({ name, vramGB }) => `${name} (${vramGB} GB)`).join(", ");
-  const left = chosen
-    .map(({ gpu, freeBytes }) => `${gpu.id}: ${(freeBytes / GIB).toFixed(1)} GiB`)
-    .join(", ");
+  const left = chosen.map(({ gpu, freeBytes }) => `${gpu.id}: ${gibibytes(freeBytes)}`).join(", ");
   throw new UserError(
     `${recipe.id} does not fit on Pulumi.${stack}.yaml's devices: its checkpoints need ${checkpoints}, and ${left ? `what is left is ${left}` : "none is declared"}.`,
     "See `gpubox recommend` for what fits, or free devices.",
@@ -108,12 +106,8 @@ function fitOf(recipe: Recipe, stack: string, rooms: Parameters<typeof fits>[1],
 
 /** Facts about the checkpoint from the hub, or why there are none. */
 async function lockOf(source: string, access: HubAccess): Promise<ModelLock[string]> {
-  try {
-    return await resolveSource(source, access);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return { unresolved: error.what };
-  }
+  const { after, failure = "" } = await resolveChange(source, undefined, access);
+  return after ?? { unresolved: failure };
 }
 
 /** The entry, or the entry with the longest context that the planner gives it. */

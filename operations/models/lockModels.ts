@@ -38,7 +38,8 @@ export async function lockModels(
   return changes;
 }
 
-async function resolveChange(
+/** Resolves one source, and writes nothing. */
+export async function resolveChange(
   source: string,
   before: Locked | undefined,
   access: HubAccess,
