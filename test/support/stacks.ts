@@ -23,6 +23,19 @@ export function rawStack(values: Record<string, unknown> = {}, secrets = testSec
   return { stack: "test", values, secrets: secretFacts(secrets, () => true) };
 }
 
+/** The mistakes of a stack config, a line each. */
+export function mistakesOf(raw: RawStack): string[] {
+  try {
+    parseStack(raw);
+    return [];
+  } catch (error) {
+    return (error as Error).message
+      .split("\n")
+      .slice(1)
+      .map((line) => line.trim());
+  }
+}
+
 export const tinyModel = {
   tiny: { engine: "llamacpp", model: "file:///srv/models/tiny.gguf" },
 };

@@ -6,7 +6,14 @@ import { renderText } from "../../../configs/kit/text";
 import { parseStack } from "../../../configs/parse";
 import { packageDir } from "../../../platform/project";
 import { checkStackFile } from "../../../platform/stack/planStack";
-import { officialGateway, rawStack, testPlan, testSecrets, tinyModel } from "../../support/stacks";
+import {
+  mistakesOf,
+  officialGateway,
+  rawStack,
+  testPlan,
+  testSecrets,
+  tinyModel,
+} from "../../support/stacks";
 
 const secrets = { ...testSecrets, aliceKey: "sk-PLANTED-alice-0123456789", uiPassword: "PLANTED-ui-'pass" };
 const alice = { key: { secret: "aliceKey" } };
@@ -17,15 +24,7 @@ function refused(
   more: Record<string, unknown> = {},
   values: Record<string, string> = secrets,
 ) {
-  try {
-    parseStack(rawStack({ models: tinyModel, access, ...more }, values));
-    return [];
-  } catch (error) {
-    return (error as Error).message
-      .split("\n")
-      .slice(1)
-      .map((line) => line.trim());
-  }
+  return mistakesOf(rawStack({ models: tinyModel, access, ...more }, values));
 }
 
 describe("refused before anything is done:", () => {

@@ -1,6 +1,12 @@
 import { renderText } from "../../../configs/kit/text";
-import { parseStack } from "../../../configs/parse";
-import { officialGateway, rawStack, testPlan, testSecrets, tinyModel } from "../../support/stacks";
+import {
+  mistakesOf,
+  officialGateway,
+  rawStack,
+  testPlan,
+  testSecrets,
+  tinyModel,
+} from "../../support/stacks";
 
 const secrets = { ...testSecrets, ssoSecret: "PLANTED-sso-'secret" };
 const provider = "https://id.example.com";
@@ -22,16 +28,8 @@ function refused(
   change: Record<string, unknown>,
   { gateway = {}, users = {}, ...more }: Record<string, object> = {},
 ): string[] {
-  try {
-    const access = { sso: { ...sso, ...change }, users };
-    parseStack(rawStack({ models: tinyModel, access, gateway, ...more }, secrets));
-    return [];
-  } catch (error) {
-    return (error as Error).message
-      .split("\n")
-      .slice(1)
-      .map((line) => line.trim());
-  }
+  const access = { sso: { ...sso, ...change }, users };
+  return mistakesOf(rawStack({ models: tinyModel, access, gateway, ...more }, secrets));
 }
 
 test.each([
