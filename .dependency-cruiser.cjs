@@ -115,6 +115,7 @@ module.exports = {
     enhancedResolveOptions: {
       extensions: [".ts", ".json", ".cjs", ".js"],
       conditionNames: ["import", "require", "node", "default"],
+      exportsFields: ["exports"],
     },
   },
 };

@@ -29,7 +29,7 @@ export const definition = command("import")
     examples(
       "import litellm/config.yaml --stack box",
       "import docker-compose.yml --out Pulumi.box.yaml",
-      "import --from docker unix:///var/run/docker.sock",
+      "import docker",
       "import ~/.ollama/models",
       "import --check --old http://127.0.0.1:4000 --new http://127.0.0.1:4100",
     ),

@@ -1,7 +1,9 @@
 import { stringify } from "yaml";
 import { size } from "../configs/kit/sizes";
+import type { CanaryVerdict } from "../configs/plan/canary";
 import { verifiedOn } from "../configs/recipes/fit";
 import { type Added, addModel } from "../operations/models/addModel";
+import { decideCanary } from "../operations/models/canary";
 import { startModel, stopModel } from "../operations/models/manualModel";
 import { findProject } from "../platform/project";
 import { hubOfStack } from "../platform/stack/modelSources";
@@ -30,6 +32,30 @@ const stop = hostCommand("stop")
     }),
   );
 
+const promote = decision(
+  "promote",
+  "promoted",
+  "Give the canary of one model all requests now, without waiting for the rest of its time.",
+);
+
+const revert = decision(
+  "revert",
+  "reverted",
+  "Refuse the canary of one model now: the server before serves on, and `up` fails.",
+);
+
+function decision(verdict: CanaryVerdict, canary: string, description: string) {
+  return hostCommand(verdict)
+    .description(description)
+    .argument("<model>")
+    .action(
+      printing(async (model, { stack }) => {
+        await decideCanary((await openStack(stack)).plan, model, verdict, say);
+        return { model, canary };
+      }),
+    );
+}
+
 const add = stackCommand("add")
   .description("Write an entry from a verified recipe into the stack's file (docs/recipes.md).")
   .argument("<model>", "for example Qwen/Qwen3.6-27B, or the last part of it")
@@ -50,10 +76,12 @@ const add = stackCommand("add")
 
 export const definition = group(
   "model",
-  "Add a model from a recipe, or start or stop one by hand (docs/recipes.md, docs/starting-models.md).",
+  "Add a model from a recipe, start or stop one by hand, or decide on a canary (docs/recipes.md, docs/starting-models.md).",
   add,
   start,
   stop,
+  promote,
+  revert,
 ).addHelpText("after", examples("model add Qwen/Qwen3.6-27B --checkpoint fp8", "model start giant"));
 
 function addedText(stack: string, { name, fit, entry, left, unlocked }: Added): string {

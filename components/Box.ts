@@ -2,12 +2,12 @@ import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { modelServers } from "../configs/kit/services";
 import { renderText, type SecretValues } from "../configs/kit/text";
-import type { BoxPlan, ServicePlan, StepPlan } from "../configs/kit/types";
-import { backendName } from "../configs/plan/model";
+import type { BoxPlan, ReplacementPlan, ServicePlan, StepPlan } from "../configs/kit/types";
+import { backendName } from "../configs/stack/instances";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
 import { Observability } from "./Observability";
-import { Cache, Certificates, Database, Edge, Server, Slot, Valve } from "./Service";
+import { Cache, Certificates, Database, Edge, Group, Server, Slot, Valve } from "./Service";
 
 /** Long enough for the largest models on a slow line. The download itself gives up when no more data arrives. */
 const DOWNLOAD_LIMIT = "24h";
@@ -41,13 +41,23 @@ export class Box extends pulumi.ComponentResource {
         { parent: host },
       ),
     ];
-    const backend = (instance: string, plan: ServerPlan) =>
-      new Backend(`${name}-${backendName(instance)}`, { host, plan, secrets, weights, after: locks }, within);
-    const backends = plan.backends.map((one) => backend(one.instance, one));
+    const backend = (instance: string, plan: ServerPlan, before: pulumi.Resource[] = []) =>
+      new Backend(
+        `${name}-${backendName(instance)}`,
+        { host, plan, secrets, weights, after: [...(locks ?? []), ...before] },
+        within,
+      );
+    // Instances of one model one after another: each carries the load while another is replaced.
+    const last = new Map<string, Backend>();
+    const backends = plan.backends.map((one) => {
+      const made = backend(one.instance, one, last.get(one.model)?.ready);
+      last.set(one.model, made);
+      return made;
+    });
     const slots = plan.slots.map(({ service, members }) => {
       // The same resource names for models with and without a slot: a model that changes its start keeps its valve.
       const models = members.map((member) => backend(member.model, member));
-      const after = [...models.flatMap(({ stored }) => stored), ...(locks ?? [])];
+      const after = [...models.flatMap(({ stored, ready }) => [...stored, ...ready]), ...(locks ?? [])];
       const server = new Slot(
         `${name}-${service.container.name}`,
         { host, plan: service, secrets, after },
@@ -55,6 +65,11 @@ export class Box extends pulumi.ComponentResource {
       );
       return { models, server };
     });
+    // Their seats lie below their scheduler's directory, which is made first.
+    const groups = plan.groups.map(
+      ({ service }) =>
+        new Group(`${name}-${service.container.name}`, { host, plan: service, secrets }, within),
+    );
     const reached = [...backends, ...slots.flatMap(({ models }) => models)];
     const certificates = (after: pulumi.Resource[]) =>
       plan.certificates &&
@@ -78,8 +93,13 @@ export class Box extends pulumi.ComponentResource {
         routesTo: [
           ...reached.flatMap(({ containers }) => containers),
           ...slots.map(({ server }) => server.container),
+          ...groups.map(({ container }) => container),
         ],
-        provenAfter: [...reached.flatMap(({ ready }) => ready), ...slots.map(({ server }) => server.ready)],
+        provenAfter: [
+          ...reached.flatMap(({ ready }) => ready),
+          ...slots.map(({ server }) => server.ready),
+          ...groups.map(({ ready }) => ready),
+        ],
       },
       within,
     );
@@ -99,6 +119,7 @@ interface ServerPlan {
   valve: ServicePlan;
   /** Absent for a model in a slot. */
   service?: ServicePlan;
+  replacement?: ReplacementPlan;
   weights: StepPlan[];
 }
 
@@ -130,7 +151,14 @@ export class Backend extends pulumi.ComponentResource {
       plan.service &&
       new Server(
         `${name}-server`,
-        { host, plan: plan.service, secrets, after: [...this.stored, ...(args.after ?? [])] },
+        {
+          host,
+          plan: plan.service,
+          secrets,
+          // A reload of the valve would open it again.
+          after: [valve.ready, ...this.stored, ...(args.after ?? [])],
+          beside: plan.replacement?.kind === "start-first" ? plan.replacement.beside : undefined,
+        },
         { parent: this },
       );
     const services = server ? [valve, server] : [valve];

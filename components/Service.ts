@@ -2,7 +2,8 @@ import type { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { SecretValues } from "../configs/kit/text";
-import type { ContainerPlan, NetworkRole, ServicePlan } from "../configs/kit/types";
+import type { ContainerPlan, NetworkRole, ServicePlan, StepPlan } from "../configs/kit/types";
+import { beside } from "./beside";
 import type { Host, NetworkNames } from "./Host";
 import { HostFiles } from "./HostFiles";
 import { ready } from "./ready";
@@ -13,6 +14,8 @@ export interface ServiceArgs {
   secrets: pulumi.Output<SecretValues>;
   /** What has to be done before the present container may stop for a new one. */
   after?: pulumi.Resource[];
+  /** Brings a stand-in up before that. */
+  beside?: StepPlan;
 }
 
 /**
@@ -34,6 +37,10 @@ export abstract class Service extends pulumi.ComponentResource {
       { parent: this },
     );
     const volume = plan.volume ? [this.volume(`${name}-volume`, plan.volume.name, host)] : [];
+    const needs = [this.files, ...volume, ...host.needs(plan.container), ...(args.after ?? [])];
+    const standIn = args.beside
+      ? [beside(`${name}-beside`, args, args.beside, { parent: this, dependsOn: needs })]
+      : [];
     this.container = new docker.Container(
       name,
       { name: `${host.prefix}-${plan.container.name}`, ...containerArgs(plan.container, host.networkNames) },
@@ -41,7 +48,7 @@ export abstract class Service extends pulumi.ComponentResource {
         parent: this,
         provider: host.provider,
         deleteBeforeReplace: true,
-        dependsOn: [this.files, ...volume, ...host.needs(plan.container), ...(args.after ?? [])],
+        dependsOn: [...needs, ...standIn],
         customTimeouts: { delete: `${plan.container.stopGraceSeconds + 60}s` },
       },
     );
@@ -100,6 +107,13 @@ export class Server extends Service {
 export class Slot extends Service {
   constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("gpubox:index:Slot", name, args, opts);
+  }
+}
+
+/** HAProxy that loads the models of a group on demand, as far as their memory goes. */
+export class Group extends Service {
+  constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:Group", name, args, opts);
   }
 }
 

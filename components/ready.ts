@@ -1,7 +1,7 @@
 import { local } from "@pulumi/command";
 import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
-import { limited, readyStep } from "../configs/kit/steps";
+import { CLOSE, drainSeconds, limited, OPEN, readyStep, valvesOf } from "../configs/kit/steps";
 import type { ServicePlan } from "../configs/kit/types";
 import { forgetStarted, restoreStarted } from "../configs/plan/manual";
 import type { Host } from "./Host";
@@ -34,10 +34,13 @@ export function ready(
     name,
     {
       create: limited(
-        plan.started ? readyStep(service) : restoreStarted(host.toolsImage, host.dataDir, plan),
+        plan.started ? readyStep(service) : `${OPEN}\n${restoreStarted(host.toolsImage, host.dataDir, plan)}`,
       ),
+      // Pulumi undoes this before it stops the container, whatever the reason: a change, a removal, a repair, `down`.
+      ...(service.valves ? { delete: CLOSE } : {}),
       environment: {
         ...host.environment,
+        ...valvesOf(host.prefix, service),
         GPUBOX_CONTAINER: container.id,
         GPUBOX_NAME: plan.name,
         GPUBOX_PROCESSES: String(plan.pidsLimit),
@@ -46,6 +49,13 @@ export function ready(
       triggers: reloads || gate ? [container.id, directory.hash] : [container.id],
       addPreviousOutputInEnv: false,
     },
-    { ...opts, customTimeouts: { create: `${plan.readySeconds + 60}s` } },
+    {
+      ...opts,
+      deleteBeforeReplace: service.valves !== undefined,
+      customTimeouts: {
+        create: `${plan.readySeconds + 120 + (service.standIn?.drainSeconds ?? 0)}s`,
+        delete: `${drainSeconds(plan) + 120}s`,
+      },
+    },
   );
 }

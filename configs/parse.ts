@@ -82,6 +82,7 @@ export function parseStack(raw: RawStack): StackConfig {
     jobs: section("jobs"),
     policy: section("policy"),
     boxes: section("boxes"),
+    groups: section("groups"),
     models: parseModels(expanded.values.models, { host, lock: raw.lock, files, unread }, problems),
   };
   config.ownFiles = ownTexts(config, readTexts(files));

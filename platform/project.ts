@@ -86,6 +86,8 @@ export function projectPaths(projectDir: string) {
     passphrase: join(root, "passphrase"),
     /** Engine from the official installer, with its programs in `bin/`. */
     pulumi: join(root, "pulumi"),
+    /** The version that the engine answered, and of which file. */
+    pulumiVersion: join(root, "engine.json"),
     log: join(root, "log"),
     /** Secrets of a box that was converged without Pulumi, mode 0600. */
     secrets: (stack: string) => join(root, `secrets.${stack}.json`),

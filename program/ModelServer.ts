@@ -34,6 +34,8 @@ export interface ModelServerArgs {
   policy?: Section<"policy">;
   /** Other boxes whose models this gateway serves too. */
   boxes?: Section<"boxes">;
+  /** Budgets of memory of models that are loaded on demand. */
+  groups?: Section<"groups">;
   /**
    * Secret values by the names that the sections use: always `masterKey` and `saltKey`, and `cachePassword` and
    * `databasePassword` with bundled Redis and Postgres. They must be plain strings, for example from `config.require`,

@@ -1,10 +1,8 @@
-import { UserError } from "../platform/process";
+import { byteNames, callText, type Json, matrix, padded, piecesOf, refuseArgumentsAlone } from "./cannedText";
 import { f32, text, u32, u64 } from "./ggufBytes";
 
 /** What the test model says unless it is told otherwise: a person who reads it knows that no real model spoke. */
 export const DEFAULT_ANSWER = "pong from the gpubox test model";
-
-export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
 export interface CannedModelOptions {
   /** The text that answers every prompt, two bytes of UTF-8 or more. Default: `DEFAULT_ANSWER`. */
@@ -73,17 +71,12 @@ const TEMPLATE = String.raw`{%- set ns = namespace(pending=false) -%}
  */
 export function cannedModel(options: CannedModelOptions = {}): Buffer {
   const { answer = DEFAULT_ANSWER, tool, context = 32768 } = options;
-  if (options.arguments && !tool) {
-    throw new UserError(
-      "The canned model got arguments without a tool.",
-      "Name the tool, or leave them out.",
-    );
-  }
+  refuseArgumentsAlone(options);
   const taken = new Set(SPECIALS);
-  const chains = [{ start: undefined as number | undefined, pieces: piecesOf(answer, taken) }];
+  const chains = [{ start: undefined as number | undefined, pieces: piecesOf(answer, taken, SPECIALS) }];
   if (tool) {
-    const call = pythonJson({ name: tool, arguments: options.arguments ?? {} });
-    chains.push({ start: CALL_MARKER, pieces: piecesOf(`<tool_call>\n${call}\n</tool_call>`, taken) });
+    const call = `<tool_call>${callText(tool, options.arguments)}</tool_call>`;
+    chains.push({ start: CALL_MARKER, pieces: piecesOf(call, taken, SPECIALS) });
   }
 
   // State 0 is that of every ordinary token; the marker and each piece have one of their own.
@@ -151,58 +144,6 @@ export function cannedModel(options: CannedModelOptions = {}): Buffer {
   return gguf(metadata, tensors);
 }
 
-/**
- * Splits a text at spaces into pieces that are longer than one byte and not in `taken`, and adds them to it: the texts
- * of a vocabulary are unique, and one-byte texts are taken by the bytes themselves.
- */
-function piecesOf(text: string, taken: Set<string>): string[] {
-  const pieces: string[] = [];
-  let current = "";
-  const keep = () => {
-    pieces.push(current);
-    taken.add(current);
-    current = "";
-  };
-  // Whitespace as Python's `\s` has it, which differs from JavaScript's in five characters: the bytes have to agree.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: four of the five are control characters
-  for (const [word] of text.matchAll(/[\p{White_Space}\x1c-\x1f]*[^\p{White_Space}\x1c-\x1f]+|.+/gsu)) {
-    current += word;
-    if (Buffer.byteLength(current) > 1 && !taken.has(current)) keep();
-  }
-  while (current) {
-    const last = pieces.pop();
-    if (last === undefined) break;
-    taken.delete(last);
-    current = last + current;
-    if (!taken.has(current)) keep();
-  }
-  if (pieces.length === 0) {
-    throw new UserError(
-      `The canned model cannot answer ${JSON.stringify(text)}.`,
-      `Give it at least two bytes that are not just one of ${SPECIALS.join(" ")}.`,
-    );
-  }
-  return pieces;
-}
-
-/** JSON with Python's separators. Numbers are written as JavaScript does, which is Python's way for integers. */
-function pythonJson(value: Json): string {
-  if (Array.isArray(value)) return `[${value.map(pythonJson).join(", ")}]`;
-  if (value === null || typeof value !== "object") return JSON.stringify(value);
-  const members = Object.entries(value).map(
-    ([key, member]) => `${JSON.stringify(key)}: ${pythonJson(member)}`,
-  );
-  return `{${members.join(", ")}}`;
-}
-
-/** The printable character by which byte-level BPE vocabularies name each of the 256 bytes. */
-function byteNames(): string[] {
-  const isPlain = (byte: number) =>
-    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
-  let spare = 0x100;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isPlain(byte) ? byte : spare++));
-}
-
 function tokenTypes(vocabulary: number): number[] {
   const NORMAL = 1;
   const CONTROL = 3;
@@ -217,13 +158,6 @@ interface Tensor {
   shape: number[];
   /** Little-endian 32-bit floats, row by row. */
   data: Buffer;
-}
-
-function matrix(rows: number, columns: number) {
-  const data = Buffer.alloc(4 * rows * columns);
-  const set = (row: number, column: number, value: number) =>
-    data.writeFloatLE(value, 4 * (row * columns + column));
-  return { data, set };
 }
 
 function zeros(name: string, rows: number, columns: number): Tensor {
@@ -248,10 +182,6 @@ function gguf(metadata: Buffer[], tensors: Tensor[]): Buffer {
   const header = [Buffer.from("GGUF"), u32(3), u64(tensors.length), u64(metadata.length)];
   const head = Buffer.concat([...header, ...metadata, ...infos]);
   return Buffer.concat([aligned(head), ...tensors.map(({ data }) => aligned(data))]);
-}
-
-function padded(size: number, unit: number): number {
-  return Math.ceil(size / unit) * unit;
 }
 
 function aligned(data: Buffer): Buffer {

@@ -6,9 +6,11 @@ import { printing } from "../cli/command";
 import { countNumber } from "../cli/numbers";
 import { say } from "../cli/output";
 import { runProgram, strict } from "../cli/run";
+import { buildRecipes } from "../operations/images/buildRecipes";
 import { ensureDocker } from "../platform/docker/engine";
 import { UserError } from "../platform/process";
 import { packageDir } from "../platform/project";
+import { recipeRoles } from "../platform/stack/recipes";
 import { scratch, sweepDead } from "../test/support/allocate";
 import { removeFolder } from "../test/support/leftovers";
 import { SKIPS_FILE } from "../test/support/needs";
@@ -16,6 +18,8 @@ import { sourceChecks } from "./test/checks";
 import { jest } from "./test/jest";
 import { type Check, type JestReport, lines, readWants, summarize } from "./test/report";
 import { stagesOf, TIERS } from "./test/tiers";
+
+const ENGINE = process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
 
 const program = new Command("test")
   .description("Run test suites; the last line counts what passed, failed and was skipped.")
@@ -37,7 +41,7 @@ const program = new Command("test")
   .action(
     printing(async (positionals, { tier, lanes }) => {
       sweepDead();
-      if (tier !== "fast") await engineForTests();
+      const hasEngine = tier !== "fast" && (await engineForTests());
       const folder = scratch("run");
       const skips = join(folder, "skips");
       const env = { [SKIPS_FILE]: skips, ...(tier === "soak" ? { GPUBOX_SOAK: "1" } : {}) };
@@ -46,8 +50,11 @@ const program = new Command("test")
         tier === "fast" && positionals.length === 0 ? sourceChecks() : Promise.resolve([]);
       const machine = { cores: availableParallelism(), gib: freemem() / 1024 ** 3 };
       const reports: JestReport[] = [];
-      for (const stage of stagesOf(tier, machine, lanes))
+      const building = hasEngine && positionals.length === 0 ? buildImages() : undefined;
+      for (const stage of stagesOf(tier, machine, lanes)) {
+        if (stage.boxes) await building;
         reports.push(await jest(stage, folder, positionals, env));
+      }
       const checks = await checking;
       const wants = existsSync(skips) ? readWants(readFileSync(skips, "utf8")) : [];
       removeFolder(folder);
@@ -60,19 +67,34 @@ const program = new Command("test")
 
 void runProgram(() => strict(program as never), process.argv.slice(2));
 
-/** The e2e suites want a real engine. Where none can be had they count as skipped. */
-async function engineForTests(): Promise<void> {
+/**
+ * Builds the images of all recipes where they are missing, while the tests run that need none: otherwise each would be built
+ * within the time limit of a test. One that cannot be built is built again by the test that needs it, which then says why.
+ */
+async function buildImages(): Promise<void> {
+  const log = (line: string) => say(`images: ${line}`);
+  await buildRecipes(recipeRoles(packageDir), { projectDir: packageDir, docker: ENGINE, log }).catch(
+    (error) => {
+      if (!(error instanceof UserError)) throw error;
+      log(error.what);
+    },
+  );
+}
+
+/** The e2e suites want a real engine. Where none can be had, and this is false, they count as skipped. */
+async function engineForTests(): Promise<boolean> {
   try {
-    const host = process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
     await ensureDocker({
-      host,
+      host: ENGINE,
       projectDir: packageDir,
       yes: true,
       compose: true,
       log: say,
     });
+    return true;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     say(`no Docker engine, so the e2e tests are skipped: ${error.what} ${error.fix}`);
+    return false;
   }
 }

@@ -35,7 +35,10 @@ try:
     client = redis.Redis(
         host=os.environ["REDIS_HOST"],
         port=int(os.environ.get("REDIS_PORT", "6379")),
+        username=os.environ.get("REDIS_USERNAME") or None,
         password=os.environ.get("REDIS_PASSWORD") or None,
+        db=int(os.environ.get("REDIS_DB") or 0),
+        ssl=os.environ.get("REDIS_SSL") == "true",
         socket_timeout=30,
         socket_connect_timeout=5,
     )

@@ -7,6 +7,7 @@ Standard library only: whatever is broken must not keep it from looking.
 import json
 import os
 import socket
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 
 # Less than the doctor gives the whole look.
@@ -31,15 +32,21 @@ def word(text):
     return b"$%d\r\n%s\r\n" % (len(data), data)
 
 
+def encrypted(connection, host):
+    if os.environ.get("REDIS_SSL") != "true":
+        return connection
+    return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+
+
 def redis():
     host = os.environ.get("REDIS_HOST")
     if not host:
         return None
-    password = os.environ.get("REDIS_PASSWORD", "")
-    login = b"*2\r\n" + word("AUTH") + word(password) if password else b""
+    words = [word(os.environ.get(name, "")) for name in ("REDIS_USERNAME", "REDIS_PASSWORD") if os.environ.get(name)]
+    login = b"*%d\r\n" % (len(words) + 1) + word("AUTH") + b"".join(words) if words else b""
     try:
         address = (host, int(os.environ.get("REDIS_PORT", "6379")))
-        with socket.create_connection(address, timeout=SECONDS) as connection:
+        with encrypted(socket.create_connection(address, timeout=SECONDS), host) as connection:
             connection.sendall(login + b"*1\r\n" + word("PING"))
             answer = b""
             while answer.count(b"\r\n") < (2 if login else 1):
@@ -52,6 +59,8 @@ def redis():
         return failed or lines[-2].lstrip("+")
     except socket.gaierror:
         return "the gateway does not know its name"
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not trusted ({error.verify_message})"
     except OSError as error:
         return f"the gateway cannot connect ({error.strerror or error})"
 

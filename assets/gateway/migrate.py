@@ -56,6 +56,13 @@ LEDGER = """SELECT migration_name, checksum, finished_at IS NOT NULL, logs
 FORGET = """UPDATE _prisma_migrations SET rolled_back_at = now()
   WHERE migration_name = %s AND finished_at IS NULL AND rolled_back_at IS NULL"""
 
+# What identifies the salt key. There is one only where Postgres itself, running elsewhere, does not look at it.
+SALT = pathlib.Path("/etc/gpubox/salt-fingerprint")
+
+NOTED_SALT = """SELECT param_value->>'fingerprint' FROM "LiteLLM_Config" WHERE param_name = 'gpubox_salt'"""
+NOTE_SALT = """INSERT INTO "LiteLLM_Config" (param_name, param_value)
+  VALUES ('gpubox_salt', jsonb_build_object('fingerprint', %s::text)) ON CONFLICT DO NOTHING"""
+
 MAY_CREATE = "SELECT has_schema_privilege(oid, 'CREATE'), current_user FROM pg_namespace WHERE nspname = %s"
 
 
@@ -87,6 +94,30 @@ def libpq_url(url):
         if query.get("sslaccept") == "strict":
             kept.update(sslmode="verify-full", sslrootcert=authority)
     return urlsplit(url)._replace(query=urlencode(kept, quote_via=quote)).geturl()
+
+
+def connect(url):
+    timeout = {} if "connect_timeout" in given(url) else {"connect_timeout": 10}
+    connection = psycopg.connect(libpq_url(url), **timeout)
+    connection.execute("SELECT set_config('search_path', quote_ident(%s), false)", (schema_of(url),))
+    return connection
+
+
+def schema_of(url):
+    return given(url).get("schema", "public")
+
+
+def check_salt(connection, url):
+    """Refuse another salt key than the one that the database's values are encrypted with. A new database gets it noted."""
+    table = connection.execute("""SELECT to_regclass('"LiteLLM_Config"')""").fetchone()[0]
+    if not SALT.exists() or table is None:
+        return
+    own = SALT.read_text()
+    noted = connection.execute(NOTED_SALT).fetchone()
+    if noted and noted[0] != own:
+        fix = "Set that one (docs/state.md)."
+        sys.exit(f"gpubox:saltKey: The database at {address(url)} was encrypted with another salt key. {fix}")
+    connection.execute(NOTE_SALT, (own,))
 
 
 def make_at_once(connection):
@@ -128,8 +159,8 @@ def prepare(connection, url):
     """Whether migrations have to run."""
     # Until the end of this transaction.
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (PRISMA_LOCK,))
-    schema = given(url).get("schema", "public")
-    connection.execute("SELECT set_config('search_path', quote_ident(%s), true)", (schema,))
+    check_salt(connection, url)
+    schema = schema_of(url)
     rows = rows_of_ledger(connection)
     known = {path.parent.name for path in MIGRATIONS.glob("*/migration.sql")}
     applied = {name for name, _, finished, _ in rows if finished}
@@ -153,16 +184,16 @@ def main():
     if not psycopg or not MIGRATIONS:
         run_own_job()
     url = os.environ["DATABASE_URL"]
-    timeout = {} if "connect_timeout" in given(url) else {"connect_timeout": 10}
     try:
-        with psycopg.connect(libpq_url(url), **timeout) as connection:
+        with connect(url) as connection:
             pending = prepare(connection, url)
     except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
         sys.exit(refusal(url, error))
-    if SCHEMA.exists():
-        run_job(pending)
-    else:
+    if not SCHEMA.exists():
         run_own_job()
+    run_job(pending)
+    with connect(url) as connection:
+        check_salt(connection, url)
 
 
 def run_own_job():

@@ -8,6 +8,8 @@ are new or changed against it are called: a model that is down for other reasons
 
 Prints one line per step. On failure prints one sentence to standard error and exits with 1. The key is never printed.
 
+With --backend it proves one model server by one request, and standard input is the server's key.
+
 GPUBOX_PROVE_URL and GPUBOX_PROVE_DIR point it at another gateway and another directory (for tests).
 """
 import argparse
@@ -53,7 +55,9 @@ class Gateway:
         connection = http.client.HTTPConnection(
             address.hostname, address.port, timeout=min(left, timeout or left)
         )
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
         try:
             connection.request(method, path, json.dumps(body) if body else None, headers)
             response = connection.getresponse()
@@ -146,14 +150,19 @@ def prove_guardrails(gateway, names):
     print(f"proven: guards with {', '.join(names)}", flush=True)
 
 
-def question_for(name, mode):
-    """Path and body of one small request, new each time: a cache must not answer for a model that is down."""
+def question_for(name, mode, behind=True):
+    """Path and body of one small request, new each time: a cache must not answer for a model that is down.
+
+    `behind` is false for a model server that is asked itself: `cache` is LiteLLM's word, and some servers refuse what they do not know.
+    """
     text = f"Say a few words. ({secrets.token_hex(4)})"
-    common = {"model": name, "cache": {"no-cache": True, "no-store": True}}
+    common = {"model": name, **({"cache": {"no-cache": True, "no-store": True}} if behind else {})}
     if mode == "embedding":
         return "/v1/embeddings", {**common, "input": text}
     if mode == "rerank":
         return "/v1/rerank", {**common, "query": text, "documents": ["a few words", "nothing"]}
+    if mode == "moderation":
+        return "/v1/moderations", {**common, "input": text}
     small = {"max_tokens": 8, "temperature": 0}
     if mode == "completion":
         return "/v1/completions", {**common, **small, "prompt": text}
@@ -162,9 +171,12 @@ def question_for(name, mode):
     raise Failed(f"Model {name} cannot be proven: there is no proof for mode {mode}.")
 
 
-def is_audio(mode):
-    """Speech wants a voice that only its model knows, and a transcription wants speech: neither can be made up here."""
-    return mode in ("audio_transcription", "audio_speech")
+def has_no_proof(mode):
+    """
+    Speech wants a voice that only its model knows, and a transcription wants speech: neither can be made up here. A picture costs
+    minutes or money.
+    """
+    return mode in ("audio_transcription", "audio_speech", "image_generation")
 
 
 def has_content(body, mode):
@@ -174,6 +186,8 @@ def has_content(body, mode):
             return len(body["data"][0]["embedding"]) > 0
         if mode == "rerank":
             return isinstance(body["results"][0]["relevance_score"], (int, float))
+        if mode == "moderation":
+            return isinstance(body["results"][0]["flagged"], bool)
         choice = body["choices"][0]
         said = choice.get("message") or choice
         text = said.get("content") or said.get("reasoning_content") or said.get("text")
@@ -182,8 +196,8 @@ def has_content(body, mode):
         return False
 
 
-def prove_model(gateway, name, mode):
-    path, body = question_for(name, mode)
+def prove_model(gateway, name, mode, behind=True):
+    path, body = question_for(name, mode, behind)
     started = time.monotonic()
     failed_loads = []
 
@@ -261,7 +275,7 @@ def prove(gateway):
             print(f"skipped: {name} is unchanged", flush=True)
         elif not wanted:
             print(f"skipped: {name} is not to be called", flush=True)
-        elif is_audio(mode):
+        elif has_no_proof(mode):
             print(f"skipped: {name} has no request that would prove {mode}", flush=True)
         else:
             prove_model(gateway, name, mode)
@@ -270,7 +284,10 @@ def prove(gateway):
 def main():
     parser = argparse.ArgumentParser(description="Prove a new gateway before any traffic goes to it.")
     parser.add_argument("--deadline", type=float, default=120, metavar="SECONDS", help="for all steps (default: 120)")
-    seconds = parser.parse_args().deadline
+    parser.add_argument("--backend", metavar="MODEL", help="prove a model server that knows the model by this name")
+    parser.add_argument("--mode", default="chat", help="what the model server is asked for (default: chat)")
+    options = parser.parse_args()
+    seconds = options.deadline
 
     def too_late(*_):
         raise Failed(f"The gateway did not finish an answer within {seconds:g} s.")
@@ -280,8 +297,12 @@ def main():
     signal.alarm(int(seconds) + 2)
     key = ""
     try:
-        key = master_key()
-        prove(Gateway(key, seconds))
+        if options.backend:
+            key = sys.stdin.read().strip()
+            prove_model(Gateway(key, seconds), options.backend, options.mode, behind=False)
+        else:
+            key = master_key()
+            prove(Gateway(key, seconds))
     except Failed as failure:
         text = str(failure)
         print((text.replace(key, "[key]") if key else text)[:600], file=sys.stderr)

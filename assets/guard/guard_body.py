@@ -21,17 +21,19 @@ class Refused(Exception):
 
 
 class Route:
-    def __init__(self, name, api, keep):
+    def __init__(self, name, api, keep, whole=False):
         self.name = name
         self.api = api
         self.keep = frozenset(keep)
+        # LiteLLM breaks a stream of it.
+        self.whole = whole
 
 
 class Rules:
     """guard.json."""
 
     def __init__(self, values):
-        self.routes = {name: Route(name, one["api"], one["keep"]) for name, one in values["routes"].items()}
+        self.routes = {name: Route(name, **one) for name, one in values["routes"].items()}
         self.steering = frozenset(values["steering"])
         self.prefixes = tuple(values["prefixes"])
         self.metadata = frozenset(values["metadata"])
@@ -41,6 +43,7 @@ class Rules:
         self.drops = values["unknown"] == "drop"
         self.cache = values["cache"]
         self.many = values.get("many", False)
+        self.affinity = values.get("affinity")
 
     def steers(self, name):
         """Whether LiteLLM itself would obey a parameter."""
@@ -56,6 +59,8 @@ def look(body, route, rules):
         _refuse_strange(name, rules)
     kept = {name: value for name, value in body.items() if name in route.keep} if strange else body
     _look_at_model(kept, rules)
+    if route.whole and kept.get("stream") not in (None, False, "false"):
+        raise Refused("This route answers in one piece: leave stream out.", "stream")
     if "metadata" in kept:
         kept = _with(kept, "metadata", _metadata(kept["metadata"], rules))
     if "cache" in kept:

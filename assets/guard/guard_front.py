@@ -10,9 +10,10 @@ from starlette.requests import Request
 
 from guard_answers import Ending, Refusal, answer
 from guard_body import Refused, look, look_at_form
+from guard_conversation import asking, conversation_of
 
 # What clients of models use, whatever else a gateway serves.
-_CLIENTS = re.compile(r"/(?:v1/)?(?:chat/completions|completions|embeddings|messages|models|responses|rerank|audio)(?:/|$)")
+_CLIENTS = re.compile(r"/(?:v1/)?(?:chat/completions|completions|embeddings|messages|models|responses|rerank|audio|images|moderations)(?:/|$)")
 # An answer that a server keeps, by its id.
 _KEPT_ANSWER = re.compile(r"(?:^|/)responses/([^/]+)(?:/(?:cancel|input_items))?/?$")
 # One segment of a path, whoever reads it.
@@ -20,7 +21,7 @@ _PLAIN = re.compile(r"(?!\.+$)[A-Za-z0-9_.+=-]+")
 _KEPT_QUERY = frozenset(
     ["stream", "starting_after", "include", "include[]", "include_obfuscation", "after", "before", "limit", "order"]
 )
-_FORM_ROUTES = ("audio/transcriptions", "audio/translations")
+_FORM_ROUTES = ("audio/transcriptions", "audio/translations", "images/edits")
 _FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 # Of these families a client sends only what the rules name.
 _STEERING_HEADERS = (b"x-litellm-", b"litellm-", b"litellm_", b"x-pass-", b"x-mcp-", b"langfuse", b"x-headroom-", b"cache-control")
@@ -66,22 +67,27 @@ class Front:
         raw = await _read(receive)
         if raw is None:
             return
+        body = None
         try:
             kind = _content_type(scope["headers"])
             if kind in _FORMS:
                 await self._look_at_form(route, scope, raw)
             else:
-                raw = self._look_at_json(route, raw)
+                raw, body = self._look_at_json(route, raw)
                 kind = None
         except Refused as refused:
             return await answer(send, route.api, 400, str(refused), refused.param, "parameter_refused")
         headers = self._headers(scope["headers"], len(raw), is_json=kind is None)
         if route.name in self._streams:
             send = Ending(route, send).send
-        await self.app({**scope, "headers": headers, "query_string": b""}, _replay(raw, receive), send)
+        conversation = self.rules.affinity and conversation_of(route.name, scope["headers"], body)
+        # LiteLLM reads it again, and it may be large.
+        del body
+        with asking(conversation):
+            await self.app({**scope, "headers": headers, "query_string": b""}, _replay(raw, receive), send)
 
     def _look_at_json(self, route, raw):
-        """The bytes to go on with: those that came, unless something is left out."""
+        """The bytes to go on with, and what they say: those that came, unless something is left out."""
         try:
             body = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -90,9 +96,9 @@ class Front:
         else:
             kept = look(body, route, self.rules)
             if kept is body:
-                return raw
+                return raw, body
         try:
-            return orjson.dumps(kept)
+            return orjson.dumps(kept), kept
         except (TypeError, ValueError, RecursionError):
             raise Refused("The body is no JSON that can be passed on.") from None
 

@@ -6,7 +6,9 @@ import os
 import orjson
 from litellm.integrations.custom_logger import CustomLogger
 
+import guard_affinity
 import guard_cache
+import guard_counts
 import guard_redirects
 import guard_streams
 from guard_body import Rules
@@ -25,7 +27,9 @@ def install(directory):
             rules = Rules(orjson.loads(file.read()))
         guard_redirects.install()
         guard_streams.install()
+        guard_counts.install()
         guard_cache.install(rules.cache)
+        guard_affinity.install(rules.affinity)
         _stand_in_front(server.app, rules)
         # `sitecustomize.py` turned it off for the imports. They stay, so no collection has to look through them.
         gc.freeze()

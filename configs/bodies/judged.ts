@@ -14,9 +14,27 @@ export const BODY_ROUTES = {
   "audio/speech": "openai",
   "audio/transcriptions": "openai",
   "audio/translations": "openai",
+  "images/generations": "openai",
+  "images/edits": "openai",
+  moderations: "openai",
 } as const;
 
 export type BodyRoute = keyof typeof BODY_ROUTES;
+
+/** Routes whose streams LiteLLM breaks: it answers 500, or puts a stream's events into a transcript. */
+export const WHOLE_ROUTES: readonly BodyRoute[] = [
+  "audio/transcriptions",
+  "images/generations",
+  "images/edits",
+];
+
+/** Parameters of servers of diffusion models, vLLM-Omni among them. */ const PAINTERS = [
+  "negative_prompt",
+  "seed",
+  "num_inference_steps",
+  "guidance_scale",
+  "true_cfg_scale",
+];
 
 /** Further parameters of providers behind LiteLLM, and of engines whose releases cannot be read. */
 export const MORE: Partial<Record<BodyRoute, string[]>> = {
@@ -66,6 +84,8 @@ export const MORE: Partial<Record<BodyRoute, string[]>> = {
     ...["hotwords", "without_timestamps", "vad_filter", "word_timestamps", "timestamp_granularities[]"],
     ...["include[]", "languages[]", "keywords[]", "known_speaker_names[]", "known_speaker_references[]"],
   ],
+  "images/generations": PAINTERS,
+  "images/edits": ["image[]", "mask[]", ...PAINTERS],
 };
 
 /** Parameters that an API or engine defines and the guard drops. `allowParameters` can allow one unless LiteLLM itself obeys it. */

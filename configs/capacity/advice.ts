@@ -1,9 +1,10 @@
 import { hundredthsOfGiB } from "../kit/sizes";
 import { isOffloading } from "../models/experts";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
-import { CONTEXT_SETTING, contextTokens, type GpuDemand, parallelOf, splitOf } from "./demand";
+import { CONTEXT_SETTING, contextTokens, type GpuDemand, parallelOf } from "./demand";
 import { deviceName, isSlice, totalFor } from "./device";
 import { memoryNeed } from "./memory";
+import { splitOf } from "./split";
 
 /** The smallest change by which a refused backend fits. */
 export interface Advice {

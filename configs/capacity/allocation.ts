@@ -22,6 +22,8 @@ export interface DeviceTenant {
   group?: string;
   needBytes: number;
   shareBytes: number;
+  /** What of its share it keeps while it sleeps. Absent where it does not. */
+  asleepBytes?: number;
   /** The need, line by line. */
   lines: Line[];
   /** Sources whose size nobody knows. */
@@ -38,22 +40,37 @@ export interface DevicePlan {
   tenants: DeviceTenant[];
   /** Bytes that no backend has, without the reserve. */
   leftBytes: number;
+  /** Group to the bytes that backends outside it leave. */
+  rooms: Record<string, number>;
 }
 
 export function devicesOf(gpus: GpuConfig[], demand: GpuDemand): GpuConfig[] {
   return gpus.filter(({ id }) => demand.devices.includes(id));
 }
 
-/** Allocated bytes of a device: the sum of all shares, where a group counts once with its largest share. */
+/** Allocated bytes of a device: the sum of all shares, where a group counts as its largest beside those that sleep. */
 export function allocatedBytes(allocations: Allocation[], id: DeviceId): number {
-  const groups = new Map<string, number>();
+  const groups = new Map<string, { pinned: number; asleep: number; largest: number; least: number }>();
   let bytes = 0;
-  for (const { demand, shares } of allocations) {
+  for (const { demand, needs, shares } of allocations) {
     const share = shares.get(id) ?? 0;
     if (demand.group === undefined) bytes += share;
-    else groups.set(demand.group, Math.max(groups.get(demand.group) ?? 0, share));
+    else if (share > 0) {
+      const { pinned, asleep, largest } = groups.get(demand.group) ?? { pinned: 0, asleep: 0, largest: 0 };
+      const kept = needs.get(id)?.asleepBytes ?? 0;
+      groups.set(demand.group, {
+        pinned: pinned + (demand.pinned ? share : 0),
+        asleep: asleep + kept,
+        // What it takes beyond what it keeps asleep.
+        largest: Math.max(largest, demand.pinned ? 0 : share - kept),
+        least: demand.groupBytes ?? 0,
+      });
+    }
   }
-  return [...groups.values()].reduce((total, share) => total + share, bytes);
+  return [...groups.values()].reduce(
+    (total, { pinned, asleep, largest, least }) => total + Math.max(pinned + asleep + largest, least),
+    bytes,
+  );
 }
 
 export function leftBytes(allocations: Allocation[], device: GpuConfig): number {
@@ -122,10 +139,16 @@ export function devicePlans(gpus: GpuConfig[], allocations: Allocation[]): Devic
         ...(demand.group === undefined ? {} : { group: demand.group }),
         needBytes: needs.get(device.id)!.bytes,
         shareBytes: shares.get(device.id)!,
+        ...(needs.get(device.id)!.asleepBytes > 0 ? { asleepBytes: needs.get(device.id)!.asleepBytes } : {}),
         lines: needs.get(device.id)!.lines,
         ...(demand.unknown ? { unknown: demand.unknown, declared: demand.engine.engine === "declared" } : {}),
       })),
     leftBytes: leftBytes(allocations, device),
+    rooms: Object.fromEntries(
+      allocations.flatMap(({ demand }) =>
+        demand.group === undefined ? [] : [[demand.group, leftFor(allocations, demand, device)]],
+      ),
+    ),
   }));
 }
 

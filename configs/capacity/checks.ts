@@ -1,7 +1,8 @@
 import type { Problem } from "../kit/problems";
 import type { DeviceId, GpuConfig } from "../schema/gpu";
-import { backendOf, CONTEXT_SETTING, contextTokens, type GpuDemand, parallelOf, splitOf } from "./demand";
+import { backendOf, CONTEXT_SETTING, contextTokens, type GpuDemand, parallelOf } from "./demand";
 import { deviceName, isSlice } from "./device";
+import { splitOf } from "./split";
 
 /** Mistakes in demands that need no calculation of memory: devices, splits, contexts and formats. */
 export function demandProblems(gpus: GpuConfig[], demands: GpuDemand[]): Problem[] {
@@ -43,7 +44,7 @@ function badSplit(demand: GpuDemand): Problem[] {
   const { engine, devices, locked, path } = demand;
   const setting = engine.engine === "tensorrt-llm" ? "tpSize" : "tensorParallelSize";
   const problem = (what: string, fix: string) => [{ path: `${path}.${setting}`, what, fix }];
-  const { tensor, pipeline, data } = splitOf(demand);
+  const { tensor, pipeline, data, groups, attention: ranks } = splitOf(demand);
   if (devices.length > 1 && devices.some(isSlice))
     return problem("A model cannot be split over MIG slices.", "Give it one slice, or whole devices.");
   if (["llamacpp", "ollama", "encoder", "declared"].includes(engine.engine)) return [];
@@ -52,19 +53,27 @@ function badSplit(demand: GpuDemand): Problem[] {
       `${tensor} × ${pipeline}${data > 1 ? ` × ${data}` : ""} ranks do not match its ${devices.length} devices.`,
       `Make ${setting}${engine.engine === "vllm" ? " × pipelineParallelSize" : ""}${data > 1 ? " × dataParallelSize" : ""} the number of gpu.devices.`,
     );
+  if (tensor % groups !== 0)
+    return [
+      {
+        path: `${path}.attnDpSize`,
+        what: `${groups} groups for attention do not divide its ${tensor} tensor ranks.`,
+        fix: `Use one of ${divisors(tensor).join(", ")}.`,
+      },
+    ];
   const { attentionHeads, attention, layers } = locked.shape;
-  if (attentionHeads % tensor !== 0)
+  if (attentionHeads % ranks !== 0)
     return problem(
-      `${tensor} does not divide its ${attentionHeads} attention heads.`,
+      `${ranks} does not divide its ${attentionHeads} attention heads.`,
       `Use one of ${divisors(attentionHeads).join(", ")}.`,
     );
   const uneven = attention.find(
     ({ kind, kvHeads }) =>
-      kind !== "mla" && kind !== "recurrent" && kvHeads % tensor !== 0 && tensor % kvHeads !== 0,
+      kind !== "mla" && kind !== "recurrent" && kvHeads % ranks !== 0 && ranks % kvHeads !== 0,
   );
   if (uneven)
     return problem(
-      `${tensor} ranks cannot share ${uneven.kvHeads} key/value heads evenly.`,
+      `${ranks} ranks cannot share ${uneven.kvHeads} key/value heads evenly.`,
       `Use a divisor or a multiple of ${uneven.kvHeads}.`,
     );
   if (pipeline > layers)

@@ -41,8 +41,19 @@ export interface GpuDemand {
   devices: DeviceId[];
   /** `auto`: resident. `manual`: started by hand, may want others stopped. `ondemand`: loaded by a request. */
   start: "auto" | "manual" | "ondemand";
-  /** Of backends with the same group at most one is loaded at a time: their device keeps memory for the largest. */
+  /**
+   * Backends with the same group share memory, of which their device keeps enough for the largest: beside those of them that are
+   * `pinned`, and no less than `groupBytes`.
+   */
   group?: string;
+  /** Bytes that the config gives its group on each device. */
+  groupBytes?: number;
+  /** True in a group whose models may be loaded together, as far as they fit. In a slot one is at a time. */
+  sharesGroup?: true;
+  /** True: it stays loaded beside another one of its group. */
+  pinned?: boolean;
+  /** The level at which it sleeps in place of being unloaded: 1 keeps its weights in the host's memory, 2 keeps none. */
+  sleep?: 1 | 2;
   /** `manual` only: backends that stop while it runs. Absent: the planner finds the fewest, last in the config first. */
   excludes?: string[];
   /** GiB on each device that it may use, no more and no less. Default: the planner's share. */
@@ -52,9 +63,21 @@ export interface GpuDemand {
   longestContext?: number;
   /** Other files that are loaded to the device with the model (mmproj, draft model, LoRA), in bytes. */
   extraBytes?: number;
+  /** llama.cpp only: the model that drafts, with the settings of its own. It has the context and the slots of the model. */
+  draft?: DraftDemand;
   /** Sources whose size nobody knows: the model itself, for which the engine is then `declared`, or files beside it. */
   unknown?: string[];
   engine: EngineMemory;
+}
+
+/** A model that drafts tokens for another one. */
+export interface DraftDemand {
+  locked: LockedModel;
+  /** `--spec-draft-ngl`. Default `all`. */
+  nGpuLayers?: number | "all";
+  /** `--spec-draft-type-k`, `--spec-draft-type-v`. Default f16. */
+  cacheTypeK?: string;
+  cacheTypeV?: string;
 }
 
 /** The engine settings that determine its memory. An absent setting has the default named here, which the engine file renders. */
@@ -82,6 +105,8 @@ export interface LlamaCppMemory extends ExpertOffload {
   ubatchSize?: number;
   /** `--gpu-layers`. Default `all`. */
   nGpuLayers?: number | "all";
+  /** `--tensor-split`: parts of the devices. Default: equal ones. */
+  tensorSplit?: number[];
   /** `--swa-full`: sliding layers keep the whole context. Default false. */
   swaFull?: boolean;
   /** `--kv-offload`: false keeps the KV cache in the host's memory. Default true. */
@@ -104,8 +129,10 @@ export interface OllamaMemory {
 interface PagedMemory {
   /** Full contexts that must fit at the same time. Default 1: no engine starts with less. What is left over adds more. */
   sequences?: number;
-  /** Default `auto`: 16 bits. */
+  /** Default `auto`: the type of the computation. */
   kvCacheDtype?: string;
+  /** `--dtype`, the type of the computation. Default `auto`: 16 bits. */
+  dtype?: string;
   /** Whole copies of the model, each with devices of its own. Default 1. */
   dataParallelSize?: number;
   /** GiB of each device's weights that the host's memory has instead. Default 0. */
@@ -142,6 +169,8 @@ export interface SglangMemory extends PagedMemory {
   tensorParallelSize?: number;
   /** Default 1. */
   pipelineParallelSize?: number;
+  /** `--attn-dp-size`: groups of tensor ranks, each with the whole attention. Default 1. */
+  attnDpSize?: number;
   /** `--context-length`. Default: the model's. */
   contextLength?: number;
   /** `--max-running-requests`. Default 256. */
@@ -234,6 +263,17 @@ export const CONTEXT_SETTING = {
   declared: "",
 } as const;
 
+/** Ollama starts a llama-server whose context is multiplied by its parallel requests. */
+export function asLlamaCpp(engine: OllamaMemory) {
+  const parallel = engine.numParallel ?? 1;
+  return {
+    ctxSize: engine.contextLength * parallel,
+    parallel,
+    cacheTypeK: engine.kvCacheType,
+    cacheTypeV: engine.kvCacheType,
+  };
+}
+
 /** Tokens that vLLM takes in one batch. A model that embeds or reranks reads a whole request at once. */
 export function batchedTokens(demand: GpuDemand & { engine: VllmMemory }): number {
   const most = MEMORY_DEFAULTS.vllm.maxNumBatchedTokens;
@@ -266,17 +306,4 @@ export function parallelOf(
     value,
     to: (to) => ({ ...demand, engine: { ...engine, [setting]: to } as EngineMemory }),
   };
-}
-
-/** Shards of the weights: tensor and pipeline parallelism, and copies of them, by default over all devices as the engine files have it. llama.cpp and Ollama split by layers over their devices. */
-export function splitOf(demand: GpuDemand): { tensor: number; pipeline: number; data: number } {
-  const { engine, devices } = demand;
-  if (engine.engine === "llamacpp" || engine.engine === "ollama")
-    return { tensor: 1, pipeline: devices.length, data: 1 };
-  if (engine.engine === "encoder" || engine.engine === "declared") return { tensor: 1, pipeline: 1, data: 1 };
-  const isTensorRt = engine.engine === "tensorrt-llm";
-  const pipeline = isTensorRt ? 1 : (engine.pipelineParallelSize ?? 1);
-  const data = engine.dataParallelSize ?? 1;
-  const asked = isTensorRt ? engine.tpSize : engine.tensorParallelSize;
-  return { tensor: asked ?? Math.max(1, Math.floor(devices.length / (pipeline * data))), pipeline, data };
 }

@@ -3,6 +3,7 @@ import { cacheRamOf } from "../engines/llamacpp";
 import type { EngineMemory } from "./demand";
 
 const kvCacheDtype = z.string().optional();
+const dtype = z.string().optional();
 
 /** The settings of an entry that affect its memory, under the entry's own keys; all others are ignored. */
 const memorySchema = z.discriminatedUnion("engine", [
@@ -20,6 +21,7 @@ const memorySchema = z.discriminatedUnion("engine", [
     cpuMoe: z.boolean().optional(),
     nCpuMoe: z.int().optional(),
     overrideTensor: z.array(z.string()).optional(),
+    tensorSplit: z.array(z.number()).optional(),
     cacheRam: z.int().optional(),
     memoryMiB: z.int().optional(),
   }),
@@ -34,6 +36,7 @@ const memorySchema = z.discriminatedUnion("engine", [
     tensorParallelSize: z.int().optional(),
     pipelineParallelSize: z.int().optional(),
     kvCacheDtype,
+    dtype,
     maxModelLen: z.int().optional(),
     maxNumSeqs: z.int().optional(),
     maxNumBatchedTokens: z.int().optional(),
@@ -50,8 +53,10 @@ const memorySchema = z.discriminatedUnion("engine", [
     tensorParallelSize: z.int().optional(),
     pipelineParallelSize: z.int().optional(),
     dataParallelSize: z.int().optional(),
+    attnDpSize: z.int().optional(),
     cpuOffloadGb: z.number().optional(),
     kvCacheDtype,
+    dtype,
     contextLength: z.int().optional(),
     maxRunningRequests: z.int().optional(),
     chunkedPrefillSize: z.int().optional(),

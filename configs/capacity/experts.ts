@@ -26,6 +26,7 @@ export function splitExperts(
   offload: ExpertOffload,
   offloaded: number,
   devices: number,
+  tensorSplit?: number[],
 ): ExpertSplit {
   const { layers } = locked.shape;
   const split: ExpertSplit = {
@@ -36,7 +37,7 @@ export function splitExperts(
   const first = Math.max(0, layers + 1 - offloaded);
   for (let layer = first; layer < layers; layer++) {
     const experts = layerExperts(locked, layer, offload);
-    const device = Math.floor(((layer - first) * devices) / offloaded);
+    const device = deviceOfLayer(layer - first, offloaded, devices, tensorSplit);
     for (const { bytes, onHost } of experts)
       if (onHost) {
         split.hostBytes += bytes;
@@ -45,4 +46,21 @@ export function splitExperts(
     if (experts.some(({ onHost }) => onHost)) split.layers += 1;
   }
   return split;
+}
+
+/**
+ * The device of a layer, as llama.cpp finds it (`get_layer_buft_list` of src/llama-model.cpp).
+ *
+ * @param place of the layer among those on devices, the output last
+ * @param parts of the devices. Default: equal ones
+ */
+export function deviceOfLayer(place: number, offloaded: number, devices: number, parts?: number[]): number {
+  if (!parts) return Math.floor((place * devices) / offloaded);
+  const whole = parts.reduce((sum, part) => sum + part, 0);
+  let before = 0;
+  const found = parts.findIndex((part) => {
+    before += part;
+    return place / offloaded < before / whole;
+  });
+  return found < 0 ? devices - 1 : found;
 }

@@ -36,26 +36,59 @@ export function llamaCells({ ctxSize, parallel = 1, kvUnified = false }: LlamaCa
  * @param layerShare part of the layers that is on this device
  */
 export function llamaKvCache(shape: ModelShape, cache: LlamaCache, layerShare = 1): Line[] {
-  const { streams, cells } = llamaCells(cache);
+  const { streams } = llamaCells(cache);
   const parallel = cache.parallel ?? 1;
-  const ubatch = cache.ubatchSize ?? MEMORY_DEFAULTS.llamacpp.ubatchSize;
-  const [typeK, typeV] = [cacheType(cache.cacheTypeK), cacheType(cache.cacheTypeV)];
+  const [typeK, typeV] = cacheTypes(cache);
   return shape.attention.map((group) => {
-    const { kind, layers, kvHeads, keyLength, valueLength, window = 0 } = group;
+    const { kind, layers, kvHeads, keyLength, valueLength } = group;
     if (kind === "recurrent")
       return line(
         `state of ${layers} recurrent layers × ${parallel} slots`,
         (group.stateBytes ?? 0) * parallel * layerShare,
       );
-    // A window must hold a batch on top; one pool needs a window for each parallel request.
-    const sliding = padded(Math.min(cells, window * (cache.kvUnified ? parallel : 1) + ubatch), CELL_PADDING);
-    const here = kind === "sliding" && !cache.swaFull ? sliding : cells;
+    const here = cellsOf(group, cache);
     const row = rowBytes(typeK, kvHeads * keyLength) + rowBytes(typeV, kvHeads * valueLength);
     return line(
       `KV cache of ${layers} ${kind} layers: ${here} cells × ${streams} × ${row} bytes (${typeK}/${typeV})`,
       layers * here * streams * row * layerShare,
     );
   });
+}
+
+/** Cells of one stream in a layer of a group. */
+function cellsOf({ kind, window = 0 }: AttentionGroup, cache: LlamaCache): number {
+  const { cells } = llamaCells(cache);
+  if (kind !== "sliding" || cache.swaFull) return cells;
+  const { parallel = 1, kvUnified, ubatchSize = MEMORY_DEFAULTS.llamacpp.ubatchSize } = cache;
+  // A window must hold a batch on top; one pool needs a window for each parallel request.
+  return padded(Math.min(cells, window * (kvUnified ? parallel : 1) + ubatchSize), CELL_PADDING);
+}
+
+/** What llama.cpp's attention keeps in the compute buffer. */
+export interface LlamaAttention {
+  /** Cells that the masks of a token have, of whole contexts and of windows. */
+  maskCells: number;
+  /**
+   * Bytes of the copy in 16 bits that the flash attention of CUDA makes of one layer's cache, all streams, where the cache has
+   * another type (`ggml_cuda_flash_attn_ext_get_f16_extra_data` of ggml-cuda/fattn-common.cuh).
+   */
+  copyBytes: number;
+}
+
+export function llamaAttention(shape: ModelShape, cache: LlamaCache): LlamaAttention {
+  const { streams } = llamaCells(cache);
+  const [typeK, typeV] = cacheTypes(cache);
+  const groups = shape.attention.filter(({ kind }) => kind !== "recurrent");
+  const masks = new Map(groups.map((group) => [group.kind === "sliding", cellsOf(group, cache)]));
+  const copies = groups.map((group) => {
+    const { kvHeads, keyLength, valueLength } = group;
+    const elements = (typeK === "F16" ? 0 : keyLength) + (typeV === "F16" ? 0 : valueLength);
+    return cellsOf(group, cache) * streams * kvHeads * elements * 2;
+  });
+  return {
+    maskCells: [...masks.values()].reduce((total, cells) => total + cells, 0),
+    copyBytes: Math.max(0, ...copies),
+  };
 }
 
 /** How a paged engine keeps its cache. */
@@ -104,11 +137,18 @@ function tokenElements({ kind, kvHeads, keyLength, valueLength }: AttentionGroup
   return heads * (keyLength + valueLength);
 }
 
-/** Bytes of an element of a paged cache; scales of block formats included. Source: vLLM's and SGLang's --kv-cache-dtype. */
-export function elementBytes(kvCacheDtype = "auto"): number {
+/**
+ * Bytes of an element of a paged cache; scales of block formats included. `auto` is the type that the model computes in.
+ * Source: vLLM's and SGLang's --kv-cache-dtype, and vLLM's log of a model with `--dtype float32`.
+ */
+export function elementBytes(kvCacheDtype = "auto", dtype = "auto"): number {
   if (/^(nvfp4|fp4|int4|ultraquant_4bit)/.test(kvCacheDtype)) return 4.5 / 8;
   if (/^(fp8|int8|mxfp8)/.test(kvCacheDtype)) return 1;
-  return 2;
+  return kvCacheDtype === "auto" && /^float(32)?$/.test(dtype) ? 4 : 2;
+}
+
+function cacheTypes({ cacheTypeK, cacheTypeV }: LlamaCache): [GgmlType, GgmlType] {
+  return [cacheType(cacheTypeK), cacheType(cacheTypeV)];
 }
 
 function cacheType(name: string = MEMORY_DEFAULTS.llamacpp.cacheType): GgmlType {

@@ -8,6 +8,7 @@ import {
   devicePlans,
   devicesOf,
   grow,
+  leftFor,
   roomBytes,
 } from "./allocation";
 import { demandProblems } from "./checks";
@@ -26,6 +27,8 @@ export interface Placement {
   /** On each of its devices. */
   needBytes: number;
   shareBytes: number;
+  /** What of its share it keeps while it sleeps. Absent where it does not. */
+  asleepBytes?: number;
   knobs: MemorySettings;
 }
 
@@ -89,6 +92,13 @@ export function planGpus(gpus: GpuConfig[], demands: GpuDemand[]): GpuPlan {
   };
 }
 
+/** Bytes that other models of its group may have taken when it loads; none in a slot, which has one at a time. */
+function neighboursBytes(all: Allocation[], { demand, shares }: Allocation, device: GpuConfig): number {
+  if (!demand.sharesGroup) return 0;
+  const budget = demand.groupBytes ?? leftFor(all, demand, device);
+  return Math.max(0, budget - shares.get(device.id)!);
+}
+
 /** @param times allocations that exist together: the default ones, and those while each manual backend runs */
 function placement(gpus: GpuConfig[], allocation: Allocation, times: Allocation[][]): Placement {
   const { demand, needs, shares } = allocation;
@@ -103,7 +113,9 @@ function placement(gpus: GpuConfig[], allocation: Allocation, times: Allocation[
   const othersBytes = Math.max(
     ...times
       .filter((time) => time.includes(allocation))
-      .map((time) => allocatedBytes(time.filter(isOther), device.id)),
+      .map(
+        (time) => allocatedBytes(time.filter(isOther), device.id) + neighboursBytes(time, allocation, device),
+      ),
   );
   return {
     model: demand.model,
@@ -111,6 +123,7 @@ function placement(gpus: GpuConfig[], allocation: Allocation, times: Allocation[
     devices: demand.devices,
     needBytes: need.bytes,
     shareBytes,
+    ...(need.asleepBytes > 0 ? { asleepBytes: need.asleepBytes } : {}),
     knobs: memorySettings(demand, need, {
       totalBytes: totalBytes(device),
       reservedBytes: reservedBytes(device),

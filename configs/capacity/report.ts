@@ -38,7 +38,7 @@ function deviceTable(devices: DevicePlan[]): string {
   const rows = devices.flatMap((device) => {
     const name = deviceName(device.id).replace(/^device /, "");
     const tenants = device.tenants.map(({ backend, group, needBytes, shareBytes, declared }) => [
-      group === undefined ? backend : `${backend} (slot ${group})`,
+      group === undefined ? backend : `${backend} (${group.startsWith("group ") ? group : `slot ${group}`})`,
       name,
       declared ? "unknown" : size(needBytes),
       size(shareBytes),

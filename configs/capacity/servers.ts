@@ -12,18 +12,22 @@ export interface ModelContainer {
   needs?: DeviceNeed[];
   /** True where a request loads the model, and not the start of the container. */
   onDemand: boolean;
+  /** True where it serves all of its models, and stops with all of them. */
+  shared: boolean;
 }
 
 /** Every container of a box that serves models. */
 export function serversOf({ backends, slots }: BoxPlan): ModelContainer[] {
   return [
-    ...backends.map(({ model, instance, service, valve, needs }) => ({
+    ...backends.map(({ model, instance, service, valve, needs, group }) => ({
       title: instance,
       names: [...new Set([instance, model])],
       service,
       valves: [valve],
-      needs,
-      onDemand: false,
+      // Its group keeps the memory, whether it is loaded or not.
+      needs: group === undefined ? needs : undefined,
+      onDemand: group !== undefined,
+      shared: false,
     })),
     ...slots.map(({ name, members, service, needs }) => ({
       title: `the slot ${name}`,
@@ -32,6 +36,7 @@ export function serversOf({ backends, slots }: BoxPlan): ModelContainer[] {
       valves: members.map(({ valve }) => valve),
       needs,
       onDemand: true,
+      shared: true,
     })),
   ];
 }

@@ -38,7 +38,7 @@ export function gpuTenants(plan: BoxPlan): GpuTenant[] {
  */
 export function overlapShortages(before: GpuTenant[], plan: BoxPlan): OverlapShortage[] {
   const after = gpuTenants(plan);
-  const stay = new Set(after.map(({ container }) => container));
+  const stay = new Set(serversOf(plan).map(({ service }) => service.container.name));
   const gone = before.filter(({ container }) => !stay.has(container));
   return plan.devices.flatMap(({ device, mib: total }) => {
     const shares = after.flatMap(({ needs }) => needs.filter((need) => need.device === device));

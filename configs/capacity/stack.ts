@@ -1,11 +1,13 @@
 import { engineOf, type ModelConfig, saidBy, sourcesOf } from "../engines";
 import type { Problem } from "../kit/problems";
+import { GIB } from "../kit/sizes";
 import type { LockedModel, ModelLock } from "../models/facts";
 import { isLockable, lockedModel, lockedSource, whyUnresolved } from "../models/lock";
 import type { StackConfig } from "../stack/config";
-import { instancesOf, slotOf } from "../stack/instances";
+import { groupOf, instancesOf, slotOf } from "../stack/instances";
 import type { GpuDemand } from "./demand";
 import { memoryOfEntry } from "./entries";
+import { demandGroup, groupProblems } from "./groups";
 import { type GpuPlan, planGpus } from "./placement";
 
 type ModelGpu = NonNullable<Extract<ModelConfig, { gpu?: unknown }>["gpu"]>;
@@ -47,13 +49,36 @@ export function planStackGpus(config: StackConfig, lock: ModelLock): GpuPlan {
       const at = `gpubox:models.${name}${path}`;
       const demand = demandOf(model, gpu, lock);
       const { devices } = gpu;
-      const group = slotOf(name, model);
+      const shared =
+        groupOf(name, model) === undefined ? { group: slotOf(name, model) } : groupShare(config, name, model);
       if (demand)
-        demands.push({ model: name, backend: id, path: at, start: model.start, group, devices, ...demand });
+        demands.push({
+          ...{ model: name, backend: id, path: at, start: model.start, devices },
+          ...shared,
+          ...demand,
+        });
       else problems.push(unknownSize(at, model, lock));
     }
   const plan = planGpus(config.host.gpus, demands);
-  return { ...plan, problems: [...problems, ...plan.problems] };
+  const inGroups = plan.problems.length === 0 ? groupProblems(config, plan) : [];
+  return { ...plan, problems: [...problems, ...plan.problems, ...inGroups] };
+}
+
+/** What the planner knows of a model's group. A budget that no device has is refused by itself, and not by its models. */
+function groupShare(
+  config: StackConfig,
+  name: string,
+  model: ModelConfig,
+): Pick<GpuDemand, "group" | "groupBytes" | "sharesGroup" | "pinned" | "sleep"> {
+  const group = groupOf(name, model)!;
+  const { memoryGiB } = config.groups[group] ?? {};
+  return {
+    group: demandGroup(group),
+    sharesGroup: true,
+    ...(memoryGiB === undefined ? {} : { groupBytes: Math.floor(memoryGiB * GIB) }),
+    ...("pinned" in model && model.pinned ? { pinned: true } : {}),
+    ...("sleep" in model && model.sleep ? { sleep: model.sleep } : {}),
+  };
 }
 
 function demandOf(
@@ -61,7 +86,7 @@ function demandOf(
   gpu: ModelGpu,
   lock: ModelLock,
 ):
-  | Pick<GpuDemand, "locked" | "engine" | "memoryGiB" | "extraBytes" | "unknown" | "longestContext">
+  | Pick<GpuDemand, "locked" | "engine" | "memoryGiB" | "extraBytes" | "draft" | "unknown" | "longestContext">
   | undefined {
   const model = saidBy(entry);
   const source = model.model ?? "";
@@ -75,12 +100,24 @@ function demandOf(
     one.source === source || one.holds === "tokenizer" ? [] : [one.source],
   );
   const unknown = beside.filter((one) => !lockedSource(lock, one));
+  const draft = draftOf(model, lock);
   return {
     ...{ locked, memoryGiB, ...(unknown.length > 0 ? { unknown } : {}) },
     longestContext: engineOf(model).longestContext?.(model, locked),
     engine: memoryOfEntry(model) ?? { engine: "encoder", name: model.engine },
-    extraBytes: beside.reduce((sum, one) => sum + (lockedSource(lock, one)?.weightBytes ?? 0), 0),
+    ...(draft && { draft }),
+    extraBytes: beside
+      .filter((one) => !draft || lockedSource(lock, one) !== draft.locked)
+      .reduce((sum, one) => sum + (lockedSource(lock, one)?.weightBytes ?? 0), 0),
   };
+}
+
+/** The model that drafts, of an engine that gives it a context of its own. */
+function draftOf(model: ModelConfig, lock: ModelLock): GpuDemand["draft"] {
+  if (model.engine !== "llamacpp" || !model.modelDraft) return undefined;
+  const locked = lockedModel(lock, model.modelDraft);
+  const { nGpuLayersDraft: nGpuLayers, cacheTypeKDraft: cacheTypeK, cacheTypeVDraft: cacheTypeV } = model;
+  return locked && { locked, nGpuLayers, cacheTypeK, cacheTypeV };
 }
 
 function unknownSize(path: string, { model = "its model" }: ModelConfig, lock: ModelLock): Problem {

@@ -15,7 +15,9 @@ import { adminPort } from "../stack/ports";
 import { checkProfiles } from "../stack/profiles";
 import { generatedKeys, requiredSecrets } from "../stack/requiredSecrets";
 import { checkAccess } from "./access";
+import { checkDatabaseTls } from "./databaseTls";
 import { checkForeignNetworks } from "./foreignNetworks";
+import { checkGroups } from "./groups";
 import { checkGuardrails } from "./guardrails";
 import { checkJobs } from "./jobs";
 import { checkLimits } from "./limits";
@@ -49,12 +51,14 @@ export function checkStack(config: StackConfig, secrets: SecretFacts, secretsFil
     ...checkPool(config),
     ...checkForeignNetworks(config),
     ...checkStores(config, secrets),
+    ...checkDatabaseTls(config, secrets),
     ...checkNames(config),
     ...checkPorts(config),
     ...checkSlots(config),
+    ...checkGroups(config),
     ...checkRecipes(config),
     ...checkAccess(config, secrets),
-    ...checkObservability(config),
+    ...checkObservability(config, secrets),
     ...checkJobs(config),
     ...checkSecrets(config, secrets, secretsFile),
     ...checkSecretPlaces(config, secrets),
@@ -146,6 +150,8 @@ function checkStores(config: StackConfig, secrets: SecretFacts): Problem[] {
         path: `gpubox:${section}.url`,
         what: "An external server needs its URL.",
         fix: `Put the ${scheme} URL into a secret and write url: { secret: ${section}Url }.`,
+        // Keys like host and port say the same mistake.
+        judgedBy: { paths: [`gpubox:${section}`] },
       });
     const unfit = url && secrets[url.secret]?.unfitAs?.[section];
     if (mode === "external" && unfit)

@@ -5,6 +5,7 @@ import { memberProblem } from "../litellm/modules";
 import type { GuardrailsConfig } from "../schema/guardrails";
 import type { StackConfig } from "../stack/config";
 import { modulesOf } from "../stack/modules";
+import { addressProblems } from "./settings";
 
 /** What gpubox says of a guardrail itself, each with the key of a stack config that it is made from. */
 const OWNED_PARAMS: Record<string, string> = {
@@ -21,17 +22,22 @@ export function checkGuardrails(config: StackConfig): Problem[] {
     const path = `gpubox:gateway.guardrails.${name}`;
     const own = memberProblem(entry.guardrail, modules);
     // A class of the user's takes what it likes.
-    if (own === "held") return ownedParams(entry, path);
+    if (own === "held") return [...ownedParams(entry, path), ...addresses(entry, path)];
     const kind = kindProblem(entry.guardrail, own);
     if (kind) return [{ path: `${path}.guardrail`, ...kind }];
-    return [...ownedParams(entry, path), ...unknownParams(entry, path), ...missing(entry, path, gateway.env)];
+    return [
+      ...ownedParams(entry, path),
+      ...unknownParams(entry, path),
+      ...missing(entry, path, gateway.env),
+      ...addresses(entry, path),
+    ];
   });
 }
 
 function kindProblem(
   kind: string,
-  own: Pick<Problem, "what" | "fix"> | undefined,
-): Pick<Problem, "what" | "fix"> | undefined {
+  own: Pick<Problem, "what" | "fix" | "judgedBy"> | undefined,
+): Pick<Problem, "what" | "fix" | "judgedBy"> | undefined {
   const useless = Object.hasOwn(GUARDRAILS_WITHOUT_USE, kind) ? GUARDRAILS_WITHOUT_USE[kind] : undefined;
   if (useless) return { what: `The guardrail ${kind} has no use here: ${useless.why}.`, fix: useless.fix };
   if (known.guardrails.includes(kind)) return undefined;
@@ -67,6 +73,11 @@ function unknownParams({ params }: Guardrail, path: string): Problem[] {
         fix: near ? `Did you mean "${near}"?` : "Remove it.",
       };
     });
+}
+
+/** The gateway asks a guardrail's server, from its container. */
+function addresses({ params }: Guardrail, path: string): Problem[] {
+  return Object.entries(params).flatMap(([key, value]) => addressProblems(value, `${path}.params.${key}`));
 }
 
 function missing({ guardrail, params }: Guardrail, path: string, env: Record<string, unknown>): Problem[] {

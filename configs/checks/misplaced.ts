@@ -2,8 +2,10 @@ import type { z } from "zod";
 import { engines } from "../engines";
 import { nearest, suggestion } from "../kit/problems";
 import litellm from "../litellm/keys.json";
+import { OWNED_KEYS, REFUSED_KEYS } from "../litellm/modelKeys";
 import { OWNED_SETTINGS, type SettingsSection } from "../litellm/owned";
 import { sections } from "../stack/config";
+import { inOtherWords, plain } from "./otherWords";
 import { unwrap } from "./schemaKeys";
 
 const MODEL = "gpubox:models.<model>";
@@ -29,6 +31,8 @@ export function keyPlaces(): ReadonlyMap<string, Place[]> {
 export function misplaced(key: string, root: string, valid: string[]): string {
   const beside = valid.find((one) => plain(one) === plain(key));
   if (beside) return suggestion(key, valid);
+  const other = inOtherWords(key, root, valid);
+  if (other) return other;
   const elsewhere = whereItIs(key, root);
   if (elsewhere === undefined) return valid.length > 0 ? suggestion(key, valid) : "Leave it out.";
   const near = nearest(key, valid);
@@ -38,10 +42,17 @@ export function misplaced(key: string, root: string, valid: string[]): string {
 /** `write it as <path>.`, or what to use in place of a setting of LiteLLM's; undefined for a key that is none anywhere. */
 export function whereItIs(key: string, root: string): string | undefined {
   const model = /^gpubox:models\.(.+)$/.exec(root)?.[1];
-  const found = (keyPlaces().get(plain(key)) ?? []).map(({ path, of }) => ({
+  const places = (keyPlaces().get(plain(key)) ?? []).map(({ path, of }) => ({
     path: model ? path.replace("<model>", model) : path,
     of,
   }));
+  // An instance may say what its entry may: the entry is the place to begin.
+  const found = places.filter(
+    ({ path }) =>
+      !places.some((other) => other.path === path.replace(".instances[]", "") && other.path !== path),
+  );
+  const here = found.find(({ path, of }) => path === `${root}.${key}` && of.length > 0);
+  if (model && here) return `only these engines take it: ${here.of.join(", ")}. Leave it out.`;
   // Of keys that many have, those of the entry itself are meant.
   const own = found.filter(({ path }) => path.startsWith(root));
   const most = (own.length > 0 ? own : found).slice(0, MOST);
@@ -49,7 +60,11 @@ export function whereItIs(key: string, root: string): string | undefined {
   return ofLitellm(key, model);
 }
 
+/** Engines beyond which the list says less than what they have in common. */
+const FEW_ENGINES = 4;
+
 function named({ path, of }: Place): string {
+  if (of.length > FEW_ENGINES) return `${path} (a server that the box runs)`;
   return of.length > 0 ? `${path} (engine: ${of.join(", ")})` : path;
 }
 
@@ -57,11 +72,29 @@ function ofLitellm(key: string, model: string | undefined): string | undefined {
   const section = (["litellm", "router", "general"] satisfies SettingsSection[]).find(
     (one) => Object.hasOwn(OWNED_SETTINGS[one], key) || litellm[`${one}_settings`].includes(key),
   );
-  if (model && litellm.litellm_params.includes(key))
-    return `write it as gpubox:models.${model}.params.${key}.`;
+  const place = model && ofModelMaps(snake(key));
+  if (place) return place.replace("<model>", model);
   if (!section) return undefined;
   const owner = OWNED_SETTINGS[section][key];
   return owner ? `use ${owner}.` : `write it as gpubox:gateway.settings.${section}.${key}.`;
+}
+
+/** Where a key of LiteLLM's for a model has its place: a key of gpubox's own, or one of the two maps. */
+function ofModelMaps(key: string): string | undefined {
+  for (const map of ["params", "info"] as const) {
+    const owner = Object.hasOwn(OWNED_KEYS[map], key) ? OWNED_KEYS[map][key] : undefined;
+    if (owner) return `use ${owner}.`;
+    if (litellm[map === "params" ? "litellm_params" : "model_info"].includes(key)) {
+      const refused = REFUSED_KEYS[map].find(({ keys, when }) => keys.test(key) && !when);
+      if (!refused) return `write it as ${MODEL}.${map}.${key}.`;
+    }
+  }
+  return undefined;
+}
+
+/** `extraBody` as LiteLLM writes it. */
+function snake(key: string): string {
+  return key.replaceAll("-", "_").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 interface Place {
@@ -105,11 +138,6 @@ function pathsIn(schema: z.ZodType, path: string): string[] {
 
 function depth(path: string): number {
   return path.split(".").length;
-}
-
-/** Without what people write differently: case, and dashes or underscores between the words. */
-function plain(key: string): string {
-  return key.toLowerCase().replace(/[-_]/g, "");
 }
 
 function capital(sentence: string): string {

@@ -22,6 +22,8 @@ const ROUTE: Record<Mode, BodyRoute> = {
   rerank: "rerank",
   audio_transcription: "audio/transcriptions",
   audio_speech: "audio/speech",
+  image_generation: "images/generations",
+  moderation: "moderations",
 };
 
 /** Mistakes in the `params` and `info` of models: LiteLLM takes every key, and sends unknown ones to the model's server. */

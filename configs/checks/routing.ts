@@ -5,7 +5,12 @@ import { namesOf } from "../stack/instances";
 
 /** Mistakes in how requests find their servers: fallbacks that name no model, go in a circle or cannot serve the request. */
 export function checkRouting(config: StackConfig): Problem[] {
-  return [...checkFallbacks(config), ...checkDefaultFallbacks(config), ...checkTimes(config)];
+  return [
+    ...checkFallbacks(config),
+    ...checkDefaultFallbacks(config),
+    ...checkTimes(config),
+    ...checkAffinity(config),
+  ];
 }
 
 /** Every name that clients may write, with the entry that it leads to. */
@@ -119,4 +124,19 @@ function checkTimes({ gateway: { routing } }: StackConfig): Problem[] {
       fix: "Remove one of the two.",
     });
   return problems;
+}
+
+/** LiteLLM's own check would pick the instance before gpubox sees which ones can answer, and ask a failed one again. */
+function checkAffinity({ gateway: { routing, settings } }: StackConfig): Problem[] {
+  const checks = settings.router.optional_pre_call_checks;
+  if (routing.affinitySeconds === 0 || !Array.isArray(checks) || !checks.includes("session_affinity"))
+    return [];
+  return [
+    {
+      path: "gpubox:gateway.settings.router.optional_pre_call_checks",
+      what: '"session_affinity" would keep a conversation with an instance that fails; gpubox keeps it with one that answers.',
+      fix: "Remove it: gpubox:gateway.routing.affinitySeconds says for how long. Or write affinitySeconds: 0 to have LiteLLM's.",
+      judgedBy: { paths: ["gpubox:gateway.routing.affinitySeconds"] },
+    },
+  ];
 }

@@ -28,6 +28,7 @@ const OWN_PLACES: OwnPlace[] = [
   { path: /^backup\.restic\.password$/, is: "the password of the backups" },
   { path: /^gateway\.tls\.(certificate|key)$/, is: "the box's certificate or its key" },
   { path: /^cache\.url$/, is: "the address of Redis, with its password", leaves: true },
+  { path: /^database\.tls\.(authority|certificate|key)$/, is: "a certificate of the database's, or its key" },
   { path: /^database\.url$/, is: "the address of Postgres, with its password", leaves: true },
   { path: /^observability\.alerts\.webhook$/, is: "the address that alerts go to", leaves: true },
 ];

@@ -1,3 +1,4 @@
+import { isMap } from "../kit/maps";
 import { nearest, type Problem } from "../kit/problems";
 import {
   CALLBACK_LISTS,
@@ -40,7 +41,27 @@ function checkSetting(config: StackConfig, section: SettingsSection, key: string
   if (steered.length > 0) return steered;
   const place = sectionElsewhere(key);
   if (place) return [{ path, ...place }];
-  return knownIn(section).includes(key) ? [] : [unknown(section, key, path)];
+  return knownIn(section).includes(key) ? checkValues(value, path, key) : [unknown(section, key, path)];
+}
+
+/** Settings with addresses that browsers ask, or that are compared with theirs. */
+const OF_BROWSERS = /origin|redirect|logo|favicon|logout|docs|proxy_base_url/i;
+
+/** Addresses that no gateway reaches, and secrets, which LiteLLM would get as the word that names them. */
+function checkValues(value: unknown, path: string, key: string): Problem[] {
+  if (typeof value === "string") return OF_BROWSERS.test(key) ? [] : addressProblems(value, path);
+  if (Array.isArray(value))
+    return value.flatMap((inner, index) => checkValues(inner, `${path}[${index}]`, key));
+  if (!isMap(value)) return [];
+  if (typeof value.secret === "string" && Object.keys(value).length === 1)
+    return [
+      {
+        path,
+        what: "LiteLLM's settings take no secrets: it would get the name.",
+        fix: "Leave it out, and where LiteLLM reads a variable for it too, write that into gpubox:gateway.env: { NAME: { secret: <its name> } }.",
+      },
+    ];
+  return Object.entries(value).flatMap(([name, inner]) => checkValues(inner, `${path}.${name}`, name));
 }
 
 function owned(path: string, key: string, use: string): Problem {

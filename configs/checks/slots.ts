@@ -4,7 +4,7 @@ import { ownImageOf } from "../kit/imageRoles";
 import type { Problem } from "../kit/problems";
 import type { HostConfig } from "../schema/host";
 import type { StackConfig } from "../stack/config";
-import { slotOf } from "../stack/instances";
+import { groupOf, slotOf } from "../stack/instances";
 
 /** Mistakes in the models that are loaded on demand. */
 export function checkSlots({ host, models }: StackConfig): Problem[] {
@@ -20,6 +20,7 @@ export function checkSlots({ host, models }: StackConfig): Problem[] {
 
 function checkEntry(name: string, model: ModelConfig, host: HostConfig): Problem[] {
   const path = `gpubox:models.${name}`;
+  if (groupOf(name, model) !== undefined) return [];
   if (model.start !== "ondemand")
     return ["slot", "idleSeconds"]
       .filter((key) => (model as Record<string, unknown>)[key] !== undefined)

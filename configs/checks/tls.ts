@@ -7,6 +7,7 @@ import { LETS_ENCRYPT } from "../schema/tls";
 import type { SecretFacts } from "../secrets/facts";
 import { type CertificateFacts, type CertificateFiles, covers, type PemFacts } from "../secrets/pem";
 import type { StackConfig } from "../stack/config";
+import { secretsOf } from "../stack/optionalModels";
 
 const PATH = "gpubox:gateway.tls";
 
@@ -18,10 +19,8 @@ export interface CertificateSources {
 }
 
 /** Names of the secrets that hold a certificate or its key. */
-export function pemSecrets({ gateway }: Pick<StackConfig, "gateway">): string[] {
-  return [gateway.tls?.certificate, gateway.tls?.key].flatMap((source) =>
-    typeof source === "object" ? [source.secret] : [],
-  );
+export function pemSecrets({ gateway, database }: Pick<StackConfig, "gateway" | "database">): string[] {
+  return secretsOf([gateway.tls, database.tls]).map(({ name }) => name);
 }
 
 /** Mistakes in how the clients' port gets its certificate, and in the certificate itself where it is known. */
@@ -174,8 +173,10 @@ export function checkAdmin({ gateway }: StackConfig, sources: CertificateSources
 
 type Source = string | SecretRef;
 
+type Texts = Pick<CertificateSources, "secrets" | "files">;
+
 /** The facts about a source's text; undefined when only `up` can read it. */
-function textOf(source: Source, { secrets, files }: CertificateSources): PemFacts | "missing" | undefined {
+function textOf(source: Source, { secrets, files }: Texts): PemFacts | "missing" | undefined {
   if (typeof source === "string") return files[source];
   const fact = secrets[source.secret];
   // requiredSecrets reports a missing secret.
@@ -186,7 +187,7 @@ function nameOf(source: Source): string {
   return typeof source === "string" ? source : `The secret ${source.secret}`;
 }
 
-function certificateOf(source: Source, path: string, sources: CertificateSources) {
+export function certificateOf(source: Source, path: string, sources: Texts) {
   const text = textOf(source, sources);
   if (text === undefined) return { problems: [] };
   if (text === "missing") return { problems: [missing(source, path)] };
@@ -199,7 +200,7 @@ function certificateOf(source: Source, path: string, sources: CertificateSources
   return { problems: [problem] };
 }
 
-function keyOf(source: Source, path: string, sources: CertificateSources) {
+export function keyOf(source: Source, path: string, sources: Texts) {
   const text = textOf(source, sources);
   if (text === undefined) return { problems: [] };
   if (text === "missing") return { problems: [missing(source, path)] };

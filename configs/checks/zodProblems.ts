@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { type Problem, suggestion } from "../kit/problems";
+import { nearest, type Problem, suggestion } from "../kit/problems";
 import { sectionElsewhere } from "../litellm/sections";
 import { withoutSecrets } from "../policy/plaintext";
 import { misplaced } from "./misplaced";
@@ -14,7 +14,36 @@ export function zodProblems(
   keysAt: (path: PropertyKey[]) => string[],
 ): Problem[] {
   const told = issues.filter((issue) => !isOfDoubles(issue) || !issues.some((other) => beside(issue, other)));
-  return told.flatMap((issue) => problemsOf(issue, root, value, keysAt));
+  const mistyped = mistypedKeys(told, value);
+  const missing = [...mistyped.values()];
+  return told
+    .filter((issue) => !missing.includes(issue))
+    .flatMap((issue) => {
+      const meant = mistyped.get(issue)?.path.at(-1);
+      const problems = problemsOf(issue, root, value, keysAt);
+      return meant === undefined
+        ? problems
+        : problems.map((problem) => ({ ...problem, fix: `Did you mean "${String(meant)}"?` }));
+    });
+}
+
+/** A key that is none, in a map that lacks one: that is what is meant, and one mistake. An entry lacks its `model` for other reasons too. */
+function mistypedKeys(issues: Issue[], value: unknown): Map<Issue, Issue> {
+  const found = new Map<Issue, Issue>();
+  for (const issue of issues) {
+    if (issue.code !== "unrecognized_keys" || issue.keys.length !== 1) continue;
+    const inIt = issues.filter(
+      (other) =>
+        other.path.length === issue.path.length + 1 &&
+        issue.path.every((key, index) => other.path[index] === key) &&
+        at(value, other.path) === undefined,
+    );
+    const [lacking, ...more] = inIt;
+    if (!lacking || more.length > 0) continue;
+    const key = String(lacking.path.at(-1));
+    if (issue.path.length > 0 || nearest(issue.keys[0]!, [key]) !== undefined) found.set(issue, lacking);
+  }
+  return found;
 }
 
 /** Beyond the integers that a double holds: zod says so beside the bound of the key, which is the nearer one. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Problem } from "../kit/problems";
 import { KEY_BELONGS, urlProblems } from "../network/url";
-import { costs, instancesOption, modelBase, modeOption } from "../schema/model";
+import { ANY_MODE, costs, instancesOption, modelBase, modeOption } from "../schema/model";
 import { keyRef, secretRef } from "../schema/shared";
 import type { Engine, Protocol, Route } from "./engine";
 import { type EngineFeatures, PASSED_ON } from "./features";
@@ -82,7 +82,7 @@ const account = {
 
 const shape = {
   engine: z.literal("cloud"),
-  mode: modeOption(["chat", "completion", "embedding", "rerank", "audio_transcription", "audio_speech"]),
+  mode: modeOption(ANY_MODE),
   optional: z
     .boolean()
     .default(false)

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { ImageRole, OwnImage } from "../kit/imageRoles";
+import type { ImageName, OwnImage } from "../kit/imageRoles";
 import type { Problem } from "../kit/problems";
 import type { FilePlan } from "../kit/text";
 import type { ContainerPlan, MountPlan, StepPlan } from "../kit/types";
@@ -45,6 +45,7 @@ export interface Protocol {
     | "/v1/chat/completions"
     | "/v1/completions"
     | "/v1/messages"
+    | "/v1/messages/count_tokens"
     | "/v1/responses"
     | "/v1/embeddings"
     | "/v1/rerank";
@@ -71,7 +72,7 @@ export interface EngineContainer
     | "capAdd"
     | "securityOpts"
   > {
-  image: ImageRole;
+  image: ImageName;
   /** What runs in its place, where the entry names one. */
   ownImage?: OwnImage;
   /** `uid:gid`. Default: nobody. */
@@ -100,6 +101,14 @@ export interface EngineContainer
   assets?: Record<string, string>;
   /** Bring the weights to the host before anything is stopped. */
   weights?: StepPlan[];
+  /** How a group's seat puts the engine to sleep and wakes it, for an entry that asks for that. */
+  sleep?: SleepCommands;
+}
+
+/** Commands in its container, word by word. Each ends with 0 once it is so. */
+export interface SleepCommands {
+  sleep: string[];
+  wake: string[];
 }
 
 /** Settings by which an engine keeps to its share, in the engine's own names. */
@@ -187,6 +196,8 @@ export interface Engine<Model extends { engine: string }> {
   keys: string[];
   /** How each protocol reaches a model of this engine. Absent where the server is not ours to know. */
   protocols?: Protocol[];
+  /** Paths beside the native ones of `protocols` that a gateway asks its server for; `/` at the end: all below. Default: none. */
+  routes?(model: Model): string[];
   /** What it says of itself in docs/features.md, and how that is known. */
   features: EngineFeatures;
   /** The entry with what its `extraArgs` and `env` say of keys that decide about memory. Absent where none may. */
@@ -204,11 +215,15 @@ export interface Engine<Model extends { engine: string }> {
   /** What it reads of a hub or of the host beside what `files` name. Default: its `model`, where that is no name of the engine's own. */
   sources?(model: Model): NamedSource[];
   /** The images that it needs, for engines that have a container: the server's first. Asked only of entries that `check` found right. */
-  images?(model: Model, host: HostConfig): [server: ImageRole, ...others: ImageRole[]];
+  images?(model: Model, host: HostConfig): [server: ImageName, ...others: ImageName[]];
   /** How its server reads its command line, or its environment. Absent where it has neither. */
   commandLine?: CommandLine;
   /** The container that serves it; absent for servers that already run elsewhere. */
   container?(model: Model, context: EngineContext): EngineContainer;
+  /** True where an entry may say `sleep`; its own checks say which. */
+  sleeps?: true;
+  /** False for an entry that no gateway serves: clients reach it at a port of its own. Default: true. */
+  throughGateway?(model: Model): boolean;
   /** `upstream` is the valve's URL up to and without `/v1`, for engines that have a container. */
   route(model: Model, context: RouteContext, upstream: string): Route;
 }

@@ -1,6 +1,7 @@
 import type { Option } from "./container";
 import type { FileKind } from "./engine";
 import { asSource } from "./files";
+import { numbersOf } from "./said";
 import { type GivenFlag, givenFlags, isFlag, jsonOf, type Parser, withValueAt } from "./spelling";
 
 /** A command line as an entry says it. */
@@ -67,6 +68,7 @@ function readingOf(
           jsonOf(value),
           value,
           ...unitOf(value),
+          numbersOf(value),
           ...pairsOf(words, value),
           [value],
         ];

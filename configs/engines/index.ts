@@ -6,6 +6,7 @@ import { fileSources } from "./files";
 import { llamacpp } from "./llamacpp";
 import { ollama } from "./ollama";
 import { openai } from "./openai";
+import { ownServer } from "./ownServer";
 import { sglang } from "./sglang";
 import { modelOf } from "./source";
 import { speaches } from "./speaches";
@@ -22,6 +23,7 @@ export const engines = {
   ollama,
   "text-embeddings-inference": tei,
   speaches,
+  container: ownServer,
   openai,
   cloud,
 };

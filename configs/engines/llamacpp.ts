@@ -28,7 +28,7 @@ import { files, type LlamaCppModel, OWNED, options, parser, said, schema } from 
 import { checkTwice } from "./said";
 import { checkContext } from "./shape";
 import { cannedWeights, isGguf, modelOf, type Weights, weightsFile } from "./source";
-import { variablesOf } from "./spelling";
+import { givenFlags, variablesOf } from "./spelling";
 
 function longestContext(model: LlamaCppModel, { shape }: LockedModel): number {
   return scaledContext(model, shape.contextLength);
@@ -38,9 +38,14 @@ function weightsOf(source: string, context: EngineContext): Weights {
   return source === "canned" ? cannedWeights(context) : weightsFile(source, context);
 }
 
+/** True where llama-swap loads it in its own container; in a group it has one of its own. */
+function inSlot({ start, group }: LlamaCppModel): boolean {
+  return start === "ondemand" && group === undefined;
+}
+
 /** llama-swap's images hold llama-server too, and have the same variants. */
 function image(model: LlamaCppModel, host: HostConfig) {
-  const program = model.start === "ondemand" ? "llama-swap" : "llamacpp";
+  const program = inSlot(model) ? "llama-swap" : "llamacpp";
   const { kind, devices } = acceleratorOf(model.gpu, host);
   if (kind === "cpu") return program;
   if (model.variant) return `${program}-vulkan` as const;
@@ -80,14 +85,17 @@ function container(entry: LlamaCppModel, context: EngineContext): EngineContaine
         model: main.path,
         alias: context.name,
         // On demand, llama-swap runs beside it and is the only one that may ask it.
-        host: model.start === "ondemand" ? "127.0.0.1" : "0.0.0.0",
+        host: inSlot(model) ? "127.0.0.1" : "0.0.0.0",
         // Always explicit: llama.cpp announces another default port.
         port: context.port,
         apiKey: "/etc/gpubox/api-key",
         // Without it llama.cpp fits itself to what is free now, which depends on who started first.
         fit: model.gpu ? "off" : undefined,
         nGpuLayers: model.nGpuLayers ?? (model.gpu ? "all" : undefined),
-        tensorSplit: context.knobs?.args["--tensor-split"],
+        // Written once: what extraArgs say of it is theirs.
+        tensorSplit:
+          model.tensorSplit?.join(",") ??
+          (said(model).tensorSplit ? undefined : context.knobs?.args["--tensor-split"]),
         cacheRam: cacheRamOf(model),
         mmproj: projector?.path,
         lora: adapters.map(({ path }) => path).join(",") || undefined,
@@ -151,6 +159,7 @@ function check(model: LlamaCppModel, path: string, { host, locked }: CheckContex
       longest: locked && longestContext(said(model), locked),
       scale: "A longer one needs its positions scaled: ropeScaling: yarn, and ropeScale.",
     }),
+    ...checkSplit(said(model), path),
     ...checkPooling(model, locked, path),
     ...checkExtraArgs(model.extraArgs, OWNED, path, parser),
     ...checkTwice(model, options, parser, path),
@@ -180,6 +189,26 @@ function checkVariant({ variant, gpu }: LlamaCppModel, host: HostConfig, path: s
       fix: "Leave it out, or name GPUs of AMD or Intel.",
     },
   ];
+}
+
+/** llama.cpp reads parts of devices that it has not as nothing, and gives devices without a part no layers. */
+function checkSplit({ tensorSplit, splitMode, gpu, extraArgs }: LlamaCppModel, path: string): Problem[] {
+  const devices = gpu?.devices.length ?? 0;
+  const problems: Problem[] = [];
+  if (tensorSplit && tensorSplit.length !== devices)
+    problems.push({
+      path: `${path}.tensorSplit`,
+      what: `It has ${tensorSplit.length} parts for ${devices} ${devices === 1 ? "device" : "devices"}.`,
+      fix: "Write one part for each of gpu.devices, in their order.",
+    });
+  const given = givenFlags(extraArgs, parser).find(({ flag }) => flag.names.includes("--split-mode"));
+  if (given?.value === "none" && !splitMode && devices > 1)
+    problems.push({
+      path: `${path}.extraArgs`,
+      what: `"${given.as} none" puts the whole model on one of its ${devices} devices.`,
+      fix: "Name only that device in gpu.devices, and leave the flag out.",
+    });
+  return problems;
 }
 
 /** A model that embeds names its pooling in its GGUF, and llama.cpp takes that; of one that chats it would take none. */

@@ -10,6 +10,11 @@ export const llamacppProtocols: Protocol[] = [
     how: "native",
     why: "llama-server serves it, and LiteLLM sends Bearer there by hosted_vllm/.",
   },
+  {
+    path: "/v1/messages/count_tokens",
+    how: "native",
+    why: "The gateway's guard asks llama-server's own tokenizer.",
+  },
   { path: "/v1/responses", how: "native", why: "llama-server serves it without storing answers." },
   { path: "/v1/embeddings", how: "native", why: "With mode: embedding (--embeddings)." },
   { path: "/v1/rerank", how: "native", why: "With mode: rerank (--rerank)." },
@@ -21,7 +26,8 @@ export const features: EngineFeatures = {
   known: "contract",
   ran: {
     "test/e2e/llamacpp.test.ts": [
-      ...(["chat", "streaming", "messages", "embeddings", "tools", "vision", "weights", "cpu"] as const),
+      ...(["chat", "streaming", "messages", "responses", "embeddings"] as const),
+      ...(["tools", "vision", "weights", "cpu"] as const),
     ],
     "test/e2e/imagesRecipes.test.ts": ["completions", "apiKey", "metrics"],
     "test/e2e/plannerAccuracy.test.ts": ["quantization", "kvCache"],

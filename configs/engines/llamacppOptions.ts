@@ -1,15 +1,14 @@
 import { z } from "zod";
-import { backendBase, modeOption, onDemand } from "../schema/model";
+import { backendBase, modeOption, onDemandInSlot } from "../schema/model";
 import { keysOf, option, ownedNames, planned } from "./container";
 import { fileKeysOf, fileOption } from "./files";
 import known from "./flags/llamacpp.json";
-import { memoryOptions } from "./llamacppMemory";
+import { cacheType, layersOnGpu, memoryOptions } from "./llamacppMemory";
 import { withArgs } from "./said";
 import { modelSource } from "./source";
 import type { Parser } from "./spelling";
 
 const file = modelSource.describe("hf://owner/repo[@revision]/file.gguf or file:///path/on/the/host.gguf.");
-const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]).optional();
 
 /** Every flag of llama-server that gpubox writes, in the order of the command line. */
 export const options = {
@@ -40,12 +39,8 @@ export const options = {
   fit: planned("--fit"),
   nGpuLayers: option(
     "--n-gpu-layers -ngl --gpu-layers",
-    z
-      .union([z.int().min(0), z.literal("all")])
-      .optional()
-      .describe("--n-gpu-layers: layers on the GPU. Default: all of them, with gpu.devices."),
+    layersOnGpu.describe("--n-gpu-layers: layers on the GPU. Default: all of them, with gpu.devices."),
   ),
-  tensorSplit: planned("--tensor-split"),
   cacheTypeK: option(
     "--cache-type-k -ctk",
     cacheType.describe("--cache-type-k: type of the keys in the KV cache. Default: f16."),
@@ -135,7 +130,7 @@ const shape = {
     .describe("What serves under this name where no model hub answers: a tiny model with one fixed answer."),
   mode: modeOption(["chat", "completion", "embedding", "rerank"]),
   ...backendBase(8192),
-  ...onDemand,
+  ...onDemandInSlot,
 };
 
 export const schema = z.strictObject(shape);
@@ -147,7 +142,7 @@ export const files = fileKeysOf(options);
 export const OWNED = ownedNames(options, ["--tools", "--agent"]);
 
 /** `common_params_parse` of llama.cpp's common/arg.cpp. */
-export const parser: Parser = { flags: known.flags, underscores: true };
+export const parser: Parser = { flags: known.flags, underscores: true, apart: true };
 
 /** The entry with what its own `extraArgs` and `env` say of memory. */
 export const said = (model: LlamaCppModel) => withArgs(model, options, parser);

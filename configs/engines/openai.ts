@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { KEY_BELONGS, urlProblems } from "../network/url";
-import { costs, instancesOption, modelBase, modeOption } from "../schema/model";
+import { ANY_MODE, costs, instancesOption, modelBase, modeOption } from "../schema/model";
 import { keyRef } from "../schema/shared";
 import type { Engine, Protocol } from "./engine";
-import { type EngineFeatures, PASSED_ON } from "./features";
+import { type EngineFeatures, PASSED_ON, RECORDED } from "./features";
 import { modelInfo } from "./info";
 
 const baseUrl = z
@@ -29,7 +29,7 @@ const server = {
 const shape = {
   engine: z.literal("openai"),
   ...server,
-  mode: modeOption(["chat", "completion", "embedding", "rerank", "audio_transcription", "audio_speech"]),
+  mode: modeOption(ANY_MODE),
   messages: z
     .enum(["translated", "native"])
     .default("translated")
@@ -74,7 +74,11 @@ const AT_THE_ROOT = ["ollama_chat", "infinity", "huggingface"];
 const features: EngineFeatures = {
   example: "model",
   known: "vendor",
-  says: PASSED_ON,
+  recorded: RECORDED,
+  says: {
+    ...PASSED_ON,
+    countTokens: { cell: "LiteLLM's estimate; the server's own with `messages`: native", known: "vendor" },
+  },
 };
 
 export const openai: Engine<OpenAiModel> = {

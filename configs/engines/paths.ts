@@ -2,10 +2,11 @@
 
 import type { Problem } from "../kit/problems";
 import type { HostConfig } from "../schema/host";
+import { sourceFlaw } from "../schema/ownContainer";
 import type { Engine } from "./engine";
 import { containerPathsOf } from "./files";
 import { CACHE } from "./python";
-import { modelOf, parentFolder, parseSource, SOURCE } from "./source";
+import { hostFolderOf, modelOf, parentFolder } from "./source";
 import { jsonOf } from "./spelling";
 
 /** What images bring themselves, or every container has. Neither lies where people keep models and templates. */
@@ -35,6 +36,12 @@ const OF_A_URL = /(root[-_]path|prefix|endpoint|route|url)s?$/i;
 /** `/srv/x`, and no URL. */
 const ABSOLUTE = /^\/[\w.@+-][^\s]*$/;
 
+/** What a shell would make a path of, and no container does. */
+const OF_A_SHELL = /^(~|\$HOME|\$\{HOME\})\/\S/;
+
+/** A file beside the person who writes it: a container has another folder there. */
+const RELATIVE = /^\.{1,2}\/\S|^[\w-][\w.-]*\.(gguf|jinja2?|py|gbnf|safetensors|ya?ml|json)$/;
+
 /** What decides on the paths of an entry. */
 export interface PathsOf {
   extraArgs?: string[];
@@ -57,39 +64,45 @@ export function checkPaths<Model extends { engine: string; model?: string } & Pa
     ...(model.engine === "ollama" ? ["/models"] : []),
     `${dataDir}/models`,
     ...mounts.map(({ source, target = source }) => target),
-    ...sources.flatMap(foldersOf),
+    ...sources.flatMap((source) => hostFolderOf(source) ?? []),
   ];
   const isThere = (one: string) => there.some((root) => one === root || one.startsWith(`${root}/`));
   const named = [
     ...containerPathsOf(engine.files ?? {}, model).map((one) => ({ ...one, source: true })),
-    ...argumentPaths(extraArgs).map((one) => ({ key: "extraArgs", path: one, source: false })),
+    ...valuesIn(extraArgs)
+      .flatMap(pathsIn)
+      .map((one) => ({ key: "extraArgs", path: one, source: false })),
     ...Object.entries(env).flatMap(([name, value]) =>
       OF_A_URL.test(name)
         ? []
         : pathsIn(value).map((one) => ({ key: `env.${name}`, path: one, source: false })),
     ),
   ];
-  return named
+  const lost = [
+    ...valuesIn(extraArgs).map((text) => ({ key: "extraArgs", text, isPath: RELATIVE.test(text) })),
+    ...Object.entries(env).map(([name, text]) => ({ key: `env.${name}`, text, isPath: false })),
+  ].filter(({ text, isPath }) => isPath || OF_A_SHELL.test(text));
+  const elsewhere = lost.map(({ key, text }) => ({
+    path: `${path}.${key}`,
+    what: `${text} is no path that its container has.`,
+    fix: "Write an absolute path, and the mount that brings it: mounts: [{ source: /srv/x }].",
+  }));
+  const unmounted = named
     .filter((one) => !isThere(one.path))
     .map((one) => ({
       path: `${path}.${one.key}`,
       what: `No mount of its container brings ${one.path}.`,
       fix: `${one.source ? `Write file://${one.path}, or declare` : "Declare"} the mount: mounts: [{ source: ${mountFor(one.path)} }].`,
     }));
+  return [...unmounted, ...elsewhere];
 }
 
-/** The folders that the engine mounts for a source of the host. */
-function foldersOf(source: string): string[] {
-  const parsed = SOURCE.test(source) ? parseSource(source) : undefined;
-  if (parsed?.from !== "host") return [];
-  return parsed.path.endsWith(".gguf") ? [parentFolder(parsed.path)] : [parsed.path];
-}
-
-function argumentPaths(extraArgs: string[]): string[] {
+/** The values of flags, without those that are part of a URL. */
+function valuesIn(extraArgs: string[]): string[] {
   return extraArgs.flatMap((word, index) => {
     const [flag = "", ...values] = word.split("=");
-    if (word.startsWith("-")) return OF_A_URL.test(flag) ? [] : pathsIn(values.join("="));
-    return OF_A_URL.test(extraArgs[index - 1] ?? "") ? [] : pathsIn(word);
+    if (word.startsWith("-")) return OF_A_URL.test(flag) ? [] : [values.join("=")];
+    return OF_A_URL.test(extraArgs[index - 1] ?? "") ? [] : [word];
   });
 }
 
@@ -108,7 +121,8 @@ function textsOf(value: unknown): string[] {
   return value && typeof value === "object" ? Object.values(value).flatMap(textsOf) : [];
 }
 
-/** A name with an ending is a file's; a mount brings the folder. */
+/** A name with an ending is a file's: a mount brings the folder, or the file alone where no container may have the folder. */
 function mountFor(path: string): string {
-  return /[^/]\.\w+$/.test(path) ? parentFolder(path) || path : path;
+  const folder = /[^/]\.\w+$/.test(path) ? parentFolder(path) : path;
+  return folder === "" || sourceFlaw(folder, true) ? path : folder;
 }

@@ -24,6 +24,9 @@ const ASKED: Partial<Record<Mode, { served: string[]; what: string }>> = {
   rerank: { served: table.modes.rerank, what: "rankings" },
   audio_transcription: { served: table.modes.audio_transcription, what: "transcriptions" },
   audio_speech: { served: table.modes.audio_speech, what: "speech" },
+  image_generation: { served: table.modes.image_generation, what: "images" },
+  // LiteLLM asks everybody for them by OpenAI's own client, whatever its list says of Azure.
+  moderation: { served: ["openai", "hosted_vllm", "litellm_proxy"], what: "moderations" },
 };
 
 /** Mistakes in the provider of a model: a prefix that LiteLLM does not know, or one without a way to serve the mode. */

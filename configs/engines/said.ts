@@ -94,9 +94,17 @@ function readingOf(type: z.ZodType, given: GivenFlag[]): unknown {
     value === undefined ? undefined : jsonOf(value),
     value,
     given.flatMap((one) => one.value?.split(",") ?? []),
+    numbersOf(value),
     true,
   ];
   return readings.find((reading) => reading !== undefined && type.safeParse(reading).success);
+}
+
+/** `3,1` or `3/1` as a list of numbers. */
+export function numbersOf(text: string | undefined): number[] | undefined {
+  return text !== undefined && /^[\d.]+([,/][\d.]+)+$/.test(text)
+    ? text.split(/[,/]/).map(Number)
+    : undefined;
 }
 
 /** `--flag.a.b 1 --flag.a.c 2` as the JSON that they make together. */

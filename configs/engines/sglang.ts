@@ -46,6 +46,11 @@ const protocols: Protocol[] = [
     how: "native",
     why: "SGLang refuses x-api-key, which anthropic/ sends; hosted_vllm/ with supported_endpoints sends Bearer.",
   },
+  {
+    path: "/v1/messages/count_tokens",
+    how: "native",
+    why: "The gateway's guard asks SGLang's own tokenizer.",
+  },
   { path: "/v1/responses", how: "native", why: "SGLang's own route; answers are not stored." },
   { path: "/v1/embeddings", how: "native", why: "With mode: embedding (--is-embedding)." },
   { path: "/v1/rerank", how: "none", why: "Its route wants flags that differ from model to model." },
@@ -61,6 +66,16 @@ function longestContext(model: SglangModel, { shape }: LockedModel): number {
 function image(model: SglangModel, host: HostConfig) {
   if (acceleratorOf(model.gpu, host).kind === "amd") return "sglang-rocm";
   return host.arch === "arm64" ? "sglang-spark" : "sglang";
+}
+
+/** By today's flag what an entry says by the older keys. */
+function attentionGroups({
+  enableDpAttention,
+  dataParallelSize,
+  attnDpSize = dataParallelSize,
+}: SglangModel) {
+  if (!enableDpAttention || attnDpSize === undefined) return {};
+  return { attnDpSize, dataParallelSize: undefined, enableDpAttention: undefined };
 }
 
 function container(entry: SglangModel, context: EngineContext): EngineContainer {
@@ -97,6 +112,7 @@ function container(entry: SglangModel, context: EngineContext): EngineContainer 
           model.memFractionStatic ??
           knobs?.["--mem-fraction-static"] ??
           declaredShare(model.gpu, context.host),
+        ...attentionGroups(model),
         maxTotalTokens: model.maxTotalTokens ?? knobs?.["--max-total-tokens"],
         chunkedPrefillSize: model.chunkedPrefillSize ?? knobs?.["--chunked-prefill-size"],
         disablePrefillCudaGraph: model.disableCudaGraph,

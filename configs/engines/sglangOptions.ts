@@ -111,6 +111,21 @@ export const options = {
     count.describe("--data-parallel-size: copies of the model that share the requests. Default: 1."),
     null,
   ),
+  attnDpSize: option(
+    "--attn-dp-size --attention-data-parallel-size",
+    count.describe(
+      "--attn-dp-size: of the tensor ranks, groups that each keep the attention of requests of their own. Default: 1.",
+    ),
+    null,
+  ),
+  enableDpAttention: option(
+    "--enable-dp-attention",
+    z
+      .boolean()
+      .optional()
+      .describe("--enable-dp-attention: the older way to say it; dataParallelSize is then attnDpSize."),
+    null,
+  ),
   cpuOffloadGb: option(
     "--cpu-offload-gb",
     z
@@ -154,5 +169,13 @@ export const OWNED = ownedNames(options, ["--api-key", "--admin-api-key"]);
 /** Python's argparse as it is (`prepare_server_args` of sglang/srt/server_args.py). */
 export const parser: Parser = { flags: known.flags, beginnings: true, joined: true };
 
-/** The entry with what its own `extraArgs` say of memory and devices. */
-export const said = (model: SglangModel) => withArgs(model, options, parser);
+/**
+ * The entry with what its own `extraArgs` say of memory and devices. The older way to say attention parallelism becomes today's, as
+ * SGLang reads it (`_handle_deprecated_dp_attention` of sglang/srt/arg_groups/parallel_hook.py).
+ */
+export function said(model: SglangModel): SglangModel {
+  const given = withArgs(model, options, parser);
+  if (!given.enableDpAttention) return given;
+  const { dataParallelSize, attnDpSize = dataParallelSize, ...rest } = given;
+  return { ...rest, attnDpSize };
+}

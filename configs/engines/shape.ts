@@ -39,7 +39,7 @@ export function checkTensorParallel(
   gpu: ModelGpu | undefined,
   locked: LockedModel | undefined,
   path: string,
-  { pipelineParallelSize = 1, dataParallelSize = 1 }: Parallel = {},
+  { pipelineParallelSize = 1, dataParallelSize = 1, attnDpSize = 1 }: Parallel = {},
 ): Problem[] {
   const problems: Problem[] = [];
   const devices = gpu?.devices.length;
@@ -58,10 +58,16 @@ export function checkTensorParallel(
           : `Name ${ranks * other} devices in gpu.devices, or make the three multiply to ${devices}.`,
     });
   const heads = locked?.shape.attentionHeads;
-  if (heads !== undefined && heads % ranks !== 0)
+  if (ranks % attnDpSize !== 0)
+    problems.push({
+      path: path.replace(/\.\w+$/, ".attnDpSize"),
+      what: `${attnDpSize} groups for attention do not divide ${ranks} tensor ranks.`,
+      fix: `Use one of ${divisors(ranks).join(", ")}.`,
+    });
+  else if (heads !== undefined && heads % (ranks / attnDpSize) !== 0)
     problems.push({
       path,
-      what: `${ranks} ranks do not divide the model's ${heads} attention heads.`,
+      what: `${ranks / attnDpSize} ranks do not divide the model's ${heads} attention heads.`,
       fix: `Use as many devices as divide ${heads}: ${divisors(heads).join(", ")}.`,
     });
   return problems;
@@ -71,6 +77,8 @@ export function checkTensorParallel(
 interface Parallel {
   pipelineParallelSize?: number;
   dataParallelSize?: number;
+  /** Of the tensor ranks, groups that each keep the whole attention. */
+  attnDpSize?: number;
 }
 
 /** Ranks of tensor parallelism that use all devices. */

@@ -10,7 +10,7 @@ import { type Wanted, weightsFolder, weightsStep } from "../models/weights";
 import type { EngineContext, NamedSource } from "./engine";
 
 const HUB = /^hf:\/\/([\w.-]+\/[\w.-]+)(?:@([\w.-]+))?(?:\/([\w./-]+))?$/;
-const HOST = /^file:\/\/(\/[\w./-]+)$/;
+const HOST = /^file:\/\/(\/[\w./+@-]+)$/;
 
 /** Both kinds of a source's text. */
 export const SOURCE = new RegExp(`${HUB.source}|${HOST.source}`);
@@ -149,6 +149,13 @@ export function stored(path: string, script: string): StepPlan {
 
 export function parentFolder(path: string): string {
   return path.slice(0, path.lastIndexOf("/"));
+}
+
+/** The folder of the host that is mounted for weights; undefined for those of a hub. */
+export function hostFolderOf(source: string): string | undefined {
+  const parsed = SOURCE.test(source) ? parseSource(source) : undefined;
+  if (parsed?.from !== "host") return undefined;
+  return parsed.path.endsWith(".gguf") ? parentFolder(parsed.path) || "/" : parsed.path.replace(/\/+$/, "");
 }
 
 export function readOnly(path: string): MountPlan {

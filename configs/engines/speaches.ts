@@ -183,6 +183,7 @@ export const speaches: Engine<SpeachesModel> = {
   schema,
   keys: Object.keys(shape),
   protocols,
+  routes: () => ["/v1/audio/"],
   features,
   check,
   sources: (model) => [{ ...modelOf(model), holds: "speech" }],

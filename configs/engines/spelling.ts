@@ -7,6 +7,18 @@ export interface KnownFlag {
   negatives?: string[];
   /** Variables of the environment that set the same. */
   env?: string[];
+  /** How many values follow: a number, none or one (`?`), one or more (`+`), any number (`*`). Default: 1. */
+  arity?: string;
+  /** What a value is, where not every text is one: `int`, `float`. */
+  type?: string;
+  /** The values that exist. Default: any. */
+  choices?: string[];
+  /** Values taken besides. */
+  words?: string[];
+  /** One value holds several choices, with this between them. */
+  separator?: string;
+  /** Why the server ends at it. */
+  removed?: string;
 }
 
 /** How an engine reads its command line. */
@@ -19,6 +31,8 @@ export interface Parser {
   beginnings?: boolean;
   /** `-qfp8` is `-q fp8`. */
   joined?: boolean;
+  /** A value is always a word of its own: `--flag=value` is no flag. */
+  apart?: boolean;
   /** `--flag.key.key value` is a part of the JSON that `--flag` takes. */
   dotted?: boolean;
 }

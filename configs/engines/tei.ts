@@ -200,6 +200,7 @@ export const tei: Engine<TeiModel> = {
   schema,
   keys: Object.keys(shape),
   protocols,
+  routes: ({ mode }) => (mode === "rerank" ? ["/rerank"] : []),
   features,
   check,
   images: (model, host) => [image(model, host)],

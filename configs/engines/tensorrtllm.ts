@@ -167,7 +167,7 @@ function container(entry: TensorRtLlmModel, context: EngineContext): EngineConta
     healthPath: "/health",
     metricsPath: "/prometheus/metrics",
     healthTest: bashHealth(context.port, "/health"),
-    files: config ? { [CONFIG]: configFile(stringify(config)) } : {},
+    files: config ? { [CONFIG]: configFile(stringify(config, { version: "1.1" })) } : {},
     memoryMiB: model.memoryMiB,
     readySeconds: readySeconds(model, context, COMPILE_SECONDS),
     // It has no drain of its own: uvicorn ends what runs, then the generator goes.
@@ -220,6 +220,7 @@ const features: EngineFeatures = {
     speculative: { cell: "speculative_config in `config`", known: "vendor" },
     apiKey: { cell: "no: it knows none", known: "vendor" },
     metrics: { cell: "`GET /prometheus/metrics`", known: "vendor" },
+    countTokens: { cell: "LiteLLM's estimate", known: "vendor" },
     drain: { cell: "no: it ends as uvicorn does", known: "vendor" },
   },
 };

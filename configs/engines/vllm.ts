@@ -33,7 +33,18 @@ import { checkTwice, isTrue, withArgs } from "./said";
 import { checkContext, checkTensorParallel, isLonger, tensorRanks } from "./shape";
 import { checkRepository, isGguf, modelOf, readOnly, weightsDirectory } from "./source";
 import { features, vllmProtocols } from "./vllmFeatures";
-import { files, OWNED, OWNED_ENV, options, parser, schema, type VllmModel } from "./vllmOptions";
+import {
+  checkRelease,
+  defaultsBeside,
+  files,
+  OWNED,
+  OWNED_ENV,
+  options,
+  parser,
+  schema,
+  type VllmModel,
+} from "./vllmOptions";
+import { checkSleep, SLEEP_ASSETS, SLEEP_MIDDLEWARE, sleepCommands, sleepEnv } from "./vllmSleep";
 
 /** uid and gid of `vllm` in the CUDA image; the other images run as root. */
 const VLLM = "2000:0";
@@ -128,6 +139,9 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
         enableLora: lora.modules.length > 0,
         loraModules: lora.modules,
         speculativeConfig: model.speculativeConfig && JSON.stringify(model.speculativeConfig),
+        ...defaultsBeside(model.extraArgs),
+        sleepMode: model.sleep !== undefined,
+        sleepOrders: model.sleep && SLEEP_MIDDLEWARE,
       }),
       ...model.extraArgs,
     ],
@@ -141,6 +155,7 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
       ...(isLonger(model.maxModelLen, context.locked) ? { [ALLOW_LONG]: "1" } : {}),
       ...env,
       ...model.env,
+      ...(model.sleep && sleepEnv(model)),
     },
     tmpfs: PYTHON_TMPFS,
     port: context.port,
@@ -148,7 +163,8 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
     metricsPath: "/metrics",
     healthTest: bashHealth(context.port, "/health"),
     files: { "backend.env": envFile({ VLLM_API_KEY: [{ secret: "saltKey", as: "shell-derived" }] }) },
-    assets: WITH_ENV,
+    assets: { ...WITH_ENV, ...(model.sleep && SLEEP_ASSETS) },
+    ...(model.sleep && { sleep: sleepCommands(model.sleep) }),
     memoryMiB: withHostPart(model.memoryMiB, context.knobs),
     readySeconds: ready,
     stopGraceSeconds: model.shutdownTimeout + STOP_MARGIN_SECONDS,
@@ -212,6 +228,8 @@ function check(model: VllmModel, path: string, { host, locked }: CheckContext): 
     ...checkLora(model.loraModules, "loraModules", path),
     ...checkExtraArgs(model.extraArgs, OWNED, path, parser),
     ...checkTwice(model, options, parser, path),
+    ...checkRelease(model, path),
+    ...checkSleep(model, path, host, locked),
     ...checkEnv(model.env, OWNED_ENV, path),
   ];
 }
@@ -220,12 +238,14 @@ export const vllm: Engine<VllmModel> = {
   schema,
   keys: Object.keys(schema.shape),
   protocols: vllmProtocols,
+  routes: ({ mode }) => (mode === "audio_transcription" ? ["/v1/audio/"] : []),
   features,
   said,
   longestContext,
   check,
   release: known.version,
   files,
+  sleeps: true,
   sources: (model) => [modelOf(model), ...loraSources(model.loraModules, "loraModules")],
   adapters: ({ loraModules }) => Object.keys(loraModules),
   images: (model, host) => [image(model, host)],

@@ -10,6 +10,7 @@ export const vllmProtocols: Protocol[] = [
     how: "native",
     why: "vLLM refuses x-api-key, which anthropic/ sends; hosted_vllm/ with supported_endpoints sends Bearer.",
   },
+  { path: "/v1/messages/count_tokens", how: "native", why: "The gateway's guard asks vLLM's own tokenizer." },
   {
     path: "/v1/responses",
     how: "native",
@@ -23,8 +24,14 @@ export const vllmProtocols: Protocol[] = [
 export const features: EngineFeatures = {
   example: "hf://Qwen/Qwen3-8B",
   known: "contract",
+  ran: {
+    "test/e2e/vllm.test.ts": [
+      ...(["chat", "streaming", "messages", "tools", "reasoning", "embeddings", "rerank", "lora"] as const),
+      ...(["responses", "countTokens", "kvCache", "prefixCache", "metrics", "weights", "cpu"] as const),
+    ],
+  },
   says: {
-    audio: { cell: "transcription; the CUDA image lacks its libraries", known: "vendor" },
+    transcriptions: { cell: "native; the CUDA image lacks its libraries", known: "vendor" },
     metrics: { cell: "`GET /metrics`", known: "contract" },
   },
 };

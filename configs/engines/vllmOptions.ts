@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Problem } from "../kit/problems";
 import { backendBase, modeOption } from "../schema/model";
 import { keysOf, option, ownedNames, planned, setting } from "./container";
 import { parserOptions } from "./families";
@@ -6,7 +7,7 @@ import { fileKeysOf, fileOption } from "./files";
 import known from "./flags/vllm.json";
 import { loraOption } from "./lora";
 import { modelSource } from "./source";
-import type { Parser } from "./spelling";
+import { givenFlags, type Parser } from "./spelling";
 
 const count = z.int().min(1).optional();
 const off = z.boolean().default(false);
@@ -133,6 +134,10 @@ export const options = {
       .default(60)
       .describe("--shutdown-timeout: seconds that running requests get when it is stopped."),
   ),
+  promptTokensDetails: planned("--enable-prompt-tokens-details"),
+  quietRoutes: planned("--disable-access-log-for-endpoints"),
+  sleepMode: planned("--enable-sleep-mode"),
+  sleepOrders: planned("--middleware"),
   dataParallelSize: option(
     "--data-parallel-size -dp",
     count.describe("--data-parallel-size: copies of the model that share the requests. Default: 1."),
@@ -188,10 +193,41 @@ export type VllmModel = z.infer<typeof schema>;
 export const files = fileKeysOf(options);
 
 /** Flags that `extraArgs` may not set. */
-export const OWNED = ownedNames(options, ["--api-key"]);
+export const OWNED = ownedNames(options, ["--api-key", "--config"]);
 
 /** Variables that `env` may not set. */
 export const OWNED_ENV = ["VLLM_API_KEY", "VLLM_ENGINE_READY_TIMEOUT_S"];
+
+/**
+ * What gpubox gives every vLLM unless `extraArgs` says it: usage counts the tokens that came from the cache, and the log has no
+ * line for each health check of Docker and of the valve.
+ */
+export function defaultsBeside(extraArgs: string[]) {
+  const given = givenFlags(extraArgs, parser);
+  const says = (name: string) => given.some(({ flag }) => flag.names.includes(name));
+  const { promptTokensDetails, quietRoutes } = options;
+  return {
+    promptTokensDetails: !says(promptTokensDetails.flag),
+    quietRoutes: says(quietRoutes.flag) ? undefined : "/health,/metrics",
+  };
+}
+
+/** The first minor release 0.N with every flag that gpubox writes unasked: `--shutdown-timeout` came with it. */
+const OLDEST = 18;
+
+/** Refuses an official image that is too old. Other repositories number their tags as they like. */
+export function checkRelease({ image }: VllmModel, path: string): Problem[] {
+  const official = image && /(^|\/)vllm\/vllm-openai(-[a-z]+)?$/.test(image.repository);
+  const minor = official ? /^v0\.(\d+)\./.exec(image.tag)?.[1] : undefined;
+  if (minor === undefined || Number(minor) >= OLDEST) return [];
+  return [
+    {
+      path: `${path}.image.tag`,
+      what: `vLLM ${image!.tag} does not know --shutdown-timeout, with which gpubox starts it.`,
+      fix: `Name v0.${OLDEST}.0 or newer.`,
+    },
+  ];
+}
 
 /** vLLM's FlexibleArgumentParser (vllm/utils/argparse_utils.py): argparse with both dashes, and JSON in parts. */
 export const parser: Parser = {

@@ -1,4 +1,4 @@
-import type { ImageRole } from "./imageRoles";
+import { type ImageName, type ImageRole, isOwnImage } from "./imageRoles";
 
 /** Limit for a model server: some start several threads per core and per GPU. */
 export const SERVER_PROCESSES = 8192;
@@ -23,8 +23,8 @@ const PROCESSES: Partial<Record<ImageRole, number>> = {
 };
 
 /** Processes and threads, which the kernel counts as one, that a container may have at most. */
-export function processesOf(role: ImageRole): number {
-  return PROCESSES[role] ?? SERVER_PROCESSES;
+export function processesOf(role: ImageName): number {
+  return (isOwnImage(role) ? undefined : PROCESSES[role]) ?? SERVER_PROCESSES;
 }
 
 /** The option of `docker run` that bounds a short-lived container. */

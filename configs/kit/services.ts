@@ -15,6 +15,7 @@ export function servicesOf(plan: Omit<BoxPlan, "policy" | "space">) {
     ...(plan.cache ? [plan.cache] : []),
     ...(plan.database ? [plan.database] : []),
     ...plan.backends.flatMap((backend) => [backend.valve, backend.service]),
+    ...plan.groups.map(({ service }) => service),
     ...plan.slots.flatMap(({ members, service }) => [...members.map(({ valve }) => valve), service]),
     ...(certificates?.order === "before-edge" ? [certificates] : []),
     plan.edge,

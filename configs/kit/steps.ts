@@ -1,10 +1,11 @@
 import { STEP_LIMIT } from "./processes";
 import { shellQuote } from "./text";
-import type { ServicePlan } from "./types";
+import type { ContainerPlan, ServicePlan } from "./types";
 
 /**
  * Steps on the host as POSIX sh, the same under Pulumi and under Compose. They take names from the environment:
- * GPUBOX_CONTAINER, GPUBOX_EDGE, GPUBOX_GATEWAYS, GPUBOX_NAME, GPUBOX_PROCESSES, GPUBOX_SECONDS.
+ * GPUBOX_CONTAINER, GPUBOX_DRAIN, GPUBOX_EDGE, GPUBOX_GATEWAYS, GPUBOX_NAME, GPUBOX_NEXT, GPUBOX_PATIENCE, GPUBOX_PROCESSES,
+ * GPUBOX_SECONDS, GPUBOX_VALVES.
  */
 
 /** Seconds from the start of a wait in which the step asks twice a second; most parts are ready by then. */
@@ -115,6 +116,68 @@ while :; do
   sleep 1
 done`;
 
+/**
+ * Closes the valves before a model server that is about to stop: engines answer new requests with errors from their stop signal
+ * on, while their health check still passes. With GPUBOX_NAME, the server's, one stays open that leads to another server by now: a
+ * model that joins a slot keeps its valve. Waits at most GPUBOX_DRAIN seconds for what runs, and cuts the rest. It never fails,
+ * because a valve that does not run sends nothing.
+ */
+export const CLOSE = `for valve in $GPUBOX_VALVES; do
+  server=$(docker exec "$valve" awk '$1 == "server" && $2 == "backend" { print $3 }' /etc/gpubox/haproxy.cfg 2>/dev/null)
+  case $GPUBOX_NAME/$server in /* | */ | "$GPUBOX_NAME/$GPUBOX_NAME":* | */group-*) ;; *) continue ;; esac
+  { docker exec "$valve" bash /etc/gpubox/drain.sh "$GPUBOX_DRAIN" 2>/dev/null || echo "its valve does not run: nothing is drained"; } &
+done
+wait`;
+
+/** Opens them again. From then on they go by the server's health. One that does not run starts open. */
+export const OPEN = `for valve in $GPUBOX_VALVES; do docker exec "$valve" bash /etc/gpubox/drain.sh --undo >/dev/null 2>&1; done`;
+
+/** Ends a stand-in once the server itself gets the requests again, and what the stand-in has is answered. */
+export const RELIEVE = `docker inspect "$GPUBOX_NEXT" >/dev/null 2>&1 || exit 0
+docker exec "$GPUBOX_VALVES" bash /etc/gpubox/drain.sh --await 60 || exit 1
+docker exec "$GPUBOX_VALVES" bash /etc/gpubox/drain.sh --next "$GPUBOX_PATIENCE"
+docker stop "$GPUBOX_NEXT" >/dev/null
+docker rm -f "$GPUBOX_NEXT" >/dev/null`;
+
+/** Least number of seconds that running requests get before a model server stops: as long as the new ones are held. */
+const DRAIN_SECONDS = 30;
+
+/** Seconds that running requests get before a model server stops, and what it needs itself after its stop signal follows. */
+export function drainSeconds({ stopGraceSeconds }: Pick<ContainerPlan, "stopGraceSeconds">): number {
+  return Math.max(DRAIN_SECONDS, stopGraceSeconds);
+}
+
+/** What {@link CLOSE} and {@link OPEN} take from the environment for one service; nothing for one without valves. */
+export function valvesOf(
+  prefix: string,
+  { valves, container, standIn }: ServicePlan,
+): Record<string, string> {
+  if (!valves) return {};
+  return {
+    ...(standIn
+      ? { GPUBOX_NEXT: `${prefix}-${standIn.name}`, GPUBOX_PATIENCE: String(standIn.drainSeconds) }
+      : {}),
+    GPUBOX_VALVES: valves.map((valve) => `${prefix}-${valve}`).join(" "),
+    GPUBOX_DRAIN: String(drainSeconds(container)),
+  };
+}
+
+/** What the step that brings a stand-in up takes from the environment, and the seconds that it may take. */
+export function standInSteps(prefix: string, service: ServicePlan) {
+  const { name, readySeconds } = service.container;
+  const { drainSeconds = 0, canarySeconds = 0 } = service.standIn ?? {};
+  return {
+    environment: {
+      ...valvesOf(prefix, service),
+      GPUBOX_CONTAINER: `${prefix}-${name}`,
+      GPUBOX_NAME: service.standIn?.name ?? name,
+      GPUBOX_SECONDS: String(readySeconds),
+    },
+    // Its load, its proof, its canary, and the old server's drain.
+    seconds: 2 * readySeconds + canarySeconds + drainSeconds + 120,
+  };
+}
+
 /** Makes an edge or a valve load its current files without losing a connection. */
 export const RELOAD = 'docker exec "$GPUBOX_CONTAINER" bash /etc/gpubox/reload.sh';
 
@@ -144,8 +207,12 @@ export function readyStep({
   container,
   gate,
   reloads,
-}: Pick<ServicePlan, "container" | "gate" | "reloads">): string {
+  valves,
+  standIn,
+}: Pick<ServicePlan, "container" | "gate" | "reloads" | "valves" | "standIn">): string {
   if (gate) return gate;
   const healthy = awaitHealthy(container.health.test);
+  if (standIn) return `${OPEN}\n( ${healthy} ) || exit 1\n${RELIEVE}`;
+  if (valves) return `${OPEN}\n${healthy}`;
   return reloads ? `( ${healthy} ) && ${RELOAD}` : healthy;
 }

@@ -23,7 +23,12 @@ export type SecretEncoding =
   /** a part of a secret that is a URL, as a single-quoted word of POSIX sh */
   | "shell-url-hostname"
   | "shell-url-port"
-  | "shell-url-password";
+  | "shell-url-username"
+  | "shell-url-password"
+  /** the number of a Redis database, 0 where the address names none */
+  | "shell-url-database"
+  /** true where the address begins with rediss://, else an empty word */
+  | "shell-url-tls";
 
 export interface SecretPart {
   /** Name of the secret in the stack's config, without the `gpubox:` prefix. */
@@ -87,8 +92,14 @@ function encode(value: string, { as, purpose }: SecretPart): string {
       return shellQuote(new URL(value).hostname);
     case "shell-url-port":
       return shellQuote(new URL(value).port || "6379");
+    case "shell-url-username":
+      return shellQuote(decodeURIComponent(new URL(value).username));
     case "shell-url-password":
       return shellQuote(decodeURIComponent(new URL(value).password));
+    case "shell-url-database":
+      return shellQuote(new URL(value).pathname.slice(1) || "0");
+    case "shell-url-tls":
+      return shellQuote(new URL(value).protocol === "rediss:" ? "true" : "");
   }
 }
 

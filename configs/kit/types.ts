@@ -1,4 +1,4 @@
-import type { ImageRole, OwnImage } from "./imageRoles";
+import type { ImageName, OwnImage } from "./imageRoles";
 import type { PolicyFinding } from "./problems";
 import type { DirectoryPlan, TextPart } from "./text";
 
@@ -90,7 +90,7 @@ export interface ContainerPlan {
   /** Logical name in the stack, `edge`, `cache`, `backend-<model>`. It is the resource's identity. */
   name: string;
   /** Which recipe or locked image it runs. */
-  role: ImageRole;
+  role: ImageName;
   /** The image that its model's entry names in place of the role's. */
   ownImage?: OwnImage;
   /** Literal image reference, by digest or by the recipe's hash. */
@@ -162,14 +162,36 @@ export interface ServicePlan {
   volume?: VolumePlan;
   /** True: new files are taken by a reload that loses no connection, and the container stays. */
   reloads?: boolean;
+  /** The valves before a model server, by their logical names: they close before it stops and open when it starts. */
+  valves?: string[];
+  /** What stands in for it while it is replaced; absent where it leaves a gap. */
+  standIn?: {
+    /** Logical name of the container. */
+    name: string;
+    /** Seconds that requests get to end, at the old server and at the stand-in. */
+    drainSeconds: number;
+    /** Seconds that it gets a share of the requests before it takes all; absent where it takes all at once. */
+    canarySeconds?: number;
+  };
   /** Command that must succeed before the service counts as ready, beyond Docker's health check. It runs again when files change. */
   gate?: string;
 }
 
-/** The server of one model: its own backend, or the slot that loads it on request. */
-export interface ModelServerPlan extends Omit<BackendPlan, "start" | "needs"> {
-  start: "auto" | "manual" | "ondemand";
+/** How a backend is replaced, and why: the end of "it is replaced …, because …". */
+export interface ReplacementChoice {
+  kind: "start-first" | "stop-first";
+  why: string;
 }
+
+/** The same with what it takes. */
+export type ReplacementPlan = { why: string } & (
+  | { kind: "stop-first" }
+  /** `beside` brings a stand-in up with the new plan, proves it, and gives it the requests. */
+  | { kind: "start-first"; beside: StepPlan }
+);
+
+/** The server of one model: its own backend, or the slot that loads it on request. */
+export type ModelServerPlan = Omit<BackendPlan, "needs" | "group" | "replacement">;
 
 /** What keeps the edge's certificate up to date. */
 export interface CertificatesPlan extends ServicePlan {
@@ -182,16 +204,30 @@ export interface BackendPlan {
   model: string;
   /** Which of the model's instances: the public name, or that and the instance's own name. */
   instance: string;
-  /** `manual`: a person starts it. */
-  start: "auto" | "manual";
+  /** `manual`: a person starts it. `ondemand`: its container always runs, and a request loads the model. */
+  start: "auto" | "manual" | "ondemand";
+  /** The group whose scheduler loads it. */
+  group?: string;
   service: ServicePlan;
   valve: ServicePlan;
+  replacement: ReplacementPlan;
   /** Seconds that a request waits at the valve while the backend is away. */
   holdSeconds: number;
   /** Bring the model's files to the host before anything is stopped. */
   weights: StepPlan[];
   /** Memory that it takes on each of its devices, where the planner knows it. */
   needs?: DeviceNeed[];
+}
+
+/** Models that are loaded on demand, each in its own container, and share memory. */
+export interface GroupPlan {
+  name: string;
+  /** Its scheduler. */
+  service: ServicePlan;
+  /** Public names of its models. */
+  models: string[];
+  /** Memory that those of them which are loaded may take together on each device; `host` is the host's own memory. */
+  budget: DeviceNeed[];
 }
 
 /** A container that loads one of its models at a time, at a request. */
@@ -283,15 +319,17 @@ export interface BoxPlan {
   deviceLocks?: StepPlan;
   /** Models with a container of their own. */
   backends: BackendPlan[];
-  /** Models that are loaded on demand. */
+  /** Models that are loaded on demand in one container. */
   slots: SlotPlan[];
+  /** What loads models on demand that have containers of their own; their containers are among `backends`. */
+  groups: GroupPlan[];
   gateway: GatewayPlan;
   edge: ServicePlan;
   /** Absent where it is off. */
   observability?: ObservabilityPlan;
   /** Absent without TLS, and where the certificate is a secret. */
   certificates?: CertificatesPlan;
-  /** Memory that backends may have on each of the host's devices. */
+  /** Memory that backends outside groups may have on each of the host's devices. */
   devices: DeviceNeed[];
   /** Where clients go. */
   endpoint: string;

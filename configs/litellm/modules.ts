@@ -19,13 +19,14 @@ const DEFINED = /^(?:async\s+def|def|class)?[ \t]*([A-Za-z_]\w*)\s*(?:[:=(]|$)/g
 export function memberProblem(
   value: unknown,
   modules: ModuleTexts,
-): Pick<Problem, "what" | "fix"> | "held" | undefined {
+): Pick<Problem, "what" | "fix" | "judgedBy"> | "held" | undefined {
   const [, module, member] = (typeof value === "string" && MEMBER.exec(value)) || [];
   if (module === undefined || member === undefined) return undefined;
   if (!Object.hasOwn(modules, module))
     return {
       what: `"${value}" is none of LiteLLM's own, and no file brings the module ${module}.`,
       fix: `If the code is yours, name its file: gpubox:gateway.modules: { ${module}: ./${module}.py }. Else remove it.`,
+      judgedBy: { paths: ["gpubox:gateway.modules"] },
     };
   const text = modules[module];
   if (text === undefined || new RegExp(`\\b${member}\\b`).test(text)) return "held";

@@ -52,11 +52,19 @@ export function expertBytes(locked: LockedModel): number {
 
 /** Matrices of attention with 16 bits: quantisers leave them more bits than experts have. */
 function attentionBytes({ attention, attentionHeads, hiddenSize }: ModelShape): number {
-  return attention.reduce((sum, { layers, kvHeads, keyLength, valueLength }) => {
+  return attention.reduce((sum, { kind, layers, kvHeads, keyLength, valueLength }) => {
+    // MLA's lengths are its latent's; by DeepSeek-V3's config its matrices are 1.6 of 128 columns a head.
+    if (kind === "mla") return sum + 2 * layers * hiddenSize * attentionHeads * 128 * 1.6;
     const queriesAndOutput = attentionHeads * (keyLength + valueLength);
     const keysAndValues = kvHeads * (keyLength + valueLength);
     return sum + 2 * layers * hiddenSize * (queriesAndOutput + keysAndValues);
   }, 0);
+}
+
+/** Bytes of all attention weights, about: by the shape, in as many bits as the checkpoint has on average. */
+export function attentionShare({ shape, weightBytes }: LockedModel): number {
+  const each = shape.parameters > 0 ? Math.min(2, weightBytes / shape.parameters) : 2;
+  return Math.min(weightBytes, (attentionBytes(shape) / 2) * each);
 }
 
 /** Settings of llama.cpp that leave experts in the host's memory. */

@@ -27,12 +27,26 @@ export function urlProblems(value: string, path: string, use: UrlUse): Problem[]
   if (!found) return [];
   if (!("instead" in found)) return [{ path, ...found }];
   const { what, write, instead, more = "" } = found;
-  return [{ path, what, fix: `${write} ${settled(instead, use)}${more}.` }];
+  return [{ path, what, fix: `${write} ${shown(settled(instead, use))}${more}.` }];
 }
 
 type Mistake =
   | { what: string; fix: string }
   | { what: string; write: string; instead: string; more?: string };
+
+/** An address for people: what stands behind ? and # may be a key. */
+function shown(value: string): string {
+  const [, base = "", query = "", fragment = ""] = /^([^?#]*)(\?[^#]*)?(#.*)?$/s.exec(value) ?? [];
+  const parts = query
+    .slice(1)
+    .split("&")
+    .map((part) => {
+      const [name = "", ...rest] = part.split("=");
+      if (name === "api-version") return part;
+      return rest.length > 0 ? `${name}=…` : "…";
+    });
+  return `${base}${query.length > 1 ? `?${parts.join("&")}` : query}${fragment.length > 1 ? "#…" : fragment}`;
+}
 
 /** An address without the mistakes that a correction may still have. */
 function settled(value: string, use: UrlUse): string {
@@ -48,24 +62,24 @@ function mistakeIn(value: string, use: UrlUse): Mistake | undefined {
   const write = "Write";
   if (url.hash)
     return {
-      what: `"${value}" has a fragment, which is never sent.`,
+      what: `"${shown(value)}" has a fragment, which is never sent.`,
       write,
       instead: based(url, url.pathname, use),
     };
   if (url.search && use.kind !== "whole") {
     const version = url.searchParams.get("api-version");
     const more = version ? `, and apiVersion: ${version}` : "";
-    const what = `"${value}" has a query, and routes are put behind it.`;
+    const what = `"${shown(value)}" has a query, and routes are put behind it.`;
     return { what, write, instead: based(url, url.pathname, use), more };
   }
   const route = use.kind === "whole" ? null : ROUTE.exec(url.pathname);
   if (route) {
-    const what = `"${value}" ends in a route, which would be there twice.`;
+    const what = `"${shown(value)}" ends in a route, which would be there twice.`;
     return { what, write, instead: based(url, url.pathname.slice(0, route.index), use) };
   }
   if (use.gateway && isOwnLoopback(url.hostname)) return loopback(url, use);
   if (use.kind === "versioned" && trimmed(url.pathname) === "")
-    return { what: `"${value}" does not end in /v1.`, write, instead: based(url, "", use) };
+    return { what: `"${shown(value)}" does not end in /v1.`, write, instead: based(url, "", use) };
   return undefined;
 }
 
@@ -83,7 +97,7 @@ function notWhole(value: string, { kind }: UrlUse): Mistake {
   const guess = `http://${value.trim().replace(/^\w*:?\/\//, "")}`;
   const example = kind === "versioned" ? "http://192.168.1.5:8000/v1" : "https://host.example";
   return {
-    what: `"${value}" is not an http or https URL.`,
+    what: `"${shown(value)}" is not an http or https URL.`,
     write: "Write it whole, for example",
     instead: parsed(guess) ? guess : example,
   };

@@ -29,11 +29,15 @@ export function bodyLimits(context: Pick<PlanContext, "config" | "lock">): BodyL
       .map(([name, model]) => modelBytes(context, name, model));
   const largest = (kind: keyof BodyLimits, least: number) =>
     declared(gateway.limits, kind) ?? Math.max(least, ...of(kind));
-  const hears = Object.values(models).some((model) => kindOf(model) === "audio");
+  const more = (kind: "audio" | "images") =>
+    Object.values(models).some((model) => kindOf(model) === kind)
+      ? { [kind]: largest(kind, ANY_BODIES[kind]) }
+      : {};
   return {
     chat: largest("chat", 2 * MIB),
     embeddings: largest("embeddings", LEAST_BATCH_BYTES),
-    ...(hears ? { audio: largest("audio", ANY_BODIES.audio) } : {}),
+    ...more("audio"),
+    ...more("images"),
   };
 }
 
@@ -52,13 +56,14 @@ function declared({ maxBodyMiB }: LimitsConfig, kind: keyof BodyLimits): number 
 }
 
 function kindOf({ mode }: ModelConfig): keyof BodyLimits {
-  if (mode === "embedding" || mode === "rerank") return "embeddings";
+  if (mode === "embedding" || mode === "rerank" || mode === "moderation") return "embeddings";
+  if (mode === "image_generation") return "images";
   return mode === "audio_transcription" || mode === "audio_speech" ? "audio" : "chat";
 }
 
 function modelBytes({ lock }: Pick<PlanContext, "lock">, name: string, model: ModelConfig): number {
   const kind = kindOf(model);
-  if (kind === "audio") return ANY_BODIES.audio;
+  if (kind === "audio" || kind === "images") return ANY_BODIES[kind];
   const needs = instancesOf(name, model).map((instance) => {
     const locked = lock && lockedModel(lock, instance.model.model ?? "");
     const { info = {} } = engineOf(instance.model).route(instance.model, { name, locked }, "");

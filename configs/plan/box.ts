@@ -1,10 +1,11 @@
 import { reservedBytes, totalBytes } from "../capacity/device";
 import { planStackGpus } from "../capacity/stack";
 import type { EngineContainer } from "../engines/engine";
-import type { BoxPlan, StepPlan } from "../kit/types";
+import type { BoxPlan, GroupPlan, StepPlan } from "../kit/types";
 import { endpointOf } from "../network/endpoint";
 import { engineAddress } from "../network/engine";
 import { policyFindings, refuseFindings } from "../policy/plan";
+import type { GpuConfig } from "../schema/gpu";
 import { namesOf } from "../stack/instances";
 import { leftOut, withoutLeftOut } from "../stack/optionalModels";
 import { adminPort } from "../stack/ports";
@@ -16,11 +17,13 @@ import { planDatabase } from "./database";
 import { planDeviceLockFiles, startDeadlines } from "./deviceLock";
 import { planEdge } from "./edge";
 import { planGateway } from "./gateway";
+import { planGroups } from "./groups";
 import { planBackend, planModel } from "./model";
 import { planNetworks } from "./networks";
 import { planNotes } from "./notes";
 import { planObservability } from "./observability";
 import { ownerOf, planOwner } from "./owner";
+import { replacementsOf } from "./replacement";
 import { planSlot, type SlotSpec, slotSpecs } from "./slots";
 import { planSpace } from "./space";
 
@@ -38,14 +41,25 @@ export function planBox(input: PlanInput): BoxPlan {
   const alone = backends.filter(({ slot }) => !slot);
   const slots = slotSpecs(backends);
   const deadlines = deadlinesOf(alone, slots);
+  const slotPlans = slots.map((slot) => planSlot(context, slot, deadlines[slotKey(slot)]!));
+  const groups = planGroups(context, backends);
+  const onDemand = backends.filter(({ slot, group }) => slot ?? group);
+  const devices = config.host.gpus.map((gpu) => ({
+    device: String(gpu.id),
+    mib: Math.floor((totalBytes(gpu) - reservedBytes(gpu)) / 1024 ** 2) - ofGroups(groups, gpu.id),
+  }));
+  const replaced = replacementsOf(context, backends, slotPlans, devices);
   const changing = {
-    backends: alone.map((backend) => planBackend(context, backend, deadlines[backend.instance]!)),
-    slots: slots.map((slot) => planSlot(context, slot, deadlines[slotKey(slot)]!)),
+    backends: alone.map((backend) =>
+      planBackend(context, backend, deadlines[backend.instance]!, replaced[backend.instance]!),
+    ),
+    slots: slotPlans,
+    groups,
     gateway: planGateway(
       context,
       models.flatMap(({ routed }) => routed),
       // A proof loads them one after another.
-      sumOf(backends.filter(({ slot }) => slot).map(({ engine }) => engine.readySeconds)),
+      sumOf(onDemand.map(({ engine }) => engine.readySeconds)),
     ),
     edge: planEdge(context),
   };
@@ -63,10 +77,7 @@ export function planBox(input: PlanInput): BoxPlan {
     ...changing,
     certificates: planCertificates(context),
     observability: planObservability(context, backends, changing),
-    devices: config.host.gpus.map((gpu) => ({
-      device: String(gpu.id),
-      mib: Math.floor((totalBytes(gpu) - reservedBytes(gpu)) / 1024 ** 2),
-    })),
+    devices,
     endpoint: endpointOf(config),
     adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
     models: Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model)),
@@ -111,6 +122,13 @@ function deadlinesOf(backends: BackendSpec[], slots: SlotSpec[]): Record<string,
 /** No instance has a name with a space. */
 function slotKey({ name }: SlotSpec): string {
   return `slot ${name}`;
+}
+
+/** MiB of a device that groups keep, whatever they have loaded. */
+function ofGroups(groups: GroupPlan[], id: GpuConfig["id"]): number {
+  return sumOf(
+    groups.flatMap(({ budget }) => budget.flatMap(({ device, mib }) => (device === String(id) ? mib : []))),
+  );
 }
 
 function sumOf(values: number[]): number {

@@ -6,7 +6,8 @@ import { type Resolved, resolvedImage } from "../kit/resolved";
 import { type FilePlan, hashOf } from "../kit/text";
 import type { ContainerPlan } from "../kit/types";
 import type { ModelLock } from "../models/facts";
-import type { ExposeConfig } from "../schema/model";
+import type { CanaryConfig } from "../schema/canary";
+import type { ExposeConfig, Mode } from "../schema/model";
 import type { SecretFacts } from "../secrets/facts";
 import type { StackConfig } from "../stack/config";
 
@@ -44,8 +45,19 @@ export interface BackendSpec {
   start: "auto" | "manual" | "ondemand";
   /** The slot that loads it, for `start: ondemand`. */
   slot?: SlotMembership;
+  /** The group whose scheduler loads it, for `start: ondemand` in a container of its own. */
+  group?: string;
   /** True where another instance can take a request that this one cannot. */
   siblings: boolean;
+  /** The name by which its server knows the model, and what it is asked for. */
+  served: string;
+  mode: Mode;
+  /** How its entry wants it replaced. */
+  replacement?: "start-first" | "stop-first";
+  /** The share of the requests by which its entry wants a change tried. */
+  canary?: CanaryConfig;
+  /** Paths that its valve passes. */
+  routes: string[];
   holdSeconds?: number;
   /** Requests at a time, whichever gateway or client they come from. */
   maxParallel?: number;
@@ -99,7 +111,10 @@ type Optional =
 
 /** A container's own choices; the rest are the box's hardened defaults. */
 export type ContainerChoices = Omit<ContainerPlan, Optional | "labels" | "image"> &
-  Partial<Pick<ContainerPlan, Optional>>;
+  Partial<Pick<ContainerPlan, Optional>> & {
+    /** Stands for `readySeconds` in the hash. Default: itself. */
+    hashedReadySeconds?: number;
+  };
 
 /**
  * A container with the defaults of every container of a box: read-only root, a small tmpfs, no ports, and labels by which
@@ -110,7 +125,11 @@ export function container(
   choices: ContainerChoices,
   contentHash: string,
 ): ContainerPlan {
-  const { pidsLimit = processesOf(choices.role), ...own } = choices;
+  const {
+    pidsLimit = processesOf(choices.role),
+    hashedReadySeconds: readySeconds = choices.readySeconds,
+    ...own
+  } = choices;
   const spec = {
     env: {},
     tmpfs: { "/tmp": "rw,noexec,nosuid,size=64m" },
@@ -127,7 +146,7 @@ export function container(
   // The provider neither notices a removed setting nor a changed health check; a label with the hash of all makes both a
   // replacement.
   const hash = hashOf({
-    spec: { ...spec, health: { ...spec.health, intervalSeconds: HASHED_INTERVAL } },
+    spec: { ...spec, readySeconds, health: { ...spec.health, intervalSeconds: HASHED_INTERVAL } },
     contentHash,
   });
   return {

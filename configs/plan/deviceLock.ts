@@ -1,3 +1,4 @@
+import type { SleepCommands } from "../engines/engine";
 import { rootScript } from "../kit/hostFiles";
 import { shellQuote } from "../kit/text";
 import type { GpuRequest, MountPlan, StepPlan } from "../kit/types";
@@ -31,12 +32,15 @@ export interface LockedEngine {
   /** Seconds from the engine's own start to that. */
   readySeconds: number;
   assets?: Record<string, string>;
+  /** How it is put to sleep and woken, where it is. */
+  sleep?: SleepCommands;
 }
 
 /**
  * Wraps an engine's command so that engines which share a device load one after another: at `up`, after a crash, after a
  * reboot. Everybody takes the locks in the same order, so no two backends wait for each other. Its health check then also
- * asks whether the devices are still there. An engine on the CPU waits for nobody and stays as it is.
+ * asks whether the devices are still there. One that wakes takes its turn too. An engine on the CPU waits for nobody and
+ * stays as it is.
  *
  * @param dataDir the box's directory on the host
  */
@@ -44,6 +48,7 @@ export function takingTurns<T extends LockedEngine>(dataDir: string, engine: T):
   const { gpu } = engine;
   if (!gpu || gpu.ids.length === 0) return engine;
   const [, ...probe] = engine.healthTest;
+  const { sleep } = engine;
   const locks: MountPlan = {
     kind: "directory",
     source: lockDirectory(dataDir),
@@ -63,6 +68,10 @@ export function takingTurns<T extends LockedEngine>(dataDir: string, engine: T):
     mounts: [...engine.mounts, locks],
     healthTest: ["CMD", "sh", `${CONFIG_DIR}/device-health.sh`],
     assets: { ...engine.assets, ...LOCK_ASSETS },
+    // A sleeping engine passes its health check, which would free the device before it is awake.
+    ...(sleep && {
+      sleep: { ...sleep, wake: ["env", "GPUBOX_PROBE=false", ...LOCK_COMMAND, ...sleep.wake] },
+    }),
   };
 }
 
@@ -95,6 +104,17 @@ export function planDeviceLockFiles(image: string, dataDir: string, devices: str
   };
 }
 
+/**
+ * Seconds for which Docker does not call a container unhealthy that waits for its turn on a device. It is no sum of its neighbours'
+ * loads: such a sum would replace them all when a model comes or goes.
+ */
+const QUEUE_SECONDS = 3600;
+
+/** Start period of an engine's health check in seconds: its own load, and the wait where it shares a device with others or may. */
+export function startPeriodOf({ gpu, readySeconds }: Pick<LockedEngine, "gpu" | "readySeconds">): number {
+  return readySeconds + (gpu ? QUEUE_SECONDS : 0);
+}
+
 export interface Starter {
   /** Logical name of the backend. */
   name: string;
@@ -107,7 +127,7 @@ export interface Starter {
  * Seconds from the start of all backends until each must be healthy. The last in a queue waits for all others that share a
  * device with it, and for those that they wait for.
  *
- * @returns name to seconds, for `ContainerPlan.readySeconds` and the health check's start period
+ * @returns name to seconds, for `ContainerPlan.readySeconds`
  */
 export function startDeadlines(starters: Starter[]): Record<string, number> {
   return Object.fromEntries(

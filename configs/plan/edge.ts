@@ -44,7 +44,7 @@ export function planEdge(context: PlanContext): ServicePlan {
           hosts: acceptedHosts(config),
           auth: config.gateway.auth,
           keys: usesDatabase(context) ? "virtual" : "master",
-          audio: Object.values(config.models).some(({ mode }) => mode.startsWith("audio_")),
+          modes: Object.values(config.models).map(({ mode }) => mode),
           silence: edgeSilence(config),
           ownRoutes: passThroughRoutes(config),
           maxParallel: config.gateway.limits.maxParallel,

@@ -102,6 +102,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
           "database.sh": "gateway/database.sh",
         })
       : {}),
+    ...externalDatabase(context),
     ...ssoFiles(context),
     ...guardFiles(context, config),
     // Where LiteLLM looks for them: beside its config.
@@ -256,7 +257,11 @@ function redisVariables(context: PlanContext): Record<string, TextPart[]> {
   return {
     REDIS_HOST: [{ secret: url.secret, as: "shell-url-hostname" }],
     REDIS_PORT: [{ secret: url.secret, as: "shell-url-port" }],
+    // LiteLLM reads these itself, for the router and for answers alike (get_redis_kwargs of litellm/_redis.py).
+    REDIS_USERNAME: [{ secret: url.secret, as: "shell-url-username" }],
     REDIS_PASSWORD: [{ secret: url.secret, as: "shell-url-password" }],
+    REDIS_DB: [{ secret: url.secret, as: "shell-url-database" }],
+    REDIS_SSL: [{ secret: url.secret, as: "shell-url-tls" }],
   };
 }
 
@@ -277,6 +282,16 @@ function login(ui: NonNullable<StackConfig["access"]["ui"]>): Record<string, Tex
     UI_USERNAME: [shellQuote(ui.username)],
     UI_PASSWORD: [{ secret: ui.password.secret, as: "shell" }],
   };
+}
+
+/** Named as database.sh and migrate.py look for them. */
+function externalDatabase({ config: { database }, saltFingerprint }: PlanContext): Record<string, FilePlan> {
+  if (database.mode !== "external") return {};
+  const certificates = secretsOf(database.tls).map(({ name, path }) => [
+    `database-${path.slice(1)}.pem`,
+    configFile({ secret: name, as: "raw" }),
+  ]);
+  return { "salt-fingerprint": configFile(saltFingerprint), ...Object.fromEntries(certificates) };
 }
 
 function databaseUrl(context: PlanContext): TextPart[] {

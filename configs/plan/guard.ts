@@ -5,19 +5,23 @@ import {
   KEPT_METADATA,
   STEERING_METADATA,
   STEERING_PREFIXES,
+  WHOLE_ROUTES,
 } from "../bodies/judged";
 import { keptIn, steeringNames } from "../bodies/kept";
 import litellm from "../bodies/litellm.json";
+import type { ModelConfig } from "../engines";
 import type { FilePlan } from "../kit/text";
 import { configFile, stableJson } from "../kit/text";
 import type { StackConfig } from "../stack/config";
+import { instancesOf } from "../stack/instances";
 import { openedIn } from "../stack/wildcards";
 import { assetFiles, type PlanContext } from "./context";
 
 /** The guard's files, side by side in the directory of LiteLLM's config, which is where LiteLLM looks for them. */
 export const GUARD_ASSETS: Record<string, string> = Object.fromEntries(
-  ["gpubox_guard", "guard_answers", "guard_body", "guard_cache", "guard_front", "guard_install"]
-    .concat(["guard_redirects", "guard_streams", "sitecustomize"])
+  ["gpubox_guard", "guard_affinity", "guard_answers", "guard_body", "guard_cache", "guard_conversation"]
+    .concat(["guard_counts", "guard_front", "guard_install", "guard_redirects", "guard_streams"])
+    .concat(["sitecustomize"])
     .map((module) => [`${module}.py`, `guard/${module}.py`]),
 );
 
@@ -26,8 +30,8 @@ export const GUARD_CALLBACK = "gpubox_guard.instance";
 
 /** The content of guard.json. */
 export interface GuardRules {
-  /** Route to the parameters that its body may contain. */
-  routes: Record<string, { api: string; keep: string[] }>;
+  /** Route to the parameters that its body may contain. `whole`: a stream of it is refused. */
+  routes: Record<string, { api: string; keep: string[]; whole?: true }>;
   /** Parameters that would steer LiteLLM itself; the guard refuses them. */
   steering: string[];
   prefixes: string[];
@@ -40,6 +44,8 @@ export interface GuardRules {
   cache: { scope: string; ttlSeconds: number } | null;
   /** True where clients name models that are not declared. Absent elsewhere. */
   many?: true;
+  /** Seconds that a conversation stays with one of a model's servers. Absent where no model has several, or nobody wants it. */
+  affinity?: number;
 }
 
 /** The rules of a stack's gateways. */
@@ -48,10 +54,15 @@ export function guardRules({
   cache,
   models,
 }: Pick<StackConfig, "gateway" | "cache" | "models">): GuardRules {
+  const { affinitySeconds } = gateway.routing;
   const routes = Object.fromEntries(
     (Object.keys(BODY_ROUTES) as BodyRoute[]).map((route) => [
       route,
-      { api: BODY_ROUTES[route], keep: [...new Set([...keptIn(route), ...gateway.allowParameters])].sort() },
+      {
+        api: BODY_ROUTES[route],
+        keep: [...new Set([...keptIn(route), ...gateway.allowParameters])].sort(),
+        ...(WHOLE_ROUTES.includes(route) ? { whole: true as const } : {}),
+      },
     ]),
   );
   const metadata = [...litellm.metadata, ...litellm.own, ...STEERING_METADATA].filter(
@@ -66,7 +77,12 @@ export function guardRules({
     unknown: gateway.dropParams ? "drop" : "refuse",
     cache: cache.ttlSeconds ? { scope: cache.scope, ttlSeconds: cache.ttlSeconds } : null,
     ...(openedIn(models).length > 0 ? { many: true } : {}),
+    ...(affinitySeconds > 0 && Object.entries(models).some(hasSeveral) ? { affinity: affinitySeconds } : {}),
   };
+}
+
+function hasSeveral([name, model]: [string, ModelConfig]): boolean {
+  return instancesOf(name, model).length > 1;
 }
 
 /** The guard and its rules. */

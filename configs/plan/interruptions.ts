@@ -1,5 +1,6 @@
 import { size } from "../kit/sizes";
-import type { BackendPlan, BoxPlan, ContainerPlan, ServicePlan, SlotPlan } from "../kit/types";
+import { drainSeconds } from "../kit/steps";
+import type { BackendPlan, BoxPlan, ContainerPlan, GroupPlan, ServicePlan, SlotPlan } from "../kit/types";
 import { DRAIN_SECONDS } from "./llamaSwap";
 
 /** A time during which a part of the box does not answer, because its container is replaced in place. */
@@ -10,6 +11,8 @@ export interface Interruption {
   models: string[] | "all";
   /** What clients notice, as a sentence. */
   notice: string;
+  /** True where nobody notices it: another server takes the requests meanwhile. */
+  unnoticed?: true;
   /** Usual duration in seconds; undefined when nothing is known to estimate it from. */
   aboutSeconds?: number;
   /** Seconds after which `up` gives up on it. */
@@ -53,6 +56,7 @@ export function interruptionsOf(
       ...slot.members.flatMap(({ model, valve }) => (isReplaced(valve) ? [valveGap(model, valve)] : [])),
       ...(isReplaced(slot.service) ? [slotGap(slot)] : []),
     ]),
+    ...plan.groups.flatMap((group) => (isReplaced(group.service) ? [groupGap(group)] : [])),
   ];
 }
 
@@ -92,7 +96,7 @@ function valveGap(model: string, { container }: ServicePlan): Interruption {
 
 function backendGap(
   plan: BoxPlan,
-  { model, instance, service, holdSeconds, start }: BackendPlan,
+  { model, instance, service, holdSeconds, start, replacement }: BackendPlan,
   isReplaced: (service: ServicePlan) => boolean,
   weights: WeightsOf,
 ): Interruption {
@@ -111,10 +115,22 @@ function backendGap(
     : start === "manual"
       ? "it is started by hand, and starts again by itself only where it ran."
       : `its requests wait ${holdSeconds} s and then get a 503. Other models notice nothing.`;
+  const times = timesOf(container, about, source, drainSeconds(container));
+  const tried = service.standIn?.canarySeconds;
+  if (replacement.kind === "start-first")
+    return {
+      ...times,
+      models: [],
+      unnoticed: true,
+      notice: `The backend of ${instance} is replaced start-first, because ${replacement.why}: a new one loads beside it, is proven, ${tried === undefined ? "" : `gets a share of the requests for ${tried} s as a canary, `}and takes over. Nobody waits.`,
+    };
   return {
-    ...timesOf(container, about, source),
+    ...times,
     models: others ? [] : [model],
-    notice: `The backend of ${instance} is replaced in place: until the new one has loaded, for at most ${container.readySeconds} s, ${who}`,
+    notice:
+      start === "ondemand"
+        ? `The backend of ${instance} is replaced in place: it is unloaded, and the next request loads it again. Other models notice nothing.`
+        : `The backend of ${instance} is replaced in place, because ${replacement.why}: until the new one has loaded, for at most ${container.readySeconds} s, ${who}`,
   };
 }
 
@@ -125,6 +141,7 @@ function slotGap({ name, service, members }: SlotPlan): Interruption {
       service.container,
       START_SECONDS,
       `${START_SECONDS} s for its start; what was loaded is loaded again at a request`,
+      drainSeconds(service.container),
     ),
     models,
     notice:
@@ -133,15 +150,27 @@ function slotGap({ name, service, members }: SlotPlan): Interruption {
   };
 }
 
+function groupGap({ name, service, models }: GroupPlan): Interruption {
+  const { container } = service;
+  return {
+    ...timesOf(container, START_SECONDS, `${START_SECONDS} s for its start, after what runs has ended`),
+    models,
+    notice:
+      `The scheduler of the group ${name} is replaced in place: what still runs after ${container.stopGraceSeconds} s is cut, and ` +
+      `requests to ${models.join(", ")} wait for the new one. What is loaded stays loaded.`,
+  };
+}
+
 function timesOf(
   { name, stopGraceSeconds, readySeconds }: ContainerPlan,
   aboutSeconds: number | undefined,
   source: string,
+  drain = 0,
 ): Pick<Interruption, "container" | "aboutSeconds" | "mostSeconds" | "source"> {
   return {
     container: name,
     ...(aboutSeconds === undefined ? {} : { aboutSeconds }),
-    mostSeconds: stopGraceSeconds + readySeconds,
-    source: `${source}; at most ${stopGraceSeconds} s to stop and ${readySeconds} s to be ready`,
+    mostSeconds: drain + stopGraceSeconds + readySeconds,
+    source: `${source}; at most ${drain > 0 ? `${drain} s for what runs, ` : ""}${stopGraceSeconds} s to stop and ${readySeconds} s to be ready`,
   };
 }

@@ -22,7 +22,7 @@ export function litellmConfig(
 ): string {
   const { settings, routing, limits, dropParams, logs } = config.gateway;
   const redis = uses.redis ? redisSettings() : undefined;
-  return stringify({
+  const document = {
     model_list: models.flatMap((model) => model.deployments.map((one) => deployment(config, model, one))),
     litellm_settings: {
       // Seconds; LiteLLM's own default is 6000.
@@ -64,13 +64,17 @@ export function litellmConfig(
       ...(uses.database && uses.guard && config.access.sso ? { custom_sso: SSO_HANDLER } : {}),
       // The stack config is the only source of models.
       store_model_in_db: false,
+      // LiteLLM would ask every server for its context length, at each start and every five minutes. That loads models on demand.
+      disable_model_info_refresh: true,
       // A client that hangs up before the first byte frees the server. Without it, LiteLLM waits for an answer that nobody reads.
       cancel_on_disconnect: true,
       ...passThroughSettings(config),
       ...settings.general,
     },
     ...guardrailSection(config),
-  });
+  };
+  // PyYAML reads YAML 1.1, where a model `off` without quotes is false and `1:30` a number.
+  return stringify(document, { version: "1.1" });
 }
 
 /** Host, port and password and never `redis_url`: with a URL, LiteLLM drops its timeouts and is slower. */

@@ -15,7 +15,12 @@ export function planMigration(
   gateway: ContainerPlan,
   files: DirectoryPlan,
 ): StepPlan[] {
-  const triggers = [gateway.image];
+  const { url } = context.config.database;
+  // An external database may be another one from now on.
+  const triggers = [
+    gateway.image,
+    ...(url ? [context.secrets[url.secret]?.fingerprint ?? "", context.saltFingerprint] : []),
+  ];
   const migrate = { name: "migrate", script: migrateScript(context, gateway, files), triggers };
   const backup = planBackup(context);
   // An external database is backed up where it runs.

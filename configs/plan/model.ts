@@ -2,14 +2,26 @@ import { onlyInChats } from "../bodies/presets";
 import { placementOf } from "../capacity/placement";
 import { engineOf, type ModelConfig } from "../engines";
 import type { EngineContext, Route } from "../engines/engine";
+import { routesOf } from "../engines/routes";
 import { ownImageOf } from "../kit/imageRoles";
 import { directory } from "../kit/text";
-import type { BackendPlan, DeviceNeed, ServicePlan } from "../kit/types";
+import type { BackendPlan, DeviceNeed, ReplacementChoice, ServicePlan } from "../kit/types";
 import { lockedModel } from "../models/lock";
 import { HUB_TOKEN } from "../models/weights";
+import { canarySeconds } from "../schema/canary";
 import { IDLE_SECONDS } from "../schema/model";
 import type { OwnContainer } from "../schema/ownContainer";
-import { type Instance, instancesOf, modelPort, modelSlug, slotOf } from "../stack/instances";
+import {
+  backendName,
+  groupOf,
+  type Instance,
+  instancesOf,
+  modelPort,
+  modelSlug,
+  slotOf,
+  throughGateway,
+} from "../stack/instances";
+import { planBeside, standInOf } from "./beside";
 import {
   assetFiles,
   assetText,
@@ -20,10 +32,15 @@ import {
   type PlanContext,
   type SlotMembership,
 } from "./context";
-import { takingTurns } from "./deviceLock";
+import { startPeriodOf, takingTurns } from "./deviceLock";
+import { schedulerTarget } from "./groups";
 import { distinctMounts, withOwnSettings } from "./ownContainer";
 import type { Deployment, RoutedModel } from "./routing";
-import { holdSeconds, planValve, valveUrl } from "./valve";
+import { seatDirectories, seated } from "./seat";
+import { holdSeconds, planValve, valveName, valveUrl } from "./valve";
+
+/** Seconds from the start of a seat's container until it takes commands. It loads nothing by itself. */
+const SEAT_SECONDS = 60;
 
 /** Unprivileged; model files are readable by all. */
 export const NOBODY = "65534:65534";
@@ -51,7 +68,13 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
       engine: container,
       start: model.start,
       slot: slotShare(name, model),
+      group: groupOf(name, model),
       siblings,
+      routes: routesOf(model),
+      served: route.model.slice(route.model.indexOf("/") + 1),
+      mode: route.mode ?? "chat",
+      replacement: "replacement" in model ? model.replacement : undefined,
+      canary: "canary" in model ? model.canary : undefined,
       holdSeconds: "holdSeconds" in model ? model.holdSeconds : undefined,
       maxParallel: model.maxParallel,
       pidsLimit: "pidsLimit" in model ? model.pidsLimit : undefined,
@@ -69,7 +92,7 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
   });
   const deployments = planned.map(({ deployment }) => deployment);
   return {
-    routed: routedModels(name, entry, deployments),
+    routed: throughGateway(entry) ? routedModels(name, entry, deployments) : [],
     backends: planned.flatMap(({ backend }) => backend ?? []),
   };
 }
@@ -153,11 +176,6 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
   };
 }
 
-/** Logical name of an instance's container. */
-export function backendName(instance: string): string {
-  return `backend-${modelSlug(instance)}`;
-}
-
 /** Directory on the host for what a backend keeps over restarts. */
 export function cacheDirectory(dataDir: string, instance: string): string {
   return `${dataDir}/backend-${modelSlug(instance)}-cache`;
@@ -167,23 +185,47 @@ export function cacheDirectory(dataDir: string, instance: string): string {
  * A model server on this host and the valve in front of it.
  *
  * @param deadlineSeconds time until it must be healthy when all backends start at once, its wait for the device included
+ * @param choice how it is replaced
  */
 export function planBackend(
   context: PlanContext,
   backend: BackendSpec,
   deadlineSeconds: number,
+  { kind, why }: ReplacementChoice,
 ): BackendPlan {
+  const isBeside = kind === "start-first";
+  const service = planServer(context, backend, deadlineSeconds);
+  const standIn = isBeside ? standInOf(service.container.name) : undefined;
   return {
     model: backend.model,
     instance: backend.instance,
-    start: backend.start === "manual" ? "manual" : "auto",
-    service: planServer(context, backend, deadlineSeconds),
-    valve: planValve(context, backend, {
-      name: backendName(backend.instance),
-      port: backend.engine.port,
-      healthPath: backend.engine.healthPath,
-      healthText: backend.engine.healthText,
-    }),
+    start: backend.start,
+    ...(backend.group === undefined ? {} : { group: backend.group }),
+    service: {
+      ...service,
+      ...(standIn && {
+        standIn: {
+          name: standIn,
+          drainSeconds: context.config.gateway.drainTimeout,
+          ...(backend.canary && { canarySeconds: canarySeconds(backend.canary) }),
+        },
+      }),
+    },
+    replacement: isBeside ? { kind, why, beside: planBeside(context, backend, service) } : { kind, why },
+    valve: planValve(
+      context,
+      backend,
+      backend.group === undefined
+        ? {
+            standIn,
+            canary: backend.canary !== undefined,
+            name: backendName(backend.instance),
+            port: backend.engine.port,
+            healthPath: backend.engine.healthPath,
+            healthText: backend.engine.healthText,
+          }
+        : schedulerTarget(backend.group, backend.instance),
+    ),
     holdSeconds: holdSeconds(backend),
     needs: needsOf(context, backend.instance),
     weights: backend.engine.weights ?? [],
@@ -201,11 +243,27 @@ export function needsOf({ gpus }: PlanContext, instance: string): DeviceNeed[] |
 
 function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds: number): ServicePlan {
   const name = backendName(backend.instance);
-  const engine = takingTurns(context.dataDir, backend.engine);
+  const user = backend.engine.user ?? NOBODY;
+  const [uid = 0, gid = 0] = user.split(":").map(Number);
+  const { group } = backend;
+  const seat =
+    group === undefined
+      ? undefined
+      : seatDirectories(context.dataDir, group, modelSlug(backend.instance), { uid, gid });
+  const turned = takingTurns(context.dataDir, backend.engine);
+  // Twice its own time: another one may load on its device first.
+  const engine = seat
+    ? seated(
+        turned,
+        backend.engine.healthTest,
+        { seat: seat.seat.path, orders: seat.orders.path },
+        2 * backend.engine.readySeconds,
+      )
+    : turned;
   const {
     image,
     ownImage,
-    user = NOBODY,
+    user: ______,
     port,
     mounts,
     ownMounts = [],
@@ -220,9 +278,9 @@ function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds:
     files = {},
     assets = {},
     weights: ___,
+    sleep: _______,
     ...choices
   } = rest;
-  const [uid = 0, gid = 0] = user.split(":").map(Number);
   const own = directory(
     `${context.dataDir}/${name}`,
     gid,
@@ -232,7 +290,13 @@ function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds:
   const config = { kind: "directory" as const, source: own.path, target: "/etc/gpubox", readOnly: true };
   return {
     directory: own,
-    writable: mounts.filter((mount) => !mount.readOnly).map(({ source }) => ({ path: source, uid, gid })),
+    valves: [valveName(backend.instance)],
+    writable: [
+      ...mounts
+        .filter(({ readOnly, source }) => !readOnly && source !== seat?.seat.path)
+        .map(({ source }) => ({ path: source, uid, gid })),
+      ...(seat ? [seat.seat, seat.orders] : []),
+    ],
     container: container(
       context,
       {
@@ -250,9 +314,14 @@ function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds:
         ]),
         // As PID 1, engines ignore a stop until they have loaded, and leave the processes of their workers behind.
         init: true,
-        health: { ...health(...healthTest), startPeriodSeconds: deadlineSeconds },
-        readySeconds: deadlineSeconds,
-        started: backend.start === "auto",
+        // A seat is there at once, whatever it loads later.
+        health: seat
+          ? health(...healthTest)
+          : { ...health(...healthTest), startPeriodSeconds: startPeriodOf(backend.engine) },
+        readySeconds: seat ? SEAT_SECONDS : deadlineSeconds,
+        // The neighbours on its device are in the deadline, and are no reason to replace it.
+        hashedReadySeconds: seat ? SEAT_SECONDS : backend.engine.readySeconds,
+        started: backend.start !== "manual",
         pidsLimit: backend.pidsLimit,
       },
       own.hash,

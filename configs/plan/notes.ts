@@ -1,11 +1,12 @@
 import { gpuNotes } from "../capacity/notes";
 import { engineOf, type ModelConfig, wantedSources } from "../engines";
-import { isOwnImage, ownImageOf } from "../kit/imageRoles";
+import { unknownFlagNotes } from "../engines/unknownFlags";
+import { isOwnImage, ownImageParts } from "../kit/imageRoles";
 import { resolvedImage } from "../kit/resolved";
 import { whyUnresolved } from "../models/lock";
 import { recipeNotes } from "../recipes/notes";
 import { instancesOf } from "../stack/instances";
-import { imageRolesOf } from "../stack/neededImages";
+import { imageRolesOf, namedImages } from "../stack/neededImages";
 import { isForMany, openedBy } from "../stack/wildcards";
 import type { PlanContext } from "./context";
 import { isHad, nvidiaDevices } from "./observability/optional";
@@ -23,6 +24,8 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
   for (const [name, model] of Object.entries(config.models)) {
     if (isForMany(name)) notes.push(openNote(name, model));
     notes.push(...responsesNotes(config, name, model));
+    const seen = instancesOf(name, model).flatMap((one) => unknownFlagNotes(name, one.model, config.host));
+    notes.push(...new Set(seen));
   }
   for (const source of new Set(wantedSources(config.models).map(({ source }) => source))) {
     const reason = whyUnresolved(context.lock ?? {}, source);
@@ -34,9 +37,10 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
   }
   notes.push(...recipeNotes(config), ...gpuNotes(context.gpus));
   notes.push(...ownImageNotes(context), ...observabilityNotes(context));
-  const unlocked = imageRolesOf(config).flatMap(({ role, model, optional }) => {
+  const named = namedImages(config);
+  const unlocked = imageRolesOf(config).flatMap(({ role, optional }) => {
     const image = resolvedImage(resolved, role);
-    const name = isOwnImage(role) ? `gpubox:models.${model}.image` : role;
+    const name = isOwnImage(role) ? named.find((one) => one.image === role)!.path : role;
     return image?.source === "unresolved" && !optional ? [`${name} (${image.reference})`] : [];
   });
   if (unlocked.length > 0)
@@ -63,22 +67,20 @@ function openNote(name: string, model: ModelConfig): string {
   const targets = instancesOf(name, model).map(
     (instance) => engineOf(instance.model).route(instance.model, { name }, "").model,
   );
-  const clients = openedBy(name) === "" ? "every name" : `every name that begins with ${openedBy(name)}`;
-  return `${name} opens ${clients} and is declared nowhere else: ${targets.join(" and ")} answers, with this entry's key.`;
+  const begins = openedBy(name) === "" ? "" : `begins with ${openedBy(name)} and `;
+  return `${name} opens every name that ${begins}is declared nowhere else: ${targets.join(" and ")} answers, with this entry's key.`;
 }
 
 /** Images that entries name themselves, of another version than the one whose flags are known. */
 function ownImageNotes({ config }: PlanContext): string[] {
-  return Object.entries(config.models).flatMap(([name, model]) => {
-    const image = "image" in model ? model.image : undefined;
+  return namedImages(config).flatMap(({ image, path, model }) => {
     const { release } = engineOf(model);
-    if (!image || isVersion(image.tag, release)) return [];
+    // An engine without flags of its own has none that could be unknown.
+    if (model.engine === "container" || isVersion(ownImageParts(image).tag, release)) return [];
     const known = release
       ? `gpubox knows those of ${release}`
       : "gpubox knows none of that engine by version";
-    return [
-      `Nobody has checked that ${ownImageOf(image)} (gpubox:models.${name}.image) knows every flag of its entry: ${known}.`,
-    ];
+    return [`Nobody has checked that ${image} (${path}) knows every flag of its entry: ${known}.`];
   });
 }
 

@@ -8,7 +8,7 @@ import { type LockedEngine, takingTurns } from "./deviceLock";
 import { DRAIN_SECONDS, llamaSwapCommand, llamaSwapFile, type OnDemandModel } from "./llamaSwap";
 import { NOBODY, needsOf } from "./model";
 import { distinctMounts } from "./ownContainer";
-import { holdSeconds, planValve } from "./valve";
+import { holdSeconds, planValve, valveName } from "./valve";
 
 /** MiB that llama-swap itself may take beside the model that is loaded; it takes about 30. */
 const LLAMA_SWAP_MIB = 256;
@@ -91,6 +91,7 @@ function planServer(
   );
   return {
     directory: own,
+    valves: members.map(({ instance }) => valveName(instance)),
     writable: [],
     container: container(
       context,

@@ -17,7 +17,7 @@ const KEYS = [
 ];
 
 /** Names of settings or flags whose values are secrets; not `maxTokens` or `tokenizer`. */
-const NAMED = /(^|[^a-z])(api[-_]?key|secret|password|passwd|access[-_]?token|auth[-_]?token|bearer)$/i;
+const NAMED = /(^|[^a-z])(api[-_]?key|secret|password|passwd|(access|auth|hf|hub)[-_]?token|bearer)$/i;
 
 /** Shorter values are words: none, EMPTY, dummy. */
 const SHORTEST = 12;
@@ -87,12 +87,13 @@ function flagIn(word: unknown): string {
   return typeof word === "string" && word.startsWith("-") ? word : "";
 }
 
-function suspicious(key: string, value: string): boolean {
+/** True for a value that looks like a secret, or that its setting's name says to be one. */
+export function suspicious(key: string, value: string): boolean {
   // `--api-key=value` is one word.
   const [, flag, rest] = /^(--?[\w-]+)=(.*)$/s.exec(value) ?? [];
   if (flag !== undefined && rest !== undefined) return suspicious(flag, rest);
   if (looksLikeSecret(value)) return true;
-  // LiteLLM's own way to name a variable, and paths of files that hold the secret.
-  if (value.length < SHORTEST || /^(os\.environ\/|\/|\$)|\s/.test(value)) return false;
+  // LiteLLM's own way to name a variable, a key of the stack config, and paths of files that hold the secret.
+  if (value.length < SHORTEST || /^(os\.environ\/|gpubox:|\/|\$)|\s/.test(value)) return false;
   return NAMED.test(key) || isSecretVariable(key);
 }

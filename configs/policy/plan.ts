@@ -1,5 +1,4 @@
 import { wantedSources } from "../engines";
-import { ownImageOf } from "../kit/imageRoles";
 import { ConfigError, type PolicyFinding, type Violation } from "../kit/problems";
 import { type Resolved, resolvedImage } from "../kit/resolved";
 import { servicesOf } from "../kit/services";
@@ -8,6 +7,7 @@ import type { ModelLock } from "../models/facts";
 import { whyUnresolved } from "../models/lock";
 import { isLoopback } from "../network/addresses";
 import type { StackConfig } from "../stack/config";
+import { namedImages } from "../stack/neededImages";
 import { judgeViolations } from "./judge";
 import { plaintextSecrets } from "./plaintext";
 
@@ -96,16 +96,14 @@ function publishedPorts({ name, ports }: ContainerPlan): Violation[] {
 function lockedDigest(
   { role, ownImage, image }: ContainerPlan,
   resolved: Resolved,
-  { models }: StackConfig,
+  config: StackConfig,
 ): Violation[] {
   if (resolvedImage(resolved, ownImage ?? role)?.source !== "unresolved") return [];
-  const [model] = Object.entries(models).flatMap(([name, model]) =>
-    "image" in model && model.image && ownImageOf(model.image) === ownImage ? [name] : [],
-  );
+  const named = namedImages(config).find((one) => one.image === ownImage);
   return [
     {
       policy: "digests-locked",
-      path: model === undefined ? `image ${role}` : `gpubox:models.${model}.image`,
+      path: named?.path ?? `image ${role}`,
       what: `${image} is a tag, which can be another image tomorrow.`,
       fix: "Run `gpubox images lock` where the registry answers, and commit images/lock.json.",
     },

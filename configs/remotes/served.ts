@@ -6,7 +6,7 @@ import { type GatewayConfig, gatewaySchema } from "../schema/gateway";
 import type { Mode } from "../schema/model";
 import { databaseSchema } from "../schema/stores";
 import type { SecretFacts } from "../secrets/facts";
-import { instancesOf } from "../stack/instances";
+import { instancesOf, throughGateway } from "../stack/instances";
 import { leftOut } from "../stack/optionalModels";
 import { modelsOfBox } from "../stack/profiles";
 import { isForMany } from "../stack/wildcards";
@@ -68,7 +68,7 @@ export function servedBy(
     stack,
     gateway: gateway.data,
     models: Object.entries(models).flatMap(([name, model]) =>
-      asServed(name, model, gateway.data.routing.timeoutSeconds, lock),
+      throughGateway(model) ? asServed(name, model, gateway.data.routing.timeoutSeconds, lock) : [],
     ),
   };
 }

@@ -25,6 +25,7 @@ const TAKEN =
 
 /** Why a path may not be a box's directory, as the end of a sentence about it; undefined for one that may. */
 export function dataDirFlaw(path: string): string | undefined {
+  if (path === "/") return "is the whole host";
   const parts = path.split("/").slice(1);
   if (parts.some((part) => ["", ".", ".."].includes(part)))
     return "is no plain path: it has . or .. or // in it";

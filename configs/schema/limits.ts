@@ -29,8 +29,9 @@ export const limitsSchema = z.strictObject({
   maxBodyMiB: z
     .strictObject({
       chat: bodyMiB.describe("MiB of a chat, completion, message or response."),
-      embeddings: bodyMiB.describe("MiB of a request for embeddings or a ranking."),
+      embeddings: bodyMiB.describe("MiB of a request for embeddings, a ranking or a moderation."),
       audio: bodyMiB.describe("MiB of a request with sound."),
+      images: bodyMiB.describe("MiB of a request for an image, with those that it edits."),
     })
     .prefault({})
     .describe(

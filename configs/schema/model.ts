@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { canarySchema } from "./canary";
 import { budget, tokenPrice } from "./limits";
 import { ownContainer } from "./ownContainer";
 import { deviceId, keyRef, memoryMiB, modelName, pidsLimit, port, requestSeconds, secretRef } from "./shared";
@@ -73,8 +74,7 @@ const share = {
   ...maps,
 };
 
-const NOT_ON_DEMAND =
-  "Only engine: llamacpp is loaded on demand. Serve a GGUF with it, or write manual and switch with `gpubox model stop` and `start`.";
+const NOT_ON_DEMAND = "Only a server that this box runs is loaded on demand. Write auto or manual.";
 /** How a gateway that runs elsewhere reaches a model. */
 const elsewhere = z.union(
   [
@@ -127,7 +127,21 @@ export function instancesOption<Own extends z.ZodRawShape>(own: Own) {
 }
 
 /** What the model is asked for. Clients use other routes for each, and `up` proves each by a request of its kind. */
-export type Mode = "chat" | "completion" | "embedding" | "rerank" | "audio_transcription" | "audio_speech";
+export type Mode =
+  | "chat"
+  | "completion"
+  | "embedding"
+  | "rerank"
+  | "audio_transcription"
+  | "audio_speech"
+  | "image_generation"
+  | "moderation";
+
+/** What a server of OpenAI's API may be asked for, where nothing else is known of it. */
+export const ANY_MODE = [
+  ...(["chat", "completion", "embedding", "rerank"] as const),
+  ...(["audio_transcription", "audio_speech", "image_generation", "moderation"] as const),
+] as const;
 
 /** The `mode` of an entry whose engine serves these. The first is the default. */
 export function modeOption<const Modes extends readonly [Mode, ...Mode[]]>(modes: Modes) {
@@ -165,6 +179,76 @@ const exposed = expose
   .optional()
   .describe("A port of its own for clients that go past the gateway: no limits, no spend, no virtual keys.");
 
+/** Name of a slot, or of a group. */
+const sharedName = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/,
+    "A name of a slot or group is lower-case letters, digits and dashes, at most 40 characters.",
+  );
+
+/** Seconds without a request until a model that is loaded on demand is unloaded, unless its entry says otherwise. */
+export const IDLE_SECONDS = 300;
+
+/** What an entry has whose server can be loaded on demand. `start` takes the place of that of every entry. */
+export const onDemand = {
+  start: z
+    .enum(["auto", "manual", "ondemand"])
+    .default("auto")
+    .describe(
+      "`manual`: somebody starts the server when it is needed (`gpubox model start NAME`); it may be down, and `up` neither starts, stops nor asks it. `ondemand`: a request loads the model, and it is unloaded when nobody asks any more.",
+    ),
+  group: sharedName
+    .optional()
+    .describe(
+      "With `start: ondemand`: models with the same group share the memory of `gpubox:groups`; as many as fit are loaded, and the least recently used one goes first. Default: a group of its own.",
+    ),
+  idleSeconds: z
+    .int()
+    .min(0)
+    .optional()
+    .describe(
+      "With `start: ondemand`: seconds without a request until it is unloaded; 0: it stays until another one wants its memory. Default: 300.",
+    ),
+  priority: z
+    .int()
+    .min(-100)
+    .max(100)
+    .optional()
+    .describe(
+      "With a group: of those that wait, the model with the highest is loaded first, and none with a lower one ends its turn while it is used. Default: 0.",
+    ),
+  pinned: z
+    .boolean()
+    .optional()
+    .describe("With a group: it is loaded at once, and no other model takes its memory. Default: false."),
+  sleep: z
+    .literal([1, 2], {
+      error: "Write 1, which keeps its weights in the host's memory, or 2, which reads them again.",
+    })
+    .optional()
+    .describe(
+      "With a group, vLLM on GPUs of NVIDIA and AMD: in place of being unloaded it sleeps, and wakes in seconds. 1: the host's memory keeps its weights; 2: nothing does, and they are read again. Default: it is unloaded.",
+    ),
+  waitSeconds: z
+    .int()
+    .min(1)
+    .max(3600)
+    .optional()
+    .describe(
+      "With a group: seconds that a request waits until the model is loaded; then it is answered 503 with the time that is left. Default: 15 less than timeoutSeconds, at most 600.",
+    ),
+};
+
+/** What llama.cpp has besides: llama-swap loads its models in one container. */
+export const onDemandInSlot = {
+  slot: sharedName
+    .optional()
+    .describe(
+      "With `start: ondemand`: of the models with the same slot one is loaded at a time; a request to another takes its place. Default without `group`: a slot of its own.",
+    ),
+};
+
 /** What every entry has whose engine runs as a container of this box. `memoryDefault`: MiB. */
 export function backendBase(memoryDefault: number) {
   return {
@@ -187,45 +271,40 @@ export function backendBase(memoryDefault: number) {
       .describe(
         "Seconds that a request waits while the backend restarts; then it is answered 503 with Retry-After. Default: 30, and 0 where another instance can take it.",
       ),
+    replacement: z
+      .enum(["start-first", "stop-first"])
+      .optional()
+      .describe(
+        "How a change replaces its server: `start-first` loads the new one beside the old one, `stop-first` leaves a gap. Default: start-first where its devices have room for both, stop-first on the CPU.",
+      ),
+    canary: canarySchema
+      .optional()
+      .describe(
+        "A change of its server is tried with a share of the requests first, beside the one before: `up` promotes it, or refuses it and the one before serves on. The change is start-first. Default: the new one is proven by a question and takes all.",
+      ),
+    routes: z
+      .array(
+        z
+          .string()
+          .regex(
+            /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9_.~-]+)+\/?$/,
+            "Write a path, for example /v1/score or /v1/audio/: letters, digits and _ . ~ - between slashes.",
+          ),
+      )
+      .default([])
+      .describe(
+        "More paths of its server that its valve passes, for gateway.passThrough and its own port; one that ends in / opens all below it. Default: those of the APIs that gateways use.",
+      ),
     extraArgs: z.array(z.string()).default([]).describe("More flags of the engine, one word each."),
     env: z.record(z.string(), z.string()).default({}).describe("Environment of the container. No secrets."),
     ...ownContainer,
     gpu,
     expose: exposed,
-    instances: instancesOption({ gpu, expose: exposed }),
+    instances: instancesOption({ gpu, expose: exposed, image: ownContainer.image }),
     ...modelBase,
+    ...onDemand,
   };
 }
 
 export type ExposeConfig = z.infer<typeof expose>;
 export type ModelGpu = z.infer<typeof modelGpu>;
-
-/** Seconds without a request until a model that is loaded on demand is unloaded, unless its entry says otherwise. */
-export const IDLE_SECONDS = 300;
-
-/** What an entry has whose engine can be loaded on demand. `start` takes the place of that of every entry. */
-export const onDemand = {
-  start: z
-    .enum(["auto", "manual", "ondemand"])
-    .default("auto")
-    .describe(
-      "`manual`: somebody starts the server when it is needed (`gpubox model start NAME`); it may be down, and `up` neither starts, stops nor asks it. `ondemand`: a request loads the model, and it is unloaded when nobody asks any more.",
-    ),
-  slot: z
-    .string()
-    .regex(
-      /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/,
-      "A slot's name is lower-case letters, digits and dashes, at most 40 characters.",
-    )
-    .optional()
-    .describe(
-      "With `start: ondemand`: of the models with the same slot one is loaded at a time; a request to another takes its place. Default: a slot of its own.",
-    ),
-  idleSeconds: z
-    .int()
-    .min(0)
-    .optional()
-    .describe(
-      "With `start: ondemand`: seconds without a request until it is unloaded; 0: it stays until another one wants the slot. Default: 300.",
-    ),
-};

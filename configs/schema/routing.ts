@@ -8,6 +8,9 @@ const targets = z
     "Model to the models that are asked in its place, in this order. Default: none, the error is the answer.",
   );
 
+/** A week, in seconds: Redis holds each conversation as long, and no engine's prefix cache lasts longer under load. */
+const AFFINITY_LIMIT = 604_800;
+
 /** How a request finds its server, and what happens when that fails. */
 export const routingSchema = z.strictObject({
   strategy: z
@@ -48,6 +51,14 @@ export const routingSchema = z.strictObject({
     .min(0)
     .optional()
     .describe("Failures in a minute until an instance cools down. Default: more than half of its requests."),
+  affinitySeconds: z
+    .int()
+    .min(0)
+    .max(AFFINITY_LIMIT)
+    .default(3600)
+    .describe(
+      "Seconds after its last request for which a conversation stays with the instance that has its beginning in the prefix cache. 0: every request goes where `strategy` says.",
+    ),
   fallbacks: targets,
   contextWindowFallbacks: targets.describe(
     "Model to the models that get what is too long for it. Default: none.",

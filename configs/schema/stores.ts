@@ -21,7 +21,11 @@ export const cacheSchema = z.strictObject({
   mode: mode.describe(
     "`bundled`: Redis on this host. `external`: one that runs elsewhere. `none`: no Redis.",
   ),
-  url: secretRef.optional().describe("External only: the secret that holds redis://:password@host:6379."),
+  url: secretRef
+    .optional()
+    .describe(
+      "External only: the secret that holds redis://user:password@host:6379/0, or rediss:// with TLS.",
+    ),
   ttlSeconds: z
     .int()
     .min(1)
@@ -62,6 +66,20 @@ export const databaseSchema = z.strictObject({
   url: secretRef
     .optional()
     .describe("External only: the secret that holds postgresql://user:password@host/db."),
+  tls: z
+    .strictObject({
+      authority: secretRef
+        .optional()
+        .describe(
+          "The certificates that signed the server's. Without `sslmode` in the URL, the server is checked in full.",
+        ),
+      certificate: secretRef.optional().describe("The client's certificate, where the server asks for one."),
+      key: secretRef.optional().describe("Its private key, without a passphrase."),
+    })
+    .optional()
+    .describe(
+      "External only: secrets that hold PEM text. Gateways get them as files, and their paths in the URL.",
+    ),
   spendLogs: z
     .strictObject({
       keepDays: z

@@ -16,7 +16,7 @@ export interface SecretFact {
   sameAs?: string;
   /** What is public of a certificate or a key, where the value is one. */
   pem?: PemFacts;
-  /** Why the value is no address of a Redis or of a Postgres that arrives whole; keys are those of `AddressOf`. */
+  /** Why the value is no address of a Redis, a Postgres or a webhook that arrives whole; keys are those of `AddressOf`. */
   unfitAs?: Partial<Record<AddressOf, string>>;
   /** True: the value is not known yet, only that it is there. */
   standIn?: true;
@@ -59,8 +59,7 @@ export function secretFacts(
       unfitAsKey: unfitAsKey(value),
       sameAs: same,
       ...(value.includes("-----BEGIN ") ? { pem: pemFacts(value) } : {}),
-      ...(value.includes("://") ? { unfitAs: unfitAddress(value) } : {}),
-      ...(value.startsWith(STANDS_IN) ? { standIn: true } : {}),
+      ...(value.startsWith(STANDS_IN) ? { standIn: true } : { unfitAs: unfitAddress(value) }),
     };
   }
   return facts;

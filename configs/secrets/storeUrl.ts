@@ -1,13 +1,16 @@
 import { isOwnLoopback } from "./loopback";
 
-/** The stores that a secret may hold the address of. */
-export type AddressOf = "cache" | "database";
+/** What a secret may hold the address of: the stores, and who is told of alerts. */
+export type AddressOf = "cache" | "database" | "webhook";
 
 /** What a store's address may be, and what of it does not arrive at every program that connects there. */
 const STORES: Record<AddressOf, { scheme: RegExp; example: string }> = {
-  cache: { scheme: /^redis:$/, example: "redis://:<password>@<host>:6379" },
+  cache: { scheme: /^rediss?:$/, example: "redis://<user>:<password>@<host>:6379/<number>" },
   database: { scheme: /^postgres(ql)?:$/, example: "postgresql://<user>:<password>@<host>:5432/<database>" },
+  webhook: { scheme: /^https?:$/, example: "https://<host>/<path>" },
 };
+
+const LOOPBACK = "leads to a container's own loopback; host.docker.internal is this host";
 
 /** Why a text is no address of each store, in words that say nothing of it; stores that it suits are left out. */
 export function unfitAddress(value: string): Partial<Record<AddressOf, string>> {
@@ -22,22 +25,21 @@ export function storeExample(store: AddressOf): string {
 
 function unfitFor(store: AddressOf, value: string): string | undefined {
   const odd = "has a character in its login that a URL gives another meaning (# / ? @ : %)";
-  if (!URL.canParse(value)) return odd;
-  const url = new URL(value);
-  if (!STORES[store].scheme.test(url.protocol))
+  if (!STORES[store].scheme.test(/^([\w+.-]+:)\/\//.exec(value)?.[1]?.toLowerCase() ?? ""))
     return `does not begin with ${STORES[store].example.split(":")[0]}://`;
+  if (!URL.canParse(value)) return value.includes("@") ? odd : "is no address: look at its host and its port";
+  const url = new URL(value);
+  if (store === "webhook") return isOwnLoopback(url.hostname) ? LOOPBACK : undefined;
   if (url.hash !== "" || value.split("://")[1]!.split("/")[0]!.split("@").length > 2) return odd;
   if (!decodes(url.password) || !decodes(url.username)) return odd;
   if (url.hostname === "") return "names no host; a socket of the host is in no container";
-  if (isOwnLoopback(url.hostname))
-    return "leads to a container's own loopback; host.docker.internal is this host";
+  if (isOwnLoopback(url.hostname)) return LOOPBACK;
   return store === "cache" ? ofRedis(url) : ofPostgres(url);
 }
 
-/** LiteLLM gets host, port and password, and nothing else of the address. */
+/** LiteLLM gets the parts of the address, and none of its options. */
 function ofRedis(url: URL): string | undefined {
-  if (url.username !== "" && url.username !== "default") return "names a user, which LiteLLM would not get";
-  if (!["", "/", "/0"].includes(url.pathname)) return "names a database number, which LiteLLM would not get";
+  if (!/^(\/\d*)?$/.test(url.pathname)) return "has a path that is no number of a database";
   return url.search === "" ? undefined : "has options, which LiteLLM would not get";
 }
 

@@ -4,6 +4,7 @@ import { type AccessConfig, accessSchema } from "../schema/access";
 import { type BackupConfig, backupSchema } from "../schema/backup";
 import { type BoxesConfig, boxesSchema } from "../schema/boxes";
 import { type GatewayConfig, gatewaySchema } from "../schema/gateway";
+import { type GroupsConfig, groupsSchema } from "../schema/groups";
 import { type HostConfig, hostSchema } from "../schema/host";
 import { type JobsConfig, jobsSchema } from "../schema/jobs";
 import { type ObservabilityConfig, observabilitySchema } from "../schema/observability";
@@ -23,6 +24,7 @@ export const sections = {
   jobs: jobsSchema,
   policy: policySchema,
   boxes: boxesSchema,
+  groups: groupsSchema,
 };
 
 export type SectionName = keyof typeof sections;
@@ -42,6 +44,8 @@ export interface StackConfig {
   policy: PolicyConfig;
   /** Other boxes; `models` has theirs. */
   boxes: BoxesConfig;
+  /** Budgets of models that are loaded on demand. */
+  groups: GroupsConfig;
   /** Public name to entry, in the order of the file. */
   models: Record<string, ModelConfig>;
   /** Texts of the files beside the stack file that entries and `gateway.modules` name, by path: `./template.jinja`. */

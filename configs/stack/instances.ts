@@ -39,9 +39,16 @@ function ownMaps(...[entry, own]: [Maps, Maps]): Maps {
 
 type Maps = Pick<ModelConfig, "params" | "info">;
 
-/** The slot that loads a model on demand; undefined for those that are not. */
+/** The slot in which llama-swap loads a model on demand; undefined for others. */
 export function slotOf(name: string, model: ModelConfig): string | undefined {
-  return model.start === "ondemand" ? (model.slot ?? modelSlug(name)) : undefined;
+  if (model.start !== "ondemand" || model.engine !== "llamacpp" || model.group) return undefined;
+  return model.slot ?? modelSlug(name);
+}
+
+/** The group that a model is loaded on demand in, with a container of its own; undefined for others. */
+export function groupOf(name: string, model: ModelConfig): string | undefined {
+  if (model.start !== "ondemand" || slotOf(name, model) !== undefined) return undefined;
+  return model.group ?? modelSlug(name);
 }
 
 /** Names by which keys and teams are given a model together with others. */
@@ -50,8 +57,14 @@ export function accessGroups({ info, instances = [] }: ModelConfig): string[] {
   return [...new Set(named.filter((group) => typeof group === "string"))];
 }
 
-/** Every name that clients may write for an entry: its own, its aliases, its LoRA adapters. */
+/** False for an entry that no gateway serves, and that clients reach at a port of its own. */
+export function throughGateway(model: ModelConfig): boolean {
+  return engineOf(model).throughGateway?.(model) ?? true;
+}
+
+/** Every name that a gateway's clients may write for an entry: its own, its aliases, its LoRA adapters. */
 export function namesOf(name: string, model: ModelConfig): string[] {
+  if (!throughGateway(model)) return [];
   return [name, ...model.aliases, ...(engineOf(model).adapters?.(model) ?? [])];
 }
 
@@ -62,6 +75,11 @@ export function namesOf(name: string, model: ModelConfig): string[] {
  */
 export function modelPort(name: string): number {
   return 10_000 + (Number.parseInt(createHash("sha256").update(name).digest("hex").slice(0, 8), 16) % 20_000);
+}
+
+/** Logical name of an instance's container. */
+export function backendName(instance: string): string {
+  return `backend-${modelSlug(instance)}`;
 }
 
 /** Port of a slot, 6000 to 9999. It has its own, which differs from the ports of the models in it. */

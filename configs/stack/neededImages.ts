@@ -1,5 +1,5 @@
-import { engineOf } from "../engines";
-import { type ImageName, ownImageOf } from "../kit/imageRoles";
+import { engineOf, type ModelConfig } from "../engines";
+import { type ImageName, type OwnImage, ownImageOf } from "../kit/imageRoles";
 import type { OwnContainer } from "../schema/ownContainer";
 import type { StackConfig } from "./config";
 import { instancesOf } from "./instances";
@@ -28,6 +28,21 @@ export function imageRolesOf(config: StackConfig): NeededImage[] {
       needed.push(...others.map((role) => ({ role, model: name })));
     }
   return needed.filter(({ role }, index) => needed.findIndex((other) => other.role === role) === index);
+}
+
+/** The images that entries and instances name themselves, each by the first place that names it. */
+export function namedImages({
+  models,
+}: StackConfig): { image: OwnImage; path: string; model: ModelConfig }[] {
+  const named = Object.entries(models).flatMap(([name, entry]) =>
+    instancesOf(name, entry).flatMap(({ path, model }, index) => {
+      const { image } = model as OwnContainer;
+      const own = entry.instances?.[index] as OwnContainer | undefined;
+      const at = `gpubox:models.${name}${own?.image ? path : ""}.image`;
+      return image ? [{ image: ownImageOf(image), path: at, model }] : [];
+    }),
+  );
+  return named.filter(({ image }, index) => named.findIndex((other) => other.image === image) === index);
 }
 
 function observabilityRoles({ host, cache, database, observability }: StackConfig): NeededImage[] {

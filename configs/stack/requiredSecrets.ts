@@ -26,6 +26,8 @@ export function requiredSecrets(config: StackConfig): RequiredSecret[] {
     const { mode, url } = config[section];
     if (mode === "external" && url) required.push({ name: url.secret, path: `gpubox:${section}.url` });
   }
+  for (const { name, path } of secretsOf(config.database.tls, ".tls"))
+    required.push({ name, path: `gpubox:database${path}` });
   for (const key of ["env", "guardrails", "passThrough"] as const)
     for (const { name, path } of secretsOf(config.gateway[key]))
       required.push({ name, path: `gpubox:gateway.${key}${path}` });

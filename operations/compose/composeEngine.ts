@@ -7,16 +7,19 @@ import {
   rootScript,
   writeDirectory,
 } from "../../configs/kit/hostFiles";
-import { PROVE, readyStep, SWITCH } from "../../configs/kit/steps";
+import { PROVE, RELOAD, readyStep, SWITCH, standInSteps, valvesOf } from "../../configs/kit/steps";
 import { renderText, type SecretValues } from "../../configs/kit/text";
 import type { BoxPlan, ContainerPlan, ServicePlan } from "../../configs/kit/types";
 import { modelServers, servicesOf } from "../../configs/plan/box";
 import { CONFIG_DIR } from "../../configs/plan/haproxy/common";
+import { valveName } from "../../configs/plan/valve";
 import { dockerAt } from "../../platform/docker/client";
 import { findCompose } from "../../platform/docker/engine";
-import { run, UserError } from "../../platform/process";
+import { openValves } from "../../platform/docker/valves";
+import { type RunResult, run, UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
-import { composeContainerName, composeFile } from "./composeFile";
+import { closeAll, closeReplaced } from "./beforeStop";
+import { composeContainerName, composeFile, projectLabels } from "./composeFile";
 
 /** Path of the rendered file. Git ignores it, because it names images that this machine built. */
 export function composePath(projectDir: string, stack: string): string {
@@ -64,9 +67,31 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
       stdin: stdin && renderText(stdin, secrets),
     });
   await migrateFirst(options);
+  for (const { instance, service, replacement } of plan.backends)
+    if (replacement.kind === "start-first") {
+      const env = standInSteps(plan.prefix, service).environment;
+      const role = valveName(instance);
+      const valve = `${plan.prefix}-${role}`;
+      const labels = [`gpubox.stack=${plan.stack}`, `gpubox.role=${role}`];
+      // One that runs may not know the stand-in yet: its files are new, and it has not read them.
+      if ((await dockerAt(plan.docker).containerIds({ labels })).length > 0)
+        await step(options, `${valve} reloaded`, RELOAD, { env: { GPUBOX_CONTAINER: valve } });
+      await step(options, `${service.container.name} beside`, replacement.beside.script, {
+        env,
+        // Nobody waits half an hour for a canary without a word of it.
+        inherit: service.standIn?.canarySeconds !== undefined,
+        stdin: renderText(replacement.beside.stdin ?? [], secrets),
+      });
+    }
+  const closed = await closeReplaced(plan, await composeOutput(options, ["config", "--hash", "*"]), log);
   log("  containers");
   const before = await mountedDirectories(plan);
-  await compose(options, ["up", "-d", "--remove-orphans"]);
+  try {
+    await compose(options, ["up", "-d", "--remove-orphans"]);
+  } finally {
+    // From here on they go by the health of what is there.
+    await openValves(plan.docker, closed);
+  }
   const planned = servicesOf(plan).map(({ directory }) => directory.path);
   await removeDirectories(options, without(before, planned));
   const monitors = plan.observability?.services ?? [];
@@ -106,16 +131,15 @@ async function migrateFirst(options: ComposeOptions & { secrets: SecretValues })
 
 async function healthy(options: ComposeOptions, service: ServicePlan): Promise<void> {
   const { container } = service;
-  await step(options, `${container.name} healthy`, readyStep(service), about(options.plan, container));
+  const { env } = about(options.plan, container);
+  await step(options, `${container.name} healthy`, readyStep(service), {
+    env: { ...env, ...valvesOf(options.plan.prefix, service) },
+  });
 }
 
 /** Whether Compose made the containers of this box. */
 export async function isComposeBox(plan: BoxPlan): Promise<boolean> {
   return (await dockerAt(plan.docker).containerIds({ all: true, labels: projectLabels(plan) })).length > 0;
-}
-
-function projectLabels({ prefix }: BoxPlan): string[] {
-  return [`com.docker.compose.project=${prefix}`];
 }
 
 /**
@@ -140,6 +164,7 @@ export async function composeDown(options: ComposeOptions): Promise<void> {
     ...(await mountedDirectories(plan)),
     ...(await generationDirectories(plan)),
   ];
+  await closeAll(plan, options.log);
   await compose(options, ["down", "--remove-orphans"]);
   await removeDirectories(options, written);
 }
@@ -183,7 +208,19 @@ async function refusePulumiBox(plan: BoxPlan): Promise<void> {
     );
 }
 
-async function compose({ projectDir, plan }: ComposeOptions, args: string[]): Promise<void> {
+async function compose(options: ComposeOptions, args: string[]): Promise<void> {
+  await runCompose(options, args, { inherit: true });
+}
+
+async function composeOutput(options: ComposeOptions, args: string[]): Promise<string> {
+  return (await runCompose(options, args)).stdout;
+}
+
+async function runCompose(
+  { projectDir, plan }: ComposeOptions,
+  args: string[],
+  { inherit }: { inherit?: boolean } = {},
+): Promise<RunResult> {
   const found = await findCompose();
   if (!found)
     throw new UserError(
@@ -193,13 +230,14 @@ async function compose({ projectDir, plan }: ComposeOptions, args: string[]): Pr
   const path = writeComposeFile(projectDir, plan);
   const result = await run(found.program, [...found.args, "-p", plan.prefix, "-f", path, ...args], {
     env: { DOCKER_HOST: plan.docker },
-    inherit: true,
+    inherit,
   });
-  if (result.code !== 0)
-    throw new UserError(
-      `\`${found.program} ${[...found.args, ...args].join(" ")}\` failed with exit code ${result.code}.`,
-      "The lines above say why. Correct it and run `gpubox up` again.",
-    );
+  if (result.code === 0) return result;
+  const words = inherit ? "" : ` ${result.stderr.trim().split("\n").at(-1)}`;
+  throw new UserError(
+    `\`${found.program} ${[...found.args, ...args].join(" ")}\` failed with exit code ${result.code}.${words}`,
+    "The lines above say why. Correct it and run `gpubox up` again.",
+  );
 }
 
 function about(plan: BoxPlan, container: ContainerPlan) {

@@ -9,6 +9,7 @@ export const COMPOSE_LOSES = [
   "A bad config takes the gateway down; nothing keeps the old one serving.",
   "There is one gateway, whatever `gateway.replicas` says.",
   "A model with `start: manual` is started like the others.",
+  "Instances of a model are replaced at the same time.",
   "There is no preview, no state and no drift check: Compose knows only what runs.",
 ];
 
@@ -33,7 +34,8 @@ export function composeFile(plan: BoxPlan): string {
       services.flatMap(({ container, volume }) => (volume ? [[container.name, { name: volume.name }]] : [])),
     ),
   };
-  return `${header(plan)}${stringify(document, { lineWidth: 120 })}`;
+  // docker-compose 1.29 reads YAML 1.1, where the user 2000:0 without quotes is a number of base 60.
+  return `${header(plan)}${stringify(document, { lineWidth: 120, version: "1.1" })}`;
 }
 
 function header(plan: BoxPlan): string {
@@ -49,6 +51,11 @@ function header(plan: BoxPlan): string {
 /** Name of a container under Compose. It is the same as under Pulumi, except for the gateway: Compose runs one fixed copy. */
 export function composeContainerName(plan: BoxPlan, container: ContainerPlan): string {
   return `${plan.prefix}-${container.name}`;
+}
+
+/** Labels of the containers that Compose made for a box. */
+export function projectLabels({ prefix }: BoxPlan): string[] {
+  return [`com.docker.compose.project=${prefix}`];
 }
 
 /** Compose itself waits for Docker's look at what others depend on: all but the gateway. */

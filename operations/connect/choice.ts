@@ -5,12 +5,15 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { bracketed, isWildcard } from "../../configs/network/addresses";
 import { gatewayYaml } from "../../configs/plan/gatewayYaml";
 import type { StackConfig } from "../../configs/stack/config";
+import { throughGateway } from "../../configs/stack/instances";
 import { isForMany, isServed } from "../../configs/stack/wildcards";
 import type { Client } from "./clients";
 
 /** Chat models; those that start by themselves come first. */
 export function chatModels({ models }: StackConfig): string[] {
-  const chat = Object.entries(models).filter(([name, { mode }]) => mode === "chat" && !isForMany(name));
+  const chat = Object.entries(models).filter(
+    ([name, model]) => model.mode === "chat" && throughGateway(model) && !isForMany(name),
+  );
   const rank = ({ start }: ModelConfig) => (start === "auto" ? 0 : 1);
   return chat.sort(([, a], [, b]) => rank(a) - rank(b)).map(([name]) => name);
 }

@@ -78,6 +78,9 @@ export function clientConnection(client: Client, way: Way): Connection {
           // It assumes a million tokens for a model that it does not know, and then never compacts in time.
           ...(context ? { CLAUDE_CODE_MAX_CONTEXT_TOKENS: String(context) } : {}),
           CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+          // Without it, the system prompt begins with the client's version and a fingerprint of the conversation (until 2.1.181 of
+          // the request), so that no two conversations share a prefix: code.claude.com/docs/en/llm-gateway-protocol.
+          CLAUDE_CODE_ATTRIBUTION_HEADER: "0",
         },
         keyVariable: "ANTHROPIC_AUTH_TOKEN",
         run: "unset ANTHROPIC_API_KEY   # the client would send it instead\nclaude",

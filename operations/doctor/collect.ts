@@ -52,12 +52,7 @@ export async function collect(options: CollectOptions): Promise<Facts> {
   if (unreachable)
     return { docker: { state: "silent", reason: "see ssh" }, clientModel, host: { unreachable } };
   const found = await findDocker(box.docker, ENGINE_MS[sshAddress(config.host.docker) ? "away" : "here"]);
-  const looked = lookAtHost(
-    projectDir,
-    config,
-    box.docker,
-    found.state === "answers" ? found.engine : undefined,
-  );
+  const looked = lookAtHost(projectDir, config, box, found.state === "answers" ? found.engine : undefined);
   if (found.state !== "answers") return { docker: found, clientModel, host: await looked };
 
   const endpoint = await reachEndpoint(config, box.endpoint);
@@ -104,11 +99,11 @@ export async function collect(options: CollectOptions): Promise<Facts> {
 async function lookAtHost(
   projectDir: string,
   config: StackConfig,
-  docker: string,
+  box: BoxPlan,
   engine: { dataRoot: string; memoryBytes: number } | undefined,
 ): Promise<Facts["host"]> {
   const [facts, remote, firewall] = await Promise.all([
-    hostFacts(config, docker, engine),
+    hostFacts(config, box, engine),
     remoteFacts(projectDir, config),
     // The missing rules of a remote host are among its preparation steps.
     sshAddress(config.host.docker) ? undefined : missingRules(projectDir, config),
@@ -205,10 +200,12 @@ async function portsOf(box: BoxPlan, config: StackConfig): Promise<PortFacts[]> 
 
 async function hostFacts(
   { host }: StackConfig,
-  docker: string,
+  { docker, database }: BoxPlan,
   engine: { dataRoot: string; memoryBytes: number } | undefined,
 ): Promise<Facts["host"]> {
-  const folders = [...(engine ? [engine.dataRoot] : []), host.dataDir];
+  // Somebody may have made it on a disk of its own; else it goes without saying.
+  const volume = engine && database?.volume && `${engine.dataRoot}/volumes/${database.volume.name}/_data`;
+  const folders = [...(engine ? [engine.dataRoot] : []), host.dataDir, ...(volume ? [volume] : [])];
   const declared = host.gpus
     .filter(({ vendor }) => vendor === "nvidia")
     .map(({ id, memoryGiB }) => ({ id: String(id), memoryMiB: Math.round(memoryGiB * 1024) }));
@@ -222,7 +219,10 @@ async function hostFacts(
     declared.length > 0 ? withTimeout(HOST_MS, nvidiaDevices(docker)) : undefined,
   ]);
   return {
-    disks: space,
+    disks: space?.map(({ freeBytes, folders: [first, ...others] }) => ({
+      freeBytes,
+      folders: [first!, ...others.filter((folder) => folder !== volume)],
+    })),
     memory:
       engine && free !== undefined ? { totalBytes: engine.memoryBytes, availableBytes: free } : undefined,
     gpus: declared.length > 0 ? { declared, found: found ?? late } : undefined,

@@ -37,7 +37,7 @@ const ANSWERS: EdgeAnswer[] = [
     id: "admin-route",
     status: 404,
     message: "This port serves inference only.",
-    cause: "a client asks the clients' port for an admin route, or its base URL has one `/v1` too many",
+    cause: "a client asks for an admin route, or for one that no model here has, as with `/v1` twice",
     fix: ({ endpoint, adminEndpoint }) =>
       `Set the client's base URL to ${endpoint}/v1 (OpenAI) or ${endpoint} (Anthropic); admin routes are at ${adminEndpoint}.`,
   },

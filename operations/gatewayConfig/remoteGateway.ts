@@ -7,7 +7,7 @@ import { routedModels, routeOf } from "../../configs/plan/model";
 import type { Deployment } from "../../configs/plan/routing";
 import { secretVariable } from "../../configs/plan/secretVariable";
 import type { StackConfig } from "../../configs/stack/config";
-import { type Instance, instancesOf } from "../../configs/stack/instances";
+import { type Instance, instancesOf, throughGateway } from "../../configs/stack/instances";
 import { modulesOf } from "../../configs/stack/modules";
 import { secretsOf } from "../../configs/stack/optionalModels";
 import type { Profile } from "../../configs/stack/profiles";
@@ -101,6 +101,7 @@ function deploymentsOf(context: PlanContext, name: string, profile: Profile): De
   const entry = context.config.models[name]!;
   const differs = entry.profiles?.[profile];
   if (differs === false) return `profiles.${profile} is false`;
+  if (!throughGateway(entry)) return "its API is its own";
   const instances = instancesOf(name, entry);
   // One URL stands for all of a model's servers.
   const asked =

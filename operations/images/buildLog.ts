@@ -1,9 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
-import { lastLine } from "../../configs/kit/visible";
+import { cut, lastLine } from "../../configs/kit/visible";
 import type { Progress } from "../../platform/progress";
 
 /** Milliseconds between two looks at a build's log. */
 const LOOK_MS = 1_000;
+
+/** Characters of a build's last line that are shown. pip names a hundred packages on one. */
+const SHOWN = 100;
 
 /** How far a build is. */
 export type BuildState = Pick<Progress, "done" | "total" | "unit" | "detail">;
@@ -15,7 +18,7 @@ export type BuildState = Pick<Progress, "done" | "total" | "unit" | "detail">;
 export function buildState(log: string): BuildState {
   const [, step, total] = [...log.matchAll(/^Step (\d+)\/(\d+) :/gm)].at(-1) ?? [];
   const [, context] = /^Sending build context to Docker daemon\s+(\S+)\s*$/m.exec(log) ?? [];
-  const words = [context && `context ${context}`, lastLine(log)].filter(Boolean).join(", ");
+  const words = [context && `context ${context}`, cut(lastLine(log), SHOWN)].filter(Boolean).join(", ");
   const detail = words ? { detail: words } : {};
   if (!step || !total) return detail;
   return { done: Number(step) - 1, total: Number(total), unit: "steps", ...detail };

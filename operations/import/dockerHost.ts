@@ -19,29 +19,67 @@ export async function servicesOf(address: string): Promise<Record<string, unknow
   );
 }
 
-/** One container as a service. */
+/** What the engine gives a container that says nothing of its shared memory, in bytes. */
+const USUAL_SHM = 64 * 2 ** 20;
+
+/**
+ * One container as a service. A volume of Docker's own stands by its directory on the host: that is where the weights are.
+ *
+ * @param imageEnv variables that its image brings
+ */
 export function serviceOf(
   { Config, HostConfig, Mounts, Name }: InspectedContainer,
   imageEnv: string[],
 ): object {
-  const devices = HostConfig.DeviceRequests?.[0];
-  const env = Config.Env.filter((one) => !imageEnv.includes(one));
   const ports = Object.entries(HostConfig.PortBindings).flatMap(([inside, bindings]) =>
     (bindings ?? []).map(({ HostPort }) => `${HostPort}:${inside}`),
   );
-  const mounts = Mounts.filter(({ Type }) => Type === "bind").map(
-    ({ Source, Destination, RW }) => `${Source}:${Destination}${RW ? "" : ":ro"}`,
-  );
-  return {
-    image: Config.Image,
-    container_name: Name,
-    ...(Config.Entrypoint.length > 0 ? { entrypoint: Config.Entrypoint } : {}),
-    ...(Config.Cmd.length > 0 ? { command: Config.Cmd } : {}),
-    ...(env.length > 0 ? { environment: env } : {}),
-    ...(mounts.length > 0 ? { volumes: mounts } : {}),
-    ...(ports.length > 0 ? { ports } : {}),
-    ...(devices
-      ? { gpus: [devices.DeviceIDs.length > 0 ? { device_ids: devices.DeviceIDs } : { count: "all" }] }
-      : {}),
+  const said: Record<string, unknown> = {
+    entrypoint: Config.Entrypoint,
+    command: Config.Cmd,
+    environment: Config.Env.filter((one) => !imageEnv.includes(one)),
+    volumes: Mounts.filter(({ Type, Source }) => Type !== "tmpfs" && Source !== "").map(
+      ({ Source, Destination, RW }) => `${Source}:${Destination}${RW ? "" : ":ro"}`,
+    ),
+    ports,
+    gpus: gpusOf(HostConfig),
+    runtime: HostConfig.Runtime === "nvidia" ? "nvidia" : undefined,
+    devices: (HostConfig.Devices ?? []).map(({ PathOnHost }) => PathOnHost),
+    group_add: HostConfig.GroupAdd,
+    ulimits: Object.fromEntries(
+      (HostConfig.Ulimits ?? []).map(({ Name, Soft, Hard }) => [Name, { soft: Soft, hard: Hard }]),
+    ),
+    shm_size: HostConfig.ShmSize === USUAL_SHM ? undefined : HostConfig.ShmSize || undefined,
+    mem_limit: HostConfig.Memory || undefined,
+    ...housekeepingOf(Config, HostConfig),
   };
+  const full = Object.entries(said).filter(([, value]) => !isEmpty(value));
+  return { image: Config.Image, container_name: Name, ...Object.fromEntries(full) };
+}
+
+/** What only says how the old engine kept it, where it is not the engine's own choice. */
+function housekeepingOf(
+  { User }: InspectedContainer["Config"],
+  { CapAdd, IpcMode, NetworkMode, Privileged, RestartPolicy, SecurityOpt }: InspectedContainer["HostConfig"],
+): Record<string, unknown> {
+  return {
+    restart: RestartPolicy.Name === "no" ? undefined : RestartPolicy.Name,
+    user: User || undefined,
+    ipc: IpcMode === "host" ? IpcMode : undefined,
+    network_mode: NetworkMode === "host" ? NetworkMode : undefined,
+    privileged: Privileged || undefined,
+    cap_add: CapAdd,
+    security_opt: SecurityOpt,
+  };
+}
+
+function gpusOf({ DeviceRequests }: InspectedContainer["HostConfig"]): object[] | undefined {
+  const [first] = DeviceRequests ?? [];
+  if (!first) return undefined;
+  if (first.DeviceIDs.length > 0) return [{ device_ids: first.DeviceIDs }];
+  return [{ count: first.Count > 0 ? first.Count : "all" }];
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || (typeof value === "object" && Object.keys(value ?? {}).length === 0);
 }

@@ -29,6 +29,16 @@ export interface HeldWeights {
   links: boolean;
 }
 
+/** A container of the old setup. */
+export interface OldContainer {
+  /** Its own name, or that of its service. */
+  name: string;
+  /** The compose file that has the service, where the container's own name is Compose's choice. */
+  file?: string;
+  /** The model that it serves; undefined for the gateway. */
+  model?: string;
+}
+
 /** A stack file in the making. */
 export class Draft {
   readonly models: Record<string, Entry> = {};
@@ -40,9 +50,11 @@ export class Draft {
   readonly routes: RouteRow[] = [];
   readonly weights: HeldWeights[] = [];
   /** Containers of the old setup that hold a GPU or the port of clients. */
-  readonly containers: string[] = [];
+  readonly containers: OldContainer[] = [];
   /** Port that clients of the old gateway use; undefined where the source does not say. */
   oldPort: number | undefined;
+  /** Address of the Docker engine that they run on; undefined for this machine's usual one. */
+  engine: string | undefined;
 
   /** Writes a key of a section. @returns its path in the stack config */
   set(section: string, keys: string[], value: unknown): string {
@@ -55,6 +67,15 @@ export class Draft {
     // The source keeps its own copy: its account is of what it said.
     map[keys.at(-1)!] = structuredClone(value);
     return below(`gpubox:${section}`, keys);
+  }
+
+  /** The entry that answers to a name, by its own or by an alias. */
+  holderOf(name: string): { name: string; entry: Entry } | undefined {
+    const aliased = Object.entries(this.models).find(([, { aliases = [] }]) =>
+      (aliases as string[]).includes(name),
+    );
+    const [own, entry] = this.models[name] ? [name, this.models[name]] : (aliased ?? []);
+    return own === undefined || entry === undefined ? undefined : { name: own, entry };
   }
 
   remark(to: string, text: string): void {
@@ -78,7 +99,7 @@ export class Draft {
 
   /** A secret of this very name. A value stays. @returns the name */
   own(name: string, { from, value }: DraftSecret): string {
-    const held = this.secrets.get(name)?.value ?? value;
+    const held = this.secrets.get(name)?.value ?? (value || undefined);
     this.secrets.set(name, { from, ...(held === undefined ? {} : { value: held }) });
     return name;
   }
@@ -93,7 +114,7 @@ export class Draft {
 }
 
 /** Secrets that have one meaning in every stack, and are no model's key. */
-const OWN_SECRETS = ["masterKey", "hfToken"];
+export const OWN_SECRETS = ["masterKey", "hfToken"];
 
 const OWN_VARIABLE = /^GPUBOX_SECRET_([A-Za-z][A-Za-z0-9]*)$/;
 

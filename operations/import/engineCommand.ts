@@ -31,13 +31,15 @@ export interface Reading extends CommandLine {
   sourceOf: (value: string) => string | undefined;
   /** Flags that are read elsewhere, or that gpubox always sets: flag to the entry's key. */
   elsewhere: Record<string, string>;
+  /** True: a flag that the pinned version has not goes to `extraArgs`, because the image may know it. */
+  keepsUnknown?: boolean;
 }
 
 const OWN_KEY = "gpubox makes a key of its own between gateway and backends";
 
 /** Reads a server's command line by its engine's own table. What has no key of its own goes to `extraArgs`. */
 export function readCommand(command: Input, words: string[], reading: Reading): ReadCommand {
-  const { options, parser, to, elsewhere } = reading;
+  const { options, parser, to, elsewhere, keepsUnknown = false } = reading;
   const names = Object.values(options).flatMap((option) => option.names);
   const known = knowing(parser, names);
   const { head, parts } = partsOf(words, known);
@@ -49,6 +51,7 @@ export function readCommand(command: Input, words: string[], reading: Reading): 
   input.at("(program)")?.carry(`${to}.engine`);
   const entry: Entry = {};
   const extraArgs: string[] = [];
+  const places = new Map<string, Input>();
   for (const [key, part] of keyed) {
     const place = input.at(key)!;
     const taken = [part.as, ...(part.given?.flag.names ?? [])].find((name) => Object.hasOwn(elsewhere, name));
@@ -56,9 +59,14 @@ export function readCommand(command: Input, words: string[], reading: Reading): 
     const [own] = Object.keys(keys);
     if (taken !== undefined) place.carry(`${to}.${elsewhere[taken]}`);
     else if (/api[-_]key/.test(part.as)) place.lose(OWN_KEY);
-    else if (parser.flags && !part.given) place.lose("the version that gpubox runs has no such flag");
+    else if (parser.flags && !part.given && !keepsUnknown)
+      place.lose("the version that gpubox runs has no such flag");
     else if (unread.length > 0) place.lose("its key does not take this value");
     else if (own !== undefined) {
+      const earlier = places.get(own);
+      if (!isMap(entry[own]) || !isMap(keys[own]))
+        earlier?.drop("a later flag says the same: the last one counts");
+      places.set(own, place);
       entry[own] = merged(entry[own], keys[own]);
       place.carry(`${to}.${own}`);
     } else {

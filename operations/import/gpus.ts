@@ -23,7 +23,14 @@ export async function gpusHere(): Promise<HostGpus> {
 }
 
 /** Gives an entry its devices, and declares them for the host. */
-export function giveGpus(entry: Entry, gpus: GivenGpus, draft: Draft, host: HostGpus, to: string): void {
+export function giveGpus(
+  entry: Entry,
+  gpus: GivenGpus,
+  draft: Draft,
+  host: HostGpus,
+  to: string,
+  vendor?: "amd" | "intel",
+): void {
   if (gpus === undefined) return;
   const known = host?.map(({ id }) => id);
   const parallel = ["tensorParallelSize", "pipelineParallelSize", "dataParallelSize", "tpSize"].map((key) =>
@@ -36,20 +43,30 @@ export function giveGpus(entry: Entry, gpus: GivenGpus, draft: Draft, host: Host
       : gpus.count === "all"
         ? (known ?? range(wanted))
         : range(gpus.count);
-  entry.gpu = { devices };
+  // vLLM and SGLang use as many as they are told to, of all that they see.
+  const used = ["vllm", "sglang"].includes(String(entry.engine)) ? devices.slice(0, wanted) : devices;
+  if (used.length < devices.length)
+    draft.remark(`${to}.gpu`, `The old server saw ${devices.length} GPUs and used ${used.length} of them.`);
+  entry.gpu = { devices: used };
   if (!("ids" in gpus))
     draft.remark(
       `${to}.gpu`,
       `The old server was given ${gpus.count === "all" ? "every GPU" : `any ${gpus.count}`}.`,
     );
   const declared = ((draft.sections.host?.gpus ?? []) as { id: number | string }[]).map(({ id }) => id);
-  const fresh = devices
+  const fresh = used
     .filter((id) => !declared.includes(id))
-    .map((id) => ({ id, memoryGiB: host?.find((one) => one.id === id)?.memoryGiB ?? UNKNOWN_GIB }));
+    .map((id) => ({ id, memoryGiB: host?.find((one) => one.id === id)?.memoryGiB ?? UNKNOWN_GIB }))
+    .map((one) => (vendor ? { ...one, vendor } : one));
   const all = [...((draft.sections.host?.gpus ?? []) as object[]), ...fresh];
   const path = draft.set("host", ["gpus"], all);
   if (host === undefined)
-    draft.remark(path, "memoryGiB is a guess: write what nvidia-smi on the host says, divided by 1024.");
+    draft.remark(
+      path,
+      vendor
+        ? `memoryGiB is a guess: write what ${vendor === "amd" ? "amd-smi static --vram" : "xpu-smi discovery"} says.`
+        : "memoryGiB is a guess: write what nvidia-smi on the host says, divided by 1024.",
+    );
 }
 
 function range(count: number): number[] {

@@ -76,17 +76,19 @@ export function readHub(repositories: CachedRepository[], draft: Draft, host: Ho
 
 /** Pins entries to the commits of their repositories that a cache of the host has, so that nothing is downloaded again. */
 export function pinToCache(repositories: CachedRepository[], draft: Draft): void {
-  for (const [name, entry] of Object.entries(draft.models)) {
-    const model = String(entry.model);
-    const [, repo, rest = ""] = /^hf:\/\/([^/@]+\/[^/@]+)(\/.*)?$/.exec(model) ?? [];
-    const held = repositories.find((one) => one.repo === repo);
-    if (!held) continue;
-    entry.model = `hf://${repo}@${held.revision}${rest}`;
-    draft.remark(`gpubox:models.${name}.model`, "The commit that the host has already.");
-    const to = `hf/${repo}/${held.revision}`;
-    if (!draft.weights.some((one) => one.to === to))
-      draft.weights.push({ from: held.snapshot, to, links: true });
-  }
+  for (const [name, entry] of Object.entries(draft.models))
+    for (const [key, value] of Object.entries(entry)) {
+      if (typeof value !== "string") continue;
+      const [, repo, commit, rest = ""] = /^hf:\/\/([^/@]+\/[^/@]+)(?:@([^/]+))?(\/.*)?$/.exec(value) ?? [];
+      const held = repositories.find((one) => one.repo === repo);
+      if (!held || (commit !== undefined && commit !== held.revision)) continue;
+      if (commit === undefined)
+        draft.remark(`gpubox:models.${name}.${key}`, "The commit that the host has already.");
+      entry[key] = `hf://${repo}@${held.revision}${rest}`;
+      const to = `hf/${repo}/${held.revision}`;
+      if (!draft.weights.some((one) => one.to === to))
+        draft.weights.push({ from: held.snapshot, to, links: true });
+    }
 }
 
 function add(draft: Draft, name: string, entry: Entry, host: HostGpus): void {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { sshAddress, unixSocket } from "../../configs/schema/address";
 import { secretFacts } from "../../configs/secrets/facts";
 import type { StackConfig } from "../../configs/stack/config";
 import { UserError } from "../../platform/process";
@@ -7,11 +8,11 @@ import { entries, type Kind, kindOf, variablesBeside, yamlFile } from "./collect
 import { openCompose } from "./compose";
 import { type ReadContainers, readContainers } from "./containers";
 import { servicesOf } from "./dockerHost";
-import { Draft } from "./draft";
+import { Draft, OWN_SECRETS } from "./draft";
 import { gpusHere, type HostGpus } from "./gpus";
 import { pinToCache, readHub, readOllama } from "./heldModels";
 import { Input } from "./input";
-import { type Ledger, type Loss, pathText } from "./ledger";
+import { childrenOf, Ledger, type Loss, pathText } from "./ledger";
 import { readLitellm } from "./litellm";
 import { readVariables } from "./litellmSettings";
 import { readLlamaSwap } from "./llamaSwap";
@@ -74,9 +75,10 @@ export function finish(draft: Draft, accounts: Account[], stack: string, kept?: 
   );
   const names = accounts.map(({ name }) => name);
   if (Object.keys(config.models).length === 0) throw nothingFound(names, untold, draft);
-  const secrets = [...draft.secrets];
+  const named = namedSecrets(draft);
+  const secrets = [...draft.secrets].filter(([name]) => named.has(name));
   return {
-    text: stackFile(draft, untold, names, kept),
+    text: stackFile(draft, untold, { sources: names, secrets, kept }),
     config,
     routes: routesOf(draft, config),
     untold,
@@ -90,6 +92,18 @@ export function finish(draft: Draft, accounts: Account[], stack: string, kept?: 
   };
 }
 
+/** Secrets that the stack file names, and those that every stack knows. Others belonged to what did not come over. */
+function namedSecrets(draft: Draft): Set<string> {
+  const named = new Set(OWN_SECRETS);
+  const visit = (value: unknown): void => {
+    for (const [key, inner] of childrenOf(value))
+      if (key === "secret" && typeof inner === "string") named.add(inner);
+      else visit(inner);
+  };
+  visit([draft.models, draft.sections]);
+  return named;
+}
+
 /** A master key that gpubox would refuse: `up` makes a better one. */
 function forgetUnfit(draft: Draft, ledgers: Ledger[]): void {
   const value = draft.secrets.get("masterKey")?.value;
@@ -97,19 +111,22 @@ function forgetUnfit(draft: Draft, ledgers: Ledger[]): void {
     value === undefined ? undefined : secretFacts({ masterKey: value }, () => true).masterKey?.flaw;
   if (flaw === undefined) return;
   draft.secrets.delete("masterKey");
-  for (const ledger of ledgers)
-    ledger.refuse("gpubox:masterKey", `it ${flaw}; \`up\` makes a new one, which clients need`);
+  Ledger.refuse(ledgers, "gpubox:masterKey", `it ${flaw}; \`up\` makes a new one, which clients need`);
 }
 
 function nothingFound(names: string[], untold: Untold[], draft: Draft): UserError {
   const [first] = [...untold.filter(({ why }) => why.startsWith("no entry was made")), ...untold];
   return new UserError(
     `Nothing in ${names.join(", ")} became a model.`,
-    first ? draft.masked(`The first reason: ${first.what}: ${first.why}.`) : "Name another source.",
+    first
+      ? draft.masked(`The first reason: ${first.what}: ${first.why.replace(/\.$/, "")}.`)
+      : "Name another source.",
   );
 }
 
 type Reader = (source: string, draft: Draft, host: HostGpus) => Promise<Account[]> | Account[];
+
+const USUAL_ENGINE = "unix:///var/run/docker.sock";
 
 const READERS: Record<Kind, Reader> = {
   litellm: (source, draft) => [litellmAccount(source, draft)],
@@ -117,16 +134,22 @@ const READERS: Record<Kind, Reader> = {
     const read = yamlFile(source);
     const folder = dirname(resolve(source));
     const { services, ledger } = openCompose(read, variablesBeside(source));
-    const about = { draft, folder, host };
+    const about = { draft, folder, host, file: source };
     const own = { name: read.file, ledger, place: read.place };
     return [own, ...afterContainers(readContainers(services, about), about)];
   },
   async docker(source, draft, host) {
-    const address = source === "docker" ? "unix:///var/run/docker.sock" : source;
+    const address = source === "docker" ? USUAL_ENGINE : source;
     const { input, ledger } = Input.open(await servicesOf(address));
-    const about = { draft, folder: "/", host };
+    const here = unixSocket(address) !== undefined;
+    // What is on this machine says nothing of another one.
+    const about = { draft, folder: "/", host: here ? host : undefined };
     const read = readContainers(input.children(), about);
-    return [{ name: "docker", ledger }, ...afterContainers(read, about)];
+    if (address !== USUAL_ENGINE) {
+      draft.engine = address;
+      if (here || sshAddress(address)) draft.set("host", ["docker"], address);
+    }
+    return [{ name: "docker", ledger }, ...afterContainers(read, about, here ? existsSync : () => false)];
   },
   "llama-swap"(source, draft, host) {
     const read = yamlFile(source);
@@ -156,25 +179,38 @@ function litellmAccount(path: string, draft: Draft, read?: ReadContainers, env?:
   return { name: file, ledger, place };
 }
 
-/** What containers lead to: the config of their gateway, the weights that the host has. */
-function afterContainers(read: ReadContainers, { draft, host }: { draft: Draft; host: HostGpus }): Account[] {
-  const ollamas = read.ollamas.flatMap(({ models, input }) => {
-    if (!existsSync(join(models, "manifests"))) {
+/**
+ * What containers lead to: the config of their gateway, the weights that the host has.
+ *
+ * @param exists whether a path of their host can be read here
+ */
+function afterContainers(
+  read: ReadContainers,
+  { draft, host }: { draft: Draft; host: HostGpus },
+  exists: (path: string) => boolean = existsSync,
+): Account[] {
+  const ollamas = read.ollamas.flatMap(({ models, input, container }) => {
+    if (!exists(join(models, "manifests"))) {
       input.lose(`${models} has no models that can be read here; import Ollama's own address`);
       return [];
     }
     input.at("volumes")?.carry("gpubox:models");
     input.at("image")?.carry("gpubox:models");
-    return [{ name: models, ledger: readOllama(ollamaModels(models), models, draft, host) }];
+    const before = Object.keys(draft.models);
+    const ledger = readOllama(ollamaModels(models), models, draft, host);
+    const [model] = Object.keys(draft.models).filter((name) => !before.includes(name));
+    if (model !== undefined) draft.containers.push({ ...container, model });
+    return [{ name: models, ledger }];
   });
   for (const folder of [...new Set(read.hubs)]) {
     const hub = [folder, join(folder, "hub")].find(
-      (one) => existsSync(one) && entries(one).some((name) => name.startsWith("models--")),
+      (one) => exists(one) && entries(one).some((name) => name.startsWith("models--")),
     );
     if (hub) pinToCache(cachedRepositories(hub), draft);
   }
-  const gateways = read.gateways.flatMap(({ path, env, input }) => {
-    const readable = existsSync(path);
+  const gateways = read.gateways.flatMap(({ path, env, input, volume }) => {
+    const readable = exists(path);
+    if (readable) volume?.carry("gpubox:gateway");
     if (!readable) input.lose(`its config ${path} is not on this machine; import it from where it is`);
     const account = readable ? [litellmAccount(path, draft, read, variablesIn(env))] : [];
     if (env) readVariables(env, draft, variablesIn(env));

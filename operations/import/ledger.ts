@@ -15,6 +15,8 @@ export interface Loss {
 
 const NO_KEY = "gpubox has no key for it";
 
+const EMPTY = "it is empty";
+
 /**
  * Keeps account of a source: every value in it is either in the stack config, or is listed with the reason. A value that
  * nobody looked at counts as lost, so that nothing can be forgotten.
@@ -67,12 +69,17 @@ export class Ledger {
     this.homes.set(keyOf(path), home);
   }
 
-  /** Takes a key of the stack config away again, which gpubox refuses: what went there is lost. */
-  refuse(to: string, why: string): void {
-    const held = [...this.fates].filter(([, fate]) => "to" in fate);
-    const inside = held.filter(([, fate]) => "to" in fate && isBelow(fate.to, to));
-    const around = held.filter(([, fate]) => "to" in fate && isBelow(to, fate.to));
-    for (const [key] of inside.length > 0 ? inside : around) this.fates.set(key, { why });
+  /**
+   * Takes a key of the stack config away again, which gpubox refuses: what went there is lost. Where none of the sources has a value
+   * that went there, those that went to a key around it made it.
+   */
+  static refuse(ledgers: Ledger[], to: string, why: string): void {
+    const held = ledgers.flatMap(({ fates }) =>
+      [...fates].flatMap(([key, fate]) => ("to" in fate ? [{ fates, key, to: fate.to }] : [])),
+    );
+    const inside = held.filter((one) => isBelow(one.to, to));
+    const around = held.filter((one) => isBelow(to, one.to));
+    for (const { fates, key } of inside.length > 0 ? inside : around) fates.set(key, { why });
   }
 
   /** Says that a list of the stack config has one place less: what was behind it moves up. */
@@ -92,7 +99,9 @@ export class Ledger {
     const visit = (value: unknown, path: Path): void => {
       const whys = new Set(
         [...leavesOf(value, path)].map((leaf) => {
-          const fate = this.fates.get(keyOf(leaf)) ?? { why: NO_KEY };
+          const fate = this.fates.get(keyOf(leaf)) ?? {
+            why: isEmpty(valueAt(this.root, leaf)) ? EMPTY : NO_KEY,
+          };
           return "why" in fate ? fate.why : undefined;
         }),
       );
@@ -149,6 +158,10 @@ function* leavesOf(value: unknown, path: Path): Iterable<Path> {
   if (children.length === 0) {
     if (value !== undefined) yield path;
   } else for (const [step, inner] of children) yield* leavesOf(inner, [...path, step]);
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || (typeof value === "object" && childrenOf(value).length === 0);
 }
 
 function valueAt(root: unknown, path: Path): unknown {

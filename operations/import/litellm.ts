@@ -1,7 +1,7 @@
 import type { Draft } from "./draft";
 import { groupOf } from "./group";
 import type { Input } from "./input";
-import { type DeploymentDraft, readDeployment, sharedOf } from "./litellmModel";
+import { type DeploymentDraft, mapsOf, readDeployment, sharedOf } from "./litellmModel";
 import { readSettings } from "./litellmSettings";
 import { resolvedText, textOf, type Variables } from "./values";
 
@@ -18,11 +18,12 @@ export function readLitellm(
   const known = withOwn(config, variables);
   config.at("include")?.lose("import each of these files too, and put the entries together");
   const groups = new Map<string, DeploymentDraft[]>();
+  const here: StandIn[] = [];
   for (const item of config.at("model_list")?.children() ?? []) {
     const name = textOf(item.at("model_name")) ?? "";
     const server = serverHere(item, local, known);
     if (server !== undefined) {
-      standIn(draft, server, name, item);
+      here.push({ server, name, item });
       continue;
     }
     const read = readDeployment(item, draft, known);
@@ -33,6 +34,7 @@ export function readLitellm(
     draft.routes.push({ name, old: read.shown });
     groups.set(name, [...(groups.get(name) ?? []), read]);
   }
+  for (const [index, one] of here.entries()) standIn(draft, one, here.slice(0, index), known);
   for (const [name, deployments] of groups) {
     if (draft.models[name]) {
       for (const { input } of deployments) input.drop("this box serves the name itself");
@@ -64,8 +66,16 @@ function serverHere(item: Input, local: LocalServers, variables: Variables): str
   return address && URL.canParse(address) ? local.get(new URL(address).host) : undefined;
 }
 
-/** A deployment of a server that this box runs itself: its name is the entry's, or one of its aliases. */
-function standIn(draft: Draft, server: string, name: string, item: Input): void {
+/** A deployment of a server that this box runs itself. */
+interface StandIn {
+  /** The server's entry. */
+  server: string;
+  name: string;
+  item: Input;
+}
+
+/** Makes of a stand-in's name the entry's, or one of its aliases. The first one says what the entry has of LiteLLM's own keys. */
+function standIn(draft: Draft, { server, name, item }: StandIn, before: StandIn[], known: Variables): void {
   const entry = draft.models[server]!;
   const to = `gpubox:models.${server}`;
   item.house(to);
@@ -75,7 +85,15 @@ function standIn(draft: Draft, server: string, name: string, item: Input): void 
   item.at("model_name")!.carry(`${to}.aliases`);
   for (const key of ["model", "api_base", "base_url", "api_key"]) item.at("litellm_params", key)?.carry(to);
   item.at("model_info", "id")?.carry(to);
-  Object.assign(entry, { ...sharedOf(item, to), ...entry });
+  const first = before.find((one) => one.server === server);
+  if (first === undefined) {
+    Object.assign(entry, { ...sharedOf(item, to), ...mapsOf(item, to, draft, known), ...entry });
+    return;
+  }
+  item.lose(
+    `one entry answers to both names, by what "${first.name}" says; for another, write engine: openai over this server's \`expose\``,
+  );
+  if (entry.params) draft.remark(`${to}.params`, `Requests to "${name}" get these too now.`);
 }
 
 /** `environment_variables` of the config are set before anything else reads them. */

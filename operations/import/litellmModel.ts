@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { looksLikeSecret } from "../../configs/policy/plaintext";
 import type { Draft, Entry } from "./draft";
 import type { Input } from "./input";
 import { defined, serverOf } from "./litellmServer";
+import { isPlainSecret } from "./plainSecrets";
 import { keyOf, referenceOf, textOf, type Variables } from "./values";
 
 /** A deployment of LiteLLM as an entry of its own. */
@@ -33,6 +33,8 @@ export function readDeployment(item: Input, draft: Draft, variables: Variables):
   if (!name) return "it has no model_name";
   if (!params) return "it has no litellm_params";
   const to = `gpubox:models.${name}`;
+  const mode = textOf(item.at("model_info", "mode"));
+  if (mode && !MODES[mode]) return `gpubox opens no route for the mode ${mode}`;
   const server = serverOf(params, name, to, draft, variables);
   if (typeof server === "string") return server;
   item.house(to);
@@ -45,14 +47,22 @@ export function readDeployment(item: Input, draft: Draft, variables: Variables):
     ...sharedOf(item, to),
     ...abilitiesOf(info, server.entry, to),
   };
-  for (const [map, place] of [
-    ["params", params],
-    ["info", info],
-  ] as const) {
-    const rest = restOf(place, `${to}.${map}`, draft, variables);
-    if (Object.keys(rest).length > 0) entry[map] = rest;
-  }
+  Object.assign(entry, mapsOf(item, to, draft, variables));
   return { name, id, entry, shown: server.shown, input: item };
+}
+
+/** `params` and `info` of an entry: what of a deployment nobody has carried yet. */
+export function mapsOf(item: Input, to: string, draft: Draft, variables: Variables): Entry {
+  const maps = [
+    ["params", item.at("litellm_params")],
+    ["info", item.at("model_info")],
+  ] as const;
+  return Object.fromEntries(
+    maps.flatMap(([map, place]) => {
+      const rest = restOf(place, `${to}.${map}`, draft, variables);
+      return Object.keys(rest).length > 0 ? [[map, rest]] : [];
+    }),
+  );
 }
 
 /** What a deployment says of limits, prices and times, which entries of every engine have. */
@@ -85,7 +95,7 @@ function restOf(place: Input | undefined, to: string, draft: Draft, variables: V
 }
 
 /** A value whose keys and references are secrets. */
-function withSecrets(input: Input, draft: Draft, variables: Variables): unknown {
+export function withSecrets(input: Input, draft: Draft, variables: Variables): unknown {
   const { value } = input;
   if (typeof value === "object" && value !== null) {
     const inner = input.children().map((one) => withSecrets(one, draft, variables));
@@ -93,13 +103,14 @@ function withSecrets(input: Input, draft: Draft, variables: Variables): unknown 
       ? inner
       : Object.fromEntries(Object.keys(value).map((key, at) => [key, inner[at]]));
   }
-  const secret = typeof value === "string" && (referenceOf(input) !== undefined || looksLikeSecret(value));
+  const secret = referenceOf(input) !== undefined || isPlainSecret(input.name, value);
   return secret ? keyOf(input, draft, variables, input.name) : value;
 }
 
 const MODES: Record<string, string> = {
   ...{ chat: "chat", completion: "completion", embedding: "embedding", rerank: "rerank" },
   ...{ audio_transcription: "audio_transcription", audio_speech: "audio_speech", responses: "chat" },
+  ...{ image_generation: "image_generation", image_edit: "image_generation", moderation: "moderation" },
 };
 
 function modeOf(info: Input | undefined, to: string): Entry {

@@ -1,13 +1,17 @@
 import { z } from "zod";
 import { CALLBACK_LISTS, CALLBACK_VARIABLES, callbacksIn } from "../../configs/litellm/callbacks";
 import { OWNED_VARIABLES } from "../../configs/litellm/owned";
+import { sectionElsewhere } from "../../configs/litellm/sections";
 import { FALLBACKS } from "../../configs/schema/routing";
 import { CACHED_CALLS } from "../../configs/schema/stores";
+import { aliases } from "./aliases";
 import type { Draft } from "./draft";
 import type { Input } from "./input";
-import { isSecret, keyOf, referenceOf, resolvedText, textOf, type Variables, variableSecret } from "./values";
+import { guardrails, passThrough } from "./litellmAddons";
+import { isPlainSecret, isSecret, plainSecrets, withoutSecrets } from "./plainSecrets";
+import { keyOf, referenceOf, resolvedText, textOf, type Variables, variableSecret } from "./values";
 
-type Write = (input: Input, about: About) => void;
+type Write = (input: Input, about: About & { section: Input }) => void;
 interface About {
   draft: Draft;
   variables: Variables;
@@ -16,10 +20,15 @@ interface About {
 /** Writes a value as it is under a key of the gateway's own. */
 const under =
   (...keys: string[]): Write =>
-  (input, { draft }) => {
-    const value = z.union([z.number(), z.boolean(), z.string()]).safeParse(input.value);
-    if (value.success) input.carry(draft.set("gateway", keys, numeric(value.data)));
+  (input, { draft, variables }) => {
+    const reference = referenceOf(input);
+    const value = scalar.safeParse(reference ? variables.get(reference) : input.value);
+    if (value.success) input.carry(draft.set("gateway", keys, plainValue(value.data)));
+    else if (reference)
+      input.lose(`it is in the variable ${reference}, which is not set here: set it and import again`);
   };
+
+const scalar = z.union([z.number(), z.boolean(), z.string()]);
 
 const lost =
   (why: string): Write =>
@@ -62,8 +71,8 @@ const LITELLM: Record<string, Write> = {
     if (input.value === true) input.carry(draft.set("gateway", ["logs", "level"], "DEBUG"));
     else input.carry("gpubox:gateway.logs.level");
   },
-  max_budget: under("limits", "budget", "usd"),
-  budget_duration: under("limits", "budget", "per"),
+  max_budget: budget,
+  budget_duration: budget,
   cache: (input, { draft }) => {
     if (input.value === true) input.carry("gpubox:cache.ttlSeconds");
     else if (input.value === false) input.carry(draft.set("cache", ["mode"], "none"));
@@ -79,6 +88,26 @@ const ROUTER: Record<string, Write> = {
   ...ROUTING,
   ...REDIS,
   model_group_alias: aliases,
+  optional_pre_call_checks: (input, { draft }) => {
+    const kept = input.children().filter(({ value }) => value !== "session_affinity");
+    for (const one of input.children())
+      if (!kept.includes(one)) one.carry("gpubox:gateway.routing.affinitySeconds");
+    if (kept.length > 0) {
+      const to = draft.set(
+        "gateway",
+        ["settings", "router", input.name],
+        kept.map(({ value }) => value),
+      );
+      for (const one of kept) one.carry(to, true);
+    }
+  },
+  deployment_affinity_ttl_seconds: (input, about) => {
+    const checks = about.section.at("optional_pre_call_checks")?.read(z.array(z.string())) ?? [];
+    // Of keys, where LiteLLM keeps those to a server.
+    if (checks.includes("deployment_affinity"))
+      input.carry(about.draft.set("gateway", ["settings", "router", input.name], input.value));
+    else under("routing", "affinitySeconds")(input, about);
+  },
   provider_budget_config: (input, { draft }) => {
     for (const provider of input.children()) {
       const usd = provider.at("budget_limit");
@@ -100,6 +129,7 @@ const GENERAL: Record<string, Write> = {
       value,
     });
   },
+  pass_through_endpoints: passThrough,
   database_url: lost(DATABASE),
   database_connection_pool_limit: lost(INSTEAD),
   proxy_batch_write_at: lost(INSTEAD),
@@ -121,6 +151,9 @@ const SECTIONS: [theirs: string, ours: string, writers: Record<string, Write>][]
   ["general_settings", "general", GENERAL],
 ];
 
+/** Parts of the config that have places of their own in a stack. */
+const READ = ["model_list", "environment_variables", "guardrails", ...SECTIONS.map(([theirs]) => theirs)];
+
 /** Reads everything of a LiteLLM config but its models. What has no key of gpubox's own goes to `gateway.settings`. */
 export function readSettings(config: Input, draft: Draft, variables: Variables): void {
   for (const [theirs, ours, writers] of SECTIONS) {
@@ -129,10 +162,12 @@ export function readSettings(config: Input, draft: Draft, variables: Variables):
       const writer = Object.hasOwn(writers, input.name) ? writers[input.name] : undefined;
       if (input.value === null || (typeof input.value === "object" && input.children().length === 0))
         input.lose("it is empty");
-      else if (writer) writer(input, { draft, variables });
-      else input.carry(draft.set("gateway", ["settings", ours, input.name], input.value), true);
+      else if (writer) writer(input, { draft, variables, section: section! });
+      else passOn(input, ours, draft);
     }
   }
+  const guards = config.at("guardrails")?.house("gpubox:gateway");
+  if (guards) guardrails(guards, { draft, variables });
   const own = config.at("environment_variables")?.house("gpubox:gateway");
   if (own) readVariables(own, draft, variables);
   for (const list of CALLBACK_LISTS) callbackVariables(config.at("litellm_settings", list), draft, variables);
@@ -140,8 +175,24 @@ export function readSettings(config: Input, draft: Draft, variables: Variables):
     config.at("general_settings", "database_url") !== undefined || variables.has("DATABASE_URL");
   if (!database) draft.set("database", ["mode"], "none");
   const redis = config.at("router_settings", "redis_host") ?? config.at("router_settings", "redis_url");
-  if (!redis && draft.sections.cache === undefined) draft.set("cache", ["mode"], "none");
+  const { cache } = draft.sections;
+  const needsNone = cache === undefined || (cache.type === "local" && cache.mode === undefined);
+  if (!redis && needsNone) draft.set("cache", ["mode"], "none");
+  for (const section of config.children()) {
+    const elsewhere = READ.includes(section.name) ? undefined : sectionElsewhere(section.name);
+    if (elsewhere) section.lose(`${elsewhere.what} ${elsewhere.fix}`);
+  }
 }
+
+/** What has no key of gpubox's own stays under LiteLLM's name, without keys in plain text: nothing there takes a secret. */
+function passOn(input: Input, section: string, draft: Draft): void {
+  const value = withoutSecrets(input);
+  if (value !== undefined) input.carry(draft.set("gateway", ["settings", section, input.name], value), true);
+  for (const one of plainSecrets(input)) one.drop(PLAIN);
+}
+
+const PLAIN =
+  "it is a key in plain text, and gateway.settings take no secrets; where LiteLLM reads a variable for it too, write that into gateway.env";
 
 /** Callbacks read variables that no config names. */
 function callbackVariables(list: Input | undefined, draft: Draft, variables: Variables): void {
@@ -169,7 +220,7 @@ function readVariable(input: Input, draft: Draft, variables: Variables): void {
     input.carry("gpubox:masterKey");
   } else if (input.value === null || input.value === "") input.lose("it is empty");
   else if (Object.hasOwn(OWNED_VARIABLES, name)) input.lose(`gpubox sets it from ${OWNED_VARIABLES[name]}`);
-  else if (isSecret(name)) {
+  else if (isSecret(name) || isPlainSecret(name, input.value)) {
     const secret = referenceOf(input)
       ? keyOf(input, draft, variables, name)
       : draft.secret(name, { from: `the variable ${name}`, value: textOf(input) });
@@ -181,6 +232,13 @@ function readVariable(input: Input, draft: Draft, variables: Variables): void {
   }
 }
 
+/** A budget of the gateway is a sum and a period. */
+function budget(input: Input, about: About & { section: Input }): void {
+  const other = input.name === "max_budget" ? "budget_duration" : "max_budget";
+  if (about.section.at(other) === undefined) input.lose(`there is no ${other} beside it`);
+  else under("limits", "budget", input.name === "max_budget" ? "usd" : "per")(input, about);
+}
+
 function fallbacksInto(kind: string): Write {
   return (input, { draft }) => {
     for (const map of input.children())
@@ -189,21 +247,6 @@ function fallbacksInto(kind: string): Write {
         if (to) one.carry(draft.set("gateway", ["routing", kind, one.name], to), true);
       }
   };
-}
-
-/** `{ alias: model }`, or `{ alias: { model, hidden } }`. Aliases of what is no model are pruned with it. */
-function aliases(input: Input, { draft }: About): void {
-  for (const one of input.children()) {
-    const model = textOf(one) ?? textOf(one.at("model"));
-    const entry = model === undefined ? undefined : draft.models[model];
-    if (entry === undefined) {
-      one.lose("it is an alias of no model that came over");
-      continue;
-    }
-    const list = (entry.aliases ?? []) as string[];
-    (one.at("model") ?? one).carry(`gpubox:models.${model}.aliases[${list.length}]`);
-    entry.aliases = [...list, one.name];
-  }
 }
 
 function cacheParams(input: Input, { draft }: About): void {
@@ -237,6 +280,12 @@ function cacheParams(input: Input, { draft }: About): void {
   }
   for (const key of ["host", "port", "password", "url", "redis_startup_nodes", "ssl"])
     input.at(key)?.lose(STORE);
+}
+
+/** A text that a program reads as a number or a truth value, as that. */
+function plainValue(value: unknown): unknown {
+  const text = String(value).toLowerCase();
+  return text === "true" || text === "false" ? text === "true" : numeric(value);
 }
 
 function numeric(value: unknown): unknown {

@@ -3,6 +3,7 @@ import type { Engine } from "../../configs/engines/engine";
 import type { Draft, Entry } from "./draft";
 import { readCommand } from "./engineCommand";
 import type { Input } from "./input";
+import { isPlainSecret } from "./plainSecrets";
 import { type Bind, sourceIn } from "./services";
 
 /** A server as a compose file, a container or llama-swap has it. */
@@ -14,6 +15,8 @@ export interface ServerInput {
   words: string[];
   env?: Input;
   binds: Bind[];
+  /** True: the image is somebody's own, whose flags nobody knows here. */
+  ownImage?: boolean;
 }
 
 /** What is made of a server: the name that clients use, others for it, and the entry. */
@@ -66,7 +69,13 @@ export function readServer(server: ServerInput, draft: Draft): ServerDraft | str
   const tasks: Record<string, string> = task
     ? { "--task": "mode", "--runner": "mode", "--convert": "mode" }
     : {};
-  const read = readCommand(command, words, { ...line, to, sourceOf, elsewhere: { ...ELSEWHERE, ...tasks } });
+  const read = readCommand(command, words, {
+    ...line,
+    to,
+    sourceOf,
+    elsewhere: { ...ELSEWHERE, ...tasks },
+    keepsUnknown: server.ownImage,
+  });
   const model = modelOf(words, read.head, engine, sourceOf);
   if (model.source === undefined) return model.why ?? "its command names no model";
   if (model.guess) draft.remark(`${to}.model`, model.guess);
@@ -177,8 +186,7 @@ function variablesOf({ env, engine }: ServerInput, to: string, draft: Draft): Re
     } else if (wordOf(engine, one.name) !== undefined) one.carry(to);
     else if (OWN_ENV.test(one.name))
       one.lose("gpubox sets it by itself, or gives the container its devices otherwise");
-    else if (/(KEY|SECRET|TOKEN|PASSWORD)$/i.test(one.name))
-      one.lose("a backend's environment takes no secrets");
+    else if (isPlainSecret(one.name, value)) one.lose("a backend's environment takes no secrets");
     else {
       found[one.name] = value;
       one.carry(`${to}.env.${one.name}`);

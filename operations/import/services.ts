@@ -14,8 +14,8 @@ const IMAGES: [image: RegExp, role: Role][] = [
   [/text-embeddings-inference|(^|\/)tei/, "text-embeddings-inference"],
   [/tensorrt-?llm|trtllm/, "tensorrt-llm"],
   [/speaches|faster-whisper-server/, "speaches"],
-  [/(^|\/)(redis|valkey)/, "redis"],
-  [/(^|\/)postgres|pgvector/, "postgres"],
+  [/(^|\/)(redis|valkey)(?!.*exporter)/, "redis"],
+  [/(^|\/)postgres(?!.*exporter)|pgvector/, "postgres"],
 ];
 
 /** Programs by what they serve, for images of one's own. */
@@ -56,9 +56,19 @@ export function hostPath(inside: string, binds: Bind[]): string | undefined {
 /** A repository of the hub as engines name it. */
 const REPOSITORY = /^[\w.-]+\/[\w.-]+$/;
 
-/** How a stack config names weights that a command names: a path on the host, or a repository. */
+/** A commit's files in a hub's cache, wherever that is mounted. */
+const IN_CACHE = /^\/.*\/models--([\w.-]+?)--([\w.-]+)\/snapshots\/([\w.-]+)(\/.+)?$/;
+
+/** Whether a path of a command lies in a hub's cache. */
+export function isInCache(value: string): boolean {
+  return IN_CACHE.test(value);
+}
+
+/** How a stack config names weights that a command names: a path on the host, or a repository, also by its place in a hub's cache. */
 export function sourceIn(binds: Bind[]) {
   return (value: string): string | undefined => {
+    const [, owner, name, commit, rest = ""] = IN_CACHE.exec(value) ?? [];
+    if (owner) return `hf://${owner}/${name}@${commit}${rest}`;
     if (value.startsWith("/")) {
       const path = hostPath(value, binds);
       return path && `file://${path}`;

@@ -3,7 +3,7 @@ import { parseStack, type RawStack } from "../../configs/parse";
 import { secretFacts, standIn } from "../../configs/secrets/facts";
 import { generatedSecrets, type StackConfig } from "../../configs/stack/config";
 import type { Draft, Entry } from "./draft";
-import { below, type Ledger, type Step } from "./ledger";
+import { below, isBelow, Ledger, type Step } from "./ledger";
 
 /** Rounds after which what is left contradicts itself. Each takes at least one key away. */
 const MOST_ROUNDS = 500;
@@ -15,6 +15,7 @@ const MOST_ROUNDS = 500;
  * @returns the parsed config
  */
 export function settle(draft: Draft, ledgers: Ledger[], stack: string): StackConfig {
+  const reasons = new Map<string, string>();
   for (let round = 0; round < MOST_ROUNDS; round++) {
     try {
       return parseStack(rawOf(draft, stack));
@@ -24,16 +25,33 @@ export function settle(draft: Draft, ledgers: Ledger[], stack: string): StackCon
       const [problem] = error.problems;
       const taken = problem && takeAway(draft, problem, Object.keys(draft.models));
       if (!problem || taken === undefined) throw error;
-      const why = draft.masked(reasonOf(problem));
-      for (const ledger of ledgers) ledger.refuse(taken, why);
+      const why = firstReason(reasons, problem.path, taken) ?? draft.masked(reasonOf(problem));
+      reasons.set(taken, why);
+      Ledger.refuse(ledgers, taken, why);
       const [, list, place] = /^(.*)\[(\d+)\]$/.exec(taken) ?? [];
       if (list !== undefined) for (const ledger of ledgers) ledger.moveUp(list, Number(place));
-      draft.remarks.delete(taken);
+      for (const key of draft.remarks.keys()) if (isBelow(key, taken)) draft.remarks.delete(key);
       if (draft.models[modelIn(taken) ?? ""] === undefined)
         for (const route of draft.routes) if (`gpubox:models.${route.name}` === taken) route.lost = why;
     }
   }
   throw new Error("the draft does not settle");
+}
+
+/** Where a key is missing because it was refused, or an entry goes for want of its address, the reason is that refusal's. */
+function firstReason(reasons: Map<string, string>, path: string, taken: string): string | undefined {
+  const address = [".apiBase", ".baseUrl", ".model"].map((key) => reasons.get(taken + key)).find(Boolean);
+  return reasons.get(path) ?? address;
+}
+
+/** The flag of `extraArgs` that a problem is about: it names it, or its place. `path`: below the entry's. */
+function flagOf(entry: Entry, path: string, what: string): string | undefined {
+  if (path === ".extraArgs") return /^"(-[^"]+)"/.exec(what)?.[1];
+  const [, place] = /^\.extraArgs\[(\d+)\]$/.exec(path) ?? [];
+  const words = (entry.extraArgs ?? []) as string[];
+  const flags =
+    place === undefined ? [] : words.slice(0, Number(place) + 1).filter((word) => word.startsWith("-"));
+  return flags.at(-1)?.split("=")[0];
 }
 
 /** Takes a flag with its values out of an entry's `extraArgs`. */
@@ -43,6 +61,7 @@ function withoutFlag(entry: Entry, flag: string): boolean {
   if (at < 0) return false;
   const next = words.slice(at + 1).findIndex((word) => word.startsWith("-"));
   words.splice(at, next < 0 ? words.length : next + 1);
+  if (words.length === 0) delete entry.extraArgs;
   return true;
 }
 
@@ -77,9 +96,8 @@ function takeAway(draft: Draft, { path, what }: Problem, models: string[]): stri
     .sort((a, b) => b.length - a.length)[0];
   if (model !== undefined) {
     const root = `gpubox:models.${model}`;
-    const flag = /^"(-[^"]+)"/.exec(what)?.[1];
-    if (path === `${root}.extraArgs` && flag !== undefined && withoutFlag(draft.models[model]!, flag))
-      return `${path}.${flag}`;
+    const flag = flagOf(draft.models[model]!, path.slice(root.length), what);
+    if (flag !== undefined && withoutFlag(draft.models[model]!, flag)) return `${root}.extraArgs.${flag}`;
     const taken =
       path === `${root}.engine` ? undefined : nearest(draft.models[model]!, path.slice(root.length));
     if (taken !== undefined) return root + taken;

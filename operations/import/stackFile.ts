@@ -1,6 +1,6 @@
 import { Document, isMap, isScalar, isSeq, type Node, type Pair } from "yaml";
 import { textWithoutSecrets } from "../../configs/policy/plaintext";
-import type { Draft } from "./draft";
+import type { Draft, DraftSecret } from "./draft";
 import { isBelow } from "./ledger";
 
 /** Something of a source that the stack file does not hold. */
@@ -17,16 +17,21 @@ const ORDER = ["host", "gateway", "cache", "database", "access"];
 /** Letters of a line of comment. */
 const WIDTH = 118;
 
-/**
- * The text of the stack file, with a comment on each thing that could not be carried over.
- *
- * @param kept keys of an older file that have to stay: what encrypts its secrets, and the secrets
- */
+/** What a stack file is made of beside its draft. */
+interface About {
+  /** Names of what was read. */
+  sources: string[];
+  /** Secrets that the file names, with where the sources have them. */
+  secrets: [name: string, found: DraftSecret][];
+  /** Keys of an older file that have to stay: what encrypts its secrets, and the secrets. */
+  kept?: Kept;
+}
+
+/** The text of the stack file, with a comment on each thing that could not be carried over. */
 export function stackFile(
   draft: Draft,
   untold: Untold[],
-  sources: string[],
-  kept: Kept = { top: {}, config: {} },
+  { sources, secrets, kept = { top: {}, config: {} } }: About,
 ): string {
   const names = [...ORDER, ...Object.keys(draft.sections).filter((name) => !ORDER.includes(name))];
   const sections = names.filter((name) => Object.keys(draft.sections[name] ?? {}).length > 0);
@@ -47,9 +52,8 @@ export function stackFile(
     const line = draft.masked(textWithoutSecrets(sentence(`${what}: ${why}`)));
     if (home === undefined || !comment(document, home, `Not carried over: ${line}`)) head.push(`- ${line}`);
   }
-  const needed = [...draft.secrets];
-  if (needed.length > 0) head.push("Secrets that it names:");
-  for (const [name, { from }] of needed) head.push(`- ${name}, from ${from}`);
+  if (secrets.length > 0) head.push("Secrets that it names:");
+  for (const [name, { from }] of secrets) head.push(`- ${name}, from ${from}`);
   document.commentBefore = wrapped(head);
   return document.toString({ lineWidth: 0 });
 }

@@ -1,3 +1,4 @@
+import { typed } from "../../configs/kit/text";
 import type { StackConfig } from "../../configs/stack/config";
 import type { Draft } from "./draft";
 
@@ -28,7 +29,7 @@ export function switchPlan(draft: Draft, config: StackConfig, stack: string): st
   const onGpu = Object.entries(config.models).filter(([, model]) => "gpu" in model && model.gpu);
   const links = draft.weights.map(
     ({ from, to, links }) =>
-      `mkdir -p ${config.host.dataDir}/models/${to} && cp -al${links ? "L" : ""} ${from}/. ${config.host.dataDir}/models/${to}/`,
+      `mkdir -p ${typed(`${config.host.dataDir}/models/${to}`)} && cp -al${links ? "L" : ""} ${typed(`${from}/.`)} ${typed(`${config.host.dataDir}/models/${to}/`)}`,
   );
   const steps = [
     ...(links.length > 0
@@ -43,17 +44,33 @@ export function switchPlan(draft: Draft, config: StackConfig, stack: string): st
         ]
       : []),
     `npx gpubox up --stack ${stack}${hasOld(draft) ? `            # the box answers on port ${port}; the old gateway keeps ${old}` : ""}`,
-    ...(hasOld(draft) ? portSteps(draft, { old, port, stack }) : []),
+    ...(hasOld(draft) ? portSteps(stopLine(draft, config), { old, port, stack }) : []),
   ];
   return steps.map((step, index) => `  ${index + 1}. ${step}`);
 }
 
+/** What stops the old gateway and the servers whose models came over. Others go on. */
+function stopLine({ containers, engine }: Draft, { models }: StackConfig): string {
+  const over = containers.filter(({ model }) => model === undefined || models[model] !== undefined);
+  const own = over.filter(({ file }) => file === undefined).map(({ name }) => name);
+  const files = [...new Set(over.flatMap(({ file }) => file ?? []))];
+  const lines = [
+    ...(own.length > 0
+      ? [`docker ${engine ? `--host ${typed(engine)} ` : ""}stop ${own.map(typed).join(" ")}`]
+      : []),
+    ...files.map((file) => {
+      const services = over.filter((one) => one.file === file).map(({ name }) => name);
+      return `docker compose -f ${typed(file)} stop ${services.map(typed).join(" ")}`;
+    }),
+  ];
+  return lines.length > 0 ? lines.join(" && ") : "(stop the old gateway)";
+}
+
 /** From a new box on other ports to one in the place of the old gateway. */
 function portSteps(
-  { containers }: Draft,
+  stop: string,
   { old, port, stack }: { old: number; port: number; stack: string },
 ): string[] {
-  const stop = containers.length > 0 ? `docker stop ${containers.join(" ")}` : "(stop the old gateway)";
   return [
     `npx gpubox import --check --old http://127.0.0.1:${old} --new http://127.0.0.1:${port}`,
     `Clients that you can change one by one: point them at port ${port}. They notice nothing, and you are done when the last has moved.`,

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { isSecretVariable } from "../../configs/litellm/callbacks";
 import type { Draft } from "./draft";
 import type { Input } from "./input";
 import { pathText } from "./ledger";
@@ -28,7 +27,7 @@ export function resolvedText(input: Input | undefined, variables: Variables): st
 }
 
 /** What programs write where a server wants no key. */
-const NO_KEYS = [
+export const NO_KEYS = [
   "",
   "none",
   "null",
@@ -63,14 +62,6 @@ export function keyOf(input: Input, draft: Draft, variables: Variables, wanted: 
 /** The secret that stands for a variable. */
 export function variableSecret(name: string, draft: Draft, variables: Variables): { secret: string } {
   return draft.secret(name, { from: `the variable ${name}`, value: variables.get(name) });
-}
-
-/** Whether a variable's value has to be a secret, by its name. */
-export function isSecret(name: string): boolean {
-  return (
-    isSecretVariable(name) ||
-    /(KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS|DSN|DATABASE_URL|REDIS_URL|WEBHOOK_URL)/i.test(name)
-  );
 }
 
 /** The texts of a map of variables. */

@@ -33,7 +33,8 @@ export function yamlSource(file: string, text: string, python = false): YamlSour
     lineCounter: lines,
     merge: true,
     customTags: python ? [PYTHON_WORDS] : [],
-    logLevel: "silent",
+    // "silent" would hide that a second document follows.
+    logLevel: "error",
   });
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);
@@ -48,12 +49,19 @@ export function yamlSource(file: string, text: string, python = false): YamlSour
       "Write the value without it, or import what `docker compose config` prints.",
     );
   visit(document, {
-    Alias(_, alias) {
-      if (alias.resolve(document)) return undefined;
-      throw new UserError(
-        `${at(alias.range?.[0] ?? 0)}: nothing above has the anchor &${alias.source}.`,
-        "Write the anchor before its first use.",
-      );
+    Alias(_, alias, above) {
+      const meant = alias.resolve(document);
+      const place = at(alias.range?.[0] ?? 0);
+      if (!meant)
+        throw new UserError(
+          `${place}: nothing above has the anchor &${alias.source}.`,
+          "Write the anchor before its first use.",
+        );
+      if (above.some((node) => node === meant))
+        throw new UserError(
+          `${place}: the value with the anchor &${alias.source} holds itself.`,
+          "Write out what is meant here.",
+        );
     },
   });
   let value: unknown;
@@ -102,6 +110,11 @@ function refusal(place: string, { code, message }: YAMLError, text: string): Use
     return new UserError(
       `${place}: this key stands twice in one map.`,
       "Remove one of the two: other programs silently take the last.",
+    );
+  if (code === "MULTIPLE_DOCS")
+    return new UserError(
+      `${place}: a second document begins here, and one file is read as one.`,
+      "Keep the document that counts, or import each from a file of its own.",
     );
   // The parser's first sentence quotes nothing of the text, which may hold a key.
   const what = message.split(/ at line |:\n/)[0]!;

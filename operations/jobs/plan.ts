@@ -173,13 +173,13 @@ function renderConfig(context: PlanContext, { path, job, template }: JobRun) {
   own.litellm_settings = { ...own.litellm_settings, cache: false };
   if (job.stickyRoutingAliases.length > 0)
     own.router_settings = { ...own.router_settings, optional_pre_call_checks: ["session_affinity"] };
-  if (template === undefined) return { config: stringify(own), notes: [] };
+  if (template === undefined) return { config: stringify(own, { version: "1.1" }), notes: [] };
   const parsed = parseTemplate(template, `${path}.configTemplate`);
   if ("problem" in parsed) throw new ConfigError(context.config.stack, [parsed.problem]);
   const problems = checkTemplate(parsed.settings, `${path}.configTemplate`);
   if (problems.length > 0) throw new ConfigError(context.config.stack, problems);
   const { config, notes } = mergeTemplate(parsed.settings, own);
-  return { config: stringify(config), notes };
+  return { config: stringify(config, { version: "1.1" }), notes };
 }
 
 /** The stack's config for the job's gateway, without the settings of the box's own gateway. */
@@ -189,7 +189,12 @@ function jobStack(config: StackConfig, job: JobConfig): StackConfig {
     logs: config.gateway.logs,
     allowParameters: config.gateway.allowParameters,
   });
-  const routing = { ...gateway.routing, timeoutSeconds: job.timeoutSeconds, retries: job.retries };
+  const routing = {
+    ...gateway.routing,
+    ...{ timeoutSeconds: job.timeoutSeconds, retries: job.retries },
+    // Samples of one prompt go where there is room; `stickyRoutingAliases` asks for more.
+    affinitySeconds: 0,
+  };
   return {
     ...config,
     gateway: { ...gateway, routing },

@@ -76,7 +76,7 @@ async function sourcesOf({ box, config, of }: LogsOptions): Promise<Source[]> {
   if (of === undefined) return all;
   const gateways = all.filter(({ role }) => role === "gateway");
   const [name, entry] =
-    Object.entries(config.models).find(([name, model]) => namesOf(name, model).includes(of)) ?? [];
+    Object.entries(config.models).find(([name, model]) => [name, ...namesOf(name, model)].includes(of)) ?? [];
   const backends = modelServers(box).filter(({ model, instance }) => model === name || instance === of);
   if (entry || backends.length > 0) {
     const roles = backends.flatMap(({ service, valve }) => [service.container.name, valve.container.name]);

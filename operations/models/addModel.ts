@@ -91,10 +91,22 @@ function recipeOf(wanted: string): Recipe {
 
 function fitOf(recipe: Recipe, stack: string, rooms: Parameters<typeof fits>[1], options: AddOptions): Fit {
   const { checkpoint, devices } = options;
+  const declared = rooms.map(({ gpu }) => String(gpu.id));
+  const unknown = (devices ?? []).map(String).filter((id) => !declared.includes(id));
+  if (unknown.length > 0)
+    throw new UserError(
+      `Pulumi.${stack}.yaml declares no device ${unknown.join(", ")}.`,
+      `${declared.length > 0 ? `Use one of: ${declared.join(", ")}, or add it to` : "Declare it in"} gpubox:host.gpus.`,
+    );
+  const isWanted = ({ name, precision, model }: Fit["variant"]) =>
+    !checkpoint || [name, precision, model].includes(checkpoint);
+  if (!recipe.variants.some(isWanted))
+    throw new UserError(
+      `${recipe.id} has no checkpoint "${checkpoint}".`,
+      `Use one of: ${recipe.variants.map(({ name }) => name).join(", ")}.`,
+    );
   const chosen = devices ? rooms.filter(({ gpu }) => devices.map(String).includes(String(gpu.id))) : rooms;
-  const [fit] = fits(recipe, chosen).filter(
-    ({ variant }) => !checkpoint || [variant.name, variant.precision, variant.model].includes(checkpoint),
-  );
+  const [fit] = fits(recipe, chosen).filter(({ variant }) => isWanted(variant));
   if (fit) return fit;
   const checkpoints = recipe.variants.map(({ name, vramGB }) => `${name} (${vramGB} GB)`).join(", ");
   const left = chosen.map(({ gpu, freeBytes }) => `${gpu.id}: ${gibibytes(freeBytes)}`).join(", ");

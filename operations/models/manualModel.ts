@@ -3,11 +3,12 @@ import { type ModelContainer, serversOf } from "../../configs/capacity/servers";
 import { deviceShortage } from "../../configs/capacity/shortage";
 import { gibibytes, MIB } from "../../configs/kit/sizes";
 import { awaitHealthy } from "../../configs/kit/steps";
-import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
+import type { BoxPlan } from "../../configs/kit/types";
 import { connectionOf } from "../../configs/network/engine";
 import { modelServers } from "../../configs/plan/box";
 import { forgetStarted, rememberStarted, startCommand, stopCommand } from "../../configs/plan/manual";
 import { dockerAt } from "../../platform/docker/client";
+import { closeValves, openValves } from "../../platform/docker/valves";
 import { UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
 
@@ -36,8 +37,8 @@ export async function startModel(plan: BoxPlan, name: string, log: Log): Promise
 }
 
 /**
- * Stops a model's containers after their running requests have finished, at most 600 s each. From the first moment, new
- * requests get a 503. A slot stops with all its models.
+ * Stops a model's containers after their running requests have finished. After 600 s it cuts the rest. From the first moment,
+ * new requests get a 503. A slot stops with all its models.
  *
  * @param name a model's public name, or one of its instances'
  * @throws UserError when there is no such model here
@@ -54,27 +55,23 @@ async function startServer(plan: BoxPlan, server: ModelContainer, log: Log): Pro
     await dockerAt(plan.docker).output(["start", containerName(plan, server)]);
   }
   if (!server.service.container.started) await mark(plan, server, rememberStarted);
-  await undrain(plan, server);
+  await openValves(plan.docker, valvesOf(plan, server));
   await loaded(plan, server, log);
 }
 
 async function stopServer(plan: BoxPlan, server: ModelContainer, log: Log): Promise<void> {
-  const { title, names, onDemand } = server;
+  const { title, names, shared } = server;
   const { started, stopGraceSeconds } = server.service.container;
   if (!started) await mark(plan, server, forgetStarted);
   if ((await stateOf(plan, server)) !== "running") {
     log(`${title} does not run`);
     return;
   }
-  const drained = await Promise.all(server.valves.map((valve) => drain(plan, valve, DRAIN_SECONDS)));
-  const said = drained.map(({ code, stdout }) =>
-    code === 0 ? stdout.trim() : "its valve does not run: nothing is drained",
-  );
-  for (const line of new Set(said)) log(line);
+  for (const line of await closeValves(plan.docker, valvesOf(plan, server), DRAIN_SECONDS)) log(line);
   const stop = ["stop", "--time", String(stopGraceSeconds), containerName(plan, server)];
   await dockerAt(plan.docker).output(stop);
-  await undrain(plan, server);
-  const all = onDemand ? `, and ${names.join(", ")} with it` : "";
+  await openValves(plan.docker, valvesOf(plan, server));
+  const all = shared ? `, and ${names.join(", ")} with it` : "";
   log(`${title} is stopped${all}; ${startCommand(plan.stack, names[0]!)} starts it again`);
   if (started) log("The next `gpubox up` starts it again, because its entry does not say start: manual.");
 }
@@ -133,14 +130,8 @@ async function mark(plan: BoxPlan, { service }: ModelContainer, marker: Marker):
   await dockerAt(plan.docker).scriptOutput(script);
 }
 
-function drain(plan: BoxPlan, valve: ServicePlan, argument: number | "--undo") {
-  const name = `${plan.prefix}-${valve.container.name}`;
-  return dockerAt(plan.docker).exec(name, ["bash", "/etc/gpubox/drain.sh", String(argument)]);
-}
-
-/** A missing valve needs nothing: it starts open. */
-async function undrain(plan: BoxPlan, { valves }: ModelContainer): Promise<void> {
-  for (const valve of valves) await drain(plan, valve, "--undo");
+function valvesOf(plan: BoxPlan, { valves }: ModelContainer): string[] {
+  return valves.map(({ container }) => `${plan.prefix}-${container.name}`);
 }
 
 async function loaded(plan: BoxPlan, server: ModelContainer, log: Log): Promise<void> {

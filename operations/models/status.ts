@@ -2,7 +2,7 @@ import { table } from "../../configs/kit/table";
 import type { BoxPlan, ModelServerPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/stack/config";
-import { instancesOf, namesOf } from "../../configs/stack/instances";
+import { instancesOf, namesOf, throughGateway } from "../../configs/stack/instances";
 import type { ContainerFacts, ValveFacts } from "../doctor/facts";
 
 /** The current state of one instance of a declared model. */
@@ -12,7 +12,7 @@ export interface ModelStatus {
   engine: string;
   /** Other names that clients may use for the model. */
   aliases: string[];
-  /** Whether the box lists the model to clients; null when it could not be asked. */
+  /** Whether the box lists the model to clients; null when it could not be asked, and for a model that no gateway serves. */
   listed: boolean | null;
   /** Whether its server runs; null for one outside this box's containers. */
   up: boolean | null;
@@ -46,7 +46,7 @@ export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts
         instance,
         engine: entry.engine,
         aliases: namesOf(model, entry).slice(1),
-        listed: facts.listed ? facts.listed.includes(model) : null,
+        listed: facts.listed && throughGateway(entry) ? facts.listed.includes(model) : null,
       };
       const backend = modelServers(box).find((one) => one.instance === instance);
       if (!backend) {

@@ -57,7 +57,12 @@ function changeOf(before: Placed, after: Placed, identity: Identity): ContainerC
 }
 
 function bare(service: ServicePlan, action: ContainerChange["action"]): ContainerChange {
-  return { container: nameOf(service), action, how: service.container.replacement, reasons: [] };
+  return {
+    container: nameOf(service),
+    action,
+    how: service.standIn ? "start-first" : service.container.replacement,
+    reasons: [],
+  };
 }
 
 function created(service: ServicePlan, { gateway }: BoxPlan): ContainerChange {

@@ -99,7 +99,9 @@ export function headline({ models, settings, containers, crowded, gaps, steps, d
     ...everybody.map((gap) => `everybody waits ${lasting(gap)}`),
     ...waiting.map((gap) => `${(gap.models as string[]).join(", ")} waits ${lasting(gap)}`),
     ...crowded.map(({ stop, device }) => `${stop.join(", ")} has to stop before \`up\` on device ${device}`),
-    ...(gaps.length === 0 && crowded.length === 0 && containers.length > 0 ? ["nobody waits"] : []),
+    ...(gaps.every(({ unnoticed }) => unnoticed) && crowded.length === 0 && containers.length > 0
+      ? ["nobody waits"]
+      : []),
     ...(steps.length > 0 ? ["the database is migrated"] : []),
     ...(lost > 0 ? ["data in memory is lost"] : containers.length > 0 ? ["no data is lost"] : []),
   ].join("; ");

@@ -10,7 +10,7 @@ import type { SmokeProtocol } from "./routes";
 import { requirePassed, type SmokeCheck, smoke } from "./smoke";
 import { lookAtCertificate, tlsFetch } from "./tlsBox";
 
-/** Speech needs a voice that only its model knows, and a transcription needs speech: this test can make up neither. */
+/** Speech needs a voice that only its model knows, a transcription needs speech, and a picture costs minutes or money. */
 const PROTOCOLS: Record<Mode, SmokeProtocol[]> = {
   chat: ["chat", "completions", "messages"],
   completion: ["completions"],
@@ -18,6 +18,8 @@ const PROTOCOLS: Record<Mode, SmokeProtocol[]> = {
   rerank: ["rerank"],
   audio_transcription: [],
   audio_speech: [],
+  image_generation: [],
+  moderation: [],
 };
 
 /**

@@ -34,6 +34,7 @@ import { smokeStack } from "../smoke/stack";
 import { farewell } from "./farewell";
 import { checkJoinedNetworks } from "./foreignNetworks";
 import { resolve } from "./resolve";
+import { endStandIns } from "./standIns";
 import { watchingHost } from "./watchHost";
 
 export interface UpOptions {
@@ -155,6 +156,7 @@ async function convergeWithPulumi(
   const state = { engine, stack: plan.stack, log };
   const { resources } = await resolvePending(state);
   await removeOrphans({ stack: plan.stack, docker: plan.docker, prefix: plan.prefix, resources, log });
+  await endStandIns(plan, log);
   const anew = await repairDrift({ box: plan, resources, secrets, log });
   log(`\ncontainers, by Pulumi ${engine.version} (${servicesOf(plan).length} containers)`);
   const served = resources.some(({ type }) => type === "gpubox:index:Gateway");

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
-import { accessSync, constants, existsSync, openSync, readFileSync } from "node:fs";
+import { existsSync, openSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { run, UserError } from "../process";
+import { systemProgram } from "../programs";
 import { ensureProjectFolders, type Log, machineLine, projectPaths } from "../project";
 import { dockerAt } from "./client";
 import { dockerPackages, parseOsRelease } from "./packages";
@@ -95,7 +96,7 @@ export async function ensureDocker(options: EnsureDockerOptions): Promise<Docker
   let search = await findDocker(host);
   if (search.state === "denied") throw denied();
   if (search.state !== "answers" && !localEngine.test(host)) throw remoteSilent(host, search);
-  const engine = search.state !== "answers" && (search.state === "no-cli" || !findProgram("dockerd"));
+  const engine = search.state !== "answers" && (search.state === "no-cli" || !systemProgram("dockerd"));
   const compose = options.compose === true && (await findCompose()) === undefined;
   if (engine || compose) await install({ engine, compose }, options);
   // The package may have started the engine already.
@@ -127,7 +128,7 @@ async function install(
   const release = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
   const distribution = parseOsRelease(release);
   const what = missing.engine ? "Docker" : "Docker Compose";
-  if (!distribution.family || !findProgram("apt-get"))
+  if (!distribution.family || !systemProgram("apt-get"))
     throw new UserError(
       `${what} is missing, and gpubox cannot install it on ${distribution.name}.`,
       "Install it as https://docs.docker.com/engine/install/ says, and run the command again.",
@@ -168,7 +169,7 @@ async function start({ projectDir, log }: EnsureDockerOptions): Promise<void> {
   log(machineLine("docker", `installed but not running — starting dockerd (log: ${logFile}) …`));
   const file = openSync(logFile, "a", 0o600);
   // A session of its own, so that Ctrl-C at this terminal does not reach the engine.
-  spawn(findProgram("dockerd") ?? "dockerd", [], { detached: true, stdio: ["ignore", file, file] })
+  spawn(systemProgram("dockerd") ?? "dockerd", [], { detached: true, stdio: ["ignore", file, file] })
     .on("error", () => {})
     .unref();
 }
@@ -197,19 +198,4 @@ async function waitForDocker({ host, projectDir }: EnsureDockerOptions): Promise
 
 function lastLine(file: string): string {
   return existsSync(file) ? (readFileSync(file, "utf8").trim().split("\n").at(-1) ?? "") : "";
-}
-
-/** Absolute path of a program on PATH or in the folders of system programs, which not every user has on PATH. */
-function findProgram(name: string): string | undefined {
-  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/local/sbin", "/usr/sbin", "/sbin"];
-  return folders.map((folder) => join(folder, name)).find(isProgram);
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -80,7 +80,10 @@ export const containerSchema = z.object({
     NetworkMode: text,
     GroupAdd: words,
     Devices: z.array(z.object({ PathOnHost: z.string() })).nullish(),
-    DeviceRequests: z.array(z.object({ DeviceIDs: words })).nullish(),
+    /** `Count` is -1 for all of them. */
+    DeviceRequests: z.array(z.object({ Count: number, DeviceIDs: words })).nullish(),
+    /** `nvidia`, or the engine's own. */
+    Runtime: text,
     RestartPolicy: z.object({ Name: z.string() }),
     LogConfig: z.object({ Type: z.string(), Config: table }),
   }),

@@ -6,6 +6,7 @@ import { ensurePassphrase, ensureProjectFolders, type Log, projectPaths } from "
 import { readYaml } from "../userFiles";
 import { versionAtLeast } from "../versions";
 import { installPulumi, type PulumiLock, type PulumiSources, readPulumiLock } from "./install";
+import { pulumiVersion } from "./version";
 
 /** Older engines lose state with --run-program (fixed in this version). */
 export const minimumPulumi = "3.244.0";
@@ -23,9 +24,8 @@ export interface PulumiEngine {
 /** The engine on PATH if it is new enough, or the one in `.gpubox/pulumi`, or undefined. */
 export async function findPulumi(projectDir: string): Promise<PulumiEngine | undefined> {
   for (const program of ["pulumi", join(projectPaths(projectDir).pulumi, "bin", "pulumi")]) {
-    const result = await run(program, ["version"], { env: { PULUMI_SKIP_UPDATE_CHECK: "true" } });
-    const version = result.stdout.trim().replace(/^v/, "");
-    if (result.code === 0 && versionAtLeast(version, minimumPulumi)) return { program, version, projectDir };
+    const version = await pulumiVersion(projectDir, program);
+    if (version && versionAtLeast(version, minimumPulumi)) return { program, version, projectDir };
   }
   return undefined;
 }
@@ -69,7 +69,12 @@ function bringsPassphrase(): boolean {
  * `PULUMI_CONFIG_PASSPHRASE` or `PULUMI_CONFIG_PASSPHRASE_FILE` is set.
  */
 export function pulumiEnv(engine: PulumiEngine): Record<string, string> {
-  const env: Record<string, string> = { PULUMI_SKIP_UPDATE_CHECK: "true" };
+  const env: Record<string, string> = {
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    // Go's default collects so often that it takes a seventh of an `up`'s CPU. With 400 the engine and its providers hold 0.2 GiB
+    // more while it runs.
+    GOGC: process.env.GOGC ?? "400",
+  };
   if (!bringsPassphrase()) env.PULUMI_CONFIG_PASSPHRASE_FILE = ensurePassphrase(engine.projectDir);
   // The engine looks for its language host on PATH, and the two are in the same folder.
   if (engine.program !== "pulumi")

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { dockerAt } from "../docker/client";
+import { closeValves, openValves } from "../docker/valves";
 import { UserError } from "../process";
 import { type Log, pulumiProject } from "../project";
 import { type PulumiEngine, pulumiOutput } from "./engine";
@@ -193,6 +194,18 @@ function unknown(objects: HostObject[], known: Set<string>, prefix: string): Hos
   );
 }
 
+/** An orphan gets this many seconds to end what it has, and as many to stop. */
+const STOP_SECONDS = 60;
+
+/** Names of the valves that close before containers are removed: those before model servers, and those that are among them. */
+export function valvesBefore(removed: Pick<HostObject, "labels">[], prefix: string): string[] {
+  const valves = removed.flatMap(({ labels }) => {
+    const [, kind, slug] = /^(backend|valve)-(.+)$/.exec(labels["gpubox.role"] ?? "") ?? [];
+    return kind ? [`${prefix}-valve-${slug}`] : [];
+  });
+  return [...new Set(valves)];
+}
+
 /**
  * Removes containers and networks that carry the label `gpubox.stack=<stack>` and that the state does not know: those
  * that a killed `up` created without recording them, those that Compose runs for this stack, and all of them after the
@@ -222,12 +235,16 @@ export async function removeOrphans(options: {
     labels: Config.Labels,
     running: isRunning(State.Status),
   }));
-  for (const { id, name } of orphanContainers(containers, known, prefix)) {
+  const orphans = orphanContainers(containers, known, prefix);
+  const valves = valvesBefore(orphans, prefix);
+  for (const line of await closeValves(options.docker, valves, STOP_SECONDS)) log(`  ${line}`);
+  for (const { id, name } of orphans) {
     // An orphan may be a database with an open volume, so it gets time to close it.
-    await docker.output(["stop", "-t", "60", id]);
+    await docker.output(["stop", "-t", String(STOP_SECONDS), id]);
     await docker.output(["rm", id]);
     log(`  removed the container ${name}, which the stack's state does not know`);
   }
+  await openValves(options.docker, valves);
   const networks = (await docker.networks({ labels })).map(({ Id, Name, Labels }) => ({
     ...{ id: Id, name: Name, labels: Labels, running: false },
   }));

@@ -8,14 +8,17 @@ import { splitConfig, stackFilesIn } from "./boxFiles";
 
 const models = z.record(z.string(), z.unknown());
 const withImage = z.object({ image: ownContainer.image.unwrap() });
+const withInstances = z.object({ instances: z.array(z.unknown()) });
 
 /** The images that models of a project's stacks name themselves. A stack file or an entry with a mistake names none. */
 export function ownImagesOf(projectDir: string): OwnImage[] {
   const found = stackFilesIn(projectDir).flatMap((name) =>
-    Object.values(modelsIn(join(projectDir, name))).flatMap((entry) => {
-      const named = withImage.safeParse(entry);
-      return named.success ? [ownImageOf(named.data.image)] : [];
-    }),
+    Object.values(modelsIn(join(projectDir, name))).flatMap((entry) =>
+      [entry, ...(withInstances.safeParse(entry).data?.instances ?? [])].flatMap((one) => {
+        const named = withImage.safeParse(one);
+        return named.success ? [ownImageOf(named.data.image)] : [];
+      }),
+    ),
   );
   return [...new Set(found)].sort();
 }

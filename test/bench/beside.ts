@@ -16,6 +16,8 @@ export interface Beside {
   /** The container. */
   name: string;
   way: Way;
+  /** Milliseconds from `docker run` to readiness. */
+  start: number;
 }
 
 /** What is another in it than in the gateway that serves. */
@@ -47,20 +49,22 @@ export async function startBeside(box: LoadBox, folder: string, change: Change):
   const paths = [folder, config, ...readdirSync(config).map((file) => join(config, file))];
   for (const path of [...paths, ...(log ? [log] : [])]) chownSync(path, NOBODY, NOBODY);
   const environment = await output("docker", ["inspect", "--format", "{{json .Config.Env}}", serving]);
+  const image = await output("docker", ["inspect", "--format", "{{.Image}}", serving]);
+  const started = performance.now();
   await output("docker", [
     ...["run", "--detach", "--name", name, "--label", `gpubox.stack=${stack}`, "--label", "gpubox.keep=test"],
     ...["--network", `gpubox-${stack}-edge`, "--user", `${NOBODY}:${NOBODY}`, "--tmpfs", "/tmp:rw,size=512m"],
     ...(JSON.parse(environment) as string[]).flatMap((one) => ["--env", one]),
     ...["--volume", `${config}:/etc/gpubox:ro`, ...(log ? ["--volume", `${log}:/var/log/gpubox`] : [])],
-    ...["--entrypoint", "sh", await output("docker", ["inspect", "--format", "{{.Image}}", serving])],
-    "/etc/gpubox/entrypoint.sh",
+    ...["--entrypoint", "sh", image, "/etc/gpubox/entrypoint.sh"],
   ]);
   for (const network of ["data", "models"])
     await output("docker", ["network", "connect", `gpubox-${stack}-${network}`, name]);
   const host = await addressOf(name, `gpubox-${stack}-edge`);
   await box.secondsUntil(async () => ready(`http://${host}:${PORT}/health/readiness`));
+  const start = performance.now() - started;
   const target = { host, port: PORT, key: box.key, agent: new http.Agent({ keepAlive: true }) };
-  return { name, way: { title, target, model: "echo" } };
+  return { name, start, way: { title, target, model: "echo" } };
 }
 
 async function servingGateway(stack: string): Promise<string> {

@@ -5,7 +5,7 @@ import { parse, stringify } from "yaml";
 import { output } from "../../platform/process";
 import type { LoadBox } from "../load/box";
 import { type Beside, startBeside } from "./beside";
-import { table } from "./figures";
+import { seconds, table } from "./figures";
 import { compare } from "./overhead";
 
 /**
@@ -31,12 +31,14 @@ export async function benchDatabase(box: LoadBox, requests: number, say: (line: 
     const memory = await Promise.all(
       [stateless.name, stateful.name, `gpubox-${box.project.stack}-database`].map(memoryMiB),
     );
+    const starts = [stateless.start, stateful.start];
     const rows = ["stateless gateway", "gateway with a database", "Postgres"].map((title, index) => [
       title,
+      starts[index] === undefined ? "–" : seconds(starts[index]),
       memory[index]!.toFixed(0),
     ]);
-    say(`\n${table(["memory after that", "MiB"], rows)}`);
-    return { figures, memoryMiB: memory };
+    say(`\n${table(["", "`docker run` to readiness, s", "memory after that, MiB"], rows)}`);
+    return { figures, startMs: starts, memoryMiB: memory };
   } finally {
     for (const { name } of gateways) await output("docker", ["rm", "--force", name]);
     rmSync(folder, { recursive: true });

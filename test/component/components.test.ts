@@ -32,18 +32,26 @@ test("each class has a type token that is written out and has its name", () => {
 test("no type token of a running box changes: a renamed one would replace its resources", () => {
   const tokens = classes.flatMap(({ token }) => token ?? []).map((token) => token.split(":")[2]);
   expect(tokens.sort()).toEqual([
-    ...["Backend", "Box", "Cache", "Certificates", "Database", "Edge", "Gateway", "Host", "HostFiles"],
-    ...["ModelServer", "Monitor", "Observability", "Server", "Slot", "Valve"],
+    ...["Backend", "Box", "Cache", "Certificates", "Database", "Edge", "Gateway", "Group", "Host"],
+    ...["HostFiles", "ModelServer", "Monitor", "Observability", "Server", "Slot", "Valve"],
   ]);
 });
 
 test("every component of a box that has one of each kind registers its outputs, once", async () => {
-  const gguf = (file: string, more = {}) => ({ engine: "llamacpp", model: `file:///srv/${file}`, ...more });
+  const gguf = (file: string, more = {}) => ({
+    engine: "llamacpp",
+    model: `file:///srv/models/${file}`,
+    ...more,
+  });
   const plan = testPlan(
     {
       ...observed(),
       gateway: { ...PUBLIC, tls: { acme: ACME } },
-      models: { tiny: gguf("tiny.gguf"), late: gguf("late.gguf", { start: "ondemand", slot: "one" }) },
+      models: {
+        tiny: gguf("tiny.gguf"),
+        late: gguf("late.gguf", { start: "ondemand", slot: "one" }),
+        later: gguf("later.gguf", { start: "ondemand", group: "two" }),
+      },
     },
     secrets,
     { ...online, images: { ...everyImage.images, ...online.images } },

@@ -83,7 +83,7 @@ async function refused(more: Partial<ModelServerArgs>): Promise<string> {
 test("mistakes are shown all at once, each with its path, without a stack trace", async () => {
   const message = await refused({
     gateway: { port: 0 },
-    models: { tiny: { engine: "llamacp", model: "file:///srv/tiny.gguf" } },
+    models: { tiny: { engine: "llamacp", model: "file:///srv/models/tiny.gguf" } },
   });
   expect(message).toContain("2 mistakes");
   expect(message).toContain("gpubox:gateway.port");

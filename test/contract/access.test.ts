@@ -5,6 +5,7 @@ import { renderText } from "../../configs/kit/text";
 import { run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { broken, LitellmAdmin, type Row } from "../support/litellmAdmin";
+import { python3 } from "../support/python";
 import { officialGateway, testPlan, testSecrets, tinyModel } from "../support/stacks";
 import contract from "./litellm/admin.json";
 
@@ -41,7 +42,7 @@ async function up(access: Record<string, unknown>) {
   const stdin = renderText(plan.gateway.access!.stdin!, secrets);
   const env = { GPUBOX_PROVE_URL: url, GPUBOX_PROVE_DIR: directory, PYTHONDONTWRITEBYTECODE: "1" };
   litellm.calls.length = 0;
-  const result = await run("python3", [join(directory, "access.py")], { stdin, env });
+  const result = await run(python3, [join(directory, "access.py")], { stdin, env });
   expect(result.stdout + result.stderr).not.toContain("PLANTED");
   expect(litellm.calls.map(broken).filter(Boolean)).toEqual([]);
   return { code: result.code, said: result.stdout.trim().split("\n").filter(Boolean), failed: result.stderr };

@@ -24,17 +24,17 @@ afterAll(() => rmSync(dir, { recursive: true }));
 /** How a shell is asked for the completions of a line, each as a line of its own. */
 const ASK: Record<(typeof SHELLS)[number], (words: string[]) => string> = {
   bash: (words) =>
-    `source <("$NODE" "$PROGRAM" completion bash) || exit 9
+    `source "$SCRIPT" || exit 9
      COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length - 1}
      _gpubox; printf '%s\\n' "\${COMPREPLY[@]}"`,
   zsh: (words) =>
     // The two functions that only a line editor has.
     `compdef() { }; _describe() { local -a all; all=("\${(@P)2}"); print -rl -- "\${(@)all%%:*}" }; _files() { }
-     source <("$NODE" "$PROGRAM" completion zsh) || exit 9
+     source "$SCRIPT" || exit 9
      words=(${words.map((word) => `'${word}'`).join(" ")}); CURRENT=${words.length}
      _gpubox`,
   fish: (words) =>
-    `"$NODE" "$PROGRAM" completion fish | source; or exit 9
+    `source "$SCRIPT"; or exit 9
      complete -C '${words.join(" ")}'`,
 };
 
@@ -42,7 +42,7 @@ const ASK: Record<(typeof SHELLS)[number], (words: string[]) => string> = {
 function offered(shell: (typeof SHELLS)[number], words: string[]): string[] {
   const env = {
     ...{ PATH: `${dir}:${process.env.PATH}`, HOME: dir, TERM: "dumb" },
-    ...{ NODE: process.execPath, PROGRAM: program },
+    ...{ SCRIPT: join(dir, `completion.${shell}`) },
   };
   const { status, stdout, stderr } = spawnSync(shell, ["-c", ASK[shell](words)], {
     cwd: dir,
@@ -58,6 +58,12 @@ function offered(shell: (typeof SHELLS)[number], words: string[]): string[] {
 
 for (const shell of SHELLS) {
   needs(shell)(`in ${shell}`, () => {
+    beforeAll(() => {
+      const made = spawnSync(process.execPath, [program, "completion", shell], { encoding: "utf8" });
+      expect([made.status, made.stderr]).toEqual([0, ""]);
+      writeFileSync(join(dir, `completion.${shell}`), made.stdout);
+    });
+
     test.each<[string, string[], string[]]>([
       ["a command", ["gpubox", "do"], ["doctor", "down"]],
       ["a command of a group", ["gpubox", "job", "st"], ["start", "stop"]],

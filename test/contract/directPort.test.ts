@@ -51,6 +51,7 @@ needs("haproxy")("the published port of a model", () => {
         port: await freePort(),
         backend: { ...address, healthText: `"${MODEL}"` },
         holdSeconds: 0,
+        routes: ["/v1/models", "/v1/chat/completions", "/v1/audio/"],
         direct: { keyed: true },
       }),
       SECRETS,
@@ -112,8 +113,29 @@ needs("haproxy")("the published port of a model", () => {
     expect(seen).toEqual([]);
   });
 
-  test.each(["/metrics", "/pause", "/v1", "/invocations", "/api/ps"])("%s is not served", async (path) => {
-    expect((await ask(path, keyed)).status).toBe(404);
+  test.each([
+    ...[
+      "/metrics",
+      "/pause",
+      "/v1",
+      "/invocations",
+      "/api/ps",
+      "/sleep",
+      "/tokenize",
+      "/v1/score",
+      "/v1/audio",
+    ],
+    ...["/v1/models/", "/v1/chat/completions/x", "/v1/load_lora_adapter"],
+  ])("%s is not served", async (path) => {
+    const { status, body } = await ask(path, keyed);
+    expect([status, JSON.parse(body).error.message]).toEqual([
+      404,
+      "This port serves only /v1/models, /v1/chat/completions, /v1/audio/.",
+    ]);
+  });
+
+  test("a declared route opens what lies below it only where it ends with a slash", async () => {
+    expect((await ask("/v1/audio/transcriptions", keyed)).status).toBe(200);
   });
 
   test.each(["/v1/../pause", "/v1/%2e%2e/pause", "/v1//x"])(

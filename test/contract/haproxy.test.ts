@@ -3,9 +3,12 @@ import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { renderText } from "../../configs/kit/text";
+import { CANARY_ASSETS } from "../../configs/plan/haproxy/canary";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig } from "../../configs/plan/haproxy/edge";
 import { edgeKeys } from "../../configs/plan/haproxy/edgeKeys";
+import { GROUP_ASSETS, type GroupMember, groupConfig, groupMembers } from "../../configs/plan/haproxy/group";
 import { directKeys, valveConfig } from "../../configs/plan/haproxy/valve";
+import { ANY_MODE } from "../../configs/schema/model";
 import { hasOpenssl, makeCertificate } from "../support/certificates";
 import { orSkip } from "../support/needs";
 
@@ -70,6 +73,7 @@ const VALVE = {
   model: "tiny",
   backend: { name: "backend-tiny", port: 8000, healthPath: "/health" },
   holdSeconds: 30,
+  routes: ["/v1/models", "/v1/chat/completions"],
 };
 const TLS = { certificate: "/etc/gpubox/tls.pem" };
 const SECRETS = { masterKey: "sk-test-new", previousMasterKey: "sk-test-old" };
@@ -90,7 +94,7 @@ orSkip(describe, names.length > 0 ? "" : "haproxy or the image gpubox/edge").eac
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), "gpubox-haproxy-"));
     chmodSync(dir, 0o755);
-    for (const [file, asset] of Object.entries(EDGE_ASSETS)) {
+    for (const [file, asset] of Object.entries({ ...EDGE_ASSETS, ...CANARY_ASSETS })) {
       cpSync(join(__dirname, "../../assets", asset), join(dir, file));
     }
   });
@@ -128,7 +132,7 @@ orSkip(describe, names.length > 0 ? "" : "haproxy or the image gpubox/edge").eac
     ["with a hundred hosts", { hosts: Array.from({ length: 100 }, (_, i) => `box${i}.example`) }, "s1=g"],
     ["with addresses as hosts", { hosts: ["192.0.2.1", "fd00::1", "[fd00::2]"] }, "s1=g"],
     ["that does not hold", { holdSeconds: 0 }, "s1=g"],
-    ["of a box that speaks", { audio: true }, "s1=g"],
+    ["of a box with models of every mode", { modes: ANY_MODE }, "s1=g"],
     ["that Prometheus reads", { metrics: true }, "s1=g"],
     ["with TLS", { tls: TLS }, "s1=g"],
     ["with TLS on the admin port too", { tls: TLS, adminTls: true, adminHosts: ["10.0.0.1"] }, "s1=g"],
@@ -147,6 +151,7 @@ orSkip(describe, names.length > 0 ? "" : "haproxy or the image gpubox/edge").eac
     ["as it is", {}],
     ["of a model that is started by hand", { startHint: "gpubox model start giant", holdSeconds: 0 }],
     ["of a model that a slot loads", { slot: "big" }],
+    ["of a model of a group", { grouped: true }],
     ["with a port of its own", { direct: { keyed: true } }],
     ["with a port of its own, before a backend without a key", { direct: { keyed: false } }],
     [
@@ -155,9 +160,47 @@ orSkip(describe, names.length > 0 ? "" : "haproxy or the image gpubox/edge").eac
     ],
     ["that Prometheus reads", { metrics: {} }],
     ["that passes its backend's metrics on", { metrics: { backendPath: "/prometheus/metrics" } }],
+    ["that opens many routes", { routes: ["/v1/models", "/rerank", "/v1/audio/"], direct: { keyed: true } }],
+    [
+      "whose model may have a canary",
+      {
+        backend: { ...VALVE.backend, standIn: "standin-tiny", canary: true },
+        maxParallel: 4,
+        direct: { keyed: true },
+      },
+    ],
     ["of a model with every quote", { model: `it's "a" \\ %[src] $HOME #1 model` }],
   ])("takes a valve %s without a warning", (_, options) => {
     const { status, output } = checkValve(options);
+    expect(output.replace("Configuration file is valid\n", "")).toBe("");
+    expect(status).toBe(0);
+  });
+
+  test("takes the scheduler of a group without a warning", () => {
+    const member = (slug: string, index: number): GroupMember => ({
+      ...{
+        name: `acme/${slug}:1`,
+        slug,
+        port: 10_000 + index,
+        server: { name: `backend-${slug}`, port: 8188 },
+      },
+      ...{ needs: [{ device: "GPU-1", mib: 1000 }], priority: -1, pinned: index === 0, idleSeconds: 300 },
+      ...{ waitSeconds: 585, readySeconds: 900, startHint: `gpubox model start 'acme/${slug}:1'` },
+    });
+    const members = ["one", "two"].map(member);
+    const { status, output } = check(
+      {
+        "haproxy.cfg": groupConfig(members),
+        "members.lua": groupMembers([{ device: "GPU-1", mib: 1500 }], members),
+        ...Object.fromEntries(
+          Object.entries(GROUP_ASSETS).map(([name, asset]) => [
+            name,
+            readFileSync(join(__dirname, "../../assets", asset), "utf8"),
+          ]),
+        ),
+      },
+      "haproxy -c -f /etc/gpubox/haproxy.cfg",
+    );
     expect(output.replace("Configuration file is valid\n", "")).toBe("");
     expect(status).toBe(0);
   });

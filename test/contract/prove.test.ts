@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { valveConfig } from "../../configs/plan/haproxy/valve";
 import { run } from "../../platform/process";
+import { python3 } from "../support/python";
 
 // Each case starts a Python, and some wait for a deadline.
 jest.setTimeout(60_000);
@@ -77,7 +78,7 @@ async function prove({ replies = {}, declared, serving = "", envFile = ENV, dead
   writeFileSync(join(directory, "generation.json"), text);
   const script = join(__dirname, "../../assets/gateway/prove.py");
   const url = `http://127.0.0.1:${(stub.address() as AddressInfo).port}`;
-  const { code, stdout, stderr } = await run("python3", [script, "--deadline", `${deadline}`], {
+  const { code, stdout, stderr } = await run(python3, [script, "--deadline", `${deadline}`], {
     stdin: serving,
     env: { GPUBOX_PROVE_URL: url, GPUBOX_PROVE_DIR: directory, ...env },
   });
@@ -200,19 +201,34 @@ test("a reranker is proven by a score for two documents", async () => {
   });
 });
 
-test("models that speak or transcribe are listed and not called", async () => {
+test("a model that judges texts is proven by a judgement", async () => {
+  const { code, lines, asked } = await prove({
+    declared: generation({ judges: { ...chat("a"), mode: "moderation" } }),
+    replies: {
+      "/v1/models": listing("judges"),
+      "/v1/moderations judges": [{ body: { results: [{ flagged: false }] } }],
+    },
+  });
+  expect([code, lines[2], asked[2]]).toEqual([
+    ...[0, "proven: judges answers (moderation, N s)", "/v1/moderations judges"],
+  ]);
+});
+
+test("models that speak, transcribe or draw are listed and not called", async () => {
   const models = {
     says: { ...chat("a"), mode: "audio_speech" },
     hears: { ...chat("b"), mode: "audio_transcription" },
+    draws: { ...chat("c"), mode: "image_generation" },
   };
   const { code, lines, asked } = await prove({
     declared: generation(models),
-    replies: { "/v1/models": listing("says", "hears") },
+    replies: { "/v1/models": listing("says", "hears", "draws") },
   });
   expect(code).toBe(0);
   expect(lines.slice(2)).toEqual([
     "skipped: says has no request that would prove audio_speech",
     "skipped: hears has no request that would prove audio_transcription",
+    "skipped: draws has no request that would prove image_generation",
   ]);
   expect(asked).toEqual(["/health/readiness", "/v1/models"]);
 });
@@ -307,8 +323,8 @@ const FAILURES: [string, Case, string][] = [
   ],
   [
     "a mode without a proof",
-    { declared: generation({ tiny: { ...chat("a"), mode: "image_generation" } }) },
-    "Model tiny cannot be proven: there is no proof for mode image_generation.",
+    { declared: generation({ tiny: { ...chat("a"), mode: "video_generation" } }) },
+    "Model tiny cannot be proven: there is no proof for mode video_generation.",
   ],
   [
     "a reranking without a score",
@@ -369,7 +385,7 @@ test("a model that its slot cannot load is given up at the third failure, long b
 
 test("it recognises that failure by the valve's own words", () => {
   const valve = valveConfig({
-    ...{ model: "tiny", holdSeconds: 0, slot: "big" },
+    ...{ model: "tiny", holdSeconds: 0, routes: ["/v1/chat/completions"], slot: "big" },
     backend: { name: "slot-big", port: 6000, healthPath: "/health" },
   }).join("");
   const script = readFileSync(join(__dirname, "../../assets/gateway/prove.py"), "utf8");

@@ -12,13 +12,17 @@ import { type Spelling, spellingsOf } from "./engines/spellings";
 
 /** Engines that take `extraArgs`. */
 const served = Object.entries(engines)
-  .filter(([name, engine]) => engine.container && name !== "ollama")
+  .filter(([name, engine]) => engine.container && !["ollama", "container"].includes(name))
   .map(([name]) => name);
 
 /** Flags that gpubox writes and an entry may give too: none of them is the box's business. */
 const FREE: Record<string, string[]> = {
-  llamacpp: ["--fit", "--jinja", "--metrics", "--no-webui", "--tensor-split"],
+  llamacpp: ["--fit", "--jinja", "--metrics", "--no-webui"],
   "text-embeddings-inference": ["--json-output"],
+  vllm: [
+    ...["--enable-prompt-tokens-details", "--disable-access-log-for-endpoints"],
+    ...["--enable-sleep-mode", "--middleware"],
+  ],
 };
 
 const yarn = { rope_type: "yarn", factor: 4 };
@@ -31,12 +35,18 @@ const SHARED: [engine: string, key: string, flag: string, value: string, read: u
   ["llamacpp", "ropeScaling", "--rope-scaling", "yarn", "yarn"],
   ["llamacpp", "ropeScale", "--rope-scale", "2.5", 2.5],
   ["llamacpp", "yarnOrigCtx", "--yarn-orig-ctx", "32768", 32768],
+  ["llamacpp", "tensorSplit", "--tensor-split", "3,1", [3, 1]],
+  ["llamacpp", "splitMode", "--split-mode", "row", "row"],
+  ["llamacpp", "nGpuLayersDraft", "--spec-draft-ngl", "12", 12],
+  ["llamacpp", "cacheTypeKDraft", "--spec-draft-type-k", "q8_0", "q8_0"],
+  ["llamacpp", "cacheTypeVDraft", "--spec-draft-type-v", "q8_0", "q8_0"],
   ["vllm", "dataParallelSize", "--data-parallel-size", "2", 2],
   ["vllm", "blockSize", "--block-size", "32", 32],
   ["vllm", "cpuOffloadGb", "--cpu-offload-gb", "7.5", 7.5],
   ["vllm", "kvOffloadingSize", "--kv-offloading-size", "16", 16],
   ["vllm", "hfOverrides", "--hf-overrides", JSON.stringify({ rope_scaling: yarn }), { rope_scaling: yarn }],
   ["sglang", "dataParallelSize", "--data-parallel-size", "2", 2],
+  ["sglang", "attnDpSize", "--attn-dp-size", "2", 2],
   ["sglang", "pipelineParallelSize", "--pipeline-parallel-size", "2", 2],
   ["sglang", "cpuOffloadGb", "--cpu-offload-gb", "7", 7],
   ["sglang", "jsonModelOverrideArgs", "--json-model-override-args", '{"a":1}', { a: 1 }],

@@ -62,7 +62,7 @@ needs(
         ...{ port: PORT, drainTimeout: 30, bind: address, hosts: [HOST] },
         ...{ admin: { bind: address }, tls },
       },
-      models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, price: PRICE } },
+      models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1, price: PRICE } },
       database: { mode: "bundled" },
       access: {
         teams: { research: { budgetUsd: 100 } },

@@ -129,9 +129,9 @@ describe("gpubox plan, on the reference box", () => {
     expect([code, stderr]).toEqual([
       1,
       expect.stringContaining(
-        "gpubox:models.x: x needs 14.11 GiB on device 0, and 3.20 GiB of 96.00 GiB are left: 10.91 GiB are missing.",
+        "gpubox:models.x: x needs 13.87 GiB on device 0, and 3.20 GiB of 96.00 GiB are left: 10.67 GiB are missing.",
       ),
     ]);
-    expect(stderr).toContain("     14.11 GiB  together\n    Move it to device 2, which has 17.59 GiB left.");
+    expect(stderr).toContain("     13.87 GiB  together\n    Move it to device 2, which has 17.59 GiB left.");
   });
 });

@@ -96,7 +96,7 @@ needs("docker", "pulumi")("drift of a box", () => {
   }
 
   beforeAll(async () => {
-    const model = { engine: "llamacpp", model: "canned", memoryMiB: 1024 };
+    const model = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 1 };
     project = makeProject(
       STACK,
       PORT,

@@ -5,8 +5,8 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import { allocate, scratch } from "../support/allocate";
-import { containersOf, editStack } from "../support/box";
-import { makeAuthority, makeCertificate } from "../support/certificates";
+import { complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
+import { hasOpenssl, makeAuthority, makeCertificate } from "../support/certificates";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { until } from "../support/wait";
@@ -20,14 +20,23 @@ const PASSWORD = "p%w d/1'x";
 
 /** URLs by the secret that holds them: the user, the database's name, how its certificate is checked. */
 const url = (user: string, more: string) =>
-  `postgresql://${user}:${encodeURIComponent(PASSWORD)}@${HOST}:5432/keys?${more}`;
+  `postgresql://${user}:${encodeURIComponent(PASSWORD)}@${HOST}:5432/${more}`;
 /** The gateway's image trusts what its host trusts, and no authority of this test. */
 const URLS = {
-  verifiedUrl: url("owner", "sslmode=verify-full"),
-  readerUrl: url("reader", "sslmode=require"),
-  strangerUrl: url("stranger", "sslmode=require"),
+  verifiedUrl: url("owner", "keys?sslmode=verify-full"),
+  readerUrl: url("reader", "keys?sslmode=require"),
+  strangerUrl: url("stranger", "keys?sslmode=require"),
   awayUrl: `postgresql://owner@away.example:5432/keys`,
+  certifiedUrl: url("owner", "certified"),
 };
+const AUTHORITY = hasOpenssl ? makeAuthority() : { certificate: "", key: "" };
+/** Postgres lets nobody into the database `certified` without a certificate in the user's name. */
+const CLIENT = hasOpenssl ? makeCertificate({ names: ["owner"], by: AUTHORITY }) : AUTHORITY;
+const PEM = { dbAuthority: AUTHORITY.certificate, dbCertificate: CLIENT.certificate, dbKey: CLIENT.key };
+/** Connections of a gateway. */
+const POOL = 3;
+const CALLS = 24;
+const ANSWER = "pong from the gpubox test model";
 
 needs(
   "docker",
@@ -37,7 +46,7 @@ needs(
   let project: TestProject;
   let tls: string;
 
-  const up = () => gpubox(project, "up", "--yes");
+  const up = (...more: string[]) => gpubox(project, "up", "--yes", ...more);
   const use = (secret: keyof typeof URLS) =>
     editStack(project, (config: Record<string, { url: unknown }>) => {
       config["gpubox:database"]!.url = { secret };
@@ -47,17 +56,18 @@ needs(
 
   /** Another host's Postgres, which speaks TLS only. It stands on the network that the box's gateways leave by. */
   async function startPostgres(): Promise<void> {
-    const authority = makeAuthority();
-    const server = makeCertificate({ names: [HOST], by: authority });
+    const server = makeCertificate({ names: [HOST], by: AUTHORITY });
     writeFileSync(join(tls, "server.pem"), server.certificate);
     writeFileSync(join(tls, "server.key"), server.key);
+    writeFileSync(join(tls, "ca.pem"), AUTHORITY.certificate);
     execFileSync("chmod", ["-R", "a+rX", tls]);
     const script = `umask 077; cd /var/lib/postgresql/data
 initdb -U postgres -D . >/dev/null
-cp /tls/server.* .
+cp /tls/server.* /tls/ca.pem .
 printf '%s\\n' "listen_addresses = '*'" "unix_socket_directories = '/tmp'" "fsync = off" "ssl = on" \
-  "ssl_cert_file = 'server.pem'" "ssl_key_file = 'server.key'" >>postgresql.conf
-printf '%s\\n' 'local all all trust' 'hostssl all all all scram-sha-256' >pg_hba.conf
+  "ssl_cert_file = 'server.pem'" "ssl_key_file = 'server.key'" "ssl_ca_file = 'ca.pem'" >>postgresql.conf
+printf '%s\\n' 'local all all trust' 'hostssl certified all all scram-sha-256 clientcert=verify-full' \
+  'hostssl all all all scram-sha-256' >pg_hba.conf
 exec postgres -D .`;
     await output("docker", [
       ...["run", "-d", "--name", POSTGRES, "--network", `gpubox-${STACK}-edge`, "--network-alias", HOST],
@@ -77,7 +87,7 @@ exec postgres -D .`;
     });
     const quoted = PASSWORD.replaceAll("'", "''");
     for (const role of ["owner", "reader"]) await asAdmin(`create role ${role} login password '${quoted}'`);
-    await asAdmin("create database keys owner owner");
+    for (const name of ["keys", "certified"]) await asAdmin(`create database ${name} owner owner`);
   }
 
   beforeAll(() => {
@@ -87,9 +97,7 @@ exec postgres -D .`;
       cache: { mode: "none" },
       database: { mode: "external", url: { secret: "awayUrl" } },
     });
-    mkdirSync(join(project.dir, ".gpubox"), { mode: 0o700, recursive: true });
-    const secrets = join(project.dir, ".gpubox", `secrets.${STACK}.json`);
-    writeFileSync(secrets, JSON.stringify(URLS), { mode: 0o600 });
+    giveSecrets(URLS);
   });
   afterAll(async () => {
     await run("docker", ["rm", "-fv", POSTGRES]);
@@ -97,9 +105,16 @@ exec postgres -D .`;
     rmSync(tls, { recursive: true, force: true });
   });
 
+  /** For the next `up`, which takes them over. */
+  function giveSecrets(values: Record<string, string>): void {
+    mkdirSync(join(project.dir, ".gpubox"), { mode: 0o700, recursive: true });
+    const file = join(project.dir, ".gpubox", `secrets.${STACK}.json`);
+    writeFileSync(file, JSON.stringify(values), { mode: 0o600 });
+  }
+
   /** What `up` says where it fails; never a password. */
-  async function refused(): Promise<string> {
-    const { code, stdout, stderr } = await up();
+  async function refused(...more: string[]): Promise<string> {
+    const { code, stdout, stderr } = await up(...more);
     expect(code).not.toBe(0);
     const said = stdout + stderr;
     expect(said).toContain("The migration of the database failed, so the new gateway does not start");
@@ -135,6 +150,82 @@ exec postgres -D .`;
       expect(said).toContain("gpubox:database.url: ");
       expect(said).toContain(words);
       expect(await asAdmin("select count(*) from pg_class where relname like 'LiteLLM%'", "keys")).toBe("0");
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "carries a whole box over TLS, with the client's certificate, the password and the pool's limit: keys, spend, `down`",
+    async () => {
+      const secret = (name: string) => ({ secret: name });
+      use("certifiedUrl");
+      giveSecrets(PEM);
+      editStack(project, (config: Record<string, Record<string, unknown>>) => {
+        const tls = {
+          authority: secret("dbAuthority"),
+          certificate: secret("dbCertificate"),
+          key: secret("dbKey"),
+        };
+        Object.assign(config["gpubox:database"]!, { tls });
+        const general = { database_connection_pool_limit: POOL };
+        Object.assign(config["gpubox:gateway"]!, { settings: { general } });
+        config["gpubox:access"] = { keys: { alice: { key: secret("aliceKey") } } };
+      });
+      // Two generations side by side, and who migrates.
+      await asAdmin(`alter role owner connection limit ${2 * POOL + 1}`);
+      const done = await up();
+      expect(done.code === 0 ? "" : done.stdout + done.stderr).toBe("");
+      expect(done.stdout).toContain("/health/readiness   healthy, db: connected\n");
+      expect(done.stdout).toContain("ok    a virtual key   made, asked tiny, $0.00 spent, deleted\n");
+
+      const key = (
+        await inShell(project, exportsIn(done.stdout), `pulumi config get gpubox:aliceKey --stack ${STACK}`)
+      ).stdout.trim();
+      const seen: number[] = [];
+      const certificates = new Set<string>();
+      const ask = () => complete(project.endpoint, key, "tiny");
+      let asking = true;
+      const watch = (async () => {
+        while (asking) {
+          const of = "select s.client_dn from pg_stat_activity a join pg_stat_ssl s using (pid)";
+          const rows = (await asAdmin(`${of} where a.usename = 'owner'`)).split("\n").filter(Boolean);
+          seen.push(rows.length);
+          for (const row of rows) certificates.add(row);
+        }
+      })();
+      const answers = await Promise.all(Array.from({ length: CALLS }, ask));
+      asking = false;
+      await watch;
+      expect(new Set(answers)).toEqual(new Set([ANSWER]));
+      expect([...certificates]).toEqual(["/CN=owner"]);
+      expect(Math.max(...seen)).toBeLessThanOrEqual(POOL);
+      const logged = `select count(*) from "LiteLLM_SpendLogs" l join "LiteLLM_VerificationToken" k
+        on k.token = l.api_key where k.key_alias = 'alice'`;
+      await until("each call is in the log", async () => (await asAdmin(logged, "certified")) === `${CALLS}`);
+
+      // It is in the box's network in this test only, and no network goes before its last member.
+      await output("docker", ["network", "disconnect", `gpubox-${STACK}-edge`, POSTGRES]);
+      const down = await gpubox(project, "down", "--yes");
+      expect(down.code === 0 ? "" : down.stdout + down.stderr).toBe("");
+      expect(await containersOf(STACK)).toEqual({});
+      expect(await asAdmin(logged, "certified")).toBe(`${CALLS}`);
+    },
+    15 * MINUTE,
+  );
+
+  test(
+    "is refused to another salt key, also of another box, before a gateway is made",
+    async () => {
+      editStack(project, (config: Record<string, unknown>) => {
+        delete config["gpubox:saltKey"];
+        delete config["gpubox:saltFingerprint"];
+      });
+      // The network that `down` removed is there again after the first.
+      expect(await refused("--take-over")).toContain("does not answer");
+      await output("docker", ["network", "connect", "--alias", HOST, `gpubox-${STACK}-edge`, POSTGRES]);
+      expect(await refused()).toContain(
+        `gpubox:saltKey: The database at ${HOST}:5432 was encrypted with another salt key. Set that one (docs/state.md).`,
+      );
     },
     5 * MINUTE,
   );

@@ -2,9 +2,11 @@ import { request } from "node:http";
 import type { BodyRoute } from "../../configs/bodies/judged";
 import { keptIn, steeringNames } from "../../configs/bodies/kept";
 import litellm from "../../configs/bodies/litellm.json";
+import { parseStack } from "../../configs/parse";
 import { guardRules } from "../../configs/plan/guard";
 import { GuardedGateway } from "../support/guardedGateway";
 import { needs } from "../support/needs";
+import { rawStack } from "../support/stacks";
 
 const MINUTE = 60_000;
 jest.setTimeout(3 * MINUTE);
@@ -130,11 +132,7 @@ needs("docker")("a gateway with the real LiteLLM", () => {
   });
 
   test("leaves out of metadata each key that LiteLLM obeys, and keeps the client's notes", async () => {
-    const { metadata } = guardRules({
-      gateway: { allowParameters: [], dropParams: true },
-      cache: {},
-      models: {},
-    } as unknown as Parameters<typeof guardRules>[0]);
+    const { metadata } = guardRules(parseStack(rawStack()));
     const steering = Object.fromEntries(metadata.map((name) => [name, "http://canary:8001"]));
     const body = { ...BODIES["/v1/chat/completions"], store: true };
     const answer = await gateway.ask("/v1/chat/completions", {

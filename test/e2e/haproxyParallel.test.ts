@@ -26,7 +26,7 @@ describeLab("a valve with a limit of requests at a time", () => {
 
   beforeAll(async () => {
     await lab.open();
-    const options = { model: "tiny", holdSeconds: 3, maxParallel: MOST };
+    const options = { model: "tiny", holdSeconds: 3, routes: ["/v1/chat/completions"], maxParallel: MOST };
     await Promise.all([lab.stub("model"), lab.valve("model", options)]);
     await eventually(async () => (await post()).status === 200);
   }, MINUTE);

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
+import { allowance } from "../support/allowance";
 import { pause } from "../support/wait";
 import { ask, shortRequests, stream } from "./haproxy/client";
 import { describeLab, eventually, Lab } from "./haproxy/lab";
@@ -75,7 +76,8 @@ describeLab("the edge's switch between gateways", () => {
   );
 
   test("requests of the previous gateway are counted until they are done", async () => {
-    const old = stream(lab.clientPort, 6);
+    // Longer than a reload and a switch take on a busy machine.
+    const old = stream(lab.clientPort, 15);
     await eventually(async () => (await lab.status())[0] === "s2 b serving 1");
     await lab.switch("a");
     expect(await lab.status()).toEqual(["s1 a serving 0", "s2 b draining 1"]);
@@ -158,7 +160,8 @@ describeLab("the edge's switch between gateways", () => {
   test(
     "a stream and idle connections survive a reload, a switch after it and the end of the old gateway",
     async () => {
-      const old = stream(lab.clientPort, 6);
+      // Longer than a reload and a switch take on a busy machine.
+      const old = stream(lab.clientPort, 15);
       const done = pause(8000, "the load runs across the change");
       const load = shortRequests(lab.clientPort, 4, done);
       const [agent, another] = [1, 2].map(() => new http.Agent({ keepAlive: true, maxSockets: 1 }));
@@ -214,7 +217,7 @@ describeLab("the edge's switch between gateways", () => {
       console.log(`gateway away for 4 s: longest wait ${Math.round(longest)} ms`);
       expect(failed).toEqual([]);
       expect(longest).toBeGreaterThan(3500);
-      expect(longest).toBeLessThan(8000);
+      expect(longest).toBeLessThan(allowance(8000));
     },
     MINUTE,
   );
@@ -228,7 +231,7 @@ describeLab("the edge's switch between gateways", () => {
       await lab.docker("kill", lab.name("a"));
       const { failed, longest } = await load;
       expect(failed).toEqual([]);
-      expect(longest).toBeLessThan(4000);
+      expect(longest).toBeLessThan(allowance(4000));
       expect(await lab.status()).toEqual(
         expect.arrayContaining([expect.stringMatching(/ a down 0$/), expect.stringMatching(/ b serving 0$/)]),
       );

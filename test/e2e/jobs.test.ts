@@ -75,8 +75,8 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
       cache: { mode: "none" },
       database: { mode: "none" },
       models: {
-        tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048 },
-        sleeper: { engine: "llamacpp", model: "canned", memoryMiB: 2048, start: "manual" },
+        tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 },
+        sleeper: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1, start: "manual" },
         pair: {
           ...{ engine: "openai", model: "echo", start: "manual" },
           instances: [

@@ -4,7 +4,16 @@ import { output, type RunResult, run } from "../../platform/process";
 import { type CannedModelOptions, cannedModel } from "../../tools/cannedModel";
 import { allocate, scratch } from "../support/allocate";
 import { changed, complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
-import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";
+import {
+  ANSWER,
+  asker,
+  CITY,
+  testEyesAndVectors,
+  testResponses,
+  testTools,
+  ways,
+  weather,
+} from "../support/engineClaims";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { IMAGE_TOKENS, PIXEL, tinyProjector } from "../support/projector";
@@ -106,6 +115,8 @@ needs("docker", "pulumi")("models of llama.cpp", () => {
   });
 
   const reached = () => ({ endpoint: project.endpoint, key });
+
+  testResponses(reached);
 
   describe.each(ways)("%s, %s", (_path, _how, protocol, stream) => {
     testTools(reached, protocol, stream);

@@ -64,7 +64,7 @@ needs("docker", "pulumi")("a locked, gated model of a hub", () => {
         gateway: { port: PORT, drainTimeout: 10 },
         cache: { mode: "none" },
         database: { mode: "none" },
-        models: { m: { engine: "llamacpp", model: "canned", memoryMiB: 2048 } },
+        models: { m: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 } },
       },
       { gateway: "stub" },
     );

@@ -244,7 +244,7 @@ needs("docker")("the main job, through Compose", () => {
   const generations = () => readdirSync(join(project.dataDir, "gateway"));
 
   beforeAll(() => {
-    project = makeProject(COMPOSE.stack, COMPOSE.port);
+    project = makeProject(COMPOSE.stack, COMPOSE.port, { database: { mode: "bundled" } });
   });
   afterAll(async () => {
     await far.remove();
@@ -287,6 +287,32 @@ needs("docker")("the main job, through Compose", () => {
   );
 
   test(
+    "a migration that fails half-way ends `up` with Postgres' reason after a backup, and what served goes on in place",
+    async () => {
+      const recipe = join(project.dir, "images/gateway/Dockerfile");
+      const pinned = readFileSync(recipe, "utf8");
+      writeFileSync(
+        recipe,
+        `${pinned}USER 0\nRUN ${ALTERED.newer.replaceAll("\n", " \\\n")}\nUSER 65534:65534\n`,
+      );
+      const before = await containersOf(COMPOSE.stack);
+      const up = await gpubox(project, "up", "--engine", "compose");
+      expect(up.code).toBe(1);
+      expect(up.stderr).toContain("The migration of the database failed, so the new gateway does not start");
+      expect(up.stderr).toContain('relation "needed" does not exist');
+      expect(await containersOf(COMPOSE.stack)).toEqual(before);
+      expect(await complete(project.endpoint, secretsOf().masterKey!, "tiny")).toBe(ANSWER);
+      const made = [expect.stringMatching(new RegExp(`^${COMPOSE.stack}-\\d{8}T\\d{6}Z$`))];
+      expect(readdirSync(join(project.dir, ".gpubox/backups"))).toEqual(made);
+      writeFileSync(recipe, pinned);
+      const back = await gpubox(project, "up", "--engine", "compose");
+      expect(back.code === 0 ? "" : back.stdout + back.stderr).toBe("");
+      expect(await containersOf(COMPOSE.stack)).toEqual(before);
+    },
+    10 * MINUTE,
+  );
+
+  test(
     "a config with mistakes is refused with exit code 1, and the box keeps serving",
     async () => {
       editStack(project, (config: Record<string, { port: number | string }>) => {
@@ -300,6 +326,7 @@ needs("docker")("the main job, through Compose", () => {
       expect(Object.keys(await containersOf(COMPOSE.stack)).sort()).toEqual([
         "backend-tiny",
         "cache",
+        "database",
         "edge",
         "gateway",
         "valve-tiny",

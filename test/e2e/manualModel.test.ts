@@ -32,7 +32,9 @@ needs("docker", "pulumi")("a model that people start", () => {
         gateway: { port: PORT, drainTimeout: 10, auth: "none" },
         cache: { mode: "none" },
         database: { mode: "none" },
-        models: { giant: { engine: "llamacpp", model: "canned", memoryMiB: 2048, start: "manual" } },
+        models: {
+          giant: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1, start: "manual" },
+        },
       },
       { gateway: "stub" },
     );

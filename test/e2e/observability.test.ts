@@ -32,6 +32,7 @@ const secrets = {
 const tiny = {
   engine: "llamacpp",
   model: "canned",
+  threads: 1,
   memoryMiB: 2048,
   holdSeconds: 1,
   price: { inputPerMillion: 1000, outputPerMillion: 2000 },
@@ -343,6 +344,6 @@ needs("docker", "pulumi")("the observability section", () => {
       );
       expect(changed(running, await containersOf(STACK))).toEqual(["backend-more", "gateway", "valve-more"]);
     },
-    3 * MINUTE,
+    6 * MINUTE,
   );
 });

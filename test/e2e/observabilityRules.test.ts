@@ -103,7 +103,10 @@ const cases: Case[] = [
   },
   {
     alert: "ExporterDown",
-    series: { 'up{job="redis",instance="redis-exporter"}': "1 0x20" },
+    series: {
+      'up{job="redis",instance="redis-exporter"}': "1 0x20",
+      'up{job="backend",model="night",instance="night",start="ondemand"}': "0x20",
+    },
     quiet: 10,
     fires: 12,
     labels: { job: "redis", instance: "redis-exporter" },

@@ -6,7 +6,16 @@ import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
 import { allocate, scratch } from "../support/allocate";
 import { exportsIn, inShell } from "../support/box";
-import { ANSWER, asker, CITY, testEyesAndVectors, testTools, ways, weather } from "../support/engineClaims";
+import {
+  ANSWER,
+  asker,
+  CITY,
+  testEyesAndVectors,
+  testResponses,
+  testTools,
+  ways,
+  weather,
+} from "../support/engineClaims";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { IMAGE_TOKENS, PIXEL, tinyProjector } from "../support/projector";
@@ -77,6 +86,8 @@ needs(
   });
 
   const reached = () => ({ endpoint: project.endpoint, key });
+
+  testResponses(reached);
 
   describe.each(ways)("%s, %s", (_path, _how, protocol, stream) => {
     testTools(reached, protocol, stream);

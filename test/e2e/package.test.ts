@@ -10,7 +10,7 @@ import { removeBox, type TestProject } from "../support/project";
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("pkg");
 
-const canned = { engine: "llamacpp", model: "canned", memoryMiB: 2048 };
+const canned = { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 };
 
 type Sections = Record<string, Record<string, unknown>>;
 

@@ -17,8 +17,11 @@ const MINUTE = 60_000;
 const PASSWORD = "p%w d/1'x";
 const SCHEMA = "/app/.venv/lib/python3.13/site-packages/litellm/proxy/schema.prisma";
 
+/** What a case has done to Postgres. On SIGTERM it lets nobody in, and ends with its last session. */
+const DO = { close: ["kill", "--signal", "TERM"], stop: ["stop"], start: ["start"] };
+
 const report = z.union([
-  z.object({ do: z.enum(["stop", "start"]) }),
+  z.object({ do: z.enum(["close", "stop", "start"]) }),
   z.object({ case: z.string(), failed: z.string().nullable(), seconds: z.number() }),
 ]);
 
@@ -161,7 +164,7 @@ exec postgres -D .`;
       if (!parsed?.success) {
         log += `${line}\n`;
       } else if ("do" in parsed.data) {
-        await output("docker", [parsed.data.do, `${NAME}-database`]);
+        await output("docker", [...DO[parsed.data.do], `${NAME}-database`]);
         if (parsed.data.do === "start") await ready();
         child.stdin.write("\n");
       } else {
@@ -209,6 +212,9 @@ exec postgres -D .`;
     "an engine ends with the process that started it",
     "nothing that is seen from outside holds the password",
     "connections that the database closes are replaced",
+    "a database that lets nobody in any more cannot be reached",
+    "what is no fault of a row cannot be reached",
+    "an engine that is told to stop answers what is open",
     "a database that is away is told and its return is noticed",
     "a session is encrypted as the mode says",
     "the servers certificate is checked as far as the mode says",
@@ -221,8 +227,18 @@ exec postgres -D .`;
     if (result !== null) throw new Error(result);
   });
 
+  test("the types of LiteLLM's tables load when somebody asks for one, not at a start", async () => {
+    const script = `import sys, prisma
+loaded = lambda: "prisma.schema_types" in sys.modules
+print(loaded())
+from prisma.types import LiteLLM_BudgetTableWhereInput
+print(loaded(), LiteLLM_BudgetTableWhereInput.__total__)`;
+    const args = ["run", "--rm", ...hardened, "--entrypoint", "python3", gateway, "-c", script];
+    expect(await output("docker", args)).toBe("False\nTrue False");
+  });
+
   test("every case is listed here, and no log holds the password", () => {
-    expect(results.size).toBe(29);
+    expect(results.size).toBe(32);
     for (const written of [PASSWORD, encodeURIComponent(PASSWORD)]) expect(log).not.toContain(written);
   });
 });

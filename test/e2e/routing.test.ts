@@ -1,6 +1,6 @@
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { run } from "../../platform/process";
+import { output, run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { containersOf, exportsIn, inShell } from "../support/box";
 import { needs, testNeeds } from "../support/needs";
@@ -27,6 +27,8 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
   let stub: Stub;
   let key: string;
   let admin: string;
+  /** One of the two containers. */
+  let gateway: string;
   /** So that no answer of an earlier question is in the cache. */
   let asked = 0;
 
@@ -60,6 +62,7 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
         drainTimeout: 30,
         routing: { strategy: "least-busy", retries: 0, fallbacks: { shaky: ["safe"] } },
         limits: { providerBudgets: { groq: { usd: 3, per: "1d" } } },
+        settings: { router: { model_group_retry_policy: { kept: { InternalServerErrorRetries: 1 } } } },
       },
       cache: { ttlSeconds: 600 },
       database: { mode: "none" },
@@ -72,6 +75,11 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
           engine: "openai",
           start: "manual",
           instances: [{ baseUrl: stubUrl(STACK, "pair-1") }, { baseUrl: stubUrl(STACK, "pair-2") }],
+        },
+        kept: {
+          engine: "openai",
+          start: "manual",
+          instances: [{ baseUrl: stubUrl(STACK, "kept-1") }, { baseUrl: stubUrl(STACK, "kept-2") }],
         },
         shaky: model("shaky", { aliases: ["shaky-alias"] }),
         safe: model("safe"),
@@ -119,7 +127,8 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
     const show = `pulumi config get gpubox:masterKey --stack ${STACK}`;
     key = (await inShell(project, exportsIn(up.stdout), show)).stdout.trim();
     const gateways = Object.entries(await containersOf(STACK)).filter(([role]) => role.startsWith("gateway"));
-    stub = await startStub(project, gateways[0]![1]);
+    gateway = gateways[0]![1];
+    stub = await startStub(project, gateway);
   }, 15 * MINUTE);
   afterAll(() => removeProject(project));
   beforeEach(() => stub.forget());
@@ -274,6 +283,73 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
     });
   });
 
+  describe("a conversation", () => {
+    /** The server that answers a conversation's next question. Each of its questions is a new one, so that no cache answers. */
+    async function said(first: string, ...more: string[]): Promise<string> {
+      const messages = [
+        { role: "system", content: "Be brief." },
+        { role: "user", content: first },
+        ...more.flatMap((text) => [
+          { role: "assistant", content: "said" },
+          { role: "user", content: text },
+        ]),
+      ];
+      return servedBy(await post("/v1/chat/completions", { model: "kept", messages }));
+    }
+
+    const servedBy = ({ status, text }: Answer) => `${status} ${/said by ([\w-]+)/.exec(text)?.[1] ?? text}`;
+    const other = (server: string) => (server === "200 kept-1" ? "200 kept-2" : "200 kept-1");
+
+    test("stays with one server, whichever gateway it reaches", async () => {
+      const first = fresh();
+      const servers = [await said(first)];
+      // The edge takes its gateways in turn.
+      for (const more of Array.from({ length: 7 }, () => fresh())) servers.push(await said(first, more));
+      expect(servers).toEqual(Array(8).fill(servers[0]));
+    });
+
+    test("that its client names stays with one server, by each protocol, however much it asks at a time", async () => {
+      const named = { "x-claude-code-session-id": crypto.randomUUID() };
+      const asks = await together(8, () => {
+        const messages = [{ role: "user", content: fresh("sleep 1") }];
+        return post("/v1/chat/completions", { model: "kept", messages }, named);
+      });
+      const messages = [{ role: "user", content: fresh() }];
+      const body = { model: "kept", max_tokens: 9, messages };
+      const servers = [...asks, await post("/v1/messages", body, named)].map(servedBy);
+      expect(servers).toEqual(Array(9).fill(servers[0]));
+    });
+
+    test("begins at the server that has the least to do, and both go on where they began", async () => {
+      const first = fresh("sleep 3");
+      const long = said(first);
+      await eventually(async () => Object.keys(await stub.seen()).length === 1);
+      const second = fresh();
+      const idle = await said(second);
+      const busy = await long;
+      expect(idle).toBe(other(busy));
+      expect([await said(first, fresh()), await said(second, fresh())]).toEqual([busy, idle]);
+    });
+
+    test("is answered by the other server when its own fails, and goes on there", async () => {
+      const first = fresh();
+      const own = await said(first);
+      await stub.forget();
+      const servers = [
+        await said(first, fresh(`only ${own.slice(4)}: status 500`)),
+        await said(first, fresh()),
+      ];
+      expect(servers).toEqual(Array(2).fill(other(own)));
+      expect([await requests(own.slice(4)), await requests(other(own).slice(4))]).toEqual([1, 2]);
+    });
+
+    test("is not what many samples of one prompt are: they go to both servers", async () => {
+      const prompt = fresh("sleep 1");
+      const servers = await together(8, () => said(prompt));
+      expect(new Set(servers)).toEqual(new Set(["200 kept-1", "200 kept-2"]));
+    });
+  });
+
   describe("what an entry says in LiteLLM's own words", () => {
     test("two names over one server send it different bodies, by each protocol", async () => {
       for (const [name, on] of [
@@ -351,9 +427,10 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
       expect(routes.length).toBeGreaterThan(500);
     });
 
-    const CLOSED = /This port serves inference only\.|No model here answers this route\./;
+    const CLOSED =
+      /This port serves inference only\.|No model here answers this route[:.]|This route is closed\./;
     const OPEN =
-      /^(\/v1)?\/(chat\/completions|completions|embeddings|messages(\/count_tokens)?|models(\/x)?|responses(\/.*)?|rerank|audio\/.*)$|^\/health\/(liveliness|readiness)$/;
+      /^(\/v1)?\/(chat\/completions|completions|embeddings|messages(\/count_tokens)?|models(\/x)?|responses(\/.*)?|rerank|audio\/(transcriptions|speech))$|^\/health\/(liveliness|readiness)$/;
 
     /** Status of each route, and whether the edge closed it. In small groups: it is one process. */
     async function statuses(base: string, theirs: typeof routes, headers: Record<string, string>) {
@@ -386,6 +463,37 @@ needs("docker", "pulumi")("two gateways and their Redis", () => {
           expect.arrayContaining(["/v1/messages", "/v1/rerank"]),
         );
         expect((await statuses(project.endpoint, inside, {})).filter(({ closed }) => closed)).toEqual([]);
+      },
+      2 * MINUTE,
+    );
+
+    test(
+      "are not called admin routes where LiteLLM counts them to a model's API",
+      async () => {
+        // Its text, because an import of LiteLLM takes ten seconds.
+        const script = [
+          "import ast, importlib.util, json",
+          "folder = importlib.util.find_spec('litellm').submodule_search_locations[0]",
+          "text = ast.parse(open(f'{folder}/proxy/_types.py').read())",
+          "routes = next(one for one in text.body if getattr(one, 'name', '') == 'LiteLLMRoutes')",
+          "names = 'openai_routes', 'anthropic_routes', 'google_routes', 'mapped_pass_through_routes'",
+          "lists = [one.value for one in routes.body if isinstance(one, ast.Assign) and one.targets[0].id in names]",
+          "print(json.dumps([ast.literal_eval(one) for one in lists]))",
+        ];
+        const lists: string[][] = JSON.parse(
+          await output("docker", ["exec", gateway, "python3", "-c", script.join("\n")]),
+        );
+        expect(lists).toHaveLength(4);
+        const paths = lists
+          .flat()
+          .map((path) => path.replace(/\?.*$/, "").replaceAll(/\{[^}]*\}|\*/g, "x"))
+          .filter((path) => !OPEN.test(path));
+        expect(paths.length).toBeGreaterThan(150);
+        const answers: string[] = [];
+        for (const path of paths) answers.push(`${path} ${(await post(path, {})).text}`);
+        expect(
+          answers.filter((one) => !/No model here answers this route|This route is closed\./.test(one)),
+        ).toEqual([]);
       },
       2 * MINUTE,
     );

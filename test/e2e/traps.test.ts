@@ -55,7 +55,13 @@ needs("docker", "pulumi")("traps of the providers", () => {
   }
 
   beforeAll(async () => {
-    const tiny = { engine: "llamacpp", model: "canned", memoryMiB: 2048, env: { GPUBOX_TEST: "1" } };
+    const tiny = {
+      engine: "llamacpp",
+      model: "canned",
+      memoryMiB: 2048,
+      threads: 1,
+      env: { GPUBOX_TEST: "1" },
+    };
     project = makeProject(
       STACK,
       PORT,

@@ -77,7 +77,7 @@ async function killGateway(box: LoadBox, load: Load, container: string): Promise
   return { served, note: `${inFlight} were in flight; healthy again after ${back} s` };
 }
 
-async function isHealthy(container: string): Promise<boolean> {
+export async function isHealthy(container: string): Promise<boolean> {
   const { stdout } = await run("docker", ["inspect", "--format", "{{.State.Health.Status}}", container]);
   return stdout.trim() === "healthy";
 }

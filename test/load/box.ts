@@ -49,6 +49,7 @@ export class LoadBox {
    *
    * @param release fills the project's folder and brings it up; default: this project
    * @param more other sections of the stack's config, and more of the gateway's
+   * @param edit what else changes when the stub's model comes
    */
   static async open(
     stack: string,
@@ -56,6 +57,7 @@ export class LoadBox {
     models: Record<string, unknown> = {},
     release: Release = THIS_RELEASE,
     { gateway: moreOfGateway = {}, ...more }: Sections = {},
+    edit: (config: Sections, box: LoadBox) => void = () => {},
   ): Promise<LoadBox> {
     const gateway = { port, drainTimeout: DRAIN_TIMEOUT, ...moreOfGateway };
     const project = makeProject(stack, port, { gateway, models, ...more }, {}, release.place);
@@ -67,7 +69,11 @@ export class LoadBox {
       box.key = (await box.shell(`pulumi config get gpubox:masterKey --stack ${stack}`)).stdout.trim();
       await box.startStub();
       // Only now: the stub lives on a network that the first `up` made.
-      mustSucceed(await box.change((config) => setModel(config, "echo", box.stubModel("echo"))));
+      const first = (config: Sections) => {
+        setModel(config, "echo", box.stubModel("echo"));
+        edit(config, box);
+      };
+      mustSucceed(await box.change(first));
       return box;
     } catch (error) {
       box.close();

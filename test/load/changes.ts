@@ -29,7 +29,7 @@ export const changes: Record<string, Scene> = {
     title: "edit a stop-first model",
     bar: "zero",
     prepare: async (box) => {
-      const tiny = { engine: "llamacpp", model: "canned", memoryMiB: 2048 };
+      const tiny = { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 };
       await goodChange(box, (config) => setModel(config, "tiny", tiny));
     },
     run: async (box) => {

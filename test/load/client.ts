@@ -20,6 +20,8 @@ export interface LoadOptions {
   maxSeconds?: number;
   /** The answer of a model that is not the stub. */
   expected?: string;
+  /** Milliseconds of silence after which an answer counts as lost, for valves that hold a request longer than by default. */
+  silenceMs?: number;
 }
 
 export interface Tally {
@@ -52,7 +54,8 @@ const MAX_QUESTIONS = 200_000;
 export class Load {
   private readonly target: Target;
   private readonly started = performance.now();
-  private readonly settings: Required<Omit<LoadOptions, "expected">> & Pick<LoadOptions, "expected">;
+  private readonly settings: Required<Omit<LoadOptions, "expected" | "silenceMs">> &
+    Pick<LoadOptions, "expected">;
   private readonly inFlight = new Set<{ excused: boolean }>();
   private readonly latencies: number[] = [];
   private readonly reasons = new Map<string, { count: number; first: number }>();
@@ -69,7 +72,13 @@ export class Load {
     if (hostname !== "127.0.0.1") throw new Error(`load goes to 127.0.0.1 only, not to ${hostname}`);
     this.settings = { shorts: 8, streams: 16, streamSeconds: 30, pauseMs: 80, maxSeconds: 900, ...options };
     const agent = new http.Agent({ keepAlive: true });
-    this.target = { host: hostname, port: Number(port), key: options.key, agent };
+    this.target = {
+      host: hostname,
+      port: Number(port),
+      key: options.key,
+      agent,
+      silenceMs: options.silenceMs,
+    };
   }
 
   /** Starts every client and waits until each stream had the time to begin. */

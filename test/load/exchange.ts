@@ -23,6 +23,8 @@ export interface Target {
   port: number;
   key: string;
   agent: http.Agent;
+  /** Silence after which an answer counts as lost. Default: longer than any wait that the edge or a valve allows by default. */
+  silenceMs?: number;
 }
 
 /**
@@ -40,12 +42,11 @@ export interface Verdict {
   totalMs: number;
 }
 
-/** Silence after which an answer counts as lost: longer than any wait that the edge or a valve allows. */
 const SILENCE_MS = 150_000;
 
 /** Asks once, without retry, and judges the answer against the one that the stub must have given. Never rejects. */
 export function exchange(target: Target, question: Question): Promise<Verdict> {
-  const { host, port, agent } = target;
+  const { host, port, agent, silenceMs = SILENCE_MS } = target;
   const { path, headers, body } = render(target, question);
   const start = performance.now();
   return new Promise((resolve) => {
@@ -79,7 +80,7 @@ export function exchange(target: Target, question: Question): Promise<Verdict> {
         });
       });
     });
-    request.setTimeout(SILENCE_MS, () => finish(`silent for ${SILENCE_MS / 1000} s`));
+    request.setTimeout(silenceMs, () => finish(`silent for ${silenceMs / 1000} s`));
     request.on("error", (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
     request.end(body);
   });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { gatewaySql } from "../support/postgres";
 import { until } from "../support/wait";
-import { LoadBox, mustSucceed, type Release, type Sections, STATEFUL, setModel } from "./box";
+import { LoadBox, type Release, STATEFUL, setModel } from "./box";
 
 /** The stub counts a token for each character of its answer. Ten of them cost a cent. */
 const CHARACTERS = 10;
@@ -24,16 +24,17 @@ interface Differences {
 export async function openPaidBox(
   stack: string,
   port: number,
-  { release, gateway }: Differences = {},
+  { release, gateway = {} }: Differences = {},
 ): Promise<LoadBox> {
-  const box = await LoadBox.open(stack, port, {}, release, {
+  const sections = {
     ...STATEFUL,
     access: { teams: { [TEAM]: {} }, keys: { [KEY]: { key: { secret: SECRET }, team: TEAM } } },
-    gateway: { replicas: 2, ...gateway },
+    gateway,
+  };
+  return LoadBox.open(stack, port, {}, release, sections, (config, box) => {
+    setModel(config, MODEL, { ...box.stubModel("echo"), price: PRICE });
+    config["gpubox:gateway"]!.replicas = 2;
   });
-  const add = (config: Sections) => setModel(config, MODEL, { ...box.stubModel("echo"), price: PRICE });
-  mustSucceed(await box.change(add));
-  return box;
 }
 
 /** Requests that somebody has to pay for. */
@@ -161,13 +162,13 @@ export async function readBooks(box: LoadBox, key: string): Promise<Books> {
   return { key: inKey!, team: inTeam!, logs: logs!, daily: daily!, dailyTeam: dailyTeam! };
 }
 
-/** The books once every one of them holds `cents`, or as they are after `seconds`. */
+/** The books once every one of them holds `cents`, or as they are after `seconds`. A database that was away may come back meanwhile. */
 export async function settledBooks(box: LoadBox, key: string, cents: number, seconds = 60): Promise<Books> {
-  let books = await readBooks(box, key);
+  let books: Books | undefined;
   const settled = async () => {
-    books = await readBooks(box, key);
-    return Object.values(books).every((one) => one === cents);
+    books = (await readBooks(box, key).catch(() => undefined)) ?? books;
+    return books !== undefined && Object.values(books).every((one) => one === cents);
   };
   await until("the books are settled", settled, { seconds, everyMs: 1000 }).catch(() => undefined);
-  return books;
+  return books ?? readBooks(box, key);
 }

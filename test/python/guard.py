@@ -7,7 +7,7 @@ from support import App, Client, answer, stream
 KEEP = ["model", "messages", "temperature", "metadata", "cache", "stream", "litellm_session_id"]
 
 
-def rules(unknown="drop", cache={"scope": "key", "ttlSeconds": 60}, many=False):
+def rules(unknown="drop", cache={"scope": "key", "ttlSeconds": 60}, many=False, affinity=None):
     return Rules(
         {
             "routes": {
@@ -16,6 +16,7 @@ def rules(unknown="drop", cache={"scope": "key", "ttlSeconds": 60}, many=False):
                 "messages": {"api": "anthropic", "keep": KEEP},
                 "responses": {"api": "openai", "keep": ["model", "input", "stream"]},
                 "audio/transcriptions": {"api": "openai", "keep": ["model", "file", "language"]},
+                "images/edits": {"api": "openai", "keep": ["model", "prompt", "image", "stream"], "whole": True},
             },
             "steering": ["api_base", "api_key", "cache_key", "extra_body", "headers"],
             "prefixes": ["_", "litellm_", "mock_", "metadata["],
@@ -24,6 +25,7 @@ def rules(unknown="drop", cache={"scope": "key", "ttlSeconds": 60}, many=False):
             "unknown": unknown,
             "cache": cache,
             "many": many,
+            **({"affinity": affinity} if affinity else {}),
         }
     )
 

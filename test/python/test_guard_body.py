@@ -144,3 +144,16 @@ def test_the_refusal_of_a_long_name_is_short(body):
 def test_both_parsers_see_the_same_body(body):
     raw = json.dumps(body).encode()
     assert orjson.loads(raw) == json.loads(raw)
+
+
+@pytest.mark.parametrize("wish,taken", [(False, True), ("false", True), (None, True), (True, False), ("true", False), ("1", False)])
+def test_a_route_without_streams_refuses_one(wish, taken):
+    route = RULES.routes["images/edits"]
+    asks = [lambda: look({"model": "m", "stream": wish}, route, RULES), lambda: look_at_form([("model", "m"), ("stream", wish)], route, RULES)]
+    for ask in asks:
+        if taken:
+            ask()
+        else:
+            with pytest.raises(Refused, match="in one piece"):
+                ask()
+    assert look({"model": "m", "stream": wish}, CHAT, RULES) == {"model": "m", "stream": wish}

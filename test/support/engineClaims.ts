@@ -1,3 +1,4 @@
+import { sseEvents } from "../../operations/smoke/sse";
 import { PIXEL } from "./projector";
 import { ask, type Protocol, promptTokens, protocols, type Question, type Tool } from "./protocols";
 
@@ -56,6 +57,44 @@ export function testTools(reached: Reached, protocol: Protocol, stream: boolean)
     });
     const called = { call: first.calls[0]!, result: '{"sky":"clear"}' };
     expect(await answer({ tools: [weather], called })).toEqual(said);
+  });
+}
+
+/** Declares the tests of `/v1/responses` that a canned tool model, named `tools`, has to pass. */
+export function testResponses(reached: Reached): void {
+  const send = (path: string, body?: object) => {
+    const { endpoint, key } = reached();
+    return fetch(`${endpoint}/v1/responses${path}`, {
+      method: body ? "POST" : "GET",
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: body && JSON.stringify({ model: "tools", max_output_tokens: 200, ...body }),
+    });
+  };
+  const input = "How is the weather in Zürich?";
+
+  test("a question is answered by /v1/responses, and nobody keeps the answer", async () => {
+    const response = await send("", { input });
+    const answer = (await response.json()) as {
+      id: string;
+      status: string;
+      output: { type: string; content?: { text?: string }[] }[];
+    };
+    const said = answer.output
+      .filter(({ type }) => type === "message")
+      .flatMap(({ content = [] }) => content.map(({ text }) => text ?? ""));
+    expect([response.status, answer.status, said.join("").trim()]).toEqual([200, "completed", ANSWER]);
+    expect((await send(`/${answer.id}`)).status).toBe(404);
+  });
+
+  test("a question is answered by /v1/responses as a stream", async () => {
+    const response = await send("", { input, stream: true });
+    expect(response.status).toBe(200);
+    const events: { type: string; delta?: string }[] = [];
+    for await (const { data } of sseEvents(response.body!))
+      if (data !== "[DONE]") events.push(JSON.parse(data));
+    const said = events.map(({ type, delta }) => (type === "response.output_text.delta" ? delta : ""));
+    expect(said.join("").trim()).toBe(ANSWER);
+    expect(events.at(-1)?.type).toBe("response.completed");
   });
 }
 

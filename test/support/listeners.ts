@@ -177,6 +177,7 @@ export class Listeners {
       model: "m",
       backend: { name: "127.0.0.1", port: this.origin.port, healthPath: "/health" },
       holdSeconds: 0,
+      routes: ["/v1/"],
       bodyBytes: LIMIT,
       direct: { keyed: false },
     });

@@ -1,5 +1,4 @@
 import * as pulumi from "@pulumi/pulumi";
-import { pause } from "./wait";
 
 /** A resource as the program registered it, with the options that mocks alone do not show. */
 export interface Registered {
@@ -106,13 +105,22 @@ export async function registered(program: () => unknown, isPreview = false): Pro
     });
     return original(request, callback);
   };
-  program();
-  // A resource registers when all that it waits for has: the program is done when nothing came for a while.
-  for (let before = -1; before !== found.length; ) {
-    before = found.length;
-    await pause(300, "no event tells that a program registers nothing more");
+  try {
+    program();
+  } finally {
+    // Also of a program that ends in the middle: what it began would meet the next one's mocks.
+    await ended(found);
   }
   return found;
+}
+
+/** Waits for what Pulumi waits for when a program ends. What an output makes begins in a turn of its own. */
+async function ended(found: Registered[]): Promise<void> {
+  const { waitForRPCs } = pulumi.runtime as unknown as { waitForRPCs(): Promise<void> };
+  for (let before = -1; before !== found.length; await new Promise(setImmediate)) {
+    before = found.length;
+    await waitForRPCs();
+  }
 }
 
 /** True for a value that was sent to the engine as a secret. */

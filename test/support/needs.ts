@@ -36,7 +36,7 @@ const answers = new Map<string, boolean>();
 export function has(name: string): boolean {
   const known = answers.get(name);
   if (known !== undefined) return known;
-  const [, role] = name.match(/^the image gpubox\/(\w+)$/) ?? [];
+  const [, role] = name.match(/^the image gpubox\/([\w-]+)$/) ?? [];
   const image = () => runs("docker", "image", "inspect", recipeReference(packageDir, role as ImageRole));
   const answer = (role ? image : (WAYS[name] ?? (() => exists(name))))();
   answers.set(name, answer);

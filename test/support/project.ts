@@ -102,7 +102,7 @@ export function makeProject(
   writeStack(project, {
     host: { dataDir: project.dataDir },
     gateway: { port, drainTimeout: 30 },
-    models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048 } },
+    models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 } },
     // Keys and spend are the subject of few tests; a migration and Postgres would slow all others down.
     database: { mode: "none" },
     ...config,

@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { output, run } from "../../platform/process";
 import { scratch } from "./allocate";
 
+/** More than a server writes within a moment: two files of Postgres' log. */
+const ROOM_BYTES = 2 * 16 * 2 ** 20;
+
 /** A file system of its own that a test can fill. */
 export interface SmallDisk {
   /** Where it is mounted. */
@@ -27,7 +30,10 @@ export async function smallDisk(name: string, size: string): Promise<SmallDisk> 
     path,
     async fill(bytes) {
       const { bavail, bsize } = statfsSync(path);
-      await output("fallocate", ["-l", String(bavail * bsize - bytes), ballast]);
+      // What runs there takes some meanwhile: the last bytes are written until no more fit.
+      const left = bytes > 0 ? bytes : ROOM_BYTES;
+      await output("fallocate", ["-l", String(Math.max(1, bavail * bsize - left)), ballast]);
+      if (bytes === 0) await run("sh", ["-c", 'cat /dev/zero >>"$0"', ballast]);
     },
     free: () => rmSync(ballast, { force: true }),
     async remove() {

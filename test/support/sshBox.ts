@@ -53,7 +53,7 @@ export class SshBox {
       gateway: { port: this.port, drainTimeout: 30, trajectories: true },
       cache: { mode: "none" },
       database: { mode: "none" },
-      models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, ...more } },
+      models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1, ...more } },
     };
   }
 

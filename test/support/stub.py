@@ -1,7 +1,8 @@
 """Model servers in one process, standard library only: python3 stub.py
 
 The first segment of the path names a server: /a/v1/chat/completions asks the server `a`. The last text of a request may tell
-what to do: `sleep 2` answers after that many seconds, `status 500` with that status, `only NAME:` before it tells that server alone. GET /seen tells by server how many
+what to do: `sleep 2` answers after that many seconds, `status 500` with that status, `only NAME:` before it tells that server alone. To `think` a
+chat answers with a thought before its text, to `cached 400` with so many of its tokens from a cache. GET /seen tells by server how many
 requests came, how many at most at the same time, the models that they named, and the last one's body and header fields; DELETE /seen forgets.
 """
 
@@ -72,6 +73,8 @@ class Stub(BaseHTTPRequestHandler):
         # LiteLLM expects it of Groq.
         about["service_tier"] = "default"
         usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
+        if found := re.search(r"cached (\d+)", text):
+            usage["prompt_tokens_details"] = {"cached_tokens": int(found[1])}
         if path.endswith("embeddings"):
             data = [{"object": "embedding", "index": 0, "embedding": [0.25, 0.5]}]
             return self.reply(200, {**about, "object": "list", "data": data, "usage": usage})
@@ -88,6 +91,8 @@ class Stub(BaseHTTPRequestHandler):
         if path.endswith("audio/speech"):
             return self.reply(200, b"spoken", "audio/mpeg")
         said = {"role": "assistant", "content": f"said by {name}"}
+        if "think" in text:
+            said["reasoning_content"] = f"thought by {name}"
         if not path.endswith("chat/completions"):
             choice = {"index": 0, "text": said["content"], "finish_reason": "stop"}
             return self.reply(200, {**about, "object": "text_completion", "choices": [choice], "usage": usage})

@@ -2,7 +2,9 @@ import { z } from "zod";
 import type { ModelConfig } from "../../configs/engines";
 import type { Engine, Protocol } from "../../configs/engines/engine";
 import type { Feature, KnownFrom } from "../../configs/engines/features";
+import type { ClientRoute } from "../../configs/network/clientRoutes";
 import { type HostConfig, hostSchema } from "../../configs/schema/host";
+import type { Mode } from "../../configs/schema/model";
 
 export type AnyEngine = Engine<ModelConfig>;
 
@@ -34,8 +36,13 @@ export interface Column {
 /** The tables by their title. `containers`: only for engines that run as containers of the box. */
 export const TABLES = {
   "What clients ask for": { containers: false },
+  "What else they ask for": { containers: false },
   "What models can do": { containers: false },
-  "How it serves": { containers: true },
+  "How it serves": {
+    containers: true,
+    about:
+      "A conversation stays with one of a model's `instances`, whatever the engine, so that its prefix cache serves it: [gateway.md](gateway.md#conversations).",
+  },
   "Images and weights": { containers: true },
 };
 
@@ -58,10 +65,40 @@ export const COLUMNS: Record<Feature, Column> = {
     from: reached("/v1/embeddings", "embedding"),
   },
   rerank: { table: "What clients ask for", title: "rerank", from: reached("/v1/rerank", "rerank") },
-  audio: {
-    table: "What clients ask for",
-    title: "audio",
-    from: ({ modes }) => modes.flatMap((mode) => /^audio_(.*)/.exec(mode)?.slice(1) ?? []).join(", ") || "no",
+  countTokens: {
+    table: "What else they ask for",
+    title: "/v1/messages/count_tokens",
+    from: (facts) => {
+      const own = facts.engine.protocols?.some(
+        ({ path, how }) => path === "/v1/messages/count_tokens" && how === "native",
+      );
+      return own ? "native" : chats(facts) ? undefined : "no";
+    },
+  },
+  keptResponses: {
+    table: "What else they ask for",
+    title: "/v1/responses/…",
+    from: (facts) => (chats(facts) && passes(facts, "/v1/responses/resp_1") ? undefined : "no"),
+  },
+  transcriptions: {
+    table: "What else they ask for",
+    title: "audio/transcriptions",
+    from: served("audio_transcription", "/v1/audio/transcriptions"),
+  },
+  speech: {
+    table: "What else they ask for",
+    title: "audio/speech",
+    from: served("audio_speech", "/v1/audio/speech"),
+  },
+  images: {
+    table: "What else they ask for",
+    title: "images/generations, images/edits",
+    from: served("image_generation", "/v1/images/generations", "/v1/images/edits"),
+  },
+  moderations: {
+    table: "What else they ask for",
+    title: "moderations",
+    from: served("moderation", "/v1/moderations"),
   },
   tools: { table: "What models can do", title: "tools", from: key("toolCallParser") },
   reasoning: { table: "What models can do", title: "reasoning", from: key("reasoningParser") },
@@ -161,6 +198,30 @@ function reached(path: Protocol["path"], mode?: string): Column["from"] {
   };
 }
 
+/**
+ * Whether it has a mode that opens these routes.
+ *
+ * @throws Error where it has, and its valve would close one of them
+ */
+function served(mode: Mode, ...paths: ClientRoute[]): Column["from"] {
+  return (facts) => {
+    if (!facts.modes.includes(mode)) return "no";
+    const closed = paths.find((path) => !passes(facts, path, mode));
+    if (closed) throw new Error(`${facts.name} has mode ${mode}, and its valve closes ${closed}`);
+    return facts.engine.container ? "native" : undefined;
+  };
+}
+
+/** Whether a gateway's request for a path reaches its server: valves stand only before containers of the box. */
+function passes(facts: Facts, path: string, mode?: Mode): boolean {
+  const { engine } = facts;
+  if (!engine.container) return true;
+  const model = HOSTS.map((host) => accepted(facts, host, engine.features.example, mode)).find(Boolean);
+  const native = (engine.protocols ?? []).flatMap((one) => (one.how === "native" ? [one.path] : []));
+  const open = [...native, ...((model && engine.routes?.(model)) ?? [])];
+  return open.some((route) => route === path || (route.endsWith("/") && path.startsWith(route)));
+}
+
 /** The first of these keys that its schema has. An engine that only embeds or speaks has no use for one. */
 function key(...names: string[]): Column["from"] {
   return (facts) => {
@@ -202,9 +263,13 @@ function accepted(
   { name, engine }: Facts,
   host: HostConfig,
   source = engine.features.example,
+  mode?: Mode,
 ): ModelConfig | undefined {
   const gpu = host.gpus.length > 0 ? { gpu: { devices: [host.gpus[0]!.id] } } : {};
-  const { data } = engine.schema.safeParse({ engine: name, model: source, ...gpu });
+  const { data } = engine.schema.safeParse({
+    ...engine.features.entry,
+    ...{ engine: name, model: source, ...gpu, ...(mode ? { mode } : {}) },
+  });
   return data && engine.check(data, "", { host }).length === 0 ? data : undefined;
 }
 

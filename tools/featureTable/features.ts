@@ -2,9 +2,13 @@ import { engines } from "../../configs/engines";
 import type { Feature, KnownFrom } from "../../configs/engines/features";
 import { markdownTable } from "../markdown";
 import { type AnyEngine, COLUMNS, type Column, type Facts, factsOf, TABLES } from "./featureColumns";
+import { routesMarkdown } from "./routes";
 
-/** A cell of the matrix; `test`: the path of the test that ran it. */
-export type Cell = { text: string } & ({ known: KnownFrom | "gpubox" } | { known: "run here"; test: string });
+/** A cell of the matrix; `test`: the path of the test that showed it. */
+export type Cell = { text: string } & (
+  | { known: KnownFrom | "gpubox" }
+  | { known: "run here" | "recorded"; test: string }
+);
 
 /**
  * One cell.
@@ -18,8 +22,13 @@ function cellOf(feature: Feature, facts: Facts): Cell {
   const text = said?.cell ?? column.from(facts);
   if (!text) throw new Error(`Nothing says what ${facts.name} has of ${feature}: add it to its features.`);
   const whole = text + (column.more?.(facts) ?? "");
-  const test = Object.entries(features.ran ?? {}).find(([, ran]) => ran.includes(feature))?.[0];
-  if (test) return { text: whole, known: "run here", test };
+  for (const [known, claims] of [
+    ["run here", features.ran],
+    ["recorded", features.recorded],
+  ] as const) {
+    const test = Object.entries(claims ?? {}).find(([, claimed]) => claimed.includes(feature))?.[0];
+    if (test) return { text: whole, known, test };
+  }
   // What gpubox does not offer needs no proof, whatever the server has.
   const known = said ? said.known : text === "no" ? "gpubox" : (column.known ?? features.known);
   if (!known) throw new Error(`Nothing says how ${feature} of ${facts.name} is known.`);
@@ -47,6 +56,7 @@ Made by \`npm run features\` from the engines in [configs/engines](../configs/en
 engine, and after it how that is known:
 
 - **run here**: a test has run it with a real server, on the CPU; the link is that test.
+- **recorded**: a test has asked a recording server in its place through edge, gateway and valve; the link is that test.
 - **contract**: the words that gpubox gives the engine (flags, variables, routes, parsers) are checked against its released code, see
   [decision 0013](decisions/0013-contracts-are-read-from-released-code.md). No server of it has answered here.
 - **vendor**: what its documentation or source says. Nothing here has checked it.
@@ -71,19 +81,19 @@ export function featuresMarkdown(registry: Record<string, unknown> = engines): s
     const note = TABLES[title].containers
       ? "\nOnly engines that run as containers of the box. [images/official.json](../images/official.json) says what each image's name stands for.\n"
       : "";
-    return `## ${title}\n${note}\n${markdownTable(["engine", ...columns.map((one) => COLUMNS[one].title)], rows)}\n`;
+    const more = "about" in TABLES[title] ? `\n${TABLES[title].about}\n` : "";
+    return `## ${title}\n${note}${more}\n${markdownTable(["engine", ...columns.map((one) => COLUMNS[one].title)], rows)}\n`;
   });
   return [
     INTRODUCTION,
+    routesMarkdown(),
     ...tables,
     `## Why\n\n${markdownTable(["engine", "path", "how", "why"], reasons(registry))}\n`,
   ].join("\n");
 }
 
 function rendered(cell: Cell): string {
-  return cell.known === "run here"
-    ? `${cell.text} ([run here](../${cell.test}))`
-    : `${cell.text} (${cell.known})`;
+  return "test" in cell ? `${cell.text} ([${cell.known}](../${cell.test}))` : `${cell.text} (${cell.known})`;
 }
 
 function reasons(registry: Record<string, unknown>): string[][] {

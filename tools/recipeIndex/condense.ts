@@ -37,7 +37,11 @@ const taxonomySchema = z.object({
 });
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
-const args = z.array(scalar).default([]);
+/** A recipe may have a flag and its value as one word, which no server takes. */
+const args = z
+  .array(scalar)
+  .default([])
+  .transform((words) => words.flatMap((word) => /^(--[\w-]+)\s+(.+)$/.exec(word)?.slice(1) ?? [word]));
 const env = z.record(z.string(), scalar).default({});
 const flags = z.object({ extra_args: args, extra_env: env });
 const overrides = z.record(z.string(), flags).nullish();

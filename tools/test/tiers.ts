@@ -9,6 +9,8 @@ export type Tier = (typeof TIERS)[number];
 export interface Stage {
   projects: string[];
   lanes: number;
+  /** Its files bring up boxes. */
+  boxes?: true;
 }
 
 export interface Machine {
@@ -23,14 +25,16 @@ export function lanesOf({ cores, gib }: Machine): number {
   return Math.max(1, Math.min(byCores, Math.floor(gib / LANE_GIB)));
 }
 
-/** The stages of a tier, one after another. `lanes` is what the caller asks for in place of the default. */
+/**
+ * The stages of a tier, one after another. What computes has a lane for each core. Contract tests have twice as many: they wait for
+ * servers and deadlines half of the time.
+ * @param lanes of the files with boxes
+ */
 export function stagesOf(tier: Tier, machine: Machine, lanes = lanesOf(machine)): Stage[] {
-  const quick = { projects: ["unit", "component", "contract"], lanes: Math.max(1, machine.cores) };
-  if (tier === "fast") return [quick];
+  const cores = Math.max(1, machine.cores);
+  const waiting: Stage = { projects: ["contract", "own-modules"], lanes: 2 * cores };
   if (tier === "soak")
-    return [
-      { ...quick, projects: ["unit", "contract"] },
-      { projects: ["soak"], lanes: 1 },
-    ];
-  return [quick, { projects: ["e2e"], lanes }, { projects: ["alone"], lanes: 1 }];
+    return [{ projects: ["unit"], lanes: cores }, waiting, { projects: ["soak"], lanes: 1, boxes: true }];
+  const quick: Stage[] = [{ projects: ["unit", "component"], lanes: cores }, waiting];
+  return tier === "fast" ? quick : [...quick, { projects: ["e2e"], lanes, boxes: true }];
 }

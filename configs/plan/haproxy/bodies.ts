@@ -4,18 +4,35 @@ import { jsonErrorWith } from "./answers";
 export interface BodyLimits {
   /** Chats, completions, messages, responses, and every route that is not named below. */
   chat: number;
+  /** Embeddings, rankings and moderations. */
   embeddings: number;
   /** Absent where no model transcribes or speaks. */
   audio?: number;
+  /** Absent where no model draws. */
+  images?: number;
 }
 
 const MIB = 1024 ** 2;
 
-/** Limits where nothing is known of the models: a million tokens of prompt, and images. */
-export const ANY_BODIES: Required<BodyLimits> = { chat: 64 * MIB, embeddings: 32 * MIB, audio: 32 * MIB };
+/**
+ * Limits where nothing is known of the models: a million tokens of prompt, and images; a file of sound of 25 MB and a picture of
+ * 50 MB, which is what OpenAI's own API takes.
+ */
+export const ANY_BODIES: Required<BodyLimits> = {
+  ...{ chat: 64 * MIB, embeddings: 32 * MIB },
+  ...{ audio: 32 * MIB, images: 64 * MIB },
+};
 
-const EMBEDDING_PATHS = ["/v1/embeddings", "/embeddings", "/v1/rerank", "/rerank"];
-const AUDIO_PATHS = ["/v1/audio/", "/audio/"];
+const TEXT_PATHS = [
+  "/v1/embeddings",
+  "/embeddings",
+  "/v1/rerank",
+  "/rerank",
+  "/v1/moderations",
+  "/moderations",
+];
+/** Paths of kinds that not every box has. */
+const MORE_PATHS = { audio: ["/v1/audio/", "/audio/"], images: ["/v1/images/", "/images/"] } as const;
 
 /**
  * Rules of a frontend that answer 413 to a body above the limit of its route: at once where its length is announced, and by
@@ -29,10 +46,13 @@ export function bodyRules(limits: BodyLimits | number): string[] {
     typeof limits === "number"
       ? []
       : [
-          `${set(limits.embeddings)} if { var(txn.path) -m str ${EMBEDDING_PATHS.join(" ")} }`,
-          ...(limits.audio === undefined
-            ? []
-            : [`${set(limits.audio)} if { var(txn.path) -m beg ${AUDIO_PATHS.join(" ")} }`]),
+          `${set(limits.embeddings)} if { var(txn.path) -m str ${TEXT_PATHS.join(" ")} }`,
+          ...(["audio", "images"] as const).flatMap((kind) => {
+            const bytes = limits[kind];
+            return bytes === undefined
+              ? []
+              : [`${set(bytes)} if { var(txn.path) -m beg ${MORE_PATHS[kind].join(" ")} }`];
+          }),
         ];
   return [
     "filter lua.body",

@@ -55,6 +55,8 @@ export function processSections(options: {
   retryOn: string;
   /** What {@link errorAnswers} takes. */
   answers: Record<number, string>;
+  /** Lua files of the configuration's directory besides those of every process. */
+  scripts?: string[];
   /** Seconds. Default: {@link SILENCE_MINUTES}. */
   silence?: number;
   /** Seconds. Default: {@link HARD_STOP_MINUTES}, and `silence` where that is longer. */
@@ -79,6 +81,7 @@ export function processSections(options: {
     "  .endif",
     `  lua-load ${CONFIG_DIR}/hold.lua`,
     `  lua-load ${CONFIG_DIR}/body.lua`,
+    ...(options.scripts ?? []).map((script) => `  lua-load ${CONFIG_DIR}/${script}`),
     "",
     "# Docker's embedded DNS. It knows a container that runs, healthy or not. A name that it does not know any more is let",
     "# go soon: its address may be another container's by now. In an internal network it then gives no answer at all.",

@@ -1,4 +1,5 @@
 import type { TextPart } from "../../kit/text";
+import type { Mode } from "../../schema/model";
 import { jsonError } from "./answers";
 import { ANY_BODIES, type BodyLimits, bodyRules } from "./bodies";
 import {
@@ -66,8 +67,8 @@ export interface EdgeOptions {
   keys: "master" | "virtual";
   /** Where the admin port is reached from the box, for the answer to an admin route on the clients' port. */
   adminEndpoint: string;
-  /** True where a model transcribes or speaks: its routes are opened. Default: false. */
-  audio?: boolean;
+  /** Modes of the models: some open routes of their own. Default: none that does. */
+  modes?: readonly Mode[];
   /** Routes that the stack opens beside those of its models; what ends in `/` opens everything below it. Default: none. */
   ownRoutes?: string[];
   /** Requests of clients at the same time; the next one is answered 429. Default: no limit. */
@@ -133,7 +134,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     ...indent(handOver("clients")),
     ...indent(atWorkRules(most)),
     ...indent(requestRules(options.hosts)),
-    ...indent(routeRules(closed, { audio: options.audio, own: options.ownRoutes })),
+    ...indent(routeRules(closed, { modes: options.modes, own: options.ownRoutes })),
     ...indent(
       options.auth === "none" ? openRules(options.hosts) : [...KEY_RULES, ...askForKey(options.keys)],
     ),
@@ -164,7 +165,12 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     "  http-request disable-l7-retry unless METH_GET",
     ...indent([...KEY_RULES, ...(options.keys === "master" ? REFUSE_OTHER_KEYS : [])]),
     // More of LiteLLM's routes carry prompts here, and no limit is meant for uploads to them.
-    ...indent(bodyRules({ ...bodies, chat: Math.max(bodies.chat, bodies.embeddings, bodies.audio ?? 0) })),
+    ...indent(
+      bodyRules({
+        ...bodies,
+        chat: Math.max(bodies.chat, bodies.embeddings, bodies.audio ?? 0, bodies.images ?? 0),
+      }),
+    ),
     ...indent(RESPONSE_RULES),
     ...(options.adminTls ? indent(SECURE_COOKIES) : []),
     "  use_backend successor-admin if moved",

@@ -1,80 +1,123 @@
+import {
+  CLOSED_ROUTES,
+  type ClientRoute,
+  OPEN_ROUTES,
+  type OpenRoute,
+  routesFor,
+  spellings,
+} from "../../network/clientRoutes";
+import type { Mode } from "../../schema/model";
 import { jsonError } from "./answers";
 
-/** Routes that clients may use. What ends in `/` allows everything below it. */
-const CLIENT_ROUTES = [
-  "/v1/chat/completions",
-  "/chat/completions",
-  "/v1/completions",
-  "/completions",
-  "/v1/embeddings",
-  "/embeddings",
-  "/v1/messages",
-  "/v1/messages/count_tokens",
-  "/v1/models",
-  "/models",
-  "/v1/models/",
-  "/models/",
-  "/v1/responses",
-  "/responses",
-  "/v1/responses/",
-  "/responses/",
-  "/v1/rerank",
-  "/rerank",
-  "/health/liveliness",
-  "/health/readiness",
-];
-
-/** Opened only where a model is declared for them. */
-const AUDIO_ROUTES = ["/v1/audio/", "/audio/"];
+/** Open beside the routes of models. What ends in `/` allows everything below it. */
+const LISTS = ["/v1/models", "/models", "/v1/models/", "/models/", "/health/liveliness", "/health/readiness"];
 
 /** Fields by which a client would choose what LiteLLM sends to the target of a route that passes through. */
 const OWN_ROUTE_RULES = ["x-pass-", "x-litellm-", "x-mcp-"].map(
   (family) => `http-request del-header ${family} -m beg`,
 );
 
-/** Routes of model APIs, with and without `/v1`, that gpubox opens for no model: what stays closed of them is no admin route. */
-const OTHER_INFERENCE = [
+/** Beginnings of what else LiteLLM counts to a model's API, with and without `/v1`. */
+const OTHERS = [
   ...[
-    "audio",
-    "images",
-    "videos",
-    "moderations",
-    "realtime",
-    "batches",
-    "files",
-    "fine_tuning",
-    "assistants",
+    "vector_store",
+    "utils",
+    "decisions",
+    "systemone",
+    "interactions",
+    "v1beta",
+    "v2/rerank",
+    "mcp",
+    "a2a",
+    "claude_code_gateway",
+    "claude-code",
   ],
-  ...["threads", "vector_stores", "ocr", "search", "containers", "engines", "rag"],
+].flatMap((root) => [root, `v1/${root}`]);
+
+/** Beginnings of routes by which LiteLLM passes a provider's own protocol on, which would need that provider's key. */
+const PROVIDERS = [
+  ...[
+    "anthropic",
+    "assemblyai",
+    "azure",
+    "azure_ai",
+    "azure_speech",
+    "bedrock",
+    "bespoke",
+    "cohere",
+    "cursor",
+  ],
+  ...["comprehendmedical", "deepgram", "eu.assemblyai", "fal_ai", "gemini", "gigachat", "langfuse", "laya"],
+  ...[
+    "milvus",
+    "mistral",
+    "nvidia_nim",
+    "openai",
+    "openai_passthrough",
+    "openrouter",
+    "tinyfish",
+    "transcribe",
+  ],
+  ...["typesafe", "vertex-ai", "vertex_ai", "vllm", "watsonx"],
 ];
 
-const NOT_SERVED =
-  "No model here answers this route. Open are chat/completions, completions, messages, responses, embeddings, rerank and models.";
-
-/** Routes of a listener beside {@link CLIENT_ROUTES}. */
+/** What a listener opens beside the routes that every box has. */
 export interface MoreRoutes {
-  /** True where a model transcribes or speaks. Default: false. */
-  audio?: boolean;
+  /** Modes of its models, which open routes of theirs. Default: none that does. */
+  modes?: readonly Mode[];
   /** The stack's own; what ends in `/` opens everything below it. Default: none. */
   own?: string[];
 }
 
 /**
- * Rules of a clients' listener that close every route but those. `txn.path` has to be set.
+ * Rules of a clients' listener that close every route but those. A route of a model API says why it is closed, and is no admin
+ * route. `txn.path` has to be set.
  *
- * @param message what a closed route is answered
+ * @param message what every other closed route is answered
  */
-export function routeRules(message: string, { audio = false, own = [] }: MoreRoutes = {}): string[] {
+export function routeRules(message: string, { modes = [], own = [] }: MoreRoutes = {}): string[] {
   const closed = jsonError(404, "not_found", message);
-  const roots = OTHER_INFERENCE.flatMap((root) => [`/${root}`, `/v1/${root}`]);
+  const notServed = jsonError(404, "not_found", "No model here answers this route.");
+  const { open, waiting } = routesFor(modes);
+  const routes = [...open.flatMap(spelled), ...LISTS, ...own];
   return [
-    ...[...CLIENT_ROUTES, ...(audio ? AUDIO_ROUTES : []), ...own].map(
+    ...routes.map(
       (route) => `acl client_route var(txn.path) -m ${route.endsWith("/") ? "beg" : "str"} ${route}`,
     ),
     ...(own.length > 0 ? OWN_ROUTE_RULES : []),
-    `http-request return ${jsonError(404, "not_found", NOT_SERVED)} if !client_route { var(txn.path),concat(/) -m beg ${roots.map((root) => `${root}/`).join(" ")} }`,
+    ...waiting.map((route) =>
+      refusal(
+        `No model here answers this route: none has mode: ${modesOf(route).join(" or ")}.`,
+        spelled(route),
+      ),
+    ),
+    ...CLOSED_ROUTES.map(({ roots, why, instead }) =>
+      refusal(
+        `This route is closed. ${why} ${instead}`,
+        roots.flatMap((root) => spellings(`/v1/${root}`)),
+      ),
+    ),
+    // The last one is a base URL with a second `/v1`.
+    ...[...OTHERS, ...PROVIDERS, "v1/v1"].map(
+      (root) => `acl other_inference var(txn.path),concat(/) -m beg /${root}/`,
+    ),
+    `http-request return ${notServed} if !client_route other_inference`,
     `http-request return ${closed} if !client_route`,
     "# Below them are also Google's routes that generate.",
-    `http-request return ${closed} if { var(txn.path) -m beg /models/ /v1/models/ } !METH_GET !METH_OPTIONS`,
+    `http-request return ${notServed} if { var(txn.path) -m beg /models/ /v1/models/ } !METH_GET !METH_OPTIONS`,
   ];
+}
+
+function spelled(route: ClientRoute): string[] {
+  return spellings(route, OPEN_ROUTES[route]);
+}
+
+function modesOf(route: ClientRoute): readonly Mode[] {
+  return (OPEN_ROUTES[route] as OpenRoute).modes ?? [];
+}
+
+/** Answers paths, and everything below them, unless they are open. */
+function refusal(message: string, paths: string[]): string {
+  const below = paths.map((path) => `${path}/`).join(" ");
+  return `http-request return ${jsonError(404, "not_found", message)} if !client_route { var(txn.path),concat(/) -m beg ${below} }`;
 }

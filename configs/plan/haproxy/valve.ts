@@ -1,6 +1,7 @@
 import type { TextPart } from "../../kit/text";
 import { errorBody, jsonError, quoted, RETRY_AFTER_SECONDS } from "./answers";
 import { ANY_BODIES, bodyRules } from "./bodies";
+import { CANARY_BUFFER_BYTES, CANARY_RULES, CANARY_SCRIPTS, canaryProxies } from "./canary";
 import {
   aliveFrontend,
   CONFIG_DIR,
@@ -19,12 +20,19 @@ import {
 import { askForKnownKey } from "./edgeKeys";
 import { FRONT } from "./fronts";
 
+/** Marks the own answers of a group's scheduler, which valves pass on as they are. */
+export const GROUP_HEADER = "x-gpubox-group";
+
 /** Port that gateways reach a valve on. */
 export const VALVE_PORT = 8080;
 /** Port inside the container for clients that go past the gateway. */
 export const DIRECT_PORT = 4003;
 /** Requests to one model at a time; the next one waits to be accepted. */
 const MAX_REQUESTS = 1000;
+/** Connections of its health check, with room for those of the process before a reload. */
+const CHECKS = 10;
+/** What a valve may send to one backend at a time: the requests of its two listeners, from gateways and past them, and its checks. */
+export const VALVE_CONNECTIONS = 2 * MAX_REQUESTS + CHECKS;
 /** How many times as large a body may become on its way through a gateway, with escapes in its JSON. */
 const GATEWAY_GROWTH = 3;
 /** Bytes of a request's header fields. Nothing is kept to be sent again, so HAProxy's default is enough. */
@@ -57,13 +65,21 @@ export interface ValveOptions {
     healthPath: string;
     /** Text that the answer must hold, for engines that answer 200 before they can serve. */
     healthText?: string;
+    /** Name of the container that stands in for it while it is replaced. Default: none does. */
+    standIn?: string;
+    /** True: the one that stands in may get a share of the requests first. */
+    canary?: boolean;
   };
+  /** Paths that the backend is asked for; what ends in `/` opens everything below it. Every other one is answered 404. */
+  routes: string[];
   /** Seconds that a request waits for the backend; 0 answers at once. */
   holdSeconds: number;
   /** Command that starts the model, for one that a person starts: the answer names it. Default: none, it starts by itself. */
   startHint?: string;
   /** Name of the slot, for a model that is loaded on demand. */
   slot?: string;
+  /** True: a group's scheduler loads the model. It says itself why a model is not available, and for how long. */
+  grouped?: boolean;
   /** Requests that the backend gets at the same time, whoever they come from; the next one is answered 429. Default: no limit. */
   maxParallel?: number;
   /** Seconds that the backend may be silent over one request. Default: 15 minutes. */
@@ -72,8 +88,8 @@ export interface ValveOptions {
   bodyBytes?: number;
   /** A listener for clients that go past the gateway; `keyed`: the backend asks for its own key. */
   direct?: { keyed: boolean };
-  /** Present where Prometheus reads metrics; `backendPath`: the backend's own, where it has any. */
-  metrics?: { backendPath?: string };
+  /** Present where Prometheus reads metrics; `backendPath`: the backend's own, where it has any; `address`: where, if not at the backend. */
+  metrics?: { backendPath?: string; address?: string };
 }
 
 /**
@@ -86,7 +102,7 @@ export interface ValveOptions {
  * @throws Error if a name or path cannot stand in a configuration file.
  */
 export function valveConfig(options: ValveOptions): TextPart[] {
-  const { name, port, healthPath, healthText } = options.backend;
+  const { name, port, healthPath, healthText, standIn, canary } = options.backend;
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name))
     throw new Error(`not a container's name: ${JSON.stringify(name)}`);
   if (!/^\/[A-Za-z0-9_./-]*$/.test(healthPath))
@@ -102,11 +118,20 @@ export function valveConfig(options: ValveOptions): TextPart[] {
   const parallel = maxParallel
     ? indent(parallelRules(maxParallel, `Model ${options.model} has its ${maxParallel} requests at a time.`))
     : [];
+  const rules = [...parallel, ...(canary ? indent(CANARY_RULES) : [])];
+  const answers = [
+    "# A redirect would lead whoever follows it out of the network that the backend is kept in.",
+    `http-response return ${error(503, "service_unavailable", "its backend answered with a redirect, which is not followed")} if { status 300:399 }`,
+    "# Where an answer ends with its connection, nobody can tell a whole one from one that was cut.",
+    `http-response return ${error(503, "service_unavailable", "its backend does not say where its answer ends")} if { status 200:299 } !{ status 204 205 } !{ var(txn.head) -m bool } !{ res.fhdr_cnt(content-length) gt 0 } !{ res.fhdr_cnt(transfer-encoding) gt 0 }`,
+  ];
+  const starting = `http-response return ${error(503, "service_unavailable", "its backend is starting or overloaded")} if { status 503 }`;
   const lines = [
     `# Made by gpubox from the stack's config: the valve before one backend.`,
     ...processSections({
       clients: MAX_REQUESTS,
-      bufferBytes: VALVE_BUFFER_BYTES,
+      bufferBytes: canary ? CANARY_BUFFER_BYTES : VALVE_BUFFER_BYTES,
+      ...(canary ? { scripts: CANARY_SCRIPTS } : {}),
       // LiteLLM keeps idle connections for two minutes: they would be closed under its next request sooner or later, and
       // hold up the valve's end until then.
       keepAlive: false,
@@ -122,17 +147,16 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     `frontend valve from ${FRONT}`,
     `  bind :${options.port ?? VALVE_PORT}`,
     `  maxconn ${MAX_REQUESTS}`,
-    "  # Metrics are read from the backend itself, not by whoever may ask for completions.",
-    `  http-request return ${jsonError(404, "not_found", "The valve does not serve this route.")} if { path,url_dec -m beg /metrics }`,
+    ...indent(openRoutes(options.routes, "The valve does not serve this route.")),
     "  http-request del-header x-gpubox-held",
     "  # A gateway writes another JSON than it read: a character of three bytes may have become six.",
     ...indent(bodyRules(bodyBytes * GATEWAY_GROWTH)),
-    ...parallel,
+    ...rules,
     "  http-after-response set-status 503 if { status 502 }",
     "  default_backend model",
     "",
     ...(options.direct
-      ? directFrontend(options.direct.keyed, [...indent(bodyRules(bodyBytes)), ...parallel])
+      ? directFrontend(options.direct.keyed, options.routes, [...indent(bodyRules(bodyBytes)), ...rules])
       : []),
     ...(maxParallel ? parallelTable() : []),
     "backend model from base",
@@ -144,16 +168,16 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     "  timeout check 10s",
     `  ${defaultServer({ fall: FALL })}`,
     "  # Backends answer 503 themselves while they load.",
-    `  http-response return ${error(503, "service_unavailable", "its backend is starting or overloaded")} if { status 503 } !${FROM_WAITING}`,
+    `  ${starting} !${FROM_WAITING}${options.grouped ? ` !{ res.hdr(${GROUP_HEADER}) -m found }` : ""}`,
+    ...(options.grouped ? [`  http-response del-header ${GROUP_HEADER}`] : []),
     "  http-request set-var(txn.head) bool(true) if METH_HEAD",
-    "  # A redirect would lead whoever follows it out of the network that the backend is kept in.",
-    `  http-response return ${error(503, "service_unavailable", "its backend answered with a redirect, which is not followed")} if { status 300:399 }`,
-    "  # Where an answer ends with its connection, nobody can tell a whole one from one that was cut.",
-    `  http-response return ${error(503, "service_unavailable", "its backend does not say where its answer ends")} if { status 200:299 } !{ status 204 205 } !{ var(txn.head) -m bool } !{ res.fhdr_cnt(content-length) gt 0 } !{ res.fhdr_cnt(transfer-encoding) gt 0 }`,
+    ...indent(answers),
     ...(options.slot ? slotAnswers(options.slot, (reason) => error(503, "service_unavailable", reason)) : []),
     `  server backend ${name}:${port}`,
+    ...(standIn ? [`  server next ${standIn}:${port} backup`] : []),
     `  ${waitingServer()}`,
     "",
+    ...(canary && standIn ? canaryProxies({ name: standIn, port, answers: [starting, ...answers] }) : []),
     ...waitingFrontend({
       backend: "model",
       seconds: options.holdSeconds,
@@ -181,7 +205,9 @@ function slotAnswers(slot: string, error: (reason: string) => string): string[] 
 
 function metricsOf({ backend, metrics }: ValveOptions) {
   const path = metrics?.backendPath;
-  return path === undefined ? undefined : { address: `${backend.name}:${backend.port}`, path };
+  return path === undefined
+    ? undefined
+    : { address: metrics?.address ?? `${backend.name}:${backend.port}`, path };
 }
 
 function indent(lines: string[]): string[] {
@@ -190,17 +216,25 @@ function indent(lines: string[]): string[] {
 
 const KEYS = `${CONFIG_DIR}/keys.map`;
 
-/**
- * The listener of a published port. Engines protect only some of their routes with their key, so the valve itself lists the
- * allowed routes and checks the key.
- */
-function directFrontend(keyed: boolean, limits: string[]): string[] {
+/** Rules that close every route but these: engines protect only some of theirs with their key. */
+function openRoutes(routes: string[], message: string): string[] {
+  const acls = routes.map(
+    (route) => `acl open_route var(txn.path) -m ${route.endsWith("/") ? "beg" : "str"} ${route}`,
+  );
+  return [
+    ...PLAIN_PATH_RULES,
+    ...acls,
+    `http-request return ${jsonError(404, "not_found", message)} if !open_route`,
+  ];
+}
+
+/** The listener of a published port. It checks the clients' key, also where the engine knows none. */
+function directFrontend(keyed: boolean, routes: string[], limits: string[]): string[] {
   return [
     `frontend direct from ${FRONT}`,
     `  bind :${DIRECT_PORT}`,
     `  maxconn ${MAX_REQUESTS}`,
-    ...PLAIN_PATH_RULES.map((rule) => `  ${rule}`),
-    `  http-request return ${jsonError(404, "not_found", "This port serves the routes below /v1/ only.")} if !{ var(txn.path) -m beg /v1/ }`,
+    ...indent(openRoutes(routes, `This port serves only ${routes.join(", ")}.`)),
     ...indent(
       askForKnownKey("This port asks for its key: Authorization: Bearer or x-api-key.", ["x-api-key"]),
     ),

@@ -2,6 +2,7 @@ import { hashOf } from "../../kit/text";
 import type {
   BackendPlan,
   GatewayPlan,
+  GroupPlan,
   ObservabilityPlan,
   ServicePlan,
   SlotPlan,
@@ -22,6 +23,7 @@ export interface Changing {
   edge: ServicePlan;
   backends: BackendPlan[];
   slots: SlotPlan[];
+  groups: GroupPlan[];
 }
 
 /** Prometheus, Alertmanager, the exporters and Grafana; undefined where they are off. */
@@ -53,10 +55,11 @@ function monitors(context: PlanContext, backends: BackendSpec[]): ServicePlan[] 
 }
 
 /** Dashboards draw a line at each of these times. */
-function changeStep(context: PlanContext, { gateway, edge, backends, slots }: Changing): StepPlan {
+function changeStep(context: PlanContext, { gateway, edge, backends, slots, groups }: Changing): StepPlan {
   const services = [
     edge,
     ...backends.flatMap(({ service, valve }) => [service, valve]),
+    ...groups.map(({ service }) => service),
     ...slots.flatMap(({ service, members }) => [service, ...members.map(({ valve }) => valve)]),
   ];
   const specs = services.map(({ container, directory }) => [container.labels["gpubox.spec"], directory.hash]);

@@ -91,10 +91,17 @@ const servingRules: AlertRule[] = [
     "{{ $value }} requests wait inside the backend of {{ $labels.model }}.",
     "Raise its `parallel` or `maxNumSeqs` where memory allows, add an instance, or limit rpm.",
   ]),
-  rule("ExporterDown", "warning", "10m", 'up{job=~"backend|redis|postgres|host|gpu",start!="manual"} == 0', [
-    "{{ $labels.job }} {{ $labels.instance }} gives no metrics, so what it should warn of stays unseen.",
-    "Prometheus says why on its page Status, Targets.",
-  ]),
+  // A model on demand gives none while it is not loaded.
+  rule(
+    "ExporterDown",
+    "warning",
+    "10m",
+    'up{job=~"backend|redis|postgres|host|gpu",start!~"manual|ondemand"} == 0',
+    [
+      "{{ $labels.job }} {{ $labels.instance }} gives no metrics, so what it should warn of stays unseen.",
+      "Prometheus says why on its page Status, Targets.",
+    ],
+  ),
 ];
 
 function memoryRules(memoryMiB: number): AlertRule[] {

@@ -143,7 +143,8 @@ function tlsOf(host, query, directory, env) {
     }
   };
   const clientKey = query.get("sslkey");
-  const authority = query.get("sslrootcert") ?? (clientKey ? null : query.get("sslcert"));
+  // LiteLLM drops `sslrootcert` from a URL that has a client's certificate, and keeps what it asks for; libpq's variable still says it.
+  const authority = query.get("sslrootcert") ?? (clientKey ? env.PGSSLROOTCERT : query.get("sslcert"));
   const strict = query.get("sslaccept") === "strict" || mode === "verify-full";
   // As libpq has it: `require` with an authority checks the certificate against it.
   const verified = strict || mode === "verify-ca" || (mode === "require" && query.has("sslrootcert"));

@@ -73,6 +73,14 @@ function driverFailure(error, connection) {
 }
 
 /**
+ * What a server says that cannot serve now, for which the engine has no code: it starts, stops, stands by for another, or has no
+ * room, memory or disk left. LiteLLM takes an error without a code for its rows' fault and drops them, and keeps them for a server that
+ * it cannot reach. https://www.postgresql.org/docs/current/errcodes-appendix.html: classes 08, 53, 58, and these of 25 and 57.
+ */
+const NOT_NOW =
+  /code: ["`](?:08|53|58)\w{3}["`]|code: ["`](?:25006|57P0[1-5])["`]|FATAL: (?:the database system is|terminating connection|could not )/i;
+
+/**
  * @param {any} error of an answer of the engine: an entry of its `errors`, or the bare error of a transaction
  * @param {Connection} connection
  * @param {DriverErrors} driverErrors
@@ -80,7 +88,9 @@ function driverFailure(error, connection) {
  */
 function userFacing(error, connection, driverErrors) {
   const own = error.user_facing_error ?? (error.error_code ? error : undefined);
-  const better = own && improved(own, connection, driverErrors);
+  const better = NOT_NOW.test(own?.message ?? error.message ?? error.error)
+    ? unreachable(connection)
+    : own && improved(own, connection, driverErrors);
   if (!better) return error;
   return error.user_facing_error ? { error: better.message, user_facing_error: better } : better;
 }
@@ -128,4 +138,4 @@ function connectFailure(error, connection) {
   };
 }
 
-module.exports = { DriverErrors, connectFailure, userFacing };
+module.exports = { DriverErrors, connectFailure, unreachable, userFacing };

@@ -7,6 +7,7 @@
  */
 const fs = require("node:fs");
 const path = require("node:path");
+const { setTimeout: sleep } = require("node:timers/promises");
 const { bindAdapter } = require("@prisma/driver-adapter-utils");
 const { connectAdapter, reachable } = require("./adapter");
 const { readConnection } = require("./connection");
@@ -18,8 +19,13 @@ const { loadQueryEngine } = require("./wasm");
 /** Seconds between looks for the process that started this one. */
 const PARENT_SECONDS = 1;
 
-/** Seconds that open queries have when the engine is told to stop. */
-const STOP_SECONDS = 3;
+/**
+ * Milliseconds that open queries have when the engine is told to stop. LiteLLM kills it half a second after SIGTERM, which is what
+ * it does to the engine of a database that is away; prisma-client-py sends SIGINT and waits.
+ */
+const STOP_MS = { SIGTERM: 250, SIGINT: 3000 };
+/** Until it ends in any case: by then LiteLLM has read the answers. */
+const END_MS = 200;
 
 /**
  * @param {string} level
@@ -75,17 +81,20 @@ async function start() {
   );
   await engine.connect("{}", "1");
   const models = readModels(text);
-  const server = serve({ engine, models, connection, driverErrors, log });
+  const { server, giveUp } = serve({ engine, models, connection, driverErrors, log });
   server.on("error", (error) => fail("P1001", `The engine cannot listen: ${error.message}`));
   server.listen(portOf(process.argv), "127.0.0.1");
 
   let stopping = false;
-  const stop = async () => {
+  const stop = async (/** @type {"SIGTERM" | "SIGINT"} */ signal) => {
     if (stopping) process.exit(0);
     stopping = true;
-    setTimeout(() => process.exit(0), STOP_SECONDS * 1000).unref();
-    server.close();
+    const answered = new Promise((resolve) => server.close(resolve));
     server.closeIdleConnections();
+    await Promise.race([answered, sleep(STOP_MS[signal])]);
+    setTimeout(() => process.exit(0), END_MS).unref();
+    // Who gets no answer does not know whether to ask again: LiteLLM drops the rows of its request log then.
+    await giveUp();
     await engine.disconnect("{}", "1").catch(() => {});
     await adapter.dispose().catch(() => {});
     process.exit(0);

@@ -1,8 +1,9 @@
 // @ts-check
 
+const { once } = require("node:events");
 const http = require("node:http");
 const { rawAnswer, untagged } = require("./answer");
-const { userFacing } = require("./failures");
+const { unreachable, userFacing } = require("./failures");
 const { BadRequest } = require("./graphql");
 const { translator } = require("./request");
 
@@ -35,18 +36,24 @@ const PANIC_EXIT = 101;
 
 /**
  * @param {Parts} parts
- * @returns {http.Server}
+ * @returns {{ server: http.Server, giveUp: () => Promise<void> }} `giveUp` answers every request that has no answer yet as if the
+ * database could not be reached
  */
 function serve(parts) {
   const handle = handler(parts);
+  /** @type {Map<http.ServerResponse, (reply: Reply) => void>} */
+  const open = new Map();
   const server = http.createServer((request, response) => {
     /** @param {Reply} reply */
     const send = ([status, body]) => {
+      if (!open.delete(response)) return;
       const text = typeof body === "string" ? body : JSON.stringify(body);
       const type = typeof body === "string" ? "text/plain" : "application/json";
       response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) });
       response.end(text);
     };
+    open.set(response, send);
+    response.on("close", () => open.delete(response));
     handle(request).then(send, (error) => {
       if (error instanceof BadRequest) return send([200, failed("P2009", error.message)]);
       parts.log("ERROR", String(error?.stack ?? error));
@@ -57,7 +64,16 @@ function serve(parts) {
     });
   });
   // The client keeps connections for reuse. One that the server closes at the same moment would fail a query.
-  return Object.assign(server, { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 });
+  Object.assign(server, { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 });
+  async function giveUp() {
+    const { error_code, message } = unreachable(parts.connection);
+    const sent = [...open].map(([response, send]) => {
+      send([200, failed(error_code, message)]);
+      return once(response, "close");
+    });
+    await Promise.all(sent);
+  }
+  return { server, giveUp };
 }
 
 /**

@@ -68,6 +68,15 @@ export const cases: Record<string, Case[]> = {
         ...{ ropeScaling: "yarn", ropeScale: 4, yarnOrigCtx: 32768 },
       },
     },
+    {
+      about: "on two GPUs, with a draft model",
+      host: twoGpus,
+      entry: {
+        ...{ model: gguf, gpu: onBoth, tensorSplit: [3, 1], splitMode: "row" },
+        ...{ modelDraft: "file:///srv/models/draft.gguf", nGpuLayersDraft: 12 },
+        ...{ cacheTypeKDraft: "q8_0", cacheTypeVDraft: "q8_0" },
+      },
+    },
     { about: "on demand", entry: { model: gguf, start: "ondemand" } },
     { about: "by Vulkan", host: intel, entry: { model: gguf, gpu: { devices: [0] }, variant: "vulkan" } },
     { about: "on an Intel GPU", host: intel, entry: { model: gguf, gpu: { devices: [0] } } },
@@ -117,6 +126,7 @@ export const cases: Record<string, Case[]> = {
       host: twoGpus,
       entry: { model: repository, gpu: onBoth, tensorParallelSize: 2 },
     },
+    { about: "that sleeps", host: oneGpu, entry: { model: repository, gpu: onOne, sleep: 1 } },
     {
       about: "with copies, and a part in the host's memory",
       host: twoGpus,
@@ -180,6 +190,16 @@ export const cases: Record<string, Case[]> = {
       },
     },
     { about: "with copies", host: twoGpus, entry: { model: repository, gpu: onBoth, dataParallelSize: 2 } },
+    {
+      about: "with groups for attention",
+      host: twoGpus,
+      entry: { model: repository, gpu: onBoth, attnDpSize: 2 },
+    },
+    {
+      about: "with groups for attention by the older flags",
+      host: twoGpus,
+      entry: { model: repository, gpu: onBoth, dataParallelSize: 2, enableDpAttention: true },
+    },
     { about: "without tools", host: oneGpu, entry: { model: repository, gpu: onOne, tools: false } },
     { about: "for embeddings", host: oneGpu, entry: { model: repository, gpu: onOne, mode: "embedding" } },
   ],

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { nearest } from "../../../configs/kit/problems";
 
@@ -61,6 +61,12 @@ export interface Rendered {
 export function readContract(name: string): Contract {
   const text = readFileSync(join(__dirname, `${name}.json`), "utf8");
   return { flags: [], env: [], endpoints: [], ...JSON.parse(text) };
+}
+
+/** The contracts of an engine's releases, by file name: the pinned one, then older ones that an entry's `image` may choose. */
+export function releasesOf(engine: string): string[] {
+  const older = readdirSync(__dirname).filter((file) => file.startsWith(`${engine}@`));
+  return [engine, ...older.map((file) => file.replace(/\.json$/, "")).sort()];
 }
 
 /** Everything in what is rendered that the release does not know; `env` may also hold the variables of `others`. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Writes `<engine>.json`: what a pinned release of each engine accepts.
+Writes `<engine>.json`: what a pinned release of each engine accepts. `<engine>@<series>` is an older one that people still run.
 
     extract.py [--check] [ENGINE …]     --check compares with the committed files and writes nothing
     extract.py --pin ENGINE VERSION     pins another release in versions.json
@@ -60,11 +60,14 @@ def state(engine: str, pin: dict, check: bool) -> str:
 
 def outputs(engine: str, pin: dict) -> dict[Path, str]:
     """Path to text of every file that an engine's release determines."""
-    reader = importlib.import_module(f"extract.{engine}")
+    name, _, series = engine.partition("@")
+    reader = importlib.import_module(f"extract.{name}")
     source = release(pin, reader.KEEP)
-    head = {"engine": engine, "version": pin["version"].lstrip("v"), "source": pin}
+    head = {"engine": name, "version": pin["version"].lstrip("v"), "source": pin}
     contract = reader.extract(source)
     files = {HERE / f"{engine}.json": layout({**head, **contract})}
+    if series:
+        return files
     more = getattr(reader, "also", lambda _: {})(source)
     if getattr(reader, "SPELLS", False):
         more[f"configs/engines/flags/{engine}.json"] = {"flags": spellings(contract["flags"])}

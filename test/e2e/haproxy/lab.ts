@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { renderText, type SecretValues } from "../../../configs/kit/text";
+import { CANARY_ASSETS } from "../../../configs/plan/haproxy/canary";
 import { EDGE_ASSETS, type EdgeOptions, edgeConfig } from "../../../configs/plan/haproxy/edge";
 import { edgeKeys } from "../../../configs/plan/haproxy/edgeKeys";
 import { ADMIN_TLS_PORT, CERTIFICATES_DIR, HTTP_PORT } from "../../../configs/plan/haproxy/tls";
@@ -178,16 +179,20 @@ export class Lab {
     );
   }
 
-  /** Writes the valve's directory anew. */
-  writeValve(short: string, options: Omit<ValveOptions, "backend">): void {
-    const backend = { name: this.name(short), port: 4000, healthPath: "/health" };
+  /** Writes the valve's directory anew. `canary`: a stub that may get a share. */
+  writeValve(short: string, options: Omit<ValveOptions, "backend">, canary?: string): void {
+    const backend = {
+      ...{ name: this.name(short), port: 4000, healthPath: "/health" },
+      ...(canary && { standIn: this.name(canary), canary: true }),
+    };
     const config = valveConfig({ backend, ...options });
-    this.writeFiles("valve", VALVE_ASSETS, { "haproxy.cfg": renderText(config, {}) });
+    const assets = { ...VALVE_ASSETS, ...(canary && CANARY_ASSETS) };
+    this.writeFiles("valve", assets, { "haproxy.cfg": renderText(config, {}) });
   }
 
   /** Starts a valve before the stub `short`. */
-  async valve(short: string, options: Omit<ValveOptions, "backend">): Promise<void> {
-    this.writeValve(short, options);
+  async valve(short: string, options: Omit<ValveOptions, "backend">, canary?: string): Promise<void> {
+    this.writeValve(short, options, canary);
     this.clientPort = this.own.port + 4;
     await this.hardened("valve", VALVE_COMMAND, ["--publish", `127.0.0.1:${this.clientPort}:8080`]);
   }

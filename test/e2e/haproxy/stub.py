@@ -2,8 +2,8 @@
 
 NAME: who it says it is. KEY: the only key that it takes, in any of the three header fields; without it every request is
 let in. PORT: default 4000.
-What a request's query asks for: stream=N a numbered event each 100 ms for N seconds; silent=N nothing for N seconds first;
-status=N that status; anonymous=1 no Server header; location=URL a redirect; die=1 the end of the process without an answer; id=X a name to count by, which
+What a request's query asks for, of the stub called X alone with at=X: stream=N a numbered event each 100 ms for N seconds, late=N its first one only after N seconds; silent=N nothing for N seconds first;
+status=N that status; anonymous=1 no Server header; close=1 the end of the connection without an answer, cut=1 within an answer; location=URL a redirect; die=1 the end of the process without an answer; id=X a name to count by, which
 /counts?id=X tells. Everything else echoes the request. While /tmp/unwell exists, health checks fail.
 """
 
@@ -55,6 +55,8 @@ class Handler(BaseHTTPRequestHandler):
     def handle_any(self):
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        if query.get("at", NAME) != NAME:
+            query = {name: value for name, value in query.items() if name in ("id", "stream")}
         self.anonymous = "anonymous" in query
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if length else b""
@@ -69,13 +71,19 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(401, {"error": {"message": "the stub does not know this key", "name": NAME}})
         if "die" in query:
             os._exit(9)
+        if "close" in query or "cut" in query:
+            self.close_connection = True
+            if "cut" in query:
+                self.chunked()
+                self.chunk("data: 1\n\n")
+            return None
         if "status" in query:
             return self.reply(int(query["status"]), {"name": NAME})
         if "location" in query:
             return self.reply(307, {"name": NAME}, [("Location", query["location"])])
         time.sleep(float(query.get("silent", 0)))  # pause: the request asks for it
         if "stream" in query:
-            return self.stream(float(query["stream"]))
+            return self.stream(float(query["stream"]), float(query.get("late", 0)))
         self.reply(
             200,
             {
@@ -88,12 +96,16 @@ class Handler(BaseHTTPRequestHandler):
             },
         )
 
-    def stream(self, seconds):
+    def chunked(self):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.flush()
+
+    def stream(self, seconds, late):
+        self.chunked()
+        time.sleep(late)  # pause: the request asks for it
         count = int(seconds * 10)
         try:
             for number in range(count):

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import textwrap
 
-from cases import PASSWORD, backends, case, client, code, one, outside, raised, sql, until, url
+import psycopg
+from cases import HOST, PASSWORD, backends, case, client, code, one, outside, raised, sql, until, url
 from prisma import Json
 from prisma import errors as E
 from queries import WHO, log, with_client
@@ -231,12 +232,69 @@ async def connections_that_the_database_closes_are_replaced():
     await until("it runs", lambda: one("select count(*) from pg_stat_activity where query like '%pg_sleep(20)%' and application_name = 'closed'"))
     assert one(end) >= 1
     error = await raised(running)
-    assert isinstance(error, E.RawQueryError) or code(error) == "P1017", error.data
+    # Not the fault of what was asked: LiteLLM keeps rows for a database that it cannot reach, and drops them otherwise.
+    assert code(error) == "P1001", error.data
     # At once, without a failed query between.
     assert await db.litellm_budgettable.count() >= 0
     async with db.tx() as tx:
         await tx.litellm_budgettable.count()
     await db.disconnect()
+
+
+@case
+async def a_database_that_lets_nobody_in_any_more_cannot_be_reached():
+    db = client()
+    await db.connect()
+    with psycopg.connect(host=HOST, user="postgres", password=PASSWORD, dbname="litellm"):
+        # It waits for this session, and refuses every other one.
+        outside("close")
+        told = await asyncio.gather(*[db.litellm_budgettable.count() for _ in range(3)], return_exceptions=True)
+    await db.disconnect()
+    outside("stop")
+    outside("start")
+    errors = [one for one in told if isinstance(one, Exception)]
+    assert errors and all(code(one) == "P1001" and "reach database" in str(one) for one in errors), told
+
+
+@with_client
+async def what_is_no_fault_of_a_row_cannot_be_reached(db):
+    """LiteLLM drops a row that the database refuses, and keeps one for a database that it cannot reach."""
+    sql('create or replace function refuses() returns trigger language plpgsql as $$ begin raise exception using errcode = tg_argv[0]; end $$')
+    values = ", ".join(f"'{value}'" for value in ("raw", "chat", "k", "2026-01-01", "2026-01-01"))
+    raw = f'insert into "LiteLLM_SpendLogs" (request_id, call_type, api_key, "startTime", "endTime") values ({values})'
+
+    async def batch():
+        async with db.batch_() as several:
+            several.litellm_spendlogs.create(data=log(1))
+
+    ways = (
+        lambda: db.litellm_spendlogs.create_many(data=[log(1)], skip_duplicates=True),
+        lambda: db.litellm_spendlogs.create(data=log(1)),
+        batch,
+        lambda: db.execute_raw(raw),
+    )
+    # A full disk, no memory, an input or output error, a standby, a broken connection; and a value that is refused.
+    expected = {"53100": True, "53200": True, "58030": True, "25006": True, "08006": True, "23514": False}
+    for state, unreachable in expected.items():
+        sql(f"""create trigger refuses before insert on "LiteLLM_SpendLogs" execute function refuses('{state}')""")
+        try:
+            found = [getattr(await raised(way()), "code", None) == "P1001" for way in ways]
+        finally:
+            sql('drop trigger refuses on "LiteLLM_SpendLogs"')
+        assert found == [unreachable] * len(ways), (state, found)
+
+
+@case
+async def an_engine_that_is_told_to_stop_answers_what_is_open():
+    db = client(application_name="told")
+    await db.connect()
+    running = asyncio.create_task(db.query_raw("select pg_sleep(20)::text"))
+    await until("it runs", lambda: one("select count(*) from pg_stat_activity where query like '%pg_sleep(20)%' and application_name = 'told'"))
+    os.kill(engine(db).pid, signal.SIGTERM)
+    # LiteLLM kills it half a second later.
+    error = await asyncio.wait_for(raised(running), 0.5)
+    assert code(error) == "P1001" and "reach database" in str(error), repr(error)
+    await until("the engine has ended", lambda: engine(db).poll() is not None)
 
 
 @case

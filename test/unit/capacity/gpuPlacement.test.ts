@@ -1,5 +1,6 @@
 import type { GpuDemand } from "../../../configs/capacity/demand";
 import { memoryNeed } from "../../../configs/capacity/memory";
+import { PROCESS_BYTES } from "../../../configs/capacity/overhead";
 import { type GpuPlan, planGpus } from "../../../configs/capacity/placement";
 import type { DeviceId } from "../../../configs/schema/gpu";
 import { demand, gpu, model } from "../../support/demands";
@@ -45,7 +46,7 @@ test("vLLM gets its cache size in bytes, and a part of the total that leaves its
   );
   const need = memoryNeed(demand("a", { engine: "vllm", maxModelLen: 32768 }), gpu(0, 80));
   expect(args(plan, "a")).toEqual({
-    "--gpu-memory-utilization": "0.4937",
+    "--gpu-memory-utilization": "0.4926",
     "--kv-cache-memory-bytes": String(40 * GIB - (need.bytes - need.kvBytes)),
     "--max-num-seqs": "256",
     "--max-num-batched-tokens": "8192",
@@ -112,7 +113,7 @@ test("a part of the free memory counts from what starts before it, and keeps its
   const [first, second] = device(plan, 0).tenants;
   expect(first!.shareBytes).toBe(first!.needBytes);
   const need = memoryNeed(demand("second", { engine: "sglang", contextLength: 8192 }), gpu(0, 80));
-  const free = 80 * GIB - first!.needBytes - GIB / 2;
+  const free = 80 * GIB - first!.needBytes - PROCESS_BYTES;
   const other = need.bytes - need.kvBytes - need.weightBytes;
   expect(second!.shareBytes).toBe(Math.floor(0.5 * free + other));
 });

@@ -24,7 +24,8 @@ describe("a refusal", () => {
       "weights of the output (Q8_0)",
       "KV cache of 32 full layers: 131072 cells × 1 × 4096 bytes (F16/F16)",
       "process: CUDA context and NCCL",
-      "compute buffer: 512 tokens × 193792 logits and activations, mask of 131072 cells",
+      "workspace of matrix products",
+      "compute buffer: 512 tokens × 16 × 4096 activations, mask of 131072 cells, 1 × 128256 logits",
       "together",
     ]);
   });
@@ -82,7 +83,7 @@ describe("a refusal", () => {
       refusal([gpu(0, 80)], [demand("a", { engine: "vllm", maxModelLen: 32768, gpuMemoryUtilization: 0.2 })]),
     ).toMatchObject({
       what: expect.stringMatching(
-        /^a needs .* on device 0, and gpuMemoryUtilization gives it 16\.50 GiB: \d+\.\d\d GiB are missing\./,
+        /^a needs .* on device 0, and gpuMemoryUtilization gives it 16\.59 GiB: \d+\.\d\d GiB are missing\./,
       ),
       fix: "Leave gpuMemoryUtilization out: the planner's own share fits.",
     });

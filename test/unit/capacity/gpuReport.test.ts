@@ -14,14 +14,14 @@ test("the plan shows model, device, needs, share and left, and what stops for a 
   const text = planText(planGpus(gpus, demands));
   expect(text.split("\n").slice(0, 5)).toEqual([
     "MODEL    DEVICE      NEEDS      SHARE       LEFT",
-    "coder    0       21.49 GiB  76.00 GiB",
+    "coder    0       22.64 GiB  76.00 GiB",
     "reserve  0                   4.00 GiB    0.0 MiB",
-    "small    1        9.49 GiB   9.49 GiB",
-    "reserve  1                   1.20 GiB  13.31 GiB",
+    "small    1        9.36 GiB   9.36 GiB",
+    "reserve  1                   1.20 GiB  13.44 GiB",
   ]);
   expect(text).toContain("giant is started by hand; stop coder first. Its devices then:\n");
   expect(text).toMatch(
-    /^coder: --gpu-memory-utilization 0\.9437, --kv-cache-memory-bytes \d+, --max-num-seqs 256, --max-num-batched-tokens 8192$/m,
+    /^coder: --gpu-memory-utilization 0\.9426, --kv-cache-memory-bytes \d+, --max-num-seqs 256, --max-num-batched-tokens 8192$/m,
   );
 });
 

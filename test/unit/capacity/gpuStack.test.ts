@@ -228,7 +228,10 @@ test.each([
   [{ engine: "llamacpp", ctxSize: 1, nGpuLayers: 3, cacheTypeK: "q8_0", cacheTypeV: "q4_0", cacheRam: 64 }],
   [{ engine: "ollama", contextLength: 1, numParallel: 2, kvCacheType: "q8_0" }],
 ])("settings that decide memory are read by the names that entries have: %j", (settings) => {
-  const models = { vllm: "hf://a/b", ollama: "a:1b", llamacpp: "file:///m.gguf" } as Record<string, string>;
+  const models = { vllm: "hf://a/b", ollama: "a:1b", llamacpp: "file:///srv/m/m.gguf" } as Record<
+    string,
+    string
+  >;
   const entry = { model: models[settings.engine] ?? "hf://a/b", ...settings };
   expect(memoryOfEntry(engines[settings.engine as EngineName].schema.parse(entry))).toMatchObject(settings);
 });

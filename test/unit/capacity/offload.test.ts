@@ -180,10 +180,10 @@ test("what gpu.memoryGiB says is taken as it is, and the plan says that its own 
       ),
     ]);
   }
-  // vLLM finds out by itself what 12 GiB of 24 leave to its cache; half a GiB is its process.
+  // vLLM finds out by itself what 12 GiB of 24 leave to its cache; 0.6 GiB is its process.
   const { knobs } = planGpus([gpu(0, 24)], [demand("m", { engine: "vllm" }, { memoryGiB: 12 })])
     .placements[0]!;
-  expect(knobs.args["--gpu-memory-utilization"]).toBe("0.4791");
+  expect(knobs.args["--gpu-memory-utilization"]).toBe("0.4755");
   expect(knobs.args).not.toHaveProperty("--kv-cache-memory-bytes");
 });
 

@@ -73,3 +73,13 @@ test("LiteLLM's former form is sent to the present one, wherever it stands", () 
   expect(mistakesOf({ gateway: { settings: { litellm: { guardrails: former } } } })).toEqual([said]);
   expect(mistakesOf({ gateway: { settings: { guardrails: former } } })).toEqual([said]);
 });
+
+test("the address of a guardrail's server is judged as any other", () => {
+  const params = {
+    presidio_analyzer_api_base: "http://localhost:5002",
+    presidio_anonymizer_api_base: "http://h:1",
+  };
+  expect(guarding("presidio", params)).toEqual([
+    "gpubox:gateway.guardrails.g.params.presidio_analyzer_api_base: localhost is the gateway container's own loopback, not the host's. Let the server listen on the Docker bridge and write http://host.docker.internal:5002.",
+  ]);
+});

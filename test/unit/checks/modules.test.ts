@@ -56,6 +56,16 @@ describe("a callback of the user's", () => {
     ]);
   });
 
+  test("whose file is named by a path that none may be is told once, as a callback and as a guardrail", () => {
+    const modules = { audit: "../audit.py" };
+    const once = [expect.stringMatching(/^gpubox:gateway\.modules\.audit: "\.\.\/audit\.py" is not valid\./)];
+    const guardrails = { g: { guardrail: "audit.Audit", mode: "pre_call" } };
+    expect(
+      mistakesOf({ gateway: { modules, settings: { litellm: { callbacks: ["audit.handler"] } } } }),
+    ).toEqual(once);
+    expect(mistakesOf({ gateway: { modules, guardrails } })).toEqual(once);
+  });
+
   test("whose file cannot be read is told once", () => {
     const unread = { "./audit.py": { what: "./audit.py cannot be read (ENOENT).", fix: "Look." } };
     expect(naming("callbacks", ["audit.handler"], unread)).toEqual([

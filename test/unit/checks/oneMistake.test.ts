@@ -125,3 +125,20 @@ test("a misspelt section is one mistake, and models that it would have declared 
   const { models, ...rest } = good;
   expect(problemsOf({ ...rest, modles: models }).map(({ path }) => path)).toEqual(["gpubox:modles"]);
 });
+
+test.each([
+  [{ models: { m: { engine: "vllm", modle: "file:///srv/m/m" } } }, "models.m.modle", "model"],
+  [{ host: { gpus: [{ id: 0, memory: 24 }] } }, "host.gpus[0].memory", "memoryGiB"],
+  [{ host: { gpus: [{ index: 0, memoryGiB: 24 }] } }, "host.gpus[0].index", "id"],
+  [{ gateway: { passThrough: { "/x": { url: "http://h" } } } }, "gateway.passThrough./x.url", "target"],
+])("a key in place of one that is missing is one mistake: %j", (values, path, meant) => {
+  const fix = `Did you mean "${meant}"?`;
+  const far = { far: { engine: "openai", baseUrl: "http://far/v1" } };
+  expect(problemsOf({ models: far, ...values })).toEqual([
+    { path: `gpubox:${path}`, what: `"${path.replace(/^.*\./, "")}" is no setting here.`, fix },
+  ]);
+});
+
+test("a key that is none and another one that is missing are two", () => {
+  expect(problemsOf({ models: { m: { engine: "vllm", wholly: 1 } } })).toHaveLength(2);
+});

@@ -13,6 +13,9 @@ const models: Record<string, Record<string, unknown>> = {
   ollama: { model: "qwen3:8b" },
   "text-embeddings-inference": { model: "file:///srv/models/m" },
   speaches: { model: "hf://acme/whisper" },
+  container: {
+    ...{ image: { repository: "acme/server", tag: "v1" }, command: ["serve"], port: 80, healthPath: "/" },
+  },
 };
 
 test("there is an entry here of every engine that has a container", () => {
@@ -191,4 +194,89 @@ test.each([
   expect(refusals({ ...entry, chatTemplateFile: `file://${file}` })).toEqual([
     expect.stringMatching(/^chatTemplateFile: Its folder \S+ would be mounted, and that /),
   ]);
+});
+
+describe("weights on the host", () => {
+  const sources = (source: string) => [
+    { engine: "vllm", model: source.replace(/\/[^/]+\.gguf$/, "") },
+    { ...entry, model: source },
+    { ...entry, mmproj: source },
+    { ...entry, lora: [source] },
+    { ...entry, modelDraft: source },
+  ];
+
+  test.each([
+    ["/x.gguf", "is the whole host"],
+    ["/etc/x.gguf", "belongs to the system"],
+    ["/home/me/x.gguf", "is shared with others"],
+    ["/root/.ssh/x.gguf", "belongs to somebody else"],
+    ["/srv/x.gguf", "holds the box's own files"],
+    ["/srv/gpubox/x.gguf", "holds the box's own files"],
+    ["/srv/gpubox/gateway/x.gguf", "holds the box's own files"],
+    ["/srv/models/../../etc/x.gguf", "is no plain path: it has . or .. or // in it"],
+    ["/home/me/.cache/../.ssh/x.gguf", "is no plain path: it has . or .. or // in it"],
+  ])("are refused in %s, because their folder would be mounted and that %s", (file, flaw) => {
+    for (const model of sources(`file://${file}`)) {
+      const said = refusals(model, { host: gpuHost });
+      // A schema refuses the root itself.
+      if (model.model !== "file://")
+        expect(said).toEqual([expect.stringContaining(`would be mounted, and that ${flaw}.`)]);
+    }
+  });
+
+  test.each([
+    "/srv/gpubox/models/x.gguf",
+    "/srv/gpubox/models/own/x.gguf",
+    "/data/x.gguf",
+    "/mnt/disk/x.gguf",
+    "/home/me/models/x.gguf",
+    "/home/me/.cache/llama.cpp/x.gguf",
+    "/home/me/.lmstudio/models/a/b/x.gguf",
+    "/usr/share/models/x.gguf",
+  ])("are taken in %s", (file) => {
+    for (const model of sources(`file://${file}`)) expect(refusals(model, { host: gpuHost })).toEqual([]);
+  });
+
+  test("are refused in a hub's cache, where they are links", () => {
+    const snapshot = "/home/me/.cache/huggingface/hub/models--a--b/snapshots/0123abc";
+    for (const model of sources(`file://${snapshot}/x.gguf`))
+      expect(refusals(model, { host: gpuHost })).toEqual([
+        expect.stringContaining(`The files in ${snapshot} are links to files outside it`),
+      ]);
+  });
+});
+
+test("the mount that a refusal proposes is one that passes", () => {
+  const paths = fc
+    .tuple(fc.constantFrom("", "/srv", "/srv/t", "/home/me", "/root", "/mnt", "/data"), fc.boolean())
+    .map(([folder, file]) => `${folder}/${file ? "x.jinja" : "folder"}`);
+  fc.assert(
+    fc.property(paths, (path) => {
+      const flags = { ...entry, extraArgs: ["--allowed-local-media-path", path] };
+      const [said = ""] = refusals(flags, { host: gpuHost });
+      const source = /mounts: \[\{ source: (\S+) \}\]/.exec(said)?.[1];
+      expect(source).toBeDefined();
+      expect(refusals({ ...flags, mounts: [{ source }] }, { host: gpuHost })).toEqual([]);
+    }),
+  );
+});
+
+test.each(["~/cv.gguf", "$HOME/cv.gguf", "./cv.gguf", "../cv.gguf", "cv.gguf"])(
+  "%s is no path of a container, behind a flag or in its word",
+  (path) => {
+    const what = `extraArgs: ${path} is no path that its container has. Write an absolute path, and the mount that brings it: mounts: [{ source: /srv/x }].`;
+    expect(refusals({ ...entry, extraArgs: ["--control-vector", path] })).toEqual([what]);
+    const vllm = { engine: "vllm", model: "file:///srv/models/m", gpu: { devices: [0] } };
+    expect(refusals({ ...vllm, extraArgs: [`--tool-parser-plugin=${path}`] }, { host: gpuHost })).toEqual([
+      what,
+    ]);
+  },
+);
+
+test("a shell's paths in variables are told too, and what only looks like a path passes", () => {
+  expect(refusals({ ...entry, env: { CACHE: "~/x" } })).toEqual([
+    expect.stringContaining("env.CACHE: ~/x is no path that its container has."),
+  ]);
+  const passes = ["--samplers", "top_k;temperature", "--temp", "0.5"];
+  expect(refusals({ ...entry, env: { A: "x.json", B: "./x" }, extraArgs: passes })).toEqual([]);
 });

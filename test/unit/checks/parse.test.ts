@@ -28,6 +28,7 @@ test("an empty stack config is a box with every default and no model", () => {
     routing: {
       strategy: "simple-shuffle",
       timeoutSeconds: 600,
+      affinitySeconds: 3600,
       fallbacks: {},
       contextWindowFallbacks: {},
       contentPolicyFallbacks: {},
@@ -81,7 +82,7 @@ test("every mistake of a config is reported at once, each with its path and what
     'gpubox:models.b.model: "x" is not valid. Write hf://owner/repo[@revision][/file], or file:///path/on/the/host.',
     "gpubox:models.c.baseUrl: localhost is the gateway container's own loopback, not the host's. Let the server listen on the Docker bridge and write http://host.docker.internal:8000/v1.",
     'gpubox:models.d.ctxsize: "ctxsize" is no setting here. Did you mean "ctxSize"?',
-    "gpubox:models.e.engine: The entry names no engine. Write engine: llamacpp or vllm or sglang or tensorrt-llm or ollama or text-embeddings-inference or speaches or openai or cloud.",
+    "gpubox:models.e.engine: The entry names no engine. Write engine: llamacpp or vllm or sglang or tensorrt-llm or ollama or text-embeddings-inference or speaches or container or openai or cloud.",
   ]);
 });
 

@@ -43,6 +43,9 @@ const PLACES = [
 const KEPT = [
   "gateway.tls.certificate",
   "gateway.tls.key",
+  "database.tls.authority",
+  "database.tls.certificate",
+  "database.tls.key",
   "access.keys.*.key",
   "access.keys.*.previous",
   "access.ui.password",

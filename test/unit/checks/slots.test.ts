@@ -212,7 +212,7 @@ describe("at the preview", () => {
     [
       "a slot's name that is no part of a container's name",
       { ...onDemand, slot: "../Big" },
-      'slot: "../Big" is not valid. A slot\'s name is lower-case letters, digits and dashes, at most 40 characters.',
+      'slot: "../Big" is not valid. A name of a slot or group is lower-case letters, digits and dashes, at most 40 characters.',
     ],
     [
       "idleSeconds below nothing",
@@ -244,9 +244,9 @@ describe("at the preview", () => {
     expect(refusals({ ...small, ...change }, { secrets })).toContainEqual(expected);
   });
 
-  test.each(["vllm", "openai", "cloud"])("another engine is refused with the way out: %s", (engine) => {
+  test.each(["openai", "cloud"])("a server that runs elsewhere is refused with the way out: %s", (engine) => {
     expect(refusals({ engine, model: "hf://Qwen/Qwen3-8B", start: "ondemand" })).toContainEqual(
-      `start: "ondemand" is not valid. Only engine: llamacpp is loaded on demand. Serve a GGUF with it, or write manual and ${manualHint}.`,
+      'start: "ondemand" is not valid. Only a server that this box runs is loaded on demand. Write auto or manual.',
     );
   });
 

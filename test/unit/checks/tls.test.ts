@@ -107,7 +107,7 @@ describe("where the certificate comes from", () => {
         models: {
           tiny: {
             engine: "llamacpp",
-            model: "file:///srv/tiny.gguf",
+            model: "file:///srv/models/tiny.gguf",
             expose: { port: 80, key: { secret: "exposeKey" } },
           },
         },

@@ -173,7 +173,7 @@ describe("a provider in the cloud", () => {
     [
       { model: "groq/x", apiKey: "none", mode: "embedding" },
       [
-        "mode: LiteLLM 1.106.0 has no embeddings from groq/. Write mode: chat or audio_transcription or audio_speech, or use another provider.",
+        "mode: LiteLLM 1.106.0 has no embeddings from groq/. Write mode: chat or audio_transcription or audio_speech or image_generation, or use another provider.",
       ],
     ],
     [

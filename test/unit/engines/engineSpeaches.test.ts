@@ -43,12 +43,14 @@ test("it is called by the repository's name, according to its task", () => {
   });
 });
 
-test("the edge opens the routes for audio only when a model is declared for them", () => {
-  const edge = (plan: ReturnType<typeof testPlan>) =>
-    renderText(plan.edge.directory.files["haproxy.cfg"]!.text, {});
-  const open = "acl client_route var(txn.path) -m beg /v1/audio/";
-  expect(edge(boxOf(entry).plan)).toContain(open);
-  expect(edge(testPlan())).not.toContain(open);
+test("the edge opens a route for audio only where a model is declared for it", () => {
+  const opens = (plan: ReturnType<typeof testPlan>) => {
+    const text = renderText(plan.edge.directory.files["haproxy.cfg"]!.text, {});
+    return [...text.matchAll(/acl client_route .* (\/v1\/audio\S*)$/gm)].map(([, route]) => route);
+  };
+  expect(opens(boxOf(entry).plan)).toEqual(["/v1/audio/transcriptions"]);
+  expect(opens(boxOf({ ...entry, mode: "audio_speech" }).plan)).toEqual(["/v1/audio/speech"]);
+  expect(opens(testPlan())).toEqual([]);
 });
 
 test.each([

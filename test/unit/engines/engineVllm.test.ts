@@ -1,5 +1,7 @@
+import { parse } from "yaml";
 import { renderText } from "../../../configs/kit/text";
 import { modelPort } from "../../../configs/stack/instances";
+import { composeFile } from "../../../operations/compose/composeFile";
 import { amdHost, boxOf, gpuHost, locked, refusals, served } from "../../support/engines";
 import { testSecrets } from "../../support/stacks";
 
@@ -13,7 +15,8 @@ test("an entry of three keys is a whole command line", () => {
   expect(container.command).toEqual([
     ...["vllm", "serve", weights, "--served-model-name", "m", "--host", "0.0.0.0", "--port", port],
     ...["--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--reasoning-parser", "qwen3"],
-    ...["--shutdown-timeout", "60"],
+    ...["--shutdown-timeout", "60", "--enable-prompt-tokens-details"],
+    ...["--disable-access-log-for-endpoints", "/health,/metrics"],
   ]);
   expect(container).toMatchObject({
     role: "vllm",
@@ -30,6 +33,12 @@ test("an entry of three keys is a whole command line", () => {
     { kind: "directory", source: weights, target: weights, readOnly: true },
     { kind: "directory", source: "/srv/gpubox/backend-m-cache", target: "/cache", readOnly: false },
   ]);
+});
+
+test("docker-compose 1.29, which reads YAML 1.1, finds its user and no number of base 60", () => {
+  const text = composeFile(boxOf(qwen).plan);
+  expect(parse(text, { version: "1.1" })).toEqual(parse(text));
+  expect(parse(text, { version: "1.1" }).services["backend-m"].user).toBe("2000:0");
 });
 
 test("every setting is the engine's own flag", () => {
@@ -66,10 +75,30 @@ test("every setting is the engine's own flag", () => {
     ...["--trust-remote-code", "--limit-mm-per-prompt", '{"image":4}', "--enable-lora"],
     ...["--lora-modules", "sql-writer=/srv/lora/sql", "--max-loras", "2", "--max-lora-rank", "32"],
     ...["--speculative-config", '{"method":"ngram","num_speculative_tokens":4}'],
-    ...["--shutdown-timeout", "120", "--seed", "1"],
+    ...["--shutdown-timeout", "120", "--enable-prompt-tokens-details"],
+    ...["--disable-access-log-for-endpoints", "/health,/metrics", "--seed", "1"],
   ]);
   expect(container.shmMiB).toBe(16384);
   expect(container.stopGraceSeconds).toBe(150);
+});
+
+test("what gpubox adds by itself gives way to the entry's own words", () => {
+  const own = ["--no-enable-prompt-tokens-details", "--disable_access_log_for_endpoints=/ping"];
+  const { command } = served({ ...qwen, extraArgs: own }).container;
+  expect(command.slice(command.indexOf("--shutdown-timeout"))).toEqual(["--shutdown-timeout", "60", ...own]);
+});
+
+test("an official image older than the flags that every vLLM gets is refused; a fork's tags are its own", () => {
+  const image = (repository: string, tag: string) => ({ ...qwen, image: { repository, tag } });
+  expect(refusals(image("vllm/vllm-openai", "v0.17.1"))).toEqual([
+    "image.tag: vLLM v0.17.1 does not know --shutdown-timeout, with which gpubox starts it. Name v0.18.0 or newer.",
+  ]);
+  for (const other of [
+    image("vllm/vllm-openai", "v0.18.0"),
+    image("docker.io/vllm/vllm-openai-rocm", "v0.32.0"),
+    image("me/vllm-openai", "v0.3.0"),
+  ])
+    expect(refusals(other)).toEqual([]);
 });
 
 test("a share of the device in GiB becomes vLLM's share of its whole memory, rounded down", () => {
@@ -171,7 +200,7 @@ test("the deadline grows with the locked size, and vLLM's own is moved with it",
   expect(small.readySeconds).toBe(240 + 100 + 300);
   expect(giant.readySeconds).toBe(240 + 400 + 300);
   expect(giant.env.VLLM_ENGINE_READY_TIMEOUT_S).toBe("940");
-  expect(giant.health.startPeriodSeconds).toBe(940);
+  expect(giant.health.startPeriodSeconds).toBe(940 + 3600);
   expect(served({ ...qwen, readySeconds: 77 }).container.readySeconds).toBe(77);
 });
 

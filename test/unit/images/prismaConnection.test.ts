@@ -113,6 +113,12 @@ describe("TLS", () => {
     const { tls } = read("sslmode=verify-full", { SSL_CERT_FILE: join(directory, "bundle.pem") });
     expect(tls?.ca).toEqual(bytes("bundle.pem"));
   });
+
+  test("the authority that LiteLLM drops beside a client's certificate is that of libpq's variable", () => {
+    const query = "sslmode=require&sslcert=client.pem&sslkey=client.key&sslaccept=strict";
+    const { tls } = read(query, { PGSSLROOTCERT: join(directory, "ca.pem"), SSL_CERT_FILE: "/nowhere" });
+    expect(tls).toMatchObject({ rejectUnauthorized: true, ca: bytes("ca.pem"), cert: bytes("client.pem") });
+  });
 });
 
 test.each([

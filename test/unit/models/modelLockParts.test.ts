@@ -140,7 +140,7 @@ test.each([
 
 describe("a source is refused at preview", () => {
   const known = (source: string) => resolveSource(source, { endpoint: hub.url });
-  const llama = { engine: "llamacpp", model: "file:///srv/m.gguf" };
+  const llama = { engine: "llamacpp", model: "file:///srv/models/m.gguf" };
   const fix = "Run `gpubox models lock`, and commit the file.";
 
   test("when it is not in the lock, whatever key names it", async () => {

@@ -9,7 +9,7 @@ import { runs } from "../../support/runs";
 import { rawStack, testPlan, testSecrets } from "../../support/stacks";
 
 const MIB = 1024 ** 2;
-const tiny = { engine: "llamacpp", model: "file:///srv/tiny.gguf", memoryMiB: 2048 };
+const tiny = { engine: "llamacpp", model: "file:///srv/models/tiny.gguf", memoryMiB: 2048 };
 
 function contextWith(models: Record<string, unknown>, gateway: Record<string, unknown> = {}) {
   const raw = rawStack({ models, gateway });
@@ -42,7 +42,7 @@ test("a chat may be as long as the longest context, whatever it is written in", 
 
 test("there is room for images when a model sees, or when nobody knows whether it does", () => {
   expect(limits({ tiny }).chat).toBe(2 * MIB);
-  expect(limits({ tiny: { ...tiny, mmproj: "file:///srv/p.gguf" } }).chat).toBe(34 * MIB);
+  expect(limits({ tiny: { ...tiny, mmproj: "file:///srv/models/p.gguf" } }).chat).toBe(34 * MIB);
   expect(limits({ far: { engine: "openai", baseUrl: "http://far:1/v1", contextLength: 4096 } }).chat).toBe(
     34 * MIB,
   );
@@ -52,11 +52,18 @@ test("without a known context it is a million tokens", () => {
   expect(limits({ far: { engine: "openai", baseUrl: "http://far:1/v1" } }).chat).toBe(64 * MIB);
 });
 
-test("embeddings may be many texts, and audio has a limit when a model hears", () => {
+test("embeddings may be many texts", () => {
   expect(limits({ tiny })).toEqual({ chat: 2 * MIB, embeddings: 4 * MIB });
   expect(limits({ e: { ...tiny, mode: "embedding", ctxSize: 32_768, parallel: 1 } }).embeddings).toBe(
     16 * MIB,
   );
+});
+
+test("a model that draws or hears has room for its files, and one that judges texts does not widen chats", () => {
+  const far = (mode: string) => limits({ tiny, far: { engine: "openai", baseUrl: "http://far:1/v1", mode } });
+  expect(far("image_generation")).toEqual({ chat: 2 * MIB, embeddings: 4 * MIB, images: 64 * MIB });
+  expect(far("audio_transcription")).toEqual({ chat: 2 * MIB, embeddings: 4 * MIB, audio: 32 * MIB });
+  expect(far("moderation")).toEqual({ chat: 2 * MIB, embeddings: 32 * MIB });
 });
 
 test("a declared limit counts, at the edge and for each model", () => {

@@ -26,7 +26,15 @@ test("another port of the edge is announced as the only interruption for everybo
 test("a backend that is replaced in place is announced for its own model", () => {
   const after = testPlan({ models: { tiny: { ...tinyModel.tiny, ctxSize: 8192 } } });
   expect(said(testPlan(), after)).toEqual([
-    "The backend of tiny is replaced in place: until the new one has loaded, for at most 298 s, its requests wait 30 s and then get a 503. Other models notice nothing.",
+    "The backend of tiny is replaced in place, because it runs on the CPU, and no plan knows the host's free memory (replacement: start-first): until the new one has loaded, for at most 298 s, its requests wait 30 s and then get a 503. Other models notice nothing.",
+  ]);
+});
+
+test("a canary is announced with the time that `up` takes longer", () => {
+  const tiny = { ...tinyModel.tiny, canary: { weight: 5, for: "30m" } };
+  const after = testPlan({ models: { tiny: { ...tiny, ctxSize: 8192 } } });
+  expect(said(testPlan({ models: { tiny } }), after)).toEqual([
+    "The backend of tiny is replaced start-first, because its entry says so: a new one loads beside it, is proven, gets a share of the requests for 1800 s as a canary, and takes over. Nobody waits.",
   ]);
 });
 

@@ -6,6 +6,7 @@ import {
   takingTurns,
 } from "../../../configs/plan/deviceLock";
 import { everyImage, gpuHost } from "../../support/engines";
+import { runs } from "../../support/runs";
 import { testPlan, testSecrets } from "../../support/stacks";
 
 const engine: LockedEngine = {
@@ -69,6 +70,37 @@ test("a box makes a lock for each device in use, and gives each backend the time
     expect.arrayContaining(["device-lock.sh", "device-health.sh", "device.sh"]),
   );
   expect(testPlan().deviceLocks).toBeUndefined();
+});
+
+test("a model that comes or goes on a device changes no container of its neighbours, only how long `up` waits for them", () => {
+  const sources = {
+    llamacpp: "file:///srv/models/m.gguf",
+    vllm: "hf://owner/model",
+    sglang: "hf://owner/model",
+    ollama: "qwen3:8b",
+  };
+  const entry = fc
+    .constantFrom(...Object.entries(sources))
+    .map(([engine, model]) => ({ engine, model, gpu: { devices: [0], memoryGiB: 2 } }));
+  /** What Docker is told of each container, under any engine. */
+  const told = (models: Record<string, unknown>) => {
+    const plan = testPlan({ host: gpuHost, models }, testSecrets, everyImage);
+    return Object.fromEntries(
+      plan.backends.map(({ model, service: { container } }) => {
+        const { readySeconds, ...rest } = container;
+        return [model, JSON.stringify(rest)];
+      }),
+    );
+  };
+  fc.assert(
+    fc.property(fc.array(entry, { minLength: 2, maxLength: 4 }), (entries) => {
+      const models = Object.fromEntries(entries.map((one, index) => [`m${index}`, one]));
+      const { m0, ...without } = models;
+      const { m0: _, ...before } = told(models);
+      expect(told(without)).toEqual(before);
+    }),
+    runs(10),
+  );
 });
 
 describe("deadlines of engines that start in turn", () => {

@@ -299,6 +299,28 @@ test.each([
     () => mistakes({ gateway: { routing: { cooldownSeconds: 0, allowedFails: 3 } } }),
     "gpubox:gateway.routing.allowedFails: Nothing cools down with cooldownSeconds: 0, however often it fails. Remove one of the two.",
   ],
+  ...(
+    [
+      [-1, "-1 is not valid. Write at least 0."],
+      [1.5, "1.5 is not valid. Write a whole number."],
+      [604_801, "604801 is not valid. Write at most 604800."],
+      ["1h", '"1h" is not valid. Write a number.'],
+    ] as const
+  ).map(([affinitySeconds, why]): [string, () => string[], string] => [
+    `a conversation that stays for ${JSON.stringify(affinitySeconds)} seconds`,
+    () => mistakes({ gateway: { routing: { affinitySeconds } } }),
+    `gpubox:gateway.routing.affinitySeconds: ${why}`,
+  ]),
+  [
+    "LiteLLM's own check of sessions beside gpubox's",
+    () =>
+      mistakes({
+        gateway: {
+          settings: { router: { optional_pre_call_checks: ["session_affinity", "prompt_caching"] } },
+        },
+      }),
+    'gpubox:gateway.settings.router.optional_pre_call_checks: "session_affinity" would keep a conversation with an instance that fails; gpubox keeps it with one that answers. Remove it: gpubox:gateway.routing.affinitySeconds says for how long. Or write affinitySeconds: 0 to have LiteLLM\'s.',
+  ],
   [
     "a choice of cached calls without a cache",
     () => mistakes({ cache: { calls: ["chat"] } }),

@@ -127,3 +127,23 @@ test("a variable's name has to be valid in a shell", () => {
     'gpubox:gateway.env.a b: "a b" cannot be a name here. A variable\'s name is upper case letters, digits and _.',
   ]);
 });
+
+test("a secret in LiteLLM's settings is refused at any depth: LiteLLM would get its name", () => {
+  const refusal = (path: string) =>
+    `gpubox:gateway.settings.${path}: LiteLLM's settings take no secrets: it would get the name. Leave it out, and where LiteLLM reads a variable for it too, write that into gpubox:gateway.env: { NAME: { secret: <its name> } }.`;
+  const secret = { secret: "hook" };
+  expect(settings("general", { alert_to_webhook_url: { budget_alerts: secret } })).toEqual([
+    refusal("general.alert_to_webhook_url.budget_alerts"),
+  ]);
+  expect(settings("litellm", { default_team_settings: [{ team_id: "a", langfuse_secret: secret }] })).toEqual(
+    [refusal("litellm.default_team_settings[0].langfuse_secret")],
+  );
+});
+
+test.each([
+  ["http://localhost:9/x", "localhost is the gateway container's own loopback"],
+  ["http://me:PLANTED@hooks.example/x", "The URL carries credentials"],
+])("an address in LiteLLM's settings is judged as any other: %s", (url, what) => {
+  for (const value of [url, [url], { budget_alerts: url }])
+    expect(settings("general", { alert_to_webhook_url: value })).toEqual([expect.stringContaining(what)]);
+});

@@ -54,6 +54,19 @@ test("answers are shared by the requests of one key, unless the config says othe
   expect(rules({}, { ttlSeconds: 60, scope: "team" }).cache?.scope).toBe("team");
 });
 
+test("a conversation stays with one of a model's instances for an hour, and nothing is asked of models that have one", () => {
+  const affinity = (models: object, routing: object = {}) => {
+    const { text } = testPlan({ models, gateway: { routing } }).gateway.directory.files["guard.json"]!;
+    return (JSON.parse(renderText(text, testSecrets)) as GuardRules).affinity;
+  };
+  const far = { engine: "openai", baseUrl: "http://far:8000/v1" };
+  const twice = { ...far, instances: [{}, { baseUrl: "http://farther:8000/v1" }] };
+  expect(affinity({ far, ...tinyModel })).toBeUndefined();
+  expect(affinity({ far, twice })).toBe(3600);
+  expect(affinity({ far, twice }, { affinitySeconds: 60 })).toBe(60);
+  expect(affinity({ far, twice }, { affinitySeconds: 0 })).toBeUndefined();
+});
+
 test("no body may contain what steers LiteLLM", () => {
   const { routes, steering, prefixes } = rules({ allowParameters: ["colour"] });
   for (const { keep } of Object.values(routes)) {

@@ -5,6 +5,7 @@ const OPTIONS: ValveOptions = {
   model: "tiny",
   backend: { name: "backend-tiny", port: 8000, healthPath: "/health" },
   holdSeconds: 30,
+  routes: ["/v1/models", "/v1/chat/completions"],
 };
 const config = (options: Partial<ValveOptions> = {}) => valveConfig({ ...OPTIONS, ...options }).join("");
 const body = (reason: string, model = "tiny") =>

@@ -114,3 +114,31 @@ test("the models of a slot run one image", () => {
   const { slots } = testPlan({ models: { a: own, b: own } }, undefined, everyImage);
   expect(slots[0]!.service.container.image).toBe("acme/swap:1");
 });
+
+describe("an image of one of the instances", () => {
+  const instances = [
+    { name: "stable", gpu: { devices: [0] }, weight: 9 },
+    { name: "canary", gpu: { devices: [1] }, weight: 1, image },
+  ];
+  const canary = { host: gpuHost, models: { m: { ...entry, instances } } };
+
+  test("is that of its container alone, so that a new version serves a part of the requests", () => {
+    const { backends } = testPlan(canary, undefined, LOCKED);
+    expect(backends.map(({ service }) => [service.container.name, service.container.image])).toEqual([
+      ["backend-m-stable", "image/vllm"],
+      ["backend-m-canary", "vllm/vllm-openai@sha256:old"],
+    ]);
+  });
+
+  test("is needed beside the pinned one, and named by its own path where it has no digest", () => {
+    const needed = imageRolesOf(parseStack(rawStack(canary))).filter(({ model }) => model === "m");
+    expect(needed.map(({ role }) => role)).toEqual(["vllm", "vllm/vllm-openai:v0.32.0"]);
+    const { notes, policy } = testPlan(canary, undefined, everyImage);
+    expect(policy.map(({ path }) => path)).toEqual(["gpubox:models.m.instances[1].image"]);
+    expect(notes).toContainEqual(
+      expect.stringContaining(
+        "gpubox:models.m.instances[1].image (vllm/vllm-openai:v0.32.0): the plan names a tag.",
+      ),
+    );
+  });
+});

@@ -34,6 +34,20 @@ test("no text of a plan holds a secret", () => {
   expect(composeFile(plan)).not.toContain("PLANTED");
 });
 
+test("LiteLLM, which reads YAML 1.1, reads the names and values that the stack config has", () => {
+  const plan = testPlan({
+    models: { off: { engine: "openai", baseUrl: "http://far/v1", model: "1:30" } },
+  });
+  const config = renderText(plan.gateway.directory.files["config.yaml"]!.text, testSecrets);
+  expect(parse(config, { version: "1.1" })).toEqual(parse(config));
+  expect(parse(config).model_list).toEqual([
+    expect.objectContaining({
+      model_name: "off",
+      litellm_params: expect.objectContaining({ model: "hosted_vllm/1:30" }),
+    }),
+  ]);
+});
+
 test("adding a model replaces the gateway and no other container", () => {
   const before = testPlan();
   const after = testPlan({ models: { ...tinyModel, far: { engine: "openai", baseUrl: "http://far/v1" } } });

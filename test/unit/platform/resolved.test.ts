@@ -44,10 +44,10 @@ test("a record of a role that does not exist is refused", () => {
   expect(() => readResolved(dir, "box")).toThrow();
 });
 
-test("images of the box itself, llama.cpp's for the CPU, Ollama's, the monitors' and the ACME client's have recipes; those that few stacks want are not made unasked", () => {
+test("images of the box itself, llama.cpp's and vLLM's for the CPU, Ollama's, the monitors' and the ACME client's have recipes; those that few stacks want are not made unasked", () => {
   const wanted = ["prometheus", "alertmanager", "node-exporter", "redis-exporter", "postgres-exporter"];
   expect([...recipeRoles(packageDir)].sort()).toEqual(
-    [...defaultRecipes, ...wanted, "acme", "ollama"].sort(),
+    [...defaultRecipes, ...wanted, "acme", "ollama", "vllm-cpu"].sort(),
   );
   expect(defaultRecipes).toEqual(["gateway", "edge", "cache", "database", "llamacpp"]);
 });

@@ -120,7 +120,7 @@ describe("the engine", () => {
     process.env.PULUMI_CONFIG_PASSPHRASE = "";
     const engine = { program: "pulumi", version: "3.259.0", projectDir: dir };
     expect(exportsFor(engine)).toEqual([]);
-    expect(pulumiEnv(engine)).toEqual({ PULUMI_SKIP_UPDATE_CHECK: "true" });
+    expect(pulumiEnv(engine)).toEqual({ PULUMI_SKIP_UPDATE_CHECK: "true", GOGC: "400" });
   });
 });
 

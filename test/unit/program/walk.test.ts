@@ -19,11 +19,13 @@ const entry = {
   pidsLimit: 7907,
   readySeconds: 7901,
   env: { WALKED: "walked-env" },
-  extraArgs: ["--walked-flag"],
+  // The second of two values: a first one is compared with what the planner reads.
+  extraArgs: ["--control-vector-layer-range", "1", "7877"],
   gpu: { devices: [0] },
+  replacement: "stop-first",
 };
 
-const marks = ["walked.gguf", 7879, 7919, 7907, 7901, "walked-env", "--walked-flag"];
+const marks = ["walked.gguf", 7879, 7919, 7907, 7901, "walked-env", "7877"];
 
 /** What `gpubox models lock` would say of the file. */
 const lock: ModelLock = {
@@ -77,6 +79,11 @@ test(`an entry of llama.cpp goes through at most ${MOST} files to its container,
   expect(files.length).toBeLessThanOrEqual(MOST);
   expect(files).toContain("configs/engines/llamacpp.ts");
   expect(told().sort()).toEqual(files);
+});
+
+test("an entry that a stand-in replaces goes through two more", async () => {
+  const files = await walked({ ...entry, replacement: "start-first" });
+  expect(files).toEqual([...told(), "configs/kit/steps.ts", "configs/plan/beside.ts"].sort());
 });
 
 test("a file that puts an entry together is seen", async () => {

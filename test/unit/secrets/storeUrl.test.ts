@@ -3,12 +3,12 @@ import { ConfigError } from "../../../configs/kit/problems";
 import { renderText } from "../../../configs/kit/text";
 import { parseStack } from "../../../configs/parse";
 import { unfitAddress } from "../../../configs/secrets/storeUrl";
-import { rawStack, testPlan, testSecrets } from "../../support/stacks";
+import { mistakesOf, rawStack, testPlan, testSecrets } from "../../support/stacks";
 
 test.each([
-  ["rediss://:pw@far:6379", "does not begin with redis://"],
-  ["redis://me:pw@far:6379", "names a user, which LiteLLM would not get"],
-  ["redis://:pw@far:6379/3", "names a database number, which LiteLLM would not get"],
+  ["valkey://:pw@far:6379", "does not begin with redis://"],
+  ["far:6379", "does not begin with redis://"],
+  ["redis://:pw@far:6379/keys", "has a path that is no number of a database"],
   ["redis://:pw@far?ssl=true", "has options, which LiteLLM would not get"],
   ["redis://:pw@127.0.0.1:6379", "leads to a container's own loopback; host.docker.internal is this host"],
   ["redis://:p#w@far:6379", "has a character in its login that a URL gives another meaning (# / ? @ : %)"],
@@ -21,6 +21,8 @@ test.each([
 
 test.each([
   ["mysql://me:pw@far/db", "does not begin with postgresql://"],
+  ["far/db", "does not begin with postgresql://"],
+  ["postgresql://far:99999/db", "is no address: look at its host and its port"],
   ["postgresql://me:pw@far", "names no database"],
   [
     "postgresql://me:pw@localhost/db",
@@ -48,11 +50,41 @@ test("any password arrives whole where it is percent-encoded", () => {
   );
 });
 
+test.each([
+  ["redis://far", { HOST: "far", PORT: "6379", USERNAME: "", PASSWORD: "", DB: "0", SSL: "" }],
+  [
+    "redis://:p%40w@far:6380/0",
+    { HOST: "far", PORT: "6380", USERNAME: "", PASSWORD: "p@w", DB: "0", SSL: "" },
+  ],
+  [
+    "rediss://m%2Fe:pw@far.example/3",
+    { HOST: "far.example", PORT: "6379", USERNAME: "m/e", PASSWORD: "pw", DB: "3", SSL: "true" },
+  ],
+])("%s arrives whole: host, user, password, database, TLS", (value, parts) => {
+  expect(unfitAddress(value).cache).toBeUndefined();
+  const values = { ...testSecrets, redis: value };
+  const plan = testPlan({ cache: { mode: "external", url: { secret: "redis" } } }, values);
+  const env = renderText(plan.gateway.directory.files["gateway.env"]!.text, values);
+  for (const [name, part] of Object.entries(parts)) expect(env).toContain(`\nREDIS_${name}='${part}'\n`);
+});
+
 test("a stack with such an address is refused with the form to write, and never shows it", () => {
-  const values = { ...testSecrets, redis: "rediss://me:PLANTED@far:6379" };
+  const values = { ...testSecrets, redis: "valkey://me:PLANTED@far:6379" };
   const raw = rawStack({ cache: { mode: "external", url: { secret: "redis" } } }, values);
   expect(() => parseStack(raw)).toThrow(ConfigError);
   expect(() => parseStack(raw)).toThrow(
-    "gpubox:cache.url: The secret redis does not begin with redis://. Set redis://:<password>@<host>:6379, with the login percent-encoded: pulumi config set --secret gpubox:redis.",
+    "gpubox:cache.url: The secret redis does not begin with redis://. Set redis://<user>:<password>@<host>:6379/<number>, with the login percent-encoded: pulumi config set --secret gpubox:redis.",
   );
+});
+
+test.each([
+  ["hooks.example/x", "does not begin with https://"],
+  ["http://localhost:9093/x", "leads to a container's own loopback; host.docker.internal is this host"],
+])("alerts do not go to %s", (hook, why) => {
+  const observability = { mode: "bundled", alerts: { webhook: { secret: "hook" } } };
+  const models = { far: { engine: "openai", baseUrl: "http://far/v1" } };
+  const secrets = { ...testSecrets, grafanaPassword: "grafana-0123456789", hook };
+  expect(mistakesOf(rawStack({ observability, models }, secrets))).toEqual([
+    `gpubox:observability.alerts.webhook: The secret hook ${why}. Set https://<host>/<path>: pulumi config set --secret gpubox:hook.`,
+  ]);
 });

@@ -161,6 +161,7 @@ test("a stateless gateway has neither database nor Redis, a stateful one has bot
     master_key: "os.environ/LITELLM_MASTER_KEY",
     store_model_in_db: false,
     cancel_on_disconnect: true,
+    disable_model_info_refresh: true,
   });
   expect(stateless.read.litellm_settings.cache_params).toEqual({ type: "local", ttl: 60 });
   expect(stateless.read.litellm_settings).not.toHaveProperty("max_budget");

@@ -40,7 +40,7 @@ test("what it opens is said in a note, is not asked in the proof, and may be lis
   expect(notes).toEqual(
     expect.arrayContaining([
       "groq/* opens every name that begins with groq/ and is declared nowhere else: groq/* answers, with this entry's key.",
-      "* opens every name and is declared nowhere else: hosted_vllm/* answers, with this entry's key.",
+      "* opens every name that is declared nowhere else: hosted_vllm/* answers, with this entry's key.",
     ]),
   );
   const { models: proven, opens } = JSON.parse(gateway.description);

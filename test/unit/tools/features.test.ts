@@ -7,6 +7,8 @@ import { packageDir } from "../../../platform/project";
 import { featureCells, featuresMarkdown } from "../../../tools/featureTable/features";
 
 const page = readFileSync(join(packageDir, "docs/features.md"), "utf8");
+/** The tables of engines: the first one of the page is about routes. */
+const tables = page.split(/^## /m).slice(2, 7);
 const cells = Object.entries(featureCells()).flatMap(([engine, row]) =>
   Object.entries(row).map(([feature, cell]) => ({ engine, feature, ...cell })),
 );
@@ -21,21 +23,19 @@ test("docs/features.md matches the registry", () => {
 });
 
 test("every engine has a row in every table, and engines without containers have none about containers", () => {
-  const tables = page.split(/^## /m).slice(1, 5);
   const rows = tables.map((table) => [...table.matchAll(/^\| ([a-z][a-z-]+) +\|/gm)].map(([, name]) => name));
   const all = Object.keys(engines);
   const contained = all.filter((name) => !["openai", "cloud"].includes(name));
-  expect(rows).toEqual([all, all, contained, contained].map((names) => ["engine", ...names]));
+  expect(rows).toEqual([all, all, all, contained, contained].map((names) => ["engine", ...names]));
 });
 
 test("every cell of the page ends with how it is known", () => {
-  const tables = page.split(/^## /m).slice(1, 5).join("\n");
-  const written = [...tables.matchAll(/^\| (?!engine |-)[a-z-]+ +\| (.*) \|$/gm)].flatMap(([, row]) =>
-    row!.split("|").map((cell) => cell.trim()),
+  const written = [...tables.join("\n").matchAll(/^\| (?!engine |-)[a-z-]+ +\| (.*) \|$/gm)].flatMap(
+    ([, row]) => row!.split("|").map((cell) => cell.trim()),
   );
   expect(written).toHaveLength(cells.length);
   expect(
-    written.filter((cell) => !/. \((contract|vendor|gpubox|\[run here\]\([^)]+\))\)$/.test(cell)),
+    written.filter((cell) => !/. \((contract|vendor|gpubox|\[(run here|recorded)\]\([^)]+\))\)$/.test(cell)),
   ).toEqual([]);
 });
 
@@ -62,9 +62,10 @@ test("an example that its own engine refuses cannot be rendered", () => {
 });
 
 const ran = cells.flatMap((cell) => (cell.known === "run here" ? [cell] : []));
+const recorded = cells.flatMap((cell) => (cell.known === "recorded" ? [cell] : []));
 
-test.each(ran)(
-  "$feature of $engine was run by a test that exists and names the engine",
+test.each([...ran, ...recorded])(
+  "$feature of $engine was $known by a test that exists and names the engine",
   ({ engine, test }) => {
     expect([test, existsSync(join(packageDir, test))]).toEqual([test, true]);
     expect(readFileSync(join(packageDir, test), "utf8")).toContain(engine);
@@ -73,24 +74,33 @@ test.each(ran)(
 
 test("every test that an engine claims is the proof of each cell that it is claimed for", () => {
   const claims = Object.entries(engines).flatMap(([engine, { features }]) =>
-    Object.entries(features.ran ?? {}).flatMap(([file, ran]) => ran.map((one) => `${engine} ${one} ${file}`)),
+    Object.entries({ ...features.ran, ...features.recorded }).flatMap(([file, claimed]) =>
+      claimed.map((one) => `${engine} ${one} ${file}`),
+    ),
   );
-  expect(ran.map(({ engine, feature, test }) => `${engine} ${feature} ${test}`).sort()).toEqual(
-    claims.sort(),
-  );
+  expect(
+    [...ran, ...recorded].map(({ engine, feature, test }) => `${engine} ${feature} ${test}`).sort(),
+  ).toEqual(claims.sort());
 });
 
-test("only llama.cpp and Ollama have been run", () => {
-  expect([...new Set(ran.map(({ engine }) => engine))]).toEqual(["llamacpp", "ollama"]);
+test("only llama.cpp, vLLM and Ollama have been run", () => {
+  expect([...new Set(ran.map(({ engine }) => engine))]).toEqual(["llamacpp", "vllm", "ollama"]);
 });
 
 test("a no that gpubox decides is not called the server's", () => {
   const { llamacpp, sglang } = featureCells();
-  expect([llamacpp?.audio, sglang?.rerank, sglang?.cpu]).toEqual([
+  expect([llamacpp?.speech, sglang?.rerank, sglang?.cpu]).toEqual([
     { text: "no", known: "gpubox" },
     { text: "no", known: "gpubox" },
     { text: "no", known: "gpubox" },
   ]);
+});
+
+test("a mode whose route the engine's own valve closes cannot be rendered", () => {
+  const registry = { speaches: { ...engines.speaches, routes: () => ["/v1/audio/speech"] } };
+  expect(() => featuresMarkdown(registry)).toThrow(
+    "speaches has mode audio_transcription, and its valve closes /v1/audio/transcriptions",
+  );
 });
 
 test("images, keys and the end of a server are those of its entries", () => {

@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type JestReport, lines, readWants, summarize } from "../../../tools/test/report";
 import { lanesOf, stagesOf } from "../../../tools/test/tiers";
 
@@ -113,8 +116,52 @@ test.each([
 test("the fast tier needs no box, and every claim is in the one that runs by default", () => {
   const machine = { cores: 2, gib: 16 };
   const projects = (tier: "fast" | "all" | "soak") => stagesOf(tier, machine).flatMap((one) => one.projects);
-  expect(projects("fast")).toEqual(["unit", "component", "contract"]);
-  expect(projects("all")).toEqual(["unit", "component", "contract", "e2e", "alone"]);
+  const quick = ["unit", "component", "contract", "own-modules"];
+  expect(projects("fast")).toEqual(quick);
+  expect(projects("all")).toEqual([...quick, "e2e"]);
   expect(projects("soak")).toContain("soak");
-  expect(stagesOf("all", machine, 5).map(({ lanes }) => lanes)).toEqual([2, 5, 1]);
+  expect(stagesOf("all", machine, 5).map(({ lanes }) => lanes)).toEqual([2, 4, 5]);
+});
+
+describe("a file and the run's deadline", () => {
+  const { GPUBOX_TEST_DEADLINE, GPUBOX_TEST_SKIPS } = process.env;
+  afterEach(() => {
+    for (const [name, value] of Object.entries({ GPUBOX_TEST_DEADLINE, GPUBOX_TEST_SKIPS }))
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+  });
+
+  /** What becomes of a file with one test in a block and one beside it, and what the run is told. */
+  async function begun(deadline: string | undefined) {
+    const folder = mkdtempSync(join(tmpdir(), "gpubox-deadline-"));
+    process.env.GPUBOX_TEST_SKIPS = join(folder, "skips");
+    if (deadline === undefined) delete process.env.GPUBOX_TEST_DEADLINE;
+    else process.env.GPUBOX_TEST_DEADLINE = deadline;
+    const Environment = require("../../support/deadline.cjs");
+    const environment = Object.assign(Object.create(Environment.prototype), { file: "some.test.ts" });
+    const inner = { type: "test", mode: undefined };
+    const block = { type: "describeBlock", mode: undefined, children: [inner] };
+    const beside = { type: "test", mode: undefined };
+    const rootDescribeBlock = { type: "describeBlock", mode: undefined, children: [block, beside] };
+    await environment.handleTestEvent({ name: "run_start" }, { rootDescribeBlock });
+    const told = existsSync(process.env.GPUBOX_TEST_SKIPS)
+      ? readWants(readFileSync(process.env.GPUBOX_TEST_SKIPS, "utf8"))
+      : [];
+    rmSync(folder, { recursive: true });
+    return { modes: [rootDescribeBlock, block, inner, beside].map(({ mode }) => mode), told };
+  }
+
+  test("after it, every test is skipped for want of time", async () => {
+    expect(await begun("1")).toEqual({
+      modes: ["skip", "skip", "skip", "skip"],
+      told: [{ file: "some.test.ts", why: "time" }],
+    });
+  });
+
+  test.each([
+    ["without one", undefined],
+    ["before it", String(Date.now() / 1000 + 3600)],
+  ])("runs %s", async (_, deadline) => {
+    expect(await begun(deadline)).toEqual({ modes: Array(4).fill(undefined), told: [] });
+  });
 });

@@ -57,9 +57,19 @@ def in_order(found: list[dict]) -> list[dict]:
 
 
 def spellings(flags: list[dict]) -> list[dict]:
-    """What the package itself has to know of each flag: its names, those that turn it off, and its variables."""
-    return [
-        {key: one[key] for key in ("names", "negatives", "env") if key in one}
-        for one in flags
-        if one["names"][0].startswith("-")
-    ]
+    """What the package itself has to know of each flag: its names, those that turn it off, its variables and its values."""
+    return [spelling(one) for one in flags if one["names"][0].startswith("-")]
+
+
+def spelling(one: dict) -> dict:
+    """A flag without what goes without saying: one value, any text. Where plugins may add values, none is wrong."""
+    made = {key: one[key] for key in ("names", "negatives", "env", "removed") if key in one}
+    if one["arity"] != "1":
+        made["arity"] = one["arity"]
+    if one.get("type") in ("int", "float"):
+        made["type"] = one["type"]
+    if "choices" in one and not one.get("open"):
+        made["choices"] = one["choices"]
+    if "choices" in made or "type" in made:
+        made.update({key: one[key] for key in ("words", "separator") if key in one})
+    return made

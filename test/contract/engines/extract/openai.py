@@ -30,6 +30,15 @@ CLASSES = {
         ("openai.types.audio.transcription_create_params", "TranscriptionCreateParamsStreaming"),
     ],
     "audio/translations": [("openai.types.audio.translation_create_params", "TranslationCreateParams")],
+    "images/generations": [
+        ("openai.types.image_generate_params", "ImageGenerateParamsBase"),
+        ("openai.types.image_generate_params", "ImageGenerateParamsStreaming"),
+    ],
+    "images/edits": [
+        ("openai.types.image_edit_params", "ImageEditParamsBase"),
+        ("openai.types.image_edit_params", "ImageEditParamsStreaming"),
+    ],
+    "moderations": [("openai.types.moderation_create_params", "ModerationCreateParams")],
 }
 
 

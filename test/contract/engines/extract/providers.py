@@ -13,6 +13,7 @@ KEEP = [
     "litellm/provider_endpoints_support_backup.json",
     "litellm/llms/openai_like/providers.json",
     "litellm/rerank_api/main.py",
+    "litellm/images/main.py",
 ]
 
 # Mode of gpubox: the endpoint's name in LiteLLM's own list, the function that serves it, and the one that chooses a provider's way.
@@ -27,6 +28,12 @@ MODES = {
         "get_provider_audio_transcription_config",
     ),
     "audio_speech": ("audio_speech", "litellm.main", "speech", "get_provider_text_to_speech_config"),
+    "image_generation": (
+        "image_generations",
+        "litellm.images.main",
+        "image_generation",
+        "get_provider_image_generation_config",
+    ),
 }
 
 

@@ -128,6 +128,10 @@ class Sources:
             raise ExtractError(f"{name} is not in the release")
         return module
 
+    def need_one(self, names: list[str]) -> Module:
+        """The first of these that the release has: releases move their files."""
+        return self.need(next((name for name in names if self.module(name)), names[0]))
+
     def follow(self, found: Import) -> tuple[Definition, Module] | None:
         module = self.module(found.module)
         if module is None or found.name is None:

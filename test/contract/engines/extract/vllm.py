@@ -32,6 +32,9 @@ KEEP = [
     "vllm/v1/attention/*.py",
 ]
 
+# Where the flags of `vllm serve` are defined, newest release first.
+CLI_ARGS = ["vllm.entrypoints.common.cli_args", "vllm.entrypoints.launchers.cli_args", "vllm.entrypoints.openai.cli_args"]
+
 # Classes that parse each route's body.
 BODIES = {
     "chat/completions": [("vllm.entrypoints.openai.chat_completion.protocol", "ChatCompletionRequest")],
@@ -57,7 +60,7 @@ def also(release: Release) -> dict[str, dict]:
 def extract(release: Release) -> dict:
     sources = Sources(release)
     arg_utils = sources.need("vllm.engine.arg_utils")
-    serve = sources.need("vllm.entrypoints.common.cli_args")
+    serve = sources.need_one(CLI_ARGS)
     tool = registry(sources.need("vllm.tool_parsers"), "_TOOL_PARSERS_TO_REGISTER")
     reasoning = registry(sources.need("vllm.reasoning"), "_REASONING_PARSERS_TO_REGISTER")
     found = [

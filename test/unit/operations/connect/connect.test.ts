@@ -102,6 +102,7 @@ test("agents learn the model's limit, so that they compact in time", () => {
     ANTHROPIC_BASE_URL: "http://box:4000",
     ANTHROPIC_MODEL: "tiny",
     CLAUDE_CODE_MAX_CONTEXT_TOKENS: "65536",
+    CLAUDE_CODE_ATTRIBUTION_HEADER: "0",
   });
   const { models } = JSON.parse(clientConnection("opencode", way).file!.text).provider.gpubox;
   expect(models).toEqual({

@@ -12,3 +12,9 @@ test("a script has no steps, and an empty log says nothing", () => {
   expect(buildState("I: Retrieving Packages\nI: Unpacking base\n")).toEqual({ detail: "I: Unpacking base" });
   expect(buildState("")).toEqual({});
 });
+
+test("a line that names a hundred packages is cut", () => {
+  const line = `Successfully installed ${"package-1.0 ".repeat(100).trim()}`;
+  const detail = `${line.slice(0, 100)}… (1122 more characters)`;
+  expect(buildState(line)).toEqual({ detail });
+});

@@ -1,11 +1,12 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ImageRole } from "../../../../configs/kit/imageRoles";
 import { aptMirrors } from "../../../../operations/images/aptMirrors";
 import { buildRecipes } from "../../../../operations/images/buildRecipes";
 import { packageDir } from "../../../../platform/project";
 import { readLock } from "../../../../platform/stack/imageLock";
-import { recipeReference, recipeRoles } from "../../../../platform/stack/recipes";
+import { type Recipe, recipeReference, recipeRoles } from "../../../../platform/stack/recipes";
 
 let dir: string;
 
@@ -66,28 +67,42 @@ describe("a recipe's name", () => {
   });
 });
 
-test("a recipe that starts from another's image is built after that one, which is built once", async () => {
-  cpSync(join(packageDir, "images"), join(dir, "images"), { recursive: true });
-  // An engine that has the base only, and writes down what it is to build.
-  const engine = `#!/bin/sh
+describe("a build", () => {
+  /** Builds on an engine that had the base only, and writes down what it builds. */
+  async function built(...atOnce: ImageRole[][]): Promise<(string[] | undefined)[]> {
+    cpSync(join(packageDir, "images"), join(dir, "images"), { recursive: true });
+    const engine = `#!/bin/sh
 [ "$1" = -H ] && shift 2
-case "$1 $3" in "image gpubox/base:"*) exit 0 ;; "image "*) exit 1 ;; esac
+case "$1 $3" in
+  "image gpubox/base:"*) exit 0 ;;
+  "image "*) grep -qs -e "--tag $3 " "${dir}/builds"; exit ;;
+esac
 echo "$@" >> "${dir}/builds"
 `;
-  writeFileSync(join(dir, "docker"), engine, { mode: 0o755 });
-  const path = process.env.PATH;
-  process.env.PATH = `${dir}:${path}`;
-  const roles = ["ollama", "llamacpp"] as const;
-  const options = { projectDir: dir, docker: "unix:///nowhere", log: () => {} };
-  const references = await buildRecipes(roles, options).finally(() => {
-    process.env.PATH = path;
+    writeFileSync(join(dir, "docker"), engine, { mode: 0o755 });
+    const path = process.env.PATH;
+    process.env.PATH = `${dir}:${path}`;
+    const options = { projectDir: dir, docker: "unix:///nowhere", log: () => {} };
+    await Promise.all(atOnce.map((roles) => buildRecipes(roles, options))).finally(() => {
+      process.env.PATH = path;
+    });
+    const builds = readFileSync(join(dir, "builds"), "utf8").trim().split("\n");
+    return builds.map((line) => /BASE=(\S+).* --tag (\S+)/.exec(line)?.slice(1));
+  }
+
+  const name = (recipe: Recipe) => recipeReference(dir, recipe);
+
+  test("of a recipe that starts from another's image comes after that one, which is built once", async () => {
+    expect(await built(["ollama", "llamacpp"])).toEqual([
+      [name("base"), name("llamacpp")],
+      [name("llamacpp"), name("ollama")],
+    ]);
   });
-  const builds = readFileSync(join(dir, "builds"), "utf8").trim().split("\n");
-  const shown = builds.map((line) => /BASE=(\S+).* --tag (\S+)/.exec(line)?.slice(1));
-  expect(shown).toEqual([
-    [recipeReference(dir, "base"), references.llamacpp],
-    [references.llamacpp, references.ollama],
-  ]);
+
+  test("that another box has begun is waited for, not done twice", async () => {
+    const builds = await built(["edge"], ["edge"], ["edge"]);
+    expect(builds).toEqual([[name("base"), name("edge")]]);
+  });
 });
 
 describe("the recipes", () => {

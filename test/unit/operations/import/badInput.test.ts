@@ -29,6 +29,16 @@ test.each([
     "config.yaml:2:5: nothing above has the anchor &nowhere. Write the anchor before its first use.",
   ],
   [
+    "an anchor around its own use",
+    "general: &a\n  deep: [1, *a]\nmodel_list: *a\n",
+    "config.yaml:2:13: the value with the anchor &a holds itself. Write out what is meant here.",
+  ],
+  [
+    "a second document",
+    "model_list: []\n---\nmodel_list: []\n",
+    "config.yaml:2:1: a second document begins here, and one file is read as one.",
+  ],
+  [
     "a tag of Compose's own",
     "services:\n  a:\n    ports: !reset []\n",
     "config.yaml:3:12: a tag that no plain YAML has. Write the value without it, or import what `docker compose config` prints.",

@@ -3,8 +3,6 @@ import { stringify } from "yaml";
 import type { Option } from "../../../../configs/engines/container";
 import known from "../../../../configs/engines/flags/vllm.json";
 import { options } from "../../../../configs/engines/vllmOptions";
-import { serviceOf } from "../../../../operations/import/dockerHost";
-import { containerSchema } from "../../../../platform/docker/inspect";
 import { imported, lost } from "../../../support/imported";
 import { runs } from "../../../support/runs";
 
@@ -24,7 +22,7 @@ image: vllm/vllm-openai:v0.11.0
 command: >
   --model org/m --served-model-name first second --max_model_len 32k --gpu-memory-utilization=0.9 --uvicorn-log-level debug
   --enable-auto-tool-choice --tool-call-parser hermes --no-enable-prefix-caching --swap-space 8
-  --limit-mm-per-prompt image=4 --port 9000 --api-key \${KEY:-PLANTED-key-0123456789}
+  --limit-mm-per-prompt image=4 -tp 2 --port 9000 --api-key \${KEY:-PLANTED-key-0123456789}
 environment: [VLLM_LOGGING_LEVEL=DEBUG, HF_TOKEN=PLANTED-hub-0123456789]
 deploy: { resources: { reservations: { devices: [{ driver: nvidia, device_ids: ["1", "2"], capabilities: [gpu] }] } } }
 shm_size: 8gb
@@ -34,7 +32,12 @@ restart: always
   expect(made.values.models).toEqual({
     first: {
       ...{ engine: "vllm", model: "hf://org/m", aliases: ["second"], maxModelLen: 32_000 },
-      ...{ gpuMemoryUtilization: 0.9, toolCallParser: "hermes", enablePrefixCaching: false },
+      ...{
+        tensorParallelSize: 2,
+        gpuMemoryUtilization: 0.9,
+        toolCallParser: "hermes",
+        enablePrefixCaching: false,
+      },
       ...{ limitMmPerPrompt: { image: 4 }, extraArgs: ["--uvicorn-log-level", "debug"], shmMiB: 8192 },
       ...{ env: { VLLM_LOGGING_LEVEL: "DEBUG" }, gpu: { devices: [1, 2] } },
     },
@@ -109,7 +112,56 @@ model_list:
   expect(made.values.gateway).toEqual({ port: 4544 });
   expect(made.secrets).toEqual({ groqApiKey: "PLANTED-groq", masterKey: "sk-PLANTED-master-0123456789" });
   expect(lost(made)["services.web"]).toBe("this is no part of a model server that gpubox knows");
-  expect(made.steps.join("\n")).toContain("docker stop old-vllm litellm && npx gpubox up --stack test");
+  expect(made.steps.join("\n")).toMatch(
+    /docker stop old-vllm && docker compose -f \S+\/compose\.yaml stop litellm && npx gpubox up --stack test/,
+  );
+});
+
+test("what LiteLLM says of a server that the box runs comes over, and so do names and fallbacks that lead to one of its names", async () => {
+  const made = await imported({
+    "compose.yaml": `
+services:
+  vllm: { image: vllm/vllm-openai, command: --model org/m --served-model-name inner }
+  litellm: { image: litellm, command: --config /l.yaml, volumes: ["./l.yaml:/l.yaml"] }
+`,
+    "l.yaml": `
+model_list:
+- model_name: best
+  litellm_params: { model: openai/inner, api_base: "http://vllm:8000/v1", temperature: 0.5, extra_body: { a: 1 } }
+  model_info: { supports_vision: true }
+- { model_name: other, litellm_params: { model: openai/inner, api_base: "http://vllm:8000/v1", temperature: 0.9 } }
+- { model_name: far, litellm_params: { model: groq/a, api_key: os.environ/GROQ_API_KEY } }
+router_settings: { model_group_alias: { gpt-4o: best }, fallbacks: [{ far: [best] }] }
+`,
+  });
+  expect(made.values.models!.inner).toEqual({
+    ...{ engine: "vllm", model: "hf://org/m", aliases: ["best", "other", "gpt-4o"] },
+    ...{ params: { temperature: 0.5, extra_body: { a: 1 } }, info: { supports_vision: true } },
+  });
+  expect(made.values.gateway).toMatchObject({ routing: { fallbacks: { far: ["best"] } } });
+  expect(made.routes.map(({ name }) => name)).toEqual(["inner", "far", "best", "other", "gpt-4o"]);
+  expect(lost(made)).toEqual({
+    "model_list[1].litellm_params.temperature":
+      'one entry answers to both names, by what "best" says; for another, write engine: openai over this server\'s `expose`',
+  });
+  expect(made.text.replace(/\n\s*# /g, " ")).toContain('Requests to "other" get these too now.');
+});
+
+test("the move stops no server whose model did not come over, and what a file calls a container is no command", async () => {
+  const made = await imported({
+    "my compose.yaml": `
+services:
+  good: { image: vllm/vllm-openai, command: --model org/m }
+  bad: { image: vllm/vllm-openai, command: --model /nowhere/m }
+  worse: { image: ghcr.io/ggml-org/llama.cpp:server, command: -m /root/m.gguf, volumes: ["/root:/root"] }
+  ollama: { image: ollama/ollama, volumes: ["./none:/root/.ollama"] }
+  odd: { image: vllm/vllm-openai, container_name: "x; rm -rf /", command: --model org/n }
+`,
+  });
+  expect(made.steps.join("\n")).toMatch(
+    /\n {5}docker stop 'x; rm -rf \/' && docker compose -f '\S+\/my compose\.yaml' stop good && npx gpubox up/,
+  );
+  expect(made.text).not.toContain("gpubox:models.worse");
 });
 
 test("weights in a hub's cache that a service mounts are named by their commit, and linked", async () => {
@@ -128,6 +180,27 @@ test("weights in a hub's cache that a service mounts are named by their commit, 
 });
 
 test.each([
+  ["vllm/vllm-openai", "./hf:/root/.cache/huggingface", "serve", "", "vllm"],
+  ["ghcr.io/ggml-org/llama.cpp:server", "./hf/hub:/models:ro", "-m", "/q.gguf", "llamacpp"],
+])(
+  "weights that a command names by their place in a hub's cache are those of the repository: %s",
+  async (image, volume, flag, file, engine) => {
+    const inside = volume.split(":")[1]!.replace("huggingface", "huggingface/hub");
+    const path = `${inside}/models--org--m/snapshots/abc123${file}`;
+    const made = await imported({
+      ...service(`image: ${image}\ncommand: ${flag} ${path}\nvolumes: ["${volume}"]`),
+      "hf/hub/models--org--m/refs/main": "abc123",
+      "hf/hub/models--org--m/snapshots/abc123/q.gguf": "",
+    });
+    expect(made.values.models!.m).toEqual({ engine, model: `hf://org/m@abc123${file}` });
+    expect(made.steps[0]).toContain(
+      "/hf/hub/models--org--m/snapshots/abc123/. /srv/gpubox/models/hf/org/m/abc123/",
+    );
+    expect(lost(made)).toEqual({});
+  },
+);
+
+test.each([
   ["include: [other.yaml]\nservices: {}", "compose.yaml:1:1: it includes other files."],
   ["services:\n  a:\n    extends: { service: b }\n  b: {}", "compose.yaml:3:5: the service extends another."],
   [
@@ -136,6 +209,14 @@ test.each([
   ],
 ])("%j is refused with its place", async (text, message) => {
   await expect(imported({ "compose.yaml": text })).rejects.toThrow(message);
+});
+
+test("of a flag that stands twice the last one counts, as for the engine, and the other is told", async () => {
+  const made = await imported(
+    service("image: vllm/vllm-openai\ncommand: --model org/m -tp 2 --dtype half --tensor-parallel-size 1"),
+  );
+  expect(made.values.models!.m).toMatchObject({ tensorParallelSize: 1, dtype: "half" });
+  expect(lost(made)).toEqual({ "services.m.command.-tp": "a later flag says the same: the last one counts" });
 });
 
 test("every flag of vLLM is in the entry or told, whatever its spelling", async () => {
@@ -156,35 +237,6 @@ test("every flag of vLLM is in the entry or told, whatever its spelling", async 
       );
       expect(forgotten.filter((flag) => !PLANNED.includes(flag))).toEqual([]);
     }),
-    runs(15),
+    { ...runs(15), examples: [[["-tp", "--tensor-parallel-size"]]] },
   );
-});
-
-test("a container of a running engine is read as its service, without what its image brings", () => {
-  const inspected = containerSchema.parse({
-    ...{ Id: "1", Name: "/old", Image: "sha", Mounts: [] },
-    State: { Status: "running", ExitCode: 0 },
-    Config: {
-      Image: "vllm/vllm-openai",
-      Entrypoint: ["vllm"],
-      Cmd: ["serve", "org/m"],
-      Env: ["PATH=/bin", "A=b"],
-    },
-    HostConfig: {
-      PortBindings: { "8000/tcp": [{ HostIp: "", HostPort: "8001" }] },
-      DeviceRequests: [{ DeviceIDs: ["0"] }],
-      RestartPolicy: { Name: "no" },
-      LogConfig: { Type: "json-file", Config: null },
-    },
-    NetworkSettings: { Ports: null, Networks: null },
-  });
-  expect(serviceOf(inspected, ["PATH=/bin"])).toEqual({
-    ...{
-      image: "vllm/vllm-openai",
-      container_name: "old",
-      entrypoint: ["vllm"],
-      command: ["serve", "org/m"],
-    },
-    ...{ environment: ["A=b"], ports: ["8001:8000/tcp"], gpus: [{ device_ids: ["0"] }] },
-  });
 });

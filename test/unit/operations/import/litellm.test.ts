@@ -113,10 +113,33 @@ environment_variables: { SLACK_WEBHOOK_URL: https://hooks.example/PLANTED-hook, 
       settings: { litellm: { callbacks: ["prometheus"] }, general: { alerting: ["slack"] } },
       env: { PLAIN: "x", SLACK_WEBHOOK_URL: { secret: "slackWebhookUrl" } },
     },
-    cache: { ttlSeconds: 60, type: "local" },
+    cache: { ttlSeconds: 60, type: "local", mode: "none" },
     database: { mode: "none" },
     models: { m: { engine: "cloud", model: "groq/a", apiKey: "none", aliases: ["n", "o"] } },
   });
+});
+
+test("LiteLLM's affinity of sessions is gpubox's own, and its other checks stay", async () => {
+  const routed = async (settings: string) => {
+    const { values } = await imported({
+      "config.yaml": one("{ model: groq/a, api_key: none }", `\nrouter_settings: ${settings}\n`),
+    });
+    const { routing, settings: passed } = values.gateway as Record<string, unknown>;
+    return { routing, passed };
+  };
+  expect(
+    await routed(
+      "{ optional_pre_call_checks: [session_affinity, prompt_caching], deployment_affinity_ttl_seconds: 60 }",
+    ),
+  ).toEqual({
+    routing: { affinitySeconds: 60 },
+    passed: { router: { optional_pre_call_checks: ["prompt_caching"] } },
+  });
+  const theirs = {
+    optional_pre_call_checks: ["deployment_affinity"],
+    deployment_affinity_ttl_seconds: 60,
+  };
+  expect(await routed(JSON.stringify(theirs))).toEqual({ passed: { router: theirs } });
 });
 
 test("what gpubox refuses is told with its reason and its place, and the rest stays", async () => {
@@ -188,4 +211,23 @@ model_list:
   expect(made.missing).toEqual({ plantedBKey: "the variable PLANTED_B_KEY" });
   expect(Object.keys(made.values.models!)).toEqual(["a", "b"]);
   expect(lost(made)["model_list[2]"]).toContain("PLANTED_C_BASE, which is not set here");
+});
+
+test("a setting comes from the variable that it names, as a number or a truth value; one that is not set is told", async () => {
+  const made = await imported({
+    "config.yaml": `
+model_list: [{ model_name: m, litellm_params: { model: groq/a, api_key: none } }]
+litellm_settings: { drop_params: "True", request_timeout: 7200 }
+router_settings: { num_retries: os.environ/RETRIES, timeout: os.environ/NOWHERE }
+`,
+    ".env": "RETRIES=4\n",
+  });
+  expect(made.values.gateway).toMatchObject({
+    dropParams: true,
+    routing: { retries: 4, timeoutSeconds: 7200 },
+  });
+  expect(lost(made)).toEqual({
+    "router_settings.timeout":
+      "it is in the variable NOWHERE, which is not set here: set it and import again",
+  });
 });

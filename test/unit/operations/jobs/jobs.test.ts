@@ -36,6 +36,7 @@ describe("a job of a remote server", () => {
       master_key: "os.environ/LITELLM_MASTER_KEY",
       store_model_in_db: false,
       cancel_on_disconnect: true,
+      disable_model_info_refresh: true,
     });
     expect(config.router_settings).toEqual({
       routing_strategy: "simple-shuffle",
@@ -233,6 +234,7 @@ general_settings: { master_key: sk-theirs, database_url: postgresql://x, max_req
       master_key: "os.environ/LITELLM_MASTER_KEY",
       store_model_in_db: false,
       cancel_on_disconnect: true,
+      disable_model_info_refresh: true,
     });
     expect(plan.notes).toEqual([
       "The template's model_list is left out: a job has one model, its upstream.",

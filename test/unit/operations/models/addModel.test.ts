@@ -61,7 +61,18 @@ test("a second model gets what the first one leaves", async () => {
 test.each([
   ["a model without a recipe", "nope-7b", {}, /^No verified recipe serves "nope-7b"\./],
   ["a model that fits nowhere", "deepseek-v3.2", {}, /does not fit on Pulumi\.dev\.yaml's devices/],
-  ["a checkpoint that the recipe does not have", "qwen3.6-27b", { checkpoint: "int2" }, /does not fit/],
+  [
+    "a checkpoint that the recipe does not have",
+    "qwen3.6-27b",
+    { checkpoint: "int2" },
+    /^Qwen\/Qwen3\.6-27B has no checkpoint "int2"\./,
+  ],
+  [
+    "a device that nobody declared",
+    "qwen3.6-27b",
+    { devices: [7] },
+    /^Pulumi\.dev\.yaml declares no device 7\./,
+  ],
   ["a name that no entry may have", "qwen3.6-27b", { as: "a b" }, /Pulumi\.dev\.yaml has 1 mistake/],
 ])("nothing is written for %s", async (_, wanted, options, message) => {
   const before = file();

@@ -60,7 +60,7 @@ describe("a preview says of", () => {
       { container: "backend-tiny", models: ["tiny"], aboutSeconds: undefined },
     ]);
     expect(changes.gaps[0]?.source).toBe(
-      "no estimate, because the size of its weights is not locked; at most 10 s to stop and 298 s to be ready",
+      "no estimate, because the size of its weights is not locked; at most 30 s for what runs, 10 s to stop and 298 s to be ready",
     );
   });
 
@@ -71,7 +71,7 @@ describe("a preview says of", () => {
     const changes = compare(old, testSide({ models: { tiny: { ...entry, ctxSize: 8192 } } }, { lock }));
     expect(waiting(changes)).toEqual([{ container: "backend-tiny", models: ["tiny"], aboutSeconds: 20 }]);
     expect(changes.gaps[0]?.source).toMatch(
-      /^10 s for stop and start, and 9\.30 GiB of weights at 1 GB\/s; at most 10 s to stop and \d+ s to be ready$/,
+      /^10 s for stop and start, and 9\.30 GiB of weights at 1 GB\/s; at most 30 s for what runs, 10 s to stop and \d+ s to be ready$/,
     );
   });
 

@@ -24,7 +24,7 @@ describe("what stands in a config", () => {
             ...tiny,
             env: { MY_TOKEN: `PLANTED-env-${word}` },
             extraArgs: [
-              ...[`--hf-token=hf_PLANTED0123456789${word}`, "--admin-api-key", `PLANTED-${word}`],
+              ...[`--push=hf_PLANTED0123456789${word}`, "--admin-api-key", `PLANTED-${word}`],
               ...["--header", `Authorization: Bearer PLANTED-${word}`],
               ...["--options", `{"password": "PLANTED-${word}", "key":"sk-PLANTED0123456789${word}"}`],
             ],
@@ -40,17 +40,15 @@ describe("what stands in a config", () => {
       },
       {
         path: "gpubox:models.tiny.extraArgs",
-        before: expect.stringMatching(
-          /^\["--hf-token=\(hidden\)","--admin-api-key","\(hidden\)","--header",/,
-        ),
-        after: expect.stringMatching(/^\["--hf-token=\(hidden\)","--admin-api-key","\(hidden\)","--header",/),
+        before: expect.stringMatching(/^\["--push=\(hidden\)","--admin-api-key","\(hidden\)","--header",/),
+        after: expect.stringMatching(/^\["--push=\(hidden\)","--admin-api-key","\(hidden\)","--header",/),
       },
     ]);
     const backend = changes.containers.find(({ container }) => container === "backend-tiny");
     expect(backend?.reasons.map(({ detail }) => detail)).toEqual(
       expect.arrayContaining([
-        expect.stringContaining("−--hf-token=(hidden)"),
-        expect.stringContaining("+--hf-token=(hidden)"),
+        expect.stringContaining("−--push=(hidden)"),
+        expect.stringContaining("+--push=(hidden)"),
         expect.stringContaining("--admin-api-key (hidden) → (hidden)"),
         "MY_TOKEN (hidden) → (hidden)",
       ]),
