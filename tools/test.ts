@@ -14,6 +14,7 @@ import { recipeRoles } from "../platform/stack/recipes";
 import { scratch, sweepDead } from "../test/support/allocate";
 import { removeFolder } from "../test/support/leftovers";
 import { SKIPS_FILE } from "../test/support/needs";
+import { filesAgain, withAgain } from "./test/again";
 import { sourceChecks } from "./test/checks";
 import { jest } from "./test/jest";
 import { type Check, type JestReport, lines, readWants, summarize } from "./test/report";
@@ -53,14 +54,18 @@ const program = new Command("test")
       const building = hasEngine && positionals.length === 0 ? buildImages() : undefined;
       for (const stage of stagesOf(tier, machine, lanes)) {
         if (stage.boxes) await building;
-        reports.push(await jest(stage, folder, positionals, env));
+        const report = await jest(stage, folder, positionals, env);
+        const again = filesAgain(stage, report);
+        if (again.length > 0) say(`\nonce more, one after another: ${again.join(", ")}`);
+        const later = again.length > 0 && (await jest({ ...stage, lanes: 1 }, folder, again, env));
+        reports.push(later ? withAgain(report, later) : report);
       }
       const checks = await checking;
       const wants = existsSync(skips) ? readWants(readFileSync(skips, "utf8")) : [];
       removeFolder(folder);
       const summary = summarize(reports, wants, checks, packageDir);
       for (const line of lines(summary, checks)) say(line);
-      if (summary.failed > 0 || reports.some((one) => !one.success)) process.exitCode = 1;
+      if (summary.failed > 0 || reports.some((one) => one.wasInterrupted)) process.exitCode = 1;
       return summary;
     }),
   );

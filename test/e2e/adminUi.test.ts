@@ -42,6 +42,9 @@ needs(
   let address: string;
   let password: string;
   let provider: OidcProvider;
+  let made = 0;
+  /** A second try of a test may not make the key that the first one made. */
+  const fresh = (name: string) => `${name}-${++made}`;
 
   beforeAll(async () => {
     const bridge = await output("ip", ["-4", "-oneline", "address", "show", "docker0"]);
@@ -91,7 +94,13 @@ needs(
       return (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
     };
     password = await secret("uiPassword");
-    browser = await startBrowser({ [HOST]: address });
+    browser = await startBrowser({
+      hosts: { [HOST]: address },
+      servers: [
+        ...[`${address}:${PORT + 1}`, `${address}:${PROVIDER_PORT}`],
+        ...[`127.0.0.1:${PORT + 1}`, `127.0.0.1:${TUNNEL_PORT}`],
+      ],
+    });
     admin = await UiSession.open(browser, `http://127.0.0.1:${PORT + 1}`);
   }, 20 * MINUTE);
   afterAll(async () => {
@@ -139,7 +148,7 @@ needs(
       await admin.page.getByText("Invalid credentials").waitFor();
       expect(await admin.login("operator", password)).toBe(200);
       await admin.page.waitForURL(`${admin.origin}/ui/?login=success`);
-      await admin.page.getByText("Create New Virtual Key").waitFor();
+      await admin.sees("Create New Virtual Key");
       expect(admin.outside).toEqual([]);
     },
     3 * MINUTE,
@@ -160,12 +169,13 @@ needs(
   test(
     "makes a key that works at the clients' port, and shows its spend and its requests",
     async () => {
-      const key = await admin.makeKey("made-by-hand");
+      const name = fresh("made-by-hand");
+      const key = await admin.makeKey(name);
       expect(await ping(key)).toBe("pong from the gpubox test model");
-      await admin.visit("logs/", "made-by-hand");
+      await admin.visit("logs/", name);
       await until("the key's spend is shown", async () => {
-        await admin.visit("api-keys/", "made-by-hand");
-        const row = admin.page.getByRole("row", { name: /made-by-hand/ });
+        await admin.visit("api-keys/", name);
+        const row = admin.page.getByRole("row", { name: new RegExp(name) });
         return (await row.textContent())?.includes(PING);
       });
       expect(await admin.page.getByRole("row", { name: /alice.*research/s }).count()).toBe(1);
@@ -191,9 +201,9 @@ needs(
           expect(await ui.login("operator", "not-the-password")).toBe(401);
           expect(await ui.login("operator", password)).toBe(200);
           await ui.page.waitForURL(`${origin}/ui/?login=success`);
-          await ui.page.getByText("Create New Virtual Key").waitFor();
+          await ui.sees("Create New Virtual Key");
           await ui.visit("models-and-endpoints/", "hosted_vllm/tiny");
-          const name = `made-by-${new URL(origin).protocol.slice(0, -1)}`;
+          const name = fresh(`made-by-${new URL(origin).protocol.slice(0, -1)}`);
           expect(await ping(await ui.makeKey(name))).toBe("pong from the gpubox test model");
           await ui.visit("logs/", name);
           expect(ui.outside).toEqual([]);
@@ -220,10 +230,11 @@ needs(
       await dana.page.locator("input[type=password]").fill("Correct-Horse-15-battery");
       await dana.page.getByRole("button", { name: "Sign Up" }).click();
       await dana.page.waitForURL(`${admin.origin}/ui/?login=success`);
-      await dana.page.getByText("of $0.05 budget").waitFor();
+      await dana.sees("of $0.05 budget");
       expect(await dana.shows("Internal Users")).toBe(0);
 
-      const key = await dana.makeKey("danas-editor");
+      const name = fresh("danas-editor");
+      const key = await dana.makeKey(name);
       expect(await ping(key)).toBe("pong from the gpubox test model");
       // A key without a budget of its own ends with its person's.
       const refusal = await until(
@@ -232,16 +243,16 @@ needs(
         { seconds: 120 },
       );
       expect(refusal).toMatch(/budget/i);
-      await dana.visit("api-keys/", "danas-editor");
+      await dana.visit("api-keys/", name);
       expect(await dana.shows("alice")).toBe(0);
-      await dana.visit("logs/", "danas-editor");
+      await dana.visit("logs/", name);
       await dana.context.close();
     },
     4 * MINUTE,
   );
 
   singleSignOn({
-    ...{ people: async () => (await gpubox(project, "people", "--json")).stdout, ping },
+    ...{ people: async () => (await gpubox(project, "people", "--json")).stdout, ping, fresh },
     ...{ browser: () => browser, provider: () => provider, origin: SIGN_ON },
   });
 });

@@ -1,31 +1,39 @@
 import { relative } from "node:path";
 import { z } from "zod";
 
-/** How many tests of a run may need a second try. */
+/** How many second tries a run may need: of a test, or of a file as a whole. */
 export const RETRIES = 3;
 const SLOWEST = 10;
 
-/** What is read of Jest's report. */
-export const jestReport = z.object({
-  success: z.boolean(),
-  numPassedTests: z.number(),
-  numFailedTests: z.number(),
-  numPendingTests: z.number(),
-  numTodoTests: z.number(),
-  numRuntimeErrorTestSuites: z.number(),
-  testResults: z.array(
-    z.object({
-      name: z.string(),
-      startTime: z.number(),
-      endTime: z.number(),
-      assertionResults: z.array(
-        z.object({ status: z.string(), fullName: z.string(), invocations: z.number().nullish() }),
-      ),
-    }),
+const fileResult = z.object({
+  name: z.string(),
+  /** `failed` too where the file itself could not be run. */
+  status: z.string(),
+  startTime: z.number(),
+  endTime: z.number(),
+  assertionResults: z.array(
+    z.object({ status: z.string(), fullName: z.string(), invocations: z.number().nullish() }),
   ),
 });
 
-export type JestReport = z.infer<typeof jestReport>;
+export interface FileResult extends z.infer<typeof fileResult> {
+  /** It failed, and passed when it ran once more. */
+  again?: true;
+}
+
+/** What is read of Jest's report. */
+export const jestReport = z.object({ wasInterrupted: z.boolean(), testResults: z.array(fileResult) });
+
+export interface JestReport {
+  wasInterrupted: boolean;
+  testResults: FileResult[];
+}
+
+/** How many tests of a file failed; 1 for a file that could not be run. */
+export function failures({ status, assertionResults }: FileResult): number {
+  const failed = assertionResults.filter((one) => one.status === "failed").length;
+  return status === "failed" ? Math.max(1, failed) : failed;
+}
 
 /** What a test file said that it lacks. */
 export interface Want {
@@ -45,7 +53,7 @@ export interface Summary {
   skipped: number;
   /** Files and their seconds, the longest first. */
   slowest: { file: string; seconds: number }[];
-  /** Tests that passed only at a later try. */
+  /** Tests and files that passed only at a later try. */
   retried: string[];
   /** What is missing, and the tests that were skipped for want of it. */
   wants: { why: string; tests: string[] }[];
@@ -62,20 +70,22 @@ export function readWants(text: string): Want[] {
 
 /** Sums a run up. `root` is what paths are told from. */
 export function summarize(reports: JestReport[], wants: Want[], checks: Check[], root: string): Summary {
-  const sum = (count: (one: JestReport) => number) => reports.reduce((total, one) => total + count(one), 0);
   const files = reports.flatMap((one) => one.testResults);
   const tests = files.flatMap(({ assertionResults }) => assertionResults);
-  const retried = tests
-    .filter(({ status, invocations }) => status === "passed" && (invocations ?? 1) > 1)
-    .map(({ fullName }) => fullName);
+  const retried = files.flatMap(({ name, again, assertionResults }) =>
+    again
+      ? [`${relative(root, name)}, as a whole`]
+      : assertionResults
+          .filter(({ status, invocations }) => status === "passed" && (invocations ?? 1) > 1)
+          .map(({ fullName }) => fullName),
+  );
+  const count = (...wanted: string[]) => tests.filter(({ status }) => wanted.includes(status)).length;
   const bad = checks.filter(({ passed }) => !passed).length;
   return {
-    passed: sum((one) => one.numPassedTests) + checks.length - bad,
+    passed: count("passed") + checks.length - bad,
     failed:
-      sum((one) => one.numFailedTests + one.numRuntimeErrorTestSuites) +
-      bad +
-      (retried.length > RETRIES ? 1 : 0),
-    skipped: sum((one) => one.numPendingTests + one.numTodoTests),
+      files.reduce((total, file) => total + failures(file), 0) + bad + (retried.length > RETRIES ? 1 : 0),
+    skipped: count("pending", "todo"),
     slowest: files
       .map(({ name, startTime, endTime }) => ({
         file: relative(root, name),
@@ -111,7 +121,7 @@ export function lines(
       slowest.map(({ file, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${file}`),
     ),
     ...section(`PASSED only at a later try (a run may have ${RETRIES}):`, retried),
-    ...(retried.length > RETRIES ? ["This run fails: more tests than that needed another try."] : []),
+    ...(retried.length > RETRIES ? ["This run fails: it needed more tries than that."] : []),
     ...wants.flatMap(({ why, tests }) =>
       section(`SKIPPED for want of ${why}, so not shown to work on this machine:`, tests),
     ),

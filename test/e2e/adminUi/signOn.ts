@@ -22,10 +22,12 @@ interface Scene {
   ping: (key: string) => Promise<string>;
   /** What `gpubox people --json` prints. */
   people: () => Promise<string>;
+  /** A name that no try of a test has used. */
+  fresh: (name: string) => string;
 }
 
 /** Tests of a login at a provider. */
-export function singleSignOn({ browser, provider, origin, ping, people }: Scene): void {
+export function singleSignOn({ browser, provider, origin, ping, people, fresh }: Scene): void {
   /** A session that chose this person at the provider, and the status of the answer where the provider sends them back. */
   async function signIn(person: string): Promise<{ ui: UiSession; status: number; says: string }> {
     const ui = await UiSession.open(browser(), origin);
@@ -41,19 +43,21 @@ export function singleSignOn({ browser, provider, origin, ping, people }: Scene)
   test(
     "lets a declared person in by single sign-on, with the role and limits of the config and not of the provider",
     async () => {
+      const before = provider().asked.length;
       const { ui: erin, status } = await signIn("erin");
       expect(status).toBe(303);
       await erin.page.waitForURL(`${origin}/ui/?login=success`);
-      await erin.page.getByText("of $0.05 budget").waitFor();
+      await erin.sees("of $0.05 budget");
       expect(await erin.shows("Internal Users")).toBe(0);
       const cookies = (await erin.context.cookies()).filter(({ name }) => name === "token");
       expect(cookies.map(({ secure }) => secure)).toEqual([true]);
-      const key = await erin.makeKey("erins-editor");
+      const name = fresh("erins-editor");
+      const key = await erin.makeKey(name);
       expect(await ping(key)).toBe("pong from the gpubox test model");
-      await erin.visit("api-keys/", "erins-editor");
+      await erin.visit("api-keys/", name);
       expect(await erin.shows("alice")).toBe(0);
       await erin.context.close();
-      expect(provider().asked).toEqual([
+      expect(provider().asked.slice(before)).toEqual([
         ...["GET /authorize 200", "POST /authorize 303", "POST /token 200", "GET /userinfo 200"],
       ]);
     },

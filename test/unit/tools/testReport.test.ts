@@ -1,14 +1,14 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type JestReport, lines, readWants, summarize } from "../../../tools/test/report";
+import { filesAgain, withAgain } from "../../../tools/test/again";
+import { type FileResult, type JestReport, lines, readWants, summarize } from "../../../tools/test/report";
 import { lanesOf, stagesOf } from "../../../tools/test/tiers";
 
-type Result = JestReport["testResults"][number];
-
 /** A test of a report: its status, or how often it was tried until it passed. */
-const file = (name: string, seconds: number, tests: Record<string, string | number>): Result => ({
+const file = (name: string, seconds: number, tests: Record<string, string | number>): FileResult => ({
   name: `/root/test/${name}`,
+  status: Object.values(tests).includes("failed") ? "failed" : "passed",
   startTime: 1000,
   endTime: 1000 + seconds * 1000,
   assertionResults: Object.entries(tests).map(([fullName, how]) =>
@@ -18,19 +18,7 @@ const file = (name: string, seconds: number, tests: Record<string, string | numb
   ),
 });
 
-function report(...testResults: Result[]): JestReport {
-  const all = testResults.flatMap(({ assertionResults }) => assertionResults);
-  const count = (status: string) => all.filter((one) => one.status === status).length;
-  return {
-    success: count("failed") === 0,
-    numPassedTests: count("passed"),
-    numFailedTests: count("failed"),
-    numPendingTests: count("pending"),
-    numTodoTests: 0,
-    numRuntimeErrorTestSuites: 0,
-    testResults,
-  };
-}
+const report = (...testResults: FileResult[]): JestReport => ({ wasInterrupted: false, testResults });
 
 const summed = (reports: JestReport[], wants = "", checks: { name: string; passed: boolean }[] = []) =>
   summarize(reports, readWants(wants), checks, "/root");
@@ -72,7 +60,53 @@ test.each([
   const told = lines(summary, []).join("\n");
   expect(told).toContain("  late 0\n");
   expect(told).not.toContain("  well");
-  expect(told.includes("This run fails: more tests than that needed another try.")).toBe(failed === 1);
+  expect(told.includes("This run fails: it needed more tries than that.")).toBe(failed === 1);
+});
+
+test("a file that could not be run is a failure", () => {
+  expect(summed([report({ ...file("a.test.ts", 1, {}), status: "failed" })]).failed).toBe(1);
+});
+
+describe("a file that failed", () => {
+  const e2e = { projects: ["e2e"], lanes: 3 };
+  const bad = file("e2e/a.test.ts", 9, { one: 1, two: "failed", three: "pending" });
+
+  test("runs once more, unless more of them failed than a run may try again", () => {
+    const failed = (count: number) =>
+      report(
+        file("ok.test.ts", 1, { one: 1 }),
+        ...Array.from({ length: count }, (_, n) => ({ ...bad, name: `${n}` })),
+      );
+    expect(filesAgain(e2e, failed(3))).toEqual(["0", "1", "2"]);
+    expect(filesAgain(e2e, failed(4))).toEqual([]);
+    expect(filesAgain({ projects: ["unit", "component"], lanes: 2 }, failed(1))).toEqual([]);
+  });
+
+  test.each(["load/short.test.ts", "e2e/attack.test.ts"])(
+    "does not where %s claims that nothing is lost",
+    (name) => {
+      expect(filesAgain(e2e, report(file(name, 1, { one: "failed" })))).toEqual([]);
+    },
+  );
+
+  test("counts as it ended then, and as one that was tried twice", () => {
+    const later = file("e2e/a.test.ts", 4, { one: 1, two: 1, three: "pending" });
+    const summary = summed([withAgain(report(bad), report(later))]);
+    expect(summary).toMatchObject({
+      passed: 2,
+      failed: 0,
+      skipped: 1,
+      retried: ["test/e2e/a.test.ts, as a whole"],
+    });
+  });
+
+  test.each([
+    ["fails again", { one: "failed", two: 1, three: "pending" }],
+    ["began too late", { one: "pending", two: "pending", three: "pending" }],
+  ])("stays a failure where it %s", (_, tests) => {
+    const summary = summed([withAgain(report(bad), report(file("e2e/a.test.ts", 4, tests)))]);
+    expect(summary).toMatchObject({ passed: 1, failed: 1, skipped: 1, retried: [] });
+  });
 });
 
 test("skipped tests are told under what they want, and those of a file that says nothing are not lost", () => {
