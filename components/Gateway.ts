@@ -51,7 +51,7 @@ export class Gateway extends pulumi.ComponentResource {
       `${name}-switch`,
       {
         create: SWITCH,
-        stdin: plan.description,
+        stdin: `${plan.description}\n`,
         environment: { ...environment, GPUBOX_GATEWAYS: gateways },
         triggers: ids,
         addPreviousOutputInEnv: false,

@@ -168,7 +168,7 @@ def main():
     parser.add_argument("--deadline", type=float, default=120, metavar="SECONDS", help="for all calls (default: 120)")
     seconds = parser.parse_args().deadline
     try:
-        access = Access(Gateway(master_key(), seconds), json.load(sys.stdin))
+        access = Access(Gateway(master_key(), seconds), json.loads(sys.stdin.readline()))
         access.converge()
     except Failed as failure:
         sys.exit(str(failure)[:600])

@@ -258,7 +258,7 @@ def new_generation():
 def serving_hashes():
     """Model name to hash of the generation that serves now. One that cannot be read counts as none: all is proven."""
     try:
-        models = json.loads(sys.stdin.read())["models"]
+        models = json.loads(sys.stdin.readline())["models"]
         return {name: model["hash"] for name, model in models.items()}
     except (ValueError, TypeError, KeyError, AttributeError):
         return {}
@@ -298,7 +298,7 @@ def main():
     key = ""
     try:
         if options.backend:
-            key = sys.stdin.read().strip()
+            key = sys.stdin.readline().strip()
             prove_model(Gateway(key, seconds), options.backend, options.mode, behind=False)
         else:
             key = master_key()

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.parse
 
-question = json.load(sys.stdin)
+question = json.loads(sys.stdin.readline())
 address = urllib.parse.urlsplit(question["url"])
 deadline = time.monotonic() + question["seconds"]
 

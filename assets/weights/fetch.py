@@ -293,7 +293,8 @@ class Download:
 
 
 def main():
-    line, _, token = sys.stdin.read().partition("\n")
+    # Two lines, the second one empty without a token: Docker 20.10 can lose the end of standard input.
+    line, token = sys.stdin.readline(), sys.stdin.readline()
     try:
         download = Download(json.loads(line), token.strip())
     except (ValueError, KeyError) as error:

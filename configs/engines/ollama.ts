@@ -124,7 +124,7 @@ exit $code`;
 function storeOf(model: OllamaModel, context: EngineContext): { path: string; pull: StepPlan } {
   const path = `${context.modelsDir}/ollama`;
   const env = "-e HOME=/tmp -e OLLAMA_MODELS=/models -e OLLAMA_NO_CLOUD=1 -e NVIDIA_VISIBLE_DEVICES=void";
-  const script = `docker run --rm -i --user 0 ${STEP_LIMIT} --entrypoint bash ${env} -v ${path}:/models ${context.image} -c ${[PULL, "gpubox", model.model].map(shellQuote).join(" ")}`;
+  const script = `docker run --rm --user 0 ${STEP_LIMIT} --entrypoint bash ${env} -v ${path}:/models ${context.image} -c ${[PULL, "gpubox", model.model].map(shellQuote).join(" ")}`;
   return { path, pull: stored(`${path}/${model.model}`, script) };
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { rootScript } from "../kit/hostFiles";
+import { INPUT_END, rootReader, rootScript } from "../kit/hostFiles";
 import type { Problem } from "../kit/problems";
 import type { MountPlan, StepPlan } from "../kit/types";
 import type { LockedModel } from "../models/facts";
@@ -96,9 +96,13 @@ const CANNED_VERSION = "1";
 export function cannedWeights({ cannedModel, modelsDir, toolsImage }: EngineContext): Weights {
   const path = `${modelsDir}/canned-${CANNED_VERSION}.gguf`;
   const test = rootScript(toolsImage, modelsDir, 'test -s "$1"', [path]);
-  const write = 'cat > "$1.part" && chmod 0644 "$1.part" && mv -f "$1.part" "$1"';
-  const script = `${test} </dev/null || base64 -d | gunzip | ${rootScript(toolsImage, modelsDir, write, [path])}`;
-  return { path, mount: readOnly(modelsDir), fetch: [{ ...stored(path, script), stdin: [cannedModel] }] };
+  const write = 'base64 -d | gunzip > "$1.part" && chmod 0644 "$1.part" && mv -f "$1.part" "$1"';
+  const script = `${test} || ${rootReader(toolsImage, modelsDir, write, [path])}`;
+  return {
+    path,
+    mount: readOnly(modelsDir),
+    fetch: [{ ...stored(path, script), stdin: [cannedModel, "\n", INPUT_END] }],
+  };
 }
 
 /** The files of a GGUF in parts, `name-00001-of-00003.gguf`; llama.cpp is given the first and finds the others beside it. */

@@ -3,13 +3,28 @@ import type { DirectoryPlan } from "./text";
 import { renderText, type SecretValues, shellQuote } from "./text";
 import type { WritableDirectoryPlan } from "./types";
 
+/** Ends what {@link rootReader} reads. */
+export const INPUT_END = ".\n";
+
 /**
  * Shell command that runs a script as root on the host, with one host directory mounted. It needs only the Docker engine, no
  * sudo and no other access. `words` become "$1", "$2", …
  */
 export function rootScript(image: string, directory: string, script: string, words: string[] = []): string {
+  return asRoot("", image, directory, script, words);
+}
+
+/**
+ * A {@link rootScript} that reads lines of standard input, up to {@link INPUT_END}. The end itself tells nothing: Docker 20.10 can
+ * lose it where it comes before the container runs, and the script would wait for ever.
+ */
+export function rootReader(image: string, directory: string, script: string, words: string[] = []): string {
+  return asRoot(" -i", image, directory, `sed -n '/^\\.$/q;p' | {\n${script}\n}`, words);
+}
+
+function asRoot(flags: string, image: string, directory: string, script: string, words: string[]): string {
   const quoted = [script, "gpubox", ...words].map(shellQuote).join(" ");
-  return `docker run --rm -i --network none --user 0 ${STEP_LIMIT} --entrypoint sh -v ${directory}:${directory} ${image} -c ${quoted}`;
+  return `docker run --rm${flags} --network none --user 0 ${STEP_LIMIT} --entrypoint sh -v ${directory}:${directory} ${image} -c ${quoted}`;
 }
 
 /** Shell command that prints `yes` where a path below a host directory exists, and nothing elsewhere. */
@@ -41,17 +56,16 @@ done`;
 
 /** Shell command that brings a directory's files to the host; it expects `directoryInput` on standard input. */
 export function writeDirectory(image: string, dataDir: string, directory: DirectoryPlan): string {
-  return rootScript(image, dataDir, WRITE, [directory.path, String(directory.gid)]);
+  return rootReader(image, dataDir, WRITE, [directory.path, String(directory.gid)]);
 }
 
 /** The files of a directory as `writeDirectory` reads them: a line each of name, mode and base64. Holds secrets. */
 export function directoryInput(directory: DirectoryPlan, values: SecretValues): string {
-  return Object.entries(directory.files)
-    .map(([name, file]) => {
-      const data = Buffer.from(renderText(file.text, values)).toString("base64");
-      return `${name} ${file.mode} ${data}\n`;
-    })
-    .join("");
+  const lines = Object.entries(directory.files).map(([name, file]) => {
+    const data = Buffer.from(renderText(file.text, values)).toString("base64");
+    return `${name} ${file.mode} ${data}\n`;
+  });
+  return lines.join("") + INPUT_END;
 }
 
 /** Shell command that removes a directory's files, unless a container still mounts it. */

@@ -61,7 +61,7 @@ done`;
  * gateway is ready, the proof reports its own reason. GPUBOX_IN_PLACE is set where the new gateway took the place of the old.
  */
 export const PROVE = `serving=$(docker exec "$GPUBOX_EDGE" cat /var/lib/gpubox/serving.json 2>/dev/null)
-said=$(printf %s "$serving" | docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/prove.py --deadline "$GPUBOX_SECONDS" 2>&1)
+said=$(printf '%s\\n' "$serving" | docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/prove.py --deadline "$GPUBOX_SECONDS" 2>&1)
 code=$?
 [ "$code" != 0 ] || { printf '%s\\n' "$said"; exit 0; }
 printf '%s\\n' "$said" >&2
@@ -85,7 +85,7 @@ exit 1`;
  * comes on standard input.
  */
 export const SWITCH = `docker exec -i "$GPUBOX_EDGE" sh -c \\
-  'bash /etc/gpubox/switch.sh "$@" < /dev/null && umask 027 && cd /var/lib/gpubox && cat > serving.json.new && mv -f serving.json.new serving.json' \\
+  'bash /etc/gpubox/switch.sh "$@" < /dev/null && umask 027 && cd /var/lib/gpubox && head -n 1 > serving.json.new && mv -f serving.json.new serving.json' \\
   switch $GPUBOX_GATEWAYS`;
 
 /**

@@ -62,7 +62,7 @@ export function weightsStep(options: WeightsOptions): StepPlan {
     progressSeconds: options.progressSeconds ?? 5,
   };
   const fetches = "files" in options.wanted ? options.wanted.files : [];
-  const token: TextPart[] = hasToken ? [{ secret: HUB_TOKEN, as: "raw" }, "\n"] : [];
+  const token: TextPart[] = hasToken ? [{ secret: HUB_TOKEN, as: "raw" }, "\n"] : ["\n"];
   return {
     name: `weights-${hashOf(manifest).slice(0, 8)}`,
     script: [

@@ -46,7 +46,7 @@ export function planAccess({ config, prefix }: PlanContext): StepPlan {
     -1,
   );
   const list = keys.flatMap((parts, index) => [...(index > 0 ? [","] : []), ...parts]);
-  return { name: "access", script: ACCESS, stdin: [`${head},"keys":[`, ...list, "]}"] };
+  return { name: "access", script: ACCESS, stdin: [`${head},"keys":[`, ...list, "]}\n"] };
 }
 
 /** LiteLLM ignores an update of a person to no models, so all of them have a name of their own. */

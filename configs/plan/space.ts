@@ -1,4 +1,4 @@
-import { rootScript } from "../kit/hostFiles";
+import { INPUT_END, rootReader } from "../kit/hostFiles";
 import { modelServers, servicesOf } from "../kit/services";
 import { hashOf } from "../kit/text";
 import type { BoxPlan, SpacePlan } from "../kit/types";
@@ -48,12 +48,12 @@ export function planSpace(plan: Omit<BoxPlan, "policy" | "space">): SpacePlan {
   const sizes = new Map(files.map(({ path, bytes }) => [path, bytes]));
   return {
     name: "space",
-    script: rootScript(plan.edge.container.image, plan.dataDir, CHECK, [
+    script: rootReader(plan.edge.container.image, plan.dataDir, CHECK, [
       plan.dataDir,
       String(SPACE_MIB * 1024 ** 2),
       String(MARGIN_PERCENT),
     ]),
-    stdin: [[...sizes].map(([path, bytes]) => `${bytes} ${path}\n`).join("")],
+    stdin: [[...sizes].map(([path, bytes]) => `${bytes} ${path}\n`).join("") + INPUT_END],
     before: hashOf(
       services.map(({ container, directory }) => [container.labels["gpubox.spec"], directory.hash]),
     ),

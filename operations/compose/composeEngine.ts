@@ -99,7 +99,7 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
     if (service !== plan.gateway && !monitors.includes(service)) await healthy(options, service);
   const gateway = about(plan, plan.gateway.container);
   await step(options, "gateway proven", PROVE, { env: { ...gateway.env, GPUBOX_IN_PLACE: "yes" } });
-  await step(options, "gateway serving", SWITCH, { ...gateway, stdin: plan.gateway.description });
+  await step(options, "gateway serving", SWITCH, { ...gateway, stdin: `${plan.gateway.description}\n` });
   await removeDirectories(options, without(await generationDirectories(plan), planned));
   const { access } = plan.gateway;
   if (access)

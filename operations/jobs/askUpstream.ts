@@ -55,7 +55,7 @@ async function ask(
       ...["--entrypoint", "python3", plan.image, "-c", assets["jobs/upstream.py"]!],
     ],
     {
-      stdin: JSON.stringify({ ...question, key: secret || null, call: probe, seconds: SECONDS }),
+      stdin: `${JSON.stringify({ ...question, key: secret || null, call: probe, seconds: SECONDS })}\n`,
       timeoutMs: (SECONDS + 30) * 1000,
     },
   );

@@ -171,6 +171,6 @@ test("no container stops before the disks are checked and all images and model f
     );
   const space = own.find(({ name }) => name === "gpubox-test-host-space")!;
   expect(space.inputs.stdin).toBe(
-    `700 /srv/gpubox/models/hf/Qwen/Qwen3-8B/${locked().revision}/config.json\n`,
+    `700 /srv/gpubox/models/hf/Qwen/Qwen3-8B/${locked().revision}/config.json\n.\n`,
   );
 });
