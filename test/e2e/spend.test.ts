@@ -20,7 +20,7 @@ needs("docker", "pulumi")("spend of clients on two replicas", () => {
   test(
     "is exact after a switch and a drain under their requests: of the key, the team, the log and the days",
     async () => {
-      const payers = await Payers.start(box);
+      const payers = await Payers.start(box, { clients: 3 });
       // Some are in flight on the old generation until its drain is over.
       const slow = await Payers.start(box, { clients: 2, seconds: 5 });
       await pause(1000, "spend that the old generation has not written yet");

@@ -49,7 +49,7 @@ export class LoadBox {
    *
    * @param release fills the project's folder and brings it up; default: this project
    * @param more other sections of the stack's config, and more of the gateway's
-   * @param edit what else changes when the stub's model comes
+   * @param edit what else is in the stack's config
    */
   static async open(
     stack: string,
@@ -63,17 +63,16 @@ export class LoadBox {
     const project = makeProject(stack, port, { gateway, models, ...more }, {}, release.place);
     const box = new LoadBox(project, `gpubox-${stack}-stub`);
     try {
+      box.edit((config) => {
+        // The stub lives on a network that `up` makes, so that `up` does not ask it.
+        setModel(config, "echo", { ...box.stubModel("echo"), start: "manual" });
+        edit(config, box);
+      });
       const up = await release.up(box.project);
       mustSucceed(up);
       box.exports = exportsIn(up.stdout);
       box.key = (await box.shell(`pulumi config get gpubox:masterKey --stack ${stack}`)).stdout.trim();
       await box.startStub();
-      // Only now: the stub lives on a network that the first `up` made.
-      const first = (config: Sections) => {
-        setModel(config, "echo", box.stubModel("echo"));
-        edit(config, box);
-      };
-      mustSucceed(await box.change(first));
       return box;
     } catch (error) {
       box.close();

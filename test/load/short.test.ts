@@ -72,7 +72,8 @@ needs("docker", "pulumi")("a box that changes under load", () => {
   test(
     "adding a model, a change that is refused, and removing the model lose nothing",
     async () => {
-      load = await box.load({ streamSeconds: 20 });
+      // A few clients: what many of them meet is a matter of `npm run load`, and LiteLLM takes a core for the usual ones.
+      load = await box.load({ shorts: 3, pauseMs: 200, streams: 8, streamSeconds: 10 });
       const added = await goodChange(box, (config) => setModel(config, "extra", box.stubModel("extra")));
       expect(await box.models()).toBe("echo,extra");
       const before = box.serving();
@@ -87,7 +88,7 @@ needs("docker", "pulumi")("a box that changes under load", () => {
       expect(await box.models()).toBe("echo");
       const { requests, streams, failed, cut, wrong, reasons } = await load.stop();
       expect({ failed, cut, wrong, reasons }).toEqual({ failed: 0, cut: 0, wrong: 0, reasons: [] });
-      expect(Math.min(requests / 100, streams / 16)).toBeGreaterThan(1);
+      expect(Math.min(requests / 100, streams / 8)).toBeGreaterThan(1);
       expect(added.served! + removed.served!).toBeLessThan(allowance(120));
     },
     10 * MINUTE,
@@ -97,12 +98,11 @@ needs("docker", "pulumi")("a box that changes under load", () => {
     "a serving gateway that is removed under the load is reported: each of its streams is cut",
     async () => {
       load = await box.load({ shorts: 0, streams: 16 });
-      await output("docker", ["rm", "--force", box.serving()]);
-      const { cut, wrong, reasons } = await load.stop();
-      expect({ cut, wrong }).toEqual({ cut: 16, wrong: 0 });
-      // A stream that began after the cut waited for a gateway that never came.
-      for (const reason of reasons)
-        expect(reason).toMatch(/^\d+ × (cut|failed .*No gateway was up for 60 seconds)/);
+      const removed = output("docker", ["rm", "--force", box.serving()]);
+      // At once: a stream that began after the cut would wait for a gateway that never comes.
+      const { cut, failed, wrong } = await load.stop();
+      await removed;
+      expect({ cut, failed, wrong }).toEqual({ cut: 16, failed: 0, wrong: 0 });
     },
     2 * MINUTE,
   );

@@ -32,7 +32,7 @@ export async function openPaidBox(
     gateway,
   };
   return LoadBox.open(stack, port, {}, release, sections, (config, box) => {
-    setModel(config, MODEL, { ...box.stubModel("echo"), price: PRICE });
+    setModel(config, MODEL, { ...box.stubModel("echo"), price: PRICE, start: "manual" });
     config["gpubox:gateway"]!.replicas = 2;
   });
 }
