@@ -100,12 +100,18 @@ needs("docker", "pulumi")("the doctor of a box in which something goes wrong", (
   };
 
   beforeAll(async () => {
-    project = makeProject(STACK, PORT, {
-      gateway: { port: PORT, drainTimeout: 10, replicas: 2 },
-      database: { mode: "bundled" },
-      cache: { ttlSeconds: 60 },
-      models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 } },
-    });
+    // What the doctor says of a real LiteLLM is shown in operations.test.ts.
+    project = makeProject(
+      STACK,
+      PORT,
+      {
+        gateway: { port: PORT, drainTimeout: 10, replicas: 2 },
+        database: { mode: "bundled" },
+        cache: { ttlSeconds: 60 },
+        models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 } },
+      },
+      { gateway: "stub" },
+    );
     const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.code === 0 || up.stderr]).toEqual([0, true]);
     ward = await Ward.open(project);
