@@ -42,7 +42,8 @@ needs("docker", "pulumi")("a canary under clients", () => {
   /** What clients of a model lost while something happened: nothing. */
   async function unnoticed<T>(model: string, what: () => Promise<T>): Promise<T> {
     const { endpoint } = project;
-    const load = new Load({ endpoint, key: "none", model, shorts: 4, streams: 0, expected: ANSWER });
+    const clients = { shorts: 4, pauseMs: 200, streams: 0 };
+    const load = new Load({ endpoint, key: "none", model, ...clients, expected: ANSWER });
     await load.start();
     let result: T;
     let tally: Awaited<ReturnType<Load["stop"]>> | undefined;

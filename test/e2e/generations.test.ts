@@ -162,7 +162,7 @@ needs("docker", "pulumi")("generations of a gateway", () => {
       const asking = (async () => {
         while (!done) {
           seen.add(await complete(project.endpoint, old, "tiny"));
-          await pause(50, "a client that asks on and on, and not a load");
+          await pause(200, "a client that asks on and on, and not a load");
         }
       })();
       const up = await pulumiUp();

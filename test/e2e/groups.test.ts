@@ -9,7 +9,7 @@ import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { ask, protocols } from "../support/protocols";
 import { Turns } from "../support/turns";
-import { until } from "../support/wait";
+import { pause, until } from "../support/wait";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("groups");
@@ -17,7 +17,8 @@ const PAINTER_PORT = PORT + 2;
 const PAINTER_KEY = "sk-painter-0123456789abcdef0123456789abcdef";
 /** A registry that never answers: the image is taken as it is here. */
 const REPOSITORY = `localhost:1/${STACK}/server`;
-const SECONDS = 40;
+/** In which each model is loaded several times. */
+const SECONDS = 15;
 
 type Models = Record<string, Record<string, unknown>>;
 
@@ -61,7 +62,10 @@ needs("docker", "pulumi")("models that share a group's memory", () => {
     const answers = new Set<string>();
     let ended = false;
     const loop = async () => {
-      while (!ended) answers.add(await text(model, false).catch(String));
+      while (!ended) {
+        answers.add(await text(model, false).catch(String));
+        await pause(100, "a client that asks on and on, and not a load");
+      }
       return [...answers];
     };
     return {

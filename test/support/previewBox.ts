@@ -103,7 +103,7 @@ export class PreviewBox {
           String(error),
         );
         if (answer !== ANSWER) failures.push(answer);
-        await pause(50, "a client between two requests");
+        await pause(200, "a client between two requests");
       }
     })();
     return {
