@@ -134,7 +134,7 @@ describeLab("the canary of a valve", () => {
       await canary("--share", "50");
       const begun = Date.now();
       await until("the share has ended", async () => (await names(4)).every((name) => name === "model"), {
-        seconds: LEASE_SECONDS + 20,
+        ...{ seconds: LEASE_SECONDS + 20, everyMs: 1000 },
       });
       expect((Date.now() - begun) / 1000).toBeGreaterThan(LEASE_SECONDS - 1);
     },

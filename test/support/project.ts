@@ -57,18 +57,21 @@ export function placeProject(dir: string, { program = "bundled", gateway = "lite
     rmSync(join(dir, "images/gateway"), { recursive: true });
     cpSync(join(packageDir, "test/support/stubGateway"), join(dir, "images/gateway"), { recursive: true });
   }
-  if (program === "bundled") {
-    const project = parse(readFileSync(join(dir, "Pulumi.yaml"), "utf8"));
-    const runtime = {
-      name: "nodejs",
-      options: { nodeargs: "--require ./bin/lazySdk.cjs", typescript: false },
-    };
-    writeFileSync(join(dir, "Pulumi.yaml"), stringify({ ...project, main: "index.js", runtime }));
-    writeFileSync(
-      join(dir, "index.js"),
-      'Object.assign(exports, require("./dist/index.cjs").stackProgram(__dirname));\n',
-    );
-  }
+  if (program === "bundled") useBundle(dir);
+}
+
+/** From here on the copy's stack is what the package brings. */
+export function useBundle(dir: string): void {
+  const project = parse(readFileSync(join(dir, "Pulumi.yaml"), "utf8"));
+  const runtime = {
+    name: "nodejs",
+    options: { nodeargs: "--require ./bin/lazySdk.cjs", typescript: false },
+  };
+  writeFileSync(join(dir, "Pulumi.yaml"), stringify({ ...project, main: "index.js", runtime }));
+  writeFileSync(
+    join(dir, "index.js"),
+    'Object.assign(exports, require("./dist/index.cjs").stackProgram(__dirname));\n',
+  );
 }
 
 /**

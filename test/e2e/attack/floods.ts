@@ -4,7 +4,7 @@ import { chat, notRefused } from "./answers";
 import { type AttackBox, type Listener, type Name, testOn } from "./lab";
 
 /** Requests that a flood sends, over loopback. */
-const FLOOD = 400;
+const FLOOD = 250;
 const CONNECTIONS = 4;
 
 /** Whoever takes all there is. */

@@ -101,7 +101,7 @@ export interface Tally {
   names: Set<string>;
 }
 
-/** Clients with connections that stay open, each asking as fast as it is answered, until `done` resolves. */
+/** Clients with connections that stay open, each asking thirty times a second, until `done` resolves. */
 export async function shortRequests(
   port: number,
   clients: number,
@@ -128,7 +128,7 @@ export async function shortRequests(
         tally.failed.push(`${id}: ${error}`);
       }
       tally.longest = Math.max(tally.longest, performance.now() - start);
-      await pause(5, "a client between two requests");
+      await pause(30, "a client between two requests");
     }
     agent.destroy();
   };
