@@ -215,10 +215,11 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
   });
 
   test("a closed route of a model API is not called one of admins", async () => {
-    const images = await ask(`${project.endpoint}/v1/images/generations`);
+    const authorized = { authorization: `Bearer ${masterKey}` };
+    const images = await ask(`${project.endpoint}/v1/images/generations`, authorized);
     expect([images.status, images.body]).toEqual([404, expect.stringContaining("No model here answers")]);
     expect(images.body).not.toContain("Admin");
-    expect((await ask(`${project.endpoint}/key/list`)).body).toContain("Admin routes");
+    expect((await ask(`${project.endpoint}/key/list`, authorized)).body).toContain("Admin routes");
   });
 
   test(
