@@ -71,7 +71,7 @@ export class H2Client {
       } catch (error) {
         tally.failed.push(String(error));
       }
-      await pause(5, "a client between two requests");
+      await pause(20, "a client between two requests");
     }
     return tally;
   }
