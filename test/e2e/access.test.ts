@@ -186,7 +186,7 @@ needs("docker", "pulumi")("teams and keys of a config, on LiteLLM with Postgres 
       box.replicas.map(async (one) => {
         const seen = [];
         while (!over || seen.at(-1)?.status === 200)
-          seen.push(...(await askReplica(one, box.keys.leaverKey!, 5)));
+          seen.push(...(await askReplica(one, box.keys.leaverKey!, 10)));
         return seen;
       }),
     );

@@ -111,19 +111,19 @@ needs("docker", "pulumi")("a canary under clients", () => {
     15 * MINUTE,
   );
 
-  test.each([
-    ["fails requests", "errors", /The canary of own is refused: more of its requests fail: \d+ of its \d+ /],
-    ["is slow", "slow", /The canary of own is refused: it answers later: .* after 6\d\d ms/],
-  ])(
-    "one that %s is refused, and no client saw it",
-    async (_, fault, why) => {
+  // What else its valve refuses it for, a late first token among them, is shown in haproxyCanary.test.ts.
+  test(
+    "one that fails requests is refused, and no client saw it",
+    async () => {
       const before = await server();
       edit((models) => {
-        models.own!.env = { ANSWER, FAULT: fault };
+        models.own!.env = { ANSWER, FAULT: "errors" };
       });
       const result = await unnoticed("own", up);
       expect(result.code).toBe(1);
-      expect(said(result)).toMatch(why);
+      expect(said(result)).toMatch(
+        /The canary of own is refused: more of its requests fail: \d+ of its \d+ /,
+      );
       expect(said(result)).toContain("The new server of own is not used; the one before serves on.");
       expect([await server(), await standIns()]).toEqual([before, ""]);
     },

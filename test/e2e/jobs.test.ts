@@ -57,7 +57,7 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
           report.open === 0 && !report.missing.some(({ why }) => why.includes("about to write")) && report
         );
       },
-      { seconds: 600, everyMs: 300 },
+      { seconds: 600, everyMs: 1500 },
     );
   }
 

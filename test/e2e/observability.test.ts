@@ -107,7 +107,7 @@ needs("docker", "pulumi")("the observability section", () => {
         mode: "bundled",
         port: PORT + 2,
         prometheusPort: PORT + 3,
-        scrapeSeconds: 1,
+        scrapeSeconds: 2,
         alerts: { webhook: { secret: "alertWebhook" } },
         langfuse: {
           host: `http://${receiverName(STACK)}:8000`,

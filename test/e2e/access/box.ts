@@ -92,9 +92,8 @@ export class AccessBox {
 
   /** Until each gateway answers a call with this status. */
   answering(status: number, key: string): Promise<unknown> {
-    return until(`each gateway answers ${status}`, async () =>
-      (await this.everywhere(key)).every((one) => one.status === status),
-    );
+    const all = async () => (await this.everywhere(key)).every((one) => one.status === status);
+    return until(`each gateway answers ${status}`, all, { everyMs: 500 });
   }
 
   /** A call of the admin API with the master key. */

@@ -34,10 +34,14 @@ export function limitsHold(box: () => AccessBox): void {
 
   test("tokens a minute: 429 on both gateways once answers have had them; what passes before is counted here", async () => {
     const answers: Answered[] = [];
-    await until("a call is refused", async () => {
-      answers.push(...(await box().everywhere(box().keys.wordsKey!)));
-      return answers.some(({ status }) => status === 429);
-    });
+    await until(
+      "a call is refused",
+      async () => {
+        answers.push(...(await box().everywhere(box().keys.wordsKey!)));
+        return answers.some(({ status }) => status === 429);
+      },
+      { everyMs: 500 },
+    );
     await box().answering(429, box().keys.wordsKey!);
     const tokens = answers.map(({ body: { usage } }) =>
       usage ? usage.prompt_tokens + usage.completion_tokens : 0,

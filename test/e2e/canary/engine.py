@@ -1,6 +1,6 @@
 """A stub engine of OpenAI's chats and completions: ANSWER, and a FAULT that its proof does not find.
 
-FAULT: errors (every second request after the first one gets 500), slow (its first token comes 0.6 s later). PORT: default 8188.
+FAULT: errors (every second request after the first one gets 500). PORT: default 8188.
 """
 
 import http.server
@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import re
-import time
 
 ANSWER = os.environ["ANSWER"]
 FAULT = os.environ.get("FAULT")
@@ -36,10 +35,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if next(turns) % 2 == 1 and FAULT == "errors":
             return self.reply(500, {"error": {"message": "a fault of this test"}})
-        late = 0.6 if FAULT == "slow" else 0
         chats = self.path.endswith("/chat/completions")
         if not request.get("stream"):
-            time.sleep(late)  # pause: it is slow on purpose
             said = {"message": {"role": "assistant", "content": ANSWER}} if chats else {"text": ANSWER}
             return self.reply(200, {"id": "one", "model": "m", "choices": [{"index": 0, **said, "finish_reason": "stop"}]})
         self.send_response(200)
@@ -47,7 +44,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.flush()
-        time.sleep(late)  # pause: it is slow on purpose
         for text in re.findall(r"\S+\s*", ANSWER):
             self.choice({"delta": {"content": text}} if chats else {"text": text}, None)
         self.choice({"delta": {}} if chats else {"text": ""}, "stop")
