@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { chmodSync, copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { buildRecipes } from "../../operations/images/buildRecipes";
 import { output, type RunResult, run } from "../../platform/process";
-import { recipeReference } from "../../platform/stack/recipes";
 import { Load } from "../load/client";
 import { allocate, scratch } from "../support/allocate";
 import { changed, containersOf, editStack } from "../support/box";
@@ -72,19 +72,18 @@ needs("docker", "pulumi")("a canary under clients", () => {
       // On a busy machine a model that has just loaded may take its time.
       canary: { weight: 25, for: "15s", firstToken: 50, requests: 5 },
     };
-    project = makeProject(STACK, PORT, { ...around, models: { canned } }, { gateway: "stub" });
-    expect((await up()).code).toBe(0);
-    await output("docker", ["tag", recipeReference(project.dir, "gateway"), `${REPOSITORY}:v1`]);
-    edit((models) => {
-      models.own = {
-        ...{ engine: "container", image: { repository: REPOSITORY, tag: "v1" }, memoryMiB: 256 },
-        ...{ command: ["python3", "/srv/engine/engine.py"], port: 8188, healthPath: "/health" },
-        ...{ mounts: [{ source: folder, target: "/srv/engine" }], env: { ANSWER } },
-        canary: { weight: 25, for: "20m", requests: 10 },
-      };
-    });
-    const second = await up();
-    expect([second.code, second.code === 0 ? "" : said(second)]).toEqual([0, ""]);
+    const own = {
+      ...{ engine: "container", image: { repository: REPOSITORY, tag: "v1" }, memoryMiB: 256 },
+      ...{ command: ["python3", "/srv/engine/engine.py"], port: 8188, healthPath: "/health" },
+      ...{ mounts: [{ source: folder, target: "/srv/engine" }], env: { ANSWER } },
+      canary: { weight: 25, for: "20m", requests: 10 },
+    };
+    project = makeProject(STACK, PORT, { ...around, models: { canned, own } }, { gateway: "stub" });
+    const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
+    const built = await buildRecipes(["gateway"], { projectDir: project.dir, docker, log: () => {} });
+    await output("docker", ["tag", built.gateway!, `${REPOSITORY}:v1`]);
+    const first = await up();
+    expect([first.code, first.code === 0 ? "" : said(first)]).toEqual([0, ""]);
   }, 20 * MINUTE);
   afterAll(async () => {
     removeProject(project);

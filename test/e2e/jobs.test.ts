@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { readJobKey, stopJob } from "../../operations/jobs";
+import { checkLogs } from "../../operations/trajectory/check";
 import type { TrajectoryLine } from "../../operations/trajectory/line";
 import { linesOf } from "../../operations/trajectory/readLines";
 import type { LogReport } from "../../operations/trajectory/reconcile";
@@ -48,17 +49,16 @@ needs("docker", "pulumi")("jobs on a box that logs its own gateway too", () => {
 
   /** What `check` says once nothing is in the work. */
   async function checked(folder: string): Promise<LogReport> {
-    return until(
+    await until(
       `the log in ${folder} is whole`,
       async () => {
-        const { stdout } = await gpubox(project, "trajectory", "check", folder, "--json");
-        const report = JSON.parse(stdout) as LogReport;
-        return (
-          report.open === 0 && !report.missing.some(({ why }) => why.includes("about to write")) && report
-        );
+        const { open, missing } = await checkLogs([folder]);
+        return open === 0 && !missing.some(({ why }) => why.includes("about to write"));
       },
-      { seconds: 600, everyMs: 1500 },
+      { seconds: 600, everyMs: 300 },
     );
+    const { stdout } = await gpubox(project, "trajectory", "check", folder, "--json");
+    return JSON.parse(stdout) as LogReport;
   }
 
   /** Says why, and starts nothing. */

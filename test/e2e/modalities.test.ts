@@ -2,13 +2,13 @@ import { chmodSync, copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CLOSED_ROUTES, OPEN_ROUTES, spellings } from "../../configs/network/clientRoutes";
 import type { Mode } from "../../configs/schema/model";
+import { buildRecipes } from "../../operations/images/buildRecipes";
 import { sseEvents } from "../../operations/smoke/sse";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
-import { recipeReference } from "../../platform/stack/recipes";
 import { allocate, scratch } from "../support/allocate";
 import { runBeside } from "../support/beside";
-import { editStack, exportsIn, inShell } from "../support/box";
+import { exportsIn, inShell } from "../support/box";
 import { type Asked, askedOf, sha256 } from "../support/modalities";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
@@ -73,13 +73,10 @@ needs("docker", "pulumi")("every open route, by edge, gateway and valve", () => 
     return [answer, (await askedOf(server)).slice(before)];
   }
 
-  async function up(): Promise<string> {
-    const { code, stdout, stderr } = await gpubox(project, "up", "--yes");
-    expect([code, stderr]).toEqual([0, ""]);
-    return stdout;
-  }
-
   beforeAll(async () => {
+    const docker = process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
+    const built = await buildRecipes(["gateway"], { projectDir: packageDir, docker, log: () => {} });
+    await output("docker", ["tag", built.gateway!, `${REPOSITORY}:v1`]);
     folder = scratch(`${STACK}-server`);
     chmodSync(folder, 0o755);
     copyFileSync(join(packageDir, "test/support/modalities.py"), join(folder, "server.py"));
@@ -99,21 +96,17 @@ needs("docker", "pulumi")("every open route, by edge, gateway and valve", () => 
       ...{ cache: { mode: "none" }, database: { mode: "none" } },
       models: {
         ...entries("openai", far),
+        ...entries("container", near),
         // One that takes masks, and one without /v1/responses.
         masks: { ...far("image_generation"), provider: "openai" },
         bridged: { ...far("chat"), params: { use_chat_completions_api: true } },
       },
     });
-    const exports = exportsIn(await up());
-    key = (
-      await inShell(project, exports, `pulumi config get gpubox:masterKey --stack ${STACK}`)
-    ).stdout.trim();
-    await output("docker", ["tag", recipeReference(project.dir, "gateway"), `${REPOSITORY}:v1`]);
+    const { code, stdout, stderr } = await gpubox(project, "up", "--yes");
+    expect([code, stderr]).toEqual([0, ""]);
+    const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
+    key = (await inShell(project, exportsIn(stdout), get)).stdout.trim();
     await runBeside(project, { role: BESIDE, script: "support/modalities.py" });
-    editStack(project, (config) => {
-      Object.assign((config as Record<string, object>)["gpubox:models"]!, entries("container", near));
-    });
-    await up();
   }, 20 * MINUTE);
   afterAll(async () => {
     if (project) removeProject(project);

@@ -60,7 +60,7 @@ needs("docker", "pulumi")("a gateway whose log is on a disk that fills up", () =
         const report = await checkLogs([logs]);
         return fits(report) && report;
       },
-      { seconds: 600, everyMs: 1500 },
+      { seconds: 600, everyMs: 250 },
     );
   }
 
