@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
+import { output } from "../../platform/process";
 import { askReplica } from "../support/access";
 import { allocate } from "../support/allocate";
 import { allowance } from "../support/allowance";
@@ -272,6 +273,17 @@ needs("docker", "pulumi")("teams and keys of a config, on LiteLLM with Postgres 
     },
     6 * MINUTE,
   );
+
+  test("two gateways serve one generation, and the death of one is not noticed", async () => {
+    const edge = `gpubox-${STACK}-edge`;
+    const status = await output("docker", ["exec", edge, "bash", "/etc/gpubox/switch.sh", "--status"]);
+    const serving = status.split("\n").filter((line) => line.includes(" serving "));
+    expect(serving).toHaveLength(2);
+    await output("docker", ["kill", serving[0]!.split(" ")[1]!]);
+    const statuses = [];
+    for (let i = 0; i < 10; i++) statuses.push((await box.atClients(box.keys.aliceKey!)).status);
+    expect(statuses).toEqual(Array(10).fill(200));
+  });
 
   test("mistakes are refused with path and fix, and the box keeps serving", async () => {
     box.edit(({ keys }) => Object.assign(keys.bob!, { budgetUsd: 0 }));
