@@ -1,6 +1,9 @@
 import { spawn } from "node:child_process";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { output, run } from "../../platform/process";
-import { allocate } from "../support/allocate";
+import { cannedModel } from "../../tools/cannedModel";
+import { allocate, scratch } from "../support/allocate";
 import { changed, containersOf, editStack, exportsIn, inShell } from "../support/box";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, programOf, removeProject, type TestProject } from "../support/project";
@@ -11,19 +14,26 @@ const { stack: STACK, port: PORT } = allocate("traps");
 /** Roles of the box's containers. */
 const ALL = ["backend-tiny", "cache", "database", "edge", "gateway", "valve-tiny"];
 
-type Tiny = { tiny: Record<string, unknown> };
+/** Filling this much takes more memory than the model gets. */
+const SLOW_CONTEXT = 4_000_000;
+
+type Tiny = { tiny: Record<string, unknown> } & Record<string, unknown>;
 type Models = Record<"gpubox:models", Tiny>;
 
 /** The traps of the docker and command providers that a box has to be safe from, each shown on a real engine. */
 needs("docker", "pulumi")("traps of the providers", () => {
   let project: TestProject;
+  let folder: string;
   let exports: string[];
 
   const shell = (command: string) => inShell(project, exports, `${command} --stack ${STACK}`);
   const pulumiUp = (...flags: string[]) => shell(["pulumi up --yes --skip-preview", ...flags].join(" "));
   const inspect = (id: string, format: string) => output("docker", ["inspect", "--format", format, id]);
-  const editTiny = (edit: (tiny: Record<string, unknown>) => void) =>
-    editStack(project, (config) => edit((config as unknown as Models)["gpubox:models"].tiny));
+  const editTiny = (edit: (tiny: Record<string, unknown>, models: Record<string, unknown>) => void) =>
+    editStack(project, (config) => {
+      const models = (config as unknown as Models)["gpubox:models"];
+      edit(models.tiny, models);
+    });
   const envOfTiny = async () => inspect((await containersOf(STACK))["backend-tiny"]!, "{{json .Config.Env}}");
 
   /** Sends the signal to an `up` that has begun to replace a container. */
@@ -55,6 +65,8 @@ needs("docker", "pulumi")("traps of the providers", () => {
   }
 
   beforeAll(async () => {
+    folder = scratch(`${STACK}-models`);
+    chmodSync(folder, 0o755);
     const tiny = {
       engine: "llamacpp",
       model: "canned",
@@ -72,7 +84,10 @@ needs("docker", "pulumi")("traps of the providers", () => {
     expect(up.stderr).toBe("");
     exports = exportsIn(up.stdout);
   }, 20 * MINUTE);
-  afterAll(() => removeProject(project));
+  afterAll(() => {
+    removeProject(project);
+    rmSync(folder, { recursive: true });
+  });
 
   test(
     "a changed health check replaces its container, and `up --refresh` brings back one that somebody removed by hand",
@@ -92,17 +107,42 @@ needs("docker", "pulumi")("traps of the providers", () => {
   );
 
   test(
-    "a backend that never gets healthy fails every `up` until it is repaired, and the old gateway keeps serving",
+    "a server that is killed for lack of memory fails `up` with that reason, and the old gateway keeps serving",
     async () => {
       const before = await containersOf(STACK);
+      const giant = join(folder, "giant.gguf");
+      writeFileSync(giant, cannedModel({ context: SLOW_CONTEXT }), { mode: 0o644 });
+      editTiny((_, models) => {
+        const needs = { ctxSize: SLOW_CONTEXT, memoryMiB: 128, readySeconds: 60 };
+        models.giant = { engine: "llamacpp", model: `file://${giant}`, ...needs };
+      });
+      const up = await pulumiUp();
+      editTiny((_, models) => {
+        delete models.giant;
+      });
+      expect(up.code).not.toBe(0);
+      expect(up.stdout + up.stderr).toContain("backend-giant was killed for lack of memory (memoryMiB 128)");
+      expect((await containersOf(STACK)).gateway).toBe(before.gateway);
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "a model's file that does not exist fails every `up` with its path until it is repaired, and the old gateway keeps serving",
+    async () => {
+      const before = await containersOf(STACK);
+      const missing = `${project.dataDir}/models/missing.gguf`;
       editTiny((tiny) => {
-        tiny.model = `file://${project.dataDir}/models/missing.gguf`;
+        tiny.model = `file://${missing}`;
         tiny.readySeconds = 15;
       });
       for (const attempt of ["first", "second"]) {
         const up = await pulumiUp();
         expect([attempt, up.code === 0]).toEqual([attempt, false]);
-        expect(up.stdout + up.stderr).toContain("backend-tiny");
+        const said = up.stdout + up.stderr;
+        expect(said).toMatch(/backend-tiny (ended|is not healthy)/);
+        // The recipe's words, or llama.cpp's own.
+        expect(said).toMatch(new RegExp(`(no such model file|failed to open).*${missing}`));
       }
       expect((await containersOf(STACK)).gateway).toBe(before.gateway);
     },
