@@ -100,18 +100,12 @@ needs("docker", "pulumi")("the doctor of a box in which something goes wrong", (
   };
 
   beforeAll(async () => {
-    // What the doctor says of a real LiteLLM is shown in operations.test.ts.
-    project = makeProject(
-      STACK,
-      PORT,
-      {
-        gateway: { port: PORT, drainTimeout: 10, replicas: 2 },
-        database: { mode: "bundled" },
-        cache: { ttlSeconds: 60 },
-        models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 } },
-      },
-      { gateway: "stub" },
-    );
+    project = makeProject(STACK, PORT, {
+      gateway: { port: PORT, drainTimeout: 10, replicas: 2 },
+      database: { mode: "bundled" },
+      cache: { ttlSeconds: 60 },
+      models: { tiny: { engine: "llamacpp", model: "canned", memoryMiB: 2048, threads: 1 } },
+    });
     const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.code === 0 || up.stderr]).toEqual([0, true]);
     ward = await Ward.open(project);

@@ -154,7 +154,7 @@ export async function linesUntil(
   }
 }
 
-/** Asks until the answer is true, not on and on: the doctor's own questions keep a core busy. */
+/** Asks until the answer is true. */
 export async function until(what: string, holds: () => Promise<boolean>, seconds = 60): Promise<void> {
-  await untilState(what, holds, { seconds, everyMs: 1500 });
+  await untilState(what, holds, { seconds, everyMs: 300 });
 }
