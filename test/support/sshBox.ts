@@ -6,6 +6,7 @@ import { run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
 import { editStack } from "./box";
 import type { ChangeOnHost, Where } from "./changesOnHost";
+import type { FarHost } from "./farHost";
 import { gpubox, makeProject, removeProject, type TestProject } from "./project";
 import { SecondHost } from "./secondHost";
 
@@ -15,8 +16,8 @@ const namespaced = (config: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(config).map(([name, value]) => [`gpubox:${name}`, value]));
 
 /** A second host, and a checkout on this machine whose stack leads to it. */
-export class SshBox {
-  readonly host: SecondHost;
+export class SshBox<Host extends FarHost = SecondHost> {
+  readonly host: Host;
   readonly data: string;
   /** The checkout that the box belongs to at first. */
   laptop!: TestProject;
@@ -28,8 +29,10 @@ export class SshBox {
     readonly stack: string,
     readonly port: number,
     net: number,
+    // A host of another kind is the caller's own choice.
+    host = new SecondHost(stack, net) as FarHost as Host,
   ) {
-    this.host = new SecondHost(stack, net);
+    this.host = host;
     this.data = `/srv/gpubox-${stack}`;
   }
 
