@@ -82,13 +82,17 @@ export class Machine extends FarHost {
 
   /** Waits until the machine takes connections by SSH. */
   async isUp(): Promise<void> {
-    const listens = () => {
-      const said = spawnSync("nsenter", [...this.into(), "systemctl", "is-active", "ssh"], {
-        encoding: "utf8",
-      });
-      return said.stdout === "active\n";
-    };
-    await until("sshd", () => this.hasInit() && listens(), { seconds: 120, everyMs: 200 });
+    await until("sshd", () => this.isActive("ssh"), { seconds: 120, everyMs: 200 });
+  }
+
+  /** Whether its Docker runs. */
+  runs(): boolean {
+    return this.isActive("docker");
+  }
+
+  /** Words of `nsenter` that lead to its console. */
+  inside(): string[] {
+    return this.into();
   }
 
   /** What the console showed, of all boots. */
@@ -101,10 +105,12 @@ export class Machine extends FarHost {
     await super.remove();
   }
 
-  private hasInit(): boolean {
+  private isActive(unit: string): boolean {
     try {
-      return this.pid() !== "";
+      const words = [...this.into(), "systemctl", "is-active", unit];
+      return spawnSync("nsenter", words, { encoding: "utf8" }).stdout === "active\n";
     } catch {
+      // Between two boots there is no PID 1.
       return false;
     }
   }

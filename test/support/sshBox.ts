@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { ImageRole } from "../../configs/kit/imageRoles";
 import type { DriftReport } from "../../operations/drift/difference";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { dockerAt } from "../../platform/docker/client";
@@ -7,7 +8,7 @@ import { recipeReference } from "../../platform/stack/recipes";
 import { editStack } from "./box";
 import type { ChangeOnHost, Where } from "./changesOnHost";
 import type { FarHost } from "./farHost";
-import { gpubox, makeProject, removeProject, type TestProject } from "./project";
+import { gpubox, makeProject, type Parts, removeProject, type TestProject } from "./project";
 import { SecondHost } from "./secondHost";
 
 const LOCAL = "unix:///var/run/docker.sock";
@@ -60,8 +61,11 @@ export class SshBox<Host extends FarHost = SecondHost> {
     };
   }
 
-  checkout(config = this.sections()): TestProject {
-    const copy = makeProject(this.stack, this.port, config, { gateway: "stub" });
+  checkout(
+    config: Record<string, unknown> = this.sections(),
+    parts: Parts = { gateway: "stub" },
+  ): TestProject {
+    const copy = makeProject(this.stack, this.port, config, parts);
     this.copies.push(copy);
     return copy;
   }
@@ -111,12 +115,11 @@ export class SshBox<Host extends FarHost = SecondHost> {
   }
 
   /** Brings the images from this machine's engine: the host reaches no registry. */
-  async copyImages(): Promise<void> {
-    const roles = ["gateway", "edge", "llamacpp"] as const;
+  async copyImages(roles: ImageRole[] = ["gateway", "edge", "llamacpp"]): Promise<void> {
     const images = [...roles, "base" as const].map((role) => recipeReference(this.laptop.dir, role));
     for (const image of images)
       if (!(await dockerAt(LOCAL).hasImages(image)))
-        await buildRecipes([...roles], { projectDir: this.laptop.dir, docker: LOCAL, log: () => {} });
+        await buildRecipes(roles, { projectDir: this.laptop.dir, docker: LOCAL, log: () => {} });
     await this.host.copyImages(images);
   }
 
