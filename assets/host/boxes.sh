@@ -52,6 +52,7 @@ stop() {
   [ -n "$running" ] || return 0
   # A stopped container with this policy comes back with Docker. One that does not take it is left as it is, to come back too.
   marked=$(echo "$running" | cut -d ' ' -f 1 | xargs docker update --restart always)
+  [ -n "$marked" ] || return 1
   stopped=$(echo "$running" | grep -F "$marked")
   phase $DRAIN $DRAIN edge
   phase $GATEWAYS 0 gateway
