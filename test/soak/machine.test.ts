@@ -195,6 +195,13 @@ apt-get -o Acquire::Check-Valid-Until=false update && apt-get install -y -t fork
         env: { PATH },
       });
       expect([done.code, done.code === 0 ? "" : done.stdout + done.stderr]).toEqual([0, ""]);
+      // Debian leaves it to a person.
+      const told = JSON.parse((await gpubox(box.laptop, "host", "prepare", "--json")).stdout).notes.join();
+      expect(told).toMatch(/Docker 26\.\S+ runs, and (2[89]|[3-9]\d)\.\S+ is installed/);
+      const restarted = await run("nsenter", [...machine.inside(), "systemctl", "restart", "docker"], {
+        env: { PATH },
+      });
+      expect(restarted.code).toBe(0);
       await wellAgain(Date.now());
       await client.stop();
       const version = machine.console("docker version --format '{{.Server.Version}}'");
