@@ -1,7 +1,8 @@
 import { dockerHostName } from "../configs/network/engine";
+import { boxesScript } from "../operations/host/boxes";
 import { firewallInput } from "../operations/host/firewallInput";
 import type { HostPlan } from "../operations/host/planHost";
-import { planPreparation, prepareStep } from "../operations/host/prepare";
+import { planPreparation, prepareSteps } from "../operations/host/prepare";
 import { UserError } from "../platform/process";
 import { ensureStackConfig, findProject } from "../platform/project";
 import { connectHost, connectSsh, disconnectHost } from "../platform/ssh/connection";
@@ -14,7 +15,7 @@ const prepare = stackCommand("prepare")
   .description(
     "Bring a bare Debian or Ubuntu into the state that a box needs. Shows its plan first. Run again, it finds nothing to do.",
   )
-  .option("--remove", "take the firewall rules back; Docker and its settings stay")
+  .option("--remove", "take the firewall rules and units back; Docker and its settings stay")
   .option("-y, --yes", "do not ask before the host is changed")
   .addHelpText("after", examples("host prepare --stack gpu1"))
   .action(
@@ -28,16 +29,14 @@ const prepare = stackCommand("prepare")
       const name = dockerHostName(at.host.docker);
       const did: HostPlan = { steps: [], notes: [] };
       for (let again = true; again; ) {
-        const plan = await planPreparation(at, remove ? "remove" : firewallInput(projectDir, stack));
+        const input = { firewall: firewallInput(projectDir, stack), boxes: boxesScript(projectDir) };
+        const plan = await planPreparation(at, remove ? "remove" : input);
         const { state, steps, notes } = plan;
         say(`${name}: ${state.distribution.name}, Docker ${state.docker ?? "missing"}`);
         for (const note of notes) say(`  note: ${note}`);
         for (const { does } of steps) say(`  ${remove ? "-" : "+"} ${does}`);
         if (steps.length > 0 && !yes) await agree(name, steps.length);
-        for (const step of steps) {
-          say(`  … ${step.does}`);
-          await prepareStep(at, state, step);
-        }
+        await prepareSteps(at, state, steps, ({ does }) => say(`  … ${does}`));
         did.steps.push(...steps);
         did.notes.push(...notes);
         again = plan.again === true;

@@ -10,6 +10,7 @@ import { connectHost } from "../../platform/ssh/connection";
 import { reachEndpoint } from "../../platform/ssh/reach";
 import { hostShell } from "../../platform/ssh/shell";
 import type { Secrets } from "../../platform/stack/secrets";
+import { boxesScript } from "../host/boxes";
 import { firewallStep, rulesHidden } from "../host/firewall";
 import { firewallInput } from "../host/firewallInput";
 import { planHost } from "../host/planHost";
@@ -130,7 +131,11 @@ async function remoteFacts(projectDir: string, config: StackConfig): Promise<Rem
   // The time halfway between question and answer, as in NTP.
   const asked = (before + Date.now()) / 2 / 1000;
   const firewall = firewallInput(projectDir, config.stack, config);
-  const { steps } = planHost(state, { dataDir: config.host.dataDir, firewall });
+  const { steps } = planHost(state, {
+    dataDir: config.host.dataDir,
+    firewall,
+    boxes: boxesScript(projectDir),
+  });
   return {
     state,
     steps: steps.map(({ does }) => does),

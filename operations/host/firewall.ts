@@ -18,7 +18,7 @@ export interface FirewallInput {
  * Starts before Docker, so that no container runs without the rules, and after everything else that writes rules at
  * boot.
  */
-const UNIT_TEXT = `[Unit]
+export const FIREWALL_UNIT = `[Unit]
 Description=gpubox: keep neighbours from containers, and containers from the host
 Before=docker.service
 After=network-pre.target ufw.service firewalld.service nftables.service netfilter-persistent.service
@@ -67,7 +67,7 @@ export function firewallStep(state: HostState, input: FirewallInput): HostStep |
   ];
   const file = `${FOLDER}/${stack}`;
   const start = state.systemd
-    ? `cat > ${UNIT} <<'END'\n${UNIT_TEXT}END\nsystemctl daemon-reload; systemctl enable gpubox-docker-user; systemctl restart gpubox-docker-user`
+    ? `cat > ${UNIT} <<'END'\n${FIREWALL_UNIT}END\nsystemctl daemon-reload; systemctl enable gpubox-docker-user; systemctl restart gpubox-docker-user`
     : SCRIPT;
   return {
     id: "firewall",
@@ -103,6 +103,7 @@ rmdir ${FOLDER} /etc/gpubox 2>/dev/null || true`,
 function isThere(state: HostState, { script, reach }: FirewallInput): boolean {
   if (!reach || state.firewallScript !== script || state.firewallFile !== firewallFile(state, reach))
     return false;
+  if (state.systemd && state.firewallUnit !== FIREWALL_UNIT) return false;
   const { dockerUser = [], input = [] } = state;
   const bridges = ["br-gpubox+", ...state.bridges.filter((bridge) => !bridge.startsWith("br-gpubox"))];
   const jumps = (lines: string[], chain: string) =>

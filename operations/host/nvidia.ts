@@ -70,7 +70,9 @@ function addRepository(): string {
   const key = "/usr/share/keyrings/nvidia-container-toolkit.gpg";
   return [
     "apt-get update; apt-get install -y --no-install-recommends curl gpg ca-certificates",
-    `curl -fsSL ${REPOSITORY}/gpgkey | gpg --batch --yes --dearmor -o ${key}`,
+    // In two steps, because a pipe would tell gpg's error and not curl's.
+    `armored=$(curl -fsSL ${REPOSITORY}/gpgkey)`,
+    `printf '%s\\n' "$armored" | gpg --batch --yes --dearmor -o ${key}`,
     `echo 'deb [signed-by=${key}] ${REPOSITORY}/stable/deb/$(ARCH) /' > /etc/apt/sources.list.d/nvidia-container-toolkit.list`,
     "",
   ].join("\n");

@@ -1,9 +1,17 @@
 import type { Failure } from "../../configs/kit/problems";
 import { dockerPackages } from "../../platform/docker/packages";
+import { boxesRemoval, boxesStep } from "./boxes";
 import { type DaemonJson, mergeDaemonJson } from "./daemonJson";
 import { type FirewallInput, firewallRemoval, firewallStep, rulesHidden } from "./firewall";
 import { cdiFeature, nvidiaSteps } from "./nvidia";
 import type { HostState, HostStep } from "./state";
+
+export interface HostInput {
+  dataDir: string;
+  firewall: FirewallInput;
+  /** Text of assets/host/boxes.sh. */
+  boxes: string;
+}
 
 export interface HostPlan {
   /** In order. Empty: nothing to do. */
@@ -45,10 +53,14 @@ export function unprepared(state: HostState, name: string, stack: string): Failu
 }
 
 /** The steps that bring a host into the state that a box needs; none for a host in that state. Pure. */
-export function planHost(state: HostState, options: { dataDir: string; firewall: FirewallInput }): HostPlan {
+export function planHost(state: HostState, options: HostInput): HostPlan {
   const notes: string[] = [];
   const steps: HostStep[] = [];
   const version = state.docker ?? state.dockerCandidate;
+  if (state.docker !== state.dockerInstalled)
+    notes.push(
+      `Docker ${state.docker} runs, and ${state.dockerInstalled} is installed: it takes over when somebody restarts Docker.`,
+    );
   if (!state.docker) {
     const packages = dockerPackages(state.distribution, { engine: true, compose: false }).join(" ");
     const from = `apt-get -o DPkg::Lock::Timeout=120`;
@@ -83,6 +95,8 @@ export function planHost(state: HostState, options: { dataDir: string; firewall:
     });
   const firewall = firewallStep(state, options.firewall);
   if (firewall) steps.push(firewall);
+  const boxes = boxesStep(state, options.boxes);
+  if (boxes) steps.push(boxes);
   if (!options.firewall.reach)
     notes.push(
       "The firewall rules are left out: `gpubox plan` finds mistakes, so it is unknown what the box's containers may reach.",
@@ -99,10 +113,10 @@ export function planHost(state: HostState, options: { dataDir: string; firewall:
   return { steps, notes };
 }
 
-/** Undoes the preparation of a host: the rules. Docker and its settings stay, because others may use them by now. */
+/** Undoes the preparation of a host: rules and units. Docker and its settings stay, because others may use them by now. */
 export function planUnprepare(state: HostState, stack: string): HostPlan {
-  const removal = firewallRemoval(state, stack);
-  return { steps: removal ? [removal] : [], notes: [] };
+  const removals = [firewallRemoval(state, stack), boxesRemoval(state, stack)];
+  return { steps: removals.filter((step) => step !== undefined), notes: [] };
 }
 
 function daemonSteps(state: HostState, version: string | undefined, notes: string[]): HostStep[] {
@@ -119,7 +133,13 @@ function daemonSteps(state: HostState, version: string | undefined, notes: strin
     );
   if (merged && merged.added.length > 0) return [daemonStep(state, merged, start)];
   if (state.dockerRuns) return [];
-  return [{ id: "start", does: "start Docker, now and at boot", script: `${start}\n${AWAIT} || ${SILENT}` }];
+  return [
+    {
+      id: "start",
+      does: "start Docker, now and at boot",
+      script: `${start}\n${AWAIT} || { echo "Docker does not start: $(${WHY})" >&2; exit 1; }`,
+    },
+  ];
 }
 
 function wantedDaemonJson(state: HostState, version: string | undefined): DaemonJson {
@@ -130,8 +150,11 @@ function wantedDaemonJson(state: HostState, version: string | undefined): Daemon
   });
 }
 
-const AWAIT = "( for i in $(seq 60); do docker info >/dev/null 2>&1 && exit 0; sleep 1; done; exit 1 )";
-const SILENT = '{ echo "Docker does not answer" >&2; exit 1; }';
+const AWAIT =
+  "( for i in $(seq 60); do docker info >/dev/null 2>&1 && exit 0; systemctl is-failed -q docker 2>/dev/null && exit 1; sleep 1; done; exit 1 )";
+/** Docker's own last word on why it did not start. */
+const WHY = `{ journalctl -u docker -o cat -n 200 --no-pager 2>/dev/null || tail -n 200 /var/log/dockerd.log 2>/dev/null; } |
+  grep -E 'failed to (start|load)|unable to|level=fatal' | tail -n 1 | grep . || echo "its log does not say why"`;
 
 /** Writes daemon.json with its previous mode and owner, and restores it when Docker does not start with the new one. */
 function daemonStep(state: HostState, merged: Exclude<DaemonJson, "broken">, start: string): HostStep {
@@ -156,9 +179,11 @@ if [ -f "$file" ]; then cp -p "$file" "$file.before"; cp -p "$file" "$file.new";
 cat > "$file.new" && mv -f "$file.new" "$file" || exit 1
 again
 if ${AWAIT}; then rm -f "$file.before"; exit 0; fi
+why=$(${WHY})
 if [ -f "$file.before" ]; then mv -f "$file.before" "$file"; else rm -f "$file"; fi
 again
-echo "Docker does not start with the new daemon.json; the previous file is back" >&2
+if ${AWAIT}; then echo "Docker does not start with the new daemon.json ($why); the previous file is back" >&2
+else echo "Docker does not start, with its previous daemon.json either, which is back: $(${WHY})" >&2; fi
 exit 1`,
     stdin: merged.text,
   };

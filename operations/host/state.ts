@@ -9,8 +9,10 @@ export interface HostState {
   /** How commands become root. */
   root: "is root" | "sudo" | "sudo wants a password" | "no sudo";
   systemd: boolean;
-  /** Version of the installed engine; undefined when there is none. */
+  /** Version of the engine that runs, else of the installed one; undefined when there is none. */
   docker?: string;
+  /** Version of the installed engine: newer than the running one until somebody restarts it. */
+  dockerInstalled?: string;
   /** Version that apt would install; undefined when apt knows none or was never updated. */
   dockerCandidate?: string;
   dockerRuns: boolean;
@@ -42,6 +44,15 @@ export interface HostState {
   firewallScript?: string;
   /** This stack's own file on the host, which the script reads. */
   firewallFile?: string;
+  /** The unit on the host that sets the rules. */
+  firewallUnit?: string;
+  /** Stacks that the host is prepared for. */
+  preparedStacks: string[];
+  /** The script on the host that ends boxes at shutdown, and its unit. */
+  boxesScript?: string;
+  boxesUnit?: string;
+  /** That unit is active, and will be after a boot. */
+  boxesRun: boolean;
   /** Bridges of the stack's networks. */
   bridges: string[];
   /** Docker's name for it: `amd64`, `arm64`. */
@@ -52,7 +63,7 @@ export interface HostState {
 
 /** One change to a host. */
 export interface HostStep {
-  id: "packages" | "daemon" | "start" | "group" | "directory" | "firewall" | "nvidia" | "cdi";
+  id: "packages" | "daemon" | "start" | "group" | "directory" | "firewall" | "boxes" | "nvidia" | "cdi";
   /** What the step does, for a person to read beforehand. */
   does: string;
   /** POSIX sh, run as root. Safe to repeat. */
@@ -81,8 +92,8 @@ else say root "sudo wants a password"; fi
 [ -d /run/systemd/system ] && say systemd yes
 has dockerd && say docker "$(dockerd --version 2>/dev/null)"
 has apt-cache && say dockerCandidate "$(apt-cache policy docker.io 2>/dev/null | sed -n 's/^ *Candidate: //p')"
-swarm=$($2 docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null) && say dockerRuns yes
-case "$swarm" in ""|inactive) ;; *) say swarm yes ;; esac
+runs=$($2 docker info --format '{{.ServerVersion}} {{.Swarm.LocalNodeState}}' 2>/dev/null) && say dockerRuns "\${runs%% *}"
+case "\${runs#* }" in ""|inactive) ;; *) say swarm yes ;; esac
 case " $(id -Gn 2>/dev/null) $(id -Gn "$(id -un)") " in *" docker "*|*" root "*) say mayUseDocker yes ;; esac
 if [ -f /etc/docker/daemon.json ]; then
   text=$($2 cat /etc/docker/daemon.json 2>/dev/null) && say daemonJson "$text" || say daemonJsonHidden yes
@@ -101,6 +112,12 @@ rules=$($2 iptables -w -S DOCKER-USER 2>/dev/null) && say dockerUser "$rules"
 rules=$($2 iptables -w -S INPUT 2>/dev/null) && say input "$rules"
 [ -r /usr/local/sbin/gpubox-docker-user ] && say firewallScript "$(cat /usr/local/sbin/gpubox-docker-user)"
 [ -r "/etc/gpubox/firewall.d/$3" ] && say firewallFile "$(cat "/etc/gpubox/firewall.d/$3")"
+say preparedStacks "$(ls /etc/gpubox/firewall.d 2>/dev/null)"
+units=/etc/systemd/system
+[ -r $units/gpubox-docker-user.service ] && say firewallUnit "$(cat $units/gpubox-docker-user.service)"
+[ -r $units/gpubox-boxes.service ] && say boxesUnit "$(cat $units/gpubox-boxes.service)"
+[ -r /usr/local/sbin/gpubox-boxes ] && say boxesScript "$(cat /usr/local/sbin/gpubox-boxes)"
+systemctl is-active -q gpubox-boxes 2>/dev/null && systemctl is-enabled -q gpubox-boxes 2>/dev/null && say boxesRun yes
 bridge='{{with index .Options "com.docker.network.bridge.name"}}{{.}}{{else}}br-{{slice .ID 0 12}}{{end}}'
 say bridges "$(for id in $($2 docker network ls -q --filter driver=bridge --filter "label=gpubox.stack=$3" 2>/dev/null); do
   $2 docker network inspect --format "$bridge" "$id" 2>/dev/null
@@ -122,6 +139,8 @@ export function parseState(text: string): HostState {
   const version = (text?: string) => /(\d+(?:\.\d+)+)/.exec(text ?? "")?.[1];
   /** A file's text. The shell strips line ends from its end. */
   const textOf = (key: string) => (seen.has(key) ? `${seen.get(key)!.trimEnd()}\n` : undefined);
+  const list = (key: string) => (word(key) ?? "").split("\n").filter(Boolean).sort();
+  const installed = seen.has("docker") ? (version(word("docker")) ?? "unknown") : undefined;
   const ntp = word("ntp");
   return {
     distribution: parseOsRelease(word("release") ?? ""),
@@ -129,7 +148,8 @@ export function parseState(text: string): HostState {
     user: word("user") ?? "",
     root: (word("root") ?? "no sudo") as HostState["root"],
     systemd: seen.has("systemd"),
-    docker: seen.has("docker") ? (version(word("docker")) ?? "unknown") : undefined,
+    docker: version(word("dockerRuns")) ?? installed,
+    dockerInstalled: installed,
     dockerCandidate: version(word("dockerCandidate")),
     dockerRuns: seen.has("dockerRuns"),
     mayUseDocker: seen.has("mayUseDocker"),
@@ -147,7 +167,12 @@ export function parseState(text: string): HostState {
     input: seen.has("input") ? (word("input") ?? "").split("\n") : undefined,
     firewallScript: textOf("firewallScript"),
     firewallFile: textOf("firewallFile"),
-    bridges: (word("bridges") ?? "").split("\n").filter(Boolean).sort(),
+    firewallUnit: textOf("firewallUnit"),
+    preparedStacks: list("preparedStacks"),
+    boxesScript: textOf("boxesScript"),
+    boxesUnit: textOf("boxesUnit"),
+    boxesRun: seen.has("boxesRun"),
+    bridges: list("bridges"),
     arch: ARCHITECTURES[word("arch") ?? ""],
     ...(ntp ? { ntp: ntp === "yes" } : {}),
   };

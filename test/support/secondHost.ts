@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { aptMirrors } from "../../operations/images/aptMirrors";
 import { packageDir } from "../../platform/project";
-import { SECOND_HOSTS, scratch } from "./allocate";
+import { SECOND_HOSTS } from "./allocate";
+import { FarHost, makeOnce } from "./farHost";
 
 /** Bases and hosts do not lie below /tmp, which may be a tmpfs that carries no overlay. */
 const BASE = join(SECOND_HOSTS, "bookworm");
@@ -17,32 +17,13 @@ export const SECOND_HOST = ["root", "debootstrap", "ip", "iptables", "unshare", 
  * A bare Debian behind SSH on this machine: a root file system, processes, and a network of its own, made of namespaces, with
  * sshd and the users `ops` (sudo without a password), `plain` (no sudo) and `root`. What namespaces cannot give it: a kernel, systemd, a GPU.
  */
-export class SecondHost {
-  readonly address: string;
-  /** Files of this machine: the private key that every user there accepts, and the host's own keys. */
-  readonly key: string;
-  readonly knownHosts: string;
-  private readonly folder: string;
-  private readonly namespace: string;
-  private init?: ChildProcess;
-
-  /** @param net third number of the network 10.231.x.0/24 that the host gets */
-  constructor(
-    readonly name: string,
-    private readonly net: number,
-  ) {
-    mkdirSync(SECOND_HOSTS, { recursive: true });
-    this.folder = scratch(name, SECOND_HOSTS);
-    this.namespace = `gpubox-${name}`;
-    this.address = `10.231.${net}.2`;
-    this.key = join(this.folder, "key");
-    this.knownHosts = join(this.folder, "known_hosts");
-  }
-
+export class SecondHost extends FarHost {
   /** Makes the base once a machine (about a minute, from the archive's mirror), then starts the host. */
   async start(): Promise<void> {
-    makeBase();
+    const words = ["--variant=minbase", `--include=${PACKAGES}`, "bookworm"];
+    makeOnce(BASE, 'debootstrap "$2" "$3" "$4" "$1" "$5"', [...words, aptMirrors("/etc").main]);
     this.connectNetwork();
+    this.openWay();
     const script = join(packageDir, "test/support/secondHost.sh");
     const inside = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"];
     const init = ["bash", script, BASE, this.folder, this.name];
@@ -50,149 +31,14 @@ export class SecondHost {
     this.init = spawn("nsenter", [`--net=/run/netns/${this.namespace}`, ...inside, ...init], {
       stdio: ["ignore", "pipe", "pipe"],
     });
-    let words = "";
+    let said = "";
     this.init.stderr?.on("data", (chunk) => {
-      words += chunk;
+      said += chunk;
     });
     const ready = once(this.init.stdout!, "data");
-    const ended = once(this.init, "exit").then(() => Promise.reject(new Error(`the init ended: ${words}`)));
+    const ended = once(this.init, "exit").then(() => Promise.reject(new Error(`the init ended: ${said}`)));
     await Promise.race([ready, ended]);
     ended.catch(() => {});
     this.makeUsers();
   }
-
-  /** Runs a script as root at the host's console. */
-  console(script: string, input?: string | Buffer): string {
-    const env = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root" };
-    const done = spawnSync("nsenter", [...this.into(), "sh", "-c", `cd /; ${script}`], {
-      input: input ?? "",
-      env: { ...env, DEBIAN_FRONTEND: "noninteractive" },
-      maxBuffer: 1 << 28,
-    });
-    if (done.status !== 0) throw new Error(`${script}: ${done.stdout}${done.stderr}`);
-    return done.stdout.toString().trim();
-  }
-
-  /** Moves images of this machine's engine to the host's. */
-  async copyImages(images: string[]): Promise<void> {
-    const pipe = `docker save ${images.join(" ")} | nsenter ${this.into().join(" ")} sh -c "cd / && docker load"`;
-    const copy = spawn("sh", ["-c", pipe], { stdio: "ignore" });
-    const [code] = await once(copy, "exit");
-    if (code !== 0) throw new Error(`the images did not arrive: ${images.join(" ")}`);
-  }
-
-  /** The status and the text of an answer to a request that is made on the host itself. */
-  request(url: string, headers: Record<string, string> = {}, body?: string): string {
-    const flags = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
-    const data = body === undefined ? [] : ["--data-binary", "@-", "-H", "content-type: application/json"];
-    const curl = ["curl", "-sS", "-m", "60", "-w", " %{http_code}", ...flags, ...data, url];
-    const done = spawnSync("nsenter", [`--net=/run/netns/${this.namespace}`, ...curl], {
-      input: body ?? "",
-      encoding: "utf8",
-    });
-    return done.status === 0 ? done.stdout : done.stderr;
-  }
-
-  /** Ends every SSH connection to the host, as a lost line would; sshd goes on listening. */
-  cutConnections(): void {
-    this.console("pkill -9 -f '^sshd: (ops|plain|root)'");
-  }
-
-  /** Section `host` of a stack config that leads here. */
-  host(user = "ops"): { docker: string; identityFile: string; knownHosts: string } {
-    return { docker: `ssh://${user}@${this.address}`, identityFile: this.key, knownHosts: this.knownHosts };
-  }
-
-  /** Ends every process of the host and removes all that it was. */
-  async remove(): Promise<void> {
-    if (this.init?.exitCode === null && this.init.signalCode === null) {
-      const ended = once(this.init, "exit");
-      spawnSync("kill", ["-9", this.pid()]);
-      this.init.kill("SIGKILL");
-      await ended;
-    }
-    spawnSync("ip", ["netns", "delete", this.namespace]);
-    spawnSync("ip", ["link", "delete", this.link()]);
-    for (const rule of this.rules())
-      spawnSync("iptables", ["-w", ...rule.map((w) => (w === "-I" ? "-D" : w))]);
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-
-  private into(): string[] {
-    return ["--target", this.pid(), "--mount", "--pid", "--net", "--uts", "--ipc", "--root", "--wd=/"];
-  }
-
-  /** The host's PID 1, as this machine numbers it: `unshare` is its parent. */
-  private pid(): string {
-    return readFileSync(`/proc/${this.shell()}/task/${this.shell()}/children`, "utf8").trim().split(" ")[0]!;
-  }
-
-  /** `nsenter` becomes the program that it runs. */
-  private shell(): number {
-    return this.init?.pid ?? 0;
-  }
-
-  private link(): string {
-    return `gbx-${this.net}`;
-  }
-
-  /** The way to the package mirror; the engine of this machine drops what it does not know. */
-  private rules(): string[][] {
-    const here = `10.231.${this.net}.0/24`;
-    return [
-      ["-t", "nat", "-I", "POSTROUTING", "-s", here, "!", "-d", here, "-j", "MASQUERADE"],
-      ["-I", "FORWARD", "-s", here, "-j", "ACCEPT"],
-      ["-I", "FORWARD", "-d", here, "-j", "ACCEPT"],
-    ];
-  }
-
-  private connectNetwork(): void {
-    const { namespace } = this;
-    const inside = ["netns", "exec", namespace, "ip"];
-    spawnSync("ip", ["netns", "delete", namespace]);
-    spawnSync("ip", ["link", "delete", this.link()]);
-    const steps = [
-      ["netns", "add", namespace],
-      ["link", "add", this.link(), "type", "veth", "peer", "name", "eth0", "netns", namespace],
-      ["address", "add", `10.231.${this.net}.1/24`, "dev", this.link()],
-      ["link", "set", this.link(), "up"],
-      [...inside, "link", "set", "lo", "up"],
-      [...inside, "address", "add", `${this.address}/24`, "dev", "eth0"],
-      [...inside, "link", "set", "eth0", "up"],
-      [...inside, "route", "add", "default", "via", `10.231.${this.net}.1`],
-    ];
-    for (const step of steps) must("ip", step);
-    for (const rule of this.rules()) must("iptables", ["-w", ...rule]);
-  }
-
-  private makeUsers(): void {
-    must("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", this.key]);
-    const key = readFileSync(`${this.key}.pub`, "utf8").trim();
-    this.console(`
-for user in ops plain; do useradd -m -s /bin/bash -p '*' $user; done
-echo 'ops ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/ops
-for home in /root /home/ops /home/plain; do
-  mkdir -p -m 700 $home/.ssh; echo '${key}' > $home/.ssh/authorized_keys
-done
-chown -R ops: /home/ops/.ssh; chown -R plain: /home/plain/.ssh
-printf '%s\\n' 'UsePAM no' 'MaxStartups 3:100:3' 'PasswordAuthentication no' > /etc/ssh/sshd_config.d/test.conf
-kill -HUP "$(cat /run/sshd.pid)"`);
-    const keys = this.console("cat /etc/ssh/ssh_host_*_key.pub").split("\n");
-    writeFileSync(this.knownHosts, keys.map((line) => `${this.address} ${line}\n`).join(""));
-  }
-}
-
-function makeBase(): void {
-  if (existsSync(BASE)) return;
-  const fresh = `${BASE}.${process.pid}`;
-  const { main } = aptMirrors("/etc");
-  const make = ["debootstrap", "--variant=minbase", `--include=${PACKAGES}`, "bookworm", fresh, main];
-  // Two suites may want the first base of a machine at once: the second one waits and finds it.
-  const once = '[ -e "$1" ] && exit; base=$1 fresh=$2; shift 2; "$@" && mv -T "$fresh" "$base"';
-  must("flock", [`${BASE}.lock`, "sh", "-c", once, "_", BASE, fresh, ...make]);
-}
-
-function must(program: string, args: string[]): void {
-  const done = spawnSync(program, args, { encoding: "utf8" });
-  if (done.status !== 0) throw new Error(`${program} ${args.join(" ")}: ${done.stdout}${done.stderr}`);
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { ImageRole } from "../../configs/kit/imageRoles";
 import type { DriftReport } from "../../operations/drift/difference";
 import { buildRecipes } from "../../operations/images/buildRecipes";
 import { dockerAt } from "../../platform/docker/client";
@@ -6,7 +7,8 @@ import { run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
 import { editStack } from "./box";
 import type { ChangeOnHost, Where } from "./changesOnHost";
-import { gpubox, makeProject, removeProject, type TestProject } from "./project";
+import type { FarHost } from "./farHost";
+import { gpubox, makeProject, type Parts, removeProject, type TestProject } from "./project";
 import { SecondHost } from "./secondHost";
 
 const LOCAL = "unix:///var/run/docker.sock";
@@ -15,8 +17,8 @@ const namespaced = (config: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(config).map(([name, value]) => [`gpubox:${name}`, value]));
 
 /** A second host, and a checkout on this machine whose stack leads to it. */
-export class SshBox {
-  readonly host: SecondHost;
+export class SshBox<Host extends FarHost = SecondHost> {
+  readonly host: Host;
   readonly data: string;
   /** The checkout that the box belongs to at first. */
   laptop!: TestProject;
@@ -28,8 +30,10 @@ export class SshBox {
     readonly stack: string,
     readonly port: number,
     net: number,
+    // A host of another kind is the caller's own choice.
+    host = new SecondHost(stack, net) as FarHost as Host,
   ) {
-    this.host = new SecondHost(stack, net);
+    this.host = host;
     this.data = `/srv/gpubox-${stack}`;
   }
 
@@ -57,8 +61,11 @@ export class SshBox {
     };
   }
 
-  checkout(config = this.sections()): TestProject {
-    const copy = makeProject(this.stack, this.port, config, { gateway: "stub" });
+  checkout(
+    config: Record<string, unknown> = this.sections(),
+    parts: Parts = { gateway: "stub" },
+  ): TestProject {
+    const copy = makeProject(this.stack, this.port, config, parts);
     this.copies.push(copy);
     return copy;
   }
@@ -108,12 +115,11 @@ export class SshBox {
   }
 
   /** Brings the images from this machine's engine: the host reaches no registry. */
-  async copyImages(): Promise<void> {
-    const roles = ["gateway", "edge", "llamacpp"] as const;
+  async copyImages(roles: ImageRole[] = ["gateway", "edge", "llamacpp"]): Promise<void> {
     const images = [...roles, "base" as const].map((role) => recipeReference(this.laptop.dir, role));
     for (const image of images)
       if (!(await dockerAt(LOCAL).hasImages(image)))
-        await buildRecipes([...roles], { projectDir: this.laptop.dir, docker: LOCAL, log: () => {} });
+        await buildRecipes(roles, { projectDir: this.laptop.dir, docker: LOCAL, log: () => {} });
     await this.host.copyImages(images);
   }
 

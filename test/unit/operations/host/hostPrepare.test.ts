@@ -12,60 +12,15 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mergeDaemonJson } from "../../../../operations/host/daemonJson";
-import { type FirewallInput, firewallRemoval } from "../../../../operations/host/firewall";
+import { FIREWALL_UNIT, firewallRemoval } from "../../../../operations/host/firewall";
 import { planHost, unprepared } from "../../../../operations/host/planHost";
 import { type HostState, parseState } from "../../../../operations/host/state";
 
-const bare: HostState = {
-  distribution: { family: "debian", name: "Debian GNU/Linux 12 (bookworm)", version: 12 },
-  apt: true,
-  user: "ops",
-  root: "sudo",
-  systemd: true,
-  dockerCandidate: "20.10.24",
-  dockerRuns: false,
-  mayUseDocker: false,
-  daemonJsonHidden: false,
-  swarm: false,
-  nvidia: false,
-  nvidiaToolkit: false,
-  nvidiaToolkitCandidate: false,
-  nvidiaCdi: false,
-  dataDir: false,
-  outside: "eth0",
-  bridges: [],
-};
-
-const firewall: FirewallInput = {
-  stack: "test",
-  script: "#!/bin/sh\n",
-  reach: { open: [{ address: "*", port: 11434 }], metadata: false, bridges: ["br-gpuboxaaaaaa"] },
-};
-
-const ready: HostState = {
-  ...bare,
-  docker: "20.10.24",
-  dockerRuns: true,
-  mayUseDocker: true,
-  dataDir: true,
-  daemonJson: '{"live-restore": true, "log-opts": {"max-size": "20m", "max-file": "5"}}',
-  dockerUser: [
-    "-N DOCKER-USER",
-    "-A DOCKER-USER -i br-gpubox+ -m comment --comment gpubox -j GPUBOX-FORWARD",
-    "-A DOCKER-USER -i eth0 -m comment --comment gpubox -j DROP",
-  ],
-  input: ["-P INPUT ACCEPT", "-A INPUT -i br-gpubox+ -m comment --comment gpubox -j GPUBOX-INPUT"],
-  firewallScript: "#!/bin/sh\n",
-  firewallFile: "outside eth0\nbridge br-gpuboxaaaaaa\nopen * 11434\n",
-};
-
-const plan = (state: Partial<HostState>, from = ready) =>
-  planHost({ ...from, ...state }, { dataDir: "/srv/gpubox", firewall });
-const ids = (state: Partial<HostState>, from = ready) => plan(state, from).steps.map(({ id }) => id);
+import { BOXES, bare, firewall, ids, plan, ready } from "../../../support/hostStates";
 
 describe("what a host needs", () => {
   test("includes everything on a bare one, in an order in which each step finds what it needs", () => {
-    expect(ids({}, bare)).toEqual(["packages", "daemon", "group", "directory", "firewall"]);
+    expect(ids({}, bare)).toEqual(["packages", "daemon", "group", "directory", "firewall", "boxes"]);
   });
 
   test("is nothing on one that is prepared", () => {
@@ -86,15 +41,25 @@ describe("what a host needs", () => {
     expect(JSON.parse(old.steps[1]!.stdin!).runtimes).toEqual({
       nvidia: { path: "nvidia-container-runtime", args: [] },
     });
-    const middle = plan({ ...gpu, docker: "26.1.5" });
+    const middle = plan({ ...gpu, docker: "26.1.5", dockerInstalled: "26.1.5" });
     expect(middle.steps.map(({ id }) => id)).toEqual(["nvidia", "cdi", "daemon"]);
     expect(JSON.parse(middle.steps[2]!.stdin!).features).toEqual({ cdi: true });
-    expect(plan({ ...gpu, docker: "28.5.0" }).steps.map(({ id }) => id)).toEqual(["nvidia", "cdi"]);
-    expect(ids({ ...gpu, docker: "28.5.0", nvidiaToolkit: true, nvidiaCdi: true })).toEqual([]);
+    expect(plan({ ...gpu, docker: "28.5.0", dockerInstalled: "28.5.0" }).steps.map(({ id }) => id)).toEqual([
+      "nvidia",
+      "cdi",
+    ]);
+    expect(
+      ids({ ...gpu, docker: "28.5.0", dockerInstalled: "28.5.0", nvidiaToolkit: true, nvidiaCdi: true }),
+    ).toEqual([]);
   });
 
   test("is a driver that a person installs, where an NVIDIA device has none", () => {
-    const { steps, notes } = plan({ nvidia: true, docker: "28.5.0", nvidiaToolkit: true });
+    const { steps, notes } = plan({
+      nvidia: true,
+      docker: "28.5.0",
+      dockerInstalled: "28.5.0",
+      nvidiaToolkit: true,
+    });
     expect(steps).toEqual([]);
     expect(notes[1]).toContain("There is an NVIDIA device but no driver");
   });
@@ -110,7 +75,10 @@ describe("what a host needs is not known", () => {
       "How containers get GPUs depends on that Docker, so the remaining steps are planned after its installation.",
     ]);
     expect(again).toBe(true);
-    const installed = plan({ docker: "28.5.0", dockerRuns: true, nvidiaToolkitCandidate: true }, fresh);
+    const installed = plan(
+      { docker: "28.5.0", dockerInstalled: "28.5.0", dockerRuns: true, nvidiaToolkitCandidate: true },
+      fresh,
+    );
     expect(installed.steps.map(({ id }) => id)).toEqual([
       "nvidia",
       "cdi",
@@ -118,6 +86,7 @@ describe("what a host needs is not known", () => {
       "group",
       "directory",
       "firewall",
+      "boxes",
     ]);
     expect(installed.notes).toEqual(["Containers get GPUs by CDI, which Docker 28.5.0 supports."]);
     expect(installed.again).toBeUndefined();
@@ -145,6 +114,7 @@ describe("the firewall rules", () => {
     ["another version of the script", { firewallScript: "#!/bin/bash\n" }],
     ["rules for what the config no longer says", { firewallFile: "outside eth0\nbridge br-gpuboxaaaaaa\n" }],
     ["a network that was made since, without a name of ours", { bridges: ["br-0123456789ab"] }],
+    ["the unit of an older gpubox", { firewallUnit: FIREWALL_UNIT.replace("Before=docker.service\n", "") }],
     ["no rule for its own ports", { input: ["-P INPUT ACCEPT"] }],
     ["no rule against neighbours", { dockerUser: ready.dockerUser!.slice(0, 2) }],
     ["no rule against metadata", { dockerUser: ready.dockerUser!.slice(2) }],
@@ -164,7 +134,7 @@ describe("the firewall rules", () => {
     const unknown = { ...firewall, reach: undefined };
     const { steps, notes } = planHost(
       { ...ready, firewallFile: undefined },
-      { dataDir: "/srv", firewall: unknown },
+      { dataDir: "/srv", firewall: unknown, boxes: BOXES },
     );
     expect([steps, notes]).toEqual([
       [],
@@ -179,6 +149,17 @@ describe("the firewall rules", () => {
     expect(
       firewallRemoval({ ...ready, firewallScript: undefined, firewallFile: undefined }, "test"),
     ).toBeUndefined();
+  });
+});
+
+describe("Docker", () => {
+  test("is judged by the engine that runs, and a newer one that is installed is told", () => {
+    const gpu = { nvidia: true, nvidiaDriver: "570.86.10", nvidiaToolkit: true };
+    const { notes } = plan({ ...gpu, docker: "20.10.24", dockerInstalled: "26.1.5" });
+    expect(notes).toEqual([
+      "Docker 20.10.24 runs, and 26.1.5 is installed: it takes over when somebody restarts Docker.",
+      "Containers get GPUs by NVIDIA's runtime hook: Docker 20.10.24 is older than 25 and does not support CDI.",
+    ]);
   });
 });
 
@@ -235,6 +216,7 @@ describe("a daemon.json", () => {
     const change = (text: string) => {
       const programs = {
         docker: `! grep -q broken ${file()}`,
+        journalctl: "echo 'failed to start daemon: it is Tuesday'",
         systemctl: `[ "$1" != restart ] || echo "$(cat ${file()})" >> ${dir}/restarts`,
         sleep: "",
       };
@@ -263,11 +245,23 @@ describe("a daemon.json", () => {
       expect(readdirSync(join(dir, "etc"))).toEqual(["daemon.json"]);
     });
 
+    test("is not blamed when Docker does not start with the previous one either", () => {
+      writeFileSync(file(), "broken before");
+      const done = change("broken too");
+      expect([done.status, done.stderr]).toEqual([
+        1,
+        "Docker does not start, with its previous daemon.json either, which is back: failed to start daemon: it is Tuesday\n",
+      ]);
+      expect(readFileSync(file(), "utf8")).toBe("broken before");
+    });
+
     test("is restored when Docker does not start with it, and Docker starts with the old one", () => {
       writeFileSync(file(), "old", { mode: 0o640 });
       const done = change("broken");
       expect(done.status).toBe(1);
-      expect(done.stderr).toContain("the previous file is back");
+      expect(done.stderr).toBe(
+        "Docker does not start with the new daemon.json (failed to start daemon: it is Tuesday); the previous file is back\n",
+      );
       expect([readFileSync(file(), "utf8"), statSync(file()).mode & 0o777]).toEqual(["old", 0o640]);
       expect(readFileSync(join(dir, "restarts"), "utf8")).toBe("broken\nold\n");
       rmSync(file());
@@ -293,6 +287,7 @@ test("a host's answer is read line by line, and omitted values stay undefined", 
     line("user", "ops"),
     line("root", "sudo"),
     line("docker", "Docker version 28.2.2, build x"),
+    line("dockerRuns", "26.1.5+dfsg1"),
     line("daemonJson", '{\n"mtu": 1400}'),
     line("ntp", "yes"),
     line("swarm", "yes"),
@@ -300,9 +295,10 @@ test("a host's answer is read line by line, and omitted values stay undefined", 
   expect(parseState(answer)).toMatchObject({
     distribution: { family: "ubuntu", version: 24.04 },
     root: "sudo",
-    docker: "28.2.2",
+    docker: "26.1.5",
+    dockerInstalled: "28.2.2",
     daemonJson: '{\n"mtu": 1400}',
-    dockerRuns: false,
+    dockerRuns: true,
     ntp: true,
     swarm: true,
     daemonJsonHidden: false,
