@@ -1,12 +1,21 @@
 #!/bin/sh
-# Health check of a backend that holds devices: they are still there, and the engine answers.
+# Health check of a backend that holds devices or is watched: the devices are still there, and the engine answers. Whether it hangs
+# is seen by its guard, which cannot look while a signal has stopped it too.
 . "${0%/*}/device.sh"
+. "${0%/*}/heal.sh"
 
+[ ! -e /tmp/gpubox-left-down ] || {
+  echo "the engine hung again and again and is left down"
+  exit 1
+}
 gpus_reachable || {
   echo "a GPU of this container cannot be reached"
   exit 1
 }
-engine_ready || {
+# Less than Docker gives the whole check.
+engine_ready 4 || {
+  silent
   echo "the engine does not answer: $GPUBOX_PROBE"
   exit 1
 }
+answers

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts an engine when it is its turn. Engines size themselves from the memory that is free, so those that share a GPU load
-# one after another: each holds a lock for each of its devices until it answers, or until it ends.
+# Starts an engine when it is its turn, and again when it hangs. Engines size themselves from the memory that is free, so those
+# that share a GPU load one after another: each holds a lock for each of its devices until it answers, or until it ends.
 #
 #   sh device-lock.sh ENGINE ARGUMENT...
 #
@@ -8,10 +8,12 @@
 #                        one that only watches its devices and loads nothing by itself
 # GPUBOX_READY_SECONDS   an engine that does not answer by then is stopped, so that another one has its turn
 # GPUBOX_PROBE, GPUBOX_GPUS   see device.sh
+# GPUBOX_HANG_…          see hang.sh
 #
 # POSIX sh. The kernel frees a lock with the last process that has it open, so nothing stays locked after a crash.
 set -u
 . "${0%/*}/device.sh"
+[ -z "${GPUBOX_HANG_SECONDS:-}" ] || . "${0%/*}/hang.sh"
 
 LOCKS=/run/gpubox/locks
 # Seconds between two looks at the devices, and looks in a row that have to fail: nvidia-smi is slow on a busy host.
@@ -54,8 +56,8 @@ take_locks() {
   done
 }
 
-# Runs beside the engine: frees the devices once it answers, and watches that they stay. Tells the main shell by USR1 when
-# it gives the engine up.
+# Runs beside the engine: frees the devices once it answers, and watches that they stay and that it does not hang. Tells the
+# main shell by USR1 when it gives the engine up.
 guard() {
   started=$(date +%s)
   until engine_ready; do
@@ -65,8 +67,21 @@ guard() {
   done
   [ -z "$holders" ] || kill -KILL $holders
   say "the engine answers after $(($(date +%s) - started)) s"
-  failures=0
-  while sleep "$WATCH_SECONDS"; do
+  pause=$WATCH_SECONDS
+  if [ -n "${GPUBOX_HANG_SECONDS:-}" ]; then
+    # Often enough that the declared time is kept.
+    pause=$((GPUBOX_HANG_SECONDS / 4))
+    [ "$pause" -ge 1 ] || pause=1
+    [ "$pause" -le 10 ] || pause=10
+    begin_watch
+    # One that hung is proven, as its health check says nothing of tokens.
+    [ -z "$again" ] || token || hung "no token after it was started again"
+  fi
+  failures=0 next=$(date +%s)
+  while sleep "$pause"; do
+    [ -z "${GPUBOX_HANG_SECONDS:-}" ] || watch_hang
+    [ "$(date +%s)" -ge "$next" ] || continue
+    next=$(($(date +%s) + WATCH_SECONDS))
     if gpus_reachable; then
       failures=0
     else
@@ -84,29 +99,79 @@ give_up() {
   exit 1
 }
 
+# Nothing of it moves that could still end well, so it gets no time to.
+hung() {
+  say "the engine hangs: $1; it is killed and started again" >&2
+  echo "$(date +%s) hung: $1" >>"$HEALED"
+  kill -USR1 "$main"
+  kill -KILL "$engine" 2>/dev/null
+  exit 1
+}
+
+# One life of the engine; sets `code`, and `given_up` where it was ended for its guard.
+run() {
+  holders= given_up=
+  trap 'exit 143' TERM INT
+  [ -z "$GPUBOX_LOCKS" ] || say "waits for its turn on $GPUBOX_LOCKS"
+  take_locks
+  say "starts the engine"
+  "$@" &
+  engine=$!
+  trap 'ending=1; kill -TERM "$engine" 2>/dev/null' TERM INT
+  trap 'given_up=1; kill -TERM "$engine" 2>/dev/null' USR1
+  guard &
+  guard=$!
+  # A trap interrupts wait: it goes on until the engine itself is gone.
+  while :; do
+    wait "$engine"
+    code=$?
+    kill -0 "$engine" 2>/dev/null || break
+  done
+  kill -KILL "$guard" $holders 2>/dev/null
+}
+
+# True when the engine hung in this life and may be started again here. A seat starts its engine itself.
+may_run_again() {
+  [ -n "${GPUBOX_HANG_SECONDS:-}" ] && [ -n "$given_up" ] && [ -z "$ending" ] && [ -z "${GPUBOX_SEAT_PORT:-}" ] || return 1
+  [ "$(times_hung)" -gt "$before" ]
+}
+
+# What an engine leaves behind still has its memory: workers, and what watched it.
+sweep() {
+  for entry in /proc/[0-9]*; do
+    pid=${entry#/proc/}
+    [ "$pid" = 1 ] || [ "$pid" = $$ ] || kill -KILL "$pid" 2>/dev/null
+  done
+  wait
+}
+
+leave_down() {
+  say "the engine hung $HUNG_TIMES times within $((HUNG_WITHIN_SECONDS / 60)) minutes and is left down; docker restart starts it again" >&2
+  [ -z "${GPUBOX_SEAT_PORT:-}" ] || exit 1
+  : >"$LEFT_DOWN"
+  trap 'exit 143' TERM INT
+  while :; do
+    sleep 2147483647 &
+    wait $!
+  done
+}
+
 main=$$
-holders=
-given_up=
+again= ending= before=0
 trap 'exit 143' TERM INT
 gpus_reachable || {
   say "a GPU that this container was given cannot be reached; remove the container and run gpubox up" >&2
   exit 1
 }
-[ -z "$GPUBOX_LOCKS" ] || say "waits for its turn on $GPUBOX_LOCKS"
-take_locks
-say "starts the engine"
-"$@" &
-engine=$!
-trap 'kill -TERM "$engine" 2>/dev/null' TERM INT
-trap 'given_up=1; kill -TERM "$engine" 2>/dev/null' USR1
-guard &
-guard=$!
-# A trap interrupts wait: it goes on until the engine itself is gone.
 while :; do
-  wait "$engine"
-  code=$?
-  kill -0 "$engine" 2>/dev/null || break
+  if [ -n "${GPUBOX_HANG_SECONDS:-}" ]; then
+    before=$(times_hung)
+    [ "$before" -lt "$HUNG_TIMES" ] || leave_down
+    [ "$before" = 0 ] || again=1
+  fi
+  run "$@"
+  may_run_again || break
+  sweep
 done
-kill -KILL "$guard" $holders 2>/dev/null
 [ -z "$given_up" ] || exit 1
 exit "$code"

@@ -3,9 +3,9 @@
 # GPUBOX_PROBE: the engine's own health check as a command of sh.
 # GPUBOX_GPUS: how many NVIDIA devices this container was given; empty for others.
 
-# True when the engine can answer. Its check is made of what its image has.
+# True when the engine can answer, within $1 seconds. Default: 10. Its check is made of what its image has.
 engine_ready() {
-  timeout 10 sh -c "$GPUBOX_PROBE" >/dev/null 2>&1
+  timeout "${1:-10}" sh -c "$GPUBOX_PROBE" >/dev/null 2>&1
 }
 
 # False when a device that was given to this container cannot be reached any more. `systemctl daemon-reload` takes GPUs

@@ -11,6 +11,7 @@ import type { SecretRef } from "../schema/shared";
 import type { Option } from "./container";
 import type { EngineFeatures } from "./features";
 import type { Parser } from "./spelling";
+import type { EngineWatch } from "./watch";
 
 /** LiteLLM's side of a model: what goes into `litellm_params` and `model_info`. */
 export interface Route {
@@ -101,6 +102,8 @@ export interface EngineContainer
   assets?: Record<string, string>;
   /** Bring the weights to the host before anything is stopped. */
   weights?: StepPlan[];
+  /** How it is told that it hangs; absent where nothing tells. */
+  watch?: EngineWatch;
   /** How a group's seat puts the engine to sleep and wakes it, for an entry that asks for that. */
   sleep?: SleepCommands;
 }

@@ -29,6 +29,7 @@ import { checkTwice } from "./said";
 import { checkContext } from "./shape";
 import { cannedWeights, isGguf, modelOf, type Weights, weightsFile } from "./source";
 import { givenFlags, variablesOf } from "./spelling";
+import { watchOf } from "./watch";
 
 function longestContext(model: LlamaCppModel, { shape }: LockedModel): number {
   return scaledContext(model, shape.contextLength);
@@ -67,6 +68,9 @@ function accessOf({ gpu, variant }: LlamaCppModel, host: HostConfig): ReturnType
 export function cacheRamOf({ cacheRam, memoryMiB }: { cacheRam?: number; memoryMiB: number }): number {
   return cacheRam ?? Math.floor(memoryMiB / 8);
 }
+
+/** Its loop counts each batch, also of a long prompt. While it computes one it answers no question for metrics. */
+const SIGNS = ["llamacpp:n_decode_total", "llamacpp:prompt_tokens_total", "llamacpp:tokens_predicted_total"];
 
 function container(entry: LlamaCppModel, context: EngineContext): EngineContainer {
   const { model, ...placed } = placeFiles(files, entry, context);
@@ -116,6 +120,7 @@ function container(entry: LlamaCppModel, context: EngineContext): EngineContaine
     healthPath: "/health",
     metricsPath: "/metrics",
     healthTest: ["CMD", "curl", "-fsS", `http://127.0.0.1:${context.port}/health`],
+    watch: watchOf(model, context, SIGNS),
     files: { "api-key": configFile({ secret: "saltKey", as: "derived" }, "\n") },
     memoryMiB: withHostPart(model.memoryMiB, context.knobs, cacheRamOf(model)),
     readySeconds: readySeconds(model, context, 0),

@@ -7,6 +7,7 @@ import { cacheType, layersOnGpu, memoryOptions } from "./llamacppMemory";
 import { withArgs } from "./said";
 import { modelSource } from "./source";
 import type { Parser } from "./spelling";
+import { hangSeconds } from "./watch";
 
 const file = modelSource.describe("hf://owner/repo[@revision]/file.gguf or file:///path/on/the/host.gguf.");
 
@@ -130,6 +131,7 @@ const shape = {
     .describe("What serves under this name where no model hub answers: a tiny model with one fixed answer."),
   mode: modeOption(["chat", "completion", "embedding", "rerank"]),
   ...backendBase(8192),
+  hangSeconds,
   ...onDemandInSlot,
 };
 

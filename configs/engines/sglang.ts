@@ -34,6 +34,7 @@ import { checkTwice, isTrue } from "./said";
 import { files, OWNED, options, parser, type SglangModel, said, schema } from "./sglangOptions";
 import { checkContext, checkTensorParallel, isLonger, tensorRanks } from "./shape";
 import { checkRepository, isGguf, modelOf, weightsDirectory } from "./source";
+import { watchOf } from "./watch";
 
 /** Compilation, CUDA graphs and the first generation. */
 const COMPILE_SECONDS = 300;
@@ -77,6 +78,16 @@ function attentionGroups({
   if (!enableDpAttention || attnDpSize === undefined) return {};
   return { attnDpSize, dataParallelSize: undefined, enableDpAttention: undefined };
 }
+
+/** What its scheduler says of each batch of prompts, and of every 40 steps. */
+const SIGNS = [
+  "sglang:generation_tokens_total",
+  "sglang:prompt_tokens_total",
+  "sglang:num_used_tokens",
+  "sglang:token_usage",
+  "sglang:num_running_reqs",
+  "sglang:num_queue_reqs",
+];
 
 function container(entry: SglangModel, context: EngineContext): EngineContainer {
   const { model, ...placed } = placeFiles(files, entry, context);
@@ -141,6 +152,7 @@ function container(entry: SglangModel, context: EngineContext): EngineContainer 
     healthPath: "/health",
     metricsPath: "/metrics",
     healthTest: bashHealth(context.port, "/health"),
+    watch: watchOf(model, context, SIGNS),
     // It takes no key from the environment, and a command line shows in `docker inspect`.
     files: { "sglang.yaml": configFile('api-key: "', { secret: "saltKey", as: "derived" }, '"\n') },
     memoryMiB: withHostPart(model.memoryMiB, context.knobs),

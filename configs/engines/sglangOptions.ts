@@ -8,6 +8,7 @@ import { loraOption } from "./lora";
 import { withArgs } from "./said";
 import { modelSource } from "./source";
 import type { Parser } from "./spelling";
+import { hangSeconds } from "./watch";
 
 const count = z.int().min(1).optional();
 const off = z.boolean().default(false);
@@ -155,6 +156,7 @@ const shape = {
     .default(120)
     .describe("Seconds until it is killed: SGLang waits for its last request without a limit of its own."),
   ...backendBase(32_768),
+  hangSeconds,
   shmMiB: z.int().min(64).default(16_384).describe("Shared memory in MiB."),
 };
 

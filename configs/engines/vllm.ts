@@ -45,6 +45,7 @@ import {
   type VllmModel,
 } from "./vllmOptions";
 import { checkSleep, SLEEP_ASSETS, SLEEP_MIDDLEWARE, sleepCommands, sleepEnv } from "./vllmSleep";
+import { watchOf } from "./watch";
 
 /** uid and gid of `vllm` in the CUDA image; the other images run as root. */
 const VLLM = "2000:0";
@@ -106,6 +107,15 @@ function memoryOf(model: VllmModel, { host, knobs }: EngineContext) {
   };
 }
 
+/** What its core says of each step, also of a part of a long prompt. A client that hangs up changes none of them by itself. */
+const SIGNS = [
+  "vllm:generation_tokens_total",
+  "vllm:prompt_tokens_total",
+  "vllm:kv_cache_usage_perc",
+  "vllm:num_requests_running",
+  "vllm:num_requests_waiting",
+];
+
 function container(entry: VllmModel, context: EngineContext): EngineContainer {
   const { model, ...placed } = placeFiles(files, entry, context);
   const role = image(model, context.host);
@@ -162,6 +172,7 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
     healthPath: "/health",
     metricsPath: "/metrics",
     healthTest: bashHealth(context.port, "/health"),
+    watch: watchOf(model, context, SIGNS),
     files: { "backend.env": envFile({ VLLM_API_KEY: [{ secret: "saltKey", as: "shell-derived" }] }) },
     assets: { ...WITH_ENV, ...(model.sleep && SLEEP_ASSETS) },
     ...(model.sleep && { sleep: sleepCommands(model.sleep) }),

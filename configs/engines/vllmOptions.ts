@@ -8,6 +8,7 @@ import known from "./flags/vllm.json";
 import { loraOption } from "./lora";
 import { modelSource } from "./source";
 import { givenFlags, type Parser } from "./spelling";
+import { hangSeconds } from "./watch";
 
 const count = z.int().min(1).optional();
 const off = z.boolean().default(false);
@@ -180,6 +181,7 @@ const shape = {
       "The verified recipe that it follows, as `gpubox model add` writes it. A preview says on which hardware it was verified.",
     ),
   ...backendBase(32_768),
+  hangSeconds,
   shmMiB: z
     .int()
     .min(64)

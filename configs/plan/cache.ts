@@ -1,6 +1,6 @@
 import { configFile, directory } from "../kit/text";
 import type { ServicePlan } from "../kit/types";
-import { container, health, type PlanContext } from "./context";
+import { assetFiles, container, health, type PlanContext } from "./context";
 
 /** uid and gid of `redis` in the official Debian image; the recipe uses the same. */
 const REDIS = 999;
@@ -25,6 +25,7 @@ export function planCache(context: PlanContext): ServicePlan | undefined {
         `\nsave ""\nappendonly no\nmaxmemory ${Math.floor(memoryMiB * 0.75)}mb\nmaxmemory-policy allkeys-lru\n`,
       ),
       password: configFile({ secret, as: "raw" }),
+      ...assetFiles(context, { "health.sh": "cache/health.sh", "heal.sh": "health/heal.sh" }),
     },
     context.secrets,
   );
@@ -42,10 +43,9 @@ export function planCache(context: PlanContext): ServicePlan | undefined {
         networks: { data: [name] },
         mounts: [{ kind: "directory", source: files.path, target: "/etc/gpubox", readOnly: true }],
         memoryMiB,
-        health: health(
-          "CMD-SHELL",
-          'REDISCLI_AUTH="$(cat /etc/gpubox/password)" redis-cli ping | grep -q PONG',
-        ),
+        // As PID 1, nobody in its container could end it.
+        init: true,
+        health: { ...health("CMD", "sh", "/etc/gpubox/health.sh"), timeoutSeconds: 10 },
         readySeconds: 60,
         stopGraceSeconds: 60,
       },

@@ -1,6 +1,6 @@
 import { configFile, directory } from "../kit/text";
 import type { ServicePlan } from "../kit/types";
-import { assetFile, container, health, type PlanContext } from "./context";
+import { assetFiles, container, health, type PlanContext } from "./context";
 
 /** uid and gid of `postgres` in the official Debian image; the recipe uses the same. */
 const POSTGRES = 999;
@@ -20,7 +20,11 @@ export function planDatabase(context: PlanContext): ServicePlan | undefined {
     `${context.dataDir}/${name}`,
     POSTGRES,
     {
-      "entrypoint.sh": assetFile(context, "database/entrypoint.sh"),
+      ...assetFiles(context, {
+        "entrypoint.sh": "database/entrypoint.sh",
+        "health.sh": "database/health.sh",
+        "heal.sh": "health/heal.sh",
+      }),
       password: configFile({ secret: "databasePassword", as: "raw" }),
       "salt-fingerprint": configFile(context.saltFingerprint),
     },
@@ -50,11 +54,7 @@ export function planDatabase(context: PlanContext): ServicePlan | undefined {
         memoryMiB,
         // Docker's 64 MB is too little for parallel queries.
         shmMiB: 256,
-        // Over TCP and with the password, because the socket answers before the database is ready.
-        health: health(
-          "CMD-SHELL",
-          `PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" PGPASSWORD="$(cat /etc/gpubox/password)" psql -h 127.0.0.1 -U ${OWNER} -d ${OWNER} -qtc "select 1"`,
-        ),
+        health: { ...health("CMD", "sh", "/etc/gpubox/health.sh"), timeoutSeconds: 10 },
         readySeconds: 120,
         // SIGINT is Postgres' fast shutdown; the image's own text calls 10 and even 90 seconds too short.
         stopSignal: "SIGINT",

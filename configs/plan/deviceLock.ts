@@ -1,4 +1,5 @@
 import type { SleepCommands } from "../engines/engine";
+import type { EngineWatch } from "../engines/watch";
 import { rootScript } from "../kit/hostFiles";
 import { shellQuote } from "../kit/text";
 import type { GpuRequest, MountPlan, StepPlan } from "../kit/types";
@@ -17,7 +18,11 @@ const LOCK_ASSETS = {
   "device-lock.sh": "backend/device-lock.sh",
   "device-health.sh": "backend/device-health.sh",
   "device.sh": "backend/device.sh",
+  "heal.sh": "health/heal.sh",
 };
+
+/** Those of an engine that is watched. */
+const WATCH_ASSETS = { "hang.sh": "backend/hang.sh", "ask.sh": "backend/ask.sh" };
 
 /** What an engine's container says, as far as the lock wraps it. */
 export interface LockedEngine {
@@ -32,6 +37,8 @@ export interface LockedEngine {
   /** Seconds from the engine's own start to that. */
   readySeconds: number;
   assets?: Record<string, string>;
+  /** How it is told that it hangs. */
+  watch?: EngineWatch;
   /** How it is put to sleep and woken, where it is. */
   sleep?: SleepCommands;
 }
@@ -39,16 +46,16 @@ export interface LockedEngine {
 /**
  * Wraps an engine's command so that engines which share a device load one after another: at `up`, after a crash, after a
  * reboot. Everybody takes the locks in the same order, so no two backends wait for each other. Its health check then also
- * asks whether the devices are still there. One that wakes takes its turn too. An engine on the CPU waits for nobody and
- * stays as it is.
+ * asks whether the devices are still there. One that wakes takes its turn too. The same wrapper starts an engine again that
+ * hangs. One on the CPU waits for nobody; where nothing tells that it hangs either, it stays as it is.
  *
  * @param dataDir the box's directory on the host
  */
 export function takingTurns<T extends LockedEngine>(dataDir: string, engine: T): T {
-  const { gpu } = engine;
-  if (!gpu || gpu.ids.length === 0) return engine;
+  const { gpu, watch, sleep } = engine;
+  const devices = gpu?.ids ?? [];
+  if (devices.length === 0 && !watch) return engine;
   const [, ...probe] = engine.healthTest;
-  const { sleep } = engine;
   const locks: MountPlan = {
     kind: "directory",
     source: lockDirectory(dataDir),
@@ -60,18 +67,30 @@ export function takingTurns<T extends LockedEngine>(dataDir: string, engine: T):
     entrypoint: [...LOCK_COMMAND, ...engine.entrypoint],
     env: {
       ...engine.env,
-      GPUBOX_LOCKS: gpu.ids.map(lockName).sort().join(" "),
+      GPUBOX_LOCKS: devices.map(lockName).sort().join(" "),
       GPUBOX_READY_SECONDS: String(engine.readySeconds),
       GPUBOX_PROBE: probe.map(shellQuote).join(" "),
-      ...(gpu.vendor === "nvidia" ? { GPUBOX_GPUS: String(gpu.ids.length) } : {}),
+      ...(gpu?.vendor === "nvidia" && devices.length > 0 ? { GPUBOX_GPUS: String(devices.length) } : {}),
+      ...(watch && watchVariables(watch)),
     },
-    mounts: [...engine.mounts, locks],
+    mounts: devices.length > 0 ? [...engine.mounts, locks] : engine.mounts,
     healthTest: ["CMD", "sh", `${CONFIG_DIR}/device-health.sh`],
-    assets: { ...engine.assets, ...LOCK_ASSETS },
+    assets: { ...engine.assets, ...LOCK_ASSETS, ...(watch && WATCH_ASSETS) },
     // A sleeping engine passes its health check, which would free the device before it is awake.
     ...(sleep && {
       sleep: { ...sleep, wake: ["env", "GPUBOX_PROBE=false", ...LOCK_COMMAND, ...sleep.wake] },
     }),
+  };
+}
+
+function watchVariables({ seconds, port, metricsPath, signs, path, body }: EngineWatch) {
+  return {
+    GPUBOX_HANG_SECONDS: String(seconds),
+    GPUBOX_HANG_PORT: String(port),
+    GPUBOX_HANG_METRICS: metricsPath,
+    GPUBOX_HANG_SIGNS: signs.join("|"),
+    GPUBOX_HANG_PATH: path,
+    GPUBOX_HANG_BODY: body,
   };
 }
 

@@ -8,7 +8,7 @@ import { modulesOf } from "../stack/modules";
 import { secretsOf } from "../stack/optionalModels";
 import { isForMany, openedIn } from "../stack/wildcards";
 import { planAccess } from "./access";
-import { assetFile, assetFiles, container, health, imageOf, type PlanContext } from "./context";
+import { assetFiles, container, health, imageOf, type PlanContext } from "./context";
 import { gatewayForeignNetworks } from "./foreignNetworks";
 import { guardFiles } from "./guard";
 import { BACKEND_KEY, litellmConfig } from "./litellm";
@@ -90,8 +90,12 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       // Made of the salt key, which never changes: another master key must not load every model anew.
       ...(asksBackends ? { [BACKEND_KEY]: [{ secret: "saltKey", as: "shell-derived" }] } : {}),
     }),
-    "entrypoint.sh": assetFile(context, "gateway/entrypoint.sh"),
-    "prove.py": assetFile(context, "gateway/prove.py"),
+    ...assetFiles(context, {
+      "entrypoint.sh": "gateway/entrypoint.sh",
+      "prove.py": "gateway/prove.py",
+      "health.sh": "gateway/health.sh",
+      "heal.sh": "health/heal.sh",
+    }),
     ...(database
       ? assetFiles(context, {
           "migrate.py": "gateway/migrate.py",
@@ -156,13 +160,8 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       memoryMiB: config.gateway.memoryMiB,
       pidsLimit: config.gateway.pidsLimit,
       health: {
-        ...health(
-          "CMD",
-          "python3",
-          "-c",
-          "import urllib.request as r; r.urlopen('http://127.0.0.1:4000/health/liveliness', timeout=8)",
-        ),
-        timeoutSeconds: 10,
+        ...health("CMD", "sh", "/etc/gpubox/health.sh"),
+        timeoutSeconds: 12,
         startPeriodSeconds: 120,
       },
       readySeconds: READY_SECONDS + loadSeconds,

@@ -279,6 +279,7 @@ function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds:
     assets = {},
     weights: ___,
     sleep: _______,
+    watch: ________,
     ...choices
   } = rest;
   const own = directory(

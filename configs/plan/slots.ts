@@ -128,7 +128,8 @@ function onDemandModel(
   { model, engine, slot }: BackendSpec,
   loadSeconds: number,
 ): OnDemandModel {
-  const { entrypoint, env } = takingTurns(context.dataDir, engine);
+  // llama-swap takes one that hangs for one that is busy, and would not know that another one runs in its place.
+  const { entrypoint, env } = takingTurns(context.dataDir, { ...engine, watch: undefined });
   return {
     name: model,
     command: [...entrypoint, ...engine.command],

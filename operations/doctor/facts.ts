@@ -64,6 +64,8 @@ export interface ContainerFacts {
   probe?: "answers" | "silent" | "fails";
   /** Names of its processes that a signal stopped (SIGSTOP): they accept connections and answer nothing. */
   halted?: string[];
+  /** What its own watchers healed within a day. */
+  healed?: { what: "hung" | "resumed"; count: number; lastAt: string; why: string }[];
   /** When it last ended by itself, as text. Only if that was within a day and Docker restarted it. */
   endedAt?: string;
   /** Processes killed within a day because memory ran out, as far as they matter for the present container. */

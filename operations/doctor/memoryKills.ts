@@ -106,6 +106,6 @@ export function endedOf({ restarts, endedAt }: Life, now: number): string | unde
 }
 
 /** `2026-11-28 22:16:58 UTC` */
-function moment(seconds: number): string {
+export function moment(seconds: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }

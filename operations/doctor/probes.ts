@@ -1,6 +1,7 @@
 import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
 import type { ContainerFacts } from "./facts";
+import { moment } from "./memoryKills";
 import { ask, execWithin, timedOut } from "./timeLimits";
 
 /** Exit codes of `docker exec` for a command that could not run, which says nothing about the container. */
@@ -32,7 +33,7 @@ async function probe(
   test: string[],
 ): Promise<Partial<ContainerFacts>> {
   const result = await execWithin(box, name, test);
-  if (result.code === 0) return { probe: "answers" };
+  if (result.code === 0) return { probe: "answers", healed: healedIn(result.stdout, Date.now() / 1000) };
   // Its state may have changed since it was listed.
   if (/ is paused/.test(result.stderr)) return { state: "paused" };
   if (/ is not running| is restarting|No such container/.test(result.stderr)) return {};
@@ -59,4 +60,19 @@ export async function haltedIn(
 export function parseTop(table: string): string[] {
   const names = table.split("\n").flatMap((line) => /^\s*\d+\s+T\S*\s+(\S.*?)\s*$/.exec(line)?.[1] ?? []);
   return [...new Set(names)];
+}
+
+/** A day in seconds: what was healed before that is no news. */
+const DAY = 24 * 3600;
+
+/** What a health check says of what was healed (assets/health/heal.sh), of the last day. */
+export function healedIn(said: string, now: number): ContainerFacts["healed"] {
+  const lines = [...said.matchAll(/^(\d{10}) (hung|resumed): (.+)$/gm)]
+    .map(([, at, what, why]) => ({ at: Number(at), what: what as "hung" | "resumed", why: why! }))
+    .filter(({ at }) => now - at < DAY);
+  return (["hung", "resumed"] as const).flatMap((kind) => {
+    const same = lines.filter(({ what }) => what === kind);
+    const last = same.at(-1);
+    return last ? [{ what: kind, count: same.length, lastAt: moment(last.at), why: last.why }] : [];
+  });
 }

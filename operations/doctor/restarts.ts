@@ -44,7 +44,24 @@ function times(count: number): string {
   return count === 1 ? "once" : `${count} times`;
 }
 
-/** Rows about containers that Docker has started again. */
+/** What watchers inside of containers did: an engine that hung, a process that somebody had stopped. */
+function healedFindings(box: BoxPlan, { containers }: Facts): Finding[] | undefined {
+  return containers?.flatMap(({ name, role, healed = [] }) =>
+    healed.map(({ what, count, lastAt, why }) =>
+      what === "hung"
+        ? {
+            what: `The engine of ${name} hung ${times(count)}, the last time at ${lastAt} (${why}), and was started again.`,
+            fix: `Read ${logsCommand(box, role)} of that time. After three times within an hour it is left down.`,
+          }
+        : {
+            what: `${name} was stopped by a signal ${times(count)}, the last time at ${lastAt}, and goes on.`,
+            fix: "Find out who sends SIGSTOP on this host.",
+          },
+    ),
+  );
+}
+
+/** Rows about what was started again by Docker or by a watcher. */
 export const restartRows: Row[] = [
   {
     id: "memory",
@@ -62,5 +79,13 @@ export const restartRows: Row[] = [
         what: `${name} ended by itself ${times(restarts)}, the last time at ${endedAt}, and Docker started it again.`,
         fix: `Read ${logsCommand(box, role)} of that time: Docker keeps no reason.`,
       })),
+  },
+  {
+    id: "hung",
+    symptom: "requests wait without an answer for a minute or two, break off, and everything works again",
+    cause:
+      "an engine hung, or a signal stopped a process, and a watcher in its container healed it within the last day",
+    level: "note",
+    check: healedFindings,
   },
 ];

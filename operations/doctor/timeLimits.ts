@@ -19,11 +19,15 @@ export function ask({ docker }: Pick<BoxPlan, "docker">, args: string[], timeout
 
 /**
  * Runs a command in a container and limits its time there too, because killing the CLI alone would leave it running. In images
- * without the program `timeout` the command has no limit of its own.
+ * without the program `timeout` the command has no limit of its own. A health check heals nothing then (assets/health/heal.sh).
  */
 export function execWithin(box: BoxPlan, container: string, command: string[]): Promise<RunResult> {
   const limited = `command -v timeout >/dev/null && exec timeout ${ANSWER_SECONDS} "$@"; exec "$@"`;
-  return ask(box, ["exec", container, "sh", "-c", limited, "sh", ...command], LOOK_MS);
+  return ask(
+    box,
+    ["exec", "--env", "GPUBOX_ONLY_ASKS=1", container, "sh", "-c", limited, "sh", ...command],
+    LOOK_MS,
+  );
 }
 
 /** True when a command of {@link execWithin} took too long. */

@@ -53,6 +53,7 @@ export const EDGE_ASSETS: Record<string, string> = {
   "control.sh": "haproxy/control.sh",
   "reload.sh": "haproxy/reload.sh",
   "health.sh": "haproxy/health.sh",
+  "heal.sh": "health/heal.sh",
 };
 
 export interface EdgeOptions {

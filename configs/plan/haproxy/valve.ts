@@ -47,6 +47,7 @@ export const VALVE_ASSETS: Record<string, string> = {
   "control.sh": "haproxy/control.sh",
   "reload.sh": "haproxy/reload.sh",
   "health.sh": "haproxy/health.sh",
+  "heal.sh": "health/heal.sh",
   "drain.sh": "haproxy/drain.sh",
 };
 

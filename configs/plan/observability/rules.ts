@@ -60,6 +60,16 @@ const servingRules: AlertRule[] = [
       "Read its log: docker logs <the stack's prefix>-backend-<model>; docs/trouble.md.",
     ],
   ),
+  rule(
+    "ModelRestarts",
+    "warning",
+    "0m",
+    'increase(haproxy_server_check_up_down_total{job="valve",proxy="model",server="backend",start="auto"}[1h]) >= 3',
+    [
+      "The backend of {{ $labels.model }} ({{ $labels.instance }}) went away {{ $value | humanize }} times within an hour: it hangs, or ends.",
+      "`gpubox doctor` names which, in the rows `hung` and `restarted`; its log says why. One that hangs three times is left down.",
+    ],
+  ),
   rule("ValveDown", "critical", "2m", 'up{job="valve"} == 0', [
     "The valve of {{ $labels.model }} ({{ $labels.instance }}) does not answer, so nobody reaches the model.",
     "Run `gpubox up`; docker logs of the valve says why it ended.",

@@ -1,0 +1,64 @@
+# What a health check does about a program that hangs. Sourced; POSIX sh, because it runs in every image.
+#
+# Docker starts again what ends. What goes on without answering it calls unhealthy and leaves alone, so the check itself sees to
+# it: processes that a signal stopped go on, and a program that hangs otherwise is ended, for Docker to start it again.
+#
+# GPUBOX_ONLY_ASKS: set by whoever runs the check to know more and to change nothing.
+
+# Since when nothing answers, in seconds since 1970.
+SILENT=/tmp/gpubox-silent
+# There once a check was passed: before that a program starts, and is left alone.
+ANSWERED=/tmp/gpubox-answered
+# What was done: seconds since 1970, and words. Checks print its end, which `gpubox doctor` reads.
+HEALED=/tmp/gpubox-healed
+# Two of Docker's looks are ten seconds apart. One late answer is none too many.
+PATIENCE_SECONDS=8
+
+# For a check that was passed.
+answers() {
+  [ ! -e "$SILENT" ] || rm -f "$SILENT"
+  [ -e "$ANSWERED" ] || : >"$ANSWERED"
+  [ ! -e "$HEALED" ] || tail -n 20 "$HEALED"
+}
+
+# For a check that had no answer in time; one that had a bad answer is none. `silent end`: a program that no signal stopped is
+# ended.
+silent() {
+  [ -z "${GPUBOX_ONLY_ASKS:-}" ] || return 0
+  now=$(date +%s)
+  if ! read -r since 2>/dev/null <"$SILENT"; then
+    echo "$now" >"$SILENT"
+    return 0
+  fi
+  [ $((now - since)) -ge "$PATIENCE_SECONDS" ] || return 0
+  rm -f "$SILENT"
+  ! resumed || return 0
+  [ "${1:-}" = end ] && [ -e "$ANSWERED" ] || return 0
+  tell "it has not answered for $((now - since)) s; it is ended, and Docker starts it again"
+  for process in /proc/[0-9]*; do
+    pid=${process#/proc/}
+    # The first one ends by itself then. Nobody in its container can kill it.
+    [ "$pid" = 1 ] || [ "$pid" = $$ ] || kill -KILL "$pid" 2>/dev/null
+  done
+}
+
+# Lets processes go on that a signal stopped; false where there is none.
+resumed() {
+  found=
+  for process in /proc/[0-9]*; do
+    read -r line 2>/dev/null <"$process/stat" || continue
+    case ${line##*) } in
+      T*)
+        kill -CONT "${process#/proc/}" 2>/dev/null && found=1
+        ;;
+    esac
+  done
+  [ -n "$found" ] || return 1
+  echo "$(date +%s) resumed: a signal had stopped it" >>"$HEALED"
+  tell "a signal had stopped it; it goes on"
+}
+
+# To the container's log.
+tell() {
+  echo "gpubox: $1" 2>/dev/null >/proc/1/fd/2 || echo "gpubox: $1"
+}
