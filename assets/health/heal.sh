@@ -21,7 +21,7 @@ answers() {
   [ ! -e "$HEALED" ] || tail -n 20 "$HEALED"
 }
 
-# For a check that had no answer in time; one that had a bad answer is none. `silent end`: a program that no signal stopped is
+# For a check that had no answer in time; what a bad answer means, each check knows. `silent end`: a program that no signal stopped is
 # ended.
 silent() {
   [ -z "${GPUBOX_ONLY_ASKS:-}" ] || return 0
@@ -34,7 +34,7 @@ silent() {
   rm -f "$SILENT"
   ! resumed || return 0
   [ "${1:-}" = end ] && [ -e "$ANSWERED" ] || return 0
-  tell "it has not answered for $((now - since)) s; it is ended, and Docker starts it again"
+  tell "it has not answered as it should for $((now - since)) s; it is ended, and Docker starts it again"
   for process in /proc/[0-9]*; do
     pid=${process#/proc/}
     # The first one ends by itself then. Nobody in its container can kill it.

@@ -52,6 +52,21 @@ const cases: Case[] = [
     summary: "The backend of qwen (qwen-1) has not answered its health check for 5 minutes.",
   },
   {
+    alert: "ModelRestarts",
+    series: { [`haproxy_server_check_up_down_total{${valve},server="backend"}`]: "0 0 1 1 2 2 3x60" },
+    quiet: 5,
+    fires: 7,
+    labels: {
+      job: "valve",
+      proxy: "model",
+      server: "backend",
+      model: "qwen",
+      instance: "qwen-1",
+      start: "auto",
+    },
+    summary: "The backend of qwen (qwen-1) went away 3 times within an hour: it hangs, or ends.",
+  },
+  {
     alert: "ValveDown",
     series: { 'up{job="valve",model="qwen",instance="qwen"}': "1 0x10" },
     quiet: 2,

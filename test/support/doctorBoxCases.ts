@@ -181,6 +181,26 @@ export const BOX_CASES: Case[] = [
     /gpubox logs gateway --stack test/,
   ],
   [
+    "an engine that hung and was started again",
+    "hung",
+    with_("backend-tiny", {
+      healed: [{ what: "hung", count: 2, lastAt: "2026-11-28 22:16:58 UTC", why: "no token for 121 s" }],
+    }),
+    "The engine of gpubox-test-backend-tiny hung 2 times, the last time at 2026-11-28 22:16:58 UTC (no token for 121 s), and was started again.",
+    /gpubox logs .*After three times within an hour it is left down\.$/,
+  ],
+  [
+    "a part that a signal had stopped",
+    "hung",
+    with_("edge", {
+      healed: [
+        { what: "resumed", count: 1, lastAt: "2026-11-28 22:16:58 UTC", why: "a signal had stopped it" },
+      ],
+    }),
+    "gpubox-test-edge was stopped by a signal once, the last time at 2026-11-28 22:16:58 UTC, and goes on.",
+    /SIGSTOP/,
+  ],
+  [
     "a gateway that the edge does not reach",
     "gateway",
     {

@@ -45,11 +45,12 @@ export class LockLab {
   dir = "";
   private containers = new Set<string>();
 
-  async open(devices: string[]): Promise<void> {
+  /** @param engine what its engines differ in, as far as it brings files */
+  async open(devices: string[], engine?: Partial<LockedEngine>): Promise<void> {
     this.dir = scratch("lock");
     chmodSync(this.dir, 0o755);
     mkdirSync(join(this.dir, "backend"));
-    const { assets = {} } = this.plan({ devices });
+    const { assets = {} } = this.plan({ devices, engine });
     for (const [name, asset] of Object.entries(assets))
       cpSync(join(packageDir, "assets", asset), join(this.dir, "backend", name));
     cpSync(join(__dirname, "engine.py"), join(this.dir, "backend", "engine.py"));

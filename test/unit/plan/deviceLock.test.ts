@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { watchOf } from "../../../configs/engines/watch";
 import {
   type LockedEngine,
   type Starter,
@@ -48,13 +49,41 @@ describe("an engine that takes turns", () => {
         "device-lock.sh": "backend/device-lock.sh",
         "device-health.sh": "backend/device-health.sh",
         "device.sh": "backend/device.sh",
+        "heal.sh": "health/heal.sh",
       },
     });
   });
 
-  test("is left alone on the CPU", () => {
+  test("is left alone on the CPU where nobody can tell that it hangs", () => {
     const { gpu: _, ...onCpu } = engine;
     expect(takingTurns("/srv/gpubox", onCpu)).toBe(onCpu);
+  });
+
+  test("is watched on the CPU too, and waits for no device there", () => {
+    const { gpu: _, ...onCpu } = engine;
+    const watch = watchOf({ mode: "embedding" }, { name: "m", port: 8000 }, ["a:steps", "a:tokens"]);
+    expect(takingTurns("/srv/gpubox", { ...onCpu, watch })).toMatchObject({
+      entrypoint: ["sh", "/etc/gpubox/device-lock.sh", "vllm", "serve"],
+      env: {
+        GPUBOX_LOCKS: "",
+        GPUBOX_HANG_SECONDS: "60",
+        GPUBOX_HANG_PORT: "8000",
+        GPUBOX_HANG_METRICS: "/metrics",
+        GPUBOX_HANG_SIGNS: "a:steps|a:tokens",
+        GPUBOX_HANG_PATH: "/v1/embeddings",
+        GPUBOX_HANG_BODY: '{"model":"m","input":"."}',
+      },
+      mounts: [],
+      healthTest: ["CMD", "sh", "/etc/gpubox/device-health.sh"],
+      assets: { "hang.sh": "backend/hang.sh", "ask.sh": "backend/ask.sh" },
+    });
+  });
+
+  test.each([
+    ["turned off", { mode: "chat" as const, hangSeconds: 0 }],
+    ["asked for what has no token", { mode: "rerank" as const }],
+  ])("is not watched where it is %s", (_, model) => {
+    expect(watchOf(model, { name: "m", port: 8000 }, ["a:steps"])).toBeUndefined();
   });
 });
 
@@ -141,4 +170,11 @@ describe("deadlines of engines that start in turn", () => {
       }),
     );
   });
+});
+
+test("the models of a slot are not watched: llama-swap starts and ends them", () => {
+  const tiny = { engine: "llamacpp", model: "file:///srv/models/tiny.gguf" };
+  const plan = testPlan({ models: { a: tiny, b: { ...tiny, start: "ondemand" } } }, testSecrets, everyImage);
+  const watched = (text: unknown) => JSON.stringify(text).includes("GPUBOX_HANG_SECONDS");
+  expect([watched(plan.backends), watched(plan.slots)]).toEqual([true, false]);
 });

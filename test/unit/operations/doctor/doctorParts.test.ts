@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { modelServers } from "../../../../configs/plan/box";
 import type { ContainerFacts, Facts } from "../../../../operations/doctor/facts";
 import { killsOf, type Life, parseKernelLog } from "../../../../operations/doctor/memoryKills";
-import { parseTop, probeCommand } from "../../../../operations/doctor/probes";
+import { healedIn, parseTop, probeCommand } from "../../../../operations/doctor/probes";
 import { findings, healthy, wellContainers } from "../../../support/doctorFacts";
 import { observed, online, secrets } from "../../../support/observed";
 import { testPlan } from "../../../support/stacks";
@@ -167,6 +167,28 @@ describe("processes that a signal stopped", () => {
       }),
     );
   });
+});
+
+test("what a health check says of what was healed is counted for a day, by its kind", () => {
+  const now = 1_796_000_000;
+  const lines = [
+    `${now - 86_401} hung: long ago`,
+    `${now - 60} hung: no token for 120 s`,
+    `${now - 50} resumed: a signal had stopped it`,
+    `${now - 10} hung: no answer to its health check for 61 s`,
+    "12 hung: no time",
+    "ok",
+  ];
+  expect(healedIn(`${lines.join("\n")}\n`, now)).toEqual([
+    {
+      what: "hung",
+      count: 2,
+      lastAt: "2026-11-30 00:53:10 UTC",
+      why: "no answer to its health check for 61 s",
+    },
+    { what: "resumed", count: 1, lastAt: "2026-11-30 00:52:30 UTC", why: "a signal had stopped it" },
+  ]);
+  expect(healedIn("1\n", now)).toEqual([]);
 });
 
 test("a health check runs as Docker runs it", () => {
