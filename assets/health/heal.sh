@@ -11,8 +11,9 @@ SILENT=/tmp/gpubox-silent
 ANSWERED=/tmp/gpubox-answered
 # What was done: seconds since 1970, and words. Checks print its end, which `gpubox doctor` reads.
 HEALED=/tmp/gpubox-healed
-# Two of Docker's looks are ten seconds apart. One late answer is none too many.
-PATIENCE_SECONDS=8
+# Two of Docker's looks are ten seconds apart. One late answer is none too many, and a program on a busy machine is late twice.
+RESUMED_AFTER_SECONDS=8
+ENDED_AFTER_SECONDS=25
 
 # For a check that was passed.
 answers() {
@@ -30,10 +31,13 @@ silent() {
     echo "$now" >"$SILENT"
     return 0
   fi
-  [ $((now - since)) -ge "$PATIENCE_SECONDS" ] || return 0
+  [ $((now - since)) -ge "$RESUMED_AFTER_SECONDS" ] || return 0
+  if resumed; then
+    rm -f "$SILENT"
+    return 0
+  fi
+  [ "${1:-}" = end ] && [ -e "$ANSWERED" ] && [ $((now - since)) -ge "$ENDED_AFTER_SECONDS" ] || return 0
   rm -f "$SILENT"
-  ! resumed || return 0
-  [ "${1:-}" = end ] && [ -e "$ANSWERED" ] || return 0
   tell "it has not answered as it should for $((now - since)) s; it is ended, and Docker starts it again"
   for process in /proc/[0-9]*; do
     pid=${process#/proc/}

@@ -161,7 +161,8 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
       pidsLimit: config.gateway.pidsLimit,
       health: {
         ...health("CMD", "sh", "/etc/gpubox/health.sh"),
-        timeoutSeconds: 12,
+        // Its look has 8 s, and a Python on a busy machine takes some to start.
+        timeoutSeconds: 20,
         startPeriodSeconds: 120,
       },
       readySeconds: READY_SECONDS + loadSeconds,

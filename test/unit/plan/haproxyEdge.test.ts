@@ -104,7 +104,7 @@ describe("the files of edge and valve", () => {
 
   test("agree on paths", () => {
     const all = Object.values(EDGE_ASSETS).map(asset).join("\n") + config();
-    const places = [...all.matchAll(/\/(?:etc|var\/lib)\/gpubox\/[\w.]*\w|\/tmp\/[\w.]*\w/g)].map(
+    const places = [...all.matchAll(/\/(?:etc|var\/lib)\/gpubox\/[\w.]*\w|\/tmp\/[\w.-]*\w/g)].map(
       ([place]) => place,
     );
     expect([...new Set(places)].sort()).toEqual([
@@ -112,6 +112,7 @@ describe("the files of edge and valve", () => {
       "/etc/gpubox/certificates.sh",
       "/etc/gpubox/control.sh",
       "/etc/gpubox/haproxy.cfg",
+      "/etc/gpubox/heal.sh",
       "/etc/gpubox/hold.lua",
       "/etc/gpubox/keys.map",
       "/etc/gpubox/reload.sh",
@@ -120,6 +121,9 @@ describe("the files of edge and valve", () => {
       "/tmp/admin.sock",
       "/tmp/clients.sock",
       "/tmp/expiry.map",
+      "/tmp/gpubox-answered",
+      "/tmp/gpubox-healed",
+      "/tmp/gpubox-silent",
       "/tmp/gpubox.lock",
       "/tmp/knows.map",
       "/tmp/master.sock",
