@@ -66,7 +66,7 @@ const servingRules: AlertRule[] = [
     "0m",
     'increase(haproxy_server_check_up_down_total{job="valve",proxy="model",server="backend",start="auto"}[1h]) >= 3',
     [
-      "The backend of {{ $labels.model }} ({{ $labels.instance }}) went away {{ printf \"%.0f\" $value }} times within an hour: it hangs, or ends.",
+      'The backend of {{ $labels.model }} ({{ $labels.instance }}) went away {{ printf "%.0f" $value }} times within an hour: it hangs, or ends.',
       "`gpubox doctor` names which, in the rows `hung` and `restarted`; its log says why. One that hangs three times is left down.",
     ],
   ),
