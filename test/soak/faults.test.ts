@@ -78,7 +78,6 @@ needs(
 )("each part with each fault, under one request a second and a long stream", () => {
   const image = { repository: `localhost:1/${STACK}/core`, tag: "v1" };
   const reference = `${image.repository}:${image.tag}`;
-  const lines: string[] = [];
   let project: TestProject;
   let ward: Ward;
 
@@ -125,7 +124,6 @@ needs(
     ward = await Ward.open(project);
   }, 20 * MINUTE);
   afterAll(async () => {
-    process.stdout.write(`${lines.join("\n")}\n`);
     removeProject(project);
     await run("docker", ["image", "rm", reference]);
   }, MINUTE);
@@ -154,13 +152,13 @@ needs(
         const failed = during.filter(({ status }) => status !== 200);
         const statuses = [...new Set(failed.map(({ status }) => status))].sort();
         const longest = Math.max(...during.map(({ seconds }) => seconds));
-        lines.push(
-          [
+        process.stdout.write(
+          `${[
             ...["", part, fault, `${during.length - failed.length} of ${during.length}`],
             ...[failed.length === 0 ? "–" : `${failed.length} × ${statuses.join(", ")}`, longest.toFixed(1)],
             ...[clients.streamBroke === undefined ? "whole" : "broke", ((healed - began) / 1000).toFixed(0)],
             ...[later[0] ?? "no", ""],
-          ].join(" | "),
+          ].join(" | ")}\n`,
         );
         expect(later).not.toEqual([]);
       } finally {
