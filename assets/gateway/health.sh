@@ -16,5 +16,5 @@ if [ "$code" = 0 ]; then
   answers
   exit
 fi
-[ "$code" != 2 ] || silent end
+[ "$code" != 2 ] || silent end idle
 exit 1

@@ -23,12 +23,12 @@ answers() {
 }
 
 # For a check that had no answer in time; what a bad answer means, each check knows. `silent end`: a program that no signal stopped is
-# ended.
+# ended. `silent end idle`: only one that did not compute meanwhile, because on a busy machine one that computes is late.
 silent() {
   [ -z "${GPUBOX_ONLY_ASKS:-}" ] || return 0
   now=$(date +%s)
-  if ! read -r since 2>/dev/null <"$SILENT"; then
-    echo "$now" >"$SILENT"
+  if ! read -r since computed 2>/dev/null <"$SILENT"; then
+    echo "$now $(ticks)" >"$SILENT"
     return 0
   fi
   [ $((now - since)) -ge "$RESUMED_AFTER_SECONDS" ] || return 0
@@ -37,6 +37,8 @@ silent() {
     return 0
   fi
   [ "${1:-}" = end ] && [ -e "$ANSWERED" ] && [ $((now - since)) -ge "$ENDED_AFTER_SECONDS" ] || return 0
+  # A hundredth of a core's time.
+  [ "${2:-}" != idle ] || [ $(($(ticks) - computed)) -le $((now - since)) ] || return 0
   rm -f "$SILENT"
   tell "it has not answered as it should for $((now - since)) s; it is ended, and Docker starts it again"
   for process in /proc/[0-9]*; do
@@ -60,6 +62,17 @@ resumed() {
   [ -n "$found" ] || return 1
   echo "$(date +%s) resumed: a signal had stopped it" >>"$HEALED"
   tell "a signal had stopped it; it goes on"
+}
+
+# Hundredths of a second that the container's processes have computed, without this one.
+ticks() {
+  sum=0
+  for process in /proc/[0-9]*; do
+    [ "${process#/proc/}" != $$ ] && read -r line 2>/dev/null <"$process/stat" || continue
+    set -- ${line##*) }
+    sum=$((sum + ${12:-0} + ${13:-0}))
+  done
+  echo "$sum"
 }
 
 # To the container's log.

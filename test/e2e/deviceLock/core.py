@@ -48,7 +48,7 @@ def completion(asked):
 
     def events():
         while True:
-            choice = {"index": 0, "finish_reason": None, "delta": {"role": "assistant", "content": "x "}}
+            choice = {"index": 0, "finish_reason": None, "text": "x ", "delta": {"role": "assistant", "content": "x "}}
             yield f"data: {json.dumps({**about, 'object': 'chat.completion.chunk', 'choices': [choice]})}\n\n"
             if "forever" not in json.dumps(asked):
                 break
