@@ -7,7 +7,7 @@ import type { ContainerPlan } from "../kit/types";
 import type { LockedModel } from "../models/facts";
 import type { GpuConfig } from "../schema/gpu";
 import type { HostConfig } from "../schema/host";
-import type { ModelGpu } from "../schema/model";
+import type { ModelGpu } from "../schema/gpuUse";
 import { givenFlags, knowing, ownerOf, type Parser } from "./spelling";
 
 /** What an entry computes on. */
