@@ -24,7 +24,7 @@ import type { HostConfig } from "./schema/host";
 import { entryName } from "./schema/shared";
 import type { SecretFacts } from "./secrets/facts";
 import type { CertificateFiles } from "./secrets/pem";
-import { type SectionName, type StackConfig, sections, entriesOfHost, type Worker } from "./stack/config";
+import { modelsOf, type SectionName, type StackConfig, sections, type Worker } from "./stack/config";
 import { instancesOf } from "./stack/instances";
 import { checkModules } from "./stack/modules";
 import { type OwnFiles, ownTexts, readTexts } from "./stack/ownFiles";
@@ -104,7 +104,12 @@ export function parseStack(raw: RawStack): StackConfig {
   const tls = [...checkTls(config, certificates), ...checkAdmin(config, certificates)];
   problems.push(...withoutFollowUps(tls, unread));
   if (raw.lock) {
-    problems.push(...lockProblems(wantedSources(entriesOfHost(config)), raw.lock));
+    problems.push(
+      ...lockProblems(
+        [...wantedSources(config.models), ...wantedSources(modelsOf(config.workers), "joins")],
+        raw.lock,
+      ),
+    );
     // Adding up memory makes sense only when every entry is valid by itself.
     if (problems.length === 0)
       problems.push(...planStackGpus({ ...config, models: modelsOfBox(config) }, raw.lock).problems);
@@ -168,7 +173,11 @@ function parseWorkers(
 function atItsJoin(problem: Problem, path: string, stack: string): Problem {
   const below = problem.path.startsWith(path) ? problem.path.slice(path.length) : undefined;
   if (below === undefined || below.startsWith(".gpu")) return problem;
-  return { ...problem, path, what: `Of its entry in Pulumi.${stack}.yaml${below && `, ${below.slice(1)}`}: ${problem.what}` };
+  return {
+    ...problem,
+    path,
+    what: `Of its entry in Pulumi.${stack}.yaml${below && `, ${below.slice(1)}`}: ${problem.what}`,
+  };
 }
 
 function parseModel(

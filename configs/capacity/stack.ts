@@ -4,7 +4,7 @@ import type { Problem } from "../kit/problems";
 import { GIB } from "../kit/sizes";
 import type { LockedModel, ModelLock } from "../models/facts";
 import { isLockable, lockedModel, lockedSource, whyUnresolved } from "../models/lock";
-import { type StackConfig, entriesOfHost } from "../stack/config";
+import { entriesOfHost, type StackConfig } from "../stack/config";
 import { groupOf, instancesOf, slotOf } from "../stack/instances";
 import type { GpuDemand } from "./demand";
 import { memoryOfEntry } from "./entries";
@@ -87,7 +87,10 @@ function demandOf(
   gpu: ModelGpu,
   lock: ModelLock,
 ):
-  | Pick<GpuDemand, "hosts" | "locked" | "engine" | "memoryGiB" | "extraBytes" | "draft" | "unknown" | "longestContext">
+  | Pick<
+      GpuDemand,
+      "hosts" | "locked" | "engine" | "memoryGiB" | "extraBytes" | "draft" | "unknown" | "longestContext"
+    >
   | undefined {
   const model = saidBy(entry);
   const source = model.model ?? "";

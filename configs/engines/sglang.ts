@@ -32,7 +32,17 @@ import { checkNodeFlags, devicesOfAll, ranksEnv } from "./nodes";
 import { sglangParsers } from "./parsers/sglang";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { checkTwice, isTrue } from "./said";
-import { files, NODE_FLAGS, OWNED, options, parser, rankFlags, type SglangModel, said, schema } from "./sglangOptions";
+import {
+  files,
+  NODE_FLAGS,
+  OWNED,
+  options,
+  parser,
+  rankFlags,
+  type SglangModel,
+  said,
+  schema,
+} from "./sglangOptions";
 import { checkContext, checkTensorParallel, isLonger, tensorRanks } from "./shape";
 import { checkRepository, isGguf, modelOf, weightsDirectory } from "./source";
 

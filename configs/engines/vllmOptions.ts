@@ -220,7 +220,7 @@ export function rankFlags(ranks: Ranks | undefined) {
     executor: ranks && "mp",
     nodeCount: ranks?.hosts.length,
     nodeRank: ranks?.rank,
-    masterAddress: ranks?.hosts[0]!.address,
+    masterAddress: ranks?.hosts[0]?.address,
     masterPort: ranks?.port,
     headless: ranks !== undefined && ranks.rank > 0,
   };

@@ -23,10 +23,10 @@ import { planNetworks } from "./networks";
 import { planNotes } from "./notes";
 import { planObservability } from "./observability";
 import { ownerOf, planOwner } from "./owner";
-import { planWorker, workerSpec } from "./workers";
 import { replacementsOf } from "./replacement";
 import { planSlot, type SlotSpec, slotSpecs } from "./slots";
 import { planSpace } from "./space";
+import { planWorker, workerSpec } from "./workers";
 
 export { fetchSteps, modelServers, servicesOf } from "../kit/services";
 

@@ -68,9 +68,13 @@ export interface StackConfig {
 }
 
 /** Every entry of which this host runs a server, or a part of one. */
-export function entriesOfHost({ models, workers }: Pick<StackConfig, "models" | "workers">): Record<string, ModelConfig> {
-  const joined = Object.entries(workers).map(([name, { model }]) => [name, model] as const);
-  return { ...models, ...Object.fromEntries(joined) };
+export function entriesOfHost({ models, workers }: Pick<StackConfig, "models" | "workers">) {
+  return { ...models, ...modelsOf(workers) };
+}
+
+/** The entries of ranks. */
+export function modelsOf(workers: StackConfig["workers"]): Record<string, ModelConfig> {
+  return Object.fromEntries(Object.entries(workers).map(([name, { model }]) => [name, model]));
 }
 
 /** Secrets that `gpubox up` generates when they are missing. */

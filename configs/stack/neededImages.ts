@@ -1,7 +1,7 @@
 import { engineOf, type ModelConfig } from "../engines";
 import { type ImageName, type OwnImage, ownImageOf } from "../kit/imageRoles";
 import type { OwnContainer } from "../schema/ownContainer";
-import { type StackConfig, entriesOfHost } from "./config";
+import { entriesOfHost, type StackConfig } from "./config";
 import { instancesOf } from "./instances";
 
 /** An image that a stack needs, with the model that needs it. */

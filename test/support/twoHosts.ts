@@ -1,4 +1,5 @@
 import { ConfigError } from "../../configs/kit/problems";
+import type { ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
 import type { BoxFiles } from "../../configs/remotes/files";
@@ -38,18 +39,19 @@ export function spread(
   return first;
 }
 
-function rawOf(hosts: Hosts, stack: string) {
+function rawOf(hosts: Hosts, stack: string, lock?: ModelLock) {
   const boxFiles: BoxFiles = Object.fromEntries(
     Object.entries(hosts).map(([name, values]) => [name, { values, secrets: [] }]),
   );
-  return { ...rawStack(hosts[stack]), stack, boxFiles };
+  return { ...rawStack(hosts[stack]), stack, boxFiles, ...(lock && { lock }) };
 }
 
 /** What one of the hosts runs. */
-export function planOf(hosts: Hosts, stack: string) {
-  const raw = rawOf(hosts, stack);
+export function planOf(hosts: Hosts, stack: string, lock?: ModelLock) {
+  const raw = rawOf(hosts, stack, lock);
   return planBox({
     config: parseStack(raw),
+    lock,
     secrets: raw.secrets,
     saltFingerprint: "",
     resolved: everyImage,
@@ -58,9 +60,9 @@ export function planOf(hosts: Hosts, stack: string) {
 }
 
 /** `path: what fix` of every mistake of one of the stacks. */
-export function refusedOf(hosts: Hosts, stack = "gpu1"): string[] {
+export function refusedOf(hosts: Hosts, stack = "gpu1", lock?: ModelLock): string[] {
   try {
-    planOf(hosts, stack);
+    planOf(hosts, stack, lock);
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
+import { parse } from "yaml";
 import { composeFile } from "../../../operations/compose/composeFile";
 import { flagsIn, planOf, refusedOf, spread } from "../../support/twoHosts";
-import { parse } from "yaml";
 
 const VLLM = [
   ...["--tensor-parallel-size", "--pipeline-parallel-size", "--distributed-executor-backend", "--nnodes"],
