@@ -219,8 +219,6 @@ export interface BackendPlan {
   weights: StepPlan[];
   /** Memory that it takes on each of its devices, where the planner knows it. */
   needs?: DeviceNeed[];
-  /** The stacks of the other hosts that its server spans. */
-  spans?: string[];
 }
 
 /** A rank, other than 0, of a server over several hosts. The stack of rank 0 serves the model. */

@@ -244,7 +244,6 @@ export function planBackend(
     ),
     holdSeconds: holdSeconds(backend),
     needs: needsOf(context, backend.instance),
-    ...(backend.ranks ? { spans: backend.ranks.hosts.slice(1).map(({ stack }) => stack) } : {}),
     weights: backend.engine.weights ?? [],
   };
 }
