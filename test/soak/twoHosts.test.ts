@@ -4,7 +4,6 @@ import { output, run } from "../../platform/process";
 import { cannedSafetensors } from "../../tools/cannedSafetensors";
 import { allocate, scratch } from "../support/allocate";
 import { needs } from "../support/needs";
-import { gpubox } from "../support/project";
 import { writeRepository } from "../support/repository";
 import { TwoStacks } from "../support/twoStacks";
 import { until } from "../support/wait";
@@ -43,7 +42,7 @@ needs(
     "answers with the halves of both",
     async () => {
       // By itself: both would take longer than one command may here.
-      expect((await gpubox(hosts.second, "up", "--yes")).code).toBe(0);
+      await hosts.upOf(hosts.second);
       await hosts.up();
       expect(await hosts.serve()).toBe(true);
       expect((await hosts.ask()).trim()).toBe(ANSWER);

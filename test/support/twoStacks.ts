@@ -61,10 +61,16 @@ export class TwoStacks {
     return new TwoStacks(one, two, link, entry, parts);
   }
 
-  /** `up` of the host that answers; what it said. */
-  async up(): Promise<string> {
-    const { code, stdout, stderr } = await gpubox(this.first, "up", "--yes");
+  /** `up` of one of them; what it said. */
+  async upOf(project: TestProject): Promise<string> {
+    const { code, stdout, stderr } = await gpubox(project, "up", "--yes");
     expect(code === 0 ? "" : stdout + stderr).toBe("");
+    return stdout;
+  }
+
+  /** `up` of the host that answers, and with it of the other one. */
+  async up(): Promise<string> {
+    const stdout = await this.upOf(this.first);
     const get = `pulumi config get gpubox:masterKey --stack ${this.first.stack}`;
     this.key = (await inShell(this.first, exportsIn(stdout), get)).stdout.trim();
     return stdout;
