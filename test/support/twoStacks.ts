@@ -57,8 +57,10 @@ export class TwoStacks {
   static async make(entry: Record<string, unknown>, parts: Parts = {}): Promise<TwoStacks> {
     const [one, two] = [allocate("first"), allocate("second")];
     const link = `gpubox-${one.stack}-link`;
+    const stacks = new TwoStacks(one, two, link, entry, parts);
+    // After what an earlier run left of that name is gone.
     await output("docker", ["network", "create", "--internal", "--subnet", `10.231.${one.net}.0/24`, link]);
-    return new TwoStacks(one, two, link, entry, parts);
+    return stacks;
   }
 
   /** `up` of one of them; what it said. */
