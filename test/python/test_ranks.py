@@ -20,7 +20,7 @@ import http.server, os, signal, sys, threading, time
 name, port = sys.argv[1], int(sys.argv[2])
 def told(*_):
     print("ended whole", flush=True)
-    time.sleep(float(os.environ.get("DRAIN", "0")))
+    threading.Event().wait(float(os.environ.get("DRAIN", "0")))
     os._exit(0)
 signal.signal(signal.SIGTERM, told)
 print("engine runs", os.environ["GLOO_SOCKET_IFNAME"], os.environ["NCCL_SOCKET_IFNAME"], flush=True)
@@ -29,8 +29,7 @@ class Health(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.end_headers()
     def log_message(self, *_): pass
 if port: http.server.HTTPServer(("127.0.0.1", port), Health).serve_forever()
-signal.pause()
-while True: time.sleep(1)
+while True: signal.pause()
 """
 
 
@@ -38,6 +37,13 @@ def free_port():
     with socket.socket() as any_socket:
         any_socket.bind(("127.0.0.1", 0))
         return any_socket.getsockname()[1]
+
+
+def until(reached, why):
+    end = time.monotonic() + SECONDS
+    while not reached():
+        assert time.monotonic() < end, why()
+        time.sleep(0.05)  # pause: between two looks
 
 
 class Rank:
@@ -72,16 +78,11 @@ class Rank:
             return log.read()
 
     def says(self, *parts, times=1):
-        end = time.monotonic() + SECONDS
-        while any(self.text().count(part) < times for part in parts):
-            assert time.monotonic() < end, f"{parts} is not in:\n{self.text()}"
-            time.sleep(0.05)
+        until(lambda: all(self.text().count(part) >= times for part in parts), lambda: f"{parts} is not in:\n{self.text()}")
 
     def is_(self, state):
-        end = time.monotonic() + SECONDS
-        while not (self.folder / "state").exists() or (self.folder / "state").read_text() != state:
-            assert time.monotonic() < end, f"never {state}:\n{self.text()}"
-            time.sleep(0.05)
+        path = self.folder / "state"
+        until(lambda: path.exists() and path.read_text() == state, lambda: f"never {state}:\n{self.text()}")
 
     def kill(self):
         """As the end of its container or host: with every process in it, at once."""
@@ -144,7 +145,7 @@ def test_when_one_dies_the_engines_of_all_stop_and_they_serve_again_once_it_is_b
 
 
 def test_an_engine_that_ends_by_itself_ends_its_rank_and_stops_the_others(start):
-    first, second = start(0), start(1, engine="import time; time.sleep(0.5)")
+    first, second = start(0), start(1, engine="import sys; sys.exit(0)")
     assert second.ends() == 1
     first.says("rank 1 (gpu2, 127.0.0.2) is gone: the engine stops")
     first.is_("waiting")
