@@ -69,11 +69,6 @@ function portOf(generation: string): number {
   return 20_001 + 10 * (Number.parseInt(generation.slice(0, 8), 16) % 1000);
 }
 
-/** Variables by which an engine's processes know their own host's address; `ranks.py` adds the interface that has it. */
-export function ranksEnv(ranks: Ranks | undefined): Record<string, string> {
-  return ranks ? { VLLM_HOST_IP: ranks.hosts[ranks.rank]!.address } : {};
-}
-
 /** Names of what an entry with `nodes` says by that key alone. */
 export function flagsOfNodes(options: Record<string, Option>, keys: string[]): string[] {
   return keys.flatMap((key) => options[key]?.names ?? []);

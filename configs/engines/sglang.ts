@@ -28,7 +28,7 @@ import { placeFiles, withFiles } from "./files";
 import known from "./flags/sglang.json";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraSources } from "./lora";
-import { checkNodeFlags, devicesOfAll, ranksEnv } from "./nodes";
+import { checkNodeFlags, devicesOfAll } from "./nodes";
 import { sglangParsers } from "./parsers/sglang";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { checkTwice, isTrue } from "./said";
@@ -143,7 +143,6 @@ function container(entry: SglangModel, context: EngineContext): EngineContainer 
       ...(isLonger(model.contextLength, context.locked) ? { [ALLOW_LONG]: "1" } : {}),
       ...env,
       ...model.env,
-      ...ranksEnv(context.ranks),
     },
     tmpfs: PYTHON_TMPFS,
     ulimits: [

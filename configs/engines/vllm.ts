@@ -27,7 +27,7 @@ import { placeFiles, withFiles } from "./files";
 import known from "./flags/vllm.json";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraSources } from "./lora";
-import { checkNodeFlags, devicesOfAll, ranksEnv } from "./nodes";
+import { checkNodeFlags, devicesOfAll } from "./nodes";
 import { vllmParsers } from "./parsers/vllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { checkTwice, isTrue, withArgs } from "./said";
@@ -38,6 +38,7 @@ import {
   checkRelease,
   defaultsBeside,
   files,
+  hostEnv,
   NODE_FLAGS,
   OWNED,
   OWNED_ENV,
@@ -160,7 +161,7 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
       ...env,
       ...model.env,
       ...(model.sleep && sleepEnv(model)),
-      ...ranksEnv(context.ranks),
+      ...hostEnv(context.ranks),
     },
     tmpfs: PYTHON_TMPFS,
     port: context.port,

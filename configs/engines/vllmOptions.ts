@@ -226,6 +226,11 @@ export function rankFlags(ranks: Ranks | undefined) {
   };
 }
 
+/** The address by which the other hosts' ranks reach this one. `ranks.py` adds the interface that has it. */
+export function hostEnv(ranks: Ranks | undefined): Record<string, string> {
+  return ranks ? { VLLM_HOST_IP: ranks.hosts[ranks.rank]!.address } : {};
+}
+
 /** Variables that `env` may not set. */
 export const OWNED_ENV = ["VLLM_API_KEY", "VLLM_ENGINE_READY_TIMEOUT_S"];
 

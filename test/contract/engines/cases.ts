@@ -103,7 +103,6 @@ export const cases: Record<string, Case[]> = {
     { about: "for reranking", entry: { model: gguf, mode: "rerank", pooling: "rank" } },
   ],
   vllm: [
-    ...spread({ tensorParallelSize: 2, pipelineParallelSize: 2 }),
     { about: "on one GPU", host: oneGpu, entry: { model: repository, gpu: onOne } },
     { about: "on the CPU", entry: { model: repository } },
     { about: "on an Intel GPU", host: intel, entry: { model: repository, gpu: { devices: [0] } } },
@@ -165,9 +164,9 @@ export const cases: Record<string, Case[]> = {
     },
     { about: "without tools", host: oneGpu, entry: { model: repository, gpu: onOne, tools: false } },
     { about: "for embeddings", host: oneGpu, entry: { model: repository, gpu: onOne, mode: "embedding" } },
+    ...spread({ tensorParallelSize: 2, pipelineParallelSize: 2 }),
   ],
   sglang: [
-    ...spread({}),
     { about: "on one GPU", host: oneGpu, entry: { model: repository, gpu: onOne } },
     {
       about: "with every knob",
@@ -223,6 +222,7 @@ export const cases: Record<string, Case[]> = {
     },
     { about: "without tools", host: oneGpu, entry: { model: repository, gpu: onOne, tools: false } },
     { about: "for embeddings", host: oneGpu, entry: { model: repository, gpu: onOne, mode: "embedding" } },
+    ...spread({}),
   ],
   "tensorrt-llm": [
     { about: "on one GPU", host: oneGpu, entry: { model: repository, gpu: onOne } },
