@@ -1,9 +1,9 @@
 import { sourcesOf, wantedSources } from "../../configs/engines";
 import { resolvedImage } from "../../configs/kit/resolved";
 import { servicesOf } from "../../configs/kit/services";
-import { entriesOfHost } from "../../configs/stack/config";
 import type { ModelLock } from "../../configs/models/facts";
 import { lockedSource } from "../../configs/models/lock";
+import { entriesOfHost } from "../../configs/stack/config";
 import { instancesOf } from "../../configs/stack/instances";
 import type { Download, Side } from "./types";
 
@@ -30,7 +30,9 @@ function weights(before: Side | undefined, after: Side): Download[] {
   const revision = (lock: ModelLock, source: string) => lockedSource(lock, source)?.revision;
   const had = new Set(before ? wantedSources(entriesOfHost(before.config)).map(({ source }) => source) : []);
   const wanted = new Set(
-    wantedSources(entriesOfHost(after.config)).flatMap(({ source }) => (source.startsWith("hf://") ? source : [])),
+    wantedSources(entriesOfHost(after.config)).flatMap(({ source }) =>
+      source.startsWith("hf://") ? source : [],
+    ),
   );
   return [...wanted].flatMap((source): Download[] => {
     const now = revision(after.lock, source);

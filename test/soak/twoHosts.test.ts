@@ -41,8 +41,6 @@ needs(
   test(
     "answers with the halves of both",
     async () => {
-      // By itself: both would take longer than one command may here.
-      await hosts.upOf(hosts.second);
       await hosts.up();
       expect(await hosts.serve()).toBe(true);
       expect((await hosts.ask()).trim()).toBe(ANSWER);
