@@ -1,6 +1,5 @@
 import { INPUT_END, rootReader } from "../kit/hostFiles";
 import { fetchSteps, servicesOf } from "../kit/services";
-import { fetchSteps, servicesOf } from "../kit/services";
 import { hashOf } from "../kit/text";
 import type { BoxPlan, SpacePlan } from "../kit/types";
 
