@@ -1,13 +1,13 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { modelServers } from "../configs/kit/services";
+import { fetchSteps } from "../configs/kit/services";
 import { renderText, type SecretValues } from "../configs/kit/text";
 import type { BoxPlan, ReplacementPlan, ServicePlan, StepPlan } from "../configs/kit/types";
 import { backendName } from "../configs/stack/instances";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";
 import { Observability } from "./Observability";
-import { Cache, Certificates, Database, Edge, Group, Server, Slot, Valve } from "./Service";
+import { Cache, Certificates, Database, Edge, Group, Server, Slot, Valve, Worker } from "./Service";
 
 /** Long enough for the largest models on a slow line. The download itself gives up when no more data arrives. */
 const DOWNLOAD_LIMIT = "24h";
@@ -27,8 +27,7 @@ export class Box extends pulumi.ComponentResource {
     super("gpubox:index:Box", name, {}, opts);
     const within = { parent: this };
     const host = new Host(`${name}-host`, plan, within);
-    const downloads = modelServers(plan).flatMap(({ weights }) => weights);
-    const weights = weightSteps(host, downloads, secrets);
+    const weights = weightSteps(host, fetchSteps(plan), secrets);
     host.comesFirst([...weights.values()]);
     const stores = [
       plan.cache && new Cache(`${name}-cache`, { host, plan: plan.cache, secrets }, within),
@@ -54,6 +53,11 @@ export class Box extends pulumi.ComponentResource {
       last.set(one.model, made);
       return made;
     });
+    for (const { service, weights: files } of plan.workers) {
+      const stored = files.flatMap((file) => weights.get(file.name) ?? []);
+      const after = [...stored, ...(locks ?? [])];
+      new Worker(`${name}-${service.container.name}`, { host, plan: service, secrets, after }, within);
+    }
     const slots = plan.slots.map(({ service, members }) => {
       // The same resource names for models with and without a slot: a model that changes its start keeps its valve.
       const models = members.map((member) => backend(member.model, member));

@@ -103,6 +103,13 @@ export class Server extends Service {
   }
 }
 
+/** A rank, other than 0, of a model server over several hosts. */
+export class Worker extends Service {
+  constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("gpubox:index:Worker", name, args, opts);
+  }
+}
+
 /** llama-swap: loads the model of its slot that a request asks for. */
 export class Slot extends Service {
   constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -148,6 +155,7 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
     networksAdvanced: Object.entries(plan.networks).map(([role, aliases = []]) => ({
       name: networks[role as NetworkRole]!,
       aliases,
+      ...(plan.addresses?.[role as NetworkRole] ? { ipv4Address: plan.addresses[role as NetworkRole] } : {}),
     })),
     // Without any network, Docker would use its default bridge, which leads to the internet.
     networkMode: Object.keys(plan.networks).length === 0 ? "none" : undefined,

@@ -17,12 +17,14 @@ import { plaintextSecrets } from "./policy/plaintext";
 import { asProblem } from "./policy/plan";
 import { expandBoxes } from "./remotes/expand";
 import type { BoxFiles } from "./remotes/files";
+import { type Joined, joinedModels } from "./remotes/joins";
 import { atItsBox } from "./remotes/paths";
+import { checkWorkers } from "./remotes/workers";
 import type { HostConfig } from "./schema/host";
 import { entryName } from "./schema/shared";
 import type { SecretFacts } from "./secrets/facts";
 import type { CertificateFiles } from "./secrets/pem";
-import { type SectionName, type StackConfig, sections } from "./stack/config";
+import { modelsOf, type SectionName, type StackConfig, sections, type Worker } from "./stack/config";
 import { instancesOf } from "./stack/instances";
 import { checkModules } from "./stack/modules";
 import { type OwnFiles, ownTexts, readTexts } from "./stack/ownFiles";
@@ -70,6 +72,9 @@ export function parseStack(raw: RawStack): StackConfig {
   const expanded = expandBoxes({ ...raw, boxFiles: raw.boxFiles ?? {} });
   problems.push(...expanded.problems);
   unread.paths.push(...expanded.problems.map(({ path }) => path));
+  const around = { host, lock: raw.lock, files, unread };
+  const joining = joinedModels(raw.stack, raw.values, raw.boxFiles ?? {});
+  problems.push(...joining.problems);
   const config: StackConfig = {
     stack: raw.stack,
     host,
@@ -83,8 +88,11 @@ export function parseStack(raw: RawStack): StackConfig {
     policy: section("policy"),
     boxes: section("boxes"),
     groups: section("groups"),
-    models: parseModels(expanded.values.models, { host, lock: raw.lock, files, unread }, problems),
+    joins: section("joins"),
+    workers: parseWorkers(joining.joined, around, problems),
+    models: parseModels(expanded.values.models, around, problems),
   };
+  problems.push(...checkWorkers(raw.stack, host, config.models, raw.boxFiles ?? {}));
   config.ownFiles = ownTexts(config, readTexts(files));
   const keys = checkTopKeys(raw.values, raw.secrets);
   unread.paths.push(...keys.unread);
@@ -96,7 +104,12 @@ export function parseStack(raw: RawStack): StackConfig {
   const tls = [...checkTls(config, certificates), ...checkAdmin(config, certificates)];
   problems.push(...withoutFollowUps(tls, unread));
   if (raw.lock) {
-    problems.push(...lockProblems(wantedSources(config.models), raw.lock));
+    problems.push(
+      ...lockProblems(
+        [...wantedSources(config.models), ...wantedSources(modelsOf(config.workers), "joins")],
+        raw.lock,
+      ),
+    );
     // Adding up memory makes sense only when every entry is valid by itself.
     if (problems.length === 0)
       problems.push(...planStackGpus({ ...config, models: modelsOfBox(config) }, raw.lock).problems);
@@ -140,13 +153,40 @@ function parseModels(value: unknown, around: Surroundings, problems: Problem[]):
   return models;
 }
 
+/** The entries of models that this host has a rank of. Their mistakes are those of another file, but for the devices. */
+function parseWorkers(
+  joined: Record<string, Joined>,
+  around: Surroundings,
+  problems: Problem[],
+): Record<string, Worker> {
+  const workers: Record<string, Worker> = {};
+  for (const [name, { stack, rank, entry }] of Object.entries(joined)) {
+    const found: Problem[] = [];
+    const path = `gpubox:joins.${name}`;
+    const model = parseModel(name, entry, around, found, path);
+    problems.push(...found.map((problem) => atItsJoin(problem, path, stack)));
+    if (model) workers[name] = { stack, rank, model };
+  }
+  return workers;
+}
+
+function atItsJoin(problem: Problem, path: string, stack: string): Problem {
+  const below = problem.path.startsWith(path) ? problem.path.slice(path.length) : undefined;
+  if (below === undefined || below.startsWith(".gpu")) return problem;
+  return {
+    ...problem,
+    path,
+    what: `Of its entry in Pulumi.${stack}.yaml${below && `, ${below.slice(1)}`}: ${problem.what}`,
+  };
+}
+
 function parseModel(
   name: string,
   entry: unknown,
   { host, lock, files, unread }: Surroundings,
   problems: Problem[],
+  path = `gpubox:models.${name}`,
 ): ModelConfig | undefined {
-  const path = `gpubox:models.${name}`;
   const named = entryName.safeParse(name);
   if (!named.success)
     problems.push({

@@ -34,6 +34,8 @@ export interface ModelServerArgs {
   policy?: Section<"policy">;
   /** Other boxes whose models this gateway serves too. */
   boxes?: Section<"boxes">;
+  /** Models of other stacks that this host computes a part of. */
+  joins?: Section<"joins">;
   /** Budgets of memory of models that are loaded on demand. */
   groups?: Section<"groups">;
   /**

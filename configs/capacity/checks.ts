@@ -41,16 +41,17 @@ function repeatedDevices({ path, devices }: GpuDemand): Problem[] {
 }
 
 function badSplit(demand: GpuDemand): Problem[] {
-  const { engine, devices, locked, path } = demand;
+  const { engine, devices, hosts = 1, locked, path } = demand;
   const setting = engine.engine === "tensorrt-llm" ? "tpSize" : "tensorParallelSize";
   const problem = (what: string, fix: string) => [{ path: `${path}.${setting}`, what, fix }];
   const { tensor, pipeline, data, groups, attention: ranks } = splitOf(demand);
   if (devices.length > 1 && devices.some(isSlice))
     return problem("A model cannot be split over MIG slices.", "Give it one slice, or whole devices.");
   if (["llamacpp", "ollama", "encoder", "declared"].includes(engine.engine)) return [];
-  if (tensor * pipeline * data !== devices.length)
+  const all = devices.length * hosts;
+  if (tensor * pipeline * data !== all)
     return problem(
-      `${tensor} × ${pipeline}${data > 1 ? ` × ${data}` : ""} ranks do not match its ${devices.length} devices.`,
+      `${tensor} × ${pipeline}${data > 1 ? ` × ${data}` : ""} ranks do not match its ${all} devices.`,
       `Make ${setting}${engine.engine === "vllm" ? " × pipelineParallelSize" : ""}${data > 1 ? " × dataParallelSize" : ""} the number of gpu.devices.`,
     );
   if (tensor % groups !== 0)

@@ -39,6 +39,8 @@ export interface GpuDemand {
   path: string;
   /** Devices of the host that it runs on, each once. */
   devices: DeviceId[];
+  /** Hosts that it spans, each with as many devices. Default: 1. */
+  hosts?: number;
   /** `auto`: resident. `manual`: started by hand, may want others stopped. `ondemand`: loaded by a request. */
   start: "auto" | "manual" | "ondemand";
   /**

@@ -16,7 +16,7 @@ export interface Split {
 
 /** Shards of the weights: tensor and pipeline parallelism, and copies of them, by default over all devices as the engine files have it. llama.cpp and Ollama split by layers over their devices. */
 export function splitOf(demand: GpuDemand): Split {
-  const { engine, devices } = demand;
+  const { engine, devices, hosts = 1 } = demand;
   const one = { tensor: 1, pipeline: 1, data: 1, groups: 1, attention: 1 };
   if (engine.engine === "llamacpp" || engine.engine === "ollama") return { ...one, pipeline: devices.length };
   if (engine.engine === "encoder" || engine.engine === "declared") return one;
@@ -24,7 +24,7 @@ export function splitOf(demand: GpuDemand): Split {
   const pipeline = isTensorRt ? 1 : (engine.pipelineParallelSize ?? 1);
   const data = engine.dataParallelSize ?? 1;
   const asked = isTensorRt ? engine.tpSize : engine.tensorParallelSize;
-  const tensor = asked ?? Math.max(1, Math.floor(devices.length / (pipeline * data)));
+  const tensor = asked ?? Math.max(1, Math.floor((devices.length * hosts) / (pipeline * data)));
   const groups = engine.engine === "sglang" ? (engine.attnDpSize ?? 1) : 1;
   return { tensor, pipeline, data, groups, attention: Math.max(1, Math.floor(tensor / groups)) };
 }

@@ -1,9 +1,10 @@
 import { engineOf, type ModelConfig, saidBy, sourcesOf } from "../engines";
+import { hostsOf } from "../engines/nodes";
 import type { Problem } from "../kit/problems";
 import { GIB } from "../kit/sizes";
 import type { LockedModel, ModelLock } from "../models/facts";
 import { isLockable, lockedModel, lockedSource, whyUnresolved } from "../models/lock";
-import type { StackConfig } from "../stack/config";
+import { entriesOfHost, type StackConfig } from "../stack/config";
 import { groupOf, instancesOf, slotOf } from "../stack/instances";
 import type { GpuDemand } from "./demand";
 import { memoryOfEntry } from "./entries";
@@ -42,11 +43,11 @@ const UNKNOWN: LockedModel = {
 export function planStackGpus(config: StackConfig, lock: ModelLock): GpuPlan {
   const demands: GpuDemand[] = [];
   const problems: Problem[] = [];
-  for (const [name, entry] of Object.entries(config.models))
+  for (const [name, entry] of Object.entries(entriesOfHost(config)))
     for (const { id, path, model } of instancesOf(name, entry)) {
       const gpu: ModelGpu | undefined = "gpu" in model ? model.gpu : undefined;
       if (!gpu) continue;
-      const at = `gpubox:models.${name}${path}`;
+      const at = `gpubox:${Object.hasOwn(config.workers, name) ? "joins" : "models"}.${name}${path}`;
       const demand = demandOf(model, gpu, lock);
       const { devices } = gpu;
       const shared =
@@ -86,7 +87,10 @@ function demandOf(
   gpu: ModelGpu,
   lock: ModelLock,
 ):
-  | Pick<GpuDemand, "locked" | "engine" | "memoryGiB" | "extraBytes" | "draft" | "unknown" | "longestContext">
+  | Pick<
+      GpuDemand,
+      "hosts" | "locked" | "engine" | "memoryGiB" | "extraBytes" | "draft" | "unknown" | "longestContext"
+    >
   | undefined {
   const model = saidBy(entry);
   const source = model.model ?? "";
@@ -102,6 +106,7 @@ function demandOf(
   const unknown = beside.filter((one) => !lockedSource(lock, one));
   const draft = draftOf(model, lock);
   return {
+    ...("nodes" in model && model.nodes ? { hosts: hostsOf(model) } : {}),
     ...{ locked, memoryGiB, ...(unknown.length > 0 ? { unknown } : {}) },
     longestContext: engineOf(model).longestContext?.(model, locked),
     engine: memoryOfEntry(model) ?? { engine: "encoder", name: model.engine },

@@ -22,6 +22,7 @@ import { checkGuardrails } from "./guardrails";
 import { checkJobs } from "./jobs";
 import { checkLimits } from "./limits";
 import { checkModelMaps } from "./modelMaps";
+import { checkNodes } from "./nodes";
 import { checkObservability } from "./observability";
 import { checkParameters } from "./parameters";
 import { checkPassThrough } from "./passThrough";
@@ -56,6 +57,7 @@ export function checkStack(config: StackConfig, secrets: SecretFacts, secretsFil
     ...checkPorts(config),
     ...checkSlots(config),
     ...checkGroups(config),
+    ...checkNodes(config.models),
     ...checkRecipes(config),
     ...checkAccess(config, secrets),
     ...checkObservability(config, secrets),

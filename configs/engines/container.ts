@@ -6,8 +6,8 @@ import { GIB, MIB } from "../kit/sizes";
 import type { ContainerPlan } from "../kit/types";
 import type { LockedModel } from "../models/facts";
 import type { GpuConfig } from "../schema/gpu";
+import type { ModelGpu } from "../schema/gpuUse";
 import type { HostConfig } from "../schema/host";
-import type { ModelGpu } from "../schema/model";
 import { givenFlags, knowing, ownerOf, type Parser } from "./spelling";
 
 /** What an entry computes on. */

@@ -10,6 +10,7 @@ import type { Mode } from "../schema/model";
 import type { SecretRef } from "../schema/shared";
 import type { Option } from "./container";
 import type { EngineFeatures } from "./features";
+import type { Ranks } from "./nodes";
 import type { Parser } from "./spelling";
 import type { EngineWatch } from "./watch";
 
@@ -152,6 +153,8 @@ export interface EngineContext {
   lock: ModelLock;
   /** What it knows of the model. */
   locked?: LockedModel;
+  /** Which part of a server over several hosts it is. */
+  ranks?: Ranks;
   /** Memory settings by which it keeps to its part of the GPUs; absent where nothing is known of the model's size. */
   knobs?: MemorySettings;
 }

@@ -50,9 +50,9 @@ export function sourcesOf(model: ModelConfig): NamedSource[] {
   return named.filter(({ source }) => isLockable(source));
 }
 
-/** The same of a whole config. */
-export function wantedSources(models: Record<string, ModelConfig>): WantedSource[] {
+/** The same of a whole config. `section`: where the entries stand. */
+export function wantedSources(models: Record<string, ModelConfig>, section = "models"): WantedSource[] {
   return Object.entries(models).flatMap(([name, model]) =>
-    sourcesOf(model).map(({ key, ...source }) => ({ ...source, path: `gpubox:models.${name}.${key}` })),
+    sourcesOf(model).map(({ key, ...source }) => ({ ...source, path: `gpubox:${section}.${name}.${key}` })),
   );
 }

@@ -28,10 +28,21 @@ import { placeFiles, withFiles } from "./files";
 import known from "./flags/sglang.json";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraSources } from "./lora";
+import { checkNodeFlags, devicesOfAll } from "./nodes";
 import { sglangParsers } from "./parsers/sglang";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { checkTwice, isTrue } from "./said";
-import { files, OWNED, options, parser, type SglangModel, said, schema } from "./sglangOptions";
+import {
+  files,
+  NODE_FLAGS,
+  OWNED,
+  options,
+  parser,
+  rankFlags,
+  type SglangModel,
+  said,
+  schema,
+} from "./sglangOptions";
 import { checkContext, checkTensorParallel, isLonger, tensorRanks } from "./shape";
 import { checkRepository, isGguf, modelOf, weightsDirectory } from "./source";
 import { watchOf } from "./watch";
@@ -96,7 +107,7 @@ function container(entry: SglangModel, context: EngineContext): EngineContainer 
   const parsers = parsersOf(model, sglangParsers);
   const { env, ...devices } = deviceAccess(model.gpu, context.host);
   const knobs = context.knobs?.args;
-  const ranks = model.tensorParallelSize ?? tensorRanks(model.gpu, said(model));
+  const ranks = model.tensorParallelSize ?? tensorRanks(devicesOfAll(model), said(model));
   const role = image(model, context.host);
   return withFiles(placed, {
     ...devices,
@@ -132,6 +143,7 @@ function container(entry: SglangModel, context: EngineContext): EngineContainer 
         reasoningParser: parsers.reasoning,
         enableLora: lora.modules.length > 0,
         loraPaths: lora.modules,
+        ...rankFlags(context.ranks),
       }),
       ...model.extraArgs,
     ],
@@ -187,7 +199,7 @@ function check(model: SglangModel, path: string, { host, locked }: CheckContext)
     }),
     ...checkTensorParallel(
       model.tensorParallelSize,
-      model.gpu,
+      model,
       locked,
       `${path}.tensorParallelSize`,
       said(model),
@@ -196,6 +208,7 @@ function check(model: SglangModel, path: string, { host, locked }: CheckContext)
     ...checkLora(model.loraPaths, "loraPaths", path),
     ...checkExtraArgs(model.extraArgs, OWNED, path, parser),
     ...checkTwice(model, options, parser, path),
+    ...checkNodeFlags(model, NODE_FLAGS, path, parser),
   ];
 }
 

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { backendBase, modeOption } from "../schema/model";
+import { nodesOption } from "../schema/nodes";
 import { keysOf, option, ownedNames, planned } from "./container";
 import { parserOptions } from "./families";
 import { fileKeysOf, fileOption, fileOrWordOption } from "./files";
 import known from "./flags/sglang.json";
 import { loraOption } from "./lora";
+import { flagsOfNodes, type Ranks } from "./nodes";
 import { withArgs } from "./said";
 import { modelSource } from "./source";
 import type { Parser } from "./spelling";
@@ -144,6 +146,9 @@ export const options = {
       .describe("--json-model-override-args: keys of the model's config.json, for example rope_scaling."),
     null,
   ),
+  nodeCount: planned("--nnodes"),
+  nodeRank: planned("--node-rank"),
+  initAddress: planned("--dist-init-addr --nccl-init-addr"),
 };
 
 const shape = {
@@ -157,6 +162,7 @@ const shape = {
     .describe("Seconds until it is killed: SGLang waits for its last request without a limit of its own."),
   ...backendBase(32_768),
   hangSeconds,
+  nodes: nodesOption,
   shmMiB: z.int().min(64).default(16_384).describe("Shared memory in MiB."),
 };
 
@@ -164,6 +170,18 @@ export const schema = z.strictObject(shape);
 export type SglangModel = z.infer<typeof schema>;
 
 export const files = fileKeysOf(options);
+
+/** Flags by which an entry with `nodes` says which hosts it spans. */
+export const NODE_FLAGS = flagsOfNodes(options, ["nodeCount", "nodeRank", "initAddress", "dataParallelSize"]);
+
+/** The flags of one rank. */
+export function rankFlags(ranks: Ranks | undefined) {
+  return {
+    nodeCount: ranks?.hosts.length,
+    nodeRank: ranks?.rank,
+    initAddress: ranks && `${ranks.hosts[0]!.address}:${ranks.port}`,
+  };
+}
 
 /** Flags that `extraArgs` may not set. */
 export const OWNED = ownedNames(options, ["--api-key", "--admin-api-key"]);

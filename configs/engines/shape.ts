@@ -1,6 +1,6 @@
 import type { Problem } from "../kit/problems";
 import type { LockedModel } from "../models/facts";
-import type { ModelGpu } from "../schema/model";
+import { devicesOfAll, hostsOf, type Spanning } from "./nodes";
 
 /**
  * Refuses a context longer than the model's own: engines fail at the start, or answer nonsense beyond it.
@@ -36,24 +36,26 @@ export function isLonger(tokens: number | undefined, locked: LockedModel | undef
 /** Tensor parallelism: as many ranks as devices, and a whole number of attention heads on each. */
 export function checkTensorParallel(
   size: number | undefined,
-  gpu: ModelGpu | undefined,
+  on: Pick<Spanning, "gpu" | "nodes">,
   locked: LockedModel | undefined,
   path: string,
   { pipelineParallelSize = 1, dataParallelSize = 1, attnDpSize = 1 }: Parallel = {},
 ): Problem[] {
   const problems: Problem[] = [];
-  const devices = gpu?.devices.length;
+  const devices = devicesOfAll(on);
   const other = pipelineParallelSize * dataParallelSize;
-  const ranks = size ?? tensorRanks(gpu, { pipelineParallelSize, dataParallelSize });
+  const ranks = size ?? tensorRanks(devices, { pipelineParallelSize, dataParallelSize });
+  const fit = `do not fit on ${counted(on)}`;
   if (devices !== undefined && ranks * other !== devices)
     problems.push({
       path,
       what:
         other === 1
-          ? `${ranks} ranks do not fit on ${counted(devices)}.`
-          : `Tensor ${ranks} × pipeline ${pipelineParallelSize} × data ${dataParallelSize} makes ${ranks * other} ranks, which do not fit on ${counted(devices)}.`,
-      fix:
-        devices % other === 0
+          ? `${ranks} ranks ${fit}.`
+          : `Tensor ${ranks} × pipeline ${pipelineParallelSize} × data ${dataParallelSize} makes ${ranks * other} ranks, which ${fit}.`,
+      fix: on.nodes
+        ? `Make the three multiply to ${devices}${devices % other === 0 ? `: write ${devices / other} here` : ""}.`
+        : devices % other === 0
           ? `Write ${devices / other} here, or name ${ranks * other} devices in gpu.devices.`
           : `Name ${ranks * other} devices in gpu.devices, or make the three multiply to ${devices}.`,
     });
@@ -83,14 +85,18 @@ interface Parallel {
 
 /** Ranks of tensor parallelism that use all devices. */
 export function tensorRanks(
-  gpu: ModelGpu | undefined,
+  devices = 1,
   { pipelineParallelSize = 1, dataParallelSize = 1 }: Parallel,
 ): number {
-  return Math.max(1, Math.floor((gpu?.devices.length ?? 1) / (pipelineParallelSize * dataParallelSize)));
+  return Math.max(1, Math.floor(devices / (pipelineParallelSize * dataParallelSize)));
 }
 
-function counted(devices: number): string {
-  return devices === 1 ? "1 device" : `${devices} devices`;
+function counted({ gpu, nodes }: Pick<Spanning, "gpu" | "nodes">): string {
+  const each = gpu?.devices.length ?? 1;
+  const devices = each === 1 ? "1 device" : `${each} devices`;
+  if (!nodes) return devices;
+  const hosts = hostsOf({ nodes });
+  return `${hosts} hosts × ${gpu ? devices : "1 process"} = ${hosts * each}`;
 }
 
 function divisors(number: number): number[] {

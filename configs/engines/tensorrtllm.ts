@@ -202,7 +202,7 @@ function check(model: TensorRtLlmModel, path: string, { host, locked }: CheckCon
     ...checkRepository(model.model, path),
     ...checkDevices("TensorRT-LLM", model.gpu, host, path, ["nvidia"]),
     ...checkContext(model.maxSeqLen, locked, `${path}.maxSeqLen`),
-    ...checkTensorParallel(model.tpSize, model.gpu, locked, `${path}.tpSize`),
+    ...checkTensorParallel(model.tpSize, { gpu: model.gpu }, locked, `${path}.tpSize`),
     ...checkParsers(model, tensorrtllmParsers, path),
     ...checkExtraArgs(model.extraArgs, OWNED, path),
   ];

@@ -27,7 +27,7 @@ const ends = (flags: string): Row => ({
 const oneServer = (flags: string, harmless?: string[]): Row => ({
   flags: flags.split(" "),
   what: "Here a server is one container on one host, and this one would wait for others.",
-  fix: "Leave it out; several servers behind one name are instances.",
+  fix: "Leave it out; several servers behind one name are instances, and one over several hosts is `nodes`.",
   harmless,
 });
 

@@ -27,6 +27,7 @@ import { placeFiles, withFiles } from "./files";
 import known from "./flags/vllm.json";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraSources } from "./lora";
+import { checkNodeFlags, devicesOfAll } from "./nodes";
 import { vllmParsers } from "./parsers/vllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { checkTwice, isTrue, withArgs } from "./said";
@@ -37,10 +38,13 @@ import {
   checkRelease,
   defaultsBeside,
   files,
+  hostEnv,
+  NODE_FLAGS,
   OWNED,
   OWNED_ENV,
   options,
   parser,
+  rankFlags,
   schema,
   type VllmModel,
 } from "./vllmOptions";
@@ -152,6 +156,7 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
         ...defaultsBeside(model.extraArgs),
         sleepMode: model.sleep !== undefined,
         sleepOrders: model.sleep && SLEEP_MIDDLEWARE,
+        ...rankFlags(context.ranks),
       }),
       ...model.extraArgs,
     ],
@@ -166,6 +171,7 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
       ...env,
       ...model.env,
       ...(model.sleep && sleepEnv(model)),
+      ...hostEnv(context.ranks),
     },
     tmpfs: PYTHON_TMPFS,
     port: context.port,
@@ -191,7 +197,7 @@ function container(entry: VllmModel, context: EngineContext): EngineContainer {
 }
 
 function tensorParallel(model: VllmModel): number | undefined {
-  const size = model.tensorParallelSize ?? tensorRanks(model.gpu, said(model));
+  const size = model.tensorParallelSize ?? tensorRanks(devicesOfAll(model), said(model));
   return size > 1 ? size : undefined;
 }
 
@@ -230,7 +236,7 @@ function check(model: VllmModel, path: string, { host, locked }: CheckContext): 
     }),
     ...checkTensorParallel(
       model.tensorParallelSize,
-      model.gpu,
+      model,
       locked,
       `${path}.tensorParallelSize`,
       said(model),
@@ -240,6 +246,7 @@ function check(model: VllmModel, path: string, { host, locked }: CheckContext): 
     ...checkExtraArgs(model.extraArgs, OWNED, path, parser),
     ...checkTwice(model, options, parser, path),
     ...checkRelease(model, path),
+    ...checkNodeFlags(model, NODE_FLAGS, path, parser),
     ...checkSleep(model, path, host, locked),
     ...checkEnv(model.env, OWNED_ENV, path),
   ];

@@ -1,11 +1,13 @@
 import { z } from "zod";
 import type { Problem } from "../kit/problems";
 import { backendBase, modeOption } from "../schema/model";
+import { nodesOption } from "../schema/nodes";
 import { keysOf, option, ownedNames, planned, setting } from "./container";
 import { parserOptions } from "./families";
 import { fileKeysOf, fileOption } from "./files";
 import known from "./flags/vllm.json";
 import { loraOption } from "./lora";
+import { flagsOfNodes, type Ranks } from "./nodes";
 import { modelSource } from "./source";
 import { givenFlags, type Parser } from "./spelling";
 import { hangSeconds } from "./watch";
@@ -139,6 +141,14 @@ export const options = {
   quietRoutes: planned("--disable-access-log-for-endpoints"),
   sleepMode: planned("--enable-sleep-mode"),
   sleepOrders: planned("--middleware"),
+  ...{
+    executor: planned("--distributed-executor-backend"),
+    nodeCount: planned("--nnodes -n"),
+    nodeRank: planned("--node-rank -r"),
+    masterAddress: planned("--master-addr"),
+    masterPort: planned("--master-port"),
+    headless: planned("--headless"),
+  },
   dataParallelSize: option(
     "--data-parallel-size -dp",
     count.describe("--data-parallel-size: copies of the model that share the requests. Default: 1."),
@@ -182,6 +192,7 @@ const shape = {
     ),
   ...backendBase(32_768),
   hangSeconds,
+  nodes: nodesOption,
   shmMiB: z
     .int()
     .min(64)
@@ -196,6 +207,31 @@ export const files = fileKeysOf(options);
 
 /** Flags that `extraArgs` may not set. */
 export const OWNED = ownedNames(options, ["--api-key", "--config"]);
+
+/** Flags by which an entry with `nodes` says which hosts it spans. */
+export const NODE_FLAGS = [
+  ...flagsOfNodes(options, [
+    ...["executor", "nodeCount", "nodeRank", "masterAddress", "masterPort", "headless"],
+    "dataParallelSize",
+  ]),
+];
+
+/** The flags of one rank. Outside CUDA vLLM would not choose `mp` by itself. */
+export function rankFlags(ranks: Ranks | undefined) {
+  return {
+    executor: ranks && "mp",
+    nodeCount: ranks?.hosts.length,
+    nodeRank: ranks?.rank,
+    masterAddress: ranks?.hosts[0]?.address,
+    masterPort: ranks?.port,
+    headless: ranks !== undefined && ranks.rank > 0,
+  };
+}
+
+/** The address by which the other hosts' ranks reach this one. `ranks.py` adds the interface that has it. */
+export function hostEnv(ranks: Ranks | undefined): Record<string, string> {
+  return ranks ? { VLLM_HOST_IP: ranks.hosts[ranks.rank]!.address } : {};
+}
 
 /** Variables that `env` may not set. */
 export const OWNED_ENV = ["VLLM_API_KEY", "VLLM_ENGINE_READY_TIMEOUT_S"];

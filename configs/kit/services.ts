@@ -1,4 +1,4 @@
-import type { BoxPlan, ModelServerPlan } from "./types";
+import type { BoxPlan, ModelServerPlan, StepPlan } from "./types";
 
 /** The server of each model that the box runs. A slot appears once for each of its models. */
 export function modelServers({ backends, slots }: Pick<BoxPlan, "backends" | "slots">): ModelServerPlan[] {
@@ -8,6 +8,11 @@ export function modelServers({ backends, slots }: Pick<BoxPlan, "backends" | "sl
   return [...backends, ...loaded];
 }
 
+/** What brings the files of a box's models to its host. */
+export function fetchSteps(plan: Pick<BoxPlan, "backends" | "slots" | "workers">): StepPlan[] {
+  return [...modelServers(plan), ...plan.workers].flatMap(({ weights }) => weights);
+}
+
 /** Every container of a plan, in an order in which each comes after what it needs. */
 export function servicesOf(plan: Omit<BoxPlan, "policy" | "space">) {
   const { certificates } = plan;
@@ -15,6 +20,7 @@ export function servicesOf(plan: Omit<BoxPlan, "policy" | "space">) {
     ...(plan.cache ? [plan.cache] : []),
     ...(plan.database ? [plan.database] : []),
     ...plan.backends.flatMap((backend) => [backend.valve, backend.service]),
+    ...plan.workers.map(({ service }) => service),
     ...plan.groups.map(({ service }) => service),
     ...plan.slots.flatMap(({ members, service }) => [...members.map(({ valve }) => valve), service]),
     ...(certificates?.order === "before-edge" ? [certificates] : []),

@@ -103,6 +103,8 @@ export interface ContainerPlan {
   env: Record<string, string>;
   /** Network role to the names that it answers to there. None: it has no network. */
   networks: { [Role in NetworkRole]?: string[] };
+  /** Network role to its own address there. Default: Docker chooses. */
+  addresses?: { [Role in NetworkRole]?: string };
   mounts: MountPlan[];
   /** Path to tmpfs options. */
   tmpfs: Record<string, string>;
@@ -219,6 +221,18 @@ export interface BackendPlan {
   needs?: DeviceNeed[];
 }
 
+/** A rank, other than 0, of a server over several hosts. The stack of rank 0 serves the model. */
+export interface WorkerPlan {
+  /** The model's public name there. */
+  model: string;
+  /** That stack. */
+  stack: string;
+  rank: number;
+  service: ServicePlan;
+  /** Bring the model's files to this host before anything is stopped. */
+  weights: StepPlan[];
+}
+
 /** Models that are loaded on demand, each in its own container, and share memory. */
 export interface GroupPlan {
   name: string;
@@ -319,6 +333,8 @@ export interface BoxPlan {
   deviceLocks?: StepPlan;
   /** Models with a container of their own. */
   backends: BackendPlan[];
+  /** Ranks of models that other stacks serve. */
+  workers: WorkerPlan[];
   /** Models that are loaded on demand in one container. */
   slots: SlotPlan[];
   /** What loads models on demand that have containers of their own; their containers are among `backends`. */

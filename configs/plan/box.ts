@@ -26,8 +26,9 @@ import { ownerOf, planOwner } from "./owner";
 import { replacementsOf } from "./replacement";
 import { planSlot, type SlotSpec, slotSpecs } from "./slots";
 import { planSpace } from "./space";
+import { planWorker, workerSpec } from "./workers";
 
-export { modelServers, servicesOf } from "../kit/services";
+export { fetchSteps, modelServers, servicesOf } from "../kit/services";
 
 /**
  * Turns a checked stack config into everything that a box is made of. Pure: the same input gives the same plan.
@@ -40,7 +41,8 @@ export function planBox(input: PlanInput): BoxPlan {
   const backends = models.flatMap(({ backends }) => backends);
   const alone = backends.filter(({ slot }) => !slot);
   const slots = slotSpecs(backends);
-  const deadlines = deadlinesOf(alone, slots);
+  const ranks = Object.keys(config.workers).map((name) => workerSpec(context, name));
+  const deadlines = deadlinesOf([...alone, ...ranks], slots);
   const slotPlans = slots.map((slot) => planSlot(context, slot, deadlines[slotKey(slot)]!));
   const groups = planGroups(context, backends);
   const onDemand = backends.filter(({ slot, group }) => slot ?? group);
@@ -48,11 +50,12 @@ export function planBox(input: PlanInput): BoxPlan {
     device: String(gpu.id),
     mib: Math.floor((totalBytes(gpu) - reservedBytes(gpu)) / 1024 ** 2) - ofGroups(groups, gpu.id),
   }));
-  const replaced = replacementsOf(context, backends, slotPlans, devices);
+  const replaced = replacementsOf(context, [...backends, ...ranks], slotPlans, devices);
   const changing = {
     backends: alone.map((backend) =>
       planBackend(context, backend, deadlines[backend.instance]!, replaced[backend.instance]!),
     ),
+    workers: ranks.map((one) => planWorker(context, one, deadlines[one.instance]!)),
     slots: slotPlans,
     groups,
     gateway: planGateway(
@@ -73,7 +76,7 @@ export function planBox(input: PlanInput): BoxPlan {
     cache: planCache(context),
     database: planDatabase(context),
     backup: planBackup(context),
-    deviceLocks: planLocks(context, backends),
+    deviceLocks: planLocks(context, [...backends, ...ranks]),
     ...changing,
     certificates: planCertificates(context),
     observability: planObservability(context, backends, changing),

@@ -1,5 +1,6 @@
 import type { GpuPlan } from "../capacity/placement";
 import type { EngineContainer } from "../engines/engine";
+import type { Ranks } from "../engines/nodes";
 import type { ImageName } from "../kit/imageRoles";
 import { processesOf } from "../kit/processes";
 import { type Resolved, resolvedImage } from "../kit/resolved";
@@ -47,6 +48,8 @@ export interface BackendSpec {
   slot?: SlotMembership;
   /** The group whose scheduler loads it, for `start: ondemand` in a container of its own. */
   group?: string;
+  /** Which part of a server over several hosts it is. */
+  ranks?: Ranks;
   /** True where another instance can take a request that this one cannot. */
   siblings: boolean;
   /** The name by which its server knows the model, and what it is asked for. */
@@ -107,7 +110,8 @@ type Optional =
   | "securityOpts"
   | "stopSignal"
   | "started"
-  | "replacement";
+  | "replacement"
+  | "addresses";
 
 /** A container's own choices; the rest are the box's hardened defaults. */
 export type ContainerChoices = Omit<ContainerPlan, Optional | "labels" | "image"> &

@@ -1,12 +1,20 @@
 import { isIP } from "node:net";
+import type { Ranks } from "../engines/nodes";
 import type { ContainerPlan, ForeignNetworkRole, NetworkPlan } from "../kit/types";
 import type { GatewayConfig } from "../schema/gateway";
+import { entriesOfHost, type StackConfig } from "../stack/config";
 
 type Joining = { gateway: Pick<GatewayConfig, "joinNetworks" | "hosts" | "tls"> };
 
 /** The foreign networks that the box's containers join. Their owners decide whether they lead out of the host. */
-export function foreignNetworks({ gateway: { joinNetworks } }: Joining): NetworkPlan[] {
-  const names = [...new Set([...joinNetworks.upstreams, ...joinNetworks.clients])].sort();
+export function foreignNetworks({
+  gateway: { joinNetworks },
+  ...entries
+}: Joining & Pick<StackConfig, "models" | "workers">): NetworkPlan[] {
+  const links = Object.values(entriesOfHost(entries)).flatMap((model) =>
+    "nodes" in model && model.nodes ? [model.nodes.network] : [],
+  );
+  const names = [...new Set([...joinNetworks.upstreams, ...joinNetworks.clients, ...links])].sort();
   return names.map((name) => ({ role: roleOf(name), name, internal: false, external: true }));
 }
 
@@ -20,6 +28,18 @@ export function edgeForeignNetworks({
   gateway: { joinNetworks, hosts, tls },
 }: Joining): ContainerPlan["networks"] {
   return joined(joinNetworks.clients, tls ? hosts.filter((host) => isIP(host) === 0) : []);
+}
+
+/** The networks of a rank: rank 0 is reached through its valve, the others through rank 0 alone. */
+export function networksOfRank(
+  { network, rank, hosts }: Ranks,
+  name: string,
+): Pick<ContainerPlan, "networks" | "addresses"> {
+  const link = roleOf(network);
+  return {
+    networks: { ...(rank === 0 ? { backends: [name] } : {}), [link]: [] },
+    addresses: { [link]: hosts[rank]!.address },
+  };
 }
 
 /** What to do about a missing foreign network. `up`: the command that brings the box up. */

@@ -1,6 +1,14 @@
 import { size } from "../kit/sizes";
 import { drainSeconds } from "../kit/steps";
-import type { BackendPlan, BoxPlan, ContainerPlan, GroupPlan, ServicePlan, SlotPlan } from "../kit/types";
+import type {
+  BackendPlan,
+  BoxPlan,
+  ContainerPlan,
+  GroupPlan,
+  ServicePlan,
+  SlotPlan,
+  WorkerPlan,
+} from "../kit/types";
 import { DRAIN_SECONDS } from "./llamaSwap";
 
 /** A time during which a part of the box does not answer, because its container is replaced in place. */
@@ -52,6 +60,7 @@ export function interruptionsOf(
       ...(isReplaced(backend.valve) ? [valveGap(backend.model, backend.valve)] : []),
       ...(isReplaced(backend.service) ? [backendGap(plan, backend, isReplaced, weights)] : []),
     ]),
+    ...plan.workers.flatMap((worker) => (isReplaced(worker.service) ? [workerGap(worker)] : [])),
     ...plan.slots.flatMap((slot) => [
       ...slot.members.flatMap(({ model, valve }) => (isReplaced(valve) ? [valveGap(model, valve)] : [])),
       ...(isReplaced(slot.service) ? [slotGap(slot)] : []),
@@ -131,6 +140,17 @@ function backendGap(
       start === "ondemand"
         ? `The backend of ${instance} is replaced in place: it is unloaded, and the next request loads it again. Other models notice nothing.`
         : `The backend of ${instance} is replaced in place, because ${replacement.why}: until the new one has loaded, for at most ${container.readySeconds} s, ${who}`,
+  };
+}
+
+/** The model's own stack says for how long; it is not among this one's models. */
+function workerGap({ model, stack, rank, service }: WorkerPlan): Interruption {
+  return {
+    ...timesOf(service.container, START_SECONDS, `${START_SECONDS} s until it waits for the other hosts`),
+    models: [],
+    notice:
+      `Rank ${rank} of ${model}, which the stack ${stack} serves, is replaced in place: the engines of all its hosts stop, and ` +
+      `load again when all are there. \`gpubox up --stack ${stack}\` lets its requests end first, and changes every host.`,
   };
 }
 

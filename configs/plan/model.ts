@@ -2,6 +2,7 @@ import { onlyInChats } from "../bodies/presets";
 import { placementOf } from "../capacity/placement";
 import { engineOf, type ModelConfig } from "../engines";
 import type { EngineContext, Route } from "../engines/engine";
+import { ranksOf } from "../engines/nodes";
 import { routesOf } from "../engines/routes";
 import { ownImageOf } from "../kit/imageRoles";
 import { directory } from "../kit/text";
@@ -33,8 +34,10 @@ import {
   type SlotMembership,
 } from "./context";
 import { startPeriodOf, takingTurns } from "./deviceLock";
+import { networksOfRank } from "./foreignNetworks";
 import { schedulerTarget } from "./groups";
 import { distinctMounts, withOwnSettings } from "./ownContainer";
+import { inRanks, workerProbe } from "./ranks";
 import type { Deployment, RoutedModel } from "./routing";
 import { seatDirectories, seated } from "./seat";
 import { holdSeconds, planValve, valveName, valveUrl } from "./valve";
@@ -69,6 +72,7 @@ export function planModel(context: PlanContext, name: string, entry: ModelConfig
       start: model.start,
       slot: slotShare(name, model),
       group: groupOf(name, model),
+      ranks: about.ranks,
       siblings,
       routes: routesOf(model),
       served: route.model.slice(route.model.indexOf("/") + 1),
@@ -173,7 +177,19 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
     lock,
     locked,
     knobs: locked && placementOf(context.gpus, id)?.knobs,
+    ...ranksIn(context, name, model),
   };
+}
+
+function ranksIn({ config }: PlanContext, name: string, model: ModelConfig): Pick<EngineContext, "ranks"> {
+  if (!("nodes" in model) || !model.nodes) return {};
+  const worker = Object.hasOwn(config.workers, name) ? config.workers[name] : undefined;
+  const { options = {} } = engineOf(model).commandLine ?? {};
+  const ranks = ranksOf(model, worker?.stack ?? config.stack, worker?.rank ?? 0, [
+    ...Object.keys(options),
+    "image",
+  ]);
+  return { ranks };
 }
 
 /** Directory on the host for what a backend keeps over restarts. */
@@ -241,16 +257,29 @@ export function needsOf({ gpus }: PlanContext, instance: string): DeviceNeed[] |
   }));
 }
 
-function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds: number): ServicePlan {
-  const name = backendName(backend.instance);
+/**
+ * The container of a model server, or of a rank of one.
+ *
+ * @param name its logical one. Default: that of a backend
+ */
+export function planServer(
+  context: PlanContext,
+  backend: BackendSpec,
+  deadlineSeconds: number,
+  name = backendName(backend.instance),
+): ServicePlan {
   const user = backend.engine.user ?? NOBODY;
   const [uid = 0, gid = 0] = user.split(":").map(Number);
-  const { group } = backend;
+  const { group, ranks } = backend;
   const seat =
     group === undefined
       ? undefined
       : seatDirectories(context.dataDir, group, modelSlug(backend.instance), { uid, gid });
-  const turned = takingTurns(context.dataDir, backend.engine);
+  // A rank ends with the others, so nobody starts one again by itself.
+  const alone = ranks ? { ...backend.engine, watch: undefined } : backend.engine;
+  const probed = ranks && ranks.rank > 0 ? { ...alone, healthTest: workerProbe() } : alone;
+  const turned = takingTurns(context.dataDir, probed);
+  const rankImage = imageOf(context, backend.engine.ownImage ?? backend.engine.image);
   // Twice its own time: another one may load on its device first.
   const engine = seat
     ? seated(
@@ -259,7 +288,9 @@ function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds:
         { seat: seat.seat.path, orders: seat.orders.path },
         2 * backend.engine.readySeconds,
       )
-    : turned;
+    : ranks
+      ? inRanks(turned, ranks, rankImage)
+      : turned;
   const {
     image,
     ownImage,
@@ -307,7 +338,7 @@ function planServer(context: PlanContext, backend: BackendSpec, deadlineSeconds:
         ...(ownImage && { ownImage }),
         env: { HOME: "/tmp", ...engine.env },
         user,
-        networks: { backends: [name] },
+        ...(ranks ? networksOfRank(ranks, name) : { networks: { backends: [name] } }),
         mounts: distinctMounts([
           ...(Object.keys(own.files).length > 0 ? [config] : []),
           ...mounts,

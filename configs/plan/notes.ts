@@ -5,6 +5,7 @@ import { isOwnImage, ownImageParts } from "../kit/imageRoles";
 import { resolvedImage } from "../kit/resolved";
 import { whyUnresolved } from "../models/lock";
 import { recipeNotes } from "../recipes/notes";
+import { entriesOfHost } from "../stack/config";
 import { instancesOf } from "../stack/instances";
 import { imageRolesOf, namedImages } from "../stack/neededImages";
 import { isForMany, openedBy } from "../stack/wildcards";
@@ -27,7 +28,7 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
     const seen = instancesOf(name, model).flatMap((one) => unknownFlagNotes(name, one.model, config.host));
     notes.push(...new Set(seen));
   }
-  for (const source of new Set(wantedSources(config.models).map(({ source }) => source))) {
+  for (const source of new Set(wantedSources(entriesOfHost(config)).map(({ source }) => source))) {
     const reason = whyUnresolved(context.lock ?? {}, source);
     if (!reason) continue;
     const download = source.startsWith("hf://")

@@ -73,7 +73,7 @@ interface Occupant extends RunningModel {
 
 function choiceOf(
   context: PlanContext,
-  { instance, engine, start, siblings, slot, group, ...wanted }: BackendSpec,
+  { instance, engine, start, siblings, slot, group, ranks, ...wanted }: BackendSpec,
   all: Occupant[],
   devices: DeviceNeed[],
 ): ReplacementChoice {
@@ -81,6 +81,7 @@ function choiceOf(
   const replacement = wanted.replacement ?? (wanted.canary && "start-first");
   const stopFirst = (why: string): ReplacementChoice => ({ kind: "stop-first", why });
   if (slot ?? group) return stopFirst("a request loads it");
+  if (ranks) return stopFirst("its ranks on all hosts go and come together");
   if (start === "manual") return stopFirst("people start and stop it");
   if (replacement === "stop-first") return stopFirst("its entry says so");
   if (siblings && !replacement) return stopFirst("another instance takes its requests");

@@ -1,5 +1,5 @@
 import { INPUT_END, rootReader } from "../kit/hostFiles";
-import { modelServers, servicesOf } from "../kit/services";
+import { fetchSteps, servicesOf } from "../kit/services";
 import { hashOf } from "../kit/text";
 import type { BoxPlan, SpacePlan } from "../kit/types";
 
@@ -44,7 +44,7 @@ trap 'rm -f "$dir/.gpubox-space"' EXIT
  */
 export function planSpace(plan: Omit<BoxPlan, "policy" | "space">): SpacePlan {
   const services = servicesOf(plan);
-  const files = modelServers(plan).flatMap(({ weights }) => weights.flatMap(({ fetches = [] }) => fetches));
+  const files = fetchSteps(plan).flatMap(({ fetches = [] }) => fetches);
   const sizes = new Map(files.map(({ path, bytes }) => [path, bytes]));
   return {
     name: "space",

@@ -6,7 +6,7 @@ import type { BoxPlan, ContainerPlan } from "../kit/types";
 import type { ModelLock } from "../models/facts";
 import { whyUnresolved } from "../models/lock";
 import { isLoopback } from "../network/addresses";
-import type { StackConfig } from "../stack/config";
+import { modelsOf, type StackConfig } from "../stack/config";
 import { namedImages } from "../stack/neededImages";
 import { judgeViolations } from "./judge";
 import { plaintextSecrets } from "./plaintext";
@@ -144,8 +144,9 @@ function root({ name, role, user }: ContainerPlan): Violation[] {
   ];
 }
 
-function unlockedWeights({ models }: StackConfig, lock: ModelLock): Violation[] {
-  return wantedSources(models).flatMap(({ path, source }) => {
+function unlockedWeights({ models, workers }: StackConfig, lock: ModelLock): Violation[] {
+  const wanted = [...wantedSources(models), ...wantedSources(modelsOf(workers), "joins")];
+  return wanted.flatMap(({ path, source }) => {
     const reason = source.startsWith("hf://") ? whyUnresolved(lock, source) : undefined;
     if (reason === undefined) return [];
     return [

@@ -27,8 +27,24 @@ export interface Surroundings {
 
 const named = z.record(z.string(), z.looseObject({ stack: z.string().optional() }).catch({}));
 
-/** Stacks that a config's `boxes` name. `parseStack` reports entries that are not valid boxes. */
-export function stacksNamed(values: Record<string, unknown>): string[] {
-  const boxes = named.safeParse(values.boxes ?? {});
-  return Object.entries(boxes.data ?? {}).map(([name, { stack }]) => stack ?? name);
+const spanning = z.record(
+  z.string(),
+  z.object({ nodes: z.object({ workers: z.array(z.object({ stack: z.string() })) }) }).catch({
+    nodes: { workers: [] },
+  }),
+);
+
+/**
+ * Stacks that a config names: its `boxes`, the hosts that its models span, and those whose models it joins. `parseStack` reports
+ * entries that are not valid.
+ */
+export function stacksNamed({ boxes, joins, models }: Record<string, unknown>): string[] {
+  const served = Object.entries(named.safeParse(boxes ?? {}).data ?? {});
+  const joined = Object.values(named.safeParse(joins ?? {}).data ?? {});
+  const spanned = Object.values(spanning.safeParse(models ?? {}).data ?? {});
+  return [
+    ...served.map(([name, { stack }]) => stack ?? name),
+    ...joined.flatMap(({ stack }) => stack ?? []),
+    ...spanned.flatMap(({ nodes }) => nodes.workers.map(({ stack }) => stack)),
+  ];
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { modelName, secretRef } from "./shared";
+import { modelName, secretRef, stackName } from "./shared";
 
 /** It becomes the name of an instance, `<model>-<box>`. */
 const boxName = z
@@ -7,13 +7,6 @@ const boxName = z
   .regex(
     /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/,
     "Write lower-case letters, digits and dashes, at most 32, for example gpu2.",
-  );
-
-const stackName = z
-  .string()
-  .regex(
-    /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/,
-    "Write the name of a stack of this project: what stands in Pulumi.<stack>.yaml.",
   );
 
 export const boxSchema = z.strictObject({

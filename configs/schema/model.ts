@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { canarySchema } from "./canary";
+import { modelGpu } from "./gpuUse";
 import { budget, tokenPrice } from "./limits";
 import { ownContainer } from "./ownContainer";
-import { deviceId, keyRef, memoryMiB, modelName, pidsLimit, port, requestSeconds, secretRef } from "./shared";
+import { keyRef, memoryMiB, modelName, pidsLimit, port, requestSeconds, secretRef } from "./shared";
 
 /** What one server of a model may be asked, each with its own count. */
 const limits = {
@@ -151,18 +152,6 @@ export function modeOption<const Modes extends readonly [Mode, ...Mode[]]>(modes
     .describe("What it is asked for; clients use other routes for each.");
 }
 
-/** What a model's backend asks of the host's GPUs. */
-const modelGpu = z.strictObject({
-  devices: z.array(deviceId).min(1).describe("Devices of gpubox:host.gpus that this backend runs on."),
-  memoryGiB: z
-    .number()
-    .positive()
-    .optional()
-    .describe(
-      "GiB on each device. Default: what the planner finds from weights, context and the engine's overhead.",
-    ),
-});
-
 const expose = z.strictObject({
   port: port.describe("Port of this host."),
   bind: z
@@ -307,4 +296,3 @@ export function backendBase(memoryDefault: number) {
 }
 
 export type ExposeConfig = z.infer<typeof expose>;
-export type ModelGpu = z.infer<typeof modelGpu>;

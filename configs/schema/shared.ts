@@ -86,3 +86,11 @@ export const hostName = z
 export const period = z
   .string()
   .regex(/^[1-9]\d{0,3}(s|m|h|d|w|mo)$/, "Write a number and s, m, h, d, w or mo, for example 30d or 1mo.");
+
+/** Name of a stack of the same project. */
+export const stackName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/,
+    "Write the name of a stack of this project: what stands in Pulumi.<stack>.yaml.",
+  );

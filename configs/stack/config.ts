@@ -7,6 +7,7 @@ import { type GatewayConfig, gatewaySchema } from "../schema/gateway";
 import { type GroupsConfig, groupsSchema } from "../schema/groups";
 import { type HostConfig, hostSchema } from "../schema/host";
 import { type JobsConfig, jobsSchema } from "../schema/jobs";
+import { type JoinsConfig, joinsSchema } from "../schema/nodes";
 import { type ObservabilityConfig, observabilitySchema } from "../schema/observability";
 import { type PolicyConfig, policySchema } from "../schema/policy";
 import { entryName } from "../schema/shared";
@@ -25,9 +26,19 @@ export const sections = {
   policy: policySchema,
   boxes: boxesSchema,
   groups: groupsSchema,
+  joins: joinsSchema,
 };
 
 export type SectionName = keyof typeof sections;
+
+/** A part of a server over several hosts that another stack's gateway serves. */
+export interface Worker {
+  /** That stack. */
+  stack: string;
+  /** From 1. */
+  rank: number;
+  model: ModelConfig;
+}
 
 /** A stack config without mistakes, with every default filled in. */
 export interface StackConfig {
@@ -46,10 +57,24 @@ export interface StackConfig {
   boxes: BoxesConfig;
   /** Budgets of models that are loaded on demand. */
   groups: GroupsConfig;
+  /** Models of other stacks that this host has a rank of. */
+  joins: JoinsConfig;
+  /** The same as `joins`, with what their entries say. */
+  workers: Record<string, Worker>;
   /** Public name to entry, in the order of the file. */
   models: Record<string, ModelConfig>;
   /** Texts of the files beside the stack file that entries and `gateway.modules` name, by path: `./template.jinja`. */
   ownFiles?: Record<string, string>;
+}
+
+/** Every entry of which this host runs a server, or a part of one. */
+export function entriesOfHost({ models, workers }: Pick<StackConfig, "models" | "workers">) {
+  return { ...models, ...modelsOf(workers) };
+}
+
+/** The entries of ranks. */
+export function modelsOf(workers: StackConfig["workers"]): Record<string, ModelConfig> {
+  return Object.fromEntries(Object.entries(workers).map(([name, { model }]) => [name, model]));
 }
 
 /** Secrets that `gpubox up` generates when they are missing. */

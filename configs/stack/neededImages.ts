@@ -1,7 +1,7 @@
 import { engineOf, type ModelConfig } from "../engines";
 import { type ImageName, type OwnImage, ownImageOf } from "../kit/imageRoles";
 import type { OwnContainer } from "../schema/ownContainer";
-import type { StackConfig } from "./config";
+import { entriesOfHost, type StackConfig } from "./config";
 import { instancesOf } from "./instances";
 
 /** An image that a stack needs, with the model that needs it. */
@@ -20,7 +20,7 @@ export function imageRolesOf(config: StackConfig): NeededImage[] {
   if (config.database.mode === "bundled") needed.push({ role: "database" });
   needed.push(...observabilityRoles(config));
   if (config.gateway.tls?.acme) needed.push({ role: "acme" });
-  for (const [name, entry] of Object.entries(config.models))
+  for (const [name, entry] of Object.entries(entriesOfHost(config)))
     for (const { model } of instancesOf(name, entry)) {
       const [server, ...others] = engineOf(model).images?.(model, config.host) ?? [];
       const { image } = model as OwnContainer;
@@ -31,10 +31,8 @@ export function imageRolesOf(config: StackConfig): NeededImage[] {
 }
 
 /** The images that entries and instances name themselves, each by the first place that names it. */
-export function namedImages({
-  models,
-}: StackConfig): { image: OwnImage; path: string; model: ModelConfig }[] {
-  const named = Object.entries(models).flatMap(([name, entry]) =>
+export function namedImages(config: StackConfig): { image: OwnImage; path: string; model: ModelConfig }[] {
+  const named = Object.entries(entriesOfHost(config)).flatMap(([name, entry]) =>
     instancesOf(name, entry).flatMap(({ path, model }, index) => {
       const { image } = model as OwnContainer;
       const own = entry.instances?.[index] as OwnContainer | undefined;

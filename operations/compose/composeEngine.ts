@@ -10,7 +10,7 @@ import {
 import { PROVE, RELOAD, readyStep, SWITCH, standInSteps, valvesOf } from "../../configs/kit/steps";
 import { renderText, type SecretValues } from "../../configs/kit/text";
 import type { BoxPlan, ContainerPlan, ServicePlan } from "../../configs/kit/types";
-import { modelServers, servicesOf } from "../../configs/plan/box";
+import { fetchSteps, servicesOf } from "../../configs/plan/box";
 import { CONFIG_DIR } from "../../configs/plan/haproxy/common";
 import { valveName } from "../../configs/plan/valve";
 import { dockerAt } from "../../platform/docker/client";
@@ -58,9 +58,7 @@ export async function composeUp(options: ComposeOptions & { secrets: SecretValue
     });
   }
   if (plan.deviceLocks) await step(options, "device locks", plan.deviceLocks.script);
-  const downloads = modelServers(plan)
-    .flatMap(({ weights }) => weights)
-    .map((one) => [one.name, one] as const);
+  const downloads = fetchSteps(plan).map((one) => [one.name, one] as const);
   for (const { name, script, stdin } of new Map(downloads).values())
     await step(options, `model file ${name}`, script, {
       inherit: true,

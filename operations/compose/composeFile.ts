@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import type { BoxPlan, ContainerPlan, ServicePlan } from "../../configs/kit/types";
+import type { BoxPlan, ContainerPlan, NetworkRole, ServicePlan } from "../../configs/kit/types";
 import { bracketed } from "../../configs/network/addresses";
 import { servicesOf } from "../../configs/plan/box";
 
@@ -112,8 +112,13 @@ function composeService(plan: BoxPlan, { container }: ServicePlan) {
   };
 }
 
-function composeNetworks({ networks }: ContainerPlan) {
-  return Object.fromEntries(Object.entries(networks).map(([role, aliases]) => [role, { aliases }]));
+function composeNetworks({ networks, addresses = {} }: ContainerPlan) {
+  return Object.fromEntries(
+    Object.entries(networks).map(([role, aliases]) => {
+      const address = addresses[role as NetworkRole];
+      return [role, { aliases, ...(address ? { ipv4_address: address } : {}) }];
+    }),
+  );
 }
 
 function gpuReservation(ids: string[]) {

@@ -3,6 +3,7 @@ import { resolvedImage } from "../../configs/kit/resolved";
 import { servicesOf } from "../../configs/kit/services";
 import type { ModelLock } from "../../configs/models/facts";
 import { lockedSource } from "../../configs/models/lock";
+import { entriesOfHost } from "../../configs/stack/config";
 import { instancesOf } from "../../configs/stack/instances";
 import type { Download, Side } from "./types";
 
@@ -27,9 +28,11 @@ function images(before: Side | undefined, after: Side): Download[] {
 
 function weights(before: Side | undefined, after: Side): Download[] {
   const revision = (lock: ModelLock, source: string) => lockedSource(lock, source)?.revision;
-  const had = new Set(before ? wantedSources(before.config.models).map(({ source }) => source) : []);
+  const had = new Set(before ? wantedSources(entriesOfHost(before.config)).map(({ source }) => source) : []);
   const wanted = new Set(
-    wantedSources(after.config.models).flatMap(({ source }) => (source.startsWith("hf://") ? source : [])),
+    wantedSources(entriesOfHost(after.config)).flatMap(({ source }) =>
+      source.startsWith("hf://") ? source : [],
+    ),
   );
   return [...wanted].flatMap((source): Download[] => {
     const now = revision(after.lock, source);

@@ -36,6 +36,7 @@ import { checkJoinedNetworks } from "./foreignNetworks";
 import { resolve } from "./resolve";
 import { endStandIns } from "./standIns";
 import { watchingHost } from "./watchHost";
+import { bringUpWorkers } from "./workers";
 
 export interface UpOptions {
   stack: string;
@@ -51,6 +52,14 @@ export interface UpOptions {
   log: Log;
   /** Gets how far long steps are. */
   report?: Report;
+  /** Runs once the plan is known and before anything of the box changes. */
+  beforeChange?: (plan: BoxPlan) => Promise<void>;
+}
+
+/** What `up` says of a box in the end. */
+interface BroughtUp extends Pick<BoxPlan, "stack" | "endpoint" | "adminEndpoint" | "models" | "notes"> {
+  engine: "pulumi" | "compose";
+  checks: Awaited<ReturnType<typeof smokeStack>>;
 }
 
 /**
@@ -58,13 +67,16 @@ export interface UpOptions {
  *
  * @throws ConfigError with every mistake of the stack config; UserError when the machine or the change fails
  */
-export async function bringUp(options: UpOptions) {
+export async function bringUp(options: UpOptions): Promise<BroughtUp> {
   const { stack, projectDir, log, report } = options;
   ensureStackConfig(projectDir, stack);
   const early = checkStackFile(projectDir, stack);
 
   log(`gpubox: bringing up the stack ${stack}`);
   connectHost(projectDir, early);
+  await bringUpWorkers(early, log, (worker, beforeChange) =>
+    bringUp({ ...options, stack: worker, beforeChange }),
+  );
   const engine = await machine(early, options);
   const store = engine ? { projectDir, stack, engine } : await findSecretStore(projectDir, stack);
 
@@ -85,6 +97,7 @@ export async function bringUp(options: UpOptions) {
   const plan = planStack(projectDir, stack, secrets, resolved);
   for (const note of [...plan.notes, ...policyWords(plan.policy)]) log(`  note: ${note}`);
   await own(plan, config, projectDir);
+  await options.beforeChange?.(plan);
 
   if (engine) await convergeWithPulumi(engine, plan, secrets, { log, report });
   else {

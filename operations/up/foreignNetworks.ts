@@ -1,6 +1,6 @@
 import { engineAddress } from "../../configs/network/engine";
 import { foreignNetworks, missingNetworkFix } from "../../configs/plan/foreignNetworks";
-import type { StackConfig } from "../../configs/stack/config";
+import { entriesOfHost, type StackConfig } from "../../configs/stack/config";
 import { dockerAt } from "../../platform/docker/client";
 import { UserError } from "../../platform/process";
 
@@ -23,7 +23,13 @@ export function checkJoinedNetworks(config: StackConfig): void {
   const [missing] = wanted.filter((name) => !there.includes(name));
   if (missing === undefined) return;
   throw new UserError(
-    `The host has no network ${missing}, which gpubox:gateway.joinNetworks names.`,
+    `The host has no network ${missing}, which ${isLink(config, missing) ? "`nodes` of a model names" : "gpubox:gateway.joinNetworks names"}.`,
     missingNetworkFix(missing, `\`gpubox up --stack ${config.stack}\``),
+  );
+}
+
+function isLink({ models, workers }: StackConfig, network: string): boolean {
+  return Object.values(entriesOfHost({ models, workers })).some(
+    (model) => "nodes" in model && model.nodes?.network === network,
   );
 }

@@ -8,6 +8,7 @@ import { nameOf, registered } from "../support/mocks";
 import { observed, online, secrets } from "../support/observed";
 import { testPlan } from "../support/stacks";
 import { ACME, PUBLIC } from "../support/tlsStacks";
+import { planOf, spread } from "../support/twoHosts";
 
 /** Each class of a component with the type token that it hands to Pulumi; undefined for one that takes it as an argument. */
 const classes = ["components", "program"].flatMap((room) =>
@@ -33,7 +34,7 @@ test("no type token of a running box changes: a renamed one would replace its re
   const tokens = classes.flatMap(({ token }) => token ?? []).map((token) => token.split(":")[2]);
   expect(tokens.sort()).toEqual([
     ...["Backend", "Box", "Cache", "Certificates", "Database", "Edge", "Gateway", "Group", "Host"],
-    ...["HostFiles", "ModelServer", "Monitor", "Observability", "Server", "Slot", "Valve"],
+    ...["HostFiles", "ModelServer", "Monitor", "Observability", "Server", "Slot", "Valve", "Worker"],
   ]);
 });
 
@@ -43,7 +44,8 @@ test("every component of a box that has one of each kind registers its outputs, 
     model: `file:///srv/models/${file}`,
     ...more,
   });
-  const plan = testPlan(
+  const { workers, networks } = planOf(spread(2, 1), "gpu2");
+  const own = testPlan(
     {
       ...observed(),
       gateway: { ...PUBLIC, tls: { acme: ACME } },
@@ -56,6 +58,7 @@ test("every component of a box that has one of each kind registers its outputs, 
     secrets,
     { ...online, images: { ...everyImage.images, ...online.images } },
   );
+  const plan = { ...own, workers, networks: [...own.networks, networks.at(-1)!] };
   const ended: string[] = [];
   const all = await registered(() => {
     const monitor = pulumi.runtime.getMonitor() as unknown as {

@@ -22,7 +22,11 @@ const FREE: Record<string, string[]> = {
   vllm: [
     ...["--enable-prompt-tokens-details", "--disable-access-log-for-endpoints"],
     ...["--enable-sleep-mode", "--middleware"],
+    // Only an entry with nodes writes them, and refuses them by itself: test/unit/checks/nodes.test.ts.
+    ...["--distributed-executor-backend", "--nnodes", "--node-rank", "--master-addr", "--master-port"],
+    "--headless",
   ],
+  sglang: ["--nnodes", "--node-rank", "--dist-init-addr"],
 };
 
 const yarn = { rope_type: "yarn", factor: 4 };

@@ -26,6 +26,7 @@ const PLACES: Record<string, "model servers" | "others"> = {
   "operations/models/manualModel.ts": "model servers",
   // A stand-in, after its own drain.
   "operations/up/standIns.ts": "others",
+  "operations/up/workers.ts": "model servers",
   "platform/pulumi/state.ts": "model servers",
 };
 
@@ -40,6 +41,7 @@ const CLOSES: Record<string, RegExp> = {
   "operations/compose/composeEngine.ts":
     /closeReplaced\([\s\S]*\["up", "-d", "--remove[\s\S]*closeAll\([\s\S]*\["down"/,
   "operations/models/manualModel.ts": /closeValves\([\s\S]*const stop = \["stop"/,
+  "operations/up/workers.ts": /closeValves\([\s\S]*\["stop"/,
   "platform/pulumi/state.ts": /closeValves\([\s\S]*\["stop"/,
 };
 

@@ -5,6 +5,8 @@ export interface Case {
   entry: Record<string, unknown>;
   /** `gpubox:host`, where it matters. */
   host?: Record<string, unknown>;
+  /** Which of the hosts that it spans. Default: 0. */
+  rank?: number;
 }
 
 const oneGpu = { gpus: [{ id: 0, memoryGiB: 80 }] };
@@ -20,6 +22,23 @@ const onBoth = { devices: [0, 1] };
 const repository = "hf://Qwen/Qwen3-Coder-30B-A3B-Instruct";
 const gguf = "file:///srv/models/tiny.gguf";
 const adapters = { sql: "file:///srv/adapters/sql", legal: "file:///srv/adapters/legal" };
+
+/** The parts of an entry over two hosts. */
+const spread = (entry: Record<string, unknown>): Case[] =>
+  [0, 1].map((rank) => ({
+    about: `as rank ${rank} of two hosts`,
+    host: twoGpus,
+    rank,
+    entry: {
+      ...{ model: repository, gpu: onBoth },
+      nodes: {
+        network: "fabric",
+        address: "10.77.0.1",
+        workers: [{ stack: "gpu2", address: "10.77.0.2" }],
+      },
+      ...entry,
+    },
+  }));
 
 /** By the engine's name in an entry. */
 export const cases: Record<string, Case[]> = {
@@ -145,6 +164,7 @@ export const cases: Record<string, Case[]> = {
     },
     { about: "without tools", host: oneGpu, entry: { model: repository, gpu: onOne, tools: false } },
     { about: "for embeddings", host: oneGpu, entry: { model: repository, gpu: onOne, mode: "embedding" } },
+    ...spread({ tensorParallelSize: 2, pipelineParallelSize: 2 }),
   ],
   sglang: [
     { about: "on one GPU", host: oneGpu, entry: { model: repository, gpu: onOne } },
@@ -202,6 +222,7 @@ export const cases: Record<string, Case[]> = {
     },
     { about: "without tools", host: oneGpu, entry: { model: repository, gpu: onOne, tools: false } },
     { about: "for embeddings", host: oneGpu, entry: { model: repository, gpu: onOne, mode: "embedding" } },
+    ...spread({}),
   ],
   "tensorrt-llm": [
     { about: "on one GPU", host: oneGpu, entry: { model: repository, gpu: onOne } },

@@ -1,5 +1,6 @@
 import { engineOf, engines, type ModelConfig } from "../../../configs/engines";
 import type { Engine, EngineContainer, Route } from "../../../configs/engines/engine";
+import { ranksOf, type Spanning } from "../../../configs/engines/nodes";
 import type { Problem } from "../../../configs/kit/problems";
 import type { FilePlan } from "../../../configs/kit/text";
 import { type HostConfig, hostSchema } from "../../../configs/schema/host";
@@ -34,7 +35,7 @@ export interface RenderedCase extends Rendered {
   route: Route;
 }
 
-export function render(engine: string, { entry, host }: Case): RenderedCase {
+export function render(engine: string, { entry, host, rank = 0 }: Case): RenderedCase {
   const model = engines[engine as keyof typeof engines].schema.parse({ engine, ...entry }) as ModelConfig;
   const it = engineOf(model) as Engine<ModelConfig> & {
     protocols?: { path: string; how: string }[];
@@ -53,6 +54,7 @@ export function render(engine: string, { entry, host }: Case): RenderedCase {
     image: "image",
     cannedModel: "",
     offline: false,
+    ranks: ranksOf(model as Spanning, "gpu1", rank, []),
   };
   const container = it.container?.(model, context);
   if (!container) throw new Error(`${engine} renders no container`);
