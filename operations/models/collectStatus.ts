@@ -6,6 +6,7 @@ import { dockerAt } from "../../platform/docker/client";
 import { UserError } from "../../platform/process";
 import { reachEndpoint } from "../../platform/ssh/reach";
 import type { Secrets } from "../../platform/stack/secrets";
+import { within } from "../../platform/within";
 import { collectContainers } from "../doctor/collectContainers";
 import { valvesOf } from "../doctor/collectServices";
 import { parseRequest } from "../doctor/requests";
@@ -61,11 +62,9 @@ async function lastMinute({ docker, prefix }: BoxPlan, valve: string): Promise<n
 async function listedModels(endpoint: string, key: string | undefined): Promise<string[] | undefined> {
   try {
     const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
-    const answer = await fetch(`${endpoint}/v1/models`, {
-      headers,
-      redirect: "manual",
-      signal: AbortSignal.timeout(LIST_MS),
-    });
+    const answer = await within(LIST_MS, (signal) =>
+      fetch(`${endpoint}/v1/models`, { headers, redirect: "manual", signal }),
+    );
     return list.parse(await answer.json()).data.map(({ id }) => id);
   } catch {
     return undefined;
