@@ -31,13 +31,13 @@ export async function runProgram(build: () => Promise<Command> | Command, words:
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
     });
-  process.on("exit", refuseToEnd);
+  process.on("beforeExit", refuseToEnd);
   try {
     await (await build()).parseAsync(words, { from: "user" });
   } catch (error) {
     report(error);
   } finally {
-    process.off("exit", refuseToEnd);
+    process.off("beforeExit", refuseToEnd);
   }
 }
 
