@@ -1,7 +1,7 @@
-import { stringify } from "yaml";
 import type { BoxPlan, ContainerPlan, ServicePlan } from "../../configs/kit/types";
 import { bracketed } from "../../configs/network/addresses";
 import { servicesOf } from "../../configs/plan/box";
+import { yamlForAll } from "./yaml";
 
 /** What a box under Compose lacks. `up` prints it, and the file begins with it. */
 export const COMPOSE_LOSES = [
@@ -34,8 +34,7 @@ export function composeFile(plan: BoxPlan): string {
       services.flatMap(({ container, volume }) => (volume ? [[container.name, { name: volume.name }]] : [])),
     ),
   };
-  // docker-compose 1.29 reads YAML 1.1, where the user 2000:0 without quotes is a number of base 60.
-  return `${header(plan)}${stringify(document, { lineWidth: 120, version: "1.1" })}`;
+  return `${header(plan)}${yamlForAll(document)}`;
 }
 
 function header(plan: BoxPlan): string {
