@@ -1,6 +1,7 @@
 import type { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { deviceRequest } from "../configs/kit/gpus";
 import type { SecretValues } from "../configs/kit/text";
 import type { ContainerPlan, NetworkRole, ServicePlan, StepPlan } from "../configs/kit/types";
 import { beside } from "./beside";
@@ -201,9 +202,19 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
  * request cannot name their driver.
  */
 function gpuArgs({ gpu, devices }: ContainerPlan): Pick<docker.ContainerArgs, "deviceRequests" | "devices"> {
+  const request = deviceRequest(gpu);
   return {
-    ...(gpu?.vendor === "nvidia"
-      ? { deviceRequests: [{ driver: "nvidia", deviceIds: gpu.ids, capabilities: ["gpu"] }] }
+    ...(request
+      ? {
+          deviceRequests: [
+            {
+              driver: request.driver,
+              deviceIds: request.ids,
+              // Docker itself keeps none of them for CDI, which would be a difference at each refresh.
+              ...(request.driver === "nvidia" ? { capabilities: ["gpu"] } : {}),
+            },
+          ],
+        }
       : {}),
     ...(devices
       ? { devices: devices.map((path) => ({ hostPath: path, containerPath: path, permissions: "rwm" })) }

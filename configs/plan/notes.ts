@@ -1,6 +1,7 @@
 import { gpuNotes } from "../capacity/notes";
 import { engineOf, type ModelConfig, wantedSources } from "../engines";
 import { unknownFlagNotes } from "../engines/unknownFlags";
+import { accessWords } from "../kit/gpus";
 import { isOwnImage, ownImageParts } from "../kit/imageRoles";
 import { resolvedImage } from "../kit/resolved";
 import { whyUnresolved } from "../models/lock";
@@ -36,6 +37,8 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
     notes.push(`${source} is not locked: ${reason}${download}`);
   }
   notes.push(...recipeNotes(config), ...gpuNotes(context.gpus));
+  const access = config.host.gpuAccess && accessWords(config.host);
+  if (access) notes.push(access);
   notes.push(...ownImageNotes(context), ...observabilityNotes(context));
   const named = namedImages(config);
   const unlocked = imageRolesOf(config).flatMap(({ role, optional }) => {

@@ -1,3 +1,4 @@
+import { deviceRequest } from "../../configs/kit/gpus";
 import type { BoxPlan, ContainerPlan, ServicePlan } from "../../configs/kit/types";
 import { bracketed } from "../../configs/network/addresses";
 import { servicesOf } from "../../configs/plan/box";
@@ -94,7 +95,7 @@ function composeService(plan: BoxPlan, { container }: ServicePlan) {
     ...(c.ipc ? { ipc: c.ipc } : {}),
     ...(c.groupAdd ? { group_add: c.groupAdd } : {}),
     ...(c.devices ? { devices: c.devices.map((path) => `${path}:${path}`) } : {}),
-    ...(c.gpu?.vendor === "nvidia" ? { deploy: gpuReservation(c.gpu.ids) } : {}),
+    ...gpuReservation(c),
     healthcheck: {
       test: c.health.test.map(escapeDollar),
       interval: `${c.name === "gateway" ? c.health.intervalSeconds : AWAITED_SECONDS}s`,
@@ -115,9 +116,15 @@ function composeNetworks({ networks }: ContainerPlan) {
   return Object.fromEntries(Object.entries(networks).map(([role, aliases]) => [role, { aliases }]));
 }
 
-function gpuReservation(ids: string[]) {
+/** Compose demands a capability, which Docker ignores for CDI. */
+function gpuReservation({ gpu }: ContainerPlan) {
+  const request = deviceRequest(gpu);
+  if (!request) return {};
+  const { driver, ids } = request;
   return {
-    resources: { reservations: { devices: [{ driver: "nvidia", device_ids: ids, capabilities: ["gpu"] }] } },
+    deploy: {
+      resources: { reservations: { devices: [{ driver, device_ids: ids, capabilities: ["gpu"] }] } },
+    },
   };
 }
 
