@@ -19,6 +19,9 @@ export interface ServiceArgs {
   beside?: StepPlan;
 }
 
+/** What a volume that is there already keeps, whoever made it. */
+export const VOLUME_KEEPS = ["labels", "driver", "driverOpts"];
+
 /**
  * A stop-first container with its files, its volume and a gate that opens when it is healthy. Each kind of container is
  * a class below with its own type token: the token is part of every URN and never changes.
@@ -61,8 +64,15 @@ export abstract class Service extends pulumi.ComponentResource {
     return new docker.Volume(
       name,
       { name: volumeName },
-      // Data outlives the stack: `gpubox down` removes volumes only by name.
-      { parent: this, provider: host.provider, retainOnDelete: true },
+      {
+        parent: this,
+        provider: host.provider,
+        // Data outlives the stack: `gpubox down` removes volumes only by name.
+        retainOnDelete: true,
+        // Compose labels a volume that it made, and a person may have made one on a disk of its own. Each of these would show
+        // its replacement at every preview.
+        ignoreChanges: VOLUME_KEEPS,
+      },
     );
   }
 }

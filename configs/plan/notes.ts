@@ -3,7 +3,7 @@ import { engineOf, type ModelConfig, wantedSources } from "../engines";
 import { unknownFlagNotes } from "../engines/unknownFlags";
 import { accessWords } from "../kit/gpus";
 import { isOwnImage, ownImageParts } from "../kit/imageRoles";
-import { resolvedImage } from "../kit/resolved";
+import { isUnlocked, resolvedImage } from "../kit/resolved";
 import { whyUnresolved } from "../models/lock";
 import { recipeNotes } from "../recipes/notes";
 import { instancesOf } from "../stack/instances";
@@ -44,7 +44,7 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
   const unlocked = imageRolesOf(config).flatMap(({ role, optional }) => {
     const image = resolvedImage(resolved, role);
     const name = isOwnImage(role) ? named.find((one) => one.image === role)!.path : role;
-    return image?.source === "unresolved" && !optional ? [`${name} (${image.reference})`] : [];
+    return isUnlocked(image) && !optional ? [`${name} (${image.reference})`] : [];
   });
   if (unlocked.length > 0)
     notes.push(
