@@ -9,6 +9,8 @@ const ENGINES = {
     stderr: "error from daemon in stream: Error grabbing logs: invalid character '\\x00' looking for",
   },
   "says nothing": { code: 0, stderr: "" },
+  // And 20.10 at times comes past them, by some lines too far.
+  skips: { code: 0, stderr: "" },
 };
 
 /** Seconds from a fixed time on, as Docker writes them. */
@@ -27,7 +29,9 @@ function engine(count: number, gap: number | undefined, ends: keyof typeof ENGIN
     const since = option("--since") ?? 0;
     const first = Math.max(0, lines - tail);
     const broken = gap !== undefined && gap >= first && gap < lines;
-    const shown = Array.from({ length: (broken ? gap : lines) - first }, (_, index) => first + index);
+    const all = Array.from({ length: lines - first }, (_, index) => first + index);
+    const passes = ends === "skips" && option("--tail") !== undefined && tail % 2 === 0;
+    const shown = broken ? all.filter((second) => second < gap || (passes && second > gap + 12)) : all;
     const stdout = shown.filter((second) => second >= since).map((second) => `${lineAt(second)}\n`);
     lines += grows;
     const { code, stderr } = broken ? ENGINES[ends] : { code: 0, stderr: "" };
