@@ -27,10 +27,9 @@ export const definition = stackCommand("doctor")
       const verdicts = await walk(stack, { since, clientKey, clientModel: model });
       const wrong = verdicts.filter(({ state }) => state === "wrong");
       for (const verdict of verdicts) tell(verdict);
-      for (const state of ["ok", "not looked at"] as const) {
-        const names = verdicts.filter((one) => one.state === state).map(({ row }) => row);
-        if (names.length > 0) say(`  ${state}: ${names.join(", ")}`);
-      }
+      const well = verdicts.filter(({ state }) => state === "ok").map(({ row }) => row);
+      if (well.length > 0) say(`  ok: ${well.join(", ")}`);
+      for (const line of unread(verdicts)) say(`  not looked at: ${line}`);
       if (wrong.length > 0) process.exitCode = 1;
       setTimeout(() => process.exit(), LEAVE_MS).unref();
       return { stack, well: wrong.length === 0, rows: verdicts };
@@ -49,6 +48,16 @@ async function walk(
     if (error instanceof ConfigError) return [configVerdict(error.problems)];
     throw error;
   }
+}
+
+/** The rows that nobody could look at, a line for each reason. */
+function unread(verdicts: Verdict[]): string[] {
+  const blind = verdicts.filter(({ state }) => state === "not looked at");
+  const reasons = [...new Set(blind.map(({ because }) => because))];
+  return reasons.map((reason) => {
+    const names = blind.filter(({ because }) => because === reason).map(({ row }) => row);
+    return `${names.join(", ")} (${reason})`;
+  });
 }
 
 function keyOf(variable: string | undefined): string | undefined {

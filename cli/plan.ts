@@ -1,5 +1,6 @@
 import { planData, planText } from "../configs/capacity/report";
 import { planStackGpus } from "../configs/capacity/stack";
+import { accessWords } from "../configs/kit/gpus";
 import { ConfigError } from "../configs/kit/problems";
 import { findProject } from "../platform/project";
 import { readModelLock } from "../platform/stack/modelLock";
@@ -22,6 +23,8 @@ export const definition = stackCommand("plan")
       const plan = planStackGpus(config, lock);
       if (config.host.gpus.length === 0) say(`Pulumi.${stack}.yaml declares no GPU: nothing to plan.`);
       else say(planText(plan, { explain }));
+      const access = accessWords(config.host);
+      if (access) say(`\n${access}`);
       if (plan.problems.length > 0 && !jsonWanted()) throw new ConfigError(stack, plan.problems);
       if (plan.problems.length > 0) process.exitCode = 1;
       // Other mistakes that a preview would refuse: unlocked sources, contexts of models on the CPU.

@@ -1,6 +1,7 @@
 import { type Command, CommanderError } from "commander";
 import { ConfigError } from "../configs/kit/problems";
 import { visible } from "../configs/kit/visible";
+import { UserError } from "../platform/process";
 import { Cancelled } from "./ask";
 import { inWords } from "./inWords";
 import { jsonWanted, say } from "./output";
@@ -15,7 +16,7 @@ let stopped = false;
 
 /**
  * Runs a command line. Never rejects: a mistake ends with two lines, what is wrong and what to do, and only a defect of
- * gpubox itself shows a stack trace.
+ * gpubox itself shows a stack trace. Until the command's action has ended, the process can only end with a failure.
  *
  * @param words the command line after the program's name
  */
@@ -30,11 +31,25 @@ export async function runProgram(build: () => Promise<Command> | Command, words:
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
     });
+  process.on("beforeExit", refuseToEnd);
   try {
     await (await build()).parseAsync(words, { from: "user" });
   } catch (error) {
     report(error);
+  } finally {
+    process.off("beforeExit", refuseToEnd);
   }
+}
+
+/** Node ends a process, with 0, once nothing keeps it alive, also where an action still waits for what will never come. */
+function refuseToEnd(code: number): void {
+  if (code !== 0) return;
+  report(
+    new UserError(
+      "The command ended before its work was done: something that it waited for went away without a word.",
+      "Run it again. If it ends so again, `gpubox doctor` says what does not answer; the box is as the work left it.",
+    ),
+  );
 }
 
 function report(error: unknown): void {

@@ -1,6 +1,7 @@
 import type { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { deviceRequest } from "../configs/kit/gpus";
 import type { SecretValues } from "../configs/kit/text";
 import type { ContainerPlan, NetworkRole, ServicePlan, StepPlan } from "../configs/kit/types";
 import { beside } from "./beside";
@@ -17,6 +18,9 @@ export interface ServiceArgs {
   /** Brings a stand-in up before that. */
   beside?: StepPlan;
 }
+
+/** What a volume that is there already keeps, whoever made it. */
+export const VOLUME_KEEPS = ["labels", "driver", "driverOpts"];
 
 /**
  * A stop-first container with its files, its volume and a gate that opens when it is healthy. Each kind of container is
@@ -60,8 +64,15 @@ export abstract class Service extends pulumi.ComponentResource {
     return new docker.Volume(
       name,
       { name: volumeName },
-      // Data outlives the stack: `gpubox down` removes volumes only by name.
-      { parent: this, provider: host.provider, retainOnDelete: true },
+      {
+        parent: this,
+        provider: host.provider,
+        // Data outlives the stack: `gpubox down` removes volumes only by name.
+        retainOnDelete: true,
+        // Compose labels a volume that it made, and a person may have made one on a disk of its own. Each of these would show
+        // its replacement at every preview.
+        ignoreChanges: VOLUME_KEEPS,
+      },
     );
   }
 }
@@ -209,9 +220,19 @@ export function containerArgs(plan: ContainerPlan, networks: NetworkNames): dock
  * request cannot name their driver.
  */
 function gpuArgs({ gpu, devices }: ContainerPlan): Pick<docker.ContainerArgs, "deviceRequests" | "devices"> {
+  const request = deviceRequest(gpu);
   return {
-    ...(gpu?.vendor === "nvidia"
-      ? { deviceRequests: [{ driver: "nvidia", deviceIds: gpu.ids, capabilities: ["gpu"] }] }
+    ...(request
+      ? {
+          deviceRequests: [
+            {
+              driver: request.driver,
+              deviceIds: request.ids,
+              // Docker itself keeps none of them for CDI, which would be a difference at each refresh.
+              ...(request.driver === "nvidia" ? { capabilities: ["gpu"] } : {}),
+            },
+          ],
+        }
       : {}),
     ...(devices
       ? { devices: devices.map((path) => ({ hostPath: path, containerPath: path, permissions: "rwm" })) }

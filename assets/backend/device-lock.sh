@@ -40,7 +40,12 @@ lock() {
 # ends by KILL alone, because a TERM to the whole process group must not free the device before the engine is gone.
 take_locks() {
   for name in $GPUBOX_LOCKS; do
-    exec 9<"$LOCKS/$name" || exit 1
+    # A failure of exec itself would end the shell without a word of ours.
+    [ -r "$LOCKS/$name" ] || {
+      say "cannot open $LOCKS/$name" >&2
+      exit 1
+    }
+    exec 9<"$LOCKS/$name"
     # In the background, because a shell runs its traps between commands only.
     lock &
     wait $! || {

@@ -17,9 +17,10 @@ gpus_reachable() {
     found=$(timeout 10 nvidia-smi -L 2>/dev/null) || return 1
     [ "$(printf '%s\n' "$found" | grep -c 'UUID: ')" -ge "$GPUBOX_GPUS" ]
   else
-    # Not every image asks for the driver's tools. Opening a device that the container lost is refused.
+    # Not every image asks for the driver's tools. Opening a device that the container lost is refused. By `true`: a special
+    # builtin such as `:` would end the shell with it, whatever comes behind.
     for device in /dev/nvidia[0-9]*; do
-      { : <"$device"; } 2>/dev/null || return 1
+      { true <"$device"; } 2>/dev/null || return 1
     done
   fi
 }

@@ -1,6 +1,7 @@
 /** What containers of engines have in common: devices, command lines, health checks, deadlines. */
 
 import type { z } from "zod";
+import { nvidiaGpus } from "../kit/gpus";
 import type { Problem } from "../kit/problems";
 import { GIB, MIB } from "../kit/sizes";
 import type { ContainerPlan } from "../kit/types";
@@ -38,7 +39,7 @@ export function deviceAccess(
   const ids = (gpu?.devices ?? []).map(String);
   switch (kind) {
     case "nvidia":
-      return { gpu: { vendor: kind, ids }, env: {} };
+      return { gpu: nvidiaGpus(ids, host.gpuAccess), env: {} };
     case "amd":
       return {
         gpu: { vendor: kind, ids },

@@ -4,8 +4,11 @@ import { type ImageName, type ImageRole, isOwnImage, type OwnImage } from "./ima
 export interface ResolvedImage {
   /** Literal reference to run. */
   reference: string;
-  /** `digest`: pulled by locked digest. `recipe`: built here from `images/`. `unresolved`: by tag, nothing is locked yet. */
-  source: "digest" | "recipe" | "unresolved";
+  /**
+   * `digest`: pulled by locked digest. `recipe`: built here from `images/`. `loaded`: by tag, as somebody loaded it into the engine.
+   * `unresolved`: by tag, nothing is locked yet.
+   */
+  source: "digest" | "recipe" | "loaded" | "unresolved";
   /** Bytes of a pull by the host's architecture, where the lock has them. */
   bytes?: Partial<Record<Architecture, number>>;
 }
@@ -16,6 +19,11 @@ export function resolvedImage(
   name: ImageName,
 ): ResolvedImage | undefined {
   return images[name] ?? (isOwnImage(name) ? { reference: name, source: "unresolved" } : undefined);
+}
+
+/** True where nothing says which image a tag has to be. */
+export function isUnlocked(image: ResolvedImage | undefined): image is ResolvedImage {
+  return image?.source === "unresolved" || image?.source === "loaded";
 }
 
 /** What this machine could obtain. `gpubox up` records it in `.gpubox/resolved.<stack>.json`; every preview reads it. */

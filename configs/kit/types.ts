@@ -77,6 +77,8 @@ export interface GpuRequest {
   vendor: "nvidia" | "amd" | "intel";
   /** Indexes, UUIDs, or UUIDs of MIG slices, as the host's config names them. */
   ids: string[];
+  /** NVIDIA's by their names in CDI. Default: by NVIDIA's hook. */
+  by?: "cdi";
 }
 
 export interface UlimitPlan {

@@ -1,3 +1,4 @@
+import { deviceRequest } from "../kit/gpus";
 import { STEP_LIMIT } from "../kit/processes";
 import { awaitHealthy, CLOSE, RELIEVE } from "../kit/steps";
 import { shellQuote } from "../kit/text";
@@ -122,7 +123,7 @@ function runArguments(context: PlanContext, plan: ContainerPlan): string[] {
     ...(plan.ipc ? ["--ipc", plan.ipc] : []),
     ...(plan.groupAdd ?? []).flatMap((group) => ["--group-add", group]),
     ...(plan.devices ?? []).flatMap((path) => ["--device", path]),
-    ...(plan.gpu?.vendor === "nvidia" ? ["--gpus", `"device=${plan.gpu.ids.join(",")}"`] : []),
+    ...gpuWords(plan.gpu),
     ...(plan.stopSignal ? ["--stop-signal", plan.stopSignal] : []),
     ...["--stop-timeout", String(plan.stopGraceSeconds)],
     ...["--health-cmd", health, "--health-interval", `${plan.health.intervalSeconds}s`],
@@ -139,4 +140,12 @@ function runArguments(context: PlanContext, plan: ContainerPlan): string[] {
     ...rest,
     ...plan.command,
   ];
+}
+
+/** `--gpus` and not `--device`: the CLI on this machine may be older than the engine, and know no CDI. */
+function gpuWords(gpu: ContainerPlan["gpu"]): string[] {
+  const request = deviceRequest(gpu);
+  if (!request) return [];
+  const devices = `"device=${request.ids.join(",")}"`;
+  return ["--gpus", request.driver === "cdi" ? `driver=cdi,${devices}` : devices];
 }

@@ -1,8 +1,9 @@
 import { gpuNotes } from "../capacity/notes";
 import { engineOf, type ModelConfig, wantedSources } from "../engines";
 import { unknownFlagNotes } from "../engines/unknownFlags";
+import { accessWords } from "../kit/gpus";
 import { isOwnImage, ownImageParts } from "../kit/imageRoles";
-import { resolvedImage } from "../kit/resolved";
+import { isUnlocked, resolvedImage } from "../kit/resolved";
 import { whyUnresolved } from "../models/lock";
 import { recipeNotes } from "../recipes/notes";
 import { entriesOfHost } from "../stack/config";
@@ -37,12 +38,14 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
     notes.push(`${source} is not locked: ${reason}${download}`);
   }
   notes.push(...recipeNotes(config), ...gpuNotes(context.gpus));
+  const access = config.host.gpuAccess && accessWords(config.host);
+  if (access) notes.push(access);
   notes.push(...ownImageNotes(context), ...observabilityNotes(context));
   const named = namedImages(config);
   const unlocked = imageRolesOf(config).flatMap(({ role, optional }) => {
     const image = resolvedImage(resolved, role);
     const name = isOwnImage(role) ? named.find((one) => one.image === role)!.path : role;
-    return image?.source === "unresolved" && !optional ? [`${name} (${image.reference})`] : [];
+    return isUnlocked(image) && !optional ? [`${name} (${image.reference})`] : [];
   });
   if (unlocked.length > 0)
     notes.push(

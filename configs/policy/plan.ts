@@ -1,6 +1,6 @@
 import { wantedSources } from "../engines";
 import { ConfigError, type PolicyFinding, type Violation } from "../kit/problems";
-import { type Resolved, resolvedImage } from "../kit/resolved";
+import { isUnlocked, type Resolved, resolvedImage } from "../kit/resolved";
 import { servicesOf } from "../kit/services";
 import type { BoxPlan, ContainerPlan } from "../kit/types";
 import type { ModelLock } from "../models/facts";
@@ -98,7 +98,7 @@ function lockedDigest(
   resolved: Resolved,
   config: StackConfig,
 ): Violation[] {
-  if (resolvedImage(resolved, ownImage ?? role)?.source !== "unresolved") return [];
+  if (!isUnlocked(resolvedImage(resolved, ownImage ?? role))) return [];
   const named = namedImages(config).find((one) => one.image === ownImage);
   return [
     {

@@ -12,6 +12,11 @@ const sshPath = z
 /** As Docker names them. */
 export const architectures = ["amd64", "arm64"] as const;
 
+/** How NVIDIA's GPUs reach a container. */
+export const gpuAccesses = ["cdi", "hook"] as const;
+
+export type GpuAccess = (typeof gpuAccesses)[number];
+
 export type Architecture = (typeof architectures)[number];
 
 export const hostSchema = z.strictObject({
@@ -53,6 +58,12 @@ export const hostSchema = z.strictObject({
       "The model hub, or a mirror of it: where models are locked and downloaded from. By http:// the token of gpubox:hfToken crosses the network in plain text.",
     ),
   gpus: z.array(gpuSchema).default([]).describe("The host's GPUs. Empty: no GPU."),
+  gpuAccess: z
+    .enum(gpuAccesses)
+    .optional()
+    .describe(
+      "How NVIDIA's GPUs reach containers: cdi, by the host's CDI description, for Docker 25 or newer; or hook, by NVIDIA's runtime hook. Default: what the first `gpubox up` finds, which it writes here: cdi where the engine knows every declared GPU by it.",
+    ),
   openToContainers: z
     .array(port)
     .default([])

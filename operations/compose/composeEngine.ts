@@ -20,6 +20,7 @@ import { type RunResult, run, UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
 import { closeAll, closeReplaced } from "./beforeStop";
 import { composeContainerName, composeFile, projectLabels } from "./composeFile";
+import { composeHost } from "./composeHost";
 
 /** Path of the rendered file. Git ignores it, because it names images that this machine built. */
 export function composePath(projectDir: string, stack: string): string {
@@ -227,7 +228,7 @@ async function runCompose(
     );
   const path = writeComposeFile(projectDir, plan);
   const result = await run(found.program, [...found.args, "-p", plan.prefix, "-f", path, ...args], {
-    env: { DOCKER_HOST: plan.docker },
+    env: { DOCKER_HOST: composeHost(plan.docker, found.program, projectDir) },
     inherit,
   });
   if (result.code === 0) return result;

@@ -1,7 +1,8 @@
-import { stringify } from "yaml";
+import { deviceRequest } from "../../configs/kit/gpus";
 import type { BoxPlan, ContainerPlan, NetworkRole, ServicePlan } from "../../configs/kit/types";
 import { bracketed } from "../../configs/network/addresses";
 import { servicesOf } from "../../configs/plan/box";
+import { yamlForAll } from "./yaml";
 
 /** What a box under Compose lacks. `up` prints it, and the file begins with it. */
 export const COMPOSE_LOSES = [
@@ -34,8 +35,7 @@ export function composeFile(plan: BoxPlan): string {
       services.flatMap(({ container, volume }) => (volume ? [[container.name, { name: volume.name }]] : [])),
     ),
   };
-  // docker-compose 1.29 reads YAML 1.1, where the user 2000:0 without quotes is a number of base 60.
-  return `${header(plan)}${stringify(document, { lineWidth: 120, version: "1.1" })}`;
+  return `${header(plan)}${yamlForAll(document)}`;
 }
 
 function header(plan: BoxPlan): string {
@@ -95,7 +95,7 @@ function composeService(plan: BoxPlan, { container }: ServicePlan) {
     ...(c.ipc ? { ipc: c.ipc } : {}),
     ...(c.groupAdd ? { group_add: c.groupAdd } : {}),
     ...(c.devices ? { devices: c.devices.map((path) => `${path}:${path}`) } : {}),
-    ...(c.gpu?.vendor === "nvidia" ? { deploy: gpuReservation(c.gpu.ids) } : {}),
+    ...gpuReservation(c),
     healthcheck: {
       test: c.health.test.map(escapeDollar),
       interval: `${c.name === "gateway" ? c.health.intervalSeconds : AWAITED_SECONDS}s`,
@@ -121,9 +121,15 @@ function composeNetworks({ networks, addresses = {} }: ContainerPlan) {
   );
 }
 
-function gpuReservation(ids: string[]) {
+/** Compose demands a capability, which Docker ignores for CDI. */
+function gpuReservation({ gpu }: ContainerPlan) {
+  const request = deviceRequest(gpu);
+  if (!request) return {};
+  const { driver, ids } = request;
   return {
-    resources: { reservations: { devices: [{ driver: "nvidia", device_ids: ids, capabilities: ["gpu"] }] } },
+    deploy: {
+      resources: { reservations: { devices: [{ driver, device_ids: ids, capabilities: ["gpu"] }] } },
+    },
   };
 }
 

@@ -10,6 +10,7 @@ import { connectHost } from "../../platform/ssh/connection";
 import { reachEndpoint } from "../../platform/ssh/reach";
 import { hostShell } from "../../platform/ssh/shell";
 import type { Secrets } from "../../platform/stack/secrets";
+import { within } from "../../platform/within";
 import { boxesScript } from "../host/boxes";
 import { firewallStep, rulesHidden } from "../host/firewall";
 import { firewallInput } from "../host/firewallInput";
@@ -171,19 +172,12 @@ async function readiness(endpoint: string): Promise<string | undefined> {
   }
 }
 
-/** `AbortSignal.timeout` would not keep this process alive while it waits. */
 async function get(
   url: string,
   headers: Record<string, string> = {},
 ): Promise<{ status: number; text: string }> {
-  const control = new AbortController();
-  const timer = setTimeout(() => control.abort(), ANSWER_MS);
-  try {
-    const answer = await fetch(url, { headers, redirect: "manual", signal: control.signal });
-    return { status: answer.status, text: await answer.text() };
-  } finally {
-    clearTimeout(timer);
-  }
+  const answer = await within(ANSWER_MS, (signal) => fetch(url, { headers, redirect: "manual", signal }));
+  return { status: answer.status, text: await answer.text() };
 }
 
 /** Who uses the box's ports. */

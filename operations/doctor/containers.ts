@@ -157,7 +157,8 @@ export const containerRows: Row[] = [
     check: (box, facts) => {
       const down = single("cache", "Redis")(box, facts);
       if (down === undefined || down.length > 0) return down;
-      if (facts.redis === undefined || facts.redis === "PONG") return [];
+      if (facts.redis === undefined) return box.cache && facts.containers?.length ? undefined : [];
+      if (facts.redis === "PONG") return [];
       const refused = /WRONGPASS|NOAUTH/.test(facts.redis);
       return [
         {
@@ -181,6 +182,7 @@ export const containerRows: Row[] = [
             ? { ...finding, fix: "See docs/data.md, “Guards of the database”." }
             : finding,
         );
+      if (facts.postgres === undefined && box.database && facts.containers?.length) return undefined;
       if (facts.postgres !== undefined && facts.postgres !== "ready")
         return [
           {

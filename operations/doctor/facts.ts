@@ -36,6 +36,8 @@ export interface Facts {
   requests?: LoggedRequest[];
   /** Names that clients requested recently and the gateway did not know. */
   unknownModels?: string[];
+  /** Logs that could not be read, or not whole, each as a sentence without its end. */
+  unreadLogs?: string[];
   host: HostFacts;
 }
 

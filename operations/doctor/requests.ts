@@ -105,6 +105,18 @@ function shown({ method, path }: LoggedRequest): string {
 }
 
 export const requestRows: Row[] = [
+  {
+    id: "logs",
+    symptom: "`logs` lacks lines, and rows below this one say nothing of them",
+    cause: "a power cut left zeros in a log of Docker's, at which Docker stops reading",
+    level: "note",
+    check: (_, { requests, unreadLogs }) =>
+      unreadLogs?.map((what) => ({
+        what: `${what}.`,
+        fix: "Lines that came later are read. Docker drops the rest with the log's oldest file, or with the container.",
+      })) ??
+      (requests && []),
+  },
   ...ANSWERS.map(edgeRow),
   {
     id: "failed",

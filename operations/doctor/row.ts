@@ -2,6 +2,7 @@ import type { Problem } from "../../configs/kit/problems";
 import { typed } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
 import type { Facts } from "./facts";
+import { whyUnread } from "./unread";
 
 /** A problem that a row found, and its fix. */
 export interface Finding {
@@ -29,6 +30,8 @@ export interface Verdict {
   row: string;
   symptom: string;
   state: "ok" | "wrong" | "note" | "not looked at";
+  /** Why nobody could look, as half a sentence. */
+  because?: string;
   findings: Finding[];
 }
 
@@ -49,8 +52,9 @@ export function configVerdict(problems: Problem[]): Verdict {
 export function judgeRows(rows: Row[], box: BoxPlan, facts: Facts): Verdict[] {
   return rows.map(({ id, symptom, level = "wrong", check }) => {
     const findings = check(box, facts);
-    const state = findings === undefined ? "not looked at" : findings.length > 0 ? level : "ok";
-    return { row: id, symptom, state, findings: findings ?? [] };
+    if (findings === undefined)
+      return { row: id, symptom, state: "not looked at", because: whyUnread(id, facts), findings: [] };
+    return { row: id, symptom, state: findings.length > 0 ? level : "ok", findings };
   });
 }
 

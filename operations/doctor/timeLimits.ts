@@ -4,7 +4,7 @@ import type { RunResult } from "../../platform/process";
 import { ANSWER_SECONDS } from "./containerHealth";
 
 /** Timeout in milliseconds for a question that the engine answers by itself. */
-const ENGINE_MS = 5_000;
+export const ENGINE_MS = 5_000;
 
 /** Timeout in milliseconds for a command in a container. The command itself has less, see {@link execWithin}. */
 export const LOOK_MS = (ANSWER_SECONDS + 1) * 1_000;

@@ -1,3 +1,4 @@
+import { deviceRequest } from "../../configs/kit/gpus";
 import { stableJson } from "../../configs/kit/text";
 import type { BoxPlan, ContainerPlan } from "../../configs/kit/types";
 
@@ -75,7 +76,7 @@ export function plannedSettings(plan: ContainerPlan, { networks }: BoxPlan): Set
     sharesHost: plan.ipc === "host" ? ["ipc"] : [],
     groupAdd: [...(plan.groupAdd ?? [])].sort(),
     devices: [...(plan.devices ?? [])].sort(),
-    gpus: plan.gpu?.vendor === "nvidia" ? [...plan.gpu.ids].sort() : [],
+    gpus: [...(deviceRequest(plan.gpu)?.ids ?? [])].sort(),
     health: healthText(plan.health.test, plan.health),
     stopSignal: plan.stopSignal ?? "",
     stopGraceSeconds: plan.stopGraceSeconds,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Architecture, architectures } from "../../configs/schema/host";
+import { within } from "../../platform/within";
 
 /** Why a digest could not be resolved. The message is one sentence and becomes the lock's `reason`. */
 export class UnresolvedImage extends Error {
@@ -173,7 +174,7 @@ async function fetchToken(host: string, challenge: string, timeoutMs: number): P
     const value = field(name);
     if (value) url.searchParams.set(name, value);
   }
-  const response = await fetched(url, { signal: AbortSignal.timeout(timeoutMs) });
+  const response = await fetched(url, timeoutMs);
   if (!response.ok) throw new UnresolvedImage(`${url.host} gives no token: HTTP ${response.status}`);
   const token = tokenSchema.safeParse(await response.json().catch(() => undefined));
   if (!token.success) throw new UnresolvedImage(`${url.host} answers without a token`);
@@ -193,16 +194,15 @@ function request(
 ): Promise<Response> {
   // Like Docker, use plain HTTP only for a registry on this machine.
   const scheme = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(host) ? "http" : "https";
-  return fetched(new URL(`${scheme}://${host}${path}`), {
+  return fetched(new URL(`${scheme}://${host}${path}`), timeoutMs, {
     method,
     headers: { accept: MANIFEST_TYPES, ...(token && { authorization: `Bearer ${token}` }) },
-    signal: AbortSignal.timeout(timeoutMs),
   });
 }
 
-async function fetched(url: URL, init: RequestInit): Promise<Response> {
+async function fetched(url: URL, timeoutMs: number, init: RequestInit = {}): Promise<Response> {
   try {
-    return await fetch(url, init);
+    return await within(timeoutMs, (signal) => fetch(url, { ...init, signal }));
   } catch (error) {
     throw new UnresolvedImage(`${url.host} does not answer: ${networkReason(error)}`);
   }

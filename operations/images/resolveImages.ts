@@ -61,16 +61,21 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
   const absent = pulled.filter((role) => !images[role]);
   const failures = await registryFailures(lock, absent);
   const unreachable = absent.filter((role) => failures[role] && buildable(role));
-  const tagged = await dockerAt(docker).images(absent.filter((name) => isOwnImage(name) && failures[name]));
+  const tagOf = (name: ImageName) => `${lockEntry(lock, name).image}:${lockEntry(lock, name).tag}`;
+  const loaded = await dockerAt(docker).images(absent.filter((name) => failures[name]).map(tagOf));
   for (const { role, model, optional } of needed) {
     if (!failures[role] || buildable(role)) continue;
-    const { image, tag } = lockEntry(lock, role);
-    const isThere = tagged.has(role);
-    if (!optional && !isThere) throw noImage(role, model, failures[role]);
+    const reference = tagOf(role);
+    const isLocked = lockEntry(lock, role).digest !== null;
+    const isThere = loaded.has(reference) && !isLocked;
+    if (!optional && !isThere)
+      throw isLocked
+        ? lockedAway(role, reference, failures[role])
+        : noImage(role, model, failures[role], reference);
     log(
       `${role}: ${isThere ? "taken as it is here" : "left out"}, because ${failures[role]} and ${isThere ? "no digest is locked" : "there is no recipe for it"}`,
     );
-    images[role] = { reference: `${image}:${tag}`, source: "unresolved" };
+    images[role] = { reference, source: isThere ? "loaded" : "unresolved" };
   }
   for (const failure of new Set(Object.values(failures))) {
     const concerned = unreachable.filter((role) => failures[role] === failure);
@@ -94,11 +99,19 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
   return images;
 }
 
-function noImage(role: ImageName, model: string | undefined, failure: string): UserError {
+/** `docker load` keeps the tag of an image and not its digest, so that nobody can say whether it is the one that is locked. */
+function lockedAway(role: ImageName, reference: string, failure: string): UserError {
+  return new UserError(
+    `The image ${role} is not on this machine by its locked digest: ${failure}, and there is no recipe for it.`,
+    `Run this where the registry answers. An image that \`docker load\` brought as ${reference} is taken once ${role} has \`"digest": null\` in the images' lock.json.`,
+  );
+}
+
+function noImage(role: ImageName, model: string | undefined, failure: string, reference: string): UserError {
   const needs = isOwnImage(role) ? `gpubox:models.${model}.image names` : `the model ${model} needs`;
   return new UserError(
     `The image ${role}${model ? `, which ${needs},` : ""} is not on this machine: ${failure}, and there is no recipe for it.`,
-    "Run this where the registry answers, or save the image there with `docker save` and here with `docker load`" +
+    `Run this where the registry answers, or bring the image with \`docker save ${reference}\` there and \`docker load\` here` +
       (model ? `, or ${otherwise(role)}.` : "."),
   );
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { table } from "../../configs/kit/table";
 import { UserError } from "../../platform/process";
+import { within } from "../../platform/within";
 import { ModelList, parsed, parseJson, SMOKE_ROUTES, type SmokeProtocol } from "../smoke/routes";
 
 /** A gateway to ask. */
@@ -155,15 +156,17 @@ async function modesAt(gateway: Gateway): Promise<Map<string, string>> {
 }
 
 function send({ url, key }: Gateway, path: string, init: RequestInit): Promise<Response> {
-  return fetch(`${url.replace(/\/+$/, "").replace(/\/v1$/, "")}${path}`, {
-    ...init,
-    headers: {
-      "content-type": "application/json",
-      "anthropic-version": "2023-06-01",
-      ...(key ? { authorization: `Bearer ${key}` } : {}),
-    },
-    // A redirect would carry the key to its target.
-    redirect: "manual",
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  });
+  return within(TIMEOUT_MS, (signal) =>
+    fetch(`${url.replace(/\/+$/, "").replace(/\/v1$/, "")}${path}`, {
+      ...init,
+      headers: {
+        "content-type": "application/json",
+        "anthropic-version": "2023-06-01",
+        ...(key ? { authorization: `Bearer ${key}` } : {}),
+      },
+      // A redirect would carry the key to its target.
+      redirect: "manual",
+      signal,
+    }),
+  );
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { z } from "zod";
 import { UserError } from "../../platform/process";
+import { within } from "../../platform/within";
 import { entries, isFolder } from "./collect";
 
 /** A repository in a hub's cache. */
@@ -67,9 +68,8 @@ const Tags = z.object({ models: z.array(z.object({ name: z.string() })) });
 /** Names and tags of the models of a running Ollama. @throws UserError when it does not list them */
 export async function ollamaTags(url: string): Promise<string[]> {
   const address = `${url.replace(/\/+$/, "").replace(/\/v1$/, "")}/api/tags`;
-  const response = await fetch(address, { signal: AbortSignal.timeout(10_000), redirect: "manual" }).catch(
-    () => undefined,
-  );
+  const asked = within(10_000, (signal) => fetch(address, { signal, redirect: "manual" }));
+  const response = await asked.catch(() => undefined);
   const found = response?.ok ? Tags.safeParse(await response.json().catch(() => undefined)).data : undefined;
   if (found) return found.models.map(({ name }) => name).sort();
   throw new UserError(`${address} does not list models.`, "Name the address of an Ollama server that runs.");

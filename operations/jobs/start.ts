@@ -7,6 +7,7 @@ import { dockerAt } from "../../platform/docker/client";
 import { holderOf } from "../../platform/machine";
 import { UserError } from "../../platform/process";
 import type { Log } from "../../platform/project";
+import { within } from "../../platform/within";
 import { askUpstream } from "./askUpstream";
 import { jobContainers, memoryOf, removeEdge } from "./containers";
 import { createArguments, edgeArguments } from "./createArguments";
@@ -151,10 +152,10 @@ function refuseForeign({ name, folder }: JobPlan, stack: string): void {
 async function awaitReady(docker: string, id: string, plan: JobPlan, key: string): Promise<void> {
   const deadline = Date.now() + READY_SECONDS * 1000;
   for (let look = 1; ; look++) {
-    const answer = await fetch(`${plan.endpoint}/v1/models`, {
-      headers: { authorization: `Bearer ${key}` },
-      signal: AbortSignal.timeout(10_000),
-    }).catch(() => undefined);
+    const asked = within(10_000, (signal) =>
+      fetch(`${plan.endpoint}/v1/models`, { headers: { authorization: `Bearer ${key}` }, signal }),
+    );
+    const answer = await asked.catch(() => undefined);
     if (answer?.ok) return;
     // Inspecting the container costs more than a refused connection.
     const ended = look % 10 === 0 && (await hasEnded(docker, id));

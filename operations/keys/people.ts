@@ -5,6 +5,7 @@ import type { DatabaseAt } from "../../platform/box/database";
 import { litellmRows } from "../../platform/box/litellmTables";
 import { UserError } from "../../platform/process";
 import { reachAdmin } from "../../platform/ssh/reach";
+import { within } from "../../platform/within";
 
 const row = z.object({
   id: z.string(),
@@ -86,13 +87,16 @@ export async function invite(config: StackConfig, name: string, masterKey: strin
       `${name} is not declared.`,
       "Declare the person under gpubox:access.users, and run `gpubox up`.",
     );
-  const answer = await fetch(`${await reachAdmin(config)}/invitation/new`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${masterKey}`, "content-type": "application/json" },
-    body: JSON.stringify({ user_id: personId(config.stack, name) }),
-    redirect: "manual",
-    signal: AbortSignal.timeout(30_000),
-  });
+  const admin = await reachAdmin(config);
+  const answer = await within(30_000, (signal) =>
+    fetch(`${admin}/invitation/new`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${masterKey}`, "content-type": "application/json" },
+      body: JSON.stringify({ user_id: personId(config.stack, name) }),
+      redirect: "manual",
+      signal,
+    }),
+  );
   if (answer.status !== 200)
     throw new UserError(
       `LiteLLM answered the invitation with status ${answer.status}.`,

@@ -7,6 +7,7 @@ import { modelServers, servicesOf } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/stack/config";
 import { namesOf } from "../../configs/stack/instances";
 import { dockerArguments, dockerAt, labelFilters } from "../../platform/docker/client";
+import { type ReadLog, readLog, UnreadableLog } from "../../platform/docker/logs";
 import { UserError } from "../../platform/process";
 import type { Secrets } from "../../platform/stack/secrets";
 import { type LogLine, mentions, parseLogLine, redactor } from "./logLines";
@@ -54,14 +55,17 @@ export async function readLogs(options: LogsOptions): Promise<void> {
       .map((part) => renderText([{ ...part, as: "derived" }], secrets)),
   ]);
   const emit = (line: LogLine) => print({ ...line, text: redact(line.text) });
-  if (follow) {
-    await Promise.all(sources.map((source) => stream(box, source, options, emit)));
-    return;
-  }
-  const lines: LogLine[] = [];
-  for (const source of sources) await stream(box, source, options, (line) => lines.push(line));
+  const logs = await Promise.all(
+    sources.map(async (source) => ({ source, ...(await past(box, source, options)) })),
+  );
+  const lines = logs.flatMap(({ source, lines, gap }) => [
+    ...(gap ? [gapLine(source, gap)] : []),
+    // Docker repeats them when it follows.
+    ...(follow ? [] : lines.flatMap((line) => lineOf(source, line, options))),
+  ]);
   lines.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   for (const line of lines) emit(line);
+  if (follow) await Promise.all(logs.map(({ source, gap }) => stream(box, source, gap, options, emit)));
 }
 
 function derivedParts(box: BoxPlan): SecretPart[] {
@@ -101,32 +105,49 @@ async function containers({ docker, stack }: BoxPlan): Promise<Source[]> {
   });
 }
 
-/** Both streams of one container's log. */
+async function past({ docker }: BoxPlan, { container }: Source, { since }: LogsOptions): Promise<ReadLog> {
+  try {
+    return await readLog(dockerAt(docker), container, { since });
+  } catch (error) {
+    if (!(error instanceof UnreadableLog)) throw error;
+    throw new UserError(
+      `The log of ${container} cannot be read: ${error.message}`,
+      /since|time|pars/i.test(error.message)
+        ? "For --since, write 15m, 2h or a date."
+        : "Run `gpubox doctor`.",
+    );
+  }
+}
+
+/** What stands in a log for the part of it that Docker cannot read. */
+function gapLine({ container, role }: Source, { after }: NonNullable<ReadLog["gap"]>): LogLine {
+  const until = after ? `before ${after}` : "at its end";
+  return {
+    ...{ at: after ?? new Date().toISOString(), container, role, level: "WARNING" },
+    text: `gpubox: lines ${until} are lost: Docker cannot read a part of this log, as after a power cut.`,
+  };
+}
+
+function lineOf({ container, role, about }: Source, line: string, { raw }: LogsOptions): LogLine[] {
+  const found = parseLogLine(line, { container, role, raw });
+  return found && (!about || mentions(line, about)) ? [found] : [];
+}
+
+/** Follows one container's log, both streams. */
 function stream(
   { docker }: BoxPlan,
-  { container, role, about }: Source,
-  { since, follow, raw }: LogsOptions,
+  source: Source,
+  gap: ReadLog["gap"],
+  options: LogsOptions,
   emit: (line: LogLine) => void,
 ): Promise<void> {
-  const args = ["logs", "--timestamps", "--since", since, ...(follow ? ["--follow"] : []), container];
+  const from = ["--since", options.since, ...(gap ? ["--tail", String(gap.tail)] : [])];
+  const args = ["logs", "--timestamps", ...from, "--follow", source.container];
   const child = spawn("docker", dockerArguments(docker, args), { stdio: ["ignore", "pipe", "pipe"] });
-  let failure = "";
-  const read = (line: string) => {
-    const found = parseLogLine(line, { container, role, raw });
-    if (found && (!about || mentions(line, about))) emit(found);
-    if (!found && line) failure = line;
-  };
-  for (const out of [child.stdout, child.stderr]) createInterface(out).on("line", read);
+  for (const out of [child.stdout, child.stderr])
+    createInterface(out).on("line", (line) => lineOf(source, line, options).forEach(emit));
   return new Promise((resolve, reject) => {
     child.on("error", () => reject(new UserError("`docker` cannot be started.", "Run `gpubox doctor`.")));
-    child.on("close", (code) => {
-      if (!code || follow) return resolve();
-      reject(
-        new UserError(
-          `The log of ${container} cannot be read: ${failure}`,
-          "For --since, write 15m, 2h or a date.",
-        ),
-      );
-    });
+    child.on("close", () => resolve());
   });
 }

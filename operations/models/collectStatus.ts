@@ -3,9 +3,11 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/stack/config";
 import { dockerAt } from "../../platform/docker/client";
+import { readLog } from "../../platform/docker/logs";
 import { UserError } from "../../platform/process";
 import { reachEndpoint } from "../../platform/ssh/reach";
 import type { Secrets } from "../../platform/stack/secrets";
+import { within } from "../../platform/within";
 import { collectContainers } from "../doctor/collectContainers";
 import { valvesOf } from "../doctor/collectServices";
 import { parseRequest } from "../doctor/requests";
@@ -53,19 +55,17 @@ export async function statusOfModels(
 
 /** Requests that a valve logged in the last 60 s; undefined without the valve. */
 async function lastMinute({ docker, prefix }: BoxPlan, valve: string): Promise<number | undefined> {
-  const { code, stdout } = await dockerAt(docker).run(["logs", "--since", "60s", `${prefix}-${valve}`]);
-  if (code !== 0) return undefined;
-  return stdout.split("\n").filter((line) => parseRequest(line)?.method === "POST").length;
+  const log = await readLog(dockerAt(docker), `${prefix}-${valve}`, { since: "60s" }).catch(() => undefined);
+  return log?.lines.filter((line) => parseRequest(line.slice(line.indexOf(" ") + 1))?.method === "POST")
+    .length;
 }
 
 async function listedModels(endpoint: string, key: string | undefined): Promise<string[] | undefined> {
   try {
     const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
-    const answer = await fetch(`${endpoint}/v1/models`, {
-      headers,
-      redirect: "manual",
-      signal: AbortSignal.timeout(LIST_MS),
-    });
+    const answer = await within(LIST_MS, (signal) =>
+      fetch(`${endpoint}/v1/models`, { headers, redirect: "manual", signal }),
+    );
     return list.parse(await answer.json()).data.map(({ id }) => id);
   } catch {
     return undefined;

@@ -1,6 +1,10 @@
 import { HubApiError, listFiles, modelInfo } from "@huggingface/hub";
 import type { LockedFile } from "../../configs/models/facts";
 import { UserError } from "../../platform/process";
+import { within } from "../../platform/within";
+
+/** Milliseconds that a hub gets for an answer. Only lists and the first pages of a file are read here, never weights. */
+const HUB_MS = 60_000;
 
 /** How to reach a hub. */
 export interface HubAccess {
@@ -28,7 +32,10 @@ export function hubFetch(access: HubAccess): typeof fetch {
     const url = input instanceof Request ? input.url : String(input);
     const headers = new Headers(init?.headers);
     if (access.token && new URL(url).origin === hub) headers.set("Authorization", `Bearer ${access.token}`);
-    const answer = await (access.fetch ?? fetch)(input, { ...init, headers });
+    const answer = await within(HUB_MS, (timeout) => {
+      const signal = init?.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
+      return (access.fetch ?? fetch)(input, { ...init, headers, signal });
+    });
     if (answer.status !== 401 && answer.status !== 403) return answer;
     throw new UserError(
       `The hub does not let ${access.token ? "this token" : "anybody"} read ${new URL(url).pathname} (${answer.status}).`,

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { PROBE } from "../../configs/network/endpoint";
 import { UserError } from "../../platform/process";
+import { within } from "../../platform/within";
 import {
   ErrorBody,
   ModelList,
@@ -85,11 +86,9 @@ export async function smoke(options: SmokeOptions): Promise<SmokeCheck[]> {
   };
   const ask = (path: string, init: RequestInit = {}) =>
     // A redirect would carry the key to its target.
-    (tls?.fetch ?? fetch)(`${base}${path}`, {
-      ...init,
-      redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs),
-    });
+    within(timeoutMs, (signal) =>
+      (tls?.fetch ?? fetch)(`${base}${path}`, { ...init, redirect: "manual", signal }),
+    );
   const send = async (path: string, init?: RequestInit): Promise<Response> => {
     const response = await ask(path, init);
     if (response.status === 200) return response;

@@ -3,6 +3,7 @@ import { request } from "node:http";
 import { isIP } from "node:net";
 import { Readable } from "node:stream";
 import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from "node:tls";
+import { within } from "../../platform/within";
 
 /** How to reach a box with TLS from its own host. */
 export interface TlsBox {
@@ -84,7 +85,7 @@ async function connectTo({ endpoint, address, port }: TlsBox): Promise<TLSSocket
     rejectUnauthorized: false,
     ALPNProtocols: ["http/1.1"],
   });
-  await once(socket, "secureConnect", { signal: AbortSignal.timeout(HANDSHAKE_MS) });
+  await within(HANDSHAKE_MS, (signal) => once(socket, "secureConnect", { signal }));
   const fault = faultOf(host, socket.getPeerCertificate());
   if (fault) socket.destroy();
   if (fault) throw new Error(fault);

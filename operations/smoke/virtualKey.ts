@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { within } from "../../platform/within";
 import { parsed, serverMessage } from "./routes";
 
 /** Where and how a virtual key is tried. */
@@ -41,13 +42,15 @@ const Logs = z.array(z.object({ api_key: z.string(), spend: z.number() }));
  */
 export async function tryVirtualKey({ admin, masterKey, model, ask, timeoutMs }: KeyTrial): Promise<string> {
   const call = async (path: string, body?: unknown) => {
-    const answer = await fetch(`${admin}${path}`, {
-      method: body ? "POST" : "GET",
-      headers: { authorization: `Bearer ${masterKey}`, "content-type": "application/json" },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-      redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs),
-    });
+    const answer = await within(timeoutMs, (signal) =>
+      fetch(`${admin}${path}`, {
+        method: body ? "POST" : "GET",
+        headers: { authorization: `Bearer ${masterKey}`, "content-type": "application/json" },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+        redirect: "manual",
+        signal,
+      }),
+    );
     const text = await answer.text();
     if (answer.status !== 200)
       throw new Error(`${path.split("?")[0]}: status ${answer.status}: ${serverMessage(text)}`);

@@ -33,6 +33,7 @@ import { repairDrift } from "../drift/repair";
 import { smokeStack } from "../smoke/stack";
 import { farewell } from "./farewell";
 import { checkJoinedNetworks } from "./foreignNetworks";
+import { settleGpuAccess } from "./gpuAccess";
 import { resolve } from "./resolve";
 import { endStandIns } from "./standIns";
 import { watchingHost } from "./watchHost";
@@ -88,6 +89,7 @@ export async function bringUp(options: UpOptions): Promise<BroughtUp> {
   const secrets = await ensureSecrets({ ...store, names: neededSecrets(early), log });
   if (secrets.saltKey) rememberSalt(projectDir, stack, secrets.saltKey);
   rememberVersion(projectDir, stack);
+  await settleGpuAccess(projectDir, early, log);
   const config = readStack(projectDir, stack, secrets);
   if (!options.takeOver) checkPlace(config, ownerIn(config, secrets), rememberedHost(projectDir, stack));
   checkJoinedNetworks(config);

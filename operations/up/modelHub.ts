@@ -1,4 +1,5 @@
 import type { StackConfig } from "../../configs/stack/config";
+import { within } from "../../platform/within";
 
 /** In milliseconds. A slower hub would not deliver gigabytes either. */
 const PROBE_TIMEOUT_MS = 5000;
@@ -6,7 +7,7 @@ const PROBE_TIMEOUT_MS = 5000;
 /** Whether a stack's model hub answers. */
 export async function modelHubAnswers(hub: string): Promise<boolean> {
   try {
-    const answer = await fetch(hub, { method: "HEAD", signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+    const answer = await within(PROBE_TIMEOUT_MS, (signal) => fetch(hub, { method: "HEAD", signal }));
     return answer.status < 500;
   } catch {
     return false;

@@ -7,7 +7,10 @@ import { readJsonFile as readRecordFile } from "../userFiles";
 import { type ImageLock, lockEntry, readLock } from "./imageLock";
 import { hasRecipe, recipeReference } from "./recipes";
 
-const image = z.object({ reference: z.string(), source: z.enum(["digest", "recipe", "unresolved"]) });
+const image = z.object({
+  reference: z.string(),
+  source: z.enum(["digest", "recipe", "loaded", "unresolved"]),
+});
 
 export const resolvedSchema = z.object({
   images: z.partialRecord(

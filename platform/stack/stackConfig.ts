@@ -4,6 +4,7 @@ import { parseDocument } from "yaml";
 import { z } from "zod";
 import type { RawStack } from "../../configs/parse";
 import { type Owner, ownerOf } from "../../configs/plan/owner";
+import type { GpuAccess } from "../../configs/schema/host";
 import { saltFingerprint, secretFacts } from "../../configs/secrets/facts";
 import { UserError } from "../process";
 import { projectPaths } from "../project";
@@ -80,9 +81,14 @@ export function rememberedVersion(projectDir: string, stack: string): string | u
   return remembered(projectDir, stack, "version");
 }
 
-function remember(projectDir: string, stack: string, name: string, value: string): void {
+/** Records in the stack's file how its NVIDIA GPUs reach containers, so that every preview knows it. */
+export function rememberGpuAccess(projectDir: string, stack: string, access: GpuAccess): void {
+  remember(projectDir, stack, "host", access, "gpuAccess");
+}
+
+function remember(projectDir: string, stack: string, name: string, value: string, ...inside: string[]): void {
   const document = read(projectDir, stack);
-  document.setIn(keyOf(name), value);
+  document.setIn([...keyOf(name), ...inside], value);
   writeFileSync(join(projectDir, `Pulumi.${stack}.yaml`), document.toString());
 }
 

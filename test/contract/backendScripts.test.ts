@@ -1,5 +1,13 @@
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -98,4 +106,21 @@ esac
     expect(await ended).toBe(7);
     expect(existsSync(join(dir, "ended"))).toBe(true);
   }, 30_000);
+});
+
+test("without the driver's tools, dash goes on where a device of the container is gone, and says so", () => {
+  const script = readFileSync(join(assets, "backend/device.sh"), "utf8").replaceAll(
+    "/dev/nvidia",
+    `${dir}/nvidia`,
+  );
+  const reachable = () =>
+    spawnSync("/bin/dash", ["-c", `${script}\ngpus_reachable && echo yes || echo no`], {
+      // No program is in reach, so nvidia-smi neither.
+      env: { PATH: dir, GPUBOX_GPUS: "1" },
+      encoding: "utf8",
+    });
+  writeFileSync(join(dir, "nvidia0"), "");
+  expect(reachable()).toMatchObject({ status: 0, stdout: "yes\n", stderr: "" });
+  symlinkSync(join(dir, "gone"), join(dir, "nvidia1"));
+  expect(reachable()).toMatchObject({ status: 0, stdout: "no\n", stderr: "" });
 });

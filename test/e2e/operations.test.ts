@@ -83,7 +83,7 @@ needs("docker", "pulumi")("operations", () => {
       expect.stringMatching(/^ {2}note {3}firewall /),
       expect.stringContaining(`Run \`gpubox host prepare --stack ${STACK}\``),
       expect.stringMatching(/^ {2}ok: ssh, clock, arch, prepared, docker, box, /),
-      "  not looked at: gpu",
+      "  not looked at: gpu (no GPU of NVIDIA is declared)",
       "",
     ]);
   });

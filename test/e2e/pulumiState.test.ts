@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { VOLUME_KEEPS } from "../../components/Service";
 import { UserError } from "../../platform/process";
 import { restoreCheckpoint } from "../../platform/pulumi/checkpoint";
 import { pulumiEnv } from "../../platform/pulumi/engine";
@@ -20,6 +21,11 @@ const program = `
 const command = require("@pulumi/command");
 const docker = require("@pulumi/docker");
 if (process.env.SLEEP) new command.local.Command("slow", { create: "sleep " + process.env.SLEEP });
+if (process.env.VOLUME) {
+  const provider = new docker.Provider("host", { host: ${JSON.stringify(docker)} });
+  const options = { provider, retainOnDelete: true, ignoreChanges: ${JSON.stringify(VOLUME_KEEPS)} };
+  new docker.Volume("volume", { name: process.env.VOLUME }, options);
+}
 if (process.env.IMAGE) {
   const provider = new docker.Provider("host", { host: ${JSON.stringify(docker)} });
   const label = (label, value) => ({ label, value });
@@ -213,5 +219,30 @@ withDocker("what a killed run left on the host", () => {
 
     await project.pulumi(["preview", "--refresh", "--expect-no-changes"], { IMAGE: image });
     await project.pulumi(["destroy", "--yes", "--skip-preview"]);
+  });
+});
+
+withDocker("a volume that Compose or a person made", () => {
+  const name = `gpubox-${SCRATCH}-kept`;
+  const volume = (...words: string[]) => execFileSync("docker", ["-H", docker, "volume", ...words]);
+  beforeEach(() => {
+    const labels = [
+      "--label",
+      "com.docker.compose.project=gpubox",
+      "--label",
+      "com.docker.compose.volume=cache",
+    ];
+    volume("create", ...labels, "--opt", "type=tmpfs", "--opt", "device=tmpfs", name);
+  });
+  afterEach(() => volume("rm", name));
+
+  test("is taken as it is, and no later preview shows it", async () => {
+    await project.select();
+    const env = { VOLUME: name };
+    await project.up(env);
+    await project.pulumi(["refresh", "--yes"], env);
+    const { changeSummary } = JSON.parse(await project.pulumi(["preview", "--json"], env));
+    // The stack, the provider and the volume.
+    expect(changeSummary).toEqual({ same: 3 });
   });
 });

@@ -263,6 +263,13 @@ export const BOX_CASES: Case[] = [
     /^Write one of far, giant, lent, tiny in/,
   ],
   [
+    "a log with zeros",
+    "logs",
+    { ...healthy, unreadLogs: ["Docker cannot read a part of the log of x"] },
+    "Docker cannot read a part of the log of x.",
+    /^Lines that came later are read/,
+  ],
+  [
     "a queue",
     "slow",
     { ...healthy, valves: { ...healthy.valves, tiny: { status: "UP", running: 9, held: 0 } } },

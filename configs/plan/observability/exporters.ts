@@ -1,6 +1,7 @@
 import { bashHealth } from "../../engines/container";
+import { nvidiaGpus } from "../../kit/gpus";
 import { configFile, directory, envFile, type FilePlan } from "../../kit/text";
-import type { ContainerPlan, GpuRequest, ServicePlan } from "../../kit/types";
+import type { ContainerPlan, ServicePlan } from "../../kit/types";
 import { container, health, type PlanContext } from "../context";
 import { nvidiaDevices } from "./optional";
 import { metricsDirectory } from "./textfile";
@@ -134,7 +135,8 @@ export function planGpuExporter(context: PlanContext): ServicePlan {
     { "fields.csv": configFile(`${GPU_FIELDS.join("\n")}\n`) },
     context.secrets,
   );
-  const gpu: GpuRequest = { vendor: "nvidia", ids: nvidiaDevices(context).map(({ id }) => String(id)) };
+  const ids = nvidiaDevices(context).map(({ id }) => String(id));
+  const gpu = nvidiaGpus(ids, context.config.host.gpuAccess);
   return {
     directory: files,
     writable: [],

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseStat } from "../../../../operations/doctor/collectServices";
 import { diagnose, rows, rowsMarkdown } from "../../../../operations/doctor/diagnose";
+import type { Facts } from "../../../../operations/doctor/facts";
 import { parseRequest } from "../../../../operations/doctor/requests";
 import { concurrencyOf } from "../../../../operations/doctor/routing";
 import { configVerdict, type Verdict } from "../../../../operations/doctor/row";
@@ -18,10 +19,49 @@ test("every row is checked for a healthy box, and none applies", () => {
   expect(verdicts.map(({ row }) => row)).toEqual(rows.map(({ id }) => id));
 });
 
-test("a row that could not be checked is neither ok nor wrong", () => {
-  const blind = diagnose(box, { docker: { state: "answers" }, host: {} });
-  const states = new Set(blind.filter(({ row }) => row !== "docker").map(({ state }) => state));
-  expect([...states]).toEqual(["not looked at"]);
+test("a row that could not be checked is neither ok nor wrong, and says why", () => {
+  const blind = diagnose(box, { docker: { state: "answers" }, host: {} }).filter(
+    ({ row }) => row !== "docker",
+  );
+  expect([...new Set(blind.map(({ state }) => state))]).toEqual(["not looked at"]);
+  for (const { row, because } of blind)
+    expect([row, because]).toEqual([row, expect.stringMatching(/^\w.*[^.]$/)]);
+});
+
+/** What each fact is read for. Without it, at least these rows are not looked at, with these words. */
+const MISSING: [keyof Facts, string[], RegExp][] = [
+  [
+    "containers",
+    ["box", "edge", "gateway", "model", "memory", "restarted"],
+    /did not list the box's containers/,
+  ],
+  ["networks", ["network"], /did not list its networks/],
+  ["ports", ["port"], /who holds the ports/],
+  ["redis", ["redis"], /reaches Redis/],
+  ["postgres", ["postgres"], /Postgres gave no answer/],
+  ["listed", ["key"], /the box's port gave no answer/],
+  ["unknownModels", ["unknown-model"], /no gateway's log/],
+  ["valves", ["slow"], /no valve said/],
+  ["edge", ["changed", "draining"], /the edge did not say/],
+  ["requests", ["logs", "wrong-key", "odd-path", "failed"], /the log of the edge/],
+];
+
+test.each(MISSING)(
+  "without the fact `%s` its rows say so, and no row is judged by what is missing",
+  (fact, ids, why) => {
+    const blind = diagnose(box, { ...healthy, [fact]: undefined }).filter(({ state }) => state !== "ok");
+    expect(blind.map(({ row }) => row)).toEqual(expect.arrayContaining(ids));
+    for (const one of blind)
+      expect(one).toMatchObject({ state: "not looked at", because: expect.stringMatching(why) });
+  },
+);
+
+test("a log that Docker cannot read is named by every row that would read it", () => {
+  const unreadLogs = ["The log of gpubox-test-edge cannot be read: it is gone"];
+  const blind = diagnose(box, { ...healthy, requests: undefined, unreadLogs });
+  const reasons = blind.flatMap(({ because }) => because ?? []);
+  expect(reasons.length).toBeGreaterThan(5);
+  expect(new Set(reasons)).toEqual(new Set(unreadLogs));
 });
 
 test.each(CASES)("%s is row %s and no other", (_, row, facts, what, fix) => {
