@@ -23,6 +23,7 @@ const NOT_THE_ENGINES = new Set([
     "pidsLimit",
     "readySeconds",
     "holdSeconds",
+    "hangSeconds",
     "stopGraceSeconds",
   ],
   ...[

@@ -9,7 +9,7 @@ const port = String(modelPort("m"));
 
 test("on the CPU it has a key and a prompt cache that fits its memory", () => {
   const { container, service } = served(tiny);
-  expect(container.entrypoint).toEqual(["/app/llama-server"]);
+  expect(container.entrypoint).toEqual(["sh", "/etc/gpubox/device-lock.sh", "/app/llama-server"]);
   expect(container.command).toEqual([
     ...["--model", "/srv/models/tiny.gguf", "--alias", "m", "--host", "0.0.0.0", "--port", port],
     ...["--api-key-file", "/etc/gpubox/api-key", "--ctx-size", "4096", "--parallel", "2"],

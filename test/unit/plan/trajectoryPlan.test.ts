@@ -32,6 +32,8 @@ test("without trajectories a gateway is unaffected", () => {
       "entrypoint.sh",
       "gateway.env",
       "generation.json",
+      "heal.sh",
+      "health.sh",
       "migrate.py",
       "migrate.sh",
       "people.py",
