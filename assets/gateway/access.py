@@ -8,8 +8,8 @@ Standard input: {"stack", "teams": [{"name", "id", "fields"}], "users"?: [{"name
 should be is left alone, so that no budget begins anew.
 
 The order keeps every key working while it is to work: names are freed, then new keys are made, then changed ones, and only
-then are keys deleted, then people, teams last. A call that fails is reported by name and the others go on; the next run tries
-it again. A key that was replaced stays until its successor is there.
+then are keys deleted, then people, teams last. A call that fails is reported by name and the others go on. One that failed for the
+gateway's sake is tried once more; the next run tries the rest again. A key that was replaced stays until its successor is there.
 
 Prints one line per change. Exits with 1 when a call failed. No key is ever printed.
 """
@@ -18,10 +18,14 @@ import datetime
 import hashlib
 import json
 import sys
+import time
 
 from people import People
 from prove import Failed, Gateway, master_key
 from records import Records, changes, given, mark
+
+# Until what failed for the gateway's sake is tried once more.
+SETTLE_SECONDS = 2
 
 
 def digest(key):
@@ -168,8 +172,14 @@ def main():
     parser.add_argument("--deadline", type=float, default=120, metavar="SECONDS", help="for all calls (default: 120)")
     seconds = parser.parse_args().deadline
     try:
-        access = Access(Gateway(master_key(), seconds), json.loads(sys.stdin.readline()))
+        gateway, desired = Gateway(master_key(), seconds), json.loads(sys.stdin.readline())
+        access = Access(gateway, desired)
         access.converge()
+        if access.unsettled:
+            # A gateway whose database was away a moment ago loses a transaction of before. What is there is read anew.
+            time.sleep(SETTLE_SECONDS)
+            access = Access(gateway, desired)
+            access.converge()
     except Failed as failure:
         sys.exit(str(failure)[:600])
     if access.failures:

@@ -45,6 +45,8 @@ class Records:
         self.stack = stack
         self.secrets = [gateway.key, *secrets]
         self.failures = []
+        # A call failed for the gateway's or the database's sake, and not for what it asked.
+        self.unsettled = False
 
     def is_own(self, record):
         return mark(record).get("stack") == self.stack
@@ -61,6 +63,7 @@ class Records:
             print(what, flush=True)
             return True
         self.failures.append(f"{what}: {self.hidden(answered(status, answer))}")
+        self.unsettled = self.unsettled or status >= 500
         return False
 
     def listed(self, path, **query):

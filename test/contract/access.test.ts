@@ -185,6 +185,16 @@ describe("a rotation", () => {
   });
 });
 
+test("a call that fails while the database comes back is tried once more, and what is there is left alone", async () => {
+  let lost = 1;
+  litellm.broken = ({ path }) => path === "/key/generate" && lost-- > 0;
+  expect(await up({ keys: { alice, bob: { key: { secret: "bobKey" } } } })).toEqual({
+    code: 0,
+    said: ["made the key bob", "made the key alice"],
+    failed: "",
+  });
+});
+
 test("a call that fails is named, and the others are made all the same", async () => {
   litellm.broken = ({ body }) => body.key_alias === "alice";
   const { code, said, failed } = await up({ keys: { alice, bob: { key: { secret: "bobKey" } } } });
