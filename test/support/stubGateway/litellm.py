@@ -39,7 +39,7 @@ class Gateway(ThreadingHTTPServer):
         self.key = value(general.get("master_key"))
         self.drain_token = value(general.get("drain_endpoint_token"))
         self.database = "connected" if os.environ.get("DATABASE_URL") else "Not connected"
-        self.keys = {}
+        self.deleted = set()
         self.draining = False
         self.running = 0
         self.changed = threading.Condition()
@@ -65,7 +65,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def allowed(self):
         given = self.headers.get("x-api-key") or self.headers.get("Authorization", "").removeprefix("Bearer ")
-        return not self.server.key or given in self.server.keys or hmac.compare_digest(given.encode(), self.server.key.encode())
+        return not self.server.key or self.made(given) or hmac.compare_digest(given.encode(), self.server.key.encode())
+
+    def signed(self, name):
+        """A key that every replica knows, as they share the master key and nothing else."""
+        return f"sk-{name}{hmac.new(self.server.key.encode(), name.encode(), 'sha256').hexdigest()[:32]}"
+
+    def made(self, key):
+        return key == self.signed(key[3:19]) and hashlib.sha256(key.encode()).hexdigest() not in self.server.deleted
 
     def do_GET(self):
         path = urllib.parse.urlsplit(self.path).path
@@ -116,12 +123,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, path, request):
         if path == "/key/generate":
-            key = f"sk-{secrets.token_hex(16)}"
-            self.server.keys[key] = hashlib.sha256(key.encode()).hexdigest()
-            return self.reply(200, {"key": key, "token": self.server.keys[key]})
+            key = self.signed(secrets.token_hex(8))
+            return self.reply(200, {"key": key, "token": hashlib.sha256(key.encode()).hexdigest()})
         if path == "/key/delete":
-            kept = {key: token for key, token in self.server.keys.items() if token not in request["keys"]}
-            self.server.keys = kept
+            self.server.deleted.update(request["keys"])
             return self.reply(200, {"deleted_keys": request["keys"]})
         name = request.get("model")
         deployment = self.server.models.get(self.server.aliases.get(name, name))
