@@ -167,8 +167,8 @@ needs("docker", "pulumi")("models of llama.cpp", () => {
     async () => {
       const { "backend-tools": backend, "valve-tools": valve } = await containersOf(STACK);
       const inspect = (field: string) => output("docker", ["inspect", "--format", `{{${field}}}`, backend!]);
-      const [url] = /http:[^"]+/.exec(await inspect("json .Config.Healthcheck.Test"))!;
-      const health = ["exec", backend!, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url];
+      const [, url] = /GPUBOX_PROBE=[^"]*?(http:[^"' \\]+)/.exec(await inspect("json .Config.Env"))!;
+      const health = ["exec", backend!, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url!];
       await output("docker", ["stop", "-t", "1", backend!]);
       // A request that came before the valve noticed would be sent to the backend as soon as that listens again, not held.
       const servers = 'source /etc/gpubox/control.sh; ask "@1 show stat model 4 -1"';
