@@ -132,7 +132,7 @@ needs("the image gpubox/edge", "the image gpubox/llamacpp")("the scheduler of a 
     async () => {
       expect(await lab.ask("d")).toBe("d");
       await output("docker", ["kill", lab.name("d")]);
-      const turns = new Turns(15_000, (name) => lab.ask(name));
+      const turns = new Turns(25_000, (name) => lab.ask(name));
       for (const models of [MODELS, { ...MODELS, c: { mib: 400 } }]) {
         const before = turns.answered;
         await until("some more are answered", () => turns.answered > before + 8);
