@@ -35,7 +35,15 @@ def error_body(api, status, message, param=None, code=None):
 
 
 async def answer(send, api, status, message, param=None, code=None):
-    body = error_body(api, status, message, param, code)
+    await _send_json(send, status, error_body(api, status, message, param, code))
+
+
+async def alive(send):
+    """What LiteLLM says to who asks whether it lives."""
+    await _send_json(send, 200, b'"I\'m alive!"')
+
+
+async def _send_json(send, status, body):
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

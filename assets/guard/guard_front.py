@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 from starlette.requests import Request
 
-from guard_answers import Ending, Refusal, answer
+from guard_answers import Ending, Refusal, alive, answer
 from guard_body import Refused, look, look_at_form
 from guard_conversation import asking, conversation_of
 
@@ -25,14 +25,18 @@ _FORM_ROUTES = ("audio/transcriptions", "audio/translations", "images/edits")
 _FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 # Of these families a client sends only what the rules name.
 _STEERING_HEADERS = (b"x-litellm-", b"litellm-", b"litellm_", b"x-pass-", b"x-mcp-", b"langfuse", b"x-headroom-", b"cache-control")
+# The edge asks this of each gateway every second, and Docker does. LiteLLM's router looks at hundreds of routes before it answers.
+_ALIVE = "/health/liveliness"
 # Bytes up to which what only Python's own parser reads is read again.
 _REPAIRED = 1024 * 1024
 
 
 class Front:
-    def __init__(self, app, rules):
+    def __init__(self, app, rules, is_ending=None):
+        """`is_ending`: whether the gateway drains; without it LiteLLM itself says whether it lives."""
         self.app = app
         self.rules = rules
+        self._is_ending = is_ending or (lambda: True)
         self._streams = frozenset(["chat/completions", "completions", "messages", "responses"])
         ends = "|".join(re.escape(name) for name in sorted(rules.routes, key=len, reverse=True))
         self._route = re.compile(f"(?:^|/)({ends})/?$")
@@ -43,6 +47,8 @@ class Front:
             return await _close(receive, send)
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        if scope["path"] == _ALIVE and scope["method"] == "GET" and not self._is_ending():
+            return await alive(send)
         # The UI reads the errors of its own routes as LiteLLM writes them.
         writes = _CLIENTS.match(scope["path"]) is not None and scope["method"] != "HEAD"
         refusal = Refusal("anthropic" if "/messages" in scope["path"] else "openai", send, writes)

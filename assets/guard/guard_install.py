@@ -43,4 +43,13 @@ def _stand_in_front(app, rules):
     # by then it has obeyed parts of the body.
     if app.middleware_stack is None:
         app.middleware_stack = app.build_middleware_stack()
-    app.middleware_stack = Front(app.middleware_stack, rules)
+    app.middleware_stack = Front(app.middleware_stack, rules, _is_ending())
+
+
+def _is_ending():
+    """LiteLLM's own word for whether it drains; None in a version that has none."""
+    try:
+        from litellm.proxy.shutdown.graceful_shutdown_manager import GracefulShutdownManager
+    except ImportError:
+        return None
+    return GracefulShutdownManager.is_shutting_down

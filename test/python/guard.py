@@ -33,9 +33,9 @@ def rules(unknown="drop", cache={"scope": "key", "ttlSeconds": 60}, many=False, 
 class Guarded:
     """A guard with an application behind it that answers with `messages`."""
 
-    def __init__(self, messages=None, **about):
+    def __init__(self, messages=None, is_ending=None, **about):
         self.app = App(messages or answer(200, {"ok": True}))
-        self.front = Front(self.app, rules(**about))
+        self.front = Front(self.app, rules(**about), is_ending)
 
     async def ask(self, *args, query=b"", method="POST", **about):
         client = Client(*args, **about)

@@ -54,6 +54,28 @@ def test_of_a_name_that_stands_twice_the_application_sees_what_the_guard_saw(pai
     assert bool(seen) == (not any(name == "api_base" or name == "model" and "," in value for name, value in _last(pairs)))
 
 
+ALIVE = "/health/liveliness"
+
+
+def test_a_gateway_that_lives_says_so_before_its_application_is_asked():
+    guarded = Guarded(is_ending=lambda: False)
+    client = ask(guarded, ALIVE, method="GET")
+    assert (client.status, client.body, guarded.app.seen) == (200, b'"I\'m alive!"', [])
+
+
+@pytest.mark.parametrize(("path", "method", "is_ending"), [
+    (ALIVE, "GET", lambda: True),
+    (ALIVE, "GET", None),
+    (ALIVE, "HEAD", lambda: False),
+    (ALIVE, "POST", lambda: False),
+    ("/health/readiness", "GET", lambda: False),
+    (ALIVE + "/", "GET", lambda: False),
+])
+def test_whatever_else_is_asked_of_its_health_the_application_answers(path, method, is_ending):
+    guarded = Guarded(is_ending=is_ending)
+    assert (json.loads(ask(guarded, path, method=method).body), len(guarded.app.seen)) == ({"ok": True}, 1)
+
+
 def _last(pairs):
     return dict(pairs).items()
 
