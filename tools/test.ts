@@ -35,7 +35,7 @@ const program = new Command("test")
   )
   .option(
     "--lanes <count>",
-    "test files with a box at once (default: 2; 3 from 4 cores on, 4 from 8)",
+    "test files with a box at once (default: as many as cores, 6 at most)",
     countNumber,
   )
   .option("--json", "print one JSON document on standard output")

@@ -97,7 +97,7 @@ needs("docker", "pulumi")("teams and keys of a config, on LiteLLM with Postgres 
         const found = await box.usage();
         return found.alice?.requests === 20 && found.bob?.requests === 2 ? found : undefined;
       },
-      { seconds: 90, everyMs: 1000 },
+      { seconds: 180, everyMs: 1000 },
     );
     expect(usage.alice).toMatchObject({ requests: 20, failed: 0, usd: expect.closeTo(20 * cost, 9) });
     // The refused call counts as a request that failed.

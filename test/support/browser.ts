@@ -108,7 +108,7 @@ export class UiSession {
         return false;
       }
     };
-    await until(`the page shows ${text}`, shown, { seconds: 100 }).catch(async (error: Error) => {
+    await until(`the page shows ${text}`, shown, { seconds: 150 }).catch(async (error: Error) => {
       throw new Error(`${error.message}\n${await this.state()}`);
     });
   }

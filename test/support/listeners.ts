@@ -238,7 +238,7 @@ export class Listeners {
 
   private async ready(): Promise<void> {
     for (const [name, port] of Object.entries(this.ports))
-      await until(`${name} listens`, () => isOpen(port), { seconds: 15, everyMs: 50 });
+      await until(`${name} listens`, () => isOpen(port), { seconds: 60, everyMs: 50 });
   }
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** How long {@link until} waits, and how often it looks. */
 export interface Patience {
-  /** Default: 60, twice what two busy cores have needed. */
+  /** Default: 120, four times what two busy cores have needed. */
   seconds?: number;
   /** Milliseconds between two looks. Default: 100. */
   everyMs?: number;
@@ -15,7 +15,7 @@ export interface Patience {
 export async function until<State>(
   what: string,
   look: () => Promise<State> | State,
-  { seconds = 60, everyMs = 100 }: Patience = {},
+  { seconds = 120, everyMs = 100 }: Patience = {},
 ): Promise<NonNullable<Exclude<State, false>>> {
   for (const deadline = Date.now() + seconds * 1000; ; await sleep(everyMs)) {
     const state = await look();

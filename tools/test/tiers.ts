@@ -19,10 +19,12 @@ export interface Machine {
   gib: number;
 }
 
-/** How many test files with a box of their own run at once: one more than the cores, because a file often waits. */
+/**
+ * How many test files with a box of their own run at once: as many as cores. One more would use time in which files wait, and on a
+ * slow machine all of them would miss deadlines.
+ */
 export function lanesOf({ cores, gib }: Machine): number {
-  const byCores = Math.min(cores, 5) + 1;
-  return Math.max(1, Math.min(byCores, Math.floor(gib / LANE_GIB)));
+  return Math.max(1, Math.min(cores, 6, Math.floor(gib / LANE_GIB)));
 }
 
 /**

@@ -62,7 +62,7 @@ export async function startServer(
         ({ ok }) => ok,
         () => false,
       ),
-    { seconds: 20 },
+    { seconds: 60 },
   );
   return url;
 }

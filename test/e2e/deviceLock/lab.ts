@@ -150,5 +150,5 @@ export class LockLab {
 
 /** Waits until `check` is true. */
 export async function eventually(check: () => Promise<boolean>, what: string): Promise<void> {
-  await until(what, check, { seconds: 40 });
+  await until(what, check, { seconds: 120 });
 }

@@ -246,5 +246,5 @@ export class Lab {
 
 /** Waits until `check` is true. */
 export async function eventually(check: () => Promise<boolean>): Promise<void> {
-  await until(`${check}`, check, { seconds: 20 });
+  await until(`${check}`, check, { seconds: 60 });
 }
