@@ -27,10 +27,11 @@ export async function startPostgres(plan: BoxPlan, secrets: SecretValues): Promi
     ...["--stop-signal", "SIGINT", "--entrypoint", container.entrypoint[0]!, container.image],
     ...container.command,
   ]);
-  const ready = container.health.test[1]!;
-  const ask = () => run("docker", ["exec", `${plan.prefix}-database`, "sh", "-c", ready]);
+  const [kind, ...ready] = container.health.test;
+  if (kind !== "CMD") throw new Error(`a check of another kind: ${kind}`);
+  const ask = () => run("docker", ["exec", `${plan.prefix}-database`, ...ready]);
   const answers = async () => (await ask()).code === 0;
-  await until("Postgres is ready", answers, { seconds: 60, everyMs: 250 }).catch(async () => {
+  await until("Postgres is ready", answers, { everyMs: 250 }).catch(async () => {
     throw new Error((await run("docker", ["logs", `${plan.prefix}-database`])).stderr);
   });
   // Suites make tables and databases by the hundred, and none of them has to outlive a power cut.
