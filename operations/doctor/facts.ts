@@ -76,8 +76,8 @@ export interface ContainerFacts {
 
 export interface MemoryKills {
   count: number;
-  /** As text. */
-  lastAt: string;
+  /** As text; undefined where only their number is known. */
+  lastAt?: string;
   /** Whose memory ran out. */
   limit: "own" | "host";
 }

@@ -20,7 +20,7 @@ function memoryFindings(box: BoxPlan, { containers }: Facts): Finding[] | undefi
       const lost = `${count} process${count === 1 ? "" : "es"}${limit === "host" ? ` of ${name}` : ""}`;
       return [
         {
-          what: `${whose}: the kernel killed ${lost}, the last at ${lastAt}${healed}.`,
+          what: `${whose}: the kernel killed ${lost}${lastAt ? `, the last at ${lastAt}` : ""}${healed}.`,
           fix:
             limit === "host"
               ? "Stop a model (`gpubox model stop MODEL`), or lower memoryMiB of what needs less."
