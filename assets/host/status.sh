@@ -66,9 +66,10 @@ amd() {
 found=$(amd)
 [ -z "$found" ] || say amd "$found"
 
-# First what this script reads of a container, then what the program does.
-format='{{.Id}} {{.State.Pid}} {{.State.Status}} {{index .Config.Labels "gpubox.role"}}
-{"id":{{json .Id}},"name":{{json .Name}},"role":{{json (index .Config.Labels "gpubox.role")}},"generation":{{json (index .Config.Labels "gpubox.generation")}},"created":{{json .Created}},"state":{{json .State.Status}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}},"exitCode":{{.State.ExitCode}},"oomKilled":{{.State.OOMKilled}},"startedAt":{{json .State.StartedAt}},"finishedAt":{{json .State.FinishedAt}},"restarts":{{.RestartCount}},"error":{{json .State.Error}},"limitBytes":{{.HostConfig.Memory}}}'
+# First what this script reads of a container, then what the program does. `.ID`, because with the name that JSON has for it Docker would
+# read JSON, in which one without a health check has no such field.
+format='{{.ID}} {{.State.Pid}} {{.State.Status}} {{index .Config.Labels "gpubox.role"}}
+{"id":{{json .ID}},"name":{{json .Name}},"role":{{json (index .Config.Labels "gpubox.role")}},"generation":{{json (index .Config.Labels "gpubox.generation")}},"created":{{json .Created}},"state":{{json .State.Status}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}},"exitCode":{{.State.ExitCode}},"oomKilled":{{.State.OOMKilled}},"startedAt":{{json .State.StartedAt}},"finishedAt":{{json .State.FinishedAt}},"restarts":{{.RestartCount}},"error":{{json .State.Error}},"limitBytes":{{.HostConfig.Memory}}}'
 
 # Bytes in memory, those that are only files nobody looked at lately, and processes that the kernel killed, of a container as it runs.
 usage() {
@@ -87,9 +88,10 @@ inside() { timeout 6 docker exec "$1" timeout 4 bash -c "$2" </dev/null 2>/dev/n
 if found=$(timeout 8 docker info --format '{{.ServerVersion}} {{.DockerRootDir}}' 2>&1) && ids=$(timeout 8 docker ps -aq --no-trunc --filter "label=gpubox.stack=$stack" 2>&1); then
   say docker "${found%% *}"
   disk "${found#* }"
-  seen=$([ -z "$ids" ] || timeout 8 docker inspect --type container --format "$format" $ids 2>/dev/null)
-  say containers "$(echo "$seen" | grep '^{')"
-  running=$(echo "$seen" | grep '^[0-9a-f]* [0-9]* running ')
+  seen=$([ -z "$ids" ] || timeout 8 docker inspect --type container --format "$format" $ids 2>/dev/null | grep .)
+  [ -z "$ids" ] || [ -n "$seen" ] || say dockerFailed "it does not say what its containers are like"
+  say containers "$(printf '%s\n' "$seen" | grep '^{')"
+  running=$(printf '%s\n' "$seen" | grep '^[0-9a-f]* [0-9]* running ')
   say usage "$(echo "$running" | while read -r id pid _; do [ -z "$id" ] || echo "$id $(usage "$pid")"; done)"
   while read -r id _ _ role; do
     case $role in

@@ -91,11 +91,15 @@ export function parseStatus(text: string): StatusFacts | undefined {
     gpus,
     gpusFailed: one("nvidiaFailed") || undefined,
     gpuProcesses: processesOf(one("apps"), gpus),
-    docker: one("docker") ? { version: one("docker") } : { failed: one("dockerFailed") || "no answer" },
+    docker: dockerOf(one("docker"), one("dockerFailed")),
     containers: containersOf(one("containers"), one("usage"), one("kernel"), now),
     valves: Object.fromEntries(all("valve").flatMap(valveOf)),
     edge: edge ? { generation: generationOf(edge.split("\n")[0]!), gateways: gatewaysIn(edge) } : undefined,
   };
+}
+
+function dockerOf(version: string, failed: string): StatusFacts["docker"] {
+  return version && !failed ? { version } : { failed: failed || "no answer" };
 }
 
 function memoryOf(text: string): StatusFacts["memory"] {

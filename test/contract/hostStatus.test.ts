@@ -189,6 +189,12 @@ test("a driver and an engine that answer nothing hide nothing else, and say why"
   });
 });
 
+test("containers that the engine does not describe are not taken for none", () => {
+  engine();
+  program("docker", 'case $1 in info) echo "26.1.5 /" ;; ps) echo abc ;; *) exit 1 ;; esac');
+  expect(look().docker).toEqual({ failed: "it does not say what its containers are like" });
+});
+
 test("an answer that was cut off is none", () => {
   expect(parseStatus("now=MTc5\ndocker=MjYu\n")).toBeUndefined();
 });
