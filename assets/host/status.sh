@@ -69,7 +69,7 @@ found=$(amd)
 # First what this script reads of a container, then what the program does. `.ID`, because with the name that JSON has for it Docker would
 # read JSON, in which one without a health check has no such field.
 format='{{.ID}} {{.State.Pid}} {{.State.Status}} {{index .Config.Labels "gpubox.role"}}
-{"id":{{json .ID}},"name":{{json .Name}},"role":{{json (index .Config.Labels "gpubox.role")}},"generation":{{json (index .Config.Labels "gpubox.generation")}},"created":{{json .Created}},"state":{{json .State.Status}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}},"exitCode":{{.State.ExitCode}},"oomKilled":{{.State.OOMKilled}},"startedAt":{{json .State.StartedAt}},"finishedAt":{{json .State.FinishedAt}},"restarts":{{.RestartCount}},"error":{{json .State.Error}},"limitBytes":{{.HostConfig.Memory}}}'
+{"id":{{json .ID}},"name":{{json .Name}},"role":{{json (index .Config.Labels "gpubox.role")}},"generation":{{json (index .Config.Labels "gpubox.generation")}},"created":{{json .Created}},"state":{{json .State.Status}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}},"says":[{{with .State.Health}}{{range $at, $look := .Log}}{{if $at}},{{end}}{{json $look.Output}}{{end}}{{end}}],"exitCode":{{.State.ExitCode}},"oomKilled":{{.State.OOMKilled}},"startedAt":{{json .State.StartedAt}},"finishedAt":{{json .State.FinishedAt}},"restarts":{{.RestartCount}},"error":{{json .State.Error}},"limitBytes":{{.HostConfig.Memory}}}'
 
 # Bytes in memory, those that are only files nobody looked at lately, and processes that the kernel killed, of a container as it runs.
 usage() {

@@ -59,6 +59,7 @@ const container = z.object({
   created: z.string(),
   state: z.enum(["created", "running", "paused", "restarting", "removing", "exited", "dead"]),
   health: z.enum(["healthy", "unhealthy", "starting"]).nullable().catch(null),
+  says: z.array(z.string()).default([]),
   exitCode: z.number(),
   oomKilled: z.boolean(),
   startedAt: z.string(),
@@ -149,7 +150,7 @@ function containersOf(text: string, usage: string, kernel: string, now: number):
   return text.split("\n").flatMap((line): HostContainer[] => {
     const found = container.safeParse(parseJson(line)).data;
     if (!found?.role) return [];
-    const { health, created, startedAt, finishedAt, ...rest } = found;
+    const { health, says, created, startedAt, finishedAt, ...rest } = found;
     const life = {
       id: rest.id,
       startedAt: Date.parse(startedAt) / 1000,
@@ -164,6 +165,7 @@ function containersOf(text: string, usage: string, kernel: string, now: number):
       {
         ...rest,
         health: health ?? undefined,
+        healthSays: says.at(-1)?.trim(),
         networks: [],
         createdAt: Date.parse(created) / 1000,
         endedAt: endedOf(life, now),

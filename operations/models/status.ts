@@ -80,9 +80,16 @@ export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts
   );
 }
 
+/** What the health check says of an engine that was ended before the host froze (assets/backend/memory.sh). */
+const STARVED = /^the host had (\d+) MiB of memory left/;
+
 function stateOf(container: ContainerFacts | undefined, start: ModelServerPlan["start"]): string {
   if (!container) return "not brought up";
-  if (container.state === "running") return container.health === "healthy" ? "not reached" : "loading";
+  if (container.state === "running") {
+    if (container.health === "healthy") return "not reached";
+    const [, left] = STARVED.exec(container.healthSays ?? "") ?? [];
+    return left ? `ended, the host had ${left} MiB of memory left` : "loading";
+  }
   if (start === "manual" && !container.oomKilled) return "not started";
   // Some versions of Docker forget the mark, and the kernel's log does not.
   const killed = container.oomKilled || (container.memoryKills && container.exitCode === 137);

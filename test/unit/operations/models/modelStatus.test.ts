@@ -83,6 +83,14 @@ test("a server that the kernel killed for its memory says so, also once it runs 
   expect(state({ ...down, exitCode: 1, memoryKills: kills(2, "own") })).toEqual(["exited", 2]);
 });
 
+test("a server that was ended before the host froze says so while it waits for room", () => {
+  const healthSays = "the host had 3120 MiB of memory left, and this was its newest load";
+  const containers = [container("backend-tiny-2", { health: "unhealthy", healthSays })];
+  expect(modelStatus(config, box, { ...facts, containers })[3]?.state).toBe(
+    "ended, the host had 3120 MiB of memory left",
+  );
+});
+
 test("the table has the names for clients, and marks what is not served yet", () => {
   const lines = statusTable(modelStatus(config, box, facts)).split("\n");
   expect(lines[0]).toBe(
