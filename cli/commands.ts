@@ -22,7 +22,7 @@ const TREE: Record<string, Row[]> = {
     ["down", "remove a box; data stays unless you name it", () => import("./down.ts")],
     ["rollback", "return to the previous generation and its stack config", () => import("./rollback.ts")],
     ["upgrade", "show what a new version of gpubox changes", () => import("./upgrade.ts")],
-    ["host", "prepare a bare Debian or Ubuntu behind SSH", () => import("./host.ts")],
+    ["host", "prepare a bare Debian or Ubuntu, or show a host at a glance", () => import("./host.ts")],
   ],
   "Look at a box:": [
     ["doctor", "say what is wrong with a box, and what to do", () => import("./doctor.ts")],

@@ -3,13 +3,19 @@ import { boxesScript } from "../operations/host/boxes";
 import { firewallInput } from "../operations/host/firewallInput";
 import type { HostPlan } from "../operations/host/planHost";
 import { planPreparation, prepareSteps } from "../operations/host/prepare";
+import { hostLook } from "../operations/hostStatus/lookAtHost";
+import type { HostStatus } from "../operations/hostStatus/status";
+import { statusPicture } from "../operations/hostStatus/statusPicture";
 import { UserError } from "../platform/process";
 import { ensureStackConfig, findProject } from "../platform/project";
 import { connectHost, connectSsh, disconnectHost } from "../platform/ssh/connection";
 import { readStackHost } from "../platform/stack/host";
+import { openStack } from "../platform/stack/openStack";
 import { agrees } from "./ask";
 import { examples, group, printing, stackCommand } from "./command";
-import { say } from "./output";
+import { secondsNumber } from "./numbers";
+import { jsonWanted, say } from "./output";
+import { drawsPictures, watch } from "./watch";
 
 const prepare = stackCommand("prepare")
   .description(
@@ -55,7 +61,35 @@ const prepare = stackCommand("prepare")
     }),
   );
 
-export const definition = group("host", "The host of a stack (docs/hosts.md).", prepare);
+const status = stackCommand("status")
+  .description("Show a host at a glance: GPUs, memory, disks, models, queue, last boot and last change.")
+  .option(
+    "-w, --watch [seconds]",
+    "look again every so many seconds until Ctrl-C (default: 2)",
+    secondsNumber,
+  )
+  .addHelpText("after", examples("host status --stack gpu1", "host status --watch 5"))
+  .action(
+    printing(async ({ stack, watch: every }) => {
+      const { projectDir, config, plan } = await openStack(stack);
+      const look = hostLook(projectDir, config, plan);
+      const words = {
+        picture: (found: HostStatus) => statusPicture(found, drawsPictures()),
+        trouble: ({ what, fix }: UserError) => [what, fix],
+      };
+      const documents = {
+        picture: (found: HostStatus) => [JSON.stringify(found)],
+        trouble: ({ what, fix }: UserError) => [JSON.stringify({ error: { what, fix } })],
+      };
+      if (every !== undefined)
+        return watch(every === true ? 2 : every, look, jsonWanted() ? documents : words);
+      const found = await look();
+      for (const line of words.picture(found)) say(line);
+      return found;
+    }),
+  );
+
+export const definition = group("host", "The host of a stack (docs/hosts.md).", prepare, status);
 
 async function agree(name: string, count: number): Promise<void> {
   const add = "Look at the plan above; add --yes to do it.";

@@ -10,6 +10,13 @@ export function portNumber(text: string): number {
   return wholeNumber(text, 1, 65_535, "Write a number from 1 to 65535.");
 }
 
+/** Reads an option's value as seconds, at least half a one and at most an hour. */
+export function secondsNumber(text: string): number {
+  const number = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && number >= 0.5 && number <= 3600) return number;
+  throw new InvalidArgumentError("Write seconds from 0.5 to 3600.");
+}
+
 function wholeNumber(text: string, least: number, most: number, fix: string): number {
   const number = Number(text);
   if (/^\d+$/.test(text) && number >= least && number <= most) return number;

@@ -14,6 +14,19 @@ const INTERRUPTED = 130;
 /** True once somebody has pressed Ctrl-C. */
 let stopped = false;
 
+/** What Ctrl-C does in place of that. */
+let instead: (() => void) | undefined;
+
+/**
+ * From now on Ctrl-C calls `handle`, for a command that runs until then: it ends with exit code 0. Returns what takes that back.
+ */
+export function onInterrupt(handle: () => void): () => void {
+  instead = handle;
+  return () => {
+    instead = undefined;
+  };
+}
+
 /**
  * Runs a command line. Never rejects: a mistake ends with two lines, what is wrong and what to do, and only a defect of
  * gpubox itself shows a stack trace. Until the command's action has ended, the process can only end with a failure.
@@ -23,6 +36,7 @@ let stopped = false;
 export async function runProgram(build: () => Promise<Command> | Command, words: string[]): Promise<void> {
   // Ctrl-C reaches Pulumi, Compose and Docker too, which finish their step. Leaving before them would leave a live lock.
   process.on("SIGINT", () => {
+    if (instead) return instead();
     stopped = true;
     say("\nstopping after the running step");
   });

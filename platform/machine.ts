@@ -120,10 +120,16 @@ export async function disks(docker: string, folders: string[]): Promise<Disk[]> 
   return [...found.values()];
 }
 
-/** The output of a script on the engine's machine. */
-export function runOnHost(docker: string, script: string): Promise<string> {
+/**
+ * The output of a script on the engine's machine.
+ *
+ * @param timeoutMs default: no limit
+ */
+export function runOnHost(docker: string, script: string, timeoutMs?: number): Promise<string> {
   const connection = connectionOf(docker);
-  return connection ? output("ssh", [...sshArguments(connection), script]) : output("sh", ["-c", script]);
+  return connection
+    ? output("ssh", [...sshArguments(connection), script], { timeoutMs })
+    : output("sh", ["-c", script], { timeoutMs });
 }
 
 /** Who uses a port of the host. */

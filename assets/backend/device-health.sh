@@ -4,6 +4,11 @@
 . "${0%/*}/device.sh"
 . "${0%/*}/heal.sh"
 
+# Before the rest: left down or waiting for room, that is the reason.
+[ ! -e /tmp/gpubox-starved ] || {
+  cat /tmp/gpubox-starved
+  exit 1
+}
 [ ! -e /tmp/gpubox-left-down ] || {
   echo "the engine hung again and again and is left down"
   exit 1

@@ -9,11 +9,13 @@
 # GPUBOX_READY_SECONDS   an engine that does not answer by then is stopped, so that another one has its turn
 # GPUBOX_PROBE, GPUBOX_GPUS   see device.sh
 # GPUBOX_HANG_…          see hang.sh
+# GPUBOX_MEMORY_FLOOR    see memory.sh
 #
 # POSIX sh. The kernel frees a lock with the last process that has it open, so nothing stays locked after a crash.
 set -u
 . "${0%/*}/device.sh"
 [ -z "${GPUBOX_HANG_SECONDS:-}" ] || . "${0%/*}/hang.sh"
+[ -z "${GPUBOX_MEMORY_FLOOR:-}" ] || . "${0%/*}/memory.sh"
 
 LOCKS=/run/gpubox/locks
 # Seconds between two looks at the devices, and looks in a row that have to fail: nvidia-smi is slow on a busy host.
@@ -125,20 +127,24 @@ run() {
   trap 'ending=1; kill -TERM "$engine" 2>/dev/null' TERM INT
   trap 'given_up=1; kill -TERM "$engine" 2>/dev/null' USR1
   guard &
-  guard=$!
+  guard=$! watcher=
+  [ -z "${GPUBOX_MEMORY_FLOOR:-}" ] || {
+    watch_memory &
+    watcher=$!
+  }
   # A trap interrupts wait: it goes on until the engine itself is gone.
   while :; do
     wait "$engine"
     code=$?
     kill -0 "$engine" 2>/dev/null || break
   done
-  kill -KILL "$guard" $holders 2>/dev/null
+  kill -KILL "$guard" $watcher $holders 2>/dev/null
 }
 
-# True when the engine hung in this life and may be started again here. A seat starts its engine itself.
+# True when the engine hung in this life, or was ended for the host's memory, and may be started again here. A seat starts its engine itself.
 may_run_again() {
   [ -n "${GPUBOX_HANG_SECONDS:-}" ] && [ -n "$given_up" ] && [ -z "$ending" ] && [ -z "${GPUBOX_SEAT_PORT:-}" ] || return 1
-  [ "$(times_hung)" -gt "$before" ]
+  [ "$(times_ended)" -gt "$before" ]
 }
 
 # What an engine leaves behind still has its memory: workers, and what watched it.
@@ -151,7 +157,12 @@ sweep() {
 }
 
 leave_down() {
-  say "the engine hung $HUNG_TIMES times within $((HUNG_WITHIN_SECONDS / 60)) minutes and is left down; docker restart starts it again" >&2
+  what="hung"
+  [ ! -e /tmp/gpubox-starved ] || {
+    what="was ended for the host's memory"
+    echo "it is left down" >>/tmp/gpubox-starved
+  }
+  say "the engine $what $HUNG_TIMES times within $((HUNG_WITHIN_SECONDS / 60)) minutes and is left down; docker restart starts it again" >&2
   [ -z "${GPUBOX_SEAT_PORT:-}" ] || exit 1
   : >"$LEFT_DOWN"
   trap 'exit 143' TERM INT
@@ -170,10 +181,11 @@ gpus_reachable || {
 }
 while :; do
   if [ -n "${GPUBOX_HANG_SECONDS:-}" ]; then
-    before=$(times_hung)
+    before=$(times_ended)
     [ "$before" -lt "$HUNG_TIMES" ] || leave_down
     [ "$before" = 0 ] || again=1
   fi
+  [ -z "${GPUBOX_MEMORY_FLOOR:-}" ] || wait_for_room
   run "$@"
   may_run_again || break
   sweep

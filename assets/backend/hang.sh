@@ -75,11 +75,11 @@ moves() {
   [ -n "$at" ] && [ "$at" != "$seen" ] && seen=$at
 }
 
-# How often it hung lately.
-times_hung() {
+# How often it hung lately, or was ended for the host's memory.
+times_ended() {
   after=$(($(date +%s) - HUNG_WITHIN_SECONDS)) count=0
   while read -r at what _; do
-    [ "$what" != hung: ] || [ "$at" -lt "$after" ] || count=$((count + 1))
+    case $what in hung: | starved:) [ "$at" -lt "$after" ] || count=$((count + 1)) ;; esac
   done 2>/dev/null <"$HEALED"
   echo "$count"
 }

@@ -1,8 +1,11 @@
+import { reservedBytes } from "../capacity/device";
 import type { SleepCommands } from "../engines/engine";
 import type { EngineWatch } from "../engines/watch";
 import { rootScript } from "../kit/hostFiles";
+import { MIB } from "../kit/sizes";
 import { shellQuote } from "../kit/text";
 import type { GpuRequest, MountPlan, StepPlan } from "../kit/types";
+import type { GpuConfig } from "../schema/gpu";
 
 /** Where a backend's own files are mounted, read-only. */
 const CONFIG_DIR = "/etc/gpubox";
@@ -24,6 +27,19 @@ const LOCK_ASSETS = {
 /** Those of an engine that is watched. */
 const WATCH_ASSETS = { "hang.sh": "backend/hang.sh", "ask.sh": "backend/ask.sh" };
 
+/** That of an engine whose device has no memory but the host's. */
+const MEMORY_ASSETS = { "memory.sh": "backend/memory.sh" };
+
+/**
+ * MiB of the host's memory below which the newest load is ended: half of what the planner leaves to the host. Undefined for an engine
+ * whose devices have memory of their own.
+ */
+export function memoryFloorMiB(gpus: GpuConfig[], { gpu }: Pick<LockedEngine, "gpu">): number | undefined {
+  const shared = gpus.filter(({ id, unified }) => unified && gpu?.ids.includes(String(id)));
+  if (shared.length === 0) return undefined;
+  return Math.round(Math.max(...shared.map(reservedBytes)) / 2 / MIB);
+}
+
 /** What an engine's container says, as far as the lock wraps it. */
 export interface LockedEngine {
   /** Devices by the ids of the host's config; absent on the CPU. */
@@ -43,6 +59,11 @@ export interface LockedEngine {
   sleep?: SleepCommands;
 }
 
+interface Turns {
+  /** What {@link memoryFloorMiB} says. Only for an engine that is watched: who hangs and who takes too much is ended in one way. */
+  floorMiB?: number;
+}
+
 /**
  * Wraps an engine's command so that engines which share a device load one after another: at `up`, after a crash, after a
  * reboot. Everybody takes the locks in the same order, so no two backends wait for each other. Its health check then also
@@ -51,7 +72,7 @@ export interface LockedEngine {
  *
  * @param dataDir the box's directory on the host
  */
-export function takingTurns<T extends LockedEngine>(dataDir: string, engine: T): T {
+export function takingTurns<T extends LockedEngine>(dataDir: string, engine: T, { floorMiB }: Turns = {}): T {
   const { gpu, watch, sleep } = engine;
   const devices = gpu?.ids ?? [];
   if (devices.length === 0 && !watch) return engine;
@@ -72,10 +93,16 @@ export function takingTurns<T extends LockedEngine>(dataDir: string, engine: T):
       GPUBOX_PROBE: probe.map(shellQuote).join(" "),
       ...(gpu?.vendor === "nvidia" && devices.length > 0 ? { GPUBOX_GPUS: String(devices.length) } : {}),
       ...(watch && watchVariables(watch)),
+      ...(watch && floorMiB ? { GPUBOX_MEMORY_FLOOR: String(floorMiB) } : {}),
     },
     mounts: devices.length > 0 ? [...engine.mounts, locks] : engine.mounts,
     healthTest: ["CMD", "sh", `${CONFIG_DIR}/device-health.sh`],
-    assets: { ...engine.assets, ...LOCK_ASSETS, ...(watch && WATCH_ASSETS) },
+    assets: {
+      ...engine.assets,
+      ...LOCK_ASSETS,
+      ...(watch && WATCH_ASSETS),
+      ...(watch && floorMiB && MEMORY_ASSETS),
+    },
     // A sleeping engine passes its health check, which would free the device before it is awake.
     ...(sleep && {
       sleep: { ...sleep, wake: ["env", "GPUBOX_PROBE=false", ...LOCK_COMMAND, ...sleep.wake] },

@@ -33,7 +33,7 @@ import {
   type PlanContext,
   type SlotMembership,
 } from "./context";
-import { startPeriodOf, takingTurns } from "./deviceLock";
+import { memoryFloorMiB, startPeriodOf, takingTurns } from "./deviceLock";
 import { networksOfRank } from "./foreignNetworks";
 import { schedulerTarget } from "./groups";
 import { distinctMounts, withOwnSettings } from "./ownContainer";
@@ -278,7 +278,8 @@ export function planServer(
   // A rank ends with the others, so nobody starts one again by itself.
   const alone = ranks ? { ...backend.engine, watch: undefined } : backend.engine;
   const probed = ranks && ranks.rank > 0 ? { ...alone, healthTest: workerProbe() } : alone;
-  const turned = takingTurns(context.dataDir, probed);
+  const floorMiB = memoryFloorMiB(context.config.host.gpus, probed);
+  const turned = takingTurns(context.dataDir, probed, { floorMiB });
   const rankImage = imageOf(context, backend.engine.ownImage ?? backend.engine.image);
   // Twice its own time: another one may load on its device first.
   const engine = seat

@@ -50,6 +50,7 @@ export async function collectContainers(
       role: one.Config.Labels["gpubox.role"] ?? "",
       state: State.Status,
       health: health.safeParse(State.Health?.Status).data,
+      healthSays: State.Health?.Log?.at(-1)?.Output.trim(),
       exitCode: State.ExitCode,
       oomKilled: State.OOMKilled,
       restarts: one.RestartCount,

@@ -25,18 +25,19 @@ export async function valvesOf(box: BoxPlan): Promise<Record<string, ValveFacts>
   const ask = 'source /etc/gpubox/control.sh; ask "@1 show stat model 4 -1"';
   const looks = modelServers(box).map(async ({ instance, valve }) => {
     const { stdout } = await execWithin(box, `${box.prefix}-${valve.container.name}`, ["bash", "-c", ask]);
-    const servers = parseStat(stdout);
-    const backend = servers.find(({ svname }) => svname === "backend");
-    const waiting = servers.find(({ svname }) => svname === "waiting");
-    if (!backend) return [];
-    const facts = {
-      status: backend.status!,
-      running: Number(backend.scur),
-      held: Number(waiting?.scur ?? 0),
-    };
-    return [[instance, facts] as const];
+    const facts = valveFacts(stdout);
+    return facts ? [[instance, facts] as const] : [];
   });
   return Object.fromEntries((await Promise.all(looks)).flat());
+}
+
+/** How a valve sees its backend, from its table of servers; undefined where it gave none. */
+export function valveFacts(csv: string): ValveFacts | undefined {
+  const servers = parseStat(csv);
+  const backend = servers.find(({ svname }) => svname === "backend");
+  const waiting = servers.find(({ svname }) => svname === "waiting");
+  if (!backend) return undefined;
+  return { status: backend.status!, running: Number(backend.scur), held: Number(waiting?.scur ?? 0) };
 }
 
 const serving = z.object({ generation: z.string() });

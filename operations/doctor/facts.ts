@@ -48,6 +48,8 @@ export interface ContainerFacts {
   role: string;
   state: "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
   health?: "healthy" | "unhealthy" | "starting";
+  /** What its health check printed last, when Docker ran it. */
+  healthSays?: string;
   exitCode: number;
   oomKilled: boolean;
   restarts: number;
@@ -67,7 +69,7 @@ export interface ContainerFacts {
   /** Names of its processes that a signal stopped (SIGSTOP): they accept connections and answer nothing. */
   halted?: string[];
   /** What its own watchers healed within a day. */
-  healed?: { what: "hung" | "resumed"; count: number; lastAt: string; why: string }[];
+  healed?: { what: "hung" | "resumed" | "starved"; count: number; lastAt: string; why: string }[];
   /** When it last ended by itself, as text. Only if that was within a day and Docker restarted it. */
   endedAt?: string;
   /** Processes killed within a day because memory ran out, as far as they matter for the present container. */
@@ -76,8 +78,8 @@ export interface ContainerFacts {
 
 export interface MemoryKills {
   count: number;
-  /** As text. */
-  lastAt: string;
+  /** As text; undefined where only their number is known. */
+  lastAt?: string;
   /** Whose memory ran out. */
   limit: "own" | "host";
 }

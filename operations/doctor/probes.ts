@@ -65,12 +65,14 @@ export function parseTop(table: string): string[] {
 /** A day in seconds: what was healed before that is no news. */
 const DAY = 24 * 3600;
 
+type Healed = NonNullable<ContainerFacts["healed"]>[number];
+
 /** What a health check says of what was healed (assets/health/heal.sh), of the last day. */
 export function healedIn(said: string, now: number): ContainerFacts["healed"] {
-  const lines = [...said.matchAll(/^(\d{10}) (hung|resumed): (.+)$/gm)]
-    .map(([, at, what, why]) => ({ at: Number(at), what: what as "hung" | "resumed", why: why! }))
+  const lines = [...said.matchAll(/^(\d{10}) (hung|resumed|starved): (.+)$/gm)]
+    .map(([, at, what, why]) => ({ at: Number(at), what: what as Healed["what"], why: why! }))
     .filter(({ at }) => now - at < DAY);
-  return (["hung", "resumed"] as const).flatMap((kind) => {
+  return (["hung", "resumed", "starved"] as const).flatMap((kind) => {
     const same = lines.filter(({ what }) => what === kind);
     const last = same.at(-1);
     return last ? [{ what: kind, count: same.length, lastAt: moment(last.at), why: last.why }] : [];

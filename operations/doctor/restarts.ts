@@ -20,7 +20,7 @@ function memoryFindings(box: BoxPlan, { containers }: Facts): Finding[] | undefi
       const lost = `${count} process${count === 1 ? "" : "es"}${limit === "host" ? ` of ${name}` : ""}`;
       return [
         {
-          what: `${whose}: the kernel killed ${lost}, the last at ${lastAt}${healed}.`,
+          what: `${whose}: the kernel killed ${lost}${lastAt ? `, the last at ${lastAt}` : ""}${healed}.`,
           fix:
             limit === "host"
               ? "Stop a model (`gpubox model stop MODEL`), or lower memoryMiB of what needs less."
@@ -47,17 +47,23 @@ function times(count: number): string {
 /** What watchers inside of containers did: an engine that hung, a process that somebody had stopped. */
 function healedFindings(box: BoxPlan, { containers }: Facts): Finding[] | undefined {
   return containers?.flatMap(({ name, role, healed = [] }) =>
-    healed.map(({ what, count, lastAt, why }) =>
-      what === "hung"
-        ? {
-            what: `The engine of ${name} hung ${times(count)}, the last time at ${lastAt} (${why}), and was started again.`,
-            fix: `Read ${logsCommand(box, role)} of that time. After three times within an hour it is left down.`,
-          }
-        : {
-            what: `${name} was stopped by a signal ${times(count)}, the last time at ${lastAt}, and goes on.`,
-            fix: "Find out who sends SIGSTOP on this host.",
-          },
-    ),
+    healed.map((one) => {
+      const last = `${times(one.count)}, the last time at ${one.lastAt}`;
+      if (one.what === "hung")
+        return {
+          what: `The engine of ${name} hung ${last} (${one.why}), and was started again.`,
+          fix: `Read ${logsCommand(box, role)} of that time. After three times within an hour it is left down.`,
+        };
+      if (one.what === "starved")
+        return {
+          what: `The engine of ${name} was ended ${last}, before the host froze (${one.why}), and was started again.`,
+          fix: "Stop a model (`gpubox model stop MODEL`), or give one less: gpu.memoryGiB, its context, memoryMiB.",
+        };
+      return {
+        what: `${name} was stopped by a signal ${last}, and goes on.`,
+        fix: "Find out who sends SIGSTOP on this host.",
+      };
+    }),
   );
 }
 
@@ -84,7 +90,7 @@ export const restartRows: Row[] = [
     id: "hung",
     symptom: "requests wait without an answer for a minute or two, break off, and everything works again",
     cause:
-      "an engine hung, or a signal stopped a process, and a watcher in its container healed it within the last day",
+      "an engine hung or took the host's last memory, or a signal stopped a process, and a watcher in its container healed it within the last day",
     level: "note",
     check: healedFindings,
   },

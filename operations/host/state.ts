@@ -1,4 +1,5 @@
 import { type Distribution, parseOsRelease } from "../../platform/docker/packages";
+import { saidBy } from "./said";
 
 /** What `host prepare` and `doctor` read from a host. */
 export interface HostState {
@@ -131,10 +132,7 @@ const ARCHITECTURES: Record<string, string> = { x86_64: "amd64", aarch64: "arm64
 
 /** Parses the output of `STATE_PROBE`. */
 export function parseState(text: string): HostState {
-  const lines = text.split("\n").map((line) => /^(\w+)=(.*)$/.exec(line));
-  const seen = new Map(
-    lines.flatMap((found) => (found ? [[found[1]!, Buffer.from(found[2]!, "base64").toString()]] : [])),
-  );
+  const seen = new Map(saidBy(text));
   const word = (key: string) => seen.get(key)?.trim() || undefined;
   const version = (text?: string) => /(\d+(?:\.\d+)+)/.exec(text ?? "")?.[1];
   /** A file's text. The shell strips line ends from its end. */

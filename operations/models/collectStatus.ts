@@ -10,6 +10,7 @@ import type { Secrets } from "../../platform/stack/secrets";
 import { within } from "../../platform/within";
 import { collectContainers } from "../doctor/collectContainers";
 import { valvesOf } from "../doctor/collectServices";
+import { memoryKills } from "../doctor/memoryKills";
 import { parseRequest } from "../doctor/requests";
 import { type ModelStatus, modelStatus } from "./status";
 
@@ -30,7 +31,7 @@ export async function statusOfModels(
   secrets: Secrets,
 ): Promise<ModelStatus[]> {
   const [containers, valves, minutes, listed] = await Promise.all([
-    collectContainers(box),
+    collectContainers(box, memoryKills(box)),
     valvesOf(box),
     Promise.all(
       modelServers(box).map(

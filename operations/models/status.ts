@@ -24,6 +24,8 @@ export interface ModelStatus {
   requestsPerMinute: number | null;
   /** Current requests, including waiting ones. */
   requestsNow: number | null;
+  /** Processes of its server that the kernel killed because memory ran out, within a day; null outside this box's containers. */
+  memoryKills: number | null;
 }
 
 /** Observations of the box. */
@@ -50,7 +52,13 @@ export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts
       };
       const backend = modelServers(box).find((one) => one.instance === instance);
       if (!backend) {
-        const nothing = { up: null, loaded: null, requestsPerMinute: null, requestsNow: null };
+        const nothing = {
+          up: null,
+          loaded: null,
+          requestsPerMinute: null,
+          requestsNow: null,
+          memoryKills: null,
+        };
         return { ...common, ...nothing, state: "elsewhere" };
       }
       const container = facts.containers.find(({ role }) => role === backend.service.container.name);
@@ -63,19 +71,37 @@ export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts
         up,
         // Only its slot knows whether it is in memory.
         loaded: serves && onDemand ? null : serves,
-        state: serves ? (onDemand ? "loads on demand" : "loaded") : stateOf(container, backend.start),
+        state: `${serves ? (onDemand ? "loads on demand" : "loaded") : stateOf(container, backend.start)}${killed(container)}`,
         requestsPerMinute: facts.lastMinute[instance] ?? null,
         requestsNow: valve ? valve.running + valve.held : null,
+        memoryKills: container?.memoryKills?.count ?? 0,
       };
     }),
   );
 }
 
+/** What the health check says of an engine that was ended before the host froze (assets/backend/memory.sh). */
+const STARVED = /^the host had (\d+) MiB of memory left/;
+
 function stateOf(container: ContainerFacts | undefined, start: ModelServerPlan["start"]): string {
   if (!container) return "not brought up";
-  if (container.state === "running") return container.health === "healthy" ? "not reached" : "loading";
+  if (container.state === "running") {
+    if (container.health === "healthy") return "not reached";
+    const [, left] = STARVED.exec(container.healthSays ?? "") ?? [];
+    return left ? `ended, the host had ${left} MiB of memory left` : "loading";
+  }
   if (start === "manual" && !container.oomKilled) return "not started";
-  return container.oomKilled ? "killed, out of memory" : container.state;
+  // Some versions of Docker forget the mark, and the kernel's log does not.
+  const killed = container.oomKilled || (container.memoryKills && container.exitCode === 137);
+  return killed ? "killed, out of memory" : container.state;
+}
+
+/** What a person should know although it runs again. One that is down says it by its state. */
+function killed(container: ContainerFacts | undefined): string {
+  if (!container?.memoryKills || container.state === "exited") return "";
+  const { count, limit } = container.memoryKills;
+  const times = count === 1 ? "once" : `${count} times`;
+  return `, killed ${times} ${limit === "host" ? "when the host had no memory left" : "at its memory limit"}`;
 }
 
 /** The table for people. */

@@ -13,6 +13,7 @@ import { compare } from "./compare";
 import type { Identity } from "./containers";
 import { openRecord, realIdentity } from "./record";
 import { type PlannedSide, planSide } from "./side";
+import { gpuStrangers } from "./strangers";
 import type { Preview, Side } from "./types";
 
 /** One of the two boxes, with notes for the reader. */
@@ -42,7 +43,12 @@ export async function previewStack(projectDir: string, stack: string, ref?: stri
     ...(unfinished ? { unfinished: true } : {}),
     ...compare(before.side, after, before.identity),
     policy: after.plan.policy,
-    notes: [...(unfinished ? [unfinishedWords(unfinished)] : []), ...before.notes, ...notesOf(after)],
+    notes: [
+      ...(unfinished ? [unfinishedWords(unfinished)] : []),
+      ...before.notes,
+      ...notesOf(after),
+      ...(ref ? [] : await gpuStrangers(projectDir, after)),
+    ],
   };
 }
 

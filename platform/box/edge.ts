@@ -19,7 +19,11 @@ export async function edgeGateways(
   const container = `${prefix}-${edge.container.name}`;
   const status = ["bash", "/etc/gpubox/switch.sh", "--status"];
   const { code, stdout } = await dockerAt(docker).exec(container, status, { timeoutMs });
-  if (code !== 0) return undefined;
+  return code === 0 ? gatewaysIn(stdout) : undefined;
+}
+
+/** The gateways in what `switch.sh --status` prints. */
+export function gatewaysIn(stdout: string): GatewayStatus[] {
   return stdout.split("\n").flatMap((line) => {
     const [, gateway, word, requests] = line.split(" ");
     const known = gatewayState.safeParse(word);

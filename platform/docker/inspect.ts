@@ -39,7 +39,7 @@ export const containerSchema = z.object({
     Error: text,
     StartedAt: text,
     FinishedAt: text,
-    Health: z.object({ Status: z.string() }).nullish(),
+    Health: z.object({ Status: z.string(), Log: z.array(z.object({ Output: text })).nullish() }).nullish(),
   }),
   Config: z.object({
     Image: z.string(),

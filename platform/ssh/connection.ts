@@ -77,6 +77,14 @@ export function connectSsh(projectDir: string, at: StackHost): void {
   throw new UserError(what, fix);
 }
 
+/** True where a stack's host can be asked without a new connection: it is this machine, or its connection is open. */
+export function isConnected(projectDir: string, { stack, host }: StackHost): boolean {
+  if (!sshAddress(host.docker)) return true;
+  process.chdir(projectDir);
+  const folder = connectionFolder(stack);
+  return read(join(folder, "config")) === sshConfig(stack, host) && isOpen(folder);
+}
+
 /** Closes a stack's connection; the next use opens a new one. */
 export function disconnectHost({ stack }: StackHost): void {
   const folder = connectionFolder(stack);

@@ -63,6 +63,16 @@ describe("the health check that needs only bash", () => {
   });
 });
 
+test("the younger of two engines is the first to end when the host's memory goes", () => {
+  writeFileSync(join(dir, "meminfo"), "MemTotal: 9 kB\nMemFree: 5 kB\nMemAvailable: 2097152 kB\n");
+  const ask = ". memory.sh; available_mib; for age in 0 600 86400; do floor_at_age $age; done";
+  const env = { PATH: process.env.PATH, GPUBOX_MEMORY_FLOOR: "1000", GPUBOX_MEMINFO: join(dir, "meminfo") };
+  const { stdout } = spawnSync("sh", ["-c", ask.replace("memory.sh", join(assets, "backend/memory.sh"))], {
+    env,
+  });
+  expect(stdout.toString()).toBe("2048\n1000\n750\n500\n");
+});
+
 test("an engine gets its file's variables and its arguments unchanged", () => {
   const key = 'it\'s "$HOME" \\ `x`';
   const text = renderText(envFile({ VLLM_API_KEY: [{ secret: "k", as: "shell" }] }).text, { k: key });

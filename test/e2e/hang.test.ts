@@ -2,6 +2,7 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import type { EngineWatch } from "../../configs/engines/watch";
 import { run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
 import { describeLocks, eventually, type LabEngine, LockLab } from "./deviceLock/lab";
 
 const MINUTE = 60_000;
@@ -57,6 +58,7 @@ describeLocks("an engine that hangs while it passes its health check", () => {
   beforeAll(async () => {
     await lab.open(["0"], { watch });
     cpSync(join(__dirname, "deviceLock/core.py"), join(lab.dir, "backend/core.py"));
+    cpSync(join(packageDir, "assets/backend/memory.sh"), join(lab.dir, "backend/memory.sh"));
   }, MINUTE);
   afterEach(() => lab.remove(), MINUTE);
   afterAll(() => lab.close(), MINUTE);
@@ -154,5 +156,42 @@ describeLocks("an engine that hangs while it passes its health check", () => {
       expect((await lab.events("dead")).filter(({ what }) => what === "loading")).toHaveLength(1);
     },
     MINUTE,
+  );
+
+  test(
+    "is ended before the host's memory runs out, waits for room, and is left down the third time",
+    async () => {
+      const has = (mib: number) =>
+        inside("greedy", "sh", "-c", `echo 'MemAvailable: ${mib * 1024} kB' >/tmp/meminfo`);
+      const ends = async () =>
+        [...(await lab.log("greedy")).matchAll(/left, and this was its newest load; it is ended/g)].length;
+      const env = { GPUBOX_MEMINFO: "/tmp/meminfo" };
+      await lab.start("greedy", { ...engine({ gpu: undefined, env }), floorMiB: 1000 });
+      await has(9000);
+      await says("greedy", "the engine answers after");
+      for (let turn = 1; turn <= 3; turn++) {
+        await has(700);
+        await eventually(async () => (await ends()) === turn, `greedy is ended for the time ${turn}`);
+        if (turn === 3) break;
+        const { code, stdout } = await inside("greedy", "sh", "/etc/gpubox/device-health.sh");
+        expect([code, stdout]).toEqual([
+          1,
+          "the host had 700 MiB of memory left, and this was its newest load\n",
+        ]);
+        await has(1999);
+        await says("greedy", "waits until the host has 2000 MiB of memory");
+        expect((await lab.events("greedy")).filter(({ what }) => what === "loading")).toHaveLength(turn);
+        await has(9000);
+        await lab.until("greedy", "loaded", turn + 1);
+      }
+      await says(
+        "greedy",
+        "the engine was ended for the host's memory 3 times within 60 minutes and is left down",
+      );
+      const { stdout } = await inside("greedy", "sh", "/etc/gpubox/device-health.sh");
+      expect(stdout).toMatch(/ newest load\nit is left down\n$/);
+      expect(await restarts("greedy")).toBe(0);
+    },
+    2 * MINUTE,
   );
 });

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
+import { run } from "../../platform/process";
 import { allowance } from "../support/allowance";
 import { pause } from "../support/wait";
 import { ask, shortRequests, stream } from "./haproxy/client";
@@ -218,6 +219,29 @@ describeLab("the edge's switch between gateways", () => {
       expect(failed).toEqual([]);
       expect(longest).toBeGreaterThan(3500);
       expect(longest).toBeLessThan(allowance(8000));
+    },
+    MINUTE,
+  );
+
+  test(
+    "when one of two gateways hangs the other one has all requests within seconds, and nothing is lost",
+    async () => {
+      expect((await lab.switch("a", "b")).code).toBe(0);
+      const load = shortRequests(lab.clientPort, 4, pause(12_000, "the load runs across it"));
+      await pause(1000, "requests are under way");
+      await lab.docker("kill", "--signal", "STOP", lab.name("a"));
+      const began = performance.now();
+      await eventually(async () => (await lab.status()).some((line) => /^s\d+ a down/.test(line)));
+      console.log(`out after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+      // By the task, not by a check that gave up.
+      expect((await run("docker", ["logs", lab.name("edge")])).stderr).toMatch(
+        / is DOWN, changed from Lua script/,
+      );
+      const answers = await Promise.all(Array.from({ length: 8 }, () => serves()));
+      expect(answers).toEqual(Array(8).fill("b"));
+      await lab.docker("kill", "--signal", "CONT", lab.name("a"));
+      await eventually(async () => (await lab.status()).some((line) => /^s\d+ a serving/.test(line)));
+      expect((await load).failed).toEqual([]);
     },
     MINUTE,
   );

@@ -179,6 +179,14 @@ const cases: Case[] = [
     summary: "Less than 5 % of the host's memory are available; soon something is killed.",
   },
   {
+    alert: "OutOfMemory",
+    series: { 'node_vmstat_oom_kill{job="host"}': "4x10 6x60" },
+    quiet: 10,
+    fires: 61,
+    labels: { job: "host" },
+    summary: "The kernel killed 2 processes within an hour because memory ran out.",
+  },
+  {
     // 15 days, seen from the first minute; promtool's clock starts at 0.
     alert: "CertificateExpires",
     series: { 'gpubox_certificate_expiry_timestamp_seconds{host="box.example"}': `${14 * 86_400 + 600}x30` },

@@ -1,8 +1,10 @@
+import { totalmem } from "node:os";
 import { run } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { editStack } from "../support/box";
 import { missing, needs, testNeeds } from "../support/needs";
-import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
+import { gpubox, makeProject, programOf, removeProject, type TestProject } from "../support/project";
+import { atTerminal } from "../support/terminal";
 import { doctorRows, type Sections } from "./operations/doctorRows";
 import { beginRequest, Clients, linesUntil, until, Ward } from "./operations/lab";
 
@@ -131,6 +133,41 @@ needs("docker", "pulumi")("operations", () => {
       far: { state: "elsewhere", up: null, requestsPerMinute: null },
     });
     expect((rows.tiny as unknown as { requestsPerMinute: number }).requestsPerMinute).toBeGreaterThan(0);
+  });
+
+  test("host status shows the host and its models at a glance, live until Ctrl-C", async () => {
+    const { code, result } = await verb("host", "status");
+    expect([code, result.host, result.queue.waiting]).toEqual([0, "this machine", 0]);
+    expect(result.lastChange.serves).toBe(true);
+    expect(result.machine.memory.totalBytes).toBe(totalmem());
+    const states = (result.models as { instance: string; state: string; memory: object | null }[]).map(
+      ({ instance, state, memory }) => [instance, state, memory !== null],
+    );
+    expect(states).toEqual([
+      ["far", "elsewhere", false],
+      ["greedy", "not started", false],
+      ["tiny", "loaded", true],
+    ]);
+    expect(result.parts).toEqual(
+      expect.arrayContaining([
+        { role: "edge", name: ward.name("edge"), state: "healthy" },
+        { role: "gateway", name: expect.stringContaining("gateway"), state: "serving" },
+      ]),
+    );
+    const command = [
+      process.execPath,
+      ...programOf(project, ["host", "status", "--watch", "--stack", STACK]),
+    ];
+    const ctrlC: [string, string][] = [["queue: ", "\u0003"]];
+    const live = await atTerminal(command, ctrlC, {
+      cwd: project.dir,
+      env: { ...project.env, TERM: "xterm" },
+    });
+    expect([live.code, live.stderr]).toEqual([0, ""]);
+    // The terminal's own screen again, and the last look on it, with bars.
+    const [, left = ""] = live.stdout.split("\u001b[?25h\u001b[?1049l");
+    expect(left).toMatch(/^memory {2}[█▏▎▍▌▋▊▉░]{20} +\d+ % /m);
+    expect(left).toMatch(/^tiny +llamacpp +loaded /m);
   });
 
   test("logs show what belongs to a model, and can be followed", async () => {

@@ -98,6 +98,11 @@ needs(
       expect(host.console(`cat ${DATA}/.gpubox-stack`)).toContain(`"stack":"${STACK}"`);
 
       host.cutConnections();
+      const status = JSON.parse((await gpubox(box.laptop, "host", "status", "--json")).stdout);
+      expect(status).toMatchObject({ host: `ops@${host.address}`, lastChange: { serves: true } });
+      expect(status.models).toContainEqual(expect.objectContaining({ model: "tiny", state: "loaded" }));
+
+      host.cutConnections();
       const preview = await box.pulumi(["preview", "--expect-no-changes", "--non-interactive"]);
       expect(preview.code === 0 ? "" : preview.stdout + preview.stderr).toBe("");
       const state = readFileSync(
@@ -123,6 +128,9 @@ needs(
         const up = await box.pulumi(["up", "--yes", "--skip-preview", "--non-interactive"]);
         expect(up.stdout + up.stderr).toContain("The name gpu1.invalid leads nowhere.");
         expect(up.code).not.toBe(0);
+        const status = await gpubox(box.laptop, "host", "status");
+        expect([status.code, status.stdout]).toEqual([1, ""]);
+        expect(status.stderr).toMatch(/^error: The name gpu1\.invalid leads nowhere\.\n {7}\S.*\n$/);
       } finally {
         box.edit(box.laptop, box.sections());
       }

@@ -190,6 +190,22 @@ export const BOX_CASES: Case[] = [
     /gpubox logs .*After three times within an hour it is left down\.$/,
   ],
   [
+    "an engine that was ended before the host froze",
+    "hung",
+    with_("backend-tiny", {
+      healed: [
+        {
+          what: "starved",
+          count: 1,
+          lastAt: "2026-11-28 22:16:58 UTC",
+          why: "the host had 700 MiB of memory left",
+        },
+      ],
+    }),
+    "The engine of gpubox-test-backend-tiny was ended once, the last time at 2026-11-28 22:16:58 UTC, before the host froze (the host had 700 MiB of memory left), and was started again.",
+    /gpubox model stop/,
+  ],
+  [
     "a part that a signal had stopped",
     "hung",
     with_("edge", {

@@ -38,7 +38,7 @@ export const HOLD_SECONDS = 60;
 /**
  * Failed checks until a gateway is out. Another LiteLLM that starts on the same cores slows the serving one down, and fewer
  * checks would take it out for that. A dead gateway is noticed without a check, see {@link defaultServer}; these find one that
- * hangs.
+ * hangs alone. One beside others is found sooner, see assets/haproxy/silent.lua.
  */
 const FALL = 6;
 
@@ -54,6 +54,7 @@ export const EDGE_ASSETS: Record<string, string> = {
   "reload.sh": "haproxy/reload.sh",
   "health.sh": "haproxy/health.sh",
   "heal.sh": "health/heal.sh",
+  "silent.lua": "haproxy/silent.lua",
 };
 
 export interface EdgeOptions {
@@ -108,6 +109,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
       clients: MAX_CLIENTS,
       bufferBytes: BUFFER_BYTES,
       keepAlive: true,
+      scripts: ["silent.lua"],
       // A gateway whose process dies has answered nothing to what it was given last. The request is sent again, as every
       // OpenAI client would do itself; the waiting listener and the admin port keep this from happening twice.
       retryOn: "conn-failure empty-response",

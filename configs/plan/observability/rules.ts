@@ -166,6 +166,10 @@ const hostRules: AlertRule[] = [
       "Lower memoryMiB of a model, or stop one.",
     ],
   ),
+  rule("OutOfMemory", "warning", "0m", 'increase(node_vmstat_oom_kill{job="host"}[1h]) > 0', [
+    'The kernel killed {{ printf "%.0f" $value }} processes within an hour because memory ran out.',
+    "`gpubox doctor` names the container, in its rows `memory` and `model`, and what to raise; `gpubox models status` counts.",
+  ]),
   rule(
     "CertificateExpires",
     "critical",

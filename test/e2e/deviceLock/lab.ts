@@ -21,6 +21,8 @@ export interface LabEngine {
   /** Of the stub, after SIGTERM. */
   exitCode?: number;
   readySeconds?: number;
+  /** MiB of the host's memory below which it is ended. */
+  floorMiB?: number;
   /** Program that starts the entrypoint. */
   through?: string[];
   /** More arguments of `docker run`. */
@@ -72,16 +74,17 @@ export class LockLab {
 
   /** An engine of the lab as a box would run it. */
   plan(engine: LabEngine): LockedEngine {
-    const { loadSeconds = 2, exitCode = 0, readySeconds = 60 } = engine;
-    return takingTurns(this.dir, {
-      gpu: { vendor: "amd", ids: engine.devices },
+    const { loadSeconds = 2, exitCode = 0, readySeconds = 60, floorMiB } = engine;
+    const backend = {
+      gpu: { vendor: "amd" as const, ids: engine.devices },
       entrypoint: ["python3", "/etc/gpubox/engine.py", String(loadSeconds), String(exitCode)],
       env: {},
       mounts: [],
       healthTest: bashHealth(8000),
       readySeconds,
       ...engine.engine,
-    });
+    };
+    return takingTurns<LockedEngine>(this.dir, backend, { floorMiB });
   }
 
   /** Name of a container that the caller starts, to be removed with the others. */

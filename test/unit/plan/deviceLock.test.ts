@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { watchOf } from "../../../configs/engines/watch";
+import { modelServers } from "../../../configs/plan/box";
 import {
   type LockedEngine,
   type Starter,
@@ -52,6 +53,19 @@ describe("an engine that takes turns", () => {
         "heal.sh": "health/heal.sh",
       },
     });
+  });
+
+  test("is ended before the host freezes where its device has no memory but the host's, and only there", () => {
+    const served = (unified: boolean) => {
+      const host = { gpuGroups: [44], gpus: [{ id: 0, memoryGiB: 128, vendor: "amd", unified }] };
+      const model = "file:///srv/models/tiny.gguf";
+      const tiny = { engine: "llamacpp", model, gpu: { devices: [0], memoryGiB: 8 } };
+      const { service } = modelServers(testPlan({ host, models: { tiny } }, testSecrets, everyImage))[0]!;
+      return [service.container.env.GPUBOX_MEMORY_FLOOR, "memory.sh" in service.directory.files];
+    };
+    // Half of a tenth of 128 GiB.
+    expect(served(true)).toEqual(["6554", true]);
+    expect(served(false)).toEqual([undefined, false]);
   });
 
   test("is left alone on the CPU where nobody can tell that it hangs", () => {

@@ -116,6 +116,7 @@ describe("the files of edge and valve", () => {
       "/etc/gpubox/hold.lua",
       "/etc/gpubox/keys.map",
       "/etc/gpubox/reload.sh",
+      "/etc/gpubox/silent.lua",
       "/etc/gpubox/switch.sh",
       "/etc/gpubox/upstream.sh",
       "/tmp/admin.sock",

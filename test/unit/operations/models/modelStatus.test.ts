@@ -64,6 +64,33 @@ test("a server that is killed, gone, or healthy but unreachable is marked", () =
   expect(state({})[2]?.state).toBe("not brought up");
 });
 
+test("a server that the kernel killed for its memory says so, also once it runs again", () => {
+  const state = (change: Partial<ContainerFacts>) => {
+    const containers = [container("backend-tiny-1", change)];
+    const { state, memoryKills } = modelStatus(config, box, { ...facts, containers })[2]!;
+    return [state, memoryKills];
+  };
+  const kills = (count: number, limit: "own" | "host") => ({ count, lastAt: "today", limit });
+  expect(state({})).toEqual(["loaded", 0]);
+  expect(state({ memoryKills: kills(1, "own") })).toEqual(["loaded, killed once at its memory limit", 1]);
+  expect(state({ memoryKills: kills(3, "host") })).toEqual([
+    "loaded, killed 3 times when the host had no memory left",
+    3,
+  ]);
+  // Docker forgot its mark.
+  const down = { state: "exited", exitCode: 137 } as const;
+  expect(state({ ...down, memoryKills: kills(2, "own") })).toEqual(["killed, out of memory", 2]);
+  expect(state({ ...down, exitCode: 1, memoryKills: kills(2, "own") })).toEqual(["exited", 2]);
+});
+
+test("a server that was ended before the host froze says so while it waits for room", () => {
+  const healthSays = "the host had 3120 MiB of memory left, and this was its newest load";
+  const containers = [container("backend-tiny-2", { health: "unhealthy", healthSays })];
+  expect(modelStatus(config, box, { ...facts, containers })[3]?.state).toBe(
+    "ended, the host had 3120 MiB of memory left",
+  );
+});
+
 test("the table has the names for clients, and marks what is not served yet", () => {
   const lines = statusTable(modelStatus(config, box, facts)).split("\n");
   expect(lines[0]).toBe(
