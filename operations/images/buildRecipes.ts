@@ -3,6 +3,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join, relative } from "node:path";
 import type { ImageRole } from "../../configs/kit/imageRoles";
 import { dockerAt } from "../../platform/docker/client";
+import { spaceFailure } from "../../platform/docker/space";
 import { run, UserError } from "../../platform/process";
 import { type Report, unreported } from "../../platform/progress";
 import { ensureProjectFolders, imagesDir, type Log, projectPaths } from "../../platform/project";
@@ -173,8 +174,10 @@ async function build(
   stopFollowing();
   report({ what: `${recipe}: building`, ended: true });
   if (result.code !== 0) {
-    for (const line of readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-12))
-      log(`${recipe}: | ${line}`);
+    const last = readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-12);
+    for (const line of last) log(`${recipe}: | ${line}`);
+    const full = spaceFailure(last.join("\n"), "Docker's host");
+    if (full) throw new UserError(full.what, full.fix);
     throw new UserError(
       `Building the image for ${recipe} failed with exit code ${result.code}.`,
       `Read ${shown}, remove the cause and run it again: what is already built is kept.`,

@@ -3,6 +3,7 @@ import type { Resolved } from "../../configs/kit/resolved";
 import type { NeededImage } from "../../configs/stack/neededImages";
 import { dockerAt } from "../../platform/docker/client";
 import { pullThroughApi } from "../../platform/docker/pull";
+import { spaceFailure } from "../../platform/docker/space";
 import { UserError } from "../../platform/process";
 import { type Report, unreported } from "../../platform/progress";
 import type { Log } from "../../platform/project";
@@ -208,6 +209,8 @@ async function pull(
   if (!pulled) report({ what });
   const result = pulled ? undefined : await dockerAt(docker).run(["pull", "--quiet", reference]);
   report({ what, ended: true });
+  const full = result && result.code !== 0 ? spaceFailure(result.stderr, "Docker's host") : undefined;
+  if (full) throw new UserError(full.what, full.fix);
   if (result && result.code !== 0)
     throw new UserError(
       `The image for ${role} could not be pulled: ${result.stderr.trim().split("\n").at(-1)}.`,
