@@ -5,10 +5,10 @@ export interface ResolvedImage {
   /** Literal reference to run. */
   reference: string;
   /**
-   * `digest`: pulled by locked digest. `recipe`: built here from `images/`. `loaded`: by tag, as somebody loaded it into the engine.
-   * `unresolved`: by tag, nothing is locked yet.
+   * `digest`: pulled by locked digest. `carried`: the image of the locked digest, brought by `gpubox images load`. `recipe`: built here
+   * from `images/`. `loaded`: by tag, as somebody loaded it into the engine. `unresolved`: by tag, nothing is locked yet.
    */
-  source: "digest" | "recipe" | "loaded" | "unresolved";
+  source: "digest" | "carried" | "recipe" | "loaded" | "unresolved";
   /** Bytes of a pull by the host's architecture, where the lock has them. */
   bytes?: Partial<Record<Architecture, number>>;
 }

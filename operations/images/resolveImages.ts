@@ -8,6 +8,7 @@ import { UserError } from "../../platform/process";
 import { type Report, unreported } from "../../platform/progress";
 import type { Log } from "../../platform/project";
 import {
+  carriedReference,
   type ImageLock,
   type LockEntry,
   lockEntry,
@@ -53,12 +54,16 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
   const pulled = roles.filter((role) => mode === "auto" || !buildable(role));
   const lock = readLock(projectDir);
   const locked = pulled.flatMap((role) => {
-    const reference = lockedReference(lockEntry(lock, role));
-    return reference ? [{ role, reference }] : [];
+    const entry = lockEntry(lock, role);
+    const reference = lockedReference(entry);
+    return reference ? [{ role, reference, carried: carriedReference(entry.digest!) }] : [];
   });
-  const present = await dockerAt(docker).images(locked.map(({ reference }) => reference));
-  for (const { role, reference } of locked)
+  const present = await dockerAt(docker).images(
+    locked.flatMap(({ reference, carried }) => [reference, carried]),
+  );
+  for (const { role, reference, carried } of locked)
     if (present.has(reference)) images[role] = { reference, source: "digest" };
+    else if (present.has(carried)) images[role] = { reference: carried, source: "carried" };
   const absent = pulled.filter((role) => !images[role]);
   const failures = await registryFailures(lock, absent);
   const unreachable = absent.filter((role) => failures[role] && buildable(role));
@@ -104,7 +109,7 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
 function lockedAway(role: ImageName, reference: string, failure: string): UserError {
   return new UserError(
     `The image ${role} is not on this machine by its locked digest: ${failure}, and there is no recipe for it.`,
-    `Run this where the registry answers. An image that \`docker load\` brought as ${reference} is taken once ${role} has \`"digest": null\` in the images' lock.json.`,
+    `Run this where the registry answers, or carry it: \`gpubox images save DIR\` there and \`gpubox images load DIR\` here. An image that \`docker load\` brought as ${reference} is taken once ${role} has \`"digest": null\` in the images' lock.json.`,
   );
 }
 
@@ -214,7 +219,7 @@ async function pull(
   if (result && result.code !== 0)
     throw new UserError(
       `The image for ${role} could not be pulled: ${result.stderr.trim().split("\n").at(-1)}.`,
-      "Try again, resolve it again with `gpubox images update`, or set GPUBOX_IMAGES=build to build from the recipes.",
+      "Try again, resolve it again with `gpubox images update`, set GPUBOX_IMAGES=build to build from the recipes, or carry it to a host without a registry: `gpubox images save DIR`, then `gpubox images load DIR`.",
     );
   log(`${role}: pulled in ${Math.round((Date.now() - start) / 1000)} s`);
   return reference;

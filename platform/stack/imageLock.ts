@@ -97,6 +97,14 @@ export function lockEntry(lock: ImageLock, name: ImageName): LockEntry {
   return lock[name] ?? unresolved(ownImageParts(name), "`gpubox images lock` has not resolved this tag yet");
 }
 
+/**
+ * Name of a locked image on an engine that never asked a registry for it. `docker load` brings no digest along, so the
+ * name says it.
+ */
+export function carriedReference(digest: string): string {
+  return `gpubox/locked:${digest.replace("sha256:", "")}`;
+}
+
 function ownEntries(lock: Partial<Record<ImageName, LockEntry>>): Record<OwnImage, LockEntry> {
   return Object.fromEntries(
     Object.entries(lock).filter(([name, entry]) => entry && name === `${entry.image}:${entry.tag}`),

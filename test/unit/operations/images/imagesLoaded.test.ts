@@ -88,3 +88,14 @@ test("a locked digest is never passed over: the refusal says how to take what wa
     /brought as 127\.0\.0\.1:9\/vllm:1 is taken once vllm has `"digest": null`/,
   );
 });
+
+test("an image that was carried here is the one of the locked digest, and nobody is asked for it", async () => {
+  const digest = `sha256:${"0".repeat(64)}`;
+  const entry = { image: `${AWAY}/vllm`, tag: "1", digest, resolvedAt: null };
+  const lock = { vllm: { ...entry, verified: "not checked: cosign is not installed" } };
+  writeFileSync(join(dir, "images/lock.json"), JSON.stringify(lock));
+  const reference = `gpubox/locked:${"0".repeat(64)}`;
+  engineWith(reference);
+  expect(await resolve("vllm")).toEqual({ vllm: { reference, source: "carried" } });
+  expect(lines).toEqual([]);
+});
