@@ -26,6 +26,17 @@ export function isUnlocked(image: ResolvedImage | undefined): image is ResolvedI
   return image?.source === "unresolved" || image?.source === "loaded";
 }
 
+/**
+ * True where an image is known to have no build for a processor.
+ *
+ * @param bytes of a pull by architecture; a registry was asked for each
+ */
+export function lacksBuild(bytes: ResolvedImage["bytes"], arch: Architecture | undefined): boolean {
+  return (
+    bytes !== undefined && arch !== undefined && Object.keys(bytes).length > 0 && bytes[arch] === undefined
+  );
+}
+
 /** What this machine could obtain. `gpubox up` records it in `.gpubox/resolved.<stack>.json`; every preview reads it. */
 export interface Resolved {
   /** Only of the roles that the stack needs. */

@@ -24,6 +24,9 @@ const USUAL_TIME: Partial<Record<Recipe, string>> = {
   "vllm-cpu": "8 min",
 };
 
+/** Recipes that some of their packages bind to x86-64. */
+const ONLY_AMD64: Recipe[] = ["vllm-cpu"];
+
 /** Where a host keeps the certificates that it trusts. */
 const CA_BUNDLES = [
   "/etc/ssl/certs/ca-certificates.crt",
@@ -70,6 +73,8 @@ export async function buildRecipes(
   }
   if (missing.length === 0) return references;
 
+  const bound = missing.find((role) => ONLY_AMD64.includes(role));
+  if (bound) await refuseOtherThanAmd64(bound, options.docker);
   ensureProjectFolders(projectDir);
   const base = recipeReference(projectDir, "base");
   if (!(await docker.hasImages(base))) await buildBase(base, options);
@@ -114,6 +119,15 @@ async function buildBase(reference: string, options: BuildOptions): Promise<void
   } finally {
     rmSync(workdir, { recursive: true, force: true });
   }
+}
+
+async function refuseOtherThanAmd64(role: ImageRole, docker: string): Promise<void> {
+  const engine = await dockerAt(docker).output(["version", "--format", "{{.Server.Arch}}"]);
+  if (engine === "amd64") return;
+  throw new UserError(
+    `The recipe of ${role} has packages for x86-64 alone, and the Docker engine runs on ${engine}.`,
+    "Use the official image where its registry answers, or an engine whose recipe runs there (llamacpp, ollama).",
+  );
 }
 
 /** debootstrap makes a system of this machine's architecture, whatever the engine's is. */

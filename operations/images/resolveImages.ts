@@ -1,5 +1,6 @@
 import { type ImageName, type ImageRole, isOwnImage } from "../../configs/kit/imageRoles";
 import type { Resolved } from "../../configs/kit/resolved";
+import type { Architecture } from "../../configs/schema/host";
 import type { NeededImage } from "../../configs/stack/neededImages";
 import { dockerAt } from "../../platform/docker/client";
 import { pullThroughApi } from "../../platform/docker/pull";
@@ -11,6 +12,7 @@ import {
   carriedReference,
   type ImageLock,
   type LockEntry,
+  lacksArchitecture,
   lockEntry,
   readLock,
   writeLock,
@@ -30,6 +32,8 @@ export interface ResolveImagesOptions {
   report?: Report;
   /** What the stack needs, from `imageRolesOf`. */
   needed: NeededImage[];
+  /** The host's processor: an image that the lock knows to have none for it is refused before anybody is asked. */
+  arch?: Architecture;
   /**
    * `auto`: pull by locked digest, or build from the recipe when no registry answers. `build`: build wherever there is
    * a recipe. Default: `build` when the environment has GPUBOX_IMAGES=build, otherwise `auto`.
@@ -46,7 +50,7 @@ export interface ResolveImagesOptions {
  * registry has no such tag, or none answers and there is no recipe.
  */
 export async function resolveImages(options: ResolveImagesOptions): Promise<Resolved["images"]> {
-  const { projectDir, docker, log, report = unreported, needed, mode = modeOfEnvironment() } = options;
+  const { projectDir, docker, log, report = unreported, needed, arch, mode = modeOfEnvironment() } = options;
   await requireEngine(docker);
   const images: Resolved["images"] = {};
   const buildable = (name: ImageName): name is ImageRole => hasRecipe(projectDir, name);
@@ -65,6 +69,14 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
     if (present.has(reference)) images[role] = { reference, source: "digest" };
     else if (present.has(carried)) images[role] = { reference: carried, source: "carried" };
   const absent = pulled.filter((role) => !images[role]);
+  for (const { role, model, optional } of needed)
+    if (
+      absent.includes(role) &&
+      !buildable(role) &&
+      !optional &&
+      lacksArchitecture(lockEntry(lock, role), arch)
+    )
+      throw otherProcessor(role, model, lockEntry(lock, role), arch!);
   const failures = await registryFailures(lock, absent);
   const unreachable = absent.filter((role) => failures[role] && buildable(role));
   const tagOf = (name: ImageName) => `${lockEntry(lock, name).image}:${lockEntry(lock, name).tag}`;
@@ -110,6 +122,18 @@ function lockedAway(role: ImageName, reference: string, failure: string): UserEr
   return new UserError(
     `The image ${role} is not on this machine by its locked digest: ${failure}, and there is no recipe for it.`,
     `Run this where the registry answers, or carry it: \`gpubox images save DIR\` there and \`gpubox images load DIR\` here. An image that \`docker load\` brought as ${reference} is taken once ${role} has \`"digest": null\` in the images' lock.json.`,
+  );
+}
+
+function otherProcessor(
+  role: ImageName,
+  model: string | undefined,
+  { image, tag }: LockEntry,
+  arch: Architecture,
+): UserError {
+  return new UserError(
+    `The image ${role} (${image}:${tag})${model ? `, which the model ${model} needs,` : ""} has no build for ${arch}.`,
+    `Lock another tag that has one, or ${model ? otherwise(role) : "run the box on a host with another processor"}.`,
   );
 }
 

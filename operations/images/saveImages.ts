@@ -34,7 +34,10 @@ export async function saveImages(options: SaveImagesOptions): Promise<CarriedFol
   const { projectDir, config, docker, folder, log, report = unreported } = options;
   await checkArchitecture(docker, config.host.arch);
   const needed = imageRolesOf(config);
-  const resolved = await resolveImages({ projectDir, docker, log, report, needed });
+  const resolved = await resolveImages({
+    ...{ projectDir, docker, log, report, needed },
+    arch: config.host.arch,
+  });
   const engine = dockerAt(docker);
   const lock = readLock(projectDir);
   const byReference = new Map<string, CarriedImage>();
