@@ -61,7 +61,7 @@ export function noRoom({ space }: HostGround, name: string): Failure | undefined
 export function withoutSystemd({ systemd, wsl }: HostGround, name: string): Failure | undefined {
   if (systemd) return undefined;
   return {
-    what: `${name} runs no systemd: after a boot nothing starts Docker and the firewall rules by itself, and a shutdown does not end boxes in order.`,
+    what: `There is no systemd on ${name}: after a boot nothing starts Docker and the firewall rules by itself, and a shutdown does not end boxes in order.`,
     fix: wsl
       ? "Write `[boot]` and `systemd=true` in /etc/wsl.conf there, run `wsl --shutdown` on Windows, then `gpubox host prepare` again."
       : "Install systemd there (`sudo apt-get install systemd-sysv`, then reboot), or let its init run /usr/local/sbin/gpubox-docker-user and then dockerd at boot.",

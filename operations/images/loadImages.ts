@@ -54,7 +54,7 @@ export async function loadImages(options: LoadImagesOptions): Promise<LoadedImag
   const wrong = await missing(carried, docker);
   if (wrong.length > 0)
     throw new UserError(
-      `${name} does not have what the folder says: ${wrong.join(", ")}.`,
+      `What arrived on ${name} is not what the folder says: ${wrong.join(", ")}.`,
       "Run `gpubox images save` again, and carry the folder whole.",
     );
   log(`${name} has ${images.length} images, ${gibibytes(total)}`);

@@ -36,7 +36,7 @@ export function unfitEngine(engine: EngineKind, name: string, declared: Architec
   if (real === undefined || real === declared) return [];
   return [
     {
-      what: `The host ${name} is ${real}, and gpubox:host.arch says ${declared}: images would be chosen for another processor.`,
+      what: `The processor of ${name} is ${real}, and gpubox:host.arch says ${declared}: images would be chosen for another processor.`,
       fix: `Write gpubox:host.arch: ${real}; \`gpubox plan\` then says which models have no image for it.`,
     },
   ];
@@ -45,7 +45,7 @@ export function unfitEngine(engine: EngineKind, name: string, declared: Architec
 function unfitKind({ version, dataRoot, securityOptions }: EngineKind, name: string): Failure | undefined {
   if (Number.parseInt(version, 10) < FIRST_YEAR)
     return {
-      what: `The engine at ${name} is Podman ${version}, not Docker: it says another id at every question, and nobody starts its containers again after a boot.`,
+      what: `The engine of ${name} is Podman ${version}, not Docker: it says another id at every question, and nobody starts its containers again after a boot.`,
       fix: `Write the address of a Docker engine in gpubox:host.docker, or remove Podman's stand-in (\`sudo apt-get remove podman-docker\`) and run ${INSTALL}.`,
     };
   if (securityOptions.includes("name=rootless"))

@@ -82,7 +82,7 @@ test("Podman 4.3.1 of Debian 12, asked by Docker's command line, is known for wh
   };
   const podman = describedEngine(JSON.stringify(said))!;
   expect(unfitHost({ ...firm, engine: podman }, place())[0]?.what).toMatch(
-    /^The engine at ops@gpu1 is Podman 4\.3\.1,/,
+    /^The engine of ops@gpu1 is Podman 4\.3\.1,/,
   );
 });
 

@@ -167,7 +167,9 @@ describe("images that are carried to a host without a registry", () => {
     await save();
     const text = readFileSync(join(folder, "images.json"), "utf8");
     writeFileSync(join(folder, "images.json"), text.replace('"sha256:base"', '"sha256:other"'));
-    await expect(load()).rejects.toThrow(`does not have what the folder says: ${REFERENCES[0]}.`);
+    await expect(load()).rejects.toThrow(
+      `What arrived on this machine is not what the folder says: ${REFERENCES[0]}.`,
+    );
   });
 
   test("of another version's recipes are told, because up would build its own", async () => {
