@@ -48,18 +48,27 @@ export async function saveArchive(
  * @param onBytes gets how many bytes the engine has taken
  * @throws UserError with Docker's words
  */
-export async function loadArchive(host: string, path: string, onBytes: OnBytes): Promise<void> {
-  const child = docker(host, ["load", "--quiet"]);
+export function loadArchive(host: string, path: string, onBytes: OnBytes): Promise<void> {
+  return sendFile(host, ["load", "--quiet"], path, { start: 0, onBytes });
+}
+
+/**
+ * Runs `docker ARGS` with a file as its standard input, from the byte `start` on.
+ *
+ * @throws UserError with Docker's words
+ */
+export async function sendFile(
+  host: string,
+  args: string[],
+  path: string,
+  { start, onBytes }: { start: number; onBytes: OnBytes },
+): Promise<void> {
+  const child = docker(host, args);
   child.stdout.resume();
-  const sent = pipeline(createReadStream(path), summing(onBytes).pass, child.stdin);
-  try {
-    // What Docker says when it ends early says more than the broken pipe.
-    const [ended] = await Promise.allSettled([child.done, sent]);
-    if (ended.status === "rejected") throw ended.reason;
-    await sent;
-  } catch (error) {
-    throw asUserError(error);
-  }
+  const sent = pipeline(createReadStream(path, { start }), summing(onBytes).pass, child.stdin);
+  // What Docker says when it ends early says more than the broken pipe.
+  const [ended, piped] = await Promise.allSettled([child.done, sent]);
+  for (const one of [ended, piped]) if (one.status === "rejected") throw asUserError(one.reason);
 }
 
 /** Reads a file whole. */
