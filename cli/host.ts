@@ -36,7 +36,7 @@ const prepare = stackCommand("prepare")
       for (let again = true; again; ) {
         const input = {
           firewall: firewallInput(projectDir, stack, config),
-          boxes: boxesScript(projectDir),
+          boxes: boxesScript(),
           computesByKfd: config !== undefined && computesByKfd(config),
         };
         const plan = await planPreparation(at, remove ? "remove" : input);

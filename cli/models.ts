@@ -100,7 +100,7 @@ const push = stackCommand("push")
           `Run \`gpubox images load DIR --stack ${stack}\` or \`gpubox up --stack ${stack}\` first.`,
         );
       const modelsDir = `${config.host.dataDir}/models`;
-      const fetchScript = loadAssets(projectDir)["weights/fetch.py"]!;
+      const fetchScript = loadAssets()["weights/fetch.py"]!;
       const options = {
         docker,
         image,

@@ -137,7 +137,7 @@ async function remoteFacts(projectDir: string, config: StackConfig): Promise<Rem
   const { steps } = planHost(state, {
     dataDir: config.host.dataDir,
     firewall,
-    boxes: boxesScript(projectDir),
+    boxes: boxesScript(),
   });
   return {
     state,
