@@ -112,7 +112,7 @@ async function wanted({ docker, image, modelsDir, locked }: PushOptions, folder:
 }
 
 /** It counts what it takes, because Docker 20.10 can lose the end of an input. */
-const RECEIVE = `mkdir -p "$(dirname "$1")" && { [ "$2" != 0 ] || : >"$1.part"; } && head -c "$3" >>"$1.part"`;
+const RECEIVE = `mkdir -p "$(dirname "$1")" && { [ "$2" != 0 ] || true >"$1.part"; } && head -c "$3" >>"$1.part"`;
 
 function receiver(
   { image, modelsDir }: PushOptions,

@@ -59,6 +59,6 @@ export function unwritable(words: string, dataDir: string, name: string): Failur
     };
   return {
     what: `A container could not write to ${dataDir} on ${name}: ${words}.`,
-    fix: `Make \`docker run --rm\` with a folder of ${dataDir} work there first.`,
+    fix: `Make a container there write a file below ${dataDir} first.`,
   };
 }

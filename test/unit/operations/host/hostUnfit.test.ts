@@ -166,7 +166,7 @@ describe("what the first container could not write is told by its reason", () =>
     [
       "exec format error",
       "A container could not write to /srv/gpubox on gpu1: exec format error.",
-      "there first",
+      "there write a file below",
     ],
   ])("%s", (words, what, fix) => {
     const found = unwritable(words, "/srv/gpubox", "gpu1");
