@@ -1,5 +1,8 @@
+import { ConfigError } from "../configs/kit/problems";
 import { dockerHostName } from "../configs/network/engine";
+import type { StackConfig } from "../configs/stack/config";
 import { boxesScript } from "../operations/host/boxes";
+import { computesByKfd } from "../operations/host/deviceFiles";
 import { firewallInput } from "../operations/host/firewallInput";
 import type { HostPlan } from "../operations/host/planHost";
 import { planPreparation, prepareSteps } from "../operations/host/prepare";
@@ -11,6 +14,7 @@ import { ensureStackConfig, findProject } from "../platform/project";
 import { connectHost, connectSsh, disconnectHost } from "../platform/ssh/connection";
 import { readStackHost } from "../platform/stack/host";
 import { openStack } from "../platform/stack/openStack";
+import { checkStackFile } from "../platform/stack/planStack";
 import { agrees } from "./ask";
 import { examples, group, printing, stackCommand } from "./command";
 import { secondsNumber } from "./numbers";
@@ -33,9 +37,14 @@ const prepare = stackCommand("prepare")
         throw new UserError(`gpubox:host of Pulumi.${stack}.yaml has mistakes.`, "`gpubox plan` names them.");
       connectSsh(projectDir, at);
       const name = dockerHostName(at.host.docker);
+      const config = withoutMistakes(projectDir, stack);
       const did: HostPlan = { steps: [], notes: [] };
       for (let again = true; again; ) {
-        const input = { firewall: firewallInput(projectDir, stack), boxes: boxesScript(projectDir) };
+        const input = {
+          firewall: firewallInput(projectDir, stack, config),
+          boxes: boxesScript(),
+          computesByKfd: config !== undefined && computesByKfd(config),
+        };
         const plan = await planPreparation(at, remove ? "remove" : input);
         const { state, steps, notes } = plan;
         say(`${name}: ${state.distribution.name}, Docker ${state.docker ?? "missing"}`);
@@ -90,6 +99,16 @@ const status = stackCommand("status")
   );
 
 export const definition = group("host", "The host of a stack (docs/hosts.md).", prepare, status);
+
+/** The stack's config; undefined where its file has mistakes, which are another command's to name. */
+function withoutMistakes(projectDir: string, stack: string): StackConfig | undefined {
+  try {
+    return checkStackFile(projectDir, stack, {});
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}
 
 async function agree(name: string, count: number): Promise<void> {
   const add = "Look at the plan above; add --yes to do it.";

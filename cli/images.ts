@@ -1,10 +1,16 @@
+import { resolve } from "node:path";
 import { buildRecipes, defaultRecipes } from "../operations/images/buildRecipes";
+import { loadImages } from "../operations/images/loadImages";
 import { type LockChange, updateLock } from "../operations/images/lockImages";
+import { saveImages } from "../operations/images/saveImages";
 import { UserError } from "../platform/process";
-import { findProject } from "../platform/project";
+import { ensureStackConfig, findProject } from "../platform/project";
+import { checkEngine } from "../platform/stack/checkEngine";
+import { connectStack, readStackHost } from "../platform/stack/host";
 import { ownImagesOf } from "../platform/stack/ownImages";
+import { checkStackFile } from "../platform/stack/planStack";
 import { recipeRoles } from "../platform/stack/recipes";
-import { command, group, printing } from "./command";
+import { command, examples, group, printing, stackCommand } from "./command";
 import { say } from "./output";
 import { withProgress } from "./progress";
 
@@ -24,7 +30,7 @@ const build = command("build")
       const roles = names.length > 0 ? names.map(recipeRole) : defaultRecipes;
       await withProgress(say, (log, report) =>
         buildRecipes(roles, {
-          docker: process.env.DOCKER_HOST || "unix:///var/run/docker.sock",
+          docker: ownEngine(),
           projectDir: findProject(),
           log,
           report,
@@ -34,13 +40,55 @@ const build = command("build")
     }),
   );
 
+const save = stackCommand("save")
+  .description(
+    "Write the images of a stack into a folder, with their hashes, for a host that reaches no registry.",
+  )
+  .argument("<dir>", "the folder; it is made if there is none")
+  .addHelpText("after", examples("images save /media/stick/images --stack gpu1"))
+  .action(
+    printing(async (folder, { stack }) => {
+      const projectDir = findProject();
+      ensureStackConfig(projectDir, stack);
+      const config = checkStackFile(projectDir, stack, {});
+      return withProgress(say, (log, report) =>
+        saveImages({ projectDir, config, docker: ownEngine(), folder: resolve(folder), log, report }),
+      );
+    }),
+  );
+
+const load = stackCommand("load")
+  .description("Bring the images of such a folder to a stack's host, over SSH too.")
+  .argument("<dir>", "a folder that `gpubox images save` wrote")
+  .addHelpText("after", examples("images load /media/stick/images --stack gpu1"))
+  .action(
+    printing(async (name, { stack }) => {
+      const projectDir = findProject();
+      const folder = resolve(name);
+      ensureStackConfig(projectDir, stack);
+      const at = readStackHost(projectDir, stack);
+      if (!at)
+        throw new UserError(`gpubox:host of Pulumi.${stack}.yaml has mistakes.`, "`gpubox plan` names them.");
+      connectStack(projectDir, stack);
+      checkEngine(at);
+      return withProgress(say, (log, report) => loadImages({ projectDir, at, folder, log, report }));
+    }),
+  );
+
 export const definition = group(
   "images",
-  "Tags, digests and recipes of the images (docs/images.md).",
+  "Tags, digests and recipes of the images, and the way to a host without a registry (docs/images.md).",
   lock,
   update,
   build,
+  save,
+  load,
 );
+
+/** The engine of this machine. */
+function ownEngine(): string {
+  return process.env.DOCKER_HOST || "unix:///var/run/docker.sock";
+}
 
 async function resolveTags(which: "missing" | "all", verb: string): Promise<LockChange[]> {
   const projectDir = findProject();

@@ -1,16 +1,27 @@
+import { resolve } from "node:path";
 import { gibibytes } from "../configs/kit/sizes";
 import type { Locked } from "../configs/models/facts";
+import { lockedSource } from "../configs/models/lock";
 import { HUB_TOKEN } from "../configs/models/weights";
+import { engineAddress } from "../configs/network/engine";
 import { statusOfModels } from "../operations/models/collectStatus";
 import { lockModels, type SourceChange } from "../operations/models/lockModels";
+import { pushWeights } from "../operations/models/pushWeights";
 import { statusTable } from "../operations/models/status";
-import { findProject } from "../platform/project";
+import { dockerAt } from "../platform/docker/client";
+import { UserError } from "../platform/process";
+import { ensureStackConfig, findProject } from "../platform/project";
+import { loadAssets } from "../platform/stack/assets";
+import { connectStack } from "../platform/stack/host";
 import { readModelLock } from "../platform/stack/modelLock";
 import { hubOfStack, sourcesOfStack } from "../platform/stack/modelSources";
 import { openStack } from "../platform/stack/openStack";
+import { checkStackFile } from "../platform/stack/planStack";
+import { readResolved } from "../platform/stack/resolved";
 import { command, examples, group, hostCommand, printing, stackCommand } from "./command";
 import { hubToken } from "./hubToken";
 import { say } from "./output";
+import { withProgress } from "./progress";
 
 const status = hostCommand("status")
   .description("Show the state of each declared model: up, loaded, requests a minute.")
@@ -60,13 +71,62 @@ const lock = stackCommand("lock")
     }),
   );
 
+const push = stackCommand("push")
+  .description(
+    "Carry the files of a locked model to the stack's host, which reaches no hub, and compare their hashes there.",
+  )
+  .argument("<source>", "as the stack's file names it, for example hf://Qwen/Qwen3-8B")
+  .requiredOption(
+    "--from <dir>",
+    "folder of this machine with the files, as `hf download --local-dir` makes it",
+  )
+  .action(
+    printing(async (source, { stack, from }) => {
+      const projectDir = findProject();
+      ensureStackConfig(projectDir, stack);
+      const locked = lockedSource(readModelLock(projectDir), source);
+      if (!locked)
+        throw new UserError(
+          `${source} is not locked, so nobody knows which files it has.`,
+          `Run \`gpubox models lock ${source}\` where the hub answers.`,
+        );
+      connectStack(projectDir, stack);
+      const config = checkStackFile(projectDir, stack, {});
+      const docker = engineAddress(config);
+      const image = readResolved(projectDir, stack).images.gateway?.reference ?? "";
+      if (!(await dockerAt(docker).hasImages(image)))
+        throw new UserError(
+          `The host does not have the gateway's image (${image}), whose Python takes the files.`,
+          `Run \`gpubox images load DIR --stack ${stack}\` or \`gpubox up --stack ${stack}\` first.`,
+        );
+      const modelsDir = `${config.host.dataDir}/models`;
+      const fetchScript = loadAssets()["weights/fetch.py"]!;
+      const options = {
+        docker,
+        image,
+        fetchScript,
+        endpoint: config.host.modelHub,
+        modelsDir,
+        source,
+        locked,
+      };
+      return withProgress(say, (log, report) =>
+        pushWeights({ ...options, from: resolve(from), log, report }),
+      );
+    }),
+  );
+
 export const definition = group(
   "models",
   "The models of a stack (docs/adding-a-model.md).",
   status,
   list,
   lock,
-).addHelpText("after", examples("models status", "models lock --stack box"));
+  push,
+).addHelpText(
+  "after",
+  examples("models status", "models lock --stack box", "models push hf://Qwen/Qwen3-8B --from ./Qwen3-8B"),
+);
 
 function lineOf({ source, before, after, failure }: SourceChange): string {
   if (failure) return `${source}: not resolved${before ? ", keeps its old entry" : ""}: ${failure}`;

@@ -37,6 +37,8 @@ export interface MachineOptions {
 export const warnDiskGiB = 15;
 /** `up` refuses below this much free disk, in GiB, because the first pull would fill it. */
 export const refuseDiskGiB = 3;
+/** `up` refuses a file system that can hold fewer further files than this: an image has tens of thousands. */
+export const refuseFiles = 20_000;
 
 /**
  * Describes the machine, one line for each part, and checks whether it can run a box. Changes nothing.
@@ -84,6 +86,8 @@ export async function freeMemory(docker: string): Promise<number | undefined> {
 
 export interface Disk {
   freeBytes: number;
+  /** How many files it can still hold; undefined where there is no limit. */
+  freeFiles?: number;
   /** The box's folders on it. */
   folders: string[];
 }
@@ -93,12 +97,17 @@ export interface Disk {
  *
  * @throws UserError when less than `refuseDiskGiB` are free on it
  */
-export function diskLine({ folders, freeBytes }: Disk): string {
+export function diskLine({ folders, freeBytes, freeFiles }: Disk): string {
   const found = `${gibibytes(freeBytes)} free for ${folders.join(" and ")}`;
   if (freeBytes < refuseDiskGiB * GIB)
     throw new UserError(
       `The disk has only ${gibibytes(freeBytes)} free for ${folders.join(" and ")}.`,
       `Free at least ${refuseDiskGiB} GiB, better ${warnDiskGiB}; \`docker system df\` shows what Docker holds.`,
+    );
+  if (freeFiles !== undefined && freeFiles < refuseFiles)
+    throw new UserError(
+      `The disk can hold only ${freeFiles} more files for ${folders.join(" and ")}: it has no inodes left.`,
+      "Run `gpubox gc --yes`, and look for folders with very many small files there.",
     );
   if (freeBytes < warnDiskGiB * GIB)
     return `${found} — WARNING: less than ${warnDiskGiB} GiB, large images or models will not fit`;
@@ -109,11 +118,15 @@ export function diskLine({ folders, freeBytes }: Disk): string {
 export async function disks(docker: string, folders: string[]): Promise<Disk[]> {
   const found = new Map<string, Disk>();
   for (const folder of folders) {
-    const script = `d=${shellQuote(folder)}; while [ ! -e "$d" ]; do d=$(dirname "$d"); done; LC_ALL=C df -Pk "$d"`;
-    const fields = (await runOnHost(docker, script)).split("\n").at(-1)!.trim().split(/\s+/);
+    const script = `d=${shellQuote(folder)}; while [ ! -e "$d" ]; do d=$(dirname "$d"); done; export LC_ALL=C; df -Pk "$d" && { df -Pi "$d" || true; }`;
+    const [, space = "", , files = ""] = (await runOnHost(docker, script)).split("\n");
+    const fields = space.trim().split(/\s+/);
+    // A file system without a limit says that it has none at all.
+    const [, all, , free] = files.trim().split(/\s+/);
     // A device may be mounted twice. The mount identifies what has no device, such as a tmpfs.
     const device = fields[0]!.startsWith("/") ? fields[0]! : fields.slice(5).join(" ");
-    const disk = found.get(device) ?? { freeBytes: Number(fields[3]) * 1024, folders: [] };
+    const limit = Number(all) > 0 ? { freeFiles: Number(free) } : {};
+    const disk = found.get(device) ?? { freeBytes: Number(fields[3]) * 1024, ...limit, folders: [] };
     disk.folders.push(folder);
     found.set(device, disk);
   }

@@ -22,6 +22,7 @@ import { UserError } from "../platform/process";
 import { standInForEngine } from "../platform/ssh/absentEngine";
 import { connectHost } from "../platform/ssh/connection";
 import { loadAssets } from "../platform/stack/assets";
+import { checkEngine } from "../platform/stack/checkEngine";
 import { readDeployed } from "../platform/stack/history";
 import { readModelLock } from "../platform/stack/modelLock";
 import { checkPlace } from "../platform/stack/owner";
@@ -115,6 +116,7 @@ export function prepared(
   const config = parseStack({ ...raw, lock });
   const fingerprint = saltFingerprint(secrets.saltKey ?? "");
   const reached = reachHost(projectDir, config, () => {
+    checkEngine(config);
     checkPlace(config, ownerOf(config.stack, fingerprint), hostId);
     checkJoinedNetworks(config);
   });

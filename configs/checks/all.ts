@@ -5,7 +5,7 @@ import { POOLED_CONNECTIONS } from "../litellm/pool";
 import { isLoopback, isWildcard } from "../network/addresses";
 import { urlProblems } from "../network/url";
 import { checkRecipes } from "../recipes/notes";
-import { sshAddress } from "../schema/address";
+import { sshAddress, unixSocket } from "../schema/address";
 import type { SecretFacts } from "../secrets/facts";
 import { storeExample } from "../secrets/storeUrl";
 import { generatedSecrets, type StackConfig } from "../stack/config";
@@ -84,6 +84,13 @@ function checkHost({ host }: StackConfig): Problem[] {
         fix: "Write docker: ssh://user@host, or leave it out.",
         judgedBy: { paths: ["gpubox:host.docker"] },
       });
+  const socket = sshAddress(host.docker)?.socket ?? unixSocket(host.docker) ?? "";
+  if (/^(\/var)?\/run\/user\/|podman/.test(socket))
+    problems.push({
+      path: "gpubox:host.docker",
+      what: `${socket} is the socket of ${socket.includes("podman") ? "Podman" : "an engine without root"}, which cannot carry a box: its containers do not come back by themselves, and users, limits and firewall rules need Docker as a service of the system.`,
+      fix: "Leave the socket out, and run `gpubox host prepare` for a Docker of the system's.",
+    });
   const ids = host.gpus.map(({ id }) => String(id));
   for (const [index, id] of ids.entries())
     if (ids.indexOf(id) !== index)

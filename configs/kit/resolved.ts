@@ -5,10 +5,10 @@ export interface ResolvedImage {
   /** Literal reference to run. */
   reference: string;
   /**
-   * `digest`: pulled by locked digest. `recipe`: built here from `images/`. `loaded`: by tag, as somebody loaded it into the engine.
-   * `unresolved`: by tag, nothing is locked yet.
+   * `digest`: pulled by locked digest. `carried`: the image of the locked digest, brought by `gpubox images load`. `recipe`: built here
+   * from `images/`. `loaded`: by tag, as somebody loaded it into the engine. `unresolved`: by tag, nothing is locked yet.
    */
-  source: "digest" | "recipe" | "loaded" | "unresolved";
+  source: "digest" | "carried" | "recipe" | "loaded" | "unresolved";
   /** Bytes of a pull by the host's architecture, where the lock has them. */
   bytes?: Partial<Record<Architecture, number>>;
 }
@@ -24,6 +24,17 @@ export function resolvedImage(
 /** True where nothing says which image a tag has to be. */
 export function isUnlocked(image: ResolvedImage | undefined): image is ResolvedImage {
   return image?.source === "unresolved" || image?.source === "loaded";
+}
+
+/**
+ * True where an image is known to have no build for a processor.
+ *
+ * @param bytes of a pull by architecture; a registry was asked for each
+ */
+export function lacksBuild(bytes: ResolvedImage["bytes"], arch: Architecture | undefined): boolean {
+  return (
+    bytes !== undefined && arch !== undefined && Object.keys(bytes).length > 0 && bytes[arch] === undefined
+  );
 }
 
 /** What this machine could obtain. `gpubox up` records it in `.gpubox/resolved.<stack>.json`; every preview reads it. */

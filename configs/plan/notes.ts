@@ -3,7 +3,7 @@ import { engineOf, type ModelConfig, wantedSources } from "../engines";
 import { unknownFlagNotes } from "../engines/unknownFlags";
 import { accessWords } from "../kit/gpus";
 import { isOwnImage, ownImageParts } from "../kit/imageRoles";
-import { isUnlocked, resolvedImage } from "../kit/resolved";
+import { isUnlocked, lacksBuild, resolvedImage } from "../kit/resolved";
 import { whyUnresolved } from "../models/lock";
 import { recipeNotes } from "../recipes/notes";
 import { entriesOfHost } from "../stack/config";
@@ -41,6 +41,13 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
   const access = config.host.gpuAccess && accessWords(config.host);
   if (access) notes.push(access);
   notes.push(...ownImageNotes(context), ...observabilityNotes(context));
+  const foreign = imageRolesOf(config).filter(({ role }) =>
+    lacksBuild(resolvedImage(resolved, role)?.bytes, config.host.arch),
+  );
+  for (const { role, model } of foreign)
+    notes.push(
+      `The image of ${role} has no build for ${config.host.arch}${model ? `, and the model ${model} needs it` : ""}: \`gpubox up\` refuses it.`,
+    );
   const named = namedImages(config);
   const unlocked = imageRolesOf(config).flatMap(({ role, optional }) => {
     const image = resolvedImage(resolved, role);

@@ -3,7 +3,7 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { PROBE } from "../../configs/network/endpoint";
 import { sshAddress } from "../../configs/schema/address";
 import type { StackConfig } from "../../configs/stack/config";
-import { findDocker } from "../../platform/docker/engine";
+import { type DockerEngine, findDocker } from "../../platform/docker/engine";
 import { disks, freeMemory, holderOf, runOnHost } from "../../platform/machine";
 import { UserError } from "../../platform/process";
 import { connectHost } from "../../platform/ssh/connection";
@@ -23,6 +23,7 @@ import { ANSWER_SECONDS } from "./containerHealth";
 import type { Answer, ContainerFacts, Facts, FoundGpus, PortFacts, RemoteFacts } from "./facts";
 import { memoryKills } from "./memoryKills";
 import { probed } from "./probes";
+import { standingOf } from "./standing";
 import { withTimeout } from "./timeLimits";
 
 /** Timeout in milliseconds for a request to the box. Without a gateway the edge would hold it for a minute. */
@@ -102,15 +103,16 @@ async function lookAtHost(
   projectDir: string,
   config: StackConfig,
   box: BoxPlan,
-  engine: { dataRoot: string; memoryBytes: number } | undefined,
+  engine: DockerEngine | undefined,
 ): Promise<Facts["host"]> {
-  const [facts, remote, firewall] = await Promise.all([
+  const [facts, standing, remote, firewall] = await Promise.all([
     hostFacts(config, box, engine),
+    standingOf(config, engine),
     remoteFacts(projectDir, config),
     // The missing rules of a remote host are among its preparation steps.
     sshAddress(config.host.docker) ? undefined : missingRules(projectDir, config),
   ]);
-  return { ...facts, remote, firewall };
+  return { ...facts, ...standing, remote, firewall };
 }
 
 /** Connects to a host behind SSH. Returns why it cannot. */
@@ -135,7 +137,7 @@ async function remoteFacts(projectDir: string, config: StackConfig): Promise<Rem
   const { steps } = planHost(state, {
     dataDir: config.host.dataDir,
     firewall,
-    boxes: boxesScript(projectDir),
+    boxes: boxesScript(),
   });
   return {
     state,
@@ -218,8 +220,8 @@ async function hostFacts(
     declared.length > 0 ? withTimeout(HOST_MS, nvidiaDevices(docker)) : undefined,
   ]);
   return {
-    disks: space?.map(({ freeBytes, folders: [first, ...others] }) => ({
-      freeBytes,
+    disks: space?.map(({ folders: [first, ...others], ...left }) => ({
+      ...left,
       folders: [first!, ...others.filter((folder) => folder !== volume)],
     })),
     memory:

@@ -7,10 +7,12 @@ import { requestRows } from "./requests";
 import { restartRows } from "./restarts";
 import { routingRows } from "./routing";
 import { configRow, judgeRows, type Row, type Verdict } from "./row";
+import { standingRows } from "./standing";
 
 /** Every row. Those that everything depends on come first, mistakes of single clients last. */
 export const rows: Row[] = [
   ...remoteRows,
+  ...standingRows,
   ...containerRows,
   ...restartRows,
   ...routingRows,

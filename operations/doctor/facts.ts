@@ -1,4 +1,6 @@
+import type { Failure } from "../../configs/kit/problems";
 import type { GatewayStatus } from "../../platform/box/edge";
+import type { Disk } from "../../platform/machine";
 import type { HostState } from "../host/state";
 
 /** The state of a box, as plain data. A field is undefined when nothing could be read, and then no row judges by it. */
@@ -122,13 +124,17 @@ export interface LoggedRequest {
 export interface HostFacts {
   /** Why a host behind SSH cannot be reached or its engine does not answer, and what to do. */
   unreachable?: { what: string; fix: string };
+  /** Why `up` refuses this host, with what to do. */
+  unfit?: Failure[];
+  /** What the host lacks without systemd; undefined with it, and for this machine. */
+  withoutSystemd?: Failure;
   /** State of a host behind SSH; `here` when the box is on this machine. */
   remote?: RemoteFacts | "here";
   /**
    * Firewall rules that this machine lacks, in the words of `gpubox host prepare`. For a host behind SSH see `remote`.
    */
   firewall?: string[];
-  disks?: { folders: string[]; freeBytes: number }[];
+  disks?: Disk[];
   memory?: { totalBytes: number; availableBytes: number };
   /** Output of `nvidia-smi`. Undefined when the config declares no NVIDIA device. */
   gpus?: GpuFacts;

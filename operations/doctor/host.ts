@@ -1,4 +1,5 @@
 import { GIB, gibibytes } from "../../configs/kit/sizes";
+import { refuseFiles } from "../../platform/machine";
 import type { Finding, Row } from "./row";
 
 /** Below this much free disk no image or model fits any more, and `up` refuses. */
@@ -35,9 +36,11 @@ export const hostRows: Row[] = [
     cause: "the disk of Docker or of the data directory is full",
     check: (_, { host }) =>
       host.disks
-        ?.filter(({ freeBytes }) => freeBytes < LOW_DISK_GIB * GIB)
-        .map(({ folders, freeBytes }) => ({
-          what: `Only ${gibibytes(freeBytes)} are free for ${folders.join(" and ")}.`,
+        ?.filter(({ freeBytes, freeFiles }) => freeBytes < LOW_DISK_GIB * GIB || fewFiles(freeFiles))
+        .map(({ folders, freeBytes, freeFiles }) => ({
+          what: fewFiles(freeFiles)
+            ? `Only ${freeFiles} more files fit on the disk of ${folders.join(" and ")}: it has no inodes left.`
+            : `Only ${gibibytes(freeBytes)} are free for ${folders.join(" and ")}.`,
           fix: "Run `gpubox gc --yes`, then look at `docker system df`.",
         })),
   },
@@ -92,6 +95,10 @@ export const hostRows: Row[] = [
   },
   firewallRow,
 ];
+
+function fewFiles(freeFiles: number | undefined): boolean {
+  return freeFiles !== undefined && freeFiles < refuseFiles;
+}
 
 /** MiB as GiB, rounded down to hundredths. */
 function gib(mib: number): number {

@@ -28,7 +28,17 @@ const REASONS: Record<string, Reason> = {
 /** Why the doctor could not judge a row, as half a sentence. */
 export function whyUnread(row: string, facts: Facts): string {
   if (facts.host.unreachable) return "the host cannot be reached";
-  const aboutHost = ["disk", "host-memory", "gpu", "firewall", "clock", "arch", "prepared"].includes(row);
+  const aboutHost = [
+    "disk",
+    "host-memory",
+    "gpu",
+    "firewall",
+    "clock",
+    "arch",
+    "prepared",
+    "unfit",
+    "boot",
+  ].includes(row);
   if (aboutHost) return (REASONS[row] ?? REASONS.clock!)(facts);
   if (facts.docker.state !== "answers") return "Docker does not answer";
   if (!facts.containers) return noList(facts);

@@ -23,8 +23,8 @@ WantedBy=multi-user.target
 `;
 
 /** Text of the script that the unit runs. */
-export function boxesScript(projectDir: string): string {
-  return loadAssets(projectDir)["host/boxes.sh"]!;
+export function boxesScript(): string {
+  return loadAssets()["host/boxes.sh"]!;
 }
 
 /** The unit as a step. Undefined when it is in place, and without systemd. */

@@ -9,7 +9,7 @@ import type { FirewallInput } from "./firewall";
  * Reads what the firewall rules of a stack's host are made from. `reach` is missing when the stack's file has mistakes.
  */
 export function firewallInput(projectDir: string, stack: string, config?: StackConfig): FirewallInput {
-  const script = loadAssets(projectDir)["host/firewall.sh"]!;
+  const script = loadAssets()["host/firewall.sh"]!;
   try {
     const checked = config ?? checkStackFile(projectDir, stack, {});
     return { stack, script, reach: containerReach(checked) };

@@ -25,6 +25,9 @@ export interface HostPlan {
 /** Per container. The box's own containers have the same limits. */
 const LOG_OPTS = { "max-size": "20m", "max-file": "5" };
 
+/** First Docker that does without AppArmor's parser where the kernel has AppArmor. */
+const APPARMOR_OPTIONAL = 23;
+
 /** Why a host cannot be prepared; undefined when it can. */
 export function unprepared(state: HostState, name: string, stack: string): Failure | undefined {
   const { root, user, distribution } = state;
@@ -36,8 +39,9 @@ export function unprepared(state: HostState, name: string, stack: string): Failu
     };
   if (root === "sudo wants a password")
     return {
-      what: `sudo on ${name} asks ${user} for a password, or does not allow ${user} anything.`,
-      fix: `Run as root there: \`echo '${user} ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/${user}\`; then ${again}. You can remove that file afterwards.`,
+      what: `sudo on ${name} asks ${user} for a password, or does not allow ${user} anything${state.sudoSays ? ` (${state.sudoSays})` : ""}.`,
+      // A file with a dot in its name, like many a user's, would be ignored.
+      fix: `Run as root there: \`printf '${user} ALL=(ALL) NOPASSWD:ALL\\nDefaults:${user} !requiretty\\n' > /etc/sudoers.d/gpubox\`; then ${again}. You can remove that file afterwards.`,
     };
   if (!state.apt || !distribution.family)
     return {
@@ -70,6 +74,13 @@ export function planHost(state: HostState, options: HostInput): HostPlan {
       script: `export DEBIAN_FRONTEND=noninteractive; ${from} update && ${from} install -y --no-install-recommends ${packages}`,
     });
   }
+  if (state.apparmorParserMissing && Number.parseInt(version ?? "0", 10) < APPARMOR_OPTIONAL)
+    steps.push({
+      id: "apparmor",
+      does: "install apparmor, without which this Docker starts no container on this kernel",
+      script:
+        "export DEBIAN_FRONTEND=noninteractive; apt-get -o DPkg::Lock::Timeout=120 update; apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends apparmor",
+    });
   // A host whose apt was never updated does not know which Docker it will get.
   if (state.nvidia && version === undefined) {
     notes.push(
@@ -106,10 +117,6 @@ export function planHost(state: HostState, options: HostInput): HostPlan {
     ...(rulesHidden(state) ? ["the firewall rules (DOCKER-USER)"] : []),
   ];
   if (hidden.length > 0) notes.push(`Not checked, because only root may read it: ${hidden.join(" and ")}.`);
-  if (!state.systemd && steps.some(({ id }) => id === "start" || id === "firewall" || id === "packages"))
-    notes.push(
-      "Without systemd, Docker and the firewall rules do not come back after a reboot by themselves.",
-    );
   return { steps, notes };
 }
 

@@ -1,15 +1,19 @@
+import type { Failure } from "../../configs/kit/problems";
 import { dockerHostName } from "../../configs/network/engine";
 import { UserError } from "../../platform/process";
 import type { StackHost } from "../../platform/ssh/connection";
 import { hostShell, rootShell } from "../../platform/ssh/shell";
+import { deviceWords } from "./deviceFiles";
+import { type HostGround, type Place, readGround } from "./ground";
 import { type HostInput, type HostPlan, planHost, planUnprepare, unprepared } from "./planHost";
 import { type HostState, type HostStep, parseState, STATE_PROBE } from "./state";
+import { noRoom, unfitHost, withoutSystemd, wrongClock } from "./unfit";
 
 /** Reads a host and changes nothing. Uses sudo, where it needs no password, for what only root may read. */
 export async function readHost(at: StackHost): Promise<HostState> {
   const { dataDir } = at.host;
   const root =
-    'r=""; [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && r="sudo -n"; }; sh -c "$1" gpubox "$2" "$r" "$3"';
+    'r=""; [ "$(id -u)" = 0 ] || { sudo -n sh -c : 2>/dev/null && r="sudo -n"; }; sh -c "$1" gpubox "$2" "$r" "$3"';
   const read = await hostShell(at, root, [STATE_PROBE, dataDir, at.stack]);
   if (read.code !== 0)
     throw new UserError(
@@ -19,25 +23,62 @@ export async function readHost(at: StackHost): Promise<HostState> {
   return parseState(read.stdout);
 }
 
+/** Steps that write much, or that restart Docker, which a full disk would not survive. */
+const NEED_ROOM: HostStep["id"][] = ["packages", "apparmor", "daemon", "start", "nvidia"];
+
+/** Steps that fetch something, which a wrong clock makes a stranger to every server. */
+const NEED_CLOCK: HostStep["id"][] = ["packages", "apparmor", "nvidia"];
+
+export interface PreparationInput extends Omit<HostInput, "dataDir"> {
+  /** A model computes by AMD's `/dev/kfd`. */
+  computesByKfd: boolean;
+}
+
 /**
- * Plans the preparation of a host.
+ * Plans the preparation of a host. Changes nothing.
  *
  * @param input what the plan is made from; `remove` plans the removal
- * @throws UserError when preparation is impossible: no sudo, no apt, a broken daemon.json
+ * @throws UserError when preparation is impossible, as with no sudo, no apt, a broken daemon.json; and when a box could
+ * not stand on the host afterwards
  */
 export async function planPreparation(
   at: StackHost,
-  input: Omit<HostInput, "dataDir"> | "remove",
+  input: PreparationInput | "remove",
 ): Promise<HostPlan & { state: HostState }> {
   const state = await readHost(at);
-  const plan =
-    input === "remove"
-      ? planUnprepare(state, at.stack)
-      : planHost(state, { dataDir: at.host.dataDir, ...input });
-  const refused =
-    plan.steps.length > 0 ? unprepared(state, dockerHostName(at.host.docker), at.stack) : undefined;
-  if (refused) throw new UserError(refused.what, refused.fix);
-  return { ...plan, state };
+  const name = dockerHostName(at.host.docker);
+  if (input === "remove") {
+    const plan = planUnprepare(state, at.stack);
+    refuse(plan.steps.length > 0 ? unprepared(state, name, at.stack) : undefined);
+    return { ...plan, state };
+  }
+  const plan = planHost(state, { dataDir: at.host.dataDir, ...input });
+  refuse(plan.steps.length > 0 ? unprepared(state, name, at.stack) : undefined);
+  const ground = await readGround(at);
+  const place = { name, host: at.host, computesByKfd: input.computesByKfd };
+  refuse(unfitForSteps(ground, place, plan.steps));
+  return { ...plan, notes: [...plan.notes, ...groundNotes(ground, name)], state };
+}
+
+/** Why steps must not be run on a host, or would be in vain; undefined where they may. Pure. */
+export function unfitForSteps(ground: HostGround, place: Place, steps: HostStep[]): Failure | undefined {
+  const has = (ids: HostStep["id"][]) => steps.some(({ id }) => ids.includes(id));
+  const [unfit] = unfitHost(ground, place);
+  return (
+    unfit ??
+    (has(NEED_CLOCK) ? wrongClock(ground, place.name) : undefined) ??
+    (has(NEED_ROOM) ? noRoom(ground, place.name) : undefined)
+  );
+}
+
+function groundNotes(ground: HostGround, name: string): string[] {
+  const systemd = withoutSystemd(ground, name);
+  const devices = deviceWords(ground.devices);
+  return [...(systemd ? [`${systemd.what} ${systemd.fix}`] : []), ...(devices ? [devices] : [])];
+}
+
+function refuse(failure: Failure | undefined): void {
+  if (failure) throw new UserError(failure.what, failure.fix);
 }
 
 /** Step to the one without which it cannot work. Without Docker none can. */

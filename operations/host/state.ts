@@ -1,4 +1,5 @@
 import { type Distribution, parseOsRelease } from "../../platform/docker/packages";
+import { architectureOf } from "../../platform/docker/unfit";
 import { saidBy } from "./said";
 
 /** What `host prepare` and `doctor` read from a host. */
@@ -9,7 +10,11 @@ export interface HostState {
   user: string;
   /** How commands become root. */
   root: "is root" | "sudo" | "sudo wants a password" | "no sudo";
+  /** sudo's own words, where it refuses. */
+  sudoSays?: string;
   systemd: boolean;
+  /** The kernel has AppArmor switched on, and the program that loads Docker's profile is not installed. */
+  apparmorParserMissing: boolean;
   /** Version of the engine that runs, else of the installed one; undefined when there is none. */
   docker?: string;
   /** Version of the installed engine: newer than the running one until somebody restarts it. */
@@ -64,7 +69,17 @@ export interface HostState {
 
 /** One change to a host. */
 export interface HostStep {
-  id: "packages" | "daemon" | "start" | "group" | "directory" | "firewall" | "boxes" | "nvidia" | "cdi";
+  id:
+    | "packages"
+    | "apparmor"
+    | "daemon"
+    | "start"
+    | "group"
+    | "directory"
+    | "firewall"
+    | "boxes"
+    | "nvidia"
+    | "cdi";
   /** What the step does, for a person to read beforehand. */
   does: string;
   /** POSIX sh, run as root. Safe to repeat. */
@@ -88,9 +103,10 @@ has apt-get && say apt yes
 say user "$(id -un)"
 if [ "$(id -u)" = 0 ]; then say root "is root"
 elif ! has sudo; then say root "no sudo"
-elif sudo -n true 2>/dev/null; then say root sudo
-else say root "sudo wants a password"; fi
+elif words=$(sudo -n sh -c : 2>&1 </dev/null); then say root sudo
+else say root "sudo wants a password"; say sudoSays "$(printf %s "$words" | sed -n 's/^sudo: //;$p')"; fi
 [ -d /run/systemd/system ] && say systemd yes
+[ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] && ! has apparmor_parser && say apparmorParserMissing yes
 has dockerd && say docker "$(dockerd --version 2>/dev/null)"
 has apt-cache && say dockerCandidate "$(apt-cache policy docker.io 2>/dev/null | sed -n 's/^ *Candidate: //p')"
 runs=$($2 docker info --format '{{.ServerVersion}} {{.Swarm.LocalNodeState}}' 2>/dev/null) && say dockerRuns "\${runs%% *}"
@@ -127,9 +143,6 @@ say arch "$(uname -m)"
 has timedatectl && say ntp "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)"
 true`;
 
-/** Docker's names for the kernel's names. */
-const ARCHITECTURES: Record<string, string> = { x86_64: "amd64", aarch64: "arm64" };
-
 /** Parses the output of `STATE_PROBE`. */
 export function parseState(text: string): HostState {
   const seen = new Map(saidBy(text));
@@ -145,7 +158,9 @@ export function parseState(text: string): HostState {
     apt: seen.has("apt"),
     user: word("user") ?? "",
     root: (word("root") ?? "no sudo") as HostState["root"],
+    ...(word("sudoSays") ? { sudoSays: word("sudoSays")!.replace(/[.\s]+$/, "") } : {}),
     systemd: seen.has("systemd"),
+    apparmorParserMissing: seen.has("apparmorParserMissing"),
     docker: version(word("dockerRuns")) ?? installed,
     dockerInstalled: installed,
     dockerCandidate: version(word("dockerCandidate")),
@@ -171,7 +186,7 @@ export function parseState(text: string): HostState {
     boxesUnit: textOf("boxesUnit"),
     boxesRun: seen.has("boxesRun"),
     bridges: list("bridges"),
-    arch: ARCHITECTURES[word("arch") ?? ""],
+    arch: architectureOf(word("arch") ?? ""),
     ...(ntp ? { ntp: ntp === "yes" } : {}),
   };
 }

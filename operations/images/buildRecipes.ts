@@ -3,6 +3,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join, relative } from "node:path";
 import type { ImageRole } from "../../configs/kit/imageRoles";
 import { dockerAt } from "../../platform/docker/client";
+import { spaceFailure } from "../../platform/docker/space";
 import { run, UserError } from "../../platform/process";
 import { type Report, unreported } from "../../platform/progress";
 import { ensureProjectFolders, imagesDir, type Log, projectPaths } from "../../platform/project";
@@ -22,6 +23,9 @@ const USUAL_TIME: Partial<Record<Recipe, string>> = {
   ollama: "6 min",
   "vllm-cpu": "8 min",
 };
+
+/** Recipes that some of their packages bind to x86-64. */
+const ONLY_AMD64: Recipe[] = ["vllm-cpu"];
 
 /** Where a host keeps the certificates that it trusts. */
 const CA_BUNDLES = [
@@ -69,6 +73,8 @@ export async function buildRecipes(
   }
   if (missing.length === 0) return references;
 
+  const bound = missing.find((role) => ONLY_AMD64.includes(role));
+  if (bound) await refuseOtherThanAmd64(bound, options.docker);
   ensureProjectFolders(projectDir);
   const base = recipeReference(projectDir, "base");
   if (!(await docker.hasImages(base))) await buildBase(base, options);
@@ -113,6 +119,15 @@ async function buildBase(reference: string, options: BuildOptions): Promise<void
   } finally {
     rmSync(workdir, { recursive: true, force: true });
   }
+}
+
+async function refuseOtherThanAmd64(role: ImageRole, docker: string): Promise<void> {
+  const engine = await dockerAt(docker).output(["version", "--format", "{{.Server.Arch}}"]);
+  if (engine === "amd64") return;
+  throw new UserError(
+    `The recipe of ${role} has packages for x86-64 alone, and the Docker engine runs on ${engine}.`,
+    "Use the official image where its registry answers, or an engine whose recipe runs there (llamacpp, ollama).",
+  );
 }
 
 /** debootstrap makes a system of this machine's architecture, whatever the engine's is. */
@@ -173,8 +188,10 @@ async function build(
   stopFollowing();
   report({ what: `${recipe}: building`, ended: true });
   if (result.code !== 0) {
-    for (const line of readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-12))
-      log(`${recipe}: | ${line}`);
+    const last = readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-12);
+    for (const line of last) log(`${recipe}: | ${line}`);
+    const full = spaceFailure(last.join("\n"), "Docker's host");
+    if (full) throw new UserError(full.what, full.fix);
     throw new UserError(
       `Building the image for ${recipe} failed with exit code ${result.code}.`,
       `Read ${shown}, remove the cause and run it again: what is already built is kept.`,

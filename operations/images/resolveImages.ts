@@ -1,14 +1,18 @@
 import { type ImageName, type ImageRole, isOwnImage } from "../../configs/kit/imageRoles";
 import type { Resolved } from "../../configs/kit/resolved";
+import type { Architecture } from "../../configs/schema/host";
 import type { NeededImage } from "../../configs/stack/neededImages";
 import { dockerAt } from "../../platform/docker/client";
 import { pullThroughApi } from "../../platform/docker/pull";
+import { spaceFailure } from "../../platform/docker/space";
 import { UserError } from "../../platform/process";
 import { type Report, unreported } from "../../platform/progress";
 import type { Log } from "../../platform/project";
 import {
+  carriedReference,
   type ImageLock,
   type LockEntry,
+  lacksArchitecture,
   lockEntry,
   readLock,
   writeLock,
@@ -28,6 +32,8 @@ export interface ResolveImagesOptions {
   report?: Report;
   /** What the stack needs, from `imageRolesOf`. */
   needed: NeededImage[];
+  /** The host's processor: an image that the lock knows to have none for it is refused before anybody is asked. */
+  arch?: Architecture;
   /**
    * `auto`: pull by locked digest, or build from the recipe when no registry answers. `build`: build wherever there is
    * a recipe. Default: `build` when the environment has GPUBOX_IMAGES=build, otherwise `auto`.
@@ -44,7 +50,7 @@ export interface ResolveImagesOptions {
  * registry has no such tag, or none answers and there is no recipe.
  */
 export async function resolveImages(options: ResolveImagesOptions): Promise<Resolved["images"]> {
-  const { projectDir, docker, log, report = unreported, needed, mode = modeOfEnvironment() } = options;
+  const { projectDir, docker, log, report = unreported, needed, arch, mode = modeOfEnvironment() } = options;
   await requireEngine(docker);
   const images: Resolved["images"] = {};
   const buildable = (name: ImageName): name is ImageRole => hasRecipe(projectDir, name);
@@ -52,13 +58,25 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
   const pulled = roles.filter((role) => mode === "auto" || !buildable(role));
   const lock = readLock(projectDir);
   const locked = pulled.flatMap((role) => {
-    const reference = lockedReference(lockEntry(lock, role));
-    return reference ? [{ role, reference }] : [];
+    const entry = lockEntry(lock, role);
+    const reference = lockedReference(entry);
+    return reference ? [{ role, reference, carried: carriedReference(entry.digest!) }] : [];
   });
-  const present = await dockerAt(docker).images(locked.map(({ reference }) => reference));
-  for (const { role, reference } of locked)
+  const present = await dockerAt(docker).images(
+    locked.flatMap(({ reference, carried }) => [reference, carried]),
+  );
+  for (const { role, reference, carried } of locked)
     if (present.has(reference)) images[role] = { reference, source: "digest" };
+    else if (present.has(carried)) images[role] = { reference: carried, source: "carried" };
   const absent = pulled.filter((role) => !images[role]);
+  for (const { role, model, optional } of needed)
+    if (
+      absent.includes(role) &&
+      !buildable(role) &&
+      !optional &&
+      lacksArchitecture(lockEntry(lock, role), arch)
+    )
+      throw otherProcessor(role, model, lockEntry(lock, role), arch!);
   const failures = await registryFailures(lock, absent);
   const unreachable = absent.filter((role) => failures[role] && buildable(role));
   const tagOf = (name: ImageName) => `${lockEntry(lock, name).image}:${lockEntry(lock, name).tag}`;
@@ -103,7 +121,19 @@ export async function resolveImages(options: ResolveImagesOptions): Promise<Reso
 function lockedAway(role: ImageName, reference: string, failure: string): UserError {
   return new UserError(
     `The image ${role} is not on this machine by its locked digest: ${failure}, and there is no recipe for it.`,
-    `Run this where the registry answers. An image that \`docker load\` brought as ${reference} is taken once ${role} has \`"digest": null\` in the images' lock.json.`,
+    `Run this where the registry answers, or carry it: \`gpubox images save DIR\` there and \`gpubox images load DIR\` here. An image that \`docker load\` brought as ${reference} is taken once ${role} has \`"digest": null\` in the images' lock.json.`,
+  );
+}
+
+function otherProcessor(
+  role: ImageName,
+  model: string | undefined,
+  { image, tag }: LockEntry,
+  arch: Architecture,
+): UserError {
+  return new UserError(
+    `The image ${role} (${image}:${tag})${model ? `, which the model ${model} needs,` : ""} has no build for ${arch}.`,
+    `Lock another tag that has one, or ${model ? otherwise(role) : "run the box on a host with another processor"}.`,
   );
 }
 
@@ -208,10 +238,12 @@ async function pull(
   if (!pulled) report({ what });
   const result = pulled ? undefined : await dockerAt(docker).run(["pull", "--quiet", reference]);
   report({ what, ended: true });
+  const full = result && result.code !== 0 ? spaceFailure(result.stderr, "Docker's host") : undefined;
+  if (full) throw new UserError(full.what, full.fix);
   if (result && result.code !== 0)
     throw new UserError(
       `The image for ${role} could not be pulled: ${result.stderr.trim().split("\n").at(-1)}.`,
-      "Try again, resolve it again with `gpubox images update`, or set GPUBOX_IMAGES=build to build from the recipes.",
+      "Try again, resolve it again with `gpubox images update`, set GPUBOX_IMAGES=build to build from the recipes, or carry it to a host without a registry: `gpubox images save DIR`, then `gpubox images load DIR`.",
     );
   log(`${role}: pulled in ${Math.round((Date.now() - start) / 1000)} s`);
   return reference;

@@ -8,7 +8,6 @@ import { generatedSecrets, type StackConfig } from "../../configs/stack/config";
 import { publishedPorts } from "../../configs/stack/ports";
 import { modelsOfBox } from "../../configs/stack/profiles";
 import { generatedKeys, requiredSecrets } from "../../configs/stack/requiredSecrets";
-import { dockerAt } from "../../platform/docker/client";
 import { ensureDocker } from "../../platform/docker/engine";
 import { checkMachine } from "../../platform/machine";
 import { UserError } from "../../platform/process";
@@ -34,6 +33,7 @@ import { smokeStack } from "../smoke/stack";
 import { farewell } from "./farewell";
 import { checkJoinedNetworks } from "./foreignNetworks";
 import { settleGpuAccess } from "./gpuAccess";
+import { checkGround, claimPlace } from "./ground";
 import { resolve } from "./resolve";
 import { endStandIns } from "./standIns";
 import { watchingHost } from "./watchHost";
@@ -121,10 +121,9 @@ function ownerIn({ stack }: StackConfig, { saltKey }: Secrets): Owner | undefine
 
 /** From here on the host belongs to this stack, also for plain Pulumi and for another checkout. */
 async function own(plan: BoxPlan, config: StackConfig, projectDir: string): Promise<void> {
-  const { owner, docker, stack } = plan;
-  if (owner) await dockerAt(docker).scriptOutput(owner.script);
-  const id = engineIdOf(config, rememberedHost(projectDir, stack));
-  if (id) rememberHost(projectDir, stack, id);
+  await claimPlace(plan, config);
+  const id = engineIdOf(config, rememberedHost(projectDir, plan.stack));
+  if (id) rememberHost(projectDir, plan.stack, id);
 }
 
 /** What the machine has: a Docker engine, and a Pulumi engine if available. */
@@ -139,6 +138,7 @@ async function machine(config: StackConfig, options: UpOptions): Promise<PulumiE
     log,
   };
   const docker = await ensureDocker({ ...engineOptions, compose: byCompose });
+  await checkGround(config, docker);
   const found = byCompose ? undefined : await ensurePulumi({ projectDir, log });
   await checkMachine({
     stack: options.stack,

@@ -22,7 +22,15 @@ export async function resolve({ projectDir, stack, config, log, report }: Resolv
   const path = resolvedPath(projectDir, stack);
   const before = existsSync(path) ? readResolved(projectDir, stack) : undefined;
   const needed = imageRolesOf(config);
-  const images = await resolveImages({ projectDir, docker: engineAddress(config), needed, log, report });
+  const { arch } = config.host;
+  const images = await resolveImages({
+    projectDir,
+    docker: engineAddress(config),
+    needed,
+    arch,
+    log,
+    report,
+  });
   const record = before && { offline: before.offlineModels, known: before.knownModels };
   const resolved: Resolved = {
     images,

@@ -17,6 +17,10 @@ export interface DockerEngine {
   dataRoot: string;
   memoryBytes: number;
   cpus: number;
+  /** The host's processor as the engine names it: `x86_64`, `aarch64`, in Podman `amd64`. */
+  processor: string;
+  /** How it confines containers: `name=rootless`, `name=selinux`, `name=seccomp,profile=default`. */
+  securityOptions: string[];
 }
 
 /** Result of a search for the engine. `silent`: the CLI exists, but no engine answers it. */
@@ -32,6 +36,8 @@ const dockerInfo = z.object({
   DockerRootDir: z.string(),
   MemTotal: z.number(),
   NCPU: z.number(),
+  Architecture: z.string().nullish(),
+  SecurityOptions: z.array(z.string()).nullish(),
 });
 
 /** The only place where distributions put the socket; /var/run is a link to /run. */
@@ -41,13 +47,9 @@ const localEngine = /^unix:\/\/(\/var)?\/run\/docker\.sock$/;
 export async function findDocker(host: string, timeoutMs = 30_000): Promise<DockerSearch> {
   const result = await dockerAt(host).run(["info", "--format", "{{json .}}"], { timeoutMs });
   if (result.code === 127 && result.stdout === "" && result.stderr === "") return { state: "no-cli" };
-  const info = dockerInfo.safeParse(parseJson(result.stdout));
+  const engine = describedEngine(result.stdout);
   // Newer CLIs exit with 1 when an engine does not answer, older ones with 0 and an empty description.
-  if (info.success) {
-    const { ServerVersion, Driver, DockerRootDir, MemTotal, NCPU } = info.data;
-    const engine = { version: ServerVersion, storage: Driver, dataRoot: DockerRootDir };
-    return { state: "answers", engine: { ...engine, memoryBytes: MemTotal, cpus: NCPU } };
-  }
+  if (engine) return { state: "answers", engine };
   const words = `${result.stderr}\n${result.stdout}`;
   if (/permission denied/i.test(words) && host.startsWith("unix:")) return { state: "denied" };
   const silence = result.code === 137 ? `no answer within ${timeoutMs / 1000} s` : `exit code ${result.code}`;
@@ -55,6 +57,21 @@ export async function findDocker(host: string, timeoutMs = 30_000): Promise<Dock
   // Over ssh the CLI wraps ssh's message in a sentence that is usually wrong.
   const reason = last.replace(/^.*stderr=/, "").replace(/[.?!\s]+$/, "");
   return { state: "silent", reason };
+}
+
+/** What `docker info` prints as JSON; undefined where no engine answered. */
+export function describedEngine(text: string): DockerEngine | undefined {
+  const info = dockerInfo.safeParse(parseJson(text)).data;
+  if (!info) return undefined;
+  return {
+    version: info.ServerVersion,
+    storage: info.Driver,
+    dataRoot: info.DockerRootDir,
+    memoryBytes: info.MemTotal,
+    cpus: info.NCPU,
+    processor: info.Architecture ?? "",
+    securityOptions: info.SecurityOptions ?? [],
+  };
 }
 
 function parseJson(text: string): unknown {

@@ -112,6 +112,10 @@ export type InspectedContainer = z.infer<typeof containerSchema>;
 export const imageSchema = z.object({
   Id: z.string(),
   Config: z.object({ Env: words, Labels: table }),
+  /** Bytes, unpacked. */
+  Size: z.number().nullish(),
+  /** Hashes of the unpacked layers: the same on every engine, which ids are not. */
+  RootFS: z.object({ Layers: words }).nullish(),
 });
 
 export type InspectedImage = z.infer<typeof imageSchema>;

@@ -9,6 +9,7 @@ import { dockerAt } from "../docker/client";
 import { UserError } from "../process";
 import { writePrivateFile } from "../project";
 import { ENGINE_PROBE, engineFailure, sshFailure } from "./failures";
+import { holdConnection, releaseConnection } from "./hold";
 import { locked } from "./lock";
 import { sshConfig } from "./sshConfig";
 
@@ -72,7 +73,10 @@ export function connectSsh(projectDir: string, at: StackHost): void {
     rmSync(join(folder, "master"), { force: true });
     return openMaster(folder, address.socket);
   });
-  if (words === undefined) return;
+  if (words === undefined) {
+    holdConnection(folder, sshArguments(folder));
+    return;
+  }
   const { what, fix } = sshFailure(words, host);
   throw new UserError(what, fix);
 }
@@ -88,6 +92,7 @@ export function isConnected(projectDir: string, { stack, host }: StackHost): boo
 /** Closes a stack's connection; the next use opens a new one. */
 export function disconnectHost({ stack }: StackHost): void {
   const folder = connectionFolder(stack);
+  releaseConnection(folder);
   if (read(join(folder, "config"))) ssh(folder, ["-O", "exit"]);
 }
 

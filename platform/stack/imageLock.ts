@@ -9,7 +9,8 @@ import {
   type OwnImage,
   ownImageParts,
 } from "../../configs/kit/imageRoles";
-import { architectures } from "../../configs/schema/host";
+import { lacksBuild } from "../../configs/kit/resolved";
+import { type Architecture, architectures } from "../../configs/schema/host";
 import { UserError } from "../process";
 import { imagesDir } from "../project";
 
@@ -95,6 +96,19 @@ export function readLock(projectDir: string): ImageLock {
 export function lockEntry(lock: ImageLock, name: ImageName): LockEntry {
   if (!isOwnImage(name)) return lock[name];
   return lock[name] ?? unresolved(ownImageParts(name), "`gpubox images lock` has not resolved this tag yet");
+}
+
+/**
+ * Name of a locked image on an engine that never asked a registry for it. `docker load` brings no digest along, so the
+ * name says it.
+ */
+export function carriedReference(digest: string): string {
+  return `gpubox/locked:${digest.replace("sha256:", "")}`;
+}
+
+/** True where a locked image is known to have no build for a processor. */
+export function lacksArchitecture({ digest, bytes }: LockEntry, arch: Architecture | undefined): boolean {
+  return lacksBuild(digest ? bytes : undefined, arch);
 }
 
 function ownEntries(lock: Partial<Record<ImageName, LockEntry>>): Record<OwnImage, LockEntry> {

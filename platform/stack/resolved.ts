@@ -4,12 +4,12 @@ import { z } from "zod";
 import { type ImageName, imageRoles, isOwnImage } from "../../configs/kit/imageRoles";
 import type { Resolved, ResolvedImage } from "../../configs/kit/resolved";
 import { readJsonFile as readRecordFile } from "../userFiles";
-import { type ImageLock, lockEntry, readLock } from "./imageLock";
+import { carriedReference, type ImageLock, lockEntry, readLock } from "./imageLock";
 import { hasRecipe, recipeReference } from "./recipes";
 
 const image = z.object({
   reference: z.string(),
-  source: z.enum(["digest", "recipe", "loaded", "unresolved"]),
+  source: z.enum(["digest", "carried", "recipe", "loaded", "unresolved"]),
 });
 
 export const resolvedSchema = z.object({
@@ -44,13 +44,17 @@ export function repositoryResolved(projectDir: string): Resolved {
 }
 
 /**
- * What the next `up` would resolve to, without contacting anybody: a role stays pulled or built as recorded, with the
+ * What the next `up` would resolve to, without contacting anybody: a role stays pulled, carried or built as recorded, with the
  * present lock and recipes.
  */
 export function expectedResolved(projectDir: string, stack: string): Resolved {
   const record = readRecord(resolvedPath(projectDir, stack));
+  const lock = readLock(projectDir);
   return completed(projectDir, record, (recorded, role, now) => {
     if (recorded.source === now.source) return now;
+    const { digest } = lockEntry(lock, role);
+    if (recorded.source === "carried" && digest)
+      return { reference: carriedReference(digest), source: "carried" };
     if (recorded.source === "recipe" && hasRecipe(projectDir, role))
       return { reference: recipeReference(projectDir, role), source: "recipe" };
     return recorded;

@@ -84,7 +84,7 @@ needs("docker", "pulumi")("operations", () => {
       `doctor of the stack ${STACK} at http://127.0.0.1:${PORT}`,
       expect.stringMatching(/^ {2}note {3}firewall /),
       expect.stringContaining(`Run \`gpubox host prepare --stack ${STACK}\``),
-      expect.stringMatching(/^ {2}ok: ssh, clock, arch, prepared, docker, box, /),
+      expect.stringMatching(/^ {2}ok: ssh, clock, arch, prepared, unfit, boot, docker, box, /),
       "  not looked at: gpu (no GPU of NVIDIA is declared)",
       "",
     ]);

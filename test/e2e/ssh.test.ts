@@ -290,14 +290,22 @@ needs(
     test("a user outside the group docker, without sudo", async () => {
       const project = place({ docker: host.host("plain").docker });
       await box.refused(project, ["up"], "but plain may not use it", "gpubox host prepare");
-      await box.refused(project, ["host", "prepare", "--yes"], "sudo", "/etc/sudoers.d/plain");
+      await box.refused(project, ["host", "prepare", "--yes"], "sudo", "/etc/sudoers.d/gpubox");
     });
 
-    test("a data directory on a full disk", async () => {
+    test("a data directory on a full disk, and on one that is read-only", async () => {
       host.console("mkdir -p /srv/small && mount -t tmpfs -o size=1m tmpfs /srv/small");
       try {
         const project = place({ dataDir: "/srv/small" });
         await box.refused(project, ["up"], "GiB free for /srv/small", "Free at least 3 GiB");
+        host.console("mount -o remount,ro /srv/small");
+        for (const verb of [["up"], ["host", "prepare", "--yes"]])
+          await box.refused(
+            project,
+            verb,
+            "mounted read-only (/srv/small)",
+            "mount -o remount,rw /srv/small",
+          );
       } finally {
         host.console("umount /srv/small && rmdir /srv/small");
       }

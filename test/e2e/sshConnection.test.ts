@@ -56,6 +56,19 @@ needs("docker", SSHD)("the connection to a host", () => {
   );
 
   test(
+    "outlives a server's patience with unused ones while a command runs, and not longer",
+    async () => {
+      await host.stop();
+      await host.start("UnusedConnectionTimeout=2", "ClientAliveInterval=1", "ClientAliveCountMax=1");
+      const answer = await host.stay();
+      await host.unusedConnectionEnds();
+      expect(await answer()).toBe("docker ended with 0");
+      await until("nobody holds the connection", () => host.clients().length === 0);
+    },
+    MINUTE,
+  );
+
+  test(
     "without access to the engine's socket is not reported as an engine that is down",
     async () => {
       await host.stop();

@@ -69,6 +69,7 @@ export const healthy: Facts = {
   unknownModels: [],
   host: {
     remote: "here",
+    unfit: [],
     firewall: [],
     disks: [{ folders: ["/var/lib/docker"], freeBytes: 100e9 }],
     memory: { totalBytes: 24e9, availableBytes: 20e9 },

@@ -36,6 +36,36 @@ export const HOST_CASES: Case[] = [
     /gpubox host prepare --stack test/,
   ],
   [
+    "a host that `up` refuses",
+    "unfit",
+    {
+      ...healthy,
+      host: { ...healthy.host, unfit: [{ what: "/srv/gpubox on gpu1 is read-only.", fix: "Mount it." }] },
+    },
+    "/srv/gpubox on gpu1 is read-only.",
+    "Mount it.",
+  ],
+  [
+    "a host that starts nothing at boot",
+    "boot",
+    {
+      ...remote({}),
+      host: { ...remote({}).host, withoutSystemd: { what: "gpu1 runs no systemd.", fix: "Install it." } },
+    },
+    "gpu1 runs no systemd.",
+    "Install it.",
+  ],
+  [
+    "a disk that can hold no further file",
+    "disk",
+    {
+      ...healthy,
+      host: { ...healthy.host, disks: [{ folders: ["/srv"], freeBytes: 100e9, freeFiles: 12 }] },
+    },
+    "Only 12 more files fit on the disk of /srv: it has no inodes left.",
+    /gpubox gc/,
+  ],
+  [
     "this machine without firewall rules",
     "firewall",
     {

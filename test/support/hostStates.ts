@@ -13,6 +13,7 @@ export const bare: HostState = {
   user: "ops",
   root: "sudo",
   systemd: true,
+  apparmorParserMissing: false,
   dockerCandidate: "20.10.24",
   dockerRuns: false,
   mayUseDocker: false,

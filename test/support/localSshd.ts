@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "nod
 import { connect } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { stringify } from "yaml";
 import { packageDir } from "../../platform/project";
 import { scratch } from "./allocate";
@@ -79,6 +80,33 @@ export class LocalSshd {
       said += chunk;
     });
     return once(child, "close").then(() => JSON.parse(said).failed);
+  }
+
+  /**
+   * A process that connects and stays connected.
+   *
+   * @returns what ends it, and then what the engine answered through its connection
+   */
+  async stay(): Promise<() => Promise<string>> {
+    const child = spawn(process.execPath, [join(this.dir, PROGRAM), this.dir, this.stack, "stay"]);
+    const lines = createInterface(child.stdout);
+    await once(lines, "line");
+    return async () => {
+      const said = once(lines, "line");
+      child.stdin.end();
+      const [line] = await said;
+      return String(line);
+    };
+  }
+
+  /** Resolves when sshd closes a connection of this moment's that nobody uses. */
+  async unusedConnectionEnds(): Promise<void> {
+    const config = `.gpubox/ssh/${this.stack}/config`;
+    const child = spawn("ssh", ["-F", config, "-S", "none", "-N", "127.0.0.1"], {
+      cwd: this.dir,
+      stdio: "ignore",
+    });
+    await once(child, "close");
   }
 
   /** A command of ssh with the connection's configuration, as steps and verbs give it. */

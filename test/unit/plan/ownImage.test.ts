@@ -3,7 +3,7 @@ import { parseStack } from "../../../configs/parse";
 import { imageRolesOf } from "../../../configs/stack/neededImages";
 import { downloads } from "../../../operations/preview/downloads";
 import { everyImage, gpuHost, locked, refusals } from "../../support/engines";
-import { rawStack, testPlan, testSide } from "../../support/stacks";
+import { rawStack, recipes, testPlan, testSide } from "../../support/stacks";
 
 const image = { repository: "vllm/vllm-openai", tag: "v0.32.0" };
 const entry = { engine: "vllm", model: "file:///srv/models/m" };
@@ -141,4 +141,25 @@ describe("an image of one of the instances", () => {
       ),
     );
   });
+});
+
+test("an image that the lock knows to have no build for the host's processor is told in the plan", () => {
+  const bytes = { amd64: 1e9 };
+  const images = {
+    ...recipes.images,
+    vllm: { reference: "vllm@sha256:1", source: "digest" as const, bytes },
+  };
+  const notes = (arch: string) =>
+    testPlan(
+      {
+        host: { arch, gpus: [{ id: 0, memoryGiB: 80 }] },
+        models: { qwen3: { engine: "vllm", model: "hf://Qwen/Qwen3-8B", gpu: { devices: [0] } } },
+      },
+      undefined,
+      { ...recipes, images },
+    ).notes.filter((note) => note.includes("has no build"));
+  expect(notes("arm64")).toEqual([
+    "The image of vllm has no build for arm64, and the model qwen3 needs it: `gpubox up` refuses it.",
+  ]);
+  expect(notes("amd64")).toEqual([]);
 });

@@ -1,11 +1,11 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { imageRoles } from "../../../configs/kit/imageRoles";
 import { defaultRecipes } from "../../../operations/images/buildRecipes";
 import { packageDir } from "../../../platform/project";
 import { recipeRoles } from "../../../platform/stack/recipes";
-import { readResolved, resolvedPath } from "../../../platform/stack/resolved";
+import { expectedResolved, readResolved, resolvedPath } from "../../../platform/stack/resolved";
 
 let dir: string;
 
@@ -37,6 +37,18 @@ test("a record counts for the roles that it has, the repository for the rest", (
   expect(resolved.images.edge).toEqual({ reference: "haproxy@sha256:1", source: "digest" });
   expect(resolved.images.sglang).toEqual({ reference: "lmsysorg/sglang:v0.5.23", source: "unresolved" });
   expect(resolved.offlineModels).toEqual(["tiny"]);
+});
+
+test("an image that was carried to the host stays carried in a preview, with the digest that is locked now", () => {
+  const hex = (digit: string) => digit.repeat(64);
+  const carried = (digit: string) => ({ reference: `gpubox/locked:${hex(digit)}`, source: "carried" });
+  record({ edge: carried("1"), cache: carried("1") });
+  const lock = JSON.parse(readFileSync(join(dir, "images/lock.json"), "utf8"));
+  lock.edge = { ...lock.edge, digest: `sha256:${hex("2")}`, reason: undefined };
+  writeFileSync(join(dir, "images/lock.json"), JSON.stringify(lock));
+  const { images } = expectedResolved(dir, "box");
+  expect([images.edge, images.cache]).toEqual([carried("2"), carried("1")]);
+  expect(readResolved(dir, "box").images.edge).toEqual(carried("1"));
 });
 
 test("a record of a role that does not exist is refused", () => {

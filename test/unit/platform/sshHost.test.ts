@@ -47,6 +47,14 @@ describe("the address of a host behind SSH", () => {
   });
 });
 
+test("every connection says that it lives, to jump hosts too, whatever a person's own file says", () => {
+  const [, everywhere = ""] = sshConfig("gpu1", host({ jump: "ops@bastion" })).split(/^Host \*$/m);
+  const alive = everywhere.indexOf("ServerAliveInterval 15\n  ServerAliveCountMax 3\n");
+  expect(alive).toBeGreaterThan(0);
+  // The first value of an option wins.
+  expect(alive).toBeLessThan(everywhere.indexOf("Include ~/.ssh/config"));
+});
+
 test("a client here reaches the box by a connection with the stack's own jump host, key and known hosts", () => {
   const ports = [
     { bind: "127.0.0.1", port: 4000 },

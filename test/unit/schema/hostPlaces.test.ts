@@ -3,7 +3,7 @@ import { ConfigError } from "../../../configs/kit/problems";
 import { parseStack } from "../../../configs/parse";
 import { hostSchema } from "../../../configs/schema/host";
 import { runs } from "../../support/runs";
-import { rawStack, tinyModel } from "../../support/stacks";
+import { mistakesOf, rawStack, tinyModel } from "../../support/stacks";
 
 const accepts = (host: Record<string, unknown>) => hostSchema.safeParse(host).success;
 
@@ -160,4 +160,17 @@ test("the preview says where and what to do", () => {
     'gpubox:host.dataDir: "/etc" is not valid. It belongs to the system. Write a directory of the box\'s own, for example /srv/gpubox.',
     'gpubox:host.docker: "unix:///x y;id" is not valid. Write unix:///var/run/docker.sock or ssh://user@host.',
   ]);
+});
+
+test.each([
+  ["ssh://ops@gpu1/run/user/1000/docker.sock", "an engine without root"],
+  ["unix:///var/run/user/1000/docker.sock", "an engine without root"],
+  ["ssh://ops@gpu1/run/podman/podman.sock", "Podman"],
+  ["unix:///run/user/1000/podman/podman.sock", "Podman"],
+])("the socket of an engine that carries no box is refused before anybody asks it: %s", (docker, whose) => {
+  const [first, ...others] = mistakesOf(rawStack({ models: tinyModel, host: { docker } }));
+  expect(first).toMatch(
+    new RegExp(`^gpubox:host\\.docker.* is the socket of ${whose}, which cannot carry a box`),
+  );
+  expect(others).toEqual([]);
 });

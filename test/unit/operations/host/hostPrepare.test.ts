@@ -166,7 +166,7 @@ describe("Docker", () => {
 describe("a host that cannot be prepared says what to do", () => {
   test.each([
     [{ root: "no sudo" as const }, "sudo is not installed", "Log in as root"],
-    [{ root: "sudo wants a password" as const }, "asks ops for a password", "/etc/sudoers.d/ops"],
+    [{ root: "sudo wants a password" as const }, "asks ops for a password", "/etc/sudoers.d/gpubox"],
     [{ apt: false }, "gpubox prepares Debian and Ubuntu", "docs.docker.com"],
     [{ daemonJson: "{" }, "is not a JSON object", "Correct or remove it"],
   ])("%j", (state, what, fix) => {

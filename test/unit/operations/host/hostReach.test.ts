@@ -1,8 +1,13 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import * as fc from "fast-check";
 import { parseStack } from "../../../../configs/parse";
 import { bridgeName } from "../../../../configs/plan/bridges";
+import { boxesScript } from "../../../../operations/host/boxes";
 import { containerReach } from "../../../../operations/host/containerReach";
-import { rawStack, testPlan, testSecrets } from "../../../support/stacks";
+import { firewallInput } from "../../../../operations/host/firewallInput";
+import { packageDir } from "../../../../platform/project";
+import { rawStack, testPlan, testSecrets, tinyModel } from "../../../support/stacks";
 
 const reachOf = (values: Record<string, unknown>, more: Record<string, string> = {}) =>
   containerReach(parseStack(rawStack(values, { ...testSecrets, ...more })));
@@ -84,4 +89,11 @@ describe("a network's bridge", () => {
   test("is in the rules before it exists", () => {
     expect(reachOf({}).bridges).toEqual(testPlan({}).networks.map(({ bridge }) => bridge));
   });
+});
+
+test("a project of one's own has no scripts for the host: they come with the package", () => {
+  const config = parseStack(rawStack({ models: tinyModel }));
+  const shipped = readFileSync(join(packageDir, "assets/host/firewall.sh"), "utf8");
+  expect(firewallInput("/nowhere", "gpu1", config)).toMatchObject({ stack: "gpu1", script: shipped });
+  expect(boxesScript()).toBe(readFileSync(join(packageDir, "assets/host/boxes.sh"), "utf8"));
 });

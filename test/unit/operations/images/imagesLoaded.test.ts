@@ -1,6 +1,7 @@
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildRecipes } from "../../../../operations/images/buildRecipes";
 import { resolveImages } from "../../../../operations/images/resolveImages";
 import { packageDir } from "../../../../platform/project";
 
@@ -86,5 +87,40 @@ test("a locked digest is never passed over: the refusal says how to take what wa
   engineWith(REFERENCE);
   await expect(resolve("vllm")).rejects.toThrow(
     /brought as 127\.0\.0\.1:9\/vllm:1 is taken once vllm has `"digest": null`/,
+  );
+});
+
+test("an image that was carried here is the one of the locked digest, and nobody is asked for it", async () => {
+  const digest = `sha256:${"0".repeat(64)}`;
+  const entry = { image: `${AWAY}/vllm`, tag: "1", digest, resolvedAt: null };
+  const lock = { vllm: { ...entry, verified: "not checked: cosign is not installed" } };
+  writeFileSync(join(dir, "images/lock.json"), JSON.stringify(lock));
+  const reference = `gpubox/locked:${"0".repeat(64)}`;
+  engineWith(reference);
+  expect(await resolve("vllm")).toEqual({ vllm: { reference, source: "carried" } });
+  expect(lines).toEqual([]);
+});
+
+test("an image that has no build for the host's processor is refused before anybody is asked for it", async () => {
+  const digest = `sha256:${"0".repeat(64)}`;
+  const entry = { image: `${AWAY}/vllm`, tag: "1", digest, resolvedAt: null, bytes: { amd64: 1 } };
+  const lock = { vllm: { ...entry, verified: "not checked: cosign is not installed" } };
+  writeFileSync(join(dir, "images/lock.json"), JSON.stringify(lock));
+  engineWith();
+  const options = { projectDir: dir, docker: "unix:///none", log: () => {}, mode: "auto" } as const;
+  const needed = [{ role: "vllm", model: "qwen3" } as const];
+  await expect(resolveImages({ ...options, needed, arch: "arm64" })).rejects.toThrow(
+    `The image vllm (${AWAY}/vllm:1), which the model qwen3 needs, has no build for arm64. Lock another tag that has one, or remove the model.`,
+  );
+  await expect(resolveImages({ ...options, needed, arch: "amd64" })).rejects.toThrow("does not answer");
+});
+
+test("a recipe that is bound to x86-64 is not begun on another engine", async () => {
+  const script = '#!/bin/sh\ncase "$*" in *" version "*) echo arm64 ;; *) echo "[]"; exit 1 ;; esac\n';
+  writeFileSync(join(dir, "docker"), script, { mode: 0o755 });
+  await expect(
+    buildRecipes(["vllm-cpu"], { projectDir: dir, docker: "unix:///none", log: () => {} }),
+  ).rejects.toThrow(
+    "The recipe of vllm-cpu has packages for x86-64 alone, and the Docker engine runs on arm64.",
   );
 });
