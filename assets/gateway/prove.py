@@ -13,12 +13,14 @@ With --backend it proves one model server by one request, and standard input is 
 GPUBOX_PROVE_URL and GPUBOX_PROVE_DIR point it at another gateway and another directory (for tests).
 """
 import argparse
+import errno
 import http.client
 import json
 import os
 import secrets
 import shlex
 import signal
+import socket
 import sys
 import time
 import urllib.parse
@@ -33,6 +35,9 @@ RETRIED = {408, 429, 500, 502, 503, 504}
 # What a valve says of a model that a slot could not load, and how often it may: a device may become free a moment later.
 NOT_LOADED = "its server did not load"
 MOST_LOADS = 3
+
+# Seconds of tries after which a server is given up that lets nobody in. gpubox did not start it, so it does not load for us.
+REFUSED_SECONDS = 9
 
 
 class Failed(Exception):
@@ -196,10 +201,35 @@ def has_content(body, mode):
         return False
 
 
-def prove_model(gateway, name, mode, behind=True):
+def closed(address):
+    """Why nobody can connect to `host:port`, or None: a server that is silent or slow may be at work."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=2).close()
+    except socket.gaierror as error:
+        return f"the name {host} is not known" if error.errno == socket.EAI_NONAME else None
+    except OSError as error:
+        refused = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
+        return f"{address}: {error.strerror}" if error.errno in refused else None
+    return None
+
+
+def prove_model(gateway, name, mode, behind=True, servers=()):
+    """`servers`: where the model's servers listen, none of which gpubox starts; empty if it starts one."""
     path, body = question_for(name, mode, behind)
     started = time.monotonic()
     failed_loads = []
+    closed_since = None
+
+    def give_up_closed():
+        nonlocal closed_since
+        reasons = [closed(address) for address in servers]
+        if not reasons or None in reasons:
+            closed_since = None
+            return
+        closed_since = closed_since or time.monotonic()
+        if time.monotonic() - closed_since >= REFUSED_SECONDS:
+            raise Failed(f"Model {name} answered no {mode} request, because no server listens: {', '.join(reasons)}")
 
     def attempt():
         status, answer = gateway.request("POST", path, body)
@@ -209,6 +239,7 @@ def prove_model(gateway, name, mode, behind=True):
                 failed_loads.append(complaint)
             if len(failed_loads) == MOST_LOADS:
                 raise Failed(f"Model {name} answered no {mode} request: {complaint}")
+            give_up_closed()
             return complaint
         if status != 200:
             raise Failed(f"Model {name} refused a {mode} request: {answered(status, answer)}")
@@ -243,13 +274,13 @@ def master_key():
 
 def new_generation():
     """
-    Whether it has a database, its models: name to (hash, mode, whether to call it), how the names begin that it opens, and the
-    names of its guardrails.
+    Whether it has a database, its models: name to (hash, mode, whether to call it, servers that gpubox does not start), how the
+    names begin that it opens, and the names of its guardrails.
     """
     try:
         generation = json.loads(read("generation.json"))
         models = generation["models"].items()
-        known = {name: (m["hash"], m["mode"], m["prove"]) for name, m in models}
+        known = {name: (m["hash"], m["mode"], m["prove"], m.get("elsewhere", [])) for name, m in models}
         return generation["database"], known, tuple(generation.get("opens", ())), generation.get("guardrails", [])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Failed(f"generation.json has another shape than this script reads: {error!r}.") from None
@@ -270,7 +301,7 @@ def prove(gateway):
     prove_ready(gateway, with_database)
     prove_listed(gateway, list(models), opens)
     prove_guardrails(gateway, guardrails)
-    for name, (digest, mode, wanted) in models.items():
+    for name, (digest, mode, wanted, servers) in models.items():
         if serving.get(name) == digest:
             print(f"skipped: {name} is unchanged", flush=True)
         elif not wanted:
@@ -278,7 +309,7 @@ def prove(gateway):
         elif has_no_proof(mode):
             print(f"skipped: {name} has no request that would prove {mode}", flush=True)
         else:
-            prove_model(gateway, name, mode)
+            prove_model(gateway, name, mode, servers=servers)
 
 
 def main():

@@ -56,28 +56,29 @@ done`;
 
 /**
  * Proves a new generation. The serving generation's description comes on standard input, so that only new or changed models
- * are proven by a request. If the gateway never becomes ready, LiteLLM's own validation gives the reason in one sentence, and
- * the step shows the gateway's last log lines: LiteLLM logs a traceback as one line of JSON that ends with the reason. Once the
- * gateway is ready, the proof reports its own reason. GPUBOX_IN_PLACE is set where the new gateway took the place of the old.
+ * are proven by a request. If the gateway never becomes ready, the step shows its last log lines, and at the end LiteLLM's own
+ * validation gives the reason in one sentence: LiteLLM logs a traceback as one line of JSON that ends with the reason. Once the
+ * gateway is ready, the proof's own reason is the last line. GPUBOX_IN_PLACE is set where the new gateway took the place of the old.
  */
 export const PROVE = `serving=$(docker exec "$GPUBOX_EDGE" cat /var/lib/gpubox/serving.json 2>/dev/null)
 said=$(printf '%s\\n' "$serving" | docker exec -i "$GPUBOX_CONTAINER" python3 /etc/gpubox/prove.py --deadline "$GPUBOX_SECONDS" 2>&1)
 code=$?
 [ "$code" != 0 ] || { printf '%s\\n' "$said"; exit 0; }
-printf '%s\\n' "$said" >&2
 if [ -n "\${GPUBOX_IN_PLACE:-}" ]; then echo "Under Compose the edge sends to it all the same, and no earlier gateway goes on." >&2
 elif [ -n "$serving" ]; then echo "The new gateway is not served; what served before goes on." >&2
 else echo "The new gateway is not served, and none served before." >&2; fi
 case "$said" in *"proven: ready"*)
   docker logs "$GPUBOX_CONTAINER" 2>&1 | grep -o 'Skipping guardrail[^"]*' | sort -u | cut -c1-400 >&2
+  printf '%s\\n' "$said" >&2
   exit 1 ;;
 esac
+printf '%s\\n' "$said" >&2
+echo "Its last words:" >&2
+docker logs --tail 40 "$GPUBOX_CONTAINER" 2>&1 | sed 's/\\\\n/\\n/g' | grep -v '[█╚]' | grep . | tail -n 12 | cut -c1-400 >&2
 docker run --rm --network none ${STEP_LIMIT} --volumes-from "$GPUBOX_CONTAINER:ro" --user 65534:65534 --cap-drop ALL --tmpfs /tmp \\
   --env HOME=/tmp --env LITELLM_LOCAL_MODEL_COST_MAP=True --entrypoint sh \\
   "$(docker inspect --format '{{.Image}}' "$GPUBOX_CONTAINER")" /etc/gpubox/entrypoint.sh --validate_config 2>&1 |
   grep 'config validation failed' | cut -c1-400 >&2
-echo "Its last words:" >&2
-docker logs --tail 40 "$GPUBOX_CONTAINER" 2>&1 | sed 's/\\\\n/\\n/g' | grep -v '[█╚]' | grep . | tail -n 12 | cut -c1-400 >&2
 exit 1`;
 
 /**

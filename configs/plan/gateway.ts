@@ -14,8 +14,8 @@ import { guardFiles } from "./guard";
 import { BACKEND_KEY, litellmConfig } from "./litellm";
 import { planMigration } from "./migration";
 import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
-import { proxyBypass } from "./proxies";
-import type { RoutedModel } from "./routing";
+import { namesProxy, proxyBypass } from "./proxies";
+import type { Deployment, RoutedModel } from "./routing";
 import { secretVariable } from "./secretVariable";
 import { ssoFiles, ssoVariables } from "./sso";
 import { trajectoryDirectory, trajectoryFiles, trajectoryMount } from "./trajectories";
@@ -126,7 +126,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
   const opens = openedIn(config.models);
   const guardrails = Object.keys(config.gateway.guardrails);
   const description = stableJson({
-    ...{ generation, database, models: listed(models, modelHashes) },
+    ...{ generation, database, models: listed(models, modelHashes, config.gateway) },
     ...(opens.length > 0 ? { opens } : {}),
     ...(guardrails.length > 0 ? { guardrails } : {}),
   });
@@ -206,13 +206,40 @@ function secretsOfRoute(route: Route): string[] {
 }
 
 /** Every name that /v1/models must list; in place of an entry that opens many, LiteLLM lists what it knows of its provider. An alias is its model's route, so that one proof serves both. */
-function listed(models: RoutedModel[], hashes: Record<string, string>) {
+function listed(models: RoutedModel[], hashes: Record<string, string>, gateway: GatewayConfig) {
   const single = models.filter(({ name }) => !isForMany(name));
-  const entries = single.flatMap(({ name, model }) => [
-    [name, { hash: hashes[name], mode: model.mode, prove: model.start !== "manual" }],
+  const entries = single.flatMap(({ name, model, deployments }) => [
+    [
+      name,
+      {
+        hash: hashes[name],
+        mode: model.mode,
+        prove: model.start !== "manual",
+        ...elsewhere(deployments, gateway),
+      },
+    ],
     ...model.aliases.map((alias) => [alias, { hash: hashes[name], mode: model.mode, prove: false }]),
   ]);
-  return Object.fromEntries(entries) as Record<string, { hash: string; mode: string; prove: boolean }>;
+  return Object.fromEntries(entries) as Record<
+    string,
+    { hash: string; mode: string; prove: boolean; elsewhere?: string[] }
+  >;
+}
+
+/**
+ * Where the servers of a model listen that gpubox does not start: the proof gives up soon when none of them does. Through a proxy
+ * it cannot see that.
+ */
+function elsewhere(deployments: Deployment[], gateway: GatewayConfig): { elsewhere?: string[] } {
+  const urls = deployments.map(({ unguarded, route }) =>
+    unguarded && route.apiBase && URL.canParse(route.apiBase) ? new URL(route.apiBase) : undefined,
+  );
+  if (namesProxy(gateway.env) || !urls.every((url) => url !== undefined)) return {};
+  return {
+    elsewhere: urls.map(
+      ({ protocol, hostname, port }) => `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`,
+    ),
+  };
 }
 
 /** The public environment, which `docker inspect` shows. Every path that LiteLLM writes to lies on the tmpfs. */

@@ -7,6 +7,11 @@ const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
 /** Names that no proxy outside the box could reach: the process itself, the host, and the stores. */
 const OWN_NAMES = ["localhost", "127.0.0.1", "::1", "host.docker.internal", "cache", "database"];
 
+/** True where the gateways' requests to servers may go through a proxy. */
+export function namesProxy(variables: GatewayConfig["env"]): boolean {
+  return PROXIES.some((name) => Object.hasOwn(variables, name));
+}
+
 /**
  * The variables that keep a proxy from what is in the box; none where no proxy is named. Programs read either case of the
  * name, and some only one.
@@ -18,7 +23,7 @@ export function proxyBypass(
   variables: GatewayConfig["env"],
   addresses: (string | undefined)[],
 ): Record<string, TextPart[]> {
-  if (!PROXIES.some((name) => Object.hasOwn(variables, name))) return {};
+  if (!namesProxy(variables)) return {};
   const valves = addresses
     .map((address) => (address && URL.canParse(address) ? new URL(address).hostname : ""))
     .filter((host) => host.startsWith("valve-"));

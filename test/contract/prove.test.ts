@@ -1,10 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createSocketServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { valveConfig } from "../../configs/plan/haproxy/valve";
 import { run } from "../../platform/process";
+import { allowance } from "../support/allowance";
 import { python3 } from "../support/python";
 
 // Each case starts a Python, and some wait for a deadline.
@@ -20,6 +21,7 @@ interface Model {
   hash: string;
   mode: string;
   prove: boolean;
+  elsewhere?: string[];
 }
 
 const chat = (hash: string): Model => ({ hash, mode: "chat", prove: true });
@@ -33,13 +35,15 @@ const listing = (...names: string[]): Reply[] => [{ body: { data: names.map((id)
 const said: Reply = { body: { choices: [{ message: { content: "pong" }, finish_reason: "stop" }] } };
 const ready: Reply = { body: { status: "healthy", db: "connected" } };
 
-let server: Server | undefined;
-const directory = mkdtempSync(join(tmpdir(), "gpubox-prove-"));
+const servers: Server[] = [];
+const root = mkdtempSync(join(tmpdir(), "gpubox-prove-"));
 afterEach(() => {
-  server?.closeAllConnections();
-  server?.close();
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
 });
-afterAll(() => rmSync(directory, { recursive: true }));
+afterAll(() => rmSync(root, { recursive: true }));
 
 interface Case {
   /** Path, or path and model, to its answers in order; the last one is repeated. */
@@ -70,14 +74,16 @@ async function prove({ replies = {}, declared, serving = "", envFile = ENV, dead
     const text = typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body);
     response.writeHead(reply.status ?? 200).end(text);
   }).listen(0, "127.0.0.1");
-  server = stub;
+  servers.push(stub);
   await new Promise((resolve) => stub.once("listening", resolve));
+  const directory = mkdtempSync(join(root, "case-"));
   writeFileSync(join(directory, "gateway.env"), envFile);
   const text =
     typeof declared === "string" ? declared : JSON.stringify(declared ?? generation({ tiny: chat("a") }));
   writeFileSync(join(directory, "generation.json"), text);
   const script = join(__dirname, "../../assets/gateway/prove.py");
   const url = `http://127.0.0.1:${(stub.address() as AddressInfo).port}`;
+  const began = performance.now();
   const { code, stdout, stderr } = await run(python3, [script, "--deadline", `${deadline}`], {
     stdin: serving,
     env: { GPUBOX_PROVE_URL: url, GPUBOX_PROVE_DIR: directory, ...env },
@@ -92,6 +98,7 @@ async function prove({ replies = {}, declared, serving = "", envFile = ENV, dead
     asked,
     bodies,
     keys,
+    seconds: (performance.now() - began) / 1000,
   };
 }
 
@@ -374,7 +381,6 @@ test("a model that its slot cannot load is given up at the third failure, long b
   const path = "/v1/chat/completions tiny";
   const twice = await prove({ replies: { [path]: [failed, failed, said] }, deadline: 50 });
   expect([twice.code, twice.stderr]).toEqual([0, ""]);
-  server?.close();
   const { code, stderr, asked } = await prove({ replies: { [path]: [failed] }, deadline: 50 });
   expect([code, stderr]).toEqual([
     1,
@@ -390,6 +396,58 @@ test("it recognises that failure by the valve's own words", () => {
   }).join("");
   const script = readFileSync(join(__dirname, "../../assets/gateway/prove.py"), "utf8");
   expect(valve).toContain(/^NOT_LOADED = "(.+)"$/m.exec(script)![1]);
+});
+
+/** A port of this machine that nobody listens on, and one where somebody does and says nothing. */
+async function ports() {
+  const silent = createSocketServer().listen(0, "127.0.0.1");
+  const gone = createSocketServer().listen(0, "127.0.0.1");
+  await Promise.all([silent, gone].map((one) => new Promise((resolve) => one.once("listening", resolve))));
+  const [open, closed] = [silent, gone].map((one) => `127.0.0.1:${(one.address() as AddressInfo).port}`);
+  await new Promise((resolve) => gone.close(resolve));
+  return { silent, open: open!, closed: closed! };
+}
+
+test("a server elsewhere that nobody can connect to is given up within 15 s; what may still load keeps its time", async () => {
+  const { silent, open, closed } = await ports();
+  const down: Reply = { status: 500, body: { error: { message: "Connection error." } } };
+  const at = (...elsewhere: string[]): Case => ({
+    deadline: 20,
+    declared: generation({ tiny: { ...chat("a"), ...(elsewhere.length > 0 && { elsewhere }) } }),
+    replies: { "/v1/chat/completions tiny": [down] },
+  });
+  const [refused, unknown, half, loading, own] = await Promise.all([
+    prove(at(closed)),
+    prove(at("nobody.invalid:80")),
+    prove(at(closed, open)),
+    prove(at(open)),
+    prove(at()),
+  ]);
+  silent.close();
+  const because = "Model tiny answered no chat request, because no server listens:";
+  expect([refused.code, refused.stderr]).toEqual([1, `${because} ${closed}: Connection refused\n`]);
+  expect([unknown.code, unknown.stderr]).toEqual([1, `${because} the name nobody.invalid is not known\n`]);
+  for (const { seconds } of [refused, unknown]) {
+    expect(seconds).toBeGreaterThan(9);
+    expect(seconds).toBeLessThan(allowance(15));
+  }
+  const patience = "Model tiny answered no chat request within 20 s: status 500: Connection error.\n";
+  for (const { code, stderr, seconds } of [half, loading, own]) {
+    expect([code, stderr]).toEqual([1, patience]);
+    expect(seconds).toBeGreaterThan(18);
+  }
+});
+
+test("a server elsewhere that listens in time is proven", async () => {
+  const { silent, closed } = await ports();
+  silent.close();
+  const down: Reply = { status: 500, body: { error: { message: "Connection error." } } };
+  const { code, lines } = await prove({
+    deadline: 20,
+    declared: generation({ tiny: { ...chat("a"), elsewhere: [closed] } }),
+    replies: { "/v1/chat/completions tiny": [down, down, said] },
+  });
+  expect([code, lines.at(-1)]).toEqual([0, "proven: tiny answers (chat, N s)"]);
 });
 
 test("an answer that trickles past the deadline is given up", async () => {
