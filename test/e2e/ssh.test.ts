@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../platform/process";
 import { allocate } from "../support/allocate";
@@ -76,9 +76,25 @@ needs(
   );
 
   test(
+    "reaches no registry, and gets the images in a folder, once",
+    async () => {
+      const folder = join(box.laptop.dir, "carried");
+      const carry = async (verb: string) => {
+        const done = await gpubox(box.laptop, "images", verb, folder);
+        expect(done.code === 0 ? "" : done.stdout + done.stderr).toBe("");
+        return done.stdout;
+      };
+      await carry("save");
+      expect(await carry("load")).toContain(`ops@${host.address} has 3 images, `);
+      expect(await carry("load")).toContain(`ops@${host.address} has all 3 images already`);
+      rmSync(folder, { recursive: true });
+    },
+    10 * MINUTE,
+  );
+
+  test(
     "gets a box from the laptop, and plain Pulumi finds nothing left to do, through a new connection too",
     async () => {
-      await box.copyImages();
       const up = await box.mustUp(box.laptop);
       await box.readKey();
       expect(box.ask("tiny")).toMatch(/ 200$/);
