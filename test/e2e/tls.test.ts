@@ -13,7 +13,7 @@ const MINUTE = 60_000;
 const HOST = "box.example";
 const NAMES = [HOST, "127.0.0.1"];
 /** Seconds of a stream across a renewal of files, which two busy cores need a few for, and of one by ACME. */
-const STREAM = 10;
+const STREAM = 20;
 const STREAM_ACME = 18;
 
 /** Both need the lab as well, which says by itself what it lacks. */
