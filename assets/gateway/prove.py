@@ -326,7 +326,7 @@ def main():
     # A socket's timeout starts again with every byte; this one does not.
     signal.signal(signal.SIGALRM, too_late)
     signal.alarm(int(seconds) + 2)
-    key = ""
+    key = failure = ""
     try:
         if options.backend:
             key = sys.stdin.readline().strip()
@@ -334,9 +334,12 @@ def main():
         else:
             key = master_key()
             prove(Gateway(key, seconds))
-    except Failed as failure:
-        text = str(failure)
-        print((text.replace(key, "[key]") if key else text)[:600], file=sys.stderr)
+    except Failed as failed:
+        failure = str(failed)
+    # While Python ends nobody handles it, and it would kill.
+    signal.alarm(0)
+    if failure:
+        print((failure.replace(key, "[key]") if key else failure)[:600], file=sys.stderr)
         sys.exit(1)
 
 

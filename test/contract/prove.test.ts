@@ -283,22 +283,22 @@ const refusal = (status: number): Replies => ({
 const FAILURES: [string, Case, string][] = [
   [
     "a gateway that stays unready",
-    { deadline: 1, replies: { "/health/readiness": [{ status: 503, body: { error: "starting" } }] } },
-    "The gateway was not ready within 1 s: status 503: starting",
+    { deadline: 3, replies: { "/health/readiness": [{ status: 503, body: { error: "starting" } }] } },
+    "The gateway was not ready within 3 s: status 503: starting",
   ],
   [
     "a gateway that does not listen",
-    { deadline: 1, env: { GPUBOX_PROVE_URL: "http://127.0.0.1:9" } },
-    "The gateway was not ready within 1 s: no answer ([Errno 111] Connection refused)",
+    { deadline: 3, env: { GPUBOX_PROVE_URL: "http://127.0.0.1:9" } },
+    "The gateway was not ready within 3 s: no answer ([Errno 111] Connection refused)",
   ],
   [
     "a database that stays away",
     {
-      deadline: 1,
+      deadline: 3,
       declared: generation({ tiny: chat("a") }, true),
       replies: { "/health/readiness": [{ body: { db: "Not connected" } }] },
     },
-    'The gateway was not ready within 1 s: its database is "Not connected" and not "connected"',
+    'The gateway was not ready within 3 s: its database is "Not connected" and not "connected"',
   ],
   [
     "a list that lacks a model and holds another",
@@ -320,8 +320,8 @@ const FAILURES: [string, Case, string][] = [
   ["a 404", { replies: refusal(404) }, "Model tiny refused a chat request: status 404: no: [key]"],
   [
     "a model that stays down",
-    { deadline: 2, replies: refusal(503) },
-    "Model tiny answered no chat request within 2 s: status 503: no: [key]",
+    { deadline: 4, replies: refusal(503) },
+    "Model tiny answered no chat request within 4 s: status 503: no: [key]",
   ],
   [
     "an answer with nothing in it",
