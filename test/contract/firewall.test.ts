@@ -76,7 +76,7 @@ orSkip(describe, why)("the firewall rules of a host, in namespaces of their own"
   const reaches = (space: string, address: string, port: number) =>
     spawnSync(
       "ip",
-      ["netns", "exec", ns(space), "timeout", "3", "bash", "-c", `cat < /dev/tcp/${address}/${port}`],
+      ["netns", "exec", ns(space), "timeout", "20", "bash", "-c", `cat < /dev/tcp/${address}/${port}`],
       {
         encoding: "utf8",
       },
