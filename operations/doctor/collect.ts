@@ -24,16 +24,13 @@ import type { Answer, ContainerFacts, Facts, FoundGpus, PortFacts, RemoteFacts }
 import { memoryKills } from "./memoryKills";
 import { probed } from "./probes";
 import { standingOf } from "./standing";
-import { withTimeout } from "./timeLimits";
+import { HOST_MS, withTimeout } from "./timeLimits";
 
 /** Timeout in milliseconds for a request to the box. Without a gateway the edge would hold it for a minute. */
 const ANSWER_MS = ANSWER_SECONDS * 1_000;
 
 /** Timeouts in milliseconds for an engine on this machine, and for one behind SSH. */
 const ENGINE_MS = { here: 8_000, away: 30_000 };
-
-/** Timeout in milliseconds for questions to the host, whose file system or driver may hang. */
-const HOST_MS = 6_000;
 
 export interface CollectOptions {
   projectDir: string;

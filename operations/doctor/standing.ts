@@ -8,10 +8,7 @@ import { readGround } from "../host/ground";
 import { unfitHost, withoutSystemd } from "../host/unfit";
 import type { HostFacts } from "./facts";
 import type { Row } from "./row";
-import { withTimeout } from "./timeLimits";
-
-/** Timeout in milliseconds for questions to the host, whose file system may hang. */
-const HOST_MS = 6_000;
+import { HOST_MS, withTimeout } from "./timeLimits";
 
 /** Looks whether a box can stand on its host. */
 export async function standingOf(

@@ -6,6 +6,9 @@ import { ANSWER_SECONDS } from "./containerHealth";
 /** Timeout in milliseconds for a question that the engine answers by itself. */
 export const ENGINE_MS = 5_000;
 
+/** Timeout in milliseconds for questions to the host, whose file system or driver may hang. */
+export const HOST_MS = 6_000;
+
 /** Timeout in milliseconds for a command in a container. The command itself has less, see {@link execWithin}. */
 export const LOOK_MS = (ANSWER_SECONDS + 1) * 1_000;
 

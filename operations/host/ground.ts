@@ -5,6 +5,7 @@ import { type DockerEngine, describedEngine } from "../../platform/docker/engine
 import { UserError } from "../../platform/process";
 import type { StackHost } from "../../platform/ssh/connection";
 import { hostShell } from "../../platform/ssh/shell";
+import { saidBy } from "./said";
 
 /** What a host is made of, as far as it decides whether a box can stand on it. */
 export interface HostGround {
@@ -115,10 +116,7 @@ export async function readGround(at: StackHost): Promise<HostGround> {
  * @param asked when it was asked, in seconds since 1970 by this machine's clock; undefined where that is the host's too
  */
 export function parseGround(text: string, asked?: number): HostGround {
-  const lines = text.split("\n").map((line) => /^(\w+)=(.*)$/.exec(line));
-  const seen = new Map(
-    lines.flatMap((found) => (found ? [[found[1]!, Buffer.from(found[2]!, "base64").toString()]] : [])),
-  );
+  const seen = new Map(saidBy(text));
   const word = (key: string) => seen.get(key)?.trim() || undefined;
   const clock = word("clock");
   const engine = describedEngine(word("engine") ?? "");

@@ -121,8 +121,13 @@ async function buildBase(reference: string, options: BuildOptions): Promise<void
   }
 }
 
+/** The engine's processor, in Docker's word. */
+function architectureOf(docker: string): Promise<string> {
+  return dockerAt(docker).output(["version", "--format", "{{.Server.Arch}}"]);
+}
+
 async function refuseOtherThanAmd64(role: ImageRole, docker: string): Promise<void> {
-  const engine = await dockerAt(docker).output(["version", "--format", "{{.Server.Arch}}"]);
+  const engine = await architectureOf(docker);
   if (engine === "amd64") return;
   throw new UserError(
     `The recipe of ${role} has packages for x86-64 alone, and the Docker engine runs on ${engine}.`,
@@ -132,7 +137,7 @@ async function refuseOtherThanAmd64(role: ImageRole, docker: string): Promise<vo
 
 /** debootstrap makes a system of this machine's architecture, whatever the engine's is. */
 async function checkArchitecture(docker: string): Promise<void> {
-  const engine = await dockerAt(docker).output(["version", "--format", "{{.Server.Arch}}"]);
+  const engine = await architectureOf(docker);
   const own = process.arch === "x64" ? "amd64" : process.arch;
   if (engine === own) return;
   throw new UserError(
