@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { BoxPlan } from "../../configs/kit/types";
 import { labelFilters } from "../../platform/docker/client";
 import { containerSchema } from "../../platform/docker/inspect";
+import { parseJson } from "../../platform/json";
 import type { ContainerFacts } from "./facts";
 import { endedOf, type Kill, killsOf, type Life } from "./memoryKills";
 import { haltedIn } from "./probes";
@@ -64,14 +65,6 @@ export async function collectContainers(
     };
   });
   return Promise.all(found.map((one) => withWords(box, one)));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Adds the last log lines of a container that does not run well. */

@@ -3,6 +3,7 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import { edgeGateways } from "../../platform/box/edge";
 import { inGateway } from "../../platform/box/gateway";
+import { parseJson } from "../../platform/json";
 import type { Facts, ValveFacts } from "./facts";
 import { upstreamAddresses } from "./routing";
 import { execWithin, LOOK_MS } from "./timeLimits";
@@ -87,12 +88,4 @@ export async function postgresReadiness(box: BoxPlan): Promise<string | undefine
   const ask = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)" pg_isready -h 127.0.0.1 -U litellm -d litellm';
   const { code, stdout, stderr } = await execWithin(box, container, ["sh", "-c", ask]);
   return code === 0 ? "ready" : `${stdout}${stderr}`.trim().split("\n").at(-1) || undefined;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type GatewayStatus, gatewaysIn } from "../../platform/box/edge";
+import { parseJson } from "../../platform/json";
 import { valveFacts } from "../doctor/collectServices";
 import type { ContainerFacts, ValveFacts } from "../doctor/facts";
 import { endedOf, killsOf, parseKernelLog } from "../doctor/memoryKills";
@@ -184,12 +185,4 @@ function valveOf(text: string): [string, ValveFacts][] {
 
 function generationOf(text: string): string | undefined {
   return serving.safeParse(parseJson(text)).data?.generation;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

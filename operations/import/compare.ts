@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { table } from "../../configs/kit/table";
+import { parseJson } from "../../platform/json";
 import { UserError } from "../../platform/process";
 import { within } from "../../platform/within";
-import { ModelList, parsed, parseJson, SMOKE_ROUTES, type SmokeProtocol } from "../smoke/routes";
+import { ModelList, parsed, SMOKE_ROUTES, type SmokeProtocol } from "../smoke/routes";
 
 /** A gateway to ask. */
 export interface Gateway {

@@ -3,6 +3,7 @@ import { STEP_PROCESSES } from "../../configs/kit/processes";
 import { renderText, type SecretValues } from "../../configs/kit/text";
 import type { Assets } from "../../configs/plan/context";
 import { dockerAt } from "../../platform/docker/client";
+import { parseJson } from "../../platform/json";
 import { UserError } from "../../platform/process";
 import type { JobPlan, UpstreamQuestion } from "./plan";
 
@@ -67,12 +68,4 @@ async function ask(
     );
   const { ok, why, what } = parsed.data;
   if (!ok) throw new UserError(`The upstream ${plan.upstream} cannot serve the job: ${what}`, FIXES[why!]!);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

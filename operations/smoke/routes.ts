@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseJson } from "../../platform/json";
 import type { SseEvent } from "./sse";
 
 /** A way of asking a model, for example `/v1/chat/completions` or Anthropic's `/v1/messages`. */
@@ -112,15 +113,6 @@ export const SMOKE_ROUTES: Record<SmokeProtocol, SmokeRoute> = {
     text: (body) => `${parsed(Rerank, body).results.length} documents`,
   },
 };
-
-/** Parses a text; undefined when it is not JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
 
 /** @throws Error that says how the text differs from the shape */
 export function parsed<T>(schema: z.ZodType<T>, text: string): T {

@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { PROBE } from "../../configs/network/endpoint";
+import { parseJson } from "../../platform/json";
 import { UserError } from "../../platform/process";
 import { within } from "../../platform/within";
 import {
   ErrorBody,
   ModelList,
   parsed,
-  parseJson,
   Readiness,
   SMOKE_ROUTES,
   type SmokeProtocol,

@@ -4,6 +4,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { parseJson } from "../json";
 import { run, UserError } from "../process";
 import { systemProgram } from "../programs";
 import { ensureProjectFolders, type Log, machineLine, projectPaths } from "../project";
@@ -72,14 +73,6 @@ export function describedEngine(text: string): DockerEngine | undefined {
     processor: info.Architecture ?? "",
     securityOptions: info.SecurityOptions ?? [],
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The Compose on this machine: the plugin of version 2 first, then `docker-compose`. */
