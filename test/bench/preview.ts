@@ -3,11 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { packageDir } from "../../platform/project";
-import { selectStack } from "../../platform/pulumi/engine";
 import { editStack } from "../support/box";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { median, seconds, slope, table, verdict } from "./figures";
-import { type Program, pulumi } from "./pulumi";
+import { makeStack, type Program, pulumi } from "./pulumi";
 
 const BAR = 1.5;
 export const SIZES = [1, 10, 50, 100];
@@ -79,7 +78,6 @@ new local.Command("nothing", { create: "true" });
 async function emptyProgram(): Promise<Program> {
   const dir = mkdtempSync(join(tmpdir(), "gpubox-bench-empty-"));
   const stack = "empty";
-  const env = { PULUMI_CONFIG_PASSPHRASE: undefined, PULUMI_BACKEND_URL: undefined };
   const { runtime } = parse(readFileSync(join(packageDir, "Pulumi.yaml"), "utf8")) as {
     runtime: unknown;
   };
@@ -91,8 +89,8 @@ async function emptyProgram(): Promise<Program> {
   writeFileSync(join(dir, `Pulumi.${stack}.yaml`), "config: {}\n");
   writeFileSync(join(dir, "index.ts"), EMPTY);
   symlinkSync(join(packageDir, "node_modules"), join(dir, "node_modules"));
-  await selectStack({ program: "pulumi", version: "", projectDir: dir }, stack);
-  const program = { dir, stack, env };
+  const program = { dir, stack, env: {} };
+  await makeStack(program);
   await pulumi(program, ["up", "--yes", "--skip-preview"]);
   return program;
 }
