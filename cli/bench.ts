@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { acceptSpeed } from "../operations/bench/afterUp";
+import { acceptSpeed } from "../operations/bench/accept";
 import { type BenchReport, benchModel } from "../operations/bench/benchModel";
 import { WISH } from "../operations/bench/cases";
 import { differenceWords } from "../operations/bench/compare";
@@ -37,12 +37,7 @@ const model = hostCommand("model")
       const release = onInterrupt(() => over.abort());
       try {
         const report = await benchModel({ plan, config, secrets }, called, {
-          wish: {
-            ...options,
-            promptTokens: options.promptTokens,
-            outputTokens: options.outputTokens,
-            shared: options.sharedPrefix,
-          },
+          wish: { ...options, shared: options.sharedPrefix },
           seconds: options.seconds,
           signal: over.signal,
           log: say,
@@ -72,18 +67,18 @@ const accept = hostCommand("accept")
   .argument("<model>")
   .action(
     printing(async (called, { stack }) => {
-      const { plan, config, secrets } = await openStack(stack);
-      const accepted = await acceptSpeed({ plan, config, secrets }, called);
+      const { plan, config } = await openStack(stack);
+      const accepted = await acceptSpeed({ plan, config }, called);
       say(`${accepted.model}: the next server is compared with generation ${accepted.generation}`);
       return accepted;
     }),
   );
 
-export const definition = group("bench", "How fast a model is (docs/speed.md).", model, accept);
+export const definition = group("bench", "How fast a model is (docs/bench.md).", model, accept);
 
 function reportText(report: BenchReport, tellPercent: number): string[] {
   const { model, generation, cases, before, difference, notes } = report;
-  const slower = difference && difference.slowerPercent >= tellPercent;
+  const slower = difference && difference.slowerPercent > tellPercent;
   return [
     ...(cases.length > 0 ? ["", `${model}, generation ${generation}`, ...figuresTable(cases)] : []),
     ...notes.map((note) => `  note: ${note}`),
@@ -94,7 +89,7 @@ function reportText(report: BenchReport, tellPercent: number): string[] {
       ? [
           slower
             ? `SLOWER than generation ${before.generation}: ${differenceWords(difference)}`
-            : `not slower than generation ${before.generation} by ${tellPercent} % or more`,
+            : `not more than ${tellPercent} % slower than generation ${before.generation}`,
         ]
       : []),
   ];

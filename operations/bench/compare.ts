@@ -11,9 +11,12 @@ export interface Difference {
   slowerPercent: number;
 }
 
-/** Milliseconds of a time to first token, and between two tokens, by which a generation may be later without being slower. */
+/**
+ * Milliseconds of a time to first token, and between two tokens, by which a generation may be later without being slower. What is
+ * faster than this arrives in bursts, and tokens a second tell more of it.
+ */
 const FIRST_TOKEN_MS = 10;
-const INTER_TOKEN_MS = 0.2;
+const INTER_TOKEN_MS = 1;
 
 type Ratio = (now: CaseFigures, before: CaseFigures) => number | undefined;
 

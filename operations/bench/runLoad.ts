@@ -42,7 +42,7 @@ export const loadEvent = z.union([
 
 export type LoadEvent = z.infer<typeof loadEvent>;
 
-/** Memory of the load's container, MiB. Measured: 40 with 64 requests at a time. */
+/** Memory of the load's container, MiB. Measured: 24 with 64 requests at a time. */
 const MEMORY_MIB = 512;
 
 /** uid and gid of nobody: the script opens sockets and nothing else. */

@@ -1,4 +1,5 @@
 import { suggestion } from "../../configs/kit/problems";
+import type { BoxPlan } from "../../configs/kit/types";
 import { startCommand } from "../../configs/plan/manual";
 import type { StackConfig } from "../../configs/stack/config";
 import { instancesOf, namesOf, throughGateway } from "../../configs/stack/instances";
@@ -60,7 +61,7 @@ export function benchTarget(config: StackConfig, called: string): BenchTarget {
  * @throws UserError otherwise
  */
 export function requireServing(
-  { stack, endpoint }: { stack: string; endpoint: string },
+  { stack, endpoint }: Pick<BoxPlan, "stack" | "endpoint">,
   name: string,
   all: ModelStatus[],
 ): string[] {
@@ -70,7 +71,8 @@ export function requireServing(
       `${name} is served elsewhere: its speed is no property of this box, and its tokens may cost money.`,
       "Measure it on the box that serves it, or name a model with a server here.",
     );
-  if (own.every(({ listed }) => listed === null))
+  // This machine may neither know the name that a certificate is for, nor trust its issuer; the load needs neither.
+  if (own.every(({ listed }) => listed === null) && !endpoint.startsWith("https:"))
     throw new UserError(
       `The box of ${stack} does not answer at ${endpoint}.`,
       `Run \`gpubox doctor --stack ${stack}\`.`,

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { pause } from "./wait";
 
 /** What a request of the load says. */
 export interface Asked {
@@ -55,7 +55,7 @@ export async function tokenServer({
     send({ choices: [{ delta: { role: "assistant", content: "" } }] });
     const pieces = one.body.max_tokens / tokensInPiece;
     for (let piece = 0; piece < pieces && open; piece++) {
-      await sleep(piece === 0 ? firstMs : gapMs);
+      await pause(piece === 0 ? firstMs : gapMs, "the time of a stream is what its client measures");
       send({ choices: [{ delta: { content: "word ".repeat(tokensInPiece) } }] });
     }
     if (!open) return;
