@@ -45,7 +45,7 @@ export function testModelSpeed(box: () => { project: TestProject; key: string })
       for (const one of cases) {
         expect(one.outputCounted).toBe(16);
         // Random words differ in length, and the canned model counts bytes.
-        expect(Math.abs(one.promptCounted - one.promptTokens)).toBeLessThan(0.2 * one.promptTokens);
+        expect(Math.abs(one.promptCounted - one.promptTokens)).toBeLessThan(0.3 * one.promptTokens);
         expect(one.firstTokenMs.p50).toBeGreaterThan(0);
         expect(one.tokensPerSecond).toBeGreaterThan(0);
       }
@@ -95,7 +95,7 @@ export function testModelSpeed(box: () => { project: TestProject; key: string })
     "`up` measures a server that is new, refuses it where it is slower than the bar allows, and can be told to take it",
     async () => {
       const { project } = box();
-      const [now] = kept().results;
+      const now = kept().results.at(-1);
       const fast = (one: CaseFigures) => ({ ...one, tokensPerSecond: 1_000 * one.tokensPerSecond });
       // As if the server before had been a thousand times as fast.
       const cases = now!.cases
@@ -112,7 +112,7 @@ export function testModelSpeed(box: () => { project: TestProject; key: string })
         /^speed of tools, 120 s at most\n {2}tools is \d{5,} % slower .* once more$/m,
       );
       expect(up.stderr).toMatch(
-        /^error: tools is \d{5,} % slower by its tokens a second, .* refusePercent allows 300 %\. It serves meanwhile\.$/m,
+        /^error: tools is \d{5,} % slower by its tokens a second, .*refusePercent allows 300 %\. It serves meanwhile\.$/m,
       );
       expect(kept().results.map(({ generation }) => generation)).toEqual(["before", now!.generation]);
       expect((await bench("accept", "tools")).result).toEqual({
