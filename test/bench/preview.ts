@@ -74,8 +74,8 @@ new docker.Provider("docker", { host: "unix:///var/run/docker.sock" });
 new local.Command("nothing", { create: "true" });
 `;
 
-/** The least program that needs both providers, started as this project's own is. */
-async function emptyProgram(): Promise<Program> {
+/** The least program that needs both providers, started as this project's own is: so it has its name, by which that finds its parts. */
+export async function emptyProgram(): Promise<Program> {
   const dir = mkdtempSync(join(tmpdir(), "gpubox-bench-empty-"));
   const stack = "empty";
   const { runtime } = parse(readFileSync(join(packageDir, "Pulumi.yaml"), "utf8")) as {
@@ -85,7 +85,9 @@ async function emptyProgram(): Promise<Program> {
     join(dir, "Pulumi.yaml"),
     stringify({ name: "empty", runtime, main: "index.ts", backend: { url: "file://.gpubox/state" } }),
   );
-  writeFileSync(join(dir, "package.json"), '{ "name": "empty", "main": "index.ts" }');
+  const { name, exports } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8"));
+  writeFileSync(join(dir, "package.json"), JSON.stringify({ name, exports, main: "index.ts" }));
+  symlinkSync(join(packageDir, "bin"), join(dir, "bin"));
   writeFileSync(join(dir, `Pulumi.${stack}.yaml`), "config: {}\n");
   writeFileSync(join(dir, "index.ts"), EMPTY);
   symlinkSync(join(packageDir, "node_modules"), join(dir, "node_modules"));
