@@ -54,7 +54,13 @@ function stackRefusals(config: StackConfig, plan: BoxPlan): Problem[] {
 
 function gatewayRefusals({ gateway }: StackConfig): Problem[] {
   const problems: Problem[] = [];
-  const { joinNetworks, tls, trajectories } = gateway;
+  const { auth, joinNetworks, tls, trajectories } = gateway;
+  if (auth === "none")
+    problems.push({
+      path: "gpubox:gateway.auth",
+      what: "On a cluster every pod reaches the edge, and without keys could use the models.",
+      fix: "Write auth: key.",
+    });
   for (const kind of ["clients", "upstreams"] as const)
     if (joinNetworks[kind].length > 0)
       problems.push({
