@@ -11,6 +11,8 @@ import { until } from "./wait";
 
 /** What a test of an API server needs on PATH. */
 export const API_SERVER = ["etcd", "kube-apiserver", "kubectl"] as const;
+/** The same with a scheduler and controllers. */
+export const CONTROLLERS = [...API_SERVER, "kube-controller-manager", "kube-scheduler"] as const;
 
 /** Contexts of the kubeconfig, and whom the server takes them for. */
 const USERS = {
@@ -20,13 +22,13 @@ const USERS = {
   visitor: "visitors",
 } as const;
 
-/** An API server of Kubernetes with an etcd, on loopback: it accepts, judges and keeps objects, and no controller acts on them. */
+/** An API server of Kubernetes with an etcd, on loopback: it accepts, judges and keeps objects, and no controller acts on them unless asked for. */
 export class ApiServer {
   private readonly dir: string;
   private readonly child: ChildProcess;
   readonly kubeconfig: string;
 
-  private constructor({ port }: Allocation) {
+  private constructor({ port }: Allocation, controllers: boolean) {
     this.dir = scratch("api");
     this.kubeconfig = join(this.dir, "kubeconfig");
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -40,16 +42,21 @@ export class ApiServer {
     );
     write("kubeconfig", kubeconfigOf(this.dir, port + 2, port + 3));
     const ports = [port, port + 1, port + 2].map(String);
-    this.child = spawn("bash", [join(packageDir, "test/support/apiServer.sh"), this.dir, ...ports], {
+    const more = controllers ? ["controllers"] : [];
+    this.child = spawn("bash", [join(packageDir, "test/support/apiServer.sh"), this.dir, ...ports, ...more], {
       stdio: ["pipe", "ignore", "ignore"],
       // Out of the reach of a Ctrl-C, so that it ends by the end of its input alone, and cleans up.
       detached: true,
     });
   }
 
-  /** Starts one, and waits until it is ready. */
-  static async start(allocation: Allocation): Promise<ApiServer> {
-    const made = new ApiServer(allocation);
+  /**
+   * Starts one, and waits until it is ready.
+   *
+   * @param controllers true: with a scheduler, and the controllers of Deployments, StatefulSets, Jobs, budgets and claims
+   */
+  static async start(allocation: Allocation, controllers = false): Promise<ApiServer> {
+    const made = new ApiServer(allocation, controllers);
     const ready = async () => (await made.kubectl(["get", "--raw", "/readyz"])).code === 0;
     await until("the API server is ready", ready, { everyMs: 500 }).catch(async (error) => {
       const log = readFileSync(join(made.dir, "server.log"), "utf8").split("\n").slice(-5).join("\n");
@@ -100,6 +107,13 @@ export class ApiServer {
       [{ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: all } }],
       "test",
     );
+  }
+
+  /** Adds a custom resource definition, and waits until the server serves it. */
+  async install(file: string): Promise<void> {
+    // By the client it would not fit into an annotation.
+    await this.output(["apply", "--server-side", "--filename", file]);
+    await this.output(["wait", "--for=condition=Established", "--timeout=60s", "--filename", file]);
   }
 
   /** Sets an object's status, as a controller or a node's agent does. */
