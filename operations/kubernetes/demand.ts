@@ -54,11 +54,15 @@ export interface SecretDemand {
   keys: string[];
   /** Who reads it. */
   by: string[];
+  /** It is the key of an image registry, which is no secret of the stack. */
+  pulls: boolean;
 }
 
 /** What the objects of a box ask of a cluster. */
 export interface Demand {
   objects: ClusterObject[];
+  /** Parts of the box to the entry of `gpubox:models` that each serves. */
+  models: Record<string, string>;
   workloads: Workload[];
   claims: Claim[];
   secrets: SecretDemand[];
@@ -94,11 +98,15 @@ const spec = z.object({
   target: z.object({ name: z.string().optional() }).optional(),
 });
 
-/** Label of an object with the model that it serves. */
-const MODEL_LABEL = "gpubox.model";
+/** Label of an object with the part of the box that it belongs to. */
+const ROLE_LABEL = "gpubox.role";
 
-/** Reads from the objects of a box what they ask of a cluster. */
-export function demandOf(objects: ClusterObject[]): Demand {
+/**
+ * Reads from the objects of a box what they ask of a cluster.
+ *
+ * @param models parts of the box to the entry of `gpubox:models` that each serves
+ */
+export function demandOf(objects: ClusterObject[], models: Record<string, string> = {}): Demand {
   const most = new Map(
     objects.flatMap((object): [string, number][] => {
       const { scaleTargetRef: to, maxReplicaCount } = specOf(object);
@@ -107,7 +115,10 @@ export function demandOf(objects: ClusterObject[]): Demand {
   );
   return {
     objects,
-    workloads: objects.flatMap((one) => workloadsOf(one, most.get(`${one.kind} ${one.metadata.name}`))),
+    models,
+    workloads: objects.flatMap((one) =>
+      workloadsOf(one, models, most.get(`${one.kind} ${one.metadata.name}`)),
+    ),
     claims: objects.flatMap(claimsOf),
     secrets: secretsOf(objects),
   };
@@ -118,13 +129,22 @@ function specOf(object: ClusterObject): z.infer<typeof spec> {
   return z.object({ spec }).safeParse(object).data?.spec ?? { volumeClaimTemplates: [] };
 }
 
-function workloadsOf(object: ClusterObject, most: number | undefined): Workload[] {
+/** The entry of `gpubox:models` that an object serves; undefined for the box's own parts. */
+export function modelOf({ metadata }: ClusterObject, models: Record<string, string>): string | undefined {
+  return models[metadata.labels?.[ROLE_LABEL] ?? ""];
+}
+
+function workloadsOf(
+  object: ClusterObject,
+  models: Record<string, string>,
+  most: number | undefined,
+): Workload[] {
   return templatesOf(object, most).map(({ template: { metadata, spec: given }, pods }) => {
     const pod = podSpec.parse(given);
     return {
       kind: object.kind,
       name: object.metadata.name,
-      model: metadata.labels?.[MODEL_LABEL] ?? object.metadata.labels?.[MODEL_LABEL],
+      model: modelOf(object, models),
       pods,
       ...podAmounts(pod),
       unnamed: unnamedBy(pod),
@@ -200,11 +220,11 @@ function secretsOf(objects: ClusterObject[]): SecretDemand[] {
   const found = new Map<string, SecretDemand>();
   for (const object of objects)
     for (const { template: one } of templatesOf(object))
-      for (const { name, keys } of secretsOfPod(podSpec.parse(one.spec))) {
+      for (const { name, keys, pulls } of secretsOfPod(podSpec.parse(one.spec))) {
         if (made.includes(name)) continue;
-        const known = found.get(name) ?? { name, keys: [], by: [] };
+        const known = found.get(name) ?? { name, keys: [], by: [], pulls };
         found.set(name, {
-          name,
+          ...known,
           keys: [...new Set([...known.keys, ...keys])],
           by: [...new Set([...known.by, object.metadata.name])],
         });

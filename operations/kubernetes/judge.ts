@@ -1,6 +1,6 @@
 import type { Failure } from "../../configs/kit/problems";
 import { typed } from "../../configs/kit/text";
-import type { Demand, Workload } from "./demand";
+import { type Demand, modelOf, type Workload } from "./demand";
 import { installs, isExtension } from "./extensions";
 import { type GroundFinding, pathOf, type Site, some } from "./finding";
 import type { ClusterGround } from "./ground";
@@ -76,7 +76,7 @@ function judgeNamespace(
   ];
 }
 
-function judgeKinds({ objects }: Demand, { kinds }: ClusterGround): GroundFinding[] {
+function judgeKinds({ objects, models }: Demand, { kinds }: ClusterGround): GroundFinding[] {
   const missing = objects.filter(
     (one) => isExtension(one) && !kinds.includes(`${one.apiVersion} ${one.kind}`),
   );
@@ -85,7 +85,7 @@ function judgeKinds({ objects }: Demand, { kinds }: ClusterGround): GroundFindin
     const [apiVersion, kind] = sort.split(" ") as [string, string];
     const of = missing.filter((one) => one.kind === kind && one.apiVersion === apiVersion);
     const install = installs(apiVersion);
-    const model = of.map(({ metadata }) => metadata.labels?.["gpubox.model"]).find(Boolean);
+    const model = of.map((one) => modelOf(one, models)).find(Boolean);
     return refused(pathOf(model), {
       what: `The cluster knows no ${kind} of ${apiVersion}, which ${some(of.map(({ metadata }) => metadata.name))} ${of.length > 1 ? "are" : "is"}.`,
       fix: install
@@ -121,18 +121,24 @@ function judgeStorage({ claims }: Demand, { storageClasses }: ClusterGround): Gr
   ];
 }
 
-function judgeSecrets({ stack }: Site, { secrets }: Demand, ground: ClusterGround): GroundFinding[] {
-  return secrets.flatMap(({ name, keys, by }) => {
+function judgeSecrets(
+  { stack, namespace }: Site,
+  { secrets }: Demand,
+  ground: ClusterGround,
+): GroundFinding[] {
+  return secrets.flatMap(({ name, keys, by, pulls }) => {
     if (ground.unread.includes(`the Secret ${name}`)) return [];
     const there = ground.secrets[name];
     const lacking = keys.filter((key) => !there?.includes(key));
     if (there && lacking.length === 0) return [];
     return [
-      refused("gpubox:kubernetes", {
+      refused(pulls ? "gpubox:kubernetes.imagePullSecrets" : "gpubox:kubernetes", {
         what: there
           ? `The Secret ${name} has no ${some(lacking)}, which ${some(by)} ${by.length > 1 ? "read" : "reads"}.`
           : `There is no Secret ${name}, which ${some(by)} ${by.length > 1 ? "read" : "reads"}.`,
-        fix: `Write the stack's secrets to the cluster: \`gpubox manifests secrets --stack ${typed(stack)}\`.`,
+        fix: pulls
+          ? `Make it with \`kubectl create secret docker-registry ${name} --namespace ${namespace} …\`, or leave it out.`
+          : `Write the stack's secrets to the cluster: \`gpubox manifests secrets --stack ${typed(stack)}\`.`,
       }),
     ];
   });

@@ -92,11 +92,13 @@ export function unnamedBy(pod: PodSpec): string[] {
   );
 }
 
-/** Secrets that the pod cannot start without, and the keys of them that it names. */
-export function secretsOfPod(pod: PodSpec): { name: string; keys: string[] }[] {
+/** Secrets that the pod cannot start without, the keys of them that it names, and whether nodes pull images by it. */
+export function secretsOfPod(pod: PodSpec): { name: string; keys: string[]; pulls: boolean }[] {
   const all = [...pod.containers, ...pod.initContainers];
   const from = (name: string, source: { items?: { key: string }[]; optional?: boolean } | undefined) =>
-    source && !source.optional ? [{ name, keys: (source.items ?? []).map(({ key }) => key) }] : [];
+    source && !source.optional
+      ? [{ name, keys: (source.items ?? []).map(({ key }) => key), pulls: false }]
+      : [];
   return [
     ...all.flatMap(({ env }) =>
       env.flatMap(({ valueFrom }) => {
@@ -111,6 +113,6 @@ export function secretsOfPod(pod: PodSpec): { name: string; keys: string[] }[] {
       ...(secret ? from(secret.secretName, secret) : []),
       ...(projected?.sources ?? []).flatMap(({ secret: one }) => (one ? from(one.name, one) : [])),
     ]),
-    ...pod.imagePullSecrets.map(({ name }) => ({ name, keys: [] })),
+    ...pod.imagePullSecrets.map(({ name }) => ({ name, keys: [], pulls: true })),
   ];
 }

@@ -1,7 +1,7 @@
+import { checkCluster } from "../../operations/kubernetes/check";
 import { type ClusterObject, demandOf } from "../../operations/kubernetes/demand";
 import type { GroundFinding } from "../../operations/kubernetes/finding";
 import { readGround } from "../../operations/kubernetes/ground";
-import { judgeGround } from "../../operations/kubernetes/judge";
 import { allocate, releaseAll } from "../support/allocate";
 import { API_SERVER, ApiServer } from "../support/apiServer";
 import { claim, object, podOf, workload } from "../support/clusterObjects";
@@ -88,9 +88,7 @@ needs(...API_SERVER)("a live API server", () => {
     objects: ClusterObject[],
     context: Parameters<ApiServer["at"]>[1] = "admin",
   ): Promise<GroundFinding[]> {
-    const demand = demandOf(objects);
-    const ground = await readGround(server.at(namespace, context), demand, "test");
-    return judgeGround({ stack: "test", namespace, context }, demand, ground);
+    return checkCluster(server.at(namespace, context), "test", objects);
   }
 
   const refusals = (found: GroundFinding[]) => found.map(({ level, path, what }) => [level, path, what]);

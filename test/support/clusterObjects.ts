@@ -22,9 +22,8 @@ export function workload(
   name: string,
   pod: Record<string, unknown>,
   spec: Record<string, unknown> = {},
-  model?: string,
 ): ClusterObject & { spec: object } {
-  const labels = { "gpubox.stack": "test", ...(model ? { "gpubox.model": model } : {}) };
+  const labels = { "gpubox.stack": "test", "gpubox.role": name };
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",

@@ -96,9 +96,9 @@ describe("what a box asks of a cluster", () => {
     );
     const external = object("ExternalSecret", "e", { spec: { target: { name: "outside" } } });
     expect(of(workload("gateway", pod), object("Secret", "made"), external).secrets).toEqual([
-      { name: "env", keys: ["a"], by: ["gateway"] },
-      { name: "files", keys: ["k"], by: ["gateway"] },
-      { name: "registry", keys: [], by: ["gateway"] },
+      { name: "env", keys: ["a"], by: ["gateway"], pulls: false },
+      { name: "files", keys: ["k"], by: ["gateway"], pulls: false },
+      { name: "registry", keys: [], by: ["gateway"], pulls: true },
     ]);
   });
 

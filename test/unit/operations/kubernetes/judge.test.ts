@@ -9,7 +9,7 @@ const site = { stack: "test", namespace: "gpubox-test", context: "prod" };
 const GIB = 2 ** 30;
 
 function judge(objects: Parameters<typeof demandOf>[0], change: Partial<ClusterGround> = {}) {
-  return judgeGround(site, demandOf(objects), { ...firmCluster, ...change });
+  return judgeGround(site, demandOf(objects, { "model-tiny": "tiny" }), { ...firmCluster, ...change });
 }
 
 const secrets = podOf({}, { env: [{ name: "A", valueFrom: { secretKeyRef: { name: "env", key: "a" } } }] });
@@ -99,22 +99,29 @@ describe("a cluster on which the box would not stand", () => {
       "`gpubox manifests secrets --stack test`",
     ],
     [
+      "a missing key of an image registry",
+      [workload("gateway", podOf({ imagePullSecrets: [{ name: "registry" }] }))],
+      {},
+      "There is no Secret registry, which gateway reads.",
+      "`kubectl create secret docker-registry registry --namespace gpubox-test",
+    ],
+    [
       "no GPU on any node",
-      [workload("model-tiny", gpus(1), recreate, "tiny")],
+      [workload("model-tiny", gpus(1), recreate)],
       {},
       "model-tiny asks for 1 nvidia.com/gpu, and no node has any.",
       "correct gpubox:kubernetes.gpuResources",
     ],
     [
       "too few GPUs on each node",
-      [workload("model-tiny", gpus(8), recreate, "tiny")],
+      [workload("model-tiny", gpus(8), recreate)],
       { nodes: [node("n1", 4), node("n2", 4)] },
       "asks for 8 nvidia.com/gpu on one node, and the largest of the nodes has 4",
       "span several nodes",
     ],
     [
       "GPUs on other nodes than the selected ones",
-      [workload("model-tiny", gpus(1, { nodeSelector: { zone: "a" } }), recreate, "tiny")],
+      [workload("model-tiny", gpus(1, { nodeSelector: { zone: "a" } }), recreate)],
       { nodes: [node("n1", 4, { zone: "b" })] },
       "and no node with zone=a has any",
       "kubernetes.nodeSelector",
@@ -169,7 +176,7 @@ describe("a cluster on which the box would not stand", () => {
   });
 
   test("is told with the model's path where it is about one", () => {
-    expect(judge([workload("model-tiny", gpus(1), recreate, "tiny")]).map(({ path }) => path)).toEqual([
+    expect(judge([workload("model-tiny", gpus(1), recreate)]).map(({ path }) => path)).toEqual([
       "gpubox:models.tiny",
     ]);
   });
@@ -190,7 +197,7 @@ describe("a cluster on which the box would not stand", () => {
 
 describe("what nobody has to change", () => {
   test("is GPUs that suffice one after another, and what this person may not read", () => {
-    const two = ["a", "b"].map((name) => workload(`model-${name}`, gpus(3), recreate, name));
+    const two = ["a", "b"].map((name) => workload(`model-${name}`, gpus(3), recreate));
     const found = judge(two, { nodes: [node("n1", 4)], unread: ["quotas", "nodes"] });
     expect(found.map(({ level, what }) => [level, what])).toEqual([
       ["note", "The models ask for 6 nvidia.com/gpu together, and all nodes have 4: pods would wait."],
