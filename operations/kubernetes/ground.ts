@@ -5,7 +5,7 @@ import { amountOf } from "../../platform/kubernetes/quantity";
 import type { Demand } from "./demand";
 import { isExtension } from "./extensions";
 import { type Amounts, numbers, type PodSpec, plus, podAmounts, podSpec } from "./podSpec";
-import { type Refusal, rehearse } from "./rehearse";
+import { rehearse } from "./rehearse";
 import { type Unreached, unreached } from "./unreached";
 
 /** Label of every object with the stack that it belongs to. */
@@ -48,7 +48,7 @@ export interface ClusterGround {
   /** `apiVersion kind` of what the server knows, for kinds of groups that are not Kubernetes' own. */
   kinds: string[];
   /** What the server itself refused when it was asked what it would do. */
-  refusals: Refusal[];
+  refusals: string[];
   /** What this person may not read, so that nobody looked at it. */
   unread: string[];
 }

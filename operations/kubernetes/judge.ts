@@ -217,8 +217,8 @@ function judgeRefusals(
   quotaTold: boolean,
 ): GroundFinding[] {
   return refusals
-    .filter(({ said }) => !(quotaTold && /quota/.test(said)))
-    .map(({ said }) => {
+    .filter((said) => !(quotaTold && /quota/.test(said)))
+    .map((said) => {
       if (/violates PodSecurity/.test(said))
         return refused(NAMESPACE, {
           what: `The namespace ${namespace} enforces a stricter Pod Security than a part of the box needs: ${said}.`,

@@ -14,6 +14,10 @@ export const API_SERVER = ["etcd", "kube-apiserver", "kubectl"] as const;
 /** The same with a scheduler and controllers. */
 export const CONTROLLERS = [...API_SERVER, "kube-controller-manager", "kube-scheduler"] as const;
 
+/** Kinds that keep what they are told: no controller writes into them here. */
+const KEPT =
+  "deployments,statefulsets,jobs,cronjobs,services,configmaps,secrets,persistentvolumeclaims,networkpolicies,poddisruptionbudgets";
+
 /** Contexts of the kubeconfig, and whom the server takes them for. */
 const USERS = {
   /** May do everything. */
@@ -93,6 +97,25 @@ export class ApiServer {
     const args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
     const { stderr } = await this.kubectl(args, listOf(objects), namespace);
     return stderr.split("\n").filter(Boolean);
+  }
+
+  /** What the server would refuse of pods, each as it is made from its template. Nothing is kept. */
+  async judgePods(namespace: string, pods: object[]): Promise<string[]> {
+    const args = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
+    const { stderr } = await this.kubectl(args, listOf(pods), namespace);
+    return stderr.split("\n").filter(Boolean);
+  }
+
+  /** `kind name` of what a namespace has, to the version that the server counts up at every change. */
+  async versions(namespace: string): Promise<Record<string, string>> {
+    const line = '{range .items[*]}{.kind} {.metadata.name}{"\\t"}{.metadata.resourceVersion}{"\\n"}{end}';
+    const text = await this.output(["get", KEPT, "--output", `jsonpath=${line}`], undefined, namespace);
+    return Object.fromEntries(
+      text
+        .split("\n")
+        .filter(Boolean)
+        .map((one) => one.split("\t") as [string, string]),
+    );
   }
 
   /** Makes a namespace that enforces a level of Pod Security. */

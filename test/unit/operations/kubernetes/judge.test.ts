@@ -157,14 +157,14 @@ describe("a cluster on which the box would not stand", () => {
     [
       "a stricter Pod Security",
       [],
-      { refusals: [{ said: 'pods "model-" is forbidden: violates PodSecurity "restricted:latest": …' }] },
+      { refusals: ['pods "model-" is forbidden: violates PodSecurity "restricted:latest": …'] },
       "enforces a stricter Pod Security than a part of the box needs",
       "docs/kubernetes.md",
     ],
     [
       "no rights",
       [],
-      { refusals: [{ said: 'services "edge" is forbidden: User "v" cannot patch resource' }] },
+      { refusals: ['services "edge" is forbidden: User "v" cannot patch resource'] },
       "You may not do that there",
       'the role "admin"',
     ],
