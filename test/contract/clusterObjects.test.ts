@@ -1,0 +1,140 @@
+import { demandOf } from "../../operations/kubernetes/demand";
+import { manifests } from "../../operations/kubernetes/manifests";
+import { allocate, releaseAll } from "../support/allocate";
+import { API_SERVER, ApiServer } from "../support/apiServer";
+import { type ClusterSide, clusterSide, exampleConfig } from "../support/clusterStacks";
+import { crdFile, crdName, EXTENSIONS } from "../support/crds";
+import { needs, orSkip } from "../support/needs";
+
+const tiny = { engine: "llamacpp", model: "file:///srv/models/tiny.gguf" };
+const gpus = [0, 1, 2, 3].map((id) => ({ id, memoryGiB: 80, computeCapability: "9.0" }));
+const vllm = (device: number, more: Record<string, unknown> = {}) => ({
+  engine: "vllm",
+  model: "hf://acme/large",
+  gpu: { devices: [device] },
+  ...more,
+});
+
+/** Stacks for a cluster: those of this project, and one of each way to grow. */
+const STACKS: Record<string, Record<string, unknown>> = {
+  "Pulumi.dev.example.yaml": exampleConfig("Pulumi.dev.example.yaml"),
+  "templates/project/stack.yaml": exampleConfig("templates/project/stack.yaml"),
+  stateless: { models: { tiny, far: { engine: "openai", baseUrl: "http://far.example:8000/v1" } } },
+  stores: { cache: { mode: "bundled" }, database: { mode: "bundled" }, backup: {}, models: { tiny } },
+  gpus: {
+    host: { gpus },
+    cache: { mode: "bundled" },
+    models: {
+      vllm: vllm(0),
+      "sglang.1": { engine: "sglang", model: "hf://acme/sglang", gpu: { devices: [1] } },
+      wide: { engine: "vllm", model: "hf://acme/wide", gpu: { devices: [2, 3] } },
+      embeds: { engine: "text-embeddings-inference", model: "hf://acme/embeds", mode: "embedding" },
+      manual: { ...tiny, start: "manual" },
+    },
+  },
+};
+
+/** The same for keys that make objects of other projects. */
+const GROWN = {
+  host: { gpus },
+  kubernetes: {
+    prometheus: "http://prometheus.monitoring:9090",
+    secretStore: { name: "vault", kind: "ClusterSecretStore" },
+  },
+  models: {
+    several: vllm(0, { kubernetes: { replicas: 3, affinity: "client", weights: { volume: "shared" } } }),
+    scaled: vllm(1, { kubernetes: { scale: { min: 1, max: 4 }, weights: { volume: "pod" } } }),
+    pooled: vllm(2, { kubernetes: { replicas: 2, pool: { picker: "epp" }, weights: { volume: "pod" } } }),
+  },
+};
+
+needs(...API_SERVER)("a live API server", () => {
+  let server: ApiServer;
+
+  beforeAll(async () => {
+    server = await ApiServer.start(allocate("objects"));
+  });
+  afterAll(async () => {
+    await server?.stop();
+    releaseAll();
+  });
+
+  /** Makes the stack's namespace as its manifests say, and gives what the server says of all the rest: nothing, or a line each. */
+  async function judged(
+    { namespace, objects, secrets }: ClusterSide,
+    level?: "restricted",
+  ): Promise<string[]> {
+    const made = objects.filter(({ kind }) => kind === "Namespace");
+    await server.apply("default", made);
+    if (level) await server.namespace(namespace, level);
+    const rest = objects.filter(({ kind }) => kind !== "Namespace");
+    return [
+      ...(await server.judge(namespace, [...secrets, ...rest])),
+      ...(await server.judgePods(
+        namespace,
+        demandOf(objects).workloads.map(({ pod }) => pod),
+      )),
+    ];
+  }
+
+  const inNamespace = (name: string, values: Record<string, unknown>) =>
+    clusterSide({ ...values, kubernetes: { ...(values.kubernetes ?? {}), namespace: name } });
+
+  test.each(Object.keys(STACKS))(
+    "accepts every object and every pod of the stack %s, and warns of none",
+    async (name) => {
+      const side = inNamespace(`stack-${Object.keys(STACKS).indexOf(name)}`, STACKS[name]!);
+      expect(side.refused).toEqual([]);
+      expect(await judged(side)).toEqual([]);
+    },
+  );
+
+  test("is told no stricter Pod Security than the pods bear, and no looser one", async () => {
+    const levels = { stateless: "restricted", stores: "restricted" } as const;
+    for (const [name, level] of Object.entries(levels)) {
+      const side = inNamespace(`level-${name}`, STACKS[name]!);
+      const namespace = side.objects.find(({ kind }) => kind === "Namespace");
+      expect(namespace?.metadata.labels?.["pod-security.kubernetes.io/enforce"]).toBe(level);
+    }
+  });
+
+  const missing = EXTENSIONS.filter((kind) => !crdFile(kind)).map(crdName);
+  orSkip(test, missing.join(", "))(
+    "accepts what a model grows by, judged by the kinds' own definitions",
+    async () => {
+      for (const kind of EXTENSIONS) await server.install(crdFile(kind)!);
+      const side = inNamespace("grown", GROWN);
+      expect(side.refused).toEqual([]);
+      const external = manifests(side.plan, "external").objects;
+      const kinds = new Set(external.map(({ kind }) => kind as string));
+      expect(EXTENSIONS.filter((kind) => !kinds.has(kind))).toEqual([]);
+      expect(await judged({ ...side, objects: external, secrets: [] })).toEqual([]);
+    },
+  );
+
+  test("sees a model added as the gateway's ConfigMap, Secret and Deployment and the model's own objects alone", async () => {
+    const before = { cache: { mode: "bundled" }, database: { mode: "bundled" }, models: { tiny } };
+    const after = { ...before, models: { tiny, more: { ...tiny, model: "file:///srv/models/more.gguf" } } };
+    const [old, added] = [inNamespace("adding", before), inNamespace("adding", after)];
+    await server.apply(
+      "default",
+      old.objects.filter(({ kind }) => kind === "Namespace"),
+    );
+    const apply = async ({ objects, secrets }: ClusterSide) => {
+      await server.apply("adding", [...secrets, ...objects.filter(({ kind }) => kind !== "Namespace")]);
+      return server.versions("adding");
+    };
+    const first = await apply(old);
+    expect(await apply(old)).toEqual(first);
+    const second = await apply(added);
+    const changed = Object.keys(first).filter((name) => second[name] !== first[name]);
+    const made = Object.keys(second).filter((name) => !(name in first));
+    expect(changed).toEqual(["Deployment gateway"]);
+    expect(made.map(unhashed).sort()).toEqual([]);
+  });
+});
+
+/** A name without the hash at its end. */
+function unhashed(name: string): string {
+  return name.replace(/-[0-9a-f]{8,}$/, "-…");
+}
