@@ -53,6 +53,7 @@ const TREE: Record<string, Row[]> = {
   ],
   "Files for other tools:": [
     ["compose", "write the Compose file of a stack", () => import("./compose.ts")],
+    ["manifests", "print a stack as objects of Kubernetes", () => import("./manifests.ts")],
     ["gateway-config", "write the gateway's config for another machine", () => import("./gateway-config.ts")],
     ["images", "lock, update or build images", () => import("./images.ts")],
     ["completion", "print a script for your shell's completion", () => import("./completion.ts")],

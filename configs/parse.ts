@@ -89,6 +89,7 @@ export function parseStack(raw: RawStack): StackConfig {
     boxes: section("boxes"),
     groups: section("groups"),
     joins: section("joins"),
+    kubernetes: section("kubernetes"),
     workers: parseWorkers(joining.joined, around, problems),
     models: parseModels(expanded.values.models, around, problems),
   };

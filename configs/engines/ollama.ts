@@ -125,7 +125,13 @@ function storeOf(model: OllamaModel, context: EngineContext): { path: string; pu
   const path = `${context.modelsDir}/ollama`;
   const env = "-e HOME=/tmp -e OLLAMA_MODELS=/models -e OLLAMA_NO_CLOUD=1 -e NVIDIA_VISIBLE_DEVICES=void";
   const script = `docker run --rm --user 0 ${STEP_LIMIT} --entrypoint bash ${env} -v ${path}:/models ${context.image} -c ${[PULL, "gpubox", model.model].map(shellQuote).join(" ")}`;
-  return { path, pull: stored(`${path}/${model.model}`, script) };
+  const inside = {
+    image: context.image,
+    command: ["bash", "-c", PULL, "gpubox", model.model],
+    env: { HOME: "/tmp", OLLAMA_MODELS: path, OLLAMA_NO_CLOUD: "1" },
+    loads: true,
+  };
+  return { path, pull: { ...stored(`${path}/${model.model}`, script), inside } };
 }
 
 function image(model: OllamaModel, host: HostConfig) {

@@ -98,10 +98,12 @@ export function cannedWeights({ cannedModel, modelsDir, toolsImage }: EngineCont
   const test = rootScript(toolsImage, modelsDir, 'test -s "$1"', [path]);
   const write = 'base64 -d | gunzip > "$1.part" && chmod 0644 "$1.part" && mv -f "$1.part" "$1"';
   const script = `${test} || ${rootReader(toolsImage, modelsDir, write, [path])}`;
+  const once = `test -s "$1" || { sed -n '/^\\.$/q;p' | ${write}; }`;
+  const inside = { image: toolsImage, command: ["sh", "-c", once, "gpubox", path], loads: false };
   return {
     path,
     mount: readOnly(modelsDir),
-    fetch: [{ ...stored(path, script), stdin: [cannedModel, "\n", INPUT_END] }],
+    fetch: [{ ...stored(path, script), stdin: [cannedModel, "\n", INPUT_END], inside }],
   };
 }
 

@@ -55,6 +55,8 @@ export interface DirectoryPlan {
   files: Record<string, FilePlan>;
   /** Hash over names, modes, texts and the fingerprints of the secrets in them. */
   hash: string;
+  /** The same over those of its files alone that hold a secret; absent where none does. */
+  secretHash?: string;
 }
 
 /** Secret name to value. Exists only where files are written. */
@@ -150,7 +152,16 @@ export function directory(
       typeof part === "string" ? part : { ...part, fingerprint: secrets[part.secret]?.fingerprint },
     ),
   ]);
-  return { path, gid, files, hash: hashOf({ gid, known }) };
+  const secret = known.filter((_, index) => holdsSecret(Object.values(files)[index]!));
+  return {
+    ...{ path, gid, files, hash: hashOf({ gid, known }) },
+    ...(secret.length > 0 ? { secretHash: hashOf({ gid, known: secret }) } : {}),
+  };
+}
+
+/** Whether a file's text needs the value of a secret. */
+export function holdsSecret({ text }: FilePlan): boolean {
+  return text.some((part) => typeof part !== "string");
 }
 
 /** A configuration file: read by the container's group, never executed. */

@@ -1,3 +1,4 @@
+import type { KubernetesConfig, ModelKubernetes } from "../schema/kubernetes";
 import type { ImageName, OwnImage } from "./imageRoles";
 import type { PolicyFinding } from "./problems";
 import type { DirectoryPlan, TextPart } from "./text";
@@ -156,6 +157,17 @@ export interface StepPlan {
   triggers?: string[];
   /** Files that it brings to the host, where their sizes are known. */
   fetches?: { path: string; bytes: number }[];
+  /** The same for a cluster, which has no Docker: what a container runs that writes where the model's server reads. */
+  inside?: InsideStep;
+}
+
+/** A command that reads a step's standard input. */
+export interface InsideStep {
+  image: string;
+  command: string[];
+  env?: Record<string, string>;
+  /** True: it loads from a place outside the cluster. */
+  loads: boolean;
 }
 
 /** A service: its files, its container, and its persistent data. */
@@ -358,4 +370,46 @@ export interface BoxPlan {
   notes: string[];
   /** Policy warnings and waivers. A refused finding leaves no plan. */
   policy: PolicyFinding[];
+  /** What only a cluster has; absent in a plan for Docker. */
+  cluster?: ClusterPlan;
+}
+
+/** What a box on a cluster has beside, or in place of, what it has on Docker. */
+export interface ClusterPlan {
+  namespace: string;
+  settings: KubernetesConfig;
+  /** Gateways at least: two, where they can share their counts. */
+  gatewayReplicas: number;
+  servers: ClusterServerPlan[];
+  /** The edge's files: no switch, because a Service leads to the gateways that are ready. */
+  edge: DirectoryPlan;
+  /** Port of the edge's Service for clients. */
+  port: number;
+  /** Port that the model hub listens on. */
+  hubPort: number;
+  /** What identifies the hub's token; absent where there is none. */
+  tokenFingerprint?: string;
+  /** What a migration reads: no more than it needs, so that nothing else makes it run again. Absent without a database. */
+  migration?: DirectoryPlan;
+  /** What proves a model through the gateways. */
+  proof: DirectoryPlan;
+  /** What brings the declared teams, people and keys into the database. Absent without one. */
+  access?: DirectoryPlan;
+  /** What backs the bundled database up. */
+  backup?: { files: DirectoryPlan; keep: number };
+}
+
+/** A model server on a cluster. */
+export interface ClusterServerPlan {
+  /** Which of {@link BoxPlan.backends}. */
+  instance: string;
+  /** Port that its engine listens on. */
+  port: number;
+  /** Port of its Service: the one that its valve has on Docker, so that routes stay. */
+  servicePort: number;
+  settings: ModelKubernetes;
+  /** Number of its requests that wait, as a metric of its pods; absent where its engine has none. */
+  waitingMetric?: string;
+  /** Targets of the mounts that its entry names itself. */
+  ownMounts: string[];
 }

@@ -12,6 +12,7 @@ import { adminPort } from "../stack/ports";
 import { planBackup } from "./backup";
 import { planCache } from "./cache";
 import { planCertificates } from "./certificates";
+import { clusterConfig, planCluster } from "./cluster";
 import { type BackendSpec, imageOf, type PlanContext, type PlanInput } from "./context";
 import { planDatabase } from "./database";
 import { planDeviceLockFiles, startDeadlines } from "./deviceLock";
@@ -85,6 +86,7 @@ export function planBox(input: PlanInput): BoxPlan {
     adminEndpoint: `http://127.0.0.1:${adminPort(config)}`,
     models: Object.entries(config.models).flatMap(([name, model]) => namesOf(name, model)),
     notes: planNotes(context, leftOut(input.config, input.secrets)),
+    ...(context.target === "kubernetes" ? { cluster: planCluster(context, alone, changing.edge) } : {}),
   };
   const plan = { ...parts, space: planSpace(parts) };
   const policy = policyFindings({ config, plan, resolved: input.resolved, lock: input.lock ?? {} });
@@ -94,7 +96,8 @@ export function planBox(input: PlanInput): BoxPlan {
 
 /** The input that all parts of a plan share. */
 export function planContext(input: PlanInput): PlanContext {
-  const config = withoutLeftOut(input.config, input.secrets);
+  const served = withoutLeftOut(input.config, input.secrets);
+  const config = input.target === "kubernetes" ? clusterConfig(served) : served;
   return {
     ...input,
     config,

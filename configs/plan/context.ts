@@ -25,6 +25,8 @@ export interface PlanInput {
   /** The locked facts about the models' files and shapes; models that are not in it are planned without them. */
   lock?: ModelLock;
   assets: Assets;
+  /** What the plan is for. Default: the stack's Docker engine. */
+  target?: "kubernetes";
 }
 
 /** What the parts of a plan share. */

@@ -1,3 +1,4 @@
+import type { ModelConfig } from "../engines";
 import type { Route } from "../engines/engine";
 import type { FilePlan } from "../kit/text";
 import { configFile, directory, envFile, hashOf, shellQuote, stableJson, type TextPart } from "../kit/text";
@@ -52,7 +53,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     models.map(({ name, model, deployments }) => [
       name,
       hashOf({
-        model,
+        model: asServed(model),
         deployments,
         keys: deployments.flatMap(({ route }) =>
           secretsOfRoute(route).map((secret) => context.secrets[secret]?.fingerprint),
@@ -186,6 +187,27 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     ...steps,
     replicas: config.gateway.replicas,
     drainSeconds: config.gateway.drainTimeout,
+  };
+}
+
+/** An entry without what no gateway sees of it. */
+function asServed(model: ModelConfig): ModelConfig {
+  if (!("kubernetes" in model)) return model;
+  const { kubernetes: _, ...served } = model;
+  return served as ModelConfig;
+}
+
+/** What a migration reads, for a cluster, where it runs beside the gateways. */
+export function migrationFiles(context: PlanContext): Record<string, FilePlan> {
+  return {
+    "gateway.env": envFile({ DATABASE_URL: databaseUrl(context) }),
+    ...assetFiles(context, {
+      "migrate.py": "gateway/migrate.py",
+      "migrate.sh": "gateway/migrate.sh",
+      "database.sh": "gateway/database.sh",
+      "await_schema.py": "kubernetes/await_schema.py",
+    }),
+    ...externalDatabase(context),
   };
 }
 

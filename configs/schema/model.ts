@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { canarySchema } from "./canary";
 import { modelGpu } from "./gpuUse";
+import { modelKubernetes } from "./kubernetes";
 import { budget, tokenPrice } from "./limits";
 import { ownContainer } from "./ownContainer";
 import { keyRef, memoryMiB, modelName, pidsLimit, port, requestSeconds, secretRef } from "./shared";
@@ -289,6 +290,7 @@ export function backendBase(memoryDefault: number) {
     ...ownContainer,
     gpu,
     expose: exposed,
+    kubernetes: modelKubernetes,
     instances: instancesOption({ gpu, expose: exposed, image: ownContainer.image }),
     ...modelBase,
     ...onDemand,

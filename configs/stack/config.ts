@@ -7,6 +7,7 @@ import { type GatewayConfig, gatewaySchema } from "../schema/gateway";
 import { type GroupsConfig, groupsSchema } from "../schema/groups";
 import { type HostConfig, hostSchema } from "../schema/host";
 import { type JobsConfig, jobsSchema } from "../schema/jobs";
+import { type KubernetesConfig, kubernetesSchema } from "../schema/kubernetes";
 import { type JoinsConfig, joinsSchema } from "../schema/nodes";
 import { type ObservabilityConfig, observabilitySchema } from "../schema/observability";
 import { type PolicyConfig, policySchema } from "../schema/policy";
@@ -27,6 +28,7 @@ export const sections = {
   boxes: boxesSchema,
   groups: groupsSchema,
   joins: joinsSchema,
+  kubernetes: kubernetesSchema,
 };
 
 export type SectionName = keyof typeof sections;
@@ -59,6 +61,8 @@ export interface StackConfig {
   groups: GroupsConfig;
   /** Models of other stacks that this host has a rank of. */
   joins: JoinsConfig;
+  /** How the stack stands on a cluster. */
+  kubernetes: KubernetesConfig;
   /** The same as `joins`, with what their entries say. */
   workers: Record<string, Worker>;
   /** Public name to entry, in the order of the file. */

@@ -1,6 +1,6 @@
 import type { AccessConfig } from "../schema/access";
 import type { BackupConfig } from "../schema/backup";
-import type { StackConfig } from "./config";
+import { generatedSecrets, type StackConfig } from "./config";
 import { isOptional, secretsOf } from "./optionalModels";
 
 export interface RequiredSecret {
@@ -40,6 +40,12 @@ export function requiredSecrets(config: StackConfig): RequiredSecret[] {
       for (const secret of secretsOf(model))
         required.push({ name: secret.name, path: `gpubox:models.${name}${secret.path}` });
   return required;
+}
+
+/** Those of them that gpubox makes itself where they are missing. */
+export function madeSecrets(config: StackConfig): string[] {
+  const required = new Set(requiredSecrets(config).map(({ name }) => name));
+  return [...generatedSecrets.filter((name) => required.has(name)), ...generatedKeys(config.access)];
 }
 
 function backupSecrets({ restic }: BackupConfig): RequiredSecret[] {

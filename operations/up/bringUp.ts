@@ -4,10 +4,10 @@ import { servicesOf } from "../../configs/plan/box";
 import { type Owner, ownerOf } from "../../configs/plan/owner";
 import { policyWords } from "../../configs/policy/judge";
 import { saltFingerprint } from "../../configs/secrets/facts";
-import { generatedSecrets, type StackConfig } from "../../configs/stack/config";
+import type { StackConfig } from "../../configs/stack/config";
 import { publishedPorts } from "../../configs/stack/ports";
 import { modelsOfBox } from "../../configs/stack/profiles";
-import { generatedKeys, requiredSecrets } from "../../configs/stack/requiredSecrets";
+import { madeSecrets } from "../../configs/stack/requiredSecrets";
 import { ensureDocker } from "../../platform/docker/engine";
 import { checkMachine } from "../../platform/machine";
 import { UserError } from "../../platform/process";
@@ -86,7 +86,7 @@ export async function bringUp(options: UpOptions): Promise<BroughtUp> {
     await selectStack(engine, stack);
     await clearDeadLock({ engine, stack, log });
   }
-  const secrets = await ensureSecrets({ ...store, names: neededSecrets(early), log });
+  const secrets = await ensureSecrets({ ...store, names: madeSecrets(early), log });
   if (secrets.saltKey) rememberSalt(projectDir, stack, secrets.saltKey);
   rememberVersion(projectDir, stack);
   await settleGpuAccess(projectDir, early, log);
@@ -154,12 +154,6 @@ async function machine(config: StackConfig, options: UpOptions): Promise<PulumiE
     await ensureDocker({ ...engineOptions, compose: true });
   }
   return found?.engine;
-}
-
-/** Names of the secrets that this config needs and that `up` makes itself. */
-function neededSecrets(config: StackConfig): string[] {
-  const required = new Set(requiredSecrets(config).map(({ name }) => name));
-  return [...generatedSecrets.filter((name) => required.has(name)), ...generatedKeys(config.access)];
 }
 
 async function convergeWithPulumi(

@@ -3,6 +3,7 @@ import type { BoxPlan } from "../../configs/kit/types";
 import type { ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
+import type { PlanInput } from "../../configs/plan/context";
 import { accessSchema } from "../../configs/schema/access";
 import { saltFingerprint, standIn } from "../../configs/secrets/facts";
 import { generatedSecrets, type StackConfig } from "../../configs/stack/config";
@@ -47,8 +48,18 @@ export function readStack(projectDir: string, stack: string, secrets: Secrets): 
   return withoutLeftOut(parseStack(raw), raw.secrets);
 }
 
-/** The plan that `pulumi up` would make from the stack's file. */
-export function planStack(projectDir: string, stack: string, secrets: Secrets, resolved: Resolved): BoxPlan {
+/**
+ * The plan that `pulumi up` would make from the stack's file.
+ *
+ * @param target what it is for. Default: the stack's Docker engine
+ */
+export function planStack(
+  projectDir: string,
+  stack: string,
+  secrets: Secrets,
+  resolved: Resolved,
+  target?: PlanInput["target"],
+): BoxPlan {
   const raw = readStackFile(projectDir, stack, secrets);
   const lock = readModelLock(projectDir);
   return planBox({
@@ -58,6 +69,7 @@ export function planStack(projectDir: string, stack: string, secrets: Secrets, r
     saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
     resolved,
     assets: loadAssets(),
+    target,
   });
 }
 

@@ -40,7 +40,7 @@ export const HOLD_SECONDS = 60;
  * checks would take it out for that. A dead gateway is noticed without a check, see {@link defaultServer}; these find one that
  * hangs alone. One beside others is found sooner, see assets/haproxy/silent.lua.
  */
-const FALL = 6;
+export const FALL = 6;
 
 /** Files of the edge's directory: name there to path under assets/. haproxy.cfg and keys.map are made here. */
 export const EDGE_ASSETS: Record<string, string> = {

@@ -1,0 +1,195 @@
+import { drainSeconds } from "../../kit/steps";
+import type { BackendPlan, BoxPlan, ClusterServerPlan } from "../../kit/types";
+import { mountedFiles } from "./files";
+import { growthPart, leaderWorkers } from "./growth";
+import { clusterOf, meta, roleLabels } from "./names";
+import { networkPolicy, type Way } from "./networks";
+import type { Deployment, PodSpec, Service } from "./objects";
+import type { Part } from "./part";
+import { CONFIG_DIR, containerOf, memoryVolumes, podSpec, spread, template } from "./pod";
+import { GATEWAY_ROLE } from "./roles";
+import { service, servicePort } from "./service";
+import { modelsDirectory, weightsOf } from "./weights";
+
+/** Seconds until no Service sends anything new to a pod that ends. */
+const NOTICE_SECONDS = 5;
+
+/** The servers of all models, each with a Service under the name of its valve, so that routes are what they are on Docker. */
+export function serverParts(plan: BoxPlan): Part[] {
+  return clusterOf(plan).servers.flatMap((server) => {
+    const backend = plan.backends.find(({ instance }) => instance === server.instance);
+    return backend ? [serverPart(plan, backend, server)] : [];
+  });
+}
+
+function serverPart(plan: BoxPlan, backend: BackendPlan, server: ClusterServerPlan): Part {
+  const { container, directory } = backend.service;
+  const role = container.name;
+  const weights = weightsOf(plan, backend, server);
+  const hasFiles = Object.keys(directory.files).length > 0;
+  const files = hasFiles ? mountedFiles(plan, role, directory) : undefined;
+  const spec = serverPod(plan, backend, server, { weights, files });
+  return {
+    secrets: [...(files?.secrets ?? []), ...(weights.files?.secrets ?? [])],
+    objects: [
+      ...(files?.objects ?? []),
+      ...(weights.files?.objects ?? []),
+      ...weights.claims,
+      leaderWorkers(plan, backend, server, spec) ?? deployment(plan, backend, server, spec),
+      valveService(plan, backend, server),
+      networkPolicy(plan, role, {
+        ingress: [{ roles: [GATEWAY_ROLE], peers: readers(plan, server), ports: [server.port] }],
+        egress: weights.loads ? ([{ anywhere: clusterOf(plan).hubPort }] satisfies Way[]) : [],
+      }),
+      ...growthPart(plan, backend, server),
+    ],
+  };
+}
+
+/** Who else may ask a model's server: the pool's router, and what reads metrics. */
+function readers(plan: BoxPlan, { settings }: ClusterServerPlan) {
+  const { monitoring } = clusterOf(plan).settings;
+  const namespace = { matchLabels: { "kubernetes.io/metadata.name": monitoring ?? "" } };
+  return [
+    ...(settings.pool
+      ? [{ podSelector: settings.pool.router ? { matchLabels: settings.pool.router } : {} }]
+      : []),
+    ...(monitoring ? [{ namespaceSelector: namespace }] : []),
+  ];
+}
+
+function serverPod(
+  plan: BoxPlan,
+  { service: { container, directory } }: BackendPlan,
+  server: ClusterServerPlan,
+  {
+    weights,
+    files,
+  }: { weights: ReturnType<typeof weightsOf>; files: ReturnType<typeof mountedFiles> | undefined },
+): PodSpec {
+  const { settings } = server;
+  const memory = memoryVolumes({ ...container, shmMiB: sharedMemory(container) });
+  const models = modelsDirectory(plan);
+  const scratch = container.mounts.flatMap(({ kind, source, target, readOnly }, index) =>
+    kind === "directory" && !readOnly && source !== directory.path && !source.startsWith(models)
+      ? [{ name: `scratch-${index}`, mountPath: target }]
+      : [],
+  );
+  const main = containerOf(plan, container, [
+    ...(files ? [{ name: files.volume.name, mountPath: CONFIG_DIR, readOnly: true }] : []),
+    ...weights.mounts,
+    ...scratch,
+    ...memory.mounts,
+  ]);
+  const devices = deviceResources(plan, container.gpu, settings);
+  const drain = drainSeconds(container);
+  const spec = podSpec(
+    plan,
+    { ...container, stopGraceSeconds: NOTICE_SECONDS + drain + container.stopGraceSeconds },
+    {
+      ...(weights.initContainers.length > 0 ? { initContainers: weights.initContainers } : {}),
+      containers: [
+        {
+          ...main,
+          ports: [{ name: "http", containerPort: server.port, protocol: "TCP" }],
+          resources: {
+            requests: { ...main.resources.requests, ...devices },
+            limits: { ...main.resources.limits, ...devices },
+          },
+          lifecycle: { preStop: { exec: { command: ["sh", "-c", drained(server.port, drain)] } } },
+        },
+      ],
+      volumes: [
+        ...(files ? [files.volume] : []),
+        ...weights.volumes,
+        ...(weights.initContainers.length > 0
+          ? [{ name: "weights-tmp", emptyDir: { medium: "Memory" as const, sizeLimit: "64Mi" } }]
+          : []),
+        ...scratch.map(({ name }) => ({ name, emptyDir: {} })),
+        ...memory.volumes,
+      ],
+    },
+  );
+  const resources = Object.keys(devices).sort();
+  return {
+    ...spec,
+    ...(Object.keys(settings.nodeSelector).length > 0 ? { nodeSelector: settings.nodeSelector } : {}),
+    // Nodes with GPUs are often kept free for those who ask for one.
+    ...(resources.length > 0
+      ? { tolerations: resources.map((key) => ({ key, operator: "Exists", effect: "NoSchedule" }) as const) }
+      : {}),
+  };
+}
+
+/** Half of the limit where Docker would give the host's own: what processes of one pod share, it holds itself. */
+function sharedMemory({ ipc, shmMiB, memoryMiB }: BackendPlan["service"]["container"]): number | undefined {
+  return shmMiB ?? (ipc === "host" ? Math.floor(memoryMiB / 2) : undefined);
+}
+
+/** Whole devices by their number: which ones, the node decides. */
+function deviceResources(
+  plan: BoxPlan,
+  gpu: BackendPlan["service"]["container"]["gpu"],
+  { gpuResource, resources }: ClusterServerPlan["settings"],
+): Record<string, number> {
+  const { gpuResources } = clusterOf(plan).settings;
+  return { ...(gpu ? { [gpuResource ?? gpuResources[gpu.vendor]]: gpu.ids.length } : {}), ...resources };
+}
+
+/**
+ * What a pod does before its server gets its stop signal, from which on that answers with errors: it waits until nobody has a
+ * connection to it, for a bounded time.
+ */
+function drained(port: number, seconds: number): string {
+  const local = port.toString(16).toUpperCase().padStart(4, "0");
+  const connected = `grep -qE '^ *[0-9]+: [0-9A-F]+:${local} [0-9A-F]+:[0-9A-F]+ 01 ' /proc/net/tcp /proc/net/tcp6 2>/dev/null`;
+  return `sleep ${NOTICE_SECONDS}; left=${seconds}; while [ "$left" -gt 0 ] && ${connected}; do sleep 1; left=$((left - 1)); done`;
+}
+
+function deployment(
+  plan: BoxPlan,
+  { start, service: { container } }: BackendPlan,
+  { settings }: ClusterServerPlan,
+  spec: PodSpec,
+): Deployment {
+  const role = container.name;
+  const replicas = start === "manual" ? 0 : (settings.replicas ?? 1);
+  const isSeveral = replicas > 1 || settings.scale !== undefined;
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: meta(plan, role),
+    spec: {
+      // KEDA counts the pods where it may.
+      ...(settings.scale ? {} : { replicas }),
+      revisionHistoryLimit: 5,
+      progressDeadlineSeconds: container.readySeconds + 600,
+      // There may be no GPU but the one that the old pod has.
+      strategy: isSeveral
+        ? { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } }
+        : { type: "Recreate" },
+      selector: { matchLabels: roleLabels(plan, role) },
+      template: template(plan, role, {
+        ...spec,
+        ...(isSeveral ? { topologySpreadConstraints: spread(plan, role) } : {}),
+      }),
+    },
+  };
+}
+
+/** Where the gateways' routes lead: to the server's pods, or to the router before them. */
+function valveService(
+  plan: BoxPlan,
+  { service: server, valve }: BackendPlan,
+  plans: ClusterServerPlan,
+): Service {
+  const { settings, port, servicePort: own } = plans;
+  const { router, routerPort = port } = settings.pool ?? {};
+  const made = service(plan, server.container.name, [servicePort("http", own, router ? routerPort : port)], {
+    name: valve.container.name,
+    selector: router ?? roleLabels(plan, server.container.name),
+  });
+  return settings.affinity === "client"
+    ? { ...made, spec: { ...made.spec, sessionAffinity: "ClientIP" } }
+    : made;
+}

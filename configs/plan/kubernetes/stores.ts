@@ -1,0 +1,129 @@
+import type { BoxPlan, ServicePlan } from "../../kit/types";
+import { mountedFiles } from "./files";
+import { clusterOf, meta, roleLabels } from "./names";
+import { networkPolicy } from "./networks";
+import type { PersistentVolumeClaimSpec, VolumeMount } from "./objects";
+import type { Part } from "./part";
+import { CONFIG_DIR, containerOf, memoryVolumes, podSpec, template } from "./pod";
+import { BACKUP_ROLE, CACHE_ROLE, DATABASE_ROLE, GATEWAY_ROLE, MIGRATION_ROLE } from "./roles";
+import { service, servicePort } from "./service";
+
+const REDIS_PORT = 6379;
+export const POSTGRES_PORT = 5432;
+
+/** A claim of so many GiB, for one node at a time unless said otherwise. */
+export function claimOf(
+  plan: BoxPlan,
+  gib: number,
+  {
+    mode = "ReadWriteOnce",
+    storageClass,
+  }: { mode?: "ReadWriteOnce" | "ReadWriteMany"; storageClass?: string } = {},
+): PersistentVolumeClaimSpec {
+  const named = storageClass ?? clusterOf(plan).settings.storageClass;
+  return {
+    accessModes: [mode],
+    ...(named ? { storageClassName: named } : {}),
+    resources: { requests: { storage: `${gib}Gi` } },
+  };
+}
+
+/** Redis. It holds nothing that anybody misses for long, so one is enough. */
+export function cachePart(plan: BoxPlan): Part {
+  const { cache } = plan;
+  if (!cache) return { objects: [], secrets: [] };
+  const { files, spec } = storePod(plan, CACHE_ROLE, cache, []);
+  return {
+    secrets: files.secrets,
+    objects: [
+      ...files.objects,
+      {
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        metadata: meta(plan, CACHE_ROLE),
+        spec: {
+          replicas: 1,
+          revisionHistoryLimit: 5,
+          progressDeadlineSeconds: cache.container.readySeconds + 60,
+          strategy: { type: "Recreate" },
+          selector: { matchLabels: roleLabels(plan, CACHE_ROLE) },
+          template: template(plan, CACHE_ROLE, spec),
+        },
+      },
+      service(plan, CACHE_ROLE, [servicePort("redis", REDIS_PORT)]),
+      networkPolicy(plan, CACHE_ROLE, {
+        ingress: [{ roles: [GATEWAY_ROLE], ports: [REDIS_PORT] }],
+        egress: [],
+      }),
+    ],
+  };
+}
+
+/** Postgres on a volume of its own, which outlives every change and the StatefulSet itself. */
+export function databasePart(plan: BoxPlan): Part {
+  const { database } = plan;
+  if (!database) return { objects: [], secrets: [] };
+  const { container } = database;
+  const data = container.mounts.flatMap(({ kind, target }) =>
+    kind === "volume" ? [{ name: "data", mountPath: target }] : [],
+  );
+  const { files, spec } = storePod(plan, DATABASE_ROLE, database, data);
+  const [main] = spec.containers;
+  return {
+    secrets: files.secrets,
+    objects: [
+      ...files.objects,
+      {
+        apiVersion: "apps/v1",
+        kind: "StatefulSet",
+        metadata: meta(plan, DATABASE_ROLE),
+        spec: {
+          serviceName: DATABASE_ROLE,
+          replicas: 1,
+          revisionHistoryLimit: 5,
+          selector: { matchLabels: roleLabels(plan, DATABASE_ROLE) },
+          template: template(plan, DATABASE_ROLE, {
+            ...spec,
+            containers: [
+              { ...main!, lifecycle: { preStop: { exec: { command: ["sh", "-c", FAST_STOP] } } } },
+            ],
+          }),
+          volumeClaimTemplates: [
+            {
+              metadata: { name: "data" },
+              spec: claimOf(plan, clusterOf(plan).settings.storage.databaseGiB),
+            },
+          ],
+        },
+      },
+      service(plan, DATABASE_ROLE, [servicePort("postgres", POSTGRES_PORT)]),
+      networkPolicy(plan, DATABASE_ROLE, {
+        ingress: [{ roles: [GATEWAY_ROLE, MIGRATION_ROLE, BACKUP_ROLE], ports: [POSTGRES_PORT] }],
+        egress: [],
+      }),
+    ],
+  };
+}
+
+/** A pod is stopped by SIGTERM, on which Postgres waits for its clients. SIGINT is its fast shutdown. */
+const FAST_STOP = "kill -INT 1; while kill -0 1 2>/dev/null; do sleep 0.2; done";
+
+function storePod(plan: BoxPlan, role: string, { container, directory }: ServicePlan, data: VolumeMount[]) {
+  const files = mountedFiles(plan, role, directory);
+  const memory = memoryVolumes(container);
+  const scratch = container.mounts.flatMap(({ kind, target, readOnly }, index) =>
+    kind === "directory" && !readOnly ? [{ name: `scratch-${index}`, mountPath: target }] : [],
+  );
+  const spec = podSpec(plan, container, {
+    containers: [
+      containerOf(plan, container, [
+        { name: files.volume.name, mountPath: CONFIG_DIR, readOnly: true },
+        ...data,
+        ...scratch,
+        ...memory.mounts,
+      ]),
+    ],
+    volumes: [files.volume, ...scratch.map(({ name }) => ({ name, emptyDir: {} })), ...memory.volumes],
+  });
+  return { files, spec };
+}
