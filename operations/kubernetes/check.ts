@@ -1,8 +1,11 @@
+import type { BoxPlan } from "../../configs/kit/types";
+import { clusterOf } from "../../configs/plan/kubernetes/names";
 import type { Cluster } from "../../platform/kubernetes/kubectl";
 import { type ClusterObject, demandOf } from "./demand";
 import type { GroundFinding } from "./finding";
 import { readGround } from "./ground";
 import { judgeGround } from "./judge";
+import { manifests, type SecretsBy } from "./manifests";
 
 /**
  * Asks a cluster whether a box can stand in it, and changes nothing there.
@@ -20,4 +23,21 @@ export async function checkCluster(
   const demand = demandOf(objects, models);
   const { context, namespace } = cluster;
   return judgeGround({ stack, context, namespace }, demand, await readGround(cluster, demand, stack));
+}
+
+/**
+ * The same for the box of a plan.
+ *
+ * @param by how its secrets come; {@link manifests}
+ * @param context of kubectl. Default: the stack's, else the current one
+ */
+export function checkPlan(plan: BoxPlan, by: SecretsBy, context?: string): Promise<GroundFinding[]> {
+  const { settings, namespace } = clusterOf(plan);
+  const models = plan.backends.map(({ model, service }) => [service.container.name, model]);
+  return checkCluster(
+    { context: context ?? settings.context, namespace },
+    plan.stack,
+    manifests(plan, by).objects,
+    Object.fromEntries(models),
+  );
 }

@@ -23,12 +23,8 @@ const SIGNS: [RegExp, Unreached["unreached"]][] = [
 
 /** Reads from a kubectl that failed why it could not ask the API server. */
 export function unreached({ code, stderr }: RunResult): Unreached {
-  const said =
-    stderr
-      .trim()
-      .split("\n")
-      .at(-1)
-      ?.replace(/^error: /, "") ?? "";
+  const last = stderr.trim().split("\n").at(-1) ?? "";
+  const said = last.replace(/^error: /, "").replace(/( - did you specify .*)?[.?!]*$/, "");
   if (code === 127) return { unreached: "program", said: "" };
   // Ended by us: it waited for something else than the API server.
   if (code === 137) return { unreached: "answer", said: "kubectl did not end within a minute" };

@@ -2,51 +2,9 @@ import { demandOf } from "../../operations/kubernetes/demand";
 import { manifests } from "../../operations/kubernetes/manifests";
 import { allocate, releaseAll } from "../support/allocate";
 import { API_SERVER, ApiServer } from "../support/apiServer";
-import { type ClusterSide, clusterSide, exampleConfig } from "../support/clusterStacks";
+import { CLUSTER_STACKS, type ClusterSide, clusterSide, GROWN_STACK, TINY } from "../support/clusterStacks";
 import { crdFile, crdName, EXTENSIONS } from "../support/crds";
 import { needs, orSkip } from "../support/needs";
-
-const tiny = { engine: "llamacpp", model: "file:///srv/models/tiny.gguf" };
-const gpus = [0, 1, 2, 3].map((id) => ({ id, memoryGiB: 80, computeCapability: "9.0" }));
-const vllm = (device: number, more: Record<string, unknown> = {}) => ({
-  engine: "vllm",
-  model: "hf://acme/large",
-  gpu: { devices: [device] },
-  ...more,
-});
-
-/** Stacks for a cluster: those of this project, and one of each way to grow. */
-const STACKS: Record<string, Record<string, unknown>> = {
-  "Pulumi.dev.example.yaml": exampleConfig("Pulumi.dev.example.yaml"),
-  "templates/project/stack.yaml": exampleConfig("templates/project/stack.yaml"),
-  stateless: { models: { tiny, far: { engine: "openai", baseUrl: "http://far.example:8000/v1" } } },
-  stores: { cache: { mode: "bundled" }, database: { mode: "bundled" }, backup: {}, models: { tiny } },
-  gpus: {
-    host: { gpus },
-    cache: { mode: "bundled" },
-    models: {
-      vllm: vllm(0),
-      "sglang.1": { engine: "sglang", model: "hf://acme/sglang", gpu: { devices: [1] } },
-      wide: { engine: "vllm", model: "hf://acme/wide", gpu: { devices: [2, 3] } },
-      embeds: { engine: "text-embeddings-inference", model: "hf://acme/embeds", mode: "embedding" },
-      manual: { ...tiny, start: "manual" },
-    },
-  },
-};
-
-/** The same for keys that make objects of other projects. */
-const GROWN = {
-  host: { gpus },
-  kubernetes: {
-    prometheus: "http://prometheus.monitoring:9090",
-    secretStore: { name: "vault", kind: "ClusterSecretStore" },
-  },
-  models: {
-    several: vllm(0, { kubernetes: { replicas: 3, affinity: "client", weights: { volume: "shared" } } }),
-    scaled: vllm(1, { kubernetes: { scale: { min: 1, max: 4 }, weights: { volume: "pod" } } }),
-    pooled: vllm(2, { kubernetes: { replicas: 2, pool: { picker: "epp" }, weights: { volume: "pod" } } }),
-  },
-};
 
 needs(...API_SERVER)("a live API server", () => {
   let server: ApiServer;
@@ -80,10 +38,10 @@ needs(...API_SERVER)("a live API server", () => {
   const inNamespace = (name: string, values: Record<string, unknown>) =>
     clusterSide({ ...values, kubernetes: { ...(values.kubernetes ?? {}), namespace: name } });
 
-  test.each(Object.keys(STACKS))(
+  test.each(Object.keys(CLUSTER_STACKS))(
     "accepts every object and every pod of the stack %s, and warns of none",
     async (name) => {
-      const side = inNamespace(`stack-${Object.keys(STACKS).indexOf(name)}`, STACKS[name]!);
+      const side = inNamespace(`stack-${Object.keys(CLUSTER_STACKS).indexOf(name)}`, CLUSTER_STACKS[name]!);
       expect(side.refused).toEqual([]);
       expect(await judged(side)).toEqual([]);
     },
@@ -92,7 +50,7 @@ needs(...API_SERVER)("a live API server", () => {
   test("is told no stricter Pod Security than the pods bear, and no looser one", async () => {
     const levels = { stateless: "restricted", stores: "restricted" } as const;
     for (const [name, level] of Object.entries(levels)) {
-      const side = inNamespace(`level-${name}`, STACKS[name]!);
+      const side = inNamespace(`level-${name}`, CLUSTER_STACKS[name]!);
       const namespace = side.objects.find(({ kind }) => kind === "Namespace");
       expect(namespace?.metadata.labels?.["pod-security.kubernetes.io/enforce"]).toBe(level);
     }
@@ -103,7 +61,7 @@ needs(...API_SERVER)("a live API server", () => {
     "accepts what a model grows by, judged by the kinds' own definitions",
     async () => {
       for (const kind of EXTENSIONS) await server.install(crdFile(kind)!);
-      const side = inNamespace("grown", GROWN);
+      const side = inNamespace("grown", GROWN_STACK);
       expect(side.refused).toEqual([]);
       const external = manifests(side.plan, "external").objects;
       const kinds = new Set(external.map(({ kind }) => kind as string));
@@ -113,8 +71,11 @@ needs(...API_SERVER)("a live API server", () => {
   );
 
   test("sees a model added as the gateway's ConfigMap, Secret and Deployment and the model's own objects alone", async () => {
-    const before = { cache: { mode: "bundled" }, database: { mode: "bundled" }, models: { tiny } };
-    const after = { ...before, models: { tiny, more: { ...tiny, model: "file:///srv/models/more.gguf" } } };
+    const before = { cache: { mode: "bundled" }, database: { mode: "bundled" }, models: { tiny: TINY } };
+    const after = {
+      ...before,
+      models: { tiny: TINY, more: { ...TINY, model: "file:///srv/models/more.gguf" } },
+    };
     const [old, added] = [inNamespace("adding", before), inNamespace("adding", after)];
     await server.apply(
       "default",

@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import type { Problem } from "../../configs/kit/problems";
 import type { Resolved } from "../../configs/kit/resolved";
 import type { BoxPlan } from "../../configs/kit/types";
+import type { ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
 import { planBox } from "../../configs/plan/box";
 import type { KubernetesObject } from "../../configs/plan/kubernetes/objects";
@@ -14,8 +15,16 @@ import { withoutLeftOut } from "../../configs/stack/optionalModels";
 import { secretManifests } from "../../operations/kubernetes/manifests";
 import { packageDir } from "../../platform/project";
 import { loadAssets } from "../../platform/stack/assets";
-import { everyImage } from "./engines";
+import { readModelLock } from "../../platform/stack/modelLock";
+import { everyImage, locked } from "./engines";
 import { rawStack, testSecrets } from "./stacks";
+
+/** What is locked for the stacks below, and in this project. */
+const CLUSTER_LOCK: ModelLock = {
+  ...readModelLock(packageDir),
+  ...Object.fromEntries(["large", "wide", "sglang"].map((name) => [`hf://acme/${name}`, locked()])),
+  "hf://acme/embeds": { unresolved: "The hub did not answer." },
+};
 
 /** A stack as a cluster would have it. */
 export interface ClusterSide {
@@ -35,13 +44,14 @@ export function clusterSide(
   {
     secrets = testSecrets,
     resolved = everyImage,
-  }: { secrets?: Record<string, string>; resolved?: Resolved } = {},
+    lock = CLUSTER_LOCK,
+  }: { secrets?: Record<string, string>; resolved?: Resolved; lock?: ModelLock } = {},
 ): ClusterSide {
-  const raw = { ...rawStack(values, secrets), lock: {} };
+  const raw = { ...rawStack(values, secrets), lock };
   const config = parseStack(raw);
   const plan = planBox({
     config,
-    lock: {},
+    lock,
     secrets: raw.secrets,
     saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
     resolved,
@@ -67,3 +77,51 @@ export function exampleConfig(file: string): Record<string, unknown> {
     Object.entries(config).map(([key, value]) => [key.replace(/^gpubox:/, ""), value]),
   );
 }
+
+/** Its file is on a volume that somebody filled. */
+export const TINY = {
+  engine: "llamacpp",
+  model: "file:///srv/models/tiny.gguf",
+  kubernetes: { weights: { claim: "models" } },
+};
+
+const gpus = [0, 1, 2, 3].map((id) => ({ id, memoryGiB: 80, computeCapability: "9.0" }));
+const vllm = (device: number, more: Record<string, unknown> = {}) => ({
+  engine: "vllm",
+  model: "hf://acme/large",
+  gpu: { devices: [device] },
+  ...more,
+});
+
+/** Stacks for a cluster: those of this project, and one of each way to grow. */
+export const CLUSTER_STACKS: Record<string, Record<string, unknown>> = {
+  "Pulumi.dev.example.yaml": exampleConfig("Pulumi.dev.example.yaml"),
+  "templates/project/stack.yaml": exampleConfig("templates/project/stack.yaml"),
+  stateless: { models: { tiny: TINY, far: { engine: "openai", baseUrl: "http://far.example:8000/v1" } } },
+  stores: { cache: { mode: "bundled" }, database: { mode: "bundled" }, backup: {}, models: { tiny: TINY } },
+  gpus: {
+    host: { gpus },
+    cache: { mode: "bundled" },
+    models: {
+      vllm: vllm(0),
+      "sglang.1": { engine: "sglang", model: "hf://acme/sglang", gpu: { devices: [1] } },
+      wide: { engine: "vllm", model: "hf://acme/wide", gpu: { devices: [2, 3] } },
+      embeds: { engine: "text-embeddings-inference", model: "hf://acme/embeds", mode: "embedding" },
+      manual: { ...TINY, start: "manual" },
+    },
+  },
+};
+
+/** The same for keys that make objects of other projects. */
+export const GROWN_STACK = {
+  host: { gpus },
+  kubernetes: {
+    prometheus: "http://prometheus.monitoring:9090",
+    secretStore: { name: "vault", kind: "ClusterSecretStore" },
+  },
+  models: {
+    several: vllm(0, { kubernetes: { replicas: 3, affinity: "client", weights: { volume: "shared" } } }),
+    scaled: vllm(1, { kubernetes: { scale: { min: 1, max: 4 }, weights: { volume: "pod" } } }),
+    pooled: vllm(2, { kubernetes: { replicas: 2, pool: { picker: "epp" }, weights: { volume: "pod" } } }),
+  },
+};
