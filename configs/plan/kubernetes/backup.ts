@@ -6,7 +6,7 @@ import type { Container, Volume } from "./objects";
 import type { Part } from "./part";
 import { bare, CONFIG_DIR, containerOf, memoryVolumes, podSpec, template } from "./pod";
 import { BACKUP_ROLE, DATABASE_ROLE } from "./roles";
-import { claimOf, POSTGRES_PORT } from "./stores";
+import { keptClaim, POSTGRES_PORT } from "./stores";
 
 const BACKUPS = "backups";
 const BACKUP_SECONDS = 7200;
@@ -25,12 +25,7 @@ export function backupPart(plan: BoxPlan): Part {
     secrets: backup.files.secrets,
     objects: [
       ...backup.files.objects,
-      {
-        apiVersion: "v1",
-        kind: "PersistentVolumeClaim",
-        metadata: meta(plan, BACKUP_ROLE, BACKUPS),
-        spec: claimOf(plan, settings.storage.backupsGiB),
-      },
+      keptClaim(plan, BACKUP_ROLE, BACKUPS, settings.storage.backupsGiB),
       {
         apiVersion: "batch/v1",
         kind: "CronJob",

@@ -25,12 +25,17 @@ export interface ServedModel {
   prove: boolean;
 }
 
-/** The models of a gateway's generation, in the order of the config. */
-export function servedModels({ gateway }: BoxPlan): ServedModel[] {
+/** Modes for which assets/gateway/prove.py has no request. */
+const UNPROVABLE = ["audio_transcription", "audio_speech", "image_generation"];
+
+/** The models of a gateway's generation that are proven, in the order of the config. */
+export function provenModels({ gateway }: BoxPlan): ServedModel[] {
   const { models } = JSON.parse(gateway.description) as {
     models: Record<string, Omit<ServedModel, "name">>;
   };
-  return Object.entries(models).map(([name, { hash, mode, prove }]) => ({ name, hash, mode, prove }));
+  return Object.entries(models)
+    .filter(([, { prove, mode }]) => prove && !UNPROVABLE.includes(mode))
+    .map(([name, { hash, mode, prove }]) => ({ name, hash, mode, prove }));
 }
 
 /**
@@ -58,7 +63,7 @@ export function gatewayPart(plan: BoxPlan): Part {
     ],
     volumes: [files.volume, ...(migration ? [migration.volume] : []), ...memory.volumes],
   });
-  const labels = Object.fromEntries(servedModels(plan).map(({ name, hash }) => [modelLabel(name), hash]));
+  const labels = Object.fromEntries(provenModels(plan).map(({ name, hash }) => [modelLabel(name), hash]));
   const replicas = cluster.gatewayReplicas;
   return {
     secrets: files.secrets,

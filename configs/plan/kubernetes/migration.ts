@@ -1,9 +1,9 @@
-import { hashOf } from "../../kit/text";
 import type { BoxPlan } from "../../kit/types";
 import { backupContainer } from "./backup";
 import { mountedFiles } from "./files";
-import { clusterOf, hashedName, meta } from "./names";
+import { clusterOf } from "./names";
 import { networkPolicy } from "./networks";
+import { onceJob } from "./onceJob";
 import type { Part } from "./part";
 import { bare, CONFIG_DIR, containerOf, memoryVolumes, podSpec, template } from "./pod";
 import { DATABASE_ROLE, MIGRATION_ROLE } from "./roles";
@@ -40,33 +40,24 @@ export function migrationPart(plan: BoxPlan): Part {
       volumes: [files.volume, ...memory.volumes, ...(backup?.volumes ?? [])],
     },
   );
-  const isBundled = plan.database !== undefined;
-  const name = hashedName(MIGRATION_ROLE, hashOf([container.image, migration.hash, clusterOf(plan).backup]));
+  const pod = template(plan, MIGRATION_ROLE, {
+    ...spec,
+    restartPolicy: "Never",
+    securityContext: {
+      ...spec.securityContext,
+      // The backups' volume keeps one group, whoever mounts it.
+      ...(backup ? { fsGroup: backup.gid } : {}),
+    },
+  });
   return {
     secrets: [...files.secrets, ...(backup?.files.secrets ?? [])],
     objects: [
       ...files.objects,
-      {
-        apiVersion: "batch/v1",
-        kind: "Job",
-        metadata: meta(plan, MIGRATION_ROLE, name),
-        spec: {
-          backoffLimit: 4,
-          activeDeadlineSeconds: MIGRATION_SECONDS,
-          template: template(plan, MIGRATION_ROLE, {
-            ...spec,
-            restartPolicy: "Never",
-            securityContext: {
-              ...spec.securityContext,
-              // The backups' volume keeps one group, whoever mounts it.
-              ...(backup ? { fsGroup: backup.gid } : {}),
-            },
-          }),
-        },
-      },
+      onceJob(plan, MIGRATION_ROLE, pod, { base: MIGRATION_ROLE, retries: 4, seconds: MIGRATION_SECONDS }),
       networkPolicy(plan, MIGRATION_ROLE, {
         ingress: [],
-        ...(isBundled ? { egress: [{ role: DATABASE_ROLE, port: POSTGRES_PORT }] } : {}),
+        // An external one is wherever it is.
+        ...(plan.database ? { egress: [{ role: DATABASE_ROLE, port: POSTGRES_PORT }] } : {}),
       }),
     ],
   };

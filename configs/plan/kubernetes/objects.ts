@@ -177,7 +177,6 @@ export interface StatefulSet extends Base<"StatefulSet", "apps/v1"> {
     revisionHistoryLimit: number;
     selector: { matchLabels: Record<string, string> };
     template: PodTemplate;
-    volumeClaimTemplates: { metadata: { name: string }; spec: PersistentVolumeClaimSpec }[];
   };
 }
 

@@ -17,6 +17,9 @@ export const CONFIG_DIR = "/etc/gpubox";
 /** Variables by which a container of one host is told its devices. A device plugin tells them itself. */
 const DEVICE_VARIABLES = ["ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK"];
 
+/** Seconds between two looks at a pod that starts. */
+const ASK_SECONDS = 3;
+
 /** Volumes of a pod with the places where its container has them. */
 export interface Mounted {
   volumes: Volume[];
@@ -44,7 +47,11 @@ export function probe({ test, intervalSeconds, timeoutSeconds, retries }: Health
 
 /** The same while it starts: as long as it may take. */
 export function startupProbe(health: HealthPlan, readySeconds: number): Probe {
-  return { ...probe(health), failureThreshold: Math.ceil(readySeconds / health.intervalSeconds) };
+  return {
+    ...probe(health),
+    periodSeconds: ASK_SECONDS,
+    failureThreshold: Math.ceil(readySeconds / ASK_SECONDS),
+  };
 }
 
 /** What a container plan says, as a container of a pod with these mounts. */

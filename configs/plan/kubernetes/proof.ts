@@ -2,10 +2,11 @@ import type { BoxPlan, ContainerPlan } from "../../kit/types";
 import { GATEWAY_SERVICE } from "../cluster";
 import { GATEWAY_PORT } from "../haproxy/edge";
 import { type MountedFiles, mountedFiles } from "./files";
-import { type ServedModel, servedModels } from "./gateway";
-import { clusterOf, hashedName, meta, modelKey, modelLabel, roleLabels } from "./names";
+import { provenModels, type ServedModel } from "./gateway";
+import { clusterOf, hashedName, modelKey, modelLabel, roleLabels } from "./names";
 import { networkPolicy } from "./networks";
 import type { Job, PodTemplate, Service } from "./objects";
+import { onceJob } from "./onceJob";
 import type { Part } from "./part";
 import { bare, CONFIG_DIR, containerOf, literal, memoryVolumes, podSpec, template } from "./pod";
 import { ACCESS_ROLE, GATEWAY_ROLE, PROOF_ROLE } from "./roles";
@@ -17,15 +18,12 @@ const PROOF_SECONDS = 3600;
 /** Seconds until teams and keys are in the database: the first gateway is ready by then. */
 const ACCESS_SECONDS = 1800;
 
-/** Modes for which assets/gateway/prove.py has no request. */
-const UNPROVABLE = ["audio_transcription", "audio_speech", "image_generation"];
-
 /**
  * The proof that a model answers, as a Job of each. Its name says which version of the entry it proves, and it asks only gateways
  * which serve that one: a change of one model proves that model, and none of the others again.
  */
 export function proofPart(plan: BoxPlan): Part {
-  const proven = servedModels(plan).filter(({ mode, prove }) => prove && !UNPROVABLE.includes(mode));
+  const proven = provenModels(plan);
   if (proven.length === 0) return { objects: [], secrets: [] };
   const files = mountedFiles(plan, PROOF_ROLE, clusterOf(plan).proof);
   return {
@@ -39,28 +37,22 @@ export function proofPart(plan: BoxPlan): Part {
 }
 
 function proofOf(plan: BoxPlan, files: MountedFiles, { name, hash, mode }: ServedModel): [Service, Job] {
-  const own = hashedName(`${PROOF_ROLE}-${modelKey(name)}`, hash);
+  const base = `${PROOF_ROLE}-${modelKey(name)}`;
+  const own = hashedName(base, hash);
   const starts = plan.backends.filter(({ model }) => model === name);
   const seconds = PROOF_SECONDS + Math.max(0, ...starts.map(({ service }) => service.container.readySeconds));
+  const pod = asking(plan, PROOF_ROLE, files, {
+    service: own,
+    script: `exec python3 ${CONFIG_DIR}/prove.py "$@" < ${CONFIG_DIR}/master-key`,
+    words: ["--backend", name, "--mode", mode, "--deadline", String(seconds)],
+  });
+  const job = onceJob(plan, PROOF_ROLE, pod, { base, retries: 1, seconds: 2 * seconds + 300 });
   return [
     service(plan, PROOF_ROLE, [servicePort("http", GATEWAY_PORT)], {
       name: own,
       selector: { ...roleLabels(plan, GATEWAY_ROLE), [modelLabel(name)]: hash },
     }),
-    {
-      apiVersion: "batch/v1",
-      kind: "Job",
-      metadata: { ...meta(plan, PROOF_ROLE, own), annotations: { "gpubox.model": name } },
-      spec: {
-        backoffLimit: 1,
-        activeDeadlineSeconds: 2 * seconds + 300,
-        template: asking(plan, PROOF_ROLE, files, {
-          service: own,
-          script: `exec python3 ${CONFIG_DIR}/prove.py "$@" < ${CONFIG_DIR}/master-key`,
-          words: ["--backend", name, "--mode", mode, "--deadline", String(seconds)],
-        }),
-      },
-    },
+    { ...job, metadata: { ...job.metadata, annotations: { "gpubox.model": name } } },
   ];
 }
 
@@ -69,24 +61,16 @@ export function accessPart(plan: BoxPlan): Part {
   const { access } = clusterOf(plan);
   if (!access) return { objects: [], secrets: [] };
   const files = mountedFiles(plan, ACCESS_ROLE, access);
+  const pod = asking(plan, ACCESS_ROLE, files, {
+    service: GATEWAY_SERVICE,
+    script: `exec python3 ${CONFIG_DIR}/access.py "$@" < ${CONFIG_DIR}/desired.json`,
+    words: ["--deadline", String(ACCESS_SECONDS)],
+  });
   return {
     secrets: files.secrets,
     objects: [
       ...files.objects,
-      {
-        apiVersion: "batch/v1",
-        kind: "Job",
-        metadata: meta(plan, ACCESS_ROLE, hashedName(ACCESS_ROLE, access.hash)),
-        spec: {
-          backoffLimit: 4,
-          activeDeadlineSeconds: 2 * ACCESS_SECONDS,
-          template: asking(plan, ACCESS_ROLE, files, {
-            service: GATEWAY_SERVICE,
-            script: `exec python3 ${CONFIG_DIR}/access.py "$@" < ${CONFIG_DIR}/desired.json`,
-            words: ["--deadline", String(ACCESS_SECONDS)],
-          }),
-        },
-      },
+      onceJob(plan, ACCESS_ROLE, pod, { base: ACCESS_ROLE, retries: 4, seconds: 2 * ACCESS_SECONDS }),
       networkPolicy(plan, ACCESS_ROLE, {
         ingress: [],
         egress: [{ role: GATEWAY_ROLE, port: GATEWAY_PORT }],

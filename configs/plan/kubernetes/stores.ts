@@ -2,7 +2,7 @@ import type { BoxPlan, ServicePlan } from "../../kit/types";
 import { mountedFiles } from "./files";
 import { clusterOf, meta, roleLabels } from "./names";
 import { networkPolicy } from "./networks";
-import type { PersistentVolumeClaimSpec, VolumeMount } from "./objects";
+import type { PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeMount } from "./objects";
 import type { Part } from "./part";
 import { CONFIG_DIR, containerOf, memoryVolumes, podSpec, template } from "./pod";
 import { BACKUP_ROLE, CACHE_ROLE, DATABASE_ROLE, GATEWAY_ROLE, MIGRATION_ROLE } from "./roles";
@@ -25,6 +25,20 @@ export function claimOf(
     accessModes: [mode],
     ...(named ? { storageClassName: named } : {}),
     resources: { requests: { storage: `${gib}Gi` } },
+  };
+}
+
+/** A claim whose data nobody may lose by taking a line out of a config: what prunes objects is told to leave it. */
+export function keptClaim(plan: BoxPlan, role: string, name: string, gib: number): PersistentVolumeClaim {
+  const annotations = {
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    "kustomize.toolkit.fluxcd.io/prune": "disabled",
+  };
+  return {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { ...meta(plan, role, name), annotations },
+    spec: claimOf(plan, gib),
   };
 }
 
@@ -59,7 +73,7 @@ export function cachePart(plan: BoxPlan): Part {
   };
 }
 
-/** Postgres on a volume of its own, which outlives every change and the StatefulSet itself. */
+/** Postgres on a volume of its own, which outlives every change and the StatefulSet itself. The claim is apart, so that it can grow. */
 export function databasePart(plan: BoxPlan): Part {
   const { database } = plan;
   if (!database) return { objects: [], secrets: [] };
@@ -69,10 +83,12 @@ export function databasePart(plan: BoxPlan): Part {
   );
   const { files, spec } = storePod(plan, DATABASE_ROLE, database, data);
   const [main] = spec.containers;
+  const claim = keptClaim(plan, DATABASE_ROLE, "database", clusterOf(plan).settings.storage.databaseGiB);
   return {
     secrets: files.secrets,
     objects: [
       ...files.objects,
+      claim,
       {
         apiVersion: "apps/v1",
         kind: "StatefulSet",
@@ -88,12 +104,6 @@ export function databasePart(plan: BoxPlan): Part {
               { ...main!, lifecycle: { preStop: { exec: { command: ["sh", "-c", FAST_STOP] } } } },
             ],
           }),
-          volumeClaimTemplates: [
-            {
-              metadata: { name: "data" },
-              spec: claimOf(plan, clusterOf(plan).settings.storage.databaseGiB),
-            },
-          ],
         },
       },
       service(plan, DATABASE_ROLE, [servicePort("postgres", POSTGRES_PORT)]),
