@@ -18,13 +18,9 @@ needs(...API_SERVER)("a live API server", () => {
   });
 
   /** Makes the stack's namespace as its manifests say, and gives what the server says of all the rest: nothing, or a line each. */
-  async function judged(
-    { namespace, objects, secrets }: ClusterSide,
-    level?: "restricted",
-  ): Promise<string[]> {
+  async function judged({ namespace, objects, secrets }: ClusterSide): Promise<string[]> {
     const made = objects.filter(({ kind }) => kind === "Namespace");
     await server.apply("default", made);
-    if (level) await server.namespace(namespace, level);
     const rest = objects.filter(({ kind }) => kind !== "Namespace");
     return [
       ...(await server.judge(namespace, [...secrets, ...rest])),
@@ -47,13 +43,14 @@ needs(...API_SERVER)("a live API server", () => {
     },
   );
 
-  test("is told no stricter Pod Security than the pods bear, and no looser one", async () => {
-    const levels = { stateless: "restricted", stores: "restricted" } as const;
-    for (const [name, level] of Object.entries(levels)) {
-      const side = inNamespace(`level-${name}`, CLUSTER_STACKS[name]!);
-      const namespace = side.objects.find(({ kind }) => kind === "Namespace");
-      expect(namespace?.metadata.labels?.["pod-security.kubernetes.io/enforce"]).toBe(level);
-    }
+  test("is told the strictest Pod Security that the pods bear: a stricter one would refuse some", async () => {
+    const side = inNamespace("level", CLUSTER_STACKS.gpus!);
+    const namespace = side.objects.find(({ kind }) => kind === "Namespace");
+    expect(namespace?.metadata.labels?.["pod-security.kubernetes.io/enforce"]).toBe("baseline");
+    await server.namespace("level", "restricted");
+    const pods = demandOf(side.objects).workloads.map(({ pod }) => pod);
+    const refused = await server.judgePods("level", pods);
+    expect(refused).toEqual([expect.stringContaining('violates PodSecurity "restricted:latest"')]);
   });
 
   const missing = EXTENSIONS.filter((kind) => !crdFile(kind)).map(crdName);
@@ -70,7 +67,7 @@ needs(...API_SERVER)("a live API server", () => {
     },
   );
 
-  test("sees a model added as the gateway's ConfigMap, Secret and Deployment and the model's own objects alone", async () => {
+  test("sees a model added as the gateway's config and Deployment and the model's own objects alone", async () => {
     const before = { cache: { mode: "bundled" }, database: { mode: "bundled" }, models: { tiny: TINY } };
     const after = {
       ...before,
@@ -91,7 +88,16 @@ needs(...API_SERVER)("a live API server", () => {
     const changed = Object.keys(first).filter((name) => second[name] !== first[name]);
     const made = Object.keys(second).filter((name) => !(name in first));
     expect(changed).toEqual(["Deployment gateway"]);
-    expect(made.map(unhashed).sort()).toEqual([]);
+    expect(made.map(unhashed).sort()).toEqual([
+      "ConfigMap backend-more-…",
+      "ConfigMap gateway-…",
+      "Deployment backend-more",
+      "Job prove-more-…",
+      "NetworkPolicy backend-more",
+      "Secret backend-more-…",
+      "Service prove-more-…",
+      "Service valve-more",
+    ]);
   });
 });
 
