@@ -410,6 +410,10 @@ export interface ClusterServerPlan {
   settings: ModelKubernetes;
   /** Number of its requests that wait, as a metric of its pods; absent where its engine has none. */
   waitingMetric?: string;
+  /** Nodes of one server, where it has several. */
+  nodes?: number;
+  /** What runs on each of them but the first. */
+  worker?: ServicePlan;
   /** Targets of the mounts that its entry names itself. */
   ownMounts: string[];
 }

@@ -10,6 +10,7 @@ import { assetFiles, type BackendSpec, type PlanContext } from "./context";
 import { HAPROXY } from "./edge";
 import { migrationFiles, usesDatabase } from "./gateway";
 import { clusterUpstream } from "./haproxy/clusterEdge";
+import { nextRank, planServer } from "./model";
 
 /** `nobody`, as which gateways and what works beside them run. */
 const NOBODY = 65534;
@@ -68,7 +69,7 @@ export function planCluster(context: PlanContext, backends: BackendSpec[], edge:
     settings: config.kubernetes,
     gatewayReplicas: config.cache.mode === "none" ? 1 : Math.max(2, config.gateway.replicas),
     tokenFingerprint: secrets[HUB_TOKEN]?.fingerprint,
-    servers: backends.map((backend) => planServer(context, backend)),
+    servers: backends.map((backend) => planClusterServer(context, backend)),
     port: config.gateway.port,
     hubPort: portOf(new URL(config.host.modelHub)),
     edge: directory(
@@ -122,7 +123,10 @@ function planClusterBackup(context: PlanContext): NonNullable<ClusterPlan["backu
   return { files: directory("", POSTGRES, files, context.secrets), keep: context.config.backup.keep };
 }
 
-function planServer(context: PlanContext, { model, instance, engine }: BackendSpec): ClusterServerPlan {
+function planClusterServer(context: PlanContext, backend: BackendSpec): ClusterServerPlan {
+  const { model, instance, engine } = backend;
+  const next = nextRank(context, backend);
+  const worker = next && planServer(context, next, engine.readySeconds);
   const entry = context.config.models[model]!;
   const { mounts = [] } = entry as OwnContainer;
   return {
@@ -130,6 +134,7 @@ function planServer(context: PlanContext, { model, instance, engine }: BackendSp
     port: engine.port,
     servicePort: modelPort(instance),
     settings: ("kubernetes" in entry && entry.kubernetes) || PLAIN_MODEL,
+    ...(worker ? { nodes: backend.ranks!.hosts.length, worker } : {}),
     waitingMetric: engine.metricsPath ? WAITING[entry.engine] : undefined,
     ownMounts: mounts.map(({ source, target }) => target ?? source),
   };

@@ -42,6 +42,9 @@ import type { Deployment, RoutedModel } from "./routing";
 import { seatDirectories, seated } from "./seat";
 import { holdSeconds, planValve, valveName, valveUrl } from "./valve";
 
+/** What a LeaderWorkerSet calls the first of a group's pods, in the words of all of them. */
+const LEADER_ADDRESS = "$(LWS_LEADER_ADDRESS)";
+
 /** Seconds from the start of a seat's container until it takes commands. It loads nothing by itself. */
 const SEAT_SECONDS = 60;
 
@@ -181,7 +184,8 @@ function engineContext(context: PlanContext, name: string, { id, model }: Instan
   };
 }
 
-function ranksIn({ config }: PlanContext, name: string, model: ModelConfig): Pick<EngineContext, "ranks"> {
+function ranksIn(context: PlanContext, name: string, model: ModelConfig): Pick<EngineContext, "ranks"> {
+  const { config } = context;
   if (!("nodes" in model) || !model.nodes) return {};
   const worker = Object.hasOwn(config.workers, name) ? config.workers[name] : undefined;
   const { options = {} } = engineOf(model).commandLine ?? {};
@@ -189,7 +193,21 @@ function ranksIn({ config }: PlanContext, name: string, model: ModelConfig): Pic
     ...Object.keys(options),
     "image",
   ]);
-  return { ranks };
+  if (!ranks || context.target !== "kubernetes") return { ranks };
+  // The cluster tells each pod who leads it.
+  const hosts = ranks.hosts.map((host) => ({ ...host, address: LEADER_ADDRESS }));
+  return { ranks: { ...ranks, hosts } };
+}
+
+/** The same server as another of its nodes runs it; undefined for one of a single node. */
+export function nextRank(context: PlanContext, backend: BackendSpec): BackendSpec | undefined {
+  const { model: name, instance: id } = backend;
+  const instance = instancesOf(name, context.config.models[name]!).find((one) => one.id === id);
+  const about = instance && engineContext(context, name, instance);
+  if (!instance || !about?.ranks) return undefined;
+  const ranks = { ...about.ranks, rank: 1 };
+  const bare = engineOf(instance.model).container?.(instance.model, { ...about, ranks });
+  return bare && { ...backend, engine: withOwnSettings(bare, instance.model), ranks };
 }
 
 /** Directory on the host for what a backend keeps over restarts. */
@@ -289,7 +307,7 @@ export function planServer(
         { seat: seat.seat.path, orders: seat.orders.path },
         2 * backend.engine.readySeconds,
       )
-    : ranks
+    : ranks && context.target !== "kubernetes"
       ? inRanks(turned, ranks, rankImage)
       : turned;
   const {

@@ -1,6 +1,7 @@
 import type { BackendPlan, BoxPlan, ClusterServerPlan } from "../../kit/types";
 import { clusterOf, meta, roleLabels } from "./names";
 import type { InferencePool, KubernetesObject, LeaderWorkerSet, PodSpec, ScaledObject } from "./objects";
+import { template } from "./pod";
 import { disruptionBudget } from "./service";
 
 /** Seconds without need after which a pod goes: a model loads for minutes, so it does not go at once. */
@@ -75,12 +76,35 @@ function inferencePool(
   };
 }
 
-/** A server over several nodes; undefined for one of a single node. */
+interface GroupPods {
+  role: string;
+  leader: PodSpec;
+  worker: { role: string; spec: PodSpec };
+}
+
+/** A server over several nodes: they start together, and one that fails takes the others along. */
 export function leaderWorkers(
-  _plan: BoxPlan,
-  _backend: BackendPlan,
-  _server: ClusterServerPlan,
-  _spec: PodSpec,
-): LeaderWorkerSet | undefined {
-  return undefined;
+  plan: BoxPlan,
+  { nodes = 1, settings }: ClusterServerPlan,
+  { role, leader, worker }: GroupPods,
+): LeaderWorkerSet {
+  return {
+    apiVersion: "leaderworkerset.x-k8s.io/v1",
+    kind: "LeaderWorkerSet",
+    metadata: meta(plan, role),
+    spec: {
+      replicas: settings.replicas ?? 1,
+      startupPolicy: "LeaderCreated",
+      rolloutStrategy: {
+        type: "RollingUpdate",
+        rollingUpdateConfiguration: { maxUnavailable: 1, maxSurge: 0 },
+      },
+      leaderWorkerTemplate: {
+        size: nodes,
+        restartPolicy: "RecreateGroupOnPodRestart",
+        leaderTemplate: template(plan, role, leader),
+        workerTemplate: template(plan, worker.role, worker.spec),
+      },
+    },
+  };
 }

@@ -29,12 +29,6 @@ function entryRefusals(path: string, model: ModelConfig, { kubernetes }: StackCo
       "Models that take turns on one device need a scheduler of that host.",
       "Write start: auto, with GPUs of its own; or leave the model on a box, and route to it by engine: openai.",
     );
-  if ("nodes" in model && model.nodes)
-    say(
-      "nodes",
-      "Addresses of hosts mean nothing on a cluster, which places a model's nodes itself.",
-      "Leave the model on its boxes and route to it by engine: openai; or give one node enough GPUs.",
-    );
   if ("ulimits" in model && model.ulimits)
     say(
       "ulimits",
@@ -61,12 +55,15 @@ function entryRefusals(path: string, model: ModelConfig, { kubernetes }: StackCo
         "Take it out: clients in the cluster reach the model through the edge.",
       );
   const { replicas = 1, scale, weights } = settings;
-  if ((replicas > 1 || scale) && weights.volume === "own" && !weights.claim)
+  const isOverNodes = "nodes" in model && model.nodes !== undefined;
+  if ((replicas > 1 || scale || isOverNodes) && weights.volume === "own" && !weights.claim)
     say(
       "kubernetes.weights.volume",
       "Its own volume is for one node at a time, and its pods may be on several.",
       "Write volume: shared, where a storage class has ReadWriteMany, or volume: pod.",
     );
+  if (scale && isOverNodes)
+    say("kubernetes.scale", "A model over several nodes has a number of groups.", "Write replicas.");
   if (scale && replicas > 1)
     say("kubernetes.replicas", "`scale` counts the pods.", "Take it out, or take `scale` out.");
   if (scale && !kubernetes.prometheus)

@@ -8,11 +8,12 @@ export interface Guests {
   roles: string[];
   /** Others. */
   peers?: NetworkPolicyPeer[];
-  ports: number[];
+  /** Default: all. */
+  ports?: number[];
 }
 
-/** Where a part may connect to: a part's port, or a port wherever it is. Names of the cluster can always be asked for. */
-export type Way = { role: string; port: number } | { anywhere: number };
+/** Where a part may connect to: a part's port, all of its ports, or a port wherever it is. Names of the cluster can always be asked for. */
+export type Way = { role: string; port?: number } | { anywhere: number };
 
 interface Rules {
   /** `anybody` with these ports. */
@@ -44,7 +45,7 @@ export function networkPolicy(plan: BoxPlan, role: string, { ingress, egress }: 
       ingress: Array.isArray(ingress)
         ? ingress.map(({ roles, peers = [], ports }) => ({
             from: [...roles.map((one) => pods(plan, one)), ...peers],
-            ports: ports.map(tcp),
+            ...(ports ? { ports: ports.map(tcp) } : {}),
           }))
         : [{ ports: ingress.anybody.map(tcp) }],
       ...(egress
@@ -56,7 +57,7 @@ export function networkPolicy(plan: BoxPlan, role: string, { ingress, egress }: 
                     { ports: NAMES },
                     ...egress.map((way) =>
                       "role" in way
-                        ? { to: [pods(plan, way.role)], ports: [tcp(way.port)] }
+                        ? { to: [pods(plan, way.role)], ...(way.port ? { ports: [tcp(way.port)] } : {}) }
                         : { ports: [tcp(way.anywhere)] },
                     ),
                   ],

@@ -17,6 +17,9 @@ export const CONFIG_DIR = "/etc/gpubox";
 /** Variables by which a container of one host is told its devices. A device plugin tells them itself. */
 const DEVICE_VARIABLES = ["ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK"];
 
+/** A pod finds its own address. */
+const ADDRESS_VARIABLES = ["VLLM_HOST_IP"];
+
 /** Seconds between two looks at a pod that starts. */
 const ASK_SECONDS = 3;
 
@@ -30,7 +33,9 @@ export interface Mounted {
  * A text that Kubernetes leaves as it is. It fills in `$(NAME)` and makes one dollar sign of two, in commands, environments and probes.
  */
 export function literal(text: string): string {
-  return text.includes("$$") || text.includes("$(") ? text.replaceAll("$", "$$$$") : text;
+  if (!text.includes("$$") && !text.includes("$(")) return text;
+  // What a LeaderWorkerSet fills in, and no text of a config: its variables are in no other pod.
+  return text.replaceAll("$", "$$$$").replaceAll("$$(LWS_", "$(LWS_");
 }
 
 /** Docker's health check as a probe. The check itself ends a program that hangs, so nothing else needs to. */
@@ -57,7 +62,9 @@ export function startupProbe(health: HealthPlan, readySeconds: number): Probe {
 /** What a container plan says, as a container of a pod with these mounts. */
 export function containerOf(plan: BoxPlan, c: ContainerPlan, mounts: VolumeMount[]): Container {
   const memory = `${c.memoryMiB}Mi`;
-  const env = Object.entries(c.env).filter(([name]) => !(c.gpu && DEVICE_VARIABLES.includes(name)));
+  const env = Object.entries(c.env).filter(
+    ([name]) => !(c.gpu && DEVICE_VARIABLES.includes(name)) && !ADDRESS_VARIABLES.includes(name),
+  );
   return {
     name: "main",
     image: imageOf(plan, c.image),

@@ -1,9 +1,9 @@
 import { drainSeconds } from "../../kit/steps";
-import type { BackendPlan, BoxPlan, ClusterServerPlan } from "../../kit/types";
+import type { BackendPlan, BoxPlan, ClusterServerPlan, ServicePlan } from "../../kit/types";
 import { mountedFiles } from "./files";
 import { growthPart, leaderWorkers } from "./growth";
 import { clusterOf, meta, roleLabels } from "./names";
-import { networkPolicy, type Way } from "./networks";
+import { type Guests, networkPolicy, type Way } from "./networks";
 import type { Deployment, PodSpec, Service } from "./objects";
 import type { Part } from "./part";
 import { CONFIG_DIR, containerOf, memoryVolumes, podSpec, spread, template } from "./pod";
@@ -13,6 +13,10 @@ import { modelsDirectory, weightsOf } from "./weights";
 
 /** Seconds until no Service sends anything new to a pod that ends. */
 const NOTICE_SECONDS = 5;
+
+/** How both engines that span nodes are told which of them they are, and what a LeaderWorkerSet calls it. */
+const RANK_FLAG = "--node-rank";
+const RANK = "$(LWS_WORKER_INDEX)";
 
 /** The servers of all models, each with a Service under the name of its valve, so that routes are what they are on Docker. */
 export function serverParts(plan: BoxPlan): Part[] {
@@ -29,21 +33,53 @@ function serverPart(plan: BoxPlan, backend: BackendPlan, server: ClusterServerPl
   const hasFiles = Object.keys(directory.files).length > 0;
   const files = hasFiles ? mountedFiles(plan, role, directory) : undefined;
   const spec = serverPod(plan, backend, server, { weights, files });
+  const { worker } = server;
+  const workerRole = workerRoleOf(role);
+  const hub: Way[] = weights.loads ? [{ anywhere: clusterOf(plan).hubPort }] : [];
+  // Its nodes talk over ports that they choose themselves.
+  const group: Guests[] = [{ roles: [role, workerRole] }];
+  const groupWays: Way[] = [{ role }, { role: workerRole }];
   return {
     secrets: [...(files?.secrets ?? []), ...(weights.files?.secrets ?? [])],
     objects: [
       ...(files?.objects ?? []),
       ...(weights.files?.objects ?? []),
       ...weights.claims,
-      leaderWorkers(plan, backend, server, spec) ?? deployment(plan, backend, server, spec),
+      ...(worker && server.nodes
+        ? [
+            leaderWorkers(plan, server, {
+              role,
+              leader: spec,
+              worker: { role: workerRole, spec: workerPod(plan, worker, spec) },
+            }),
+            networkPolicy(plan, workerRole, { ingress: group, egress: [...groupWays, ...hub] }),
+          ]
+        : [deployment(plan, backend, server, spec)]),
       valveService(plan, backend, server),
       networkPolicy(plan, role, {
-        ingress: [{ roles: [GATEWAY_ROLE], peers: readers(plan, server), ports: [server.port] }],
-        egress: weights.loads ? ([{ anywhere: clusterOf(plan).hubPort }] satisfies Way[]) : [],
+        ingress: [
+          { roles: [GATEWAY_ROLE], peers: readers(plan, server), ports: [server.port] },
+          ...(worker ? group : []),
+        ],
+        egress: [...(worker ? groupWays : []), ...hub],
       }),
       ...growthPart(plan, backend, server),
     ],
   };
+}
+
+/** Pods that no Service may find: the first node answers for all. */
+function workerRoleOf(role: string): string {
+  return role.replace(/^backend-/, "worker-");
+}
+
+/** The same pod with another command, and nothing that asks it: what the first node says goes for all. */
+function workerPod(plan: BoxPlan, worker: ServicePlan, leader: PodSpec): PodSpec {
+  const [main] = leader.containers;
+  const { startupProbe: _, readinessProbe: __, lifecycle: ___, ports: ____, ...rest } = main!;
+  const { args, env } = containerOf(plan, worker.container, []);
+  const ranked = args.map((word, index) => (args[index - 1] === RANK_FLAG ? RANK : word));
+  return { ...leader, containers: [{ ...rest, args: ranked, ...(env ? { env } : {}) }] };
 }
 
 /** Who else may ask a model's server: the pool's router, and what reads metrics. */
