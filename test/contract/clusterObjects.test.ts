@@ -2,7 +2,14 @@ import { demandOf } from "../../operations/kubernetes/demand";
 import { manifests } from "../../operations/kubernetes/manifests";
 import { allocate, releaseAll } from "../support/allocate";
 import { API_SERVER, ApiServer } from "../support/apiServer";
-import { CLUSTER_STACKS, type ClusterSide, clusterSide, GROWN_STACK, TINY } from "../support/clusterStacks";
+import {
+  CLUSTER_STACKS,
+  type ClusterSide,
+  clusterSide,
+  GROWN_OTHERS,
+  GROWN_STACK,
+  TINY,
+} from "../support/clusterStacks";
 import { crdFile, crdName, EXTENSIONS } from "../support/crds";
 import { needs, orSkip } from "../support/needs";
 
@@ -32,7 +39,10 @@ needs(...API_SERVER)("a live API server", () => {
   }
 
   const inNamespace = (name: string, values: Record<string, unknown>) =>
-    clusterSide({ ...values, kubernetes: { ...(values.kubernetes ?? {}), namespace: name } });
+    clusterSide(
+      { ...values, kubernetes: { ...(values.kubernetes ?? {}), namespace: name } },
+      { others: GROWN_OTHERS },
+    );
 
   test.each(Object.keys(CLUSTER_STACKS))(
     "accepts every object and every pod of the stack %s, and warns of none",

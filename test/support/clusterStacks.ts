@@ -10,6 +10,7 @@ import { planBox } from "../../configs/plan/box";
 import type { KubernetesObject } from "../../configs/plan/kubernetes/objects";
 import { clusterRefusals } from "../../configs/plan/kubernetes/refusals";
 import { kubernetesObjects } from "../../configs/plan/kubernetes/render";
+import type { BoxFiles } from "../../configs/remotes/files";
 import { saltFingerprint } from "../../configs/secrets/facts";
 import { withoutLeftOut } from "../../configs/stack/optionalModels";
 import { secretManifests } from "../../operations/kubernetes/manifests";
@@ -45,9 +46,10 @@ export function clusterSide(
     secrets = testSecrets,
     resolved = everyImage,
     lock = CLUSTER_LOCK,
-  }: { secrets?: Record<string, string>; resolved?: Resolved; lock?: ModelLock } = {},
+    others = {},
+  }: { secrets?: Record<string, string>; resolved?: Resolved; lock?: ModelLock; others?: BoxFiles } = {},
 ): ClusterSide {
-  const raw = { ...rawStack(values, secrets), lock };
+  const raw = { ...rawStack(values, secrets), lock, boxFiles: others };
   const config = parseStack(raw);
   const plan = planBox({
     config,
@@ -123,5 +125,22 @@ export const GROWN_STACK = {
     several: vllm(0, { kubernetes: { replicas: 3, affinity: "client", weights: { volume: "shared" } } }),
     scaled: vllm(1, { kubernetes: { scale: { min: 1, max: 4 }, weights: { volume: "pod" } } }),
     pooled: vllm(2, { kubernetes: { replicas: 2, pool: { picker: "epp" }, weights: { volume: "pod" } } }),
+    giant: vllm(3, {
+      pipelineParallelSize: 2,
+      nodes: {
+        network: "fabric",
+        address: "10.77.0.1",
+        workers: [{ stack: "second", address: "10.77.0.2" }],
+      },
+      kubernetes: { weights: { volume: "pod" } },
+    }),
+  },
+};
+
+/** The other host of a model in {@link GROWN_STACK}. */
+export const GROWN_OTHERS: BoxFiles = {
+  second: {
+    values: { host: { gpus }, joins: { giant: { stack: "test", gpu: { devices: [0] } } } },
+    secrets: [],
   },
 };
