@@ -111,7 +111,7 @@ export interface Container {
   args: string[];
   env?: { name: string; value: string }[];
   ports?: { name: string; containerPort: number; protocol: "TCP" }[];
-  resources: { requests: Record<string, string | number>; limits: Record<string, string | number> };
+  resources: { requests: Record<string, string>; limits: Record<string, string> };
   securityContext: ContainerSecurity;
   startupProbe?: Probe;
   readinessProbe?: Probe;

@@ -167,9 +167,13 @@ function deviceResources(
   plan: BoxPlan,
   gpu: BackendPlan["service"]["container"]["gpu"],
   { gpuResource, resources }: ClusterServerPlan["settings"],
-): Record<string, number> {
+): Record<string, string> {
   const { gpuResources } = clusterOf(plan).settings;
-  return { ...(gpu ? { [gpuResource ?? gpuResources[gpu.vendor]]: gpu.ids.length } : {}), ...resources };
+  const counts = {
+    ...(gpu ? { [gpuResource ?? gpuResources[gpu.vendor]]: gpu.ids.length } : {}),
+    ...resources,
+  };
+  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, String(count)]));
 }
 
 /**

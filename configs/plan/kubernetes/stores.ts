@@ -110,6 +110,10 @@ export function databasePart(plan: BoxPlan): Part {
             containers: [
               { ...main!, lifecycle: { preStop: { exec: { command: ["sh", "-c", FAST_STOP] } } } },
             ],
+            volumes: [
+              ...spec.volumes,
+              { name: "data", persistentVolumeClaim: { claimName: claim.metadata.name } },
+            ],
           }),
         },
       },

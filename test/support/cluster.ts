@@ -1,0 +1,97 @@
+import { ConfigError } from "../../configs/kit/problems";
+import type { BoxPlan } from "../../configs/kit/types";
+import type { ModelLock } from "../../configs/models/facts";
+import { parseStack } from "../../configs/parse";
+import { planBox } from "../../configs/plan/box";
+import { clusterLosses } from "../../configs/plan/kubernetes/losses";
+import type { Container, KubernetesObject, PodTemplate } from "../../configs/plan/kubernetes/objects";
+import { templatesOf } from "../../configs/plan/kubernetes/podSecurity";
+import { clusterRefusals } from "../../configs/plan/kubernetes/refusals";
+import { kubernetesObjects } from "../../configs/plan/kubernetes/render";
+import type { BoxFiles } from "../../configs/remotes/files";
+import { saltFingerprint } from "../../configs/secrets/facts";
+import { withoutLeftOut } from "../../configs/stack/optionalModels";
+import { packageDir } from "../../platform/project";
+import { loadAssets } from "../../platform/stack/assets";
+import { everyImage } from "./engines";
+import { rawStack, testSecrets } from "./stacks";
+
+interface Around {
+  secrets?: Record<string, string>;
+  lock?: ModelLock;
+  stack?: string;
+  boxFiles?: BoxFiles;
+}
+
+function planned(values: Record<string, unknown>, around: Around) {
+  const { secrets = {}, lock, stack = "test", boxFiles } = around;
+  const all = { ...testSecrets, ...secrets };
+  const raw = { ...rawStack(values, all), lock, stack, boxFiles };
+  const config = withoutLeftOut(parseStack(raw), raw.secrets);
+  const plan = planBox({
+    config,
+    lock,
+    secrets: raw.secrets,
+    saltFingerprint: saltFingerprint(all.saltKey ?? ""),
+    resolved: everyImage,
+    assets: loadAssets(packageDir),
+    target: "kubernetes",
+  });
+  return { config, plan };
+}
+
+/** The plan of a stack config for a cluster. */
+export function clusterPlan(values: Record<string, unknown>, around: Around = {}): BoxPlan {
+  return planned(values, around).plan;
+}
+
+/** What only one host can do of it, a line each: `path: what fix`. */
+export function clusterMistakes(values: Record<string, unknown>, around: Around = {}): string[] {
+  const { config, plan } = planned(values, around);
+  const problems = clusterRefusals(config, plan, kubernetesObjects(plan));
+  return problems.length === 0
+    ? []
+    : new ConfigError("test", problems).message
+        .split("\n")
+        .slice(1)
+        .map((line) => line.trim());
+}
+
+/** What it loses on a cluster. */
+export function lossesOf(values: Record<string, unknown>, around: Around = {}): string[] {
+  const { plan } = planned(values, around);
+  return clusterLosses(plan, kubernetesObjects(plan));
+}
+
+type OfKind<Kind extends KubernetesObject["kind"]> = Extract<KubernetesObject, { kind: Kind }>;
+
+/** The object of a kind and name. */
+export function find<Kind extends KubernetesObject["kind"]>(
+  objects: KubernetesObject[],
+  kind: Kind,
+  name: string,
+): OfKind<Kind> {
+  const found = objects.filter((one) => one.kind === kind && one.metadata.name === name);
+  expect(found.map(({ metadata }) => metadata.name)).toEqual([name]);
+  return found[0] as OfKind<Kind>;
+}
+
+/** All objects of a kind. */
+export function all<Kind extends KubernetesObject["kind"]>(
+  objects: KubernetesObject[],
+  kind: Kind,
+): OfKind<Kind>[] {
+  return objects.filter((one): one is OfKind<Kind> => one.kind === kind);
+}
+
+/** Every pod that objects make, by the name of its object. */
+export function podsOf(objects: KubernetesObject[]): [string, PodTemplate][] {
+  return objects.flatMap((object) =>
+    templatesOf(object).map((pod): [string, PodTemplate] => [`${object.kind} ${object.metadata.name}`, pod]),
+  );
+}
+
+/** The containers of a pod, those before it included. */
+export function containersOf({ spec }: PodTemplate): Container[] {
+  return [...(spec.initContainers ?? []), ...spec.containers];
+}
