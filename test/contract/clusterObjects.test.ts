@@ -39,10 +39,7 @@ needs(...API_SERVER)("a live API server", () => {
   }
 
   const inNamespace = (name: string, values: Record<string, unknown>) =>
-    clusterSide(
-      { ...values, kubernetes: { ...(values.kubernetes ?? {}), namespace: name } },
-      { others: GROWN_OTHERS },
-    );
+    clusterSide({ ...values, kubernetes: { ...(values.kubernetes ?? {}), namespace: name } }, GROWN_OTHERS);
 
   test.each(Object.keys(CLUSTER_STACKS))(
     "accepts every object and every pod of the stack %s, and warns of none",

@@ -1,24 +1,17 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import type { Problem } from "../../configs/kit/problems";
-import type { Resolved } from "../../configs/kit/resolved";
 import type { BoxPlan } from "../../configs/kit/types";
 import type { ModelLock } from "../../configs/models/facts";
-import { parseStack } from "../../configs/parse";
-import { planBox } from "../../configs/plan/box";
 import type { KubernetesObject } from "../../configs/plan/kubernetes/objects";
-import { clusterRefusals } from "../../configs/plan/kubernetes/refusals";
 import { kubernetesObjects } from "../../configs/plan/kubernetes/render";
 import type { BoxFiles } from "../../configs/remotes/files";
-import { saltFingerprint } from "../../configs/secrets/facts";
-import { withoutLeftOut } from "../../configs/stack/optionalModels";
 import { secretManifests } from "../../operations/kubernetes/manifests";
 import { packageDir } from "../../platform/project";
-import { loadAssets } from "../../platform/stack/assets";
 import { readModelLock } from "../../platform/stack/modelLock";
-import { everyImage, locked } from "./engines";
-import { rawStack, testSecrets } from "./stacks";
+import { clusterMistakes, clusterPlan } from "./cluster";
+import { locked } from "./engines";
+import { testSecrets } from "./stacks";
 
 /** What is locked for the stacks below, and in this project. */
 const CLUSTER_LOCK: ModelLock = {
@@ -36,37 +29,19 @@ export interface ClusterSide {
   /** With the values of the test's secrets. */
   secrets: object[];
   /** What of it only one host can do. */
-  refused: Problem[];
+  refused: string[];
 }
 
 /** Renders a stack config for a cluster. */
-export function clusterSide(
-  values: Record<string, unknown>,
-  {
-    secrets = testSecrets,
-    resolved = everyImage,
-    lock = CLUSTER_LOCK,
-    others = {},
-  }: { secrets?: Record<string, string>; resolved?: Resolved; lock?: ModelLock; others?: BoxFiles } = {},
-): ClusterSide {
-  const raw = { ...rawStack(values, secrets), lock, boxFiles: others };
-  const config = parseStack(raw);
-  const plan = planBox({
-    config,
-    lock,
-    secrets: raw.secrets,
-    saltFingerprint: saltFingerprint(secrets.saltKey ?? ""),
-    resolved,
-    assets: loadAssets(packageDir),
-    target: "kubernetes",
-  });
-  const objects = kubernetesObjects(plan);
+export function clusterSide(values: Record<string, unknown>, boxFiles?: BoxFiles): ClusterSide {
+  const around = { lock: CLUSTER_LOCK, boxFiles };
+  const plan = clusterPlan(values, around);
   return {
     plan,
     namespace: plan.cluster?.namespace ?? "",
-    objects,
-    secrets: secretManifests(plan, secrets),
-    refused: clusterRefusals(withoutLeftOut(config, raw.secrets), plan, objects),
+    objects: kubernetesObjects(plan),
+    secrets: secretManifests(plan, testSecrets),
+    refused: clusterMistakes(values, around),
   };
 }
 
@@ -99,7 +74,11 @@ const vllm = (device: number, more: Record<string, unknown> = {}) => ({
 export const CLUSTER_STACKS: Record<string, Record<string, unknown>> = {
   "Pulumi.dev.example.yaml": exampleConfig("Pulumi.dev.example.yaml"),
   "templates/project/stack.yaml": exampleConfig("templates/project/stack.yaml"),
-  stateless: { models: { tiny: TINY, far: { engine: "openai", baseUrl: "http://far.example:8000/v1" } } },
+  stateless: {
+    cache: { mode: "none" },
+    database: { mode: "none" },
+    models: { tiny: TINY, far: { engine: "openai", baseUrl: "http://far.example:8000/v1" } },
+  },
   stores: { cache: { mode: "bundled" }, database: { mode: "bundled" }, backup: {}, models: { tiny: TINY } },
   gpus: {
     host: { gpus },
