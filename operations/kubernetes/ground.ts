@@ -90,7 +90,6 @@ const nodeList = list(
     status: z.object({ allocatable: amounts }).prefault({}),
   }),
 );
-const resourceList = z.object({ resources: z.array(z.object({ kind: z.string() })) });
 
 /** Kinds that a box is made of, for the question what is in a namespace already. */
 const OWN_KINDS =
@@ -112,7 +111,7 @@ export async function readGround(
   demand: Demand,
   stack: string,
 ): Promise<ClusterGround | Unreached> {
-  const reached = await kubectl(cluster, ["get", "--raw", "/version"]);
+  const reached = await kubectl(cluster, ["version", "--output", "json"]);
   if (reached.code !== 0) return unreached(reached);
   const unread: string[] = [];
   const ask = async <Read>(what: string, schema: z.ZodType<Read>, ...args: string[]) => {
@@ -245,12 +244,14 @@ async function secretKeys(
   return Object.fromEntries(all.flat());
 }
 
+/** Not by `get --raw`: that forgets the path of a server behind a proxy. */
 async function servedKinds(cluster: Cluster, { objects }: Demand): Promise<string[]> {
-  const versions = [...new Set(objects.filter(isExtension).map(({ apiVersion }) => apiVersion))];
-  const served = versions.map(async (version) => {
-    const { code, stdout } = await kubectl(cluster, ["get", "--raw", `/apis/${version}`]);
-    const read = code === 0 ? resourceList.safeParse(parseJson(stdout)) : undefined;
-    return [...new Set((read?.data?.resources ?? []).map(({ kind }) => `${version} ${kind}`))];
+  const groups = [...new Set(objects.filter(isExtension).map(({ apiVersion }) => apiVersion.split("/")[0]!))];
+  const served = groups.map(async (group) => {
+    const { stdout } = await kubectl(cluster, ["api-resources", "--api-group", group, "--no-headers"]);
+    // NAME, SHORTNAMES if it has some, APIVERSION, NAMESPACED, KIND.
+    const rows = stdout.split("\n").map((line) => line.trim().split(/\s+/));
+    return rows.flatMap((row) => (row.length < 4 ? [] : [`${row.at(-3)} ${row.at(-1)}`]));
   });
   return (await Promise.all(served)).flat();
 }

@@ -1,4 +1,4 @@
-import { type Cluster, kubectl } from "../../platform/kubernetes/kubectl";
+import { type Cluster, documents, kubectl } from "../../platform/kubernetes/kubectl";
 import type { Demand } from "./demand";
 import { isExtension } from "./extensions";
 
@@ -27,8 +27,7 @@ export async function rehearse(cluster: Cluster, demand: Demand, kinds: string[]
   const judge = async (verb: string[], items: object[]) => {
     // kubectl takes nothing for a mistake.
     if (items.length === 0) return [];
-    const list = JSON.stringify({ apiVersion: "v1", kind: "List", items });
-    const { code, stderr } = await kubectl(cluster, [...verb, ...dry], list);
+    const { code, stderr } = await kubectl(cluster, [...verb, ...dry], documents(items));
     return code === 0 ? [] : refusalsIn(stderr);
   };
   const found = await Promise.all([

@@ -35,3 +35,11 @@ export function kubectl(
   ];
   return run("kubectl", [...at, ...args], { stdin, timeoutMs: PATIENCE_MS });
 }
+
+/**
+ * Objects as kubectl reads them from its standard input. As one List it would judge their fields itself, by what it knows of the
+ * server, and stop at the first mistake.
+ */
+export function documents(objects: object[]): string {
+  return objects.map((one) => `---\n${JSON.stringify(one)}\n`).join("");
+}

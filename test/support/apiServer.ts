@@ -3,7 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Cluster, kubectl } from "../../platform/kubernetes/kubectl";
+import { type Cluster, documents, kubectl } from "../../platform/kubernetes/kubectl";
 import { type RunResult, UserError } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { type Allocation, scratch } from "./allocate";
@@ -89,20 +89,20 @@ export class ApiServer {
   /** Applies objects for good, as gpubox or as somebody else. */
   async apply(namespace: string, objects: object[], manager = "gpubox"): Promise<string> {
     const args = ["apply", "--server-side", "--validate=strict", `--field-manager=${manager}`, "-f", "-"];
-    return this.output(args, listOf(objects), namespace);
+    return this.output(args, documents(objects), namespace);
   }
 
   /** What the server would refuse of the objects, and what it warns of: a line each. Nothing is kept. */
   async judge(namespace: string, objects: object[]): Promise<string[]> {
     const args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
-    const { stderr } = await this.kubectl(args, listOf(objects), namespace);
+    const { stderr } = await this.kubectl(args, documents(objects), namespace);
     return stderr.split("\n").filter(Boolean);
   }
 
   /** What the server would refuse of pods, each as it is made from its template. Nothing is kept. */
   async judgePods(namespace: string, pods: object[]): Promise<string[]> {
     const args = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
-    const { stderr } = await this.kubectl(args, listOf(pods), namespace);
+    const { stderr } = await this.kubectl(args, documents(pods), namespace);
     return stderr.split("\n").filter(Boolean);
   }
 
@@ -152,10 +152,6 @@ export class ApiServer {
     this.child.stdin?.end();
     await ended;
   }
-}
-
-function listOf(items: object[]): string {
-  return JSON.stringify({ apiVersion: "v1", kind: "List", items });
 }
 
 function kubeconfigOf(dir: string, port: number, deaf: number): string {
