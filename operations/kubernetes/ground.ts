@@ -96,7 +96,9 @@ const OWN_KINDS =
   "deployments.apps,statefulsets.apps,jobs.batch,cronjobs.batch,services,configmaps,secrets,persistentvolumeclaims,networkpolicies.networking.k8s.io,poddisruptionbudgets.policy";
 /** Names and labels alone: a Secret's values stay in kubectl. */
 const PRESENT = `{range .items[*]}{.kind}{"\\t"}{.metadata.name}{"\\t"}{.metadata.labels.${STACK_LABEL.replaceAll(".", "\\.")}}{"\\n"}{end}`;
-const KEYS = '{{range $key, $value := .data}}{{$key}}{{"\\n"}}{{end}}';
+const ONE = '{{.metadata.name}}{{range $key, $value := .data}} {{$key}}{{end}}{{"\\n"}}';
+/** Several come as a list, and a single one as itself. */
+const KEYS = `{{if .items}}{{range .items}}${ONE}{{end}}{{else if .metadata.name}}${ONE}{{end}}`;
 /** An older cluster has the annotation with `beta`, and honours it still. */
 const DEFAULT_CLASS = /^storageclass(\.beta)?\.kubernetes\.io\/is-default-class$/;
 
@@ -233,15 +235,17 @@ async function secretKeys(
   { secrets }: Demand,
   unread: string[],
 ): Promise<Record<string, string[]>> {
-  const all = await Promise.all(
-    secrets.map(async ({ name }): Promise<[string, string[]][]> => {
-      const read = await kubectl(cluster, ["get", "secret", name, "--output", `go-template=${KEYS}`]);
-      if (read.code === 0) return [[name, read.stdout.split("\n").filter(Boolean)]];
-      if (!/NotFound/.test(read.stderr)) unread.push(`the Secret ${name}`);
-      return [];
-    }),
-  );
-  return Object.fromEntries(all.flat());
+  if (secrets.length === 0) return {};
+  const names = secrets.map(({ name }) => name);
+  const how = ["--ignore-not-found", "--output", `go-template=${KEYS}`];
+  const { code, stdout } = await kubectl(cluster, ["get", "secrets", ...names, ...how]);
+  const rows = stdout
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => line.split(" "));
+  const found = Object.fromEntries(rows.map(([name, ...keys]) => [name, keys]));
+  if (code !== 0) unread.push(...names.filter((name) => !found[name]).map((name) => `the Secret ${name}`));
+  return found;
 }
 
 /** Not by `get --raw`: that forgets the path of a server behind a proxy. */

@@ -1,7 +1,9 @@
-import { checkCluster } from "../../operations/kubernetes/check";
+import { checkCluster, checkPlan } from "../../operations/kubernetes/check";
 import { type ClusterObject, demandOf } from "../../operations/kubernetes/demand";
+import { findingLines } from "../../operations/kubernetes/finding";
 import { readGround } from "../../operations/kubernetes/ground";
 import { claim, object, podOf, workload } from "../support/clusterObjects";
+import { clusterSide } from "../support/clusterStacks";
 import { ClusterStub } from "../support/clusterStub";
 import { needs } from "../support/needs";
 
@@ -32,6 +34,11 @@ const SECRET = {
   metadata: { name: "env", labels: OURS },
   data: { a: Buffer.from("PLANTED").toString("base64"), b: "" },
 };
+
+interface WrittenSecret {
+  metadata: { name: string };
+  stringData: Record<string, string>;
+}
 
 // What a real server answers is asked in clusterGround.test.ts. Here is what needs kubectl alone.
 needs("kubectl")("kubectl, asked for a cluster", () => {
@@ -124,6 +131,29 @@ needs("kubectl")("kubectl, asked for a cluster", () => {
     ]);
     stub.extend("keda.sh/v1alpha1", "scaledobjects", "ScaledObject");
     expect(await what([scaled])).toEqual([]);
+  });
+
+  test("is asked for a stack's own plan, in its context and namespace, and names the model that lacks a GPU", async () => {
+    const models = { large: { engine: "vllm", model: "hf://acme/large", gpu: { devices: [0, 1, 2, 3] } } };
+    const gpus = [0, 1, 2, 3].map((id) => ({ id, memoryGiB: 80 }));
+    const kubernetes = { context: "admin", namespace: "own" };
+    const { plan, secrets } = clusterSide({ host: { gpus }, kubernetes, models });
+    stub.objects.push(
+      ...(secrets as WrittenSecret[]).map(({ metadata, stringData: data }) => ({
+        kind: "Secret",
+        metadata,
+        data,
+      })),
+    );
+    const before = process.env.KUBECONFIG;
+    process.env.KUBECONFIG = stub.at().kubeconfig;
+    try {
+      expect(findingLines(await checkPlan(plan, "names"))).toEqual([
+        "refused  gpubox:models.large: backend-large asks for 4 nvidia.com/gpu on one node, and the largest of the nodes has 2. Use fewer devices on a node, or let the model span several nodes.",
+      ]);
+    } finally {
+      process.env.KUBECONFIG = before;
+    }
   });
 
   test("tells somebody with the wrong token that the server does not know them", async () => {

@@ -20,6 +20,7 @@ function side(models: Record<string, unknown> = {}): ClusterSide {
     host: { gpus: [0, 1].map((id) => ({ id, memoryGiB: 80, computeCapability: "9.0" })) },
     kubernetes: { namespace: NAMESPACE, storageClass: CLASS },
     cache: { mode: "bundled" },
+    database: { mode: "none" },
     models: { large, far, ...models },
   });
 }
@@ -73,8 +74,8 @@ needs(...CONTROLLERS)("the scheduler and the controllers of a cluster", () => {
 
   test("let a model's pod wait while no node has its GPUs, and place it once one has", async () => {
     const large = (pods: Pod[]) => pods.find(({ role }) => role === LARGE);
-    const pods = await settle("the model's pod waits", (all) => (large(all)?.waits ?? "") !== "");
-    expect(large(pods)?.waits).toContain(`Insufficient ${GPU}`);
+    const pods = await settle("the model's pod waits", (all) => large(all)?.waits.includes(GPU) ?? false);
+    expect(large(pods)?.waits).toMatch(/^0\/2 nodes are available: 2 Insufficient nvidia\.com\/gpu/);
     await nodes.add("n2", { [GPU]: "1" });
     expect(large(await nodes.act())?.node).toBeUndefined();
     await nodes.add("n2", { [GPU]: "2" });

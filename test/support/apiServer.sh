@@ -16,12 +16,12 @@ servers() {
     --listen-client-urls "http://127.0.0.1:$client" --advertise-client-urls "http://127.0.0.1:$client" \
     --listen-peer-urls "http://127.0.0.1:$peer" --initial-advertise-peer-urls "http://127.0.0.1:$peer" \
     --initial-cluster "test=http://127.0.0.1:$peer"
-  # No controller gives pods a service account here, and none publishes the server's own address.
+  # No controller here gives pods a service account, takes new nodes' taint away, or publishes the server's own address.
   start server kube-apiserver --etcd-servers "http://127.0.0.1:$client" --bind-address 127.0.0.1 --secure-port "$api" \
     --cert-dir "$dir/certificates" --token-auth-file "$dir/tokens.csv" --authorization-mode RBAC \
     --service-account-issuer https://test --service-account-key-file "$dir/account.key" \
     --service-account-signing-key-file "$dir/account.key" --service-cluster-ip-range 198.19.0.0/24 \
-    --disable-admission-plugins ServiceAccount --endpoint-reconciler-type none --profiling=false
+    --disable-admission-plugins ServiceAccount,TaintNodesByCondition --endpoint-reconciler-type none --profiling=false
 
   [ "$more" = controllers ] || return 0
   # They end by themselves where no API server answers within ten seconds.

@@ -88,8 +88,8 @@ export class ApiServer {
 
   /** Applies objects for good, as gpubox or as somebody else. */
   async apply(namespace: string, objects: object[], manager = "gpubox"): Promise<string> {
-    const args = ["apply", "--server-side", "--validate=strict", `--field-manager=${manager}`, "-f", "-"];
-    return this.output(args, documents(objects), namespace);
+    const how = ["--server-side", "--force-conflicts", "--validate=strict", `--field-manager=${manager}`];
+    return this.output(["apply", ...how, "-f", "-"], documents(objects), namespace);
   }
 
   /** What the server would refuse of the objects, and what it warns of: a line each. Nothing is kept. */
