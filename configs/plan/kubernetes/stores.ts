@@ -100,13 +100,6 @@ export function databasePart(plan: BoxPlan): Part {
           selector: { matchLabels: roleLabels(plan, DATABASE_ROLE) },
           template: template(plan, DATABASE_ROLE, {
             ...spec,
-            volumes: [
-              ...spec.volumes,
-              ...data.map(({ name }) => ({
-                name,
-                persistentVolumeClaim: { claimName: claim.metadata.name },
-              })),
-            ],
             containers: [
               { ...main!, lifecycle: { preStop: { exec: { command: ["sh", "-c", FAST_STOP] } } } },
             ],
