@@ -37,7 +37,7 @@ export const definition = stackCommand("manifests")
     examples(
       "manifests secrets --stack lab",
       "manifests check --stack lab",
-      "manifests --stack lab | kubectl apply --server-side -f -",
+      "manifests --stack lab | kubectl apply --server-side --force-conflicts -f -",
       "manifests --stack lab --secrets external > clusters/lab/gpubox.yaml",
     ),
   )
