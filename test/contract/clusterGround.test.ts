@@ -168,7 +168,10 @@ needs(...API_SERVER)("a live API server", () => {
       [{ apiVersion: "v1", kind: "ResourceQuota", metadata: { name: "team" }, spec: { hard } }],
       "test",
     );
-    await server.status(namespace, "resourcequota", "team", { hard, used: { "limits.memory": "1Gi" } });
+    await server.status(namespace, "resourcequota", "team", {
+      hard,
+      used: { "limits.memory": "1Gi", "requests.memory": "1Gi", pods: "1" },
+    });
     const pod = podOf({}, { resources: { requests: { memory: "3Gi" }, limits: { memory: "3Gi" } } });
     const box = (replicas: number) => [
       workload("gateway", pod, { replicas, strategy: { type: "Recreate" } }),

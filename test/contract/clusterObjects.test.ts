@@ -87,7 +87,7 @@ needs(...API_SERVER)("a live API server", () => {
     );
     const apply = async ({ objects, secrets }: ClusterSide) => {
       await server.apply("adding", [...secrets, ...objects.filter(({ kind }) => kind !== "Namespace")]);
-      return server.versions("adding");
+      return server.contents("adding");
     };
     const first = await apply(old);
     expect(await apply(old)).toEqual(first);

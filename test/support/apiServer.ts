@@ -3,6 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { type Cluster, documents, kubectl } from "../../platform/kubernetes/kubectl";
 import { type RunResult, UserError } from "../../platform/process";
 import { packageDir } from "../../platform/project";
@@ -17,6 +18,10 @@ export const CONTROLLERS = [...API_SERVER, "kube-controller-manager", "kube-sche
 /** Kinds that keep what they are told: no controller writes into them here. */
 const KEPT =
   "deployments,statefulsets,jobs,cronjobs,services,configmaps,secrets,persistentvolumeclaims,networkpolicies,poddisruptionbudgets";
+
+const kept = z.object({
+  items: z.array(z.looseObject({ kind: z.string(), metadata: z.looseObject({ name: z.string() }) })),
+});
 
 /** Contexts of the kubeconfig, and whom the server takes them for. */
 const USERS = {
@@ -106,15 +111,16 @@ export class ApiServer {
     return stderr.split("\n").filter(Boolean);
   }
 
-  /** `kind name` of what a namespace has, to the version that the server counts up at every change. */
-  async versions(namespace: string): Promise<Record<string, string>> {
-    const line = '{range .items[*]}{.kind} {.metadata.name}{"\\t"}{.metadata.resourceVersion}{"\\n"}{end}';
-    const text = await this.output(["get", KEPT, "--output", `jsonpath=${line}`], undefined, namespace);
+  /** `kind name` of what a namespace has, to what it says, without what the server notes about it. */
+  async contents(namespace: string): Promise<Record<string, string>> {
+    const { items } = kept.parse(
+      JSON.parse(await this.output(["get", KEPT, "--output", "json"], undefined, namespace)),
+    );
     return Object.fromEntries(
-      text
-        .split("\n")
-        .filter(Boolean)
-        .map((one) => one.split("\t") as [string, string]),
+      items.map(({ kind, metadata: { managedFields: _, resourceVersion: __, ...metadata }, ...rest }) => [
+        `${kind} ${metadata.name}`,
+        JSON.stringify([metadata, rest]),
+      ]),
     );
   }
 
@@ -136,7 +142,14 @@ export class ApiServer {
   async install(file: string): Promise<void> {
     // By the client it would not fit into an annotation.
     await this.output(["apply", "--server-side", "--filename", file]);
-    await this.output(["wait", "--for=condition=Established", "--timeout=60s", "--filename", file]);
+    const established = 'jsonpath={.status.conditions[?(@.type=="Established")].status}';
+    const look = ["get", "--filename", file, "--output", established];
+    const served = async () => {
+      // As long as it has no condition at all, kubectl calls that a mistake.
+      const { stdout } = await this.kubectl(look);
+      return stdout === "True";
+    };
+    await until("the kind is served", served, { everyMs: 500 });
   }
 
   /** Sets an object's status, as a controller or a node's agent does. */
