@@ -40,7 +40,7 @@ interface WrittenSecret {
   stringData: Record<string, string>;
 }
 
-// What a real server answers is asked in clusterGround.test.ts. Here is what needs kubectl alone.
+// What a real server answers is asked in test/e2e/kubernetesGround.test.ts. Here is what needs kubectl alone.
 needs("kubectl")("kubectl, asked for a cluster", () => {
   let stub: ClusterStub;
   beforeEach(async () => {

@@ -129,7 +129,7 @@ export class ClusterStub {
     if (query.get("dryRun") !== "All" || query.get("fieldValidation") !== "Strict") this.changes.push(what);
     const why = this.refuses(object);
     return why === undefined
-      ? [200, { ...object, metadata: { name: "generated", ...object.metadata } }]
+      ? [200, { ...object, metadata: { ...object.metadata, name: object.metadata.name ?? "generated" } }]
       : failure(403, "Forbidden", why);
   }
 

@@ -1,6 +1,6 @@
 import { demandOf } from "../../operations/kubernetes/demand";
 import { manifests } from "../../operations/kubernetes/manifests";
-import { allocate, releaseAll } from "../support/allocate";
+import { allocate } from "../support/allocate";
 import { API_SERVER, ApiServer } from "../support/apiServer";
 import {
   CLUSTER_STACKS,
@@ -19,10 +19,7 @@ needs(...API_SERVER)("a live API server", () => {
   beforeAll(async () => {
     server = await ApiServer.start(allocate("objects"));
   });
-  afterAll(async () => {
-    await server?.stop();
-    releaseAll();
-  });
+  afterAll(() => server?.stop());
 
   /** Makes the stack's namespace as its manifests say, and gives what the server says of all the rest: nothing, or a line each. */
   async function judged({ namespace, objects, secrets }: ClusterSide): Promise<string[]> {

@@ -2,7 +2,7 @@ import { checkCluster } from "../../operations/kubernetes/check";
 import { type ClusterObject, demandOf } from "../../operations/kubernetes/demand";
 import type { GroundFinding } from "../../operations/kubernetes/finding";
 import { readGround } from "../../operations/kubernetes/ground";
-import { allocate, releaseAll } from "../support/allocate";
+import { allocate } from "../support/allocate";
 import { API_SERVER, ApiServer } from "../support/apiServer";
 import { claim, object, podOf, workload } from "../support/clusterObjects";
 import { crdFile, crdName, EXTENSIONS } from "../support/crds";
@@ -69,10 +69,7 @@ needs(...API_SERVER)("a live API server", () => {
   beforeAll(async () => {
     server = await ApiServer.start(allocate("ground"));
   });
-  afterAll(async () => {
-    await server?.stop();
-    releaseAll();
-  });
+  afterAll(() => server?.stop());
 
   const namespaces = new Map<string, string>();
   /** A namespace of its own for each test. */
