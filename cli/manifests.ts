@@ -43,7 +43,7 @@ export const definition = stackCommand("manifests")
   )
   .action(
     printing(async (what, { stack, secrets: by, context }) => {
-      const { plan, secrets, losses } = await openCluster(findProject(), stack, tell);
+      const { plan, secrets, losses, notes } = await openCluster(findProject(), stack, tell);
       if (what === "secrets") {
         const { names, lines } = await applySecrets(plan, secrets, context);
         for (const line of lines) tell(line);
@@ -60,6 +60,7 @@ export const definition = stackCommand("manifests")
       say(made.yaml.trimEnd());
       tell("Compared with a box on Docker it loses:");
       for (const loss of losses) tell(`- ${loss}`);
+      for (const note of notes) tell(`note: ${note}`);
       if (by === "names") tell(`Its Secrets must be there first: gpubox manifests secrets --stack ${stack}`);
       return { stack, objects: made.objects, secrets: made.secrets, loses: losses };
     }),

@@ -38,7 +38,7 @@ export function planNotes(context: PlanContext, leftOut: Record<string, string[]
     notes.push(`${source} is not locked: ${reason}${download}`);
   }
   notes.push(...recipeNotes(config), ...gpuNotes(context.gpus));
-  const access = config.host.gpuAccess && accessWords(config.host);
+  const access = context.target === undefined && config.host.gpuAccess && accessWords(config.host);
   if (access) notes.push(access);
   notes.push(...ownImageNotes(context), ...observabilityNotes(context));
   const foreign = imageRolesOf(config).filter(({ role }) =>

@@ -3,6 +3,7 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { clusterLosses } from "../../configs/plan/kubernetes/losses";
 import { clusterRefusals } from "../../configs/plan/kubernetes/refusals";
 import { kubernetesObjects } from "../../configs/plan/kubernetes/render";
+import { policyWords } from "../../configs/policy/judge";
 import { madeSecrets } from "../../configs/stack/requiredSecrets";
 import { ensureStackConfig, type Log } from "../../platform/project";
 import { checkStackFile, planStack, readStack } from "../../platform/stack/planStack";
@@ -16,6 +17,8 @@ export interface OpenCluster {
   secrets: Secrets;
   /** What it lacks there, a sentence each. */
   losses: string[];
+  /** What `up` would say of the plan, too. */
+  notes: string[];
 }
 
 /**
@@ -34,5 +37,10 @@ export async function openCluster(projectDir: string, stack: string, log: Log): 
   const objects = kubernetesObjects(plan);
   const refused = clusterRefusals(config, plan, objects);
   if (refused.length > 0) throw new ConfigError(stack, refused);
-  return { plan, secrets, losses: clusterLosses(plan, objects) };
+  return {
+    plan,
+    secrets,
+    losses: clusterLosses(plan, objects),
+    notes: [...plan.notes, ...policyWords(plan.policy)],
+  };
 }

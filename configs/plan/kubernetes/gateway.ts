@@ -14,6 +14,9 @@ import { disruptionBudget, service, servicePort } from "./service";
 const TRY_SECONDS = 20;
 const PAUSE_SECONDS = 5;
 
+/** Seconds beyond its own start after which a rollout counts as stuck: it waits for the migration, and that for a backup. */
+const MIGRATION_SECONDS = 600;
+
 /** Generations that `kubectl rollout undo` can return to. */
 const HISTORY = 5;
 
@@ -76,7 +79,7 @@ export function gatewayPart(plan: BoxPlan): Part {
         spec: {
           replicas,
           revisionHistoryLimit: HISTORY,
-          progressDeadlineSeconds: container.readySeconds + 60,
+          progressDeadlineSeconds: container.readySeconds + (migration ? MIGRATION_SECONDS : 60),
           strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
           selector: { matchLabels: roleLabels(plan, GATEWAY_ROLE) },
           template: template(

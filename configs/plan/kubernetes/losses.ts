@@ -37,6 +37,11 @@ export function clusterLosses(plan: BoxPlan, objects: KubernetesObject[]): strin
     ...(gatewayReplicas === 1
       ? ["There is one gateway, because several need a Redis: a node that goes takes it along for a minute."]
       : []),
+    ...(settings.service.type !== "ClusterIP" && !plan.cluster?.edge.files["tls.pem"]
+      ? [
+          "Clients outside the cluster send their keys in plain text: write gateway.tls with certificate and key as secrets, or let an Ingress or a Gateway with TLS stand before the Service.",
+        ]
+      : []),
     "A change of the master key: while gateways of both keys run, each refuses the other's key.",
     ...(plan.database
       ? [

@@ -201,7 +201,7 @@ export interface CronJob extends Base<"CronJob", "batch/v1"> {
 }
 
 export interface PodDisruptionBudget extends Base<"PodDisruptionBudget", "policy/v1"> {
-  spec: { maxUnavailable: number; selector: LabelSelector };
+  spec: { maxUnavailable: number; unhealthyPodEvictionPolicy: "AlwaysAllow"; selector: LabelSelector };
 }
 
 export interface NetworkPolicyPeer {

@@ -25,11 +25,11 @@ export function clusterRefusals(config: StackConfig, plan: BoxPlan, objects: Kub
 function stackRefusals(config: StackConfig, plan: BoxPlan): Problem[] {
   const problems: Problem[] = [];
   const { stack, jobs, joins } = config;
-  if (stack.length > LONGEST || !/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(stack))
+  if (plan.prefix.length > LONGEST || !/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(stack))
     problems.push({
       path: `Pulumi.${stack}.yaml`,
       what: `The stack's name is a label on a cluster, and no label is "${stack}".`,
-      fix: `Rename the file: letters, digits, dashes, at most ${LONGEST}.`,
+      fix: `Rename the file: letters, digits, dashes, at most ${LONGEST - (plan.prefix.length - stack.length)}.`,
     });
   if (clusterOf(plan).namespace.length > LONGEST)
     problems.push({
@@ -54,7 +54,13 @@ function stackRefusals(config: StackConfig, plan: BoxPlan): Problem[] {
 
 function gatewayRefusals({ gateway }: StackConfig): Problem[] {
   const problems: Problem[] = [];
-  const { joinNetworks, tls, trajectories } = gateway;
+  const { auth, joinNetworks, tls, trajectories } = gateway;
+  if (auth === "none")
+    problems.push({
+      path: "gpubox:gateway.auth",
+      what: "On a cluster every pod reaches the edge, and without keys could use the models.",
+      fix: "Write auth: key.",
+    });
   for (const kind of ["clients", "upstreams"] as const)
     if (joinNetworks[kind].length > 0)
       problems.push({

@@ -14,6 +14,9 @@ import { modelsDirectory, weightsOf } from "./weights";
 /** Seconds until no Service sends anything new to a pod that ends. */
 const NOTICE_SECONDS = 5;
 
+/** Seconds beyond its own start after which a server that loads its files counts as stuck. */
+const LOAD_SECONDS = 4200;
+
 /** How both engines that span nodes are told which of them they are, and what a LeaderWorkerSet calls it. */
 const RANK_FLAG = "--node-rank";
 const RANK = "$(LWS_WORKER_INDEX)";
@@ -203,7 +206,7 @@ function deployment(
       // KEDA counts the pods where it may.
       ...(settings.scale ? {} : { replicas }),
       revisionHistoryLimit: 5,
-      progressDeadlineSeconds: container.readySeconds + 600,
+      progressDeadlineSeconds: container.readySeconds + (spec.initContainers ? LOAD_SECONDS : 600),
       // There may be no GPU but the one that the old pod has.
       strategy: isSeveral
         ? { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } }

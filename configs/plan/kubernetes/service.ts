@@ -28,6 +28,11 @@ export function disruptionBudget(plan: BoxPlan, role: string): PodDisruptionBudg
     apiVersion: "policy/v1",
     kind: "PodDisruptionBudget",
     metadata: meta(plan, role),
-    spec: { maxUnavailable: 1, selector: podsOf(plan, role) },
+    spec: {
+      maxUnavailable: 1,
+      // One that serves nobody must not keep a node from going.
+      unhealthyPodEvictionPolicy: "AlwaysAllow",
+      selector: podsOf(plan, role),
+    },
   };
 }

@@ -72,6 +72,7 @@ test("gateways and edges are spread over nodes, and a drained node takes one at 
     ]);
     expect(find(objects, "PodDisruptionBudget", name).spec).toEqual({
       maxUnavailable: 1,
+      unhealthyPodEvictionPolicy: "AlwaysAllow",
       selector: { matchLabels: { "gpubox.stack": "test", "gpubox.role": name } },
     });
   }

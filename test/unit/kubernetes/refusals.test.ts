@@ -86,6 +86,11 @@ test.each<[string, Record<string, unknown>, string]>([
     "gpubox:gateway.trajectories: Gateways on several nodes would write one log, which asks for a volume that many nodes write to. Take it out, or log on a box of its own that routes to this one by engine: openai.",
   ],
   [
+    "an edge without keys",
+    { gateway: { auth: "none" } },
+    "gpubox:gateway.auth: On a cluster every pod reaches the edge, and without keys could use the models. Write auth: key.",
+  ],
+  [
     "a certificate of our own",
     {
       gateway: {
@@ -105,6 +110,12 @@ test.each<[string, Record<string, unknown>, string]>([
   ],
 ])("%s is refused, with the way out", (_, section, mistake) => {
   expect(clusterMistakes({ models: { tiny: hub }, ...section })).toEqual([mistake]);
+});
+
+test("a stack whose name is no label is refused, and one that just fits is not", () => {
+  const named = (length: number) => clusterMistakes({ models: { tiny: hub } }, { stack: "x".repeat(length) });
+  expect(named(56)).toEqual([]);
+  expect(named(57).join()).toContain("Rename the file: letters, digits, dashes, at most 56.");
 });
 
 test("a ConfigMap that the API server would not take is refused by the size of its files", () => {
@@ -164,6 +175,11 @@ test.each<[string, Record<string, unknown>, string]>([
       models: { m: { engine: "sglang", model: "hf://acme/big", gpu: { devices: [0], memoryGiB: 60 } } },
     },
     "Limits of locked memory and stacks are those of the node's container runtime: backend-m.",
+  ],
+  [
+    "keys in plain text",
+    { models: {}, kubernetes: { service: { type: "LoadBalancer" } } },
+    "Clients outside the cluster send their keys in plain text:",
   ],
   [
     "a root",
