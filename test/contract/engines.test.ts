@@ -25,6 +25,7 @@ const NOT_THE_ENGINES = new Set([
     "holdSeconds",
     "hangSeconds",
     "stopGraceSeconds",
+    "kubernetes",
   ],
   ...[
     "image",
