@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
-import { clusterNamespace } from "../platform/stack/target";
+import { kubectlFor } from "../platform/stack/target";
 
 /** A way out for a stack on a cluster: what does the same there. */
 type WayOut = (stack: string, kubectl: string) => string;
@@ -84,17 +84,17 @@ export function refuseOnCluster(action: Command, stack: string): void {
   const words = wordsOf(action);
   const row = ON_CLUSTER[words];
   if (row === undefined || row === "works") return;
-  const namespace = namespaceHere(stack);
-  if (namespace === undefined) return;
+  const kubectl = kubectlHere(stack);
+  if (kubectl === undefined) return;
   throw new UserError(
     `\`gpubox ${words}\` is for a box on Docker, and the stack ${stack} is on a cluster.`,
-    row(stack, `kubectl -n ${namespace}`),
+    row(stack, kubectl),
   );
 }
 
-function namespaceHere(stack: string): string | undefined {
+function kubectlHere(stack: string): string | undefined {
   try {
-    return clusterNamespace(findProject(), stack);
+    return kubectlFor(findProject(), stack);
   } catch (error) {
     // Some commands need no project.
     if (error instanceof UserError) return undefined;

@@ -71,7 +71,7 @@ test("on a cluster each verb goes on, or names itself and what to do there; on a
   }
 });
 
-test("what to do names the stack's own namespace", () => {
+test("what to do names the stack's own cluster and namespace", () => {
   const logs = verbs.find((verb) => wordsOf(verb) === "logs")!;
-  expect(refusal(logs, "lab")).toContain("kubectl -n llm logs deployment/gateway");
+  expect(refusal(logs, "lab")).toContain("kubectl --context lab -n llm logs deployment/gateway");
 });
