@@ -9,6 +9,9 @@ import type { Changes, ContainerChange } from "./types";
 /** What runs all the time. Jobs come and go. */
 type Workload = Extract<KubernetesObject, { kind: "Deployment" | "StatefulSet" | "LeaderWorkerSet" }>;
 
+const MIGRATED =
+  "The database is backed up and migrated to the schema of the new gateway image. Nothing undoes that but a restore (docs/kubernetes.md).";
+
 /**
  * The same changes for a box on a cluster. What is replaced there follows from the objects: a valve is a Service, an edge takes new files
  * by rolling, and no request is held.
@@ -39,6 +42,7 @@ export function onCluster(before: BoxPlan | undefined, after: BoxPlan, changes: 
       ),
       ...stopped.flatMap(({ container }) => gapOf(after, container, now.get(container)!, isStopped)),
     ],
+    steps: changes.steps.length > 0 ? [MIGRATED] : [],
     // Volumes and directories of a host are not there.
     data: changes.data.filter(({ fate }) => fate === "lost"),
     // What a container publishes on a host, a Service has here.
