@@ -1,4 +1,5 @@
 import { ConfigError } from "../../configs/kit/problems";
+import type { Resolved } from "../../configs/kit/resolved";
 import type { BoxPlan } from "../../configs/kit/types";
 import type { ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
@@ -21,10 +22,12 @@ interface Around {
   lock?: ModelLock;
   stack?: string;
   boxFiles?: BoxFiles;
+  /** Default: images by their roles' names. */
+  resolved?: Resolved;
 }
 
 function planned(values: Record<string, unknown>, around: Around) {
-  const { secrets = {}, lock, stack = "test", boxFiles } = around;
+  const { secrets = {}, lock, stack = "test", boxFiles, resolved = everyImage } = around;
   const all = { ...testSecrets, ...secrets };
   const raw = { ...rawStack(values, all), lock, stack, boxFiles };
   const config = withoutLeftOut(parseStack(raw), raw.secrets);
@@ -33,7 +36,7 @@ function planned(values: Record<string, unknown>, around: Around) {
     lock,
     secrets: raw.secrets,
     saltFingerprint: saltFingerprint(all.saltKey ?? ""),
-    resolved: everyImage,
+    resolved,
     assets: loadAssets(packageDir),
     target: "kubernetes",
   });

@@ -25,11 +25,11 @@ export function clusterRefusals(config: StackConfig, plan: BoxPlan, objects: Kub
 function stackRefusals(config: StackConfig, plan: BoxPlan): Problem[] {
   const problems: Problem[] = [];
   const { stack, jobs, joins } = config;
-  if (stack.length > LONGEST || !/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(stack))
+  if (plan.prefix.length > LONGEST || !/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(stack))
     problems.push({
       path: `Pulumi.${stack}.yaml`,
       what: `The stack's name is a label on a cluster, and no label is "${stack}".`,
-      fix: `Rename the file: letters, digits, dashes, at most ${LONGEST}.`,
+      fix: `Rename the file: letters, digits, dashes, at most ${LONGEST - (plan.prefix.length - stack.length)}.`,
     });
   if (clusterOf(plan).namespace.length > LONGEST)
     problems.push({

@@ -112,6 +112,12 @@ test.each<[string, Record<string, unknown>, string]>([
   expect(clusterMistakes({ models: { tiny: hub }, ...section })).toEqual([mistake]);
 });
 
+test("a stack whose name is no label is refused, and one that just fits is not", () => {
+  const named = (length: number) => clusterMistakes({ models: { tiny: hub } }, { stack: "x".repeat(length) });
+  expect(named(56)).toEqual([]);
+  expect(named(57).join()).toContain("Rename the file: letters, digits, dashes, at most 56.");
+});
+
 test("a ConfigMap that the API server would not take is refused by the size of its files", () => {
   const aliases = Array.from(
     { length: 9000 },

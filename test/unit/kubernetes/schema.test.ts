@@ -8,21 +8,29 @@ import { kubernetesObjects } from "../../../configs/plan/kubernetes/render";
 import { secretManifests } from "../../../operations/kubernetes/manifests";
 import { packageDir } from "../../../platform/project";
 import { cases } from "../../contract/engines/cases";
-import { clusterPlan } from "../../support/cluster";
+import { clusterMistakes, clusterPlan } from "../../support/cluster";
 import { mistakesByType } from "../../support/kubernetesTypes";
 import { testSecrets } from "../../support/stacks";
 
+/** What a stack file says, without the prefix of its keys. */
+function valuesOf(text: string): Record<string, unknown> {
+  const { config } = parse(text) as { config: Record<string, unknown> };
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [key.replace(/^gpubox:/, ""), value]),
+  );
+}
+
+/** The stack file that docs/kubernetes.md begins with. */
+function ofThePage(): Record<string, unknown> {
+  const page = readFileSync(join(packageDir, "docs/kubernetes.md"), "utf8");
+  return valuesOf(/^```yaml\n([\s\S]*?)^```$/m.exec(page)![1]!);
+}
+
 /** The stack files that come with gpubox. */
 function examples(): Record<string, Record<string, unknown>> {
-  const values = (file: string) => {
-    const { config } = parse(readFileSync(join(packageDir, file), "utf8")) as {
-      config: Record<string, unknown>;
-    };
-    return Object.fromEntries(
-      Object.entries(config).map(([key, value]) => [key.replace(/^gpubox:/, ""), value]),
-    );
-  };
+  const values = (file: string) => valuesOf(readFileSync(join(packageDir, file), "utf8"));
   return {
+    page: ofThePage(),
     dev: values("Pulumi.dev.example.yaml"),
     template: values("templates/project/stack.yaml"),
     bare: { cache: { mode: "none" }, database: { mode: "none" }, models: {} },
@@ -87,6 +95,10 @@ test("every example stack and every engine's entries fit the schema of Kubernete
   expect(plans.length).toBeGreaterThan(20);
   expect(objects.length).toBeGreaterThan(600);
   expect(mistakesByType(objects)).toEqual([]);
+});
+
+test("the stack of the page can stand on a cluster as it is", () => {
+  expect(clusterMistakes(ofThePage())).toEqual([]);
 });
 
 test("the judge finds a field that a kind does not have, one that it lacks, and a value of another type", () => {
