@@ -36,6 +36,7 @@ const TREE: Record<string, Row[]> = {
   "Models and clients:": [
     ["models", "show, list and lock models", () => import("./models.ts")],
     ["model", "start or stop one model, or decide on its canary", () => import("./model.ts")],
+    ["bench", "measure how fast a model is", () => import("./bench.ts")],
     ["plan", "show how the models share the GPUs", () => import("./plan.ts")],
     ["recommend", "list models with a verified recipe that fit the GPUs", () => import("./recommend.ts")],
     ["connect", "print a script that points a client at the box", () => import("./connect.ts")],

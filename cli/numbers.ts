@@ -5,6 +5,11 @@ export function countNumber(text: string): number {
   return wholeNumber(text, 1, Number.MAX_SAFE_INTEGER, "Write a whole number above 0.");
 }
 
+/** Reads an option's value as whole numbers of at least 1, with commas between them. */
+export function countNumbers(text: string): number[] {
+  return text.split(",").map((word) => countNumber(word.trim()));
+}
+
 /** Reads an option's value as a port. */
 export function portNumber(text: string): number {
   return wholeNumber(text, 1, 65_535, "Write a number from 1 to 65535.");

@@ -85,6 +85,7 @@ export function parseStack(raw: RawStack): StackConfig {
     database: section("database"),
     access: section("access"),
     backup: section("backup"),
+    bench: section("bench"),
     observability: section("observability"),
     jobs: section("jobs"),
     policy: section("policy"),

@@ -1,6 +1,6 @@
 import { Command } from "@commander-js/extra-typings";
 import { printing } from "../cli/command";
-import { countNumber, portNumber } from "../cli/numbers";
+import { countNumber, countNumbers, portNumber } from "../cli/numbers";
 import { say } from "../cli/output";
 import { runProgram, strict } from "../cli/run";
 import { UserError } from "../platform/process";
@@ -24,7 +24,7 @@ const program = new Command("bench")
   .option("--runs <count>", "changes to measure", countNumber, 3)
   .option("--jobs <count>", "jobs at once", countNumber, 20)
   .option("--requests <count>", "requests on each way", countNumber, 300)
-  .option("--sizes <n,n,…>", "models of the previews", sizesOf, SIZES)
+  .option("--sizes <n,n,…>", "models of the previews", countNumbers, SIZES)
   .option("--port <port>", "first of the ports that the boxes use, 20 and one for each job", portNumber, 4500)
   .action(
     printing(async (positionals, { runs, jobs, requests, sizes, port }) => {
@@ -68,10 +68,5 @@ const program = new Command("bench")
       return result;
     }),
   );
-
-/** Sizes from a list with commas. */
-function sizesOf(text: string): number[] {
-  return text.split(",").map(countNumber);
-}
 
 void runProgram(() => strict(program as never), process.argv.slice(2));

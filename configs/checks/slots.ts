@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../engines";
-import { acceleratorOf } from "../engines/container";
+import { acceleratorOf } from "../engines/devices";
 import { ownImageOf } from "../kit/imageRoles";
 import type { Problem } from "../kit/problems";
 import type { HostConfig } from "../schema/host";

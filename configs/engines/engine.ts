@@ -8,9 +8,9 @@ import type { Downloader } from "../models/weights";
 import type { HostConfig } from "../schema/host";
 import type { Mode } from "../schema/model";
 import type { SecretRef } from "../schema/shared";
-import type { Option } from "./container";
 import type { EngineFeatures } from "./features";
 import type { Ranks } from "./nodes";
+import type { Option } from "./options";
 import type { Parser } from "./spelling";
 import type { EngineWatch } from "./watch";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { nearest, type Problem, suggestion } from "../kit/problems";
 import type { Mode } from "../schema/model";
-import { option, setting } from "./container";
+import { option, setting } from "./options";
 
 /**
  * Model families by the names that their publishers give them, the more special ones first. Tool and reasoning parsers belong

@@ -7,8 +7,8 @@ import { configFile, type FilePlan } from "../kit/text";
 import type { MountPlan, StepPlan } from "../kit/types";
 import type { Holds } from "../models/facts";
 import { TOKENIZER } from "../models/repository";
-import { type Option, option } from "./container";
 import type { EngineContainer, EngineContext, FileKeys, FileKind, NamedSource } from "./engine";
+import { type Option, option } from "./options";
 import { modelSource, parentFolder, parseSource, SOURCE, weightsDirectory, weightsFile } from "./source";
 
 /** A file beside the stack file. */

@@ -1,6 +1,6 @@
-import type { Option } from "./container";
 import type { FileKind } from "./engine";
 import { asSource } from "./files";
+import type { Option } from "./options";
 import { numbersOf } from "./said";
 import { type GivenFlag, givenFlags, isFlag, jsonOf, type Parser, withValueAt } from "./spelling";
 

@@ -3,16 +3,8 @@ import { configFile } from "../kit/text";
 import type { LockedModel } from "../models/facts";
 import { scaledContext } from "../models/rope";
 import type { HostConfig } from "../schema/host";
-import {
-  acceleratorOf,
-  checkDevices,
-  checkEnv,
-  checkExtraArgs,
-  commandOf,
-  deviceAccess,
-  readySeconds,
-  withHostPart,
-} from "./container";
+import { readySeconds, withHostPart } from "./container";
+import { acceleratorOf, checkDevices, deviceAccess } from "./devices";
 import {
   type CheckContext,
   type Engine,
@@ -25,6 +17,7 @@ import { placeFiles, withFiles } from "./files";
 import { modelInfo } from "./info";
 import { features, llamacppProtocols } from "./llamacppFeatures";
 import { files, type LlamaCppModel, OWNED, options, parser, said, schema } from "./llamacppOptions";
+import { checkEnv, checkExtraArgs, commandOf } from "./options";
 import { checkTwice } from "./said";
 import { checkContext } from "./shape";
 import { cannedWeights, isGguf, modelOf, type Weights, weightsFile } from "./source";

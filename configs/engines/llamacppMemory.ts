@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { option } from "./container";
+import { option } from "./options";
 
 const on = z.boolean().optional();
 const count = z.int().min(1).optional();

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { backendBase, modeOption, onDemandInSlot } from "../schema/model";
-import { keysOf, option, ownedNames, planned } from "./container";
 import { fileKeysOf, fileOption } from "./files";
 import known from "./flags/llamacpp.json";
 import { cacheType, layersOnGpu, memoryOptions } from "./llamacppMemory";
+import { keysOf, option, ownedNames, planned } from "./options";
 import { withArgs } from "./said";
 import { modelSource } from "./source";
 import type { Parser } from "./spelling";

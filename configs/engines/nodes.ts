@@ -3,7 +3,7 @@
 import type { Problem } from "../kit/problems";
 import { hashOf } from "../kit/text";
 import type { NodesConfig } from "../schema/nodes";
-import type { Option } from "./container";
+import type { Option } from "./options";
 import { givenFlags, type Parser } from "./spelling";
 
 /** The part of a model's server that one host runs. */

@@ -5,22 +5,12 @@ import { shellQuote } from "../kit/text";
 import type { StepPlan } from "../kit/types";
 import type { HostConfig } from "../schema/host";
 import { backendBase, modeOption } from "../schema/model";
-import {
-  acceleratorOf,
-  checkDevices,
-  checkEnv,
-  deviceAccess,
-  environmentOf,
-  keysOf,
-  option,
-  ownedNames,
-  planned,
-  readySeconds,
-  setting,
-} from "./container";
+import { readySeconds } from "./container";
+import { acceleratorOf, checkDevices, deviceAccess } from "./devices";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import type { EngineFeatures } from "./features";
 import { modelInfo } from "./info";
+import { checkEnv, environmentOf, keysOf, option, ownedNames, planned, setting } from "./options";
 import { CACHE } from "./python";
 import { checkContext } from "./shape";
 import { stored } from "./source";

@@ -6,10 +6,12 @@ import type { HostConfig } from "../schema/host";
 import { ANY_MODE, backendBase, instancesOption, type Mode, modeOption } from "../schema/model";
 import { ownContainer } from "../schema/ownContainer";
 import { port } from "../schema/shared";
-import { checkDevices, checkEnv, deviceAccess, readySeconds } from "./container";
+import { readySeconds } from "./container";
+import { checkDevices, deviceAccess } from "./devices";
 import type { Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import { type EngineFeatures, PASSED_ON, RECORDED } from "./features";
 import { modelInfo } from "./info";
+import { checkEnv } from "./options";
 import { CACHE, WITH_ENV, WITH_ENV_COMMAND } from "./python";
 
 /** A path of its server, as HAProxy compares it: no query, no pattern, no character that ends a word of its config. */

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { Problem } from "../kit/problems";
-import type { Option } from "./container";
+import type { Option } from "./options";
 import {
   type GivenFlag,
   givenFlags,

@@ -3,17 +3,8 @@ import { configFile } from "../kit/text";
 import type { LockedModel } from "../models/facts";
 import { overriddenContext } from "../models/rope";
 import type { HostConfig } from "../schema/host";
-import {
-  acceleratorOf,
-  bashHealth,
-  checkDevices,
-  checkExtraArgs,
-  commandOf,
-  declaredShare,
-  deviceAccess,
-  readySeconds,
-  withHostPart,
-} from "./container";
+import { bashHealth, readySeconds, withHostPart } from "./container";
+import { acceleratorOf, checkDevices, declaredShare, deviceAccess } from "./devices";
 import {
   type CheckContext,
   type Engine,
@@ -29,6 +20,7 @@ import known from "./flags/sglang.json";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraSources } from "./lora";
 import { checkNodeFlags, devicesOfAll } from "./nodes";
+import { checkExtraArgs, commandOf } from "./options";
 import { sglangParsers } from "./parsers/sglang";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { checkTwice, isTrue } from "./said";

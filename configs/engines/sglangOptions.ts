@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { backendBase, modeOption } from "../schema/model";
 import { nodesOption } from "../schema/nodes";
-import { keysOf, option, ownedNames, planned } from "./container";
 import { parserOptions } from "./families";
 import { fileKeysOf, fileOption, fileOrWordOption } from "./files";
 import known from "./flags/sglang.json";
 import { loraOption } from "./lora";
 import { flagsOfNodes, type Ranks } from "./nodes";
+import { keysOf, option, ownedNames, planned } from "./options";
 import { withArgs } from "./said";
 import { modelSource } from "./source";
 import type { Parser } from "./spelling";

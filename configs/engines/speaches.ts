@@ -4,25 +4,22 @@ import { envFile } from "../kit/text";
 import { SPEECH } from "../models/repository";
 import type { HostConfig } from "../schema/host";
 import { backendBase, modeOption } from "../schema/model";
+import { bashHealth, readySeconds } from "./container";
+import { acceleratorOf, checkDevices, deviceAccess } from "./devices";
+import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
+import type { EngineFeatures } from "./features";
+import { modelInfo } from "./info";
 import {
-  acceleratorOf,
-  bashHealth,
-  checkDevices,
   checkEnv,
   checkExtraArgs,
   commandOf,
-  deviceAccess,
   environmentOf,
   keysOf,
   option,
   ownedNames,
   planned,
-  readySeconds,
   setting,
-} from "./container";
-import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
-import type { EngineFeatures } from "./features";
-import { modelInfo } from "./info";
+} from "./options";
 import { CACHE, WITH_ENV } from "./python";
 import { checkRepository, isGguf, modelOf, modelSource, parseSource, weightsDirectory } from "./source";
 

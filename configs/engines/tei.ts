@@ -4,24 +4,12 @@ import type { Problem } from "../kit/problems";
 import { envFile } from "../kit/text";
 import type { HostConfig } from "../schema/host";
 import { backendBase, modeOption } from "../schema/model";
-import {
-  acceleratorOf,
-  bashHealth,
-  checkDevices,
-  checkEnv,
-  checkExtraArgs,
-  commandOf,
-  deviceAccess,
-  keysOf,
-  option,
-  ownedNames,
-  planned,
-  readySeconds,
-  setting,
-} from "./container";
+import { bashHealth, readySeconds } from "./container";
+import { acceleratorOf, checkDevices, deviceAccess } from "./devices";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import type { EngineFeatures } from "./features";
 import { modelInfo } from "./info";
+import { checkEnv, checkExtraArgs, commandOf, keysOf, option, ownedNames, planned, setting } from "./options";
 import { WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { checkRepository, isGguf, modelSource, weightsDirectory } from "./source";
 

@@ -3,24 +3,14 @@ import { z } from "zod";
 import type { Problem } from "../kit/problems";
 import { configFile } from "../kit/text";
 import { backendBase, modeOption } from "../schema/model";
-import {
-  bashHealth,
-  checkDevices,
-  checkExtraArgs,
-  commandOf,
-  deviceAccess,
-  keysOf,
-  option,
-  ownedNames,
-  planned,
-  readySeconds,
-  setting,
-} from "./container";
+import { bashHealth, readySeconds } from "./container";
+import { checkDevices, deviceAccess } from "./devices";
 import type { CheckContext, Engine, EngineContainer, EngineContext, Protocol } from "./engine";
 import { checkParsers, parserOptions, parsersOf } from "./families";
 import type { EngineFeatures } from "./features";
 import { fileKeysOf, fileOption, placeFiles, withFiles } from "./files";
 import { modelInfo } from "./info";
+import { checkExtraArgs, commandOf, keysOf, option, ownedNames, planned, setting } from "./options";
 import { tensorrtllmParsers } from "./parsers/tensorrtllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS } from "./python";
 import { checkContext, checkTensorParallel } from "./shape";

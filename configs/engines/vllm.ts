@@ -3,18 +3,8 @@ import { envFile } from "../kit/text";
 import type { LockedModel } from "../models/facts";
 import { overriddenContext } from "../models/rope";
 import type { HostConfig } from "../schema/host";
-import {
-  acceleratorOf,
-  bashHealth,
-  checkDevices,
-  checkEnv,
-  checkExtraArgs,
-  commandOf,
-  declaredShare,
-  deviceAccess,
-  readySeconds,
-  withHostPart,
-} from "./container";
+import { bashHealth, readySeconds, withHostPart } from "./container";
+import { acceleratorOf, checkDevices, declaredShare, deviceAccess } from "./devices";
 import {
   type CheckContext,
   type Engine,
@@ -28,6 +18,7 @@ import known from "./flags/vllm.json";
 import { modelInfo } from "./info";
 import { checkLora, loraModules, loraSources } from "./lora";
 import { checkNodeFlags, devicesOfAll } from "./nodes";
+import { checkEnv, checkExtraArgs, commandOf } from "./options";
 import { vllmParsers } from "./parsers/vllm";
 import { CACHE, PYTHON_ENV, PYTHON_TMPFS, WITH_ENV, WITH_ENV_COMMAND } from "./python";
 import { checkTwice, isTrue, withArgs } from "./said";

@@ -1,7 +1,7 @@
 import type { Problem } from "../kit/problems";
 import type { LockedModel } from "../models/facts";
 import type { HostConfig } from "../schema/host";
-import { acceleratorOf } from "./container";
+import { acceleratorOf } from "./devices";
 import type { SleepCommands } from "./engine";
 import { isTrue } from "./said";
 import { givenFlags } from "./spelling";

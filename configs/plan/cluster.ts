@@ -8,7 +8,8 @@ import { modelPort } from "../stack/instances";
 import { planAccess } from "./access";
 import { assetFiles, type BackendSpec, type PlanContext } from "./context";
 import { HAPROXY } from "./edge";
-import { migrationFiles, usesDatabase } from "./gateway";
+import { usesDatabase } from "./gateway";
+import { migrationFiles } from "./gatewayVariables";
 import { clusterUpstream } from "./haproxy/clusterEdge";
 import { nextRank, planServer } from "./model";
 

@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../engines";
 import type { Route } from "../engines/engine";
 import type { FilePlan } from "../kit/text";
-import { configFile, directory, envFile, hashOf, shellQuote, stableJson, type TextPart } from "../kit/text";
+import { configFile, directory, envFile, hashOf, stableJson } from "../kit/text";
 import type { GatewayPlan } from "../kit/types";
 import type { GatewayConfig } from "../schema/gateway";
 import type { StackConfig } from "../stack/config";
@@ -11,6 +11,14 @@ import { isForMany, openedIn } from "../stack/wildcards";
 import { planAccess } from "./access";
 import { assetFiles, container, health, imageOf, type PlanContext } from "./context";
 import { gatewayForeignNetworks } from "./foreignNetworks";
+import {
+  databaseUrl,
+  environment,
+  externalDatabase,
+  ownVariables,
+  redisVariables,
+  uiVariables,
+} from "./gatewayVariables";
 import { guardFiles } from "./guard";
 import { BACKEND_KEY, litellmConfig } from "./litellm";
 import { planMigration } from "./migration";
@@ -18,14 +26,11 @@ import { GATEWAYS_ALIAS, langfuseVariables } from "./observability/gateway";
 import { namesProxy, proxyBypass } from "./proxies";
 import type { Deployment, RoutedModel } from "./routing";
 import { secretVariable } from "./secretVariable";
-import { ssoFiles, ssoVariables } from "./sso";
+import { ssoFiles } from "./sso";
 import { trajectoryDirectory, trajectoryFiles, trajectoryMount } from "./trajectories";
 
 /** `nobody` of LiteLLM's non-root image; the recipe uses the same. */
 const NOBODY = 65534;
-
-/** Seconds from the drain announcement to SIGTERM: more than the edge's `fall` times its check interval. */
-const DRAIN_NOTICE_SECONDS = 5;
 
 /** Seconds until a gateway is ready and has answered through every new model. */
 const READY_SECONDS = 300;
@@ -197,20 +202,6 @@ function asServed(model: ModelConfig): ModelConfig {
   return served as ModelConfig;
 }
 
-/** What a migration reads, for a cluster, where it runs beside the gateways. */
-export function migrationFiles(context: PlanContext): Record<string, FilePlan> {
-  return {
-    "gateway.env": envFile({ DATABASE_URL: databaseUrl(context) }),
-    ...assetFiles(context, {
-      "migrate.py": "gateway/migrate.py",
-      "migrate.sh": "gateway/migrate.sh",
-      "database.sh": "gateway/database.sh",
-      "await_schema.py": "kubernetes/await_schema.py",
-    }),
-    ...externalDatabase(context),
-  };
-}
-
 /** The user's own modules, as files of the generation. */
 export function moduleFiles(config: StackConfig): Record<string, FilePlan> {
   return Object.fromEntries(
@@ -262,89 +253,4 @@ function elsewhere(deployments: Deployment[], gateway: GatewayConfig): { elsewhe
       ({ protocol, hostname, port }) => `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`,
     ),
   };
-}
-
-/** The public environment, which `docker inspect` shows. Every path that LiteLLM writes to lies on the tmpfs. */
-function environment({ drainTimeout, logs }: GatewayConfig): Record<string, string> {
-  return {
-    HOME: "/tmp",
-    XDG_CACHE_HOME: "/tmp/cache",
-    LITELLM_MODE: "PRODUCTION",
-    LITELLM_LOG: logs.level,
-    LITELLM_LOCAL_MODEL_COST_MAP: "True",
-    LITELLM_MIGRATION_DIR: "/tmp/migrations",
-    LITELLM_UI_PATH: "/tmp/ui",
-    LITELLM_ASSETS_PATH: "/tmp/assets",
-    LITELLM_NON_ROOT: "true",
-    PYTHONDONTWRITEBYTECODE: "1",
-    GRACEFUL_SHUTDOWN_TIMEOUT: String(drainTimeout),
-    DRAIN_NOTICE_SECONDS: String(DRAIN_NOTICE_SECONDS),
-    // Above the edge's idle timeout, so that LiteLLM never closes a connection under a request.
-    KEEPALIVE_TIMEOUT: "120",
-  };
-}
-
-/** Variables that the config adds. All go into the env file, so that secrets need no special treatment. */
-function ownVariables({ gateway }: StackConfig): Record<string, TextPart[]> {
-  return Object.fromEntries(
-    Object.entries(gateway.env).map(([name, value]) => [
-      name,
-      typeof value === "string" ? [shellQuote(value)] : [{ secret: value.secret, as: "shell" }],
-    ]),
-  );
-}
-
-function redisVariables(context: PlanContext): Record<string, TextPart[]> {
-  const { mode, url } = context.config.cache;
-  if (mode === "bundled")
-    return {
-      REDIS_HOST: ["'cache'"],
-      REDIS_PORT: ["'6379'"],
-      REDIS_PASSWORD: [{ secret: "cachePassword", as: "shell" }],
-    };
-  if (mode === "none" || !url) return {};
-  return {
-    REDIS_HOST: [{ secret: url.secret, as: "shell-url-hostname" }],
-    REDIS_PORT: [{ secret: url.secret, as: "shell-url-port" }],
-    // LiteLLM reads these itself, for the router and for answers alike (get_redis_kwargs of litellm/_redis.py).
-    REDIS_USERNAME: [{ secret: url.secret, as: "shell-url-username" }],
-    REDIS_PASSWORD: [{ secret: url.secret, as: "shell-url-password" }],
-    REDIS_DB: [{ secret: url.secret, as: "shell-url-database" }],
-    REDIS_SSL: [{ secret: url.secret, as: "shell-url-tls" }],
-  };
-}
-
-/** What LiteLLM's UI needs. Without a declared login it takes `admin` and the master key. */
-function uiVariables(context: PlanContext): Record<string, TextPart[]> {
-  const { ui } = context.config.access;
-  return {
-    // LiteLLM would send a browser that logs in to the Host that it sees, which the edge sets and no browser can reach. An empty
-    // base makes these links relative, so that the UI works at every address of the admin port and through a tunnel.
-    PROXY_BASE_URL: ["''"],
-    ...(ui ? login(ui) : {}),
-    ...ssoVariables(context.config),
-  };
-}
-
-function login(ui: NonNullable<StackConfig["access"]["ui"]>): Record<string, TextPart[]> {
-  return {
-    UI_USERNAME: [shellQuote(ui.username)],
-    UI_PASSWORD: [{ secret: ui.password.secret, as: "shell" }],
-  };
-}
-
-/** Named as database.sh and migrate.py look for them. */
-function externalDatabase({ config: { database }, saltFingerprint }: PlanContext): Record<string, FilePlan> {
-  if (database.mode !== "external") return {};
-  const certificates = secretsOf(database.tls).map(({ name, path }) => [
-    `database-${path.slice(1)}.pem`,
-    configFile({ secret: name, as: "raw" }),
-  ]);
-  return { "salt-fingerprint": configFile(saltFingerprint), ...Object.fromEntries(certificates) };
-}
-
-function databaseUrl(context: PlanContext): TextPart[] {
-  const { url } = context.config.database;
-  if (url) return [{ secret: url.secret, as: "shell" }];
-  return ["'postgresql://litellm:", { secret: "databasePassword", as: "url" }, "@database:5432/litellm'"];
 }

@@ -1,5 +1,5 @@
-import type { Option } from "../engines/container";
 import { entryOfFlags } from "../engines/fromFlags";
+import type { Option } from "../engines/options";
 import { OWNED_ENV, options, parser } from "../engines/vllmOptions";
 import { type Fit, flagsOf } from "./fit";
 

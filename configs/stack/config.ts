@@ -2,6 +2,7 @@ import { z } from "zod";
 import { engines, type ModelConfig } from "../engines";
 import { type AccessConfig, accessSchema } from "../schema/access";
 import { type BackupConfig, backupSchema } from "../schema/backup";
+import { type BenchConfig, benchSchema } from "../schema/bench";
 import { type BoxesConfig, boxesSchema } from "../schema/boxes";
 import { type GatewayConfig, gatewaySchema } from "../schema/gateway";
 import { type GroupsConfig, groupsSchema } from "../schema/groups";
@@ -23,6 +24,7 @@ export const sections = {
   database: databaseSchema,
   access: accessSchema,
   backup: backupSchema,
+  bench: benchSchema,
   observability: observabilitySchema,
   jobs: jobsSchema,
   policy: policySchema,
@@ -54,6 +56,8 @@ export interface StackConfig {
   database: DatabaseConfig;
   access: AccessConfig;
   backup: BackupConfig;
+  /** What a model's server may be slower than the one before it. */
+  bench: BenchConfig;
   observability: ObservabilityConfig;
   /** Name to what `gpubox job start` starts. */
   jobs: JobsConfig;

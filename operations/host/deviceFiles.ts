@@ -1,4 +1,4 @@
-import { acceleratorOf } from "../../configs/engines/container";
+import { acceleratorOf } from "../../configs/engines/devices";
 import type { Failure } from "../../configs/kit/problems";
 import type { StackConfig } from "../../configs/stack/config";
 import type { DeviceFiles, Place } from "./ground";

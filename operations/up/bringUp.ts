@@ -27,6 +27,8 @@ import {
   rememberSalt,
   rememberVersion,
 } from "../../platform/stack/stackConfig";
+import { speedAfterUp, type UpSpeed } from "../bench/afterUp";
+import { readKept } from "../bench/kept";
 import { composeUp } from "../compose/composeEngine";
 import { COMPOSE_LOSES } from "../compose/composeFile";
 import { repairDrift } from "../drift/repair";
@@ -63,6 +65,8 @@ export interface UpOptions {
 interface BroughtUp extends Pick<BoxPlan, "stack" | "endpoint" | "adminEndpoint" | "models" | "notes"> {
   engine: "pulumi" | "compose";
   checks: Awaited<ReturnType<typeof smokeStack>>;
+  /** Of models that `gpubox bench model` measured. */
+  speeds: UpSpeed[];
 }
 
 /**
@@ -125,10 +129,21 @@ export async function bringUp(options: UpOptions): Promise<BroughtUp> {
   }
 
   log("\nsmoke");
+  const kept = readKept(plan);
   const checks = await smokeStack(config, secrets, log);
+  const speeds = await speedAfterUp({ plan, config, secrets }, await kept, log);
   for (const line of farewell(plan, engine, config)) log(line);
   const { endpoint, adminEndpoint, models, notes } = plan;
-  return { stack, endpoint, adminEndpoint, engine: engine ? "pulumi" : "compose", models, notes, checks };
+  return {
+    stack,
+    endpoint,
+    adminEndpoint,
+    engine: engine ? "pulumi" : "compose",
+    models,
+    notes,
+    checks,
+    speeds,
+  };
 }
 
 function ownerIn({ stack }: StackConfig, { saltKey }: Secrets): Owner | undefined {

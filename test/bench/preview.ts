@@ -3,11 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { packageDir } from "../../platform/project";
-import { selectStack } from "../../platform/pulumi/engine";
 import { editStack } from "../support/box";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { median, seconds, slope, table, verdict } from "./figures";
-import { type Program, pulumi } from "./pulumi";
+import { makeStack, type Program, pulumi } from "./pulumi";
 
 const BAR = 1.5;
 export const SIZES = [1, 10, 50, 100];
@@ -75,11 +74,10 @@ new docker.Provider("docker", { host: "unix:///var/run/docker.sock" });
 new local.Command("nothing", { create: "true" });
 `;
 
-/** The least program that needs both providers, started as this project's own is. */
-async function emptyProgram(): Promise<Program> {
+/** The least program that needs both providers, started as this project's own is: so it has its name, by which that finds its parts. */
+export async function emptyProgram(): Promise<Program> {
   const dir = mkdtempSync(join(tmpdir(), "gpubox-bench-empty-"));
   const stack = "empty";
-  const env = { PULUMI_CONFIG_PASSPHRASE: undefined, PULUMI_BACKEND_URL: undefined };
   const { runtime } = parse(readFileSync(join(packageDir, "Pulumi.yaml"), "utf8")) as {
     runtime: unknown;
   };
@@ -87,12 +85,14 @@ async function emptyProgram(): Promise<Program> {
     join(dir, "Pulumi.yaml"),
     stringify({ name: "empty", runtime, main: "index.ts", backend: { url: "file://.gpubox/state" } }),
   );
-  writeFileSync(join(dir, "package.json"), '{ "name": "empty", "main": "index.ts" }');
+  const { name, exports } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8"));
+  writeFileSync(join(dir, "package.json"), JSON.stringify({ name, exports, main: "index.ts" }));
+  symlinkSync(join(packageDir, "bin"), join(dir, "bin"));
   writeFileSync(join(dir, `Pulumi.${stack}.yaml`), "config: {}\n");
   writeFileSync(join(dir, "index.ts"), EMPTY);
   symlinkSync(join(packageDir, "node_modules"), join(dir, "node_modules"));
-  await selectStack({ program: "pulumi", version: "", projectDir: dir }, stack);
-  const program = { dir, stack, env };
+  const program = { dir, stack, env: {} };
+  await makeStack(program);
   await pulumi(program, ["up", "--yes", "--skip-preview"]);
   return program;
 }

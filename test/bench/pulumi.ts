@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { projectPaths } from "../../platform/project";
+import { ensurePassphrase } from "../../platform/project";
 
 /** What a bench reads of an engine event; the engine's own times have whole seconds only. */
 export interface EngineEvent {
@@ -37,6 +37,26 @@ export interface Program {
 }
 
 /**
+ * The environment of Pulumi's commands in a project's folder: its own passphrase and state, whatever the shell of the person who
+ * measures has.
+ */
+export function programEnv({ dir, env }: Pick<Program, "dir" | "env">): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    ...env,
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    PULUMI_BACKEND_URL: undefined,
+    PULUMI_CONFIG_PASSPHRASE: undefined,
+    PULUMI_CONFIG_PASSPHRASE_FILE: ensurePassphrase(dir),
+  };
+}
+
+/** Makes the stack of a program that `gpubox up` does not bring up. */
+export async function makeStack(program: Program): Promise<void> {
+  await pulumi(program, ["stack", "select", "--create", "--secrets-provider", "passphrase"]);
+}
+
+/**
  * Runs a Pulumi command in a project's folder as a person's shell does, and waits for it.
  *
  * @param onEvent is called as events arrive; only commands with `--json` have any.
@@ -52,12 +72,7 @@ export async function pulumi(
   const began = Date.now();
   const child = spawn("pulumi", [...args, "--stack", stack, "--non-interactive"], {
     cwd: dir,
-    env: {
-      ...process.env,
-      ...env,
-      PULUMI_SKIP_UPDATE_CHECK: "true",
-      PULUMI_CONFIG_PASSPHRASE_FILE: projectPaths(dir).passphrase,
-    },
+    env: programEnv({ dir, env }),
     stdio: ["ignore", "pipe", "pipe"],
   });
   const hear = (line: string) => {

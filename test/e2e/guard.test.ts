@@ -60,6 +60,16 @@ needs("docker")("a gateway with the real LiteLLM", () => {
     expect(Number(exempt)).toBeGreaterThan(300_000);
   });
 
+  test("makes a model's validator when it is first used, not for the thousand that it imports", async () => {
+    const [imported, used, made] = await gateway.python(
+      "from litellm.proxy._types import NewTeamRequest as Model",
+      "print(Model.__pydantic_complete__)",
+      "print(Model(team_alias='a').team_alias)",
+      "print(Model.__pydantic_complete__)",
+    );
+    expect([imported, used, made]).toEqual(["False", "a", "True"]);
+  });
+
   test.each(paths)(
     "refuses each parameter of LiteLLM's own on %s, in the form of its API, and asks nobody",
     async (path) => {

@@ -19,6 +19,7 @@ import { gpubox, makeProject, removeProject, type TestProject } from "../support
 import { IMAGE_TOKENS, PIXEL, tinyProjector } from "../support/projector";
 import { type Recorder, recorderModel, startRecorder } from "../support/recorder";
 import { pause, until } from "../support/wait";
+import { testModelSpeed } from "./bench/story";
 
 const MINUTE = 60_000;
 const { stack: STACK, port: PORT } = allocate("eng");
@@ -191,4 +192,6 @@ needs("docker", "pulumi")("models of llama.cpp", () => {
     },
     2 * MINUTE,
   );
+
+  testModelSpeed(() => ({ project, key }));
 });

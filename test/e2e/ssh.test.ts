@@ -118,6 +118,22 @@ needs(
       expect(status).toMatchObject({ host: `ops@${host.address}`, lastChange: { serves: true } });
       expect(status.models).toContainEqual(expect.objectContaining({ model: "tiny", state: "loaded" }));
 
+      const small = [
+        "--concurrency",
+        "1",
+        "--prompt-tokens",
+        "64",
+        "--output-tokens",
+        "8",
+        "--requests",
+        "2",
+      ];
+      const speed = await gpubox(box.laptop, "bench", "model", "tiny", ...small, "--json");
+      expect([speed.code, speed.code === 0 || speed.stderr]).toEqual([0, true]);
+      expect(JSON.parse(speed.stdout).cases).toMatchObject([{ answered: 2, failed: 0 }]);
+      // It was measured there, and is kept there.
+      expect(host.console(`cat ${DATA}/bench/tiny.json`)).toContain(JSON.parse(speed.stdout).generation);
+
       host.cutConnections();
       const preview = await box.pulumi(["preview", "--expect-no-changes", "--non-interactive"]);
       expect(preview.code === 0 ? "" : preview.stdout + preview.stderr).toBe("");

@@ -130,6 +130,19 @@ needs(
       expect(state.stdout).toContain("certificates");
       expect(state.stdout).not.toContain(line.slice(0, 40));
       expect([again.code, again.stderr]).toEqual([0, ""]);
+      const small = [
+        "--concurrency",
+        "1",
+        "--prompt-tokens",
+        "64",
+        "--output-tokens",
+        "8",
+        "--requests",
+        "2",
+      ];
+      const speed = await gpubox(project, "bench", "model", "tiny", ...small, "--json");
+      expect([speed.code, speed.code === 0 || speed.stderr]).toEqual([0, true]);
+      expect(JSON.parse(speed.stdout).cases).toMatchObject([{ answered: 2, failed: 0 }]);
     },
     5 * MINUTE,
   );

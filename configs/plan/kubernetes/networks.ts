@@ -35,6 +35,12 @@ const NAMES: NetworkPolicyPort[] = [
  * port-forward` come from the node and pass.
  */
 export function networkPolicy(plan: BoxPlan, role: string, { ingress, egress }: Rules): NetworkPolicy {
+  const rulesIn = Array.isArray(ingress)
+    ? ingress.map(({ roles, peers = [], ports }) => ({
+        from: [...roles.map((one) => pods(plan, one)), ...peers],
+        ...(ports ? { ports: ports.map(tcp) } : {}),
+      }))
+    : [{ ports: ingress.anybody.map(tcp) }];
   return {
     apiVersion: "networking.k8s.io/v1",
     kind: "NetworkPolicy",
@@ -42,29 +48,19 @@ export function networkPolicy(plan: BoxPlan, role: string, { ingress, egress }: 
     spec: {
       podSelector: { matchLabels: roleLabels(plan, role) },
       policyTypes: egress ? ["Ingress", "Egress"] : ["Ingress"],
-      ingress: Array.isArray(ingress)
-        ? ingress.map(({ roles, peers = [], ports }) => ({
-            from: [...roles.map((one) => pods(plan, one)), ...peers],
-            ...(ports ? { ports: ports.map(tcp) } : {}),
-          }))
-        : [{ ports: ingress.anybody.map(tcp) }],
-      ...(egress
-        ? {
-            egress:
-              egress.length === 0
-                ? []
-                : [
-                    { ports: NAMES },
-                    ...egress.map((way) =>
-                      "role" in way
-                        ? { to: [pods(plan, way.role)], ...(way.port ? { ports: [tcp(way.port)] } : {}) }
-                        : { ports: [tcp(way.anywhere)] },
-                    ),
-                  ],
-          }
+      // The server drops an empty list, and would take it for a change at every apply. What is in `policyTypes` and not here is closed.
+      ...(rulesIn.length > 0 ? { ingress: rulesIn } : {}),
+      ...(egress && egress.length > 0
+        ? { egress: [{ ports: NAMES }, ...egress.map((way) => wayOut(plan, way))] }
         : {}),
     },
   };
+}
+
+function wayOut(plan: BoxPlan, way: Way) {
+  return "role" in way
+    ? { to: [pods(plan, way.role)], ...(way.port ? { ports: [tcp(way.port)] } : {}) }
+    : { ports: [tcp(way.anywhere)] };
 }
 
 function pods(plan: BoxPlan, role: string): NetworkPolicyPeer {
@@ -80,7 +76,6 @@ export function closedByDefault(plan: BoxPlan): NetworkPolicy {
     spec: {
       podSelector: { matchLabels: { "gpubox.stack": plan.stack } },
       policyTypes: ["Ingress"],
-      ingress: [],
     },
   };
 }

@@ -1,15 +1,10 @@
 import { z } from "zod";
 import { engines } from "../../../configs/engines";
-import {
-  bashHealth,
-  checkDevices,
-  checkExtraArgs,
-  deviceAccess,
-  flags,
-  readySeconds,
-} from "../../../configs/engines/container";
+import { bashHealth, readySeconds } from "../../../configs/engines/container";
+import { checkDevices, deviceAccess } from "../../../configs/engines/devices";
 import type { Engine } from "../../../configs/engines/engine";
 import { modelInfo } from "../../../configs/engines/info";
+import { checkExtraArgs, flags } from "../../../configs/engines/options";
 import { modelSource, weightsDirectory } from "../../../configs/engines/source";
 import { backendBase, modeOption } from "../../../configs/schema/model";
 import { stackJsonSchema } from "../../../configs/stack/config";

@@ -253,8 +253,11 @@ test("policies mirror the networks: stores and servers have no way out, and only
   expect(from("database")).toEqual([[["gateway", "migrate", "backup"], [5432]]]);
   expect(from("gateway")).toEqual([[["edge", "prove", "access"], [4000]]]);
   expect(from("edge")).toEqual([[undefined, [4000]]]);
-  expect(find(objects, "NetworkPolicy", "cache").spec.egress).toEqual([]);
-  expect(find(objects, "NetworkPolicy", "database").spec.egress).toEqual([]);
+  for (const name of ["cache", "database"]) {
+    const { policyTypes, egress } = find(objects, "NetworkPolicy", name).spec;
+    // Closed: named, and without a rule.
+    expect([policyTypes, egress]).toEqual([["Ingress", "Egress"], undefined]);
+  }
   // It loads its weights itself.
   expect(find(objects, "NetworkPolicy", "backend-tiny").spec.egress).toEqual([
     {

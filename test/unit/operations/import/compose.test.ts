@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { stringify } from "yaml";
-import type { Option } from "../../../../configs/engines/container";
 import known from "../../../../configs/engines/flags/vllm.json";
+import type { Option } from "../../../../configs/engines/options";
 import { options } from "../../../../configs/engines/vllmOptions";
 import { imported, lost } from "../../../support/imported";
 import { runs } from "../../../support/runs";
