@@ -14,6 +14,8 @@ const NODES: WayOut = () => "Look at the nodes: kubectl describe nodes.";
 const REGISTRY: WayOut = () =>
   "Nodes pull images themselves: push them to a registry that they reach, and name it: gpubox:kubernetes.registry.";
 const JOBS: WayOut = () => "Give the run a stack of its own, with a namespace of its own.";
+const BENCH: WayOut = () =>
+  "Measure it from a box in front that routes to this one by `engine: openai` (docs/kubernetes.md).";
 const TRAJECTORIES: WayOut = () =>
   "Log on a box in front that routes to this one by `engine: openai` (docs/kubernetes.md).";
 const CANARY: WayOut = () =>
@@ -64,6 +66,8 @@ export const ON_CLUSTER: Record<string, "works" | WayOut> = {
   "trajectory show": TRAJECTORIES,
   "trajectory check": TRAJECTORIES,
   "trajectory convert": TRAJECTORIES,
+  "bench model": BENCH,
+  "bench accept": BENCH,
   backup: (_, kubectl) => `Run ${kubectl} create job backup-now --from cronjob/backup.`,
   restore: () => "Follow docs/kubernetes.md, “Restore”.",
   "database reset": (_, kubectl) =>

@@ -92,6 +92,7 @@ export async function bringUp(options: UpOptions): Promise<BroughtUp> {
       models,
       notes,
       checks: [],
+      speeds: [],
     };
   }
   connectHost(projectDir, early);

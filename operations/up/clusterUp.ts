@@ -1,3 +1,4 @@
+import { ConfigError } from "../../configs/kit/problems";
 import type { BoxPlan } from "../../configs/kit/types";
 import { clusterOf } from "../../configs/plan/kubernetes/names";
 import { clusterEndpoint, judgedForCluster } from "../../configs/plan/kubernetes/target";
@@ -13,6 +14,8 @@ import { planStack, readStack } from "../../platform/stack/planStack";
 import { readResolved } from "../../platform/stack/resolved";
 import { ensureSecrets } from "../../platform/stack/secrets";
 import { rememberSalt, rememberVersion } from "../../platform/stack/stackConfig";
+import { checkTarget } from "../kubernetes/check";
+import { findingLines } from "../kubernetes/finding";
 
 interface ClusterUp {
   stack: string;
@@ -28,7 +31,7 @@ interface ClusterUp {
  * pulls, places and proves, and Pulumi waits for it.
  *
  * @param early the stack's checked config, its secrets known by name
- * @throws ConfigError with what only one host can do; UserError when there is no Pulumi engine, or when the change fails
+ * @throws ConfigError with what only one host can do, or with what is in the way in the cluster; UserError when there is no Pulumi engine, or when the change fails
  */
 export async function clusterUp(early: StackConfig, options: ClusterUp): Promise<BoxPlan> {
   const { stack, projectDir, log } = options;
@@ -53,6 +56,10 @@ export async function clusterUp(early: StackConfig, options: ClusterUp): Promise
   const plan = planStack(projectDir, stack, secrets, readResolved(projectDir, stack));
   judgedForCluster(readStack(projectDir, stack, secrets), plan);
   for (const note of [...plan.notes, ...policyWords(plan.policy)]) log(`  note: ${note}`);
+  const findings = await checkTarget(plan);
+  const refused = findings.filter(({ level }) => level === "refused");
+  if (refused.length > 0) throw new ConfigError(stack, refused);
+  for (const line of findingLines(findings)) log(`  ${line}`);
   await options.beforeChange?.(plan);
   await resolvePending({ engine, stack, log });
   const { namespace, settings } = clusterOf(plan);
