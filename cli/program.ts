@@ -4,6 +4,7 @@ import { chooseProject, findProject } from "../platform/project";
 import { connectStack } from "../platform/stack/host";
 import { needsHost } from "./command";
 import { COMMANDS, type Entry } from "./commands";
+import { refuseOnCluster } from "./onCluster";
 import { useJson } from "./output";
 import { strict } from "./run";
 
@@ -57,6 +58,7 @@ function prepare(program: Command, action: Command): void {
   const { json, stack } = action.opts<{ json?: true; stack?: string }>();
   if (json) useJson();
   checkStackName(stack);
+  if (stack !== undefined) refuseOnCluster(action, stack);
   if (needsHost(action) && stack !== undefined) connectStack(findProject(), stack);
 }
 

@@ -22,6 +22,7 @@ import { atItsBox } from "./remotes/paths";
 import { checkWorkers } from "./remotes/workers";
 import type { HostConfig } from "./schema/host";
 import { entryName } from "./schema/shared";
+import { type Target, targetSchema } from "./schema/target";
 import type { SecretFacts } from "./secrets/facts";
 import type { CertificateFiles } from "./secrets/pem";
 import { modelsOf, type SectionName, type StackConfig, sections, type Worker } from "./stack/config";
@@ -77,6 +78,7 @@ export function parseStack(raw: RawStack): StackConfig {
   problems.push(...joining.problems);
   const config: StackConfig = {
     stack: raw.stack,
+    target: parseTarget(raw.values.target, problems),
     host,
     gateway: section("gateway"),
     cache: section("cache"),
@@ -122,6 +124,17 @@ export function parseStack(raw: RawStack): StackConfig {
     throw new ConfigError(raw.stack, dedupe(told));
   }
   return config;
+}
+
+function parseTarget(value: unknown, problems: Problem[]): Target {
+  const result = targetSchema.safeParse(value);
+  if (result.success) return result.data;
+  problems.push({
+    path: "gpubox:target",
+    what: `There is no target ${typeof value === "string" ? `"${value}"` : "of this kind"}.`,
+    fix: suggestion(String(value), targetSchema.unwrap().options),
+  });
+  return "host";
 }
 
 /** The host and lock that each entry is checked against. */

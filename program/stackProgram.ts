@@ -2,6 +2,7 @@ import "../platform/pulumi/stackTraces";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { Box } from "../components/Box";
+import { Cluster } from "../components/Cluster";
 import { recordGeneration } from "../components/Record";
 import { ConfigError } from "../configs/kit/problems";
 import type { BoxPlan } from "../configs/kit/types";
@@ -9,6 +10,7 @@ import type { ModelLock } from "../configs/models/facts";
 import { parseStack, type RawStack } from "../configs/parse";
 import { planBox } from "../configs/plan/box";
 import { changeNotices } from "../configs/plan/changeNotices";
+import { clusterEndpoint } from "../configs/plan/kubernetes/target";
 import { ownerOf } from "../configs/plan/owner";
 import { policyWords } from "../configs/policy/judge";
 import { saltFingerprint } from "../configs/secrets/facts";
@@ -30,6 +32,7 @@ import { readPulumiConfig } from "../platform/stack/pulumiConfig";
 import { readResolved } from "../platform/stack/resolved";
 import { beginUp, endUp, unfinishedUp, unfinishedWords } from "../platform/stack/unfinished";
 import { requireBuiltImages } from "./builtImages";
+import { preparedForCluster } from "./cluster";
 
 const hostId = z.string();
 
@@ -65,14 +68,46 @@ export function stackProgram(projectDir: string): StackOutputs {
 
 function run(projectDir: string): StackOutputs {
   const { raw, secrets } = readPulumiConfig(projectDir);
+  if (raw.values.target === "kubernetes") return onCluster(projectDir, raw, secrets);
   const { config, plan, lock } = prepared(projectDir, raw, secrets, hostId.safeParse(raw.values.hostId).data);
+  const warnings = changeNotices(readDeployed(projectDir, plan.stack), plan);
+  return bringUp(
+    { projectDir, raw, config, plan, lock, warnings },
+    () => new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) }),
+  );
+}
+
+/** The same on the cluster that the stack names as its target. */
+function onCluster(projectDir: string, raw: RawStack, secrets: Record<string, string>): StackOutputs {
+  const { losses, ...made } = preparedForCluster(projectDir, raw, secrets);
+  const { plan } = made;
+  const warnings = [["Compared with a box on Docker it loses:", ...losses].join("\n- ")];
+  const outputs = bringUp(
+    { projectDir, raw, ...made, warnings },
+    () => new Cluster(plan.prefix, { plan, secrets: pulumi.secret(secrets) }),
+  );
+  // What a container publishes on a host, a Service has here.
+  return { ...outputs, endpoint: clusterEndpoint(plan), ports: {} };
+}
+
+interface Bringing extends Prepared {
+  projectDir: string;
+  raw: RawStack;
+  /** What this change means for clients, or this target for the box. */
+  warnings: string[];
+}
+
+/** What both targets have around their resources: warnings, the mark of an unfinished run, the record, and the outputs. */
+function bringUp(
+  { projectDir, raw, config, plan, lock, warnings }: Bringing,
+  make: () => pulumi.ComponentResource,
+): StackOutputs {
   const unfinished = unfinishedUp(projectDir, plan.stack);
   if (unfinished) pulumi.log.warn(unfinishedWords(unfinished));
-  for (const sentence of changeNotices(readDeployed(projectDir, plan.stack), plan)) pulumi.log.warn(sentence);
-  for (const sentence of policyWords(plan.policy)) pulumi.log.warn(sentence);
+  for (const sentence of [...warnings, ...policyWords(plan.policy)]) pulumi.log.warn(sentence);
   const changes = !pulumi.runtime.isDryRun();
   if (changes) beginUp(projectDir, plan.stack);
-  const box = new Box(plan.prefix, { plan, secrets: pulumi.secret(secrets) });
+  const box = make();
   const record = recordGeneration(plan, box, {
     values: raw.values,
     boxes: raw.boxFiles,

@@ -4,7 +4,7 @@ import { generatedSecrets, sections } from "../stack/config";
 import { whereItIs } from "./misplaced";
 
 const SECTIONS = [...Object.keys(sections), "models"];
-const KNOWN = [...SECTIONS, "saltFingerprint", "hostId", "version"];
+const KNOWN = [...SECTIONS, "target", "saltFingerprint", "hostId", "version"];
 
 /**
  * Mistakes in the keys of the namespace itself: what is neither a section nor a secret is a typo or a secret in plaintext.

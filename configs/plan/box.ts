@@ -97,9 +97,11 @@ export function planBox(input: PlanInput): BoxPlan {
 /** The input that all parts of a plan share. */
 export function planContext(input: PlanInput): PlanContext {
   const served = withoutLeftOut(input.config, input.secrets);
-  const config = input.target === "kubernetes" ? clusterConfig(served) : served;
+  const target = input.config.target === "kubernetes" ? "kubernetes" : input.target;
+  const config = target === "kubernetes" ? clusterConfig(served) : served;
   return {
     ...input,
+    target,
     config,
     prefix: `gpubox-${config.stack}`,
     dataDir: config.host.dataDir,

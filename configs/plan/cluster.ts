@@ -41,7 +41,7 @@ const WAITING: Record<string, string> = {
 };
 
 /** Namespace of a stack's objects. */
-export function namespaceOf({ stack, kubernetes }: StackConfig): string {
+export function namespaceOf({ stack, kubernetes }: Pick<StackConfig, "stack" | "kubernetes">): string {
   return (
     kubernetes.namespace ?? `gpubox-${stack.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`.replace(/-$/, "")
   );

@@ -25,7 +25,7 @@ export interface PlanInput {
   /** The locked facts about the models' files and shapes; models that are not in it are planned without them. */
   lock?: ModelLock;
   assets: Assets;
-  /** What the plan is for. Default: the stack's Docker engine. */
+  /** What the plan is for. Default: the target that the stack names. */
   target?: "kubernetes";
 }
 

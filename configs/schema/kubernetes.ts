@@ -34,7 +34,9 @@ export const kubernetesSchema = z.strictObject({
     .string()
     .regex(/^[^\s-]\S*$/, "Write a context's name, as `kubectl config get-contexts` shows it.")
     .optional()
-    .describe("Context of kubectl that `gpubox manifests secrets` writes to. Default: the current one."),
+    .describe(
+      "Context of kubectl that `gpubox manifests secrets` writes to. Default: the current one. A stack with gpubox:target: kubernetes has to name it.",
+    ),
   namespace: dnsLabel
     .optional()
     .describe("Namespace of all objects, of this stack alone. Default: gpubox-<stack>."),

@@ -14,6 +14,7 @@ import { type ObservabilityConfig, observabilitySchema } from "../schema/observa
 import { type PolicyConfig, policySchema } from "../schema/policy";
 import { entryName } from "../schema/shared";
 import { type CacheConfig, cacheSchema, type DatabaseConfig, databaseSchema } from "../schema/stores";
+import { type Target, targetSchema } from "../schema/target";
 
 /** The sections of a stack config that are objects; every other key of the namespace is a secret. */
 export const sections = {
@@ -47,6 +48,8 @@ export interface Worker {
 /** A stack config without mistakes, with every default filled in. */
 export interface StackConfig {
   stack: string;
+  /** What `up` brings it up on. */
+  target: Target;
   host: HostConfig;
   gateway: GatewayConfig;
   cache: CacheConfig;
@@ -133,6 +136,7 @@ export function stackJsonSchema(): object {
         properties: Object.fromEntries([
           ...keys,
           ["gpubox:models", models],
+          ["gpubox:target", input(targetSchema)],
           ["gpubox:saltFingerprint", fingerprint],
           ["gpubox:hostId", hostId],
           ["gpubox:version", version],

@@ -1,5 +1,6 @@
 import type { BoxPlan } from "../../configs/kit/types";
 import { clusterOf } from "../../configs/plan/kubernetes/names";
+import { renderKubernetes } from "../../configs/plan/kubernetes/render";
 import type { Cluster } from "../../platform/kubernetes/kubectl";
 import { type ClusterObject, demandOf } from "./demand";
 import type { GroundFinding } from "./finding";
@@ -12,6 +13,7 @@ import { manifests, type SecretsBy } from "./manifests";
  *
  * @param objects of the box, as they would be applied
  * @param models parts of the box to the entry of `gpubox:models` that each serves
+ * @param made names of Secrets that come with the objects
  * @returns what is in the way, and what somebody should know; the former first
  */
 export async function checkCluster(
@@ -19,8 +21,9 @@ export async function checkCluster(
   stack: string,
   objects: ClusterObject[],
   models: Record<string, string> = {},
+  made: string[] = [],
 ): Promise<GroundFinding[]> {
-  const demand = demandOf(objects, models);
+  const demand = demandOf(objects, models, made);
   const { context, namespace } = cluster;
   return judgeGround({ stack, context, namespace }, demand, await readGround(cluster, demand, stack));
 }
@@ -33,11 +36,28 @@ export async function checkCluster(
  */
 export function checkPlan(plan: BoxPlan, by: SecretsBy, context?: string): Promise<GroundFinding[]> {
   const { settings, namespace } = clusterOf(plan);
-  const models = plan.backends.map(({ model, service }) => [service.container.name, model]);
   return checkCluster(
     { context: context ?? settings.context, namespace },
     plan.stack,
     manifests(plan, by).objects,
-    Object.fromEntries(models),
+    modelsByRole(plan),
   );
+}
+
+/** The same for a stack whose target is the cluster: its Secrets come with its objects. */
+export function checkTarget(plan: BoxPlan): Promise<GroundFinding[]> {
+  const { settings, namespace } = clusterOf(plan);
+  const { objects, secrets } = renderKubernetes(plan);
+  const made = secrets.map(({ metadata }) => metadata.name);
+  return checkCluster(
+    { context: settings.context, namespace },
+    plan.stack,
+    objects,
+    modelsByRole(plan),
+    made,
+  );
+}
+
+function modelsByRole({ backends }: BoxPlan): Record<string, string> {
+  return Object.fromEntries(backends.map(({ model, service }) => [service.container.name, model]));
 }

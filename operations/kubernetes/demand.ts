@@ -105,8 +105,13 @@ const ROLE_LABEL = "gpubox.role";
  * Reads from the objects of a box what they ask of a cluster.
  *
  * @param models parts of the box to the entry of `gpubox:models` that each serves
+ * @param made names of Secrets that come with the objects
  */
-export function demandOf(objects: ClusterObject[], models: Record<string, string> = {}): Demand {
+export function demandOf(
+  objects: ClusterObject[],
+  models: Record<string, string> = {},
+  made: string[] = [],
+): Demand {
   const most = new Map(
     objects.flatMap((object): [string, number][] => {
       const { scaleTargetRef: to, maxReplicaCount } = specOf(object);
@@ -120,7 +125,7 @@ export function demandOf(objects: ClusterObject[], models: Record<string, string
       workloadsOf(one, models, most.get(`${one.kind} ${one.metadata.name}`)),
     ),
     claims: objects.flatMap(claimsOf),
-    secrets: secretsOf(objects),
+    secrets: secretsOf(objects).filter(({ name }) => !made.includes(name)),
   };
 }
 

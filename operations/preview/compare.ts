@@ -6,6 +6,7 @@ import { deployedBox, lastingSteps, replacedBetween } from "../../configs/plan/c
 import { interruptionsOf } from "../../configs/plan/interruptions";
 import { textWithoutSecrets } from "../../configs/policy/plaintext";
 import { ownTexts } from "../../configs/stack/ownFiles";
+import { onCluster } from "./cluster";
 import { diffSettings, diffValues } from "./configDiff";
 import { containerChanges, type Identity } from "./containers";
 import { destinationChanges } from "./destinations";
@@ -22,12 +23,12 @@ import type { Changes, ModelChange, Side } from "./types";
  * plans say
  */
 export function compare(before: Side | undefined, after: Side, known?: Identity): Changes {
-  // A box on another host is a new box: it replaces nothing of the old one and has none of its data.
-  const old = before && isOtherHost(before, after) ? undefined : before;
+  // A box on another host, or on a cluster, is a new box: it replaces nothing of the old one and has none of its data.
+  const old = before && !isOtherTarget(before, after) && !isOtherHost(before, after) ? before : undefined;
   const identity = old && (known ?? { before: deployedBox(old.plan), after: deployedBox(after.plan) });
   const containers = containerChanges(old, after, identity);
   const replaced = identity ? replacedBetween(identity.before, identity.after) : new Set<string>();
-  return {
+  const changes: Changes = {
     settings: diffSettings(before?.values ?? {}, after.values),
     models: modelChanges(before, after),
     destinations: destinationChanges(before, after),
@@ -41,6 +42,19 @@ export function compare(before: Side | undefined, after: Side, known?: Identity)
     secrets: secretChanges(before, after),
     data: dataChanges(before, after, containers),
   };
+  if (!after.plan.cluster) return changes;
+  const told = onCluster(old?.plan, after.plan, changes);
+  return before && isOtherTarget(before, after) ? { ...told, data: [LEFT_BEHIND] } : told;
+}
+
+/** What a move to a cluster leaves on the host. */
+const LEFT_BEHIND = {
+  what: "The whole box on the host, which keeps running: the one on the cluster is a new one, with its own volumes. docs/kubernetes.md says how to move.",
+  fate: "kept" as const,
+};
+
+function isOtherTarget(before: Side, after: Side): boolean {
+  return before.config.target !== after.config.target;
 }
 
 /** True when `up` would change nothing. The preview may still show notes and policies. */

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { ConfigError } from "../../configs/kit/problems";
+import { judgedForCluster } from "../../configs/plan/kubernetes/target";
 import { idleWaivers } from "../../configs/policy/judge";
 import { UserError } from "../../platform/process";
 import { loadAssets } from "../../platform/stack/assets";
@@ -35,6 +36,8 @@ export async function previewStack(projectDir: string, stack: string, ref?: stri
   const assets = loadAssets();
   const resolved = ref ? repositoryResolved(projectDir) : expectedResolved(projectDir, stack);
   const after = planSide(projectDir, stack, { resolved, assets });
+  const isOnCluster = after.config.target === "kubernetes";
+  const losses = isOnCluster ? judgedForCluster(after.config, after.plan) : [];
   const before = ref ? await fromGit(projectDir, stack, ref) : await fromRecord(projectDir, stack, after);
   const unfinished = ref ? undefined : unfinishedUp(projectDir, stack);
   return {
@@ -47,7 +50,8 @@ export async function previewStack(projectDir: string, stack: string, ref?: stri
       ...(unfinished ? [unfinishedWords(unfinished)] : []),
       ...before.notes,
       ...notesOf(after),
-      ...(ref ? [] : await gpuStrangers(projectDir, after)),
+      ...losses.map((loss) => `On a cluster: ${loss}`),
+      ...(ref || isOnCluster ? [] : await gpuStrangers(projectDir, after)),
     ],
   };
 }

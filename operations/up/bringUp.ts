@@ -1,6 +1,7 @@
 import type { BoxPlan } from "../../configs/kit/types";
 import { engineAddress } from "../../configs/network/engine";
 import { servicesOf } from "../../configs/plan/box";
+import { clusterEndpoint } from "../../configs/plan/kubernetes/target";
 import { type Owner, ownerOf } from "../../configs/plan/owner";
 import { policyWords } from "../../configs/policy/judge";
 import { saltFingerprint } from "../../configs/secrets/facts";
@@ -32,6 +33,7 @@ import { composeUp } from "../compose/composeEngine";
 import { COMPOSE_LOSES } from "../compose/composeFile";
 import { repairDrift } from "../drift/repair";
 import { smokeStack } from "../smoke/stack";
+import { clusterUp } from "./clusterUp";
 import { farewell } from "./farewell";
 import { checkJoinedNetworks } from "./foreignNetworks";
 import { settleGpuAccess } from "./gpuAccess";
@@ -78,6 +80,21 @@ export async function bringUp(options: UpOptions): Promise<BroughtUp> {
   const early = checkStackFile(projectDir, stack);
 
   log(`gpubox: bringing up the stack ${stack}`);
+  if (early.target === "kubernetes") {
+    const plan = await clusterUp(early, options);
+    const { adminEndpoint, models, notes } = plan;
+    // Jobs on the cluster have proven the models by now.
+    return {
+      stack,
+      endpoint: clusterEndpoint(plan),
+      adminEndpoint,
+      engine: "pulumi",
+      models,
+      notes,
+      checks: [],
+      speeds: [],
+    };
+  }
   connectHost(projectDir, early);
   await bringUpWorkers(early, log, (worker, beforeChange) =>
     bringUp({ ...options, stack: worker, beforeChange }),

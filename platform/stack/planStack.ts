@@ -51,7 +51,7 @@ export function readStack(projectDir: string, stack: string, secrets: Secrets): 
 /**
  * The plan that `pulumi up` would make from the stack's file.
  *
- * @param target what it is for. Default: the stack's Docker engine
+ * @param target what it is for. Default: the target that the stack names
  */
 export function planStack(
   projectDir: string,

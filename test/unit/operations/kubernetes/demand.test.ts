@@ -1,5 +1,7 @@
 import fc from "fast-check";
+import { renderKubernetes } from "../../../../configs/plan/kubernetes/render";
 import { demandOf } from "../../../../operations/kubernetes/demand";
+import { clusterPlan } from "../../../support/cluster";
 import { claim, object, podOf, workload } from "../../../support/clusterObjects";
 
 const of = (...objects: Parameters<typeof demandOf>[0]) => demandOf(objects);
@@ -119,4 +121,18 @@ describe("what a box asks of a cluster", () => {
       }),
     );
   });
+});
+
+test("a Secret that comes with the objects is not asked for", () => {
+  const plan = clusterPlan({
+    models: { tiny: { engine: "llamacpp", model: "hf://acme/tiny-GGUF/tiny.gguf" } },
+  });
+  const { objects, secrets } = renderKubernetes(plan);
+  const made = secrets.map(({ metadata }) => metadata.name);
+  expect(
+    demandOf(objects)
+      .secrets.map(({ name }) => name)
+      .sort(),
+  ).toEqual([...made].sort());
+  expect(demandOf(objects, {}, made).secrets).toEqual([]);
 });
