@@ -9,7 +9,7 @@ import { renderKubernetes } from "../configs/plan/kubernetes/render";
 import { kubernetesOptions, withAwait } from "./clusterOptions";
 
 /**
- * Version of Pulumi's provider for Kubernetes. The engine fetches it where it is missing. Its package for Node is not used (decision 0058).
+ * Version of Pulumi's provider for Kubernetes. The engine fetches it where it is missing. Its package for Node is not used (decision 0060).
  */
 export const PROVIDER_VERSION = "4.34.2";
 
