@@ -1,8 +1,9 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { ServicePlan, StepPlan } from "../configs/kit/containerPlan";
 import { fetchSteps } from "../configs/kit/services";
 import { renderText, type SecretValues } from "../configs/kit/text";
-import type { BoxPlan, ReplacementPlan, ServicePlan, StepPlan } from "../configs/kit/types";
+import type { BoxPlan, ReplacementPlan } from "../configs/kit/types";
 import { backendName } from "../configs/stack/instances";
 import { Gateway } from "./Gateway";
 import { Host } from "./Host";

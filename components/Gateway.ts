@@ -1,9 +1,10 @@
 import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import type { StepPlan } from "../configs/kit/containerPlan";
 import { DRAIN, limited, PROVE, SWITCH } from "../configs/kit/steps";
 import { renderText, type SecretValues } from "../configs/kit/text";
-import type { GatewayPlan, StepPlan } from "../configs/kit/types";
+import type { GatewayPlan } from "../configs/kit/types";
 import type { Host } from "./Host";
 import { HostFiles } from "./HostFiles";
 import { containerArgs, type Edge } from "./Service";

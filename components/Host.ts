@@ -1,16 +1,10 @@
 import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import type { ContainerPlan, NetworkPlan, NetworkRole } from "../configs/kit/containerPlan";
 import { servicesOf } from "../configs/kit/services";
 import { hashOf, renderText } from "../configs/kit/text";
-import type {
-  BoxPlan,
-  ContainerPlan,
-  NetworkPlan,
-  NetworkRole,
-  OwnerPlan,
-  SpacePlan,
-} from "../configs/kit/types";
+import type { BoxPlan, OwnerPlan, SpacePlan } from "../configs/kit/types";
 
 /** Name on the host of each network, by its role. */
 export type NetworkNames = Record<NetworkRole, string>;

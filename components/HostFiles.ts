@@ -1,8 +1,8 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { WritableDirectoryPlan } from "../configs/kit/containerPlan";
 import { directoryInput, makeWritable, removeDirectory, writeDirectory } from "../configs/kit/hostFiles";
 import type { DirectoryPlan, SecretValues } from "../configs/kit/text";
-import type { WritableDirectoryPlan } from "../configs/kit/types";
 import type { Host } from "./Host";
 
 export interface HostFilesArgs {

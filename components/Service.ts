@@ -1,9 +1,9 @@
 import type { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import type { ContainerPlan, NetworkRole, ServicePlan, StepPlan } from "../configs/kit/containerPlan";
 import { deviceRequest } from "../configs/kit/gpus";
 import type { SecretValues } from "../configs/kit/text";
-import type { ContainerPlan, NetworkRole, ServicePlan, StepPlan } from "../configs/kit/types";
 import { beside } from "./beside";
 import type { Host, NetworkNames } from "./Host";
 import { HostFiles } from "./HostFiles";

@@ -1,8 +1,8 @@
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { ServicePlan, StepPlan } from "../configs/kit/containerPlan";
 import { OPEN, standInSteps } from "../configs/kit/steps";
 import { renderText, type SecretValues } from "../configs/kit/text";
-import type { ServicePlan, StepPlan } from "../configs/kit/types";
 import type { Host } from "./Host";
 
 /**

@@ -1,8 +1,8 @@
 import { local } from "@pulumi/command";
 import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
+import type { ServicePlan } from "../configs/kit/containerPlan";
 import { CLOSE, drainSeconds, limited, OPEN, readyStep, valvesOf } from "../configs/kit/steps";
-import type { ServicePlan } from "../configs/kit/types";
 import { forgetStarted, restoreStarted } from "../configs/plan/manual";
 import type { Host } from "./Host";
 

@@ -1,4 +1,5 @@
-import type { BoxPlan, DeviceNeed, ServicePlan } from "../kit/types";
+import type { ServicePlan } from "../kit/containerPlan";
+import type { BoxPlan, DeviceNeed } from "../kit/types";
 
 /** A container that serves models: one instance of one, or a slot. */
 export interface ModelContainer {

@@ -1,8 +1,8 @@
 /** The devices of an entry: which they are, how a container gets them, and what of them cannot be. */
 
+import type { ContainerPlan } from "../kit/containerPlan";
 import { nvidiaGpus } from "../kit/gpus";
 import type { Problem } from "../kit/problems";
-import type { ContainerPlan } from "../kit/types";
 import type { GpuConfig } from "../schema/gpu";
 import type { ModelGpu } from "../schema/gpuUse";
 import type { HostConfig } from "../schema/host";

@@ -1,8 +1,8 @@
 import type { z } from "zod";
+import type { ContainerPlan, MountPlan, StepPlan } from "../kit/containerPlan";
 import type { ImageName, OwnImage } from "../kit/imageRoles";
 import type { Problem } from "../kit/problems";
 import type { FilePlan } from "../kit/text";
-import type { ContainerPlan, MountPlan, StepPlan } from "../kit/types";
 import type { Holds, LockedModel, ModelLock } from "../models/facts";
 import type { Downloader } from "../models/weights";
 import type { HostConfig } from "../schema/host";

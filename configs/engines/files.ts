@@ -2,9 +2,9 @@
 
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import type { MountPlan, StepPlan } from "../kit/containerPlan";
 import type { Problem } from "../kit/problems";
 import { configFile, type FilePlan } from "../kit/text";
-import type { MountPlan, StepPlan } from "../kit/types";
 import type { Holds } from "../models/facts";
 import { TOKENIZER } from "../models/repository";
 import type { EngineContainer, EngineContext, FileKeys, FileKind, NamedSource } from "./engine";

@@ -1,6 +1,6 @@
 import { z } from "zod";
+import type { MountPlan, StepPlan } from "../kit/containerPlan";
 import type { Problem } from "../kit/problems";
-import type { MountPlan, StepPlan } from "../kit/types";
 import { ADAPTER } from "../models/repository";
 import { modelName } from "../schema/shared";
 import type { EngineContext, NamedSource } from "./engine";

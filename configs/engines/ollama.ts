@@ -1,8 +1,8 @@
 import { z } from "zod";
+import type { StepPlan } from "../kit/containerPlan";
 import type { Problem } from "../kit/problems";
 import { STEP_LIMIT } from "../kit/processes";
 import { shellQuote } from "../kit/text";
-import type { StepPlan } from "../kit/types";
 import type { HostConfig } from "../schema/host";
 import { backendBase, modeOption } from "../schema/model";
 import { readySeconds } from "./container";

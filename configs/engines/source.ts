@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import type { MountPlan, StepPlan } from "../kit/containerPlan";
 import { INPUT_END, rootReader, rootScript } from "../kit/hostFiles";
 import type { Problem } from "../kit/problems";
-import type { MountPlan, StepPlan } from "../kit/types";
 import type { LockedModel } from "../models/facts";
 import { lockedSource } from "../models/lock";
 import { isPartOf, type RepositoryFiles, TRANSFORMERS } from "../models/repository";

@@ -1,5 +1,5 @@
 import type { GpuAccess, HostConfig } from "../schema/host";
-import type { GpuRequest } from "./types";
+import type { GpuRequest } from "./containerPlan";
 
 /** What Docker calls NVIDIA's devices in CDI, the Container Device Interface. */
 export const CDI_KIND = "nvidia.com/gpu";

@@ -1,7 +1,7 @@
+import type { WritableDirectoryPlan } from "./containerPlan";
 import { STEP_LIMIT } from "./processes";
 import type { DirectoryPlan } from "./text";
 import { renderText, type SecretValues, shellQuote } from "./text";
-import type { WritableDirectoryPlan } from "./types";
 
 /** Ends what {@link rootReader} reads. */
 export const INPUT_END = ".\n";

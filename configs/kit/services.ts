@@ -1,4 +1,5 @@
-import type { BoxPlan, ModelServerPlan, StepPlan } from "./types";
+import type { StepPlan } from "./containerPlan";
+import type { BoxPlan, ModelServerPlan } from "./types";
 
 /** The server of each model that the box runs. A slot appears once for each of its models. */
 export function modelServers({ backends, slots }: Pick<BoxPlan, "backends" | "slots">): ModelServerPlan[] {

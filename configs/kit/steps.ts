@@ -1,6 +1,6 @@
+import type { ContainerPlan, ServicePlan } from "./containerPlan";
 import { STEP_LIMIT } from "./processes";
 import { shellQuote } from "./text";
-import type { ContainerPlan, ServicePlan } from "./types";
 
 /**
  * Steps on the host as POSIX sh, the same under Pulumi and under Compose. They take names from the environment:

@@ -1,6 +1,6 @@
+import type { StepPlan } from "../kit/containerPlan";
 import { STEP_LIMIT } from "../kit/processes";
 import { hashOf, shellQuote, type TextPart } from "../kit/text";
-import type { StepPlan } from "../kit/types";
 import type { LockedFile } from "./facts";
 import type { RepositoryFiles } from "./repository";
 

@@ -1,5 +1,5 @@
+import type { StepPlan } from "../kit/containerPlan";
 import type { TextPart } from "../kit/text";
-import type { StepPlan } from "../kit/types";
 import type { KeyConfig, TeamConfig, UserConfig } from "../schema/access";
 import type { StackConfig } from "../stack/config";
 import type { PlanContext } from "./context";

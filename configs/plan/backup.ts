@@ -1,6 +1,6 @@
 import { z } from "zod";
+import type { StepPlan } from "../kit/containerPlan";
 import type { SecretPart } from "../kit/text";
-import type { StepPlan } from "../kit/types";
 import { engineAddress } from "../network/engine";
 import { imageOf, type PlanContext } from "./context";
 import { writeMetric } from "./observability/textfile";

@@ -1,8 +1,8 @@
+import type { ContainerPlan, NetworkRole, ServicePlan, StepPlan } from "../kit/containerPlan";
 import { deviceRequest } from "../kit/gpus";
 import { STEP_LIMIT } from "../kit/processes";
 import { awaitHealthy, CLOSE, RELIEVE } from "../kit/steps";
 import { shellQuote } from "../kit/text";
-import type { ContainerPlan, NetworkRole, ServicePlan, StepPlan } from "../kit/types";
 import { watchCanary } from "./canary";
 import { type BackendSpec, imageOf, type PlanContext } from "./context";
 import { HAPROXY } from "./edge";

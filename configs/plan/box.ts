@@ -1,7 +1,8 @@
 import { reservedBytes, totalBytes } from "../capacity/device";
 import { planStackGpus } from "../capacity/stack";
 import type { EngineContainer } from "../engines/engine";
-import type { BoxPlan, GroupPlan, StepPlan } from "../kit/types";
+import type { StepPlan } from "../kit/containerPlan";
+import type { BoxPlan, GroupPlan } from "../kit/types";
 import { endpointOf } from "../network/endpoint";
 import { engineAddress } from "../network/engine";
 import { policyFindings, refuseFindings } from "../policy/plan";

@@ -1,5 +1,5 @@
+import type { ServicePlan } from "../kit/containerPlan";
 import { configFile, directory } from "../kit/text";
-import type { ServicePlan } from "../kit/types";
 import { assetFiles, container, health, type PlanContext } from "./context";
 
 /** uid and gid of `redis` in the official Debian image; the recipe uses the same. */

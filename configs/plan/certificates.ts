@@ -1,7 +1,8 @@
+import type { MountPlan } from "../kit/containerPlan";
 import { renewAndAwaitHealthy } from "../kit/steps";
 import type { FilePlan } from "../kit/text";
 import { configFile, directory, hashOf } from "../kit/text";
-import type { CertificatesPlan, MountPlan } from "../kit/types";
+import type { CertificatesPlan } from "../kit/types";
 import type { StackConfig } from "../stack/config";
 import { assetFile, container, health, type PlanContext } from "./context";
 import { certificatesPath, HAPROXY } from "./edge";

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { gpuTenantSchema, gpuTenants, overlapShortages } from "../capacity/shortage";
+import type { ContainerPlan } from "../kit/containerPlan";
 import { servicesOf } from "../kit/services";
-import type { BoxPlan, ContainerPlan } from "../kit/types";
+import type { BoxPlan } from "../kit/types";
 import { interruptionsOf } from "./interruptions";
 
 /** The box as the last `up` left it, with enough detail to tell what a change interrupts. */

@@ -1,5 +1,6 @@
+import type { ClusterPlan, ClusterServerPlan } from "../kit/clusterPlan";
+import type { ServicePlan } from "../kit/containerPlan";
 import { configFile, directory, envFile, type FilePlan } from "../kit/text";
-import type { ClusterPlan, ClusterServerPlan, ServicePlan } from "../kit/types";
 import { HUB_TOKEN } from "../models/weights";
 import { PLAIN_MODEL } from "../schema/kubernetes";
 import type { OwnContainer } from "../schema/ownContainer";

@@ -1,11 +1,11 @@
 import type { GpuPlan } from "../capacity/placement";
 import type { EngineContainer } from "../engines/engine";
 import type { Ranks } from "../engines/nodes";
+import type { ContainerPlan } from "../kit/containerPlan";
 import type { ImageName } from "../kit/imageRoles";
 import { processesOf } from "../kit/processes";
 import { type Resolved, resolvedImage } from "../kit/resolved";
 import { type FilePlan, hashOf } from "../kit/text";
-import type { ContainerPlan } from "../kit/types";
 import type { ModelLock } from "../models/facts";
 import type { CanaryConfig } from "../schema/canary";
 import type { ExposeConfig, Mode } from "../schema/model";

@@ -1,10 +1,10 @@
 import { reservedBytes } from "../capacity/device";
 import type { SleepCommands } from "../engines/engine";
 import type { EngineWatch } from "../engines/watch";
+import type { GpuRequest, MountPlan, StepPlan } from "../kit/containerPlan";
 import { rootScript } from "../kit/hostFiles";
 import { MIB } from "../kit/sizes";
 import { shellQuote } from "../kit/text";
-import type { GpuRequest, MountPlan, StepPlan } from "../kit/types";
 import type { GpuConfig } from "../schema/gpu";
 
 /** Where a backend's own files are mounted, read-only. */

@@ -1,6 +1,6 @@
+import type { MountPlan, ServicePlan } from "../kit/containerPlan";
 import type { FilePlan } from "../kit/text";
 import { configFile, directory } from "../kit/text";
-import type { MountPlan, ServicePlan } from "../kit/types";
 import { acceptedHosts } from "../network/endpoint";
 import { adminPort, edgePorts } from "../stack/ports";
 import { bodyLimits } from "./bodyLimits";

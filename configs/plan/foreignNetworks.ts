@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import type { Ranks } from "../engines/nodes";
-import type { ContainerPlan, ForeignNetworkRole, NetworkPlan } from "../kit/types";
+import type { ContainerPlan, ForeignNetworkRole, NetworkPlan } from "../kit/containerPlan";
 import type { GatewayConfig } from "../schema/gateway";
 import { entriesOfHost, type StackConfig } from "../stack/config";
 

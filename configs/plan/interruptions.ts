@@ -1,14 +1,7 @@
+import type { ContainerPlan, ServicePlan } from "../kit/containerPlan";
 import { size } from "../kit/sizes";
 import { drainSeconds } from "../kit/steps";
-import type {
-  BackendPlan,
-  BoxPlan,
-  ContainerPlan,
-  GroupPlan,
-  ServicePlan,
-  SlotPlan,
-  WorkerPlan,
-} from "../kit/types";
+import type { BackendPlan, BoxPlan, GroupPlan, SlotPlan, WorkerPlan } from "../kit/types";
 import { DRAIN_SECONDS } from "./llamaSwap";
 
 /** A time during which a part of the box does not answer, because its container is replaced in place. */

@@ -1,7 +1,7 @@
+import type { ContainerPlan } from "../kit/containerPlan";
 import { existsScript, rootScript } from "../kit/hostFiles";
 import { awaitHealthy } from "../kit/steps";
 import { typed } from "../kit/text";
-import type { ContainerPlan } from "../kit/types";
 
 /**
  * Models that people start: `up` makes their containers and neither starts nor stops them. A replaced container would come

@@ -1,7 +1,7 @@
+import type { ContainerPlan, NetworkRole, StepPlan } from "../kit/containerPlan";
 import { STEP_PROCESSES } from "../kit/processes";
 import type { DirectoryPlan } from "../kit/text";
 import { shellQuote } from "../kit/text";
-import type { ContainerPlan, NetworkRole, StepPlan } from "../kit/types";
 import { planBackup } from "./backup";
 import type { PlanContext } from "./context";
 

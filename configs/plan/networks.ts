@@ -1,4 +1,4 @@
-import type { NetworkPlan, NetworkRole } from "../kit/types";
+import type { NetworkPlan, NetworkRole } from "../kit/containerPlan";
 import type { StackConfig } from "../stack/config";
 import { bridgeName } from "./bridges";
 import { foreignNetworks } from "./foreignNetworks";

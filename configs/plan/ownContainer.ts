@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../engines";
 import type { EngineContainer } from "../engines/engine";
+import type { MountPlan, UlimitPlan } from "../kit/containerPlan";
 import { ownImageOf } from "../kit/imageRoles";
-import type { MountPlan, UlimitPlan } from "../kit/types";
 import type { OwnContainer } from "../schema/ownContainer";
 
 /** An engine's container with what its entry says of it. Unchanged by an entry that says nothing. */

@@ -1,5 +1,5 @@
+import type { WritableDirectoryPlan } from "../kit/containerPlan";
 import { shellQuote } from "../kit/text";
-import type { WritableDirectoryPlan } from "../kit/types";
 import type { LockedEngine } from "./deviceLock";
 import { HAPROXY } from "./edge";
 

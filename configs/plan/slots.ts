@@ -1,7 +1,8 @@
 import type { EngineContainer } from "../engines/engine";
+import type { ServicePlan } from "../kit/containerPlan";
 import { SERVER_PROCESSES } from "../kit/processes";
 import { configFile, directory } from "../kit/text";
-import type { DeviceNeed, ServicePlan, SlotPlan } from "../kit/types";
+import type { DeviceNeed, SlotPlan } from "../kit/types";
 import { slotPort } from "../stack/instances";
 import { assetFiles, type BackendSpec, container, health, type PlanContext } from "./context";
 import { type LockedEngine, takingTurns } from "./deviceLock";

@@ -1,6 +1,6 @@
+import type { MountPlan, WritableDirectoryPlan } from "../kit/containerPlan";
 import type { FilePlan } from "../kit/text";
 import { configFile, stableJson } from "../kit/text";
-import type { MountPlan, WritableDirectoryPlan } from "../kit/types";
 import { type TrajectoriesConfig, trajectoriesSchema } from "../schema/gateway";
 import { assetFiles, type PlanContext } from "./context";
 

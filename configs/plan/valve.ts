@@ -1,6 +1,6 @@
 import type { EngineContainer } from "../engines/engine";
+import type { ServicePlan } from "../kit/containerPlan";
 import { configFile, directory } from "../kit/text";
-import type { ServicePlan } from "../kit/types";
 import { backendName, modelPort, modelSlug } from "../stack/instances";
 import { modelBodyBytes } from "./bodyLimits";
 import { assetFiles, type BackendSpec, container, health, type PlanContext } from "./context";

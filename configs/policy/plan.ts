@@ -1,8 +1,9 @@
 import { wantedSources } from "../engines";
+import type { ContainerPlan } from "../kit/containerPlan";
 import { ConfigError, type PolicyFinding, type Violation } from "../kit/problems";
 import { isUnlocked, type Resolved, resolvedImage } from "../kit/resolved";
 import { servicesOf } from "../kit/services";
-import type { BoxPlan, ContainerPlan } from "../kit/types";
+import type { BoxPlan } from "../kit/types";
 import type { ModelLock } from "../models/facts";
 import { whyUnresolved } from "../models/lock";
 import { isLoopback } from "../network/addresses";

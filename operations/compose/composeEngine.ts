@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { ContainerPlan, ServicePlan } from "../../configs/kit/containerPlan";
 import {
   directoryInput,
   makeWritable,
@@ -9,7 +10,7 @@ import {
 } from "../../configs/kit/hostFiles";
 import { PROVE, RELOAD, readyStep, SWITCH, standInSteps, valvesOf } from "../../configs/kit/steps";
 import { renderText, type SecretValues } from "../../configs/kit/text";
-import type { BoxPlan, ContainerPlan, ServicePlan } from "../../configs/kit/types";
+import type { BoxPlan } from "../../configs/kit/types";
 import { fetchSteps, servicesOf } from "../../configs/plan/box";
 import { CONFIG_DIR } from "../../configs/plan/haproxy/common";
 import { valveName } from "../../configs/plan/valve";

@@ -1,5 +1,6 @@
+import type { ContainerPlan, NetworkRole, ServicePlan } from "../../configs/kit/containerPlan";
 import { deviceRequest } from "../../configs/kit/gpus";
-import type { BoxPlan, ContainerPlan, NetworkRole, ServicePlan } from "../../configs/kit/types";
+import type { BoxPlan } from "../../configs/kit/types";
 import { bracketed } from "../../configs/network/addresses";
 import { servicesOf } from "../../configs/plan/box";
 import { yamlForAll } from "./yaml";

@@ -1,6 +1,7 @@
+import type { StepPlan } from "../../configs/kit/containerPlan";
 import { existsScript } from "../../configs/kit/hostFiles";
 import { renderText } from "../../configs/kit/text";
-import type { BoxPlan, StepPlan } from "../../configs/kit/types";
+import type { BoxPlan } from "../../configs/kit/types";
 import { type BackupJob, backupJobSchema } from "../../configs/plan/backup";
 import { dockerAt, labelFilters } from "../../platform/docker/client";
 import { UserError } from "../../platform/process";

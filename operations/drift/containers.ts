@@ -1,4 +1,5 @@
-import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
+import type { ServicePlan } from "../../configs/kit/containerPlan";
+import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
 import { JOB_LABEL } from "../jobs/record";
 import { affectedBy } from "./affected";

@@ -1,4 +1,5 @@
-import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
+import type { ServicePlan } from "../../configs/kit/containerPlan";
+import type { BoxPlan } from "../../configs/kit/types";
 
 /** The part of a resource in the state that repairs need. */
 export interface DeployedResource {

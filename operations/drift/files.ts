@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import type { WritableDirectoryPlan } from "../../configs/kit/containerPlan";
 import type { DirectoryPlan } from "../../configs/kit/text";
 import { renderText, type SecretValues } from "../../configs/kit/text";
-import type { WritableDirectoryPlan } from "../../configs/kit/types";
 import type { HostDirectory } from "./facts";
 
 /** Planned SHA-256 of each file, by name. */

@@ -1,5 +1,6 @@
+import type { ServicePlan, WritableDirectoryPlan } from "../../configs/kit/containerPlan";
 import type { DirectoryPlan } from "../../configs/kit/text";
-import type { BoxPlan, ServicePlan, WritableDirectoryPlan } from "../../configs/kit/types";
+import type { BoxPlan } from "../../configs/kit/types";
 import { servicesOf } from "../../configs/plan/box";
 import { pairs } from "./containers";
 import { type DeployedResource, deployedContainers, isUnchanged, readyOf, switchOf } from "./deployed";

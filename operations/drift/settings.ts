@@ -1,6 +1,7 @@
+import type { ContainerPlan } from "../../configs/kit/containerPlan";
 import { deviceRequest } from "../../configs/kit/gpus";
 import { stableJson } from "../../configs/kit/text";
-import type { BoxPlan, ContainerPlan } from "../../configs/kit/types";
+import type { BoxPlan } from "../../configs/kit/types";
 
 /** The settings of a container, in one form for planned and inspected ones. Lists without an order are sorted. */
 export interface Settings {

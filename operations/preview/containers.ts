@@ -1,5 +1,6 @@
+import type { ServicePlan } from "../../configs/kit/containerPlan";
 import { servicesOf } from "../../configs/kit/services";
-import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
+import type { BoxPlan } from "../../configs/kit/types";
 import type { DeployedBox } from "../../configs/plan/changeNotices";
 import { fileReasons, inputReasons } from "./inputs";
 import type { ContainerChange, Reason, Side } from "./types";

@@ -1,6 +1,6 @@
+import type { ContainerPlan, MountPlan, ServicePlan } from "../../configs/kit/containerPlan";
 import type { FilePlan } from "../../configs/kit/text";
 import { stableJson } from "../../configs/kit/text";
-import type { ContainerPlan, MountPlan, ServicePlan } from "../../configs/kit/types";
 import { bracketed } from "../../configs/network/addresses";
 import type { SecretFacts } from "../../configs/secrets/facts";
 import { shown } from "./configDiff";

@@ -1,6 +1,7 @@
+import type { ServicePlan } from "../../configs/kit/containerPlan";
 import { servicesOf } from "../../configs/kit/services";
 import { stableJson } from "../../configs/kit/text";
-import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
+import type { BoxPlan } from "../../configs/kit/types";
 import { dockerHostName } from "../../configs/network/engine";
 import { sshAddress } from "../../configs/schema/address";
 import { portText, secretsIn } from "./inputs";

@@ -1,7 +1,8 @@
 import type { OverlapShortage } from "../../configs/capacity/shortage";
+import type { PortPlan } from "../../configs/kit/containerPlan";
 import type { PolicyFinding } from "../../configs/kit/problems";
 import type { Resolved } from "../../configs/kit/resolved";
-import type { BoxPlan, PortPlan } from "../../configs/kit/types";
+import type { BoxPlan } from "../../configs/kit/types";
 import type { ModelLock } from "../../configs/models/facts";
 import type { Interruption } from "../../configs/plan/interruptions";
 import type { SecretFacts } from "../../configs/secrets/facts";

@@ -1,9 +1,10 @@
 import { parse } from "yaml";
+import type { ContainerPlan } from "../../configs/kit/containerPlan";
 import { imageRoles } from "../../configs/kit/imageRoles";
 import { ConfigError } from "../../configs/kit/problems";
 import type { Resolved } from "../../configs/kit/resolved";
 import { renderText } from "../../configs/kit/text";
-import type { BackendPlan, ContainerPlan } from "../../configs/kit/types";
+import type { BackendPlan } from "../../configs/kit/types";
 import type { LockedModel, ModelLock } from "../../configs/models/facts";
 import { parseStack } from "../../configs/parse";
 import { LOCK_COMMAND } from "../../configs/plan/deviceLock";

@@ -1,7 +1,8 @@
+import type { ServicePlan } from "../../configs/kit/containerPlan";
 import { ConfigError } from "../../configs/kit/problems";
 import type { Resolved } from "../../configs/kit/resolved";
 import { renderText } from "../../configs/kit/text";
-import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
+import type { BoxPlan } from "../../configs/kit/types";
 import { parseStack } from "../../configs/parse";
 import { servicesOf } from "../../configs/plan/box";
 import { rawStack, recipes, testSecrets, tinyModel } from "./stacks";

@@ -1,6 +1,7 @@
+import type { ServicePlan } from "../../configs/kit/containerPlan";
 import { directoryInput, makeWritable, writeDirectory } from "../../configs/kit/hostFiles";
 import type { SecretValues } from "../../configs/kit/text";
-import type { BoxPlan, ServicePlan } from "../../configs/kit/types";
+import type { BoxPlan } from "../../configs/kit/types";
 import { adminSql } from "../../platform/box/database";
 import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";

@@ -1,4 +1,5 @@
-import type { BoxPlan, ContainerPlan } from "../../kit/types";
+import type { ContainerPlan } from "../../kit/containerPlan";
+import type { BoxPlan } from "../../kit/types";
 import { EDGE_SERVICE } from "../cluster";
 import { ADMIN_PORT, CLIENT_PORT, GATEWAY_PORT } from "../haproxy/edge";
 import { HTTP_PORT } from "../haproxy/tls";

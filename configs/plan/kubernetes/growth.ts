@@ -1,4 +1,5 @@
-import type { BackendPlan, BoxPlan, ClusterServerPlan } from "../../kit/types";
+import type { ClusterServerPlan } from "../../kit/clusterPlan";
+import type { BackendPlan, BoxPlan } from "../../kit/types";
 import { clusterOf, meta, roleLabels } from "./names";
 import type { InferencePool, KubernetesObject, LeaderWorkerSet, PodSpec, ScaledObject } from "./objects";
 import { template } from "./pod";

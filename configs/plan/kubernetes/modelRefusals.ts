@@ -1,7 +1,8 @@
 import { engineOf, type ModelConfig } from "../../engines";
 import { hostFolderOf } from "../../engines/source";
+import type { ClusterServerPlan } from "../../kit/clusterPlan";
 import type { Problem } from "../../kit/problems";
-import type { BoxPlan, ClusterServerPlan } from "../../kit/types";
+import type { BoxPlan } from "../../kit/types";
 import { PLAIN_MODEL } from "../../schema/kubernetes";
 import type { StackConfig } from "../../stack/config";
 import { instancesOf } from "../../stack/instances";

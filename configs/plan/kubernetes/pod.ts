@@ -1,4 +1,5 @@
-import type { BoxPlan, ContainerPlan, HealthPlan } from "../../kit/types";
+import type { ContainerPlan, HealthPlan } from "../../kit/containerPlan";
+import type { BoxPlan } from "../../kit/types";
 import { clusterOf, roleLabels } from "./names";
 import type {
   Container,

@@ -1,4 +1,5 @@
-import type { BoxPlan, ContainerPlan } from "../../kit/types";
+import type { ContainerPlan } from "../../kit/containerPlan";
+import type { BoxPlan } from "../../kit/types";
 import { GATEWAY_SERVICE } from "../cluster";
 import { GATEWAY_PORT } from "../haproxy/edge";
 import { type MountedFiles, mountedFiles } from "./files";

@@ -1,5 +1,7 @@
+import type { ClusterServerPlan } from "../../kit/clusterPlan";
+import type { ServicePlan } from "../../kit/containerPlan";
 import { drainSeconds } from "../../kit/steps";
-import type { BackendPlan, BoxPlan, ClusterServerPlan, ServicePlan } from "../../kit/types";
+import type { BackendPlan, BoxPlan } from "../../kit/types";
 import { mountedFiles } from "./files";
 import { growthPart, leaderWorkers } from "./growth";
 import { clusterOf, meta, roleLabels } from "./names";

@@ -1,4 +1,5 @@
-import type { BoxPlan, ServicePlan } from "../../kit/types";
+import type { ServicePlan } from "../../kit/containerPlan";
+import type { BoxPlan } from "../../kit/types";
 import { mountedFiles } from "./files";
 import { clusterOf, meta, roleLabels } from "./names";
 import { networkPolicy } from "./networks";

@@ -1,5 +1,7 @@
+import type { ClusterServerPlan } from "../../kit/clusterPlan";
+import type { StepPlan } from "../../kit/containerPlan";
 import { configFile, directory, type FilePlan, hashOf } from "../../kit/text";
-import type { BackendPlan, BoxPlan, ClusterServerPlan, StepPlan } from "../../kit/types";
+import type { BackendPlan, BoxPlan } from "../../kit/types";
 import { type MountedFiles, mountedFiles } from "./files";
 import { clusterOf, meta } from "./names";
 import type { Container, PersistentVolumeClaim, Volume, VolumeMount } from "./objects";

@@ -1,7 +1,7 @@
 import { bashHealth } from "../../engines/container";
+import type { ContainerPlan, ServicePlan } from "../../kit/containerPlan";
 import { nvidiaGpus } from "../../kit/gpus";
 import { configFile, directory, envFile, type FilePlan } from "../../kit/text";
-import type { ContainerPlan, ServicePlan } from "../../kit/types";
 import { container, health, type PlanContext } from "../context";
 import { nvidiaDevices } from "./optional";
 import { metricsDirectory } from "./textfile";

@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
+import type { ServicePlan } from "../../kit/containerPlan";
 import type { FilePlan } from "../../kit/text";
 import { configFile, directory } from "../../kit/text";
-import type { ServicePlan } from "../../kit/types";
 import { assetFile, container, type PlanContext } from "../context";
 import { dashboards } from "./dashboards";
 import { healthAt } from "./exporters";

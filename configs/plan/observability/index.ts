@@ -1,13 +1,6 @@
+import type { ServicePlan, StepPlan } from "../../kit/containerPlan";
 import { hashOf } from "../../kit/text";
-import type {
-  BackendPlan,
-  GatewayPlan,
-  GroupPlan,
-  ObservabilityPlan,
-  ServicePlan,
-  SlotPlan,
-  StepPlan,
-} from "../../kit/types";
+import type { BackendPlan, GatewayPlan, GroupPlan, ObservabilityPlan, SlotPlan } from "../../kit/types";
 import type { BackendSpec } from "../context";
 import { imageOf, type PlanContext } from "../context";
 import { planAlertmanager } from "./alertmanager";

@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
+import type { ServicePlan } from "../../kit/containerPlan";
 import { configFile, directory, type FilePlan } from "../../kit/text";
-import type { ServicePlan } from "../../kit/types";
 import { modelSlug } from "../../stack/instances";
 import { type BackendSpec, container, type PlanContext } from "../context";
 import { BACKEND_METRICS_PATH, METRICS_PORT } from "../haproxy/common";

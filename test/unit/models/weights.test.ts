@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { StepPlan } from "../../../configs/kit/types";
+import type { StepPlan } from "../../../configs/kit/containerPlan";
 import type { LockedPart } from "../../../configs/models/facts";
 import { ADAPTER, TRANSFORMERS } from "../../../configs/models/repository";
 import { type WeightsOptions, weightsStep } from "../../../configs/models/weights";

@@ -1,6 +1,6 @@
+import type { ContainerPlan } from "../../../configs/kit/containerPlan";
 import { ConfigError, type PolicyFinding, type Problem } from "../../../configs/kit/problems";
 import type { Resolved } from "../../../configs/kit/resolved";
-import type { ContainerPlan } from "../../../configs/kit/types";
 import { policyWords } from "../../../configs/policy/judge";
 import { looksLikeSecret } from "../../../configs/policy/plaintext";
 import { policyFindings } from "../../../configs/policy/plan";
