@@ -6,7 +6,7 @@ import { clusterOf } from "../configs/plan/kubernetes/names";
 import type { KubernetesObject, ObjectMeta } from "../configs/plan/kubernetes/objects";
 import { objectKey, orderOf, roleOf } from "../configs/plan/kubernetes/order";
 import { renderKubernetes } from "../configs/plan/kubernetes/render";
-import { kubernetesOptions, withAwait } from "./clusterOptions";
+import { kubernetesOptions, withProviderNotes } from "./clusterOptions";
 
 /**
  * Version of Pulumi's provider for Kubernetes. The engine fetches it where it is missing. Its package for Node is not used (decision 0060).
@@ -69,7 +69,7 @@ export class Cluster extends pulumi.ComponentResource {
           : new ClusterObject(
               typeOf(object),
               `${name}-${object.metadata.name}`,
-              { ...withAwait(object) },
+              { ...withProviderNotes(object) },
               { ...options, ...kubernetesOptions(object) },
             );
       made.set(key, resource);
@@ -109,14 +109,14 @@ function secretResource(
   return new ClusterObject(
     typeOf({ apiVersion: "v1", kind: "Secret" }),
     name,
-    {
+    withProviderNotes({
       apiVersion: "v1",
-      kind: "Secret",
+      kind: "Secret" as const,
       metadata,
       type: "Opaque",
       immutable: true,
       stringData: pulumi.secret(stringData),
-    },
+    }),
     { ...options, additionalSecretOutputs: ["data", "stringData"] },
   );
 }

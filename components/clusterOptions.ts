@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import type { KubernetesObject } from "../configs/plan/kubernetes/objects";
+import type { KubernetesObject, ObjectMeta } from "../configs/plan/kubernetes/objects";
 import { roleOf } from "../configs/plan/kubernetes/order";
 import { templatesOf } from "../configs/plan/kubernetes/podSecurity";
 import { BACKUP_ROLE, DATABASE_ROLE } from "../configs/plan/kubernetes/roles";
@@ -26,12 +26,22 @@ const AWAIT: Partial<Record<KubernetesObject["kind"], Record<string, string>>> =
   Job: { "pulumi.com/replaceUnready": "true" },
 };
 
-/** An object that tells the provider what to wait for. */
-export function withAwait(object: KubernetesObject): KubernetesObject {
-  const { metadata } = object;
-  const annotations = { ...metadata.annotations, ...AWAIT[object.kind] };
-  if (Object.keys(annotations).length === 0) return object;
-  return { ...object, metadata: { ...metadata, annotations } };
+/**
+ * Who owns fields, for the API server. By default the provider makes a name up for each object and keeps it in the state. An object
+ * that outlives its state would then refuse each changed field, because a name that nobody knows any more still owns it.
+ */
+const OWNER = { "pulumi.com/patchFieldManager": "gpubox" };
+
+/** An object that tells the provider what to wait for, and as whom to write. */
+export function withProviderNotes<
+  Object extends { kind: KubernetesObject["kind"] | "Secret"; metadata: ObjectMeta },
+>(object: Object): Object {
+  const { kind, metadata } = object;
+  const notes = kind === "Secret" ? {} : AWAIT[kind];
+  return {
+    ...object,
+    metadata: { ...metadata, annotations: { ...metadata.annotations, ...OWNER, ...notes } },
+  };
 }
 
 /** How Pulumi treats an object: how long a change may take, and what outlives the stack. */

@@ -218,6 +218,18 @@ test("nothing waits for what comes later: Services and claims are not awaited, a
   expect([...annotated("pulumi.com/replaceUnready")]).toEqual(["Job"]);
 });
 
+test("each object names one owner of its fields, so that what outlives the state takes a change", () => {
+  const owners = objectsOf(all).map((one) => {
+    const { annotations = {} } = one.inputs.metadata as { annotations?: Record<string, string> };
+    return [nameOf(one), annotations["pulumi.com/patchFieldManager"]];
+  });
+  expect(owners.filter(([, owner]) => owner !== "gpubox")).toEqual([]);
+  expect(owners.map(([name]) => name)).toEqual(
+    expect.arrayContaining(["Namespace llm", "PersistentVolumeClaim database"]),
+  );
+  expect(owners.some(([name]) => /^Secret /.test(name!))).toBe(true);
+});
+
 test("adding a model changes the gateway's files and pods, and makes what is the model's own", async () => {
   const before = new Map(objectsOf(all).map((one) => [nameOf(one), JSON.stringify(one.inputs)]));
   const now = objectsOf(await made(clusterPlan({ ...values, models: { tiny: hub, more: hub } })));
