@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { output, run } from "../../platform/process";
 import { allocate } from "../support/allocate";
+import { LEAST_LOAD } from "../support/benchWords";
 import { editStack, exportsIn, inShell } from "../support/box";
 import { hasOpenssl, makeAuthority, makeCertificate } from "../support/certificates";
 import { needs } from "../support/needs";
@@ -130,17 +131,7 @@ needs(
       expect(state.stdout).toContain("certificates");
       expect(state.stdout).not.toContain(line.slice(0, 40));
       expect([again.code, again.stderr]).toEqual([0, ""]);
-      const small = [
-        "--concurrency",
-        "1",
-        "--prompt-tokens",
-        "64",
-        "--output-tokens",
-        "8",
-        "--requests",
-        "2",
-      ];
-      const speed = await gpubox(project, "bench", "model", "tiny", ...small, "--json");
+      const speed = await gpubox(project, "bench", "model", "tiny", ...LEAST_LOAD, "--json");
       expect([speed.code, speed.code === 0 || speed.stderr]).toEqual([0, true]);
       expect(JSON.parse(speed.stdout).cases).toMatchObject([{ answered: 2, failed: 0 }]);
     },

@@ -2,22 +2,14 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { CaseFigures } from "../../../operations/bench/figures";
 import { keptSchema } from "../../../operations/bench/results";
+import { benchWords } from "../../support/benchWords";
 import { editStack } from "../../support/box";
 import { gpubox, type TestProject } from "../../support/project";
 
 const MINUTE = 60_000;
 
 /** The least load that has several levels and lengths. */
-const SMALL = [
-  "--concurrency",
-  "1,2",
-  "--prompt-tokens",
-  "96,384",
-  "--output-tokens",
-  "16",
-  "--requests",
-  "4",
-];
+const SMALL = benchWords({ concurrency: "1,2", promptTokens: "96,384", outputTokens: 16, requests: 4 });
 
 /** A box with a llama.cpp that chats, `tools`, one that embeds, `vectors`, and a model that another server has, `recorder`. */
 export function testModelSpeed(box: () => { project: TestProject; key: string }): void {
@@ -60,16 +52,7 @@ export function testModelSpeed(box: () => { project: TestProject; key: string })
   test(
     "prompts find nothing in the prefix cache, unless they share their beginning",
     async () => {
-      const one = [
-        "--concurrency",
-        "1",
-        "--prompt-tokens",
-        "384",
-        "--output-tokens",
-        "16",
-        "--requests",
-        "4",
-      ];
+      const one = benchWords({ concurrency: "1", promptTokens: "384", outputTokens: 16, requests: 4 });
       const cached = async (...more: string[]) =>
         ((await bench("model", "tools", ...one, ...more)).result.cases as CaseFigures[])[0]!.cachedPercent!;
       expect(await cached()).toBeLessThan(20);
