@@ -1,8 +1,5 @@
-import { ConfigError } from "../../configs/kit/problems";
 import type { BoxPlan } from "../../configs/kit/types";
-import { clusterLosses } from "../../configs/plan/kubernetes/losses";
-import { clusterRefusals } from "../../configs/plan/kubernetes/refusals";
-import { kubernetesObjects } from "../../configs/plan/kubernetes/render";
+import { lossesOnCluster } from "../../configs/plan/kubernetes/target";
 import { policyWords } from "../../configs/policy/judge";
 import { madeSecrets } from "../../configs/stack/requiredSecrets";
 import { ensureStackConfig, type Log } from "../../platform/project";
@@ -34,13 +31,10 @@ export async function openCluster(projectDir: string, stack: string, log: Log): 
   if (secrets.saltKey) rememberSalt(projectDir, stack, secrets.saltKey);
   const config = readStack(projectDir, stack, secrets);
   const plan = planStack(projectDir, stack, secrets, readResolved(projectDir, stack), "kubernetes");
-  const objects = kubernetesObjects(plan);
-  const refused = clusterRefusals(config, plan, objects);
-  if (refused.length > 0) throw new ConfigError(stack, refused);
   return {
     plan,
     secrets,
-    losses: clusterLosses(plan, objects),
+    losses: lossesOnCluster(config, plan),
     notes: [...plan.notes, ...policyWords(plan.policy)],
   };
 }

@@ -1,4 +1,3 @@
-import { ConfigError } from "../../configs/kit/problems";
 import type { Resolved } from "../../configs/kit/resolved";
 import type { BoxPlan } from "../../configs/kit/types";
 import type { ModelLock } from "../../configs/models/facts";
@@ -7,15 +6,15 @@ import { planBox } from "../../configs/plan/box";
 import { clusterLosses } from "../../configs/plan/kubernetes/losses";
 import type { Container, KubernetesObject, PodTemplate } from "../../configs/plan/kubernetes/objects";
 import { templatesOf } from "../../configs/plan/kubernetes/podSecurity";
-import { clusterRefusals } from "../../configs/plan/kubernetes/refusals";
 import { kubernetesObjects } from "../../configs/plan/kubernetes/render";
+import { lossesOnCluster } from "../../configs/plan/kubernetes/target";
 import type { BoxFiles } from "../../configs/remotes/files";
 import { saltFingerprint } from "../../configs/secrets/facts";
 import { withoutLeftOut } from "../../configs/stack/optionalModels";
 import { packageDir } from "../../platform/project";
 import { loadAssets } from "../../platform/stack/assets";
 import { everyImage } from "./engines";
-import { rawStack, testSecrets } from "./stacks";
+import { mistakesIn, rawStack, testSecrets } from "./stacks";
 
 interface Around {
   secrets?: Record<string, string>;
@@ -51,13 +50,7 @@ export function clusterPlan(values: Record<string, unknown>, around: Around = {}
 /** What only one host can do of it, a line each: `path: what fix`. */
 export function clusterMistakes(values: Record<string, unknown>, around: Around = {}): string[] {
   const { config, plan } = planned(values, around);
-  const problems = clusterRefusals(config, plan, kubernetesObjects(plan));
-  return problems.length === 0
-    ? []
-    : new ConfigError("test", problems).message
-        .split("\n")
-        .slice(1)
-        .map((line) => line.trim());
+  return mistakesIn(() => lossesOnCluster(config, plan));
 }
 
 /** What it loses on a cluster. */

@@ -25,8 +25,13 @@ export function rawStack(values: Record<string, unknown> = {}, secrets = testSec
 
 /** The mistakes of a stack config, a line each. */
 export function mistakesOf(raw: RawStack): string[] {
+  return mistakesIn(() => parseStack(raw));
+}
+
+/** The mistakes with which something is refused, a line each. */
+export function mistakesIn(judge: () => unknown): string[] {
   try {
-    parseStack(raw);
+    judge();
     return [];
   } catch (error) {
     return (error as Error).message

@@ -3,8 +3,9 @@ import type { BoxPlan } from "../../kit/types";
 import { EDGE_SERVICE } from "../cluster";
 import { ADMIN_PORT, CLIENT_PORT, GATEWAY_PORT } from "../haproxy/edge";
 import { HTTP_PORT } from "../haproxy/tls";
+import { ADDS_FIRST, deployment } from "./deployment";
 import { mountedFiles } from "./files";
-import { clusterOf, meta, roleLabels } from "./names";
+import { clusterOf } from "./names";
 import { networkPolicy } from "./networks";
 import type { Service } from "./objects";
 import type { Part } from "./part";
@@ -46,22 +47,16 @@ export function edgePart(plan: BoxPlan): Part {
     secrets: files.secrets,
     objects: [
       ...files.objects,
-      {
-        apiVersion: "apps/v1",
-        kind: "Deployment",
-        metadata: meta(plan, EDGE_ROLE),
-        spec: {
+      deployment(
+        plan,
+        EDGE_ROLE,
+        {
           replicas: REPLICAS,
-          revisionHistoryLimit: 5,
           progressDeadlineSeconds: container.readySeconds + 60,
-          strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
-          selector: { matchLabels: roleLabels(plan, EDGE_ROLE) },
-          template: template(plan, EDGE_ROLE, {
-            ...spec,
-            topologySpreadConstraints: spread(plan, EDGE_ROLE),
-          }),
+          strategy: ADDS_FIRST,
         },
-      },
+        template(plan, EDGE_ROLE, { ...spec, topologySpreadConstraints: spread(plan, EDGE_ROLE) }),
+      ),
       clientsService(plan),
       service(plan, EDGE_ROLE, [servicePort("admin", ADMIN_PORT)], { name: `${EDGE_SERVICE}-admin` }),
       disruptionBudget(plan, EDGE_ROLE),

@@ -1,8 +1,9 @@
 import type { BoxPlan } from "../../kit/types";
 import { GATEWAY_SERVICE } from "../cluster";
 import { GATEWAY_PORT } from "../haproxy/edge";
+import { ADDS_FIRST, deployment } from "./deployment";
 import { type MountedFiles, mountedFiles } from "./files";
-import { clusterOf, meta, modelLabel, roleLabels } from "./names";
+import { clusterOf, modelLabel } from "./names";
 import { networkPolicy } from "./networks";
 import type { Container, Probe } from "./objects";
 import type { Part } from "./part";
@@ -16,9 +17,6 @@ const PAUSE_SECONDS = 5;
 
 /** Seconds beyond its own start after which a rollout counts as stuck: it waits for the migration, and that for a backup. */
 const MIGRATION_SECONDS = 600;
-
-/** Generations that `kubectl rollout undo` can return to. */
-const HISTORY = 5;
 
 /** What a gateway's generation says of a model that it serves. */
 export interface ServedModel {
@@ -72,24 +70,21 @@ export function gatewayPart(plan: BoxPlan): Part {
     secrets: files.secrets,
     objects: [
       ...files.objects,
-      {
-        apiVersion: "apps/v1",
-        kind: "Deployment",
-        metadata: meta(plan, GATEWAY_ROLE),
-        spec: {
+      deployment(
+        plan,
+        GATEWAY_ROLE,
+        {
           replicas,
-          revisionHistoryLimit: HISTORY,
           progressDeadlineSeconds: container.readySeconds + (migration ? MIGRATION_SECONDS : 60),
-          strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
-          selector: { matchLabels: roleLabels(plan, GATEWAY_ROLE) },
-          template: template(
-            plan,
-            GATEWAY_ROLE,
-            { ...spec, topologySpreadConstraints: spread(plan, GATEWAY_ROLE) },
-            { ...labels, "gpubox.generation": gateway.generation },
-          ),
+          strategy: ADDS_FIRST,
         },
-      },
+        template(
+          plan,
+          GATEWAY_ROLE,
+          { ...spec, topologySpreadConstraints: spread(plan, GATEWAY_ROLE) },
+          { ...labels, "gpubox.generation": gateway.generation },
+        ),
+      ),
       service(plan, GATEWAY_ROLE, [servicePort("http", GATEWAY_PORT)], { name: GATEWAY_SERVICE }),
       ...(replicas > 1 ? [disruptionBudget(plan, GATEWAY_ROLE)] : []),
       networkPolicy(plan, GATEWAY_ROLE, {

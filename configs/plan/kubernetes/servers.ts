@@ -2,9 +2,10 @@ import type { ClusterServerPlan } from "../../kit/clusterPlan";
 import type { ServicePlan } from "../../kit/containerPlan";
 import { drainSeconds } from "../../kit/steps";
 import type { BackendPlan, BoxPlan } from "../../kit/types";
+import { deployment } from "./deployment";
 import { mountedFiles } from "./files";
 import { growthPart, leaderWorkers } from "./growth";
-import { clusterOf, meta, roleLabels } from "./names";
+import { clusterOf, roleLabels } from "./names";
 import { type Guests, networkPolicy, type Way } from "./networks";
 import type { Deployment, PodSpec, Service } from "./objects";
 import type { Part } from "./part";
@@ -59,7 +60,7 @@ function serverPart(plan: BoxPlan, backend: BackendPlan, server: ClusterServerPl
             }),
             networkPolicy(plan, workerRole, { ingress: group, egress: [...groupWays, ...hub] }),
           ]
-        : [deployment(plan, backend, server, spec)]),
+        : [serverDeployment(plan, backend, server, spec)]),
       valveService(plan, backend, server),
       networkPolicy(plan, role, {
         ingress: [
@@ -191,7 +192,7 @@ function drained(port: number, seconds: number): string {
   return `sleep ${NOTICE_SECONDS}; left=${seconds}; while [ "$left" -gt 0 ] && ${connected}; do sleep 1; left=$((left - 1)); done`;
 }
 
-function deployment(
+function serverDeployment(
   plan: BoxPlan,
   { start, service: { container } }: BackendPlan,
   { settings }: ClusterServerPlan,
@@ -200,26 +201,23 @@ function deployment(
   const role = container.name;
   const replicas = start === "manual" ? 0 : (settings.replicas ?? 1);
   const isSeveral = replicas > 1 || settings.scale !== undefined;
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: meta(plan, role),
-    spec: {
+  return deployment(
+    plan,
+    role,
+    {
       // KEDA counts the pods where it may.
-      ...(settings.scale ? {} : { replicas }),
-      revisionHistoryLimit: 5,
+      replicas: settings.scale ? undefined : replicas,
       progressDeadlineSeconds: container.readySeconds + (spec.initContainers ? LOAD_SECONDS : 600),
       // There may be no GPU but the one that the old pod has.
       strategy: isSeveral
         ? { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } }
         : { type: "Recreate" },
-      selector: { matchLabels: roleLabels(plan, role) },
-      template: template(plan, role, {
-        ...spec,
-        ...(isSeveral ? { topologySpreadConstraints: spread(plan, role) } : {}),
-      }),
     },
-  };
+    template(plan, role, {
+      ...spec,
+      ...(isSeveral ? { topologySpreadConstraints: spread(plan, role) } : {}),
+    }),
+  );
 }
 
 /** Where the gateways' routes lead: to the server's pods, or to the router before them. */

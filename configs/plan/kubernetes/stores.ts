@@ -1,5 +1,6 @@
 import type { ServicePlan } from "../../kit/containerPlan";
 import type { BoxPlan } from "../../kit/types";
+import { deployment, HISTORY } from "./deployment";
 import { mountedFiles } from "./files";
 import { clusterOf, meta, roleLabels } from "./names";
 import { networkPolicy } from "./networks";
@@ -52,19 +53,16 @@ export function cachePart(plan: BoxPlan): Part {
     secrets: files.secrets,
     objects: [
       ...files.objects,
-      {
-        apiVersion: "apps/v1",
-        kind: "Deployment",
-        metadata: meta(plan, CACHE_ROLE),
-        spec: {
+      deployment(
+        plan,
+        CACHE_ROLE,
+        {
           replicas: 1,
-          revisionHistoryLimit: 5,
           progressDeadlineSeconds: cache.container.readySeconds + 60,
           strategy: { type: "Recreate" },
-          selector: { matchLabels: roleLabels(plan, CACHE_ROLE) },
-          template: template(plan, CACHE_ROLE, spec),
         },
-      },
+        template(plan, CACHE_ROLE, spec),
+      ),
       service(plan, CACHE_ROLE, [servicePort("redis", REDIS_PORT)]),
       networkPolicy(plan, CACHE_ROLE, {
         ingress: [{ roles: [GATEWAY_ROLE], ports: [REDIS_PORT] }],
@@ -97,7 +95,7 @@ export function databasePart(plan: BoxPlan): Part {
         spec: {
           serviceName: DATABASE_ROLE,
           replicas: 1,
-          revisionHistoryLimit: 5,
+          revisionHistoryLimit: HISTORY,
           selector: { matchLabels: roleLabels(plan, DATABASE_ROLE) },
           template: template(plan, DATABASE_ROLE, {
             ...spec,

@@ -1,5 +1,5 @@
 import { judgedForCluster } from "../../../configs/plan/kubernetes/target";
-import { mistakesOf, rawStack, testSide } from "../../support/stacks";
+import { mistakesIn, mistakesOf, rawStack, testSide } from "../../support/stacks";
 
 const hub = {
   ...{ engine: "llamacpp", model: "file:///srv/models/tiny.gguf", memoryMiB: 2048 },
@@ -9,15 +9,7 @@ const hub = {
 /** The mistakes of a stack whose target is a cluster, a line each. */
 function refused(values: Record<string, unknown>): string[] {
   const { config, plan } = testSide({ target: "kubernetes", models: { tiny: hub }, ...values });
-  try {
-    judgedForCluster(config, plan);
-    return [];
-  } catch (error) {
-    return (error as Error).message
-      .split("\n")
-      .slice(1)
-      .map((line) => line.trim());
-  }
+  return mistakesIn(() => judgedForCluster(config, plan));
 }
 
 test("a target that nobody knows is a mistake with the likely word", () => {
