@@ -52,7 +52,7 @@ write_upstream() {
         echo "  server s$i ${first#*=}:4000 disabled"
       fi
     done
-    echo "  server waiting unix@/tmp/waiting.sock backup no-check"
+    echo "  server waiting unix@/tmp/waiting.sock backup no-check pool-max-conn 0"
   } >"$UPSTREAM.new"
   sync "$UPSTREAM.new"
   mv "$UPSTREAM.new" "$UPSTREAM"

@@ -54,7 +54,7 @@ needs("haproxy")("a gateway that leaves its check without an answer", () => {
       `  lua-load ${join(packageDir, "assets/haproxy/silent.lua")}`,
       "defaults base",
       "  mode http",
-      "  option http-server-close",
+      "  option http-keep-alive",
       "  timeout connect 2s",
       "  timeout server 60s",
       "  timeout client 60s",

@@ -155,7 +155,7 @@ export class Listeners {
       bodies,
       ...edge,
     };
-    const upstream = `backend gateways from slots\n  server s1 ${server}\n  server waiting unix@/tmp/waiting.sock backup no-check\n`;
+    const upstream = `backend gateways from slots\n  server s1 ${server}\n  server waiting unix@/tmp/waiting.sock backup no-check pool-max-conn 0\n`;
     const keys = renderText(edgeKeys({ previousMasterKey: true }), SECRETS);
     const maps = { "keys.map": keys, "knows.map": "generation master\n", "moved.map": "", "expiry.map": "" };
     await this.start(

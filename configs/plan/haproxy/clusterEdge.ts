@@ -1,4 +1,4 @@
-import { waitingServer } from "./common";
+import { ONE_ANSWER, waitingServer } from "./common";
 import { FALL, GATEWAY_PORT } from "./edge";
 import { FORWARDED_HOST } from "./edgeHosts";
 
@@ -18,6 +18,8 @@ export function clusterUpstream(service: string): string {
   const lines = [
     "# Made by gpubox. The Service of the gateways leads to those that are ready.",
     "backend gateways from base",
+    "  # Behind the one address no connection shows whether its pod is about to end.",
+    `  ${ONE_ANSWER}`,
     "  no log",
     "  balance leastconn",
     "  option httpchk",

@@ -28,6 +28,9 @@ export const HARD_STOP_MINUTES = 60;
 const WAITING_SERVER = "waiting";
 const WAITING_SOCKET = "unix@/tmp/waiting.sock";
 
+/** In a backend: no connection to its server is used twice, so none that the server closes just when a request is sent on it. */
+export const ONE_ANSWER = "option http-server-close";
+
 /** Rules after which `txn.path` is the request's path, decoded once as servers do, and means one thing only. */
 export const PLAIN_PATH_RULES: string[] = [
   "# Decoded once, as the gateway does.",
@@ -50,7 +53,10 @@ export const PLAIN_PATH_RULES: string[] = [
 export function processSections(options: {
   clients: number;
   bufferBytes: number;
-  /** False: clients get one answer for each connection. */
+  /**
+   * True: clients keep their connections, and so does each backend with its servers unless it says otherwise. False: one answer
+   * for each connection, on both sides.
+   */
   keepAlive: boolean;
   retryOn: string;
   /** What {@link errorAnswers} takes. */
@@ -107,8 +113,7 @@ export function processSections(options: {
     "  option disable-h2-upgrade",
     "  # Chunks leave at once: the events of a stream are never gathered.",
     "  option http-no-delay",
-    "  # No idle connection to a server, so none that it closes just when a request is sent on it.",
-    `  option ${options.keepAlive ? "http-server-close" : "httpclose"}`,
+    `  option ${options.keepAlive ? "http-keep-alive" : "httpclose"}`,
     "  # A client that goes away frees what works for it.",
     "  option abortonclose",
     "  # After a reload an idle client gets one more answer, with `Connection: close`, instead of a closed connection.",
@@ -145,9 +150,12 @@ export function defaultServer(options: { fall: number }): string {
   );
 }
 
-/** The server of last resort: where requests wait when no other server of a backend is up. */
+/**
+ * The server of last resort: where requests wait when no other server of a backend is up. Each gets a connection of its own, so
+ * that none comes to a process which a reload has made the old one.
+ */
 export function waitingServer(): string {
-  return `server ${WAITING_SERVER} ${WAITING_SOCKET} backup no-check`;
+  return `server ${WAITING_SERVER} ${WAITING_SOCKET} backup no-check pool-max-conn 0`;
 }
 
 /** ACL-like condition: this answer came through {@link waitingServer}. */

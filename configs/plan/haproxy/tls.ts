@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { jsonError } from "./answers";
+import { ONE_ANSWER } from "./common";
 import { FRONT } from "./fronts";
 
 /** Port of the edge's plain HTTP inside the container: the authority's challenges, and the way to https for the rest. */
@@ -74,6 +75,7 @@ export function plainSections(tls: EdgeTls | undefined, knownHost: string[]): st
     "",
     "# The certificate client listens only while it asks for one.",
     "backend challenges from base",
+    `  ${ONE_ANSWER}`,
     `  server certificates ${CHALLENGES} no-check init-addr none resolvers docker resolve-prefer ipv4`,
     "",
   ];

@@ -4,9 +4,10 @@ NAME: who it says it is. KEY: the only key that it takes, in any of the three he
 let in. PORT: default 4000.
 What a request's query asks for, of the stub called X alone with at=X: stream=N a numbered event each 100 ms for N seconds, late=N its first one only after N seconds; silent=N nothing for N seconds first;
 status=N that status; anonymous=1 no Server header; close=1 the end of the connection without an answer, cut=1 within an answer; location=URL a redirect; die=1 the end of the process without an answer; id=X a name to count by, which
-/counts?id=X tells. Everything else echoes the request. While /tmp/unwell exists, health checks fail.
+/counts?id=X tells. Everything else echoes the request, with the number of its connection. While /tmp/unwell exists, health checks fail.
 """
 
+import itertools
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 NAME = os.environ.get("NAME", "stub")
 KEY = os.environ.get("KEY")
 counts: dict[str, int] = {}
+connections = itertools.count(1)
 lock = threading.Lock()
 
 
@@ -27,6 +29,10 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = 65536
 
     anonymous = False
+
+    def setup(self):
+        self.number = next(connections)
+        super().setup()
 
     def log_message(self, *args):
         pass
@@ -93,6 +99,7 @@ class Handler(BaseHTTPRequestHandler):
                 "headers": {name.lower(): value for name, value in self.headers.items()},
                 "bytes": len(body),
                 "id": query.get("id"),
+                "connection": self.number,
             },
         )
 
