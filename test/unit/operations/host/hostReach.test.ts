@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { parseStack } from "../../../../configs/parse";
 import { bridgeName } from "../../../../configs/plan/bridges";
+import { looksLikeSecret } from "../../../../configs/policy/plaintext";
 import { boxesScript } from "../../../../operations/host/boxes";
 import { containerReach } from "../../../../operations/host/containerReach";
 import { firewallInput } from "../../../../operations/host/firewallInput";
@@ -67,7 +68,10 @@ describe("the parts of the host that a box's containers may reach", () => {
   test("is found in any URL, and is always an address and a port that iptables accepts", () => {
     fc.assert(
       fc.property(fc.webUrl({ withQueryParameters: true }), fc.string(), (url, text) => {
-        for (const { address, port } of reachOf({ gateway: { env: { X: `${text}${url}` } } }).open) {
+        const value = `${text}${url}`;
+        // Refused before anybody looks for an address, as http://host?:a@ is, which may hold a password with a question mark.
+        fc.pre(!looksLikeSecret(value));
+        for (const { address, port } of reachOf({ gateway: { env: { X: value } } }).open) {
           expect(address).toMatch(/^(\*|[0-9.]+|[0-9a-f:.]+)$/);
           expect(Number.isInteger(port) && port >= 1 && port <= 65535).toBe(true);
         }
