@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 STATE = "/tmp/core"
@@ -44,7 +45,8 @@ def works():
 
 def completion(asked):
     """An answer as a whole, and as a stream: one that asks for `forever` gets that."""
-    about = {"id": "core", "created": 0, "model": "core", "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
+    # LiteLLM's log of spend keeps one row for an id.
+    about = {"id": f"core-{uuid.uuid4()}", "created": 0, "model": "core", "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
 
     def events():
         while True:
