@@ -12,7 +12,8 @@ import { HAPROXY } from "./edge";
 import { usesDatabase } from "./gateway";
 import { migrationFiles } from "./gatewayVariables";
 import { clusterUpstream } from "./haproxy/clusterEdge";
-import { nextRank, planServer } from "./model";
+import { nextRank } from "./model";
+import { planServer } from "./server";
 
 /** `nobody`, as which gateways and what works beside them run. */
 const NOBODY = 65534;
