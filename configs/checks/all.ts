@@ -124,7 +124,7 @@ function checkGateway(config: StackConfig): Problem[] {
       what: "The gateway listens on every address but accepts no host name from outside.",
       fix: "List the names or addresses that clients use, for example [framework, 192.168.1.5].",
     });
-  if (gateway.replicas > 1 && config.cache.mode === "none")
+  if (gateway.replicas !== "auto" && gateway.replicas > 1 && config.cache.mode === "none")
     problems.push({
       path: "gpubox:gateway.replicas",
       what: "Several gateways need Redis: without it each counts limits and failures for itself.",
@@ -136,12 +136,13 @@ function checkGateway(config: StackConfig): Problem[] {
 /** During a change two generations run side by side, and each replica has its own pool. */
 function checkPool({ gateway }: StackConfig): Problem[] {
   const pool = gateway.settings.general.database_connection_pool_limit;
-  const most = Math.floor(POOLED_CONNECTIONS / (2 * gateway.replicas));
+  const replicas = gateway.replicas === "auto" ? 1 : gateway.replicas;
+  const most = Math.floor(POOLED_CONNECTIONS / (2 * replicas));
   if (typeof pool !== "number" || pool <= most) return [];
   return [
     {
       path: "gpubox:gateway.settings.general.database_connection_pool_limit",
-      what: `2 generations of ${gateway.replicas} gateways with ${pool} connections each are more than Postgres takes.`,
+      what: `2 generations of ${replicas} gateways with ${pool} connections each are more than Postgres takes.`,
       fix: `Write at most ${most}, or leave it out.`,
     },
   ];

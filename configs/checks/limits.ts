@@ -1,7 +1,7 @@
-import { engineOf, type ModelConfig } from "../engines";
+import type { ModelConfig } from "../engines";
 import { type Problem, suggestion } from "../kit/problems";
 import type { StackConfig } from "../stack/config";
-import { instancesOf } from "../stack/instances";
+import { hasContainer, instancesOf } from "../stack/instances";
 
 /** Limits that contradict each other, or that no request could ever reach. */
 export function checkLimits(config: StackConfig): Problem[] {
@@ -32,7 +32,7 @@ function checkModel({ gateway }: StackConfig, model: ModelConfig, path: string):
       what: `The whole gateway takes ${all} requests at a time, so that ${maxParallel} are never reached.`,
       fix: `Write at most ${all}, or raise gpubox:gateway.limits.maxParallel.`,
     });
-  if (maxParallel && maxParallel < gateway.replicas && !hasContainer(model))
+  if (maxParallel && gateway.replicas !== "auto" && maxParallel < gateway.replicas && !hasContainer(model))
     problems.push({
       path: `${path}.maxParallel`,
       what: `${gateway.replicas} gateways share it, and each must get at least one.`,
@@ -45,11 +45,6 @@ function checkModel({ gateway }: StackConfig, model: ModelConfig, path: string):
       fix: "Add a price: { inputPerMillion, outputPerMillion }, or remove the budget.",
     });
   return problems;
-}
-
-/** True for a server that the box runs: its valve sees every request to it, whichever gateway it comes from. */
-function hasContainer(model: ModelConfig): boolean {
-  return engineOf(model).container !== undefined;
 }
 
 /** LiteLLM's price list knows providers' models only. */

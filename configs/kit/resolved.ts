@@ -45,4 +45,12 @@ export interface Resolved {
   offlineModels: string[];
   /** Model names that were known then. */
   knownModels: string[];
+  /** Missing until the first `gpubox up` of a config that asks for it, as `replicas: auto` does. */
+  host?: HostSize;
+}
+
+/** What Docker says of its host. */
+export interface HostSize {
+  cores: number;
+  memoryMiB: number;
 }

@@ -6,6 +6,7 @@ import { PLAIN_MODEL } from "../schema/kubernetes";
 import type { OwnContainer } from "../schema/ownContainer";
 import type { StackConfig } from "../stack/config";
 import { modelPort } from "../stack/instances";
+import { gatewayReplicas } from "../stack/replicas";
 import { planAccess } from "./access";
 import { assetFiles, type BackendSpec, type PlanContext } from "./context";
 import { HAPROXY } from "./edge";
@@ -70,7 +71,7 @@ export function planCluster(context: PlanContext, backends: BackendSpec[], edge:
   return {
     namespace: namespaceOf(config),
     settings: config.kubernetes,
-    gatewayReplicas: config.cache.mode === "none" ? 1 : Math.max(2, config.gateway.replicas),
+    gatewayReplicas: config.cache.mode === "none" ? 1 : Math.max(2, gatewayReplicas(config, undefined)),
     tokenFingerprint: secrets[HUB_TOKEN]?.fingerprint,
     servers: backends.map((backend) => planClusterServer(context, backend)),
     port: config.gateway.port,

@@ -7,6 +7,7 @@ import type { GatewayConfig } from "../schema/gateway";
 import type { StackConfig } from "../stack/config";
 import { modulesOf } from "../stack/modules";
 import { secretsOf } from "../stack/optionalModels";
+import { gatewayReplicas } from "../stack/replicas";
 import { isForMany, openedIn } from "../stack/wildcards";
 import { planAccess } from "./access";
 import { assetFiles, container, health, imageOf, type PlanContext } from "./context";
@@ -51,6 +52,7 @@ export function usesDatabase({ config }: Pick<PlanContext, "config">): boolean {
  */
 export function planGateway(context: PlanContext, models: RoutedModel[], loadSeconds: number): GatewayPlan {
   const { config } = context;
+  const replicas = gatewayReplicas(config, context.resolved.host);
   const database = usesDatabase(context);
   const routes = models.flatMap(({ deployments }) => deployments.map(({ route }) => route));
   const asksBackends = routes.some(({ apiKey }) => apiKey === "backend");
@@ -73,6 +75,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
         redis: config.cache.mode !== "none",
         drain: true,
         guard: true,
+        replicas,
       }),
     ),
     "gateway.env": envFile({
@@ -190,7 +193,7 @@ export function planGateway(context: PlanContext, models: RoutedModel[], loadSec
     modelHashes,
     usesDatabase: database,
     ...steps,
-    replicas: config.gateway.replicas,
+    replicas,
     drainSeconds: config.gateway.drainTimeout,
   };
 }

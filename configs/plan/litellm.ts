@@ -18,12 +18,14 @@ export const BACKEND_KEY = "GPUBOX_BACKEND_KEY";
 export function litellmConfig(
   config: StackConfig,
   models: RoutedModel[],
-  uses: { database: boolean; redis: boolean; drain: boolean; guard: boolean },
+  uses: { database: boolean; redis: boolean; drain: boolean; guard: boolean; replicas: number },
 ): string {
   const { settings, routing, limits, dropParams, logs } = config.gateway;
   const redis = uses.redis ? redisSettings() : undefined;
   const document = {
-    model_list: models.flatMap((model) => model.deployments.map((one) => deployment(config, model, one))),
+    model_list: models.flatMap((model) =>
+      model.deployments.map((one) => deployment(config, model, one, uses.replicas)),
+    ),
     litellm_settings: {
       // Seconds; LiteLLM's own default is 6000.
       request_timeout: routing.timeoutSeconds,
@@ -49,7 +51,7 @@ export function litellmConfig(
       ...(uses.database
         ? {
             database_url: "os.environ/DATABASE_URL",
-            database_connection_pool_limit: connectionPool(config.gateway.replicas),
+            database_connection_pool_limit: connectionPool(uses.replicas),
             maximum_spend_logs_retention_period: `${config.database.spendLogs.keepDays}d`,
             // Seconds, and up to five more; LiteLLM's own default is 10. A gateway that is killed loses what it has not written.
             proxy_batch_write_at: 1,
@@ -96,9 +98,10 @@ function deployment(
   config: StackConfig,
   routed: RoutedModel,
   { id, route, limits, unguarded, ...share }: Deployment,
+  replicas: number,
 ) {
   const { name, model } = routed;
-  const { routing, replicas } = config.gateway;
+  const { routing } = config.gateway;
   return {
     model_name: name,
     litellm_params: {

@@ -32,6 +32,9 @@ export const trajectoriesSchema = z.strictObject({
 
 export type TrajectoriesConfig = z.infer<typeof trajectoriesSchema>;
 
+/** Gateways of a generation. With more, each had fewer than five of Postgres' connections while two generations run. */
+export const MOST_REPLICAS = 8;
+
 export const gatewaySchema = z.strictObject({
   port: port.default(4000).describe("Port for clients, owned by the edge."),
   bind: portBind,
@@ -63,7 +66,12 @@ export const gatewaySchema = z.strictObject({
     })
     .prefault({})
     .describe("Docker networks of others, which have to exist. gpubox neither makes nor removes them."),
-  replicas: z.int().min(1).max(8).default(1).describe("Gateway containers a generation."),
+  replicas: z
+    .union([z.int().min(1).max(MOST_REPLICAS), z.literal("auto")])
+    .default(1)
+    .describe(
+      "Gateway containers a generation. auto: one for each two cores of the host, as its memory and the config's limits allow.",
+    ),
   drainTimeout: seconds
     .default(900)
     .describe("Seconds that an old gateway may take to finish the requests that it has."),

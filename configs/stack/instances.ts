@@ -57,6 +57,11 @@ export function accessGroups({ info, instances = [] }: ModelConfig): string[] {
   return [...new Set(named.filter((group) => typeof group === "string"))];
 }
 
+/** True for a server that the box runs: its valve sees every request to it, whichever gateway it comes from. */
+export function hasContainer(model: ModelConfig): boolean {
+  return engineOf(model).container !== undefined;
+}
+
 /** False for an entry that no gateway serves, and that clients reach at a port of its own. */
 export function throughGateway(model: ModelConfig): boolean {
   return engineOf(model).throughGateway?.(model) ?? true;

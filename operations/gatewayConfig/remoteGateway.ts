@@ -40,10 +40,9 @@ export function planRemoteGateway(
   input: Omit<PlanInput, "secrets" | "saltFingerprint">,
   profile: Profile,
 ): RemoteGatewayPlan {
-  // The number of gateways is unknown here.
-  const config: StackConfig = { ...input.config, gateway: { ...input.config.gateway, replicas: 1 } };
+  const { config } = input;
   const context: PlanContext = {
-    ...{ ...input, config, secrets: {}, saltFingerprint: "" },
+    ...{ ...input, secrets: {}, saltFingerprint: "" },
     prefix: `gpubox-${config.stack}`,
     dataDir: config.host.dataDir,
     gpus: planStackGpus(config, input.lock ?? {}),
@@ -73,7 +72,8 @@ export function planRemoteGateway(
     },
   };
   return {
-    config: litellmConfig(kept, routed, { database, redis, drain: false, guard: false }),
+    // How many gateways of this kind there will be is unknown here.
+    config: litellmConfig(kept, routed, { database, redis, drain: false, guard: false, replicas: 1 }),
     env: environment(
       kept,
       routed.flatMap(({ deployments }) => deployments),

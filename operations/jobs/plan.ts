@@ -168,6 +168,7 @@ function renderConfig(context: PlanContext, { path, job, template }: JobRun) {
       redis: false,
       drain: false,
       guard: true,
+      replicas: 1,
     }),
   ) as Record<string, Record<string, unknown>>;
   own.litellm_settings = { ...own.litellm_settings, cache: false };

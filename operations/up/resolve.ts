@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import type { Resolved } from "../../configs/kit/resolved";
+import type { HostSize, Resolved } from "../../configs/kit/resolved";
 import { engineAddress } from "../../configs/network/engine";
 import type { StackConfig } from "../../configs/stack/config";
 import { imageRolesOf } from "../../configs/stack/neededImages";
+import { findDocker } from "../../platform/docker/engine";
 import type { Report } from "../../platform/progress";
 import { type Log, writePrivateFile } from "../../platform/project";
 import { readResolved, resolvedPath } from "../../platform/stack/resolved";
@@ -31,12 +32,21 @@ export async function resolve({ projectDir, stack, config, log, report }: Resolv
     log,
     report,
   });
+  const host = config.gateway.replicas === "auto" ? await sizeOf(engineAddress(config)) : undefined;
   const record = before && { offline: before.offlineModels, known: before.knownModels };
   const resolved: Resolved = {
     images,
     offlineModels: offlineModels(config, await modelHubAnswers(config.host.modelHub), record),
     knownModels: Object.keys(config.models),
+    ...(host && { host }),
   };
   writePrivateFile(path, `${JSON.stringify(resolved, null, 2)}\n`);
   return resolved;
+}
+
+async function sizeOf(docker: string): Promise<HostSize | undefined> {
+  const found = await findDocker(docker);
+  if (found.state !== "answers") return undefined;
+  const { cpus, memoryBytes } = found.engine;
+  return { cores: cpus, memoryMiB: Math.floor(memoryBytes / 1024 ** 2) };
 }

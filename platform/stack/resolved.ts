@@ -19,6 +19,7 @@ export const resolvedSchema = z.object({
   ),
   offlineModels: z.array(z.string()),
   knownModels: z.array(z.string()),
+  host: z.object({ cores: z.int().positive(), memoryMiB: z.int().positive() }).optional(),
 });
 
 /** Where `gpubox up` records what this machine resolved, so that a preview needs no network. */
