@@ -13,8 +13,7 @@ import { HAPROXY } from "./edge";
 import { usesDatabase } from "./gateway";
 import { migrationFiles } from "./gatewayVariables";
 import { clusterUpstream } from "./haproxy/clusterEdge";
-import { nextRank } from "./model";
-import { planServer } from "./server";
+import { nextRank, planServer } from "./model";
 
 /** `nobody`, as which gateways and what works beside them run. */
 const NOBODY = 65534;

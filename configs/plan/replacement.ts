@@ -2,8 +2,8 @@ import { deviceShortage, type RunningModel } from "../capacity/shortage";
 import { ConfigError, type Problem } from "../kit/problems";
 import { gibibytes, MIB } from "../kit/sizes";
 import type { DeviceNeed, ReplacementChoice, SlotPlan } from "../kit/types";
-import { needsOf } from "./backend";
 import type { BackendSpec, PlanContext } from "./context";
+import { needsOf } from "./model";
 
 /**
  * How each backend is replaced, by instance: start-first where its devices hold a second copy beside everything else. A model on

@@ -4,12 +4,11 @@ import { SERVER_PROCESSES } from "../kit/processes";
 import { configFile, directory } from "../kit/text";
 import type { DeviceNeed, SlotPlan } from "../kit/types";
 import { slotPort } from "../stack/instances";
-import { needsOf } from "./backend";
 import { assetFiles, type BackendSpec, container, health, type PlanContext } from "./context";
 import { type LockedEngine, takingTurns } from "./deviceLock";
 import { DRAIN_SECONDS, llamaSwapCommand, llamaSwapFile, type OnDemandModel } from "./llamaSwap";
+import { NOBODY, needsOf } from "./model";
 import { distinctMounts } from "./ownContainer";
-import { NOBODY } from "./server";
 import { holdSeconds, planValve, valveName } from "./valve";
 
 /** MiB that llama-swap itself may take beside the model that is loaded; it takes about 30. */

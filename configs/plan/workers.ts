@@ -1,9 +1,8 @@
 import type { WorkerPlan } from "../kit/types";
 import { modelSlug } from "../stack/instances";
 import type { BackendSpec, PlanContext } from "./context";
-import { planModel } from "./model";
+import { planModel, planServer } from "./model";
 import { workerGate } from "./ranks";
-import { planServer } from "./server";
 
 /** A model of another stack of which this host has a rank, as a backend without clients. */
 export function workerSpec(context: PlanContext, name: string): BackendSpec {

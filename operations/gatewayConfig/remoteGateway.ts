@@ -3,7 +3,7 @@ import { bracketed, isWildcard } from "../../configs/network/addresses";
 import type { PlanContext, PlanInput } from "../../configs/plan/context";
 import { addedSecrets } from "../../configs/plan/gateway";
 import { litellmConfig } from "../../configs/plan/litellm";
-import { routedModels, routeOf } from "../../configs/plan/model";
+import { routedModels, routeOf } from "../../configs/plan/routedModel";
 import type { Deployment } from "../../configs/plan/routing";
 import { secretVariable } from "../../configs/plan/secretVariable";
 import type { StackConfig } from "../../configs/stack/config";
