@@ -36,8 +36,7 @@ export const ON_CLUSTER: Record<string, "works" | WayOut> = {
   "host status": NODES,
   doctor: (_, kubectl) =>
     `Ask the cluster: ${kubectl} get pods,jobs,events --sort-by .metadata.creationTimestamp.`,
-  smoke: (_, kubectl) =>
-    `Its proof is a Job of each model: ${kubectl} get jobs --selector gpubox.role=prove.`,
+  smoke: "works",
   drift: (stack) => `Run pulumi preview --refresh --diff --stack ${stack}.`,
   logs: (_, kubectl) => `Ask the cluster: ${kubectl} logs deployment/gateway, or deployment/backend-MODEL.`,
   usage: UI,
@@ -94,6 +93,11 @@ export function refuseOnCluster(action: Command, stack: string): void {
     `\`gpubox ${words}\` is for a box on Docker, and the stack ${stack} is on a cluster.`,
     row(stack, kubectl),
   );
+}
+
+/** Whether a stack's target is a cluster: then it has no host to connect to. */
+export function isOnCluster(stack: string): boolean {
+  return kubectlHere(stack) !== undefined;
 }
 
 function kubectlHere(stack: string): string | undefined {

@@ -1,0 +1,137 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { throughEdge } from "../../operations/kubernetes/through";
+import { smokeChecks } from "../../operations/smoke/stack";
+import { clusterStack } from "../support/cluster";
+import { ClusterStub } from "../support/clusterStub";
+import { needs } from "../support/needs";
+import { answer, type Behaviour, HEALTHY } from "../support/smokeStub";
+import { testSecrets } from "../support/stacks";
+import { until } from "../support/wait";
+
+/** The stack of these tests, and its parsed config. */
+const VALUES = {
+  kubernetes: { context: "admin", namespace: "box" },
+  cache: { mode: "none" },
+  database: { mode: "none" },
+  models: { tiny: { engine: "openai", baseUrl: "http://far.example:8000/v1" } },
+};
+
+const OURS = { "gpubox.stack": "test" };
+const EDGE = { ...OURS, "gpubox.role": "edge" };
+const pod = (name: string, labels: Record<string, string>, phase = "Running") => ({
+  kind: "Pod",
+  metadata: { name, namespace: "box", labels },
+  spec: { containers: [{ name: labels["gpubox.role"] ?? "main", image: "any" }] },
+  status: { phase },
+});
+const SERVICE = {
+  kind: "Service",
+  metadata: { name: "edge", namespace: "box" },
+  spec: { selector: EDGE, ports: [{ port: 4000, targetPort: 4000 }] },
+};
+
+needs("kubectl")("through kubectl", () => {
+  let stub: ClusterStub;
+  let undo: () => void;
+  let box: Server;
+  const { plan, config } = clusterStack(VALUES);
+  /** `METHOD path`, and the key that came along. */
+  let asked: [string, string | undefined][];
+  let faults: Record<string, Behaviour>;
+
+  beforeEach(async () => {
+    [asked, faults] = [[], {}];
+    stub = new ClusterStub();
+    await stub.start();
+    undo = stub.asDefault();
+    stub.objects = [SERVICE, pod("edge-1", EDGE)];
+    box = createServer(async (request, response) => {
+      let body = "";
+      for await (const part of request) body += part;
+      asked.push([`${request.method} ${request.url}`, request.headers.authorization]);
+      const kind = body === "" ? "" : body.includes('"stream":true') ? " streamed" : " plain";
+      (({ ...HEALTHY, ...faults })[`${request.url}${kind}`] ?? answer(404, "no such path"))(response);
+    }).listen(0, "127.0.0.1");
+    await until("the box listens", () => box.listening);
+    stub.agent.life.port = (name, port) =>
+      name === "edge-1" && port === 4000 ? (box.address() as AddressInfo).port : undefined;
+  });
+  afterEach(() => {
+    undo();
+    stub.close();
+    box.closeAllConnections();
+    box.close();
+  });
+
+  test("a box is asked what a box on a host is asked, and the way to it ends after that", async () => {
+    faults = {
+      "/health/readiness": answer(200, { status: "healthy" }),
+      "/v1/models/gpubox-probe": answer(401, "no"),
+    };
+    const lines: string[] = [];
+    let endpoint = "";
+    const checks = await throughEdge(plan, config, (ways) => {
+      endpoint = ways.endpoint;
+      return smokeChecks(config, testSecrets, (line) => lines.push(line), ways);
+    });
+    const how = ["chat/completions", "completions", "messages"].flatMap((path) =>
+      ["plain", "streamed"].map((kind) => `tiny /v1/${path} ${kind}`),
+    );
+    expect(checks.map(({ check, ok }) => [check, ok])).toEqual(
+      ["/health/readiness", "/v1/models", "a wrong key", "an admin route", ...how].map((one) => [one, true]),
+    );
+    expect(
+      asked.filter(([, key]) => key === `Bearer ${testSecrets.masterKey}`).map(([what]) => what),
+    ).toEqual([
+      ...["GET /v1/models", "GET /key/gpubox-probe"],
+      ...["POST /v1/chat/completions", "POST /v1/chat/completions"],
+      ...["POST /v1/completions", "POST /v1/completions"],
+    ]);
+    expect(lines.join()).not.toContain("PLANTED");
+    await until("the port is closed", () =>
+      fetch(endpoint).then(
+        () => false,
+        () => true,
+      ),
+    );
+  });
+
+  test("a model that fails says so with the server's own words, while the others go on", async () => {
+    faults = { "/v1/messages plain": answer(500, { error: { message: "out of memory" } }) };
+    const checks = await throughEdge(plan, config, (ways) =>
+      smokeChecks(config, testSecrets, () => {}, ways),
+    );
+    expect(checks.find(({ check }) => check === "tiny /v1/messages plain")).toEqual({
+      check: "tiny /v1/messages plain",
+      ok: false,
+      detail: "status 500: out of memory",
+    });
+    expect(checks.filter(({ ok }) => ok).map(({ check }) => check)).toContain("tiny /v1/messages streamed");
+  });
+
+  test.each<[string, () => void, string]>([
+    ["no namespace", () => (stub.objects = []), 'namespaces "box" not found'],
+    [
+      "a pod that waits",
+      () => (stub.objects = [SERVICE, pod("edge-1", EDGE, "Pending")]),
+      "unable to forward port because pod is not running. Current status=Pending",
+    ],
+  ])("with %s the box cannot be asked, and the way out is told", async (_, without, said) => {
+    without();
+    const refused = throughEdge(plan, config, async () => "asked");
+    await expect(refused).rejects.toMatchObject({
+      what: expect.stringMatching(
+        new RegExp(`^No edge of the stack test runs in the namespace box: ${said}\\.$`),
+      ),
+      fix: "Look at it (kubectl --context admin -n box get pods --selector gpubox.role=edge), or run `gpubox up --stack test`.",
+    });
+  });
+
+  test("a cluster that knows nobody of that name is told as such", async () => {
+    const { plan: theirs } = clusterStack({ ...VALUES, kubernetes: { context: "stranger" } });
+    await expect(throughEdge(theirs, config, async () => "asked")).rejects.toThrow(
+      "The API server does not know you: You must be logged in to the server",
+    );
+  });
+});
