@@ -38,7 +38,7 @@ export const ON_CLUSTER: Record<string, "works" | WayOut> = {
     `Ask the cluster: ${kubectl} get pods,jobs,events --sort-by .metadata.creationTimestamp.`,
   smoke: "works",
   drift: (stack) => `Run pulumi preview --refresh --diff --stack ${stack}.`,
-  logs: (_, kubectl) => `Ask the cluster: ${kubectl} logs deployment/gateway, or deployment/backend-MODEL.`,
+  logs: "works",
   usage: UI,
   keys: UI,
   people: UI,

@@ -4,6 +4,9 @@ import { type Cluster, kubectl } from "../../platform/kubernetes/kubectl";
 import { type RunResult, UserError } from "../../platform/process";
 import { unreached, unreachedWords } from "./unreached";
 
+/** What makes kubectl print objects as this program reads them. */
+export const json = ["--output", "json"];
+
 /** The cluster that a plan is for, as kubectl reaches it. */
 export function clusterAt(plan: BoxPlan): Cluster {
   const { settings, namespace } = clusterOf(plan);

@@ -8,8 +8,8 @@ import { acceptSpdy, type SpdyStream } from "./spdy";
 export interface PodLife {
   /** A port of this machine where a pod's own port is. Default: nobody listens. */
   port?: (pod: string, port: number) => number | undefined;
-  /** The lines of a pod's log, each with its time. Default: none. */
-  log?: (pod: string, container: string, query: URLSearchParams) => string[];
+  /** The lines of a pod's log, each with its time; undefined where its node does not answer. Default: none. */
+  log?: (pod: string, container: string, query: URLSearchParams) => string[] | undefined;
   /** The program of this machine that does what a command does in a pod. Default: it fails. */
   command?: (pod: string, words: string[]) => string[];
 }
@@ -23,9 +23,15 @@ export class PodAgent {
   readonly commands: string[] = [];
   life: PodLife = {};
 
-  /** Answers a request for a log, after which more may come. */
+  /** Answers a request for a log. */
   log(pod: string, container: string, query: URLSearchParams, response: ServerResponse): void {
-    const lines = this.life.log?.(pod, container, query) ?? [];
+    const lines = this.life.log ? this.life.log(pod, container, query) : [];
+    if (!lines) {
+      const message = 'Get "https://n1:10250": dial tcp: connection refused';
+      const status = { kind: "Status", apiVersion: "v1", status: "Failure", code: 500, message };
+      response.writeHead(500, { "content-type": "application/json" });
+      return void response.end(JSON.stringify({ ...status, reason: "InternalError" }));
+    }
     response.writeHead(200, { "content-type": "text/plain" });
     response.end(lines.map((line) => `${line}\n`).join(""));
   }
