@@ -61,11 +61,20 @@ async function lastMinute({ docker, prefix }: BoxPlan, valve: string): Promise<n
     .length;
 }
 
-async function listedModels(endpoint: string, key: string | undefined): Promise<string[] | undefined> {
+/**
+ * The models that a box lists to clients; undefined where it does not answer in time.
+ *
+ * @param send how requests go. Default: as fetch sends them
+ */
+export async function listedModels(
+  endpoint: string,
+  key: string | undefined,
+  send: (url: string, init: RequestInit) => Promise<Response> = fetch,
+): Promise<string[] | undefined> {
   try {
     const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
     const answer = await within(LIST_MS, (signal) =>
-      fetch(`${endpoint}/v1/models`, { headers, redirect: "manual", signal }),
+      send(`${endpoint}/v1/models`, { headers, redirect: "manual", signal }),
     );
     return list.parse(await answer.json()).data.map(({ id }) => id);
   } catch {

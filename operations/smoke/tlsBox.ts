@@ -3,6 +3,7 @@ import { request } from "node:http";
 import { isIP } from "node:net";
 import { Readable } from "node:stream";
 import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from "node:tls";
+import type { BoxWays } from "../../platform/box/ways";
 import { within } from "../../platform/within";
 
 /** How to reach a box with TLS from its own host. */
@@ -73,6 +74,14 @@ export function tlsFetch(box: TlsBox): (url: string, init: RequestInit) => Promi
       asked.end(init.body as string | undefined);
     });
   };
+}
+
+/** How requests go to a box by its ways: with TLS by {@link tlsFetch}. */
+export function sendTo({
+  endpoint,
+  clients,
+}: BoxWays): (url: string, init: RequestInit) => Promise<Response> {
+  return endpoint.startsWith("https:") ? tlsFetch({ endpoint, ...clients }) : fetch;
 }
 
 async function connectTo({ endpoint, address, port }: TlsBox): Promise<TLSSocket> {
