@@ -37,7 +37,7 @@ export const ON_CLUSTER: Record<string, "works" | WayOut> = {
   doctor: (_, kubectl) =>
     `Ask the cluster: ${kubectl} get pods,jobs,events --sort-by .metadata.creationTimestamp.`,
   smoke: "works",
-  drift: (stack) => `Run pulumi preview --refresh --diff --stack ${stack}.`,
+  drift: "works",
   logs: "works",
   usage: UI,
   keys: UI,
