@@ -2,7 +2,7 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { clusterOf } from "../../configs/plan/kubernetes/names";
 import { type Cluster, kubectl } from "../../platform/kubernetes/kubectl";
 import { type RunResult, UserError } from "../../platform/process";
-import { unreached, unreachedWords } from "./unreached";
+import { lastWords, unreached, unreachedWords } from "./unreached";
 
 /** What makes kubectl print objects as this program reads them. */
 export const json = ["--output", "json"];
@@ -30,7 +30,12 @@ export async function askCluster(cluster: Cluster, args: string[], stdin?: strin
 }
 
 /** Why a kubectl failed, for the person at the terminal. */
-export function notAnswered({ context }: Cluster, answer: RunResult): UserError {
+export function notAnswered({ context, namespace }: Cluster, answer: RunResult): UserError {
+  if (/\(Forbidden\)/.test(answer.stderr))
+    return new UserError(
+      `The API server does not let you look in the namespace ${namespace}: ${lastWords(answer)}.`,
+      "Ask for the right to list and get there, or use another context.",
+    );
   const { what, fix } = unreachedWords(unreached(answer), context);
   return new UserError(what, fix);
 }

@@ -1,8 +1,13 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { clusterAt } from "../../operations/kubernetes/ask";
 import { throughEdge } from "../../operations/kubernetes/through";
+import { clusterStatusOfModels } from "../../operations/models/collectClusterStatus";
 import { smokeChecks } from "../../operations/smoke/stack";
+import { usageBy } from "../../operations/usage/usage";
 import { clusterStack } from "../support/cluster";
+import { CRASHES, podObject } from "../support/clusterPods";
+import { TINY } from "../support/clusterStacks";
 import { ClusterStub } from "../support/clusterStub";
 import { needs } from "../support/needs";
 import { answer, type Behaviour, HEALTHY } from "../support/smokeStub";
@@ -14,21 +19,13 @@ const VALUES = {
   kubernetes: { context: "admin", namespace: "box" },
   cache: { mode: "none" },
   database: { mode: "none" },
-  models: { tiny: { engine: "openai", baseUrl: "http://far.example:8000/v1" } },
+  models: { tiny: TINY },
 };
 
-const OURS = { "gpubox.stack": "test" };
-const EDGE = { ...OURS, "gpubox.role": "edge" };
-const pod = (name: string, labels: Record<string, string>, phase = "Running") => ({
-  kind: "Pod",
-  metadata: { name, namespace: "box", labels },
-  spec: { containers: [{ name: labels["gpubox.role"] ?? "main", image: "any" }] },
-  status: { phase },
-});
 const SERVICE = {
   kind: "Service",
   metadata: { name: "edge", namespace: "box" },
-  spec: { selector: EDGE, ports: [{ port: 4000, targetPort: 4000 }] },
+  spec: { selector: { "gpubox.role": "edge" }, ports: [{ port: 4000, targetPort: 4000 }] },
 };
 
 needs("kubectl")("through kubectl", () => {
@@ -45,7 +42,7 @@ needs("kubectl")("through kubectl", () => {
     stub = new ClusterStub();
     await stub.start();
     undo = stub.asDefault();
-    stub.objects = [SERVICE, pod("edge-1", EDGE)];
+    stub.objects = [SERVICE, podObject("edge-1", "edge")];
     box = createServer(async (request, response) => {
       let body = "";
       for await (const part of request) body += part;
@@ -114,7 +111,7 @@ needs("kubectl")("through kubectl", () => {
     ["no namespace", () => (stub.objects = []), 'namespaces "box" not found'],
     [
       "a pod that waits",
-      () => (stub.objects = [SERVICE, pod("edge-1", EDGE, "Pending")]),
+      () => (stub.objects = [SERVICE, podObject("edge-1", "edge", { status: { phase: "Pending" } })]),
       "unable to forward port because pod is not running. Current status=Pending",
     ],
   ])("with %s the box cannot be asked, and the way out is told", async (_, without, said) => {
@@ -132,6 +129,61 @@ needs("kubectl")("through kubectl", () => {
     const { plan: theirs } = clusterStack({ ...VALUES, kubernetes: { context: "stranger" } });
     await expect(throughEdge(theirs, config, async () => "asked")).rejects.toThrow(
       "The API server does not know you: You must be logged in to the server",
+    );
+  });
+
+  test("the state of models is that of their pods, and of what the edge lists", async () => {
+    const deployment = {
+      kind: "Deployment",
+      metadata: { name: "backend-tiny", labels: { "gpubox.stack": "test", "gpubox.role": "backend-tiny" } },
+      spec: { replicas: 2 },
+      status: { readyReplicas: 1 },
+    };
+    const unready = { conditions: [{ type: "Ready", status: "False" }], containerStatuses: [CRASHES] };
+    stub.objects.push(
+      deployment,
+      podObject("tiny-1", "backend-tiny"),
+      podObject("tiny-2", "backend-tiny", { status: unready, spec: { nodeName: "n2" } }),
+    );
+    const expected = {
+      ...{ model: "tiny", instance: "tiny", engine: "llamacpp", aliases: [], up: true, loaded: true },
+      state: "loaded, 1 of 2 not: it ended with exit code 1, started again 4 times",
+      ...{ requestsPerMinute: null, requestsNow: null, memoryKills: 0 },
+      ...{ replicas: { ready: 1, wanted: 2 }, nodes: ["n1", "n2"] },
+    };
+    expect(await clusterStatusOfModels(plan, config, testSecrets)).toEqual([{ ...expected, listed: true }]);
+    stub.objects = stub.objects.filter(({ kind }) => kind !== "Service");
+    expect(await clusterStatusOfModels(plan, config, testSecrets)).toEqual([{ ...expected, listed: null }]);
+    stub.forbidden = ["pods"];
+    await expect(clusterStatusOfModels(plan, config, testSecrets)).rejects.toThrow(
+      /^The API server does not let you look in the namespace box: pods is forbidden: .*\. Ask for the right/,
+    );
+  });
+
+  test("spend is asked in the database's pod as the owner of its database, and the question comes by standard input", async () => {
+    const labels = { "gpubox.role": "database" };
+    stub.objects.push(podObject("database-0", "database"), {
+      kind: "StatefulSet",
+      metadata: { name: "database", labels },
+      spec: { selector: { matchLabels: labels } },
+    });
+    const row = { name: "tiny", requests: 3, failed: 1, inputTokens: 5, outputTokens: 7, usd: 0.5 };
+    const reply = `case "$(cat)" in *json_agg*LiteLLM_DailyUserSpend*) echo '${JSON.stringify([row])}' ;; *) echo 20 ;; esac`;
+    stub.agent.life.command = () => ["sh", "-c", reply];
+    const at = { cluster: clusterAt(plan), workload: "statefulset/database", look: "kubectl get it" };
+    expect(await usageBy(at, "model", "2026-11-01")).toEqual([row]);
+    expect(stub.agent.commands).toEqual(
+      Array(2).fill(
+        expect.stringMatching(/^database-0: sh -c PATH=.*cat \/etc\/gpubox\/password.* psql .* sh litellm$/s),
+      ),
+    );
+    stub.agent.life.command = () => ["sh", "-c", "cat >/dev/null; echo 'ERROR:  no such table' >&2; exit 3"];
+    await expect(usageBy(at, "model", "2026-11-01")).rejects.toThrow(
+      /^Postgres refused: ERROR: {2}no such table/,
+    );
+    stub.objects = [];
+    await expect(usageBy(at, "model", "2026-11-01")).rejects.toThrow(
+      /^The database's pod cannot be asked: .*not found\. Look at it: kubectl get it\.$/,
     );
   });
 });
