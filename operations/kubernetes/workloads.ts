@@ -3,7 +3,12 @@ import type { BoxPlan } from "../../configs/kit/types";
 import { clusterOf } from "../../configs/plan/kubernetes/names";
 import { askCluster, clusterAt, json } from "./ask";
 
-const condition = z.object({ type: z.string(), status: z.string(), message: z.string().optional() });
+const condition = z.object({
+  type: z.string(),
+  status: z.string(),
+  reason: z.string().optional(),
+  message: z.string().optional(),
+});
 const workloadList = z.object({
   items: z.array(
     z.object({
@@ -27,6 +32,8 @@ export interface Workload {
   ready: number;
   /** Why the cluster makes no pod of it, in its words: a quota, Pod Security. */
   refused?: string;
+  /** A change of it did not become ready in time. */
+  stuck: boolean;
 }
 
 const GROUPS = "leaderworkersets.leaderworkerset.x-k8s.io";
@@ -52,6 +59,7 @@ export function workloadsIn(text: string): Workload[] {
     return {
       ...{ kind, name: metadata.name, role: metadata.labels["gpubox.role"] ?? "" },
       ...{ wanted: spec.replicas, ready: status.readyReplicas },
+      stuck: status.conditions.some(({ reason }) => reason === "ProgressDeadlineExceeded"),
       ...(failure ? { refused: failure.message ?? "the cluster refuses its pods" } : {}),
     };
   });
