@@ -16,7 +16,7 @@ import { type PodFacts, podsOfStack } from "../kubernetes/pods";
 import { throughEdge } from "../kubernetes/through";
 import { unreached, unreachedWords } from "../kubernetes/unreached";
 import { workloadsOfStack } from "../kubernetes/workloads";
-import { listedModels } from "../models/collectStatus";
+import { listedModels } from "../smoke/listed";
 import { lookAtCertificate, sendTo } from "../smoke/tlsBox";
 import type { ClusterFacts, ClusterJob, ClusterNode } from "./clusterFacts";
 import { namesIn } from "./collectRequests";

@@ -5,9 +5,9 @@ import type { Secrets } from "../../platform/stack/secrets";
 import { podsOfStack } from "../kubernetes/pods";
 import { throughEdge } from "../kubernetes/through";
 import { workloadsOfStack } from "../kubernetes/workloads";
+import { listedModels } from "../smoke/listed";
 import { sendTo } from "../smoke/tlsBox";
 import { type ClusterModelStatus, clusterModelStatus } from "./clusterStatus";
-import { listedModels } from "./collectStatus";
 
 /**
  * The current state of every declared model of a box on a cluster. Changes nothing.
