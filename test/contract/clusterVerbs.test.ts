@@ -1,10 +1,16 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { stringify } from "yaml";
 import { clusterAt } from "../../operations/kubernetes/ask";
 import { throughEdge } from "../../operations/kubernetes/through";
 import { clusterStatusOfModels } from "../../operations/models/collectClusterStatus";
 import { smokeChecks } from "../../operations/smoke/stack";
 import { usageBy } from "../../operations/usage/usage";
+import { run } from "../../platform/process";
+import { packageDir } from "../../platform/project";
+import { scratch } from "../support/allocate";
 import { clusterStack } from "../support/cluster";
 import { CRASHES, podObject } from "../support/clusterPods";
 import { TINY } from "../support/clusterStacks";
@@ -185,5 +191,64 @@ needs("kubectl")("through kubectl", () => {
     await expect(usageBy(at, "model", "2026-11-01")).rejects.toThrow(
       /^The database's pod cannot be asked: .*not found\. Look at it: kubectl get it\.$/,
     );
+  });
+
+  describe("typed by a person", () => {
+    const dir = scratch("cluster-cli");
+    beforeAll(() => {
+      const config = Object.fromEntries(
+        Object.entries({ ...VALUES, target: "kubernetes" }).map(([name, value]) => [`gpubox:${name}`, value]),
+      );
+      mkdirSync(join(dir, ".gpubox"));
+      writeFileSync(join(dir, "Pulumi.yaml"), "name: gpubox\nruntime: nodejs\n");
+      writeFileSync(join(dir, "Pulumi.test.yaml"), stringify({ config }));
+      writeFileSync(join(dir, ".gpubox/secrets.test.json"), JSON.stringify(testSecrets), { mode: 0o600 });
+    });
+    afterAll(() => rmSync(dir, { recursive: true }));
+
+    const gpubox = async (...words: string[]) => {
+      const args = [join(packageDir, "bin/gpubox.cjs"), "--project", dir, ...words, "--stack", "test"];
+      const { code, stdout, stderr } = await run(process.execPath, args, { timeoutMs: 60_000 });
+      expect(stdout + stderr).not.toContain("PLANTED");
+      return { code, stdout, stderr };
+    };
+
+    test("each verb asks the cluster and ends with the exit code that it has on a host", async () => {
+      faults = {
+        "/health/readiness": answer(200, { status: "healthy" }),
+        "/v1/models/gpubox-probe": answer(401, "no"),
+      };
+      stub.agent.life.log = () => ["2026-11-01T10:00:01.000000000Z GET /v1/models 200"];
+      const smoke = await gpubox("smoke");
+      expect([smoke.code, smoke.stdout.split("\n")[0]]).toEqual([
+        0,
+        "smoke of http://edge.box.svc.cluster.local:4000",
+      ]);
+      expect(await gpubox("logs", "edge")).toMatchObject({
+        code: 0,
+        stdout: "10:00:01.000  edge          GET /v1/models 200\n",
+      });
+      const status = await gpubox("models", "status", "--json");
+      expect([status.code, JSON.parse(status.stdout)]).toEqual([
+        0,
+        [expect.objectContaining({ model: "tiny", state: "not brought up", listed: true })],
+      ]);
+      const drift = await gpubox("drift");
+      expect([drift.code, drift.stdout]).toEqual([
+        2,
+        expect.stringContaining("Deployment gateway is missing."),
+      ]);
+      const doctor = await gpubox("doctor");
+      expect([doctor.code, doctor.stdout]).toEqual([1, expect.stringContaining("The gateway is not there.")]);
+      expect(await gpubox("usage")).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("The stack test has no database in its namespace."),
+      });
+      expect(await gpubox("backup")).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("`gpubox backup` is for a box on Docker"),
+      });
+      expect(stub.changes).toEqual([]);
+    });
   });
 });

@@ -6,8 +6,8 @@ import { acceptSpdy, type SpdyStream } from "./spdy";
 
 /** What runs in the pods that a {@link PodAgent} has, as a test says it. */
 export interface PodLife {
-  /** A port of this machine where a pod's own port is. Default: nobody listens. */
-  port?: (pod: string, port: number) => number | undefined;
+  /** Where a pod's own port is: a port of this machine, or of an address. Default: nobody listens. */
+  port?: (pod: string, port: number) => number | { host: string; port: number } | undefined;
   /** The lines of a pod's log, each with its time; undefined where its node does not answer. Default: none. */
   log?: (pod: string, container: string, query: URLSearchParams) => string[] | undefined;
   /** The program of this machine that does what a command does in a pod. Default: it fails. */
@@ -42,12 +42,12 @@ export class PodAgent {
     acceptSpdy(request, socket, ["portforward.k8s.io"], ({ headers, stream }) => {
       if (headers.streamtype === "error") return void errors.set(headers.requestid!, stream);
       const failed = errors.get(headers.requestid!)!;
-      const port = this.life.port?.(pod, Number(headers.port));
-      if (port === undefined) {
+      const at = this.life.port?.(pod, Number(headers.port));
+      if (at === undefined) {
         failed.end(`connect: connection refused to port ${headers.port}`);
         return void stream.end();
       }
-      const there = connect(port, "127.0.0.1");
+      const there = connect(typeof at === "number" ? { host: "127.0.0.1", port: at } : at);
       stream.pipe(there).pipe(stream);
       there.on("error", () => stream.destroy());
       stream.on("close", () => there.destroy());
