@@ -6,8 +6,6 @@ import { kubectlFor } from "../platform/stack/target";
 /** A way out for a stack on a cluster: what does the same there. */
 type WayOut = (stack: string, kubectl: string) => string;
 
-const UI: WayOut = (_, kubectl) =>
-  `See them in the UI: ${kubectl} port-forward service/edge-admin 4001:4001, then http://127.0.0.1:4001/ui.`;
 const SCALE: WayOut = (_, kubectl) =>
   `Scale its server: ${kubectl} scale deployment backend-MODEL --replicas 1, or 0.`;
 const NODES: WayOut = () => "Look at the nodes: kubectl describe nodes.";
@@ -40,7 +38,7 @@ export const ON_CLUSTER: Record<string, "works" | WayOut> = {
   logs: "works",
   usage: "works",
   keys: "works",
-  people: UI,
+  people: "works",
   "models status": "works",
   "models lock": "works",
   "models push": () =>
