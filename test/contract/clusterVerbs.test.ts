@@ -1,21 +1,25 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { clusterAt } from "../../operations/kubernetes/ask";
 import { throughEdge } from "../../operations/kubernetes/through";
 import { clusterStatusOfModels } from "../../operations/models/collectClusterStatus";
+import { listedModels } from "../../operations/smoke/listed";
 import { smokeChecks } from "../../operations/smoke/stack";
+import { sendTo } from "../../operations/smoke/tlsBox";
 import { usageBy } from "../../operations/usage/usage";
 import { run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { scratch } from "../support/allocate";
+import { makeCertificate } from "../support/certificates";
 import { clusterStack } from "../support/cluster";
 import { CRASHES, podObject } from "../support/clusterPods";
 import { TINY } from "../support/clusterStacks";
 import { ClusterStub } from "../support/clusterStub";
-import { needs } from "../support/needs";
+import { needs, testNeeds } from "../support/needs";
 import { answer, type Behaviour, HEALTHY } from "../support/smokeStub";
 import { testSecrets } from "../support/stacks";
 import { until } from "../support/wait";
@@ -137,6 +141,36 @@ needs("kubectl")("through kubectl", () => {
       "The API server does not know you: You must be logged in to the server",
     );
   });
+
+  testNeeds("openssl")(
+    "with TLS the forward is checked for the name that clients use, and a wrong one gets no key",
+    async () => {
+      const reach = async (names: string[]) => {
+        const { certificate: cert, key } = makeCertificate({ names });
+        const seen: string[] = [];
+        const secure = createSecureServer({ cert, key }, (request, response) => {
+          seen.push(`${request.headers.host} ${request.headers.authorization}`);
+          response.end(JSON.stringify({ data: [{ id: "tiny" }] }));
+        }).listen(0, "127.0.0.1");
+        await until("it listens", () => secure.listening);
+        stub.agent.life.port = () => (secure.address() as AddressInfo).port;
+        const planned = makeCertificate({ names: ["llm.example"] });
+      const secrets = { cert: planned.certificate, key: planned.key };
+        const tls = { certificate: { secret: "cert" }, key: { secret: "key" } };
+        const named = clusterStack({ ...VALUES, gateway: { hosts: ["llm.example"], tls } }, { secrets });
+        const found = await throughEdge(named.plan, named.config, async (ways) => ({
+          endpoint: ways.endpoint,
+          listed: await listedModels(ways.endpoint, "sk-own", sendTo(ways)),
+        }));
+        secure.close();
+        return { ...found, seen };
+      };
+      const endpoint = "https://llm.example:4000";
+      const seen = ["llm.example:4000 Bearer sk-own"];
+      expect(await reach(["llm.example"])).toEqual({ endpoint, listed: ["tiny"], seen });
+      expect(await reach(["other.example"])).toEqual({ endpoint, listed: undefined, seen: [] });
+    },
+  );
 
   test("the state of models is that of their pods, and of what the edge lists", async () => {
     const deployment = {
