@@ -155,7 +155,7 @@ needs("kubectl")("through kubectl", () => {
         await until("it listens", () => secure.listening);
         stub.agent.life.port = () => (secure.address() as AddressInfo).port;
         const planned = makeCertificate({ names: ["llm.example"] });
-      const secrets = { cert: planned.certificate, key: planned.key };
+        const secrets = { cert: planned.certificate, key: planned.key };
         const tls = { certificate: { secret: "cert" }, key: { secret: "key" } };
         const named = clusterStack({ ...VALUES, gateway: { hosts: ["llm.example"], tls } }, { secrets });
         const found = await throughEdge(named.plan, named.config, async (ways) => ({
