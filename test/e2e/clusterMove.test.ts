@@ -27,6 +27,8 @@ needs(
   const HERE = allocate("move");
   const network = `gpubox-${allocate("moved").stack}`;
   const edge = `${network}-edge`;
+  /** Between the two, without the names of Services that both have. */
+  const between = `${network}-between`;
   const dir = scratch("moved", "/var/tmp");
   const tiny = { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 1, parallel: 2 };
   const small = { cache: { mode: "none" }, database: { mode: "none" } };
@@ -61,14 +63,14 @@ needs(
   };
 
   beforeAll(async () => {
-    await output("docker", ["network", "create", network]);
+    for (const name of [network, between]) await output("docker", ["network", "create", name]);
     box = makeProject(HERE.stack, HERE.port, {
       ...small,
       host: { dataDir: HERE.dataDir },
       gateway: {
         port: HERE.port,
         drainTimeout: 10,
-        joinNetworks: { clients: [network], upstreams: [network] },
+        joinNetworks: { clients: [between], upstreams: [between] },
       },
       models: { tiny },
     });
@@ -95,6 +97,8 @@ needs(
     pods = new Pods(plan, { ...testSecrets, boxKey: key }, network, dir);
     for (const name of ["backend-tiny", "gateway", "edge"])
       await pods.start(name, find(pods.objects, "Deployment", name).spec.template);
+    for (const name of ["gateway", "edge"])
+      await output("docker", ["network", "connect", between, pods.called(name)]);
     const set = `printf %s ${testSecrets.masterKey} | pulumi config set --secret gpubox:clusterKey --stack ${box.stack}`;
     expect(await inShell(box, exports, set)).toMatchObject({ code: 0 });
   }, 20 * MINUTE);
@@ -103,7 +107,7 @@ needs(
     const names = ["backend-tiny", "gateway", "edge"].map((name) => `${network}-${name}`);
     await run("docker", ["rm", "--force", ...names]);
     removeProject(box);
-    await run("docker", ["network", "rm", network]);
+    await run("docker", ["network", "rm", network, between]);
     rmSync(dir, { recursive: true, force: true });
   }, 2 * MINUTE);
 
