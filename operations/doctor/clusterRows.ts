@@ -3,13 +3,9 @@ import { clusterOf } from "../../configs/plan/kubernetes/names";
 import { renderKubernetes } from "../../configs/plan/kubernetes/render";
 import { BACKUP_ROLE, GATEWAY_ROLE } from "../../configs/plan/kubernetes/roles";
 import { isServed } from "../../configs/stack/wildcards";
+import { some } from "../kubernetes/finding";
 import type { ClusterFacts, ClusterJob, ClusterNode } from "./clusterFacts";
 import { logsCommand, type Row, upCommand } from "./row";
-
-/** Names as an enumeration of at most four. */
-function few(names: string[]): string {
-  return names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
-}
 
 /** Rows about the ground that a box on a cluster stands on. */
 export const clusterGroundRows: Row<ClusterFacts>[] = [
@@ -97,7 +93,7 @@ export const clusterGroundRows: Row<ClusterFacts>[] = [
         ? []
         : [
             {
-              what: `The namespace lacks the Secret${missing.length > 1 ? "s" : ""} ${few(missing)}.`,
+              what: `The namespace lacks the Secret${missing.length > 1 ? "s" : ""} ${some(missing)}.`,
               fix: `Run ${upCommand(box)}: it writes them.`,
             },
           ];
@@ -180,9 +176,9 @@ export const clusterWorkRows: Row<ClusterFacts>[] = [
       const missing = box.models.filter((name) => !name.includes("*") && !listedNames.includes(name));
       const extra = listedNames.filter((name) => !isServed(name, box.models));
       return [
-        ...(missing.length > 0 ? [`The edge does not list ${few(missing)}.`] : []),
+        ...(missing.length > 0 ? [`The edge does not list ${some(missing)}.`] : []),
         ...(extra.length > 0
-          ? [`The edge lists ${few(extra)}, which the stack config does not declare.`]
+          ? [`The edge lists ${some(extra)}, which the stack config does not declare.`]
           : []),
       ].map((what) => ({ what, fix: `Run ${upCommand(box)}; if it failed, its last lines say why.` }));
     },
