@@ -50,7 +50,10 @@ export function clusterDrift(box: BoxPlan, facts: ClusterDriftFacts): DriftRepor
         fix: `Run ${up}: it makes it again.`,
       }),
     );
-  const changed = planned.flatMap((one) => changes(box, one, fields[keyOf(one)] ?? [], facts.kubectl));
+  const changed = planned.flatMap((one) => {
+    const findings = (fields[keyOf(one)] ?? []).filter(({ path }) => !isFree(box, one, path));
+    return changes(box, one, findings, facts.kubectl);
+  });
   const extra = found
     .filter((one) => !wanted.has(keyOf(one)))
     .map(
@@ -66,6 +69,12 @@ export function clusterDrift(box: BoxPlan, facts: ClusterDriftFacts): DriftRepor
     configChanged: changed.some(({ isOurs }) => isOurs),
     notChecked,
   };
+}
+
+/** A model that a person starts may run or not. */
+function isFree(box: BoxPlan, { role }: Named, path: string): boolean {
+  const server = box.backends.find(({ service }) => service.container.name === role);
+  return path === "spec.replicas" && server?.start === "manual";
 }
 
 /** An object's differences, those that one manager set as one. */

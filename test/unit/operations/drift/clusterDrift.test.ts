@@ -4,7 +4,7 @@ import { driftText } from "../../../../operations/drift/text";
 import { clusterStack } from "../../../support/cluster";
 import { TINY } from "../../../support/clusterStacks";
 
-const { plan } = clusterStack({ models: { tiny: TINY } });
+const { plan } = clusterStack({ models: { tiny: TINY, held: { ...TINY, start: "manual" } } });
 const of = (kind: string, name: string, role = name) => ({ kind, name, role });
 const GATEWAY = of("Deployment", "gateway");
 const TINYS = of("Deployment", "backend-tiny");
@@ -69,6 +69,20 @@ test("fields that somebody else set are told with their name, and `up` overrides
     ],
   ]);
   expect(reported(facts).configChanged).toBe(false);
+});
+
+test("a model that a person starts may run or not, and nothing else of it may differ", () => {
+  const held = of("Deployment", "backend-held");
+  const running = (path: string): FieldFinding => ({
+    ...{ path, by: ["kubectl"], added: false },
+    values: { found: "1", planned: "0" },
+  });
+  const fields = { "Deployment backend-held": [running("spec.replicas")] };
+  expect(about({ planned: [held], found: [held], fields })).toEqual([]);
+  const more = { "Deployment backend-held": [running("spec.replicas"), running("spec.minReadySeconds")] };
+  expect(about({ planned: [held], found: [held], fields: more }).map(([what]) => what)).toEqual([
+    "Deployment backend-held is not as planned, by kubectl: spec.minReadySeconds is 1 instead of 0.",
+  ]);
 });
 
 test("fields that nobody else set mean that the stack's file changed, and `up` sets them", () => {
