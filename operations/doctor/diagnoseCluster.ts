@@ -8,10 +8,13 @@ import { requestRows } from "./requests";
 import { routingRows } from "./routing";
 import { configRow, judgeRows, type Row, type Verdict } from "./row";
 
+/** Rows that only a host has: Docker's logs, and `auth: none`. */
+const ONLY_HOSTS = ["logs", "web-page"];
+
 /** Rows of a host about what clients notice, which is the same on a cluster. */
 const SHARED: Row[] = [
   ...routingRows.filter(({ id }) => ["key", "unknown-model"].includes(id)),
-  ...requestRows.filter(({ id }) => id !== "logs"),
+  ...requestRows.filter(({ id }) => !ONLY_HOSTS.includes(id)),
 ];
 
 /** Every row for a box on a cluster. Those that everything depends on come first, mistakes of single clients last. */
