@@ -132,7 +132,7 @@ async function changedFields(
   const both = objects.filter((one) => there.has(keyOf(named(one))));
   if (both.length === 0) return {};
   const how = ["apply", "--server-side", "--dry-run=server", "--force-conflicts"];
-  const as = [`--field-manager=${FIELD_MANAGER}`, ...json, "--filename", "-"];
+  const as = [`--field-manager=${FIELD_MANAGER}`, "--show-managed-fields", ...json, "--filename", "-"];
   const answer = await kubectl(clusterAt(box), [...how, ...as], documents(both));
   if (answer.code === 127 || answer.code === 137) throw notAnswered(clusterAt(box), answer);
   if (answer.code !== 0) {
@@ -143,7 +143,7 @@ async function changedFields(
     rehearsed(answer.stdout).flatMap((planned) => {
       const key = keyOf(named(planned));
       const one = there.get(key);
-      const findings = one ? fieldFindings(one, planned, one.metadata.managedFields, FIELD_MANAGER) : [];
+      const findings = one ? fieldFindings(one, planned, FIELD_MANAGER) : [];
       return findings.length > 0 ? [[key, findings]] : [];
     }),
   );

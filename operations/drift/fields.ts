@@ -11,7 +11,11 @@ export const managedFields = z
     z.object({ manager: z.string(), subresource: z.string().optional(), fieldsV1: fieldSet.default({}) }),
   )
   .default([]);
-export type ManagedFields = z.infer<typeof managedFields>;
+
+/** An object with what its server notes about it. */
+export interface Managed {
+  metadata: { managedFields: z.infer<typeof managedFields> };
+}
 
 /** A field that somebody else set, or that is not as planned. */
 export interface FieldFinding {
@@ -46,15 +50,10 @@ const SHOWN = /\.(image|type|storageClassName|storage|imagePullPolicy)$/;
  *
  * @param found the object as it is
  * @param planned the same as the server would make it of the plan
- * @param managed who set its fields
  * @param own the name by which gpubox sets fields
  */
-export function fieldFindings(
-  found: object,
-  planned: object,
-  managed: ManagedFields,
-  own: string,
-): FieldFinding[] {
+export function fieldFindings(found: Managed, planned: Managed, own: string): FieldFinding[] {
+  const managed = found.metadata.managedFields;
   const [is, shall] = [leaves(withoutNotes(found)), leaves(withoutNotes(planned))];
   const paths = [...new Set([...is.keys(), ...shall.keys()])];
   const changed = paths.flatMap((path): FieldFinding[] => {
@@ -70,7 +69,10 @@ export function fieldFindings(
       },
     ];
   });
-  const ours = together(managed.filter(({ manager }) => manager === own).map(({ fieldsV1 }) => fieldsV1));
+  // What the plan sets, whoever applied it.
+  const ours = together(
+    planned.metadata.managedFields.filter(({ manager }) => manager === own).map(({ fieldsV1 }) => fieldsV1),
+  );
   const added = managed
     .filter(
       ({ manager, subresource }) => manager !== own && subresource !== "status" && !CONTROLLERS.test(manager),

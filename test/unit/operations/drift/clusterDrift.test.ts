@@ -1,5 +1,5 @@
 import { type ClusterDriftFacts, clusterDrift } from "../../../../operations/drift/clusterDrift";
-import { type FieldFinding, fieldFindings } from "../../../../operations/drift/fields";
+import { type FieldFinding, fieldFindings, type Managed } from "../../../../operations/drift/fields";
 import { driftText } from "../../../../operations/drift/text";
 import { clusterStack } from "../../../support/cluster";
 import { TINY } from "../../../support/clusterStacks";
@@ -107,12 +107,16 @@ test("fields that nobody else set mean that the stack's file changed, and `up` s
 });
 
 const main = { name: "main", image: "gateway:1", env: [{ name: "A", value: "1" }], args: ["--port", "1"] };
-const object = (containers: object[], more: object = {}) => ({
-  kind: "Deployment",
-  metadata: { name: "gateway", resourceVersion: "7", annotations: { "pulumi.com/x": "y" } },
-  spec: { replicas: 2, template: { spec: { containers } }, ...more },
-  status: { readyReplicas: 2 },
-});
+const object = (containers: object[], ...managers: object[]) =>
+  ({
+    kind: "Deployment",
+    metadata: {
+      ...{ name: "gateway", resourceVersion: "7", annotations: { "pulumi.com/x": "y" } },
+      managedFields: managers,
+    },
+    spec: { replicas: 2, template: { spec: { containers } } },
+    status: { readyReplicas: 2 },
+  }) as unknown as Managed;
 const set = (field: object) => ({ "f:spec": { "f:template": { "f:spec": { "f:containers": field } } } });
 const OURS = {
   manager: "gpubox",
@@ -130,11 +134,16 @@ const OURS = {
 };
 
 test("notes of the server, of the provider and of controllers are no difference", () => {
-  const found = object([main]);
-  const planned = { ...object([main]), metadata: { name: "gateway" }, status: undefined };
   const controllers = { manager: "kube-controller-manager", fieldsV1: { "f:spec": { "f:volumeName": {} } } };
   const status = { manager: "x", subresource: "status", fieldsV1: { "f:spec": { "f:odd": {} } } };
-  expect(fieldFindings(found, planned, [OURS, controllers, status] as never, "gpubox")).toEqual([]);
+  const planned = { ...object([main]), status: undefined };
+  planned.metadata = { name: "gateway", managedFields: [OURS] } as never;
+  expect(fieldFindings(object([main], OURS, controllers, status), planned, "gpubox")).toEqual([]);
+});
+
+test("who applied the plan's objects in gpubox's place has added nothing", () => {
+  const kubectl = { ...OURS, manager: "kubectl" };
+  expect(fieldFindings(object([main], kubectl), object([main], kubectl, OURS), "gpubox")).toEqual([]);
 });
 
 test("a changed field is found in its item of a list, with who set it, and no text of it is shown", () => {
@@ -142,8 +151,8 @@ test("a changed field is found in its item of a list, with who set it, and no te
   const edit = set({
     'k:{"name":"main"}': { "f:image": {}, "f:env": { 'k:{"name":"A"}': { "f:value": {} } } },
   });
-  const managed = [OURS, { manager: "kubectl-edit", fieldsV1: edit }];
-  const findings = fieldFindings(object([changed]), object([main]), managed as never, "gpubox");
+  const found = object([changed], OURS, { manager: "kubectl-edit", fieldsV1: edit });
+  const findings = fieldFindings(found, object([main], OURS), "gpubox");
   const path = "spec.template.spec.containers[main]";
   expect(findings).toEqual([
     {
@@ -160,7 +169,7 @@ test("a changed field is found in its item of a list, with who set it, and no te
 test("a list that is set as one belongs to whoever set it", () => {
   const changed = { ...main, args: ["--port", "2"] };
   const edit = { manager: "kubectl-edit", fieldsV1: set({ 'k:{"name":"main"}': { "f:args": {} } }) };
-  const findings = fieldFindings(object([changed]), object([main]), [edit] as never, "gpubox");
+  const findings = fieldFindings(object([changed], edit), object([main], OURS), "gpubox");
   expect(findings.map(({ path, by }) => [path, by])).toEqual([
     ["spec.template.spec.containers[main].args[1]", ["kubectl-edit"]],
   ]);
@@ -171,9 +180,9 @@ test("what others add beside the plan is found where it begins, once for all who
     'k:{"name":"main"}': { "f:image": {}, "f:env": { 'k:{"name":"B"}': { ".": {}, "f:value": {} } } },
     'k:{"name":"sidecar"}': { ".": {}, "f:image": {} },
   });
-  const managed = [OURS, { manager: "mesh", fieldsV1: added }, { manager: "other", fieldsV1: added }];
+  const found = object([main], OURS, ...["mesh", "other"].map((manager) => ({ manager, fieldsV1: added })));
   const path = "spec.template.spec.containers";
-  expect(fieldFindings(object([main]), object([main]), managed as never, "gpubox")).toEqual([
+  expect(fieldFindings(found, object([main], OURS), "gpubox")).toEqual([
     { path: `${path}[main].env[B]`, by: ["mesh", "other"], added: true },
     { path: `${path}[sidecar]`, by: ["mesh", "other"], added: true },
   ]);
