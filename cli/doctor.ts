@@ -1,7 +1,10 @@
 import { ConfigError } from "../configs/kit/problems";
 import { endpointOf } from "../configs/network/endpoint";
+import { clusterEndpoint } from "../configs/plan/kubernetes/target";
 import { collect } from "../operations/doctor/collect";
+import { collectCluster } from "../operations/doctor/collectCluster";
 import { diagnose } from "../operations/doctor/diagnose";
+import { diagnoseCluster } from "../operations/doctor/diagnoseCluster";
 import { configVerdict, type Verdict } from "../operations/doctor/row";
 import { UserError } from "../platform/process";
 import { openStack } from "../platform/stack/openStack";
@@ -15,7 +18,7 @@ const LEAVE_MS = 1_000;
 
 export const definition = stackCommand("doctor")
   .description(
-    "Check every row of docs/trouble.md and say which apply, each with what to do. Exit code 1 when one is wrong.",
+    "Check every row of docs/trouble.md, or of docs/kubernetes.md on a cluster, and say which apply, each with what to do. Exit code 1 when one is wrong.",
   )
   .option("--since <time>", "how far back logs are read", "15m")
   .option("--model <name>", "also check a model's name as a client writes it")
@@ -42,7 +45,8 @@ async function walk(
 ): Promise<Verdict[]> {
   try {
     const { config, plan: box, projectDir, secrets } = await openStack(name);
-    say(`doctor of the stack ${name} at ${endpointOf(config)}`);
+    say(`doctor of the stack ${name} at ${box.cluster ? clusterEndpoint(box) : endpointOf(config)}`);
+    if (box.cluster) return diagnoseCluster(box, await collectCluster({ box, config, secrets, ...options }));
     return diagnose(box, await collect({ projectDir, box, config, secrets, ...options }));
   } catch (error) {
     if (error instanceof ConfigError) return [configVerdict(error.problems)];

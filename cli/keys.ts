@@ -1,6 +1,8 @@
 import { table } from "../configs/kit/table";
+import { readDatabase } from "../operations/database/readDatabase";
 import { makeAccess, stackDatabase } from "../operations/database/stackDatabase";
 import { virtualKeyStates } from "../operations/keys/virtualKeys";
+import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
 import { readStack } from "../platform/stack/planStack";
 import { hostCommand, printing } from "./command";
@@ -14,11 +16,15 @@ export const definition = hostCommand("keys")
   .option("--repair", "first restore declared teams and keys that somebody changed by hand")
   .action(
     printing(async ({ stack, repair }) => {
-      const database = await stackDatabase(findProject(), stack);
-      const { job, secrets } = database;
-      if (repair) await makeAccess(database, say);
+      const { at, plan, secrets } = await readDatabase(findProject(), stack);
+      if (repair && plan.cluster)
+        throw new UserError(
+          "On a cluster a Job brings the declared teams and keys in, once for each state of them.",
+          `Delete the Job of the label gpubox.role=access, and run \`gpubox up --stack ${stack}\`: it makes the Job again.`,
+        );
+      if (repair) await makeAccess(await stackDatabase(findProject(), stack), say);
       const config = readStack(findProject(), stack, secrets);
-      const keys = await virtualKeyStates(job, config, secrets);
+      const keys = await virtualKeyStates(at, config, secrets);
       const day = (moment: string | undefined) => moment?.slice(0, 10) ?? "";
       const rows = keys.map((key) => [
         key.name,

@@ -1,5 +1,7 @@
 import { modelServers } from "../configs/plan/box";
-import { lineForPeople } from "../operations/logs/logLines";
+import { clusterLogs } from "../operations/logs/clusterLogs";
+import { hostLogs } from "../operations/logs/hostLogs";
+import { type LogLine, lineForPeople } from "../operations/logs/logLines";
 import { readLogs } from "../operations/logs/readLogs";
 import { openStack } from "../platform/stack/openStack";
 import { examples, hostCommand, printing } from "./command";
@@ -20,10 +22,13 @@ export const definition = hostCommand("logs")
       const width = Math.max(8, ...modelServers(box).map(({ service }) => service.container.name.length));
       // A reader that has seen enough closes the pipe.
       process.stdout.on("error", () => process.exit(0));
-      await readLogs({
-        ...{ box, config, secrets, of, since, follow, raw },
+      const options = {
+        ...{ box, config, secrets, of, follow, raw },
         // One document per line, because a log may never end.
-        print: (line) => console.log(jsonWanted() ? JSON.stringify(line) : lineForPeople(line, width)),
-      });
+        print: (line: LogLine) =>
+          console.log(jsonWanted() ? JSON.stringify(line) : lineForPeople(line, width)),
+      };
+      if (box.cluster) await readLogs({ ...options, place: clusterLogs(box, since) });
+      else await readLogs({ ...options, place: hostLogs(box, since) });
     }),
   );

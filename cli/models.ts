@@ -4,6 +4,8 @@ import type { Locked } from "../configs/models/facts";
 import { lockedSource } from "../configs/models/lock";
 import { HUB_TOKEN } from "../configs/models/weights";
 import { engineAddress } from "../configs/network/engine";
+import { clusterStatusTable } from "../operations/models/clusterStatus";
+import { clusterStatusOfModels } from "../operations/models/collectClusterStatus";
 import { statusOfModels } from "../operations/models/collectStatus";
 import { lockModels, type SourceChange } from "../operations/models/lockModels";
 import { pushWeights } from "../operations/models/pushWeights";
@@ -24,12 +26,20 @@ import { say } from "./output";
 import { withProgress } from "./progress";
 
 const status = hostCommand("status")
-  .description("Show the state of each declared model: up, loaded, requests a minute.")
+  .description(
+    "Show the state of each declared model: up, loaded, requests a minute; on a cluster its pods, and why they wait.",
+  )
   .action(
     printing(async ({ stack }) => {
       const { plan, config, secrets } = await openStack(stack);
+      const none = `Pulumi.${stack}.yaml declares no model.`;
+      if (plan.cluster) {
+        const all = await clusterStatusOfModels(plan, config, secrets);
+        say(all.length > 0 ? clusterStatusTable(all) : none);
+        return all;
+      }
       const all = await statusOfModels(plan, config, secrets);
-      say(all.length > 0 ? statusTable(all) : `Pulumi.${stack}.yaml declares no model.`);
+      say(all.length > 0 ? statusTable(all) : none);
       return all;
     }),
   );

@@ -6,8 +6,6 @@ import { kubectlFor } from "../platform/stack/target";
 /** A way out for a stack on a cluster: what does the same there. */
 type WayOut = (stack: string, kubectl: string) => string;
 
-const UI: WayOut = (_, kubectl) =>
-  `See them in the UI: ${kubectl} port-forward service/edge-admin 4001:4001, then http://127.0.0.1:4001/ui.`;
 const SCALE: WayOut = (_, kubectl) =>
   `Scale its server: ${kubectl} scale deployment backend-MODEL --replicas 1, or 0.`;
 const NODES: WayOut = () => "Look at the nodes: kubectl describe nodes.";
@@ -34,16 +32,14 @@ export const ON_CLUSTER: Record<string, "works" | WayOut> = {
   upgrade: "works",
   "host prepare": () => "Prepare nodes as your cluster wants them: a driver and a device plugin for GPUs.",
   "host status": NODES,
-  doctor: (_, kubectl) =>
-    `Ask the cluster: ${kubectl} get pods,jobs,events --sort-by .metadata.creationTimestamp.`,
-  smoke: (_, kubectl) =>
-    `Its proof is a Job of each model: ${kubectl} get jobs --selector gpubox.role=prove.`,
-  drift: (stack) => `Run pulumi preview --refresh --diff --stack ${stack}.`,
-  logs: (_, kubectl) => `Ask the cluster: ${kubectl} logs deployment/gateway, or deployment/backend-MODEL.`,
-  usage: UI,
-  keys: UI,
-  people: UI,
-  "models status": (_, kubectl) => `Ask the cluster: ${kubectl} get deployments,pods.`,
+  doctor: "works",
+  smoke: "works",
+  drift: "works",
+  logs: "works",
+  usage: "works",
+  keys: "works",
+  people: "works",
+  "models status": "works",
   "models lock": "works",
   "models push": () =>
     "Let a claim of the namespace hold the files: kubernetes: { weights: { claim: NAME } }.",
@@ -94,6 +90,11 @@ export function refuseOnCluster(action: Command, stack: string): void {
     `\`gpubox ${words}\` is for a box on Docker, and the stack ${stack} is on a cluster.`,
     row(stack, kubectl),
   );
+}
+
+/** Whether a stack's target is a cluster: then it has no host to connect to. */
+export function isOnCluster(stack: string): boolean {
+  return kubectlHere(stack) !== undefined;
 }
 
 function kubectlHere(stack: string): string | undefined {

@@ -1,7 +1,9 @@
 import { table } from "../configs/kit/table";
-import { stackDatabase } from "../operations/database/stackDatabase";
+import { readDatabase } from "../operations/database/readDatabase";
 import { invite, peopleStates } from "../operations/keys/people";
+import { throughEdge } from "../operations/kubernetes/through";
 import { findProject } from "../platform/project";
+import { reachAdmin } from "../platform/ssh/reach";
 import { readStack } from "../platform/stack/planStack";
 import { hostCommand, printing } from "./command";
 import { say } from "./output";
@@ -15,14 +17,17 @@ export const definition = hostCommand("people")
   )
   .action(
     printing(async ({ stack, invite: name }) => {
-      const { job, secrets } = await stackDatabase(findProject(), stack);
+      const { at, plan, secrets } = await readDatabase(findProject(), stack);
       const config = readStack(findProject(), stack, secrets);
       if (name !== undefined) {
-        const link = await invite(config, name, secrets.masterKey ?? "");
+        const by = (reach: () => Promise<string>) => invite(config, name, secrets.masterKey ?? "", reach);
+        const link = plan.cluster
+          ? await throughEdge(plan, config, ({ admin }) => by(admin))
+          : await by(() => reachAdmin(config));
         say(link);
         return { name, link };
       }
-      const people = await peopleStates(job, config);
+      const people = await peopleStates(at, config);
       const rows = people.map((one) => [
         ...[one.name, one.state, one.email ?? "", one.role ?? ""],
         ...[usd(one.spentUsd), usd(one.budgetUsd), usd(one.leftUsd), one.resets?.slice(0, 10) ?? ""],

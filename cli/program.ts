@@ -4,7 +4,7 @@ import { chooseProject, findProject } from "../platform/project";
 import { connectStack } from "../platform/stack/host";
 import { needsHost } from "./command";
 import { COMMANDS, type Entry } from "./commands";
-import { refuseOnCluster } from "./onCluster";
+import { isOnCluster, refuseOnCluster } from "./onCluster";
 import { useJson } from "./output";
 import { strict } from "./run";
 
@@ -59,7 +59,7 @@ function prepare(program: Command, action: Command): void {
   if (json) useJson();
   checkStackName(stack);
   if (stack !== undefined) refuseOnCluster(action, stack);
-  if (needsHost(action) && stack !== undefined) connectStack(findProject(), stack);
+  if (needsHost(action) && stack !== undefined && !isOnCluster(stack)) connectStack(findProject(), stack);
 }
 
 /** A stack's name becomes part of paths and container names, and previews show it. */

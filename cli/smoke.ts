@@ -1,4 +1,6 @@
 import { endpointOf } from "../configs/network/endpoint";
+import { clusterEndpoint } from "../configs/plan/kubernetes/target";
+import { throughEdge } from "../operations/kubernetes/through";
 import { requirePassed } from "../operations/smoke/smoke";
 import { smokeChecks } from "../operations/smoke/stack";
 import { openStack } from "../platform/stack/openStack";
@@ -9,10 +11,12 @@ export const definition = hostCommand("smoke")
   .description("Run the final checks of `up` on a running box. Exit code 1 when a check fails.")
   .action(
     printing(async ({ stack }) => {
-      const { config, secrets } = await openStack(stack);
-      const endpoint = endpointOf(config);
+      const { config, plan, secrets } = await openStack(stack);
+      const endpoint = plan.cluster ? clusterEndpoint(plan) : endpointOf(config);
       say(`smoke of ${endpoint}`);
-      const checks = await smokeChecks(config, secrets, say);
+      const checks = plan.cluster
+        ? await throughEdge(plan, config, (ways) => smokeChecks(config, secrets, say, ways))
+        : await smokeChecks(config, secrets, say);
       if (!jsonWanted()) requirePassed(checks);
       const ok = checks.every((check) => check.ok);
       if (!ok) process.exitCode = 1;

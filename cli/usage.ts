@@ -1,6 +1,6 @@
 import { Option } from "@commander-js/extra-typings";
 import { table } from "../configs/kit/table";
-import { stackDatabase } from "../operations/database/stackDatabase";
+import { readDatabase } from "../operations/database/readDatabase";
 import { GROUPS, type Group, sinceDay, type Usage, usageBy } from "../operations/usage/usage";
 import { findProject } from "../platform/project";
 import { examples, hostCommand, printing } from "./command";
@@ -16,9 +16,9 @@ export const definition = hostCommand("usage")
     printing(async ({ stack, since: from, by = [] }) => {
       const groups: readonly Group[] = by.length > 0 ? by : GROUPS;
       const since = sinceDay(from);
-      const { job } = await stackDatabase(findProject(), stack);
+      const { at } = await readDatabase(findProject(), stack);
       const found: Partial<Record<Group, Usage[]>> = {};
-      for (const group of groups) found[group] = await usageBy(job, group, since);
+      for (const group of groups) found[group] = await usageBy(at, group, since);
       say(`spend of ${stack} since ${since}, UTC`);
       for (const [group, rows] of Object.entries(found)) {
         say();

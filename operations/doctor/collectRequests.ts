@@ -36,6 +36,7 @@ export async function readRecentLogs(
   };
 }
 
-function namesIn(text: string): string[] {
+/** Names of models in a gateway's line that it did not know. */
+export function namesIn(text: string): string[] {
   return [...text.matchAll(UNKNOWN_MODEL)].map(([, name]) => name!).filter((name) => name !== PROBE);
 }

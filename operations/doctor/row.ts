@@ -2,7 +2,6 @@ import type { Problem } from "../../configs/kit/problems";
 import { typed } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
 import type { Facts } from "./facts";
-import { whyUnread } from "./unread";
 
 /** A problem that a row found, and its fix. */
 export interface Finding {
@@ -12,8 +11,8 @@ export interface Finding {
   fix: string;
 }
 
-/** A row of the table in docs/trouble.md. */
-export interface Row {
+/** A row of the table in docs/trouble.md, or of that in docs/kubernetes.md. */
+export interface Row<Seen = Facts> {
   id: string;
   /** What the user sees, in a few words. */
   symptom: string;
@@ -22,7 +21,7 @@ export interface Row {
   /** `note`: the box is healthy, but somebody should know. Default: `wrong`. */
   level?: "wrong" | "note";
   /** Empty when nothing is wrong; undefined when the doctor could not look. */
-  check: (box: BoxPlan, facts: Facts) => Finding[] | undefined;
+  check: (box: BoxPlan, facts: Seen) => Finding[] | undefined;
 }
 
 /** The result of one row. */
@@ -48,12 +47,21 @@ export function configVerdict(problems: Problem[]): Verdict {
   return { row: configRow.id, symptom: configRow.symptom, state: "wrong", findings };
 }
 
-/** Checks every row, in order. */
-export function judgeRows(rows: Row[], box: BoxPlan, facts: Facts): Verdict[] {
+/**
+ * Checks every row, in order.
+ *
+ * @param why a row could not be judged, as half a sentence
+ */
+export function judgeRows<Seen>(
+  rows: Row<Seen>[],
+  box: BoxPlan,
+  facts: Seen,
+  why: (row: string, facts: Seen) => string,
+): Verdict[] {
   return rows.map(({ id, symptom, level = "wrong", check }) => {
     const findings = check(box, facts);
     if (findings === undefined)
-      return { row: id, symptom, state: "not looked at", because: whyUnread(id, facts), findings: [] };
+      return { row: id, symptom, state: "not looked at", because: why(id, facts), findings: [] };
     return { row: id, symptom, state: findings.length > 0 ? level : "ok", findings };
   });
 }

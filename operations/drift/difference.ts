@@ -11,12 +11,16 @@ export type DriftKind =
   | "file"
   | "directory"
   | "edge"
-  | "gpu";
+  | "gpu"
+  // On a cluster.
+  | "object"
+  | "undeclared object"
+  | "fields";
 
-/** One difference of the host from the plan. */
+/** One difference of the host or the cluster from the plan. */
 export interface Difference {
   kind: DriftKind;
-  /** Name or path on the host. */
+  /** Name or path on the host; kind and name of an object. */
   subject: string;
   /** One sentence: what differs. */
   what: string;

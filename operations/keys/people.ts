@@ -1,10 +1,9 @@
 import { z } from "zod";
 import type { StackConfig } from "../../configs/stack/config";
 import { adminUrl } from "../../configs/stack/ports";
-import type { DatabaseAt } from "../../platform/box/database";
+import type { ReadableDatabase } from "../../platform/box/database";
 import { litellmRows } from "../../platform/box/litellmTables";
 import { UserError } from "../../platform/process";
-import { reachAdmin } from "../../platform/ssh/reach";
 import { within } from "../../platform/within";
 
 const row = z.object({
@@ -44,7 +43,7 @@ FROM "LiteLLM_UserTable" WHERE user_id NOT IN ('default_user_id', 'litellm-proxy
 
 /** The declared people by name with their state in the database, then those whom others made. */
 export async function peopleStates(
-  at: DatabaseAt,
+  at: ReadableDatabase,
   { stack, access }: Pick<StackConfig, "stack" | "access">,
 ): Promise<PersonState[]> {
   const rows = new Map((await litellmRows(at, row, SELECT)).map((one) => [one.id, one]));
@@ -79,15 +78,21 @@ function stateOf(name: string, { email, role, spend, budget, resets, login }: Ro
 /**
  * Invites a declared person to choose a password.
  *
+ * @param reach makes a way to the admin port, and gives its base URL
  * @returns the link, which works once, for a week; whoever has it becomes that person
  */
-export async function invite(config: StackConfig, name: string, masterKey: string): Promise<string> {
+export async function invite(
+  config: StackConfig,
+  name: string,
+  masterKey: string,
+  reach: () => Promise<string>,
+): Promise<string> {
   if (!Object.hasOwn(config.access.users, name))
     throw new UserError(
       `${name} is not declared.`,
       "Declare the person under gpubox:access.users, and run `gpubox up`.",
     );
-  const admin = await reachAdmin(config);
+  const admin = await reach();
   const answer = await within(30_000, (signal) =>
     fetch(`${admin}/invitation/new`, {
       method: "POST",

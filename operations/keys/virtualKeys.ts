@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { StackConfig } from "../../configs/stack/config";
-import type { DatabaseAt } from "../../platform/box/database";
+import type { ReadableDatabase } from "../../platform/box/database";
 import { litellmRows } from "../../platform/box/litellmTables";
 
 const row = z.object({
@@ -48,7 +48,7 @@ WHERE k.team_id IS DISTINCT FROM 'litellm-dashboard' ORDER BY k.key_alias, k.tok
  * @param secrets values by name, to find a key in the database, which knows only hashes
  */
 export async function virtualKeyStates(
-  at: DatabaseAt,
+  at: ReadableDatabase,
   { access }: StackConfig,
   secrets: Record<string, string>,
   now = new Date(),

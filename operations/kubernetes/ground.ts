@@ -92,7 +92,7 @@ const nodeList = list(
 );
 
 /** Kinds that a box is made of, for the question what is in a namespace already. */
-const OWN_KINDS =
+export const OWN_KINDS =
   "deployments.apps,statefulsets.apps,jobs.batch,cronjobs.batch,services,configmaps,secrets,persistentvolumeclaims,networkpolicies.networking.k8s.io,poddisruptionbudgets.policy";
 /** Names and labels alone: a Secret's values stay in kubectl. */
 const PRESENT = `{range .items[*]}{.kind}{"\\t"}{.metadata.name}{"\\t"}{.metadata.labels.${STACK_LABEL.replaceAll(".", "\\.")}}{"\\n"}{end}`;

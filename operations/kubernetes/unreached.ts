@@ -22,13 +22,21 @@ const SIGNS: [RegExp, Unreached["unreached"]][] = [
 ];
 
 /** Reads from a kubectl that failed why it could not ask the API server. */
-export function unreached({ code, stderr }: RunResult): Unreached {
-  const last = stderr.trim().split("\n").at(-1) ?? "";
-  const said = last.replace(/^error: /, "").replace(/( - did you specify .*)?[.?!]*$/, "");
+export function unreached(answer: RunResult): Unreached {
+  const { code, stderr } = answer;
+  const said = lastWords(answer);
   if (code === 127) return { unreached: "program", said: "" };
   // Ended by us: it waited for something else than the API server.
   if (code === 137) return { unreached: "answer", said: "kubectl did not end within a minute" };
   return { unreached: SIGNS.find(([sign]) => sign.test(stderr))?.[1] ?? "other", said };
+}
+
+/** What a kubectl that failed said last, without its begin and its end. */
+export function lastWords({ stderr }: Pick<RunResult, "stderr">): string {
+  const last = stderr.trim().split("\n").at(-1) ?? "";
+  return last
+    .replace(/^(error|Error from server \(\w+\)): /, "")
+    .replace(/( - did you specify .*)?[.?!]*$/, "");
 }
 
 /** What a person does about it. */

@@ -1,35 +1,46 @@
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { suggestion } from "../../configs/kit/problems";
 import { renderText, type SecretPart } from "../../configs/kit/text";
 import type { BoxPlan } from "../../configs/kit/types";
 import { modelServers, servicesOf } from "../../configs/plan/box";
+import { PROOF_ROLE, workerRoleOf } from "../../configs/plan/kubernetes/roles";
 import type { StackConfig } from "../../configs/stack/config";
 import { namesOf } from "../../configs/stack/instances";
-import { dockerArguments, dockerAt, labelFilters } from "../../platform/docker/client";
-import { type ReadLog, readLog, UnreadableLog } from "../../platform/docker/logs";
 import { UserError } from "../../platform/process";
 import type { Secrets } from "../../platform/stack/secrets";
 import { type LogLine, mentions, parseLogLine, redactor } from "./logLines";
 
 /** A container whose log is read. */
-interface Source {
+export interface Source {
   container: string;
   role: string;
+}
+
+/** A source as somebody asks for it. */
+interface Wanted<Own extends Source = Source> {
+  source: Own;
   /** Only lines that mention one of these names. Default: all. */
   about?: string[];
 }
 
-export interface LogsOptions {
+/** Where the logs of a box are. */
+export interface LogPlace<Own extends Source = Source> {
+  /** Every container that has one. */
+  sources: () => Promise<Own[]>;
+  /** The lines of one since the time that the command names, each with its time, and what stands for those that cannot be read. */
+  past: (source: Own) => Promise<{ lines: string[]; notes: LogLine[] }>;
+  /** Gives the same lines and then each new one, until the log ends. */
+  follow: (source: Own, line: (line: string) => void) => Promise<void>;
+}
+
+export interface LogsOptions<Own extends Source = Source> {
   box: BoxPlan;
+  place: LogPlace<Own>;
   config: StackConfig;
   secrets: Secrets;
   /**
    * A model, one of its instances or aliases, or a part of the box: `gateway`, `edge`, `cache`. Default: the whole box.
    */
   of?: string;
-  /** In Docker's notation: `15m`, or a date. */
-  since: string;
   /** Continue until the process is stopped. */
   follow: boolean;
   /** Lines as the programs wrote them. */
@@ -42,11 +53,11 @@ export interface LogsOptions {
  * Reads the logs that belong to a word. For a model: its valve, its server and what the gateways log about it. For the
  * gateway: all existing generations.
  *
- * @throws UserError for an unknown word, and for a time that Docker does not understand
+ * @throws UserError for an unknown word, and what the place of the logs throws
  */
-export async function readLogs(options: LogsOptions): Promise<void> {
-  const { box, secrets, follow, print } = options;
-  const sources = await sourcesOf(options);
+export async function readLogs<Own extends Source>(options: LogsOptions<Own>): Promise<void> {
+  const { box, place, secrets, follow, print } = options;
+  const wanted = await sourcesOf(options);
   const redact = redactor([
     ...Object.values(secrets),
     // Values derived from secrets that also cross the wire: the backends' key and the drain token.
@@ -55,17 +66,18 @@ export async function readLogs(options: LogsOptions): Promise<void> {
       .map((part) => renderText([{ ...part, as: "derived" }], secrets)),
   ]);
   const emit = (line: LogLine) => print({ ...line, text: redact(line.text) });
-  const logs = await Promise.all(
-    sources.map(async (source) => ({ source, ...(await past(box, source, options)) })),
-  );
-  const lines = logs.flatMap(({ source, lines, gap }) => [
-    ...(gap ? [gapLine(source, gap)] : []),
-    // Docker repeats them when it follows.
-    ...(follow ? [] : lines.flatMap((line) => lineOf(source, line, options))),
+  const logs = await Promise.all(wanted.map(async (one) => ({ one, ...(await place.past(one.source)) })));
+  const lines = logs.flatMap(({ one, lines, notes }) => [
+    ...notes,
+    // They are repeated to whoever follows.
+    ...(follow ? [] : lines.flatMap((line) => lineOf(one, line, options))),
   ]);
   lines.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   for (const line of lines) emit(line);
-  if (follow) await Promise.all(logs.map(({ source, gap }) => stream(box, source, gap, options, emit)));
+  if (!follow) return;
+  await Promise.all(
+    wanted.map((one) => place.follow(one.source, (line) => lineOf(one, line, options).forEach(emit))),
+  );
 }
 
 function derivedParts(box: BoxPlan): SecretPart[] {
@@ -75,79 +87,42 @@ function derivedParts(box: BoxPlan): SecretPart[] {
   return texts.filter((part) => typeof part === "object").filter(({ as }) => as.endsWith("derived"));
 }
 
-async function sourcesOf({ box, config, of }: LogsOptions): Promise<Source[]> {
-  const all = await containers(box);
+/** Parts that say something of every model, each in its own lines. */
+const ABOUT_MODELS = ["gateway", PROOF_ROLE];
+
+async function sourcesOf<Own extends Source>({
+  box,
+  place,
+  config,
+  of,
+}: LogsOptions<Own>): Promise<Wanted<Own>[]> {
+  const all = (await place.sources()).map((source) => ({ source }));
   if (of === undefined) return all;
-  const gateways = all.filter(({ role }) => role === "gateway");
+  const common = all.filter(({ source }) => ABOUT_MODELS.includes(source.role));
   const [name, entry] =
     Object.entries(config.models).find(([name, model]) => [name, ...namesOf(name, model)].includes(of)) ?? [];
   const backends = modelServers(box).filter(({ model, instance }) => model === name || instance === of);
   if (entry || backends.length > 0) {
-    const roles = backends.flatMap(({ service, valve }) => [service.container.name, valve.container.name]);
+    const roles = backends.flatMap(({ service, valve }) => [
+      service.container.name,
+      valve.container.name,
+      workerRoleOf(service.container.name),
+    ]);
     const names = entry && name ? namesOf(name, entry) : [of];
     const instances = backends.map(({ instance }) => instance);
     const about = [...new Set([...names, ...instances])];
-    return [...all.filter(({ role }) => roles.includes(role)), ...gateways.map((one) => ({ ...one, about }))];
+    return [
+      ...all.filter(({ source }) => roles.includes(source.role)),
+      ...common.map((one) => ({ ...one, about })),
+    ];
   }
-  const own = all.filter(({ role }) => role === of);
+  const own = all.filter(({ source }) => source.role === of);
   if (own.length > 0) return own;
-  const words = [...new Set([...Object.keys(config.models), ...all.map(({ role }) => role)])];
+  const words = [...new Set([...Object.keys(config.models), ...all.map(({ source }) => source.role)])];
   throw new UserError(`The stack ${box.stack} has no model and no part "${of}".`, suggestion(of, words));
 }
 
-async function containers({ docker, stack }: BoxPlan): Promise<Source[]> {
-  const format = '{{.Names}} {{.Label "gpubox.role"}}';
-  const args = ["ps", "-a", ...labelFilters([`gpubox.stack=${stack}`]), "--format", format];
-  const lines = await dockerAt(docker).lines(args);
-  return lines.map((line) => {
-    const [container, role] = line.split(" ");
-    return { container: container!, role: role ?? "" };
-  });
-}
-
-async function past({ docker }: BoxPlan, { container }: Source, { since }: LogsOptions): Promise<ReadLog> {
-  try {
-    return await readLog(dockerAt(docker), container, { since });
-  } catch (error) {
-    if (!(error instanceof UnreadableLog)) throw error;
-    throw new UserError(
-      `The log of ${container} cannot be read: ${error.message}`,
-      /since|time|pars/i.test(error.message)
-        ? "For --since, write 15m, 2h or a date."
-        : "Run `gpubox doctor`.",
-    );
-  }
-}
-
-/** What stands in a log for the part of it that Docker cannot read. */
-function gapLine({ container, role }: Source, { after }: NonNullable<ReadLog["gap"]>): LogLine {
-  const until = after ? `before ${after}` : "at its end";
-  return {
-    ...{ at: after ?? new Date().toISOString(), container, role, level: "WARNING" },
-    text: `gpubox: lines ${until} are lost: Docker cannot read a part of this log, as after a power cut.`,
-  };
-}
-
-function lineOf({ container, role, about }: Source, line: string, { raw }: LogsOptions): LogLine[] {
-  const found = parseLogLine(line, { container, role, raw });
+function lineOf({ source, about }: Wanted, line: string, { raw }: { raw: boolean }): LogLine[] {
+  const found = parseLogLine(line, { container: source.container, role: source.role, raw });
   return found && (!about || mentions(line, about)) ? [found] : [];
-}
-
-/** Follows one container's log, both streams. */
-function stream(
-  { docker }: BoxPlan,
-  source: Source,
-  gap: ReadLog["gap"],
-  options: LogsOptions,
-  emit: (line: LogLine) => void,
-): Promise<void> {
-  const from = ["--since", options.since, ...(gap ? ["--tail", String(gap.tail)] : [])];
-  const args = ["logs", "--timestamps", ...from, "--follow", source.container];
-  const child = spawn("docker", dockerArguments(docker, args), { stdio: ["ignore", "pipe", "pipe"] });
-  for (const out of [child.stdout, child.stderr])
-    createInterface(out).on("line", (line) => lineOf(source, line, options).forEach(emit));
-  return new Promise((resolve, reject) => {
-    child.on("error", () => reject(new UserError("`docker` cannot be started.", "Run `gpubox doctor`.")));
-    child.on("close", () => resolve());
-  });
 }

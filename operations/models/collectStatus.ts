@@ -1,4 +1,3 @@
-import { z } from "zod";
 import type { BoxPlan } from "../../configs/kit/types";
 import { modelServers } from "../../configs/plan/box";
 import type { StackConfig } from "../../configs/stack/config";
@@ -7,17 +6,12 @@ import { readLog } from "../../platform/docker/logs";
 import { UserError } from "../../platform/process";
 import { reachEndpoint } from "../../platform/ssh/reach";
 import type { Secrets } from "../../platform/stack/secrets";
-import { within } from "../../platform/within";
 import { collectContainers } from "../doctor/collectContainers";
 import { valvesOf } from "../doctor/collectServices";
 import { memoryKills } from "../doctor/memoryKills";
 import { parseRequest } from "../doctor/requests";
+import { listedModels } from "../smoke/listed";
 import { type ModelStatus, modelStatus } from "./status";
-
-/** Timeout in milliseconds for the list of models. Without a gateway the edge would hold the request for a minute. */
-const LIST_MS = 8_000;
-
-const list = z.object({ data: z.array(z.object({ id: z.string() })) });
 
 /**
  * The current state of every declared model, from the containers, the counters of their valves, and the valves' logs of
@@ -59,16 +53,4 @@ async function lastMinute({ docker, prefix }: BoxPlan, valve: string): Promise<n
   const log = await readLog(dockerAt(docker), `${prefix}-${valve}`, { since: "60s" }).catch(() => undefined);
   return log?.lines.filter((line) => parseRequest(line.slice(line.indexOf(" ") + 1))?.method === "POST")
     .length;
-}
-
-async function listedModels(endpoint: string, key: string | undefined): Promise<string[] | undefined> {
-  try {
-    const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
-    const answer = await within(LIST_MS, (signal) =>
-      fetch(`${endpoint}/v1/models`, { headers, redirect: "manual", signal }),
-    );
-    return list.parse(await answer.json()).data.map(({ id }) => id);
-  } catch {
-    return undefined;
-  }
 }

@@ -43,13 +43,7 @@ export interface ModelFacts {
 export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts): ModelStatus[] {
   return Object.entries(config.models).flatMap(([model, entry]) =>
     instancesOf(model, entry).map(({ id: instance }) => {
-      const common = {
-        model,
-        instance,
-        engine: entry.engine,
-        aliases: namesOf(model, entry).slice(1),
-        listed: facts.listed && throughGateway(entry) ? facts.listed.includes(model) : null,
-      };
+      const common = declaredModel(model, instance, entry, facts.listed);
       const backend = modelServers(box).find((one) => one.instance === instance);
       if (!backend) {
         const nothing = {
@@ -78,6 +72,20 @@ export function modelStatus(config: StackConfig, box: BoxPlan, facts: ModelFacts
       };
     }),
   );
+}
+
+/** What is known of a model by its entry, and by the list of `/v1/models`. */
+export function declaredModel(
+  model: string,
+  instance: string,
+  entry: StackConfig["models"][string],
+  listed: string[] | undefined,
+): Pick<ModelStatus, "model" | "instance" | "engine" | "aliases" | "listed"> {
+  return {
+    ...{ model, instance, engine: entry.engine },
+    aliases: namesOf(model, entry).slice(1),
+    listed: listed && throughGateway(entry) ? listed.includes(model) : null,
+  };
 }
 
 /** What the health check says of an engine that was ended before the host froze (assets/backend/memory.sh). */

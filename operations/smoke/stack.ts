@@ -1,10 +1,9 @@
-import { endpointOf } from "../../configs/network/endpoint";
 import type { Mode } from "../../configs/schema/model";
 import type { StackConfig } from "../../configs/stack/config";
 import { namesOf } from "../../configs/stack/instances";
 import { isForMany, openedIn } from "../../configs/stack/wildcards";
+import { type BoxWays, waysToHost } from "../../platform/box/ways";
 import type { Log } from "../../platform/project";
-import { reachAdmin, reachBox, reachEndpoint } from "../../platform/ssh/reach";
 import type { Secrets } from "../../platform/stack/secrets";
 import type { SmokeProtocol } from "./routes";
 import { requirePassed, type SmokeCheck, smoke } from "./smoke";
@@ -25,8 +24,15 @@ const PROTOCOLS: Record<Mode, SmokeProtocol[]> = {
 /**
  * Asks a box for everything that its stack declares: each model by the protocols of its mode. Aliases and models that a
  * person starts only have to be listed.
+ *
+ * @param ways to the box. Default: those to its host
  */
-export async function smokeChecks(config: StackConfig, secrets: Secrets, log: Log): Promise<SmokeCheck[]> {
+export async function smokeChecks(
+  config: StackConfig,
+  secrets: Secrets,
+  log: Log,
+  ways?: BoxWays,
+): Promise<SmokeCheck[]> {
   const single = Object.entries(config.models).filter(([name]) => !isForMany(name));
   const models = single.flatMap(([name, model]) =>
     namesOf(name, model).map((listed) => ({
@@ -35,12 +41,11 @@ export async function smokeChecks(config: StackConfig, secrets: Secrets, log: Lo
     })),
   );
   const key = config.gateway.auth === "key" ? secrets.masterKey : undefined;
-  const endpoint = await reachEndpoint(config, endpointOf(config));
-  const box = { endpoint, ...(await reachBox(config)) };
+  const { endpoint, clients, admin } = ways ?? (await waysToHost(config));
+  const box = { endpoint, ...clients };
   const tls = config.gateway.tls && { certificate: () => lookAtCertificate(box), fetch: tlsFetch(box) };
   // Where the edge adds the key, clients have none of their own.
-  const keys =
-    config.database.mode === "none" || !key ? undefined : { admin: await reachAdmin(config), masterKey: key };
+  const keys = config.database.mode === "none" || !key ? undefined : { admin: await admin(), masterKey: key };
   return smoke({ endpoint, key, keys, models, opens: openedIn(config.models), tls, gate: true, log });
 }
 

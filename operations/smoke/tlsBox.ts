@@ -3,6 +3,7 @@ import { request } from "node:http";
 import { isIP } from "node:net";
 import { Readable } from "node:stream";
 import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from "node:tls";
+import type { BoxWays } from "../../platform/box/ways";
 import { within } from "../../platform/within";
 
 /** How to reach a box with TLS from its own host. */
@@ -26,10 +27,11 @@ const HANDSHAKE_MS = 10_000;
  * Checks the certificate as clients do: it is for the endpoint's host and currently valid. Waits for a certificate that
  * is new. It only reports whether this machine trusts the issuer, because clients may trust a private one.
  *
+ * @param waitMs milliseconds that it waits. Default: as long as an edge takes to serve a new one
  * @throws Error with the reason that a client would give
  */
-export async function lookAtCertificate(box: TlsBox): Promise<string> {
-  const deadline = Date.now() + SERVED_WITHIN_MS;
+export async function lookAtCertificate(box: TlsBox, waitMs = SERVED_WITHIN_MS): Promise<string> {
+  const deadline = Date.now() + waitMs;
   while (true) {
     try {
       const socket = await connectTo(box);
@@ -73,6 +75,14 @@ export function tlsFetch(box: TlsBox): (url: string, init: RequestInit) => Promi
       asked.end(init.body as string | undefined);
     });
   };
+}
+
+/** How requests go to a box by its ways: with TLS by {@link tlsFetch}. */
+export function sendTo({
+  endpoint,
+  clients,
+}: BoxWays): (url: string, init: RequestInit) => Promise<Response> {
+  return endpoint.startsWith("https:") ? tlsFetch({ endpoint, ...clients }) : fetch;
 }
 
 async function connectTo({ endpoint, address, port }: TlsBox): Promise<TLSSocket> {

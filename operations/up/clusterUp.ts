@@ -69,7 +69,7 @@ export async function clusterUp(early: StackConfig, options: ClusterUp): Promise
   if (result.code !== 0)
     throw new UserError(
       "`pulumi up` did not finish. Gateways that served before keep serving until new ones are ready.",
-      `The lines above say why, and so do kubectl --context ${settings.context} -n ${namespace} get pods,jobs,events. Correct it and run \`gpubox up\` again: a failed Job is made anew. A conflict names a field that somebody else set: set it back, or write it into the file.`,
+      `The lines above say why, and so does \`gpubox doctor --stack ${stack}\`. Correct it and run \`gpubox up\` again: a failed Job is made anew. A conflict names a field that somebody else set: set it back, or write it into the file.`,
     );
   for (const line of [
     `\nThe box serves at ${clusterEndpoint(plan)} inside the cluster. Admin and UI:`,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import type { DatabaseAt } from "../../platform/box/database";
+import type { ReadableDatabase } from "../../platform/box/database";
 import { litellmRows, sqlText } from "../../platform/box/litellmTables";
 import { UserError } from "../../platform/process";
 import { SMOKE_KEY } from "../smoke/virtualKey";
@@ -47,7 +47,7 @@ const NAMES: Record<Group, string> = {
  *
  * @param since `2026-11-01`, UTC
  */
-export function usageBy(at: DatabaseAt, group: Group, since: string): Promise<Usage[]> {
+export function usageBy(at: ReadableDatabase, group: Group, since: string): Promise<Usage[]> {
   const select = `SELECT ${NAMES[group]} AS name, sum(d.api_requests) AS requests, sum(d.failed_requests) AS failed,
   sum(d.prompt_tokens) AS "inputTokens", sum(d.completion_tokens) AS "outputTokens", sum(d.spend) AS usd
 FROM "LiteLLM_DailyUserSpend" d WHERE d.date >= ${sqlText(since)} GROUP BY 1

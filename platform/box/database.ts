@@ -1,11 +1,25 @@
 import { dockerAt } from "../docker/client";
-import { UserError } from "../process";
+import { execInPod } from "../kubernetes/exec";
+import type { Cluster } from "../kubernetes/kubectl";
+import { type RunResult, UserError } from "../process";
 
 /** A Postgres container, of a box or of a rehearsal. */
 export interface DatabaseAt {
   docker: string;
   container: string;
 }
+
+/** A Postgres in a pod. */
+export interface PodDatabase {
+  cluster: Cluster;
+  /** `statefulset/database` */
+  workload: string;
+  /** The command that shows how it is. */
+  look: string;
+}
+
+/** A Postgres that answers questions. */
+export type ReadableDatabase = DatabaseAt | PodDatabase;
 
 /** Name of LiteLLM's database and of the role that owns it. */
 export const LITELLM = "litellm";
@@ -37,7 +51,7 @@ export const AS_OWNER = `export PGPASSWORD="$(cat /etc/gpubox/password)" PGHOST=
  * @returns unaligned rows, with a tab between fields
  * @throws UserError with Postgres's own words
  */
-export function ownerSql(at: DatabaseAt, sql: string): Promise<string> {
+export function ownerSql(at: ReadableDatabase, sql: string): Promise<string> {
   return psql(at, `${AS_OWNER} psql`, LITELLM, sql);
 }
 
@@ -53,24 +67,38 @@ export function adminSql(at: DatabaseAt, sql: string, database = "postgres"): Pr
   return psql(at, "psql -h /tmp -U postgres", database, sql);
 }
 
-async function psql(at: DatabaseAt, how: string, database: string, sql: string): Promise<string> {
+async function psql(at: ReadableDatabase, how: string, database: string, sql: string): Promise<string> {
   const script = `${how} -X -d "$1" -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
-  const docker = dockerAt(at.docker);
-  const { code, stdout, stderr } = await docker.run(insideDatabase(at, script, [database]), { stdin: sql });
+  const { code, stdout, stderr } =
+    "cluster" in at
+      ? await execInPod(
+          at.cluster,
+          at.workload,
+          ["sh", "-c", `${POSTGRES_PATH} ${script}`, "sh", database],
+          sql,
+        )
+      : await dockerAt(at.docker).run(insideDatabase(at, script, [database]), { stdin: sql });
   if (code === 0) return stdout.trimEnd();
-  if (/No such container|is not running/.test(stderr))
-    throw new UserError(
+  throw psqlFailed(at, { code, stdout, stderr });
+}
+
+function psqlFailed(at: ReadableDatabase, { code, stderr }: RunResult): UserError {
+  const words = stderr.trim().split("\n").slice(-3).join(" ");
+  if ("cluster" in at && (code === 127 || !/psql: |ERROR: |FATAL: /.test(stderr)))
+    return new UserError(
+      `The database's pod cannot be asked: ${code === 127 ? "there is no `kubectl` on PATH" : words}.`,
+      `Look at it: ${at.look}.`,
+    );
+  if (/No such container|is not running/.test(stderr) && !("cluster" in at))
+    return new UserError(
       `The database is not running: there is no container ${at.container}.`,
       "Run `gpubox up` first.",
     );
-  throw new UserError(
-    `Postgres refused: ${stderr.trim().split("\n").slice(-3).join(" ")}`,
-    "Correct it and try again.",
-  );
+  return new UserError(`Postgres refused: ${words}`, "Correct it and try again.");
 }
 
 /** True while LiteLLM's database has no table. */
-export async function hasNoTables(at: DatabaseAt): Promise<boolean> {
+export async function hasNoTables(at: ReadableDatabase): Promise<boolean> {
   const tables =
     "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
   return (await ownerSql(at, tables)) === "0";

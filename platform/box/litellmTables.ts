@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { UserError } from "../process";
-import { type DatabaseAt, hasNoTables, ownerSql } from "./database";
+import { hasNoTables, ownerSql, type ReadableDatabase } from "./database";
 
 /**
  * Rows of a SELECT over LiteLLM's tables. It cannot change anything.
@@ -8,7 +8,7 @@ import { type DatabaseAt, hasNoTables, ownerSql } from "./database";
  * @param select one SELECT without a semicolon
  * @throws UserError when LiteLLM never created its tables
  */
-export async function litellmRows<T>(at: DatabaseAt, row: z.ZodType<T>, select: string): Promise<T[]> {
+export async function litellmRows<T>(at: ReadableDatabase, row: z.ZodType<T>, select: string): Promise<T[]> {
   if (await hasNoTables(at))
     throw new UserError(
       "The database has none of LiteLLM's tables.",

@@ -22,18 +22,19 @@ const PATIENCE_MS = 60_000;
  * @param args without `--context` and `--namespace`
  * @param stdin objects as text. Secret values reach kubectl only this way
  */
-export function kubectl(
-  { context, namespace, kubeconfig, cacheDir }: Cluster,
-  args: string[],
-  stdin?: string,
-): Promise<RunResult> {
-  const at = [
+export function kubectl(cluster: Cluster, args: string[], stdin?: string): Promise<RunResult> {
+  const at = [...clusterArguments(cluster), `--request-timeout=${ANSWER_SECONDS}s`];
+  return run("kubectl", [...at, ...args], { stdin, timeoutMs: PATIENCE_MS });
+}
+
+/** The begin of a kubectl's command line. */
+export function clusterArguments({ context, namespace, kubeconfig, cacheDir }: Cluster): string[] {
+  return [
     ...(context === undefined ? [] : ["--context", context]),
     ...(kubeconfig === undefined ? [] : ["--kubeconfig", kubeconfig]),
     ...(cacheDir === undefined ? [] : ["--cache-dir", cacheDir]),
-    ...["--namespace", namespace, `--request-timeout=${ANSWER_SECONDS}s`],
+    ...["--namespace", namespace],
   ];
-  return run("kubectl", [...at, ...args], { stdin, timeoutMs: PATIENCE_MS });
 }
 
 /**

@@ -1,13 +1,21 @@
 import { rmSync } from "node:fs";
 import type { PodTemplate } from "../../configs/plan/kubernetes/objects";
-import { run } from "../../platform/process";
+import { clusterAt } from "../../operations/kubernetes/ask";
+import { throughEdge } from "../../operations/kubernetes/through";
+import { smokeChecks } from "../../operations/smoke/stack";
+import { sinceDay, usageBy } from "../../operations/usage/usage";
+import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { repositoryResolved } from "../../platform/stack/resolved";
 import { allocate, scratch } from "../support/allocate";
-import { all, clusterPlan, find, podsOf } from "../support/cluster";
-import { needs } from "../support/needs";
+import { API_SERVER, ApiServer } from "../support/apiServer";
+import { all, clusterStack, find, podsOf } from "../support/cluster";
+import { podOf } from "../support/clusterObjects";
+import { needs, testNeeds } from "../support/needs";
+import { NodeAgent } from "../support/nodeAgent";
 import { Pods } from "../support/pods";
 import { testSecrets } from "../support/stacks";
+import { until } from "../support/wait";
 
 const MINUTE = 60_000;
 const IMAGES = ["gateway", "edge", "cache", "database", "llamacpp"].map((role) => `the image gpubox/${role}`);
@@ -19,7 +27,8 @@ needs("root", ...IMAGES)("the pods of a stack for Kubernetes", () => {
   const resolved = { ...repositoryResolved(packageDir), offlineModels: ["tiny"], knownModels: ["tiny"] };
   const source = "hf://Qwen/Qwen2.5-0.5B-Instruct-GGUF/qwen2.5-0.5b-instruct-q4_k_m.gguf";
   const tiny = { engine: "llamacpp", model: source, offlineModel: "canned", memoryMiB: 2048 };
-  const pods = new Pods(clusterPlan({ models: { tiny } }, { resolved }), testSecrets, network, dir);
+  const { config, plan } = clusterStack({ models: { tiny } }, { resolved });
+  const pods = new Pods(plan, testSecrets, network, dir);
   const started: string[] = [];
 
   const deployment = (name: string) => find(pods.objects, "Deployment", name).spec.template;
@@ -103,5 +112,56 @@ print(u.urlopen(u.Request("http://edge:4000/v1/chat/completions",headers=headers
       ]);
     },
     2 * MINUTE,
+  );
+
+  testNeeds(...API_SERVER, "openssl")(
+    "an API server and kubectl carry smoke to the edge's pod, with a virtual key, and usage to the database's",
+    async () => {
+      const [server, agent] = [await ApiServer.start(allocate("pod-verbs")), new NodeAgent()];
+      const before = process.env.KUBECONFIG;
+      process.env.KUBECONFIG = server.kubeconfig;
+      try {
+        await agent.start(server, "n1");
+        const { namespace } = clusterAt(plan);
+        const kinds = ["Namespace", "Service", "StatefulSet"];
+        await server.apply(
+          namespace,
+          pods.objects.filter(({ kind }) => kinds.includes(kind)),
+        );
+        for (const role of ["edge", "database"]) {
+          const metadata = { name: role, labels: { "gpubox.stack": "test", "gpubox.role": role } };
+          const pod = { apiVersion: "v1", kind: "Pod", metadata, spec: podOf({ nodeName: "n1" }) };
+          await server.apply(namespace, [pod], "test");
+          await server.status(namespace, "pod", role, { phase: "Running" });
+        }
+        const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        const host = await output("docker", ["inspect", "--format", format, pods.called("edge")]);
+        agent.pods.life = {
+          port: (pod, port) => (pod === "edge" ? { host, port } : undefined),
+          command: (pod, words) => ["docker", "exec", "-i", pods.called(pod), ...words],
+        };
+
+        const checks = await throughEdge(plan, config, (ways) =>
+          smokeChecks(config, testSecrets, () => {}, ways),
+        );
+        expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+        expect(checks.map(({ check }) => check)).toContain("a virtual key");
+
+        const at = { cluster: clusterAt(plan), workload: "statefulset/database", look: "" };
+        const seen = async () => {
+          const rows = await usageBy(at, "model", sinceDay("1d"));
+          return rows.find(({ name, requests }) => name === "tiny" && requests > 0);
+        };
+        // LiteLLM writes its daily sums every minute or so.
+        await until("the requests of smoke are in the sums", seen, { everyMs: 2_000 });
+        expect(agent.pods.commands.join()).not.toContain("PLANTED");
+      } finally {
+        if (before === undefined) delete process.env.KUBECONFIG;
+        else process.env.KUBECONFIG = before;
+        agent.close();
+        await server.stop();
+      }
+    },
+    4 * MINUTE,
   );
 });

@@ -1,3 +1,5 @@
+import { clusterDrift } from "../../operations/drift/clusterDrift";
+import { collectClusterDrift } from "../../operations/drift/collectCluster";
 import { demandOf } from "../../operations/kubernetes/demand";
 import { allocate } from "../support/allocate";
 import { ApiServer, CONTROLLERS } from "../support/apiServer";
@@ -70,6 +72,22 @@ needs(...CONTROLLERS)("the scheduler and the controllers of a cluster", () => {
         .map(({ node }) => node)
         .sort(),
     ).toEqual(["n1", "n2"]);
+  });
+
+  test("write nothing that is drift", async () => {
+    const before = process.env.KUBECONFIG;
+    process.env.KUBECONFIG = server.kubeconfig;
+    try {
+      const facts = await collectClusterDrift(first.plan);
+      expect(facts.found.map(({ kind }) => kind)).toEqual(
+        expect.arrayContaining(["Deployment", "Job", "Secret"]),
+      );
+      const none = { stack: "test", differences: [], configChanged: false, notChecked: [] };
+      expect(clusterDrift(first.plan, facts)).toEqual(none);
+    } finally {
+      if (before === undefined) delete process.env.KUBECONFIG;
+      else process.env.KUBECONFIG = before;
+    }
   });
 
   test("let a model's pod wait while no node has its GPUs, and place it once one has", async () => {

@@ -25,7 +25,8 @@ interface Around {
   resolved?: Resolved;
 }
 
-function planned(values: Record<string, unknown>, around: Around) {
+/** A parsed stack config, and its plan for a cluster. */
+export function clusterStack(values: Record<string, unknown>, around: Around = {}) {
   const { secrets = {}, lock, stack = "test", boxFiles, resolved = everyImage } = around;
   const all = { ...testSecrets, ...secrets };
   const raw = { ...rawStack(values, all), lock, stack, boxFiles };
@@ -44,18 +45,18 @@ function planned(values: Record<string, unknown>, around: Around) {
 
 /** The plan of a stack config for a cluster. */
 export function clusterPlan(values: Record<string, unknown>, around: Around = {}): BoxPlan {
-  return planned(values, around).plan;
+  return clusterStack(values, around).plan;
 }
 
 /** What only one host can do of it, a line each: `path: what fix`. */
 export function clusterMistakes(values: Record<string, unknown>, around: Around = {}): string[] {
-  const { config, plan } = planned(values, around);
+  const { config, plan } = clusterStack(values, around);
   return mistakesIn(() => lossesOnCluster(config, plan));
 }
 
 /** What it loses on a cluster. */
 export function lossesOf(values: Record<string, unknown>, around: Around = {}): string[] {
-  const { plan } = planned(values, around);
+  const { plan } = clusterStack(values, around);
   return clusterLosses(plan, kubernetesObjects(plan));
 }
 

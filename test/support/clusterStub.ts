@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Cluster } from "../../platform/kubernetes/kubectl";
 import { scratch } from "./allocate";
+import { PodAgent, paramsOf } from "./podAgent";
 
 interface Kind {
   group: string;
@@ -53,6 +54,8 @@ export class ClusterStub {
   forbidden: string[] = [];
   /** What it says of an object that it does not accept; nothing otherwise. */
   refuses: (object: StubObject) => string | undefined = () => undefined;
+  /** What runs in its pods. */
+  readonly agent = new PodAgent();
   /** `METHOD path` of what would have changed something. */
   readonly changes: string[] = [];
   private kinds = BUILT_IN;
@@ -60,6 +63,13 @@ export class ClusterStub {
   private readonly server: Server = createServer((request, response) => void this.answer(request, response));
 
   async start(): Promise<void> {
+    this.server.on("upgrade", (request, socket) => {
+      const { pod, verb } = podAsked(request);
+      if (pod && verb === "portforward") return this.agent.forward(pod, request, socket);
+      if (pod && verb === "exec")
+        return this.agent.exec(pod, paramsOf(request).getAll("command"), request, socket);
+      socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
     this.server.listen(0, "127.0.0.1");
     await once(this.server, "listening");
     const server = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
@@ -82,6 +92,16 @@ export class ClusterStub {
     };
   }
 
+  /** Lets kubectl of this process find it by itself, as a person's kubeconfig does. Returns what ends that. */
+  asDefault(): () => void {
+    const before = process.env.KUBECONFIG;
+    process.env.KUBECONFIG = this.at().kubeconfig;
+    return () => {
+      if (before === undefined) delete process.env.KUBECONFIG;
+      else process.env.KUBECONFIG = before;
+    };
+  }
+
   /** Lets the server know a kind of another project. */
   extend(apiVersion: string, plural: string, kind: string): void {
     this.kinds = [...BUILT_IN, ...kinds(apiVersion, { [plural]: kind })];
@@ -98,6 +118,9 @@ export class ClusterStub {
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await textOf(request);
     const { pathname, searchParams } = new URL(request.url!, "http://stub");
+    const { pod, verb } = podAsked(request);
+    if (pod && verb === "log")
+      return this.agent.log(pod, searchParams.get("container") ?? "", searchParams, response);
     const [status, content] = pathname.startsWith("/admin/")
       ? this.answerTo(request.method!, pathname.replace("/admin", ""), searchParams, body)
       : failure(401, "Unauthorized", "Unauthorized");
@@ -115,10 +138,12 @@ export class ClusterStub {
     if (method !== "GET") return this.rehearse(`${method} ${path}`, query, JSON.parse(body) as StubObject);
     if (this.forbidden.includes(kind.name))
       return failure(403, "Forbidden", `${kind.name} is forbidden: User "admin" cannot list resource`);
-    const wanted = query.get("labelSelector")?.split("=") ?? [];
+    const wanted = (query.get("labelSelector") ?? "").split(",").filter(Boolean);
     const all = this.objects
       .filter((one) => one.kind === kind.kind && (!name || one.metadata.name === name))
-      .filter(({ metadata }) => wanted.length === 0 || metadata.labels?.[wanted[0]!] === wanted[1])
+      .filter(({ metadata: { labels = {} } }) =>
+        wanted.every((one) => Object.entries(labels).some((label) => label.join("=") === one)),
+      )
       .map((one) => ({ apiVersion: versionOf(kind), ...one }));
     if (!name)
       return [200, { apiVersion: versionOf(kind), kind: `${kind.kind}List`, metadata: {}, items: all }];
@@ -163,6 +188,13 @@ export class ClusterStub {
       ? openApi(own)
       : { kind: "APIResourceList", apiVersion: "v1", groupVersion, resources: own.map(listed) };
   }
+}
+
+/** The pod that a request is for beside its object, and what it wants of it. */
+function podAsked({ url }: IncomingMessage): { pod?: string; verb?: string } {
+  const [, pod, verb] =
+    /^\/admin\/api\/v1\/namespaces\/[^/]+\/pods\/([^/?]+)\/(log|exec|portforward)(?:\?|$)/.exec(url!) ?? [];
+  return { pod, verb };
 }
 
 function versionOf({ group, version }: Kind): string {

@@ -8,3 +8,8 @@ export const MIGRATION_ROLE = "migrate";
 export const BACKUP_ROLE = "backup";
 export const PROOF_ROLE = "prove";
 export const ACCESS_ROLE = "access";
+
+/** The part of the pods on the other nodes of a model's server. No Service may find them: the first node answers for all. */
+export function workerRoleOf(role: string): string {
+  return role.replace(/^backend-/, "worker-");
+}

@@ -10,7 +10,7 @@ import { type Guests, networkPolicy, type Way } from "./networks";
 import type { Deployment, PodSpec, Service } from "./objects";
 import type { Part } from "./part";
 import { CONFIG_DIR, containerOf, memoryVolumes, podSpec, spread, template } from "./pod";
-import { GATEWAY_ROLE } from "./roles";
+import { GATEWAY_ROLE, workerRoleOf } from "./roles";
 import { service, servicePort } from "./service";
 import { modelsDirectory, weightsOf } from "./weights";
 
@@ -72,11 +72,6 @@ function serverPart(plan: BoxPlan, backend: BackendPlan, server: ClusterServerPl
       ...growthPart(plan, backend, server),
     ],
   };
-}
-
-/** Pods that no Service may find: the first node answers for all. */
-function workerRoleOf(role: string): string {
-  return role.replace(/^backend-/, "worker-");
 }
 
 /** The same pod with another command, and nothing that asks it: what the first node says goes for all. */

@@ -72,6 +72,6 @@ test("on a cluster each verb goes on, or names itself and what to do there; on a
 });
 
 test("what to do names the stack's own cluster and namespace", () => {
-  const logs = verbs.find((verb) => wordsOf(verb) === "logs")!;
-  expect(refusal(logs, "lab")).toContain("kubectl --context lab -n llm logs deployment/gateway");
+  const backup = verbs.find((verb) => wordsOf(verb) === "backup")!;
+  expect(refusal(backup, "lab")).toContain("kubectl --context lab -n llm create job backup-now");
 });
