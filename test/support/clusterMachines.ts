@@ -9,6 +9,7 @@ import { output } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { type Allocation, scratch } from "./allocate";
 import { ApiServer, CONTROLLERS } from "./apiServer";
+import { removeFolder } from "./leftovers";
 import { until } from "./wait";
 
 /** What a test needs of this machine for nodes that run. */
@@ -30,25 +31,20 @@ export type Node = (typeof NODES)[number];
  */
 export class ClusterMachines {
   private readonly dir = scratch("nodes", ROOT);
-  private readonly child: ChildProcess;
+  private child?: ChildProcess;
   server!: ApiServer;
 
   private constructor(private readonly allocation: Allocation) {
-    const { net, stack } = allocation;
     for (const [index, node] of NODES.entries()) this.configure(node, index);
-    const script = join(packageDir, "test/support/clusterMachines.sh");
-    this.child = spawn("bash", [script, this.dir, String(net), `gpubox-${stack}`], {
-      stdio: ["pipe", "ignore", "ignore"],
-      // Out of the reach of a Ctrl-C, so that it ends by the end of its input alone, and cleans up.
-      detached: true,
-    });
   }
 
   /** @param images that pods ask for; this machine's engine has them */
   static async start(allocation: Allocation, images: string[]): Promise<ClusterMachines> {
     const made = new ClusterMachines(allocation);
     try {
+      // A containerd that runs would have its own files there.
       await made.giveImages(images);
+      made.run();
       await until("the nodes have a network", () => existsSync(join(made.dir, "firsts")));
       const services = `10.231.${allocation.net}.192/26`;
       made.server = await ApiServer.start(allocation, { more: "nodes", address: made.address(1), services });
@@ -87,10 +83,21 @@ export class ClusterMachines {
 
   /** Ends every process of the nodes and of the control plane, and removes their folders. */
   async stop(): Promise<void> {
+    if (!this.child) return removeFolder(this.dir);
     if (this.child.exitCode !== null) return;
     const ended = once(this.child, "exit");
     this.child.stdin?.end();
     await Promise.all([ended, this.server?.stop()]);
+  }
+
+  private run(): void {
+    const { net, stack } = this.allocation;
+    const script = join(packageDir, "test/support/clusterMachines.sh");
+    this.child = spawn("bash", [script, this.dir, String(net), `gpubox-${stack}`], {
+      stdio: ["pipe", "ignore", "ignore"],
+      // Out of the reach of a Ctrl-C, so that it ends by the end of its input alone, and cleans up.
+      detached: true,
+    });
   }
 
   private async giveImages(images: string[]): Promise<void> {
