@@ -8,8 +8,8 @@ import { type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { allocate } from "../support/allocate";
 import { editStack } from "../support/box";
-import { podsOf } from "../support/cluster";
-import { ClusterMachines } from "../support/clusterMachines";
+import { containersOf, podsOf } from "../support/cluster";
+import { ClusterMachines, type Node } from "../support/clusterMachines";
 import { type Pod, readPods } from "../support/clusterNodes";
 import { makeProject, programOf, removeProject, type TestProject } from "../support/project";
 import { until } from "../support/wait";
@@ -37,6 +37,12 @@ const claims = z.object({
   ),
 });
 
+/** Where the stub listens. */
+interface Place {
+  address: string;
+  port: number;
+}
+
 /** What {@link Load.stop} says of a load that lost nothing. */
 export const lostNothing = { failed: 0, cut: 0, wrong: 0, reasons: [] };
 
@@ -46,14 +52,17 @@ export const lostNothing = { failed: 0, cut: 0, wrong: 0, reasons: [] };
  */
 export class ClusterBox {
   readonly endpoint: string;
+  private readonly namespace: string;
+  private readonly stub: ChildProcess;
+
   private constructor(
-    readonly machines: ClusterMachines,
+    private readonly machines: ClusterMachines,
     private readonly project: TestProject,
-    readonly namespace: string,
-    private readonly stub: ChildProcess,
-    private readonly stubPort: number,
+    private readonly stubAt: Place,
   ) {
     this.endpoint = `http://${machines.address(BALANCER)}:${PORT}`;
+    this.namespace = `gpubox-${project.stack}`;
+    this.stub = startStub(stubAt);
   }
 
   /**
@@ -61,43 +70,30 @@ export class ClusterBox {
    *
    * @param sections of the stack's config, beside gateway, models and kubernetes
    * @param models beside `echo`
-   * @param others of which images are wanted later
    */
   static async open(
     name: string,
     sections: Record<string, unknown>,
     models: Record<string, unknown>,
-    others: string[] = [],
   ): Promise<ClusterBox> {
     const allocation = allocate(name);
     const { net, stack, port } = allocation;
-    const at = (last: number) => `10.231.${net}.${last}`;
-    const stubPort = port + 10;
+    const stub = { address: `10.231.${net}.1`, port: port + 10 };
     const project = makeProject(stack, PORT, {
-      gateway: { port: PORT, drainTimeout: DRAIN_TIMEOUT, hosts: [at(BALANCER)] },
+      gateway: { port: PORT, drainTimeout: DRAIN_TIMEOUT, hosts: [`10.231.${net}.${BALANCER}`] },
       kubernetes: { storageClass: CLASS, service: { type: "LoadBalancer" }, context: "admin" },
-      models: { echo: stubEntry(at(1), stubPort, "echo"), ...models },
+      models: { echo: stubEntry(stub, "echo"), ...models },
       ...sections,
     });
-    const printed = await run(process.execPath, programOf(project, ["manifests", "--stack", stack]), {
-      cwd: project.dir,
-      env: project.env,
-    });
-    mustSucceed(printed);
-    const objects = parseAllDocuments(printed.stdout).map((one) => one.toJS() as KubernetesObject);
-    const machines = await ClusterMachines.start(allocation, [...new Set([...imagesOf(objects), ...others])]);
-    project.env.KUBECONFIG = machines.server.kubeconfig;
-    const stub = startStub(at(1), stubPort);
-    const box = new ClusterBox(machines, project, `gpubox-${stack}`, stub, stubPort);
     try {
-      await box.apply();
-      await box.proven();
-      await box.balance();
+      const machines = await ClusterMachines.start(allocation, await imagesOf(project));
+      project.env.KUBECONFIG = machines.server.kubeconfig;
+      const box = new ClusterBox(machines, project, stub);
+      await box.comeUp();
       return box;
     } catch (error) {
-      const words = await box.lastWords();
-      await box.close();
-      throw new Error(`${error}\n${words}`);
+      removeProject(project);
+      throw error;
     }
   }
 
@@ -109,7 +105,7 @@ export class ClusterBox {
 
   /** An entry for another of the stub's models, see stub.py. */
   stubModel(model: string): Record<string, unknown> {
-    return stubEntry(this.machines.address(1), this.stubPort, model);
+    return stubEntry(this.stubAt, model);
   }
 
   /** Clients outside the cluster: 8 of short questions and 4 of streams, unless said otherwise. */
@@ -168,11 +164,27 @@ export class ClusterBox {
     );
   }
 
-  /** Ends a pod's program as the kernel does, when memory is out. Its container is started again in the same pod. */
-  async killProgram({ name, node }: Pod): Promise<void> {
+  /**
+   * How to end a pod's program as the kernel does, when memory is out: at once, before anybody asks anything more. Its container is
+   * started again in the same pod.
+   */
+  async killerOf({ name, node }: Pod): Promise<() => void> {
     const path = "'jsonpath={.status.containerStatuses[0].containerID}'";
     const id = (await this.must(`kubectl get pod ${name} --output ${path}`)).replace("containerd://", "");
-    this.machines.on(node as "n1" | "n2", `ctr --namespace k8s.io tasks kill --signal SIGKILL ${id}`);
+    return () =>
+      void this.machines.on(node as Node, `ctr --namespace k8s.io tasks kill --signal SIGKILL ${id}`);
+  }
+
+  private async comeUp(): Promise<void> {
+    try {
+      await this.apply();
+      await this.proven();
+      await this.balance();
+    } catch (error) {
+      const words = await this.lastWords();
+      await this.close();
+      throw new Error(`${error}\n${words}`);
+    }
   }
 
   private async apply(): Promise<void> {
@@ -238,18 +250,23 @@ export function figures(scene: string, tally: Tally, more: Record<string, unknow
   console.info(JSON.stringify({ scene, ...more, ...tally }));
 }
 
-function imagesOf(objects: KubernetesObject[]): string[] {
-  return podsOf(objects).flatMap(([, { spec }]) =>
-    [...(spec.initContainers ?? []), ...spec.containers].map(({ image }) => image),
-  );
+/** Images that the objects of a project name. */
+async function imagesOf({ dir, env, stack }: TestProject): Promise<string[]> {
+  const printed = await run(process.execPath, programOf({ dir }, ["manifests", "--stack", stack]), {
+    cwd: dir,
+    env,
+  });
+  mustSucceed(printed);
+  const objects = parseAllDocuments(printed.stdout).map((one) => one.toJS() as KubernetesObject);
+  return [...new Set(podsOf(objects).flatMap(([, pod]) => containersOf(pod).map(({ image }) => image)))];
 }
 
-function stubEntry(address: string, port: number, model: string): Record<string, unknown> {
+function stubEntry({ address, port }: Place, model: string): Record<string, unknown> {
   return { engine: "openai", baseUrl: `http://${address}:${port}/v1`, model };
 }
 
 /** It ends with the process that started it, whatever becomes of that. */
-function startStub(address: string, port: number): ChildProcess {
+function startStub({ address, port }: Place): ChildProcess {
   const script = 'python3 "$@" & read -r _; kill $!';
   const words = [join(packageDir, "test/load/stub.py"), String(port), address];
   return spawn("bash", ["-c", script, "stub", ...words], {

@@ -110,9 +110,10 @@ needs(...MACHINES, ...IMAGES)("a box on two nodes that run, without a database",
       expect((await ready("gateway")).map(generation)).toEqual(old);
 
       const [victim] = await ready("gateway");
-      load.excuseInFlight();
+      const kill = await box.killerOf(victim!);
+      const excused = load.excuseInFlight();
       const killed = Date.now();
-      await box.killProgram(victim!);
+      kill();
       await until("it is missed", async () => (await ready("gateway")).length === 1, { everyMs: 200 });
       await until("it is back", async () => (await ready("gateway")).length === 2, {
         seconds: 300,
@@ -126,7 +127,7 @@ needs(...MACHINES, ...IMAGES)("a box on two nodes that run, without a database",
       await box.must("kubectl rollout undo deployment/gateway");
       await box.rolled("gateway");
       const tally = await load.stop();
-      figures("a generation that never starts", tally, { told, back });
+      figures("a generation that never starts", tally, { told, back, inFlight: excused });
       expect(tally).toMatchObject(lostNothing);
       expect((await ready("gateway")).map(generation)).toEqual(old);
       await box.change((config) => delete config["gpubox:gateway"]!.memoryMiB);
@@ -144,10 +145,13 @@ needs(...MACHINES, ...IMAGES)("a box on two nodes that run, without a database",
         setModel(config, "large", { ...canned, image, gpu: { devices: [0], memoryGiB: 8 } }),
       );
       const pod = async () => (await box.pods("backend-large"))[0];
-      const waiting = await until("its pod waits", async () =>
-        (await pod())?.waits ? await pod() : undefined,
+      const waiting = async () => {
+        const { waits = "" } = (await pod()) ?? {};
+        return waits.includes(GPU) && waits;
+      };
+      expect(await until("its pod waits for a GPU", waiting)).toMatch(
+        /^0\/2 nodes are available: 2 Insufficient nvidia\.com\/gpu/,
       );
-      expect(waiting.waits).toMatch(/^0\/2 nodes are available: 2 Insufficient nvidia\.com\/gpu/);
       const one = `'{"status":{"capacity":{"${GPU}":"1"},"allocatable":{"${GPU}":"1"}}}'`;
       await box.must(`kubectl patch node n2 --subresource=status --type=merge --patch ${one}`);
       await box.rolled("backend-large");
