@@ -6,15 +6,19 @@ set -eu
 kept=$1 key=$2 one=$3 other=$4
 shift 4
 
+# As many sets of images stay as suites want, with one to spare.
+KEPT=4
+
 # A pod's first process: it waits, and takes in what loses its parent.
 PAUSE='trap exit TERM; while :; do sleep 3600 & wait $!; done'
 
 unpack() {
   local state own
   state=$(mktemp -d) own=gpubox-test/pause:1
-  # Those of other versions are no more use.
-  rm -rf "$kept"
+  rm -rf "$kept/new"
   mkdir -p "$kept/new"
+  # Those of older versions are no more use.
+  ls -dt "$kept"/*/ | tail -n "+$((KEPT + 1))" | xargs --no-run-if-empty rm -rf
   printf 'FROM %s\nUSER 65535\nENTRYPOINT ["bash", "-c", "%s"]\n' "$1" "$PAUSE" | docker build --quiet --tag "$own" - >/dev/null
   printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$state/config.toml"
   containerd --config "$state/config.toml" --root "$kept/new" --state "$state/run" --address "$state/socket" \
