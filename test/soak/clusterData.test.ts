@@ -29,8 +29,8 @@ needs(
   const nodeOf = async (role: string) => (await box.pods(role))[0]!.node!;
 
   /** Drains a node under load, and lets it be used again. Says what was ready at least meanwhile, and what was lost. */
-  async function drain(node: string) {
-    const load = await box.load();
+  async function drain(node: string, key = box.key) {
+    const load = await box.load({ key });
     const least = { gateway: 2, edge: 2 };
     const begin = Date.now();
     let result: Awaited<ReturnType<ClusterBox["shell"]>> | undefined;
@@ -78,7 +78,7 @@ needs(
     async () => {
       const node = await nodeOf("database");
       const rows = await checksums();
-      const { least, seconds, tally } = await drain(node);
+      const { least, seconds, tally } = await drain(node, await virtualKey());
       figures("drain a node with the database", tally, { seconds });
       expect(await nodeOf("database")).not.toBe(node);
       expect(least).toEqual({ gateway: 1, edge: 1 });
@@ -103,6 +103,8 @@ needs(
         everyMs: 1000,
       });
       const before = await checksums();
+      const rows = Object.values(before).reduce((sum, words) => sum + Number(words.split(" ")[0]), 0);
+      console.info(JSON.stringify({ scene: "backup and restore", tables: Object.keys(before).length, rows }));
       await box.must("kubectl create job by-hand --from cronjob/backup");
       await box.must("kubectl wait --for=condition=complete job/by-hand --timeout 5m", 6);
       expect(await box.must("kubectl logs job/by-hand")).toMatch(
