@@ -14,7 +14,8 @@ term() {
   kill -USR1 "$pid"
 }
 
-trap term TERM
+# A cluster sends what the image says, and HAProxy's images say SIGUSR1. The first process of a container ignores what it does not trap.
+trap term TERM USR1
 haproxy -W -db -S /tmp/master.sock,mode,600 -f /etc/gpubox/haproxy.cfg -f /etc/gpubox/upstream.cfg &
 pid=$!
 # The trap interrupts wait; go on waiting until HAProxy itself is gone, and pass its exit status on.

@@ -35,7 +35,7 @@ needs(...CONTROLLERS)("the scheduler and the controllers of a cluster", () => {
   const first = side();
 
   beforeAll(async () => {
-    server = await ApiServer.start(allocate("kubernetes"), true);
+    server = await ApiServer.start(allocate("kubernetes"), { more: "controllers" });
     nodes = new ClusterNodes(server, NAMESPACE);
     for (const name of ["n1", "n2"]) await nodes.add(name);
     await server.apply("default", volumesFor(first), "test");

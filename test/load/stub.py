@@ -1,4 +1,4 @@
-"""A model server for load tests, OpenAI's protocol, standard library only: python3 stub.py [PORT]
+"""A model server for load tests, OpenAI's protocol, standard library only: python3 stub.py [PORT] [ADDRESS]
 
 It echoes the request's nonce in numbered chunks, `<nonce>:0 <nonce>:1 …`, so that a lost, doubled, cut or foreign chunk is
 seen by whoever asked. The question says how: `nonce=abc chunks=300 interval=0.1 fault=none`. With another fault it does
@@ -134,10 +134,10 @@ async def connected(reader, writer):
         writer.close()
 
 
-async def main(port):
-    server = await asyncio.start_server(connected, "0.0.0.0", port)
+async def main(port=8000, address="0.0.0.0"):
+    server = await asyncio.start_server(connected, address, int(port))
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 8000))
+    asyncio.run(main(*sys.argv[1:]))

@@ -31,13 +31,28 @@ const USERS = {
   visitor: "visitors",
 } as const;
 
+const LOOPBACK = "127.0.0.1";
+
+/** What runs beside an API server. */
+interface Beside {
+  /**
+   * `controllers`: a scheduler, and the controllers of Deployments, StatefulSets, Jobs, budgets and claims. `nodes`: what nodes with
+   * agents need, all controllers and a server of names.
+   */
+  more?: "controllers" | "nodes";
+  /** Where it listens. Default: loopback. */
+  address?: string;
+  /** Addresses of Services. */
+  services?: string;
+}
+
 /** An API server of Kubernetes with an etcd, on loopback: it accepts, judges and keeps objects, and no controller acts on them unless asked for. */
 export class ApiServer {
   private readonly dir: string;
   private readonly child: ChildProcess;
   readonly kubeconfig: string;
 
-  private constructor({ port }: Allocation, controllers: boolean) {
+  private constructor({ port }: Allocation, { more, address = LOOPBACK, services }: Beside) {
     this.dir = scratch("api");
     this.kubeconfig = join(this.dir, "kubeconfig");
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -49,10 +64,10 @@ export class ApiServer {
         .map(([name, group]) => `token-${name},${name},${name},${group}\n`)
         .join(""),
     );
-    write("kubeconfig", kubeconfigOf(this.dir, port + 2, port + 3));
+    write("kubeconfig", kubeconfigOf(this.dir, address, [port + 2, port + 3]));
     const ports = [port, port + 1, port + 2].map(String);
-    const more = controllers ? ["controllers"] : [];
-    this.child = spawn("bash", [join(packageDir, "test/support/apiServer.sh"), this.dir, ...ports, ...more], {
+    const rest = more ? [more, address, ...(services ? [services] : [])] : [];
+    this.child = spawn("bash", [join(packageDir, "test/support/apiServer.sh"), this.dir, ...ports, ...rest], {
       stdio: ["pipe", "ignore", "ignore"],
       // Out of the reach of a Ctrl-C, so that it ends by the end of its input alone, and cleans up.
       detached: true,
@@ -62,10 +77,10 @@ export class ApiServer {
   /**
    * Starts one, and waits until it is ready.
    *
-   * @param controllers true: with a scheduler, and the controllers of Deployments, StatefulSets, Jobs, budgets and claims
+   * @param beside what runs beside it. Default: nothing
    */
-  static async start(allocation: Allocation, controllers = false): Promise<ApiServer> {
-    const made = new ApiServer(allocation, controllers);
+  static async start(allocation: Allocation, beside: Beside = {}): Promise<ApiServer> {
+    const made = new ApiServer(allocation, beside);
     const ready = async () => (await made.kubectl(["get", "--raw", "/readyz"])).code === 0;
     await until("the API server is ready", ready, { everyMs: 500 }).catch(async (error) => {
       const log = readFileSync(join(made.dir, "server.log"), "utf8").split("\n").slice(-5).join("\n");
@@ -167,11 +182,11 @@ export class ApiServer {
   }
 }
 
-function kubeconfigOf(dir: string, port: number, deaf: number): string {
+function kubeconfigOf(dir: string, address: string, [port, deaf]: [number, number]): string {
   const cluster = (name: string, at: number) => ({
     name,
     cluster: {
-      server: `https://127.0.0.1:${at}`,
+      server: `https://${address}:${at}`,
       "certificate-authority": join(dir, "certificates/apiserver.crt"),
     },
   });

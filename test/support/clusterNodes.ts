@@ -38,6 +38,24 @@ export interface Pod {
   volumes: string;
 }
 
+/** The pods of a namespace. */
+export async function readPods(server: ApiServer, namespace: string): Promise<Pod[]> {
+  const text = await server.output(["get", "pods", "--output", "json"], undefined, namespace);
+  return podList.parse(JSON.parse(text)).items.map(({ metadata, spec, status }) => {
+    const condition = (type: string) => status.conditions.find((one) => one.type === type);
+    return {
+      name: metadata.name,
+      role: metadata.labels["gpubox.role"] ?? "",
+      labels: metadata.labels,
+      node: spec.nodeName,
+      ready: condition("Ready")?.status === "True",
+      terminating: metadata.deletionTimestamp !== undefined,
+      waits: spec.nodeName ? "" : (condition("PodScheduled")?.message ?? ""),
+      volumes: JSON.stringify(spec.volumes),
+    };
+  });
+}
+
 /** Nodes without machines: what a node's agent would report, a test says. */
 export class ClusterNodes {
   constructor(
@@ -58,21 +76,8 @@ export class ClusterNodes {
     await this.server.status("default", "node", name, { capacity: has, allocatable: has, conditions });
   }
 
-  async pods(): Promise<Pod[]> {
-    const text = await this.server.output(["get", "pods", "--output", "json"], undefined, this.namespace);
-    return podList.parse(JSON.parse(text)).items.map(({ metadata, spec, status }) => {
-      const condition = (type: string) => status.conditions.find((one) => one.type === type);
-      return {
-        name: metadata.name,
-        role: metadata.labels["gpubox.role"] ?? "",
-        labels: metadata.labels,
-        node: spec.nodeName,
-        ready: condition("Ready")?.status === "True",
-        terminating: metadata.deletionTimestamp !== undefined,
-        waits: spec.nodeName ? "" : (condition("PodScheduled")?.message ?? ""),
-        volumes: JSON.stringify(spec.volumes),
-      };
-    });
+  pods(): Promise<Pod[]> {
+    return readPods(this.server, this.namespace);
   }
 
   /**

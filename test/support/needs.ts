@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { appendFileSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
 import type { ImageRole } from "../../configs/kit/imageRoles";
 import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
@@ -26,6 +26,7 @@ const WAYS: Record<string, () => boolean> = {
   haproxy: () => runs("haproxy", "-v"),
   root: () => process.getuid?.() === 0,
   "a loop device": () => runs("losetup", "--find"),
+  "plugins of the container network": () => existsSync("/usr/lib/cni/ptp"),
   "llama-swap": () => llamaSwapProgram !== "",
   "an npm registry": () => runs("npm", "view", "npm", "version"),
 };
