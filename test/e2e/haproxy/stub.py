@@ -50,6 +50,18 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def body(self):
+        """All of it, so that the next request on this connection begins where it ends."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return b"".join(chunks)
+
     def let_in(self):
         presented = [
             self.headers.get("Authorization", "").removeprefix("Bearer "),
@@ -64,8 +76,7 @@ class Handler(BaseHTTPRequestHandler):
         if query.get("at", NAME) != NAME:
             query = {name: value for name, value in query.items() if name in ("id", "stream")}
         self.anonymous = "anonymous" in query
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length) if length else b""
+        body = self.body()
         if url.path in ("/health/liveliness", "/health"):
             status = 503 if os.path.exists("/tmp/unwell") else 200
             return self.reply(status, "I'm alive!")
