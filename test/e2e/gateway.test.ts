@@ -33,6 +33,22 @@ class Filter(CustomGuardrail):
 handler = Audit()
 `;
 
+/** A request with a body in chunks that goes on like more requests, sent as a whole or broken off. Says nothing of its answer. */
+function sendOdd(url: string, method: string, key: string, bytes: number, breaks: boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+    const sent = request(url, { method, headers, agent: false, timeout: 30_000 }, (answer) => {
+      answer.resume();
+      answer.on("close", resolve);
+    });
+    sent.on("error", () => resolve()).on("close", resolve);
+    const hidden = "GET /health/liveliness HTTP/1.1\r\nHost: gateway\r\n\r\n";
+    sent.write(hidden.repeat(Math.ceil(bytes / hidden.length)));
+    if (breaks) sent.destroy();
+    else sent.end();
+  });
+}
+
 type Sections = Record<string, Record<string, unknown>>;
 
 /** Status and body of a request with exactly these header fields: fetch would set Host itself. */
@@ -212,6 +228,30 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
       (await ask(`${project.endpoint}/v1/models`, { authorization: `Bearer ${masterKey}` })).status,
     ).toBe(200);
     expect((await ask(`${project.endpoint}/v1/models`, { "x-api-key": masterKey })).status).toBe(200);
+  });
+
+  test("a body that nobody reads, or that breaks off, is not taken for the next request on its kept connection", async () => {
+    const routes = [
+      "GET /v1/models",
+      "POST /v1/models",
+      "POST /v1/chat/completions",
+      "DELETE /v1/responses/x",
+    ];
+    const odd = routes.flatMap((route) =>
+      [64, 70_000, 1_000_000].flatMap((bytes) => [false, true].map((breaks) => ({ route, bytes, breaks }))),
+    );
+    const after: Record<string, [number, string]> = {};
+    for (const { route, bytes, breaks } of odd) {
+      const [method, path] = route.split(" ") as [string, string];
+      await sendOdd(`${project.endpoint}${path}`, method, masterKey, bytes, breaks);
+      const { status, body } = await ask(`${project.endpoint}/v1/models`, {
+        authorization: `Bearer ${masterKey}`,
+      });
+      after[`${route} ${bytes} ${breaks}`] = [status, JSON.parse(body).object];
+    }
+    expect(new Set(Object.values(after).map(String))).toEqual(new Set(["200,list"]));
+    expect(Object.keys(after)).toHaveLength(24);
+    expect(await complete(project.endpoint, masterKey, "far")).toBe(far.answer);
   });
 
   test("a closed route of a model API is not called one of admins", async () => {
