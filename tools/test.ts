@@ -12,7 +12,6 @@ import { UserError } from "../platform/process";
 import { packageDir } from "../platform/project";
 import { recipeRoles } from "../platform/stack/recipes";
 import { scratch, sweepDead } from "../test/support/allocate";
-import { allowance } from "../test/support/allowance";
 import { removeFolder } from "../test/support/leftovers";
 import { SKIPS_FILE } from "../test/support/needs";
 import { filesAgain, withAgain } from "./test/again";
@@ -36,7 +35,7 @@ const program = new Command("test")
   )
   .option(
     "--lanes <count>",
-    "test files with a box at once (default: as many as cores, half as many more on a quiet machine; 6 at most)",
+    "test files with a box at once (default: as many as cores, 6 at most)",
     countNumber,
   )
   .option("--json", "print one JSON document on standard output")
@@ -50,10 +49,7 @@ const program = new Command("test")
       // Beside Jest: each of them keeps no more than one core busy.
       const checking: Promise<Check[]> =
         tier === "fast" && positionals.length === 0 ? sourceChecks() : Promise.resolve([]);
-      const machine = {
-        ...{ cores: availableParallelism(), gib: freemem() / 1024 ** 3 },
-        slowness: allowance(1),
-      };
+      const machine = { cores: availableParallelism(), gib: freemem() / 1024 ** 3 };
       const reports: JestReport[] = [];
       const building = hasEngine && positionals.length === 0 ? buildImages() : undefined;
       for (const stage of stagesOf(tier, machine, lanes)) {

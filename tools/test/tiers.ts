@@ -17,20 +17,14 @@ export interface Machine {
   cores: number;
   /** Memory that is available now. */
   gib: number;
-  /** How many times as long a fixed piece of work takes now as on a quiet machine of CI, 1 at least; see test/support/allowance.ts. */
-  slowness: number;
 }
 
-/** Slowness up to which files that wait leave time for another one: on a slow machine all of them missed deadlines by the dozen. */
-const QUICK = 1.3;
-
 /**
- * How many test files with a box of their own run at once: as many as cores, and half as many more where the machine is quick and
- * quiet (docs/decisions/0031).
+ * How many test files with a box of their own run at once: as many as cores. One more would use time in which files wait, and on a
+ * slow machine all of them would miss deadlines.
  */
-export function lanesOf({ cores, gib, slowness }: Machine): number {
-  const wanted = slowness <= QUICK ? Math.floor(cores * 1.5) : cores;
-  return Math.max(1, Math.min(wanted, 6, Math.floor(gib / LANE_GIB)));
+export function lanesOf({ cores, gib }: Machine): number {
+  return Math.max(1, Math.min(cores, 6, Math.floor(gib / LANE_GIB)));
 }
 
 /**

@@ -137,20 +137,18 @@ test("skipped tests are told under what they want, and those of a file that says
 });
 
 test.each([
-  [{ cores: 1, gib: 16, slowness: 1 }, 1],
-  [{ cores: 2, gib: 16, slowness: 1 }, 3],
-  [{ cores: 2, gib: 16, slowness: 1.31 }, 2],
-  [{ cores: 4, gib: 32, slowness: 1.3 }, 6],
-  [{ cores: 4, gib: 32, slowness: 2 }, 4],
-  [{ cores: 16, gib: 64, slowness: 1 }, 6],
-  [{ cores: 16, gib: 9, slowness: 1 }, 2],
-  [{ cores: 2, gib: 3, slowness: 1 }, 1],
+  [{ cores: 1, gib: 16 }, 1],
+  [{ cores: 2, gib: 16 }, 2],
+  [{ cores: 4, gib: 32 }, 4],
+  [{ cores: 16, gib: 64 }, 6],
+  [{ cores: 16, gib: 9 }, 2],
+  [{ cores: 2, gib: 3 }, 1],
 ])("a machine with %j runs %i files with a box at once", (machine, lanes) => {
   expect(lanesOf(machine)).toBe(lanes);
 });
 
 test("the fast tier needs no box, and every claim is in the one that runs by default", () => {
-  const machine = { cores: 2, gib: 16, slowness: 1 };
+  const machine = { cores: 2, gib: 16 };
   const projects = (tier: "fast" | "all" | "soak") => stagesOf(tier, machine).flatMap((one) => one.projects);
   const quick = ["unit", "component", "contract", "own-modules"];
   expect(projects("fast")).toEqual(quick);
