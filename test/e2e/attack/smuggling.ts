@@ -14,7 +14,11 @@ export function smugglingAttacks(box: () => AttackBox, on: Name[]): void {
     const found = await each(smugglings(to), async ([what, bytes]): Promise<[string, string | undefined]> => {
       const { answers, closed, text } = await exchange(to, bytes, { end: true });
       if (!closed) return [what, `the connection stayed open: ${text.slice(0, 160)}`];
-      return [what, answers.map(notAnswered).find((why) => why !== undefined)];
+      // The client has closed its side, so the edge may end an answer between its head and its body.
+      const whole = answers.filter(
+        ({ headers, body }) => body.length >= Number(headers["content-length"] ?? 0),
+      );
+      return [what, whole.map(notAnswered).find((why) => why !== undefined)];
     });
     expect(complaints(found)).toEqual([]);
     const { requests } = await box().kept("upstream");
