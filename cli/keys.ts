@@ -1,6 +1,6 @@
 import { table } from "../configs/kit/table";
 import { readDatabase } from "../operations/database/readDatabase";
-import { makeAccess, stackDatabase } from "../operations/database/stackDatabase";
+import { databaseOf, makeAccess } from "../operations/database/stackDatabase";
 import { virtualKeyStates } from "../operations/keys/virtualKeys";
 import { UserError } from "../platform/process";
 import { findProject } from "../platform/project";
@@ -22,7 +22,7 @@ export const definition = hostCommand("keys")
           "On a cluster a Job brings the declared teams and keys in, once for each state of them.",
           `Delete the Job of the label gpubox.role=access, and run \`gpubox up --stack ${stack}\`: it makes the Job again.`,
         );
-      if (repair) await makeAccess(await stackDatabase(findProject(), stack), say);
+      if (repair) await makeAccess(databaseOf(plan, secrets), say);
       const config = readStack(findProject(), stack, secrets);
       const keys = await virtualKeyStates(at, config, secrets);
       const day = (moment: string | undefined) => moment?.slice(0, 10) ?? "";

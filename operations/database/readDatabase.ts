@@ -5,7 +5,7 @@ import { UserError } from "../../platform/process";
 import { openStack } from "../../platform/stack/openStack";
 import type { Secrets } from "../../platform/stack/secrets";
 import { clusterAt, kubectlWords } from "../kubernetes/ask";
-import { stackDatabase } from "./stackDatabase";
+import { databaseOf } from "./stackDatabase";
 
 /** A stack whose database can be asked, on its host or in its namespace. */
 export interface OpenDatabase {
@@ -21,10 +21,7 @@ export interface OpenDatabase {
  */
 export async function readDatabase(projectDir: string, stack: string): Promise<OpenDatabase> {
   const { plan, secrets } = await openStack(stack, projectDir);
-  if (!plan.cluster) {
-    const { job } = await stackDatabase(projectDir, stack);
-    return { plan, secrets, at: job };
-  }
+  if (!plan.cluster) return { plan, secrets, at: databaseOf(plan, secrets).job };
   if (!plan.database)
     throw new UserError(
       `The stack ${stack} has no database in its namespace.`,

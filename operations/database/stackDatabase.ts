@@ -23,9 +23,18 @@ export interface StackDatabase {
  */
 export async function stackDatabase(projectDir: string, stack: string): Promise<StackDatabase> {
   const { secrets, plan } = await openStack(stack, projectDir);
+  return databaseOf(plan, secrets);
+}
+
+/**
+ * The same for a stack that is open.
+ *
+ * @throws UserError when the stack has no database on this host
+ */
+export function databaseOf(plan: BoxPlan, secrets: Secrets): StackDatabase {
   if (!plan.backup?.stdin)
     throw new UserError(
-      `The stack ${stack} has no database on this host.`,
+      `The stack ${plan.stack} has no database on this host.`,
       "Back up and query an external database where it runs. With `mode: none` there is no database.",
     );
   return { plan, secrets, job: backupJobSchema.parse(JSON.parse(renderText(plan.backup.stdin, secrets))) };

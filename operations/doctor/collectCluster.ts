@@ -1,14 +1,11 @@
 import { z } from "zod";
-import type { BoxPlan } from "../../configs/kit/types";
 import { PROBE } from "../../configs/network/endpoint";
 import { BACKUP_ROLE, EDGE_ROLE, GATEWAY_ROLE } from "../../configs/plan/kubernetes/roles";
-import type { StackConfig } from "../../configs/stack/config";
 import type { BoxWays } from "../../platform/box/ways";
 import { kubectl } from "../../platform/kubernetes/kubectl";
-import { readPodLog, sinceArgument } from "../../platform/kubernetes/logs";
+import { readPodLog } from "../../platform/kubernetes/logs";
 import { amountOf } from "../../platform/kubernetes/quantity";
 import { UserError } from "../../platform/process";
-import type { Secrets } from "../../platform/stack/secrets";
 import { within } from "../../platform/within";
 import { askCluster, clusterAt, json, kubectlWords } from "../kubernetes/ask";
 import { checkTarget } from "../kubernetes/check";
@@ -16,9 +13,11 @@ import { type PodFacts, podsOfStack } from "../kubernetes/pods";
 import { throughEdge } from "../kubernetes/through";
 import { unreached, unreachedWords } from "../kubernetes/unreached";
 import { workloadsOfStack } from "../kubernetes/workloads";
+import { fromArgument } from "../logs/clusterLogs";
 import { listedModels } from "../smoke/listed";
 import { lookAtCertificate, sendTo } from "../smoke/tlsBox";
 import type { ClusterFacts, ClusterJob, ClusterNode } from "./clusterFacts";
+import type { CollectOptions } from "./collect";
 import { namesIn } from "./collectRequests";
 import type { Answer } from "./facts";
 import { parseRequest } from "./requests";
@@ -73,17 +72,7 @@ const namespaceObject = z.object({
   metadata: z.object({ labels, deletionTimestamp: z.string().optional() }),
 });
 
-export interface CollectClusterOptions {
-  box: BoxPlan;
-  config: StackConfig;
-  secrets: Secrets;
-  /** How far back logs are read: `15m`. */
-  since: string;
-  /** A key that a client uses. It is never printed. */
-  clientKey?: string;
-  /** A model's name that a client uses. */
-  clientModel?: string;
-}
+export type CollectClusterOptions = Omit<CollectOptions, "projectDir">;
 
 /** Collects everything that the doctor's rows for a cluster check. Changes nothing, and leaves out what it cannot read. */
 export async function collectCluster(options: CollectClusterOptions): Promise<ClusterFacts> {
@@ -240,9 +229,7 @@ async function logFacts(
   { box, since }: CollectClusterOptions,
   pods: PodFacts[],
 ): Promise<Pick<ClusterFacts, "requests" | "unknownModels">> {
-  const from = sinceArgument(since);
-  if (from === undefined)
-    throw new UserError(`"${since}" is not a time.`, "For --since, write 15m, 2h or a date.");
+  const from = fromArgument(since);
   const read = async (role: string) => {
     const ready = pods.filter((pod) => pod.role === role && pod.ready);
     const logs = await Promise.all(

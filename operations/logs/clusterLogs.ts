@@ -21,9 +21,7 @@ interface PodSource extends Source {
  */
 export function clusterLogs(plan: BoxPlan, since: string): LogPlace<PodSource> {
   const cluster = clusterAt(plan);
-  const from = sinceArgument(since);
-  if (from === undefined)
-    throw new UserError(`"${since}" is not a time.`, "For --since, write 15m, 2h or a date.");
+  const from = fromArgument(since);
   return {
     sources: async () => (await podsOfStack(plan)).flatMap(sourcesIn),
     past: async ({ container, role, log }) => {
@@ -49,6 +47,18 @@ export function clusterLogs(plan: BoxPlan, since: string): LogPlace<PodSource> {
       });
     },
   };
+}
+
+/**
+ * The argument by which kubectl reads logs since a time.
+ *
+ * @throws UserError for what is no time
+ */
+export function fromArgument(since: string): string {
+  const from = sinceArgument(since);
+  if (from === undefined)
+    throw new UserError(`"${since}" is not a time.`, "For --since, write 15m, 2h or a date.");
+  return from;
 }
 
 /** A container that never started has no log. */

@@ -34,7 +34,12 @@ export const POSTGRES_PATH = 'PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)";';
  * Arguments of `docker` that run a script inside the container, with `words` as "$1", "$2", …. It reads standard input.
  */
 export function insideDatabase(at: DatabaseAt, script: string, words: string[] = []): string[] {
-  return ["exec", "-i", at.container, "sh", "-c", `${POSTGRES_PATH} ${script}`, "sh", ...words];
+  return ["exec", "-i", at.container, ...databaseCommand(script, words)];
+}
+
+/** The command that runs a script where Postgres runs, with `words` as "$1", "$2", …. */
+function databaseCommand(script: string, words: string[]): string[] {
+  return ["sh", "-c", `${POSTGRES_PATH} ${script}`, "sh", ...words];
 }
 
 /**
@@ -71,12 +76,7 @@ async function psql(at: ReadableDatabase, how: string, database: string, sql: st
   const script = `${how} -X -d "$1" -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
   const { code, stdout, stderr } =
     "cluster" in at
-      ? await execInPod(
-          at.cluster,
-          at.workload,
-          ["sh", "-c", `${POSTGRES_PATH} ${script}`, "sh", database],
-          sql,
-        )
+      ? await execInPod(at.cluster, at.workload, databaseCommand(script, [database]), sql)
       : await dockerAt(at.docker).run(insideDatabase(at, script, [database]), { stdin: sql });
   if (code === 0) return stdout.trimEnd();
   throw psqlFailed(at, { code, stdout, stderr });

@@ -194,7 +194,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     ...(options.maxParallel ? parallelTable() : []),
     ...["clients", "admin"].flatMap((frontend) => [
       `backend successor-${frontend} from base`,
-      ...indent([ONE_ANSWER]),
+      `  ${ONE_ANSWER}`,
       `  server successor unix@/tmp/${frontend}.sock send-proxy-v2 no-check`,
       "",
     ]),
