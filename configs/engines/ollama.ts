@@ -102,8 +102,13 @@ const protocols: Protocol[] = [
   { path: "/v1/rerank", how: "none", why: "Ollama has no such route." },
 ];
 
-/** Pulls the model by a server that lives only for that; Ollama resumes and shares layers by itself. */
-const PULL = `ollama serve >/dev/null 2>&1 &
+/**
+ * Pulls the model by a server that lives only for that; Ollama resumes and shares layers by itself. One at a time in a store: two servers
+ * would write one layer's parts, and one that starts throws away what it knows no model of, the parts of the other one among it.
+ */
+const PULL = `exec 9>"$OLLAMA_MODELS/.lock"
+flock 9
+ollama serve >/dev/null 2>&1 9>&- &
 until ollama list >/dev/null 2>&1; do sleep 0.5; done
 ollama show "$1" >/dev/null 2>&1 || ollama pull "$1"
 code=$?
@@ -119,6 +124,7 @@ function storeOf(model: OllamaModel, context: EngineContext): { path: string; pu
     image: context.image,
     command: ["bash", "-c", PULL, "gpubox", model.model],
     env: { HOME: "/tmp", OLLAMA_MODELS: path, OLLAMA_NO_CLOUD: "1" },
+    directory: path,
     loads: true,
   };
   return { path, pull: { ...stored(`${path}/${model.model}`, script), inside } };

@@ -96,10 +96,15 @@ const CANNED_VERSION = "1";
 export function cannedWeights({ cannedModel, modelsDir, toolsImage }: EngineContext): Weights {
   const path = `${modelsDir}/canned-${CANNED_VERSION}.gguf`;
   const test = rootScript(toolsImage, modelsDir, 'test -s "$1"', [path]);
-  const write = 'base64 -d | gunzip > "$1.part" && chmod 0644 "$1.part" && mv -f "$1.part" "$1"';
-  const script = `${test} || ${rootReader(toolsImage, modelsDir, write, [path])}`;
-  const once = `test -s "$1" || { sed -n '/^\\.$/q;p' | ${write}; }`;
-  const inside = { image: toolsImage, command: ["sh", "-c", once, "gpubox", path], loads: false };
+  const write = (part: string) =>
+    `base64 -d | gunzip > "${part}" && chmod 0644 "${part}" && mv -f "${part}" "$1"`;
+  const script = `${test} || ${rootReader(toolsImage, modelsDir, write("$1.part"), [path])}`;
+  // A file of each writer's own: of several pods at once, none moves what another one still writes.
+  const once = `test -s "$1" || { part=$(mktemp "$1.XXXXXX") && sed -n '/^\\.$/q;p' | ${write("$part")}; }`;
+  const inside = {
+    ...{ image: toolsImage, command: ["sh", "-c", once, "gpubox", path] },
+    ...{ directory: modelsDir, loads: false },
+  };
   return {
     path,
     mount: readOnly(modelsDir),

@@ -161,6 +161,8 @@ export interface InsideStep {
   image: string;
   command: string[];
   env?: Record<string, string>;
+  /** Directory of the host that it writes to, and nothing outside of it. */
+  directory: string;
   /** True: it loads from a place outside the cluster. */
   loads: boolean;
 }

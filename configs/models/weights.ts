@@ -71,7 +71,10 @@ export function weightsStep(options: WeightsOptions): StepPlan {
       ...[image, "-c", shellQuote(RUN_FIRST_LINE)],
     ].join(" "),
     fetches: fetches.map(({ path, bytes }) => ({ path: `${manifest.directory}/${path}`, bytes })),
-    inside: { image, command: ["python3", "-c", RUN_FIRST_LINE], loads: true },
+    inside: {
+      ...{ image, command: ["python3", "-c", RUN_FIRST_LINE] },
+      ...{ directory: manifest.directory, loads: true },
+    },
     stdin: [`${JSON.stringify(options.fetchScript)}\n`, `${JSON.stringify(manifest)}\n`, ...token],
   };
 }

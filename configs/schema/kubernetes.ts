@@ -28,6 +28,21 @@ const labels = z.record(
 
 const gibibytes = z.int().min(1).max(1_000_000);
 
+/** An absolute path, without a step back. */
+const nodeDirectory = z
+  .string()
+  .regex(
+    /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+$/,
+    "Write an absolute path, for example /var/lib/gpubox/models.",
+  );
+
+const imageReference = z
+  .string()
+  .regex(
+    /^[a-z0-9][A-Za-z0-9.:_/-]*(@sha256:[0-9a-f]{64})?$/,
+    "Write an image as nodes pull it, for example registry.acme.example/models/tiny@sha256:….",
+  );
+
 /** How a stack stands on a cluster; a box on Docker does not read it. */
 export const kubernetesSchema = z.strictObject({
   context: z
@@ -176,12 +191,20 @@ export const modelKubernetes = z
           .describe(
             "A volume claim of the namespace that holds the files already, for file:/// sources: it is mounted at their directory.",
           ),
-        volume: z
-          .enum(["own", "shared", "pod"])
-          .default("own")
+        image: imageReference
+          .optional()
           .describe(
-            "`own`: a volume for one node at a time. `shared`: one that many nodes read (ReadWriteMany), for replicas. `pod`: one for each pod, which loads the files itself.",
+            "An image that holds the files already, for file:/// sources: a node pulls it once, and its root is mounted at their directory. Needs Kubernetes 1.33 with the feature ImageVolume, and containerd 2.1.",
           ),
+        volume: z
+          .enum(["own", "shared", "pod", "node"])
+          .optional()
+          .describe(
+            "`own` (default): a volume for one node at a time. `shared`: one that many nodes read (ReadWriteMany), for replicas. `pod`: one for each pod, which loads the files itself. `node`: a directory of each node, for all pods there; the namespace's Pod Security becomes `privileged`.",
+          ),
+        directory: nodeDirectory
+          .optional()
+          .describe("Of each node, for `volume: node`. Default: /var/lib/gpubox/models."),
         storageClass: dnsName.optional().describe("Default: that of the stack."),
         sizeGiB: gibibytes.optional().describe("Default: that of the stack."),
       })

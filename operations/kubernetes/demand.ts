@@ -37,6 +37,11 @@ export interface Workload {
   pod: Record<string, unknown>;
 }
 
+/** Whether a node's labels are those that pods ask for. */
+export function fits(labels: Record<string, string>, selector: Record<string, string>): boolean {
+  return Object.entries(selector).every(([key, value]) => labels[key] === value);
+}
+
 /** A volume claim. */
 export interface Claim {
   name: string;

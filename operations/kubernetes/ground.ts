@@ -4,6 +4,7 @@ import { type Cluster, kubectl } from "../../platform/kubernetes/kubectl";
 import { amountOf } from "../../platform/kubernetes/quantity";
 import type { Demand } from "./demand";
 import { isExtension } from "./extensions";
+import { keepsImageVolumes, withImages } from "./imageVolumes";
 import { type Amounts, numbers, type PodSpec, plus, podAmounts, podSpec } from "./podSpec";
 import { rehearse } from "./rehearse";
 import { type Unreached, unreached } from "./unreached";
@@ -42,7 +43,16 @@ export interface ClusterGround {
   ownStorage: number;
   /** Undefined: this person may not list them. */
   storageClasses?: { name: string; isDefault: boolean }[];
-  nodes?: { name: string; labels: Record<string, string>; allocatable: Amounts; schedulable: boolean }[];
+  nodes?: {
+    name: string;
+    labels: Record<string, string>;
+    allocatable: Amounts;
+    schedulable: boolean;
+    /** `containerd://2.1.4`. */
+    runtime?: string;
+  }[];
+  /** Whether the server keeps volumes that are images; undefined where nobody needs one, or it could not be asked. */
+  imageVolumes?: boolean;
   /** Keys of the demanded Secrets that are there, never a value. */
   secrets: Record<string, string[]>;
   /** `apiVersion kind` of what the server knows, for kinds of groups that are not Kubernetes' own. */
@@ -87,7 +97,12 @@ const classList = list(object);
 const nodeList = list(
   object.extend({
     spec: z.object({ unschedulable: z.boolean().optional() }).prefault({}),
-    status: z.object({ allocatable: amounts }).prefault({}),
+    status: z
+      .object({
+        allocatable: amounts,
+        nodeInfo: z.object({ containerRuntimeVersion: z.string().optional() }).prefault({}),
+      })
+      .prefault({}),
   }),
 );
 
@@ -139,6 +154,11 @@ export async function readGround(
     ]);
   if (present.code !== 0) unread.push("what is in the namespace");
   const found = namespaceOf(namespace, unread);
+  const hasNamespace = found !== undefined && !found.terminating;
+  const imageVolumes = await keepsImageVolumes(cluster, demand, hasNamespace);
+  // In the box's own namespace its other refusals say why.
+  if (imageVolumes === undefined && !hasNamespace && withImages(demand).length > 0)
+    unread.push("volumes of images");
   return {
     ...(found ? { namespace: found } : {}),
     present: parsePresent(present.stdout),
@@ -174,12 +194,14 @@ export async function readGround(
             labels: metadata.labels,
             allocatable: numbers(status.allocatable),
             schedulable: spec.unschedulable !== true,
+            runtime: status.nodeInfo.containerRuntimeVersion,
           })),
         }
       : {}),
     secrets,
     kinds,
-    refusals: found && !found.terminating ? await rehearse(cluster, demand, kinds) : [],
+    refusals: hasNamespace ? await rehearse(cluster, demand, kinds) : [],
+    imageVolumes,
     unread,
   };
 }

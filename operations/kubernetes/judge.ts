@@ -1,9 +1,11 @@
 import type { Failure } from "../../configs/kit/problems";
 import { typed } from "../../configs/kit/text";
-import { type Demand, modelOf, type Workload } from "./demand";
+import { type Demand, fits, modelOf, type Workload } from "./demand";
 import { installs, isExtension } from "./extensions";
 import { type GroundFinding, pathOf, type Site, some } from "./finding";
 import type { ClusterGround } from "./ground";
+import { UNKNOWN_IMAGE } from "./imageVolumes";
+import { judgeImageVolumes } from "./judgeImageVolumes";
 import { judgeQuotas } from "./judgeQuotas";
 import { type Unreached, unreachedWords } from "./unreached";
 
@@ -23,8 +25,9 @@ export function judgeGround(site: Site, demand: Demand, ground: ClusterGround | 
     ...judgeStorage(demand, ground),
     ...judgeSecrets(site, demand, ground),
     ...judgeDevices(demand, ground),
+    ...judgeImageVolumes(demand, ground),
     ...quotas,
-    ...judgeRefusals(site, ground, quotas.length > 0),
+    ...judgeRefusals(site, demand, ground, quotas.length > 0),
   ];
   return [...found, ...judgeUnread(ground)];
 }
@@ -207,22 +210,31 @@ function nodeWords(
       };
 }
 
-function fits(labels: Record<string, string>, selector: Record<string, string>): boolean {
-  return Object.entries(selector).every(([key, value]) => labels[key] === value);
-}
+/** Label of a namespace with the Pod Security that it enforces. */
+const ENFORCED = "pod-security.kubernetes.io/enforce";
 
 function judgeRefusals(
   { namespace }: Site,
-  { refusals }: ClusterGround,
+  { objects }: Demand,
+  { refusals, imageVolumes }: ClusterGround,
   quotaTold: boolean,
 ): GroundFinding[] {
+  const brought = objects.find(({ kind }) => kind === "Namespace")?.metadata.labels?.[ENFORCED];
   return refusals
     .filter((said) => !(quotaTold && /quota/.test(said)))
+    .filter((said) => !(imageVolumes === false && UNKNOWN_IMAGE.test(said)))
+    .filter((said) => {
+      const level = /violates PodSecurity "([a-z]+):/.exec(said)?.[1];
+      // The namespace comes with the objects, and before its pods.
+      return level === undefined || brought === undefined || brought === level;
+    })
     .map((said) => {
       if (/violates PodSecurity/.test(said))
         return refused(NAMESPACE, {
           what: `The namespace ${namespace} enforces a stricter Pod Security than a part of the box needs: ${said}.`,
-          fix: "Give the namespace the level of docs/kubernetes.md, or use one that gpubox makes.",
+          fix: /hostPath/.test(said)
+            ? `Let who has it write the label ${ENFORCED}=privileged, or keep the models' files elsewhere: weights.volume: own, shared or pod.`
+            : "Give the namespace the level of docs/kubernetes.md, or use one that gpubox makes.",
         });
       if (/ is forbidden: User | cannot (create|patch|update) /.test(said))
         return refused("gpubox:kubernetes.context", {

@@ -34,6 +34,7 @@ const projection = z.object({ secret: secretSource.extend({ name: z.string() }).
 const volume = z.object({
   name: z.string(),
   ephemeral: z.object({ volumeClaimTemplate: z.object({ spec: claimSpec }) }).optional(),
+  image: z.looseObject({}).optional(),
   secret: secretSource.extend({ secretName: z.string() }).optional(),
   projected: z.object({ sources: z.array(projection) }).optional(),
 });

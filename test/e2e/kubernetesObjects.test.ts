@@ -47,15 +47,22 @@ needs(...API_SERVER)("a live API server", () => {
     },
   );
 
-  test("is told the strictest Pod Security that the pods bear: a stricter one would refuse some", async () => {
-    const side = inNamespace("level", CLUSTER_STACKS.gpus!);
-    const namespace = side.objects.find(({ kind }) => kind === "Namespace");
-    expect(namespace?.metadata.labels?.["pod-security.kubernetes.io/enforce"]).toBe("baseline");
-    await server.namespace("level", "restricted");
-    const pods = demandOf(side.objects).workloads.map(({ pod }) => pod);
-    const refused = await server.judgePods("level", pods);
-    expect(refused).toEqual([expect.stringContaining('violates PodSecurity "restricted:latest"')]);
-  });
+  test.each([
+    ["gpus", "baseline", "restricted", 1],
+    ["weights on nodes", "privileged", "baseline", 2],
+  ] as const)(
+    "is told the strictest Pod Security that the pods of the stack %s bear, %s: %s would refuse some",
+    async (stack, level, stricter, count) => {
+      const side = inNamespace(`level-${level}`, CLUSTER_STACKS[stack]!);
+      const namespace = side.objects.find(({ kind }) => kind === "Namespace");
+      expect(namespace?.metadata.labels?.["pod-security.kubernetes.io/enforce"]).toBe(level);
+      await server.namespace(side.namespace, stricter);
+      const pods = demandOf(side.objects).workloads.map(({ pod }) => pod);
+      const refused = await server.judgePods(side.namespace, pods);
+      const violates = expect.stringContaining(`violates PodSecurity "${stricter}:latest"`);
+      expect(refused).toEqual(Array.from({ length: count }, () => violates));
+    },
+  );
 
   const missing = EXTENSIONS.filter((kind) => !crdFile(kind)).map(crdName);
   orSkip(test, missing.join(", "))(

@@ -37,7 +37,7 @@ const claims = z.object({
   ),
 });
 
-/** Where the stub listens. */
+/** Where a server listens. */
 interface Place {
   address: string;
   port: number;
@@ -101,6 +101,16 @@ export class ClusterBox {
     this.stub.stdin?.end();
     await this.machines.stop();
     removeProject(this.project);
+  }
+
+  /** Where another server of this machine may listen for pods. */
+  get beside(): Place {
+    return { ...this.stubAt, port: this.stubAt.port + 1 };
+  }
+
+  /** Runs a shell's text as root on a node. */
+  on(node: Node, script: string): string {
+    return this.machines.on(node, script);
   }
 
   /** An entry for another of the stub's models, see stub.py. */
@@ -265,10 +275,13 @@ function stubEntry({ address, port }: Place, model: string): Record<string, unkn
   return { engine: "openai", baseUrl: `http://${address}:${port}/v1`, model };
 }
 
-/** It ends with the process that started it, whatever becomes of that. */
 function startStub({ address, port }: Place): ChildProcess {
-  const script = 'python3 "$@" & read -r _; kill $!';
-  const words = [join(packageDir, "test/load/stub.py"), String(port), address];
+  return startPython([join(packageDir, "test/load/stub.py"), String(port), address]);
+}
+
+/** A program in Python that ends with the process that started it, whatever becomes of that. */
+export function startPython(words: string[]): ChildProcess {
+  const script = 'setpriv --pdeathsig KILL python3 "$@" & read -r _; kill $!';
   return spawn("bash", ["-c", script, "stub", ...words], {
     stdio: ["pipe", "ignore", "ignore"],
     detached: true,

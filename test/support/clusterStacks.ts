@@ -91,6 +91,13 @@ export const CLUSTER_STACKS: Record<string, Record<string, unknown>> = {
       manual: { ...TINY, start: "manual" },
     },
   },
+  "weights on nodes": {
+    host: { gpus },
+    models: {
+      kept: vllm(0, { kubernetes: { replicas: 2, weights: { volume: "node" } } }),
+      canned: { engine: "llamacpp", model: "canned", kubernetes: { weights: { volume: "node" } } },
+    },
+  },
 };
 
 /** The same for keys that make objects of other projects. */

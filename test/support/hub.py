@@ -1,5 +1,6 @@
 """A model hub that has every repository: /OWNER/NAME/resolve/REVISION/PATH, and the two answers that say what is in one.
-Each file has the same content: a pattern of 3 MB, or that of the file named as argument. The owner says in words with dashes
+Each file has the same content: a pattern of 3 MB, or that of the file named as argument. It listens everywhere at 8000, or at the address
+and port that follow. The owner says in words with dashes
 between them how it behaves:
 
 cut       closes the connection after each megabyte
@@ -102,4 +103,5 @@ class Hub(http.server.BaseHTTPRequestHandler):
         pass
 
 
-http.server.ThreadingHTTPServer(("", 8000), Hub).serve_forever()
+address, port = sys.argv[2:] or ("", 8000)
+http.server.ThreadingHTTPServer((address, int(port)), Hub).serve_forever()

@@ -2,7 +2,7 @@ import type { BoxPlan } from "../../kit/types";
 import { clusterOf } from "./names";
 import type { KubernetesObject } from "./objects";
 import { isBuiltHere } from "./pod";
-import { podLevel, templatesOf } from "./podSecurity";
+import { mountsNode, podLevel, templatesOf } from "./podSecurity";
 
 /** What this box lacks on a cluster beside what it has on Docker, a sentence each. */
 export function clusterLosses(plan: BoxPlan, objects: KubernetesObject[]): string[] {
@@ -17,6 +17,7 @@ export function clusterLosses(plan: BoxPlan, objects: KubernetesObject[]): strin
   const built = imagesOf(objects).filter(isBuiltHere);
   const loads = plan.backends.filter(({ weights }) => weights.some(({ inside }) => inside?.loads));
   const rooted = rootedRoles(objects);
+  const onNodes = objects.filter((object) => templatesOf(object).some(mountsNode));
   return [
     ...(held.length > 0
       ? [
@@ -72,6 +73,12 @@ export function clusterLosses(plan: BoxPlan, objects: KubernetesObject[]): strin
           `Pod Security "restricted" refuses these pods, so the namespace has a weaker level: ${rooted.join(", ")}.`,
         ]
       : []),
+    ...(onNodes.length > 0
+      ? [
+          `Pod Security lets pods have a directory of their node at the level "privileged" alone, so the whole namespace has it: ${onNodes.map(({ metadata }) => metadata.name).join(", ")}. Where that may not be, write another weights.volume, or give these models a stack of their own.`,
+          "Nobody removes a model's files from nodes: those that no stack uses stay until somebody deletes their directory.",
+        ]
+      : []),
     ...(built.length > 0 && !settings.registry
       ? [
           `Nodes pull no image that was built here: ${built.join(", ")}. Push them and name the place, gpubox:kubernetes.registry, or load them on every node.`,
@@ -91,6 +98,7 @@ function imagesOf(objects: KubernetesObject[]): string[] {
 function rootedRoles(objects: KubernetesObject[]): string[] {
   return objects.flatMap((object) =>
     templatesOf(object)
+      .filter((pod) => !mountsNode(pod))
       .map((pod) => ({ level: podLevel(pod), name: object.metadata.name }))
       .filter(({ level }) => level !== "restricted")
       .map(({ level, name }) => `${name} (${level})`),

@@ -8,13 +8,14 @@ import type { StackConfig } from "../../stack/config";
 import { instancesOf } from "../../stack/instances";
 import { clusterOf } from "./names";
 import { hostMounts } from "./weights";
+import { weightsRefusals } from "./weightsRefusals";
 
 /** What of a model's entry only one host can do. */
 export function modelRefusals(config: StackConfig, plan: BoxPlan): Problem[] {
   const served = Object.entries(config.models).filter(([, model]) => engineOf(model).container);
   return [
     ...served.flatMap(([name, model]) => entryRefusals(`gpubox:models.${name}`, model, config)),
-    ...clusterOf(plan).servers.flatMap((server) => serverRefusals(config, plan, server)),
+    ...eachOnce(clusterOf(plan).servers.flatMap((server) => serverRefusals(config, plan, server))),
     ...sharedDevices(config, plan),
   ];
 }
@@ -55,14 +56,8 @@ function entryRefusals(path: string, model: ModelConfig, { kubernetes }: StackCo
         "A port of the host is not published on a cluster.",
         "Take it out: clients in the cluster reach the model through the edge.",
       );
-  const { replicas = 1, scale, weights } = settings;
+  const { replicas = 1, scale } = settings;
   const isOverNodes = "nodes" in model && model.nodes !== undefined;
-  if ((replicas > 1 || scale || isOverNodes) && weights.volume === "own" && !weights.claim)
-    say(
-      "kubernetes.weights.volume",
-      "Its own volume is for one node at a time, and its pods may be on several.",
-      "Write volume: shared, where a storage class has ReadWriteMany, or volume: pod.",
-    );
   if (scale && isOverNodes)
     say("kubernetes.scale", "A model over several nodes has a number of groups.", "Write replicas.");
   if (scale && replicas > 1)
@@ -76,18 +71,27 @@ function entryRefusals(path: string, model: ModelConfig, { kubernetes }: StackCo
   return problems;
 }
 
+/** Servers of one entry have its mistakes in common. */
+function eachOnce(problems: Problem[]): Problem[] {
+  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
+}
+
 function serverRefusals(config: StackConfig, plan: BoxPlan, server: ClusterServerPlan): Problem[] {
   const backend = plan.backends.find(({ instance }) => instance === server.instance);
   if (!backend) return [];
   const entry = config.models[backend.model];
   const path = `gpubox:models.${backend.model}`;
-  const problems: Problem[] = [];
+  const problems: Problem[] = weightsRefusals(plan, backend, server).map(({ key, ...failure }) => ({
+    path: `${path}.kubernetes.weights.${key}`,
+    ...failure,
+  }));
   const missing = hostMounts(plan, backend, server);
-  if (missing.length > 0 && !server.settings.weights.claim)
+  const { claim, image } = server.settings.weights;
+  if (missing.length > 0 && !claim && !image)
     problems.push({
       path: `${path}.${hostKey(entry) ?? "model"}`,
       what: `The files in ${missing.join(", ")} are on one host, and a pod has none of them.`,
-      fix: "Name the model at a hub, hf://owner/repo; or a volume claim that holds the directory: kubernetes: { weights: { claim: NAME } }.",
+      fix: "Name the model at a hub, hf://owner/repo; or a volume claim or an image that holds the directory: kubernetes: { weights: { claim: NAME } }.",
     });
   if (server.settings.scale && !server.waitingMetric)
     problems.push({

@@ -66,6 +66,8 @@ export type VolumeSource =
   | { projected: { defaultMode: number; sources: ProjectedSource[] } }
   | { emptyDir: { medium?: "Memory"; sizeLimit?: string } }
   | { persistentVolumeClaim: { claimName: string; readOnly?: boolean } }
+  | { hostPath: { path: string; type: "DirectoryOrCreate" } }
+  | { image: { reference: string; pullPolicy: "IfNotPresent" } }
   | { ephemeral: { volumeClaimTemplate: { spec: PersistentVolumeClaimSpec } } };
 
 export interface KeyToPath {
@@ -101,6 +103,7 @@ export interface ContainerSecurity {
   /** Only where it differs from the pod's. */
   runAsUser?: number;
   runAsGroup?: number;
+  runAsNonRoot?: boolean;
 }
 
 export interface Container {

@@ -22,11 +22,17 @@ export function podLevel({ spec }: PodTemplate): PodSecurityLevel {
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   const added = containers.flatMap(({ securityContext }) => securityContext.capabilities.add ?? []);
   const isUnconfined = spec.securityContext.seccompProfile.type === "Unconfined";
-  if (isUnconfined || added.some((name) => !BASELINE_CAPABILITIES.includes(name))) return "privileged";
+  if (isUnconfined || mountsNode({ spec }) || added.some((name) => !BASELINE_CAPABILITIES.includes(name)))
+    return "privileged";
   const isRoot =
     !spec.securityContext.runAsNonRoot ||
     containers.some(({ securityContext }) => securityContext.runAsUser === 0);
   return isRoot || added.some((name) => name !== "NET_BIND_SERVICE") ? "baseline" : "restricted";
+}
+
+/** Whether a pod has a directory of its node. */
+export function mountsNode({ spec }: Pick<PodTemplate, "spec">): boolean {
+  return spec.volumes.some((volume) => "hostPath" in volume);
 }
 
 /** The pods that an object makes. */

@@ -1,12 +1,12 @@
 import type { ClusterServerPlan } from "../../kit/clusterPlan";
-import type { StepPlan } from "../../kit/containerPlan";
+import type { InsideStep, StepPlan } from "../../kit/containerPlan";
 import { configFile, directory, type FilePlan, hashOf } from "../../kit/text";
 import type { BackendPlan, BoxPlan } from "../../kit/types";
 import { type MountedFiles, mountedFiles } from "./files";
-import { clusterOf, meta } from "./names";
-import type { Container, PersistentVolumeClaim, Volume, VolumeMount } from "./objects";
+import { clusterOf } from "./names";
+import type { Container, PersistentVolumeClaim, Volume, VolumeMount, VolumeSource } from "./objects";
 import { imageOf, literal } from "./pod";
-import { claimOf } from "./stores";
+import { type WeightsStore, weightsStore } from "./weightsStore";
 
 /** GiB of a model of which the lock knows nothing. */
 const UNKNOWN_GIB = 100;
@@ -34,65 +34,74 @@ export function modelsDirectory({ dataDir }: BoxPlan): string {
 }
 
 /**
- * A volume of a model's own, or one that its namespace has already, and the containers that fill it before its server starts. Each looks
+ * What keeps a model's files or holds them already, and the containers that fill it before its server starts. Each looks
  * what is there first, so that a start with a filled volume asks nobody.
  */
 export function weightsOf(plan: BoxPlan, backend: BackendPlan, server: ClusterServerPlan): WeightsPart {
   const { container } = backend.service;
   const models = modelsDirectory(plan);
-  const isFile = ({ kind, source }: (typeof container.mounts)[number]) =>
-    kind === "directory" && (source === models || source.startsWith(`${models}/`));
-  const stored = container.mounts.filter(isFile);
+  const stored = storedMounts(plan, backend);
   const elsewhere = hostMounts(plan, backend, server);
-  const { claim, volume, storageClass, sizeGiB } = server.settings.weights;
-  const role = container.name;
-  const given = claim
-    ? {
-        volumes: [{ name: "given", persistentVolumeClaim: { claimName: claim, readOnly: true } }],
-        mounts: elsewhere.map((target) => ({ name: "given", mountPath: target, readOnly: true })),
-      }
-    : { volumes: [], mounts: [] };
+  const { sizeGiB } = server.settings.weights;
+  const given = givenFiles(server, elsewhere);
   if (stored.length === 0) return { claims: [], initContainers: [], ...given, loads: false };
-  const spec = claimOf(plan, sizeGiB ?? sizeOf(plan, backend.weights), {
-    storageClass,
-    mode: volume === "shared" ? "ReadWriteMany" : "ReadWriteOnce",
-  });
+  const role = container.name;
   const steps = backend.weights.flatMap((step) => (step.inside ? [{ ...step, inside: step.inside }] : []));
+  const store = weightsStore(plan, server, {
+    ...{ role, models, steps: steps.map(({ inside }) => inside) },
+    sizeGiB: sizeGiB ?? sizeOf(plan, backend.weights),
+  });
   const inputs = inputsOf(steps);
   const files =
     Object.keys(inputs).length > 0
       ? mountedFiles(plan, role, directoryOf(inputs, secretHashOf(plan, backend)), "weights-inputs")
       : undefined;
   return {
-    claims:
-      volume === "pod"
-        ? []
-        : [
-            {
-              apiVersion: "v1",
-              kind: "PersistentVolumeClaim",
-              metadata: meta(plan, role, `${role}-weights`),
-              spec,
-            },
-          ],
+    claims: store.claims,
     files,
-    initContainers: steps.map((step) => loader(plan, backend, step, inputs[step.name] !== undefined)),
-    volumes: [
-      volume === "pod"
-        ? { name: "models", ephemeral: { volumeClaimTemplate: { spec } } }
-        : { name: "models", persistentVolumeClaim: { claimName: `${role}-weights` } },
-      ...(files ? [files.volume] : []),
-      ...given.volumes,
+    initContainers: [
+      ...store.first,
+      ...steps.map((step) => loader(plan, backend, store, step, inputs[step.name] !== undefined)),
     ],
+    volumes: [store.volume, ...(files ? [files.volume] : []), ...given.volumes],
     mounts: [
       ...stored.map(({ source, target, readOnly }) => ({
-        ...{ name: "models", mountPath: target },
-        ...(source === models ? {} : { subPath: source.slice(models.length + 1) }),
+        ...{ ...store.mount(source), mountPath: target },
         ...(readOnly ? { readOnly: true } : {}),
       })),
       ...given.mounts,
     ],
     loads: steps.some(({ inside }) => inside.loads),
+  };
+}
+
+/** Whether gpubox brings files of the model to it, and has to keep them somewhere. */
+export function storesFiles(plan: BoxPlan, backend: BackendPlan): boolean {
+  return storedMounts(plan, backend).length > 0;
+}
+
+function storedMounts(plan: BoxPlan, { service }: BackendPlan) {
+  const models = modelsDirectory(plan);
+  return service.container.mounts.filter(
+    ({ kind, source }) => kind === "directory" && (source === models || source.startsWith(`${models}/`)),
+  );
+}
+
+/** What holds a model's files already, mounted wherever the server looks for them. */
+function givenFiles(
+  { settings: { weights } }: ClusterServerPlan,
+  targets: string[],
+): { volumes: Volume[]; mounts: VolumeMount[] } {
+  const { claim, image } = weights;
+  const source: VolumeSource | undefined = claim
+    ? { persistentVolumeClaim: { claimName: claim, readOnly: true } }
+    : image
+      ? { image: { reference: image, pullPolicy: "IfNotPresent" } }
+      : undefined;
+  if (!source) return { volumes: [], mounts: [] };
+  return {
+    volumes: [{ name: "given", ...source }],
+    mounts: targets.map((mountPath) => ({ name: "given", mountPath, readOnly: true })),
   };
 }
 
@@ -110,16 +119,17 @@ export function hostMounts(
     .map(({ target }) => target);
 }
 
-type InsideStep = StepPlan & { inside: NonNullable<StepPlan["inside"]> };
+type LoadingStep = StepPlan & { inside: InsideStep };
 
 function loader(
   plan: BoxPlan,
   backend: BackendPlan,
-  { name, inside }: InsideStep,
+  store: WeightsStore,
+  { name, inside }: LoadingStep,
   hasInput: boolean,
 ): Container {
   const memory = `${Math.min(1024, backend.service.container.memoryMiB)}Mi`;
-  const models = modelsDirectory(plan);
+  const { mounts, user } = store.writer(inside);
   return {
     name,
     image: imageOf(plan, inside.image),
@@ -137,16 +147,17 @@ function loader(
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
       capabilities: { drop: ["ALL"] },
+      ...user,
     },
     volumeMounts: [
-      { name: "models", mountPath: models },
+      ...mounts,
       ...(hasInput ? [{ name: "weights-inputs", mountPath: INPUTS, readOnly: true }] : []),
       { name: "weights-tmp", mountPath: "/tmp" },
     ],
   };
 }
 
-function inputsOf(steps: InsideStep[]): Record<string, FilePlan> {
+function inputsOf(steps: LoadingStep[]): Record<string, FilePlan> {
   return Object.fromEntries(
     steps.flatMap(({ name, stdin }) => (stdin ? [[name, configFile(...stdin)]] : [])),
   );

@@ -38,12 +38,12 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     "a model's file on the host",
     { ...hub, model: "file:///srv/models/tiny.gguf" },
-    `${at}.model: The files in /srv/models are on one host, and a pod has none of them. Name the model at a hub, hf://owner/repo; or a volume claim that holds the directory: kubernetes: { weights: { claim: NAME } }.`,
+    `${at}.model: The files in /srv/models are on one host, and a pod has none of them. Name the model at a hub, hf://owner/repo; or a volume claim or an image that holds the directory: kubernetes: { weights: { claim: NAME } }.`,
   ],
   [
     "replicas on a volume of one node",
     { ...hub, kubernetes: { replicas: 2 } },
-    `${at}.kubernetes.weights.volume: Its own volume is for one node at a time, and its pods may be on several. Write volume: shared, where a storage class has ReadWriteMany, or volume: pod.`,
+    `${at}.kubernetes.weights.volume: Its own volume is for one node at a time, and its pods may be on several. Write volume: shared, where a storage class has ReadWriteMany, or volume: pod, or volume: node.`,
   ],
   [
     "growth by requests that nobody counts",

@@ -46,6 +46,10 @@ function examples(): Record<string, Record<string, unknown>> {
           ...{ engine: "vllm", model: "hf://acme/many", gpu: { devices: [0], memoryGiB: 60 } },
           kubernetes: { replicas: 3, weights: { volume: "pod" }, nodeSelector: { gpu: "l40s" } },
         },
+        kept: {
+          ...{ engine: "llamacpp", model: "hf://acme/kept-GGUF/kept.gguf" },
+          kubernetes: { replicas: 2, weights: { volume: "node" } },
+        },
         cut: {
           ...{ engine: "vllm", model: "hf://acme/cut", gpu: { devices: [1, 2], memoryGiB: 60 } },
           kubernetes: { gpuResource: "nvidia.com/mig-3g.40gb", affinity: "client" },

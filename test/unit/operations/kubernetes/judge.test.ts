@@ -26,6 +26,8 @@ const memory = podOf(
   {},
   { resources: { requests: { cpu: "1", memory: "4Gi" }, limits: { cpu: "1", memory: "4Gi" } } },
 );
+const imaged = (more: Record<string, unknown> = {}) =>
+  podOf({ volumes: [{ name: "given", image: { reference: "models/tiny:1" } }], ...more });
 const recreate = { strategy: { type: "Recreate" } };
 
 describe("a cluster on which the box would not stand", () => {
@@ -162,6 +164,43 @@ describe("a cluster on which the box would not stand", () => {
       "docs/kubernetes.md",
     ],
     [
+      "a Pod Security without directories of nodes",
+      [],
+      { refusals: ['pods "m-" is forbidden: violates PodSecurity "baseline:latest": hostPath volumes (…)'] },
+      "enforces a stricter Pod Security than a part of the box needs",
+      "Let who has it write the label pod-security.kubernetes.io/enforce=privileged, or keep the models' files elsewhere",
+    ],
+    [
+      "a server that drops volumes of images",
+      [workload("model-tiny", imaged(), recreate)],
+      { imageVolumes: false },
+      "The API server drops volumes that are images, and model-tiny would start without the model's files.",
+      "Turn the feature gate ImageVolume on, for the API server and for kubelets",
+    ],
+    [
+      "a server that does not know volumes of images",
+      [workload("model-tiny", imaged(), recreate)],
+      {
+        imageVolumes: false,
+        refusals: ['strict decoding error: unknown field "spec.template.spec.volumes[0].image"'],
+      },
+      "The API server drops volumes that are images",
+      "weights.claim",
+    ],
+    [
+      "no node that mounts images",
+      [workload("model-tiny", imaged({ nodeSelector: { zone: "a" } }), recreate)],
+      {
+        imageVolumes: true,
+        nodes: [
+          { ...node("n1", 0, { zone: "a" }), runtime: "containerd://1.6.20~ds1" },
+          { ...node("n2", 0, { zone: "b" }), runtime: "containerd://2.1.0" },
+        ],
+      },
+      "No node that model-tiny may run on mounts its files: n1 has an older containerd than 2.1, which mounts no image.",
+      "Upgrade the nodes' containerd",
+    ],
+    [
       "no rights",
       [],
       { refusals: ['services "edge" is forbidden: User "v" cannot patch resource'] },
@@ -179,6 +218,24 @@ describe("a cluster on which the box would not stand", () => {
     expect(judge([workload("model-tiny", gpus(1), recreate)]).map(({ path }) => path)).toEqual([
       "gpubox:models.tiny",
     ]);
+  });
+
+  test("says which key of a model it is where an image holds its files", () => {
+    const found = judge([workload("model-tiny", imaged(), recreate)], { imageVolumes: false });
+    expect(found.map(({ path }) => path)).toEqual(["gpubox:models.tiny.kubernetes.weights.image"]);
+  });
+
+  test("is none for a weaker Pod Security that the box's own namespace brings along", () => {
+    const brought = (level: string) => ({
+      ...object("Namespace", "gpubox-test"),
+      metadata: {
+        name: "gpubox-test",
+        labels: { "gpubox.stack": "test", "pod-security.kubernetes.io/enforce": level },
+      },
+    });
+    const refusals = ['pods "m-" is forbidden: violates PodSecurity "restricted:latest": hostPath volumes'];
+    expect(judge([brought("privileged")], { refusals })).toEqual([]);
+    expect(judge([brought("restricted")], { refusals })).toHaveLength(1);
   });
 
   test("counts what the box itself uses of a quota once", () => {
@@ -203,6 +260,20 @@ describe("what nobody has to change", () => {
       ["note", "The models ask for 6 nvidia.com/gpu together, and all nodes have 4: pods would wait."],
       ["note", "You may not read quotas and nodes of this cluster, so nobody looked there."],
     ]);
+  });
+
+  test("is a node that mounts no image, where another one does, and a runtime that says nothing", () => {
+    const nodes = ["containerd://1.7.28", "containerd://2.1.4", "cri-o://1.31.0", "docker://27.0.0"].map(
+      (runtime, index) => ({ ...node(`n${index}`, 0), runtime }),
+    );
+    const found = judge([workload("model-tiny", imaged(), recreate)], { imageVolumes: true, nodes });
+    expect(found.map(({ level, what }) => [level, what])).toEqual([
+      [
+        "note",
+        "Pods of model-tiny do not start on every node: n0 has an older containerd than 2.1, which mounts no image.",
+      ],
+    ]);
+    expect(judge([workload("gateway", podOf())], { nodes })).toEqual([]);
   });
 
   test("is what somebody without the right to list nodes and classes cannot know", () => {
