@@ -3,7 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { hashOf } from "../configs/kit/text";
 import type { BoxPlan } from "../configs/kit/types";
 import { MODEL_LOCK_FILE } from "../configs/models/lock";
-import { deployedBox } from "../configs/plan/changeNotices";
+import { boxRecord } from "../configs/plan/changeNotices";
 import type { BoxFiles } from "../configs/remotes/files";
 
 /** Number of records per stack to keep. `gpubox rollback` uses the last but one. */
@@ -58,7 +58,7 @@ export function recordGeneration(
   const { stack, gateway } = plan;
   const others = Object.keys(boxes).sort();
   const files = Object.keys(ownFiles).sort();
-  const deployed = JSON.stringify(deployedBox(plan));
+  const deployed = JSON.stringify(boxRecord(plan));
   return new local.Command(
     "record",
     {

@@ -9,7 +9,7 @@ import type { BoxPlan } from "../configs/kit/types";
 import type { ModelLock } from "../configs/models/facts";
 import { parseStack, type RawStack } from "../configs/parse";
 import { planBox } from "../configs/plan/box";
-import { changeNotices } from "../configs/plan/changeNotices";
+import { changeNotices, newLosses } from "../configs/plan/changeNotices";
 import { clusterEndpoint } from "../configs/plan/kubernetes/target";
 import { ownerOf } from "../configs/plan/owner";
 import { policyWords } from "../configs/policy/judge";
@@ -81,7 +81,9 @@ function run(projectDir: string): StackOutputs {
 function onCluster(projectDir: string, raw: RawStack, secrets: Record<string, string>): StackOutputs {
   const { losses, ...made } = preparedForCluster(projectDir, raw, secrets);
   const { plan } = made;
-  const warnings = [["Compared with a box on Docker it loses:", ...losses].join("\n- ")];
+  const fresh = newLosses(readDeployed(projectDir, plan.stack)?.losses, losses);
+  const warnings =
+    fresh.length > 0 ? [["Compared with a box on Docker it loses:", ...fresh].join("\n- ")] : [];
   const outputs = bringUp(
     { projectDir, raw, ...made, warnings },
     () => new Cluster(plan.prefix, { plan, secrets: pulumi.secret(secrets) }),

@@ -4,6 +4,8 @@ import type { ContainerPlan } from "../kit/containerPlan";
 import { servicesOf } from "../kit/services";
 import type { BoxPlan } from "../kit/types";
 import { interruptionsOf } from "./interruptions";
+import { clusterLosses } from "./kubernetes/losses";
+import { kubernetesObjects } from "./kubernetes/render";
 
 /** The box as the last `up` left it, with enough detail to tell what a change interrupts. */
 export const deployedBoxSchema = z.object({
@@ -16,10 +18,15 @@ export const deployedBoxSchema = z.object({
     .array(gpuTenantSchema)
     .optional()
     .describe("Device shares of the model servers. Absent without GPUs."),
+  losses: z
+    .array(z.string())
+    .optional()
+    .describe("What it lacks on a cluster, a sentence each. Absent on a host."),
 });
 
 export type DeployedBox = z.infer<typeof deployedBoxSchema>;
 
+/** What comparisons need of a box. */
 export function deployedBox(plan: BoxPlan): DeployedBox {
   const services = servicesOf(plan);
   const gpus = gpuTenants(plan);
@@ -31,6 +38,16 @@ export function deployedBox(plan: BoxPlan): DeployedBox {
     usesDatabase: plan.gateway.usesDatabase,
     ...(gpus.length > 0 ? { gpus } : {}),
   };
+}
+
+/** What `up` leaves for the next one. */
+export function boxRecord(plan: BoxPlan): DeployedBox {
+  return { ...deployedBox(plan), ...(plan.cluster ? { losses: lossesOf(plan) } : {}) };
+}
+
+/** What a box lacks on a cluster, a sentence each; nothing on a host. */
+export function lossesOf(plan: BoxPlan): string[] {
+  return plan.cluster ? clusterLosses(plan, kubernetesObjects(plan)) : [];
 }
 
 /** Names of the containers that exist before and after a change and differ. */
@@ -56,6 +73,15 @@ export function changeNotices(before: DeployedBox | undefined, plan: BoxPlan): s
   const gaps = interruptionsOf(plan, replacedBetween(before, now));
   const crowded = overlapShortages(before.gpus ?? [], plan);
   return [...lastingSteps(before, now), ...[...crowded, ...gaps].map(({ notice }) => notice)];
+}
+
+/**
+ * What a box on a cluster lacks that it did not lack before: told once, because nobody reads what is there each time.
+ *
+ * @param before what it lacked; undefined at the first `up`, for a box on a host, and when another machine brought it up
+ */
+export function newLosses(before: string[] | undefined, losses: string[]): string[] {
+  return losses.filter((loss) => !before?.includes(loss));
 }
 
 /** The parts of a change that no rollback undoes. */

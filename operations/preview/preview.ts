@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { ConfigError } from "../../configs/kit/problems";
+import { lossesOf, newLosses } from "../../configs/plan/changeNotices";
 import { judgedForCluster } from "../../configs/plan/kubernetes/target";
 import { idleWaivers } from "../../configs/policy/judge";
 import { UserError } from "../../platform/process";
@@ -50,7 +51,7 @@ export async function previewStack(projectDir: string, stack: string, ref?: stri
       ...(unfinished ? [unfinishedWords(unfinished)] : []),
       ...before.notes,
       ...notesOf(after),
-      ...losses.map((loss) => `On a cluster: ${loss}`),
+      ...newLosses(before.side && lossesOf(before.side.plan), losses).map((loss) => `On a cluster: ${loss}`),
       ...(ref || isOnCluster ? [] : await gpuStrangers(projectDir, after)),
     ],
   };

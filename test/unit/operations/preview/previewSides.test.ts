@@ -77,6 +77,24 @@ describe("a preview on a laptop", () => {
     expect(containers.every(({ action }) => action === "created")).toBe(true);
   });
 
+  test("says what a box loses on a cluster when that is new, and not at each preview", async () => {
+    const lab = (kubernetes: object = {}) => ({
+      ...models,
+      "gpubox:target": "kubernetes",
+      "gpubox:kubernetes": { context: "lab", ...kubernetes },
+    });
+    const told = async () => {
+      const { notes } = await previewStack(dir, "x");
+      return notes.filter((note) => note.startsWith("On a cluster: "));
+    };
+    write(lab());
+    expect((await told()).length).toBeGreaterThan(2);
+    record(lab());
+    expect(await told()).toEqual([]);
+    write(lab({ service: { type: "LoadBalancer" } }));
+    expect(await told()).toEqual([expect.stringContaining("send their keys in plain text")]);
+  });
+
   test("does not say that nothing would change after an `up` that did not finish", async () => {
     record(models);
     write(models);
