@@ -5,7 +5,7 @@ const { TEST_TIMEOUT } = require("./test/support/timeout.cjs");
 const soak = process.env.GPUBOX_SOAK ? ["<rootDir>/test/support/soak.ts"] : [];
 const project = (name, extra = {}) => ({
   displayName: name,
-  testEnvironment: "node",
+  testEnvironment: "<rootDir>/test/support/environment.cjs",
   rootDir: __dirname,
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
   transform: { "\\.ts$": swc },

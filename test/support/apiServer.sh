@@ -1,15 +1,17 @@
 #!/bin/bash
 # Runs etcd and a Kubernetes API server until standard input ends. That end comes, too, when the process is killed that holds the other
-# side, so nothing outlives a test run. Arguments: a folder, which is removed at the end; three free ports; what else runs:
-# `controllers`, where a scheduler and the controllers of workloads are to act on objects without any node's agent; `nodes`, where nodes
-# with agents come, which need all controllers and names; the address of the API server, and the range of its Services.
+# side, so nothing outlives a test run. Should this script be killed itself, each program has the signal that its parent's death sends.
+# Arguments: a folder, which is removed at the end; three free ports; what else runs: `controllers`, where a scheduler and the controllers
+# of workloads are to act on objects without any node's agent; `nodes`, where nodes with agents come, which need all controllers and names;
+# the address of the API server, the range of its Services, its feature gates. Each of these may be empty.
 set -u
-dir=$1 client=$2 peer=$3 api=$4 more=${5:-} address=${6:-127.0.0.1} services=${7:-198.19.0.0/24}
+[ "$1" = servers ] && mode=servers && shift || mode=
+dir=$1 client=$2 peer=$3 api=$4 more=${5:-} address=${6:-127.0.0.1} services=${7:-198.19.0.0/24} gates=${8:-}
 cd "$dir" || exit 1
 start() {
   local log=$1
   shift
-  "$@" >"$log.log" 2>&1 </dev/null &
+  setpriv --pdeathsig KILL "$@" >"$log.log" 2>&1 </dev/null &
 }
 
 servers() {
@@ -24,7 +26,7 @@ servers() {
     --cert-dir "$dir/certificates" --token-auth-file "$dir/tokens.csv" --authorization-mode RBAC \
     --service-account-issuer https://test --service-account-key-file "$dir/account.key" \
     --service-account-signing-key-file "$dir/account.key" --service-cluster-ip-range "$services" \
-    --endpoint-reconciler-type none --profiling=false "${own[@]}"
+    --endpoint-reconciler-type none --profiling=false ${gates:+--feature-gates "$gates"} "${own[@]}"
 
   [ -n "$more" ] || return 0
   # They end by themselves where no API server answers within ten seconds.
@@ -40,13 +42,14 @@ servers() {
   start names coredns -conf names
 }
 
-# As a process group of their own, the last of them included, so that one signal ends them all.
-set -m
-(
-  set +m
+if [ -n "$mode" ]; then
   servers
   wait
-) &
+  exit
+fi
+# As a process group of their own, so that one signal ends them all.
+set -m
+setpriv --pdeathsig KILL bash "$0" servers "$@" &
 group=$!
 read -r _
 kill -9 -- -$group

@@ -11,7 +11,7 @@ import { type Allocation, scratch } from "./allocate";
 import { until } from "./wait";
 
 /** What a test of an API server needs on PATH. */
-export const API_SERVER = ["etcd", "kube-apiserver", "kubectl"] as const;
+export const API_SERVER = ["etcd", "kube-apiserver", "kubectl", "setpriv"] as const;
 /** The same with a scheduler and controllers. */
 export const CONTROLLERS = [...API_SERVER, "kube-controller-manager", "kube-scheduler"] as const;
 
@@ -44,6 +44,8 @@ interface Beside {
   address?: string;
   /** Addresses of Services. */
   services?: string;
+  /** Feature gates of the API server: `ImageVolume=true`. Default: the version's own. */
+  gates?: string;
 }
 
 /** An API server of Kubernetes with an etcd, on loopback: it accepts, judges and keeps objects, and no controller acts on them unless asked for. */
@@ -52,7 +54,7 @@ export class ApiServer {
   private readonly child: ChildProcess;
   readonly kubeconfig: string;
 
-  private constructor({ port }: Allocation, { more, address = LOOPBACK, services }: Beside) {
+  private constructor({ port }: Allocation, { more, address = LOOPBACK, services = "", gates = "" }: Beside) {
     this.dir = scratch("api");
     this.kubeconfig = join(this.dir, "kubeconfig");
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -66,7 +68,7 @@ export class ApiServer {
     );
     write("kubeconfig", kubeconfigOf(this.dir, address, [port + 2, port + 3]));
     const ports = [port, port + 1, port + 2].map(String);
-    const rest = more ? [more, address, ...(services ? [services] : [])] : [];
+    const rest = [more ?? "", address, services, gates];
     this.child = spawn("bash", [join(packageDir, "test/support/apiServer.sh"), this.dir, ...ports, ...rest], {
       stdio: ["pipe", "ignore", "ignore"],
       // Out of the reach of a Ctrl-C, so that it ends by the end of its input alone, and cleans up.
@@ -175,7 +177,7 @@ export class ApiServer {
 
   /** Ends both programs and removes their folder. */
   async stop(): Promise<void> {
-    if (this.child.exitCode !== null) return;
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = once(this.child, "exit");
     this.child.stdin?.end();
     await ended;

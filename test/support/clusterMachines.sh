@@ -93,7 +93,7 @@ for node in 1 2; do start $node containerd --config "$dir/n$node/containerd.toml
 
 # The cluster's server comes when the link is there.
 (
-  until [ -e "$dir/kubeconfig" ]; do sleep 0.2; done
+  until [ -e "$dir/kubeconfig" ]; do kill -0 $$ && sleep 0.2 || exit; done 2>/dev/null
   for node in 1 2; do
     own=2 && [ $node = 1 ] || own=18
     start $node kubelet --config "$dir/n$node/kubelet.yaml" --kubeconfig "$dir/kubeconfig" --hostname-override "n$node" \

@@ -30,7 +30,7 @@ export type Node = (typeof NODES)[number];
  * plane, and CoreDNS, are this machine's.
  */
 export class ClusterMachines {
-  private readonly dir = scratch("nodes", ROOT);
+  readonly dir = scratch("nodes", ROOT);
   private child?: ChildProcess;
   server!: ApiServer;
 
@@ -65,6 +65,11 @@ export class ClusterMachines {
     return `10.231.${this.allocation.net}.${last}`;
   }
 
+  /** How the nodes' control groups begin. */
+  private get group(): string {
+    return `gpubox-${this.allocation.stack}`;
+  }
+
   /** Runs a shell's text as root on a node. */
   on(node: Node, script: string): string {
     const first = readFileSync(join(this.dir, "firsts"), "utf8").trim().split(" ")[NODES.indexOf(node)]!;
@@ -85,15 +90,32 @@ export class ClusterMachines {
   async stop(): Promise<void> {
     if (!this.child) return removeFolder(this.dir);
     if (this.child.exitCode !== null) return;
+    if (this.child.signalCode !== null) {
+      // What the script would have done.
+      await this.server?.stop();
+      const groups = `*/${this.group}-n[12]*`;
+      spawnSync("find", [
+        "/sys/fs/cgroup",
+        "-depth",
+        "-type",
+        "d",
+        "-path",
+        groups,
+        "-exec",
+        "rmdir",
+        "{}",
+        "+",
+      ]);
+      return removeFolder(this.dir);
+    }
     const ended = once(this.child, "exit");
     this.child.stdin?.end();
     await Promise.all([ended, this.server?.stop()]);
   }
 
   private run(): void {
-    const { net, stack } = this.allocation;
     const script = join(packageDir, "test/support/clusterMachines.sh");
-    this.child = spawn("bash", [script, this.dir, String(net), `gpubox-${stack}`], {
+    this.child = spawn("bash", [script, this.dir, String(this.allocation.net), this.group], {
       stdio: ["pipe", "ignore", "ignore"],
       // Out of the reach of a Ctrl-C, so that it ends by the end of its input alone, and cleans up.
       detached: true,
@@ -149,8 +171,8 @@ export class ClusterMachines {
     const write = (file: string, text: string) => writeFileSync(join(here, file), text);
     write("containerd.toml", containerdConfig(here));
     write("cni/10-test.conflist", JSON.stringify(networkConfig(this.address((index + 1) * 64))));
-    const { net, stack } = this.allocation;
-    write("kubelet.yaml", stringify(kubeletConfig(here, `gpubox-${stack}-${node}`, `10.231.${net}.1`)));
+    const { net } = this.allocation;
+    write("kubelet.yaml", stringify(kubeletConfig(here, `${this.group}-${node}`, `10.231.${net}.1`)));
     write(
       "kube-proxy.yaml",
       stringify({

@@ -1,4 +1,5 @@
 // CI ends a run after a fixed time. One that leaves out its last files, counted and by name, tells more than one that is killed.
+require("./endsWithRun.cjs");
 const { appendFileSync } = require("node:fs");
 const { TestEnvironment } = require("jest-environment-node");
 
