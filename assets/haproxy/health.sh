@@ -3,19 +3,27 @@
 set -uo pipefail
 source /etc/gpubox/heal.sh
 
+# One that ends or reloads refuses.
+REFUSED=7
+LATE=8
+
 asked() {
-  exec 3<>/dev/tcp/127.0.0.1/4002 || return 1
+  exec 3<>/dev/tcp/127.0.0.1/4002 || return "$REFUSED"
   printf 'GET / HTTP/1.0\r\n\r\n' >&3
   # Over 128: the time was over. Docker gives the whole check five seconds, also on a busy machine.
-  read -r -t 2 status <&3 || return
+  read -r -t 2 status <&3
+  (($? <= 128)) || return "$LATE"
   [[ $status == "HTTP/1."?" 200"* ]]
 }
 
 asked
-code=$?
-if ((code == 0)); then
-  answers
-  exit
-fi
-((code <= 128)) || silent end
+case $? in
+  0)
+    answers
+    exit
+    ;;
+  "$REFUSED") ;;
+  "$LATE") silent end ;;
+  *) silent wrong ;;
+esac
 exit 1

@@ -22,8 +22,12 @@ answers() {
   [ ! -e "$HEALED" ] || tail -n 20 "$HEALED"
 }
 
-# For a check that had no answer in time; what a bad answer means, each check knows. `silent end`: a program that no signal stopped is
-# ended. `silent end idle`: only one that did not compute meanwhile, because on a busy machine one that computes is late.
+# For a check that was not passed. `silent`, `silent end`, `silent idle`: no answer came in time. `silent wrong`, `silent stop`: one came
+# that its program never gives; what that is, each check knows. A program that no signal stopped is then
+#   end     ended,
+#   idle    ended if it did not compute meanwhile, because on a busy machine one that computes is late,
+#   wrong   ended at the second look, because no machine is too busy for the right answer,
+#   stop    asked to end at the second look.
 silent() {
   [ -z "${GPUBOX_ONLY_ASKS:-}" ] || return 0
   now=$(date +%s)
@@ -36,11 +40,20 @@ silent() {
     rm -f "$SILENT"
     return 0
   fi
-  [ "${1:-}" = end ] && [ -e "$ANSWERED" ] && [ $((now - since)) -ge "$ENDED_AFTER_SECONDS" ] || return 0
+  case ${1:-} in
+    wrong | stop) patience=$RESUMED_AFTER_SECONDS ;;
+    end | idle) patience=$ENDED_AFTER_SECONDS ;;
+    *) return 0 ;;
+  esac
+  [ -e "$ANSWERED" ] && [ $((now - since)) -ge "$patience" ] || return 0
   # A hundredth of a core's time.
-  [ "${2:-}" != idle ] || [ $(($(ticks) - computed)) -le $((now - since)) ] || return 0
+  [ "$1" != idle ] || [ $(($(ticks) - computed)) -le $((now - since)) ] || return 0
   rm -f "$SILENT"
   tell "it has not answered as it should for $((now - since)) s; it is ended, and Docker starts it again"
+  if [ "$1" = stop ]; then
+    kill -INT 1
+    return 0
+  fi
   for process in /proc/[0-9]*; do
     pid=${process#/proc/}
     # The first one ends by itself then. Nobody in its container can kill it.

@@ -2,7 +2,8 @@
 # Written by `gpubox host prepare` of gpubox, for the unit gpubox-boxes. Word: "stop" or "start".
 #
 # stop    at shutdown, before Docker goes: ends the boxes of this host from the outside in, each container by its own signal
-# start   at boot, after Docker: sees that everything that Docker should have started runs, as soon as it can
+# start   from the boot on, after Docker: sees that everything that Docker should have started runs, as soon as it can. Docker itself
+#         tries once: an address that comes late, or a GPU that was away when its container ended, would leave it down for good
 set -u
 PATH=/usr/sbin:/sbin:/usr/bin:/bin
 
@@ -12,7 +13,7 @@ GATEWAYS=30
 VALVES=10
 SERVERS=60
 DATA=120
-# Seconds between two tries to start what did not start, in the first two minutes of a boot and later.
+# Seconds between two tries to start what did not start, in the first two minutes and later, and between two looks.
 OFTEN=2
 SELDOM=15
 
@@ -61,10 +62,11 @@ stop() {
   phase $DATA 0 data
 }
 
-# Those that Docker tried to start in vain. What a person stopped has no error.
+# Those that Docker tried to start in vain. What a person stopped has no error, and what has another policy ends for good.
 failed() {
   ids=$(docker ps --quiet --no-trunc --filter label=gpubox.stack --filter status=exited --filter status=created)
-  [ -z "$ids" ] || docker inspect --format '{{if .State.Error}}{{.Id}}{{end}}' $ids | grep .
+  [ -z "$ids" ] || docker inspect --format \
+    '{{if and .State.Error (eq .HostConfig.RestartPolicy.Name "unless-stopped")}}{{.Id}}{{end}}' $ids | grep .
 }
 
 start() {
@@ -74,15 +76,15 @@ start() {
     docker update --restart unless-stopped $marked >/dev/null
   fi
   tries=0
-  while ids=$(failed); do
+  while :; do
+    ids=$(failed)
     for id in $ids; do
       if said=$(docker start "$id" 2>&1); then echo "started $(docker inspect --format '{{.Name}}' "$id")"
       elif [ $tries = 0 ]; then echo "$said" >&2; fi
     done
-    tries=$((tries + 1))
-    if [ $((tries * OFTEN)) -lt 120 ]; then sleep $OFTEN; else sleep $SELDOM; fi
+    if [ -n "$ids" ]; then tries=$((tries + 1)); else tries=0; fi
+    if [ $tries -gt 0 ] && [ $((tries * OFTEN)) -lt 120 ]; then sleep $OFTEN; else sleep $SELDOM; fi
   done
-  return 0
 }
 
 case "${1:-}" in

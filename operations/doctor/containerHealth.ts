@@ -40,7 +40,8 @@ export function problemOf(container: ContainerFacts | undefined): string | undef
   if (state === "paused") return "is paused";
   if (state === "running") return runningProblem(container);
   if (oomKilled) return "was killed: it needed more memory than its limit";
-  if (state === "created") return error ? `did not start: ${error}` : "was made and never started";
+  if (error) return `did not start: ${error}`;
+  if (state === "created") return "was made and never started";
   if (state === "restarting")
     return `ends again and again, ${container.restarts} times so far${last(container)}`;
   if (!stoppedByHand(container)) return `ended with status ${container.exitCode}${last(container)}`;

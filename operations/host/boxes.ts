@@ -10,7 +10,7 @@ const UNIT = `/etc/systemd/system/${NAME}.service`;
  * required: a restart of Docker, which containers survive, must not stop them.
  */
 export const BOXES_UNIT = `[Unit]
-Description=gpubox: end boxes in order at shutdown, and bring back at boot what Docker could not start
+Description=gpubox: end boxes in order at shutdown, and bring back what Docker could not start
 After=docker.service network-online.target tailscaled.service wg-quick.target
 [Service]
 Type=simple
@@ -33,7 +33,7 @@ export function boxesStep(state: HostState, script: string): HostStep | undefine
   if (!state.systemd || there) return undefined;
   return {
     id: "boxes",
-    does: "end boxes in order at shutdown, requests first, and start at boot what Docker could not start yet",
+    does: "end boxes in order at shutdown, requests first, and start later what Docker could not start",
     script: `set -e
 cat > ${SCRIPT}.new; chmod 0755 ${SCRIPT}.new; mv -f ${SCRIPT}.new ${SCRIPT}
 cat > ${UNIT} <<'END'

@@ -27,6 +27,11 @@ export interface Target {
   silenceMs?: number;
 }
 
+/** A place that is asked over connections which stay open. */
+export function keptOpen(host: string, port: number, key: string): Target {
+  return { host, port, key, agent: new http.Agent({ keepAlive: true }) };
+}
+
 /**
  * `failed`: another status than 200, or no answer. `cut`: the answer began and is not whole, however properly it ended.
  * `wrong`: a chunk is lost in the middle, doubled, or another request's.

@@ -5,6 +5,7 @@ import { packageDir } from "../../platform/project";
 import { recipeReference } from "../../platform/stack/recipes";
 import { Ward } from "../e2e/operations/lab";
 import { allocate, scratch } from "../support/allocate";
+import { answerGarbage } from "../support/garbage";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { pause, until } from "../support/wait";
@@ -52,6 +53,11 @@ const TABLE: [Part, string, Fault][] = [
     [part, "killed", killed],
     [part, "stopped by a signal", stopped],
   ]),
+  ...(["edge", "gateway", "valve-core"] as const).map((part): [Part, string, Fault] => [
+    part,
+    "answering garbage",
+    answerGarbage,
+  ]),
   ["backend-core", "with a dead core", (container) => inside(container, "echo dead >/tmp/core")],
   ["backend-core", "answering garbage", (container) => inside(container, "echo garbage >/tmp/core")],
   [
@@ -62,6 +68,15 @@ const TABLE: [Part, string, Fault][] = [
         container,
         'REDISCLI_AUTH="$(cat /etc/gpubox/password)" redis-cli config set requirepass other >/dev/null',
       ),
+  ],
+  [
+    "database",
+    "that does not know its owner's password",
+    (container) =>
+      output("docker", [
+        ...["exec", container, "psql", "-h", "/tmp", "-U", "postgres", "-qc"],
+        "alter role litellm password 'other'",
+      ]),
   ],
 ];
 

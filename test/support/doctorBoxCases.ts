@@ -96,6 +96,17 @@ export const BOX_CASES: Case[] = [
     up,
   ],
   [
+    "a server that ended and did not start again for want of a GPU",
+    "model",
+    with_("backend-tiny", {
+      state: "exited",
+      exitCode: 1,
+      error: "unresolvable CDI devices nvidia.com/gpu=1",
+    }),
+    "Model tiny: its server did not start: unresolvable CDI devices nvidia.com/gpu=1.",
+    up,
+  ],
+  [
     "a server of a person's that failed",
     "model",
     with_("backend-giant", { state: "exited", exitCode: 2, lastWords: "no file" }),
