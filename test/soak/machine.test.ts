@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { aptMirrors } from "../../operations/images/aptMirrors";
+import { readFileSync } from "node:fs";
 import { insideDatabase } from "../../platform/box/database";
 import { run } from "../../platform/process";
 import { allocate } from "../support/allocate";
-import { MACHINE, Machine } from "../support/machine";
-import { needs } from "../support/needs";
+import { MACHINE, Machine, takeNextDocker } from "../support/machine";
+import { NEXT_DOCKERD, needs, testNeeds } from "../support/needs";
 import { gpubox } from "../support/project";
 import { Pulse } from "../support/pulse";
 import { SlowServer } from "../support/slowServer";
@@ -12,10 +12,7 @@ import { SshBox } from "../support/sshBox";
 import { until } from "../support/wait";
 
 const MINUTE = 60_000;
-/**
- * From the first instruction of a boot to the first answer on the slowest route. The gateway is a stand-in that is ready at
- * once: LiteLLM takes 20 to 30 s more of a quiet machine, and all the time of a busy one.
- */
+/** From the first instruction of a boot to the first answer on the slowest route, with the real gateway and its database. */
 const BACK_SECONDS = 40;
 /** What the host's shutdown may take beside requests that run: engines, gateways, Redis, Postgres, systemd. */
 const SHUTDOWN_SECONDS = 30;
@@ -40,13 +37,15 @@ needs(
   let machine: Machine;
   let slow: SlowServer;
   let endpoint: string;
+  let models: { tiny: object; slow: object };
 
-  const prepare = async (...words: string[]) => {
-    const { code, stdout, stderr } = await gpubox(box.laptop, "host", "prepare", "--yes", "--json", ...words);
-    expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
-    return JSON.parse(stdout).steps.map(({ id }: { id: string }) => id);
-  };
   let client: Pulse;
+  const ask = (body: object) =>
+    fetch(`${endpoint}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${box.key}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
   const pulse = () => new Pulse(endpoint, box.key, ROUTES);
   const wellAgain = (since: number) =>
     until("an answer on every route", () => client.served(since), { seconds: 180, everyMs: 200 });
@@ -65,12 +64,12 @@ needs(
     await box.start();
     const outside = machine.address.replace(/2$/, "1");
     slow = new SlowServer(outside, PORT);
-    const models = {
+    models = {
       tiny: { engine: "llamacpp", model: "canned", memoryMiB: 1024, threads: 1 },
       slow: { engine: "openai", baseUrl: `http://${outside}:${PORT}/v1`, apiKey: "none", start: "manual" },
     };
     const gateway = { port: PORT, bind: machine.address, hosts: [machine.address], drainTimeout: 30 };
-    box.laptop = box.checkout({ ...box.sections(), gateway, cache: {}, database: {}, models });
+    box.laptop = box.checkout({ ...box.sections(), gateway, cache: {}, database: {}, models }, {});
     endpoint = `http://${machine.address}:${PORT}`;
   }, 10 * MINUTE);
 
@@ -84,14 +83,14 @@ needs(
   test(
     "that is bare gets its units, is prepared once, and then a box",
     async () => {
-      expect(await prepare()).toEqual(["packages", "daemon", "group", "directory", "firewall", "boxes"]);
-      expect(await prepare()).toEqual([]);
+      expect(await box.prepare()).toEqual(["packages", "daemon", "group", "directory", "firewall", "boxes"]);
+      expect(await box.prepare()).toEqual([]);
       expect(machine.console("systemctl is-active gpubox-docker-user gpubox-boxes")).toBe("active\nactive");
       await box.copyImages(["gateway", "edge", "llamacpp", "cache", "database"]);
       await box.mustUp(box.laptop);
       await box.readKey();
       // The rules name the box's own networks, which are there now.
-      await prepare();
+      await box.prepare();
     },
     20 * MINUTE,
   );
@@ -101,11 +100,7 @@ needs(
     async () => {
       client = pulse();
       await wellAgain(0);
-      const answer = await fetch(`${endpoint}/v1/chat/completions`, {
-        method: "POST",
-        headers: { authorization: `Bearer ${box.key}`, "content-type": "application/json" },
-        body: JSON.stringify({ ...chat, model: "slow", stream: true }),
-      });
+      const answer = await ask({ ...chat, model: "slow", stream: true });
       expect(answer.status).toBe(200);
       const asked = Date.now();
       const rebooted = machine.reboot();
@@ -180,42 +175,63 @@ systemctl daemon-reload; systemctl enable early`);
     10 * MINUTE,
   );
 
+  /** Takes another Docker under a client, and restarts it. */
+  const takesDocker = async (major: RegExp, install: () => unknown) => {
+    const began = () =>
+      machine.console("docker inspect --format '{{.Id}} {{.State.StartedAt}}' $(docker ps -q) | sort");
+    const before = began();
+    client = pulse();
+    await wellAgain(Date.now());
+    await install();
+    const restarted = await run("nsenter", [...machine.inside(), "systemctl", "restart", "docker"], {
+      env: { PATH },
+    });
+    expect(restarted.code).toBe(0);
+    await wellAgain(Date.now());
+    await client.stop();
+    const version = machine.console("docker version --format '{{.Server.Version}}'");
+    said("another Docker", { version, beats: client.beats.length, failures: client.failures() });
+    expect(version).toMatch(major);
+    // Docker's resolver is away while Docker restarts, so a gateway that asks it for a model's address answers 500.
+    const { "/v1/models": list, "/health/liveliness": alive, ...asking } = client.failures();
+    expect([list, alive]).toEqual([{}, {}]);
+    expect(
+      Object.values(asking)
+        .flatMap((one) => Object.keys(one))
+        .filter((kind) => kind !== "500"),
+    ).toEqual([]);
+    expect(began()).toBe(before);
+  };
+
   test(
     "takes the next Docker by apt under a client: no connection is lost, and every container runs on",
+    () =>
+      takesDocker(/^(2[89]|[3-9]\d)\./, async () => {
+        const done = await run("nsenter", [...machine.inside(), "sh", "-c", `cd /; ${takeNextDocker()}`], {
+          env: { PATH },
+        });
+        expect([done.code, done.code === 0 ? "" : done.stdout + done.stderr]).toEqual([0, ""]);
+        // Debian leaves it to a person.
+        const told = JSON.parse((await gpubox(box.laptop, "host", "prepare", "--json")).stdout).notes.join();
+        expect(told).toMatch(/Docker 26\.\S+ runs, and (2[89]|[3-9]\d)\.\S+ is installed/);
+      }),
+    15 * MINUTE,
+  );
+
+  testNeeds(NEXT_DOCKERD)(
+    "takes Docker 29 under a client, drifts nowhere, and brings an edit to it",
     async () => {
-      const began = () =>
-        machine.console("docker inspect --format '{{.Id}} {{.State.StartedAt}}' $(docker ps -q) | sort");
-      const before = began();
-      client = pulse();
-      await wellAgain(Date.now());
-      const script = `export DEBIAN_FRONTEND=noninteractive
-echo 'deb ${aptMirrors("/etc").main} forky main' > /etc/apt/sources.list.d/forky.list
-apt-get -o Acquire::Check-Valid-Until=false update && apt-get install -y -t forky --no-install-recommends docker.io docker-cli containerd runc`;
-      const done = await run("nsenter", [...machine.inside(), "sh", "-c", `cd /; ${script}`], {
-        env: { PATH },
-      });
-      expect([done.code, done.code === 0 ? "" : done.stdout + done.stderr]).toEqual([0, ""]);
-      // Debian leaves it to a person.
-      const told = JSON.parse((await gpubox(box.laptop, "host", "prepare", "--json")).stdout).notes.join();
-      expect(told).toMatch(/Docker 26\.\S+ runs, and (2[89]|[3-9]\d)\.\S+ is installed/);
-      const restarted = await run("nsenter", [...machine.inside(), "systemctl", "restart", "docker"], {
-        env: { PATH },
-      });
-      expect(restarted.code).toBe(0);
-      await wellAgain(Date.now());
-      await client.stop();
-      const version = machine.console("docker version --format '{{.Server.Version}}'");
-      said("an upgrade of Docker", { version, beats: client.beats.length, failures: client.failures() });
-      expect(Number.parseInt(version, 10)).toBeGreaterThanOrEqual(28);
-      // Docker's resolver is away while Docker restarts, so a gateway that asks it for a model's address answers 500.
-      const { "/v1/models": list, "/health/liveliness": alive, ...asking } = client.failures();
-      expect([list, alive]).toEqual([{}, {}]);
-      expect(
-        Object.values(asking)
-          .flatMap((one) => Object.keys(one))
-          .filter((kind) => kind !== "500"),
-      ).toEqual([]);
-      expect(began()).toBe(before);
+      const program = readFileSync(process.env.GPUBOX_TEST_DOCKERD!);
+      await takesDocker(/^29\./, () =>
+        machine.console(
+          "cat > /usr/sbin/next && chmod 755 /usr/sbin/next && mv /usr/sbin/next /usr/sbin/dockerd",
+          program,
+        ),
+      );
+      expect(await box.drift()).toEqual({ code: 0, differences: [] });
+      box.edit(box.laptop, { models: { ...models, tiny: { ...models.tiny, aliases: ["small"] } } });
+      await box.mustUp(box.laptop);
+      expect((await ask({ ...chat, model: "small" })).status).toBe(200);
     },
     15 * MINUTE,
   );
@@ -265,10 +281,10 @@ apt-get -o Acquire::Check-Valid-Until=false update && apt-get install -y -t fork
     "gives its units back and keeps its box",
     async () => {
       const before = machine.console("docker ps -q | sort");
-      expect(await prepare("--remove")).toEqual(["firewall", "boxes"]);
+      expect(await box.prepare("--remove")).toEqual(["firewall", "boxes"]);
       expect(machine.console("ls /etc/systemd/system /usr/local/sbin | grep gpubox || true")).toBe("");
       expect(machine.console("docker ps -q | sort")).toBe(before);
-      expect(await prepare("--remove")).toEqual([]);
+      expect(await box.prepare("--remove")).toEqual([]);
     },
     5 * MINUTE,
   );

@@ -17,6 +17,11 @@ const REBOOT = 133;
 /** What this machine needs to make one with systemd: Debian's packages systemd-container, debootstrap and python3. */
 export const MACHINE = [...SECOND_HOST, "systemd-nspawn", "mkfs.ext4", "a loop device", "python3"];
 
+/** Takes the Docker of the Debian after this one; it leaves the restart to a person. */
+export const takeNextDocker = () => `export DEBIAN_FRONTEND=noninteractive
+echo 'deb ${aptMirrors("/etc").main} forky main' > /etc/apt/sources.list.d/forky.list
+apt-get -o Acquire::Check-Valid-Until=false update && apt-get install -y -t forky --no-install-recommends docker.io docker-cli containerd runc`;
+
 /** EXT4_IOC_SHUTDOWN without a flush of the journal: nothing of the file system's cache reaches the disk any more. */
 const CUT = `import fcntl, os, struct, sys
 fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack("I", 2))`;

@@ -12,6 +12,9 @@ export const SKIPS_FILE = "GPUBOX_TEST_SKIPS";
 const runs = (program: string, ...args: string[]) => spawnSync(program, args).status === 0;
 const exists = (program: string) => spawnSync(program, ["--version"]).error === undefined;
 
+/** A dockerd that no package has yet: who built one names the file. */
+export const NEXT_DOCKERD = "a dockerd at GPUBOX_TEST_DOCKERD";
+
 /** What tests need beside Node: how to find out, asked once a file and only when a test asks. */
 const WAYS: Record<string, () => boolean> = {
   docker: () => runs("docker", "version"),
@@ -28,6 +31,7 @@ const WAYS: Record<string, () => boolean> = {
   "a loop device": () => runs("losetup", "--find"),
   "plugins of the container network": () => existsSync("/usr/lib/cni/ptp"),
   "llama-swap": () => llamaSwapProgram !== "",
+  [NEXT_DOCKERD]: () => existsSync(process.env.GPUBOX_TEST_DOCKERD ?? ""),
   "an npm registry": () => runs("npm", "view", "npm", "version"),
 };
 

@@ -129,6 +129,14 @@ export class SshBox<Host extends FarHost = SecondHost> {
     return up;
   }
 
+  /** Prepares the host, or with `--remove` takes that back; the steps that were done. */
+  async prepare(...words: string[]): Promise<string[]> {
+    const verb = ["prepare", "--yes", "--json", ...words];
+    const { code, stdout, stderr } = await gpubox(this.laptop, "host", ...verb);
+    expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
+    return JSON.parse(stdout).steps.map(({ id }: { id: string }) => id);
+  }
+
   async drift(): Promise<{ code: number; differences: DriftReport["differences"] }> {
     const { code, stdout, stderr } = await gpubox(this.laptop, "drift", "--json");
     const { differences } = JSON.parse(stdout || `{"differences":"${stderr}"}`) as DriftReport;

@@ -116,18 +116,34 @@ ${more}`,
     ]);
   });
 
+  /** Its pauses take no time, and the last one ends it, which goes on for ever. */
+  const sleep = (isLast: string) =>
+    writeFileSync(
+      join(dir, "sleep"),
+      `#!/bin/sh\necho "sleep $1" >>${dir}/log\n${isLast} && kill $PPID; exit 0\n`,
+      { mode: 0o755 },
+    );
+
   test("starts what it stopped, and gives it back the policy that it had", () => {
     const rows = ["e1 always 5 edge", "m1 unless-stopped 10 backend-tiny", "d1 always 120 database"];
-    expect(run("start", rows).did).toEqual(["start e1 d1", "update --restart unless-stopped e1 d1"]);
+    sleep("true");
+    expect(run("start", rows).did).toEqual([
+      "start e1 d1",
+      "update --restart unless-stopped e1 d1",
+      "sleep 15",
+    ]);
   });
 
-  test("tries again what Docker could not start, until it runs", () => {
+  test("tries again what Docker could not start, until it runs, and looks on for what fails later", () => {
     const more = `case "$*" in
-  "inspect --format {{if .State.Error}}"*) [ -e ${dir}/runs ] || echo e1 ;;
+  "inspect --format {{if and .State.Error"*) [ -e ${dir}/runs ] || echo e1 ;;
   "start e1") [ -e ${dir}/tried ] && : > ${dir}/runs || { : > ${dir}/tried; echo "cannot assign" >&2; exit 1; } ;;
 esac`;
-    writeFileSync(join(dir, "sleep"), "#!/bin/sh\n", { mode: 0o755 });
-    const { code, did } = run("start", ["e1 unless-stopped 5 edge"], more);
-    expect([code, did.filter((one) => one.startsWith("start"))]).toEqual([0, ["start e1", "start e1"]]);
+    sleep(`[ -e ${dir}/runs ] && [ "$1" = 15 ]`);
+    expect(run("start", ["e1 unless-stopped 5 edge"], more).did).toEqual([
+      ...["start e1", "sleep 2"],
+      ...["start e1", "sleep 2"],
+      "sleep 15",
+    ]);
   });
 });
