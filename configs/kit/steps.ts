@@ -14,6 +14,10 @@ const EAGER_SECONDS = 10;
 /** Seconds between its later questions: a model that loads for minutes has other things to do. */
 const ASK_SECONDS = 3;
 
+/** Lines of a container's log that a step shows when it gives up, and those among which it looks for errors. */
+const LAST_WORDS = 15;
+const LOOKED_THROUGH = 2000;
+
 /** Runs a health check in the container at once. One that does not end by itself fails after two seconds. */
 function ask([how, ...words]: string[]): string {
   const test = how === "CMD-SHELL" ? ["sh", "-c", ...words] : words;
@@ -21,9 +25,10 @@ function ask([how, ...words]: string[]): string {
 }
 
 /**
- * Waits until a container is healthy, ends early when it exits, and shows its last log lines. It asks the container itself, because
- * Docker looks seldom. It names an out-of-memory kill itself, because a killed process logs nothing. It keeps that fact between
- * checks, because some Docker versions no longer report it after the restart. After a restart only Docker's look counts.
+ * Waits until a container is healthy, ends early when it exits, and shows its last log lines, and errors before them: a server of
+ * several processes ends with words like "see root cause above". It asks the container itself, because Docker looks seldom. It names an
+ * out-of-memory kill itself, because a killed process logs nothing. It keeps that fact between checks, because some Docker versions no
+ * longer report it after the restart. After a restart only Docker's look counts.
  *
  * @param test the container's health check
  */
@@ -49,7 +54,16 @@ while :; do
   esac
   [ "$(date +%s)" -lt "$end" ] && sleep 0.5 && continue
   echo "$GPUBOX_NAME \${killed:-$reason}. Its last words:" >&2
-  docker logs --tail 15 "$GPUBOX_CONTAINER" >&2
+  docker logs --tail ${LOOKED_THROUGH} "$GPUBOX_CONTAINER" 2>&1 | awk '
+    { line[NR] = $0 }
+    END {
+      earlier = NR > ${LAST_WORDS} ? NR - ${LAST_WORDS} : 0
+      for (i = 1; i <= earlier; i++)
+        if (match(line[i], /[A-Za-z_.]*(Error|Exception): .+/) && !told[said = substr(line[i], RSTART, 300)]++) error[++errors] = said
+      for (; i <= NR; i++) print line[i]
+      if (errors) print "Errors that it told before:"
+      for (i = errors > 3 ? errors - 2 : 1; i <= errors; i++) print error[i]
+    }' >&2
   exit 1
 done`;
 }

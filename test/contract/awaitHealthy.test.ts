@@ -10,8 +10,13 @@ describe("the step that waits for a container's health", () => {
   let dir: string;
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), "gpubox-healthy-"));
+    logged("its logs");
   });
   afterEach(() => rmSync(dir, { recursive: true }));
+
+  /** What the container has logged. */
+  const logged = (...lines: string[]) =>
+    writeFileSync(join(dir, "logs"), lines.map((line) => `${line}\n`).join(""));
 
   /** Runs the step against an engine that gives these looks at the container one by one, the last one for ever. */
   async function wait(...looks: string[]) {
@@ -23,7 +28,7 @@ describe("the step that waits for a container's health", () => {
     writeFileSync(join(dir, "looks"), looks.map((look) => `${look} ${MEMORY}\n`).join(""));
     const engine = `#!/bin/sh
 case $1 in
-  logs) echo "its logs" >&2; exit ;;
+  logs) cat "${dir}/logs" >&2; exit ;;
   exec) shift; printf '%s\\n' "$@" > "${dir}/asked"; echo noise; exit ${answer} ;;
 esac
 head -n 1 "${dir}/looks"
@@ -96,6 +101,23 @@ exit 0
       code: 1,
       says: ["backend-tiny ended (restarting starting 3). Its last words:", "its logs", ""],
     });
+  });
+
+  test("shows errors from before the last words, each once, because a server of several processes ends with less", async () => {
+    const trace = Array.from({ length: 15 }, (_, line) => `  trace ${line}`);
+    logged(
+      "(Engine pid=7) ERROR 12-01 weights.SafetensorError: incomplete metadata",
+      "(Engine pid=9) ERROR 12-01 weights.SafetensorError: incomplete metadata",
+      "no error: this is a warning",
+      ...trace,
+    );
+    const { says } = await wait("running starting 3 false");
+    // The stand-in shows all of a log, however much is asked for.
+    expect(says.slice(-3)).toEqual([
+      "Errors that it told before:",
+      "weights.SafetensorError: incomplete metadata",
+      "",
+    ]);
   });
 
   test("gives up at its deadline", async () => {
