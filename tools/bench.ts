@@ -9,11 +9,13 @@ import { benchJobs } from "../test/bench/jobs";
 import { benchLogging } from "../test/bench/logging";
 import { benchOverhead, LOCAL_MODEL } from "../test/bench/overhead";
 import { benchPreview, SIZES } from "../test/bench/preview";
+import { benchReplicas } from "../test/bench/replicas";
+import { benchRivals } from "../test/bench/rivals";
 import { benchStart } from "../test/bench/start";
 import { LoadBox } from "../test/load/box";
 import { missing } from "../test/support/needs";
 
-const parts = ["start", "preview", "overhead", "logging", "jobs", "database"];
+const parts = ["start", "preview", "overhead", "rivals", "replicas", "logging", "jobs", "database"];
 
 const program = new Command("bench")
   .description(
@@ -38,12 +40,16 @@ const program = new Command("bench")
         throw new UserError(`There is no part ${unknown.join(", ")}.`, `Choose from: ${parts.join(", ")}.`);
       const wanted = positionals.length > 0 ? positionals : parts;
       const result: Record<string, unknown> = {};
-      if (["start", "overhead", "logging", "jobs"].some((part) => wanted.includes(part))) {
+      if (
+        ["start", "overhead", "rivals", "replicas", "logging", "jobs"].some((part) => wanted.includes(part))
+      ) {
         say("bringing up the stack bench1");
         const box = await LoadBox.open("bench1", port, { tiny: LOCAL_MODEL });
         try {
           if (wanted.includes("start")) result.start = await benchStart(box, runs, say);
           if (wanted.includes("overhead")) result.overhead = await benchOverhead(box, requests, say);
+          if (wanted.includes("rivals")) result.rivals = await benchRivals(box, requests, say);
+          if (wanted.includes("replicas")) result.replicas = await benchReplicas(box, requests, say);
           if (wanted.includes("logging")) await benchLogging(box, requests, say);
           if (wanted.includes("jobs"))
             result.jobs = await benchJobs(box, { runs, count: jobs, port: port + 20 }, say);

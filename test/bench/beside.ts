@@ -1,9 +1,9 @@
-import { chownSync, cpSync, readdirSync } from "node:fs";
-import http from "node:http";
+import { chownSync, cpSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { output } from "../../platform/process";
 import type { LoadBox } from "../load/box";
+import { keptOpen } from "../load/exchange";
 import { containersOf } from "../support/box";
 import type { Way } from "./overhead";
 import { addressOf } from "./start";
@@ -63,8 +63,7 @@ export async function startBeside(box: LoadBox, folder: string, change: Change):
   const host = await addressOf(name, `gpubox-${stack}-edge`);
   await box.secondsUntil(async () => ready(`http://${host}:${PORT}/health/readiness`));
   const start = performance.now() - started;
-  const target = { host, port: PORT, key: box.key, agent: new http.Agent({ keepAlive: true }) };
-  return { name, start, way: { title, target, model: "echo" } };
+  return { name, start, way: { title, target: keptOpen(host, PORT, box.key), model: "echo" } };
 }
 
 async function servingGateway(stack: string): Promise<string> {
@@ -80,4 +79,14 @@ async function ready(url: string): Promise<boolean> {
     await sleep(200);
     return false;
   }
+}
+
+/** What a container's processes hold, without the files that the kernel keeps for them. */
+export async function memoryMiB(container: string): Promise<number> {
+  const pids = (await output("docker", ["top", container, "-eo", "pid"])).split("\n").slice(1);
+  const sizes = pids.map((pid) => {
+    const text = readFileSync(`/proc/${pid.trim()}/smaps_rollup`, "utf8");
+    return Number(/^Pss: *(\d+) kB/m.exec(text)?.[1]);
+  });
+  return sizes.reduce((sum, size) => sum + size, 0) / 1024;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { output } from "../../platform/process";
 import type { LoadBox } from "../load/box";
-import { type Beside, startBeside } from "./beside";
+import { type Beside, memoryMiB, startBeside } from "./beside";
 import { seconds, table } from "./figures";
 import { compare } from "./overhead";
 
@@ -70,14 +70,4 @@ async function virtualKey({ way: { target } }: Beside): Promise<string> {
   });
   if (!answer.ok) throw new Error(`no virtual key: ${answer.status} ${await answer.text()}`);
   return ((await answer.json()) as { key: string }).key;
-}
-
-/** What a container's processes hold, without the files that the kernel keeps for them. */
-async function memoryMiB(container: string): Promise<number> {
-  const pids = (await output("docker", ["top", container, "-eo", "pid"])).split("\n").slice(1);
-  const sizes = pids.map((pid) => {
-    const text = readFileSync(`/proc/${pid.trim()}/smaps_rollup`, "utf8");
-    return Number(/^Pss: *(\d+) kB/m.exec(text)?.[1]);
-  });
-  return sizes.reduce((sum, size) => sum + size, 0) / 1024;
 }
