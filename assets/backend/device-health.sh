@@ -19,7 +19,7 @@ gpus_reachable || {
 }
 # Less than Docker gives the whole check.
 engine_ready 4 || {
-  silent
+  fails resume
   echo "the engine does not answer: $GPUBOX_PROBE"
   exit 1
 }

@@ -6,5 +6,5 @@ if [ "$(REDISCLI_AUTH="$(cat /etc/gpubox/password)" timeout 5 redis-cli ping)" =
   answers
   exit
 fi
-silent end
+fails end
 exit 1

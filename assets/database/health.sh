@@ -14,8 +14,8 @@ if [ "$code" = 0 ]; then
   exit
 fi
 echo "$said"
-[ "$code" != 124 ] || silent
+[ "$code" != 124 ] || fails resume
 case $said in
-  *"password authentication failed"* | *"is not permitted to log in"*) silent stop ;;
+  *"password authentication failed"* | *"is not permitted to log in"*) fails stop-soon ;;
 esac
 exit 1

@@ -22,7 +22,7 @@ case $? in
     answers
     exit
     ;;
-  2) silent idle ;;
-  3) silent wrong ;;
+  2) fails end-idle ;;
+  3) fails end-soon ;;
 esac
 exit 1

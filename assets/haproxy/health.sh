@@ -23,7 +23,7 @@ case $? in
     exit
     ;;
   "$REFUSED") ;;
-  "$LATE") silent end ;;
-  *) silent wrong ;;
+  "$LATE") fails end ;;
+  *) fails end-soon ;;
 esac
 exit 1

@@ -5,8 +5,8 @@
 #
 # GPUBOX_ONLY_ASKS: set by whoever runs the check to know more and to change nothing.
 
-# Since when nothing answers, in seconds since 1970.
-SILENT=/tmp/gpubox-silent
+# Since when checks fail, in seconds since 1970, and what had been computed by then.
+FAILING=/tmp/gpubox-failing
 # There once a check was passed: before that a program starts, and is left alone.
 ANSWERED=/tmp/gpubox-answered
 # What was done: seconds since 1970, and words. Checks print its end, which `gpubox doctor` reads.
@@ -17,40 +17,40 @@ ENDED_AFTER_SECONDS=25
 
 # For a check that was passed.
 answers() {
-  [ ! -e "$SILENT" ] || rm -f "$SILENT"
+  [ ! -e "$FAILING" ] || rm -f "$FAILING"
   [ -e "$ANSWERED" ] || : >"$ANSWERED"
   [ ! -e "$HEALED" ] || tail -n 20 "$HEALED"
 }
 
-# For a check that was not passed. `silent`, `silent end`, `silent idle`: no answer came in time. `silent wrong`, `silent stop`: one came
-# that its program never gives; what that is, each check knows. A program that no signal stopped is then
-#   end     ended,
-#   idle    ended if it did not compute meanwhile, because on a busy machine one that computes is late,
-#   wrong   ended at the second look, because no machine is too busy for the right answer,
-#   stop    asked to end at the second look.
-silent() {
+# For a check that was not passed, and what may be done about a program that no signal stopped:
+#   resume        nothing more, where a busy disk makes it slow too,
+#   end           it is ended,
+#   end-idle      it is ended if it did not compute meanwhile, because on a busy machine one that computes is late,
+#   end-soon      it is ended at the second look: it gave an answer that it never gives, which no busy machine explains,
+#   stop-soon     it is asked to end at the second look.
+fails() {
   [ -z "${GPUBOX_ONLY_ASKS:-}" ] || return 0
   now=$(date +%s)
-  if ! read -r since computed 2>/dev/null <"$SILENT"; then
-    echo "$now $(ticks)" >"$SILENT"
+  if ! read -r since computed 2>/dev/null <"$FAILING"; then
+    echo "$now $(ticks)" >"$FAILING"
     return 0
   fi
   [ $((now - since)) -ge "$RESUMED_AFTER_SECONDS" ] || return 0
   if resumed; then
-    rm -f "$SILENT"
+    rm -f "$FAILING"
     return 0
   fi
-  case ${1:-} in
-    wrong | stop) patience=$RESUMED_AFTER_SECONDS ;;
-    end | idle) patience=$ENDED_AFTER_SECONDS ;;
+  case $1 in
+    *-soon) patience=$RESUMED_AFTER_SECONDS ;;
+    end*) patience=$ENDED_AFTER_SECONDS ;;
     *) return 0 ;;
   esac
   [ -e "$ANSWERED" ] && [ $((now - since)) -ge "$patience" ] || return 0
   # A hundredth of a core's time.
-  [ "$1" != idle ] || [ $(($(ticks) - computed)) -le $((now - since)) ] || return 0
-  rm -f "$SILENT"
+  [ "$1" != end-idle ] || [ $(($(ticks) - computed)) -le $((now - since)) ] || return 0
+  rm -f "$FAILING"
   tell "it has not answered as it should for $((now - since)) s; it is ended, and Docker starts it again"
-  if [ "$1" = stop ]; then
+  if [ "$1" = stop-soon ]; then
     kill -INT 1
     return 0
   fi

@@ -88,7 +88,7 @@ class Checked {
     if (!isWaitedFor) {
       await this.check();
       const earlier = 'read -r since computed <"$1" && echo "$((since - 60)) $computed" >"$1"';
-      await this.docker("exec", this.name, "sh", "-c", earlier, "sh", "/tmp/gpubox-silent");
+      await this.docker("exec", this.name, "sh", "-c", earlier, "sh", "/tmp/gpubox-failing");
       expect(Number(await this.inspect("{{.RestartCount}}"))).toBe(before);
     }
     await this.looksUntil(
