@@ -63,6 +63,8 @@ const program = new Command("test")
       const checks = await checking;
       const wants = existsSync(skips) ? readWants(readFileSync(skips, "utf8")) : [];
       removeFolder(folder);
+      // Folders of the workers that have ended by now.
+      sweepDead();
       const summary = summarize(reports, wants, checks, packageDir);
       for (const line of lines(summary, checks)) say(line);
       if (summary.failed > 0 || reports.some((one) => one.wasInterrupted)) process.exitCode = 1;

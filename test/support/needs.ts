@@ -15,6 +15,9 @@ const exists = (program: string) => spawnSync(program, ["--version"]).error === 
 /** A dockerd that no package has yet: who built one names the file. */
 export const NEXT_DOCKERD = "a dockerd at GPUBOX_TEST_DOCKERD";
 
+/** That the kernel hands programs of arm64 to qemu: Debian's qemu-user-static, where systemd or a person registers it. */
+export const ARM64_PROGRAMS = "programs of arm64 by qemu";
+
 /** What tests need beside Node: how to find out, asked once a file and only when a test asks. */
 const WAYS: Record<string, () => boolean> = {
   docker: () => runs("docker", "version"),
@@ -31,6 +34,7 @@ const WAYS: Record<string, () => boolean> = {
   "a loop device": () => runs("losetup", "--find"),
   "plugins of the container network": () => existsSync("/usr/lib/cni/ptp"),
   "llama-swap": () => llamaSwapProgram !== "",
+  [ARM64_PROGRAMS]: () => existsSync("/proc/sys/fs/binfmt_misc/qemu-aarch64"),
   [NEXT_DOCKERD]: () => existsSync(process.env.GPUBOX_TEST_DOCKERD ?? ""),
   "an npm registry": () => runs("npm", "view", "npm", "version"),
 };
