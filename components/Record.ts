@@ -3,7 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { hashOf } from "../configs/kit/text";
 import type { BoxPlan } from "../configs/kit/types";
 import { MODEL_LOCK_FILE } from "../configs/models/lock";
-import { boxRecord } from "../configs/plan/changeNotices";
+import { type DeployedBox, deployedBox } from "../configs/plan/changeNotices";
 import type { BoxFiles } from "../configs/remotes/files";
 
 /** Number of records per stack to keep. `gpubox rollback` uses the last but one. */
@@ -44,7 +44,7 @@ ls -t | tail -n +${KEPT + 1} | while read -r old; do rm -rf "./$old"; done`;
  *
  * @param box what has to be done before
  * @param made the config, the files beside it that models name, and the configs of other boxes, as in their files: a change
- * is recorded even when no container notices it
+ * is recorded even when no container notices it; and on a cluster what the box lacks there
  */
 export function recordGeneration(
   plan: BoxPlan,
@@ -53,12 +53,19 @@ export function recordGeneration(
     values,
     boxes = {},
     ownFiles = {},
-  }: { values: Record<string, unknown>; boxes?: BoxFiles; ownFiles?: Record<string, string> },
+    losses,
+  }: {
+    values: Record<string, unknown>;
+    boxes?: BoxFiles;
+    ownFiles?: Record<string, string>;
+    losses?: string[];
+  },
 ): local.Command {
   const { stack, gateway } = plan;
   const others = Object.keys(boxes).sort();
   const files = Object.keys(ownFiles).sort();
-  const deployed = JSON.stringify(boxRecord(plan));
+  const left: DeployedBox = { ...deployedBox(plan), ...(losses ? { losses } : {}) };
+  const deployed = JSON.stringify(left);
   return new local.Command(
     "record",
     {

@@ -85,7 +85,7 @@ function onCluster(projectDir: string, raw: RawStack, secrets: Record<string, st
   const warnings =
     fresh.length > 0 ? [["Compared with a box on Docker it loses:", ...fresh].join("\n- ")] : [];
   const outputs = bringUp(
-    { projectDir, raw, ...made, warnings },
+    { projectDir, raw, ...made, warnings, losses },
     () => new Cluster(plan.prefix, { plan, secrets: pulumi.secret(secrets) }),
   );
   // What a container publishes on a host, a Service has here.
@@ -97,11 +97,13 @@ interface Bringing extends Prepared {
   raw: RawStack;
   /** What this change means for clients, or this target for the box. */
   warnings: string[];
+  /** What the box lacks on a cluster. Absent on a host. */
+  losses?: string[];
 }
 
 /** What both targets have around their resources: warnings, the mark of an unfinished run, the record, and the outputs. */
 function bringUp(
-  { projectDir, raw, config, plan, lock, warnings }: Bringing,
+  { projectDir, raw, config, plan, lock, warnings, losses }: Bringing,
   make: () => pulumi.ComponentResource,
 ): StackOutputs {
   const unfinished = unfinishedUp(projectDir, plan.stack);
@@ -114,6 +116,7 @@ function bringUp(
     values: raw.values,
     boxes: raw.boxFiles,
     ownFiles: config.ownFiles,
+    losses,
   });
   // Known when the record is written, after everything else.
   if (changes) record.id.apply(() => endUp(projectDir, plan.stack));

@@ -40,11 +40,6 @@ export function deployedBox(plan: BoxPlan): DeployedBox {
   };
 }
 
-/** What `up` leaves for the next one. */
-export function boxRecord(plan: BoxPlan): DeployedBox {
-  return { ...deployedBox(plan), ...(plan.cluster ? { losses: lossesOf(plan) } : {}) };
-}
-
 /** What a box lacks on a cluster, a sentence each; nothing on a host. */
 export function lossesOf(plan: BoxPlan): string[] {
   return plan.cluster ? clusterLosses(plan, kubernetesObjects(plan)) : [];

@@ -155,10 +155,10 @@ export async function readGround(
   if (present.code !== 0) unread.push("what is in the namespace");
   const found = namespaceOf(namespace, unread);
   const hasNamespace = found !== undefined && !found.terminating;
-  const imageVolumes = await keepsImageVolumes(cluster, demand, hasNamespace);
+  const [imaged] = withImages(demand);
+  const imageVolumes = imaged && (await keepsImageVolumes(cluster, imaged, hasNamespace));
   // In the box's own namespace its other refusals say why.
-  if (imageVolumes === undefined && !hasNamespace && withImages(demand).length > 0)
-    unread.push("volumes of images");
+  if (imaged && imageVolumes === undefined && !hasNamespace) unread.push("volumes of images");
   return {
     ...(found ? { namespace: found } : {}),
     present: parsePresent(present.stdout),

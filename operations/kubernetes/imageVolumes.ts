@@ -16,18 +16,17 @@ const made = z.object({ spec: podSpec });
  * Whether the API server keeps a volume that is an image. Where the feature is off it drops the volume and its mounts without a word,
  * so what comes back of a rehearsal is compared with what was asked for.
  *
- * @returns undefined where no pod has such a volume, or where the server refuses the pod for another reason
+ * @param pod one that has such a volume
+ * @returns undefined where the server refuses the pod for another reason
  */
 export async function keepsImageVolumes(
   cluster: Cluster,
-  demand: Demand,
+  { pod }: Workload,
   hasNamespace: boolean,
 ): Promise<boolean | undefined> {
-  const [first] = withImages(demand);
-  if (!first) return undefined;
   const namespace = hasNamespace ? cluster.namespace : ANY_NAMESPACE;
   const dry = ["create", "--dry-run=server", "--validate=strict", "--output", "json", "--filename", "-"];
-  const { code, stdout, stderr } = await kubectl({ ...cluster, namespace }, dry, documents([first.pod]));
+  const { code, stdout, stderr } = await kubectl({ ...cluster, namespace }, dry, documents([pod]));
   if (code !== 0) return UNKNOWN_IMAGE.test(stderr) ? false : undefined;
   const read = made.safeParse(parseJson(stdout));
   return read.success ? read.data.spec.volumes.some(({ image }) => image !== undefined) : undefined;
