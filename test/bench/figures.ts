@@ -13,6 +13,16 @@ export function quantile(values: number[], part: number): number {
   return value;
 }
 
+/** The median of what one way has of another's, turn by turn: other work comes and goes, and meets both ways of a turn alike. */
+export function pairedRatio(values: number[], others: number[]): number {
+  return median(values.map((value, turn) => value / others[turn]!));
+}
+
+/** Who begins takes turns too. */
+export function inTurn<One>(ways: One[], turn: number): One[] {
+  return turn % 2 ? ways : [...ways].reverse();
+}
+
 /** What each step of x adds to y: the line through the points with the least squares. */
 export function slope(points: [x: number, y: number][]): number {
   const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -7,7 +7,7 @@ import { output } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import type { LoadBox } from "../load/box";
 import { type Beside, startBeside } from "./beside";
-import { median, table } from "./figures";
+import { inTurn, median, pairedRatio, table } from "./figures";
 import { CLIENTS, volley } from "./overhead";
 
 /** Turns of each gateway; they alternate, so that whatever disturbs the machine disturbs both. */
@@ -43,8 +43,7 @@ export async function benchLogging(
     for (const streamed of [false, true]) {
       for (const gateway of gateways) [gateway.rates, gateway.cpu] = [[], []];
       for (let turn = 0; turn < TURNS; turn++)
-        // Who begins takes turns too.
-        for (const gateway of turn % 2 ? gateways : [...gateways].reverse()) {
+        for (const gateway of inTurn(gateways, turn)) {
           const before = await cpuMs(gateway.name);
           gateway.rates.push(await volley(gateway.way, perTurn, streamed));
           gateway.cpu.push(((await cpuMs(gateway.name)) - before) / perTurn);
@@ -70,9 +69,8 @@ function report(gateways: Gateway[], streamed: boolean, say: (line: string) => v
   say(
     `\n${table([`${kind}, ${TURNS} turns`, `requests/s, ${CLIENTS} clients`, "CPU, ms/request"], figures)}`,
   );
-  // Turn by turn: other work comes and goes, and is much the same for two turns that follow each other.
-  const lost = 1 - median(logged.rates.map((rate, turn) => rate / without.rates[turn]!));
-  const more = median(logged.cpu.map((cpu, turn) => cpu / without.cpu[turn]!)) - 1;
+  const lost = 1 - pairedRatio(logged.rates, without.rates);
+  const more = pairedRatio(logged.cpu, without.cpu) - 1;
   const met = lost <= BAR ? "met" : "MISSED";
   say(
     `${(lost * 100).toFixed(1)} % fewer requests/s (bar: at most ${BAR * 100} %): ${met}; ${(more * 100).toFixed(1)} % more CPU a request`,

@@ -6,7 +6,7 @@ import { type LoadBox, setModel } from "../load/box";
 import { exchange, keptOpen, type Target } from "../load/exchange";
 import { complete, containersOf } from "../support/box";
 import { pause } from "../support/wait";
-import { median, quantile, table } from "./figures";
+import { inTurn, median, pairedRatio, quantile, table } from "./figures";
 import { pulumi } from "./pulumi";
 import { addressOf } from "./start";
 
@@ -42,7 +42,7 @@ interface Figures {
   p99: number;
   first: number;
   rate: number;
-  /** Its requests a second by those of the first way, turn by turn: other work meets both ways of a turn alike. */
+  /** Its requests a second by those of the first way. */
   share: number;
 }
 
@@ -126,19 +126,16 @@ async function measure(ways: Way[], requests: number): Promise<Figures[]> {
       first.push((await rested(way, true)).waitMs);
     }
   }
-  for (let turn = 0; turn < TURNS; turn++) {
-    // Who begins takes turns too.
-    const order = turn % 2 ? [...ways.entries()] : [...ways.entries()].reverse();
-    for (const [index, way] of order)
+  for (let turn = 0; turn < TURNS; turn++)
+    for (const [index, way] of inTurn([...ways.entries()], turn))
       collected[index]!.rates.push(await volley(way, Math.ceil(requests / 3), false));
-  }
   for (const { target } of ways) target.agent.destroy();
   return collected.map(({ plain, first, rates }) => ({
     p50: median(plain),
     p99: quantile(plain, 0.99),
     first: median(first),
     rate: median(rates),
-    share: median(rates.map((rate, turn) => rate / collected[0]!.rates[turn]!)),
+    share: pairedRatio(rates, collected[0]!.rates),
   }));
 }
 

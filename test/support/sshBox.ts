@@ -114,9 +114,15 @@ export class SshBox<Host extends FarHost = SecondHost> {
     this.key = (await this.pulumi(["config", "get", "gpubox:masterKey"], project)).stdout.trim();
   }
 
-  /** Brings the images from this machine's engine: the host reaches no registry. */
-  async copyImages(roles: ImageRole[] = ["gateway", "edge", "llamacpp"]): Promise<void> {
-    const images = [...roles, "base" as const].map((role) => recipeReference(this.laptop.dir, role));
+  /**
+   * Brings the images from this machine's engine: the host reaches no registry.
+   * @param base the recipes' own, which what else the host builds starts from; none where it is to have another
+   */
+  async copyImages(
+    roles: ImageRole[] = ["gateway", "edge", "llamacpp"],
+    base: "base"[] = ["base"],
+  ): Promise<void> {
+    const images = [...roles, ...base].map((role) => recipeReference(this.laptop.dir, role));
     for (const image of images)
       if (!(await dockerAt(LOCAL).hasImages(image)))
         await buildRecipes(roles, { projectDir: this.laptop.dir, docker: LOCAL, log: () => {} });
