@@ -19,7 +19,7 @@ export interface HostState {
   docker?: string;
   /** Version of the installed engine: newer than the running one until somebody restarts it. */
   dockerInstalled?: string;
-  /** Version that apt would install; undefined when apt knows none or was never updated. */
+  /** Version that apt would install where there is no engine; undefined when apt knows none or was never updated. */
   dockerCandidate?: string;
   dockerRuns: boolean;
   /** The user is root or in the group docker. */
@@ -35,7 +35,7 @@ export interface HostState {
   nvidiaDriver?: string;
   /** nvidia-ctk is installed. */
   nvidiaToolkit: boolean;
-  /** Apt knows the package nvidia-container-toolkit. */
+  /** Apt knows the package nvidia-container-toolkit; asked where a device is there and nvidia-ctk is not. */
   nvidiaToolkitCandidate: boolean;
   /** A CDI description of NVIDIA's devices exists. */
   nvidiaCdi: boolean;
@@ -108,20 +108,22 @@ else say root "sudo wants a password"; say sudoSays "$(printf %s "$words" | sed 
 [ -d /run/systemd/system ] && say systemd yes
 [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] && ! has apparmor_parser && say apparmorParserMissing yes
 has dockerd && say docker "$(dockerd --version 2>/dev/null)"
-has apt-cache && say dockerCandidate "$(apt-cache policy docker.io 2>/dev/null | sed -n 's/^ *Candidate: //p')"
 runs=$($2 docker info --format '{{.ServerVersion}} {{.Swarm.LocalNodeState}}' 2>/dev/null) && say dockerRuns "\${runs%% *}"
+# Each look into apt's lists takes a second of CPU.
+[ -z "$runs" ] && ! has dockerd && has apt-cache && say dockerCandidate "$(apt-cache policy docker.io 2>/dev/null | sed -n 's/^ *Candidate: //p')"
 case "\${runs#* }" in ""|inactive) ;; *) say swarm yes ;; esac
 case " $(id -Gn 2>/dev/null) $(id -Gn "$(id -un)") " in *" docker "*|*" root "*) say mayUseDocker yes ;; esac
 if [ -f /etc/docker/daemon.json ]; then
   text=$($2 cat /etc/docker/daemon.json 2>/dev/null) && say daemonJson "$text" || say daemonJsonHidden yes
 fi
+nvidia=
 for device in /sys/bus/pci/devices/*; do
   [ "$(cat "$device/vendor" 2>/dev/null)" = 0x10de ] || continue
-  case "$(cat "$device/class")" in 0x03*) say nvidia yes; break ;; esac
+  case "$(cat "$device/class")" in 0x03*) nvidia=yes; say nvidia yes; break ;; esac
 done
 [ -r /proc/driver/nvidia/version ] && say nvidiaDriver "$(sed -n 's/.* \\([0-9][0-9.]*\\) .*/\\1/p;q' /proc/driver/nvidia/version)"
-has nvidia-ctk && say nvidiaToolkit yes
-has apt-cache && apt-cache show nvidia-container-toolkit >/dev/null 2>&1 && say nvidiaToolkitCandidate yes
+if has nvidia-ctk; then say nvidiaToolkit yes
+elif [ "$nvidia" ] && has apt-cache && apt-cache show nvidia-container-toolkit >/dev/null 2>&1; then say nvidiaToolkitCandidate yes; fi
 for file in /etc/cdi/nvidia* /var/run/cdi/nvidia*; do [ -e "$file" ] && say nvidiaCdi yes && break; done
 [ -d "$1" ] && say dataDir yes
 say outside "$(ip -4 route show default 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)"
