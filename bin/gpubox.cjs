@@ -23,4 +23,6 @@ const isCheckout = fs.existsSync(path.join(root, "cli", "main.ts"));
 if (isCheckout && !fs.existsSync(path.join(root, "node_modules", "esbuild")))
   refuse("The project's packages are not installed.", "Run `npm ci` in the project's folder first.");
 if (isCheckout) require("../tools/bundle.cjs").bundleIfStale();
-require("../dist/gpubox.cjs");
+const program = path.join(root, "dist", "gpubox.cjs");
+require("./compiled.cjs").keepCompiled(program);
+require(program);

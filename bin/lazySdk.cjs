@@ -3,6 +3,10 @@
 // and no box has any. They are loaded here when something asks for them. Nothing asks for what maps stack traces back to TypeScript:
 // it reads the maps of the SDK for the traces that Pulumi takes of each resource, 0.2 s of CPU.
 const Module = require("node:module");
+const { join } = require("node:path");
+const { keepCompiled } = require("./compiled.cjs");
+
+keepCompiled(join(__dirname, "../dist/index.cjs"));
 
 /** What the SDK requires, and the file that requires it. */
 const LATE = [
