@@ -1,60 +1,19 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { renderText } from "../../configs/kit/text";
-import { run } from "../../platform/process";
-import { packageDir } from "../../platform/project";
-import { broken, LitellmAdmin, type Row } from "../support/litellmAdmin";
-import { python3 } from "../support/python";
-import { officialGateway, testPlan, testSecrets, tinyModel } from "../support/stacks";
+import { AccessLab } from "../support/accessLab";
+import type { Row } from "../support/litellmAdmin";
 import contract from "./litellm/admin.json";
 
 // Each case starts a Python a few times.
 jest.setTimeout(60_000);
 
-const secrets: Record<string, string> = {
-  ...testSecrets,
-  aliceKey: "sk-PLANTED-alice-0123456789",
-  aliceNew: "sk-PLANTED-alice-9876543210",
-  bobKey: "sk-PLANTED-bob-0123456789",
-};
-const MASTER = testSecrets.masterKey!;
+const lab = new AccessLab();
+const up = (access: Record<string, unknown>) => lab.up(access);
 const alice = { key: { secret: "aliceKey" } };
-const models = { tiny: { ...tinyModel.tiny, aliases: ["local"] } };
-
-const directory = mkdtempSync(join(tmpdir(), "gpubox-access-"));
-for (const script of ["access.py", "people.py", "prove.py", "records.py"])
-  cpSync(join(packageDir, "assets/gateway", script), join(directory, script));
-writeFileSync(join(directory, "gateway.env"), `LITELLM_MASTER_KEY='${MASTER}'\n`);
-
-let litellm: LitellmAdmin;
-let url: string;
-beforeEach(async () => {
-  litellm = new LitellmAdmin(MASTER);
-  url = await litellm.start();
-});
-afterEach(() => litellm.stop());
-afterAll(() => rmSync(directory, { recursive: true }));
-
-/** What `up` does after the switch, for a stack with this access section. Each line that it printed, and how it ended. */
-async function up(access: Record<string, unknown>) {
-  const plan = testPlan({ models, access }, secrets, officialGateway);
-  const stdin = renderText(plan.gateway.access!.stdin!, secrets);
-  const env = { GPUBOX_PROVE_URL: url, GPUBOX_PROVE_DIR: directory, PYTHONDONTWRITEBYTECODE: "1" };
-  litellm.calls.length = 0;
-  const result = await run(python3, [join(directory, "access.py")], { stdin, env });
-  expect(result.stdout + result.stderr).not.toContain("PLANTED");
-  expect(litellm.calls.map(broken).filter(Boolean)).toEqual([]);
-  return { code: result.code, said: result.stdout.trim().split("\n").filter(Boolean), failed: result.stderr };
-}
-
-/** The keys that the database holds: alias to row. */
-const held = () => Object.fromEntries([...litellm.keys.values()].map((row) => [row.key_alias, row]));
+const held = () => lab.held();
 const one = (alias: string): Row => held()[alias] ?? {};
 
 test("without declarations it reads the present state and changes nothing", async () => {
   expect(await up({})).toEqual({ code: 0, said: [], failed: "" });
-  expect(litellm.calls.map(({ path }) => path)).toEqual(["/team/list", "/key/list", "/user/list"]);
+  expect(lab.litellm.calls.map(({ path }) => path)).toEqual(["/team/list", "/key/list", "/user/list"]);
 });
 
 test("a team and its key are made with their limits, under the names that LiteLLM reads", async () => {
@@ -70,7 +29,7 @@ test("a team and its key are made with their limits, under the names that LiteLL
   };
   const { code, said } = await up({ teams: { research }, keys: { alice: key } });
   expect({ code, said }).toEqual({ code: 0, said: ["made the team research", "made the key alice"] });
-  expect(litellm.teams.get("gpubox-test-research")).toEqual({
+  expect(lab.litellm.teams.get("gpubox-test-research")).toEqual({
     team_id: "gpubox-test-research",
     team_alias: "research",
     metadata: { gpubox: { stack: "test" } },
@@ -101,7 +60,7 @@ test("it leaves alone what matches the declaration, so that no budget restarts",
   };
   await up(access);
   expect(await up(access)).toEqual({ code: 0, said: [], failed: "" });
-  expect(litellm.changes()).toEqual([]);
+  expect(lab.litellm.changes()).toEqual([]);
 });
 
 test("only what changed is sent, and what is no longer declared is unset", async () => {
@@ -113,7 +72,12 @@ test("only what changed is sent, and what is no longer declared is unset", async
   const { said } = await up({ teams, keys: { alice: { ...alice, budgetUsd: 20, budgetDuration: "30d" } } });
   expect(said).toEqual(["changed the key alice (max_budget, rpm_limit, team_id)"]);
   const { token } = one("alice");
-  expect(litellm.calls.at(-1)?.body).toEqual({ key: token, max_budget: 20, rpm_limit: null, team_id: null });
+  expect(lab.litellm.calls.at(-1)?.body).toEqual({
+    key: token,
+    max_budget: 20,
+    rpm_limit: null,
+    team_id: null,
+  });
 });
 
 test("an expiry is set, moved and removed", async () => {
@@ -133,7 +97,7 @@ test("an expiry is set, moved and removed", async () => {
 test("a key that expired before it was made is not made", async () => {
   const { code, said } = await up({ keys: { alice: { ...alice, expires: "2020-01-01" } } });
   expect({ code, said }).toEqual({ code: 0, said: ["did not make the key alice: it has expired"] });
-  expect(litellm.keys.size).toBe(0);
+  expect(lab.litellm.keys.size).toBe(0);
 });
 
 describe("a rotation", () => {
@@ -161,14 +125,14 @@ describe("a rotation", () => {
     await up({ keys: { alice } });
     await up({ keys: { alice: { key: { secret: "aliceNew" } } } });
     // The name is freed, and the old key expires before it goes.
-    expect(litellm.changes()).toEqual(["/key/update", "/key/generate", "/key/update", "/key/delete"]);
+    expect(lab.litellm.changes()).toEqual(["/key/update", "/key/generate", "/key/update", "/key/delete"]);
     expect(Object.keys(held())).toEqual(["alice"]);
   });
 
   test("that fails keeps the old key, says so, and is done by the next `up`", async () => {
     await up({ keys: { alice } });
-    const before = [...litellm.keys.keys()];
-    litellm.broken = ({ path }) => path === "/key/generate";
+    const before = [...lab.litellm.keys.keys()];
+    lab.litellm.broken = ({ path }) => path === "/key/generate";
     const { code, said, failed } = await up({ keys: { alice: { key: { secret: "aliceNew" } } } });
     expect({ code, last: said.at(-1) }).toEqual({
       code: 1,
@@ -177,17 +141,17 @@ describe("a rotation", () => {
     expect(failed).toBe(
       "Not all teams, people and keys are as declared; the next `up` tries again:\n  made the key alice: status 500: could not, for [key]\n",
     );
-    expect([...litellm.keys.keys()]).toEqual(before);
-    litellm.broken = () => false;
+    expect([...lab.litellm.keys.keys()]).toEqual(before);
+    lab.litellm.broken = () => false;
     expect((await up({ keys: { alice: { key: { secret: "aliceNew" } } } })).code).toBe(0);
     expect(Object.keys(held())).toEqual(["alice"]);
-    expect([...litellm.keys.keys()]).not.toEqual(before);
+    expect([...lab.litellm.keys.keys()]).not.toEqual(before);
   });
 });
 
 test("a call that fails while the database comes back is tried once more, and what is there is left alone", async () => {
   let lost = 1;
-  litellm.broken = ({ path }) => path === "/key/generate" && lost-- > 0;
+  lab.litellm.broken = ({ path }) => path === "/key/generate" && lost-- > 0;
   expect(await up({ keys: { alice, bob: { key: { secret: "bobKey" } } } })).toEqual({
     code: 0,
     said: ["made the key bob", "made the key alice"],
@@ -196,7 +160,7 @@ test("a call that fails while the database comes back is tried once more, and wh
 });
 
 test("a call that fails is named, and the others are made all the same", async () => {
-  litellm.broken = ({ body }) => body.key_alias === "alice";
+  lab.litellm.broken = ({ body }) => body.key_alias === "alice";
   const { code, said, failed } = await up({ keys: { alice, bob: { key: { secret: "bobKey" } } } });
   expect({ code, said }).toEqual({ code: 1, said: ["made the key bob"] });
   expect(failed).toContain("  made the key alice: status 500");
@@ -206,14 +170,14 @@ test("a key that is no longer declared is deleted, and a team after its keys", a
   const access = { teams: { research: {} }, keys: { alice: { ...alice, team: "research" } } };
   await up(access);
   expect((await up({})).said).toEqual(["deleted the key alice", "deleted the team research"]);
-  expect([litellm.keys.size, litellm.teams.size]).toEqual([0, 0]);
+  expect([lab.litellm.keys.size, lab.litellm.teams.size]).toEqual([0, 0]);
 });
 
 test("a deleted key expires first, because LiteLLM tells the other gateways of a change and not of a deletion", async () => {
   await up({ keys: { alice } });
   const { token } = one("alice");
   await up({});
-  expect(litellm.calls.slice(-2).map(({ path, body }) => [path, body])).toEqual([
+  expect(lab.litellm.calls.slice(-2).map(({ path, body }) => [path, body])).toEqual([
     ["/key/update", { key: token, duration: "1s" }],
     ["/key/delete", { keys: [token] }],
   ]);
@@ -221,7 +185,7 @@ test("a deleted key expires first, because LiteLLM tells the other gateways of a
 
 test("a key that does not expire is deleted all the same, and it is said what that means", async () => {
   await up({ keys: { alice } });
-  litellm.broken = ({ path }) => path === "/key/update";
+  lab.litellm.broken = ({ path }) => path === "/key/update";
   expect(await up({})).toEqual({
     code: 0,
     said: [
@@ -230,7 +194,7 @@ test("a key that does not expire is deleted all the same, and it is said what th
     ],
     failed: "",
   });
-  expect(litellm.keys.size).toBe(0);
+  expect(lab.litellm.keys.size).toBe(0);
 });
 
 test("it never touches what others made: keys, teams, or a team with one of their keys", async () => {
@@ -241,17 +205,17 @@ test("it never touches what others made: keys, teams, or a team with one of thei
     metadata: { gpubox: { stack: "other" } },
     models: [],
   };
-  litellm.teams.set("by-hand", { team_id: "by-hand", metadata: null });
+  lab.litellm.teams.set("by-hand", { team_id: "by-hand", metadata: null });
   await up({ teams: { research: {} } });
   for (const row of [theirs, foreign])
-    litellm.keys.set(row.token, { ...row, team_id: "gpubox-test-research" });
+    lab.litellm.keys.set(row.token, { ...row, team_id: "gpubox-test-research" });
   const { code, failed } = await up({});
   expect(code).toBe(1);
   expect(failed).toContain(
     "the team research stays: keys belong to it that would be deleted too: by hand, other",
   );
-  expect([litellm.keys.size, litellm.teams.size]).toEqual([2, 2]);
-  expect(litellm.changes()).toEqual([]);
+  expect([lab.litellm.keys.size, lab.litellm.teams.size]).toEqual([2, 2]);
+  expect(lab.litellm.changes()).toEqual([]);
 });
 
 test("a declared key whose value or name belongs to somebody else's key is reported by name", async () => {
@@ -269,7 +233,7 @@ test("a declared key whose value or name belongs to somebody else's key is repor
 test("it reads every page of keys", async () => {
   for (let n = 0; n < 250; n++) {
     const token = String(n).padStart(64, "0");
-    litellm.keys.set(token, { token, key_alias: `hand ${n}`, metadata: {}, models: [] });
+    lab.litellm.keys.set(token, { token, key_alias: `hand ${n}`, metadata: {}, models: [] });
   }
   await up({ keys: { alice } });
   expect((await up({ keys: { alice } })).said).toEqual([]);
@@ -277,111 +241,11 @@ test("it reads every page of keys", async () => {
 });
 
 test("a gateway that does not list its keys stops it before any change", async () => {
-  litellm.broken = ({ path }) => path === "/key/list";
+  lab.litellm.broken = ({ path }) => path === "/key/list";
   const { code, failed } = await up({ keys: { alice } });
   expect(code).toBe(1);
   expect(failed).toContain("LiteLLM did not answer /key/list: status 500");
-  expect(litellm.changes()).toEqual([]);
-});
-
-describe("people", () => {
-  const dana = { email: "Dana@Example.com", teams: ["research"], models: ["tiny"], budgetUsd: 5, rpm: 6 };
-  const access = { teams: { research: {}, writers: {} }, users: { dana } };
-  const id = "gpubox-test-dana";
-  const membersOf = (team: string) =>
-    ((litellm.teams.get(`gpubox-test-${team}`)?.members_with_roles as Row[]) ?? []).map(
-      ({ user_id }) => user_id,
-    );
-  /** A key that she made herself. */
-  const ownKey = (name: string, team?: string) => {
-    const token = name.repeat(64).slice(0, 64);
-    litellm.keys.set(token, {
-      ...{ token, key_alias: name, metadata: {}, models: [], user_id: id },
-      team_id: team ? `gpubox-test-${team}` : null,
-    });
-    return token;
-  };
-
-  test("are made with role, limits and teams, without a key, and then left alone", async () => {
-    expect((await up(access)).said).toEqual([
-      ...["made the team research", "made the team writers"],
-      ...["made the person dana", "put dana into the team research"],
-    ]);
-    expect(litellm.users.get(id)).toEqual({
-      ...{ user_id: id, user_alias: "dana", user_email: "dana@example.com", user_role: "internal_user" },
-      ...{ models: ["tiny", "local"], max_budget: 5, rpm_limit: 6, spend: 0 },
-      metadata: { gpubox: { stack: "test" } },
-    });
-    expect(membersOf("research")).toEqual([id]);
-    expect(await up(access)).toEqual({ code: 0, said: [], failed: "" });
-    expect(litellm.changes()).toEqual([]);
-  });
-
-  test("lose a limit that is no longer declared, and every gateway hears of it", async () => {
-    await up(access);
-    const less = { email: "dana@example.com", role: "internal_user_viewer", teams: ["writers"] };
-    const { code, said } = await up({ ...access, users: { dana: less } });
-    expect({ code, said }).toEqual({
-      code: 0,
-      said: [
-        "changed the person dana (user_role, max_budget, rpm_limit, models)",
-        "put dana into the team writers",
-        "took dana out of the team research",
-      ],
-    });
-    // LiteLLM broadcasts a change that comes with metadata.
-    expect(litellm.calls.find(({ path }) => path === "/user/update")?.body).toEqual({
-      ...{ user_id: id, metadata: { gpubox: { stack: "test" } } },
-      ...{ user_role: "internal_user_viewer", max_budget: null, rpm_limit: null },
-      models: ["all-proxy-models"],
-    });
-    expect([membersOf("research"), membersOf("writers")]).toEqual([[], [id]]);
-    expect((await up({ ...access, users: { dana: less } })).said).toEqual([]);
-  });
-
-  test("who leave a team lose the keys that they made there, and those expire first", async () => {
-    await up(access);
-    const [there, own] = [ownKey("a", "research"), ownKey("b")];
-    await up({ ...access, users: { dana: { ...dana, teams: [] } } });
-    expect(litellm.calls.filter(({ method }) => method === "POST").map(({ body }) => body)).toEqual([
-      { key: there, duration: "1s" },
-      { team_id: "gpubox-test-research", user_id: id },
-    ]);
-    expect([...litellm.keys.keys()]).toEqual([own]);
-  });
-
-  test("who are no longer declared are deleted with their keys, which expire first", async () => {
-    await up(access);
-    const own = ownKey("b");
-    expect((await up({ teams: access.teams })).said).toEqual(["deleted the person dana"]);
-    expect(litellm.calls.filter(({ method }) => method === "POST").map(({ body }) => body)).toEqual([
-      { key: own, duration: "1s" },
-      { user_ids: [id] },
-    ]);
-    expect([litellm.users.size, litellm.keys.size, membersOf("research")]).toEqual([0, 0, []]);
-  });
-
-  test("whom others made are never touched, and one in the way is named", async () => {
-    litellm.users.set("by-hand", { user_id: "by-hand", user_email: "eve@example.com", metadata: {} });
-    litellm.users.set(id, { user_id: id, user_email: "other@example.com", metadata: null });
-    const { code, failed } = await up(access);
-    expect(code).toBe(1);
-    expect(failed).toContain(`the person dana: ${id} exists and was not made from this config`);
-    const eve = { email: "eve@example.com" };
-    expect((await up({ users: { eve } })).failed).toContain(
-      "made the person eve: status 400: User with email eve@example.com already exists",
-    );
-    await up({});
-    expect([...litellm.users.keys()]).toEqual(["by-hand", id]);
-  });
-
-  test("keep a team that is no longer declared while it has their keys", async () => {
-    await up(access);
-    ownKey("a", "research");
-    const { failed } = await up({ users: { dana: { ...dana, teams: [] } } });
-    expect(failed).toContain("the team research stays: keys belong to it that would be deleted too: a");
-    expect(membersOf("research")).toEqual([id]);
-  });
+  expect(lab.litellm.changes()).toEqual([]);
 });
 
 test("every field that it reads from a key, team or person exists in LiteLLM", () => {

@@ -8,7 +8,7 @@ import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
 import { allocate, scratch } from "../support/allocate";
 import { allowance } from "../support/allowance";
-import { containersOf, exportsIn, inShell } from "../support/box";
+import { containersOf, exportsIn, masterKeyOf } from "../support/box";
 import { type EngineSaid, EngineStub } from "../support/engineStub";
 import { locked } from "../support/engines";
 import { GpulessEngine } from "../support/gpulessEngine";
@@ -46,7 +46,7 @@ const media = { image: { count: 4, width: 512 } };
 
 /**
  * The accepted inputs of people's setups, by the numbers of their list. Others run elsewhere: the secrets file, the failed proof
- * and `down` of Compose in mainJob.test.ts, a module of the user's in gateway.test.ts, access groups in access.test.ts.
+ * and `down` of Compose in mainJobCompose.test.ts, a module of the user's in gateway.test.ts, access groups in access.test.ts.
  */
 needs("docker", "pulumi")("what people run, started for real and asked through the edge", () => {
   const engine = new GpulessEngine();
@@ -201,8 +201,7 @@ needs("docker", "pulumi")("what people run, started for real and asked through t
     writeFileSync(join(project.dir, "models.lock.json"), JSON.stringify(lock));
     const up = await gpubox(project, "up", "--yes");
     expect(up.code === 0 ? up.stderr : `${up.stdout}\n${up.stderr}`).toBe("");
-    const show = `pulumi config get gpubox:masterKey --stack ${STACK}`;
-    key = (await inShell(project, exportsIn(up.stdout), show)).stdout.trim();
+    key = await masterKeyOf(project, exportsIn(up.stdout));
     stub = await startStub(project, (await containersOf(STACK)).gateway!);
   }, 15 * MINUTE);
   afterAll(async () => {

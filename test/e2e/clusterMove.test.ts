@@ -3,7 +3,7 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { repositoryResolved } from "../../platform/stack/resolved";
 import { allocate, scratch } from "../support/allocate";
-import { complete, editStack, exportsIn, inShell } from "../support/box";
+import { complete, editStack, exportsIn, inShell, masterKeyOf } from "../support/box";
 import { clusterStack, find } from "../support/cluster";
 import { needs } from "../support/needs";
 import { Pods } from "../support/pods";
@@ -91,9 +91,7 @@ needs(
       { resolved, secrets: { boxKey: "sk-replaced-below-0123456789" } },
     );
     exports = exportsIn(await up());
-    key = (
-      await inShell(box, exports, `pulumi config get gpubox:masterKey --stack ${box.stack}`)
-    ).stdout.trim();
+    key = await masterKeyOf(box, exports);
     pods = new Pods(plan, { ...testSecrets, boxKey: key }, network, dir);
     for (const name of ["backend-tiny", "gateway", "edge"])
       await pods.start(name, find(pods.objects, "Deployment", name).spec.template);

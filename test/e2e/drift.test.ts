@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { DriftReport } from "../../operations/drift/difference";
 import { output } from "../../platform/process";
 import { allocate } from "../support/allocate";
-import { complete, exportsIn, inShell } from "../support/box";
+import { complete, exportsIn, masterKeyOf } from "../support/box";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
@@ -110,8 +110,7 @@ needs("docker", "pulumi")("drift of a box", () => {
     );
     const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
-    const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
-    key = (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
+    key = await masterKeyOf(project, exportsIn(up.stdout));
     gateways = await gatewaysNow();
     image = await docker("inspect", "--format", "{{.Config.Image}}", `${PREFIX}-cache`);
   }, 15 * MINUTE);

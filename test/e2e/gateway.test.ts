@@ -3,7 +3,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { run } from "../../platform/process";
 import { allocate } from "../support/allocate";
-import { complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
+import { complete, containersOf, editStack, exportsIn, inShell, masterKeyOf, modelsAt } from "../support/box";
 import { FarServer } from "../support/farServer";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
@@ -96,9 +96,7 @@ needs("docker", "pulumi")("the gateway and its edge", () => {
     const up = await gpubox(project, "up", "--yes");
     expect(up.stderr).toBe("");
     exports = exportsIn(up.stdout);
-    masterKey = (
-      await inShell(project, exports, `pulumi config get gpubox:masterKey --stack ${STACK}`)
-    ).stdout.trim();
+    masterKey = await masterKeyOf(project, exports);
     await far.start(project);
   }, 20 * MINUTE);
   afterAll(async () => {

@@ -3,7 +3,16 @@ import { join } from "node:path";
 import { output, type RunResult } from "../../platform/process";
 import { allocate } from "../support/allocate";
 import { allowance } from "../support/allowance";
-import { changed, complete, containersOf, editStack, exportsIn, inShell, modelsAt } from "../support/box";
+import {
+  changed,
+  complete,
+  containersOf,
+  editStack,
+  exportsIn,
+  inShell,
+  masterKeyOf,
+  modelsAt,
+} from "../support/box";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { pause, until } from "../support/wait";
@@ -39,7 +48,7 @@ needs("docker", "pulumi")("generations of a gateway", () => {
     const up = await gpubox(project, "up", "--yes");
     expect(up.stderr).toBe("");
     exports = exportsIn(up.stdout);
-    key = (await shell(`pulumi config get gpubox:masterKey --stack ${STACK}`)).stdout.trim();
+    key = await masterKeyOf(project, exports);
   }, 20 * MINUTE);
   afterAll(() => removeProject(project));
 

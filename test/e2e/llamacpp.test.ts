@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { output, run } from "../../platform/process";
 import { type CannedModelOptions, cannedModel } from "../../tools/cannedModel";
 import { allocate, scratch } from "../support/allocate";
-import { complete, containersOf, exportsIn, inShell } from "../support/box";
+import { complete, containersOf, exportsIn, masterKeyOf } from "../support/box";
 import {
   ANSWER,
   asker,
@@ -87,8 +87,7 @@ needs("docker", "pulumi")("models of llama.cpp", () => {
     writeFileSync(join(project.dir, "short.gbnf"), `root ::= "${SHORT}"\n`);
     const up = await gpubox(project, "up", "--yes");
     expect(up.code === 0 ? up.stderr : `${up.stdout}\n${up.stderr}`).toBe("");
-    const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
-    key = (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
+    key = await masterKeyOf(project, exportsIn(up.stdout));
     recorder = await startRecorder(project, (await containersOf(STACK)).gateway!);
   }, 20 * MINUTE);
   afterAll(() => {

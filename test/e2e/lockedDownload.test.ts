@@ -6,7 +6,7 @@ import { output, type RunResult, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
 import { allocate, scratch } from "../support/allocate";
-import { complete, containersOf, editStack, exportsIn, inShell } from "../support/box";
+import { complete, containersOf, editStack, exportsIn, inShell, masterKeyOf } from "../support/box";
 import { type HubContainer, startHubContainer } from "../support/hubContainer";
 import { commandLines, engineTexts, filesBelow, leaksIn } from "../support/leaks";
 import { needs } from "../support/needs";
@@ -72,7 +72,7 @@ needs("docker", "pulumi")("a locked, gated model of a hub", () => {
     const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
     exports = exportsIn(up.stdout);
-    key = (await shell(`pulumi config get gpubox:masterKey --stack ${STACK}`)).stdout.trim();
+    key = await masterKeyOf(project, exports);
     editStack(project, (config) => {
       (config as unknown as Sections)["gpubox:models"]!.m!.model = SOURCE;
     });

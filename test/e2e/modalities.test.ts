@@ -8,7 +8,7 @@ import { output, run } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { allocate, scratch } from "../support/allocate";
 import { runBeside } from "../support/beside";
-import { exportsIn, inShell } from "../support/box";
+import { exportsIn, masterKeyOf } from "../support/box";
 import { type Asked, askedOf, sha256 } from "../support/modalities";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
@@ -104,8 +104,7 @@ needs("docker", "pulumi")("every open route, by edge, gateway and valve", () => 
     });
     const { code, stdout, stderr } = await gpubox(project, "up", "--yes");
     expect([code, stderr]).toEqual([0, ""]);
-    const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
-    key = (await inShell(project, exportsIn(stdout), get)).stdout.trim();
+    key = await masterKeyOf(project, exportsIn(stdout));
     await runBeside(project, { role: BESIDE, script: "support/modalities.py" });
   }, 20 * MINUTE);
   afterAll(async () => {

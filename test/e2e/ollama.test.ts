@@ -5,7 +5,7 @@ import { output } from "../../platform/process";
 import { packageDir } from "../../platform/project";
 import { cannedModel } from "../../tools/cannedModel";
 import { allocate, scratch } from "../support/allocate";
-import { exportsIn, inShell } from "../support/box";
+import { exportsIn, masterKeyOf } from "../support/box";
 import {
   ANSWER,
   asker,
@@ -76,9 +76,7 @@ needs(
     for (const how of ["plain", "streamed"])
       expect(up.stdout).toMatch(new RegExp(`^ *ok +tools +/v1/completions +${how}`, "m"));
     const exports = exportsIn(up.stdout);
-    key = (
-      await inShell(project, exports, `pulumi config get gpubox:masterKey --stack ${STACK}`)
-    ).stdout.trim();
+    key = await masterKeyOf(project, exports);
   }, 30 * MINUTE);
   afterAll(() => {
     if (project) removeProject(project);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { output } from "../../platform/process";
 import { Load, type Tally } from "../load/client";
 import { allocate } from "../support/allocate";
-import { changed, containersOf, editStack, exportsIn, inShell } from "../support/box";
+import { changed, containersOf, editStack, exportsIn, masterKeyOf } from "../support/box";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 
@@ -68,13 +68,7 @@ describe.each(Object.keys(ENGINES) as (keyof typeof ENGINES)[])("by %s", (engine
         expect({ code, said }).toEqual({ code: 0, said: "" });
         key =
           engine === "pulumi"
-            ? (
-                await inShell(
-                  project,
-                  exportsIn(stdout),
-                  `pulumi config get gpubox:masterKey --stack ${stack}`,
-                )
-              ).stdout.trim()
+            ? await masterKeyOf(project, exportsIn(stdout))
             : JSON.parse(readFileSync(join(project.dir, ".gpubox", `secrets.${stack}.json`), "utf8"))
                 .masterKey;
       }, 20 * MINUTE);

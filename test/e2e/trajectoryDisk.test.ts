@@ -5,7 +5,7 @@ import { checkLogs } from "../../operations/trajectory/check";
 import type { LogReport } from "../../operations/trajectory/reconcile";
 import { output, run } from "../../platform/process";
 import { allocate } from "../support/allocate";
-import { containersOf, editStack, exportsIn, inShell } from "../support/box";
+import { containersOf, editStack, exportsIn, inShell, masterKeyOf } from "../support/box";
 import { needs } from "../support/needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { until } from "../support/wait";
@@ -88,9 +88,8 @@ needs("docker", "pulumi")("a gateway whose log is on a disk that fills up", () =
     await output("mount", ["-t", "tmpfs", "-o", `size=${DISK_MIB}m,mode=0750`, "tmpfs", logs]);
     const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
-    const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
     exports = exportsIn(up.stdout);
-    key = (await inShell(project, exports, get)).stdout.trim();
+    key = await masterKeyOf(project, exports);
   }, 15 * MINUTE);
   afterAll(async () => {
     // The mount is in the way of whoever removes the folder, and containers in the way of the mount.

@@ -4,7 +4,7 @@ import { output, run } from "../../platform/process";
 import { recipeReference } from "../../platform/stack/recipes";
 import { cannedSafetensors } from "../../tools/cannedSafetensors";
 import { scratch } from "../support/allocate";
-import { editStack, exportsIn, inShell } from "../support/box";
+import { editStack, exportsIn, masterKeyOf } from "../support/box";
 import { gpubox, makeProject, removeProject, type TestProject } from "../support/project";
 import { writeRepository } from "../support/repository";
 import { Load, type Tally } from "./client";
@@ -46,8 +46,7 @@ export class VllmBox {
     const entries = Object.entries(models).map(([name, more]) => [name, { ...this.entry(name), ...more }]);
     this.project = makeProject(this.stack, this.port, { ...sections, models: Object.fromEntries(entries) });
     const stdout = await this.succeeds();
-    const get = `pulumi config get gpubox:masterKey --stack ${this.stack}`;
-    this.key = (await inShell(this.project, exportsIn(stdout), get)).stdout.trim();
+    this.key = await masterKeyOf(this.project, exportsIn(stdout));
   }
 
   /**

@@ -44,6 +44,12 @@ export function exportsIn(output: string): string[] {
     .filter((line) => line.startsWith("export "));
 }
 
+/** The box's master key, as a person reads it after the exports that `up` printed. */
+export async function masterKeyOf(project: TestProject, exports: string[]): Promise<string> {
+  const get = `pulumi config get gpubox:masterKey --stack ${project.stack}`;
+  return (await inShell(project, exports, get)).stdout.trim();
+}
+
 /** One completion; the answer's text, or the status and body where there is none. */
 export async function complete(endpoint: string, key: string, model: string): Promise<string> {
   const answer = await fetch(`${endpoint}/v1/chat/completions`, {

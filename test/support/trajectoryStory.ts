@@ -8,7 +8,7 @@ import { output, run } from "../../platform/process";
 import { cannedModel } from "../../tools/cannedModel";
 import { type Allocation, scratch } from "./allocate";
 import { runBeside } from "./beside";
-import { complete, containersOf, exportsIn, inShell } from "./box";
+import { complete, containersOf, exportsIn, masterKeyOf } from "./box";
 import { filesBelow, leaksIn } from "./leaks";
 import { needs } from "./needs";
 import { gpubox, makeProject, removeProject, type TestProject } from "./project";
@@ -153,8 +153,7 @@ export function trajectoryStory({ stack: STACK, port: PORT }: Allocation, traffi
       });
       const up = await gpubox(project, "up", "--yes");
       expect(up.stderr).toBe("");
-      const get = `pulumi config get gpubox:masterKey --stack ${STACK}`;
-      key = (await inShell(project, exportsIn(up.stdout), get)).stdout.trim();
+      key = await masterKeyOf(project, exportsIn(up.stdout));
       clients = new TrajectoryClients(project.endpoint, key);
       await runBeside(project, { role: "stub", script: "load/stub.py" });
       await until(

@@ -1,6 +1,6 @@
 import { output, run } from "../../platform/process";
 import { type Allocation, allocate } from "./allocate";
-import { complete, exportsIn, inShell } from "./box";
+import { complete, exportsIn, masterKeyOf } from "./box";
 import {
   makeProject,
   type Parts,
@@ -79,8 +79,7 @@ export class TwoStacks {
   /** `up` of the host that answers, and with it of the other one. */
   async up(): Promise<string> {
     const stdout = await this.upOf(this.first);
-    const get = `pulumi config get gpubox:masterKey --stack ${this.first.stack}`;
-    this.key = (await inShell(this.first, exportsIn(stdout), get)).stdout.trim();
+    this.key = await masterKeyOf(this.first, exportsIn(stdout));
     return stdout;
   }
 
