@@ -47,10 +47,16 @@ export function readText(
   }
 }
 
-/** A person's YAML file as plain data. @throws UserError */
+/** What each path's text was last, and what it says: a command asks for its stack's file up to ten times. */
+const lastRead = new Map<string, { text: string; read: ReturnType<typeof yamlValue> }>();
+
+/** A person's YAML file as plain data, which is the caller's own. @throws UserError */
 export function readYaml(path: string, about: About = {}): unknown {
-  const read = yamlValue(readText(path, about));
-  if ("value" in read) return read.value;
+  const text = readText(path, about);
+  const last = lastRead.get(path);
+  const read = last?.text === text ? last.read : yamlValue(text);
+  lastRead.set(path, { text, read });
+  if ("value" in read) return structuredClone(read.value);
   throw new UserError(`${about.name ?? basename(path)} ${read.flaw}.`, about.fix ?? "Correct it there.");
 }
 
