@@ -17,6 +17,7 @@ import { SKIPS_FILE } from "../test/support/needs";
 import { filesAgain, withAgain } from "./test/again";
 import { sourceChecks } from "./test/checks";
 import { jest } from "./test/jest";
+import { pulumiHome } from "./test/pulumiHome";
 import { type Check, type JestReport, lines, readWants, summarize } from "./test/report";
 import { stagesOf, TIERS } from "./test/tiers";
 
@@ -45,7 +46,10 @@ const program = new Command("test")
       const hasEngine = tier !== "fast" && (await engineForTests());
       const folder = scratch("run");
       const skips = join(folder, "skips");
-      const env = { [SKIPS_FILE]: skips, ...(tier === "soak" ? { GPUBOX_SOAK: "1" } : {}) };
+      const env = {
+        ...{ [SKIPS_FILE]: skips, PULUMI_HOME: pulumiHome(folder) },
+        ...(tier === "soak" ? { GPUBOX_SOAK: "1" } : {}),
+      };
       // Beside Jest: each of them keeps no more than one core busy.
       const checking: Promise<Check[]> =
         tier === "fast" && positionals.length === 0 ? sourceChecks() : Promise.resolve([]);
