@@ -40,9 +40,10 @@ withPulumi("selecting a stack", () => {
 
   test("makes plain `pulumi preview` work in a normal shell after the printed exports", async () => {
     await project.select();
-    const { PATH, HOME } = process.env;
+    const { PATH, HOME, PULUMI_HOME = join(`${HOME}`, ".pulumi") } = process.env;
+    const clean = [`PATH=${PATH}`, `HOME=${HOME}`, `PULUMI_HOME=${PULUMI_HOME}`];
     const shell = (...script: string[]) =>
-      spawnSync("env", ["-i", `PATH=${PATH}`, `HOME=${HOME}`, "sh", "-c", script.join("\n")], {
+      spawnSync("env", ["-i", ...clean, "sh", "-c", script.join("\n")], {
         cwd: project.dir,
         encoding: "utf8",
       });
