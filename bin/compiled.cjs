@@ -1,4 +1,4 @@
-// Half of a command's start is V8 compiling four megabytes of program. What it made of them is kept for the next start.
+// A quarter to a third of a command's start is V8 compiling four megabytes of program. What it made of them is kept for the next start.
 const { createHash } = require("node:crypto");
 const fs = require("node:fs");
 const Module = require("node:module");

@@ -40,8 +40,10 @@ withPulumi("selecting a stack", () => {
 
   test("makes plain `pulumi preview` work in a normal shell after the printed exports", async () => {
     await project.select();
-    const { PATH, HOME, PULUMI_HOME = join(`${HOME}`, ".pulumi") } = process.env;
-    const clean = [`PATH=${PATH}`, `HOME=${HOME}`, `PULUMI_HOME=${PULUMI_HOME}`];
+    const { PATH, HOME, PULUMI_HOME } = process.env;
+    // A test run has a home of Pulumi's own.
+    const home = PULUMI_HOME ? [`PULUMI_HOME=${PULUMI_HOME}`] : [];
+    const clean = [`PATH=${PATH}`, `HOME=${HOME}`, ...home];
     const shell = (...script: string[]) =>
       spawnSync("env", ["-i", ...clean, "sh", "-c", script.join("\n")], {
         cwd: project.dir,

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { previewStack } from "../../operations/preview/preview";
 import type { Preview } from "../../operations/preview/types";
-import { changed, complete, containersOf, editStack, exportsIn, inShell } from "./box";
+import { changed, complete, containersOf, editStack, exportsIn, inShell, masterKeyOf } from "./box";
 import { ContainerGaps } from "./containerGaps";
 import { type Edit, FIRST_MODELS, type Sections } from "./previewEdits";
 import { gpubox, makeProject, removeProject, type TestProject } from "./project";
@@ -32,8 +32,9 @@ export class PreviewBox {
     );
     const up = await gpubox(project, "up", "--yes");
     expect([up.code, up.stderr]).toEqual([0, ""]);
-    const box = new PreviewBox(project, port, exportsIn(up.stdout), "", new ContainerGaps(stack));
-    box.key = (await box.pulumi("config get gpubox:masterKey")).stdout.trim();
+    const exports = exportsIn(up.stdout);
+    const key = await masterKeyOf(project, exports);
+    const box = new PreviewBox(project, port, exports, key, new ContainerGaps(stack));
     // As a preview of this process reads the stack's secrets.
     for (const name of Object.keys(project.env)) delete process.env[name];
     return box;

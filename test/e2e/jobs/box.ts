@@ -76,6 +76,17 @@ export class JobsBox {
     return JSON.parse(stdout) as LogReport;
   }
 
+  /** Of all containers that ran before, only those of this job are gone, and no other was touched. */
+  async onlyEnded(job: string, before: Record<string, string>): Promise<void> {
+    const {
+      [`/gpubox-${this.stack}-job-${job}`]: gone,
+      [`/gpubox-${this.stack}-job-${job}-edge`]: edge,
+      ...others
+    } = before;
+    expect([gone, edge]).toEqual([expect.any(String), expect.any(String)]);
+    expect(await startTimes(this.stack)).toEqual(others);
+  }
+
   /** Says why, and starts nothing. */
   async isRefused(name: string, what: RegExp, ...args: string[]): Promise<void> {
     const before = await startTimes(this.stack);
