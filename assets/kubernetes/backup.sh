@@ -9,8 +9,9 @@ umask 077
 keep=$1
 why=$2
 PATH="$(dirname "$(command -v pg_dump || ls /usr/lib/postgresql/*/bin/pg_dump)"):$PATH"
-PGPASSWORD=$(cat /etc/gpubox/password)
-export PGPASSWORD PGHOST=database PGUSER=litellm PGDATABASE=litellm PGCONNECT_TIMEOUT=10
+. "${0%/*}/login.sh"
+log_in_with </etc/gpubox/password
+export PGHOST=database PGUSER=litellm PGDATABASE=litellm PGCONNECT_TIMEOUT=10
 
 # Postgres may start together with this.
 tries=0

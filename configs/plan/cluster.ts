@@ -120,7 +120,7 @@ function portOf({ port, protocol }: URL): number {
 
 function planClusterBackup(context: PlanContext): NonNullable<ClusterPlan["backup"]> {
   const files = {
-    ...assetFiles(context, { "backup.sh": "kubernetes/backup.sh" }),
+    ...assetFiles(context, { "backup.sh": "kubernetes/backup.sh", "login.sh": "database/login.sh" }),
     password: configFile({ secret: "databasePassword", as: "raw" }),
   };
   return { files: directory("", POSTGRES, files, context.secrets), keep: context.config.backup.keep };

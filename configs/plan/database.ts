@@ -23,6 +23,7 @@ export function planDatabase(context: PlanContext): ServicePlan | undefined {
       ...assetFiles(context, {
         "entrypoint.sh": "database/entrypoint.sh",
         "health.sh": "database/health.sh",
+        "login.sh": "database/login.sh",
         "heal.sh": "health/heal.sh",
       }),
       password: configFile({ secret: "databasePassword", as: "raw" }),

@@ -1,4 +1,4 @@
-import { AS_OWNER, type DatabaseAt, insideDatabase, LITELLM } from "../../platform/box/database";
+import { asOwner, type DatabaseAt, insideDatabase, LITELLM } from "../../platform/box/database";
 import { UserError } from "../../platform/process";
 import { child, lastWords, withFile } from "./child";
 import { foreignEntries, refuseForeign } from "./contents";
@@ -27,7 +27,7 @@ COMMIT;
  * @throws UserError with Postgres's own words, and when no restore would accept the dump
  */
 export async function dump(at: DatabaseAt, path: string): Promise<Tables> {
-  const script = `${AS_OWNER} psql -X -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
+  const script = `${asOwner()}psql -X -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
   const { code, stderr } = await withFile(path, "wx", (file) =>
     child(at.docker, insideDatabase(at, script), ["pipe", file, "pipe"], SNAPSHOT),
   );

@@ -1,4 +1,4 @@
-import { adminSql, type DatabaseAt, insideDatabase } from "../../platform/box/database";
+import { adminSql, type DatabaseAt, insideDatabase, logInWith } from "../../platform/box/database";
 import { UserError } from "../../platform/process";
 import { child, lastWords, withFile } from "./child";
 import { parseTables, TABLES, type Tables } from "./tables";
@@ -14,11 +14,15 @@ const SECONDS = 2 * 3600;
  * itself can undo `pg_restore --role` and SET SESSION AUTHORIZATION. The password is made inside the container and
  * never leaves it. The sums show what the role sees of its own work.
  */
-const RESTORE = `password=$(head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \\n') && [ \${#password} = 64 ] || exit 1
+const restoreScript =
+  () => `${logInWith()}password=$(head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \\n') && [ \${#password} = 64 ] || exit 1
 psql -X -h /tmp -U postgres -d postgres -v ON_ERROR_STOP=1 -q <<EOF || exit 1
 DO 'BEGIN EXECUTE format(''ALTER ROLE ${RESTORER} LOGIN PASSWORD %L VALID UNTIL %L'', ''$password'', now() + interval ''$2 seconds''); END';
 EOF
-export PGPASSWORD="$password" PGHOST=127.0.0.1 PGUSER=${RESTORER} PGDATABASE="$1"
+log_in_with <<EOF || exit 1
+$password
+EOF
+export PGHOST=127.0.0.1 PGUSER=${RESTORER} PGDATABASE="$1"
 timeout -k 10 "$2" pg_restore -d "$1" --no-owner --no-privileges --no-publications --no-subscriptions \\
   --no-security-labels --no-tablespaces --exit-on-error >&2 || exit 1
 printf '%s' "$3" | timeout -k 10 "$2" psql -X -v ON_ERROR_STOP=1 -qtA -F "$(printf '\\t')"`;
@@ -46,7 +50,7 @@ export async function restoreDump(
   try {
     const words = [database, String(seconds), TABLES];
     const { code, stdout, stderr } = await withFile(path, "r", (file) =>
-      child(at.docker, insideDatabase(at, RESTORE, words), [file, "pipe", "pipe"]),
+      child(at.docker, insideDatabase(at, restoreScript(), words), [file, "pipe", "pipe"]),
     );
     if (code === 0) return parseTables(stdout);
     throw new UserError(`The dump cannot be restored: ${lastWords(stderr, code)}`, "Take another backup.");

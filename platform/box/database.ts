@@ -1,7 +1,10 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { dockerAt } from "../docker/client";
 import { execInPod } from "../kubernetes/exec";
 import type { Cluster } from "../kubernetes/kubectl";
 import { type RunResult, UserError } from "../process";
+import { packageDir } from "../project";
 
 /** A Postgres container, of a box or of a rehearsal. */
 export interface DatabaseAt {
@@ -43,10 +46,22 @@ function databaseCommand(script: string, words: string[]): string[] {
 }
 
 /**
+ * Start of a shell script: `log_in_with`, which lets programs of Postgres log in with the password on standard input. It
+ * is part of the script, because a container of an older release has no such file.
+ */
+export function logInWith(): string {
+  return readFileSync(join(packageDir, "assets", "database", "login.sh"), "utf8");
+}
+
+/**
  * Start of a shell script inside the container that makes Postgres programs log in as the owner of LiteLLM's database,
  * with its password and over TCP, as the gateway does.
  */
-export const AS_OWNER = `export PGPASSWORD="$(cat /etc/gpubox/password)" PGHOST=127.0.0.1 PGUSER=${LITELLM} PGDATABASE=${LITELLM};`;
+export function asOwner(): string {
+  return `${logInWith()}log_in_with </etc/gpubox/password
+export PGHOST=127.0.0.1 PGUSER=${LITELLM} PGDATABASE=${LITELLM}
+`;
+}
 
 /**
  * Runs SQL in LiteLLM's database as its owner, never as the superuser. An attacker who got through the gateway could
@@ -57,7 +72,7 @@ export const AS_OWNER = `export PGPASSWORD="$(cat /etc/gpubox/password)" PGHOST=
  * @throws UserError with Postgres's own words
  */
 export function ownerSql(at: ReadableDatabase, sql: string): Promise<string> {
-  return psql(at, `${AS_OWNER} psql`, LITELLM, sql);
+  return psql(at, `${asOwner()}psql`, LITELLM, sql);
 }
 
 /**

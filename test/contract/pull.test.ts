@@ -1,11 +1,11 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pullThroughApi } from "../../platform/docker/pull";
 import type { PullState } from "../../platform/docker/pullEvents";
+import { scratch } from "../support/allocate";
 
-const dir = mkdtempSync(join(tmpdir(), "gpubox-pull-"));
+const dir = scratch("pull");
 const reference = `registry.example/some/image@sha256:${"0".repeat(64)}`;
 const configured = process.env.DOCKER_CONFIG;
 let engine: Server;

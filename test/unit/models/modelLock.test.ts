@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   lockedModel,
@@ -12,6 +11,7 @@ import { lockModels } from "../../../operations/models/lockModels";
 import { resolveSource } from "../../../operations/models/resolve";
 import { readModelLock } from "../../../platform/stack/modelLock";
 import { sourcesOfStack } from "../../../platform/stack/modelSources";
+import { scratch } from "../../support/allocate";
 import { zeroGguf } from "../../support/gguf";
 import { type StubHub, sha256, startHub, zeroSafetensors } from "../../support/hub";
 import { ggufOf, type TestShape } from "../../support/shapes";
@@ -86,7 +86,7 @@ beforeEach(async () => {
 
 afterEach(() => hub.close());
 
-const project = () => mkdtempSync(join(tmpdir(), "gpubox-lock-"));
+const project = () => scratch("lock");
 const access = () => ({ endpoint: hub.url });
 
 test("a GGUF of the hub is locked with commit, size, hash and every byte of its tensors", async () => {

@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { addModel } from "../../../../operations/models/addModel";
 import { readModelLock } from "../../../../platform/stack/modelLock";
+import { scratch } from "../../../support/allocate";
 import { type StubHub, startHub, zeroSafetensors } from "../../../support/hub";
 
 const NOBODY = { endpoint: "http://127.0.0.1:9" };
@@ -14,7 +14,7 @@ const file = () => readFileSync(join(project, "Pulumi.dev.yaml"), "utf8");
 const models = () => parse(file()).config["gpubox:models"];
 
 beforeEach(() => {
-  project = mkdtempSync(join(tmpdir(), "gpubox-add-"));
+  project = scratch("add");
   writeFileSync(join(project, "Pulumi.yaml"), "name: gpubox\nruntime: nodejs\n");
   writeFileSync(join(project, "Pulumi.dev.yaml"), `# my box\nconfig:\n  gpubox:host: { ${GPUS} }\n`);
 });
