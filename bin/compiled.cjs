@@ -18,7 +18,7 @@ const KEPT = 8;
  * @param {string} bundle absolute path
  */
 exports.keepCompiled = (bundle) => {
-  // A checkout's stack may run the sources instead.
+  // A checkout has none before its first command.
   if (!fs.existsSync(bundle)) return;
   const file = fs.realpathSync(bundle);
   const compile = Module.prototype._compile;

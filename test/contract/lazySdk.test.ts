@@ -39,3 +39,13 @@ test("the packages of a program are found just the same", () => {
   expect(found).toEqual(node(paths));
   expect(found).not.toEqual([]);
 });
+
+test("a checkout's program is the bundle, and none of its sources is loaded", () => {
+  // There is no stack, so the program itself refuses.
+  const files = `try { require("./index.ts") } catch {}
+    console.log(JSON.stringify(Object.keys(require.cache).map((path) => require("node:path").relative(".", path))))`;
+  const own = (node(files, ...lazy, "--import", "tsx") as string[]).filter(
+    (path) => !/^(node_modules|tools|bin)\//.test(path),
+  );
+  expect(own).toEqual(["dist/index.cjs"]);
+});

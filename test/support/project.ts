@@ -22,8 +22,8 @@ export interface TestProject {
 /** What a test's project is made of. */
 export interface Parts {
   /**
-   * `bundled`: the stack is an index.js that imports what the package brings. `sources`: it is the checkout's own index.ts,
-   * which takes 2 s of CPU longer at each `up` and preview. Default: `bundled`.
+   * `bundled`: the stack is an index.js that imports what the package brings. `sources`: it is the checkout's own index.ts, with
+   * the sources that its bundle is made of. Default: `bundled`.
    */
   program?: "bundled" | "sources";
   /** `stub`: a stand-in that is ready at once, where LiteLLM is not the subject. Default: `litellm`. */
