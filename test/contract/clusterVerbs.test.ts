@@ -214,7 +214,9 @@ needs("kubectl")("through kubectl", () => {
     expect(await usageBy(at, "model", "2026-11-01")).toEqual([row]);
     expect(stub.agent.commands).toEqual(
       Array(2).fill(
-        expect.stringMatching(/^database-0: sh -c PATH=.*cat \/etc\/gpubox\/password.* psql .* sh litellm$/s),
+        expect.stringMatching(
+          /^database-0: sh -c PATH=.*log_in_with <\/etc\/gpubox\/password\n.*\npsql .* sh litellm$/s,
+        ),
       ),
     );
     stub.agent.life.command = () => ["sh", "-c", "cat >/dev/null; echo 'ERROR:  no such table' >&2; exit 3"];
