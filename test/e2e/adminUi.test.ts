@@ -231,6 +231,8 @@ needs(
       expect(stdout.trim()).toMatch(new RegExp(`^${SIGN_ON}/ui/onboarding\\?invitation_id=[0-9a-f-]+$`));
       const dana = await UiSession.open(browser, admin.origin);
       await dana.visit(`onboarding${new URL(stdout.trim()).search}`, "Claim your user account");
+      // The page shows an empty form once more before it knows whose it is, and forgets what was typed.
+      await dana.page.locator('input[type=email][value="dana@example.com"]').waitFor();
       await dana.page.locator("input[type=password]").fill("Correct-Horse-15-battery");
       await dana.page.getByRole("button", { name: "Sign Up" }).click();
       await dana.page.waitForURL(`${admin.origin}/ui/?login=success`);

@@ -76,13 +76,20 @@ export function trajectoryStory({ stack: STACK, port: PORT }: Allocation, traffi
     let clients: TrajectoryClients;
 
     const logs = () => join(project.dataDir, "trajectories");
-    const gateways = async () =>
-      (
-        await output("docker", [
-          ...["ps", "--quiet", "--filter", `label=gpubox.stack=${STACK}`],
-          ...["--filter", "label=gpubox.role=gateway"],
-        ])
-      ).split("\n");
+    /** Both gateways, once they serve: a test, or its first try, may have ended one. */
+    async function gateways(): Promise<string[]> {
+      const filters = [`label=gpubox.stack=${STACK}`, "label=gpubox.role=gateway"].flatMap((one) => [
+        "--filter",
+        one,
+      ]);
+      const both = (await output("docker", ["ps", "--all", "--quiet", ...filters])).split("\n");
+      await output("docker", ["start", ...both]);
+      await until("both gateways serve", async () => {
+        const states = await output("docker", ["inspect", "--format", "{{.State.Health.Status}}", ...both]);
+        return states.split("\n").every((state) => state === "healthy");
+      });
+      return both;
+    }
 
     /** `gpubox trajectory`, as a person types it. */
     const trajectory = (...args: string[]) => gpubox(project, "trajectory", ...args);
@@ -330,7 +337,6 @@ export function trajectoryStory({ stack: STACK, port: PORT }: Allocation, traffi
           .slice(before)
           .map(({ id }) => byCall.get(id)?.map(({ outcome }) => outcome));
         expect(outcomes).toEqual(Array(traffic.under).fill(["ok"]));
-        await output("docker", ["start", first!]);
       },
       5 * MINUTE,
     );
@@ -354,7 +360,8 @@ export function trajectoryStory({ stack: STACK, port: PORT }: Allocation, traffi
         const report = await settled();
         // Streams of a second were in the work.
         expect(report.missing.length).toBeGreaterThan(0);
-        expect(report.missing.length).toBeLessThanOrEqual(WORKERS);
+        // Each client waits for one call, and LiteLLM may still be at the end of the one before.
+        expect(report.missing.length).toBeLessThanOrEqual(2 * WORKERS);
         expect(report.missing.filter(({ why }) => !why.startsWith("the gateway was killed "))).toEqual([]);
         expect(report).toMatchObject({
           complete: false,
