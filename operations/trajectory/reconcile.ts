@@ -119,7 +119,8 @@ export function reconcile(facts: LogFacts): LogReport {
     const finals = lines.filter(({ final }) => final);
     if (finals.length === 0) {
       const process = processes.get(request.process);
-      if (isOpen(request, process, lost.has(request.id) ? undefined : facts.readAt)) report.open++;
+      // Of one whose beginning is on the disk, the answer or the line is what could not be written.
+      if (!lost.has(request.id) && isOpen(request, facts.readAt, process)) report.open++;
       else report.missing.push(finding(whyMissing(request, process, lost.get(request.id))));
       continue;
     }
@@ -145,12 +146,10 @@ export function reconcile(facts: LogFacts): LogReport {
 /**
  * True for a request in progress, and for one answered so recently that its line may have been written after the
  * reading.
- *
- * @param readAt undefined for a request whose line is known to be missing on disk
  */
-function isOpen({ answered }: CountedRequest, process?: LogProcess, readAt?: number): boolean {
+function isOpen({ answered }: CountedRequest, readAt: number, process?: LogProcess): boolean {
   if (process?.alive !== true || process.stopped) return false;
-  return !answered || (readAt !== undefined && Date.parse(answered.at) > readAt - SETTLE_MS);
+  return !answered || Date.parse(answered.at) > readAt - SETTLE_MS;
 }
 
 function whyMissing(request: CountedRequest, process?: LogProcess, gap?: GapRecord): string {

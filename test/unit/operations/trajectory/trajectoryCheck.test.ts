@@ -94,10 +94,13 @@ describe("a check", () => {
     expect([report.open, report.missing.map(({ id }) => id), report.broken]).toEqual([1, [old.id], []]);
   });
 
-  test("counts what a running gateway has just answered and could not write as missing", async () => {
+  test.each([
+    ["has just answered and could not write", true],
+    ["began on the last room of its disk and could not write to the end", false],
+  ])("counts what a running gateway %s as missing", async (_, isAnswered) => {
     const { id } = log.request("{}", 1, false);
     const at = justNow();
-    log.count({ kind: "response", id, at, status: 200, bytes: 2, complete: true });
+    if (isAnswered) log.count({ kind: "response", id, at, status: 200, bytes: 2, complete: true });
     const gap = { kind: "gap", since: AT, reason: "full", held: 1, dropped: 0, refused: 0 };
     const report = await checkedWhileHeld("--exclusive", `${JSON.stringify({ ...gap, requests: [id] })}\n`);
     expect([report.open, report.missing.map((one) => one.id), report.broken]).toEqual([0, [id], []]);
