@@ -5,6 +5,7 @@ set -euo pipefail
 source /etc/gpubox/control.sh
 lock
 
+MOVED=/etc/gpubox/moved.map
 files=(-f /etc/gpubox/haproxy.cfg)
 if [[ -f /etc/gpubox/upstream.sh ]]; then
   source /etc/gpubox/upstream.sh
@@ -23,8 +24,10 @@ until now=$(workers 2>/dev/null | head -n 1) && [[ -n $now && $now != "$before" 
   ((SECONDS < deadline)) || fail "the new process did not start within 15 seconds; the old one keeps serving"
   sleep 0.1
 done
-if [[ -n ${MOVED:-} ]]; then
+if [[ -e $MOVED ]]; then
   for pid in $(workers | tail -n +2); do ask "@!$pid add map $MOVED moved yes" >/dev/null; done
+fi
+if [[ -n ${UPSTREAM:-} ]]; then
   tell_expiry || echo "HAProxy does not tell until when its certificate is good" >&2
 fi
 echo "reloaded"

@@ -83,6 +83,7 @@ export const OWNED_VARIABLES: Record<string, string> = {
   GRACEFUL_SHUTDOWN_TIMEOUT:
     "gpubox:gateway.drainTimeout, which also makes Docker wait longer than that before it kills",
   KEEPALIVE_TIMEOUT: "nothing: it stays above the edge's idle timeout",
+  AIOHTTP_KEEPALIVE_TIMEOUT: "nothing: it stays below the valves' idle timeout",
   STORE_MODEL_IN_DB: "gpubox:models",
   HOST: "gpubox:gateway.bind, which is the edge's",
   PORT: "gpubox:gateway.port, which is the edge's",

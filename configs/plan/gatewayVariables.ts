@@ -28,6 +28,8 @@ export function environment({ drainTimeout, logs }: GatewayConfig): Record<strin
     DRAIN_NOTICE_SECONDS: String(DRAIN_NOTICE_SECONDS),
     // Above the edge's idle timeout, so that LiteLLM never closes a connection under a request.
     KEEPALIVE_TIMEOUT: "120",
+    // Below the valves' idle timeout, so that none closes a connection under a request.
+    AIOHTTP_KEEPALIVE_TIMEOUT: "120",
   };
 }
 

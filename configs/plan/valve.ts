@@ -93,6 +93,7 @@ export function planValve(context: PlanContext, backend: BackendSpec, target: Va
               : undefined,
         }),
       ),
+      "moved.map": configFile(""),
       ...(expose ? { "keys.map": configFile(...directKeys(expose.key.secret, keyed)) } : {}),
       ...assetFiles(context, {
         ...VALVE_ASSETS,

@@ -52,11 +52,25 @@ describeLab("a valve in front of a backend", () => {
     expect([status, json.name, json.method, json.bytes]).toEqual([200, "model", "POST", 2]);
   });
 
-  test("no connection stays open that the valve could close under the next request", async () => {
-    const agent = new http.Agent({ keepAlive: true });
-    const { headers } = await ask(lab.clientPort, "/v1/models", { agent });
-    expect(headers.connection).toBe("close");
+  test("a kept connection takes the next request, and after a reload the new process answers it", async () => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const answer = async (path: string) => {
+      const { status, headers } = await ask(lab.clientPort, path, { agent });
+      return [status, headers.connection];
+    };
+    const ports = () =>
+      Object.values(agent.freeSockets).flatMap((sockets) => sockets!.map((one) => one.localPort));
+    expect(await answer("/v1/models")).toEqual([200, undefined]);
+    const [first] = ports();
+    expect(await answer("/v1/models")).toEqual([200, undefined]);
+    expect(ports()).toEqual([first]);
+    // The process before knows no such route.
+    lab.writeValve("model", { model: "tiny", routes: [...ROUTES, "/v1/rerank"], holdSeconds: HOLD_SECONDS });
+    expect((await lab.reload("valve")).stdout).toBe("reloaded\n");
+    expect(await answer("/v1/rerank")).toEqual([200, "close"]);
     agent.destroy();
+    lab.writeValve("model", { model: "tiny", routes: ROUTES, holdSeconds: HOLD_SECONDS });
+    expect((await lab.reload("valve")).stdout).toBe("reloaded\n");
   });
 
   test("an error of the backend passes unchanged", async () => {

@@ -31,6 +31,11 @@ const WAITING_SOCKET = "unix@/tmp/waiting.sock";
 /** In a backend: no connection to its server is used twice, so none that the server closes just when a request is sent on it. */
 export const ONE_ANSWER = "option http-server-close";
 
+/** In a listener: no connection of a client is used twice. */
+export const ONE_REQUEST = "option httpclose";
+
+const CONNECTIONS = { both: "option http-keep-alive", clients: ONE_ANSWER, none: ONE_REQUEST };
+
 /** Rules after which `txn.path` is the request's path, decoded once as servers do, and means one thing only. */
 export const PLAIN_PATH_RULES: string[] = [
   "# Decoded once, as the gateway does.",
@@ -53,11 +58,8 @@ export const PLAIN_PATH_RULES: string[] = [
 export function processSections(options: {
   clients: number;
   bufferBytes: number;
-  /**
-   * True: clients keep their connections, and so does each backend with its servers unless it says otherwise. False: one answer
-   * for each connection, on both sides.
-   */
-  keepAlive: boolean;
+  /** Who keeps connections, unless a section says otherwise: clients and servers, clients alone, or nobody. */
+  keepAlive: "both" | "clients" | "none";
   retryOn: string;
   /** What {@link errorAnswers} takes. */
   answers: Record<number, string>;
@@ -113,7 +115,7 @@ export function processSections(options: {
     "  option disable-h2-upgrade",
     "  # Chunks leave at once: the events of a stream are never gathered.",
     "  option http-no-delay",
-    `  option ${options.keepAlive ? "http-keep-alive" : "httpclose"}`,
+    `  ${CONNECTIONS[options.keepAlive]}`,
     "  # A client that goes away frees what works for it.",
     "  option abortonclose",
     "  # After a reload an idle client gets one more answer, with `Connection: close`, instead of a closed connection.",

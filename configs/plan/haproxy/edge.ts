@@ -8,7 +8,6 @@ import {
   atWorkTable,
   defaultServer,
   metricsFrontend,
-  ONE_ANSWER,
   parallelRules,
   parallelTable,
   processSections,
@@ -17,6 +16,7 @@ import {
 import { FORWARDED_HOST, knownHost, RESPONSE_RULES, requestRules } from "./edgeHosts";
 import { askForKey, KEY_RULES, openRules, REFUSE_OTHER_KEYS } from "./edgeKeys";
 import { FRONT } from "./fronts";
+import { handOver, successor, toSuccessor } from "./handOver";
 import { routeRules } from "./routes";
 import { ADMIN_TLS_PORT, type EdgeTls, expiryRule, plainSections, tlsBind } from "./tls";
 
@@ -24,6 +24,8 @@ import { ADMIN_TLS_PORT, type EdgeTls, expiryRule, plainSections, tlsBind } from
 export const CLIENT_PORT = 4000;
 /** Port of the plain admin listener inside the container. */
 export const ADMIN_PORT = 4001;
+/** See {@link handOver}; assets/edge/upstream.sh makes it. */
+const MOVED_MAP = "/tmp/moved.map";
 /** Port that every gateway listens on. */
 export const GATEWAY_PORT = 4000;
 /** Clients at a time; the next one waits to be accepted. */
@@ -115,7 +117,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     ...processSections({
       clients: MAX_CLIENTS,
       bufferBytes: BUFFER_BYTES,
-      keepAlive: true,
+      keepAlive: "both",
       scripts: ["silent.lua"],
       // A gateway whose process dies has answered nothing to what it was given last. The request is sent again, as every
       // OpenAI client would do itself; the waiting listener and the admin port keep this from happening twice.
@@ -145,7 +147,7 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     `frontend clients from ${FRONT}`,
     `  bind :${CLIENT_PORT}${tlsBind(options.tls)}`,
     `  maxconn ${MAX_CLIENTS}`,
-    ...indent(handOver("clients")),
+    ...indent(handOver("clients", MOVED_MAP)),
     ...indent(atWorkRules(most)),
     ...indent(requestRules(options.hosts)),
     ...indent(routeRules(closed, { modes: options.modes, own: options.ownRoutes })),
@@ -163,14 +165,14 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
         : [],
     ),
     ...indent(RESPONSE_RULES),
-    "  use_backend successor-clients if moved",
+    `  ${toSuccessor("clients")}`,
     "  default_backend gateways",
     "",
     `frontend admin from ${FRONT}`,
     `  bind :${ADMIN_PORT}`,
     ...(options.adminTls ? [`  bind :${ADMIN_TLS_PORT}${tlsBind(options.tls)}`] : []),
     `  maxconn ${MAX_CLIENTS}`,
-    ...indent(handOver("admin")),
+    ...indent(handOver("admin", MOVED_MAP)),
     ...indent(atWorkRules(most)),
     ...indent(requestRules([...options.hosts, ...(options.adminHosts ?? [])])),
     "  # The drain route would be a kill switch. It belongs to the gateway's own entrypoint.",
@@ -187,17 +189,12 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
     ),
     ...indent(RESPONSE_RULES),
     ...(options.adminTls ? indent(SECURE_COOKIES) : []),
-    "  use_backend successor-admin if moved",
+    `  ${toSuccessor("admin")}`,
     "  default_backend gateways",
     "",
     ...atWorkTable(),
     ...(options.maxParallel ? parallelTable() : []),
-    ...["clients", "admin"].flatMap((frontend) => [
-      `backend successor-${frontend} from base`,
-      `  ${ONE_ANSWER}`,
-      `  server successor unix@/tmp/${frontend}.sock send-proxy-v2 no-check`,
-      "",
-    ]),
+    ...["clients", "admin"].flatMap(successor),
     ...waitingFrontend({
       backend: "gateways",
       seconds: options.holdSeconds ?? HOLD_SECONDS,
@@ -217,20 +214,6 @@ export function edgeConfig(options: EdgeOptions): TextPart[] {
 const SECURE_COOKIES = [
   'http-response replace-header Set-Cookie ^(.*)$ "\\1; Secure" if { ssl_fc } { res.hdr(Set-Cookie) -m found }',
 ];
-
-/**
- * After a reload the old process answers one more request on each connection that its client kept open. It gives that to its
- * successor, before any of its own rules: config and gateways are then the present ones, and no stream begins in a process
- * that may send to a gateway which is about to end. /tmp/moved.map is filled in the old process alone, see
- * assets/haproxy/reload.sh.
- */
-function handOver(frontend: string): string[] {
-  return [
-    `bind unix@/tmp/${frontend}.sock accept-proxy mode 600`,
-    "acl moved str(moved),map(/tmp/moved.map) -m found",
-    "http-request allow if moved",
-  ];
-}
 
 function indent(lines: string[]): string[] {
   return lines.map((line) => `  ${line}`);

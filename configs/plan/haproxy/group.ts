@@ -65,7 +65,7 @@ export function groupConfig(members: GroupMember[]): string {
       // Counted three times there, and once here: nothing waits at a listener of its own.
       clients: Math.ceil(Math.min(MOST_CONNECTIONS, members.length * VALVE_CONNECTIONS) / 3),
       bufferBytes: BUFFER_BYTES,
-      keepAlive: false,
+      keepAlive: "none",
       retryOn: "conn-failure",
       answers: {
         502: stopped,

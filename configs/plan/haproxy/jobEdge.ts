@@ -38,7 +38,7 @@ export function jobEdgeConfig(options: JobEdgeOptions): TextPart[] {
       clients: MAX_REQUESTS,
       bufferBytes: BUFFER_BYTES,
       // A stop waits for running requests, not for clients that keep their connections.
-      keepAlive: false,
+      keepAlive: "none",
       retryOn: "conn-failure",
       answers: {
         502: jsonError(502, "bad_gateway", "The job's gateway stopped before it answered."),

@@ -9,6 +9,7 @@ import {
   FROM_WAITING,
   MASTER_SOCKET,
   metricsFrontend,
+  ONE_REQUEST,
   PLAIN_PATH_RULES,
   parallelRules,
   parallelTable,
@@ -19,6 +20,7 @@ import {
 } from "./common";
 import { askForKnownKey } from "./edgeKeys";
 import { FRONT } from "./fronts";
+import { handOver, successor, toSuccessor } from "./handOver";
 
 /** Marks the own answers of a group's scheduler, which valves pass on as they are. */
 export const GROUP_HEADER = "x-gpubox-group";
@@ -29,10 +31,12 @@ export const VALVE_PORT = 8080;
 export const DIRECT_PORT = 4003;
 /** Requests to one model at a time; the next one waits to be accepted. */
 const MAX_REQUESTS = 1000;
+/** Connections besides, which gateways keep for their next requests. */
+const MAX_IDLE = 1000;
 /** Connections of its health check, with room for those of the process before a reload. */
 const CHECKS = 10;
 /** What a valve may send to one backend at a time: the requests of its two listeners, from gateways and past them, and its checks. */
-export const VALVE_CONNECTIONS = 2 * MAX_REQUESTS + CHECKS;
+export const VALVE_CONNECTIONS = 2 * MAX_REQUESTS + MAX_IDLE + CHECKS;
 /** How many times as large a body may become on its way through a gateway, with escapes in its JSON. */
 const GATEWAY_GROWTH = 3;
 /** Bytes of a request's header fields. Nothing is kept to be sent again, so HAProxy's default is enough. */
@@ -130,12 +134,10 @@ export function valveConfig(options: ValveOptions): TextPart[] {
   const lines = [
     `# Made by gpubox from the stack's config: the valve before one backend.`,
     ...processSections({
-      clients: MAX_REQUESTS,
+      clients: MAX_REQUESTS + Math.ceil(MAX_IDLE / 3),
       bufferBytes: canary ? CANARY_BUFFER_BYTES : VALVE_BUFFER_BYTES,
       ...(canary ? { scripts: CANARY_SCRIPTS } : {}),
-      // LiteLLM keeps idle connections for two minutes: they would be closed under its next request sooner or later, and
-      // hold up the valve's end until then.
-      keepAlive: false,
+      keepAlive: "clients",
       retryOn: "conn-failure",
       answers: {
         // Made a 503 below.
@@ -147,15 +149,20 @@ export function valveConfig(options: ValveOptions): TextPart[] {
     }),
     `frontend valve from ${FRONT}`,
     `  bind :${options.port ?? VALVE_PORT}`,
-    `  maxconn ${MAX_REQUESTS}`,
+    `  maxconn ${MAX_REQUESTS + MAX_IDLE}`,
+    "  # LiteLLM lets one go after two minutes (AIOHTTP_KEEPALIVE_TIMEOUT), so none is closed under its next request.",
+    "  timeout http-keep-alive 10m",
+    ...indent(handOver("valve", MOVED_MAP)),
     ...indent(openRoutes(options.routes, "The valve does not serve this route.")),
     "  http-request del-header x-gpubox-held",
     "  # A gateway writes another JSON than it read: a character of three bytes may have become six.",
     ...indent(bodyRules(bodyBytes * GATEWAY_GROWTH)),
     ...rules,
     "  http-after-response set-status 503 if { status 502 }",
+    `  ${toSuccessor("valve")}`,
     "  default_backend model",
     "",
+    ...successor("valve"),
     ...(options.direct
       ? directFrontend(options.direct.keyed, options.routes, [...indent(bodyRules(bodyBytes)), ...rules])
       : []),
@@ -217,6 +224,9 @@ function indent(lines: string[]): string[] {
 
 const KEYS = `${CONFIG_DIR}/keys.map`;
 
+/** See {@link handOver}. */
+const MOVED_MAP = `${CONFIG_DIR}/moved.map`;
+
 /** Rules that close every route but these: engines protect only some of theirs with their key. */
 function openRoutes(routes: string[], message: string): string[] {
   const acls = routes.map(
@@ -235,6 +245,7 @@ function directFrontend(keyed: boolean, routes: string[], limits: string[]): str
     `frontend direct from ${FRONT}`,
     `  bind :${DIRECT_PORT}`,
     `  maxconn ${MAX_REQUESTS}`,
+    `  ${ONE_REQUEST}`,
     ...indent(openRoutes(routes, `This port serves only ${routes.join(", ")}.`)),
     ...indent(
       askForKnownKey("This port asks for its key: Authorization: Bearer or x-api-key.", ["x-api-key"]),

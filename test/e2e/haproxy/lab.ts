@@ -187,7 +187,7 @@ export class Lab {
     };
     const config = valveConfig({ backend, ...options });
     const assets = { ...VALVE_ASSETS, ...(canary && CANARY_ASSETS) };
-    this.writeFiles("valve", assets, { "haproxy.cfg": renderText(config, {}) });
+    this.writeFiles("valve", assets, { "haproxy.cfg": renderText(config, {}), "moved.map": "" });
   }
 
   /** Starts a valve before the stub `short`. */

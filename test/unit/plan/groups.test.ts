@@ -92,9 +92,9 @@ describe("models of a group", () => {
   test("are let in by the scheduler as far as their valves may send, and its memory holds", () => {
     const limits = (plan: BoxPlan) =>
       [...text(plan, "haproxy.cfg").matchAll(/^ {2}maxconn (\d+)$/gm)].map(([, limit]) => Number(limit));
-    // A valve's two listeners take 1000 each, and its check is never behind them.
-    expect(limits(planned({ a: { ...gguf, ...night } }))).toEqual([2010, 2010]);
-    expect(limits(plan)).toEqual([4002, 2010, 2010]);
+    // A valve's two listeners take 2000 and 1000, and its check is never behind them.
+    expect(limits(planned({ a: { ...gguf, ...night } }))).toEqual([3012, 3010]);
+    expect(limits(plan)).toEqual([4002, 3010, 3010]);
   });
 
   test("are known to the scheduler by their sizes and their rights", () => {

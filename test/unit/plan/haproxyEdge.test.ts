@@ -115,6 +115,7 @@ describe("the files of edge and valve", () => {
       "/etc/gpubox/heal.sh",
       "/etc/gpubox/hold.lua",
       "/etc/gpubox/keys.map",
+      "/etc/gpubox/moved.map",
       "/etc/gpubox/reload.sh",
       "/etc/gpubox/silent.lua",
       "/etc/gpubox/switch.sh",

@@ -1,5 +1,7 @@
+import { environment } from "../../../configs/plan/gatewayVariables";
 import { errorBody, quoted } from "../../../configs/plan/haproxy/answers";
 import { type ValveOptions, valveConfig } from "../../../configs/plan/haproxy/valve";
+import { gatewaySchema } from "../../../configs/schema/gateway";
 
 const OPTIONS: ValveOptions = {
   model: "tiny",
@@ -32,6 +34,18 @@ describe("a valve's haproxy.cfg", () => {
 
   test("never sends a request twice once it reached the backend", () => {
     expect(config()).toContain("\n  retry-on conn-failure\n");
+  });
+
+  test("closes no connection that LiteLLM may still use: it lets go of one that was idle for less", () => {
+    const [, minutes] = /^frontend valve .*\n(?: {2}.*\n)*? {2}timeout http-keep-alive (\d+)m\n/m.exec(config())!;
+    const { AIOHTTP_KEEPALIVE_TIMEOUT: seconds } = environment(gatewaySchema.parse({}));
+    expect(Number(minutes) * 60).toBeGreaterThan(Number(seconds));
+  });
+
+  test("keeps no connection of clients that come past the gateway, and none to its backend", () => {
+    const direct = config({ direct: { keyed: true } });
+    expect(direct).toMatch(/^frontend direct from front\n(?: {2}.*\n)*? {2}option httpclose\n/m);
+    expect(direct).toMatch(/^defaults base\n(?: {2}.*\n)*? {2}option http-server-close\n/m);
   });
 
   test("checks the backend's health on the backend's own route", () => {
