@@ -37,7 +37,9 @@ describe("a valve's haproxy.cfg", () => {
   });
 
   test("closes no connection that LiteLLM may still use: it lets go of one that was idle for less", () => {
-    const [, minutes] = /^frontend valve .*\n(?: {2}.*\n)*? {2}timeout http-keep-alive (\d+)m\n/m.exec(config())!;
+    const [, minutes] = /^frontend valve .*\n(?: {2}.*\n)*? {2}timeout http-keep-alive (\d+)m\n/m.exec(
+      config(),
+    )!;
     const { AIOHTTP_KEEPALIVE_TIMEOUT: seconds } = environment(gatewaySchema.parse({}));
     expect(Number(minutes) * 60).toBeGreaterThan(Number(seconds));
   });
