@@ -60,8 +60,9 @@ needs("haproxy")("the published port of a model", () => {
       .replace(`server backend backend-m:`, "server backend 127.0.0.1:")
       .replace(/bind 127\.0\.0\.1:4002/, `bind 127.0.0.1:${await freePort()}`)
       .replaceAll("/etc/gpubox", dir)
-      .replaceAll("/tmp/waiting.sock", join(dir, "waiting.sock"));
+      .replaceAll("unix@/tmp", `unix@${dir}`);
     writeFileSync(join(dir, "haproxy.cfg"), config);
+    writeFileSync(join(dir, "moved.map"), "");
     writeFileSync(join(dir, "keys.map"), renderText(directKeys("exposeKey", true), SECRETS));
     for (const script of ["hold.lua", "body.lua"])
       cpSync(join(__dirname, "../../assets/haproxy", script), join(dir, script));

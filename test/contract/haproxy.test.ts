@@ -119,6 +119,7 @@ orSkip(describe, names.length > 0 ? "" : "haproxy or the image gpubox/edge").eac
       {
         "haproxy.cfg": renderText(valveConfig({ ...VALVE, ...options }), {}),
         "keys.map": renderText(directKeys("exposeKey", true), { exposeKey: "sk-e", saltKey: "sk-s" }),
+        "moved.map": "",
       },
       "haproxy -c -f /etc/gpubox/haproxy.cfg",
     );

@@ -183,7 +183,11 @@ export class Listeners {
     });
     await this.start(
       VALVE_ASSETS,
-      { "haproxy.cfg": renderText(valve, {}), "keys.map": renderText(directKeys("key", false), SECRETS) },
+      {
+        "haproxy.cfg": renderText(valve, {}),
+        "keys.map": renderText(directKeys("key", false), SECRETS),
+        "moved.map": "",
+      },
       { valve: 8080, direct: 4003 },
     );
     const job = jobEdgeConfig({ gateway: "127.0.0.1", bodyBytes: LIMIT, silence: 60, drain: 60 });
