@@ -1,4 +1,4 @@
-import { loadAssets } from "../../platform/stack/assets";
+import { asset } from "../../platform/stack/assets";
 import type { HostState, HostStep } from "./state";
 
 const SCRIPT = "/usr/local/sbin/gpubox-boxes";
@@ -24,7 +24,7 @@ WantedBy=multi-user.target
 
 /** Text of the script that the unit runs. */
 export function boxesScript(): string {
-  return loadAssets()["host/boxes.sh"]!;
+  return asset("host/boxes.sh");
 }
 
 /** The unit as a step. Undefined when it is in place, and without systemd. */

@@ -5,7 +5,7 @@ import { sshAddress } from "../../configs/schema/address";
 import type { StackConfig } from "../../configs/stack/config";
 import { run, UserError } from "../../platform/process";
 import { connectSsh, disconnectHost, sshArguments } from "../../platform/ssh/connection";
-import { loadAssets } from "../../platform/stack/assets";
+import { asset } from "../../platform/stack/assets";
 import { type HostStatus, hostStatus } from "./status";
 import { parseStatus, type StatusFacts } from "./statusFacts";
 
@@ -23,7 +23,7 @@ export type HostLook = (signal?: AbortSignal) => Promise<HostStatus>;
  */
 export function hostLook(projectDir: string, config: StackConfig, box: BoxPlan): HostLook {
   const { docker, dataDir } = config.host;
-  const script = loadAssets(projectDir)["host/status.sh"]!;
+  const script = asset("host/status.sh");
   const socket = sshAddress(docker)?.socket;
   const ask = ["sh", "-c", script, "gpubox", box.stack, dataDir, socket ? `unix://${socket}` : docker];
   const host = dockerHostName(docker);

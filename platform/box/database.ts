@@ -1,10 +1,8 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { dockerAt } from "../docker/client";
 import { execInPod } from "../kubernetes/exec";
 import type { Cluster } from "../kubernetes/kubectl";
 import { type RunResult, UserError } from "../process";
-import { packageDir } from "../project";
+import { asset } from "../stack/assets";
 
 /** A Postgres container, of a box or of a rehearsal. */
 export interface DatabaseAt {
@@ -50,7 +48,7 @@ function databaseCommand(script: string, words: string[]): string[] {
  * is part of the script, because a container of an older release has no such file.
  */
 export function logInWith(): string {
-  return readFileSync(join(packageDir, "assets", "database", "login.sh"), "utf8");
+  return asset("database/login.sh");
 }
 
 /**

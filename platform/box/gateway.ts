@@ -1,7 +1,7 @@
 import type { BoxPlan } from "../../configs/kit/types";
 import { dockerAt, labelFilters } from "../docker/client";
 import { type RunResult, UserError } from "../process";
-import { loadAssets } from "../stack/assets";
+import { asset } from "../stack/assets";
 import { edgeGateways } from "./edge";
 
 /** Timeout in milliseconds for a script inside a gateway. */
@@ -26,8 +26,7 @@ export function inGateway(
   env: Record<string, string>,
   timeoutMs = SCRIPT_MS,
 ): Promise<RunResult> {
-  const text = loadAssets()[`gateway/${script}`];
-  if (text === undefined) throw new Error(`asset gateway/${script} is missing`);
+  const text = asset(`gateway/${script}`);
   const command = "set -a; . /etc/gpubox/gateway.env; set +a; exec python3 -";
   return dockerAt(box.docker).exec(gateway, ["sh", "-c", command], { stdin: text, timeoutMs, env });
 }

@@ -4,6 +4,15 @@ import type { Assets } from "../../configs/plan/context";
 import { packageDir } from "../project";
 
 /**
+ * One text under this package's `assets/`.
+ *
+ * @param name relative path
+ */
+export function asset(name: string): string {
+  return readFileSync(join(packageDir, "assets", name), "utf8");
+}
+
+/**
  * The texts under `assets/`, by relative path.
  *
  * @param dir the folder that contains `assets/`. Default: this package's

@@ -2,8 +2,10 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { hostLook } from "../../operations/hostStatus/lookAtHost";
 import { parseStatus } from "../../operations/hostStatus/statusFacts";
 import { packageDir } from "../../platform/project";
+import { testSide } from "../support/stacks";
 
 const SCRIPT = readFileSync(join(packageDir, "assets/host/status.sh"), "utf8");
 const [ENGINE, GATEWAY, EDGE, VALVE, FOREIGN] = ["a", "b", "c", "d", "e"].map((letter) => letter.repeat(64));
@@ -197,4 +199,11 @@ test("containers that the engine does not describe are not taken for none", () =
 
 test("an answer that was cut off is none", () => {
   expect(parseStatus("now=MTc5\ndocker=MjYu\n")).toBeUndefined();
+});
+
+test("a project that has no assets of its own is looked at with the package's script", () => {
+  const { config, plan } = testSide();
+  const project = join(dir, "project");
+  mkdirSync(project);
+  expect(() => hostLook(project, config, plan)).not.toThrow();
 });
