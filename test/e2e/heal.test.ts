@@ -1,6 +1,6 @@
 import { run } from "../../platform/process";
 import { allocate } from "../support/allocate";
-import { Checked } from "../support/checked";
+import { Checked, DATABASE_ASSETS } from "../support/checked";
 import { answerGarbage } from "../support/garbage";
 import { needs } from "../support/needs";
 
@@ -52,25 +52,12 @@ needs("the image gpubox/cache")("a health check that heals", () => {
 });
 
 needs("the image gpubox/database")("the health check of Postgres", () => {
-  const database = new Checked(STACK, "database", "sh", { password: "sesame", "salt-fingerprint": "0123" }, [
-    "database/health.sh",
-    "database/login.sh",
-    "database/entrypoint.sh",
-  ]);
+  const files = { password: "sesame", "salt-fingerprint": "0123" };
+  const database = new Checked(STACK, "database", "sh", files, DATABASE_ASSETS);
   const query = (sql: string) =>
     database.docker("exec", database.name, "psql", "-h", "/tmp", "-U", "postgres", "-qAtc", sql);
 
-  beforeAll(
-    () =>
-      database.start(
-        [
-          ...["--user", "999:999", "--env", "GPUBOX_OWNER=litellm", "--tmpfs", "/var/lib/gpubox:uid=999"],
-          ...["--volume", "/var/lib/postgresql/data"],
-        ],
-        ["sh", "/etc/gpubox/entrypoint.sh"],
-      ),
-    MINUTE,
-  );
+  beforeAll(() => database.startPostgres(), MINUTE);
   afterAll(() => database.remove(), MINUTE);
 
   test.each([

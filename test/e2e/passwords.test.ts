@@ -5,7 +5,7 @@ import { restoreDump } from "../../operations/backup/restoreRole";
 import { dropNext, makeNext, NEXT } from "../../operations/backup/swap";
 import { ownerSql } from "../../platform/box/database";
 import { allocate, scratch } from "../support/allocate";
-import { Checked } from "../support/checked";
+import { Checked, DATABASE_ASSETS } from "../support/checked";
 import { leaksIn } from "../support/leaks";
 import { needs } from "../support/needs";
 
@@ -55,21 +55,18 @@ exec "$(PATH=$(echo "$PATH" | sed s,/watched:,,g); command -v ${name})" "$@"
 needs("the image gpubox/database")("the password of Postgres", () => {
   const watched = new Watched("psql", "pg_dump", "pg_isready", "pg_restore", "timeout");
   const database = new Checked(STACK, "database", "sh", { password: PASSWORD, "salt-fingerprint": "0123" }, [
-    ...["database/health.sh", "database/login.sh", "database/entrypoint.sh", "kubernetes/backup.sh"],
+    ...DATABASE_ASSETS,
+    "kubernetes/backup.sh",
   ]);
   const at = { docker: "unix:///var/run/docker.sock", container: database.name };
   const folder = scratch("passwords");
   const path = join(folder, "dump");
 
   beforeAll(async () => {
-    await database.start(
-      [
-        ...["--user", "999:999", "--env", "GPUBOX_OWNER=litellm", "--tmpfs", "/var/lib/gpubox:uid=999"],
-        ...["--volume", "/var/lib/postgresql/data", "--tmpfs", "/backups:uid=999"],
-        ...["--add-host", "database:127.0.0.1", ...watched.options],
-      ],
-      ["sh", "/etc/gpubox/entrypoint.sh"],
-    );
+    await database.startPostgres([
+      ...["--tmpfs", "/backups:uid=999", "--add-host", "database:127.0.0.1"],
+      ...watched.options,
+    ]);
     await ownerSql(at, "create table kept (n int)");
   }, MINUTE);
   afterAll(async () => {

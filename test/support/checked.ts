@@ -6,6 +6,9 @@ import { type Recipe, recipeReference } from "../../platform/stack/recipes";
 import { scratch } from "./allocate";
 import { until } from "./wait";
 
+/** What {@link Checked.startPostgres} needs of the assets. */
+export const DATABASE_ASSETS = ["database/health.sh", "database/login.sh", "database/entrypoint.sh"];
+
 /** A container of an image of the box's, with its health check, which nobody but the test runs. */
 export class Checked {
   readonly name: string;
@@ -20,7 +23,7 @@ export class Checked {
     private readonly assets: string[],
   ) {
     this.name = `gpubox-${stack}-${role}`;
-    this.dir = scratch(`heal-${role}`);
+    this.dir = scratch(`checked-${role}`);
   }
 
   async start(options: string[], command: string[]): Promise<void> {
@@ -37,6 +40,17 @@ export class Checked {
       ...["--entrypoint", command[0]!, recipeReference(packageDir, this.role), ...command.slice(1)],
     );
     await this.passes();
+  }
+
+  /** Starts Postgres as the box does. Its `assets` begin with {@link DATABASE_ASSETS}. */
+  startPostgres(options: string[] = []): Promise<void> {
+    return this.start(
+      [
+        ...["--user", "999:999", "--env", "GPUBOX_OWNER=litellm", "--tmpfs", "/var/lib/gpubox:uid=999"],
+        ...["--volume", "/var/lib/postgresql/data", ...options],
+      ],
+      ["sh", "/etc/gpubox/entrypoint.sh"],
+    );
   }
 
   async docker(...args: string[]) {

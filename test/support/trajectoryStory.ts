@@ -78,11 +78,11 @@ export function trajectoryStory({ stack: STACK, port: PORT }: Allocation, traffi
     const logs = () => join(project.dataDir, "trajectories");
     /** Both gateways, once they serve: a test, or its first try, may have ended one. */
     async function gateways(): Promise<string[]> {
-      const filters = [`label=gpubox.stack=${STACK}`, "label=gpubox.role=gateway"].flatMap((one) => [
-        "--filter",
-        one,
+      const listed = await output("docker", [
+        ...["ps", "--all", "--quiet", "--filter", `label=gpubox.stack=${STACK}`],
+        ...["--filter", "label=gpubox.role=gateway"],
       ]);
-      const both = (await output("docker", ["ps", "--all", "--quiet", ...filters])).split("\n");
+      const both = listed.split("\n");
       await output("docker", ["start", ...both]);
       await until("both gateways serve", async () => {
         const states = await output("docker", ["inspect", "--format", "{{.State.Health.Status}}", ...both]);

@@ -35,7 +35,10 @@ const MAX_REQUESTS = 1000;
 const MAX_IDLE = 1000;
 /** Connections of its health check, with room for those of the process before a reload. */
 const CHECKS = 10;
-/** What a valve may send to one backend at a time: the requests of its two listeners, from gateways and past them, and its checks. */
+/**
+ * What a valve may send to one backend at a time: the requests of its two listeners, from gateways and past them, and its checks.
+ * A kept connection counts, because nothing keeps all of them from being used at once.
+ */
 export const VALVE_CONNECTIONS = 2 * MAX_REQUESTS + MAX_IDLE + CHECKS;
 /** How many times as large a body may become on its way through a gateway, with escapes in its JSON. */
 const GATEWAY_GROWTH = 3;
@@ -134,6 +137,7 @@ export function valveConfig(options: ValveOptions): TextPart[] {
   const lines = [
     `# Made by gpubox from the stack's config: the valve before one backend.`,
     ...processSections({
+      // A kept connection counts once there, and a held request three times.
       clients: MAX_REQUESTS + Math.ceil(MAX_IDLE / 3),
       bufferBytes: canary ? CANARY_BUFFER_BYTES : VALVE_BUFFER_BYTES,
       ...(canary ? { scripts: CANARY_SCRIPTS } : {}),
